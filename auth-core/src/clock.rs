@@ -1,0 +1,230 @@
+//! Time on two clocks, read cheaply.
+//!
+//! A session's end is decided twice: on the wall clock, which a person or an NTP daemon can set, and on a *steady* clock,
+//! which nobody can set and which goes on counting while the machine sleeps. Whichever says "over" first is believed, so
+//! neither a laptop that slept all night nor a clock set back by an hour makes a dead session look fresh.
+//!
+//! On Linux both are coarse clocks (a tick of 1 to 10 ms, about 5 ns a reading); the steady one is `CLOCK_MONOTONIC_COARSE`
+//! plus the time spent in suspend, which is read again from `CLOCK_BOOTTIME` whenever the monotonic clock has moved by
+//! 100 ms. Elsewhere the platform's monotonic clock serves, and where that one stands still during suspend the wall clock
+//! is what notices.
+
+use std::time::Duration;
+
+#[cfg(feature = "test-util")]
+use std::sync::Arc;
+
+#[cfg(feature = "test-util")]
+mod manual;
+mod system;
+
+#[cfg(feature = "test-util")]
+pub use manual::{ManualClock, ShiftedClock};
+
+/// One reading of both clocks.
+///
+/// Opaque but for differences: readings are meaningful within one process only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Nanoseconds on the clock that nobody can set.
+    pub(crate) steady: u64,
+    /// Nanoseconds since the Unix epoch.
+    pub(crate) wall: u64,
+}
+
+impl Moment {
+    /// How long ago `earlier` was: the larger of what the two clocks say, and zero if it is still to come.
+    pub fn since(self, earlier: Self) -> Duration {
+        let steady = self.steady.saturating_sub(earlier.steady);
+        let wall = self.wall.saturating_sub(earlier.wall);
+        Duration::from_nanos(steady.max(wall))
+    }
+
+    /// Time passed on the steady clock alone, for waits, back-off and quotas.
+    pub(crate) fn steady_since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.steady.saturating_sub(earlier.steady))
+    }
+}
+
+/// A point on both clocks that has passed as soon as either clock has reached it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Deadline {
+    pub(crate) steady: u64,
+    pub(crate) wall: u64,
+}
+
+impl Deadline {
+    pub(crate) const NEVER: Self = Self {
+        steady: u64::MAX,
+        wall: u64::MAX,
+    };
+
+    pub(crate) fn after(start: Moment, wait: Duration) -> Self {
+        let wait = nanos(wait);
+        Self {
+            steady: start.steady.saturating_add(wait),
+            wall: start.wall.saturating_add(wait),
+        }
+    }
+
+    pub(crate) fn after_option(start: Moment, wait: Option<Duration>) -> Self {
+        wait.map_or(Self::NEVER, |wait| Self::after(start, wait))
+    }
+
+    pub(crate) const fn passed(self, now: Moment) -> bool {
+        now.steady >= self.steady || now.wall >= self.wall
+    }
+
+    /// The earlier of the two on each clock.
+    pub(crate) fn min(self, other: Self) -> Self {
+        Self {
+            steady: self.steady.min(other.steady),
+            wall: self.wall.min(other.wall),
+        }
+    }
+
+    pub(crate) fn is_never(self) -> bool {
+        self == Self::NEVER
+    }
+
+    /// What is left on the clock that reaches it first; zero once passed.
+    pub(crate) fn left(self, now: Moment) -> Duration {
+        let steady = self.steady.saturating_sub(now.steady);
+        let wall = self.wall.saturating_sub(now.wall);
+        Duration::from_nanos(steady.min(wall))
+    }
+}
+
+/// The clocks that a cache decides by: the machine's, or in tests one that is moved by hand.
+#[derive(Clone, Debug, Default)]
+pub struct Clock(Source);
+
+#[derive(Clone, Debug, Default)]
+enum Source {
+    #[default]
+    System,
+    #[cfg(feature = "test-util")]
+    Shifted(Arc<manual::Shift>),
+    #[cfg(feature = "test-util")]
+    Manual(Arc<manual::Hands>),
+}
+
+impl Clock {
+    /// The machine's clocks.
+    pub const fn system() -> Self {
+        Self(Source::System)
+    }
+
+    /// Reads both clocks. About 10 ns on Linux.
+    #[inline]
+    pub fn now(&self) -> Moment {
+        match &self.0 {
+            Source::System => system::now(),
+            #[cfg(feature = "test-util")]
+            Source::Shifted(shift) => shift.now(),
+            #[cfg(feature = "test-util")]
+            Source::Manual(hands) => hands.now(),
+        }
+    }
+
+    /// Waits until the steady clock reads `steady`. Needs a tokio runtime with its timer enabled, unless the clock is manual.
+    pub(crate) async fn sleep_until(&self, steady: u64) {
+        #[cfg(feature = "test-util")]
+        if let Source::Manual(hands) = &self.0 {
+            return hands.sleep_until(steady).await;
+        }
+        // tokio's timer stands still while the machine sleeps, and the coarse clock lags by a tick: look again after each nap.
+        const LONGEST_NAP: u64 = 60_000_000_000;
+        const SHORTEST_NAP: u64 = 1_000_000;
+        loop {
+            let left = steady.saturating_sub(self.now().steady);
+            if left == 0 {
+                return;
+            }
+            let nap = left.clamp(SHORTEST_NAP, LONGEST_NAP);
+            tokio::time::sleep(Duration::from_nanos(nap)).await;
+        }
+    }
+
+    /// Tells the process-wide registries apart: what happened on one clock says nothing about another.
+    pub(crate) fn id(&self) -> u64 {
+        match &self.0 {
+            Source::System => 0,
+            #[cfg(feature = "test-util")]
+            Source::Shifted(shift) => shift.id(),
+            #[cfg(feature = "test-util")]
+            Source::Manual(hands) => hands.id(),
+        }
+    }
+}
+
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn moment(steady: u64, wall: u64) -> Moment {
+        Moment { steady, wall }
+    }
+
+    #[test]
+    fn rule_14_the_earlier_of_the_two_clocks_wins() {
+        let start = moment(100 * SECOND, 5_000 * SECOND);
+        let deadline = Deadline::after(start, Duration::from_secs(10));
+        assert!(!deadline.passed(moment(109 * SECOND, 5_009 * SECOND)));
+        assert!(
+            deadline.passed(moment(110 * SECOND, 5_000 * SECOND)),
+            "steady alone"
+        );
+        assert!(
+            deadline.passed(moment(100 * SECOND, 5_010 * SECOND)),
+            "wall alone"
+        );
+        assert_eq!(
+            deadline.left(moment(103 * SECOND, 5_001 * SECOND)),
+            Duration::from_secs(7)
+        );
+        assert_eq!(
+            deadline.left(moment(200 * SECOND, 5_001 * SECOND)),
+            Duration::ZERO
+        );
+    }
+
+    #[test]
+    fn a_deadline_that_never_comes_is_not_passed_and_does_not_overflow() {
+        let start = moment(u64::MAX - 5, u64::MAX - 5);
+        let far = Deadline::after(start, Duration::MAX);
+        assert!(!Deadline::NEVER.passed(moment(u64::MAX - 1, u64::MAX - 1)));
+        assert_eq!(far, Deadline::NEVER);
+        assert!(far.is_never());
+        assert!(!Deadline::after(start, Duration::from_nanos(1)).is_never());
+    }
+
+    #[test]
+    fn the_steady_clock_never_runs_backwards() {
+        let clock = Clock::system();
+        let mut last = clock.now();
+        for _ in 0..100_000 {
+            let now = clock.now();
+            assert!(now.steady >= last.steady);
+            last = now;
+        }
+    }
+
+    #[test]
+    fn age_is_the_larger_of_what_the_clocks_say() {
+        let earlier = moment(100, 100);
+        assert_eq!(moment(150, 120).since(earlier), Duration::from_nanos(50));
+        assert_eq!(moment(120, 150).since(earlier), Duration::from_nanos(50));
+        assert_eq!(
+            moment(150, 900).steady_since(earlier),
+            Duration::from_nanos(50)
+        );
+        assert_eq!(moment(50, 50).since(earlier), Duration::ZERO);
+    }
+}

@@ -1,0 +1,314 @@
+//! The values that a credential puts on a request, prepared once.
+
+use std::fmt;
+
+use http::header::COOKIE;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use super::InvalidValue;
+
+/// Everything but RFC 3986's unreserved characters.
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+#[derive(Clone, Default)]
+pub(super) struct Attachment {
+    headers: Vec<(HeaderName, HeaderValue)>,
+    cookies: Vec<(String, String)>,
+    /// All cookies as one header value, for the request that has none of its own.
+    cookie_header: Option<HeaderValue>,
+    query: Vec<(String, String)>,
+}
+
+impl Attachment {
+    pub(super) fn is_empty(&self) -> bool {
+        self.headers.is_empty() && self.cookies.is_empty() && self.query.is_empty()
+    }
+
+    pub(super) fn has_cookies(&self) -> bool {
+        !self.cookies.is_empty()
+    }
+
+    pub(super) fn has_query(&self) -> bool {
+        !self.query.is_empty()
+    }
+
+    pub(super) fn cookie(&self, name: &str) -> Option<&str> {
+        find(&self.cookies, name)
+    }
+
+    pub(super) fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        let (_, value) = self.headers.iter().find(|(known, _)| known == name)?;
+        Some(value)
+    }
+
+    pub(super) fn set_header(&mut self, name: HeaderName, value: HeaderValue) {
+        self.headers.retain(|(known, _)| *known != name);
+        self.headers.push((name, prepared(value)));
+    }
+
+    pub(super) fn set_cookie(&mut self, name: &str, value: &str) -> Result<(), InvalidValue> {
+        if name.is_empty() || !name.bytes().all(is_token) {
+            return Err(InvalidValue::new(
+                "cookie's name",
+                "is not a token (RFC 6265, section 4.1.1)",
+            ));
+        }
+        if value.is_empty() {
+            return Err(InvalidValue::new("cookie's value", "is empty"));
+        }
+        if value.contains(';') {
+            return Err(InvalidValue::new("cookie's value", "contains a semicolon"));
+        }
+        let mut cookies = self.cookies.clone();
+        put(&mut cookies, name, value);
+        let mut line = String::new();
+        append_cookies(&mut line, &cookies);
+        let header = HeaderValue::try_from(line)
+            .map_err(|_| InvalidValue::new("cookie's value", "can't stand in a header"))?;
+        self.cookie_header = Some(prepared(header));
+        self.cookies = cookies;
+        Ok(())
+    }
+
+    pub(super) fn set_query(&mut self, name: &str, value: &str) -> Result<(), InvalidValue> {
+        if name.is_empty() {
+            return Err(InvalidValue::new("query parameter's name", "is empty"));
+        }
+        if value.is_empty() {
+            return Err(InvalidValue::new("query parameter's value", "is empty"));
+        }
+        put(&mut self.query, name, value);
+        Ok(())
+    }
+
+    pub(super) fn attach_headers(&self, headers: &mut HeaderMap) {
+        for (name, value) in &self.headers {
+            headers.insert(name.clone(), value.clone());
+        }
+        let Some(ours) = &self.cookie_header else {
+            return;
+        };
+        if headers.contains_key(COOKIE) {
+            let merged = self.merge_cookies(headers);
+            headers.insert(COOKIE, merged);
+        } else {
+            headers.insert(COOKIE, ours.clone());
+        }
+    }
+
+    /// What the request has, less pairs of our names, then ours: all in one header (RFC 6265, section 5.4).
+    fn merge_cookies(&self, headers: &HeaderMap) -> HeaderValue {
+        let mut line: Vec<u8> = Vec::new();
+        for value in headers.get_all(COOKIE) {
+            for pair in value.as_bytes().split(|byte| *byte == b';') {
+                let pair = pair.trim_ascii();
+                let name = pair.split(|byte| *byte == b'=').next().unwrap_or(pair);
+                let is_ours = self
+                    .cookies
+                    .iter()
+                    .any(|(ours, _)| ours.as_bytes() == name.trim_ascii());
+                if pair.is_empty() || is_ours {
+                    continue;
+                }
+                line.extend_from_slice(pair);
+                line.extend_from_slice(b"; ");
+            }
+        }
+        let mut ours = String::new();
+        append_cookies(&mut ours, &self.cookies);
+        line.extend_from_slice(ours.as_bytes());
+        // Both halves were header values before, and so is what joins them.
+        let mut merged = HeaderValue::from_bytes(&line)
+            .unwrap_or_else(|_| unreachable!("header values joined by \"; \" are a header value"));
+        merged.set_sensitive(true);
+        merged
+    }
+
+    pub(super) fn attach_query(&self, query: Option<&str>) -> Option<String> {
+        if self.query.is_empty() {
+            return None;
+        }
+        let mut line = String::new();
+        for pair in query.unwrap_or("").split('&') {
+            let name = pair.split('=').next().unwrap_or(pair);
+            let name = percent_decode_str(name).decode_utf8_lossy();
+            if pair.is_empty() || find(&self.query, &name).is_some() {
+                continue;
+            }
+            line.push_str(pair);
+            line.push('&');
+        }
+        for (index, (name, value)) in self.query.iter().enumerate() {
+            if index > 0 {
+                line.push('&');
+            }
+            line.extend(utf8_percent_encode(name, QUERY));
+            line.push('=');
+            line.extend(utf8_percent_encode(value, QUERY));
+        }
+        Some(line)
+    }
+}
+
+/// Marked sensitive, and cloned once: the first clone of a value allocates its reference count, and that is to be behind
+/// us when a request clones it.
+fn prepared(mut value: HeaderValue) -> HeaderValue {
+    value.set_sensitive(true);
+    let _ = value.clone();
+    value
+}
+
+fn find<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    let (_, value) = pairs.iter().find(|(known, _)| known == name)?;
+    Some(value)
+}
+
+fn put(pairs: &mut Vec<(String, String)>, name: &str, value: &str) {
+    if let Some((_, old)) = pairs.iter_mut().find(|(known, _)| known == name) {
+        value.clone_into(old);
+    } else {
+        pairs.push((name.to_owned(), value.to_owned()));
+    }
+}
+
+fn append_cookies(line: &mut String, cookies: &[(String, String)]) {
+    for (index, (name, value)) in cookies.iter().enumerate() {
+        if index > 0 {
+            line.push_str("; ");
+        }
+        line.push_str(name);
+        line.push('=');
+        line.push_str(value);
+    }
+}
+
+/// A `tchar` of RFC 9110, section 5.6.2.
+const fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+}
+
+impl fmt::Debug for Attachment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        struct Names<'a>(Vec<&'a str>);
+        impl fmt::Debug for Names<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0.join(", "))
+            }
+        }
+        let names = |pairs: &'_ [(String, String)]| {
+            pairs
+                .iter()
+                .map(|(name, _)| name.clone())
+                .collect::<Vec<_>>()
+        };
+        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        let (cookies, query) = (names(&self.cookies), names(&self.query));
+        f.debug_struct("Attachment")
+            .field("headers", &Names(headers))
+            .field(
+                "cookies",
+                &Names(cookies.iter().map(String::as_str).collect()),
+            )
+            .field("query", &Names(query.iter().map(String::as_str).collect()))
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::AUTHORIZATION;
+
+    use super::*;
+
+    fn cookie(value: &str) -> Attachment {
+        let mut attachment = Attachment::default();
+        attachment.set_cookie("session", value).unwrap();
+        attachment
+    }
+
+    #[test]
+    fn rule_5_a_header_of_the_same_name_is_replaced_and_ours_is_sensitive() {
+        let mut attachment = Attachment::default();
+        attachment.set_header(AUTHORIZATION, HeaderValue::from_static("Bearer ours"));
+        let mut headers = HeaderMap::new();
+        headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer one"));
+        headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer two"));
+        attachment.attach_headers(&mut headers);
+        let all: Vec<_> = headers.get_all(AUTHORIZATION).iter().collect();
+        assert_eq!(all, ["Bearer ours"]);
+        assert!(all[0].is_sensitive());
+    }
+
+    #[test]
+    fn cookies_join_those_that_are_there_and_replace_their_namesakes() {
+        let mut attachment = cookie("s%3Aab/+=");
+        attachment.set_cookie("csrf", "x").unwrap();
+        let mut headers = HeaderMap::new();
+        attachment.attach_headers(&mut headers);
+        assert_eq!(headers[COOKIE], "session=s%3Aab/+=; csrf=x");
+        assert!(headers[COOKIE].is_sensitive());
+
+        let mut headers = HeaderMap::new();
+        headers.append(COOKIE, HeaderValue::from_static("a=1; session=old;;  b=2"));
+        headers.append(COOKIE, HeaderValue::from_static("sessionx=3; csrf = y"));
+        attachment.attach_headers(&mut headers);
+        let all: Vec<_> = headers.get_all(COOKIE).iter().collect();
+        assert_eq!(all, ["a=1; b=2; sessionx=3; session=s%3Aab/+=; csrf=x"]);
+        assert!(all[0].is_sensitive());
+    }
+
+    #[test]
+    fn query_pairs_are_encoded_and_replace_their_namesakes() {
+        let mut attachment = Attachment::default();
+        assert_eq!(attachment.attach_query(Some("a=1")), None);
+        attachment.set_query("csrf", "a b&c=d/é").unwrap();
+        let encoded = "csrf=a%20b%26c%3Dd%2F%C3%A9";
+        assert_eq!(attachment.attach_query(None).unwrap(), encoded);
+        assert_eq!(attachment.attach_query(Some("")).unwrap(), encoded);
+        let given = "x=1&csrf=old&%63srf=old&y=%20&csrfx=2";
+        let expected = format!("x=1&y=%20&csrfx=2&{encoded}");
+        assert_eq!(attachment.attach_query(Some(given)).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_cant_be_carried_is_refused_without_repeating_it() {
+        let mut attachment = Attachment::default();
+        for (name, value) in [
+            ("", "v"),
+            ("a b", "v"),
+            ("a=", "v"),
+            ("a", ""),
+            ("a", "canary;"),
+            ("a", "canary\n"),
+        ] {
+            let error = attachment.set_cookie(name, value).unwrap_err();
+            assert!(!error.to_string().contains("canary"));
+        }
+        assert!(attachment.set_query("", "v").is_err());
+        assert!(attachment.set_query("q", "").is_err());
+        assert!(
+            attachment.is_empty(),
+            "nothing was kept of what was refused"
+        );
+    }
+
+    #[test]
+    fn rule_17_only_names_are_printed() {
+        let mut attachment = cookie("canary-1");
+        attachment.set_query("csrf", "canary-2").unwrap();
+        attachment.set_header(AUTHORIZATION, HeaderValue::from_static("Bearer canary-3"));
+        let printed = format!("{attachment:?} {attachment:#?}");
+        assert!(!printed.contains("canary"), "{printed}");
+        assert!(
+            printed.contains("session")
+                && printed.contains("csrf")
+                && printed.contains("authorization")
+        );
+    }
+}

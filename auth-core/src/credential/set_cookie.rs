@@ -1,0 +1,152 @@
+//! `Set-Cookie`, read as a session needs it (RFC 6265).
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cookie::Cookie;
+use http::HeaderMap;
+use http::header::{DATE, SET_COOKIE};
+
+/// One `Set-Cookie` header.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SetCookie {
+    /// The cookie's name.
+    pub name: String,
+    /// The value, byte for byte: neither decoded nor unquoted.
+    pub value: String,
+    /// How long it is good, from its receipt: `Max-Age`, or else `Expires` counted from the answer's own `Date`, so that a
+    /// wrong clock on either side doesn't matter.
+    pub expires_in: Option<Duration>,
+    /// Whether the header deletes the cookie: its expiry is not in the future.
+    pub deleted: bool,
+}
+
+impl fmt::Debug for SetCookie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SetCookie")
+            .field("name", &self.name)
+            .field("expires_in", &self.expires_in)
+            .field("deleted", &self.deleted)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The cookies that an answer sets, in order. Headers that can't be read as a cookie are passed over.
+///
+/// ```
+/// use std::time::Duration;
+/// use auth_core::set_cookies;
+///
+/// let mut headers = http::HeaderMap::new();
+/// headers.insert("set-cookie", "sessionId=s%3Aabc; Path=/; Max-Age=604800".parse()?);
+/// let cookie = set_cookies(&headers).next().expect("one cookie");
+/// assert_eq!(cookie.value, "s%3Aabc");
+/// assert_eq!(cookie.expires_in, Some(Duration::from_secs(604_800)));
+/// # Ok::<(), http::header::InvalidHeaderValue>(())
+/// ```
+pub fn set_cookies(headers: &HeaderMap) -> impl Iterator<Item = SetCookie> + '_ {
+    headers.get_all(SET_COOKIE).iter().filter_map(|header| {
+        let text = std::str::from_utf8(header.as_bytes()).ok()?;
+        let cookie = Cookie::parse(text).ok()?;
+        let expires_in = expires_in(&cookie, headers);
+        Some(SetCookie {
+            name: cookie.name().to_owned(),
+            value: cookie.value().to_owned(),
+            expires_in,
+            deleted: expires_in == Some(Duration::ZERO),
+        })
+    })
+}
+
+/// `Max-Age` beats `Expires` (RFC 6265, section 5.3). Zero where the time has passed.
+fn expires_in(cookie: &Cookie<'_>, headers: &HeaderMap) -> Option<Duration> {
+    if let Some(age) = cookie.max_age() {
+        return Some(age.try_into().unwrap_or(Duration::ZERO));
+    }
+    let expires = cookie.expires_datetime()?.unix_timestamp();
+    let expires = UNIX_EPOCH + Duration::from_secs(u64::try_from(expires).unwrap_or(0));
+    match date(headers) {
+        Some(date) => Some(expires.duration_since(date).unwrap_or(Duration::ZERO)),
+        // Without a Date there is nothing to count from, but the epoch is past by any clock.
+        None if expires < UNIX_EPOCH + Duration::from_secs(86_400) => Some(Duration::ZERO),
+        None => None,
+    }
+}
+
+fn date(headers: &HeaderMap) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn read(date: Option<&'static str>, set_cookie: &'static str) -> Option<SetCookie> {
+        let mut headers = HeaderMap::new();
+        if let Some(date) = date {
+            headers.insert(DATE, HeaderValue::from_static(date));
+        }
+        headers.insert(SET_COOKIE, HeaderValue::from_static(set_cookie));
+        set_cookies(&headers).next()
+    }
+
+    const NOON: Option<&str> = Some("Sat, 21 Nov 2026 12:00:00 GMT");
+
+    #[test]
+    fn rule_15_max_age_beats_expires() {
+        let cookie = read(
+            NOON,
+            "a=b; Expires=Sat, 21 Nov 2026 13:00:00 GMT; Max-Age=60",
+        )
+        .unwrap();
+        assert_eq!(cookie.expires_in, Some(Duration::from_secs(60)));
+        assert!(!cookie.deleted);
+    }
+
+    #[test]
+    fn expires_counts_from_the_answers_own_date() {
+        let cookie = read(NOON, "a=b; Expires=Sat, 21 Nov 2026 13:00:00 GMT").unwrap();
+        assert_eq!(cookie.expires_in, Some(Duration::from_secs(3_600)));
+        assert_eq!(
+            read(None, "a=b; Expires=Sat, 21 Nov 2026 13:00:00 GMT")
+                .unwrap()
+                .expires_in,
+            None
+        );
+    }
+
+    #[test]
+    fn a_cookie_that_is_over_is_deleted() {
+        for text in [
+            "a=; Max-Age=0",
+            "a=b; Max-Age=-1",
+            "a=b; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
+        ] {
+            assert!(read(None, text).unwrap().deleted, "{text}");
+        }
+        assert!(
+            read(NOON, "a=b; Expires=Sat, 21 Nov 2026 12:00:00 GMT")
+                .unwrap()
+                .deleted
+        );
+        assert!(!read(NOON, "a=b").unwrap().deleted);
+    }
+
+    #[test]
+    fn the_value_is_kept_byte_for_byte() {
+        for value in ["s%3Aabc.def%2F", "\"quoted\"", "a=b=c=="] {
+            let text = Box::leak(format!("claysession={value}; Path=/; HttpOnly").into_boxed_str());
+            assert_eq!(read(None, text).unwrap().value, value);
+        }
+    }
+
+    #[test]
+    fn what_is_no_cookie_is_passed_over_and_values_do_not_print() {
+        assert_eq!(read(None, "no pair here"), None);
+        let printed = format!("{:?}", read(None, "a=canary").unwrap());
+        assert!(!printed.contains("canary"));
+    }
+}

@@ -1,0 +1,104 @@
+//! What an answer says about the credential that its request carried.
+
+use http::{HeaderMap, StatusCode};
+
+/// The part of an answer that a [`Judge`] sees.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Answer<'a> {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+    /// The body, if the judge asked for it and it was no larger than [`MAX_JUDGED_BODY`].
+    pub body: Option<&'a [u8]>,
+}
+
+/// The largest body that is read for a judge, in bytes: an error page is smaller, and a larger one is not held back for it.
+pub const MAX_JUDGED_BODY: usize = 64 * 1024;
+
+impl<'a> Answer<'a> {
+    /// An answer without its body.
+    pub const fn new(status: StatusCode, headers: &'a HeaderMap) -> Self {
+        Self {
+            status,
+            headers,
+            body: None,
+        }
+    }
+
+    /// The same, with its body.
+    pub const fn with_body(mut self, body: &'a [u8]) -> Self {
+        self.body = Some(body);
+        self
+    }
+}
+
+/// What the answer says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// The server took the credential. A sliding session slides.
+    Accepted,
+    /// The server no longer knows the session: log in again.
+    Rejected,
+    /// The session is good, but not for this: another login would not help.
+    NotPermitted,
+    /// Nothing can be read from it: a proxy's 502, say.
+    Unclear,
+}
+
+/// Reads verdicts. A provider brings its own where 401 is not the whole story.
+pub trait Judge: Send + Sync + 'static {
+    /// Whether the verdict on an answer of this status needs its body. The body is then read before the caller gets the
+    /// answer, up to [`MAX_JUDGED_BODY`] bytes, and the caller still gets all of it.
+    fn wants_body(&self, status: StatusCode) -> bool {
+        let _ = status;
+        false
+    }
+
+    /// The verdict.
+    fn judge(&self, answer: &Answer<'_>) -> Verdict;
+}
+
+/// 401 is a rejection, 403 is not; 2xx and 3xx accept; the rest proves nothing.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct StatusJudge;
+
+impl Judge for StatusJudge {
+    fn judge(&self, answer: &Answer<'_>) -> Verdict {
+        match answer.status {
+            StatusCode::UNAUTHORIZED => Verdict::Rejected,
+            StatusCode::FORBIDDEN => Verdict::NotPermitted,
+            status if status.is_success() || status.is_redirection() => Verdict::Accepted,
+            _ => Verdict::Unclear,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_15_2xx_and_3xx_accept_and_a_502_proves_nothing() {
+        let headers = HeaderMap::new();
+        for (status, verdict) in [
+            (200, Verdict::Accepted),
+            (204, Verdict::Accepted),
+            (304, Verdict::Accepted),
+            (307, Verdict::Accepted),
+            (101, Verdict::Unclear),
+            (400, Verdict::Unclear),
+            (401, Verdict::Rejected),
+            (403, Verdict::NotPermitted),
+            (429, Verdict::Unclear),
+            (502, Verdict::Unclear),
+        ] {
+            let answer = Answer::new(StatusCode::from_u16(status).unwrap(), &headers);
+            assert_eq!(StatusJudge.judge(&answer), verdict, "{status}");
+            assert!(!StatusJudge.wants_body(answer.status));
+        }
+    }
+}

@@ -1,0 +1,522 @@
+//! How long a session is good: what a provider states, and what follows from it on two clocks.
+//!
+//! Everything here is a pure function of [`Moment`]s.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use crate::clock::{Deadline, Moment, nanos};
+
+/// How long a session lives, as its provider knows it. Everything counts from the receipt of the login's answer.
+///
+/// ```
+/// use std::time::Duration;
+/// use auth_core::Lifetime;
+///
+/// const DAY: Duration = Duration::from_secs(86_400);
+/// // Good for a day:
+/// let fixed = Lifetime::of(DAY);
+/// // Good for a week of silence, thirty days at most:
+/// let sliding = Lifetime::unknown().idle(7 * DAY).absolute(30 * DAY);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lifetime {
+    hard: Option<Duration>,
+    idle: Option<Duration>,
+    absolute: Option<Duration>,
+}
+
+impl Lifetime {
+    /// Nothing is known: the session is used until the server rejects it.
+    pub const fn unknown() -> Self {
+        Self {
+            hard: None,
+            idle: None,
+            absolute: None,
+        }
+    }
+
+    /// Dead after `life`, unless the server rolls the credential with a new expiry.
+    pub const fn of(life: Duration) -> Self {
+        Self {
+            hard: Some(life),
+            idle: None,
+            absolute: None,
+        }
+    }
+
+    /// Dead after `timeout` without a request. Each accepted request moves the deadline.
+    pub const fn idle(mut self, timeout: Duration) -> Self {
+        self.idle = Some(timeout);
+        self
+    }
+
+    /// Dead after `maximum`, whatever happens. Nothing moves this one.
+    pub const fn absolute(mut self, maximum: Duration) -> Self {
+        self.absolute = Some(maximum);
+        self
+    }
+
+    /// The same, with a hard expiry no later than `life`. It never lengthens anything.
+    pub fn at_most(mut self, life: Duration) -> Self {
+        self.hard = Some(self.hard.map_or(life, |hard| hard.min(life)));
+        self
+    }
+
+    /// The hard expiry, counted from the login.
+    pub const fn hard_expiry(&self) -> Option<Duration> {
+        self.hard
+    }
+
+    /// The longest silence that the session survives.
+    pub const fn idle_timeout(&self) -> Option<Duration> {
+        self.idle
+    }
+
+    /// The absolute maximum, counted from the login.
+    pub const fn absolute_maximum(&self) -> Option<Duration> {
+        self.absolute
+    }
+}
+
+/// When a renewal starts, ahead of the hard or absolute expiry.
+///
+/// The window is the smaller of `lead` and `fraction` of the life, so that a short life is not all window, and each
+/// login shortens it by a random part of up to a quarter, so that a fleet doesn't renew in step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RefreshWindow {
+    lead: Duration,
+    fraction: f64,
+}
+
+impl RefreshWindow {
+    /// Five minutes, or a tenth of the life if that is shorter: long enough for a login that fails twice to be tried a
+    /// third time, short enough that a day's session isn't cut by more than a third of a percent.
+    pub const DEFAULT: Self = Self {
+        lead: Duration::from_secs(300),
+        fraction: 0.1,
+    };
+
+    /// No renewal ahead of time: sessions are used until they expire.
+    pub const NONE: Self = Self {
+        lead: Duration::ZERO,
+        fraction: 0.0,
+    };
+
+    /// A window of `lead`, but never more than `fraction` of the life. `fraction` is held between 0 and 0.9.
+    pub const fn new(lead: Duration, fraction: f64) -> Self {
+        let fraction = if fraction.is_nan() {
+            0.0
+        } else {
+            fraction.clamp(0.0, 0.9)
+        };
+        Self { lead, fraction }
+    }
+
+    /// The window's length for a session of the given life; `jitter` is a random number from 0 to 1.
+    fn length(self, life: Duration, jitter: f64) -> Duration {
+        let longest = self.lead.min(life.mul_f64(self.fraction));
+        longest.mul_f64(1.0 - 0.25 * jitter.clamp(0.0, 1.0))
+    }
+}
+
+impl Default for RefreshWindow {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// What the clocks say of a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Freshness {
+    /// Good, and not due.
+    Fresh,
+    /// Good, and inside the refresh window.
+    Due,
+    /// Silent for longer than the idle timeout. It may still be good, if somebody else used the session.
+    Lapsed,
+    /// Past its hard expiry or its absolute maximum.
+    Expired,
+}
+
+/// The deadlines of one session, fixed at its login; only the idle one moves.
+#[derive(Debug)]
+pub(crate) struct Life {
+    born: Moment,
+    lifetime: Lifetime,
+    absolute: Deadline,
+    expires: Deadline,
+    refresh: Deadline,
+    idle: IdleDeadline,
+}
+
+impl Life {
+    /// The life of a session whose login was answered at `born`.
+    pub(crate) fn begin(
+        lifetime: Lifetime,
+        born: Moment,
+        window: RefreshWindow,
+        jitter: f64,
+    ) -> Self {
+        let absolute = Deadline::after_option(born, lifetime.absolute);
+        let hard = Deadline::after_option(born, lifetime.hard);
+        let shortest = [lifetime.hard, lifetime.absolute]
+            .into_iter()
+            .flatten()
+            .min();
+        Self {
+            born,
+            lifetime,
+            absolute,
+            expires: hard.min(absolute),
+            refresh: refresh_from(born, shortest, window, jitter),
+            idle: IdleDeadline::new(Deadline::after_option(born, lifetime.idle)),
+        }
+    }
+
+    /// The life of the same session after the server rolled its value at `received`: a new hard expiry, if it gave one,
+    /// within the same absolute maximum; the idle deadline counts from the roll.
+    pub(crate) fn roll(
+        &self,
+        received: Moment,
+        expires_in: Option<Duration>,
+        window: RefreshWindow,
+        jitter: f64,
+    ) -> Self {
+        let idle = self.idle.get();
+        let next = Self {
+            born: self.born,
+            lifetime: self.lifetime,
+            absolute: self.absolute,
+            expires: self.expires,
+            refresh: self.refresh,
+            idle: IdleDeadline::new(idle),
+        };
+        next.idle
+            .move_to(Deadline::after_option(received, self.lifetime.idle));
+        // Where a session slides, a cookie's Max-Age states the idle timeout, which the line above has moved.
+        let (None, Some(left)) = (self.lifetime.idle, expires_in) else {
+            return next;
+        };
+        let left = left.min(self.absolute.left(received));
+        Self {
+            expires: Deadline::after(received, left).min(self.absolute),
+            refresh: refresh_from(received, Some(left), window, jitter),
+            ..next
+        }
+    }
+
+    #[inline]
+    pub(crate) fn freshness(&self, now: Moment) -> Freshness {
+        if self.refresh.passed(now) {
+            if self.expires.passed(now) {
+                return Freshness::Expired;
+            }
+            if self.idle.passed(now) {
+                return Freshness::Lapsed;
+            }
+            return Freshness::Due;
+        }
+        if self.idle.passed(now) {
+            return Freshness::Lapsed;
+        }
+        Freshness::Fresh
+    }
+
+    /// A request sent at `sent` was accepted: the idle deadline counts from there. It only ever moves forward, and is
+    /// stored at most once a second.
+    #[inline]
+    pub(crate) fn touch(&self, sent: Moment) {
+        if let Some(timeout) = self.lifetime.idle {
+            self.idle.move_to(Deadline::after(sent, timeout));
+        }
+    }
+
+    pub(crate) const fn born(&self) -> Moment {
+        self.born
+    }
+
+    pub(crate) const fn expires(&self) -> Deadline {
+        self.expires
+    }
+
+    pub(crate) fn idle_deadline(&self) -> Deadline {
+        self.idle.get()
+    }
+}
+
+fn refresh_from(
+    start: Moment,
+    life: Option<Duration>,
+    window: RefreshWindow,
+    jitter: f64,
+) -> Deadline {
+    life.map_or(Deadline::NEVER, |life| {
+        Deadline::after(start, life - window.length(life, jitter))
+    })
+}
+
+/// A deadline that callers move without a lock.
+#[derive(Debug)]
+struct IdleDeadline {
+    steady: AtomicU64,
+    wall: AtomicU64,
+}
+
+/// How much later a deadline must be before it is worth writing a cache line that every caller reads.
+const WORTH_STORING: u64 = 1_000_000_000;
+
+impl IdleDeadline {
+    const fn new(deadline: Deadline) -> Self {
+        Self {
+            steady: AtomicU64::new(deadline.steady),
+            wall: AtomicU64::new(deadline.wall),
+        }
+    }
+
+    fn get(&self) -> Deadline {
+        Deadline {
+            steady: self.steady.load(Relaxed),
+            wall: self.wall.load(Relaxed),
+        }
+    }
+
+    #[inline]
+    fn passed(&self, now: Moment) -> bool {
+        self.get().passed(now)
+    }
+
+    fn move_to(&self, later: Deadline) {
+        for (stored, later) in [(&self.steady, later.steady), (&self.wall, later.wall)] {
+            if later >= stored.load(Relaxed).saturating_add(WORTH_STORING) {
+                stored.fetch_max(later, Relaxed);
+            }
+        }
+    }
+}
+
+/// Whether a renewal that ended at `renewed` got any further than the session it replaced: a server that answers with
+/// the session it had before would otherwise be asked again at once.
+pub(crate) fn made_progress(old: Deadline, renewed: Deadline) -> bool {
+    renewed.is_never() || renewed.steady > old.steady.saturating_add(nanos(Duration::from_secs(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+    const DAY: Duration = Duration::from_secs(86_400);
+    const START: Moment = Moment {
+        steady: 1_000_000_000_000,
+        wall: 1_700_000_000_000_000_000,
+    };
+
+    fn later(by: Duration) -> Moment {
+        Moment {
+            steady: START.steady + nanos(by),
+            wall: START.wall + nanos(by),
+        }
+    }
+
+    fn begin(lifetime: Lifetime) -> Life {
+        Life::begin(lifetime, START, RefreshWindow::DEFAULT, 0.0)
+    }
+
+    #[test]
+    fn rule_6_the_window_is_the_smaller_of_lead_and_fraction() {
+        let day = begin(Lifetime::of(DAY));
+        assert_eq!(
+            day.freshness(later(DAY - Duration::from_secs(301))),
+            Freshness::Fresh
+        );
+        assert_eq!(
+            day.freshness(later(DAY - Duration::from_secs(300))),
+            Freshness::Due
+        );
+        assert_eq!(day.freshness(later(DAY)), Freshness::Expired);
+
+        let second = begin(Lifetime::of(Duration::from_secs(1)));
+        assert_eq!(
+            second.freshness(later(Duration::from_millis(899))),
+            Freshness::Fresh
+        );
+        assert_eq!(
+            second.freshness(later(Duration::from_millis(900))),
+            Freshness::Due
+        );
+        assert_eq!(
+            second.freshness(later(Duration::from_secs(1))),
+            Freshness::Expired
+        );
+    }
+
+    #[test]
+    fn rule_6_jitter_shortens_the_window_by_at_most_a_quarter() {
+        let life = |jitter| Life::begin(Lifetime::of(DAY), START, RefreshWindow::DEFAULT, jitter);
+        let at = later(DAY - Duration::from_secs(230));
+        assert_eq!(life(0.0).freshness(at), Freshness::Due);
+        assert_eq!(life(1.0).freshness(at), Freshness::Fresh);
+        let at = later(DAY - Duration::from_secs(225));
+        assert_eq!(life(1.0).freshness(at), Freshness::Due);
+        assert_eq!(
+            life(7.0).freshness(at),
+            Freshness::Due,
+            "out of range is clamped"
+        );
+    }
+
+    #[test]
+    fn rule_6_an_unknown_life_and_an_idle_deadline_have_no_window() {
+        let unknown = begin(Lifetime::unknown());
+        assert_eq!(unknown.freshness(later(3_650 * DAY)), Freshness::Fresh);
+        let idle = begin(Lifetime::unknown().idle(HOUR));
+        assert_eq!(
+            idle.freshness(later(HOUR - Duration::from_nanos(1))),
+            Freshness::Fresh
+        );
+        assert_eq!(idle.freshness(later(HOUR)), Freshness::Lapsed);
+    }
+
+    #[test]
+    fn a_window_wider_than_the_life_leaves_part_of_the_life_fresh() {
+        let greedy = RefreshWindow::new(10 * DAY, 5.0);
+        let life = Life::begin(Lifetime::of(HOUR), START, greedy, 0.0);
+        assert_eq!(
+            life.freshness(later(Duration::from_secs(359))),
+            Freshness::Fresh
+        );
+        assert_eq!(
+            life.freshness(later(Duration::from_secs(361))),
+            Freshness::Due
+        );
+        let life = Life::begin(
+            Lifetime::of(HOUR),
+            START,
+            RefreshWindow::new(HOUR, f64::NAN),
+            0.0,
+        );
+        assert_eq!(
+            life.freshness(later(HOUR - Duration::from_nanos(1))),
+            Freshness::Fresh
+        );
+        let none = Life::begin(Lifetime::of(HOUR), START, RefreshWindow::NONE, 0.0);
+        assert_eq!(
+            none.freshness(later(HOUR - Duration::from_nanos(1))),
+            Freshness::Fresh
+        );
+        assert_eq!(none.freshness(later(HOUR)), Freshness::Expired);
+    }
+
+    #[test]
+    fn rule_15_the_idle_deadline_counts_from_sending_and_only_moves_forward() {
+        let life = begin(Lifetime::unknown().idle(HOUR));
+        life.touch(later(Duration::from_secs(1_800)));
+        life.touch(later(Duration::from_secs(60)));
+        assert_eq!(
+            life.freshness(later(Duration::from_secs(5_399))),
+            Freshness::Fresh
+        );
+        assert_eq!(
+            life.freshness(later(Duration::from_secs(5_400))),
+            Freshness::Lapsed
+        );
+    }
+
+    #[test]
+    fn rule_15_the_idle_deadline_is_stored_at_most_once_a_second() {
+        let life = begin(Lifetime::unknown().idle(HOUR));
+        let before = life.idle_deadline();
+        life.touch(later(Duration::from_millis(999)));
+        assert_eq!(life.idle_deadline(), before);
+        life.touch(later(Duration::from_secs(1)));
+        assert_eq!(
+            life.idle_deadline(),
+            Deadline::after(later(Duration::from_secs(1)), HOUR)
+        );
+    }
+
+    #[test]
+    fn rule_15_an_absolute_maximum_is_absolute() {
+        let life = begin(Lifetime::unknown().idle(7 * DAY).absolute(30 * DAY));
+        life.touch(later(29 * DAY));
+        assert_eq!(life.freshness(later(30 * DAY - HOUR)), Freshness::Fresh);
+        assert_eq!(
+            life.freshness(later(30 * DAY - Duration::from_secs(60))),
+            Freshness::Due
+        );
+        assert_eq!(life.freshness(later(30 * DAY)), Freshness::Expired);
+
+        let rolled = begin(Lifetime::of(HOUR).absolute(DAY));
+        let rolled = rolled.roll(later(23 * HOUR), Some(12 * HOUR), RefreshWindow::NONE, 0.0);
+        assert_eq!(
+            rolled.freshness(later(DAY - Duration::from_nanos(1))),
+            Freshness::Fresh
+        );
+        assert_eq!(rolled.freshness(later(DAY)), Freshness::Expired);
+    }
+
+    #[test]
+    fn rule_15_max_age_counts_from_receipt_not_from_the_login() {
+        let life = begin(Lifetime::of(HOUR));
+        let rolled = life.roll(later(HOUR / 2), Some(HOUR), RefreshWindow::NONE, 0.0);
+        assert_eq!(rolled.freshness(later(HOUR)), Freshness::Fresh);
+        assert_eq!(rolled.freshness(later(HOUR + HOUR / 2)), Freshness::Expired);
+        assert_eq!(rolled.born(), START, "age counts from the login");
+        let unknown = life.roll(later(HOUR / 2), None, RefreshWindow::NONE, 0.0);
+        assert_eq!(
+            unknown.expires(),
+            life.expires(),
+            "no new expiry, no change"
+        );
+    }
+
+    #[test]
+    fn rule_15_a_roll_of_a_sliding_session_moves_the_idle_deadline() {
+        let life = begin(Lifetime::unknown().idle(7 * DAY).absolute(30 * DAY));
+        let rolled = life.roll(later(6 * DAY), Some(7 * DAY), RefreshWindow::DEFAULT, 0.0);
+        assert_eq!(rolled.freshness(later(12 * DAY)), Freshness::Fresh);
+        assert_eq!(rolled.freshness(later(13 * DAY)), Freshness::Lapsed);
+        assert_eq!(rolled.expires(), life.expires());
+    }
+
+    #[test]
+    fn rule_14_neither_suspend_nor_a_clock_set_back_makes_a_dead_session_fresh() {
+        let life = begin(Lifetime::of(HOUR));
+        let asleep_eight_hours_wall_set_back = Moment {
+            steady: START.steady + nanos(8 * HOUR),
+            wall: START.wall - nanos(HOUR),
+        };
+        assert_eq!(
+            life.freshness(asleep_eight_hours_wall_set_back),
+            Freshness::Expired
+        );
+        let steady_stood_still = Moment {
+            steady: START.steady,
+            wall: START.wall + nanos(8 * HOUR),
+        };
+        assert_eq!(life.freshness(steady_stood_still), Freshness::Expired);
+    }
+
+    #[test]
+    fn at_most_shortens_and_never_lengthens() {
+        assert_eq!(Lifetime::of(DAY).at_most(HOUR), Lifetime::of(HOUR));
+        assert_eq!(Lifetime::of(HOUR).at_most(DAY), Lifetime::of(HOUR));
+        assert_eq!(Lifetime::unknown().at_most(HOUR), Lifetime::of(HOUR));
+    }
+
+    #[test]
+    fn rule_6_the_same_expiry_again_is_no_progress() {
+        let old = Deadline::after(START, HOUR);
+        assert!(!made_progress(old, old));
+        assert!(!made_progress(
+            old,
+            Deadline::after(later(Duration::from_millis(900)), HOUR)
+        ));
+        assert!(made_progress(
+            old,
+            Deadline::after(later(Duration::from_secs(2)), HOUR)
+        ));
+        assert!(made_progress(old, Deadline::NEVER));
+    }
+}

@@ -1,0 +1,284 @@
+//! Where a credential may go: scheme, host and port.
+
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use http::Uri;
+use thiserror::Error;
+
+/// A scheme, a host and a port: the unit by which credentials are kept apart and logins are counted.
+///
+/// ```
+/// use auth_core::Origin;
+///
+/// let origin = Origin::parse("https://API.clay.com/v3")?;
+/// assert_eq!(origin.to_string(), "https://api.clay.com");
+/// assert!(origin.matches("https", "api.clay.com", Some(443)));
+/// assert!(Origin::parse("http://api.clay.com").is_err(), "no plain HTTP off this machine");
+/// assert!(Origin::parse("http://127.0.0.1:8080").is_ok());
+/// # Ok::<(), auth_core::OriginError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    scheme: Scheme,
+    /// Lower case; an IPv6 address in brackets.
+    host: Arc<str>,
+    port: u16,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Scheme {
+    Http,
+    Https,
+}
+
+impl Scheme {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    const fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+impl Origin {
+    /// The origin of `url`, which must be `https`, or `http` on this very machine.
+    ///
+    /// # Errors
+    /// Not an absolute URL, no host, a user name or password in it, another scheme, or plain HTTP to another machine.
+    pub fn parse(url: &str) -> Result<Self, OriginError> {
+        let origin = Self::allow_plain_http(url)?;
+        if origin.scheme == Scheme::Http && !is_loopback(&origin.host) {
+            return Err(OriginError::PlainHttp {
+                host: origin.host.as_ref().to_owned(),
+            });
+        }
+        Ok(origin)
+    }
+
+    /// The origin of `url`, be it plain HTTP to another machine: whoever can listen on the way reads the password and the
+    /// session.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse), but for plain HTTP.
+    pub fn allow_plain_http(url: &str) -> Result<Self, OriginError> {
+        let uri: Uri = url.parse().map_err(|_| OriginError::NotAUrl)?;
+        let authority = uri.authority().ok_or(OriginError::NoHost)?;
+        if authority.as_str().contains('@') {
+            return Err(OriginError::UserInfo);
+        }
+        let scheme = match uri.scheme_str() {
+            Some("https") => Scheme::Https,
+            Some("http") => Scheme::Http,
+            _ => return Err(OriginError::Scheme),
+        };
+        if authority.host().is_empty() {
+            return Err(OriginError::NoHost);
+        }
+        // `host:port` parses even where the port is empty or too large; only a number that fits is one.
+        let port = match authority.as_str().strip_prefix(authority.host()) {
+            Some("") => scheme.default_port(),
+            Some(_) => authority.port_u16().ok_or(OriginError::NotAUrl)?,
+            None => return Err(OriginError::NotAUrl),
+        };
+        Ok(Self {
+            scheme,
+            host: authority.host().to_ascii_lowercase().into(),
+            port,
+        })
+    }
+
+    /// Whether a request with this scheme, host and port goes to this origin. Allocates nothing.
+    ///
+    /// `host` is compared without regard to case; an IPv6 address stands in brackets. No port means the scheme's own.
+    pub fn matches(&self, scheme: &str, host: &str, port: Option<u16>) -> bool {
+        scheme.eq_ignore_ascii_case(self.scheme.name())
+            && port.unwrap_or(self.scheme.default_port()) == self.port
+            && host.eq_ignore_ascii_case(&self.host)
+    }
+
+    /// Whether a request to `uri` goes to this origin. A `uri` without a host goes nowhere that is known. Allocates nothing.
+    pub fn matches_uri(&self, uri: &Uri) -> bool {
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+            return false;
+        };
+        self.matches(scheme, authority.host(), authority.port_u16())
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || bare.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+        || bare.parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme.name(), self.host)?;
+        if self.port != self.scheme.default_port() {
+            write!(f, ":{}", self.port)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a URL is no origin to log in to. The URL itself is not repeated: it may hold a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum OriginError {
+    /// It can't be read as a URL.
+    #[error("not a URL; expected something like https://api.example.com")]
+    NotAUrl,
+    /// It has no host.
+    #[error("the URL has no host; expected something like https://api.example.com")]
+    NoHost,
+    /// It holds a user name or a password.
+    #[error("the URL holds a user name or password; give them to the provider instead")]
+    UserInfo,
+    /// Its scheme is neither `https` nor `http`.
+    #[error("the URL's scheme must be https, or http on this machine")]
+    Scheme,
+    /// It would send a password over plain HTTP to another machine.
+    #[error(
+        "plain HTTP to {host} would send the password in clear; use https, or say that plain HTTP is allowed"
+    )]
+    PlainHttp {
+        /// The host named.
+        host: String,
+    },
+}
+
+/// The origins that a credential may be sent to. Anything else passes untouched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope(Vec<Origin>);
+
+impl Scope {
+    /// One origin and no other.
+    pub fn only(origin: Origin) -> Self {
+        Self(vec![origin])
+    }
+
+    /// One more origin, for an API whose login and data live apart.
+    pub fn and(mut self, origin: Origin) -> Self {
+        if !self.0.contains(&origin) {
+            self.0.push(origin);
+        }
+        self
+    }
+
+    /// Whether a request with this scheme, host and port may carry the credential. Allocates nothing.
+    pub fn contains(&self, scheme: &str, host: &str, port: Option<u16>) -> bool {
+        self.0
+            .iter()
+            .any(|origin| origin.matches(scheme, host, port))
+    }
+
+    /// Whether a request to `uri` may carry the credential. Allocates nothing.
+    pub fn contains_uri(&self, uri: &Uri) -> bool {
+        self.0.iter().any(|origin| origin.matches_uri(uri))
+    }
+
+    /// The origins, in the order given.
+    pub fn origins(&self) -> &[Origin] {
+        &self.0
+    }
+}
+
+impl From<Origin> for Scope {
+    fn from(origin: Origin) -> Self {
+        Self::only(origin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_16_scheme_host_and_port_must_all_match() {
+        let origin = Origin::parse("https://api.example.com").unwrap();
+        let allowed = [
+            "https://api.example.com/a?b=c",
+            "https://API.EXAMPLE.COM:443/",
+        ];
+        let foreign = [
+            "http://api.example.com/",
+            "https://api.example.com:8443/",
+            "https://example.com/",
+            "https://evil.api.example.com/",
+            "https://api.example.com.evil.net/",
+            "https://api.example.com@evil.net/",
+            "/relative",
+        ];
+        for uri in allowed {
+            assert!(origin.matches_uri(&uri.parse().unwrap()), "{uri}");
+        }
+        for uri in foreign {
+            assert!(!origin.matches_uri(&uri.parse().unwrap()), "{uri}");
+        }
+    }
+
+    #[test]
+    fn rule_16_no_plain_http_save_loopback_or_by_explicit_choice() {
+        for url in [
+            "http://localhost:1",
+            "http://127.3.4.5",
+            "http://[::1]:8080",
+            "http://a.localhost",
+        ] {
+            assert!(Origin::parse(url).is_ok(), "{url}");
+        }
+        for url in [
+            "http://example.com",
+            "http://127.0.0.1.evil.net",
+            "http://10.0.0.1",
+            "http://[::2]",
+        ] {
+            assert!(
+                matches!(Origin::parse(url), Err(OriginError::PlainHttp { .. })),
+                "{url}"
+            );
+            assert!(Origin::allow_plain_http(url).is_ok(), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_origin_is_refused_with_a_reason() {
+        for (url, error) in [
+            ("", OriginError::NotAUrl),
+            ("https://", OriginError::NotAUrl),
+            ("https://a b", OriginError::NotAUrl),
+            ("https://example.com:", OriginError::NotAUrl),
+            ("https://example.com:99999", OriginError::NotAUrl),
+            ("/v3", OriginError::NoHost),
+            ("example.com", OriginError::Scheme),
+            ("ftp://example.com", OriginError::Scheme),
+            ("https://me:pw@example.com", OriginError::UserInfo),
+        ] {
+            assert_eq!(Origin::parse(url), Err(error), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_scope_may_hold_several_origins() {
+        let login = Origin::parse("https://login.example.com").unwrap();
+        let data = Origin::parse("https://data.example.com:8443").unwrap();
+        let scope = Scope::only(login.clone()).and(data).and(login);
+        assert_eq!(scope.origins().len(), 2);
+        assert!(scope.contains("https", "data.example.com", Some(8443)));
+        assert!(!scope.contains("https", "data.example.com", None));
+    }
+}

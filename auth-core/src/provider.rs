@@ -1,0 +1,202 @@
+//! How one logs in, as the cache sees it.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::credential::{Credential, Session};
+use crate::error::LoginError;
+use crate::judge::{Judge, StatusJudge};
+use crate::origin::{Origin, Scope};
+use crate::secret::{Secret, SecretSource};
+
+/// Logs in to one API as one account.
+///
+/// This is the whole of what the cache needs to know about an API. `auth-providers` has ready-made ones, and makes one
+/// from any login that can be written as a request and the reading of its answer; implement the trait by hand for
+/// anything else.
+///
+/// The cache calls [`login`](Self::login) with at most one call in flight for an identity, under its quota and its
+/// time-out, and remembers the failure. So a provider does not retry, cache, limit or wait by itself.
+///
+/// ```
+/// use async_trait::async_trait;
+/// use auth_core::{Identity, LoginError, Origin, Provider, Secret, SecretSource, Session};
+///
+/// struct Tokens {
+///     identity: Identity,
+///     password: SecretSource,
+/// }
+///
+/// #[async_trait]
+/// impl Provider for Tokens {
+///     fn identity(&self) -> &Identity {
+///         &self.identity
+///     }
+///
+///     fn secret(&self) -> &SecretSource {
+///         &self.password
+///     }
+///
+///     async fn login(&self, password: &Secret) -> Result<Session, LoginError> {
+///         let token = format!("token-for-{}", password.expose().len());
+///         Ok(Session::new().with_bearer(&token)?)
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let identity = Identity::new("tokens", Origin::parse("https://api.example.com")?, "me@example.com");
+/// let credentials = auth_core::Credentials::new(Tokens { identity, password: "correct horse".into() });
+/// assert_eq!(credentials.get().await?.stamp().generation(), 1);
+/// # Ok(())
+/// # }
+/// ```
+#[async_trait]
+pub trait Provider: Send + Sync + 'static {
+    /// Who logs in where. Logins of all identities with the same origin share one quota.
+    fn identity(&self) -> &Identity;
+
+    /// Where the password comes from. It is read before each login.
+    fn secret(&self) -> &SecretSource;
+
+    /// The origins that the credential may be sent to: by default the one that one logs in to.
+    fn scope(&self) -> Scope {
+        Scope::only(self.identity().origin().clone())
+    }
+
+    /// How many logins the API allows: by default ten in any minute.
+    fn quota(&self) -> Quota {
+        Quota::DEFAULT
+    }
+
+    /// What an answer says of the credential: by default a 401 rejects it.
+    fn judge(&self) -> &dyn Judge {
+        &StatusJudge
+    }
+
+    /// Whether a password can be right at all, before an attempt is spent on it.
+    ///
+    /// # Errors
+    /// [`LoginError::misconfigured`], saying what is wrong with it without repeating it.
+    fn check_secret(&self, secret: &Secret) -> Result<(), LoginError> {
+        let _ = secret;
+        Ok(())
+    }
+
+    /// Logs in, with no old credential attached.
+    ///
+    /// # Errors
+    /// Each kind of [`LoginError`] permits something different afterwards; see there.
+    ///
+    /// # Cancel safety
+    /// The future is dropped when the login takes longer than
+    /// [its time-out](crate::CredentialsBuilder::login_timeout), or with the last handle.
+    async fn login(&self, secret: &Secret) -> Result<Session, LoginError>;
+
+    /// Fetches the next session while the current one is still good: by default by logging in again. It counts as a login.
+    ///
+    /// # Errors
+    /// As [`login`](Self::login).
+    async fn renew(&self, current: &Credential, secret: &Secret) -> Result<Session, LoginError> {
+        let _ = current;
+        self.login(secret).await
+    }
+
+    /// Ends a session at the server: by default there is nothing to do.
+    ///
+    /// # Errors
+    /// As [`login`](Self::login). The cache forgets the session in any case.
+    async fn logout(&self, credential: &Credential) -> Result<(), LoginError> {
+        let _ = credential;
+        Ok(())
+    }
+}
+
+/// Who logs in where: a provider's name, the origin of its login, and an account.
+///
+/// It is the key of a [`Pool`](crate::Pool). It prints without the account, which may be a person's e-mail address;
+/// [`account`](Self::account) gives it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Identity {
+    provider: &'static str,
+    origin: Origin,
+    account: Box<str>,
+}
+
+impl Identity {
+    /// `provider` names the kind of API, `origin` is where the login goes, `account` is the e-mail address or user name.
+    pub fn new(provider: &'static str, origin: Origin, account: impl Into<Box<str>>) -> Self {
+        Self {
+            provider,
+            origin,
+            account: account.into(),
+        }
+    }
+
+    /// The kind of API.
+    pub const fn provider(&self) -> &'static str {
+        self.provider
+    }
+
+    /// Where the login goes.
+    pub const fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The e-mail address or user name.
+    pub const fn account(&self) -> &str {
+        &self.account
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Identity({} at {})", self.provider, self.origin)
+    }
+}
+
+/// How many logins an API allows in any window of a given length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    logins: NonZeroU32,
+    window: Duration,
+}
+
+impl Quota {
+    /// Ten in any minute: what the one API that documents a limit allows, and a restrained guess for those that don't.
+    pub const DEFAULT: Self = match NonZeroU32::new(10) {
+        Some(logins) => Self::new(logins, Duration::from_secs(60)),
+        None => panic!("ten is not zero"),
+    };
+
+    /// At most `logins` in any `window`.
+    pub const fn new(logins: NonZeroU32, window: Duration) -> Self {
+        Self { logins, window }
+    }
+
+    /// A smaller share of the same quota, for a program that is not alone behind its address: other processes, other
+    /// machines behind the same NAT, and earlier runs of the same program count at the server and can't be seen from here.
+    pub fn at_most(mut self, logins: NonZeroU32) -> Self {
+        self.logins = self.logins.min(logins);
+        self
+    }
+
+    /// How many.
+    pub const fn logins(&self) -> NonZeroU32 {
+        self.logins
+    }
+
+    /// In how long.
+    pub const fn window(&self) -> Duration {
+        self.window
+    }
+}
+
+impl Default for Quota {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

@@ -1,0 +1,338 @@
+//! Where the password comes from, asked anew at each login.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use secrecy::{ExposeSecret, SecretString};
+use thiserror::Error;
+
+/// A password, kept out of everything that prints and zeroed when dropped.
+///
+/// ```
+/// use auth_core::Secret;
+///
+/// let secret = Secret::from("correct horse");
+/// assert_eq!(secret.expose(), "correct horse");
+/// assert!(!format!("{secret:?}").contains("horse"));
+/// ```
+#[derive(Clone)]
+pub struct Secret(SecretString);
+
+impl Secret {
+    /// The text itself. What is copied out of it is the caller's to zero.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.expose().is_empty()
+    }
+
+    /// Compares without keeping a copy: a hash under a key that this process drew at random and that never leaves it.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        static KEY: OnceLock<RandomState> = OnceLock::new();
+        Fingerprint(KEY.get_or_init(RandomState::new).hash_one(self.expose()))
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fingerprint(u64);
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fingerprint(…)")
+    }
+}
+
+/// Where an identity's password comes from: a value, an environment variable, a file, or code of the user's.
+///
+/// It is read before each login. A variable or file that has changed is noticed after a refusal, too: the new password
+/// is tried at once, without waiting for the cooldown of the old one.
+///
+/// A `&str` or `String` converts into a source of that value.
+///
+/// ```
+/// use auth_core::SecretSource;
+///
+/// let fixed: SecretSource = "correct horse".into();
+/// let variable = SecretSource::variable("CLAY_PASSWORD");
+/// let file = SecretSource::file("/run/secrets/clay");
+/// # let _ = (fixed, variable, file);
+/// ```
+#[derive(Clone)]
+pub struct SecretSource(Source);
+
+#[derive(Clone)]
+enum Source {
+    Value(Secret),
+    Variable(OsString),
+    File(PathBuf),
+    Custom(Arc<dyn ReadSecret>),
+}
+
+/// Code of the user's that fetches a password, from a keychain or a vault.
+///
+/// # Cancel safety
+/// The future may be dropped at any await: when the cache is dropped, or after
+/// [the login's timeout](crate::CredentialsBuilder::login_timeout).
+#[async_trait]
+pub trait ReadSecret: Send + Sync + 'static {
+    /// Fetches the password as it is now.
+    ///
+    /// # Errors
+    /// What the user should do about it. The message must not contain the secret.
+    async fn read(&self) -> Result<Secret, SecretError>;
+}
+
+impl SecretSource {
+    /// A fixed value.
+    pub fn value(secret: impl Into<Secret>) -> Self {
+        Self(Source::Value(secret.into()))
+    }
+
+    /// An environment variable of this process, read at each login.
+    pub fn variable(name: impl AsRef<OsStr>) -> Self {
+        Self(Source::Variable(name.as_ref().to_owned()))
+    }
+
+    /// A file, read at each login. One line break at its end is not part of the password.
+    pub fn file(path: impl AsRef<Path>) -> Self {
+        Self(Source::File(path.as_ref().to_owned()))
+    }
+
+    /// Code of the user's.
+    pub fn custom(reader: impl ReadSecret) -> Self {
+        Self(Source::Custom(Arc::new(reader)))
+    }
+
+    /// Reads the password as it is now. An empty one is an error: no login can succeed with it.
+    ///
+    /// # Errors
+    /// The variable is not set or not Unicode, the file can't be read, the user's code failed, or the password is empty.
+    pub async fn read(&self) -> Result<Secret, SecretError> {
+        let secret = match &self.0 {
+            Source::Value(secret) => secret.clone(),
+            Source::Variable(name) => read_variable(name)?,
+            Source::File(path) => read_file(path.clone()).await?,
+            Source::Custom(reader) => reader.read().await?,
+        };
+        if secret.is_empty() {
+            return Err(SecretError::new(format!("{self:?} is empty")));
+        }
+        Ok(secret)
+    }
+
+    /// The value, if it is fixed, for checks that need no login.
+    pub const fn fixed(&self) -> Option<&Secret> {
+        match &self.0 {
+            Source::Value(secret) => Some(secret),
+            _ => None,
+        }
+    }
+
+    /// Whether both read the same place: the same value, variable, file or reader.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Source::Value(one), Source::Value(two)) => one.fingerprint() == two.fingerprint(),
+            (Source::Variable(one), Source::Variable(two)) => one == two,
+            (Source::File(one), Source::File(two)) => one == two,
+            (Source::Custom(one), Source::Custom(two)) => Arc::ptr_eq(one, two),
+            _ => false,
+        }
+    }
+}
+
+fn read_variable(name: &OsStr) -> Result<Secret, SecretError> {
+    let shown = name.display();
+    match std::env::var(name) {
+        Ok(text) => Ok(text.into()),
+        Err(std::env::VarError::NotPresent) => Err(SecretError::new(format!(
+            "environment variable {shown} is not set"
+        ))),
+        Err(std::env::VarError::NotUnicode(_)) => Err(SecretError::new(format!(
+            "environment variable {shown} is not Unicode"
+        ))),
+    }
+}
+
+async fn read_file(path: PathBuf) -> Result<Secret, SecretError> {
+    let shown = path.display().to_string();
+    // A file system that hangs must not hang the runtime's thread with it.
+    let text = tokio::task::spawn_blocking(move || std::fs::read_to_string(path))
+        .await
+        .map_err(|error| {
+            SecretError::new(format!("reading {shown} was interrupted")).with_source(error)
+        })?
+        .map_err(|error| {
+            SecretError::new(format!("file {shown} can't be read")).with_source(error)
+        })?;
+    let secret = Secret::from(text);
+    let text = secret.expose();
+    let line = text.strip_suffix('\n').unwrap_or(text);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    Ok(if line.len() == text.len() {
+        secret
+    } else {
+        line.into()
+    })
+}
+
+impl From<&str> for SecretSource {
+    fn from(value: &str) -> Self {
+        Self::value(value)
+    }
+}
+
+impl From<String> for SecretSource {
+    fn from(value: String) -> Self {
+        Self::value(value)
+    }
+}
+
+impl From<Secret> for SecretSource {
+    fn from(value: Secret) -> Self {
+        Self::value(value)
+    }
+}
+
+impl fmt::Debug for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Source::Value(_) => f.write_str("the password given"),
+            Source::Variable(name) => write!(f, "environment variable {}", name.display()),
+            Source::File(path) => write!(f, "file {}", path.display()),
+            Source::Custom(_) => f.write_str("the password of a custom source"),
+        }
+    }
+}
+
+/// A password could not be read.
+#[derive(Debug, Error)]
+#[error("{message}")]
+pub struct SecretError {
+    message: String,
+    #[source]
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl SecretError {
+    /// `message` says what can't be read and what to do about it. It must not contain the secret.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    /// The same, with its cause.
+    pub fn with_source(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_is_read_at_each_login_and_its_last_line_break_dropped() {
+        let path = std::env::temp_dir().join(format!("auth-core-secret-{}", std::process::id()));
+        std::fs::write(&path, "one\r\n").unwrap();
+        let source = SecretSource::file(&path);
+        assert_eq!(source.read().await.unwrap().expose(), "one");
+        std::fs::write(&path, " two \n\n").unwrap();
+        assert_eq!(
+            source.read().await.unwrap().expose(),
+            " two \n",
+            "only one line break, and no spaces"
+        );
+        std::fs::write(&path, "\n").unwrap();
+        assert!(
+            source
+                .read()
+                .await
+                .unwrap_err()
+                .to_string()
+                .contains("is empty")
+        );
+        std::fs::remove_file(&path).unwrap();
+        let error = source.read().await.unwrap_err();
+        assert!(error.to_string().contains("can't be read"));
+        assert!(std::error::Error::source(&error).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_missing_variable_and_an_empty_value_say_so() {
+        let missing = SecretSource::variable("AUTH_CORE_TEST_NOT_SET")
+            .read()
+            .await;
+        assert!(
+            missing
+                .unwrap_err()
+                .to_string()
+                .contains("AUTH_CORE_TEST_NOT_SET is not set")
+        );
+        let empty = SecretSource::value("").read().await;
+        assert!(empty.unwrap_err().to_string().contains("is empty"));
+    }
+
+    #[test]
+    fn rule_17_a_secret_does_not_print() {
+        let source = SecretSource::value("canary-4711");
+        let printed = format!(
+            "{source:?} {:?} {:?}",
+            source.fixed(),
+            source.fixed().unwrap().fingerprint()
+        );
+        assert!(!printed.contains("4711"), "{printed}");
+    }
+
+    #[test]
+    fn the_same_place_is_the_same_source() {
+        assert!(SecretSource::value("a").is_same(&"a".into()));
+        assert!(!SecretSource::value("a").is_same(&"b".into()));
+        assert!(SecretSource::variable("A").is_same(&SecretSource::variable("A")));
+        assert!(!SecretSource::variable("A").is_same(&SecretSource::variable("B")));
+        assert!(SecretSource::file("a").is_same(&SecretSource::file("a")));
+        assert!(!SecretSource::file("a").is_same(&SecretSource::file("b")));
+        assert!(!SecretSource::file("A").is_same(&SecretSource::variable("A")));
+
+        struct Vault;
+        #[async_trait]
+        impl ReadSecret for Vault {
+            async fn read(&self) -> Result<Secret, SecretError> {
+                Ok("v".into())
+            }
+        }
+        let vault = SecretSource::custom(Vault);
+        assert!(vault.is_same(&vault.clone()));
+        assert!(!vault.is_same(&SecretSource::custom(Vault)));
+    }
+}
