@@ -1,16 +1,21 @@
 //! A credential cache for APIs that one logs in to.
 
+mod cache;
 pub mod clock;
 mod credential;
 mod error;
 mod event;
 mod judge;
 mod lifetime;
+mod limit;
 mod login_mark;
 mod origin;
 mod provider;
 mod secret;
+#[cfg(feature = "test-util")]
+pub mod testing;
 
+pub use cache::{Ask, Condition, Credentials, CredentialsBuilder, Rejection, Status};
 pub use clock::{Clock, Moment};
 pub use credential::{
     Carried, Change, Credential, InvalidValue, Rolled, Session, SetCookie, Stamp, set_cookies,
