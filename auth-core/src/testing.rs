@@ -107,19 +107,19 @@ impl Scripted {
     }
 
     /// Another identity.
-    pub fn identity(mut self, identity: Identity) -> Self {
+    pub fn with_identity(mut self, identity: Identity) -> Self {
         self.identity = identity;
         self
     }
 
     /// Another source of the password.
-    pub fn secret(mut self, secret: impl Into<SecretSource>) -> Self {
+    pub fn with_secret(mut self, secret: impl Into<SecretSource>) -> Self {
         self.secret = secret.into();
         self
     }
 
     /// Another quota.
-    pub const fn quota(mut self, quota: Quota) -> Self {
+    pub const fn with_quota(mut self, quota: Quota) -> Self {
         self.quota = quota;
         self
     }

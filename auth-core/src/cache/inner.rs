@@ -299,9 +299,11 @@ impl Inner {
             self.engine.limiter.pass_over(&progress.place);
         }
         let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
-        let engine = Arc::clone(&self.engine);
-        // A task of its own, so that whoever called may go.
+        // A task of its own, so that whoever called may go, and a share of the whole, so that a login under way finds the
+        // way back to be logged out.
+        let home = Arc::clone(self);
         let farewell = runtime.spawn(async move {
+            let engine = &home.engine;
             let result = match session {
                 Some(session) => engine.log_out(&session).await,
                 None => Ok(()),
