@@ -10,6 +10,7 @@ mod lifetime;
 mod limit;
 mod login_mark;
 mod origin;
+mod pool;
 mod provider;
 mod secret;
 #[cfg(feature = "test-util")]
@@ -26,5 +27,6 @@ pub use judge::{Answer, Judge, MAX_JUDGED_BODY, StatusJudge, Verdict};
 pub use lifetime::{Lifetime, RefreshWindow};
 pub use login_mark::LoginMark;
 pub use origin::{Origin, OriginError, Scope};
+pub use pool::{Pool, PoolError};
 pub use provider::{Identity, Provider, Quota};
 pub use secret::{ReadSecret, Secret, SecretError, SecretSource};

@@ -278,8 +278,15 @@ impl Credentials {
         Arc::strong_count(&self.inner) == 1 && self.inner.read(|state| state.flight().is_none())
     }
 
-    pub(crate) fn failure(&self) -> Option<Failure> {
-        self.inner.read(|state| state.failure().cloned())
+    /// The last failure, if it still forbids a login.
+    pub(crate) fn failure_in_force(&self) -> Option<Failure> {
+        let now = self.now();
+        self.inner.read(|state| {
+            state
+                .failure()
+                .filter(|failure| failure.forbids(now))
+                .cloned()
+        })
     }
 
     pub(crate) fn remember(&self, failure: Failure) {

@@ -94,7 +94,7 @@ impl Failure {
     }
 
     /// Whether it still forbids a login.
-    pub(super) const fn forbids(&self, now: Moment) -> bool {
+    pub(crate) const fn forbids(&self, now: Moment) -> bool {
         now.steady < self.until
     }
 

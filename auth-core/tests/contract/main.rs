@@ -4,6 +4,7 @@
 
 mod ends;
 mod fast_path;
+mod many;
 mod one_login;
 mod rejection;
 mod restraint;

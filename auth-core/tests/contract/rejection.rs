@@ -153,7 +153,12 @@ async fn rule_8_not_permitted_ten_thousand_times_is_one_login_per_cooldown_and_i
         .map(|two| two[1].since(two[0]).as_secs())
         .collect();
     let cooldowns = [5, 10, 20, 40, 80, 160, 300, 300];
-    assert!(gaps.iter().zip(cooldowns).all(|(gap, cooldown)| *gap >= cooldown), "{gaps:?}");
+    assert!(
+        gaps.iter()
+            .zip(cooldowns)
+            .all(|(gap, cooldown)| *gap >= cooldown),
+        "{gaps:?}"
+    );
     // In 1,000 s: at 0, 5, 15, then the minute that three logins fill, and on.
     assert!(causes.len() <= 9, "{gaps:?}");
 }
