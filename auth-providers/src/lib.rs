@@ -5,6 +5,8 @@ pub mod answer;
 mod clay;
 mod cloudio;
 mod config_error;
+#[cfg(feature = "demo")]
+pub mod demo;
 mod jwt;
 mod login;
 mod quinn;

@@ -31,7 +31,8 @@ pub trait Transport: Send + Sync + 'static {
     /// Sends `request`, whose URI is absolute, and reads the answer, whatever its status.
     ///
     /// # Errors
-    /// [`LoginError::unavailable`] where no answer came; [`LoginError::malformed`] where it was too large.
+    /// [`LoginError::unavailable`] where no answer came; [`LoginError::malformed`] where it was too large;
+    /// [`LoginError::misconfigured`] where the request can't be sent at all.
     ///
     /// # Cancel safety
     /// The future is dropped when a login takes longer than its time-out.

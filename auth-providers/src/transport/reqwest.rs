@@ -1,3 +1,5 @@
+use std::error::Error as _;
+
 use async_trait::async_trait;
 use auth_core::LoginError;
 use bytes::Bytes;
@@ -79,6 +81,12 @@ impl Transport for ReqwestTransport {
 }
 
 fn no_answer(error: reqwest::Error) -> LoginError {
+    if lacks_tls(&error) {
+        return LoginError::misconfigured(
+            "this build's HTTP client has no TLS; enable the feature rustls of auth-providers",
+        )
+        .with_source(error.without_url());
+    }
     let detail = if error.is_timeout() {
         "the client's time-out passed"
     } else if error.is_connect() {
@@ -89,6 +97,21 @@ fn no_answer(error: reqwest::Error) -> LoginError {
         "no answer"
     };
     LoginError::unavailable(detail).with_source(error.without_url())
+}
+
+/// Without TLS, the client's connector takes every scheme but http for a mistake. It has no other way to say so than its text.
+fn lacks_tls(error: &reqwest::Error) -> bool {
+    if cfg!(feature = "rustls") || !error.is_connect() {
+        return false;
+    }
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.to_string().contains("scheme is not http") {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// The HTTP client could not be built.
