@@ -1,4 +1,5 @@
 //! The demo servers behave as the documents say.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on stops here")]
 #![cfg(all(feature = "demo", feature = "reqwest", feature = "tower"))]
 
 use std::num::NonZeroU32;
@@ -123,11 +124,11 @@ async fn a_session_opens_the_api_until_it_is_revoked() {
 
 #[tokio::test]
 async fn sessions_end_when_the_documents_say() {
-    for (api, life) in [(Api::Clay, DAY), (Api::V1Login, DAY)] {
+    for api in [Api::Clay, Api::V1Login] {
         let server = start(api).await;
         let client = Client::of(&server);
         let carried = client.log_in().await;
-        server.advance(life - HOUR);
+        server.advance(23 * HOUR);
         assert_eq!(client.probe(&carried).await, 200, "{api:?}");
         server.advance(HOUR);
         assert_eq!(client.probe(&carried).await, 401, "use has not extended it");

@@ -212,17 +212,6 @@ impl Api {
         }
     }
 
-    /// The answer to a request without a live session.
-    pub(super) fn unauthorized(self, forbidden: bool) -> Response<Bytes> {
-        if forbidden {
-            return cloudio_error("Session expired or invalid");
-        }
-        json_answer(
-            StatusCode::UNAUTHORIZED,
-            &json!({ "message": "Unauthorized" }),
-        )
-    }
-
     pub(super) fn probe(self, account: &str) -> Value {
         match self {
             Self::Clay => json!({ "results": [{ "id": 123_456, "name": "Ada's workspace" }] }),
@@ -241,6 +230,17 @@ fn quinn_user(account: &str) -> Value {
         "organizationId": "660e8400-e29b-41d4-a716-446655440000", "role": "admin",
         "firstName": "Ada", "lastName": "Lovelace",
     })
+}
+
+/// The answer to a request without a live session; `forbidden`, as CloudIO might say it.
+pub(super) fn unauthorized(forbidden: bool) -> Response<Bytes> {
+    if forbidden {
+        return cloudio_error("Session expired or invalid");
+    }
+    json_answer(
+        StatusCode::UNAUTHORIZED,
+        &json!({ "message": "Unauthorized" }),
+    )
 }
 
 pub(super) fn cloudio_error(message: &str) -> Response<Bytes> {

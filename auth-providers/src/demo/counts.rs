@@ -83,7 +83,7 @@ impl Busiest {
     /// `now` never goes back. A fullest window can be moved so that it ends with an event: counting back from each is exact.
     pub(super) fn note(&mut self, now: Duration) {
         while let Some(first) = self.recent.front() {
-            if now - *first < self.window {
+            if now < *first + self.window {
                 break;
             }
             self.recent.pop_front();

@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use super::api::{Api, cloudio_error};
+use super::api::{Api, cloudio_error, unauthorized};
 use super::state::State;
 
 /// Larger bodies are answered with 413.
@@ -124,7 +124,7 @@ impl Site {
             .credential(parts)
             .is_some_and(|(token, _)| state.end(&token));
         if !ended {
-            return self.api.unauthorized(false);
+            return unauthorized(false);
         }
         state.counts.logouts += 1;
         drop(state);
@@ -156,7 +156,7 @@ impl Site {
         });
         let Some((token, account)) = live else {
             state.counts.calls.unauthorized += 1;
-            return api.unauthorized(self.dead_session_is_forbidden);
+            return unauthorized(self.dead_session_is_forbidden);
         };
         if state.forbidden.contains(path) {
             state.counts.calls.forbidden += 1;

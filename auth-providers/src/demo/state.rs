@@ -81,11 +81,13 @@ impl State {
         self.attempts.note(now);
         let (limit, window) = (self.settings.limit.logins(), self.settings.limit.window());
         let recent = self.let_through.entry(from).or_default();
-        while recent.front().is_some_and(|first| now - *first >= window) {
+        while recent.front().is_some_and(|first| now >= *first + window) {
             recent.pop_front();
         }
         match recent.front() {
-            Some(first) if recent.len() >= limit.get() as usize => Err(*first + window - now),
+            Some(first) if recent.len() >= limit.get() as usize => {
+                Err((*first + window).saturating_sub(now))
+            }
             _ => {
                 recent.push_back(now);
                 Ok(())
@@ -130,7 +132,7 @@ impl State {
         let now = self.clock.now();
         let id = *self.tokens.get(token)?;
         let session = self.sessions.get_mut(&id)?;
-        let over = |limit: Option<Duration>, since| limit.is_some_and(|limit| now - since >= limit);
+        let over = |limit: Option<Duration>, since| limit.is_some_and(|limit| now >= since + limit);
         if over(self.lifetime.hard_expiry(), session.began)
             || over(self.lifetime.absolute_maximum(), session.began)
             || over(self.lifetime.idle_timeout(), session.last_used)

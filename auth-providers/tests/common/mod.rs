@@ -1,4 +1,5 @@
 //! What the socket tests share.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on stops here")]
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::sync::Arc;
@@ -19,22 +20,22 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-pub type HyperTransport = TowerTransport<Client<HttpConnector, Full<Bytes>>>;
+pub(crate) type HyperTransport = TowerTransport<Client<HttpConnector, Full<Bytes>>>;
 
-pub fn over_reqwest() -> ReqwestTransport {
+pub(crate) fn over_reqwest() -> ReqwestTransport {
     ReqwestTransport::new().unwrap()
 }
 
-pub fn over_tower() -> HyperTransport {
+pub(crate) fn over_tower() -> HyperTransport {
     TowerTransport::new(Client::builder(TokioExecutor::new()).build_http())
 }
 
-pub fn both() -> [Arc<dyn Transport>; 2] {
+pub(crate) fn both() -> [Arc<dyn Transport>; 2] {
     [Arc::new(over_reqwest()), Arc::new(over_tower())]
 }
 
 /// Logs in to `base_url` as [`EMAIL`].
-pub fn provider(
+pub(crate) fn provider(
     api: Api,
     base_url: &str,
     password: &str,
@@ -67,20 +68,20 @@ pub fn provider(
     }
 }
 
-pub async fn start(api: Api) -> DemoServer {
+pub(crate) async fn start(api: Api) -> DemoServer {
     DemoServer::start(api).await.unwrap()
 }
 
 /// A server that gives everybody the same bytes and keeps what it was sent.
-pub struct Canned {
-    pub base_url: String,
+pub(crate) struct Canned {
+    pub(crate) base_url: String,
     hits: Arc<AtomicUsize>,
     requests: Arc<Mutex<Vec<String>>>,
     _tasks: JoinSet<()>,
 }
 
 impl Canned {
-    pub async fn start(answer: impl Into<Vec<u8>>) -> Self {
+    pub(crate) async fn start(answer: impl Into<Vec<u8>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base_url = format!("http://{}", listener.local_addr().unwrap());
         let (hits, requests) = (Arc::default(), Arc::<Mutex<Vec<String>>>::default());
@@ -112,17 +113,20 @@ impl Canned {
         }
     }
 
-    pub fn hits(&self) -> usize {
+    pub(crate) fn hits(&self) -> usize {
         self.hits.load(SeqCst)
     }
 
-    pub fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().clone()
     }
 }
 
 /// An error, its Debug, and all its causes.
-pub fn printed(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(|error| format!("{error} {error:?}\n")).collect()
+pub(crate) fn printed(error: &dyn std::error::Error) -> String {
+    let mut text = format!("{error} {error:?}\n");
+    if let Some(cause) = error.source() {
+        text.push_str(&printed(cause));
+    }
+    text
 }
