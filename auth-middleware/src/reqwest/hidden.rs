@@ -45,10 +45,15 @@ impl Hidden {
     /// The URL without what is hidden. After a redirect the server may have repeated it, under the same name or within
     /// the value of another, or even in the path.
     fn clean(&self, url: &Url) -> Url {
-        if *url == self.sent {
-            return self.clean.clone();
-        }
         let mut clean = url.clone();
+        // Fragments aren't sent, and get lost on the way.
+        clean.set_fragment(self.sent.fragment());
+        if clean == self.sent {
+            clean.set_query(self.clean.query());
+            clean.set_fragment(url.fragment());
+            return clean;
+        }
+        clean.set_fragment(url.fragment());
         if let Some(query) = url.query() {
             let kept: Vec<&str> = query
                 .split('&')
@@ -78,8 +83,14 @@ impl Hidden {
         })
     }
 
-    /// The answer, with a URL that may be shown. All else of it stays.
-    pub(super) fn clean_response(&self, response: Response) -> Response {
+    /// The answer, with a URL that may be shown. All else of it stays; a header that repeats the secret, as `Location`
+    /// may, doesn't print.
+    pub(super) fn clean_response(&self, mut response: Response) -> Response {
+        for value in response.headers_mut().values_mut() {
+            if self.is_in(&String::from_utf8_lossy(value.as_bytes())) {
+                value.set_sensitive(true);
+            }
+        }
         let clean = self.clean(response.url());
         if clean == *response.url() {
             return response;
