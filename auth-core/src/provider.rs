@@ -184,6 +184,14 @@ impl Quota {
         self
     }
 
+    /// Few enough for both: the smaller number in the longer window.
+    pub fn strictest(self, other: Self) -> Self {
+        Self {
+            logins: self.logins.min(other.logins),
+            window: self.window.max(other.window),
+        }
+    }
+
     /// How many.
     pub const fn logins(&self) -> NonZeroU32 {
         self.logins
