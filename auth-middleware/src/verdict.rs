@@ -83,7 +83,7 @@ impl Sent {
             return;
         };
         if let Some(change) = current.change_in(headers) {
-            self.credentials.changed(&self.carried, change);
+            self.credentials.changed(&self.carried, &change);
         }
     }
 
