@@ -1,5 +1,7 @@
 //! Bodies that are remembered while they are sent.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 mod common;
 
 use std::collections::VecDeque;

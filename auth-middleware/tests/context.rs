@@ -1,5 +1,7 @@
 //! Contexts for a whole task.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,7 +10,7 @@ use std::time::Duration;
 use auth_core::Credentials;
 use auth_middleware::{AuthContext, AuthLayer, scope};
 use bytes::Bytes;
-use common::{Api, ORIGIN, Script, answer, get};
+use common::{Api, ORIGIN, Script, answer, get, until};
 use futures_util::FutureExt;
 use http::Request;
 use http_body_util::Full;
@@ -128,7 +130,7 @@ async fn renewed_in_a_scope_is_one_renewal() {
     assert_eq!(control.logins(), 2);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn within_bounds_the_wait() {
     let (credentials, control) = Script::at(ORIGIN).build();
     control.hold();
@@ -137,14 +139,21 @@ async fn within_bounds_the_wait() {
     let inner = api.clone();
     let service = layer.layer(service_fn(move |request| inner.clone().handle(request)));
     let mut request = me();
+    let wait = Duration::from_secs(3);
     request
         .extensions_mut()
-        .insert(AuthContext::new().within(Duration::from_secs(3)));
-    let error = service.oneshot(request).await.unwrap_err();
+        .insert(AuthContext::new().within(wait));
+    let mut call = Box::pin(service.oneshot(request));
+    assert!(futures_util::poll!(&mut call).is_pending());
+    until(|| control.logins() == 1).await;
+    control.hands.advance(wait - Duration::from_millis(1));
+    tokio::task::yield_now().await;
+    assert!(futures_util::poll!(&mut call).is_pending());
+    control.hands.advance(Duration::from_millis(1));
+    let error = call.await.unwrap_err();
     let error: &auth_core::Error = error.downcast_ref().unwrap();
-    let expected = Duration::from_secs(3);
     assert!(
-        matches!(error, auth_core::Error::DeadlinePassed { waited } if *waited == expected),
+        matches!(error, auth_core::Error::DeadlinePassed { waited } if *waited == wait),
         "{error:?}"
     );
     assert_eq!(api.count(), 0);

@@ -1,5 +1,7 @@
 //! The reqwest-middleware front, over a real socket.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 mod common;
 
 use std::time::Duration;
@@ -7,7 +9,7 @@ use std::time::Duration;
 use auth_core::{Credentials, LoginError, LoginMark};
 use auth_middleware::{AuthContext, AuthMiddleware, auth_error, redirect_policy, scope};
 use bytes::Bytes;
-use common::{Api, BodyJudge, Kind, Script, answer};
+use common::{Api, BodyJudge, Kind, Script, answer, until};
 use http::HeaderValue;
 use reqwest::Client;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
@@ -199,7 +201,7 @@ async fn contexts_come_with_the_request_or_with_the_task() {
     assert_eq!(carried, ["other-1", "other-1", "-", "token-1", "token-2"]);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn rule_10_the_wait_ends_with_the_requests_own_timeout_or_the_contexts() {
     let (credentials, control) = Script::at("https://api.example.com").build();
     control.hold();
@@ -209,8 +211,12 @@ async fn rule_10_the_wait_ends_with_the_requests_own_timeout_or_the_contexts() {
             .get("https://api.example.com/")
             .timeout(Duration::from_secs(timeout))
             .with_extension(AuthContext::new().within(Duration::from_secs(within)));
-        let error = request.send().await.unwrap_err();
+        let mut call = Box::pin(request.send());
+        assert!(futures_util::poll!(&mut call).is_pending());
+        until(|| control.logins() == 1).await;
         let expected = Duration::from_secs(expected);
+        control.hands.advance(expected);
+        let error = call.await.unwrap_err();
         let ours = auth_error(&error).unwrap();
         assert!(
             matches!(ours, auth_core::Error::DeadlinePassed { waited } if *waited == expected),
@@ -245,9 +251,7 @@ async fn rule_2_a_caller_cancelled_during_the_login_does_not_stop_it() {
     let client = client(&credentials);
     let mut cancelled = Box::pin(client.get(&origin).send());
     assert!(futures_util::poll!(&mut cancelled).is_pending());
-    while control.logins() == 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| control.logins() == 1).await;
     drop(cancelled);
     control.release();
     assert_eq!(client.get(&origin).send().await.unwrap().status(), 200);

@@ -1,5 +1,7 @@
 //! The tower front, in memory.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 mod common;
 
 use std::sync::Arc;
@@ -8,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use auth_core::{Credentials, LoginError, LoginMark};
 use auth_middleware::{AuthContext, AuthLayer};
 use bytes::Bytes;
-use common::{Answer, Api, BodyJudge, Kind, ORIGIN, Script, answer, get};
+use common::{Answer, Api, BodyJudge, Kind, ORIGIN, Script, answer, get, until};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -375,11 +377,11 @@ async fn rule_4_a_login_through_the_same_limited_stack_does_not_deadlock() {
     let (credentials, control) = Script::at(ORIGIN).build();
     let api = Api::accepting("token-2");
     let inner = api.clone();
-    let limited = tower::limit::ConcurrencyLimit::new(
+    let mut service = AuthLayer::new(credentials).layer(tower::limit::ConcurrencyLimit::new(
         service_fn(move |request| inner.clone().handle(request)),
         1,
-    );
-    let stack = limited.clone();
+    ));
+    let stack = service.get_ref().clone();
     control.during_login(move || {
         let stack = stack.clone();
         async move {
@@ -389,7 +391,6 @@ async fn rule_4_a_login_through_the_same_limited_stack_does_not_deadlock() {
                 .unwrap();
         }
     });
-    let mut service = AuthLayer::new(credentials).layer(limited);
     // The first try waits for a login, and so does the second.
     let work = service
         .ready()
@@ -440,9 +441,7 @@ async fn rule_2_a_caller_cancelled_during_the_login_does_not_stop_it() {
     let api = Api::accepting("token-1");
     let mut cancelled = Box::pin(call(&api, &credentials, get("https://api.example.com/")));
     assert!(futures_util::poll!(&mut cancelled).is_pending());
-    while control.logins() == 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| control.logins() == 1).await;
     drop(cancelled);
     control.release();
     let got = call(&api, &credentials, get("https://api.example.com/"))

@@ -220,12 +220,9 @@ impl<B: Body<Data = Bytes>> Body for ReplayBody<B> {
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Passing { body } => body.is_end_stream(),
-            Kind::Recording { recorder } => recorder
-                .rest
-                .as_ref()
-                .is_none_or(|rest| rest.is_end_stream()),
+            Kind::Recording { recorder } => recorder.rest.as_ref().is_none_or(Body::is_end_stream),
             Kind::Replaying { pieces, rest } => {
-                pieces.is_empty() && rest.as_ref().is_none_or(|rest| rest.is_end_stream())
+                pieces.is_empty() && rest.as_ref().is_none_or(Body::is_end_stream)
             }
         }
     }
@@ -233,7 +230,7 @@ impl<B: Body<Data = Bytes>> Body for ReplayBody<B> {
     fn size_hint(&self) -> SizeHint {
         let hint_of = |rest: &Option<Pin<Box<B>>>| {
             rest.as_ref()
-                .map_or_else(|| SizeHint::with_exact(0), |rest| rest.size_hint())
+                .map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
         };
         match &self.kind {
             Kind::Passing { body } => body.size_hint(),

@@ -12,9 +12,10 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use auth_core::clock::ManualClock;
 use auth_core::{
-    Credentials, Identity, Judge, LoginError, LoginMark, Origin, Provider, Scope, Secret,
-    SecretSource, Session, StatusJudge,
+    Credentials, Identity, Judge, LoginError, Origin, Provider, Scope, Secret, SecretSource,
+    Session, StatusJudge,
 };
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
@@ -55,7 +56,8 @@ pub struct Control {
     pub gate: Semaphore,
     pub gated: std::sync::atomic::AtomicBool,
     pub hook: Mutex<Option<Arc<Hook>>>,
-    pub marks: Mutex<Vec<Option<LoginMark>>>,
+    /// The clocks of its cache, which stand still until a test moves them.
+    pub hands: ManualClock,
 }
 
 impl Control {
@@ -106,7 +108,7 @@ impl Script {
                 gate: Semaphore::new(0),
                 gated: false.into(),
                 hook: Mutex::default(),
-                marks: Mutex::default(),
+                hands: ManualClock::new(),
             }),
         }
     }
@@ -133,7 +135,8 @@ impl Script {
 
     pub fn build(self) -> (Credentials, Arc<Control>) {
         let control = Arc::clone(&self.control);
-        (Credentials::new(self), control)
+        let clock = control.hands.clock();
+        (Credentials::builder(self).clock(clock).build(), control)
     }
 }
 
@@ -157,7 +160,6 @@ impl Provider for Script {
 
     async fn login(&self, _: &Secret) -> Result<Session, LoginError> {
         let control = &self.control;
-        control.marks.lock().unwrap().push(LoginMark::current());
         let number = control.logins.fetch_add(1, SeqCst) + 1;
         let hook = control.hook.lock().unwrap().clone();
         if let Some(hook) = hook {
@@ -287,6 +289,13 @@ impl Api {
             }
         });
         format!("http://{address}")
+    }
+}
+
+/// Waits, within a current-thread runtime, for what other tasks do without any time passing.
+pub async fn until(mut done: impl FnMut() -> bool) {
+    while !done() {
+        tokio::task::yield_now().await;
     }
 }
 
