@@ -4,12 +4,11 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use auth_core::{Ask, Credentials};
+use auth_core::Credentials;
 use futures_util::FutureExt;
-use http::Extensions;
 
 /// What one request wants otherwise: no credential, a renewed one, somebody else's, or a shorter wait.
 ///
@@ -74,23 +73,24 @@ impl AuthContext {
         self
     }
 
-    /// Doesn't wait where the wait is known to be long: see [`Ask::fail_fast`].
+    /// Doesn't wait where the wait is known to be long: see [`auth_core::Ask::fail_fast`].
     pub fn fail_fast(mut self) -> Self {
         self.fail_fast = true;
         self
     }
+}
 
+#[cfg(any(feature = "reqwest", feature = "tower"))]
+impl AuthContext {
     /// The context of a request: its own, or else the scope's. Read where the request is taken in, because a scope is
     /// known to its own task only.
-    pub(crate) fn of(extensions: &Extensions) -> Self {
+    pub(crate) fn of(extensions: &http::Extensions) -> Self {
         if let Some(own) = extensions.get::<Self>() {
             return own.clone();
         }
         // The getter is async and never waits.
-        task_local_extensions::get_local_item::<Self>()
-            .now_or_never()
-            .flatten()
-            .unwrap_or_default()
+        let scoped = task_local_extensions::get_local_item::<Self>();
+        scoped.now_or_never().flatten().unwrap_or_default()
     }
 
     pub(crate) const fn is_skip(&self) -> bool {
@@ -105,12 +105,12 @@ impl AuthContext {
     pub(crate) fn take_renewal(&self) -> bool {
         self.renewal
             .as_ref()
-            .is_some_and(|due| due.swap(false, Relaxed))
+            .is_some_and(|due| due.swap(false, std::sync::atomic::Ordering::Relaxed))
     }
 
     /// How to wait for a credential, given the request's own deadline.
-    pub(crate) fn ask(&self, timeout: Option<Duration>) -> Ask {
-        let mut ask = Ask::new();
+    pub(crate) fn ask(&self, timeout: Option<Duration>) -> auth_core::Ask {
+        let mut ask = auth_core::Ask::new();
         if let Some(wait) = self.within.into_iter().chain(timeout).min() {
             ask = ask.within(wait);
         }

@@ -88,6 +88,7 @@ impl Sent {
     }
 
     /// Asks for something newer than what was rejected.
+    #[cfg(feature = "tower")]
     pub(crate) fn into_parts(self) -> (Credentials, Option<Arc<dyn Judge>>) {
         (self.credentials, self.judge)
     }
