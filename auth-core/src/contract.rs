@@ -14,6 +14,8 @@
 //!
 //! | test | in |
 //! |---|---|
+//! | `rule_1_get_beside_get_is_one_login` | `explore/tests/interleavings.rs` |
+//! | `rule_1_a_failing_login_is_one_login_for_all_who_waited` | `explore/tests/interleavings.rs` |
 //! | `rule_1_an_identity_is_one_key_of_a_pool` | `tests/contract/many.rs` |
 //! | `rule_1_a_different_source_for_a_key_in_use_is_an_error` | `tests/contract/many.rs` |
 //! | `rule_1_ten_thousand_cold_callers_are_one_login` | `tests/contract/one_login.rs` |
@@ -27,6 +29,7 @@
 //!
 //! | test | in |
 //! |---|---|
+//! | `rule_2_a_login_outlives_its_leader_and_all_its_waiters` | `explore/tests/interleavings.rs` |
 //! | `rule_2_a_login_outlives_the_caller_who_started_it` | `tests/contract/one_login.rs` |
 //!
 //! ## Rule 3
@@ -38,6 +41,8 @@
 //!
 //! | test | in |
 //! |---|---|
+//! | `rule_3_a_panic_in_the_provider_releases_everybody` | `explore/tests/interleavings.rs` |
+//! | `rule_3_a_login_that_hangs_releases_everybody_when_its_time_is_over` | `explore/tests/interleavings.rs` |
 //! | `rule_3_a_login_that_hangs_releases_its_waiters_with_a_typed_error` | `tests/contract/one_login.rs` |
 //! | `rule_3_a_login_that_panics_releases_its_waiters_with_a_typed_error` | `tests/contract/one_login.rs` |
 //! | `rule_3_a_callers_own_deadline_ends_its_wait_and_not_the_login` | `tests/contract/one_login.rs` |
@@ -101,6 +106,8 @@
 //!
 //! | test | in |
 //! |---|---|
+//! | `rule_7_get_beside_reject_never_serves_what_was_rejected` | `explore/tests/interleavings.rs` |
+//! | `rule_7_reject_beside_renew_is_one_login_at_a_time` | `explore/tests/interleavings.rs` |
 //! | `rule_7_a_late_rejection_of_an_older_generation_starts_nothing` | `tests/contract/rejection.rs` |
 //! | `rule_7_twenty_thousand_rejections_of_one_generation_are_one_login` | `tests/contract/rejection.rs` |
 //! | `rule_7_a_rejected_generation_is_never_served_again_not_even_in_an_outage` | `tests/contract/rejection.rs` |
@@ -216,6 +223,7 @@
 //!
 //! | test | in |
 //! |---|---|
+//! | `rule_15_a_late_update_does_not_touch_a_newer_generation` | `explore/tests/interleavings.rs` |
 //! | `rule_15_max_age_beats_expires` | `src/credential/set_cookie.rs` |
 //! | `rule_15_2xx_and_3xx_accept_and_a_502_proves_nothing` | `src/judge.rs` |
 //! | `rule_15_the_idle_deadline_counts_from_sending_and_only_moves_forward` | `src/lifetime.rs` |
@@ -269,6 +277,8 @@
 //!
 //! | test | in |
 //! |---|---|
+//! | `rule_19_close_during_a_login_logs_out_what_lands` | `explore/tests/interleavings.rs` |
+//! | `rule_19_dropping_the_last_handle_during_a_login_leaves_nothing_behind` | `explore/tests/interleavings.rs` |
 //! | `rule_19_dropping_the_last_handle_stops_renewals_leaks_no_task_and_never_logs_out` | `tests/contract/ends.rs` |
 //! | `rule_19_close_logs_out_for_all_clones` | `tests/contract/ends.rs` |
 //! | `rule_19_waiters_get_closed_and_a_login_in_flight_is_logged_out_when_it_lands` | `tests/contract/ends.rs` |

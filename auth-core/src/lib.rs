@@ -67,6 +67,7 @@ mod origin;
 mod pool;
 mod provider;
 mod secret;
+mod sync;
 #[cfg(feature = "test-util")]
 pub mod testing;
 

@@ -2,10 +2,11 @@
 //!
 //! Everything here is a pure function of [`Moment`]s.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use crate::clock::{Deadline, Moment, nanos};
+use crate::sync::AtomicU64;
 
 /// How long a session lives, as its provider knows it. Everything counts from the receipt of the login's answer.
 ///

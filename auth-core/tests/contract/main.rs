@@ -14,6 +14,7 @@ mod ends;
 mod fast_path;
 mod many;
 mod one_login;
+mod random;
 mod rejection;
 mod restraint;
 mod runtimes;

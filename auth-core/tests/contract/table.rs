@@ -22,6 +22,7 @@ fn the_tables_of_the_contract_name_every_test_and_no_other() {
     let mut files = Vec::new();
     sources(&root.join("src"), &mut files);
     sources(&root.join("tests"), &mut files);
+    sources(&root.join("explore/tests"), &mut files);
     let contract = std::fs::read_to_string(root.join("src/contract.rs")).unwrap();
     let mut written = BTreeSet::new();
     let mut rule = String::new();
