@@ -94,7 +94,10 @@ impl Canned {
                     let (mut stream, _) = listener.accept().await.unwrap();
                     AtomicUsize::fetch_add(&hits, 1, SeqCst);
                     let mut request = Vec::new();
-                    while !request.ends_with(b"}") {
+                    // A GET, as some redirects make of a POST, ends with its headers.
+                    while !request.ends_with(b"}")
+                        && !(request.starts_with(b"GET") && request.ends_with(b"\r\n\r\n"))
+                    {
                         if stream.read_buf(&mut request).await.unwrap() == 0 {
                             break;
                         }
