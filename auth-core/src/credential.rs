@@ -140,10 +140,21 @@ impl fmt::Display for Stamp {
 #[derive(Clone)]
 pub struct Credential(Arc<Issued>);
 
-struct Issued {
+/// What the handles of a credential share.
+pub(crate) struct Issued {
     stamp: Stamp,
     attachment: Attachment,
     life: Life,
+}
+
+impl Issued {
+    pub(crate) const fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    pub(crate) const fn life(&self) -> &Life {
+        &self.life
+    }
 }
 
 impl Credential {
@@ -153,6 +164,15 @@ impl Credential {
             attachment: session.attachment,
             life,
         }))
+    }
+
+    #[inline]
+    pub(crate) fn from_issued(issued: &Arc<Issued>) -> Self {
+        Self(Arc::clone(issued))
+    }
+
+    pub(crate) const fn issued(&self) -> &Arc<Issued> {
+        &self.0
     }
 
     /// Which login and which revision this is.

@@ -102,8 +102,8 @@ impl ManualClock {
     /// Time until the next wait ends, if there is one.
     pub fn next_wake(&self) -> Option<Duration> {
         let now = self.0.steady.load(Relaxed);
-        let sleepers = self.0.sleepers.lock();
-        let (&(until, _), _) = sleepers.waiting.first_key_value()?;
+        let next = self.0.sleepers.lock().waiting.keys().next().copied();
+        let (until, _) = next?;
         Some(Duration::from_nanos(until.saturating_sub(now)))
     }
 }

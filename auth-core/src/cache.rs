@@ -1,0 +1,27 @@
+//! One identity's credential: who holds it, who fetches the next one, and what a rejection means.
+//!
+//! - [`state`]: the decisions, pure: no clock is read, nothing is awaited
+//! - [`doubt`]: whether a rejection is believed to be the login's fault
+//! - [`memory`]: what a failed login permits afterwards
+//! - [`flight`]: the one login under way
+//! - [`inner`]: carries out what `state` decides, under one lock that is never held across an await
+//! - [`waiting`]: how a caller waits for a login; [`blocking`]: how a thread does
+//! - [`handle`], [`ask`], [`builder`], [`status`]: what users see
+
+mod ask;
+mod blocking;
+mod builder;
+mod doubt;
+mod flight;
+mod handle;
+mod inner;
+mod memory;
+mod state;
+mod status;
+mod waiting;
+
+pub use ask::Ask;
+pub use builder::CredentialsBuilder;
+pub use handle::{Credentials, Rejection};
+pub(crate) use memory::Failure;
+pub use status::{Condition, Status};

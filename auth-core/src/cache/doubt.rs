@@ -1,0 +1,240 @@
+//! Whether a rejection is believed to be the login's fault.
+//!
+//! A 401 usually means that the session is dead. It may also mean that a permission is missing, that a route is broken, or
+//! that another program logs in as the same account and each ousts the other. Then another login helps nobody, so belief
+//! is withdrawn as soon as logins turn out not to help.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::clock::Moment;
+
+/// How long rejections are doubted after a login that did not help; each further one doubles it.
+const FIRST_COOLDOWN: Duration = Duration::from_secs(5);
+const LONGEST_COOLDOWN: Duration = Duration::from_secs(300);
+/// So many logins caused by rejections within [`ONE_MINUTE`] are enough.
+const MOST_PER_MINUTE: usize = 3;
+const ONE_MINUTE: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Default)]
+pub(super) struct Doubt {
+    /// The last logins that a rejection caused, oldest first.
+    caused: VecDeque<Caused>,
+    cooldown: Option<Cooldown>,
+    /// A rejection was believed, and the login that it causes has not landed yet.
+    pending: bool,
+}
+
+#[derive(Debug)]
+struct Caused {
+    generation: u64,
+    at: Moment,
+    vindicated: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Cooldown {
+    since: Moment,
+    length: Duration,
+}
+
+impl Doubt {
+    /// Whether a rejection of the current credential is believed now.
+    pub(super) fn believes(&self, now: Moment) -> bool {
+        let cooling = self
+            .cooldown
+            .is_some_and(|cooldown| now.steady_since(cooldown.since) < cooldown.length);
+        let stormy = self.caused.len() == MOST_PER_MINUTE
+            && self
+                .caused
+                .front()
+                .is_some_and(|oldest| now.steady_since(oldest.at) < ONE_MINUTE);
+        !cooling && !stormy
+    }
+
+    /// A rejection was believed: the next login is its doing.
+    pub(super) fn believed(&mut self, now: Moment) {
+        self.pending = true;
+        // The last login did not help, and this one is on probation: its cooldown begins now, so that requests which use
+        // the new session before its first replay was judged don't cause a further login.
+        if let Some(cooldown) = &mut self.cooldown {
+            cooldown.since = now;
+            cooldown.length = (cooldown.length * 2).min(LONGEST_COOLDOWN);
+        }
+    }
+
+    /// A login landed.
+    pub(super) fn landed(&mut self, generation: u64, now: Moment) {
+        if !std::mem::take(&mut self.pending) {
+            return;
+        }
+        if self.caused.len() == MOST_PER_MINUTE {
+            self.caused.pop_front();
+        }
+        self.caused.push_back(Caused {
+            generation,
+            at: now,
+            vindicated: false,
+        });
+    }
+
+    /// A replay was accepted: the login that it used did help.
+    pub(super) fn replay_accepted(&mut self, generation: u64) {
+        for caused in &mut self.caused {
+            caused.vindicated |= caused.generation == generation;
+        }
+        if self
+            .caused
+            .back()
+            .is_none_or(|last| generation >= last.generation)
+        {
+            self.cooldown = None;
+        }
+    }
+
+    /// A replay was rejected: if a rejection caused the login that it used, and no other replay vindicated it, that login
+    /// did not help.
+    pub(super) fn replay_rejected(&mut self, generation: u64, now: Moment) {
+        let in_vain = self
+            .caused
+            .iter()
+            .any(|caused| caused.generation == generation && !caused.vindicated);
+        if in_vain && self.cooldown.is_none() {
+            self.cooldown = Some(Cooldown {
+                since: now,
+                length: FIRST_COOLDOWN,
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::nanos;
+
+    fn at(seconds: f64) -> Moment {
+        Moment {
+            steady: 1_000_000_000_000 + nanos(Duration::from_secs_f64(seconds)),
+            wall: 0,
+        }
+    }
+
+    /// A rejection that is believed, and the login that it causes.
+    fn login(doubt: &mut Doubt, generation: u64, seconds: f64) {
+        assert!(
+            doubt.believes(at(seconds)),
+            "login {generation} at {seconds} s"
+        );
+        doubt.believed(at(seconds));
+        doubt.landed(generation, at(seconds));
+    }
+
+    #[test]
+    fn rule_8_a_rejection_is_believed_at_any_age() {
+        let mut doubt = Doubt::default();
+        doubt.landed(1, at(0.0));
+        assert!(doubt.believes(at(0.0)));
+        login(&mut doubt, 2, 0.001);
+        assert!(doubt.believes(at(0.002)), "no replay was judged yet");
+    }
+
+    #[test]
+    fn rule_8_a_login_that_did_not_help_is_followed_by_a_cooldown_that_doubles() {
+        let mut doubt = Doubt::default();
+        let mut now = 100.0;
+        for (generation, cooldown) in [
+            (2, 5.0),
+            (3, 10.0),
+            (4, 20.0),
+            (5, 40.0),
+            (6, 80.0),
+            (7, 160.0),
+            (8, 300.0),
+            (9, 300.0),
+        ] {
+            // Far enough apart not to be three within a minute.
+            login(&mut doubt, generation, now);
+            doubt.replay_rejected(generation, at(now));
+            doubt.replay_rejected(generation, at(now + 0.1));
+            assert!(
+                !doubt.believes(at(now + cooldown - 0.001)),
+                "generation {generation}"
+            );
+            now += cooldown;
+            if generation < 5 {
+                now += 60.0;
+            }
+        }
+    }
+
+    #[test]
+    fn rule_8_a_login_on_probation_is_not_doubled_by_requests_that_overtake_its_replay() {
+        let mut doubt = Doubt::default();
+        login(&mut doubt, 2, 0.0);
+        doubt.replay_rejected(2, at(0.0));
+        login(&mut doubt, 3, 5.0);
+        assert!(
+            !doubt.believes(at(5.0)),
+            "on probation until a replay is accepted"
+        );
+    }
+
+    #[test]
+    fn rule_8_one_accepted_replay_resets_it() {
+        let mut doubt = Doubt::default();
+        login(&mut doubt, 2, 0.0);
+        doubt.replay_rejected(2, at(0.0));
+        assert!(!doubt.believes(at(1.0)));
+        doubt.replay_accepted(2);
+        assert!(doubt.believes(at(1.0)));
+        doubt.replay_rejected(2, at(1.0));
+        assert!(doubt.believes(at(1.0)), "vindicated once, a login stays so");
+        login(&mut doubt, 3, 1.0);
+        doubt.replay_rejected(3, at(1.0));
+        assert!(
+            !doubt.believes(at(5.9)),
+            "the cooldown is the first one again"
+        );
+        assert!(doubt.believes(at(6.0)));
+    }
+
+    #[test]
+    fn rule_8_a_late_answer_to_an_older_replay_proves_nothing_new() {
+        let mut doubt = Doubt::default();
+        login(&mut doubt, 2, 0.0);
+        login(&mut doubt, 3, 1.0);
+        doubt.replay_rejected(3, at(1.0));
+        doubt.replay_accepted(2);
+        assert!(
+            !doubt.believes(at(2.0)),
+            "an older login helped, the last one did not"
+        );
+        doubt.replay_rejected(1, at(2.0));
+        doubt.replay_accepted(3);
+        assert!(doubt.believes(at(2.0)));
+    }
+
+    #[test]
+    fn rule_8_three_logins_in_a_minute_are_enough_even_if_each_helped() {
+        let mut doubt = Doubt::default();
+        for (generation, seconds) in [(2, 0.0), (3, 10.0), (4, 20.0)] {
+            login(&mut doubt, generation, seconds);
+            doubt.replay_accepted(generation);
+        }
+        assert!(!doubt.believes(at(59.999)));
+        login(&mut doubt, 5, 60.0);
+        assert!(!doubt.believes(at(69.999)));
+        assert!(doubt.believes(at(70.0)));
+    }
+
+    #[test]
+    fn logins_for_other_reasons_do_not_count() {
+        let mut doubt = Doubt::default();
+        for generation in 1..10 {
+            doubt.landed(generation, at(0.0));
+            doubt.replay_rejected(generation, at(0.0));
+        }
+        assert!(doubt.believes(at(0.0)));
+    }
+}

@@ -1,0 +1,304 @@
+//! The public handle.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::ask::Ask;
+use super::builder::CredentialsBuilder;
+use super::inner::Inner;
+use super::memory::Failure;
+use super::state::Ruling;
+use super::status::Status;
+use crate::clock::Moment;
+use crate::credential::{Carried, Change, Credential};
+use crate::error::Error;
+use crate::event::Event;
+use crate::judge::Judge;
+use crate::lifetime::Freshness;
+use crate::login_mark::LoginMark;
+use crate::origin::Scope;
+use crate::provider::{Identity, Provider};
+
+/// One identity's credential: fetched once, shared by all clones, renewed beside the traffic.
+///
+/// A clone costs one reference count. All clones are one identity: one login is in flight at most, and everybody gets its
+/// result. When the last clone is dropped, a login under way is given up and nothing is logged out;
+/// [`close`](Self::close) logs out.
+///
+/// ```
+/// # use auth_core::{Credentials, LoginError, Session};
+/// # use auth_core::testing::Scripted;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), auth_core::Error> {
+/// # let provider = Scripted::new(|_| Ok::<_, LoginError>(Session::new().with_bearer("token")?));
+/// let credentials = Credentials::new(provider);
+/// let mut request = http::Request::new(());
+///
+/// let credential = credentials.get().await?;          // logs in, or waits for the login under way
+/// credential.attach_headers(request.headers_mut());
+/// let carried = credentials.sending(&credential);     // what the answer will speak of
+/// // … send it, look at the answer …
+/// credentials.accepted(&carried);
+/// assert!(credentials.fresh().is_some(), "from now on there is one at hand");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Credentials {
+    inner: Arc<Inner>,
+}
+
+/// What to do with a request whose answer rejected its credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// Ask again: what you get is newer. Send the request once more with it.
+    Replay,
+    /// Another login would not help: the answer stands.
+    Stands,
+}
+
+impl Credentials {
+    /// A handle with every option at its default. Nothing is sent until somebody asks for a credential.
+    pub fn new(provider: impl Provider) -> Self {
+        Self::builder(provider).build()
+    }
+
+    /// A handle with options.
+    pub fn builder(provider: impl Provider) -> CredentialsBuilder {
+        CredentialsBuilder::new(Box::new(provider))
+    }
+
+    pub(super) fn assemble(inner: Inner) -> Self {
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    pub(super) const fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
+    /// The credential at hand, if it is good and no renewal is due.
+    ///
+    /// The fast path: it waits for nothing, takes no lock, allocates nothing and starts nothing. `None` means that
+    /// [`get`](Self::get) has something to do.
+    #[inline]
+    pub fn fresh(&self) -> Option<Credential> {
+        self.at_hand(|freshness| freshness == Freshness::Fresh)
+    }
+
+    /// A look without waiting: the credential at hand, if it is good by both clocks. It starts nothing, not even the
+    /// renewal of one that is due.
+    pub fn peek(&self) -> Option<Credential> {
+        self.at_hand(|freshness| matches!(freshness, Freshness::Fresh | Freshness::Due))
+    }
+
+    #[inline]
+    fn at_hand(&self, good: impl FnOnce(Freshness) -> bool) -> Option<Credential> {
+        let live = self.inner.live();
+        let issued = live.as_ref()?;
+        good(issued.life().freshness(self.now())).then(|| Credential::from_issued(issued))
+    }
+
+    /// The current credential; if there is none, from the login under way or from one that begins now.
+    ///
+    /// Inside the refresh window it returns at once and one renewal begins beside. Otherwise it waits, 60 s at most unless
+    /// [set](CredentialsBuilder::patience).
+    ///
+    /// # Errors
+    /// [`Error::Login`] if the login fails, or has failed and may not be tried again yet; [`Error::QuotaSpent`] at once if no
+    /// login is allowed in time; [`Error::DeadlinePassed`] if the login takes too long; [`Error::Closed`];
+    /// [`Error::NoRuntime`] outside a tokio runtime, if there is nothing at hand; [`Error::LoginLoop`] from within the login.
+    ///
+    /// # Cancel safety
+    /// The future may be dropped at any time. A login that it started goes on, and its session is kept.
+    pub async fn get(&self) -> Result<Credential, Error> {
+        self.get_with(Ask::new()).await
+    }
+
+    /// As [`get`](Self::get), with a deadline or a demand of the caller's own.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    ///
+    /// # Cancel safety
+    /// As [`get`](Self::get).
+    pub async fn get_with(&self, ask: Ask) -> Result<Credential, Error> {
+        if !ask.renewed
+            && let Some(credential) = self.fresh()
+        {
+            return Ok(credential);
+        }
+        self.inner.wait(ask).await
+    }
+
+    /// A credential from a login that begins now, or is under way: for the start of a workflow that must not be cut short
+    /// by an expiry. Others are served the one at hand meanwhile, and go on with it if the login fails. It counts against
+    /// the quota as any login does.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    ///
+    /// # Cancel safety
+    /// As [`get`](Self::get).
+    pub async fn renew(&self) -> Result<Credential, Error> {
+        self.get_with(Ask::new().renewed()).await
+    }
+
+    /// Notes what a request is about to carry, and that it is sent now. Keep the result until the answer is judged.
+    #[inline]
+    pub fn sending(&self, credential: &Credential) -> Carried {
+        Carried {
+            stamp: credential.stamp(),
+            sent: self.now(),
+            replay: false,
+        }
+    }
+
+    /// As [`sending`](Self::sending), for the second sending of a request whose first was rejected.
+    pub fn resending(&self, credential: &Credential) -> Carried {
+        Carried {
+            replay: true,
+            ..self.sending(credential)
+        }
+    }
+
+    /// The answer accepted what its request carried: a sliding session slides, counted from the sending; a replay shows
+    /// that the last login helped. Takes no lock, unless for a replay.
+    #[inline]
+    pub fn accepted(&self, carried: &Carried) {
+        if let Some(issued) = self.inner.live().as_ref()
+            && issued.stamp().generation() == carried.stamp.generation()
+        {
+            issued.life().touch(carried.sent);
+        }
+        if carried.replay {
+            self.inner
+                .update(|state| state.vindicate(carried.stamp.generation()));
+        }
+    }
+
+    /// The answer rejected what its request carried.
+    ///
+    /// If the credential is the current one and the rejection is believed, it is never served again, and the next login
+    /// begins beside, whether or not the request can be replayed. A late answer to an older credential starts nothing.
+    pub fn rejected(&self, carried: &Carried) -> Rejection {
+        let now = self.now();
+        let ruling = self.inner.update(|state| state.reject(carried, now));
+        let stamp = carried.stamp;
+        match ruling {
+            Ruling::Stale => Rejection::Replay,
+            Ruling::Believed => {
+                self.inner.engine.emit(&Event::Rejected { stamp });
+                // Without a runtime here, or with a failure that forbids it, the next caller who waits sees to it.
+                self.inner.begin_beside();
+                Rejection::Replay
+            }
+            Ruling::Doubted => {
+                self.inner.engine.emit(&Event::RejectionDoubted { stamp });
+                Rejection::Stands
+            }
+        }
+    }
+
+    /// The answer changed the session that its request carried; see [`Credential::change_in`]. A request that carried
+    /// anything but the current generation and revision changes nothing.
+    pub fn changed(&self, carried: &Carried, change: &Change) {
+        let (now, stamp) = (self.now(), carried.stamp);
+        let policy = self.inner.engine.policy;
+        let event = match change {
+            Change::Rolled(rolled) => self
+                .inner
+                .update(|state| state.roll(stamp, rolled, now, &policy, fastrand::f64()))
+                .map(|stamp| Event::Rolled { stamp }),
+            Change::Ended => self
+                .inner
+                .update(|state| state.end(stamp))
+                .then_some(Event::Ended { stamp }),
+        };
+        if let Some(event) = event {
+            self.inner.engine.emit(&event);
+        }
+    }
+
+    /// Logs out and closes, for all clones: whoever waits gets [`Error::Closed`], and so does whoever asks from now on. A
+    /// login under way is logged out when it lands; that is waited for, too.
+    ///
+    /// It takes at most three times the [login's time-out](CredentialsBuilder::login_timeout). A second call returns at once.
+    ///
+    /// # Errors
+    /// [`Error::Login`] if the server did not confirm the logout; [`Error::NoRuntime`] outside a tokio runtime, where nothing
+    /// can be sent. The handle is closed in any case.
+    ///
+    /// # Cancel safety
+    /// Once polled, the handle is closed and the logout goes on by itself, even if the future is dropped.
+    pub async fn close(&self) -> Result<(), Error> {
+        self.inner.close().await
+    }
+
+    /// What there is to tell without secrets: the credential's stamp and age, the login under way, the last failure.
+    pub fn status(&self) -> Status {
+        let now = self.now();
+        self.inner.read(|state| Status::of(state, now))
+    }
+
+    /// The time by the clocks that this cache goes by.
+    #[inline]
+    pub fn now(&self) -> Moment {
+        self.inner.engine.clock.now()
+    }
+
+    /// Who logs in where.
+    pub fn identity(&self) -> &Identity {
+        self.inner.engine.provider.identity()
+    }
+
+    /// The provider's judge of answers.
+    pub fn judge(&self) -> &dyn Judge {
+        self.inner.engine.provider.judge()
+    }
+
+    /// Where the credential may be sent.
+    pub fn scope(&self) -> &Scope {
+        self.inner.scope()
+    }
+
+    /// Whether the mark is that of a login for this very identity, which a front must not make wait for itself.
+    pub fn owns(&self, mark: LoginMark) -> bool {
+        self.inner.engine.mark == mark
+    }
+
+    pub(crate) fn provider(&self) -> &dyn Provider {
+        &*self.inner.engine.provider
+    }
+
+    /// Whether nobody else holds this handle and no login is under way.
+    pub(crate) fn is_unused(&self) -> bool {
+        Arc::strong_count(&self.inner) == 1 && self.inner.read(|state| state.flight().is_none())
+    }
+
+    /// The last failure, if it still forbids a login.
+    pub(crate) fn failure_in_force(&self) -> Option<Failure> {
+        let now = self.now();
+        self.inner.read(|state| {
+            state
+                .failure()
+                .filter(|failure| failure.forbids(now))
+                .cloned()
+        })
+    }
+
+    pub(crate) fn remember(&self, failure: Failure) {
+        self.inner.update(|state| state.remember(failure));
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("identity", self.identity())
+            .field("status", &self.status())
+            .finish()
+    }
+}

@@ -1,0 +1,238 @@
+//! What a failed login permits afterwards.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Moment, nanos};
+use crate::error::{Error, LoginError, LoginErrorKind};
+use crate::secret::Fingerprint;
+
+/// How often a changeable source is looked at again after a refusal.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long failures are remembered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// How long a refused secret isn't tried again.
+    pub(crate) refused_cooldown: Duration,
+    /// The longest wait after the first failure; each further one doubles it.
+    pub(crate) backoff: Duration,
+    /// The longest wait at all.
+    pub(crate) longest_backoff: Duration,
+}
+
+impl Patience {
+    /// Refusals: 15 minutes, which is how long lockouts commonly last, so that a typo never completes one. Back-off: from
+    /// one second, so that a restart of the server is hardly noticed, to one minute, so that its return is.
+    pub(crate) const DEFAULT: Self = Self {
+        refused_cooldown: Duration::from_secs(15 * 60),
+        backoff: Duration::from_secs(1),
+        longest_backoff: Duration::from_secs(60),
+    };
+}
+
+/// The last failure, and since when.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    error: Arc<LoginError>,
+    /// No login before this, on the steady clock.
+    until: u64,
+    /// How many in a row.
+    streak: u32,
+    /// What was refused, and when the source was last looked at.
+    refused: Option<Refused>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Refused {
+    secret: Option<Fingerprint>,
+    looked_at: Moment,
+}
+
+impl Failure {
+    /// Remembers a failure after `before`. `jitter` is a random number from 0 to 1: the back-off is drawn evenly from
+    /// nothing to its longest, so that a fleet doesn't come back in step.
+    pub(super) fn after(
+        before: Option<&Self>,
+        error: Arc<LoginError>,
+        secret: Option<Fingerprint>,
+        now: Moment,
+        patience: &Patience,
+        jitter: f64,
+    ) -> Self {
+        let streak = before.map_or(0, |failure| failure.streak.saturating_add(1));
+        let backoff = patience
+            .backoff
+            .saturating_mul(2_u32.saturating_pow(streak))
+            .min(patience.longest_backoff);
+        let wait = match error.kind() {
+            LoginErrorKind::Refused => patience.refused_cooldown,
+            // The limiter holds the whole origin; nothing is remembered here beside it.
+            LoginErrorKind::Limited => Duration::ZERO,
+            // Nothing was sent, so nothing has to recover: look again as often as at a source that may change.
+            LoginErrorKind::Misconfigured => LOOK_EVERY,
+            LoginErrorKind::Unavailable
+            | LoginErrorKind::TimedOut
+            | LoginErrorKind::Malformed
+            | LoginErrorKind::Panicked => backoff.mul_f64(jitter.clamp(0.0, 1.0)).max(
+                error
+                    .retry_after()
+                    .unwrap_or_default()
+                    .min(LONGEST_RETRY_AFTER),
+            ),
+        };
+        let refused = (error.kind() == LoginErrorKind::Refused).then_some(Refused {
+            secret,
+            looked_at: now,
+        });
+        Self {
+            error,
+            until: now.steady.saturating_add(nanos(wait)),
+            streak,
+            refused,
+        }
+    }
+
+    /// Whether it still forbids a login.
+    pub(crate) const fn forbids(&self, now: Moment) -> bool {
+        now.steady < self.until
+    }
+
+    /// Whether a refused secret's source should be looked at again: nothing is sent unless it has changed.
+    pub(super) fn wants_look(&self, now: Moment) -> bool {
+        self.refused
+            .is_some_and(|refused| now.steady_since(refused.looked_at) >= LOOK_EVERY)
+    }
+
+    /// The source was looked at, and held the same secret.
+    pub(super) fn looked(&mut self, now: Moment) {
+        if let Some(refused) = &mut self.refused {
+            refused.looked_at = now;
+        }
+    }
+
+    /// The secret that was refused.
+    pub(super) fn refused_secret(&self) -> Option<Fingerprint> {
+        self.refused?.secret
+    }
+
+    /// What callers get meanwhile: the same failure, with the time left.
+    pub(super) fn error(&self, now: Moment) -> Error {
+        let left = Duration::from_nanos(self.until.saturating_sub(now.steady));
+        Error::Login {
+            source: Arc::clone(&self.error),
+            retry_after: Some(left),
+        }
+    }
+
+    pub(super) fn kind(&self) -> LoginErrorKind {
+        self.error.kind()
+    }
+}
+
+/// The longest that a server may ask to wait; more than that is a mistake, or not meant for programs.
+pub(crate) const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3_600);
+
+#[cfg(test)]
+#[allow(
+    clippy::unchecked_time_subtraction,
+    reason = "a test that can't go on fails"
+)]
+mod tests {
+    use super::*;
+
+    const NOW: Moment = Moment {
+        steady: 1_000_000_000_000,
+        wall: 0,
+    };
+
+    fn later(wait: Duration) -> Moment {
+        Moment {
+            steady: NOW.steady + nanos(wait),
+            wall: 0,
+        }
+    }
+
+    fn after(before: Option<&Failure>, error: LoginError, jitter: f64) -> Failure {
+        Failure::after(
+            before,
+            Arc::new(error),
+            None,
+            NOW,
+            &Patience::DEFAULT,
+            jitter,
+        )
+    }
+
+    fn wait(failure: &Failure) -> Duration {
+        failure.error(NOW).retry_after().unwrap()
+    }
+
+    #[test]
+    fn rule_12_an_outage_backs_off_with_full_jitter_up_to_a_minute() {
+        let mut failure = after(None, LoginError::unavailable("x"), 1.0);
+        for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
+            assert_eq!(wait(&failure), Duration::from_secs(seconds));
+            failure = after(Some(&failure), LoginError::unavailable("x"), 1.0);
+        }
+        for _ in 0..100 {
+            failure = after(Some(&failure), LoginError::malformed("x"), 0.5);
+        }
+        assert_eq!(wait(&failure), Duration::from_secs(30));
+        assert_eq!(
+            wait(&after(None, LoginError::panicked(), 0.25)),
+            Duration::from_millis(250)
+        );
+        assert_eq!(
+            wait(&after(None, LoginError::timed_out(Duration::ZERO), 0.0)),
+            Duration::ZERO
+        );
+    }
+
+    #[test]
+    fn rule_12_a_refusal_holds_for_its_cooldown_and_looks_at_the_source_each_second() {
+        let mut failure = after(None, LoginError::refused("x"), 0.0);
+        let cooldown = Patience::DEFAULT.refused_cooldown;
+        assert!(failure.forbids(later(cooldown - Duration::from_nanos(1))));
+        assert!(!failure.forbids(later(cooldown)));
+        assert!(!failure.wants_look(later(Duration::from_millis(999))));
+        assert!(failure.wants_look(later(Duration::from_secs(1))));
+        failure.looked(later(Duration::from_secs(1)));
+        assert!(!failure.wants_look(later(Duration::from_millis(1_999))));
+        assert!(failure.wants_look(later(Duration::from_secs(2))));
+        assert!(failure.error(NOW).is_credentials_refused());
+    }
+
+    #[test]
+    fn only_a_refusal_wants_a_look() {
+        for error in [
+            LoginError::unavailable("x"),
+            LoginError::misconfigured("x"),
+            LoginError::malformed("x"),
+        ] {
+            let failure = after(None, error, 1.0);
+            assert!(!failure.wants_look(later(Duration::from_secs(100))));
+        }
+    }
+
+    #[test]
+    fn a_mistake_of_ours_is_forgotten_after_a_second() {
+        assert_eq!(
+            wait(&after(None, LoginError::misconfigured("x"), 1.0)),
+            Duration::from_secs(1)
+        );
+    }
+
+    #[test]
+    fn rule_11_a_limit_is_the_limiters_business_and_a_retry_after_is_capped() {
+        let limited = LoginError::limited(Some(Duration::from_secs(9)));
+        assert!(!after(None, limited, 1.0).forbids(NOW));
+        let outage =
+            |wait| LoginError::unavailable("503").with_retry_after(Some(Duration::from_secs(wait)));
+        assert_eq!(wait(&after(None, outage(20), 1.0)), Duration::from_secs(20));
+        assert_eq!(
+            wait(&after(None, outage(u64::MAX), 1.0)),
+            Duration::from_secs(3_600)
+        );
+    }
+}

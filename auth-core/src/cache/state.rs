@@ -1,0 +1,455 @@
+//! The decisions of one cache: event in, decision out.
+//!
+//! Nothing here reads a clock, draws a random number, awaits, or knows of tasks: times and jitter are arguments, and what
+//! is to be done is the return value. The code around it ([`handle`](super::handle)) carries that out under one lock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::doubt::Doubt;
+use super::memory::{Failure, Patience};
+use crate::clock::{Deadline, Moment, nanos};
+use crate::credential::{Carried, Credential, Rolled, Session, Stamp};
+use crate::error::{Error, LoginError, LoginErrorKind};
+use crate::lifetime::{Freshness, Life, RefreshWindow, made_progress};
+use crate::secret::Fingerprint;
+
+/// What the decisions depend on besides what happened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Policy {
+    pub(crate) window: RefreshWindow,
+    pub(crate) patience: Patience,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    current: Option<Credential>,
+    /// The last login's number.
+    generation: u64,
+    /// No credential of this generation or an older one is served any more.
+    rejected: u64,
+    flight: Option<FlightId>,
+    /// The last flight's number.
+    flights: u64,
+    failure: Option<Failure>,
+    doubt: Doubt,
+    stagnation: Stagnation,
+    closed: bool,
+}
+
+/// One login under way, told from those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FlightId(u64);
+
+/// Renewals that brought back the same expiry.
+#[derive(Debug, Default)]
+struct Stagnation {
+    streak: u32,
+    /// No renewal before this, on the steady clock.
+    until: u64,
+}
+
+/// What a flight is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Log in: there is nothing to serve, or somebody insists.
+    Login,
+    /// Renew ahead of the expiry, beside the traffic.
+    Renewal,
+    /// Look whether a refused secret has changed, and log in only then.
+    Look {
+        /// What was refused.
+        refused: Option<Fingerprint>,
+    },
+}
+
+/// What a caller who wants a credential gets.
+#[derive(Debug)]
+pub(crate) enum Decision {
+    /// This one, now.
+    Serve(Credential),
+    /// This one, now, and a flight begins beside.
+    ServeAndBegin(Credential, Purpose),
+    /// A flight begins, and the caller waits for it.
+    Begin(Purpose),
+    /// The caller waits for the flight under way.
+    Join,
+    /// Nothing.
+    Fail(Error),
+}
+
+/// What a flight brings.
+#[derive(Debug)]
+pub(crate) enum Landed {
+    /// A session, whose answer was received now.
+    Session(Session),
+    /// The failure of a login, and the secret that it was tried with.
+    Failure(LoginError, Option<Fingerprint>),
+    /// The refused secret has not changed; nothing was sent.
+    Unchanged,
+}
+
+/// What its landing means.
+#[derive(Debug)]
+pub(crate) enum Landing {
+    /// Everybody gets this credential; the one it replaces, if any, is no longer served.
+    LoggedIn {
+        credential: Credential,
+        replaced: Option<Credential>,
+    },
+    /// Everybody gets this failure.
+    Failed(Error),
+    /// The flight had been superseded: nobody waits for it, and its session, if any, is of no use.
+    Discarded(Option<Credential>),
+    /// The handle was closed meanwhile: the session, if any, is to be logged out.
+    Closed(Option<Credential>),
+}
+
+/// What a rejection means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ruling {
+    /// The request carried something older than what is served now: nothing starts.
+    Stale,
+    /// The credential is dead.
+    Believed,
+    /// The login isn't at fault.
+    Doubted,
+}
+
+impl State {
+    /// What a caller gets who wants a credential; with `renewed`, one from a login that begins now or is under way.
+    pub(crate) fn decide(&self, now: Moment, renewed: bool) -> Decision {
+        if self.closed {
+            return Decision::Fail(Error::Closed);
+        }
+        if let Some(current) = &self.current
+            && !renewed
+        {
+            match current.life().freshness(now) {
+                Freshness::Fresh => return Decision::Serve(current.clone()),
+                Freshness::Due => {
+                    return self.renewal(now).map_or_else(
+                        || Decision::Serve(current.clone()),
+                        |purpose| Decision::ServeAndBegin(current.clone(), purpose),
+                    );
+                }
+                // It may still be good, and while logins fail it is better than nothing.
+                Freshness::Lapsed if self.flight.is_none() && self.login(now).is_err() => {
+                    return Decision::Serve(current.clone());
+                }
+                Freshness::Lapsed | Freshness::Expired => {}
+            }
+        }
+        if self.flight.is_some() {
+            return Decision::Join;
+        }
+        match self.login(now) {
+            Ok(purpose) => Decision::Begin(purpose),
+            Err(error) => Decision::Fail(error),
+        }
+    }
+
+    /// Whether the failure memory lets a login begin, and what for.
+    fn login(&self, now: Moment) -> Result<Purpose, Error> {
+        match &self.failure {
+            Some(failure) if failure.forbids(now) => {
+                if failure.wants_look(now) {
+                    Ok(Purpose::Look {
+                        refused: failure.refused_secret(),
+                    })
+                } else {
+                    Err(failure.error(now))
+                }
+            }
+            _ => Ok(Purpose::Login),
+        }
+    }
+
+    /// Whether a renewal may begin beside the traffic, and what for.
+    fn renewal(&self, now: Moment) -> Option<Purpose> {
+        if self.flight.is_some() || now.steady < self.stagnation.until {
+            return None;
+        }
+        match self.login(now) {
+            Ok(Purpose::Login) => Some(Purpose::Renewal),
+            Ok(look) => Some(look),
+            Err(_) => None,
+        }
+    }
+
+    /// A flight begins, as decided.
+    pub(crate) fn begin(&mut self) -> FlightId {
+        self.flights += 1;
+        let id = FlightId(self.flights);
+        self.flight = Some(id);
+        id
+    }
+
+    /// A flight ends. `jitter` is a random number from 0 to 1.
+    pub(crate) fn land(
+        &mut self,
+        id: FlightId,
+        landed: Landed,
+        now: Moment,
+        policy: &Policy,
+        jitter: f64,
+    ) -> Landing {
+        let superseded = self.flight != Some(id);
+        if !superseded {
+            self.flight = None;
+        }
+        match landed {
+            Landed::Session(session) => {
+                let fault = unusable(&session);
+                match fault {
+                    Some(error) if !self.closed && !superseded => {
+                        self.fail(error, None, now, policy, jitter)
+                    }
+                    Some(_) => self.discard(None),
+                    None if self.closed || superseded => {
+                        let credential = self.issue(session, now, policy, jitter);
+                        self.discard(Some(credential))
+                    }
+                    None => self.log_in(session, now, policy, jitter),
+                }
+            }
+            Landed::Failure(..) | Landed::Unchanged if self.closed || superseded => {
+                self.discard(None)
+            }
+            Landed::Failure(error, secret) => self.fail(error, secret, now, policy, jitter),
+            Landed::Unchanged => match &mut self.failure {
+                Some(failure) => {
+                    failure.looked(now);
+                    Landing::Failed(failure.error(now))
+                }
+                // A renewal asked for by force may have succeeded since; then nobody waits for this look.
+                None => Landing::Discarded(None),
+            },
+        }
+    }
+
+    fn discard(&self, session: Option<Credential>) -> Landing {
+        if self.closed {
+            Landing::Closed(session)
+        } else {
+            Landing::Discarded(session)
+        }
+    }
+
+    fn issue(&mut self, session: Session, now: Moment, policy: &Policy, jitter: f64) -> Credential {
+        self.generation += 1;
+        let stamp = Stamp {
+            generation: self.generation,
+            revision: 0,
+        };
+        let life = Life::begin(session.lifetime(), now, policy.window, jitter);
+        Credential::new(stamp, session, life)
+    }
+
+    fn log_in(&mut self, session: Session, now: Moment, policy: &Policy, jitter: f64) -> Landing {
+        let credential = self.issue(session, now, policy, jitter);
+        let replaced = self.current.replace(credential.clone());
+        self.failure = None;
+        self.doubt.landed(self.generation, now);
+        self.stagnation = match &replaced {
+            Some(old) if !made_progress(old.life().expires(), credential.life().expires()) => {
+                self.stagnation.next(now, &policy.patience)
+            }
+            _ => Stagnation::default(),
+        };
+        Landing::LoggedIn {
+            credential,
+            replaced,
+        }
+    }
+
+    fn fail(
+        &mut self,
+        error: LoginError,
+        secret: Option<Fingerprint>,
+        now: Moment,
+        policy: &Policy,
+        jitter: f64,
+    ) -> Landing {
+        let error = Arc::new(error);
+        let failure = Failure::after(
+            self.failure.as_ref(),
+            Arc::clone(&error),
+            secret,
+            now,
+            &policy.patience,
+            jitter,
+        );
+        let told = match failure.error(now) {
+            Error::Login { source, .. } if error.kind() == LoginErrorKind::Limited => {
+                Error::Login {
+                    source,
+                    retry_after: error.retry_after(),
+                }
+            }
+            told => told,
+        };
+        self.failure = Some(failure);
+        Landing::Failed(told)
+    }
+
+    /// A flight's task is gone, with its runtime or by a panic of ours. Nobody is to wait for it.
+    pub(crate) fn abandon(&mut self, id: FlightId) {
+        if self.flight == Some(id) {
+            self.flight = None;
+        }
+    }
+
+    /// An answer rejected what its request carried.
+    pub(crate) fn reject(&mut self, carried: &Carried, now: Moment) -> Ruling {
+        let stamp = carried.stamp;
+        if carried.replay {
+            self.doubt.replay_rejected(stamp.generation, now);
+        }
+        if self.closed {
+            return Ruling::Doubted;
+        }
+        if self
+            .current
+            .as_ref()
+            .is_none_or(|current| current.stamp() != stamp)
+        {
+            return Ruling::Stale;
+        }
+        if !self.doubt.believes(now) {
+            return Ruling::Doubted;
+        }
+        self.doubt.believed(now);
+        self.rejected = stamp.generation;
+        self.current = None;
+        Ruling::Believed
+    }
+
+    /// An answer accepted what a replay carried.
+    pub(crate) fn vindicate(&mut self, generation: u64) {
+        self.doubt.replay_accepted(generation);
+    }
+
+    /// An answer gave the session a new value. It counts only if its request carried the current one.
+    pub(crate) fn roll(
+        &mut self,
+        stamp: Stamp,
+        rolled: &Rolled,
+        now: Moment,
+        policy: &Policy,
+        jitter: f64,
+    ) -> Option<Stamp> {
+        let current = self
+            .current
+            .as_ref()
+            .filter(|current| current.stamp() == stamp)?;
+        let life = current
+            .life()
+            .roll(now, rolled.expires_in(), policy.window, jitter);
+        // A value that can't be carried is the server's mistake; the one at hand is as good as it was.
+        let next = current.roll(rolled, life).ok()?;
+        let stamp = next.stamp();
+        self.current = Some(next);
+        Some(stamp)
+    }
+
+    /// An answer deleted the session's cookie. It counts only if its request carried the current one.
+    pub(crate) fn end(&mut self, stamp: Stamp) -> bool {
+        let ended = self
+            .current
+            .as_ref()
+            .is_some_and(|current| current.stamp() == stamp);
+        if ended {
+            self.current = None;
+        }
+        ended
+    }
+
+    /// The handle is closed. What was served until now is to be logged out.
+    pub(crate) fn close(&mut self) -> Option<Credential> {
+        self.closed = true;
+        self.failure = None;
+        self.current.take()
+    }
+
+    /// What may be served although a login has just failed.
+    pub(crate) fn stale(&self, now: Moment) -> Option<Credential> {
+        let current = self.current.as_ref()?;
+        (current.life().freshness(now) != Freshness::Expired).then(|| current.clone())
+    }
+
+    /// What a flight brought, unless it was rejected between its landing and now; then what replaced it, if anything has.
+    pub(crate) fn unless_rejected(&self, landed: &Credential) -> Option<Credential> {
+        if landed.stamp().generation > self.rejected {
+            Some(landed.clone())
+        } else {
+            self.current.clone()
+        }
+    }
+
+    pub(crate) const fn current(&self) -> Option<&Credential> {
+        self.current.as_ref()
+    }
+
+    pub(crate) const fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
+    }
+
+    /// A failure from before the cache was built; see [`Pool`](crate::Pool).
+    pub(crate) fn remember(&mut self, failure: Failure) {
+        self.failure = Some(failure);
+    }
+
+    pub(crate) const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(crate) const fn flight(&self) -> Option<FlightId> {
+        self.flight
+    }
+
+    pub(crate) const fn is_closed(&self) -> bool {
+        self.closed
+    }
+}
+
+impl Stagnation {
+    fn next(&self, now: Moment, patience: &Patience) -> Self {
+        let wait = patience
+            .backoff
+            .saturating_mul(2_u32.saturating_pow(self.streak))
+            .min(patience.longest_backoff);
+        Self {
+            streak: self.streak.saturating_add(1),
+            until: now.steady.saturating_add(nanos(wait)),
+        }
+    }
+}
+
+/// Why a session that a login brought is of no use, if it is not.
+fn unusable(session: &Session) -> Option<LoginError> {
+    if session.is_empty() {
+        return Some(LoginError::malformed("a session that carries nothing"));
+    }
+    let lifetime = session.lifetime();
+    let lives = [
+        lifetime.hard_expiry(),
+        lifetime.idle_timeout(),
+        lifetime.absolute_maximum(),
+    ];
+    if lives
+        .into_iter()
+        .flatten()
+        .any(|life| life == Duration::ZERO)
+    {
+        return Some(LoginError::malformed(
+            "a session that had expired when it was issued",
+        ));
+    }
+    None
+}
+
+/// What is left of a deadline, unless there is none.
+pub(super) fn left(deadline: Deadline, now: Moment) -> Option<Duration> {
+    (!deadline.is_never()).then(|| deadline.left(now))
+}

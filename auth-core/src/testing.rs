@@ -1,0 +1,178 @@
+//! A provider that tests script, and a gate that holds its logins back.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+use async_trait::async_trait;
+use tokio::sync::Semaphore;
+
+use crate::credential::{Credential, Session};
+use crate::error::LoginError;
+use crate::lifetime::Lifetime;
+use crate::origin::Origin;
+use crate::provider::{Identity, Provider, Quota};
+use crate::secret::{Secret, SecretSource};
+
+/// A provider whose logins are a function of their number, counted from 1.
+///
+/// ```
+/// use auth_core::{Credentials, LoginError, Session};
+/// use auth_core::testing::Scripted;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let provider = Scripted::new(|number| match number {
+///     1 => Err(LoginError::refused("status 401")),
+///     _ => Ok(Session::new().with_bearer("token")?),
+/// });
+/// let logins = provider.logins();
+/// let credentials = Credentials::new(provider);
+/// assert!(credentials.get().await.unwrap_err().is_credentials_refused());
+/// assert!(credentials.get().await.is_err(), "remembered, not tried again");
+/// assert_eq!(logins.count(), 1);
+/// # }
+/// ```
+pub struct Scripted {
+    identity: Identity,
+    secret: SecretSource,
+    quota: Quota,
+    script: Box<dyn Fn(u64) -> Result<Session, LoginError> + Send + Sync>,
+    gate: Option<Gate>,
+    logins: Counter,
+    logouts: Counter,
+}
+
+/// Counts what a [`Scripted`] provider was asked to do.
+#[derive(Clone, Debug, Default)]
+pub struct Counter(Arc<AtomicU64>);
+
+impl Counter {
+    /// How many so far.
+    pub fn count(&self) -> u64 {
+        self.0.load(SeqCst)
+    }
+
+    fn next(&self) -> u64 {
+        self.0.fetch_add(1, SeqCst) + 1
+    }
+}
+
+/// Holds logins back until it lets them through.
+#[derive(Clone, Debug)]
+pub struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    /// A gate that lets nothing through.
+    pub fn shut() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+
+    /// Lets so many logins through, now or when they come.
+    pub fn let_through(&self, logins: usize) {
+        self.0.add_permits(logins);
+    }
+
+    async fn pass(&self) {
+        if let Ok(permit) = self.0.acquire().await {
+            permit.forget();
+        }
+    }
+}
+
+impl Scripted {
+    /// The script is called once a login, with its number.
+    pub fn new(
+        script: impl Fn(u64) -> Result<Session, LoginError> + Send + Sync + 'static,
+    ) -> Self {
+        let origin = Origin::parse("https://api.example.com")
+            .unwrap_or_else(|error| unreachable!("a literal origin: {error}"));
+        Self {
+            identity: Identity::new("scripted", origin, "me@example.com"),
+            secret: "correct horse".into(),
+            quota: Quota::DEFAULT,
+            script: Box::new(script),
+            gate: None,
+            logins: Counter::default(),
+            logouts: Counter::default(),
+        }
+    }
+
+    /// Every login succeeds, with the bearer token `token-<number>` and the given life.
+    pub fn tokens(lifetime: Lifetime) -> Self {
+        Self::new(move |number| {
+            let token = format!("token-{number}");
+            Ok(Session::new().with_bearer(&token)?.with_lifetime(lifetime))
+        })
+    }
+
+    /// Another identity.
+    pub fn with_identity(mut self, identity: Identity) -> Self {
+        self.identity = identity;
+        self
+    }
+
+    /// Another source of the password.
+    pub fn with_secret(mut self, secret: impl Into<SecretSource>) -> Self {
+        self.secret = secret.into();
+        self
+    }
+
+    /// Another quota.
+    pub const fn with_quota(mut self, quota: Quota) -> Self {
+        self.quota = quota;
+        self
+    }
+
+    /// Logins wait at the gate; they are counted before.
+    pub fn gated(mut self, gate: &Gate) -> Self {
+        self.gate = Some(gate.clone());
+        self
+    }
+
+    /// Counts the logins, when they begin.
+    pub fn logins(&self) -> Counter {
+        self.logins.clone()
+    }
+
+    /// Counts the logouts.
+    pub fn logouts(&self) -> Counter {
+        self.logouts.clone()
+    }
+}
+
+#[async_trait]
+impl Provider for Scripted {
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn secret(&self) -> &SecretSource {
+        &self.secret
+    }
+
+    fn quota(&self) -> Quota {
+        self.quota
+    }
+
+    async fn login(&self, _secret: &Secret) -> Result<Session, LoginError> {
+        let number = self.logins.next();
+        if let Some(gate) = &self.gate {
+            gate.pass().await;
+        }
+        (self.script)(number)
+    }
+
+    async fn logout(&self, _credential: &Credential) -> Result<(), LoginError> {
+        self.logouts.next();
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Scripted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scripted")
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,171 @@
+//! Rule 19.
+
+use auth_core::clock::ManualClock;
+use auth_core::testing::{Gate, Scripted};
+use auth_core::{Condition, Lifetime};
+
+use crate::support::{HOUR, SECOND, on, settle, tokens};
+
+fn alive() -> usize {
+    tokio::runtime::Handle::current()
+        .metrics()
+        .num_alive_tasks()
+}
+
+#[tokio::test]
+async fn rule_19_dropping_the_last_handle_stops_renewals_leaks_no_task_and_never_logs_out() {
+    let clock = ManualClock::new();
+    let gate = Gate::shut();
+    gate.let_through(1);
+    let provider = tokens().gated(&gate);
+    let (logins, logouts) = (provider.logins(), provider.logouts());
+    let credentials = on(&clock, provider).log_out_superseded(SECOND).build();
+    credentials.get().await.unwrap();
+    settle().await;
+    let before = alive();
+    clock.advance(HOUR - 60 * SECOND);
+    credentials.get().await.unwrap();
+    settle().await;
+    assert_eq!(
+        (logins.count(), alive()),
+        (2, before + 1),
+        "a renewal is under way"
+    );
+    let clone = credentials.clone();
+    drop(credentials);
+    settle().await;
+    assert_eq!(alive(), before + 1, "a clone is left");
+    drop(clone);
+    settle().await;
+    assert_eq!(alive(), before);
+    assert_eq!(clock.sleepers(), 0);
+    assert_eq!(logouts.count(), 0);
+}
+
+#[tokio::test]
+async fn rule_19_close_logs_out_for_all_clones() {
+    let provider = tokens();
+    let (logins, logouts) = (provider.logins(), provider.logouts());
+    let credentials = on(&ManualClock::new(), provider).build();
+    let clone = credentials.clone();
+    let credential = credentials.get().await.unwrap();
+    credentials.close().await.unwrap();
+    assert_eq!(logouts.count(), 1);
+    assert!(clone.fresh().is_none());
+    assert!(clone.get().await.unwrap_err().is_closed());
+    assert_eq!(clone.status().condition, Condition::Closed);
+    assert_eq!(
+        clone.rejected(&clone.sending(&credential)),
+        auth_core::Rejection::Stands,
+        "nothing begins any more"
+    );
+    clone.close().await.unwrap();
+    settle().await;
+    assert_eq!((logins.count(), logouts.count()), (1, 1));
+}
+
+#[tokio::test]
+async fn rule_19_waiters_get_closed_and_a_login_in_flight_is_logged_out_when_it_lands() {
+    let gate = Gate::shut();
+    let provider = tokens().gated(&gate);
+    let logouts = provider.logouts();
+    let credentials = on(&ManualClock::new(), provider).build();
+    let waiter = tokio::spawn({
+        let credentials = credentials.clone();
+        async move { credentials.get().await }
+    });
+    settle().await;
+    let closing = tokio::spawn({
+        let credentials = credentials.clone();
+        async move { credentials.close().await }
+    });
+    settle().await;
+    assert!(waiter.await.unwrap().unwrap_err().is_closed());
+    assert!(!closing.is_finished(), "the login is waited for");
+    assert_eq!(logouts.count(), 0);
+    gate.let_through(1);
+    closing.await.unwrap().unwrap();
+    assert_eq!(logouts.count(), 1);
+    assert!(credentials.get().await.unwrap_err().is_closed());
+}
+
+#[tokio::test]
+async fn rule_19_close_goes_on_when_its_caller_goes() {
+    let gate = Gate::shut();
+    let provider = tokens().gated(&gate);
+    let logouts = provider.logouts();
+    let credentials = on(&ManualClock::new(), provider).build();
+    let waiter = tokio::spawn({
+        let credentials = credentials.clone();
+        async move { credentials.get().await }
+    });
+    settle().await;
+    let mut closing = Box::pin(credentials.close());
+    assert!(futures_util::poll!(&mut closing).is_pending());
+    drop(closing);
+    assert!(waiter.await.unwrap().unwrap_err().is_closed());
+    drop(credentials);
+    gate.let_through(1);
+    settle().await;
+    assert_eq!(logouts.count(), 1, "even when the last handle has gone");
+}
+
+#[tokio::test]
+async fn rule_19_close_does_not_wait_for_a_login_that_waits_for_the_quota() {
+    let clock = ManualClock::new();
+    let provider = tokens();
+    let logins = provider.logins();
+    let credentials = on(&clock, provider).build();
+    for _ in 0..10 {
+        credentials.renew().await.unwrap();
+    }
+    clock.advance(10 * SECOND);
+    let waiter = tokio::spawn({
+        let credentials = credentials.clone();
+        async move { credentials.renew().await }
+    });
+    settle().await;
+    credentials.close().await.unwrap();
+    assert!(waiter.await.unwrap().unwrap_err().is_closed());
+    clock.advance(HOUR);
+    settle().await;
+    assert_eq!(logins.count(), 10);
+}
+
+#[tokio::test]
+async fn rule_19_a_superseded_session_is_logged_out_only_by_choice_and_after_a_grace() {
+    for (choice, expected) in [(None, 0), (Some(10 * SECOND), 1)] {
+        let clock = ManualClock::new();
+        let provider = tokens();
+        let logouts = provider.logouts();
+        let mut builder = on(&clock, provider);
+        if let Some(grace) = choice {
+            builder = builder.log_out_superseded(grace);
+        }
+        let credentials = builder.build();
+        credentials.get().await.unwrap();
+        credentials.renew().await.unwrap();
+        settle().await;
+        clock.advance(9 * SECOND);
+        settle().await;
+        assert_eq!(logouts.count(), 0);
+        clock.advance(SECOND);
+        settle().await;
+        assert_eq!(logouts.count(), expected);
+    }
+}
+
+#[tokio::test]
+async fn rule_19_superseded_sessions_are_logged_out_in_bounded_number() {
+    let clock = ManualClock::new();
+    let provider = Scripted::tokens(Lifetime::of(HOUR));
+    let logouts = provider.logouts();
+    let credentials = on(&clock, provider).log_out_superseded(10 * SECOND).build();
+    for _ in 0..10 {
+        credentials.renew().await.unwrap();
+    }
+    settle().await;
+    clock.advance(10 * SECOND);
+    settle().await;
+    assert_eq!(logouts.count(), 4);
+}

@@ -1,0 +1,140 @@
+//! Many identities through a bounded pool, and what rule 1 says of them.
+
+use std::num::NonZeroUsize;
+
+use auth_core::clock::ManualClock;
+use auth_core::testing::{Gate, Scripted};
+use auth_core::{Identity, Lifetime, LoginError, Origin, Pool, PoolError};
+
+use crate::support::{SECOND, settle, token};
+
+fn identity(account: &str) -> Identity {
+    Identity::new(
+        "test",
+        Origin::parse("https://many.example.com").unwrap(),
+        account,
+    )
+}
+
+fn account(name: &str) -> Scripted {
+    Scripted::tokens(Lifetime::unknown()).with_identity(identity(name))
+}
+
+fn pool(clock: &ManualClock, capacity: usize) -> Pool {
+    let clock = clock.clock();
+    Pool::with(NonZeroUsize::new(capacity).unwrap(), move |builder| {
+        builder.clock(clock.clone())
+    })
+}
+
+#[tokio::test]
+async fn rule_1_an_identity_is_one_key_of_a_pool() {
+    let pool = pool(&ManualClock::new(), 10);
+    let provider = account("me");
+    let logins = provider.logins();
+    let one = pool.add(provider).unwrap();
+    let second = account("me");
+    let second_logins = second.logins();
+    let two = pool.add(second).unwrap();
+    let three = pool.find(&identity("me")).unwrap();
+    for credentials in [one, two, three] {
+        assert_eq!(token(&credentials.get().await.unwrap()), "token-1");
+    }
+    assert_eq!(
+        (logins.count(), second_logins.count(), pool.len()),
+        (1, 0, 1)
+    );
+    assert!(pool.find(&identity("you")).is_none());
+}
+
+#[tokio::test]
+async fn rule_1_a_different_source_for_a_key_in_use_is_an_error() {
+    let pool = pool(&ManualClock::new(), 10);
+    pool.add(account("me")).unwrap().get().await.unwrap();
+    let intruder = account("me").with_secret("a guess");
+    assert_eq!(pool.add(intruder).unwrap_err(), PoolError::DifferentSource);
+    pool.remove(&identity("me")).unwrap();
+    assert!(pool.is_empty());
+    let credentials = pool.add(account("me").with_secret("a guess")).unwrap();
+    assert!(
+        credentials.fresh().is_none(),
+        "and gets no session that it did not log in for"
+    );
+}
+
+#[tokio::test]
+async fn only_identities_without_handles_or_flights_are_forgotten() {
+    let gate = Gate::shut();
+    let pool = pool(&ManualClock::new(), 3);
+    let held = pool.add(account("held")).unwrap();
+    let flying = pool.add(account("flying").gated(&gate)).unwrap();
+    let caller = tokio::spawn(async move { flying.get().await });
+    settle().await;
+    caller.abort();
+    settle().await;
+    drop(pool.add(account("idle")).unwrap());
+    pool.add(account("new")).unwrap();
+    assert_eq!(pool.len(), 3);
+    assert!(pool.find(&identity("idle")).is_none());
+    let new = pool.find(&identity("new")).unwrap();
+    assert_eq!(
+        pool.add(account("one too many")).unwrap_err(),
+        PoolError::Full { capacity: 3 }
+    );
+    drop((held, new));
+    assert!(pool.add(account("now there is room")).is_ok());
+    assert!(pool.find(&identity("flying")).is_some());
+}
+
+#[tokio::test]
+async fn those_found_lately_are_forgotten_last() {
+    let pool = pool(&ManualClock::new(), 3);
+    for name in ["a", "b", "c"] {
+        pool.add(account(name)).unwrap();
+    }
+    pool.find(&identity("a")).unwrap();
+    pool.add(account("d")).unwrap();
+    assert!(pool.find(&identity("a")).is_some());
+    assert!(pool.find(&identity("b")).is_none());
+}
+
+#[tokio::test]
+async fn rule_12_a_refusal_outlives_being_forgotten() {
+    let clock = ManualClock::new();
+    let pool = pool(&clock, 1);
+    let wrong =
+        || Scripted::new(|_| Err(LoginError::refused("status 401"))).with_identity(identity("me"));
+    let first = pool.add(wrong()).unwrap();
+    assert!(first.get().await.unwrap_err().is_credentials_refused());
+    drop(first);
+    drop(pool.add(account("other")).unwrap());
+    assert!(pool.find(&identity("me")).is_none(), "forgotten");
+    let provider = wrong();
+    let logins = provider.logins();
+    let again = pool.add(provider).unwrap();
+    for _ in 0..10 {
+        assert!(again.get().await.unwrap_err().is_credentials_refused());
+        clock.advance(SECOND);
+    }
+    assert_eq!(logins.count(), 0, "the refused password is not tried again");
+}
+
+#[tokio::test]
+async fn rule_12_refusals_are_forgotten_only_when_they_forbid_nothing_any_more() {
+    let clock = ManualClock::new();
+    let pool = pool(&clock, 1);
+    let wrong = |name: &str| {
+        Scripted::new(|_| Err(LoginError::refused("status 401"))).with_identity(identity(name))
+    };
+    for name in ["a", "b"] {
+        let credentials = pool.add(wrong(name)).unwrap();
+        credentials.get().await.unwrap_err();
+    }
+    // "a" is remembered beside the pool, which has room for one; "b" stays in it until that is over.
+    assert!(matches!(
+        pool.add(account("c")),
+        Err(PoolError::Full { .. })
+    ));
+    clock.advance(901 * SECOND);
+    assert!(pool.add(account("c")).is_ok());
+}

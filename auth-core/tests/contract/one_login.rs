@@ -1,0 +1,217 @@
+//! Rules 1 to 4.
+
+use std::sync::Arc;
+
+use auth_core::clock::ManualClock;
+use auth_core::testing::{Gate, Scripted};
+use auth_core::{
+    Ask, Error, LoginError, LoginErrorKind, LoginMark, Provider, Secret, SecretSource, Session,
+};
+
+use crate::support::{SECOND, on, session, settle, token, tokens};
+
+#[tokio::test]
+async fn rule_1_ten_thousand_cold_callers_are_one_login() {
+    let gate = Gate::shut();
+    let provider = tokens().gated(&gate);
+    let logins = provider.logins();
+    let credentials = on(&ManualClock::new(), provider).build();
+    let callers: Vec<_> = (0..10_000)
+        .map(|_| {
+            let credentials = credentials.clone();
+            tokio::spawn(async move { credentials.get().await })
+        })
+        .collect();
+    settle().await;
+    gate.let_through(1_000);
+    for caller in callers {
+        assert_eq!(token(&caller.await.unwrap().unwrap()), "token-1");
+    }
+    assert_eq!(logins.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn rule_1_it_is_one_login_from_many_threads_too() {
+    for _ in 0..100 {
+        let provider = tokens();
+        let logins = provider.logins();
+        let credentials = on(&ManualClock::new(), provider).build();
+        let callers: Vec<_> = (0..64)
+            .map(|_| {
+                let credentials = credentials.clone();
+                tokio::spawn(async move { credentials.get().await.unwrap().stamp().generation() })
+            })
+            .collect();
+        for caller in callers {
+            assert_eq!(caller.await.unwrap(), 1);
+        }
+        assert_eq!(logins.count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn rule_1_a_failing_login_with_ten_thousand_waiters_is_one_login() {
+    let gate = Gate::shut();
+    let provider = Scripted::new(|_| Err(LoginError::unavailable("status 503"))).gated(&gate);
+    let logins = provider.logins();
+    let credentials = on(&ManualClock::new(), provider).build();
+    let callers: Vec<_> = (0..10_000)
+        .map(|_| {
+            let credentials = credentials.clone();
+            tokio::spawn(async move { credentials.get().await })
+        })
+        .collect();
+    settle().await;
+    gate.let_through(10_000);
+    let mut shared = None;
+    for caller in callers {
+        let Err(Error::Login { source, .. }) = caller.await.unwrap() else {
+            panic!("the login failed");
+        };
+        let first = shared.get_or_insert_with(|| Arc::clone(&source));
+        assert!(Arc::ptr_eq(first, &source), "one failure, shared");
+    }
+    assert_eq!(logins.count(), 1);
+}
+
+#[tokio::test]
+async fn rule_2_a_login_outlives_the_caller_who_started_it() {
+    let gate = Gate::shut();
+    let provider = tokens().gated(&gate);
+    let logins = provider.logins();
+    let credentials = on(&ManualClock::new(), provider).build();
+    let mut callers = Vec::new();
+    for _ in 0..3 {
+        let credentials = credentials.clone();
+        callers.push(tokio::spawn(async move { credentials.get().await }));
+    }
+    settle().await;
+    assert_eq!(logins.count(), 1);
+    for caller in callers {
+        caller.abort();
+    }
+    settle().await;
+    assert!(credentials.status().login_under_way);
+    gate.let_through(1);
+    settle().await;
+    assert_eq!(
+        token(&credentials.peek().unwrap()),
+        "token-1",
+        "its session is kept"
+    );
+    assert_eq!(logins.count(), 1);
+}
+
+#[tokio::test]
+async fn rule_3_a_login_that_hangs_releases_its_waiters_with_a_typed_error() {
+    let clock = ManualClock::new();
+    let provider = tokens().gated(&Gate::shut());
+    let credentials = on(&clock, provider).login_timeout(10 * SECOND).build();
+    let caller = tokio::spawn({
+        let credentials = credentials.clone();
+        async move { credentials.get().await }
+    });
+    settle().await;
+    clock.advance(10 * SECOND);
+    let error = caller.await.unwrap().unwrap_err();
+    assert_eq!(
+        error.login_error().unwrap().kind(),
+        LoginErrorKind::TimedOut
+    );
+    assert!(error.is_unavailable());
+    assert!(!credentials.status().login_under_way);
+}
+
+#[tokio::test]
+async fn rule_3_a_login_that_panics_releases_its_waiters_with_a_typed_error() {
+    let provider = Scripted::new(|number| match number {
+        1 => panic!("a bug in the provider"),
+        _ => session(number, auth_core::Lifetime::unknown()),
+    });
+    let clock = ManualClock::new();
+    let credentials = on(&clock, provider).build();
+    let error = credentials.get().await.unwrap_err();
+    assert_eq!(
+        error.login_error().unwrap().kind(),
+        LoginErrorKind::Panicked
+    );
+    clock.advance(60 * SECOND);
+    assert_eq!(token(&credentials.get().await.unwrap()), "token-2");
+}
+
+#[tokio::test]
+async fn rule_3_a_callers_own_deadline_ends_its_wait_and_not_the_login() {
+    let clock = ManualClock::new();
+    let gate = Gate::shut();
+    let credentials = on(&clock, tokens().gated(&gate)).build();
+    let caller = tokio::spawn({
+        let credentials = credentials.clone();
+        async move { credentials.get_with(Ask::new().within(2 * SECOND)).await }
+    });
+    settle().await;
+    clock.advance(2 * SECOND);
+    let error = caller.await.unwrap().unwrap_err();
+    assert!(
+        matches!(error, Error::DeadlinePassed { waited } if waited == 2 * SECOND),
+        "{error}"
+    );
+    gate.let_through(1);
+    settle().await;
+    assert!(credentials.fresh().is_some());
+}
+
+#[tokio::test]
+async fn rule_3_a_login_that_asks_for_its_own_credential_gets_a_typed_error() {
+    struct Loops {
+        inner: Scripted,
+        own: Arc<std::sync::OnceLock<auth_core::Credentials>>,
+    }
+    #[async_trait::async_trait]
+    impl Provider for Loops {
+        fn identity(&self) -> &auth_core::Identity {
+            self.inner.identity()
+        }
+        fn secret(&self) -> &SecretSource {
+            self.inner.secret()
+        }
+        async fn login(&self, _: &Secret) -> Result<Session, LoginError> {
+            let own = self.own.get().unwrap();
+            assert!(own.owns(LoginMark::current().unwrap()));
+            match own.get().await {
+                Err(Error::LoginLoop) => Err(LoginError::misconfigured("as it should")),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    let own = Arc::new(std::sync::OnceLock::new());
+    let provider = Loops {
+        inner: tokens(),
+        own: Arc::clone(&own),
+    };
+    let credentials = auth_core::Credentials::builder(provider)
+        .clock(ManualClock::new().clock())
+        .build();
+    own.set(credentials.clone()).unwrap();
+    let error = credentials.get().await.unwrap_err();
+    assert!(error.is_misconfigured(), "{error:?}");
+    assert!(LoginMark::current().is_none());
+}
+
+#[tokio::test]
+async fn rule_4_nobody_who_has_a_credential_is_held_up_by_a_login() {
+    let clock = ManualClock::new();
+    let gate = Gate::shut();
+    let credentials = on(&clock, tokens().gated(&gate)).build();
+    gate.let_through(1);
+    credentials.get().await.unwrap();
+    let renewal = tokio::spawn({
+        let credentials = credentials.clone();
+        async move { credentials.renew().await }
+    });
+    settle().await;
+    assert!(credentials.status().login_under_way);
+    let served = futures_util::FutureExt::now_or_never(credentials.get());
+    assert_eq!(token(&served.expect("without a wait").unwrap()), "token-1");
+    gate.let_through(1);
+    assert_eq!(token(&renewal.await.unwrap().unwrap()), "token-2");
+}

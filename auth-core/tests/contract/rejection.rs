@@ -1,0 +1,320 @@
+//! Rules 7 and 8, and what a response does to the session (15).
+
+use auth_core::clock::ManualClock;
+use auth_core::testing::{Gate, Scripted};
+use auth_core::{
+    Change, Condition, Credential, Credentials, Lifetime, LoginError, Rejection, Session,
+};
+use http::HeaderMap;
+use http::header::SET_COOKIE;
+
+use crate::support::{HOUR, SECOND, on, settle, then_fails, token, tokens};
+
+/// A request that is rejected, and its replay.
+async fn rejected_twice(credentials: &Credentials) -> Rejection {
+    let first = credentials.get().await.unwrap();
+    let rejection = credentials.rejected(&credentials.sending(&first));
+    if rejection == Rejection::Replay {
+        let second = credentials.get().await.unwrap();
+        assert_ne!(second.stamp(), first.stamp(), "something newer");
+        credentials.rejected(&credentials.resending(&second));
+    }
+    rejection
+}
+
+#[tokio::test]
+async fn rule_7_a_late_rejection_of_an_older_generation_starts_nothing() {
+    let provider = tokens();
+    let logins = provider.logins();
+    let credentials = on(&ManualClock::new(), provider).build();
+    let old = credentials.get().await.unwrap();
+    let sent = credentials.sending(&old);
+    credentials.renew().await.unwrap();
+    assert_eq!(credentials.rejected(&sent), Rejection::Replay);
+    assert_eq!(token(&credentials.get().await.unwrap()), "token-2");
+    settle().await;
+    assert_eq!(logins.count(), 2);
+}
+
+#[tokio::test]
+async fn rule_7_twenty_thousand_rejections_of_one_generation_are_one_login() {
+    let provider = tokens();
+    let logins = provider.logins();
+    let credentials = on(&ManualClock::new(), provider).build();
+    let credential = credentials.get().await.unwrap();
+    let sent = credentials.sending(&credential);
+    let requests: Vec<_> = (0..20_000)
+        .map(|_| {
+            let credentials = credentials.clone();
+            tokio::spawn(async move {
+                assert_eq!(credentials.rejected(&sent), Rejection::Replay);
+                let next = credentials.get().await.unwrap();
+                credentials.accepted(&credentials.resending(&next));
+                token(&next)
+            })
+        })
+        .collect();
+    for request in requests {
+        assert_eq!(request.await.unwrap(), "token-2");
+    }
+    assert_eq!(logins.count(), 2);
+}
+
+#[tokio::test]
+async fn rule_7_a_rejected_generation_is_never_served_again_not_even_in_an_outage() {
+    let clock = ManualClock::new();
+    let credentials = on(&clock, then_fails(|| LoginError::unavailable("status 503"))).build();
+    let credential = credentials.get().await.unwrap();
+    assert_eq!(
+        credentials.rejected(&credentials.sending(&credential)),
+        Rejection::Replay
+    );
+    for _ in 0..10 {
+        assert!(credentials.fresh().is_none() && credentials.peek().is_none());
+        assert!(credentials.get().await.unwrap_err().is_unavailable());
+        clock.advance(SECOND);
+    }
+}
+
+#[tokio::test]
+async fn rule_7_a_waiter_is_not_handed_a_generation_that_was_rejected_on_its_landing() {
+    let gate = Gate::shut();
+    let provider = tokens().gated(&gate);
+    let logins = provider.logins();
+    let credentials = on(&ManualClock::new(), provider).build();
+    let mut waiter = Box::pin(credentials.get());
+    assert!(futures_util::poll!(&mut waiter).is_pending());
+    gate.let_through(2);
+    settle().await;
+    let landed = credentials.peek().unwrap();
+    assert_eq!(
+        credentials.rejected(&credentials.sending(&landed)),
+        Rejection::Replay
+    );
+    assert_eq!(token(&waiter.await.unwrap()), "token-2");
+    assert_eq!(logins.count(), 2);
+}
+
+#[tokio::test]
+async fn rule_8_a_revocation_a_millisecond_after_a_login_is_healed_by_one_login() {
+    let clock = ManualClock::new();
+    let provider = tokens();
+    let logins = provider.logins();
+    let credentials = on(&clock, provider).build();
+    for generation in 1..=3 {
+        let credential = credentials.get().await.unwrap();
+        assert_eq!(credential.stamp().generation(), generation);
+        clock.advance(SECOND / 1_000);
+        assert_eq!(
+            credentials.rejected(&credentials.sending(&credential)),
+            Rejection::Replay
+        );
+        let next = credentials.get().await.unwrap();
+        credentials.accepted(&credentials.resending(&next));
+        assert_eq!(logins.count(), generation + 1);
+    }
+}
+
+#[tokio::test]
+async fn rule_8_a_rejection_begins_the_next_login_even_if_nobody_replays() {
+    let credentials = on(&ManualClock::new(), tokens()).build();
+    let credential = credentials.get().await.unwrap();
+    credentials.rejected(&credentials.sending(&credential));
+    settle().await;
+    assert_eq!(
+        token(&credentials.peek().expect("the next session is there")),
+        "token-2"
+    );
+}
+
+#[tokio::test]
+async fn rule_8_not_permitted_ten_thousand_times_is_one_login_per_cooldown_and_it_grows() {
+    let clock = ManualClock::new();
+    let provider = Scripted::tokens(Lifetime::unknown());
+    let logins = provider.logins();
+    let credentials = on(&clock, provider).build();
+    let mut causes = Vec::new();
+    for _ in 0..10_000 {
+        let before = logins.count();
+        if rejected_twice(&credentials).await == Rejection::Replay {
+            causes.push(clock.clock().now());
+        } else {
+            assert_eq!(logins.count(), before, "no login is spent");
+            assert_eq!(
+                credentials.status().condition,
+                Condition::Fresh,
+                "the session is kept"
+            );
+        }
+        clock.advance(SECOND / 10);
+    }
+    let gaps: Vec<u64> = causes
+        .windows(2)
+        .map(|two| two[1].since(two[0]).as_secs())
+        .collect();
+    let cooldowns = [5, 10, 20, 40, 80, 160, 300, 300];
+    assert!(
+        gaps.iter()
+            .zip(cooldowns)
+            .all(|(gap, cooldown)| *gap >= cooldown),
+        "{gaps:?}"
+    );
+    // In 1,000 s: at 0, 5, 15, then the minute that three logins fill, and on.
+    assert!(causes.len() <= 9, "{gaps:?}");
+}
+
+#[tokio::test]
+async fn rule_8_ten_thousand_at_once_that_are_not_permitted_are_one_login() {
+    let provider = tokens();
+    let logins = provider.logins();
+    let credentials = on(&ManualClock::new(), provider).build();
+    let first = credentials.get().await.unwrap();
+    let requests: Vec<_> = (0..10_000)
+        .map(|_| {
+            let (credentials, first) = (credentials.clone(), first.clone());
+            tokio::spawn(async move {
+                let rejection = credentials.rejected(&credentials.sending(&first));
+                assert_eq!(rejection, Rejection::Replay);
+                let second = credentials.get().await.unwrap();
+                credentials.rejected(&credentials.resending(&second))
+            })
+        })
+        .collect();
+    for request in requests {
+        assert_eq!(
+            request.await.unwrap(),
+            Rejection::Stands,
+            "the second answer stands"
+        );
+    }
+    assert_eq!(logins.count(), 2);
+}
+
+#[tokio::test]
+async fn rule_8_two_programs_ousting_each_other_do_not_storm() {
+    let clock = ManualClock::new();
+    let provider = Scripted::tokens(Lifetime::unknown());
+    let logins = provider.logins();
+    let credentials = on(&clock, provider).build();
+    let mut stood = 0;
+    // Every second the other program logs in and ousts us; our replay works every time.
+    for _ in 0..120 {
+        let credential = credentials.get().await.unwrap();
+        match credentials.rejected(&credentials.sending(&credential)) {
+            Rejection::Replay => {
+                let next = credentials.get().await.unwrap();
+                credentials.accepted(&credentials.resending(&next));
+            }
+            _ => stood += 1,
+        }
+        clock.advance(SECOND);
+    }
+    assert_eq!(logins.count(), 1 + 6, "three a minute");
+    assert_eq!(stood, 114, "the server's own answer goes out");
+}
+
+fn cookies(life: Lifetime) -> Scripted {
+    Scripted::new(move |number| {
+        let session = Session::new().with_cookie("session", &format!("value-{number}"))?;
+        Ok(session.with_lifetime(life))
+    })
+}
+
+fn answer(set_cookie: &'static str) -> HeaderMap {
+    HeaderMap::from_iter([(SET_COOKIE, http::HeaderValue::from_static(set_cookie))])
+}
+
+fn change(credential: &Credential, set_cookie: &'static str) -> Change {
+    credential.change_in(&answer(set_cookie)).unwrap()
+}
+
+#[tokio::test]
+async fn rule_15_a_rolled_cookie_is_a_revision_of_the_same_generation() {
+    let credentials = on(&ManualClock::new(), cookies(Lifetime::of(HOUR))).build();
+    let first = credentials.get().await.unwrap();
+    let sent = credentials.sending(&first);
+    credentials.changed(&sent, &change(&first, "session=rolled; Max-Age=600"));
+    let second = credentials.get().await.unwrap();
+    assert_eq!(second.cookie("session"), Some("rolled"));
+    assert_eq!(
+        (second.stamp().generation(), second.stamp().revision()),
+        (1, 1)
+    );
+    assert_eq!(credentials.status().expires_in, Some(600 * SECOND));
+    assert_eq!(
+        credentials.rejected(&sent),
+        Rejection::Replay,
+        "a late rejection of the older revision"
+    );
+    assert_eq!(
+        credentials.get().await.unwrap().stamp(),
+        second.stamp(),
+        "starts nothing"
+    );
+}
+
+#[tokio::test]
+async fn rule_15_a_set_cookie_applies_only_if_its_request_carried_the_current_revision() {
+    let credentials = on(&ManualClock::new(), cookies(Lifetime::of(HOUR))).build();
+    let first = credentials.get().await.unwrap();
+    let sent = credentials.sending(&first);
+    credentials.changed(&sent, &change(&first, "session=one"));
+    credentials.changed(&sent, &change(&first, "session=two"));
+    credentials.changed(&sent, &change(&first, "session=; Max-Age=0"));
+    let second = credentials.get().await.unwrap();
+    assert_eq!(second.cookie("session"), Some("one"));
+
+    credentials.renew().await.unwrap();
+    credentials.changed(
+        &credentials.sending(&second),
+        &change(&second, "session=late"),
+    );
+    assert_eq!(
+        credentials.get().await.unwrap().cookie("session"),
+        Some("value-2"),
+        "a newer generation"
+    );
+}
+
+#[tokio::test]
+async fn rule_15_a_deletion_of_the_current_revision_ends_the_session_as_expiry_does() {
+    let provider = cookies(Lifetime::of(HOUR));
+    let logins = provider.logins();
+    let credentials = on(&ManualClock::new(), provider).build();
+    let first = credentials.get().await.unwrap();
+    credentials.changed(
+        &credentials.sending(&first),
+        &change(&first, "session=; Max-Age=0"),
+    );
+    assert!(credentials.peek().is_none());
+    assert_eq!(
+        credentials.get().await.unwrap().cookie("session"),
+        Some("value-2")
+    );
+    assert_eq!(logins.count(), 2);
+}
+
+#[tokio::test]
+async fn rule_15_the_same_value_again_with_a_new_expiry_is_the_same_revision() {
+    let clock = ManualClock::new();
+    let credentials = on(&clock, cookies(Lifetime::of(HOUR))).build();
+    let first = credentials.get().await.unwrap();
+    clock.advance(HOUR / 2);
+    credentials.changed(
+        &credentials.sending(&first),
+        &change(&first, "session=value-1; Max-Age=3600"),
+    );
+    assert_eq!(credentials.status().stamp, Some(first.stamp()));
+    assert_eq!(credentials.status().expires_in, Some(HOUR));
+}
+
+#[tokio::test]
+async fn a_cookie_of_another_name_changes_nothing_and_one_that_cant_be_carried_is_passed_over() {
+    let credentials = on(&ManualClock::new(), cookies(Lifetime::of(HOUR))).build();
+    let first = credentials.get().await.unwrap();
+    assert_eq!(first.change_in(&answer("other=1")), None);
+    assert_eq!(first.change_in(&HeaderMap::new()), None);
+    let tokens = on(&ManualClock::new(), tokens()).build();
+    let bearer = tokens.get().await.unwrap();
+    assert_eq!(bearer.change_in(&answer("session=1")), None);
+}

@@ -1,0 +1,191 @@
+//! Rule 3 across runtimes: none at all, one that is shut down, one that nobody drives.
+
+use std::time::Duration;
+
+use auth_core::clock::ManualClock;
+use auth_core::testing::Gate;
+use auth_core::{Credentials, Error};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::support::{SECOND, on, settle, token, tokens};
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// Polls a `get` once on `runtime`, so that its login is spawned there, and drives it no further.
+fn begin_on(runtime: &Runtime, credentials: &Credentials) {
+    runtime.block_on(async {
+        let mut get = Box::pin(credentials.get());
+        assert!(futures_util::poll!(&mut get).is_pending());
+    });
+}
+
+#[test]
+fn rule_3_outside_any_runtime_it_is_a_typed_error() {
+    let credentials = on(&ManualClock::new(), tokens()).build();
+    let result = futures_util::FutureExt::now_or_never(credentials.get()).expect("ready at once");
+    assert!(matches!(result, Err(Error::NoRuntime)));
+    assert!(!credentials.status().login_under_way);
+}
+
+#[test]
+fn rule_3_the_blocking_call_brings_its_own_thread() {
+    let provider = tokens();
+    let logins = provider.logins();
+    let credentials = Credentials::builder(provider)
+        .clock(ManualClock::new().clock())
+        .build();
+    assert_eq!(token(&credentials.blocking_get().unwrap()), "token-1");
+    assert_eq!(token(&credentials.blocking_get().unwrap()), "token-1");
+    assert_eq!(logins.count(), 1);
+}
+
+#[test]
+fn rule_3_four_hundred_blocking_callers_are_one_login() {
+    let gate = Gate::shut();
+    let provider = tokens().gated(&gate);
+    let logins = provider.logins();
+    let credentials = on(&ManualClock::new(), provider).build();
+    let callers: Vec<_> = (0..400)
+        .map(|_| {
+            let credentials = credentials.clone();
+            std::thread::spawn(move || credentials.blocking_get())
+        })
+        .collect();
+    gate.let_through(400);
+    for caller in callers {
+        caller.join().unwrap().unwrap();
+    }
+    assert_eq!(logins.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_blocking_call_works_inside_a_runtime_too() {
+    let credentials = on(&ManualClock::new(), tokens()).build();
+    assert_eq!(token(&credentials.blocking_get().unwrap()), "token-1");
+}
+
+#[test]
+fn rule_3_a_login_whose_runtime_was_shut_down_is_begun_anew_elsewhere() {
+    let gate = Gate::shut();
+    let provider = tokens().gated(&gate);
+    let logins = provider.logins();
+    let credentials = on(&ManualClock::new(), provider).build();
+    let first = runtime();
+    begin_on(&first, &credentials);
+    first.block_on(settle());
+    assert_eq!(logins.count(), 1);
+    let second = runtime();
+    let waiter = second.spawn({
+        let credentials = credentials.clone();
+        async move { credentials.get().await }
+    });
+    second.block_on(settle());
+    drop(first);
+    gate.let_through(1);
+    assert_eq!(token(&second.block_on(waiter).unwrap().unwrap()), "token-2");
+    assert_eq!(logins.count(), 2);
+}
+
+#[test]
+fn rule_3_a_handle_that_outlives_its_runtime_is_used_from_another() {
+    let credentials = on(&ManualClock::new(), tokens()).build();
+    runtime().block_on(credentials.get()).unwrap();
+    let second = runtime();
+    assert_eq!(
+        token(&second.block_on(credentials.get()).unwrap()),
+        "token-1"
+    );
+    assert_eq!(
+        token(&second.block_on(credentials.renew()).unwrap()),
+        "token-2"
+    );
+}
+
+#[test]
+fn rule_3_a_login_on_a_runtime_that_nobody_drives_is_superseded_and_its_late_result_discarded() {
+    let clock = ManualClock::new();
+    let gate = Gate::shut();
+    let provider = tokens().gated(&gate);
+    let logins = provider.logins();
+    let credentials = on(&clock, provider).login_timeout(10 * SECOND).build();
+    let asleep = runtime();
+    begin_on(&asleep, &credentials);
+    asleep.block_on(settle());
+    assert_eq!(logins.count(), 1, "sent, and nobody drives it any more");
+
+    let awake = runtime();
+    let waiter = awake.spawn({
+        let credentials = credentials.clone();
+        async move { credentials.get().await }
+    });
+    awake.block_on(settle());
+    clock.advance(10 * SECOND);
+    awake.block_on(settle());
+    assert_eq!(
+        logins.count(),
+        1,
+        "within its time-out and the grace it is waited for"
+    );
+    clock.advance(SECOND);
+    awake.block_on(settle());
+    assert_eq!(logins.count(), 2, "superseded");
+    gate.let_through(2);
+    assert_eq!(token(&awake.block_on(waiter).unwrap().unwrap()), "token-2");
+    asleep.block_on(settle());
+    assert_eq!(
+        token(&credentials.peek().unwrap()),
+        "token-2",
+        "the late result is discarded"
+    );
+}
+
+#[test]
+fn rule_3_a_login_that_no_runtime_ever_started_is_superseded_soon() {
+    let clock = ManualClock::new();
+    let credentials = on(&clock, tokens()).build();
+    let asleep = runtime();
+    let entered = asleep.enter();
+    assert!(futures_util::FutureExt::now_or_never(credentials.get()).is_none());
+    drop(entered);
+    let awake = runtime();
+    let waiter = awake.spawn({
+        let credentials = credentials.clone();
+        async move { credentials.get().await }
+    });
+    awake.block_on(settle());
+    clock.advance(Duration::from_secs(5));
+    assert_eq!(token(&awake.block_on(waiter).unwrap().unwrap()), "token-1");
+}
+
+#[test]
+fn rule_3_a_permit_that_a_sleeping_runtime_waits_for_does_not_block_the_line() {
+    let clock = ManualClock::new();
+    let gate = Gate::shut();
+    gate.let_through(100);
+    let credentials = on(&clock, tokens().gated(&gate)).build();
+    let awake = runtime();
+    awake.block_on(async {
+        for _ in 0..10 {
+            credentials.renew().await.unwrap();
+        }
+    });
+    clock.advance(10 * SECOND);
+    let asleep = runtime();
+    asleep.block_on(async {
+        let mut get = Box::pin(credentials.renew());
+        assert!(futures_util::poll!(&mut get).is_pending());
+        settle().await;
+    });
+    let waiter = awake.spawn({
+        let credentials = credentials.clone();
+        async move { credentials.renew().await }
+    });
+    awake.block_on(settle());
+    clock.advance(52 * SECOND);
+    awake.block_on(settle());
+    assert!(!waiter.is_finished(), "the sleeper's turn");
+    clock.advance(5 * SECOND);
+    assert_eq!(token(&awake.block_on(waiter).unwrap().unwrap()), "token-11");
+}

@@ -1,0 +1,49 @@
+//! What the tests share.
+
+use std::time::Duration;
+
+use auth_core::clock::ManualClock;
+use auth_core::testing::Scripted;
+use auth_core::{Credential, Credentials, CredentialsBuilder, Lifetime, LoginError, Session};
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
+pub(crate) const DAY: Duration = Duration::from_secs(86_400);
+
+/// A builder on a clock of its own, and so with a quota of its own.
+pub(crate) fn on(clock: &ManualClock, provider: Scripted) -> CredentialsBuilder {
+    Credentials::builder(provider).clock(clock.clock())
+}
+
+pub(crate) fn tokens() -> Scripted {
+    Scripted::tokens(Lifetime::of(HOUR))
+}
+
+/// The first login succeeds and all others fail as told.
+pub(crate) fn then_fails(error: fn() -> LoginError) -> Scripted {
+    Scripted::new(move |number| match number {
+        1 => session(number, Lifetime::of(HOUR)),
+        _ => Err(error()),
+    })
+}
+
+pub(crate) fn session(number: u64, lifetime: Lifetime) -> Result<Session, LoginError> {
+    Ok(Session::new()
+        .with_bearer(&format!("token-{number}"))?
+        .with_lifetime(lifetime))
+}
+
+/// What the credential puts into the `Authorization` header.
+pub(crate) fn token(credential: &Credential) -> String {
+    let mut headers = http::HeaderMap::new();
+    credential.attach_headers(&mut headers);
+    let value = headers["authorization"].to_str().unwrap();
+    value.trim_start_matches("Bearer ").to_owned()
+}
+
+/// Lets every other task of a current-thread runtime run until it waits for something.
+pub(crate) async fn settle() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+}

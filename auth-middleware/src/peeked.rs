@@ -1,0 +1,134 @@
+//! An answer's body, of which a judge has seen the beginning, and which the caller still gets whole.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use auth_core::MAX_JUDGED_BODY;
+use bytes::{Bytes, BytesMut};
+use http_body::{Body, Frame, SizeHint};
+
+/// Frames read ahead, and the body that they were read from.
+pub(crate) struct Peeked<B: Body<Data = Bytes>> {
+    frames: VecDeque<Frame<Bytes>>,
+    /// Bytes in `frames`.
+    held: usize,
+    end: End<B::Error>,
+    // Boxed so that it can move on into the answer, having been polled here.
+    rest: Pin<Box<B>>,
+}
+
+enum End<E> {
+    /// More may come from `rest`.
+    Open,
+    /// `rest` has ended.
+    Clean,
+    /// `rest` has failed, which the caller is told after the frames.
+    Failed(E),
+}
+
+impl<B: Body<Data = Bytes>> Peeked<B> {
+    pub(crate) fn new(body: B) -> Self {
+        Self {
+            frames: VecDeque::new(),
+            held: 0,
+            end: End::Open,
+            rest: Box::pin(body),
+        }
+    }
+
+    /// Reads ahead until the body ends, fails, or proves larger than a judge may ask for.
+    pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while matches!(self.end, End::Open) {
+            if self.held > MAX_JUDGED_BODY || self.rest.size_hint().lower() > MAX_JUDGED_BODY as u64
+            {
+                break;
+            }
+            match ready!(self.rest.as_mut().poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    self.held += frame.data_ref().map_or(0, Bytes::len);
+                    self.frames.push_back(frame);
+                }
+                Some(Err(error)) => self.end = End::Failed(error),
+                None => self.end = End::Clean,
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// All of the body, if it has ended and was no larger than a judge may ask for.
+    pub(crate) fn whole(&self) -> Option<Bytes> {
+        if !matches!(self.end, End::Clean) || self.held > MAX_JUDGED_BODY {
+            return None;
+        }
+        let mut data = self.frames.iter().filter_map(Frame::data_ref);
+        let first = data.next().cloned().unwrap_or_default();
+        if first.len() == self.held {
+            return Some(first);
+        }
+        let mut all = BytesMut::with_capacity(self.held);
+        all.extend_from_slice(&first);
+        data.for_each(|data| all.extend_from_slice(data));
+        Some(all.freeze())
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for Peeked<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let this = self.get_mut();
+        if let Some(frame) = this.frames.pop_front() {
+            this.held -= frame.data_ref().map_or(0, Bytes::len);
+            return Poll::Ready(Some(Ok(frame)));
+        }
+        if matches!(this.end, End::Open) {
+            return this.rest.as_mut().poll_frame(cx);
+        }
+        Poll::Ready(match std::mem::replace(&mut this.end, End::Clean) {
+            End::Failed(error) => Some(Err(error)),
+            End::Open | End::Clean => None,
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.frames.is_empty()
+            && match self.end {
+                End::Open => self.rest.is_end_stream(),
+                End::Clean => true,
+                End::Failed(_) => false,
+            }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let held = self.held as u64;
+        let rest = match self.end {
+            End::Open => self.rest.size_hint(),
+            // The failure stands for bytes that were promised; how many is not known.
+            End::Failed(_) => SizeHint::new(),
+            End::Clean => SizeHint::with_exact(0),
+        };
+        let mut hint = SizeHint::new();
+        hint.set_lower(held.saturating_add(rest.lower()));
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(held.saturating_add(upper));
+        }
+        hint
+    }
+}
+
+// The boxed body is pinned by its box, and an error never is.
+impl<B: Body<Data = Bytes>> Unpin for Peeked<B> {}
+
+impl<B: Body<Data = Bytes>> fmt::Debug for Peeked<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peeked")
+            .field("held", &self.held)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,181 @@
+//! What may be sent twice.
+
+use std::fmt;
+
+use auth_core::Ask;
+use bytes::Bytes;
+use http::Request;
+use http_body::Body;
+
+mod body;
+
+pub use body::ReplayBody;
+use body::Tape;
+
+/// How an [`AuthLayer`](crate::AuthLayer) sends a request again whose credential was rejected: [`Cloning`], [`Buffering`]
+/// or [`NoReplay`].
+///
+/// Sealed: it is here to be named in bounds.
+pub trait ReplayMode<B>: sealed::Sealed {
+    /// The body that the inner service gets.
+    type Body;
+
+    /// What is kept while the first try is on its way: a pristine copy of the request, and a service to send it.
+    #[doc(hidden)]
+    type Spare<S>;
+
+    /// A request to be sent, and what is kept of it. `service` may be a readied one: it is cloned, not taken.
+    #[doc(hidden)]
+    fn split<S: Clone>(
+        &self,
+        request: Request<B>,
+        service: &S,
+        ask: Ask,
+    ) -> (Request<Self::Body>, Self::Spare<S>);
+
+    /// The second try, if the request can be sent twice.
+    #[doc(hidden)]
+    fn again<S>(spare: Self::Spare<S>) -> Option<Again<S, Self::Body>>;
+
+    /// A request that is none of our business.
+    #[doc(hidden)]
+    fn pass(&self, request: Request<B>) -> Request<Self::Body>;
+}
+
+mod sealed {
+    #[allow(unnameable_types, reason = "part of a sealed trait")]
+    pub trait Sealed {}
+}
+
+/// A second try.
+#[doc(hidden)]
+#[allow(unnameable_types, reason = "part of a sealed trait")]
+pub struct Again<S, B> {
+    pub(crate) service: S,
+    pub(crate) request: Request<B>,
+    pub(crate) ask: Ask,
+}
+
+impl<S, B> fmt::Debug for Again<S, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Again").finish_non_exhaustive()
+    }
+}
+
+/// A request is cloned before it is sent, its body with it: for bodies such as `Full<Bytes>`, whose clone is a reference
+/// count.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Cloning;
+
+impl sealed::Sealed for Cloning {}
+
+impl<B: Clone> ReplayMode<B> for Cloning {
+    type Body = B;
+    type Spare<S> = Again<S, B>;
+
+    fn split<S: Clone>(
+        &self,
+        request: Request<B>,
+        service: &S,
+        ask: Ask,
+    ) -> (Request<B>, Again<S, B>) {
+        let spare = Again {
+            service: service.clone(),
+            request: request.clone(),
+            ask,
+        };
+        (request, spare)
+    }
+
+    fn again<S>(spare: Again<S, B>) -> Option<Again<S, B>> {
+        Some(spare)
+    }
+
+    fn pass(&self, request: Request<B>) -> Request<B> {
+        request
+    }
+}
+
+/// Bodies are remembered while they are sent, up to a limit: see [`ReplayBody`].
+#[derive(Clone, Copy, Debug)]
+pub struct Buffering {
+    limit: usize,
+}
+
+impl Buffering {
+    pub(crate) const fn up_to(limit: usize) -> Self {
+        Self { limit }
+    }
+}
+
+impl sealed::Sealed for Buffering {}
+
+#[doc(hidden)]
+#[allow(unnameable_types, reason = "part of a sealed trait")]
+#[derive(Debug)]
+pub struct Buffered<S, B> {
+    service: S,
+    head: Request<()>,
+    tape: Tape<B>,
+    ask: Ask,
+}
+
+impl<B: Body<Data = Bytes>> ReplayMode<B> for Buffering {
+    type Body = ReplayBody<B>;
+    type Spare<S> = Buffered<S, B>;
+
+    fn split<S: Clone>(
+        &self,
+        request: Request<B>,
+        service: &S,
+        ask: Ask,
+    ) -> (Request<ReplayBody<B>>, Buffered<S, B>) {
+        let (head, body) = request.into_parts();
+        let (body, tape) = ReplayBody::recording(body, self.limit);
+        let spare = Buffered {
+            service: service.clone(),
+            head: Request::from_parts(head.clone(), ()),
+            tape,
+            ask,
+        };
+        (Request::from_parts(head, body), spare)
+    }
+
+    fn again<S>(spare: Buffered<S, B>) -> Option<Again<S, ReplayBody<B>>> {
+        let body = ReplayBody::from_tape(&spare.tape)?;
+        Some(Again {
+            service: spare.service,
+            request: spare.head.map(|()| body),
+            ask: spare.ask,
+        })
+    }
+
+    fn pass(&self, request: Request<B>) -> Request<ReplayBody<B>> {
+        request.map(ReplayBody::passing)
+    }
+}
+
+/// Nothing is sent twice: the caller gets the answer that rejected its credential, and the next request finds a new session.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct NoReplay;
+
+impl sealed::Sealed for NoReplay {}
+
+impl<B> ReplayMode<B> for NoReplay {
+    type Body = B;
+    type Spare<S> = ();
+
+    fn split<S: Clone>(&self, request: Request<B>, _service: &S, _ask: Ask) -> (Request<B>, ()) {
+        (request, ())
+    }
+
+    fn again<S>((): ()) -> Option<Again<S, B>> {
+        None
+    }
+
+    fn pass(&self, request: Request<B>) -> Request<B> {
+        request
+    }
+}

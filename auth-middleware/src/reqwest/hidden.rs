@@ -1,0 +1,142 @@
+//! Query secrets, kept out of what the caller is handed.
+
+use std::fmt;
+
+use auth_core::Credential;
+use percent_encoding::percent_decode_str;
+use reqwest::{Response, ResponseBuilderExt, Url};
+use reqwest_middleware::Error;
+
+/// What a credential has put into the query of a request. Reqwest shows that URL in its answers and errors.
+///
+/// It is made only for credentials that have something there.
+pub(super) struct Hidden {
+    /// As the caller wrote it.
+    clean: Url,
+    /// As it was sent.
+    sent: Url,
+    pairs: Vec<Pair>,
+}
+
+struct Pair {
+    name: String,
+    value: String,
+    encoded: String,
+}
+
+impl Hidden {
+    pub(super) fn new(credential: &Credential, clean: Url, sent: Url) -> Option<Self> {
+        let query = credential.attach_query(None)?;
+        let pairs = query.split('&').filter_map(|pair| {
+            let (name, encoded) = pair.split_once('=')?;
+            Some(Pair {
+                name: decoded(name),
+                value: decoded(encoded),
+                encoded: encoded.to_owned(),
+            })
+        });
+        Some(Self {
+            pairs: pairs.collect(),
+            clean,
+            sent,
+        })
+    }
+
+    /// The URL without what is hidden. After a redirect the server may have repeated it, under the same name or within
+    /// the value of another, or even in the path.
+    fn clean(&self, url: &Url) -> Url {
+        let mut clean = url.clone();
+        // Fragments aren't sent, and get lost on the way.
+        clean.set_fragment(self.sent.fragment());
+        if clean == self.sent {
+            clean.set_query(self.clean.query());
+            clean.set_fragment(url.fragment());
+            return clean;
+        }
+        clean.set_fragment(url.fragment());
+        if let Some(query) = url.query() {
+            let kept: Vec<&str> = query
+                .split('&')
+                .filter(|pair| self.may_show(pair))
+                .collect();
+            clean.set_query((!kept.is_empty()).then(|| kept.join("&")).as_deref());
+        }
+        if self.is_in(clean.as_str()) {
+            clean.set_path("");
+            clean.set_query(None);
+            clean.set_fragment(None);
+        }
+        clean
+    }
+
+    fn may_show(&self, pair: &str) -> bool {
+        let name = decoded(pair.split('=').next().unwrap_or(pair));
+        !self.is_in(pair) && self.pairs.iter().all(|ours| ours.name != name)
+    }
+
+    fn is_in(&self, text: &str) -> bool {
+        let plain = decoded(text);
+        self.pairs.iter().any(|ours| {
+            text.contains(&ours.encoded)
+                || text.contains(&ours.value)
+                || plain.contains(&ours.value)
+        })
+    }
+
+    /// The answer, with a URL that may be shown. All else of it stays; a header that repeats the secret, as `Location`
+    /// may, doesn't print.
+    pub(super) fn clean_response(&self, mut response: Response) -> Response {
+        for value in response.headers_mut().values_mut() {
+            if self.is_in(&String::from_utf8_lossy(value.as_bytes())) {
+                value.set_sensitive(true);
+            }
+        }
+        let clean = self.clean(response.url());
+        if clean == *response.url() {
+            return response;
+        }
+        with_url(response.into(), clean)
+    }
+
+    /// The error, with a URL that may be shown.
+    pub(super) fn clean_error(&self, error: Error) -> Error {
+        let error = match error.url().map(|url| self.clean(url)) {
+            Some(clean) => error.with_url(clean),
+            None => error,
+        };
+        let printed = format!("{error:?} {error}");
+        if self.is_in(&printed) {
+            // A middleware below has wrapped an error of reqwest's, where its URL can't be reached.
+            return Error::middleware(Withheld);
+        }
+        error
+    }
+}
+
+/// An answer of reqwest's that says it came from `url`.
+pub(super) fn with_url(mut answer: http::Response<reqwest::Body>, url: Url) -> Response {
+    // The extension that carries the URL is reqwest's own, and this builder the only way to one.
+    let mut carrier = http::Response::new(());
+    if let Ok(built) = http::Response::builder().url(url).body(()) {
+        carrier = built;
+    }
+    let (carrier, ()) = carrier.into_parts();
+    answer.extensions_mut().extend(carrier.extensions);
+    answer.into()
+}
+
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+/// An error that would have shown a secret.
+#[derive(Debug)]
+struct Withheld;
+
+impl fmt::Display for Withheld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the request failed in a middleware below the credential's; its error is withheld, as it holds a secret")
+    }
+}
+
+impl std::error::Error for Withheld {}

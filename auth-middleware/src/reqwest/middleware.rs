@@ -1,0 +1,209 @@
+//! The middleware itself.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use auth_core::{Answer, Ask, Credential, Credentials, Judge, LoginMark};
+use http::Extensions;
+use reqwest::{Request, Response};
+use reqwest_middleware::{Error, Middleware, Next, Result};
+
+use super::hidden::Hidden;
+use crate::attach;
+use crate::context::AuthContext;
+use crate::peeked::Peeked;
+use crate::scope::contains_url;
+use crate::verdict::{Outcome, Sent, hide_cookies};
+
+/// Puts a credential on each request of a reqwest client, judges the answer, and sends a rejected request once more.
+///
+/// A request waits for a credential as long as its own [`timeout`](reqwest::RequestBuilder::timeout) or its
+/// [`AuthContext::within`] says, whichever is shorter, and 60 s otherwise. The client's own time-out is not known here; it
+/// counts anew from each sending.
+///
+/// A request whose body is a stream can't be sent twice: if its credential is rejected, the caller gets that answer, and
+/// the next request finds a new session.
+///
+/// Add it last, so that it is the innermost: a middleware below it, such as one that logs, sees the credential.
+///
+/// # Errors
+/// Those of the client. Where a request in scope can't have a credential it is not sent, and the error is one that
+/// [`auth_error`](crate::auth_error) finds.
+///
+/// # Cancel safety
+/// A dropped request cancels itself and nothing else: a login that it waited for goes on for the others.
+#[derive(Clone)]
+pub struct AuthMiddleware {
+    credentials: Credentials,
+    judge: Option<Arc<dyn Judge>>,
+    replay: bool,
+}
+
+impl AuthMiddleware {
+    /// A middleware for one identity.
+    pub fn new(credentials: Credentials) -> Self {
+        Self {
+            credentials,
+            judge: None,
+            replay: true,
+        }
+    }
+
+    /// Reads verdicts with this judge instead of the provider's, for another identity's requests too.
+    pub fn judge(mut self, judge: impl Judge) -> Self {
+        self.judge = Some(Arc::new(judge));
+        self
+    }
+
+    /// Sends nothing twice. The caller gets the answer that rejected its credential; the login begins beside it.
+    pub fn without_replay(mut self) -> Self {
+        self.replay = false;
+        self
+    }
+}
+
+#[async_trait]
+impl Middleware for AuthMiddleware {
+    async fn handle(
+        &self,
+        request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Result<Response> {
+        let context = AuthContext::of(extensions);
+        let credentials = context.chosen().unwrap_or(&self.credentials);
+        if context.is_skip() || !contains_url(credentials.scope(), request.url()) {
+            return next.run(request, extensions).await;
+        }
+        if is_own_login(credentials, extensions) {
+            return Err(Error::middleware(auth_core::Error::LoginLoop));
+        }
+
+        let front = Front {
+            credentials,
+            judge: self.judge.as_ref(),
+        };
+        let ask = context.ask(request.timeout().copied());
+        let fresh = if context.take_renewal() {
+            Some(front.get(ask.renewed()).await?)
+        } else {
+            credentials.fresh()
+        };
+        let credential = match fresh {
+            Some(credential) => credential,
+            None => front.get(ask).await?,
+        };
+        let spare = if self.replay {
+            request.try_clone()
+        } else {
+            None
+        };
+        let (answer, outcome) = front
+            .send(request, &credential, false, extensions, next.clone())
+            .await?;
+        let (Outcome::Replay, Some(request)) = (outcome, spare) else {
+            return Ok(answer);
+        };
+        // Its connection may be the one that the second try, or the login, waits for.
+        drop(answer);
+        let credential = front.get(ask).await?;
+        let (answer, _) = front
+            .send(request, &credential, true, extensions, next)
+            .await?;
+        Ok(answer)
+    }
+}
+
+fn is_own_login(credentials: &Credentials, extensions: &Extensions) -> bool {
+    let carried = extensions.get::<LoginMark>().copied();
+    carried
+        .or_else(LoginMark::current)
+        .is_some_and(|mark| credentials.owns(mark))
+}
+
+struct Front<'a> {
+    credentials: &'a Credentials,
+    judge: Option<&'a Arc<dyn Judge>>,
+}
+
+impl Front<'_> {
+    async fn get(&self, ask: Ask) -> Result<Credential> {
+        let credential = self.credentials.get_with(ask).await;
+        credential.map_err(Error::middleware)
+    }
+
+    async fn send(
+        &self,
+        mut request: Request,
+        credential: &Credential,
+        replay: bool,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Result<(Response, Outcome)> {
+        let clean = credential.has_query().then(|| request.url().clone());
+        attach::to_reqwest(credential, &mut request);
+        let hidden = clean.and_then(|clean| Hidden::new(credential, clean, request.url().clone()));
+        let judge = self.judge.cloned();
+        let sent = Sent::now(self.credentials.clone(), judge, credential, replay);
+        match next.run(request, extensions).await {
+            Ok(answer) => {
+                let (answer, outcome) = self.conclude(answer, &sent).await;
+                let answer = match hidden {
+                    Some(hidden) => hidden.clean_response(answer),
+                    None => answer,
+                };
+                Ok((answer, outcome))
+            }
+            Err(error) => Err(match hidden {
+                Some(hidden) => hidden.clean_error(error),
+                None => error,
+            }),
+        }
+    }
+
+    async fn conclude(&self, mut answer: Response, sent: &Sent) -> (Response, Outcome) {
+        if !contains_url(self.credentials.scope(), answer.url()) {
+            // A foreign server's 401 says nothing of our session.
+            tracing::warn!(
+                identity = ?self.credentials.identity(),
+                reached = %answer.url().origin().ascii_serialization(),
+                "the client followed a redirect out of the credential's scope; give it auth_middleware::redirect_policy"
+            );
+            return (answer, Outcome::HandOn);
+        }
+        hide_cookies(answer.headers_mut());
+        if !sent.wants_body(answer.status()) {
+            let outcome = sent.conclude(&Answer::new(answer.status(), answer.headers()));
+            return (answer, outcome);
+        }
+        let (answer, whole) = peek(answer).await;
+        let mut view = Answer::new(answer.status(), answer.headers());
+        if let Some(whole) = &whole {
+            view = view.with_body(whole);
+        }
+        let outcome = sent.conclude(&view);
+        (answer, outcome)
+    }
+}
+
+/// The same answer, and what a judge may read of its body.
+async fn peek(answer: Response) -> (Response, Option<bytes::Bytes>) {
+    let url = answer.url().clone();
+    let (head, body) = http::Response::<reqwest::Body>::from(answer).into_parts();
+    let mut body = Peeked::new(body);
+    poll_fn(|cx| body.poll_fill(cx)).await;
+    let whole = body.whole();
+    let answer = http::Response::from_parts(head, reqwest::Body::wrap(body));
+    (super::hidden::with_url(answer, url), whole)
+}
+
+impl fmt::Debug for AuthMiddleware {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthMiddleware")
+            .field("identity", self.credentials.identity())
+            .field("replay", &self.replay)
+            .finish_non_exhaustive()
+    }
+}

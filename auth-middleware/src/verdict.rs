@@ -1,0 +1,107 @@
+//! What an answer says of the credential, and what follows from it, for both fronts alike.
+
+use std::sync::Arc;
+
+use auth_core::{Answer, Carried, Credential, Credentials, Judge, Rejection, Verdict};
+use http::header::SET_COOKIE;
+use http::{HeaderMap, StatusCode};
+
+/// A request on its way: what it carried, and who reads its answer.
+pub(crate) struct Sent {
+    credentials: Credentials,
+    judge: Option<Arc<dyn Judge>>,
+    carried: Carried,
+}
+
+/// What becomes of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The caller gets it.
+    HandOn,
+    /// Its request goes out once more, with something newer.
+    Replay,
+}
+
+impl Sent {
+    /// To be called when the request is sent, not when its credential is asked for: a sliding session slides from here.
+    pub(crate) fn now(
+        credentials: Credentials,
+        judge: Option<Arc<dyn Judge>>,
+        credential: &Credential,
+        replay: bool,
+    ) -> Self {
+        let carried = if replay {
+            credentials.resending(credential)
+        } else {
+            credentials.sending(credential)
+        };
+        Self {
+            credentials,
+            judge,
+            carried,
+        }
+    }
+
+    fn judge(&self) -> &dyn Judge {
+        match &self.judge {
+            Some(judge) => &**judge,
+            None => self.credentials.judge(),
+        }
+    }
+
+    pub(crate) fn wants_body(&self, status: StatusCode) -> bool {
+        self.judge().wants_body(status)
+    }
+
+    /// Reads the verdict and tells the cache.
+    pub(crate) fn conclude(&self, answer: &Answer<'_>) -> Outcome {
+        let verdict = self.judge().judge(answer);
+        if verdict == Verdict::Rejected {
+            // Cookies of such an answer are not looked at. A server that no longer knows a session deletes its cookie in
+            // the same breath, or begins an anonymous one: neither may touch what another request has renewed by now.
+            return match self.credentials.rejected(&self.carried) {
+                Rejection::Replay if !self.carried.is_replay() => Outcome::Replay,
+                _ => Outcome::HandOn,
+            };
+        }
+        // First that it was accepted, then what it changed: the idle deadline is the carried revision's.
+        if verdict == Verdict::Accepted {
+            self.credentials.accepted(&self.carried);
+        }
+        if answer.headers.contains_key(SET_COOKIE) {
+            self.note_cookies(answer.headers);
+        }
+        Outcome::HandOn
+    }
+
+    /// Only cookies set in answer to the current revision count, so that one is asked which cookies it has.
+    #[cold]
+    fn note_cookies(&self, headers: &HeaderMap) {
+        let current = self.credentials.peek();
+        let Some(current) = current.filter(|current| current.stamp() == self.carried.stamp())
+        else {
+            return;
+        };
+        if let Some(change) = current.change_in(headers) {
+            self.credentials.changed(&self.carried, &change);
+        }
+    }
+
+    /// Asks for something newer than what was rejected.
+    #[cfg(feature = "tower")]
+    pub(crate) fn into_parts(self) -> (Credentials, Option<Arc<dyn Judge>>) {
+        (self.credentials, self.judge)
+    }
+}
+
+/// Cookies that an answer sets may be sessions: they don't print.
+pub(crate) fn hide_cookies(headers: &mut HeaderMap) {
+    if !headers.contains_key(SET_COOKIE) {
+        return;
+    }
+    for (name, value) in headers {
+        if name == SET_COOKIE {
+            value.set_sensitive(true);
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Contexts for a whole task.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod common;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use auth_core::Credentials;
+use auth_middleware::{AuthContext, AuthLayer, scope};
+use bytes::Bytes;
+use common::{Api, ORIGIN, Script, answer, get, until};
+use futures_util::FutureExt;
+use http::Request;
+use http_body_util::Full;
+use tower::{Layer, ServiceExt, service_fn};
+
+async fn send(api: &Api, credentials: &Credentials, request: Request<Full<Bytes>>) {
+    let api = api.clone();
+    AuthLayer::new(credentials.clone())
+        .layer(service_fn(move |request| api.clone().handle(request)))
+        .oneshot(request)
+        .await
+        .unwrap();
+}
+
+fn tokens(api: &Api) -> Vec<Option<String>> {
+    let seen = api.seen();
+    seen.iter()
+        .map(|seen| seen.bearer().map(str::to_owned))
+        .collect()
+}
+
+fn some(tokens: &[&str]) -> Vec<Option<String>> {
+    tokens
+        .iter()
+        .map(|token| (*token != "-").then(|| (*token).to_owned()))
+        .collect()
+}
+
+fn me() -> Request<Full<Bytes>> {
+    get("https://api.example.com/me")
+}
+
+#[tokio::test]
+async fn a_scope_holds_for_all_that_is_sent_in_it_and_a_requests_own_context_replaces_it() {
+    let (credentials, _) = Script::at(ORIGIN).build();
+    let (other, _) = Script::at(ORIGIN).prefix("other").build();
+    let api = Api::new(|_| answer(200, ""));
+    scope(AuthContext::new().identity(other), async {
+        send(&api, &credentials, me()).await;
+        tokio::task::yield_now().await;
+        send(&api, &credentials, me()).await;
+        let mut own = me();
+        own.extensions_mut().insert(AuthContext::new());
+        send(&api, &credentials, own).await;
+    })
+    .await;
+    send(&api, &credentials, me()).await;
+    assert_eq!(
+        tokens(&api),
+        some(&["other-1", "other-1", "token-1", "token-1"])
+    );
+}
+
+#[tokio::test]
+async fn an_inner_scope_hides_the_outer_until_it_ends() {
+    let (credentials, _) = Script::at(ORIGIN).build();
+    let (other, _) = Script::at(ORIGIN).prefix("other").build();
+    let api = Api::new(|_| answer(200, ""));
+    scope(AuthContext::new().identity(other), async {
+        scope(AuthContext::skip(), send(&api, &credentials, me())).await;
+        send(&api, &credentials, me()).await;
+    })
+    .await;
+    assert_eq!(tokens(&api), some(&["-", "other-1"]));
+}
+
+#[tokio::test]
+async fn two_tasks_of_one_thread_do_not_see_each_others_scope() {
+    let (credentials, _) = Script::at(ORIGIN).build();
+    let api = Api::new(|_| answer(200, ""));
+    let skipping = scope(AuthContext::skip(), async {
+        tokio::task::yield_now().await;
+        send(&api, &credentials, me()).await;
+    });
+    let plain = async {
+        send(&api, &credentials, me()).await;
+        tokio::task::yield_now().await;
+    };
+    futures_util::join!(skipping, plain);
+    let mut seen = tokens(&api);
+    seen.sort();
+    assert_eq!(seen, some(&["-", "token-1"]));
+}
+
+#[test]
+fn a_panic_in_a_scope_leaks_no_identity_to_the_next_task_of_the_thread() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let (credentials, _) = Script::at(ORIGIN).build();
+    let (other, _) = Script::at(ORIGIN).prefix("other").build();
+    let api = Api::new(|_| answer(200, ""));
+    let panicking = scope(AuthContext::new().identity(other), async {
+        tokio::task::yield_now().await;
+        panic!("on purpose");
+    });
+    let caught = catch_unwind(AssertUnwindSafe(|| runtime.block_on(panicking)));
+    let message = *caught.unwrap_err().downcast::<&str>().unwrap();
+    assert_eq!(message, "on purpose", "the panic passes through");
+    runtime.block_on(send(&api, &credentials, me()));
+    assert_eq!(tokens(&api), some(&["token-1"]));
+}
+
+#[tokio::test]
+async fn renewed_in_a_scope_is_one_renewal() {
+    let (credentials, control) = Script::at(ORIGIN).build();
+    credentials.get().await.unwrap();
+    let api = Api::new(|_| answer(200, ""));
+    scope(AuthContext::new().renewed(), async {
+        for _ in 0..3 {
+            send(&api, &credentials, me()).await;
+        }
+    })
+    .await;
+    assert_eq!(tokens(&api), some(&["token-2"; 3]));
+    assert_eq!(control.logins(), 2);
+}
+
+#[tokio::test]
+async fn within_bounds_the_wait() {
+    let (credentials, control) = Script::at(ORIGIN).build();
+    control.hold();
+    let api = Api::new(|_| answer(200, ""));
+    let layer = AuthLayer::new(credentials);
+    let inner = api.clone();
+    let service = layer.layer(service_fn(move |request| inner.clone().handle(request)));
+    let mut request = me();
+    let wait = Duration::from_secs(3);
+    request
+        .extensions_mut()
+        .insert(AuthContext::new().within(wait));
+    let mut call = Box::pin(service.oneshot(request));
+    assert!(futures_util::poll!(&mut call).is_pending());
+    until(|| control.logins() == 1).await;
+    control.hands.advance(Duration::from_millis(2_999));
+    tokio::task::yield_now().await;
+    assert!(futures_util::poll!(&mut call).is_pending());
+    control.hands.advance(Duration::from_millis(1));
+    let error = call.await.unwrap_err();
+    let error: &auth_core::Error = error.downcast_ref().unwrap();
+    assert!(
+        matches!(error, auth_core::Error::DeadlinePassed { waited } if *waited == wait),
+        "{error:?}"
+    );
+    assert_eq!(api.count(), 0);
+}
+
+#[test]
+fn a_scope_is_ready_at_once_if_its_future_is() {
+    assert_eq!(
+        scope(AuthContext::new(), async { 7 }).now_or_never(),
+        Some(7)
+    );
+}

@@ -1,0 +1,433 @@
+//! The reqwest-middleware front, over a real socket.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod common;
+
+use std::time::Duration;
+
+use auth_core::{Credentials, LoginError, LoginMark};
+use auth_middleware::{AuthContext, AuthMiddleware, auth_error, redirect_policy, scope};
+use bytes::Bytes;
+use common::{Api, BodyJudge, Kind, Script, answer, until};
+use http::HeaderValue;
+use reqwest::Client;
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+fn client(credentials: &Credentials) -> ClientWithMiddleware {
+    wrap(Client::new(), credentials)
+}
+
+fn wrap(client: Client, credentials: &Credentials) -> ClientWithMiddleware {
+    ClientBuilder::new(client)
+        .with(AuthMiddleware::new(credentials.clone()))
+        .build()
+}
+
+/// Answers every connection with these bytes, and closes it.
+#[allow(clippy::disallowed_methods, reason = "the server of a test")]
+async fn raw_server(bytes: &'static [u8]) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(bytes).await;
+        }
+    });
+    format!("http://{address}")
+}
+
+#[tokio::test]
+async fn a_request_carries_the_credential() {
+    let api = Api::new(|_| answer(200, "fine"));
+    let origin = api.serve().await;
+    let (credentials, control) = Script::at(&origin).kind(Kind::All).build();
+    let request = client(&credentials)
+        .get(format!("{origin}/me?a=1&csrf=mine"))
+        .header("authorization", "Basic old")
+        .header("cookie", "lang=en; sid=mine");
+    let got = request.send().await.unwrap();
+    assert_eq!(got.text().await.unwrap(), "fine");
+    let seen = &api.seen()[0];
+    assert_eq!(seen.headers.get_all("authorization").iter().count(), 1);
+    assert_eq!(seen.bearer(), Some("token-1"));
+    assert_eq!(seen.cookie(), Some("lang=en; sid=token-1"));
+    assert_eq!(seen.headers["x-api-key"], "token-1");
+    assert_eq!(seen.uri, "/me?a=1&csrf=token-1");
+    assert_eq!(control.logins(), 1);
+}
+
+#[tokio::test]
+async fn query_secrets_are_encoded_once() {
+    let api = Api::new(|_| answer(200, ""));
+    let origin = api.serve().await;
+    let (credentials, _) = Script::at(&origin).kind(Kind::Query).build();
+    client(&credentials)
+        .get(format!("{origin}/me?q=%20x#part"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(api.seen()[0].uri, "/me?q=%20x&csrf=token-1%2F%26%C3%A9");
+}
+
+#[tokio::test]
+async fn rule_9_the_second_answer_is_the_one_the_caller_gets_with_the_same_bytes_sent() {
+    let api = Api::new(|seen| match seen.bearer() {
+        Some("token-1") => answer(401, "first"),
+        _ => answer(200, "second"),
+    });
+    let origin = api.serve().await;
+    let (credentials, control) = Script::at(&origin).kind(Kind::All).build();
+    let request = client(&credentials)
+        .post(format!("{origin}/rows?page=2"))
+        .header("cookie", "lang=en")
+        .body("a body");
+    assert_eq!(
+        request.send().await.unwrap().text().await.unwrap(),
+        "second"
+    );
+    let seen = api.seen();
+    assert_eq!(seen.len(), 2);
+    for (number, seen) in (1..).zip(&seen) {
+        assert_eq!(seen.body, "a body");
+        assert_eq!(
+            seen.uri.to_string(),
+            format!("/rows?page=2&csrf=token-{number}")
+        );
+        assert_eq!(
+            seen.cookie(),
+            Some(format!("lang=en; sid=token-{number}").as_str())
+        );
+        assert_eq!(seen.headers["content-length"], "6");
+    }
+    assert_eq!(control.logins(), 2);
+}
+
+#[tokio::test]
+async fn rule_8_a_request_is_replayed_once() {
+    let api = Api::new(|_| answer(401, "no"));
+    let origin = api.serve().await;
+    let (credentials, control) = Script::at(&origin).build();
+    let got = client(&credentials).get(&origin).send().await.unwrap();
+    assert_eq!(
+        (got.status().as_u16(), api.count(), control.logins()),
+        (401, 2, 2)
+    );
+}
+
+#[tokio::test]
+async fn rule_9_a_streaming_body_gets_its_first_answer_and_the_next_a_new_session() {
+    let api = Api::accepting("token-2");
+    let origin = api.serve().await;
+    let (credentials, control) = Script::at(&origin).build();
+    let client = client(&credentials);
+    let chunks = futures_util::stream::iter([Ok::<_, std::io::Error>("a "), Ok("body")]);
+    let stream = reqwest::Body::wrap_stream(chunks);
+    let got = client.post(&origin).body(stream).send().await.unwrap();
+    assert_eq!((got.status().as_u16(), api.count()), (401, 1));
+    assert_eq!(client.get(&origin).send().await.unwrap().status(), 200);
+    assert_eq!((api.count(), control.logins()), (2, 2));
+}
+
+#[tokio::test]
+async fn without_replay_nothing_is_sent_twice() {
+    let api = Api::accepting("token-2");
+    let origin = api.serve().await;
+    let (credentials, _) = Script::at(&origin).build();
+    let middleware = AuthMiddleware::new(credentials).without_replay();
+    let client = ClientBuilder::new(Client::new()).with(middleware).build();
+    assert_eq!(client.get(&origin).send().await.unwrap().status(), 401);
+    assert_eq!(api.count(), 1);
+}
+
+#[tokio::test]
+async fn rule_16_foreign_requests_pass_untouched() {
+    let api = Api::new(|_| answer(401, "no"));
+    let origin = api.serve().await;
+    let (credentials, control) = Script::at("https://api.example.com")
+        .kind(Kind::All)
+        .build();
+    let got = client(&credentials)
+        .get(format!("{origin}/?a=1"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(got.status(), 401);
+    assert_eq!((api.count(), control.logins()), (1, 0));
+    let seen = &api.seen()[0];
+    assert_eq!(seen.uri, "/?a=1");
+    for name in ["authorization", "cookie", "x-api-key"] {
+        assert!(!seen.headers.contains_key(name));
+    }
+}
+
+#[tokio::test]
+async fn contexts_come_with_the_request_or_with_the_task() {
+    let api = Api::new(|_| answer(200, ""));
+    let origin = api.serve().await;
+    let (credentials, control) = Script::at(&origin).build();
+    let (other, _) = Script::at(&origin).prefix("other").build();
+    let client = client(&credentials);
+    let mine = AuthContext::new().identity(other);
+    client
+        .get(&origin)
+        .with_extension(mine.clone())
+        .send()
+        .await
+        .unwrap();
+    scope(mine, client.get(&origin).send()).await.unwrap();
+    client
+        .get(&origin)
+        .with_extension(AuthContext::skip())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(control.logins(), 0);
+    client.get(&origin).send().await.unwrap();
+    client
+        .get(&origin)
+        .with_extension(AuthContext::new().renewed())
+        .send()
+        .await
+        .unwrap();
+    let seen = api.seen();
+    let carried: Vec<_> = seen
+        .iter()
+        .map(|seen| seen.bearer().unwrap_or("-"))
+        .collect();
+    assert_eq!(carried, ["other-1", "other-1", "-", "token-1", "token-2"]);
+}
+
+#[tokio::test]
+async fn rule_10_the_wait_ends_with_the_requests_own_timeout_or_the_contexts() {
+    let (credentials, control) = Script::at("https://api.example.com").build();
+    control.hold();
+    let client = client(&credentials);
+    for (timeout, within, expected) in [(2, 9, 2), (9, 3, 3)] {
+        let request = client
+            .get("https://api.example.com/")
+            .timeout(Duration::from_secs(timeout))
+            .with_extension(AuthContext::new().within(Duration::from_secs(within)));
+        let mut call = Box::pin(request.send());
+        assert!(futures_util::poll!(&mut call).is_pending());
+        until(|| control.logins() == 1).await;
+        let expected = Duration::from_secs(expected);
+        control.hands.advance(expected);
+        let error = call.await.unwrap_err();
+        let ours = auth_error(&error).unwrap();
+        assert!(
+            matches!(ours, auth_core::Error::DeadlinePassed { waited } if *waited == expected),
+            "{ours:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn rule_13_without_a_credential_a_request_is_not_sent_and_the_error_is_typed() {
+    let api = Api::new(|_| answer(200, ""));
+    let origin = api.serve().await;
+    let (credentials, control) = Script::at(&origin).build();
+    control.fail_next(LoginError::refused("status 401"));
+    let error = client(&credentials).get(&origin).send().await.unwrap_err();
+    assert!(auth_error(&error).unwrap().is_credentials_refused());
+    assert_eq!(api.count(), 0);
+    let other = Client::new()
+        .get("http://127.0.0.1:1/")
+        .send()
+        .await
+        .unwrap_err();
+    assert!(auth_error(&other.into()).is_none());
+}
+
+#[tokio::test]
+async fn rule_2_a_caller_cancelled_during_the_login_does_not_stop_it() {
+    let api = Api::accepting("token-1");
+    let origin = api.serve().await;
+    let (credentials, control) = Script::at(&origin).build();
+    control.hold();
+    let client = client(&credentials);
+    let mut cancelled = Box::pin(client.get(&origin).send());
+    assert!(futures_util::poll!(&mut cancelled).is_pending());
+    until(|| control.logins() == 1).await;
+    drop(cancelled);
+    control.release();
+    assert_eq!(client.get(&origin).send().await.unwrap().status(), 200);
+    assert_eq!((control.logins(), api.count()), (1, 1));
+}
+
+#[tokio::test]
+async fn rule_18_a_login_routed_through_its_own_front_is_a_typed_error() {
+    let api = Api::new(|_| answer(200, ""));
+    let origin = api.serve().await;
+    let (credentials, control) = Script::at(&origin).build();
+    let client = client(&credentials);
+    let (own, url) = (client.clone(), origin.clone());
+    let (note, mut found) = tokio::sync::mpsc::unbounded_channel();
+    control.during_login(move || {
+        let (own, url, note) = (own.clone(), url.clone(), note.clone());
+        async move {
+            let direct = own.get(&url).send().await;
+            let marked = own.get(&url).with_extension(LoginMark::current().unwrap());
+            #[allow(clippy::disallowed_methods, reason = "a test of what crosses tasks")]
+            let carried = tokio::spawn(marked.send()).await.unwrap();
+            for result in [direct, carried] {
+                let error = result.unwrap_err();
+                note.send(matches!(
+                    auth_error(&error),
+                    Some(auth_core::Error::LoginLoop)
+                ))
+                .unwrap();
+            }
+        }
+    });
+    client.get(&origin).send().await.unwrap();
+    assert!(found.recv().await.unwrap() && found.recv().await.unwrap());
+    assert_eq!(api.count(), 1);
+}
+
+#[tokio::test]
+async fn a_judge_that_wants_the_body_gets_it_and_all_else_of_the_answer_stays() {
+    let api = Api::new(|seen| match (seen.uri.path(), seen.bearer()) {
+        ("/forbidden", _) => {
+            let mut answer = answer(403, "you may not");
+            answer
+                .headers_mut()
+                .insert("x-reason", HeaderValue::from_static("scope"));
+            answer
+        }
+        (_, Some("token-1")) => answer(403, "session expired"),
+        _ => answer(200, "fine"),
+    });
+    let origin = api.serve().await;
+    let (credentials, control) = Script::at(&origin).judge(BodyJudge).build();
+    let client = client(&credentials);
+    let url = format!("{origin}/forbidden?a=1");
+    let got = client.get(&url).send().await.unwrap();
+    assert_eq!(
+        (got.status().as_u16(), got.url().as_str()),
+        (403, url.as_str())
+    );
+    assert_eq!(got.headers()["x-reason"], "scope");
+    assert_eq!(got.content_length(), Some(11));
+    assert!(got.remote_addr().is_some());
+    assert_eq!(got.text().await.unwrap(), "you may not");
+    assert_eq!(control.logins(), 1);
+    assert_eq!(
+        client
+            .get(&origin)
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap(),
+        "fine"
+    );
+    assert_eq!(control.logins(), 2);
+}
+
+#[tokio::test]
+async fn a_body_too_large_to_judge_reaches_the_caller_whole() {
+    let large = "session expired ".repeat(10_000);
+    let body = large.clone();
+    let api = Api::new(move |_| {
+        let mut answer = answer(403, "");
+        *answer.body_mut() = Bytes::from(body.clone()).into();
+        answer
+    });
+    let origin = api.serve().await;
+    let (credentials, control) = Script::at(&origin).judge(BodyJudge).build();
+    let got = client(&credentials).get(&origin).send().await.unwrap();
+    assert_eq!(got.text().await.unwrap(), large);
+    assert_eq!((api.count(), control.logins()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_while_it_is_judged_breaks_off_for_the_caller() {
+    let origin = raw_server(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 99\r\n\r\nexpired").await;
+    let (credentials, control) = Script::at(&origin).judge(BodyJudge).build();
+    let mut got = client(&credentials).get(&origin).send().await.unwrap();
+    assert_eq!(got.status(), 403);
+    assert_eq!(got.chunk().await.unwrap().unwrap(), "expired");
+    assert!(got.chunk().await.is_err());
+    assert_eq!(control.logins(), 1, "half an answer is no verdict");
+}
+
+fn redirect_to(url: String) -> Api {
+    Api::new(move |seen| match seen.uri.path() {
+        "/away" => {
+            let mut answer = answer(307, "");
+            answer
+                .headers_mut()
+                .insert("location", url.parse().unwrap());
+            answer
+        }
+        _ => answer(200, "here"),
+    })
+}
+
+#[tokio::test]
+async fn rule_16_our_redirect_policy_stops_at_the_edge_of_the_scope() {
+    let foreign = Api::new(|_| answer(200, "stolen"));
+    let elsewhere = foreign.serve().await;
+    let api = redirect_to(format!("{elsewhere}/"));
+    let origin = api.serve().await;
+    let (credentials, _) = Script::at(&origin).kind(Kind::All).build();
+    let policy = redirect_policy(credentials.scope().clone());
+    let client = wrap(
+        Client::builder().redirect(policy).build().unwrap(),
+        &credentials,
+    );
+    let got = client.get(format!("{origin}/away")).send().await.unwrap();
+    assert_eq!(got.status(), 307, "the caller gets the redirect");
+    assert_eq!(foreign.count(), 0);
+    // What was never in the scope goes where it likes.
+    let api = redirect_to(format!("{elsewhere}/"));
+    let third = api.serve().await;
+    let got = client.get(format!("{third}/away")).send().await.unwrap();
+    assert_eq!(got.status(), 200);
+    assert_eq!(foreign.count(), 1);
+}
+
+#[tokio::test]
+async fn our_redirect_policy_follows_within_the_scope_but_not_for_ever() {
+    let api = redirect_to("/here".into());
+    let origin = api.serve().await;
+    let circle = redirect_to("/away".into());
+    let round = circle.serve().await;
+    let (credentials, _) = Script::at(&origin).and(&round).build();
+    let policy = redirect_policy(credentials.scope().clone());
+    let client = wrap(
+        Client::builder().redirect(policy).build().unwrap(),
+        &credentials,
+    );
+    let got = client.get(format!("{origin}/away")).send().await.unwrap();
+    assert_eq!(got.text().await.unwrap(), "here");
+    assert_eq!(api.seen()[1].bearer(), Some("token-1"));
+    let error = client
+        .get(format!("{round}/away"))
+        .send()
+        .await
+        .unwrap_err();
+    assert!(error.is_redirect(), "{error:?}");
+    assert_eq!(circle.count(), 11);
+}
+
+#[tokio::test]
+async fn rule_16_an_answer_from_out_of_the_scope_is_not_judged() {
+    let foreign = Api::new(|_| answer(401, "who are you"));
+    let elsewhere = foreign.serve().await;
+    let api = redirect_to(format!("{elsewhere}/"));
+    let origin = api.serve().await;
+    let (credentials, control) = Script::at(&origin).build();
+    let got = client(&credentials)
+        .get(format!("{origin}/away"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(got.status(), 401);
+    assert_eq!((control.logins(), api.count(), foreign.count()), (1, 1, 1));
+}

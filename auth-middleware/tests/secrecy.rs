@@ -1,0 +1,265 @@
+//! Rule 17: a canary in every secret, and everything printed searched for it.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod common;
+
+use std::fmt::Debug;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use auth_core::{Credentials, LoginError};
+use auth_middleware::{AuthContext, AuthLayer, AuthMiddleware};
+use common::{Api, Kind, ORIGIN, Script, answer, get};
+use http::HeaderValue;
+use reqwest::Client;
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use tower::{Layer, Service, ServiceExt, service_fn};
+
+const CANARY: &str = "canary";
+
+#[track_caller]
+fn assert_silent(printed: &str) {
+    assert!(!printed.contains(CANARY), "{printed}");
+}
+
+#[track_caller]
+fn assert_silent_error(error: &(dyn std::error::Error + 'static)) {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        assert_silent(&format!("{error} {error:?} {error:#?}"));
+        next = error.source();
+    }
+}
+
+#[track_caller]
+fn assert_silent_debug(value: &impl Debug) {
+    assert_silent(&format!("{value:?} {value:#?}"));
+}
+
+fn credentials(origin: &str, kind: Kind) -> Credentials {
+    Script::at(origin).kind(kind).prefix(CANARY).build().0
+}
+
+fn client(credentials: &Credentials) -> ClientWithMiddleware {
+    ClientBuilder::new(Client::new())
+        .with(AuthMiddleware::new(credentials.clone()))
+        .build()
+}
+
+#[tokio::test]
+async fn rule_17_the_url_of_an_answer_is_the_callers_own() {
+    let api = Api::new(|_| answer(500, "no"));
+    let origin = api.serve().await;
+    for kind in [Kind::Query, Kind::All] {
+        let credentials = credentials(&origin, kind);
+        let url = format!("{origin}/me?a=%20b&csrf=mine");
+        let got = client(&credentials)
+            .get(format!("{url}#part"))
+            .send()
+            .await
+            .unwrap();
+        assert!(
+            api.seen().last().unwrap().uri.to_string().contains(CANARY),
+            "it was sent"
+        );
+        assert_eq!(got.url().as_str(), url);
+        assert!(got.remote_addr().is_some(), "all else stays");
+        assert_eq!(got.content_length(), Some(2));
+        assert_silent_debug(&got);
+        assert_silent_error(&got.error_for_status_ref().unwrap_err());
+        assert_silent_error(&got.error_for_status().unwrap_err());
+    }
+}
+
+#[tokio::test]
+async fn rule_17_an_error_shows_the_callers_own_url() {
+    // Nothing listens there.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let credentials = credentials(&origin, Kind::Query);
+    let error = client(&credentials)
+        .get(format!("{origin}/me?a=1"))
+        .send()
+        .await
+        .unwrap_err();
+    assert_eq!(error.url().unwrap().as_str(), format!("{origin}/me?a=1"));
+    assert!(error.is_connect());
+    assert_silent_error(&error);
+}
+
+#[tokio::test]
+async fn rule_17_after_a_redirect_within_the_scope_the_url_shows_no_secret_either() {
+    for location in [
+        "/me?csrf=SECRET&b=2",
+        "/me?next=%2Fx%3Fcsrf%3DSECRET&b=2",
+        "/me/SECRET?b=2",
+    ] {
+        let api = Api::new(move |seen| {
+            let query = seen.uri.query().unwrap_or_default();
+            let secret = query.split("csrf=").nth(1).unwrap_or_default();
+            if seen.uri.path() != "/away" {
+                return answer(404, "");
+            }
+            let mut answer = answer(302, "");
+            let location = location.replace("SECRET", secret);
+            answer
+                .headers_mut()
+                .insert("location", location.parse().unwrap());
+            answer
+        });
+        let origin = api.serve().await;
+        let credentials = credentials(&origin, Kind::Query);
+        let got = client(&credentials)
+            .get(format!("{origin}/away"))
+            .send()
+            .await
+            .unwrap();
+        assert!(api.seen()[1].uri.to_string().contains(CANARY));
+        assert_eq!(got.status(), 404);
+        assert_silent_debug(&got);
+        assert_silent(got.url().as_str());
+        assert_silent_error(&got.error_for_status().unwrap_err());
+
+        // A redirect that isn't followed names the secret in `Location`.
+        let still = Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap();
+        let still = ClientBuilder::new(still)
+            .with(AuthMiddleware::new(credentials))
+            .build();
+        let got = still.get(format!("{origin}/away")).send().await.unwrap();
+        assert_eq!(got.status(), 302);
+        assert_silent_debug(&got);
+    }
+}
+
+#[tokio::test]
+async fn rule_17_an_error_wrapped_by_a_middleware_below_shows_no_secret() {
+    struct Wraps;
+    #[async_trait::async_trait]
+    impl reqwest_middleware::Middleware for Wraps {
+        async fn handle(
+            &self,
+            request: reqwest::Request,
+            _: &mut http::Extensions,
+            _: reqwest_middleware::Next<'_>,
+        ) -> reqwest_middleware::Result<reqwest::Response> {
+            let text = format!("failed: {}", request.url());
+            Err(reqwest_middleware::Error::middleware(
+                std::io::Error::other(text),
+            ))
+        }
+    }
+    let credentials = credentials(ORIGIN, Kind::Query);
+    let client = ClientBuilder::new(Client::new())
+        .with(AuthMiddleware::new(credentials))
+        .with(Wraps)
+        .build();
+    let error = client.get(ORIGIN).send().await.unwrap_err();
+    assert_silent_error(&error);
+}
+
+#[tokio::test]
+async fn rule_17_cookies_that_an_answer_sets_do_not_print() {
+    let api = Api::new(|_| {
+        let mut answer = answer(200, "");
+        let cookie = HeaderValue::from_static("sid=canary-rolled; Path=/");
+        answer.headers_mut().append("set-cookie", cookie.clone());
+        answer.headers_mut().append("set-cookie", cookie);
+        answer
+    });
+    let origin = api.serve().await;
+    let credentials = credentials(&origin, Kind::Cookie);
+    let got = client(&credentials).get(&origin).send().await.unwrap();
+    assert_eq!(got.headers()["set-cookie"], "sid=canary-rolled; Path=/");
+    assert_silent_debug(&got);
+    let (url, inner) = (format!("{origin}/"), api.clone());
+    let service =
+        AuthLayer::new(credentials).layer(service_fn(move |request| inner.clone().handle(request)));
+    assert_silent_debug(&service.oneshot(get(&url)).await.unwrap());
+}
+
+#[tokio::test]
+async fn rule_17_layers_services_futures_contexts_and_attached_headers_do_not_print_secrets() {
+    let credentials = credentials(ORIGIN, Kind::All);
+    credentials.get().await.unwrap();
+    assert_silent_debug(&AuthLayer::new(credentials.clone()));
+    assert_silent_debug(&AuthMiddleware::new(credentials.clone()));
+    assert_silent_debug(&AuthContext::new().identity(credentials.clone()).renewed());
+    let printed = Arc::new(Mutex::new(String::new()));
+    let note = Arc::clone(&printed);
+    let mut service = AuthLayer::new(credentials).layer(service_fn(
+        move |request: http::Request<http_body_util::Full<bytes::Bytes>>| {
+            *note.lock().unwrap() = format!("{:?}", request.headers());
+            std::future::pending::<Result<common::Answer, std::convert::Infallible>>()
+        },
+    ));
+    let future = service
+        .ready()
+        .await
+        .unwrap()
+        .call(get("https://api.example.com/me"));
+    assert_silent_debug(&future);
+    let printed = printed.lock().unwrap().clone();
+    assert!(printed.contains("authorization"), "attached");
+    assert_silent(&printed);
+}
+
+#[tokio::test]
+async fn rule_17_a_failed_login_does_not_print_the_password() {
+    let (credentials, control) = Script::at(ORIGIN).build();
+    control.fail_next(LoginError::refused("status 401"));
+    let error = client(&credentials).get(ORIGIN).send().await.unwrap_err();
+    assert_silent_error(&error);
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn rule_16_a_redirect_out_of_the_scope_is_reported_with_origins_only() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .with_max_level(tracing::Level::WARN)
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let foreign = Api::new(|_| answer(200, ""));
+    let elsewhere = foreign.serve().await;
+    let location = format!("{elsewhere}/path?token=canary-3");
+    let api = Api::new(move |_| {
+        let mut answer = answer(302, "");
+        answer
+            .headers_mut()
+            .insert("location", location.parse().unwrap());
+        answer
+    });
+    let origin = api.serve().await;
+    let credentials = credentials(&origin, Kind::Query);
+    client(&credentials)
+        .get(format!("{origin}/me"))
+        .send()
+        .await
+        .unwrap();
+    let printed = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(
+        printed.contains(&elsewhere) && printed.contains("redirect_policy"),
+        "{printed}"
+    );
+    assert!(!printed.contains("path"), "{printed}");
+    assert_silent(&printed);
+}

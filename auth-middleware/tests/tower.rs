@@ -1,0 +1,529 @@
+//! The tower front, in memory.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use auth_core::{Credentials, LoginError, LoginMark};
+use auth_middleware::{AuthContext, AuthLayer};
+use bytes::Bytes;
+use common::{Answer, Api, BodyJudge, Kind, ORIGIN, Script, answer, get, until};
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use tower::{Layer, Service, ServiceExt, service_fn};
+
+type Error = auth_middleware::BoxError;
+
+async fn call(
+    api: &Api,
+    credentials: &Credentials,
+    request: Request<Full<Bytes>>,
+) -> Result<Response<Bytes>, Error> {
+    let api = api.clone();
+    let service = AuthLayer::new(credentials.clone())
+        .layer(service_fn(move |request| api.clone().handle(request)));
+    let answer = service.oneshot(request).await?;
+    let (head, body) = answer.into_parts();
+    Ok(Response::from_parts(head, body.collect().await?.to_bytes()))
+}
+
+fn ours(error: &Error) -> &auth_core::Error {
+    error.downcast_ref().expect("one of ours")
+}
+
+#[tokio::test]
+async fn a_request_carries_the_credential_and_a_header_of_the_same_name_is_replaced() {
+    let (credentials, control) = Script::at(ORIGIN).build();
+    let api = Api::accepting("token-1");
+    let mut request = get("https://api.example.com/me");
+    request
+        .headers_mut()
+        .insert("authorization", HeaderValue::from_static("Basic old"));
+    let got = call(&api, &credentials, request).await.unwrap();
+    assert_eq!(got.status(), 200);
+    let all: Vec<_> = api.seen()[0]
+        .headers
+        .get_all("authorization")
+        .iter()
+        .cloned()
+        .collect();
+    assert_eq!(all, ["Bearer token-1"]);
+    call(&api, &credentials, get("https://api.example.com/me"))
+        .await
+        .unwrap();
+    assert_eq!(control.logins(), 1, "the second request finds the session");
+}
+
+#[tokio::test]
+async fn cookies_are_merged_and_the_query_is_encoded() {
+    let (credentials, _) = Script::at(ORIGIN).kind(Kind::Cookie).build();
+    let api = Api::new(|_| answer(200, ""));
+    let mut request = get("https://api.example.com/me");
+    request
+        .headers_mut()
+        .insert("cookie", HeaderValue::from_static("lang=en; sid=mine"));
+    call(&api, &credentials, request).await.unwrap();
+    assert_eq!(api.seen()[0].cookie(), Some("lang=en; sid=token-1"));
+
+    let (credentials, _) = Script::at(ORIGIN).kind(Kind::Query).build();
+    call(
+        &api,
+        &credentials,
+        get("https://api.example.com/me?a=1&csrf=mine"),
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        api.seen()[1].uri.to_string(),
+        "https://api.example.com/me?a=1&csrf=token-1%2F%26%C3%A9"
+    );
+}
+
+#[tokio::test]
+async fn rule_16_foreign_requests_pass_untouched() {
+    let (credentials, control) = Script::at(ORIGIN).kind(Kind::All).build();
+    let api = Api::new(|_| answer(401, "no"));
+    for url in [
+        "https://elsewhere.example.com/",
+        "http://api.example.com/",
+        "https://api.example.com:8443/",
+        "/relative",
+    ] {
+        let got = call(&api, &credentials, get(url)).await.unwrap();
+        assert_eq!(got.status(), 401);
+    }
+    assert_eq!(control.logins(), 0, "nothing attached, nothing judged");
+    assert_eq!(api.count(), 4, "nothing replayed");
+    for seen in api.seen() {
+        assert!(
+            seen.headers.is_empty() && seen.uri.query().is_none(),
+            "{seen:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn rule_8_a_rejected_request_is_replayed_once_with_something_newer() {
+    let (credentials, control) = Script::at(ORIGIN).build();
+    let api = Api::accepting("token-2");
+    let got = call(&api, &credentials, get("https://api.example.com/me"))
+        .await
+        .unwrap();
+    assert_eq!(got.status(), 200);
+    let seen = api.seen();
+    let carried: Vec<_> = seen.iter().map(|seen| seen.bearer().unwrap()).collect();
+    assert_eq!(carried, ["token-1", "token-2"]);
+    assert_eq!(control.logins(), 2);
+}
+
+#[tokio::test]
+async fn rule_9_the_second_answer_is_the_one_the_caller_gets_with_the_same_bytes_sent() {
+    let (credentials, _) = Script::at(ORIGIN).kind(Kind::All).build();
+    let tries = AtomicUsize::new(0);
+    let api = Api::new(move |_| match tries.fetch_add(1, SeqCst) {
+        0 => answer(401, "first"),
+        1 => answer(401, "second"),
+        _ => answer(200, "third"),
+    });
+    let request = Request::post("https://api.example.com/rows?page=2")
+        .header("cookie", "lang=en")
+        .header("x-trace", "7")
+        .body(Full::from("a body"))
+        .unwrap();
+    let got = call(&api, &credentials, request).await.unwrap();
+    assert_eq!(
+        (got.status(), &got.body()[..]),
+        (StatusCode::UNAUTHORIZED, &b"second"[..])
+    );
+    let seen = api.seen();
+    assert_eq!(seen.len(), 2);
+    for (number, seen) in (1..).zip(&seen) {
+        assert_eq!(seen.body, "a body");
+        assert_eq!(seen.method, "POST");
+        assert_eq!(seen.headers["x-trace"], "7");
+        assert_eq!(
+            seen.cookie(),
+            Some(format!("lang=en; sid=token-{number}").as_str())
+        );
+        let uri = format!("https://api.example.com/rows?page=2&csrf=token-{number}");
+        assert_eq!(
+            seen.uri.to_string(),
+            uri,
+            "attached anew to a pristine copy"
+        );
+        assert_eq!(seen.headers.get_all("cookie").iter().count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn rule_9_what_is_not_to_be_sent_twice_gets_its_first_answer_and_the_next_a_new_session() {
+    let (credentials, control) = Script::at(ORIGIN).build();
+    let api = Api::accepting("token-2");
+    let inner = api.clone();
+    let mut service = AuthLayer::new(credentials.clone())
+        .without_replay()
+        .layer(service_fn(move |request: Request<Full<Bytes>>| {
+            inner.clone().handle(request)
+        }));
+    let first = service
+        .ready()
+        .await
+        .unwrap()
+        .call(get("https://api.example.com/"))
+        .await
+        .unwrap();
+    assert_eq!(first.status(), 401);
+    let next = service
+        .ready()
+        .await
+        .unwrap()
+        .call(get("https://api.example.com/"))
+        .await
+        .unwrap();
+    assert_eq!(next.status(), 200);
+    assert_eq!((api.count(), control.logins()), (2, 2));
+}
+
+#[tokio::test]
+async fn rule_13_without_a_credential_a_request_is_not_sent_and_the_error_is_typed() {
+    let (credentials, control) = Script::at(ORIGIN).build();
+    control.fail_next(LoginError::refused("status 401"));
+    let api = Api::new(|_| answer(200, ""));
+    let error = call(&api, &credentials, get("https://api.example.com/"))
+        .await
+        .unwrap_err();
+    assert!(ours(&error).is_credentials_refused());
+    assert_eq!(api.count(), 0);
+}
+
+#[tokio::test]
+async fn rule_13_after_a_rejection_a_failing_login_is_what_the_caller_gets() {
+    let (credentials, control) = Script::at(ORIGIN).build();
+    credentials.get().await.unwrap();
+    for _ in 0..3 {
+        control.fail_next(LoginError::refused("status 401"));
+    }
+    let api = Api::accepting("token-2");
+    let error = call(&api, &credentials, get("https://api.example.com/"))
+        .await
+        .unwrap_err();
+    assert!(ours(&error).is_credentials_refused());
+    assert_eq!(api.count(), 1);
+}
+
+#[tokio::test]
+async fn skip_passes_untouched() {
+    let (credentials, control) = Script::at(ORIGIN).build();
+    let api = Api::accepting("none");
+    let mut request = get("https://api.example.com/");
+    request.extensions_mut().insert(AuthContext::skip());
+    let got = call(&api, &credentials, request).await.unwrap();
+    assert_eq!(got.status(), 401);
+    assert_eq!((api.count(), control.logins()), (1, 0));
+    assert_eq!(api.seen()[0].bearer(), None);
+}
+
+#[tokio::test]
+async fn renewed_logs_in_first_and_once_for_all_tries() {
+    let (credentials, control) = Script::at(ORIGIN).build();
+    credentials.get().await.unwrap();
+    let api = Api::new(|_| answer(200, ""));
+    let mut request = get("https://api.example.com/");
+    request
+        .extensions_mut()
+        .insert(AuthContext::new().renewed());
+    for _ in 0..3 {
+        call(&api, &credentials, request.clone()).await.unwrap();
+    }
+    let seen = api.seen();
+    let carried: Vec<_> = seen.iter().map(|seen| seen.bearer().unwrap()).collect();
+    assert_eq!(carried, ["token-2"; 3]);
+    assert_eq!(control.logins(), 2);
+}
+
+#[tokio::test]
+async fn another_identity_brings_its_own_scope() {
+    let (credentials, control) = Script::at(ORIGIN).build();
+    let (other, others) = Script::at("https://other.example.com")
+        .prefix("other")
+        .build();
+    let api = Api::new(|_| answer(200, ""));
+    for url in ["https://other.example.com/", "https://api.example.com/"] {
+        let mut request = get(url);
+        request
+            .extensions_mut()
+            .insert(AuthContext::new().identity(other.clone()));
+        call(&api, &credentials, request).await.unwrap();
+    }
+    assert_eq!(api.seen()[0].bearer(), Some("other-1"));
+    assert_eq!(
+        api.seen()[1].bearer(),
+        None,
+        "not in the scope of the identity chosen"
+    );
+    assert_eq!((control.logins(), others.logins()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_judge_that_wants_the_body_gets_it_and_so_does_the_caller() {
+    let (credentials, control) = Script::at(ORIGIN).judge(BodyJudge).build();
+    let api = Api::new(|seen| match (seen.uri.path(), seen.bearer()) {
+        ("/forbidden", _) => answer(403, "you may not"),
+        (_, Some("token-1")) => answer(403, "session expired"),
+        _ => answer(200, "fine"),
+    });
+    let got = call(&api, &credentials, get("https://api.example.com/forbidden"))
+        .await
+        .unwrap();
+    assert_eq!(
+        (got.status(), &got.body()[..]),
+        (StatusCode::FORBIDDEN, &b"you may not"[..])
+    );
+    assert_eq!(
+        control.logins(),
+        1,
+        "not permitted: another login would not help"
+    );
+    let got = call(&api, &credentials, get("https://api.example.com/"))
+        .await
+        .unwrap();
+    assert_eq!(
+        (got.status(), &got.body()[..]),
+        (StatusCode::OK, &b"fine"[..])
+    );
+    assert_eq!((control.logins(), api.count()), (2, 3));
+}
+
+#[tokio::test]
+async fn a_judge_of_ones_own_replaces_the_providers() {
+    struct Teapots;
+    impl auth_core::Judge for Teapots {
+        fn judge(&self, answer: &auth_core::Answer<'_>) -> auth_core::Verdict {
+            if answer.status == 418 {
+                auth_core::Verdict::Rejected
+            } else {
+                auth_core::Verdict::Accepted
+            }
+        }
+    }
+    let (credentials, control) = Script::at(ORIGIN).build();
+    let api = Api::new(|seen| match seen.bearer() {
+        Some("token-1") => answer(418, ""),
+        _ => answer(401, ""),
+    });
+    let inner = api.clone();
+    let service = AuthLayer::new(credentials)
+        .judge(Teapots)
+        .layer(service_fn(move |request| inner.clone().handle(request)));
+    let got = service
+        .oneshot(get("https://api.example.com/"))
+        .await
+        .unwrap();
+    assert_eq!(got.status(), 401);
+    assert_eq!((control.logins(), api.count()), (2, 2));
+}
+
+fn with_cookie(status: u16, cookie: &'static str) -> Answer {
+    let mut answer = answer(status, "");
+    answer
+        .headers_mut()
+        .insert("set-cookie", HeaderValue::from_static(cookie));
+    answer
+}
+
+#[tokio::test]
+async fn rule_15_a_rolled_cookie_is_the_one_sent_next() {
+    let (credentials, control) = Script::at(ORIGIN).kind(Kind::Cookie).build();
+    let api = Api::new(|seen| match seen.uri.path() {
+        "/roll" => with_cookie(200, "sid=rolled; Path=/"),
+        "/foreign" => with_cookie(200, "sid=foreign; Path=/"),
+        _ => answer(200, ""),
+    });
+    for url in ["/roll", "/", "/foreign"] {
+        call(&api, &credentials, get(&format!("{ORIGIN}{url}")))
+            .await
+            .unwrap();
+    }
+    assert_eq!(api.seen()[1].cookie(), Some("sid=rolled"));
+    assert_eq!(control.logins(), 1);
+}
+
+#[tokio::test]
+async fn rule_15_a_deletion_ends_the_session_unless_it_comes_with_a_rejection() {
+    let (credentials, control) = Script::at(ORIGIN).kind(Kind::Cookie).build();
+    let api = Api::new(|seen| match (seen.uri.path(), seen.cookie()) {
+        ("/logout", _) => with_cookie(200, "sid=; Max-Age=0"),
+        (_, Some("sid=token-2")) => with_cookie(401, "sid=; Max-Age=0"),
+        _ => answer(200, ""),
+    });
+    call(&api, &credentials, get(&format!("{ORIGIN}/logout")))
+        .await
+        .unwrap();
+    let got = call(&api, &credentials, get(&format!("{ORIGIN}/")))
+        .await
+        .unwrap();
+    assert_eq!(got.status(), 200);
+    let seen = api.seen();
+    let carried: Vec<_> = seen.iter().map(|seen| seen.cookie().unwrap()).collect();
+    assert_eq!(carried, ["sid=token-1", "sid=token-2", "sid=token-3"]);
+    assert_eq!(control.logins(), 3);
+}
+
+#[tokio::test]
+async fn rule_4_a_login_through_the_same_limited_stack_does_not_deadlock() {
+    let (credentials, control) = Script::at(ORIGIN).build();
+    let api = Api::accepting("token-2");
+    let inner = api.clone();
+    let mut service = AuthLayer::new(credentials).layer(tower::limit::ConcurrencyLimit::new(
+        service_fn(move |request| inner.clone().handle(request)),
+        1,
+    ));
+    let stack = service.get_ref().clone();
+    control.during_login(move || {
+        let stack = stack.clone();
+        async move {
+            stack
+                .oneshot(get("https://login.example.com/"))
+                .await
+                .unwrap();
+        }
+    });
+    // The first try waits for a login, and so does the second.
+    let work = service
+        .ready()
+        .await
+        .unwrap()
+        .call(get("https://api.example.com/"));
+    let answer = tokio::time::timeout(std::time::Duration::from_secs(20), work).await;
+    assert_eq!(answer.expect("no deadlock").unwrap().status(), 200);
+    assert_eq!(api.count(), 4, "two logins, two tries");
+}
+
+#[tokio::test]
+async fn rule_18_a_login_routed_through_its_own_front_is_a_typed_error() {
+    let (credentials, control) = Script::at(ORIGIN).build();
+    let api = Api::new(|_| answer(200, ""));
+    let found = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let (own, inner, note) = (credentials.clone(), api.clone(), Arc::clone(&found));
+    control.during_login(move || {
+        let (own, inner, note) = (own.clone(), inner.clone(), Arc::clone(&note));
+        async move {
+            // Within the login's task, and carried to another one.
+            let direct = call(&inner, &own, get("https://api.example.com/login")).await;
+            let mut marked = get("https://api.example.com/login");
+            marked
+                .extensions_mut()
+                .insert(LoginMark::current().unwrap());
+            #[allow(clippy::disallowed_methods, reason = "a test of what crosses tasks")]
+            let carried = tokio::spawn(async move { call(&inner, &own, marked).await });
+            for result in [direct, carried.await.unwrap()] {
+                note.lock().unwrap().push(matches!(
+                    ours(&result.unwrap_err()),
+                    auth_core::Error::LoginLoop
+                ));
+            }
+        }
+    });
+    call(&api, &credentials, get("https://api.example.com/"))
+        .await
+        .unwrap();
+    assert_eq!(*found.lock().unwrap(), [true, true]);
+    assert_eq!(api.count(), 1);
+}
+
+#[tokio::test]
+async fn rule_2_a_caller_cancelled_during_the_login_does_not_stop_it() {
+    let (credentials, control) = Script::at(ORIGIN).build();
+    control.hold();
+    let api = Api::accepting("token-1");
+    let mut cancelled = Box::pin(call(&api, &credentials, get("https://api.example.com/")));
+    assert!(futures_util::poll!(&mut cancelled).is_pending());
+    until(|| control.logins() == 1).await;
+    drop(cancelled);
+    control.release();
+    let got = call(&api, &credentials, get("https://api.example.com/"))
+        .await
+        .unwrap();
+    assert_eq!(got.status(), 200);
+    assert_eq!((control.logins(), api.count()), (1, 1));
+}
+
+/// Counts how many of it are ready and not yet called.
+struct Slots {
+    held: Arc<AtomicUsize>,
+    mine: bool,
+}
+
+impl Clone for Slots {
+    fn clone(&self) -> Self {
+        Self {
+            held: Arc::clone(&self.held),
+            mine: false,
+        }
+    }
+}
+
+impl Drop for Slots {
+    fn drop(&mut self) {
+        if self.mine {
+            self.held.fetch_sub(1, SeqCst);
+        }
+    }
+}
+
+impl Service<Request<Full<Bytes>>> for Slots {
+    type Response = Answer;
+    type Error = Error;
+    type Future = std::future::Ready<Result<Answer, Error>>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Error>> {
+        if !self.mine {
+            self.mine = true;
+            self.held.fetch_add(1, SeqCst);
+        }
+        Ok(()).into()
+    }
+
+    fn call(&mut self, request: Request<Full<Bytes>>) -> Self::Future {
+        assert!(self.mine, "called without being ready");
+        self.mine = false;
+        self.held.fetch_sub(1, SeqCst);
+        let carried = request.headers().get("authorization");
+        std::future::ready(Ok(match carried {
+            Some(value) if value == "Bearer token-2" => answer(200, ""),
+            _ => answer(401, ""),
+        }))
+    }
+}
+
+#[tokio::test]
+async fn rule_4_no_readied_service_is_held_through_a_wait() {
+    let (credentials, control) = Script::at(ORIGIN).build();
+    let held = Arc::new(AtomicUsize::new(0));
+    let slots = Slots {
+        held: Arc::clone(&held),
+        mine: false,
+    };
+    let during = Arc::clone(&held);
+    let most = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&most);
+    control.during_login(move || {
+        seen.fetch_max(during.load(SeqCst), SeqCst);
+        async {}
+    });
+    let mut service = AuthLayer::new(credentials).layer(slots);
+    let got = service
+        .ready()
+        .await
+        .unwrap()
+        .call(get("https://api.example.com/"))
+        .await
+        .unwrap();
+    assert_eq!(got.status(), 200);
+    assert_eq!(control.logins(), 2);
+    assert_eq!(most.load(SeqCst), 0, "no slot was held during a login");
+    assert_eq!(held.load(SeqCst), 0);
+}
