@@ -4,9 +4,17 @@
 //! client of its own. Together they are an [`auth_core::Provider`], which `auth_core::Credentials` turns into one session for
 //! ten thousand callers:
 //!
-//! ```ignore
+//! ```
+//! # #[cfg(feature = "reqwest")]
+//! # fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use auth_core::{Credentials, SecretSource};
+//! use auth_providers::{Clay, Login, ReqwestTransport};
+//!
 //! let clay = Clay::new("ada@example.com", SecretSource::variable("CLAY_PASSWORD"))?;
 //! let credentials = Credentials::new(clay.via(ReqwestTransport::new()?));
+//! # let _ = credentials;
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! | API | login | requests carry | life |
@@ -69,3 +77,8 @@ pub use transport::Transport;
 #[cfg(feature = "reqwest")]
 pub use transport::{ClientError, ReqwestTransport};
 pub use v1_login::V1Login;
+
+/// The README's examples, compiled.
+#[cfg(all(doctest, feature = "reqwest"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

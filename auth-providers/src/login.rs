@@ -1,7 +1,5 @@
 //! A login as a value: a request to send, and the reading of its answer.
 
-use std::sync::LazyLock;
-
 use async_trait::async_trait;
 use auth_core::{
     Credential, Identity, Judge, LoginError, LoginMark, Provider, Quota, Scope, Secret,
@@ -12,8 +10,6 @@ use http::StatusCode;
 
 use crate::answer;
 use crate::transport::Transport;
-
-static BY_STATUS: LazyLock<StatusJudge> = LazyLock::new(StatusJudge::default);
 
 /// A login as a value, without any I/O: what is sent, and what the answer means.
 ///
@@ -85,7 +81,7 @@ pub trait Login: Send + Sync + 'static {
 
     /// What an answer of the API says of the credential: by default a 401 rejects it.
     fn judge(&self) -> &dyn Judge {
-        &*BY_STATUS
+        &StatusJudge
     }
 
     /// Whether a password can be right at all, before an attempt is spent on it.

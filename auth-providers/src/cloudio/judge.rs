@@ -22,7 +22,7 @@ impl Judge for CloudIoJudge {
         if forbidden && (self.forbidden_is_rejected || answer.body.is_some_and(blames_session)) {
             Verdict::Rejected
         } else {
-            StatusJudge::default().judge(answer)
+            StatusJudge.judge(answer)
         }
     }
 }
@@ -110,7 +110,7 @@ mod tests {
         for text in [
             "Access Denied - Invalid username and/or password!",
             "You lack the role Sessions Administrator",
-            "Your session is good, but for this page the role is invalid",
+            "Your session is good, but the role is invalid",
             "This trial has expired",
             "",
         ] {

@@ -94,7 +94,12 @@ impl Canned {
                     let (mut stream, _) = listener.accept().await.unwrap();
                     AtomicUsize::fetch_add(&hits, 1, SeqCst);
                     let mut request = Vec::new();
-                    while !request.ends_with(b"}") {
+                    // A GET, as some redirects make of a POST, ends with its headers.
+                    let ended = |request: &[u8]| {
+                        let head_only = request.starts_with(b"GET");
+                        request.ends_with(if head_only { &b"\r\n\r\n"[..] } else { b"}" })
+                    };
+                    while !ended(&request) {
                         if stream.read_buf(&mut request).await.unwrap() == 0 {
                             break;
                         }
