@@ -28,8 +28,11 @@ use crate::sync::{AtomicBool, AtomicU64, Mutex};
 /// on its way and the second was not.
 const MARGIN: Duration = Duration::from_secs(2);
 
-/// The limiters of this process, by clock and origin.
-static REGISTRY: OnceLock<Mutex<HashMap<(u64, Origin), Arc<Limiter>>>> = OnceLock::new();
+/// By clock and origin.
+type Registry = HashMap<(u64, Origin), Arc<Limiter>>;
+
+/// The limiters of this process.
+static REGISTRY: OnceLock<Mutex<Registry>> = OnceLock::new();
 
 /// Hands out permits to log in at one origin, first come first served, callers before renewals.
 #[derive(Debug)]

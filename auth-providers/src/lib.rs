@@ -50,8 +50,6 @@
 //! | `tower` | [`TowerTransport`], over any tower service |
 //! | `demo` | [`demo`]: servers that behave as the four APIs document, for tests |
 
-#![allow(clippy::doc_markdown, reason = "CloudIO is a name and no code")]
-
 mod account;
 pub mod answer;
 mod clay;
