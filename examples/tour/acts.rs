@@ -18,6 +18,7 @@ pub(crate) const REQUESTS: u64 = 2_000;
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
+const OTHER_PASSWORD: &str = "another horse entirely";
 
 /// What an act must leave at the server, besides requests.
 #[derive(Clone, Copy, Default)]
@@ -29,60 +30,74 @@ struct Promise {
     replays: bool,
 }
 
-pub(crate) async fn play(stage: &mut Stage) -> anyhow::Result<()> {
-    let one_login = Promise {
-        logins: 1,
-        ..Promise::default()
-    };
-    let one_login_and_replays = Promise {
-        replays: true,
-        ..one_login
-    };
+const ONE_LOGIN: Promise = Promise {
+    logins: 1,
+    refused: 0,
+    unavailable: 0,
+    replays: false,
+};
 
+const ONE_LOGIN_AND_REPLAYS: Promise = Promise {
+    replays: true,
+    ..ONE_LOGIN
+};
+
+pub(crate) async fn play(stage: &mut Stage) -> anyhow::Result<()> {
+    ordinary_life(stage).await;
+    revocation(stage).await;
+    outage(stage).await;
+    wrong_password(stage).await?;
+    Ok(())
+}
+
+async fn ordinary_life(stage: &mut Stage) {
     let act = Act::begin(stage, "cold start", "one login per cold start");
-    let seen = send(stage, 1, || {}).await;
-    act.end(stage, one_login, seen);
+    let seen = send(stage, 1).await;
+    act.end(stage, ONE_LOGIN, seen);
 
     let act = Act::begin(stage, "a normal run", "no login while the session is good");
-    let seen = send(stage, 2, || {}).await;
+    let seen = send(stage, 2).await;
     act.end(stage, Promise::default(), seen);
 
     if let Some(life) = life_known_to_the_client(stage.api) {
         stage.advance(life.saturating_sub(MINUTE));
         let act = Act::begin(stage, "renewal", "one renewal beside the traffic");
-        let seen = send(stage, 4, || {}).await;
-        act.end(stage, one_login, seen);
+        let seen = send(stage, 4).await;
+        act.end(stage, ONE_LOGIN, seen);
     }
 
     stage.advance(life_at_the_server(stage.api) + MINUTE);
     let act = Act::begin(stage, "expiry", "one login per expiry");
-    let seen = send(stage, 1, || {}).await;
+    let seen = send(stage, 1).await;
+    // CloudIO documents no life, so there it is the server who says that it is over.
     let promise = if stage.api == Api::CloudIo {
-        one_login_and_replays
+        ONE_LOGIN_AND_REPLAYS
     } else {
-        one_login
+        ONE_LOGIN
     };
     act.end(stage, promise, seen);
+}
 
+async fn revocation(stage: &mut Stage) {
     let act = Act::begin(
         stage,
         "revocation in mid-flight",
         "one login per revocation",
     );
-    let revoked = {
-        let before = stage.server.counts().calls.ok;
-        let server = &stage.server;
-        let mut done = false;
-        move || {
-            if !done && server.counts().calls.ok > before + REQUESTS {
-                server.revoke_all();
-                done = true;
-            }
+    let enough = stage.server.counts().calls.ok + REQUESTS;
+    let mut revoked = false;
+    let server = &stage.server;
+    let seen = send_while(&stage.front, server, &mut stage.next_id, 3, || {
+        if !revoked && server.counts().calls.ok > enough {
+            server.revoke_all();
+            revoked = true;
         }
-    };
-    let seen = send_while(&stage.front, &stage.server, &mut stage.next_id, 3, revoked).await;
-    act.end(stage, one_login_and_replays, seen);
+    });
+    let seen = seen.await;
+    act.end(stage, ONE_LOGIN_AND_REPLAYS, seen);
+}
 
+async fn outage(stage: &mut Stage) {
     let act = Act::begin(
         stage,
         "login outage",
@@ -91,53 +106,54 @@ pub(crate) async fn play(stage: &mut Stage) -> anyhow::Result<()> {
     stage.server.set_login_outage(true);
     let renewal = stage.credentials.renew().await;
     if !renewal.is_err_and(|error| error.is_unavailable()) {
-        stage
-            .broken
-            .push("a forced renewal in an outage must say that the login is unavailable".into());
+        let broken = "a forced renewal in an outage must say that the login is unavailable";
+        stage.broken.push(broken.into());
     }
-    let seen = send(stage, 1, || {}).await;
+    let seen = send(stage, 1).await;
     stage.server.set_login_outage(false);
     let promise = Promise {
         unavailable: 1,
         ..Promise::default()
     };
     act.end(stage, promise, seen);
-
+    // The back-off after the failure is over.
     stage.advance(MINUTE);
-    stage.change_password("another horse entirely");
+}
+
+async fn wrong_password(stage: &mut Stage) -> anyhow::Result<()> {
+    stage.change_password(OTHER_PASSWORD);
     stage.server.revoke_all();
     let act = Act::begin(
         stage,
         "wrong password",
         "one attempt with a wrong password, however many ask",
     );
-    let mut seen = send(stage, 1, || {}).await;
-    seen.add(send(stage, 1, || {}).await);
+    let mut seen = send(stage, 1).await;
+    seen.add(send(stage, 1).await);
     // Here nothing can heal a request: each must be told why.
-    let told = seen.told;
-    seen.told = 0;
-    if told != 2 * REQUESTS {
-        stage.broken.push(format!(
-            "all {} requests must be told that the password is wrong, {told} were",
-            2 * REQUESTS
-        ));
-    }
+    let told = std::mem::take(&mut seen.told);
     stage.told += told;
+    if told != 2 * REQUESTS {
+        let all = 2 * REQUESTS;
+        let broken =
+            format!("all {all} requests must be told that the password is wrong, {told} were");
+        stage.broken.push(broken);
+    }
     let promise = Promise {
         refused: 1,
         ..Promise::default()
     };
     act.end(stage, promise, seen);
 
-    stage.mend_password("another horse entirely").await?;
+    stage.mend_password(OTHER_PASSWORD).await?;
     stage.advance(Duration::from_secs(2));
     let act = Act::begin(
         stage,
         "mended password",
         "a mended password logs in at once",
     );
-    let seen = send(stage, 1, || {}).await;
-    act.end(stage, one_login, seen);
+    let seen = send(stage, 1).await;
+    act.end(stage, ONE_LOGIN, seen);
     Ok(())
 }
 
@@ -173,13 +189,13 @@ impl Seen {
 }
 
 /// [`REQUESTS`] callers at once, each of whom sends `rounds` requests in a row.
-async fn send(stage: &mut Stage, rounds: u64, meanwhile: impl FnMut()) -> Seen {
+async fn send(stage: &mut Stage, rounds: u64) -> Seen {
     send_while(
         &stage.front,
         &stage.server,
         &mut stage.next_id,
         rounds,
-        meanwhile,
+        || {},
     )
     .await
 }

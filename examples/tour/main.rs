@@ -24,7 +24,7 @@ use auth_providers::demo::Api;
 
 use front::Kind;
 use report::Report;
-use stage::Stage;
+use stage::{Played, Stage};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -41,12 +41,16 @@ async fn main() -> anyhow::Result<ExitCode> {
     let mut report = Report::default();
     for api in Api::ALL {
         for kind in Kind::ALL {
-            let mut stage = Stage::set(api, kind, connections).await?;
-            acts::play(&mut stage).await?;
-            report.add(stage.strike().await);
+            report.add(play(api, kind, connections).await?);
         }
     }
     Ok(report.close())
+}
+
+async fn play(api: Api, kind: Kind, connections: usize) -> anyhow::Result<Played> {
+    let mut stage = Stage::set(api, kind, connections).await?;
+    acts::play(&mut stage).await?;
+    Ok(stage.strike().await)
 }
 
 #[derive(Default)]
