@@ -84,6 +84,7 @@ impl AuthContext {
 impl AuthContext {
     /// The context of a request: its own, or else the scope's. Read where the request is taken in, because a scope is
     /// known to its own task only.
+    #[inline]
     pub(crate) fn of(extensions: &http::Extensions) -> Self {
         if let Some(own) = extensions.get::<Self>() {
             return own.clone();

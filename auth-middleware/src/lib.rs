@@ -124,7 +124,7 @@ mod peeked;
 mod replay;
 #[cfg(feature = "reqwest")]
 mod reqwest;
-#[cfg(feature = "reqwest")]
+#[cfg(any(feature = "reqwest", feature = "tower"))]
 mod scope;
 #[cfg(feature = "tower")]
 mod tower;

@@ -24,14 +24,13 @@ pub trait ReplayMode<B>: sealed::Sealed {
     #[doc(hidden)]
     type Spare<S>;
 
-    /// A request to be sent, and what is kept of it. `service` may be a readied one: it is cloned, not taken.
+    /// What is to be kept of a request. `service` may be a readied one: it is cloned, not taken.
     #[doc(hidden)]
-    fn split<S: Clone>(
-        &self,
-        request: Request<B>,
-        service: &S,
-        ask: Ask,
-    ) -> (Request<Self::Body>, Self::Spare<S>);
+    fn keep<S: Clone>(&self, request: &Request<B>, service: &S, ask: Ask) -> Self::Spare<S>;
+
+    /// The request, as the inner service gets it.
+    #[doc(hidden)]
+    fn wrap<S>(&self, request: Request<B>, spare: &mut Self::Spare<S>) -> Request<Self::Body>;
 
     /// The second try, if the request can be sent twice.
     #[doc(hidden)]
@@ -74,24 +73,24 @@ impl<B: Clone> ReplayMode<B> for Cloning {
     type Body = B;
     type Spare<S> = Again<S, B>;
 
-    fn split<S: Clone>(
-        &self,
-        request: Request<B>,
-        service: &S,
-        ask: Ask,
-    ) -> (Request<B>, Again<S, B>) {
-        let spare = Again {
+    fn keep<S: Clone>(&self, request: &Request<B>, service: &S, ask: Ask) -> Again<S, B> {
+        Again {
             service: service.clone(),
             request: request.clone(),
             ask,
-        };
-        (request, spare)
+        }
+    }
+
+    #[inline]
+    fn wrap<S>(&self, request: Request<B>, _spare: &mut Again<S, B>) -> Request<B> {
+        request
     }
 
     fn again<S>(spare: Again<S, B>) -> Option<Again<S, B>> {
         Some(spare)
     }
 
+    #[inline]
     fn pass(&self, request: Request<B>) -> Request<B> {
         request
     }
@@ -116,8 +115,7 @@ impl sealed::Sealed for Buffering {}
 #[derive(Debug)]
 pub struct Buffered<S, B> {
     service: S,
-    head: Request<()>,
-    tape: Tape<B>,
+    kept: Option<(Request<()>, Tape<B>)>,
     ask: Ask,
 }
 
@@ -125,28 +123,27 @@ impl<B: Body<Data = Bytes>> ReplayMode<B> for Buffering {
     type Body = ReplayBody<B>;
     type Spare<S> = Buffered<S, B>;
 
-    fn split<S: Clone>(
-        &self,
-        request: Request<B>,
-        service: &S,
-        ask: Ask,
-    ) -> (Request<ReplayBody<B>>, Buffered<S, B>) {
+    fn keep<S: Clone>(&self, _request: &Request<B>, service: &S, ask: Ask) -> Buffered<S, B> {
+        Buffered {
+            service: service.clone(),
+            kept: None,
+            ask,
+        }
+    }
+
+    fn wrap<S>(&self, request: Request<B>, spare: &mut Buffered<S, B>) -> Request<ReplayBody<B>> {
         let (head, body) = request.into_parts();
         let (body, tape) = ReplayBody::recording(body, self.limit);
-        let spare = Buffered {
-            service: service.clone(),
-            head: Request::from_parts(head.clone(), ()),
-            tape,
-            ask,
-        };
-        (Request::from_parts(head, body), spare)
+        spare.kept = Some((Request::from_parts(head.clone(), ()), tape));
+        Request::from_parts(head, body)
     }
 
     fn again<S>(spare: Buffered<S, B>) -> Option<Again<S, ReplayBody<B>>> {
-        let body = ReplayBody::from_tape(&spare.tape)?;
+        let (head, tape) = spare.kept?;
+        let body = ReplayBody::from_tape(&tape)?;
         Some(Again {
             service: spare.service,
-            request: spare.head.map(|()| body),
+            request: head.map(|()| body),
             ask: spare.ask,
         })
     }
@@ -167,14 +164,19 @@ impl<B> ReplayMode<B> for NoReplay {
     type Body = B;
     type Spare<S> = ();
 
-    fn split<S: Clone>(&self, request: Request<B>, _service: &S, _ask: Ask) -> (Request<B>, ()) {
-        (request, ())
+    #[inline]
+    fn keep<S: Clone>(&self, _request: &Request<B>, _service: &S, _ask: Ask) {}
+
+    #[inline]
+    fn wrap<S>(&self, request: Request<B>, (): &mut ()) -> Request<B> {
+        request
     }
 
     fn again<S>((): ()) -> Option<Again<S, B>> {
         None
     }
 
+    #[inline]
     fn pass(&self, request: Request<B>) -> Request<B> {
         request
     }

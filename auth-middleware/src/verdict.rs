@@ -24,6 +24,7 @@ pub(crate) enum Outcome {
 
 impl Sent {
     /// To be called when the request is sent, not when its credential is asked for: a sliding session slides from here.
+    #[inline]
     pub(crate) fn now(
         credentials: Credentials,
         judge: Option<Arc<dyn Judge>>,
@@ -49,11 +50,13 @@ impl Sent {
         }
     }
 
+    #[inline]
     pub(crate) fn wants_body(&self, status: StatusCode) -> bool {
         self.judge().wants_body(status)
     }
 
     /// Reads the verdict and tells the cache.
+    #[inline]
     pub(crate) fn conclude(&self, answer: &Answer<'_>) -> Outcome {
         let verdict = self.judge().judge(answer);
         if verdict == Verdict::Rejected {
@@ -95,6 +98,7 @@ impl Sent {
 }
 
 /// Cookies that an answer sets may be sessions: they don't print.
+#[inline]
 pub(crate) fn hide_cookies(headers: &mut HeaderMap) {
     if !headers.contains_key(SET_COOKIE) {
         return;

@@ -217,3 +217,44 @@ async fn the_length_of_a_replayed_body_is_that_of_the_first() {
     let request = Request::post(ORIGIN).body(Full::from("hello")).unwrap();
     assert_eq!(service.oneshot(request).await.unwrap().status(), 200);
 }
+
+/// A service whose future has the body until it is dropped.
+#[derive(Clone)]
+struct Hoards;
+
+struct Hoard(
+    Option<Answer>,
+    #[allow(dead_code, reason = "held, not read")] ReplayBody<Stream>,
+);
+
+impl Future for Hoard {
+    type Output = Result<Answer, std::convert::Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(Ok(self.0.take().unwrap()))
+    }
+}
+
+impl tower::Service<Request<ReplayBody<Stream>>> for Hoards {
+    type Response = Answer;
+    type Error = std::convert::Infallible;
+    type Future = Hoard;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<ReplayBody<Stream>>) -> Hoard {
+        let second = request.headers()["authorization"] == "Bearer token-2";
+        let status = if second { 200 } else { 401 };
+        Hoard(Some(answer(status, "")), request.into_body())
+    }
+}
+
+#[tokio::test]
+async fn an_answered_future_lets_go_of_the_body_before_it_is_asked_for() {
+    let (credentials, _) = Script::at(ORIGIN).build();
+    let service = AuthLayer::new(credentials).buffered(100).layer(Hoards);
+    let got = service.oneshot(post(Stream::of(&["hello"]))).await.unwrap();
+    assert_eq!(got.status(), 200);
+}

@@ -431,3 +431,35 @@ async fn rule_16_an_answer_from_out_of_the_scope_is_not_judged() {
     assert_eq!(got.status(), 401);
     assert_eq!((control.logins(), api.count(), foreign.count()), (1, 1, 1));
 }
+
+#[tokio::test]
+async fn rule_7_an_answer_to_a_request_that_left_its_credential_behind_is_not_judged() {
+    // Reqwest drops `Authorization` on the way to another origin, be it in the scope.
+    let second = Api::new(|_| answer(401, "who are you"));
+    let elsewhere = second.serve().await;
+    let api = redirect_to(format!("{elsewhere}/"));
+    let origin = api.serve().await;
+    let (credentials, control) = Script::at(&origin).and(&elsewhere).build();
+    let url = format!("{origin}/away");
+    let got = client(&credentials).get(&url).send().await.unwrap();
+    assert_eq!(got.status(), 401);
+    assert_eq!(second.seen()[0].bearer(), None);
+    assert_eq!((control.logins(), api.count()), (1, 1));
+
+    // A redirect names a new query.
+    let api = Api::new(|seen| match seen.uri.path() {
+        "/away" => {
+            let mut answer = answer(307, "");
+            let here = HeaderValue::from_static("/here?a=1");
+            answer.headers_mut().insert("location", here);
+            answer
+        }
+        _ => answer(401, "no csrf"),
+    });
+    let origin = api.serve().await;
+    let (credentials, control) = Script::at(&origin).kind(Kind::Query).build();
+    let url = format!("{origin}/away");
+    let got = client(&credentials).get(&url).send().await.unwrap();
+    assert_eq!(got.status(), 401);
+    assert_eq!((control.logins(), api.count()), (1, 2));
+}

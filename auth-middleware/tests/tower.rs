@@ -527,3 +527,90 @@ async fn rule_4_no_readied_service_is_held_through_a_wait() {
     assert_eq!(most.load(SeqCst), 0, "no slot was held during a login");
     assert_eq!(held.load(SeqCst), 0);
 }
+
+/// Ready only once it is opened; answers 200 to `token-2` alone.
+#[derive(Clone, Default)]
+struct Gated {
+    open: Arc<std::sync::atomic::AtomicBool>,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Service<Request<Full<Bytes>>> for Gated {
+    type Response = Answer;
+    type Error = Error;
+    type Future = std::future::Ready<Result<Answer, Error>>;
+
+    fn poll_ready(
+        &mut self,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), Error>> {
+        self.asked.fetch_add(1, SeqCst);
+        if self.open.load(SeqCst) {
+            return std::task::Poll::Ready(Ok(()));
+        }
+        cx.waker().wake_by_ref();
+        std::task::Poll::Pending
+    }
+
+    fn call(&mut self, request: Request<Full<Bytes>>) -> Self::Future {
+        let token = request.headers()["authorization"].to_str().unwrap();
+        std::future::ready(Ok(answer(
+            if token == "Bearer token-2" { 200 } else { 500 },
+            "",
+        )))
+    }
+}
+
+#[tokio::test]
+async fn rule_7_a_credential_that_died_while_the_service_was_made_ready_is_not_sent() {
+    let (credentials, control) = Script::at(ORIGIN).build();
+    let gated = Gated::default();
+    let mut service = AuthLayer::new(credentials.clone()).layer(gated.clone());
+    let mut call = Box::pin(service.call(get("https://api.example.com/")));
+    assert!(futures_util::poll!(&mut call).is_pending());
+    until(|| credentials.fresh().is_some()).await;
+    while gated.asked.load(SeqCst) == 0 {
+        assert!(futures_util::poll!(&mut call).is_pending());
+    }
+    let first = credentials.fresh().unwrap();
+    let _ = credentials.rejected(&credentials.sending(&first));
+    gated.open.store(true, SeqCst);
+    assert_eq!(call.await.unwrap().status(), 200);
+    assert_eq!(control.logins(), 2);
+}
+
+#[tokio::test]
+async fn a_uri_too_long_for_the_query_pair_is_a_typed_error() {
+    let (credentials, _) = Script::at(ORIGIN).kind(Kind::Query).build();
+    credentials.get().await.unwrap();
+    let api = Api::new(|_| answer(200, ""));
+    let url = format!("https://api.example.com/{}", "x".repeat(65_510));
+    let error = call(&api, &credentials, get(&url)).await.unwrap_err();
+    assert!(
+        error.downcast_ref::<auth_core::InvalidValue>().is_some(),
+        "{error:?}"
+    );
+    assert_eq!(api.count(), 0);
+}
+
+#[tokio::test]
+async fn it_wraps_a_hyper_client_whatever_its_judge_wants() {
+    let api = Api::new(|seen| match seen.bearer() {
+        Some("token-1") => answer(403, "session expired"),
+        _ => answer(403, "you may not"),
+    });
+    let origin = api.serve().await;
+    let (credentials, control) = Script::at(&origin).judge(BodyJudge).build();
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let client = hyper_util::client::legacy::Client::builder(executor).build_http::<Full<Bytes>>();
+    let service = tower::ServiceBuilder::new()
+        .layer(AuthLayer::new(credentials))
+        .service(client);
+    let got = service.oneshot(get(&format!("{origin}/"))).await.unwrap();
+    assert_eq!(got.status(), 403);
+    assert_eq!(
+        got.into_body().collect().await.unwrap().to_bytes(),
+        "you may not"
+    );
+    assert_eq!((control.logins(), api.count()), (2, 2));
+}

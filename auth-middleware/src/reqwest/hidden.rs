@@ -25,7 +25,7 @@ struct Pair {
 }
 
 impl Hidden {
-    pub(super) fn new(credential: &Credential, clean: Url, sent: Url) -> Option<Self> {
+    pub(super) fn new(credential: &Credential, clean: &Url, sent: &Url) -> Option<Self> {
         let query = credential.attach_query(None)?;
         let pairs = query.split('&').filter_map(|pair| {
             let (name, encoded) = pair.split_once('=')?;
@@ -37,8 +37,8 @@ impl Hidden {
         });
         Some(Self {
             pairs: pairs.collect(),
-            clean,
-            sent,
+            clean: clean.clone(),
+            sent: sent.clone(),
         })
     }
 
@@ -67,6 +67,19 @@ impl Hidden {
             clean.set_fragment(None);
         }
         clean
+    }
+
+    /// Whether all of it is still there, in the URL that the answer came from.
+    pub(super) fn is_in_query_of(&self, url: &Url) -> bool {
+        let query = url.query().unwrap_or_default();
+        let all = |ours: &Pair| {
+            query.split('&').any(|pair| {
+                pair.split_once('=').is_some_and(|(name, value)| {
+                    decoded(name) == ours.name && decoded(value) == ours.value
+                })
+            })
+        };
+        self.pairs.iter().all(all)
     }
 
     fn may_show(&self, pair: &str) -> bool {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use auth_core::{Answer, Ask, Credential, Credentials, Judge, LoginMark};
 use http::Extensions;
-use reqwest::{Request, Response};
+use reqwest::{Request, Response, Url};
 use reqwest_middleware::{Error, Middleware, Next, Result};
 
 use super::hidden::Hidden;
@@ -142,14 +142,19 @@ impl Front<'_> {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<(Response, Outcome)> {
-        let clean = credential.has_query().then(|| request.url().clone());
+        let clean = request.url().clone();
         attach::to_reqwest(credential, &mut request);
-        let hidden = clean.and_then(|clean| Hidden::new(credential, clean, request.url().clone()));
+        let sent_to = request.url().clone();
+        let hidden = Hidden::new(credential, &clean, &sent_to);
         let judge = self.judge.cloned();
         let sent = Sent::now(self.credentials.clone(), judge, credential, replay);
         match next.run(request, extensions).await {
             Ok(answer) => {
-                let (answer, outcome) = self.conclude(answer, &sent).await;
+                let (answer, outcome) = if self.speaks_of(&answer, &sent_to, hidden.as_ref()) {
+                    self.conclude(answer, &sent).await
+                } else {
+                    (answer, Outcome::HandOn)
+                };
                 let answer = match hidden {
                     Some(hidden) => hidden.clean_response(answer),
                     None => answer,
@@ -163,16 +168,27 @@ impl Front<'_> {
         }
     }
 
-    async fn conclude(&self, mut answer: Response, sent: &Sent) -> (Response, Outcome) {
-        if !contains_url(self.credentials.scope(), answer.url()) {
+    /// Whether the answer is one to a request that carried the credential. The client may have followed redirects, which
+    /// shows in the answer's URL only; and what it carried across them is up to the client.
+    fn speaks_of(&self, answer: &Response, sent_to: &Url, hidden: Option<&Hidden>) -> bool {
+        let reached = answer.url();
+        if !contains_url(self.credentials.scope(), reached) {
             // A foreign server's 401 says nothing of our session.
             tracing::warn!(
                 identity = ?self.credentials.identity(),
-                reached = %answer.url().origin().ascii_serialization(),
+                reached = %reached.origin().ascii_serialization(),
                 "the client followed a redirect out of the credential's scope; give it auth_middleware::redirect_policy"
             );
-            return (answer, Outcome::HandOn);
+            return false;
         }
+        // From one origin of the scope to another, reqwest takes some headers along and leaves others behind.
+        let same_origin = reached.scheme() == sent_to.scheme()
+            && reached.host_str() == sent_to.host_str()
+            && reached.port() == sent_to.port();
+        same_origin && hidden.is_none_or(|hidden| hidden.is_in_query_of(reached))
+    }
+
+    async fn conclude(&self, mut answer: Response, sent: &Sent) -> (Response, Outcome) {
         hide_cookies(answer.headers_mut());
         if !sent.wants_body(answer.status()) {
             let outcome = sent.conclude(&Answer::new(answer.status(), answer.headers()));

@@ -15,6 +15,7 @@ use super::future::{AuthFuture, Work};
 use super::{AuthBody, BoxError};
 use crate::context::AuthContext;
 use crate::replay::{Cloning, ReplayMode};
+use crate::scope::contains_uri;
 use crate::verdict::Sent;
 
 /// What [`AuthLayer`](crate::AuthLayer) makes of a service.
@@ -76,10 +77,11 @@ where
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
+    #[inline]
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let context = AuthContext::of(request.extensions());
         let credentials = context.chosen().unwrap_or(&self.credentials);
-        if context.is_skip() || !credentials.scope().contains_uri(request.uri()) {
+        if context.is_skip() || !contains_uri(credentials.scope(), request.uri()) {
             return AuthFuture::passing(self.inner.call(self.replay.pass(request)));
         }
         if is_own_login(credentials, &request) {
@@ -91,7 +93,8 @@ where
         let fresh = if renew { None } else { credentials.fresh() };
         let credentials = credentials.clone();
         let judge = self.judge.clone();
-        let (mut request, spare) = self.replay.split(request, &self.inner, ask);
+        let mut spare = self.replay.keep(&request, &self.inner, ask);
+        let mut request = self.replay.wrap(request, &mut spare);
         if let Some(credential) = fresh {
             if let Err(error) = credential.attach(&mut request) {
                 return AuthFuture::failed(error);
