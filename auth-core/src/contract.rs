@@ -21,6 +21,7 @@
 //! | `rule_1_ten_thousand_cold_callers_are_one_login` | `tests/contract/one_login.rs` |
 //! | `rule_1_it_is_one_login_from_many_threads_too` | `tests/contract/one_login.rs` |
 //! | `rule_1_a_failing_login_with_ten_thousand_waiters_is_one_login` | `tests/contract/one_login.rs` |
+//! | `rule_1_a_live_login_is_not_superseded_while_it_takes_its_permit` | `tests/contract/one_login.rs` |
 //!
 //! ## Rule 2
 //!
@@ -47,6 +48,8 @@
 //! | `rule_3_a_login_that_panics_releases_its_waiters_with_a_typed_error` | `tests/contract/one_login.rs` |
 //! | `rule_3_a_callers_own_deadline_ends_its_wait_and_not_the_login` | `tests/contract/one_login.rs` |
 //! | `rule_3_a_login_that_asks_for_its_own_credential_gets_a_typed_error` | `tests/contract/one_login.rs` |
+//! | `rule_3_sessions_that_end_before_they_can_be_used_are_a_typed_error_and_not_a_loop` | `tests/contract/one_login.rs` |
+//! | `rule_3_an_observer_that_panics_undoes_nothing` | `tests/contract/one_login.rs` |
 //! | `rule_3_outside_any_runtime_it_is_a_typed_error` | `tests/contract/runtimes.rs` |
 //! | `rule_3_the_blocking_call_brings_its_own_thread` | `tests/contract/runtimes.rs` |
 //! | `rule_3_four_hundred_blocking_callers_are_one_login` | `tests/contract/runtimes.rs` |
@@ -55,6 +58,7 @@
 //! | `rule_3_a_login_on_a_runtime_that_nobody_drives_is_superseded_and_its_late_result_discarded` | `tests/contract/runtimes.rs` |
 //! | `rule_3_a_login_that_no_runtime_ever_started_is_superseded_soon` | `tests/contract/runtimes.rs` |
 //! | `rule_3_a_permit_that_a_sleeping_runtime_waits_for_does_not_block_the_line` | `tests/contract/runtimes.rs` |
+//! | `rule_3_a_login_whose_task_was_dropped_before_its_first_poll_is_cleared_away` | `tests/contract/runtimes.rs` |
 //!
 //! ## Rule 4
 //!
@@ -112,6 +116,7 @@
 //! | `rule_7_twenty_thousand_rejections_of_one_generation_are_one_login` | `tests/contract/rejection.rs` |
 //! | `rule_7_a_rejected_generation_is_never_served_again_not_even_in_an_outage` | `tests/contract/rejection.rs` |
 //! | `rule_7_a_waiter_is_not_handed_a_generation_that_was_rejected_on_its_landing` | `tests/contract/rejection.rs` |
+//! | `rule_7_another_caches_answers_say_nothing_here` | `tests/contract/rejection.rs` |
 //!
 //! ## Rule 8
 //!
@@ -133,6 +138,8 @@
 //! | `rule_8_not_permitted_ten_thousand_times_is_one_login_per_cooldown_and_it_grows` | `tests/contract/rejection.rs` |
 //! | `rule_8_ten_thousand_at_once_that_are_not_permitted_are_one_login` | `tests/contract/rejection.rs` |
 //! | `rule_8_two_programs_ousting_each_other_do_not_storm` | `tests/contract/rejection.rs` |
+//! | `rule_8_a_late_rejection_of_an_older_replay_casts_no_doubt_on_a_login_that_helped` | `tests/contract/rejection.rs` |
+//! | `rule_8_a_replay_of_an_older_revision_proves_nothing_of_the_current_one` | `tests/contract/rejection.rs` |
 //!
 //! ## Rule 9
 //!
@@ -161,6 +168,10 @@
 //! | `rule_10_failures_count_as_attempts` | `tests/contract/restraint.rs` |
 //! | `rule_10_the_strictest_statement_holds_and_a_smaller_share_can_be_asked_for` | `tests/contract/restraint.rs` |
 //! | `rule_10_logins_that_somebody_waits_for_go_before_renewals` | `tests/contract/restraint.rs` |
+//! | `rule_10_a_caller_who_joins_a_queued_renewal_takes_a_callers_place` | `tests/contract/restraint.rs` |
+//! | `rule_10_waiters_are_told_at_once_when_the_server_postpones_their_permit` | `tests/contract/restraint.rs` |
+//! | `rule_10_a_look_that_becomes_a_login_keeps_to_the_quota_and_says_so` | `tests/contract/restraint.rs` |
+//! | `rule_10_a_place_in_the_line_that_nobody_comes_for_is_passed_over` | `tests/contract/restraint.rs` |
 //!
 //! ## Rule 11
 //!
@@ -172,6 +183,7 @@
 //! | `rule_11_a_limit_is_the_limiters_business_and_a_retry_after_is_capped` | `src/cache/memory.rs` |
 //! | `rule_11_the_servers_retry_after_holds_every_login_to_it` | `tests/contract/restraint.rs` |
 //! | `rule_11_a_retry_after_is_capped_and_a_missing_one_is_a_whole_window` | `tests/contract/restraint.rs` |
+//! | `rule_11_everybody_is_told_how_long_the_origin_is_held` | `tests/contract/restraint.rs` |
 //!
 //! ## Rule 12
 //!
@@ -186,10 +198,14 @@
 //! | `rule_12_a_refusal_holds_for_its_cooldown_and_looks_at_the_source_each_second` | `src/cache/memory.rs` |
 //! | `rule_12_a_refusal_outlives_being_forgotten` | `tests/contract/many.rs` |
 //! | `rule_12_refusals_are_forgotten_only_when_they_forbid_nothing_any_more` | `tests/contract/many.rs` |
+//! | `rule_12_a_refusal_outlives_being_removed_but_not_another_password` | `tests/contract/many.rs` |
 //! | `rule_12_a_refused_password_is_not_tried_again_however_many_ask` | `tests/contract/restraint.rs` |
 //! | `rule_12_a_mended_secret_logs_in_at_once_and_is_looked_at_once_a_second` | `tests/contract/restraint.rs` |
 //! | `rule_12_a_secret_that_cant_be_read_costs_no_attempt_and_is_read_again` | `tests/contract/restraint.rs` |
 //! | `rule_12_outages_back_off_and_never_lock_a_good_password_out` | `tests/contract/restraint.rs` |
+//! | `rule_12_a_source_that_cant_be_read_does_not_erase_a_refusal` | `tests/contract/restraint.rs` |
+//! | `rule_12_a_fixed_password_is_not_looked_at_again` | `tests/contract/restraint.rs` |
+//! | `rule_12_only_outages_lengthen_the_back_off` | `tests/contract/restraint.rs` |
 //!
 //! ## Rule 13
 //!
@@ -200,6 +216,7 @@
 //! |---|---|
 //! | `rule_13_while_a_login_fails_the_credential_is_served_until_its_hard_expiry` | `tests/contract/restraint.rs` |
 //! | `rule_13_a_session_that_was_silent_for_too_long_is_served_while_logins_fail` | `tests/contract/restraint.rs` |
+//! | `rule_13_whatever_keeps_a_login_from_being_had_what_may_be_good_is_served` | `tests/contract/restraint.rs` |
 //!
 //! # Time
 //!
@@ -213,6 +230,7 @@
 //! | `rule_14_neither_suspend_nor_a_clock_set_back_makes_a_dead_session_fresh` | `src/lifetime.rs` |
 //! | `rule_14_neither_clock_alone_makes_a_dead_session_look_fresh` | `tests/contract/time.rs` |
 //! | `rule_14_a_wall_clock_set_back_does_not_end_a_session` | `tests/contract/time.rs` |
+//! | `rule_14_a_waiter_that_slept_through_the_landing_is_not_handed_what_expired_since` | `tests/contract/time.rs` |
 //!
 //! ## Rule 15
 //!
@@ -235,8 +253,11 @@
 //! | `rule_15_a_set_cookie_applies_only_if_its_request_carried_the_current_revision` | `tests/contract/rejection.rs` |
 //! | `rule_15_a_deletion_of_the_current_revision_ends_the_session_as_expiry_does` | `tests/contract/rejection.rs` |
 //! | `rule_15_the_same_value_again_with_a_new_expiry_is_the_same_revision` | `tests/contract/rejection.rs` |
+//! | `rule_15_what_landed_is_looked_at_again_before_it_is_handed_out` | `tests/contract/rejection.rs` |
+//! | `rule_15_of_several_cookies_each_counts_and_their_order_does_not` | `tests/contract/rejection.rs` |
 //! | `rule_15_a_sliding_session_slides_from_the_sending_of_accepted_requests` | `tests/contract/time.rs` |
 //! | `rule_15_an_older_generations_answer_does_not_move_the_idle_deadline` | `tests/contract/time.rs` |
+//! | `rule_15_a_shorter_max_age_shortens_the_silence_that_a_session_survives` | `tests/contract/time.rs` |
 //!
 //! # Secrecy
 //!
@@ -267,6 +288,10 @@
 //! The login carries no old credential, follows no redirect, uses no cookie jar, and reads a bounded answer: see
 //! `auth-providers`. A login that is routed through its own front is a typed error, not a deadlock.
 //!
+//! | test | in |
+//! |---|---|
+//! | `rule_18_a_login_that_blocks_on_its_own_credential_gets_a_typed_error` | `tests/contract/runtimes.rs` |
+//!
 //! # Ends
 //!
 //! ## Rule 19
@@ -286,3 +311,8 @@
 //! | `rule_19_close_does_not_wait_for_a_login_that_waits_for_the_quota` | `tests/contract/ends.rs` |
 //! | `rule_19_a_superseded_session_is_logged_out_only_by_choice_and_after_a_grace` | `tests/contract/ends.rs` |
 //! | `rule_19_superseded_sessions_are_logged_out_in_bounded_number` | `tests/contract/ends.rs` |
+//! | `rule_19_a_waiter_whose_login_landed_gets_closed_all_the_same` | `tests/contract/ends.rs` |
+//! | `rule_19_the_same_session_again_is_not_logged_out` | `tests/contract/ends.rs` |
+//! | `rule_19_close_logs_out_sessions_in_their_grace_too` | `tests/contract/ends.rs` |
+//! | `rule_19_a_login_that_is_closed_before_its_task_was_spawned_is_not_spawned_after` | `tests/contract/ends.rs` |
+//! | `rule_19_the_blocking_close_logs_out` | `tests/contract/runtimes.rs` |

@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::clock::Moment;
 use crate::lifetime::{Life, Lifetime};
+use crate::login_mark::LoginMark;
 
 mod attachment;
 mod set_cookie;
@@ -239,30 +240,30 @@ impl Credential {
         if !self.0.attachment.has_cookies() {
             return None;
         }
-        let mut change = None;
-        for cookie in set_cookies(answer) {
-            if self.cookie(&cookie.name).is_none() {
-                continue;
-            }
+        let mut last: Vec<SetCookie> = Vec::new();
+        for cookie in set_cookies(answer).filter(|cookie| self.cookie(&cookie.name).is_some()) {
             // The last one of a name wins, as in a browser.
-            if cookie.deleted || cookie.value.is_empty() {
-                change = Some(Change::Ended);
-                continue;
-            }
-            let rolled = match &mut change {
-                Some(Change::Rolled(rolled)) => rolled,
-                other => {
-                    let Change::Rolled(rolled) = other.insert(Change::Rolled(Rolled::default()))
-                    else {
-                        continue;
-                    };
-                    rolled
-                }
-            };
-            rolled.expires_in = cookie.expires_in.or(rolled.expires_in);
-            rolled.cookies.push((cookie.name, cookie.value));
+            last.retain(|earlier| earlier.name != cookie.name);
+            last.push(cookie);
         }
-        change
+        if last.is_empty() {
+            return None;
+        }
+        if last
+            .iter()
+            .any(|cookie| cookie.deleted || cookie.value.is_empty())
+        {
+            return Some(Change::Ended);
+        }
+        let expires_in = last.iter().filter_map(|cookie| cookie.expires_in).min();
+        let cookies = last
+            .into_iter()
+            .map(|cookie| (cookie.name, cookie.value))
+            .collect();
+        Some(Change::Rolled(Rolled {
+            cookies,
+            expires_in,
+        }))
     }
 
     /// The same session with the server's new values: the next revision, or the same one if no value differs.
@@ -280,6 +281,11 @@ impl Credential {
             attachment,
             life,
         })))
+    }
+
+    /// Whether both put the same on a request.
+    pub(crate) fn is_same_value(&self, other: &Self) -> bool {
+        self.0.attachment == other.0.attachment
     }
 
     pub(crate) fn life(&self) -> &Life {
@@ -335,6 +341,8 @@ impl fmt::Debug for Rolled {
 /// A few words, no allocation, no reference count. See [`Credentials::sending`](crate::Credentials::sending).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Carried {
+    /// The cache that it is from: another's stamps say nothing here.
+    pub(crate) mark: LoginMark,
     pub(crate) stamp: Stamp,
     pub(crate) sent: Moment,
     pub(crate) replay: bool,

@@ -145,6 +145,8 @@ pub(crate) enum Freshness {
 pub(crate) struct Life {
     born: Moment,
     lifetime: Lifetime,
+    /// The idle timeout that the provider stated; the server may have shortened it since.
+    stated_idle: Option<Duration>,
     absolute: Deadline,
     expires: Deadline,
     refresh: Deadline,
@@ -168,6 +170,7 @@ impl Life {
         Self {
             born,
             lifetime,
+            stated_idle: lifetime.idle,
             absolute,
             expires: hard.min(absolute),
             refresh: refresh_from(born, shortest, window, jitter),
@@ -184,19 +187,23 @@ impl Life {
         window: RefreshWindow,
         jitter: f64,
     ) -> Self {
-        let idle = self.idle.get();
-        let next = Self {
+        let mut next = Self {
             born: self.born,
             lifetime: self.lifetime,
+            stated_idle: self.stated_idle,
             absolute: self.absolute,
             expires: self.expires,
             refresh: self.refresh,
-            idle: IdleDeadline::new(idle),
+            idle: IdleDeadline::new(self.idle.get()),
         };
-        next.idle
-            .move_to(Deadline::after_option(received, self.lifetime.idle));
-        // Where a session slides, a cookie's Max-Age states the idle timeout, which the line above has moved.
-        let (None, Some(left)) = (self.lifetime.idle, expires_in) else {
+        if let Some(longest) = self.stated_idle {
+            // Where a session slides, a cookie's Max-Age states the longest silence, and not an expiry.
+            let timeout = expires_in.map_or(longest, |max_age| max_age.min(longest));
+            next.lifetime.idle = Some(timeout);
+            next.idle = IdleDeadline::new(Deadline::after(received, timeout));
+            return next;
+        }
+        let Some(left) = expires_in else {
             return next;
         };
         let left = left.min(self.absolute.left(received));

@@ -6,7 +6,7 @@
 //! window of the documented length, wherever it starts, that holds an eleventh login. A token bucket of ten that refills at
 //! ten a minute would let nineteen through.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroU32;
 use std::pin::pin;
 use std::sync::atomic::Ordering::Relaxed;
@@ -28,6 +28,12 @@ use crate::sync::{AtomicBool, AtomicU64, Mutex};
 /// on its way and the second was not.
 const MARGIN: Duration = Duration::from_secs(2);
 
+/// A window longer than this is taken for this long: governor's own time ends some centuries on.
+const LONGEST_WINDOW: Duration = Duration::from_secs(366 * 86_400);
+
+/// Somebody whose turn was so long ago is not coming: nobody drives the runtime that it waits on.
+const MISSED: Duration = Duration::from_secs(5);
+
 /// By clock and origin.
 type Registry = HashMap<(u64, Origin), Arc<Limiter>>;
 
@@ -39,8 +45,6 @@ static REGISTRY: OnceLock<Mutex<Registry>> = OnceLock::new();
 pub(crate) struct Limiter {
     clock: Clock,
     line: Mutex<Line>,
-    /// The line has moved: whoever waits in it looks again.
-    moved: Notify,
 }
 
 /// Somebody's place in the line.
@@ -50,38 +54,50 @@ pub(crate) struct Place {
     wanted: AtomicBool,
     /// Nobody drives this login any more, so it is passed over.
     gone: AtomicBool,
-    /// When the permit can be had, on the steady clock, as far as can be told; zero when it has been had.
+    /// When the permit can be had, on the steady clock, as far as can be told: since when, if it can be had now. Zero while
+    /// nobody waits for it.
     expected: AtomicU64,
+    /// It is expected sooner than before: whoever stands here looks again.
+    sooner: Notify,
+    /// It is expected later than before: whoever waits for the login may not be able to.
+    later: Notify,
 }
 
 impl Place {
-    pub(crate) fn new(wanted: bool) -> Self {
-        Self {
-            wanted: AtomicBool::new(wanted),
-            ..Self::default()
-        }
-    }
-
     pub(crate) fn is_wanted(&self) -> bool {
         self.wanted.load(Relaxed)
     }
 
-    /// When the permit can be had, on the steady clock.
+    /// When the permit can be had, on the steady clock. In the past if it can be had now, or has been.
     pub(crate) fn expected(&self) -> u64 {
         self.expected.load(Relaxed)
     }
 
     pub(crate) fn expect(&self, at: u64) {
-        self.expected.store(at, Relaxed);
+        let before = self.expected.swap(at, Relaxed);
+        if at > before {
+            self.later.notify_waiters();
+        } else if at < before {
+            self.sooner.notify_waiters();
+        }
+    }
+
+    /// Resolves when the permit is expected later than it was when this was called.
+    pub(crate) fn postponed(&self) -> tokio::sync::futures::Notified<'_> {
+        self.later.notified()
+    }
+
+    fn is_gone(&self, now: u64) -> bool {
+        let expected = self.expected();
+        self.gone.load(Relaxed) || (expected != 0 && expected.saturating_add(nanos(MISSED)) < now)
     }
 }
 
 #[derive(Debug)]
 struct Line {
     quota: Quota,
-    slots: Vec<Slot>,
-    /// The slot whose permit was given longest ago.
-    turn: usize,
+    /// Permits that were given and not forgotten, oldest first: never more than the quota.
+    given: VecDeque<Permit>,
     /// The server wants no login before this, on the steady clock.
     held_until: u64,
     waiting: Vec<Arc<Place>>,
@@ -110,10 +126,25 @@ impl Limiter {
 
     pub(crate) fn new(quota: Quota, clock: Clock) -> Self {
         Self {
-            line: Mutex::new(Line::new(quota, &clock)),
-            moved: Notify::new(),
+            line: Mutex::new(Line {
+                quota,
+                given: VecDeque::new(),
+                held_until: 0,
+                waiting: Vec::new(),
+            }),
             clock,
         }
+    }
+
+    /// A place for a login that is about to join the line.
+    pub(crate) fn place(&self, wanted: bool) -> Place {
+        let place = Place::default();
+        place.wanted.store(wanted, Relaxed);
+        let now = self.clock.now().steady;
+        place
+            .expected
+            .store(self.expected(wanted).max(now), Relaxed);
+        place
     }
 
     /// Waits for a permit. Nothing is spent if the future is dropped before it is ready.
@@ -122,66 +153,78 @@ impl Limiter {
             limiter: self,
             place,
         };
-        self.line.lock().waiting.push(Arc::clone(place));
+        self.change(|line, _now| line.waiting.push(Arc::clone(place)));
         loop {
-            let mut moved = pin!(self.moved.notified());
-            moved.as_mut().enable();
-            let until = match self.line.lock().admit(place, self.clock.now().steady) {
-                Ok(()) => break,
-                Err(until) => until,
-            };
-            place.expect(until);
-            select(moved, pin!(self.clock.sleep_until(until))).await;
+            let mut sooner = pin!(place.sooner.notified());
+            sooner.as_mut().enable();
+            let until = place.expected();
+            let now = self.clock.now().steady;
+            if until <= now && self.line.lock().give(now, &self.clock) {
+                break;
+            }
+            select(sooner, pin!(self.clock.sleep_until(until))).await;
         }
-        place.expect(0);
         drop(queued);
     }
 
     /// When somebody who joins the line now would get a permit, on the steady clock.
     pub(crate) fn expected(&self, wanted: bool) -> u64 {
+        let now = self.clock.now().steady;
         let line = self.line.lock();
-        let ahead = line
-            .waiting
-            .iter()
-            .filter(|place| !place.gone.load(Relaxed) && (place.is_wanted() || !wanted))
-            .count();
-        line.free_at(ahead)
+        let ahead = |place: &&Arc<Place>| !place.is_gone(now) && (place.is_wanted() || !wanted);
+        let ahead = line.waiting.iter().filter(ahead).count();
+        line.free_at(ahead, now)
     }
 
     /// Somebody waits for this login from now on.
-    pub(crate) fn want(&self, place: &Place) {
-        if !place.wanted.swap(true, Relaxed) {
-            self.moved.notify_waiters();
+    pub(crate) fn want(&self, place: &Arc<Place>) {
+        if place.wanted.swap(true, Relaxed) {
+            return;
+        }
+        let stands =
+            self.change(|line, _now| line.waiting.iter().any(|other| Arc::ptr_eq(other, place)));
+        // It has not joined the line yet, or has left it with its permit.
+        if !stands && place.expected() > self.clock.now().steady {
+            place.expect(self.expected(true));
         }
     }
 
     /// Nobody drives this login any more.
     pub(crate) fn pass_over(&self, place: &Place) {
         place.gone.store(true, Relaxed);
-        self.moved.notify_waiters();
+        self.change(|_line, _now| ());
     }
 
     /// The server wants no login for a while.
     pub(crate) fn hold(&self, wait: Duration) {
-        let until = self.clock.now().steady.saturating_add(nanos(wait));
-        let mut line = self.line.lock();
-        line.held_until = line.held_until.max(until);
-        drop(line);
-        self.moved.notify_waiters();
+        self.change(|line, now| {
+            line.held_until = line.held_until.max(now.saturating_add(nanos(wait)));
+        });
     }
 
     fn tighten(&self, quota: Quota) {
+        self.change(|line, now| {
+            let stricter = line.quota.strictest(quota);
+            if stricter != line.quota {
+                line.tighten(stricter, now, &self.clock);
+            }
+        });
+    }
+
+    /// Changes the line, and tells everybody in it when the permit is expected now.
+    fn change<T>(&self, change: impl FnOnce(&mut Line, u64) -> T) -> T {
+        let now = self.clock.now().steady;
         let mut line = self.line.lock();
-        let stricter = line.quota.strictest(quota);
-        if stricter != line.quota {
-            line.tighten(stricter, &self.clock);
-        }
+        let result = change(&mut line, now);
+        line.tell(now);
+        drop(line);
+        result
     }
 
     fn is_idle(&self) -> bool {
         let now = self.clock.now().steady;
         let line = self.line.lock();
-        line.held_until <= now && line.slots.iter().all(|slot| slot.free_at <= now)
+        line.held_until <= now && line.given.iter().all(|permit| permit.free_at <= now)
     }
 }
 
@@ -194,102 +237,114 @@ struct Queued<'a> {
 impl Drop for Queued<'_> {
     fn drop(&mut self) {
         self.limiter
-            .line
-            .lock()
-            .waiting
-            .retain(|other| !Arc::ptr_eq(other, self.place));
-        self.limiter.moved.notify_waiters();
+            .change(|line, _now| line.waiting.retain(|other| !Arc::ptr_eq(other, self.place)));
     }
 }
 
 impl Line {
-    fn new(quota: Quota, clock: &Clock) -> Self {
-        let slots = (0..quota.logins().get())
-            .map(|_| Slot::new(quota.window(), clock))
-            .collect();
-        Self {
-            quota,
-            slots,
-            turn: 0,
-            held_until: 0,
-            waiting: Vec::new(),
-        }
-    }
-
-    /// A permit for whoever stands at `place`, or when to ask again.
+    /// Tells everybody who waits when the permit is expected: first those whom somebody waits for, then renewals.
     ///
-    /// Everybody ahead keeps a permit: if the one `n` places down the line is to be free by now, so is each before it.
-    fn admit(&mut self, place: &Arc<Place>, now: u64) -> Result<(), u64> {
-        let wanted = place.is_wanted();
-        let mut passed = false;
-        let ahead = self
-            .waiting
-            .iter()
-            .filter(|other| {
-                passed |= Arc::ptr_eq(other, place);
-                let before = if other.is_wanted() == wanted {
-                    !passed
-                } else {
-                    other.is_wanted()
-                };
-                before && !other.gone.load(Relaxed)
-            })
-            .count();
-        let free_at = self.free_at(ahead);
-        if now < free_at {
-            return Err(free_at);
+    /// Everybody ahead keeps a permit: if the one `n` places down the line is free by now, so is each before it. So whoever
+    /// is expected now may take one, whatever those ahead do.
+    fn tell(&self, now: u64) {
+        let mut ahead = 0;
+        for wanted in [true, false] {
+            for place in self
+                .waiting
+                .iter()
+                .filter(|place| place.is_wanted() == wanted)
+            {
+                // Whoever is passed over may still come, and is then served if there is a permit to spare.
+                let gone = place.is_gone(now);
+                let free_at = self.free_at(ahead, now);
+                let before = place.expected();
+                if free_at > now {
+                    place.expect(free_at);
+                } else if before == 0 || before > now {
+                    place.expect(now);
+                }
+                ahead += usize::from(!gone);
+            }
         }
-        let turn = self.turn;
-        self.slots[turn].take()?;
-        self.turn = (turn + 1) % self.slots.len();
-        Ok(())
     }
 
-    /// When the permit after `ahead` others is free, on the steady clock.
-    fn free_at(&self, ahead: usize) -> u64 {
-        let slots = self.slots.len();
-        let slot = &self.slots[(self.turn + ahead) % slots];
-        let rounds = u64::try_from(ahead / slots).unwrap_or(u64::MAX);
-        let wait = nanos(self.quota.window() + MARGIN).saturating_mul(rounds);
-        slot.free_at.saturating_add(wait).max(self.held_until)
+    /// When the permit after `ahead` others is free, on the steady clock. In the past if it is free now.
+    fn free_at(&self, ahead: usize, now: u64) -> u64 {
+        let all = self.quota.logins().get() as usize;
+        let never_given = all.saturating_sub(self.given.len());
+        let (round, turn) = (ahead / all, ahead % all);
+        let first = match turn.checked_sub(never_given) {
+            Some(index) => self.given.get(index).map_or(0, |permit| permit.free_at),
+            None => 0,
+        };
+        let rounds = u64::try_from(round).unwrap_or(u64::MAX);
+        let wait = nanos(period(self.quota)).saturating_mul(rounds);
+        let free_at = if round == 0 {
+            first
+        } else {
+            first.max(now).saturating_add(wait)
+        };
+        free_at.max(self.held_until)
     }
 
-    fn tighten(&mut self, quota: Quota, clock: &Clock) {
-        self.slots.rotate_left(self.turn);
-        self.turn = 0;
-        // The oldest permits go: what is left is the most recent ones, which are those that still count.
+    /// Gives a permit, if there is one.
+    fn give(&mut self, now: u64, clock: &Clock) -> bool {
+        if now < self.held_until {
+            return false;
+        }
+        let reusable = self
+            .given
+            .front()
+            .is_some_and(|oldest| oldest.free_at <= now);
+        let permit = if reusable {
+            self.given.pop_front()
+        } else if self.given.len() < self.quota.logins().get() as usize {
+            Some(Permit::new(self.quota, clock))
+        } else {
+            None
+        };
+        let Some(mut permit) = permit else {
+            return false;
+        };
+        let given = permit.take();
+        self.given.push_back(permit);
+        given
+    }
+
+    fn tighten(&mut self, quota: Quota, now: u64, clock: &Clock) {
+        // The oldest go: what is left is the most recent ones, which are those that still count.
         let surplus = self
-            .slots
+            .given
             .len()
             .saturating_sub(quota.logins().get() as usize);
-        self.slots.drain(..surplus);
+        self.given.drain(..surplus);
         if quota.window() != self.quota.window() {
-            let now = clock.now().steady;
-            for slot in &mut self.slots {
-                let spent = slot.free_at > now;
-                *slot = Slot::new(quota.window(), clock);
-                // When exactly it was spent is forgotten: now is the safe side.
-                if spent {
-                    let _ = slot.take();
-                }
+            self.given.retain(|permit| permit.free_at > now);
+            for permit in &mut self.given {
+                // When exactly it was given is forgotten: now is the safe side.
+                *permit = Permit::new(quota, clock);
+                permit.take();
             }
-            self.slots.sort_by_key(|slot| slot.free_at);
         }
         self.quota = quota;
     }
 }
 
+fn period(quota: Quota) -> Duration {
+    quota.window().min(LONGEST_WINDOW) + MARGIN
+}
+
 /// One permit, given again only when the window is over.
 #[derive(Debug)]
-struct Slot {
+struct Permit {
     limiter: RateLimiter<NotKeyed, InMemoryState, Steady, NoOpMiddleware<Duration>>,
     /// When it is free again, on the steady clock: governor's own word.
     free_at: u64,
 }
 
-impl Slot {
-    fn new(window: Duration, clock: &Clock) -> Self {
-        let rate = Rate::with_period(window + MARGIN)
+impl Permit {
+    fn new(quota: Quota, clock: &Clock) -> Self {
+        let rate = Rate::with_period(period(quota))
             .unwrap_or_else(|| unreachable!("the margin alone is longer than nothing"))
             .allow_burst(NonZeroU32::MIN);
         Self {
@@ -298,12 +353,12 @@ impl Slot {
         }
     }
 
-    fn take(&mut self) -> Result<(), u64> {
-        let taken = self.limiter.check();
+    fn take(&mut self) -> bool {
+        let taken = self.limiter.check().is_ok();
         if let Err(not_until) = self.limiter.check() {
             self.free_at = nanos(not_until.earliest_possible());
         }
-        taken.map_err(|_| self.free_at)
+        taken
     }
 }
 

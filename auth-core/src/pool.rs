@@ -10,7 +10,9 @@ use parking_lot::RwLock;
 use thiserror::Error;
 
 use crate::cache::{Credentials, CredentialsBuilder, Failure};
+use crate::clock::Moment;
 use crate::provider::{Identity, Provider};
+use crate::secret::Secret;
 
 /// Many identities, each with a cache of its own.
 ///
@@ -20,7 +22,7 @@ use crate::provider::{Identity, Provider};
 ///
 /// The pool holds a bounded number. Beyond that it forgets identities that nobody uses: no handle is left outside the
 /// pool, and no login is under way. What a failed login forbids is remembered all the same, so that being forgotten is no
-/// way to try a refused password again.
+/// way to try a refused password again. What rejections have taught is forgotten with the rest.
 ///
 /// A clone costs one reference count; all clones are one pool.
 ///
@@ -92,53 +94,90 @@ impl Pool {
 
     /// The cache of the provider's identity: the one that is there, or a new one.
     ///
+    /// One that was [closed](Credentials::close) is not there any more.
+    ///
     /// # Errors
     /// [`PoolError::DifferentSource`] if the identity is there with another source of its secret; [`PoolError::Full`] if it is
     /// not there and every other one is in use.
     pub fn add(&self, provider: impl Provider) -> Result<Credentials, PoolError> {
+        if let Some(found) = self.found(&provider) {
+            return found;
+        }
+        // The provider and the user's options are asked with nobody locked out.
+        let identity = provider.identity().clone();
+        let fixed = provider.secret().fixed().map(Secret::fingerprint);
+        let credentials = (self.shared.configure)(Credentials::builder(provider)).build();
         let capacity = self.shared.capacity;
         let mut table = self.shared.table.write();
-        if let Some(entry) = table.entries.get(provider.identity()) {
-            if !entry
-                .credentials
-                .provider()
-                .secret()
-                .is_same(provider.secret())
-            {
-                return Err(PoolError::DifferentSource);
-            }
-            return Ok(entry.find());
+        if table
+            .entries
+            .get(&identity)
+            .is_some_and(|entry| !entry.credentials.is_closed())
+        {
+            drop(table);
+            // Somebody else was faster.
+            return self
+                .found(credentials.provider())
+                .unwrap_or(Ok(credentials));
         }
-        if table.entries.len() == capacity && !table.make_room(capacity) {
-            return Err(PoolError::Full { capacity });
-        }
-        let identity = provider.identity().clone();
-        let credentials = (self.shared.configure)(Credentials::builder(provider)).build();
-        if let Some(failure) = table.failures.remove(&identity) {
+        let closed = table.remove(&identity);
+        let forgotten = if table.entries.len() == capacity {
+            let Some(forgotten) = table.make_room(capacity) else {
+                return Err(PoolError::Full { capacity });
+            };
+            Some(forgotten)
+        } else {
+            None
+        };
+        if let Some(failure) = table.failures.remove(&identity)
+            // Another password than the one that was refused has not failed yet.
+            && fixed.is_none_or(|fixed| failure.refused_secret().is_none_or(|refused| refused == fixed))
+        {
             credentials.remember(failure);
         }
-        let entry = Entry {
-            credentials: credentials.clone(),
-            found: AtomicBool::new(false),
-        };
         table.round.push_back(identity.clone());
-        table.entries.insert(identity, entry);
+        table
+            .entries
+            .insert(identity, Entry::new(credentials.clone()));
         drop(table);
+        drop((closed, forgotten));
         Ok(credentials)
+    }
+
+    fn found(&self, provider: &dyn Provider) -> Option<Result<Credentials, PoolError>> {
+        let credentials = self.find(provider.identity())?;
+        let same = credentials.provider().secret().is_same(provider.secret());
+        Some(if same {
+            Ok(credentials)
+        } else {
+            Err(PoolError::DifferentSource)
+        })
     }
 
     /// The cache of an identity, if it was added and not forgotten.
     pub fn find(&self, identity: &Identity) -> Option<Credentials> {
-        Some(self.shared.table.read().entries.get(identity)?.find())
+        let credentials = self.shared.table.read().entries.get(identity)?.find();
+        (!credentials.is_closed()).then_some(credentials)
     }
 
-    /// Takes an identity out, to add it again with another source, or to close it. Handles that are left go on working.
+    /// Takes an identity out, to add it again with another source, or to close it. Handles that are left go on working. What
+    /// a failed login forbids stays remembered.
     pub fn remove(&self, identity: &Identity) -> Option<Credentials> {
+        let capacity = self.shared.capacity;
         let mut table = self.shared.table.write();
-        let entry = table.entries.remove(identity)?;
-        table.round.retain(|other| other != identity);
+        let credentials = table.remove(identity)?;
+        if let Some(failure) = credentials.failure_in_force()
+            && table.has_room_for_a_failure(capacity, credentials.now())
+        {
+            table.failures.insert(identity.clone(), failure);
+        }
         drop(table);
-        Some(entry.credentials)
+        Some(credentials)
+    }
+
+    /// The identities that are there, in no particular order.
+    pub fn identities(&self) -> Vec<Identity> {
+        self.shared.table.read().entries.keys().cloned().collect()
     }
 
     /// How many identities there are.
@@ -162,6 +201,13 @@ impl fmt::Debug for Pool {
 }
 
 impl Entry {
+    const fn new(credentials: Credentials) -> Self {
+        Self {
+            credentials,
+            found: AtomicBool::new(false),
+        }
+    }
+
     fn find(&self) -> Credentials {
         self.found.store(true, Relaxed);
         self.credentials.clone()
@@ -169,41 +215,38 @@ impl Entry {
 }
 
 impl Table {
-    /// Forgets one identity that nobody uses, if there is one.
-    fn make_room(&mut self, most_failures: usize) -> bool {
+    fn remove(&mut self, identity: &Identity) -> Option<Credentials> {
+        let entry = self.entries.remove(identity)?;
+        self.round.retain(|other| other != identity);
+        Some(entry.credentials)
+    }
+
+    /// Forgets one identity that nobody uses, if there is one. What is returned is to be dropped when nobody is locked out.
+    fn make_room(&mut self, most_failures: usize) -> Option<Credentials> {
         // Two rounds: in the first, whoever was found since the last look is passed over.
         for _ in 0..2 * self.round.len() {
-            let Some(identity) = self.round.pop_front() else {
-                return false;
-            };
+            let identity = self.round.pop_front()?;
             let Some(entry) = self.entries.get(&identity) else {
                 continue;
             };
             if !entry.found.swap(false, Relaxed) && entry.credentials.is_unused() {
                 let failure = entry.credentials.failure_in_force();
-                if failure.is_none() || self.has_room_for_a_failure(most_failures) {
-                    self.entries.remove(&identity);
+                let now = entry.credentials.now();
+                if failure.is_none() || self.has_room_for_a_failure(most_failures, now) {
+                    let entry = self.entries.remove(&identity);
                     if let Some(failure) = failure {
                         self.failures.insert(identity, failure);
                     }
-                    return true;
+                    return entry.map(|entry| entry.credentials);
                 }
             }
             self.round.push_back(identity);
         }
-        false
+        None
     }
 
-    fn has_room_for_a_failure(&mut self, most: usize) -> bool {
+    fn has_room_for_a_failure(&mut self, most: usize, now: Moment) -> bool {
         if self.failures.len() >= most {
-            let Some(now) = self
-                .entries
-                .values()
-                .next()
-                .map(|entry| entry.credentials.now())
-            else {
-                return true;
-            };
             self.failures.retain(|_, failure| failure.forbids(now));
         }
         self.failures.len() < most

@@ -1,7 +1,9 @@
 //! How one logs in, as the cache sees it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -99,7 +101,9 @@ pub trait Provider: Send + Sync + 'static {
     /// Fetches the next session while the current one is still good: by default by logging in again. It counts as a login.
     ///
     /// # Errors
-    /// As [`login`](Self::login).
+    /// As [`login`](Self::login). `Refused` means that the *password* was refused here, too. If what was refused is a refresh
+    /// token, log in within this very call, or fail with another kind: the next login, when the session has ended, is a
+    /// [`login`](Self::login).
     async fn renew(&self, current: &Credential, secret: &Secret) -> Result<Session, LoginError> {
         let _ = current;
         self.login(secret).await
@@ -115,45 +119,56 @@ pub trait Provider: Send + Sync + 'static {
     }
 }
 
-/// A provider chosen at run time.
-#[async_trait]
-impl<P: Provider + ?Sized> Provider for Box<P> {
-    fn identity(&self) -> &Identity {
-        (**self).identity()
-    }
+/// A provider chosen at run time, or shared.
+macro_rules! provider_behind {
+    ($pointer:ident) => {
+        #[async_trait]
+        impl<P: Provider + ?Sized> Provider for $pointer<P> {
+            fn identity(&self) -> &Identity {
+                (**self).identity()
+            }
 
-    fn secret(&self) -> &SecretSource {
-        (**self).secret()
-    }
+            fn secret(&self) -> &SecretSource {
+                (**self).secret()
+            }
 
-    fn scope(&self) -> Scope {
-        (**self).scope()
-    }
+            fn scope(&self) -> Scope {
+                (**self).scope()
+            }
 
-    fn quota(&self) -> Quota {
-        (**self).quota()
-    }
+            fn quota(&self) -> Quota {
+                (**self).quota()
+            }
 
-    fn judge(&self) -> &dyn Judge {
-        (**self).judge()
-    }
+            fn judge(&self) -> &dyn Judge {
+                (**self).judge()
+            }
 
-    fn check_secret(&self, secret: &Secret) -> Result<(), LoginError> {
-        (**self).check_secret(secret)
-    }
+            fn check_secret(&self, secret: &Secret) -> Result<(), LoginError> {
+                (**self).check_secret(secret)
+            }
 
-    async fn login(&self, secret: &Secret) -> Result<Session, LoginError> {
-        (**self).login(secret).await
-    }
+            async fn login(&self, secret: &Secret) -> Result<Session, LoginError> {
+                (**self).login(secret).await
+            }
 
-    async fn renew(&self, current: &Credential, secret: &Secret) -> Result<Session, LoginError> {
-        (**self).renew(current, secret).await
-    }
+            async fn renew(
+                &self,
+                current: &Credential,
+                secret: &Secret,
+            ) -> Result<Session, LoginError> {
+                (**self).renew(current, secret).await
+            }
 
-    async fn logout(&self, credential: &Credential) -> Result<(), LoginError> {
-        (**self).logout(credential).await
-    }
+            async fn logout(&self, credential: &Credential) -> Result<(), LoginError> {
+                (**self).logout(credential).await
+            }
+        }
+    };
 }
+
+provider_behind!(Box);
+provider_behind!(Arc);
 
 /// Who logs in where: a provider's name, the origin of its login, and an account.
 ///
@@ -161,24 +176,28 @@ impl<P: Provider + ?Sized> Provider for Box<P> {
 /// [`account`](Self::account) gives it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Identity {
-    provider: &'static str,
+    provider: Cow<'static, str>,
     origin: Origin,
     account: Box<str>,
 }
 
 impl Identity {
     /// `provider` names the kind of API, `origin` is where the login goes, `account` is the e-mail address or user name.
-    pub fn new(provider: &'static str, origin: Origin, account: impl Into<Box<str>>) -> Self {
+    pub fn new(
+        provider: impl Into<Cow<'static, str>>,
+        origin: Origin,
+        account: impl Into<Box<str>>,
+    ) -> Self {
         Self {
-            provider,
+            provider: provider.into(),
             origin,
             account: account.into(),
         }
     }
 
     /// The kind of API.
-    pub const fn provider(&self) -> &'static str {
-        self.provider
+    pub fn provider(&self) -> &str {
+        &self.provider
     }
 
     /// Where the login goes.

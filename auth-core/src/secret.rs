@@ -3,12 +3,14 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 /// A password, kept out of everything that prints and zeroed when dropped.
 ///
@@ -41,8 +43,14 @@ impl Secret {
 }
 
 impl From<String> for Secret {
+    /// Takes the text over, and zeroes the buffer that it came in if it has to be copied.
     fn from(text: String) -> Self {
-        Self(text.into())
+        if text.len() == text.capacity() {
+            return Self(text.into());
+        }
+        // Shrinking might move it, and leave a copy behind.
+        let text = Zeroizing::new(text);
+        Self::from(text.as_str())
     }
 }
 
@@ -167,21 +175,21 @@ impl SecretSource {
 
 fn read_variable(name: &OsStr) -> Result<Secret, SecretError> {
     let shown = name.display();
-    match std::env::var(name) {
-        Ok(text) => Ok(text.into()),
-        Err(std::env::VarError::NotPresent) => Err(SecretError::new(format!(
+    let Some(value) = std::env::var_os(name) else {
+        return Err(SecretError::new(format!(
             "environment variable {shown} is not set"
-        ))),
-        Err(std::env::VarError::NotUnicode(_)) => Err(SecretError::new(format!(
-            "environment variable {shown} is not Unicode"
-        ))),
-    }
+        )));
+    };
+    value.into_string().map(Secret::from).map_err(|value| {
+        drop(Zeroizing::new(value.into_encoded_bytes()));
+        SecretError::new(format!("environment variable {shown} is not Unicode"))
+    })
 }
 
 async fn read_file(path: PathBuf) -> Result<Secret, SecretError> {
     let shown = path.display().to_string();
     // A file system that hangs must not hang the runtime's thread with it.
-    let text = tokio::task::spawn_blocking(move || std::fs::read_to_string(path))
+    let bytes = tokio::task::spawn_blocking(move || read_whole(&path))
         .await
         .map_err(|error| {
             SecretError::new(format!("reading {shown} was interrupted")).with_source(error)
@@ -189,16 +197,31 @@ async fn read_file(path: PathBuf) -> Result<Secret, SecretError> {
         .map_err(|error| {
             SecretError::new(format!("file {shown} can't be read")).with_source(error)
         })?;
-    let secret = Secret::from(text);
-    let text = secret.expose();
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| SecretError::new(format!("file {shown} is not UTF-8")))?;
     let line = text.strip_suffix('\n').unwrap_or(text);
-    let line = line.strip_suffix('\r').unwrap_or(line);
-    Ok(if line.len() == text.len() {
-        secret
-    } else {
-        line.into()
-    })
+    Ok(line.strip_suffix('\r').unwrap_or(line).into())
 }
+
+/// Reads a file into memory that is zeroed, in one go, so that growing leaves no copies behind.
+fn read_whole(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    let file = std::fs::File::open(path)?;
+    let length = file.metadata()?.len().min(LONGEST_FILE);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(
+        usize::try_from(length).unwrap_or(0) + SPARE,
+    ));
+    file.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LONGEST_FILE {
+        return Err(std::io::Error::other("it is too large for a password"));
+    }
+    Ok(bytes)
+}
+
+/// No password is longer, in bytes.
+const LONGEST_FILE: u64 = 64 * 1024;
+
+/// Reading to the end wants to see the end.
+const SPARE: usize = 32;
 
 impl From<&str> for SecretSource {
     fn from(value: &str) -> Self {

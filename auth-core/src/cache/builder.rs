@@ -155,6 +155,7 @@ impl CredentialsBuilder {
         let engine = Engine {
             provider: self.provider,
             limiter,
+            quota,
             clock: self.clock,
             policy: self.policy,
             login_timeout: self.login_timeout,

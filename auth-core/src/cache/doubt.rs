@@ -92,13 +92,13 @@ impl Doubt {
         }
     }
 
-    /// A replay was rejected: if a rejection caused the login that it used, and no other replay vindicated it, that login
-    /// did not help.
+    /// A replay with the current credential was rejected: if a rejection caused its login, and no other replay vindicated
+    /// it, that login did not help.
     pub(super) fn replay_rejected(&mut self, generation: u64, now: Moment) {
         let in_vain = self
             .caused
-            .iter()
-            .any(|caused| caused.generation == generation && !caused.vindicated);
+            .back()
+            .is_some_and(|last| last.generation == generation && !last.vindicated);
         if in_vain && self.cooldown.is_none() {
             self.cooldown = Some(Cooldown {
                 since: now,

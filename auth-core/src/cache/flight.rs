@@ -1,6 +1,6 @@
 //! The one login under way: a task of its own, so that it outlives whoever started it.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::{Arc, OnceLock, Weak};
@@ -11,16 +11,17 @@ use futures_util::future::{Either, Shared, select};
 use tokio::sync::oneshot;
 
 use super::inner::Inner;
+use super::memory::{LONGEST_RETRY_AFTER, Tried};
 use super::state::{FlightId, Landed, Policy, Purpose, State};
 use crate::clock::{Clock, Moment, nanos};
 use crate::credential::{Credential, Session};
-use crate::error::{Error, LoginError};
+use crate::error::{Error, LoginError, LoginErrorKind};
 use crate::event::{self, Event, Observer};
 use crate::limit::{Limiter, Place};
 use crate::login_mark::LoginMark;
-use crate::provider::Provider;
+use crate::provider::{Provider, Quota};
 use crate::secret::{Fingerprint, Secret};
-use crate::sync::{AtomicU64, Runtime, Task};
+use crate::sync::{AtomicBool, AtomicU64, Runtime, Task};
 
 pub(super) type Outcome = Result<Credential, Error>;
 
@@ -34,6 +35,7 @@ const START: Duration = Duration::from_secs(5);
 pub(crate) struct Engine {
     pub(crate) provider: Box<dyn Provider>,
     pub(crate) limiter: Arc<Limiter>,
+    pub(crate) quota: Quota,
     pub(crate) clock: Clock,
     pub(crate) policy: Policy,
     pub(crate) login_timeout: Duration,
@@ -46,7 +48,8 @@ impl Engine {
         let identity = self.provider.identity();
         event::trace(identity, event);
         if let Some(observer) = &self.observer {
-            observer.observe(identity, event);
+            // What is observed has happened, or is happening; an observer that panics doesn't undo it.
+            let _ = catch_unwind(AssertUnwindSafe(|| observer.observe(identity, event)));
         }
     }
 
@@ -104,6 +107,9 @@ pub(super) struct Progress {
     /// When the login was sent, on the steady clock; zero before.
     sent_at: AtomicU64,
     task: OnceLock<Task>,
+    aborted: AtomicBool,
+    /// Whether its permit may come later than its waiters were told.
+    pub(super) may_be_held: bool,
     /// Resolves when the task is gone, be it by landing or by being dropped.
     ended: Shared<oneshot::Receiver<()>>,
 }
@@ -134,6 +140,8 @@ impl Progress {
     }
 
     pub(super) fn abort(&self) {
+        // Whoever spawns the task looks the other way round: first sets it, then looks whether it is still wanted.
+        self.aborted.store(true, SeqCst);
         if let Some(task) = self.task.get() {
             task.abort();
         }
@@ -147,8 +155,7 @@ impl Progress {
 /// A flight that was decided on, and whose task is yet to be spawned.
 pub(super) struct Departure {
     engine: Arc<Engine>,
-    home: Weak<Inner>,
-    id: FlightId,
+    seat: Seat,
     purpose: Purpose,
     current: Option<Credential>,
     progress: Arc<Progress>,
@@ -162,24 +169,27 @@ pub(super) fn prepare(
     id: FlightId,
     purpose: Purpose,
     current: Option<Credential>,
+    wanted: bool,
 ) -> (Flight, oneshot::Sender<Outcome>, Departure) {
     let engine = Arc::clone(&home.engine);
     let (outcome, landing) = oneshot::channel();
     let (ended_sender, ended) = oneshot::channel();
-    let wanted = purpose != Purpose::Renewal;
-    let place = Arc::new(Place::new(wanted));
-    // A look sends nothing, unless the secret has changed.
-    if !matches!(purpose, Purpose::Look { .. }) {
-        place.expect(engine.limiter.expected(wanted));
-    }
+    // A look sends nothing, unless the secret has changed, and so has no place to wait for yet.
+    let place = Arc::new(match purpose {
+        Purpose::Look { .. } => Place::default(),
+        Purpose::Login | Purpose::Renewal => engine.limiter.place(wanted),
+    });
+    let now = engine.clock.now().steady;
     let progress = Arc::new(Progress {
-        place,
         due: AtomicU64::new(0),
         sent_at: AtomicU64::new(0),
         task: OnceLock::new(),
+        aborted: AtomicBool::new(false),
+        may_be_held: matches!(purpose, Purpose::Look { .. }) || place.expected() > now,
         ended: ended.shared(),
+        place,
     });
-    progress.promise(engine.clock.now().steady, START);
+    progress.promise(now, START);
     let flight = Flight {
         id,
         landing: landing.shared(),
@@ -187,8 +197,10 @@ pub(super) fn prepare(
     };
     let departure = Departure {
         engine,
-        home: Arc::downgrade(home),
-        id,
+        seat: Seat {
+            home: Arc::downgrade(home),
+            id,
+        },
         purpose,
         current,
         progress,
@@ -207,24 +219,22 @@ impl Departure {
     pub(super) fn depart(self, runtime: &Runtime) {
         let progress = Arc::clone(&self.progress);
         let _ = progress.task.set(runtime.spawn(self.fly()));
+        if progress.aborted.load(SeqCst) {
+            progress.abort();
+        }
     }
 
     async fn fly(self) {
-        let seat = Seat {
-            home: &self.home,
-            id: self.id,
-        };
         let landed = self.log_in().await;
-        let Some(home) = self.home.upgrade() else {
+        let Some(home) = self.seat.home.upgrade() else {
             return;
         };
         let left_over = home.land(
-            self.id,
+            self.seat.id,
             landed,
             self.progress.flown(self.engine.clock.now()),
         );
         drop(home);
-        drop(seat);
         if let Some(session) = left_over {
             let _ = self.engine.log_out(&session).await;
         }
@@ -242,24 +252,28 @@ impl Departure {
         engine.limiter.acquire(&self.progress.place).await;
         let now = engine.clock.now();
         self.progress
-            .promise(now.steady, engine.login_timeout + GRACE);
+            .promise(now.steady, engine.login_timeout.saturating_add(GRACE));
         self.progress.sent_at.store(now.steady, SeqCst);
+        // Only now: until the promise is renewed, the place is what keeps the flight from looking dead.
+        self.progress.place.expect(0);
+        engine.emit(&Event::LoginSent);
         // Whoever closes looks the other way round: first closes, then looks whether anything was sent.
-        if self
-            .home
-            .upgrade()
-            .is_none_or(|home| home.read(State::is_closed))
-        {
+        let home = self.seat.home.upgrade();
+        if home.is_none_or(|home| home.read(State::is_closed)) {
             return Landed::Unchanged;
         }
-        engine.emit(&Event::LoginSent);
         match engine.guarded(self.fetch(&secret)).await {
             Ok(session) => Landed::Session(session),
             Err(error) => {
-                if let Some(wait) = held_for(&error, engine) {
+                let held = held_for(&error, engine);
+                if let Some(wait) = held {
                     engine.limiter.hold(wait);
                 }
-                Landed::Failure(error, Some(fingerprint))
+                let tried = Tried {
+                    secret: fingerprint,
+                    may_change: engine.provider.secret().fixed().is_none(),
+                };
+                Landed::Failure(error.with_retry_after(held), Some(tried))
             }
         }
     }
@@ -267,7 +281,8 @@ impl Departure {
     async fn read_secret(&self) -> Result<(Secret, Fingerprint), LoginError> {
         let engine = &*self.engine;
         let now = engine.clock.now().steady;
-        self.progress.promise(now, engine.login_timeout + GRACE);
+        self.progress
+            .promise(now, engine.login_timeout.saturating_add(GRACE));
         let provider = &engine.provider;
         let read = async { Ok(provider.secret().read().await?) };
         let secret = engine.guarded(read).await.map_err(before_sending)?;
@@ -291,29 +306,30 @@ impl Departure {
 
 /// Until the permit, nothing was sent: whatever went wrong is no failure of the server's.
 fn before_sending(error: LoginError) -> LoginError {
-    use crate::error::LoginErrorKind::{Misconfigured, Panicked, TimedOut};
     match error.kind() {
-        Misconfigured | Panicked => error,
-        TimedOut => LoginError::misconfigured("the password could not be read in time"),
+        LoginErrorKind::Misconfigured | LoginErrorKind::Panicked => error,
+        LoginErrorKind::TimedOut => {
+            LoginError::misconfigured("the password could not be read in time")
+        }
         _ => LoginError::misconfigured("the password can't be right").with_source(error),
     }
 }
 
 /// How long the server wants no login at all: what it said, or a whole window if it only said that there were too many.
 fn held_for(error: &LoginError, engine: &Engine) -> Option<Duration> {
-    let asked = error.retry_after();
-    let limited = error.kind() == crate::error::LoginErrorKind::Limited;
-    let wait = asked.or_else(|| limited.then(|| engine.provider.quota().window()))?;
-    Some(wait.min(super::memory::LONGEST_RETRY_AFTER))
+    let asked = error.retry_after().filter(|wait| !wait.is_zero());
+    let limited = error.kind() == LoginErrorKind::Limited;
+    let wait = asked.or_else(|| limited.then_some(engine.quota.window()))?;
+    Some(wait.min(LONGEST_RETRY_AFTER))
 }
 
-/// Clears the flight away if its task is dropped before it lands.
-struct Seat<'a> {
-    home: &'a Weak<Inner>,
+/// Clears the flight away if its task is dropped before it lands, or before it was ever polled.
+struct Seat {
+    home: Weak<Inner>,
     id: FlightId,
 }
 
-impl Drop for Seat<'_> {
+impl Drop for Seat {
     fn drop(&mut self) {
         if let Some(home) = self.home.upgrade() {
             home.abandon(self.id);

@@ -7,7 +7,7 @@ use super::ask::Ask;
 use super::builder::CredentialsBuilder;
 use super::inner::Inner;
 use super::memory::Failure;
-use super::state::Ruling;
+use super::state::{Ruling, State};
 use super::status::Status;
 use crate::clock::Moment;
 use crate::credential::{Carried, Change, Credential};
@@ -112,6 +112,9 @@ impl Credentials {
     /// login is allowed in time; [`Error::DeadlinePassed`] if the login takes too long; [`Error::Closed`];
     /// [`Error::NoRuntime`] outside a tokio runtime, if there is nothing at hand; [`Error::LoginLoop`] from within the login.
     ///
+    /// # Panics
+    /// If a login has to be waited for on a tokio runtime whose timer was not enabled.
+    ///
     /// # Cancel safety
     /// The future may be dropped at any time. A login that it started goes on, and its session is kept.
     pub async fn get(&self) -> Result<Credential, Error> {
@@ -151,6 +154,7 @@ impl Credentials {
     #[inline]
     pub fn sending(&self, credential: &Credential) -> Carried {
         Carried {
+            mark: self.inner.engine.mark,
             stamp: credential.stamp(),
             sent: self.now(),
             replay: false,
@@ -169,6 +173,9 @@ impl Credentials {
     /// that the last login helped. Takes no lock, unless for a replay.
     #[inline]
     pub fn accepted(&self, carried: &Carried) {
+        if !self.owns(carried.mark) {
+            return;
+        }
         if let Some(issued) = (*self.inner.live()).as_ref()
             && issued.stamp().generation() == carried.stamp.generation()
         {
@@ -185,6 +192,9 @@ impl Credentials {
     /// If the credential is the current one and the rejection is believed, it is never served again, and the next login
     /// begins beside, whether or not the request can be replayed. A late answer to an older credential starts nothing.
     pub fn rejected(&self, carried: &Carried) -> Rejection {
+        if !self.owns(carried.mark) {
+            return Rejection::Stands;
+        }
         let now = self.now();
         let ruling = self.inner.update(|state| state.reject(carried, now));
         let stamp = carried.stamp;
@@ -196,6 +206,7 @@ impl Credentials {
                 self.inner.begin_beside();
                 Rejection::Replay
             }
+            Ruling::Closed => Rejection::Stands,
             Ruling::Doubted => {
                 self.inner.engine.emit(&Event::RejectionDoubted { stamp });
                 Rejection::Stands
@@ -205,7 +216,13 @@ impl Credentials {
 
     /// The answer changed the session that its request carried; see [`Credential::change_in`]. A request that carried
     /// anything but the current generation and revision changes nothing.
+    ///
+    /// Not to be called for an answer that [rejected](Self::rejected) what its request carried: a server that no longer knows
+    /// a session commonly deletes its cookie in the same breath, and whether *that* is believed is decided there.
     pub fn changed(&self, carried: &Carried, change: &Change) {
+        if !self.owns(carried.mark) {
+            return;
+        }
         let (now, stamp) = (self.now(), carried.stamp);
         let policy = self.inner.engine.policy;
         let event = match change {
@@ -272,6 +289,10 @@ impl Credentials {
 
     pub(crate) fn provider(&self) -> &dyn Provider {
         &*self.inner.engine.provider
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.inner.read(State::is_closed)
     }
 
     /// Whether nobody else holds this handle and no login is under way.

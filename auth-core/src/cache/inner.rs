@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::select;
+use futures_util::future::{join_all, select};
 use tokio::sync::oneshot;
 
 use super::ask::Ask;
@@ -13,7 +13,7 @@ use super::flight::{Engine, Flight, Outcome, prepare};
 use super::state::{Decision, FlightId, Landed, Landing, Purpose, State};
 use crate::clock::{Moment, nanos};
 use crate::credential::{Credential, Issued};
-use crate::error::Error;
+use crate::error::{Error, LoginError};
 use crate::event::Event;
 use crate::origin::Scope;
 use crate::sync::{Loaded, Mutex, Runtime, Slot, Task, random};
@@ -44,8 +44,8 @@ struct Control {
     state: State,
     /// The flight under way, and where its outcome goes. There is one whenever the state knows of one, unless closed.
     flight: Option<(Flight, oneshot::Sender<Outcome>)>,
-    /// Tasks that wait to log out a superseded session.
-    farewells: Vec<Task>,
+    /// Superseded sessions, and the tasks that wait to log them out.
+    farewells: Vec<(Task, Credential)>,
 }
 
 /// So many superseded sessions wait to be logged out at once; more are left to their own expiry.
@@ -90,11 +90,6 @@ impl Inner {
         look(&self.control.lock().state)
     }
 
-    pub(super) fn flight(&self) -> Option<Flight> {
-        let control = self.control.lock();
-        control.flight.as_ref().map(|(flight, _)| flight.clone())
-    }
-
     pub(super) fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         self.commit(|control| change(&mut control.state))
     }
@@ -115,8 +110,8 @@ impl Inner {
     /// Decides for one caller who asked at `asked`, and begins the flight that the decision asks for.
     pub(super) fn board(self: &Arc<Self>, ask: &Ask, asked: Moment) -> Result<Boarding, Error> {
         let runtime = Runtime::current();
-        let now = self.now();
         let mut control = self.control.lock();
+        let now = self.now();
         let (served, purpose) = match control.state.decide(now, ask.renewed) {
             Decision::Serve(credential) => return Ok(Boarding::Served(credential)),
             Decision::ServeAndBegin(credential, purpose) => (Some(credential), Some(purpose)),
@@ -129,40 +124,33 @@ impl Inner {
             let Some(runtime) = runtime else {
                 return served.map(Boarding::Served).ok_or(Error::NoRuntime);
             };
-            if served.is_none() && purpose == Purpose::Login {
-                self.can_wait(ask, asked, now, self.engine.limiter.expected(true))?;
+            let waits = served.is_none();
+            if waits && !matches!(purpose, Purpose::Look { .. }) {
+                self.can_wait(ask, asked, self.engine.limiter.expected(true))?;
             }
-            departure = Some((self.prepare(&mut control, purpose), runtime));
+            let id = control.state.begin();
+            let current = control.state.current().cloned();
+            let (flight, outcome, prepared) = prepare(self, id, purpose, current, waits);
+            control.flight = Some((flight, outcome));
+            departure = Some((prepared, runtime));
         }
         let flight = control.flight.as_ref().map(|(flight, _)| flight.clone());
         drop(control);
 
         if let Some((departure, runtime)) = departure {
             let wait = departure.held(now);
+            departure.depart(&runtime);
             if !wait.is_zero() {
                 self.engine.emit(&Event::LoginHeld { wait });
             }
-            departure.depart(&runtime);
         }
         if let Some(credential) = served {
             return Ok(Boarding::Served(credential));
         }
         let flight = flight.ok_or(Error::Closed)?;
         self.engine.limiter.want(&flight.progress.place);
-        self.can_wait(ask, asked, now, flight.progress.place.expected())?;
+        self.can_wait(ask, asked, flight.progress.place.expected())?;
         Ok(Boarding::Waits(flight))
-    }
-
-    fn prepare(
-        self: &Arc<Self>,
-        control: &mut Control,
-        purpose: Purpose,
-    ) -> super::flight::Departure {
-        let id = control.state.begin();
-        let current = control.state.current().cloned();
-        let (flight, outcome, departure) = prepare(self, id, purpose, current);
-        control.flight = Some((flight, outcome));
-        departure
     }
 
     /// Begins the login that the next caller would begin, if there is a runtime here and nothing forbids it.
@@ -172,7 +160,8 @@ impl Inner {
     }
 
     /// Whether a caller who asked at `asked` can wait for a permit that is `expected` on the steady clock.
-    fn can_wait(&self, ask: &Ask, asked: Moment, now: Moment, expected: u64) -> Result<(), Error> {
+    pub(super) fn can_wait(&self, ask: &Ask, asked: Moment, expected: u64) -> Result<(), Error> {
+        let now = self.now();
         if expected <= now.steady {
             return Ok(());
         }
@@ -189,10 +178,7 @@ impl Inner {
     pub(super) fn land(&self, id: FlightId, landed: Landed, took: Duration) -> Option<Credential> {
         let now = self.now();
         let jitter = random();
-        let failed = match &landed {
-            Landed::Failure(error, _) => Some(error.kind()),
-            _ => None,
-        };
+        let failed = matches!(landed, Landed::Failure(..));
         let (landing, waiters) = self.commit(|control| {
             let is_mine = control
                 .flight
@@ -204,37 +190,46 @@ impl Inner {
             let waiters = if is_mine { control.flight.take() } else { None };
             (landing, waiters.map(|(_, outcome)| outcome))
         });
-        let (outcome, left_over) = match landing {
+        // First whoever waits, then whoever observes: the one is in a hurry, and the other may take its time.
+        let send = |outcome: Outcome| {
+            if let Some(waiters) = waiters {
+                let _ = waiters.send(outcome);
+            }
+        };
+        match landing {
             Landing::LoggedIn {
                 credential,
                 replaced,
             } => {
                 let stamp = credential.stamp();
-                self.engine.emit(&Event::LoggedIn { stamp, took });
-                if let Some(replaced) = replaced {
+                if let Some(replaced) = replaced.filter(|old| !old.is_same_value(&credential)) {
                     self.bid_farewell(replaced);
                 }
-                (Some(Ok(credential)), None)
+                send(Ok(credential));
+                self.engine.emit(&Event::LoggedIn { stamp, took });
+                None
             }
             Landing::Failed(error) => {
-                if let Some(kind) =
-                    failed.or_else(|| error.login_error().map(crate::LoginError::kind))
-                {
-                    let retry_after = error.retry_after();
+                let retry_after = error.retry_after();
+                let kind = error.login_error().map(LoginError::kind);
+                send(Err(error));
+                if let (true, Some(kind)) = (failed, kind) {
                     self.engine.emit(&Event::LoginFailed { kind, retry_after });
                 }
-                (Some(Err(error)), None)
+                None
             }
             Landing::Discarded(session) => {
-                (None, session.filter(|_| self.habits.farewell.is_some()))
+                let served = self.read(|state| state.current().cloned());
+                session.filter(|session| {
+                    self.habits.farewell.is_some()
+                        && served.is_none_or(|served| !served.is_same_value(session))
+                })
             }
-            Landing::Closed(session) => (Some(Err(Error::Closed)), session),
-        };
-        if let (Some(outcome), Some(waiters)) = (outcome, waiters) {
-            // Nobody may be waiting any more.
-            let _ = waiters.send(outcome);
+            Landing::Closed(session) => {
+                send(Err(Error::Closed));
+                session
+            }
         }
-        left_over
     }
 
     /// A flight's task is gone before it landed. Its waiters see their channel closed.
@@ -266,29 +261,45 @@ impl Inner {
         let (Some(grace), Some(runtime)) = (self.habits.farewell, Runtime::current()) else {
             return;
         };
-        let mut control = self.control.lock();
-        control.farewells.retain(|task| !task.is_finished());
-        if control.farewells.len() == MOST_FAREWELLS {
-            return;
-        }
         let engine = Arc::clone(&self.engine);
         let until = self.now().steady.saturating_add(nanos(grace));
+        let session = replaced.clone();
         let task = runtime.spawn(async move {
             engine.clock.sleep_until(until).await;
-            let _ = engine.log_out(&replaced).await;
+            let _ = engine.log_out(&session).await;
         });
-        control.farewells.push(task);
+        let mut control = self.control.lock();
+        control.farewells.retain(|(task, _)| !task.is_finished());
+        if control.farewells.len() < MOST_FAREWELLS {
+            control.farewells.push((task, replaced));
+        } else {
+            drop(control);
+            task.abort();
+        }
     }
 
     pub(super) async fn close(self: &Arc<Self>) -> Result<(), Error> {
-        let (was_closed, session, flight) = self.commit(|control| {
+        let (was_closed, session, flight, farewells) = self.commit(|control| {
             let was_closed = control.state.is_closed();
-            (was_closed, control.state.close(), control.flight.take())
+            let session = control.state.close();
+            (
+                was_closed,
+                session,
+                control.flight.take(),
+                std::mem::take(&mut control.farewells),
+            )
         });
         if was_closed {
             return Ok(());
         }
-        self.engine.emit(&Event::Closed);
+        // Their grace is over.
+        let mut sessions: Vec<Credential> = session.into_iter().collect();
+        for (task, superseded) in farewells {
+            if !task.is_finished() {
+                task.abort();
+                sessions.push(superseded);
+            }
+        }
         let progress = flight.map(|(flight, waiters)| {
             let _ = waiters.send(Err(Error::Closed));
             flight.progress
@@ -297,6 +308,7 @@ impl Inner {
             progress.abort();
             self.engine.limiter.pass_over(&progress.place);
         }
+        self.engine.emit(&Event::Closed);
         let runtime = Runtime::current().ok_or(Error::NoRuntime)?;
         // A task of its own, so that whoever called may go, and a share of the whole, so that a login under way finds the
         // way back to be logged out.
@@ -304,10 +316,10 @@ impl Inner {
         let (sender, result) = oneshot::channel();
         runtime.spawn(async move {
             let engine = &home.engine;
-            let result = match session {
-                Some(session) => engine.log_out(&session).await,
-                None => Ok(()),
-            };
+            let mut result = Ok(());
+            for logout in join_all(sessions.iter().map(|session| engine.log_out(session))).await {
+                result = result.and(logout);
+            }
             if let Some(progress) = progress {
                 // Its login and its logout are bounded each.
                 let wait = engine.login_timeout.saturating_mul(2);
@@ -338,7 +350,7 @@ impl Drop for Inner {
             self.engine.limiter.pass_over(&flight.progress.place);
             flight.progress.abort();
         }
-        for task in &control.farewells {
+        for (task, _) in &control.farewells {
             task.abort();
         }
     }

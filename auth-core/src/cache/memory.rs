@@ -31,13 +31,21 @@ impl Patience {
     };
 }
 
+/// The secret that a login was tried with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tried {
+    pub(crate) secret: Fingerprint,
+    /// Whether its source may hold another one by now.
+    pub(crate) may_change: bool,
+}
+
 /// The last failure, and since when.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     error: Arc<LoginError>,
     /// No login before this, on the steady clock.
     until: u64,
-    /// How many in a row.
+    /// How many that back off have gone before in a row, this one included.
     streak: u32,
     /// What was refused, and when the source was last looked at.
     refused: Option<Refused>,
@@ -45,7 +53,7 @@ pub(crate) struct Failure {
 
 #[derive(Clone, Copy, Debug)]
 struct Refused {
-    secret: Option<Fingerprint>,
+    tried: Option<Tried>,
     looked_at: Moment,
 }
 
@@ -55,53 +63,58 @@ impl Failure {
     pub(super) fn after(
         before: Option<&Self>,
         error: Arc<LoginError>,
-        secret: Option<Fingerprint>,
+        tried: Option<Tried>,
         now: Moment,
         patience: &Patience,
         jitter: f64,
     ) -> Self {
-        let streak = before.map_or(0, |failure| failure.streak.saturating_add(1));
+        let streak = before.map_or(0, |failure| failure.streak);
         let backoff = patience
             .backoff
             .saturating_mul(2_u32.saturating_pow(streak))
             .min(patience.longest_backoff);
+        let asked = error
+            .retry_after()
+            .unwrap_or_default()
+            .min(LONGEST_RETRY_AFTER);
+        let mut streak_after = streak;
         let wait = match error.kind() {
             LoginErrorKind::Refused => patience.refused_cooldown,
-            // The limiter holds the whole origin; nothing is remembered here beside it.
-            LoginErrorKind::Limited => Duration::ZERO,
+            // The limiter holds the whole origin; this is only what callers are told.
+            LoginErrorKind::Limited => asked,
             // Nothing was sent, so nothing has to recover: look again as often as at a source that may change.
             LoginErrorKind::Misconfigured => LOOK_EVERY,
             LoginErrorKind::Unavailable
             | LoginErrorKind::TimedOut
             | LoginErrorKind::Malformed
-            | LoginErrorKind::Panicked => backoff.mul_f64(jitter.clamp(0.0, 1.0)).max(
-                error
-                    .retry_after()
-                    .unwrap_or_default()
-                    .min(LONGEST_RETRY_AFTER),
-            ),
+            | LoginErrorKind::Panicked => {
+                streak_after = streak.saturating_add(1);
+                backoff.mul_f64(jitter.clamp(0.0, 1.0)).max(asked)
+            }
         };
         let refused = (error.kind() == LoginErrorKind::Refused).then_some(Refused {
-            secret,
+            tried,
             looked_at: now,
         });
         Self {
             error,
             until: now.steady.saturating_add(nanos(wait)),
-            streak,
+            streak: streak_after,
             refused,
         }
     }
 
     /// Whether it still forbids a login.
-    pub(crate) const fn forbids(&self, now: Moment) -> bool {
-        now.steady < self.until
+    pub(crate) fn forbids(&self, now: Moment) -> bool {
+        now.steady < self.until && self.kind() != LoginErrorKind::Limited
     }
 
     /// Whether a refused secret's source should be looked at again: nothing is sent unless it has changed.
     pub(super) fn wants_look(&self, now: Moment) -> bool {
-        self.refused
-            .is_some_and(|refused| now.steady_since(refused.looked_at) >= LOOK_EVERY)
+        self.refused.is_some_and(|refused| {
+            refused.tried.is_some_and(|tried| tried.may_change)
+                && now.steady_since(refused.looked_at) >= LOOK_EVERY
+        })
     }
 
     /// The source was looked at, and held the same secret.
@@ -112,8 +125,8 @@ impl Failure {
     }
 
     /// The secret that was refused.
-    pub(super) fn refused_secret(&self) -> Option<Fingerprint> {
-        self.refused?.secret
+    pub(crate) fn refused_secret(&self) -> Option<Fingerprint> {
+        Some(self.refused?.tried?.secret)
     }
 
     /// What callers get meanwhile: the same failure, with the time left.
@@ -154,10 +167,14 @@ mod tests {
     }
 
     fn after(before: Option<&Failure>, error: LoginError, jitter: f64) -> Failure {
+        let tried = Tried {
+            secret: crate::Secret::from("secret").fingerprint(),
+            may_change: true,
+        };
         Failure::after(
             before,
             Arc::new(error),
-            None,
+            Some(tried),
             NOW,
             &Patience::DEFAULT,
             jitter,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::doubt::Doubt;
-use super::memory::{Failure, Patience};
+use super::memory::{Failure, Patience, Tried};
 use crate::clock::{Deadline, Moment, nanos};
 use crate::credential::{Carried, Credential, Rolled, Session, Stamp};
 use crate::error::{Error, LoginError, LoginErrorKind};
@@ -26,8 +26,6 @@ pub(crate) struct State {
     current: Option<Credential>,
     /// The last login's number.
     generation: u64,
-    /// No credential of this generation or an older one is served any more.
-    rejected: u64,
     flight: Option<FlightId>,
     /// The last flight's number.
     flights: u64,
@@ -52,9 +50,9 @@ struct Stagnation {
 /// What a flight is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// Log in: there is nothing to serve, or somebody insists.
+    /// Log in: there is nothing to serve.
     Login,
-    /// Renew ahead of the expiry, beside the traffic.
+    /// Renew what is served: ahead of its expiry, beside the traffic, or because somebody insists.
     Renewal,
     /// Look whether a refused secret has changed, and log in only then.
     Look {
@@ -83,8 +81,8 @@ pub(crate) enum Decision {
 pub(crate) enum Landed {
     /// A session, whose answer was received now.
     Session(Session),
-    /// The failure of a login, and the secret that it was tried with.
-    Failure(LoginError, Option<Fingerprint>),
+    /// The failure of a login, and the secret that it was tried with, if it came so far.
+    Failure(LoginError, Option<Tried>),
     /// The refused secret has not changed; nothing was sent.
     Unchanged,
 }
@@ -114,6 +112,8 @@ pub(crate) enum Ruling {
     Believed,
     /// The login isn't at fault.
     Doubted,
+    /// The handle is closed: nothing starts any more.
+    Closed,
 }
 
 impl State {
@@ -144,6 +144,9 @@ impl State {
             return Decision::Join;
         }
         match self.login(now) {
+            Ok(Purpose::Login) if renewed && self.stale(now).is_some() => {
+                Decision::Begin(Purpose::Renewal)
+            }
             Ok(purpose) => Decision::Begin(purpose),
             Err(error) => Decision::Fail(error),
         }
@@ -216,15 +219,28 @@ impl State {
             Landed::Failure(..) | Landed::Unchanged if self.closed || superseded => {
                 self.discard(None)
             }
-            Landed::Failure(error, secret) => self.fail(error, secret, now, policy, jitter),
-            Landed::Unchanged => match &mut self.failure {
-                Some(failure) => {
-                    failure.looked(now);
-                    Landing::Failed(failure.error(now))
-                }
-                // A renewal asked for by force may have succeeded since; then nobody waits for this look.
-                None => Landing::Discarded(None),
-            },
+            // Nothing was sent: a password that was refused is still refused.
+            Landed::Failure(_, None) if self.refusal_in_force(now) => self.looked(now),
+            Landed::Failure(error, tried) => self.fail(error, tried, now, policy, jitter),
+            Landed::Unchanged => self.looked(now),
+        }
+    }
+
+    fn refusal_in_force(&self, now: Moment) -> bool {
+        self.failure.as_ref().is_some_and(|failure| {
+            failure.kind() == LoginErrorKind::Refused && failure.forbids(now)
+        })
+    }
+
+    /// The source of a refused secret was looked at in vain.
+    fn looked(&mut self, now: Moment) -> Landing {
+        match &mut self.failure {
+            Some(failure) => {
+                failure.looked(now);
+                Landing::Failed(failure.error(now))
+            }
+            // It has been forgotten meanwhile; whoever waits decides anew.
+            None => Landing::Discarded(None),
         }
     }
 
@@ -266,29 +282,15 @@ impl State {
     fn fail(
         &mut self,
         error: LoginError,
-        secret: Option<Fingerprint>,
+        tried: Option<Tried>,
         now: Moment,
         policy: &Policy,
         jitter: f64,
     ) -> Landing {
         let error = Arc::new(error);
-        let failure = Failure::after(
-            self.failure.as_ref(),
-            Arc::clone(&error),
-            secret,
-            now,
-            &policy.patience,
-            jitter,
-        );
-        let told = match failure.error(now) {
-            Error::Login { source, .. } if error.kind() == LoginErrorKind::Limited => {
-                Error::Login {
-                    source,
-                    retry_after: error.retry_after(),
-                }
-            }
-            told => told,
-        };
+        let before = self.failure.as_ref();
+        let failure = Failure::after(before, error, tried, now, &policy.patience, jitter);
+        let told = failure.error(now);
         self.failure = Some(failure);
         Landing::Failed(told)
     }
@@ -303,11 +305,8 @@ impl State {
     /// An answer rejected what its request carried.
     pub(crate) fn reject(&mut self, carried: &Carried, now: Moment) -> Ruling {
         let stamp = carried.stamp;
-        if carried.replay {
-            self.doubt.replay_rejected(stamp.generation, now);
-        }
         if self.closed {
-            return Ruling::Doubted;
+            return Ruling::Closed;
         }
         if self
             .current
@@ -316,11 +315,13 @@ impl State {
         {
             return Ruling::Stale;
         }
+        if carried.replay {
+            self.doubt.replay_rejected(stamp.generation, now);
+        }
         if !self.doubt.believes(now) {
             return Ruling::Doubted;
         }
         self.doubt.believed(now);
-        self.rejected = stamp.generation;
         self.current = None;
         Ruling::Believed
     }
@@ -378,13 +379,22 @@ impl State {
         (current.life().freshness(now) != Freshness::Expired).then(|| current.clone())
     }
 
-    /// What a flight brought, unless it was rejected between its landing and now; then what replaced it, if anything has.
-    pub(crate) fn unless_rejected(&self, landed: &Credential) -> Option<Credential> {
-        if landed.stamp().generation > self.rejected {
-            Some(landed.clone())
-        } else {
-            self.current.clone()
+    /// What somebody gets who waited for a flight that brought `landed`, looked at again now: it may have been rolled or
+    /// replaced since, or be of no use any more. Then there is nothing, and a decision is due.
+    pub(crate) fn after_landing(
+        &self,
+        landed: &Credential,
+        now: Moment,
+    ) -> Result<Option<Credential>, Error> {
+        if self.closed {
+            return Err(Error::Closed);
         }
+        let current = self
+            .current
+            .as_ref()
+            .filter(|current| current.stamp().generation() >= landed.stamp().generation())
+            .filter(|current| current.life().freshness(now) != Freshness::Expired);
+        Ok(current.cloned())
     }
 
     pub(crate) const fn current(&self) -> Option<&Credential> {

@@ -8,13 +8,16 @@ use futures_util::future::{Either, select};
 use super::ask::Ask;
 use super::flight::{Flight, Outcome};
 use super::inner::{Boarding, Inner};
-use crate::clock::nanos;
+use crate::clock::{Moment, nanos};
 use crate::credential::Credential;
-use crate::error::Error;
+use crate::error::{Error, LoginError};
 use crate::login_mark::LoginMark;
 
 /// So often a caller begins anew after its flight was lost, before it concludes that flights don't live here.
 const MOST_FLIGHTS_LOST: u32 = 3;
+
+/// So often a login may bring what is of no use any more when its waiter looks.
+const MOST_LANDED_IN_VAIN: u32 = 3;
 
 /// How a wait ended.
 enum Wake {
@@ -30,32 +33,53 @@ enum Wake {
 impl Inner {
     /// The slow path of [`Credentials::get_with`](super::Credentials::get_with).
     pub(super) async fn wait(self: &Arc<Self>, ask: Ask) -> Result<Credential, Error> {
+        self.refuse_loop()?;
+        let error = match self.wait_for_login(ask).await {
+            Ok(credential) => return Ok(credential),
+            Err(error) => error,
+        };
+        // Whatever keeps a login from being had, what may still be good is better than nothing.
+        if ask.renewed || error.is_closed() {
+            return Err(error);
+        }
+        self.read(|state| state.stale(self.now())).ok_or(error)
+    }
+
+    /// A login that asks for the very credential that it is to fetch would wait for itself.
+    pub(super) fn refuse_loop(&self) -> Result<(), Error> {
         if LoginMark::current() == Some(self.engine.mark) {
             return Err(Error::LoginLoop);
         }
-        let asked = self.now();
+        Ok(())
+    }
+
+    async fn wait_for_login(self: &Arc<Self>, ask: Ask) -> Result<Credential, Error> {
         let waited = self.patience(&ask);
-        let deadline = asked.steady.saturating_add(nanos(waited));
+        let mut asked = self.now();
         let mut lost = 0;
+        let mut in_vain = 0;
         loop {
+            let deadline = asked.steady.saturating_add(nanos(waited));
             let flight = match self.board(&ask, asked)? {
                 Boarding::Served(credential) => return Ok(credential),
                 Boarding::Waits(flight) => flight,
             };
-            match self.watch(&flight, deadline).await {
-                Wake::Landed(Ok(credential)) => {
-                    if let Some(credential) = self.read(|state| state.unless_rejected(&credential))
+            match self.watch(&flight, &ask, asked, deadline).await? {
+                Wake::Landed(landed) => {
+                    let landed = landed?;
+                    let now = self.now();
+                    if let Some(credential) =
+                        self.read(|state| state.after_landing(&landed, now))?
                     {
                         return Ok(credential);
                     }
-                }
-                Wake::Landed(Err(error)) => {
-                    let stale = if ask.renewed || error.is_closed() {
-                        None
-                    } else {
-                        self.read(|state| state.stale(self.now()))
-                    };
-                    return stale.ok_or(error);
+                    // It was rejected, ended or expired before anybody could look at it. That may happen, but not on and on.
+                    in_vain += 1;
+                    if in_vain > MOST_LANDED_IN_VAIN {
+                        return Err(short_lived());
+                    }
+                    // The caller itself may have been asleep since, with its whole machine.
+                    asked = now;
                 }
                 Wake::Lost => {
                     lost += 1;
@@ -69,33 +93,52 @@ impl Inner {
         }
     }
 
-    /// Waits until the login under way has ended, or nobody drives it.
-    pub(super) async fn under_way(&self) {
-        let Some(flight) = self.flight() else {
-            return;
-        };
-        let due = pin!(self.engine.clock.sleep_until(flight.progress.due()));
-        select(pin!(flight.progress.ended()), due).await;
-    }
-
     /// Waits for a flight, with a timer on the caller's own runtime.
-    async fn watch(&self, flight: &Flight, deadline: u64) -> Wake {
+    async fn watch(
+        &self,
+        flight: &Flight,
+        ask: &Ask,
+        asked: Moment,
+        deadline: u64,
+    ) -> Result<Wake, Error> {
+        let progress = &flight.progress;
         let mut landing = flight.landing.clone();
         loop {
-            let until = deadline.min(flight.progress.due());
+            let mut postponed = pin!(progress.place.postponed());
+            if progress.may_be_held {
+                // First listen, then look: what is told in between is not missed.
+                postponed.as_mut().enable();
+                self.can_wait(ask, asked, progress.place.expected())?;
+            }
+            let until = deadline.min(progress.due());
             let timer = pin!(self.engine.clock.sleep_until(until));
-            match select(landing, timer).await {
-                Either::Left((Ok(outcome), _)) => return Wake::Landed(outcome),
-                Either::Left((Err(_dropped), _)) => return Wake::Lost,
-                Either::Right(((), rest)) => landing = rest,
+            let told = pin!(async {
+                if progress.may_be_held {
+                    postponed.await;
+                } else {
+                    std::future::pending().await
+                }
+            });
+            match select(landing, select(timer, told)).await {
+                Either::Left((Ok(outcome), _)) => return Ok(Wake::Landed(outcome)),
+                Either::Left((Err(_dropped), _)) => return Ok(Wake::Lost),
+                Either::Right((_, rest)) => landing = rest,
             }
             let now = self.now().steady;
             if now >= deadline {
-                return Wake::TooLate;
+                return Ok(Wake::TooLate);
             }
-            if flight.progress.is_overdue(now) {
-                return Wake::Overdue;
+            if progress.is_overdue(now) {
+                return Ok(Wake::Overdue);
             }
         }
+    }
+}
+
+fn short_lived() -> Error {
+    let error = LoginError::malformed("sessions that end before they can be used");
+    Error::Login {
+        source: Arc::new(error),
+        retry_after: None,
     }
 }

@@ -12,7 +12,8 @@ pub(super) fn now() -> Moment {
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod linux {
-    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    use std::sync::atomic::AtomicU64;
+    use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
     use rustix::time::{ClockId, clock_gettime};
 
@@ -23,13 +24,15 @@ mod linux {
     static READ_AT: AtomicU64 = AtomicU64::new(0);
 
     pub(super) fn steady() -> u64 {
-        let running = read(ClockId::MonotonicCoarse);
-        if running.wrapping_sub(READ_AT.load(Relaxed)) >= REREAD_AFTER {
-            // The coarse clock lags by up to a tick, so the difference wavers; keeping its largest value keeps the sum
-            // from ever running backwards, at the price of one tick of haste.
-            let suspended = read(ClockId::Boottime).saturating_sub(running);
-            SUSPENDED.fetch_max(suspended, Relaxed);
-            READ_AT.store(running, Relaxed);
+        let mut running = read(ClockId::MonotonicCoarse);
+        if running.wrapping_sub(READ_AT.load(Acquire)) >= REREAD_AFTER {
+            // The boot clock first: if this thread is held up in between, the difference comes out too small, and is put
+            // right next time. The coarse clock lags by up to a tick, so the difference wavers; keeping its largest value
+            // keeps the sum from ever running backwards, at the price of one tick of haste.
+            let since_boot = read(ClockId::Boottime);
+            running = read(ClockId::MonotonicCoarse);
+            SUSPENDED.fetch_max(since_boot.saturating_sub(running), Relaxed);
+            READ_AT.store(running, Release);
         }
         running.saturating_add(SUSPENDED.load(Relaxed))
     }

@@ -15,7 +15,7 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 pub(super) struct Attachment {
     headers: Vec<(HeaderName, HeaderValue)>,
     cookies: Vec<(String, String)>,
@@ -48,6 +48,8 @@ impl Attachment {
 
     pub(super) fn set_header(&mut self, name: HeaderName, value: HeaderValue) {
         self.headers.retain(|(known, _)| *known != name);
+        // As with the value: the first clone of a name that is not a standard one allocates.
+        let _ = name.clone();
         self.headers.push((name, prepared(value)));
     }
 

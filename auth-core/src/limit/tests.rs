@@ -12,7 +12,7 @@ fn quota(logins: u32, seconds: u64) -> Quota {
 
 /// A permit, if there is one at once.
 fn try_acquire(limiter: &Limiter) -> bool {
-    let place = Arc::new(Place::new(true));
+    let place = Arc::new(limiter.place(true));
     futures_util::FutureExt::now_or_never(limiter.acquire(&place)).is_some()
 }
 

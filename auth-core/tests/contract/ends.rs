@@ -1,8 +1,12 @@
 //! Rule 19.
 
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
+
 use auth_core::clock::ManualClock;
 use auth_core::testing::{Gate, Scripted};
-use auth_core::{Condition, Lifetime};
+use auth_core::{Condition, Credentials, Event, Identity, Lifetime};
+use futures_util::FutureExt;
 
 use crate::support::{HOUR, SECOND, on, settle, tokens};
 
@@ -168,4 +172,91 @@ async fn rule_19_superseded_sessions_are_logged_out_in_bounded_number() {
     clock.advance(10 * SECOND);
     settle().await;
     assert_eq!(logouts.count(), 4);
+}
+
+#[tokio::test]
+async fn rule_19_a_waiter_whose_login_landed_gets_closed_all_the_same() {
+    let credentials = on(&ManualClock::new(), tokens()).build();
+    let mut waiter = Box::pin(credentials.get());
+    assert!(futures_util::poll!(&mut waiter).is_pending());
+    settle().await;
+    credentials.close().await.unwrap();
+    assert!(
+        waiter.await.unwrap_err().is_closed(),
+        "what landed has been logged out"
+    );
+}
+
+#[tokio::test]
+async fn rule_19_the_same_session_again_is_not_logged_out() {
+    let clock = ManualClock::new();
+    let provider = Scripted::new(|_| crate::support::session(1, Lifetime::of(HOUR)));
+    let logouts = provider.logouts();
+    let credentials = on(&clock, provider).log_out_superseded(SECOND).build();
+    credentials.get().await.unwrap();
+    credentials.renew().await.unwrap();
+    settle().await;
+    clock.advance(2 * SECOND);
+    settle().await;
+    assert_eq!(logouts.count(), 0, "it is the one that is served");
+}
+
+#[tokio::test]
+async fn rule_19_close_logs_out_sessions_in_their_grace_too() {
+    let provider = tokens();
+    let logouts = provider.logouts();
+    let credentials = on(&ManualClock::new(), provider)
+        .log_out_superseded(HOUR)
+        .build();
+    credentials.get().await.unwrap();
+    credentials.renew().await.unwrap();
+    settle().await;
+    credentials.close().await.unwrap();
+    assert_eq!(logouts.count(), 2);
+}
+
+#[tokio::test]
+async fn rule_19_a_login_that_is_closed_before_its_task_was_spawned_is_not_spawned_after() {
+    let clock = ManualClock::new();
+    let provider = tokens();
+    let logins = provider.logins();
+    let own: Arc<OnceLock<Credentials>> = Arc::default();
+    let seen = Arc::clone(&own);
+    let credentials = on(&clock, provider)
+        .observer(move |_: &Identity, event: &Event| {
+            if matches!(event, Event::LoginHeld { .. }) {
+                let _ = seen.get().unwrap().close().now_or_never();
+            }
+        })
+        .build();
+    own.set(credentials.clone()).unwrap();
+    for _ in 0..10 {
+        credentials.renew().await.unwrap();
+    }
+    clock.advance(10 * SECOND);
+    let before = alive();
+    assert!(credentials.renew().await.unwrap_err().is_closed());
+    settle().await;
+    assert_eq!((alive(), logins.count()), (before, 10));
+}
+
+#[tokio::test]
+async fn after_a_close_nothing_is_doubted() {
+    let doubts = Arc::new(AtomicU64::new(0));
+    let seen = Arc::clone(&doubts);
+    let credentials = on(&ManualClock::new(), tokens())
+        .observer(move |_: &Identity, event: &Event| {
+            seen.fetch_add(
+                u64::from(matches!(event, Event::RejectionDoubted { .. })),
+                SeqCst,
+            );
+        })
+        .build();
+    let credential = credentials.get().await.unwrap();
+    credentials.close().await.unwrap();
+    assert_eq!(
+        credentials.rejected(&credentials.sending(&credential)),
+        auth_core::Rejection::Stands
+    );
+    assert_eq!(doubts.load(SeqCst), 0);
 }

@@ -138,3 +138,67 @@ async fn rule_12_refusals_are_forgotten_only_when_they_forbid_nothing_any_more()
     clock.advance(901 * SECOND);
     assert!(pool.add(account("c")).is_ok());
 }
+
+#[tokio::test]
+async fn rule_12_a_refusal_outlives_being_removed_but_not_another_password() {
+    let clock = ManualClock::new();
+    let pool = pool(&clock, 10);
+    let wrong =
+        || Scripted::new(|_| Err(LoginError::refused("status 401"))).with_identity(identity("me"));
+    pool.add(wrong()).unwrap().get().await.unwrap_err();
+    pool.remove(&identity("me")).unwrap();
+    let provider = wrong();
+    let logins = provider.logins();
+    assert!(
+        pool.add(provider)
+            .unwrap()
+            .get()
+            .await
+            .unwrap_err()
+            .is_credentials_refused()
+    );
+    assert_eq!(logins.count(), 0);
+    pool.remove(&identity("me")).unwrap();
+    let mended = pool
+        .add(account("me").with_secret("another password"))
+        .unwrap();
+    assert_eq!(token(&mended.get().await.unwrap()), "token-1");
+}
+
+#[tokio::test]
+async fn an_identity_that_was_closed_is_not_there_any_more() {
+    let pool = pool(&ManualClock::new(), 1);
+    pool.add(account("me")).unwrap().close().await.unwrap();
+    assert!(pool.find(&identity("me")).is_none());
+    let again = pool.add(account("me")).unwrap();
+    assert_eq!(token(&again.get().await.unwrap()), "token-1");
+    assert_eq!(pool.identities(), [identity("me")]);
+}
+
+#[test]
+fn the_users_options_may_look_at_the_pool() {
+    let own: std::sync::Arc<std::sync::OnceLock<Pool>> = std::sync::Arc::default();
+    let seen = std::sync::Arc::clone(&own);
+    let pool = Pool::with(NonZeroUsize::MIN, move |builder| {
+        assert_eq!(seen.get().map(Pool::len), Some(0));
+        builder
+    });
+    own.set(pool.clone()).unwrap();
+    pool.add(account("me")).unwrap();
+}
+
+#[test]
+fn an_identity_whose_login_was_lost_with_its_runtime_can_be_forgotten() {
+    let pool = pool(&ManualClock::new(), 1);
+    let lost = pool.add(account("lost")).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    {
+        let _entered = runtime.enter();
+        assert!(futures_util::FutureExt::now_or_never(lost.get()).is_none());
+    }
+    drop((runtime, lost));
+    assert!(pool.add(account("new")).is_ok());
+}

@@ -1,12 +1,16 @@
 //! Rules 1 to 4.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use auth_core::clock::ManualClock;
 use auth_core::testing::{Gate, Scripted};
 use auth_core::{
-    Ask, Error, LoginError, LoginErrorKind, LoginMark, Provider, Secret, SecretSource, Session,
+    Ask, Error, Event, Identity, Lifetime, LoginError, LoginErrorKind, LoginMark, Provider, Quota,
+    Secret, SecretSource, Session,
 };
+use futures_util::FutureExt;
 
 use crate::support::{SECOND, on, session, settle, token, tokens};
 
@@ -214,4 +218,109 @@ async fn rule_4_nobody_who_has_a_credential_is_held_up_by_a_login() {
     assert_eq!(token(&served.expect("without a wait").unwrap()), "token-1");
     gate.let_through(1);
     assert_eq!(token(&renewal.await.unwrap().unwrap()), "token-2");
+}
+
+#[test]
+fn rule_1_a_live_login_is_not_superseded_while_it_takes_its_permit() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let superseded = Arc::new(AtomicU64::new(0));
+    for _ in 0..100 {
+        let clock = ManualClock::new();
+        let seen = Arc::clone(&superseded);
+        let provider = tokens().with_quota(Quota::DEFAULT.at_most(NonZeroU32::MIN));
+        let credentials = on(&clock, provider)
+            .login_timeout(SECOND)
+            .observer(move |_: &Identity, event: &Event| {
+                seen.fetch_add(u64::from(*event == Event::LoginSuperseded), SeqCst);
+            })
+            .build();
+        runtime.block_on(credentials.renew()).unwrap();
+        clock.advance(10 * SECOND);
+        let waiter = runtime.spawn({
+            let credentials = credentials.clone();
+            async move { credentials.renew().await }
+        });
+        while clock.sleepers() < 2 {
+            std::thread::yield_now();
+        }
+        let askers: Vec<_> = (0..2)
+            .map(|_| {
+                let (credentials, runtime) = (credentials.clone(), runtime.handle().clone());
+                std::thread::spawn(move || {
+                    let _entered = runtime.enter();
+                    while credentials.status().sessions < 2 {
+                        let _ = credentials.get_with(Ask::new().renewed()).now_or_never();
+                    }
+                })
+            })
+            .collect();
+        clock.advance(52 * SECOND);
+        runtime.block_on(waiter).unwrap().unwrap();
+        for asker in askers {
+            asker.join().unwrap();
+        }
+    }
+    assert_eq!(superseded.load(SeqCst), 0);
+}
+
+#[tokio::test]
+async fn rule_3_sessions_that_end_before_they_can_be_used_are_a_typed_error_and_not_a_loop() {
+    let clock = ManualClock::new();
+    let hands = clock.clone();
+    // The answer takes longer on its way than the session lives.
+    let credentials = on(&clock, Scripted::tokens(Lifetime::of(SECOND)))
+        .observer(move |_: &Identity, event: &Event| {
+            if matches!(event, Event::LoggedIn { .. }) {
+                hands.advance(2 * SECOND);
+            }
+        })
+        .build();
+    let error = credentials.get().await.unwrap_err();
+    assert_eq!(
+        error.login_error().unwrap().kind(),
+        LoginErrorKind::Malformed
+    );
+    assert!(credentials.status().sessions <= 4);
+}
+
+#[tokio::test]
+async fn rule_3_an_observer_that_panics_undoes_nothing() {
+    let provider = tokens();
+    let (logins, logouts) = (provider.logins(), provider.logouts());
+    let credentials = on(&ManualClock::new(), provider)
+        .observer(|_: &Identity, _: &Event| panic!("a bug in the observer"))
+        .build();
+    credentials.get().await.unwrap();
+    credentials.close().await.unwrap();
+    assert_eq!((logins.count(), logouts.count()), (1, 1));
+}
+
+#[tokio::test]
+async fn time_outs_and_windows_may_be_as_long_as_can_be() {
+    let for_ever = std::time::Duration::MAX;
+    let provider = tokens().with_quota(Quota::new(NonZeroU32::MIN, for_ever));
+    let credentials = on(&ManualClock::new(), provider)
+        .login_timeout(for_ever)
+        .patience(for_ever)
+        .backoff(for_ever, for_ever)
+        .refused_cooldown(for_ever)
+        .build();
+    credentials.get().await.unwrap();
+    assert!(
+        credentials
+            .get_with(Ask::new().renewed().fail_fast())
+            .await
+            .unwrap_err()
+            .is_rate_limited()
+    );
+    let no_limit = tokens().with_quota(Quota::new(NonZeroU32::MAX, SECOND));
+    on(&ManualClock::new(), no_limit)
+        .build()
+        .get()
+        .await
+        .unwrap();
 }

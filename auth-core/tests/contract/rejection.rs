@@ -318,3 +318,101 @@ async fn a_cookie_of_another_name_changes_nothing_and_one_that_cant_be_carried_i
     let bearer = tokens.get().await.unwrap();
     assert_eq!(bearer.change_in(&answer("session=1")), None);
 }
+
+#[tokio::test]
+async fn rule_8_a_late_rejection_of_an_older_replay_casts_no_doubt_on_a_login_that_helped() {
+    let credentials = on(&ManualClock::new(), tokens()).build();
+    let first = credentials.get().await.unwrap();
+    credentials.rejected(&credentials.sending(&first));
+    let second = credentials.get().await.unwrap();
+    let late = credentials.resending(&second);
+    credentials.rejected(&credentials.sending(&second));
+    let third = credentials.get().await.unwrap();
+    credentials.accepted(&credentials.resending(&third));
+    assert_eq!(credentials.rejected(&late), Rejection::Replay);
+    assert_eq!(
+        credentials.rejected(&credentials.sending(&third)),
+        Rejection::Replay
+    );
+}
+
+#[tokio::test]
+async fn rule_8_a_replay_of_an_older_revision_proves_nothing_of_the_current_one() {
+    let credentials = on(&ManualClock::new(), cookies(Lifetime::of(HOUR))).build();
+    let first = credentials.get().await.unwrap();
+    credentials.rejected(&credentials.sending(&first));
+    let second = credentials.get().await.unwrap();
+    let replay = credentials.resending(&second);
+    credentials.changed(
+        &credentials.sending(&second),
+        &change(&second, "session=rolled"),
+    );
+    assert_eq!(credentials.rejected(&replay), Rejection::Replay);
+    let rolled = credentials.get().await.unwrap();
+    assert_eq!(
+        credentials.rejected(&credentials.sending(&rolled)),
+        Rejection::Replay
+    );
+}
+
+#[tokio::test]
+async fn rule_15_what_landed_is_looked_at_again_before_it_is_handed_out() {
+    let credentials = on(&ManualClock::new(), cookies(Lifetime::of(HOUR))).build();
+    let mut waiter = Box::pin(credentials.get());
+    assert!(futures_util::poll!(&mut waiter).is_pending());
+    settle().await;
+    let landed = credentials.peek().unwrap();
+    credentials.changed(
+        &credentials.sending(&landed),
+        &change(&landed, "session=rolled"),
+    );
+    assert_eq!(waiter.await.unwrap().cookie("session"), Some("rolled"));
+}
+
+#[tokio::test]
+async fn rule_15_of_several_cookies_each_counts_and_their_order_does_not() {
+    let provider = Scripted::new(|_| {
+        Ok(Session::new()
+            .with_cookie("a", "1")?
+            .with_cookie("b", "1")?)
+    });
+    let credential = on(&ManualClock::new(), provider)
+        .build()
+        .get()
+        .await
+        .unwrap();
+    let change = |lines: &[&str]| {
+        let lines = lines.iter().map(|line| (SET_COOKIE, line.parse().unwrap()));
+        let mut headers = HeaderMap::new();
+        lines.for_each(|(name, value)| {
+            headers.append(name, value);
+        });
+        credential.change_in(&headers)
+    };
+    assert_eq!(change(&["b=2", "a=; Max-Age=0"]), Some(Change::Ended));
+    assert_eq!(change(&["a=; Max-Age=0", "b=2"]), Some(Change::Ended));
+    let Some(Change::Rolled(rolled)) =
+        change(&["a=; Max-Age=0", "a=2; Max-Age=60", "b=2; Max-Age=90"])
+    else {
+        panic!("the last one of a name wins");
+    };
+    assert_eq!(
+        rolled.expires_in(),
+        Some(60 * SECOND),
+        "the session is as short-lived as its first part to die"
+    );
+}
+
+#[tokio::test]
+async fn rule_7_another_caches_answers_say_nothing_here() {
+    let provider = tokens();
+    let logins = provider.logins();
+    let ours = on(&ManualClock::new(), provider).build();
+    let theirs = on(&ManualClock::new(), tokens()).build();
+    ours.get().await.unwrap();
+    let foreign = theirs.sending(&theirs.get().await.unwrap());
+    assert_eq!(ours.rejected(&foreign), Rejection::Stands);
+    ours.accepted(&foreign);
+    assert!(ours.fresh().is_some());
+    assert_eq!(logins.count(), 1);
+}

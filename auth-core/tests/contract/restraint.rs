@@ -399,3 +399,239 @@ async fn a_login_held_back_by_the_quota_is_said_to_be() {
     );
     waiter.abort();
 }
+
+#[tokio::test]
+async fn rule_10_a_caller_who_joins_a_queued_renewal_takes_a_callers_place() {
+    let clock = ManualClock::new();
+    let one_a_minute = Quota::DEFAULT.at_most(NonZeroU32::MIN);
+    let build = |name: &str| {
+        let origin = Origin::parse("https://queue.example.com").unwrap();
+        let provider = tokens()
+            .with_quota(one_a_minute)
+            .with_identity(Identity::new("test", origin, name));
+        on(&clock, provider).build()
+    };
+    let all: Vec<_> = ["a", "b", "c", "d"].into_iter().map(build).collect();
+    for credentials in &all {
+        credentials.get().await.unwrap();
+        clock.advance(62 * SECOND);
+    }
+    clock.advance(HOUR - 4 * 62 * SECOND - 10 * SECOND);
+    build("spender").get().await.unwrap();
+    for credentials in &all {
+        credentials.get().await.unwrap();
+        settle().await;
+    }
+    let last = &all[3];
+    assert!(
+        last.status().login_under_way,
+        "its renewal stands behind three others"
+    );
+    let credential = last.peek().unwrap();
+    last.rejected(&last.sending(&credential));
+    let mut caller = Box::pin(last.get_with(Ask::new().within(100 * SECOND)));
+    assert!(
+        futures_util::poll!(&mut caller).is_pending(),
+        "the only one whom somebody waits for"
+    );
+    clock.advance(62 * SECOND);
+    settle().await;
+    assert_eq!(token(&caller.await.unwrap()), "token-2");
+}
+
+#[tokio::test]
+async fn rule_10_waiters_are_told_at_once_when_the_server_postpones_their_permit() {
+    let clock = ManualClock::new();
+    let gate = Gate::shut();
+    let limited = Scripted::new(|_| Err(LoginError::limited(Some(HOUR)))).gated(&gate);
+    let limited = on(&clock, limited).build();
+    let credentials = on(&clock, tokens()).build();
+    let held = tokio::spawn(async move { limited.get().await });
+    settle().await;
+    spend(&credentials, 9).await;
+    clock.advance(10 * SECOND);
+    let waiter = tokio::spawn(async move { credentials.renew().await });
+    settle().await;
+    assert!(!waiter.is_finished());
+    gate.let_through(1);
+    held.await.unwrap().unwrap_err();
+    let error = waiter.await.unwrap().unwrap_err();
+    assert!(
+        matches!(error, Error::QuotaSpent { retry_after } if retry_after == HOUR),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn rule_10_a_look_that_becomes_a_login_keeps_to_the_quota_and_says_so() {
+    let clock = ManualClock::new();
+    let vault = Arc::new(Vault::default());
+    *vault.password.lock() = "wrong".into();
+    let provider = Scripted::new(|_| Err(LoginError::refused("status 401")))
+        .with_secret(SecretSource::custom(Door(Arc::clone(&vault))));
+    let credentials = on(&clock, provider).build();
+    credentials.get().await.unwrap_err();
+    spend(&on(&clock, tokens()).build(), 9).await;
+    clock.advance(SECOND);
+    *vault.password.lock() = "right".into();
+    let error = credentials
+        .get_with(Ask::new().fail_fast())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::QuotaSpent { .. }), "{error:?}");
+}
+
+#[test]
+fn rule_10_a_place_in_the_line_that_nobody_comes_for_is_passed_over() {
+    let clock = ManualClock::new();
+    let build = |name: &str| {
+        let origin = Origin::parse("https://line.example.com").unwrap();
+        let provider = tokens()
+            .with_quota(Quota::DEFAULT.at_most(NonZeroU32::MIN))
+            .with_identity(Identity::new("test", origin, name));
+        on(&clock, provider).build()
+    };
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let (awake, asleep) = (runtime(), runtime());
+    let (first, dead, last) = (build("first"), build("dead"), build("last"));
+    awake.block_on(first.get()).unwrap();
+    clock.advance(10 * SECOND);
+    asleep.block_on(async {
+        let mut get = Box::pin(dead.get());
+        assert!(futures_util::poll!(&mut get).is_pending());
+        settle().await;
+    });
+    clock.advance(52 * SECOND + 30 * SECOND);
+    awake
+        .block_on(last.get_with(Ask::new().fail_fast()))
+        .unwrap();
+}
+
+#[tokio::test]
+async fn rule_11_everybody_is_told_how_long_the_origin_is_held() {
+    for (asked, held) in [
+        (None, 60 * SECOND),
+        (Some(std::time::Duration::ZERO), 60 * SECOND),
+        (Some(SECOND * 1_000_000), HOUR),
+    ] {
+        let provider = Scripted::new(move |_| Err(LoginError::limited(asked)));
+        let logins = provider.logins();
+        let credentials = on(&ManualClock::new(), provider).fail_fast().build();
+        for _ in 0..5 {
+            assert_eq!(
+                credentials.get().await.unwrap_err().retry_after(),
+                Some(held),
+                "asked {asked:?}"
+            );
+            assert_eq!(credentials.status().retry_after, Some(held));
+        }
+        assert_eq!(logins.count(), 1);
+    }
+}
+
+/// A source that can't be read now and then.
+struct Flaky(Mutex<std::vec::IntoIter<bool>>);
+
+#[async_trait::async_trait]
+impl ReadSecret for Flaky {
+    async fn read(&self) -> Result<Secret, SecretError> {
+        if self.0.lock().next().unwrap_or(true) {
+            Ok("wrong".into())
+        } else {
+            Err(SecretError::new("the vault is down"))
+        }
+    }
+}
+
+#[tokio::test]
+async fn rule_12_a_source_that_cant_be_read_does_not_erase_a_refusal() {
+    let clock = ManualClock::new();
+    let reads = vec![true, false, true, false, false].into_iter();
+    let provider = Scripted::new(|_| Err(LoginError::refused("status 401")))
+        .with_secret(SecretSource::custom(Flaky(Mutex::new(reads))));
+    let logins = provider.logins();
+    let credentials = on(&clock, provider).build();
+    for _ in 0..10 {
+        assert!(
+            credentials
+                .get()
+                .await
+                .unwrap_err()
+                .is_credentials_refused()
+        );
+        clock.advance(SECOND);
+    }
+    assert_eq!(logins.count(), 1);
+}
+
+#[tokio::test]
+async fn rule_12_a_fixed_password_is_not_looked_at_again() {
+    let clock = ManualClock::new();
+    let credentials = on(
+        &clock,
+        Scripted::new(|_| Err(LoginError::refused("status 401"))),
+    )
+    .build();
+    credentials.get().await.unwrap_err();
+    clock.advance(2 * SECOND);
+    let mut again = Box::pin(credentials.get());
+    assert!(
+        futures_util::poll!(&mut again).is_ready(),
+        "there is nothing to look at, and so nothing to wait for"
+    );
+}
+
+#[tokio::test]
+async fn rule_12_only_outages_lengthen_the_back_off() {
+    let clock = ManualClock::new();
+    let reads = vec![false; 8].into_iter();
+    let provider = Scripted::new(|_| Err(LoginError::unavailable("status 503")))
+        .with_secret(SecretSource::custom(Flaky(Mutex::new(reads))));
+    let credentials = on(&clock, provider).build();
+    for _ in 0..8 {
+        assert!(credentials.get().await.unwrap_err().is_misconfigured());
+        clock.advance(SECOND);
+    }
+    assert!(credentials.get().await.unwrap_err().retry_after().unwrap() <= SECOND);
+}
+
+fn silent(life: Lifetime) -> Scripted {
+    Scripted::new(move |number| session(number, life))
+}
+
+#[tokio::test]
+async fn rule_13_whatever_keeps_a_login_from_being_had_what_may_be_good_is_served() {
+    let clock = ManualClock::new();
+    let gate = Gate::shut();
+    gate.let_through(1);
+    let credentials = on(&clock, silent(Lifetime::unknown().idle(HOUR)).gated(&gate)).build();
+    credentials.get().await.unwrap();
+    clock.advance(2 * HOUR);
+
+    // A login that takes longer than the caller will wait.
+    let waiter = tokio::spawn({
+        let credentials = credentials.clone();
+        async move { credentials.get_with(Ask::new().within(SECOND)).await }
+    });
+    settle().await;
+    clock.advance(SECOND);
+    assert_eq!(token(&waiter.await.unwrap().unwrap()), "token-1");
+
+    // A quota that is spent.
+    let credentials = on(&clock, silent(Lifetime::unknown().idle(HOUR))).build();
+    credentials.get().await.unwrap();
+    clock.advance(2 * HOUR);
+    spend(&on(&clock, tokens()).build(), 10).await;
+    let served = credentials.get_with(Ask::new().fail_fast()).await.unwrap();
+    assert_eq!(token(&served), "token-1");
+
+    // No runtime.
+    let served =
+        std::thread::spawn(move || futures_util::FutureExt::now_or_never(credentials.get()));
+    assert_eq!(token(&served.join().unwrap().unwrap().unwrap()), "token-1");
+}

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use auth_core::clock::ManualClock;
-use auth_core::testing::Gate;
-use auth_core::{Credentials, Error};
+use auth_core::testing::{Gate, Scripted};
+use auth_core::{
+    Credentials, Error, Identity, LoginError, Provider, Secret, SecretSource, Session,
+};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::support::{SECOND, on, settle, token, tokens};
@@ -188,4 +190,83 @@ fn rule_3_a_permit_that_a_sleeping_runtime_waits_for_does_not_block_the_line() {
     assert!(!waiter.is_finished(), "the sleeper's turn");
     clock.advance(5 * SECOND);
     assert_eq!(token(&awake.block_on(waiter).unwrap().unwrap()), "token-11");
+}
+
+#[test]
+fn rule_3_a_login_whose_task_was_dropped_before_its_first_poll_is_cleared_away() {
+    let credentials = on(&ManualClock::new(), tokens()).build();
+    let gone = runtime();
+    {
+        let _entered = gone.enter();
+        assert!(futures_util::FutureExt::now_or_never(credentials.get()).is_none());
+    }
+    drop(gone);
+    assert!(!credentials.status().login_under_way);
+    assert_eq!(
+        token(&runtime().block_on(credentials.get()).unwrap()),
+        "token-1"
+    );
+}
+
+#[test]
+fn the_blocking_call_starts_no_thread_for_a_credential_that_is_served() {
+    let clock = ManualClock::new();
+    let gate = Gate::shut();
+    gate.let_through(1);
+    let provider = tokens().gated(&gate);
+    let logins = provider.logins();
+    let credentials = on(&clock, provider).build();
+    credentials.blocking_get().unwrap();
+    clock.advance(Duration::from_secs(3_600 - 60));
+    // The first begins the renewal on a thread; for all others there is nothing to do.
+    for _ in 0..300 {
+        assert_eq!(token(&credentials.blocking_get().unwrap()), "token-1");
+    }
+    while logins.count() < 2 {
+        std::thread::yield_now();
+    }
+    assert_eq!(logins.count(), 2);
+    gate.let_through(1);
+    while credentials.status().login_under_way {
+        std::thread::yield_now();
+    }
+    assert_eq!(token(&credentials.blocking_get().unwrap()), "token-2");
+}
+
+#[test]
+fn rule_18_a_login_that_blocks_on_its_own_credential_gets_a_typed_error() {
+    struct Loops(Scripted, std::sync::Arc<std::sync::OnceLock<Credentials>>);
+    #[async_trait::async_trait]
+    impl Provider for Loops {
+        fn identity(&self) -> &Identity {
+            Provider::identity(&self.0)
+        }
+        fn secret(&self) -> &SecretSource {
+            Provider::secret(&self.0)
+        }
+        async fn login(&self, _: &Secret) -> Result<Session, LoginError> {
+            match self.1.get().unwrap().blocking_get() {
+                Err(Error::LoginLoop) => Err(LoginError::misconfigured("as it should")),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    let own = std::sync::Arc::default();
+    let provider = Loops(tokens(), std::sync::Arc::clone(&own));
+    let credentials = Credentials::builder(provider)
+        .clock(ManualClock::new().clock())
+        .build();
+    own.set(credentials.clone()).unwrap();
+    assert!(credentials.blocking_get().unwrap_err().is_misconfigured());
+}
+
+#[test]
+fn rule_19_the_blocking_close_logs_out() {
+    let provider = tokens();
+    let logouts = provider.logouts();
+    let credentials = on(&ManualClock::new(), provider).build();
+    credentials.blocking_get().unwrap();
+    credentials.blocking_close().unwrap();
+    assert_eq!(logouts.count(), 1);
+    assert!(credentials.blocking_get().unwrap_err().is_closed());
 }

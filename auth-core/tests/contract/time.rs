@@ -141,3 +141,41 @@ async fn lives_of_a_second_a_week_and_none_known() {
         assert_eq!(credentials.peek().is_none(), dead_after.is_some());
     }
 }
+
+#[tokio::test]
+async fn rule_14_a_waiter_that_slept_through_the_landing_is_not_handed_what_expired_since() {
+    let clock = ManualClock::new();
+    let credentials = on(&clock, tokens()).build();
+    let mut waiter = Box::pin(credentials.get());
+    assert!(futures_util::poll!(&mut waiter).is_pending());
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+    clock.advance(2 * HOUR);
+    assert!(credentials.peek().is_none());
+    assert_eq!(token(&waiter.await.unwrap()), "token-2");
+}
+
+#[tokio::test]
+async fn rule_15_a_shorter_max_age_shortens_the_silence_that_a_session_survives() {
+    let clock = ManualClock::new();
+    let provider = Scripted::new(|_| {
+        let week = Lifetime::unknown().idle(7 * DAY);
+        Ok(auth_core::Session::new()
+            .with_cookie("a", "1")?
+            .with_lifetime(week))
+    });
+    let credentials = on(&clock, provider).build();
+    for (line, idle) in [
+        ("a=2; Max-Age=60", 60 * SECOND),
+        ("a=3; Max-Age=9999999", 7 * DAY),
+        ("a=4", 7 * DAY),
+    ] {
+        let credential = credentials.get().await.unwrap();
+        let mut headers = http::HeaderMap::new();
+        headers.insert("set-cookie", line.parse().unwrap());
+        let change = credential.change_in(&headers).unwrap();
+        credentials.changed(&credentials.sending(&credential), &change);
+        assert_eq!(credentials.status().idle_in, Some(idle), "{line}");
+    }
+}
