@@ -133,16 +133,13 @@ impl Clock {
         if let Source::Manual(hands) = &self.0 {
             return hands.sleep_until(steady).await;
         }
-        // tokio's timer stands still while the machine sleeps, and the coarse clock lags by a tick: look again after each nap.
-        const LONGEST_NAP: u64 = 60_000_000_000;
-        const SHORTEST_NAP: u64 = 1_000_000;
         loop {
             let left = steady.saturating_sub(self.now().steady);
             if left == 0 {
                 return;
             }
-            let nap = left.clamp(SHORTEST_NAP, LONGEST_NAP);
-            tokio::time::sleep(Duration::from_nanos(nap)).await;
+            let nap = Duration::from_nanos(left).clamp(SHORTEST_NAP, LONGEST_NAP);
+            tokio::time::sleep(nap).await;
         }
     }
 
@@ -157,6 +154,12 @@ impl Clock {
         }
     }
 }
+
+/// tokio's timer stands still while the machine sleeps: a longer wait looks at the clock again in between.
+const LONGEST_NAP: Duration = Duration::from_secs(60);
+
+/// The coarse clock lags by a tick: what is left when tokio's timer has ended is no reason to spin.
+const SHORTEST_NAP: Duration = Duration::from_millis(1);
 
 pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)

@@ -92,22 +92,22 @@ pub(crate) fn trace(identity: &Identity, event: &Event) {
             tracing::warn!(provider, %origin, %stamp, "the rejection is not the login's fault; the answer stands");
         }
         Event::LoginSuperseded => {
-            tracing::warn!(provider, %origin, "login superseded: nobody drives its runtime")
+            tracing::warn!(provider, %origin, "login superseded: nobody drives its runtime");
         }
         Event::LoginHeld { wait } => {
-            tracing::info!(provider, %origin, ?wait, "login waits for the quota")
+            tracing::info!(provider, %origin, ?wait, "login waits for the quota");
         }
         Event::LoggedIn { stamp, took } => {
-            tracing::info!(provider, %origin, %stamp, ?took, "logged in")
+            tracing::info!(provider, %origin, %stamp, ?took, "logged in");
         }
         Event::LoggedOut { confirmed } => {
-            tracing::info!(provider, %origin, confirmed, "logged out")
+            tracing::info!(provider, %origin, confirmed, "logged out");
         }
         Event::Rejected { stamp } => {
-            tracing::info!(provider, %origin, %stamp, "credential rejected")
+            tracing::info!(provider, %origin, %stamp, "credential rejected");
         }
         Event::Ended { stamp } => {
-            tracing::info!(provider, %origin, %stamp, "session ended by the server")
+            tracing::info!(provider, %origin, %stamp, "session ended by the server");
         }
         Event::LoginSent => tracing::debug!(provider, %origin, "login sent"),
         Event::Rolled { stamp } => tracing::debug!(provider, %origin, %stamp, "credential rolled"),

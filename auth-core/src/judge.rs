@@ -63,7 +63,10 @@ pub trait Judge: Send + Sync + 'static {
 
 /// 401 is a rejection, 403 is not; 2xx and 3xx accept; the rest proves nothing.
 #[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "a unit judge, to be named as a value"
+)]
 pub struct StatusJudge;
 
 impl Judge for StatusJudge {

@@ -2,10 +2,11 @@
 //!
 //! Everything here is a pure function of [`Moment`]s.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use crate::clock::{Deadline, Moment, nanos};
+use crate::sync::AtomicU64;
 
 /// How long a session lives, as its provider knows it. Everything counts from the receipt of the login's answer.
 ///
@@ -252,7 +253,7 @@ fn refresh_from(
     jitter: f64,
 ) -> Deadline {
     life.map_or(Deadline::NEVER, |life| {
-        Deadline::after(start, life - window.length(life, jitter))
+        Deadline::after(start, life.saturating_sub(window.length(life, jitter)))
     })
 }
 
@@ -302,6 +303,10 @@ pub(crate) fn made_progress(old: Deadline, renewed: Deadline) -> bool {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::unchecked_time_subtraction,
+    reason = "a test that can't go on fails"
+)]
 mod tests {
     use super::*;
 

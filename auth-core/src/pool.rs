@@ -96,6 +96,7 @@ impl Pool {
     /// [`PoolError::DifferentSource`] if the identity is there with another source of its secret; [`PoolError::Full`] if it is
     /// not there and every other one is in use.
     pub fn add(&self, provider: impl Provider) -> Result<Credentials, PoolError> {
+        let capacity = self.shared.capacity;
         let mut table = self.shared.table.write();
         if let Some(entry) = table.entries.get(provider.identity()) {
             if !entry
@@ -108,10 +109,8 @@ impl Pool {
             }
             return Ok(entry.find());
         }
-        if table.entries.len() == self.shared.capacity && !table.make_room(self.shared.capacity) {
-            return Err(PoolError::Full {
-                capacity: self.shared.capacity,
-            });
+        if table.entries.len() == capacity && !table.make_room(capacity) {
+            return Err(PoolError::Full { capacity });
         }
         let identity = provider.identity().clone();
         let credentials = (self.shared.configure)(Credentials::builder(provider)).build();
@@ -124,6 +123,7 @@ impl Pool {
         };
         table.round.push_back(identity.clone());
         table.entries.insert(identity, entry);
+        drop(table);
         Ok(credentials)
     }
 
@@ -137,6 +137,7 @@ impl Pool {
         let mut table = self.shared.table.write();
         let entry = table.entries.remove(identity)?;
         table.round.retain(|other| other != identity);
+        drop(table);
         Some(entry.credentials)
     }
 

@@ -115,6 +115,46 @@ pub trait Provider: Send + Sync + 'static {
     }
 }
 
+/// A provider chosen at run time.
+#[async_trait]
+impl<P: Provider + ?Sized> Provider for Box<P> {
+    fn identity(&self) -> &Identity {
+        (**self).identity()
+    }
+
+    fn secret(&self) -> &SecretSource {
+        (**self).secret()
+    }
+
+    fn scope(&self) -> Scope {
+        (**self).scope()
+    }
+
+    fn quota(&self) -> Quota {
+        (**self).quota()
+    }
+
+    fn judge(&self) -> &dyn Judge {
+        (**self).judge()
+    }
+
+    fn check_secret(&self, secret: &Secret) -> Result<(), LoginError> {
+        (**self).check_secret(secret)
+    }
+
+    async fn login(&self, secret: &Secret) -> Result<Session, LoginError> {
+        (**self).login(secret).await
+    }
+
+    async fn renew(&self, current: &Credential, secret: &Secret) -> Result<Session, LoginError> {
+        (**self).renew(current, secret).await
+    }
+
+    async fn logout(&self, credential: &Credential) -> Result<(), LoginError> {
+        (**self).logout(credential).await
+    }
+}
+
 /// Who logs in where: a provider's name, the origin of its login, and an account.
 ///
 /// It is the key of a [`Pool`](crate::Pool). It prints without the account, which may be a person's e-mail address;

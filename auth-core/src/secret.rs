@@ -261,6 +261,14 @@ impl SecretError {
 mod tests {
     use super::*;
 
+    struct Vault;
+    #[async_trait]
+    impl ReadSecret for Vault {
+        async fn read(&self) -> Result<Secret, SecretError> {
+            Ok("v".into())
+        }
+    }
+
     #[tokio::test]
     async fn a_file_is_read_at_each_login_and_its_last_line_break_dropped() {
         let path = std::env::temp_dir().join(format!("auth-core-secret-{}", std::process::id()));
@@ -323,14 +331,6 @@ mod tests {
         assert!(SecretSource::file("a").is_same(&SecretSource::file("a")));
         assert!(!SecretSource::file("a").is_same(&SecretSource::file("b")));
         assert!(!SecretSource::file("A").is_same(&SecretSource::variable("A")));
-
-        struct Vault;
-        #[async_trait]
-        impl ReadSecret for Vault {
-            async fn read(&self) -> Result<Secret, SecretError> {
-                Ok("v".into())
-            }
-        }
         let vault = SecretSource::custom(Vault);
         assert!(vault.is_same(&vault.clone()));
         assert!(!vault.is_same(&SecretSource::custom(Vault)));

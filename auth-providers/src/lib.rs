@@ -1,1 +1,82 @@
-//! To come.
+//! Logins as data, for APIs that have no API keys: e-mail and password go in, a session comes out.
+//!
+//! A [`Login`] knows what one API wants to be sent and what it answers, and does no I/O. A [`Transport`] carries it, over a
+//! client of its own. Together they are an [`auth_core::Provider`], which `auth_core::Credentials` turns into one session for
+//! ten thousand callers:
+//!
+//! ```
+//! # #[cfg(feature = "reqwest")]
+//! # fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use auth_core::{Credentials, SecretSource};
+//! use auth_providers::{Clay, Login, ReqwestTransport};
+//!
+//! let clay = Clay::new("ada@example.com", SecretSource::variable("CLAY_PASSWORD"))?;
+//! let credentials = Credentials::new(clay.via(ReqwestTransport::new()?));
+//! # let _ = credentials;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | API | login | requests carry | life |
+//! |---|---|---|---|
+//! | [`Clay`] | e-mail, password | the cookie `claysession` | 24 hours |
+//! | [`Quinn`] | e-mail, password | the cookie `sessionId` | 7 days of silence, 30 days in all |
+//! | [`CloudIo`] | user name, password | a bearer token and the query parameter `csrf` | until rejected |
+//! | [`V1Login`] | e-mail, password | a bearer token, or the cookies that were set | 1 day |
+//!
+//! Each fact is stated once, with its source, in the file of its API. For another API, implement [`Login`]: its example is
+//! complete.
+//!
+//! # What holds for every login
+//!
+//! - It carries no old credential, and follows no redirect: a 307 would send the password again, to any host. It uses no cookie
+//!   jar, is not retried by the client, and reads no more than [256 KiB](answer::MAX_ANSWER) of answer, after decompression.
+//! - A password is refused only where the API itself says so. HTML, a proxy's error and an outage are not refusals, so they never
+//!   lock a good password out.
+//! - A 200 without the promised cookie or token is a failed login.
+//! - Passwords and what a server answered appear in no `Debug`, no error and no cause of one. The body or header with the
+//!   password is zeroed when the client drops it; copies that the client and TLS make are theirs. An
+//!   `http::Request` prints its body, so the result of [`Login::request`] must not be printed.
+//! - No plain HTTP but to this machine, save by the constructors whose names say so.
+//! - How many logins are allowed is the cache's to keep: ten in any minute, unless `.quota(…)` says fewer. Other processes
+//!   behind the same address can't be seen.
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `reqwest` (default) | [`ReqwestTransport`] |
+//! | `rustls` | TLS for it, by reqwest's default, rustls with aws-lc-rs, which needs a C compiler. Not on by default, because it more than doubles the time of a first build; it isn't needed where the program's own reqwest has TLS, for then the features of both are united |
+//! | `tower` | [`TowerTransport`], over any tower service |
+//! | `demo` | [`demo`]: servers that behave as the four APIs document, for tests |
+
+mod account;
+pub mod answer;
+mod clay;
+mod cloudio;
+mod config_error;
+#[cfg(feature = "demo")]
+pub mod demo;
+mod jwt;
+mod login;
+mod quinn;
+pub mod request;
+mod transport;
+mod v1_login;
+
+pub use clay::Clay;
+pub use cloudio::CloudIo;
+pub use config_error::ConfigError;
+pub use login::{Login, LoginVia};
+pub use quinn::Quinn;
+#[cfg(feature = "tower")]
+pub use transport::TowerTransport;
+pub use transport::Transport;
+#[cfg(feature = "reqwest")]
+pub use transport::{ClientError, ReqwestTransport};
+pub use v1_login::V1Login;
+
+/// The README's examples, compiled.
+#[cfg(all(doctest, feature = "reqwest"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -2,17 +2,13 @@
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
-use std::sync::atomic::{
-    AtomicU64,
-    Ordering::{Relaxed, SeqCst},
-};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{Either, Shared, select};
 use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
 
 use super::inner::Inner;
 use super::state::{FlightId, Landed, Policy, Purpose, State};
@@ -24,6 +20,7 @@ use crate::limit::{Limiter, Place};
 use crate::login_mark::LoginMark;
 use crate::provider::Provider;
 use crate::secret::{Fingerprint, Secret};
+use crate::sync::{AtomicU64, Runtime, Task};
 
 pub(super) type Outcome = Result<Credential, Error>;
 
@@ -106,7 +103,7 @@ pub(super) struct Progress {
     due: AtomicU64,
     /// When the login was sent, on the steady clock; zero before.
     sent_at: AtomicU64,
-    task: OnceLock<AbortHandle>,
+    task: OnceLock<Task>,
     /// Resolves when the task is gone, be it by landing or by being dropped.
     ended: Shared<oneshot::Receiver<()>>,
 }
@@ -207,10 +204,9 @@ impl Departure {
     }
 
     /// Spawns the flight. The caller holds no lock: on a runtime that is shutting down, the task is dropped here and now.
-    pub(super) fn depart(self, runtime: &tokio::runtime::Handle) {
+    pub(super) fn depart(self, runtime: &Runtime) {
         let progress = Arc::clone(&self.progress);
-        let task = runtime.spawn(self.fly());
-        let _ = progress.task.set(task.abort_handle());
+        let _ = progress.task.set(runtime.spawn(self.fly()));
     }
 
     async fn fly(self) {

@@ -18,6 +18,7 @@ use crate::lifetime::Freshness;
 use crate::login_mark::LoginMark;
 use crate::origin::Scope;
 use crate::provider::{Identity, Provider};
+use crate::sync::random;
 
 /// One identity's credential: fetched once, shared by all clones, renewed beside the traffic.
 ///
@@ -97,7 +98,7 @@ impl Credentials {
     #[inline]
     fn at_hand(&self, good: impl FnOnce(Freshness) -> bool) -> Option<Credential> {
         let live = self.inner.live();
-        let issued = live.as_ref()?;
+        let issued = (*live).as_ref()?;
         good(issued.life().freshness(self.now())).then(|| Credential::from_issued(issued))
     }
 
@@ -168,7 +169,7 @@ impl Credentials {
     /// that the last login helped. Takes no lock, unless for a replay.
     #[inline]
     pub fn accepted(&self, carried: &Carried) {
-        if let Some(issued) = self.inner.live().as_ref()
+        if let Some(issued) = (*self.inner.live()).as_ref()
             && issued.stamp().generation() == carried.stamp.generation()
         {
             issued.life().touch(carried.sent);
@@ -210,7 +211,7 @@ impl Credentials {
         let event = match change {
             Change::Rolled(rolled) => self
                 .inner
-                .update(|state| state.roll(stamp, rolled, now, &policy, fastrand::f64()))
+                .update(|state| state.roll(stamp, rolled, now, &policy, random()))
                 .map(|stamp| Event::Rolled { stamp }),
             Change::Ended => self
                 .inner

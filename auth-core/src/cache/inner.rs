@@ -1,14 +1,12 @@
 //! Carries out what the state decides: one lock, never held across an await, and one slot that callers read without it.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::{ArcSwapOption, Guard};
-use parking_lot::Mutex;
-use tokio::runtime::Handle;
+use futures_util::future::select;
 use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
 
 use super::ask::Ask;
 use super::flight::{Engine, Flight, Outcome, prepare};
@@ -18,6 +16,7 @@ use crate::credential::{Credential, Issued};
 use crate::error::Error;
 use crate::event::Event;
 use crate::origin::Scope;
+use crate::sync::{Loaded, Mutex, Runtime, Slot, Task, random};
 
 /// What all clones of a handle share.
 pub(crate) struct Inner {
@@ -25,7 +24,7 @@ pub(crate) struct Inner {
     scope: Scope,
     habits: Habits,
     /// What the state serves, for those who only read.
-    live: ArcSwapOption<Issued>,
+    live: Slot<Issued>,
     control: Mutex<Control>,
 }
 
@@ -46,7 +45,7 @@ struct Control {
     /// The flight under way, and where its outcome goes. There is one whenever the state knows of one, unless closed.
     flight: Option<(Flight, oneshot::Sender<Outcome>)>,
     /// Tasks that wait to log out a superseded session.
-    farewells: Vec<AbortHandle>,
+    farewells: Vec<Task>,
 }
 
 /// So many superseded sessions wait to be logged out at once; more are left to their own expiry.
@@ -64,13 +63,13 @@ impl Inner {
             engine: Arc::new(engine),
             scope,
             habits,
-            live: ArcSwapOption::empty(),
+            live: Slot::empty(),
             control: Mutex::default(),
         }
     }
 
     #[inline]
-    pub(super) fn live(&self) -> Guard<Option<Arc<Issued>>> {
+    pub(super) fn live(&self) -> Loaded<Issued> {
         self.live.load()
     }
 
@@ -106,7 +105,7 @@ impl Inner {
         let result = change(&mut control);
         let served = control.state.current().map(Credential::issued);
         let shown = self.live.load();
-        if served.map(Arc::as_ptr) != shown.as_ref().map(Arc::as_ptr) {
+        if served.map(Arc::as_ptr) != (*shown).as_ref().map(Arc::as_ptr) {
             self.live.store(served.cloned());
         }
         drop(control);
@@ -115,7 +114,7 @@ impl Inner {
 
     /// Decides for one caller who asked at `asked`, and begins the flight that the decision asks for.
     pub(super) fn board(self: &Arc<Self>, ask: &Ask, asked: Moment) -> Result<Boarding, Error> {
-        let runtime = Handle::try_current();
+        let runtime = Runtime::current();
         let now = self.now();
         let mut control = self.control.lock();
         let (served, purpose) = match control.state.decide(now, ask.renewed) {
@@ -127,7 +126,7 @@ impl Inner {
         };
         let mut departure = None;
         if let Some(purpose) = purpose {
-            let Ok(runtime) = runtime else {
+            let Some(runtime) = runtime else {
                 return served.map(Boarding::Served).ok_or(Error::NoRuntime);
             };
             if served.is_none() && purpose == Purpose::Login {
@@ -189,7 +188,7 @@ impl Inner {
     /// A flight lands. What is returned is to be logged out.
     pub(super) fn land(&self, id: FlightId, landed: Landed, took: Duration) -> Option<Credential> {
         let now = self.now();
-        let jitter = fastrand::f64();
+        let jitter = random();
         let failed = match &landed {
             Landed::Failure(error, _) => Some(error.kind()),
             _ => None,
@@ -264,7 +263,7 @@ impl Inner {
 
     /// Logs out a session that another has replaced, by choice, after a grace for requests under way.
     fn bid_farewell(&self, replaced: Credential) {
-        let (Some(grace), Ok(runtime)) = (self.habits.farewell, Handle::try_current()) else {
+        let (Some(grace), Some(runtime)) = (self.habits.farewell, Runtime::current()) else {
             return;
         };
         let mut control = self.control.lock();
@@ -278,7 +277,7 @@ impl Inner {
             engine.clock.sleep_until(until).await;
             let _ = engine.log_out(&replaced).await;
         });
-        control.farewells.push(task.abort_handle());
+        control.farewells.push(task);
     }
 
     pub(super) async fn close(self: &Arc<Self>) -> Result<(), Error> {
@@ -298,11 +297,12 @@ impl Inner {
             progress.abort();
             self.engine.limiter.pass_over(&progress.place);
         }
-        let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
+        let runtime = Runtime::current().ok_or(Error::NoRuntime)?;
         // A task of its own, so that whoever called may go, and a share of the whole, so that a login under way finds the
         // way back to be logged out.
         let home = Arc::clone(self);
-        let farewell = runtime.spawn(async move {
+        let (sender, result) = oneshot::channel();
+        runtime.spawn(async move {
             let engine = &home.engine;
             let result = match session {
                 Some(session) => engine.log_out(&session).await,
@@ -312,13 +312,12 @@ impl Inner {
                 // Its login and its logout are bounded each.
                 let wait = engine.login_timeout.saturating_mul(2);
                 let until = engine.clock.now().steady.saturating_add(nanos(wait));
-                let ended = std::pin::pin!(progress.ended());
-                let bound = std::pin::pin!(engine.clock.sleep_until(until));
-                futures_util::future::select(ended, bound).await;
+                let ended = pin!(progress.ended());
+                select(ended, pin!(engine.clock.sleep_until(until))).await;
             }
-            result
+            let _ = sender.send(result);
         });
-        match farewell.await {
+        match result.await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(Error::Login {
                 source: Arc::new(error),

@@ -134,6 +134,10 @@ impl Failure {
 pub(crate) const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 
 #[cfg(test)]
+#[allow(
+    clippy::unchecked_time_subtraction,
+    reason = "a test that can't go on fails"
+)]
 mod tests {
     use super::*;
 

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use super::{Clock, Moment, Source, nanos, system};
+use crate::sync::{AtomicU64, Mutex};
 
 /// Where manual clocks start: an hour of uptime, on 2026-01-01.
 const START: Moment = Moment {
@@ -18,7 +17,7 @@ const START: Moment = Moment {
 };
 
 fn next_id() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
     NEXT.fetch_add(1, Relaxed)
 }
 
@@ -102,8 +101,8 @@ impl ManualClock {
     /// Time until the next wait ends, if there is one.
     pub fn next_wake(&self) -> Option<Duration> {
         let now = self.0.steady.load(Relaxed);
-        let sleepers = self.0.sleepers.lock();
-        let (&(until, _), _) = sleepers.waiting.first_key_value()?;
+        let next = self.0.sleepers.lock().waiting.keys().next().copied();
+        let (until, _) = next?;
         Some(Duration::from_nanos(until.saturating_sub(now)))
     }
 }

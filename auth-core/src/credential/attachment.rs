@@ -195,29 +195,17 @@ const fn is_token(byte: u8) -> bool {
 
 impl fmt::Debug for Attachment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        struct Names<'a>(Vec<&'a str>);
-        impl fmt::Debug for Names<'_> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0.join(", "))
-            }
-        }
-        let names = |pairs: &'_ [(String, String)]| {
-            pairs
-                .iter()
-                .map(|(name, _)| name.clone())
-                .collect::<Vec<_>>()
-        };
         let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
-        let (cookies, query) = (names(&self.cookies), names(&self.query));
         f.debug_struct("Attachment")
-            .field("headers", &Names(headers))
-            .field(
-                "cookies",
-                &Names(cookies.iter().map(String::as_str).collect()),
-            )
-            .field("query", &Names(query.iter().map(String::as_str).collect()))
-            .finish()
+            .field("headers", &headers)
+            .field("cookies", &names(&self.cookies))
+            .field("query", &names(&self.query))
+            .finish_non_exhaustive()
     }
+}
+
+fn names(pairs: &[(String, String)]) -> Vec<&str> {
+    pairs.iter().map(|(name, _)| name.as_str()).collect()
 }
 
 #[cfg(test)]

@@ -1,14 +1,28 @@
 //! The contract, sentence by sentence: each test is named after the rule that it proves.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::unchecked_time_subtraction,
+    reason = "a test that can't go on fails"
+)]
+#![allow(
+    clippy::significant_drop_tightening,
+    reason = "a test's locks are contended by nobody"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test's callers are tasks, and end with its runtime"
+)]
 
 mod ends;
 mod fast_path;
 mod many;
 mod one_login;
+mod random;
 mod rejection;
 mod restraint;
 mod runtimes;
 mod secrecy;
 mod support;
+mod table;
 mod time;

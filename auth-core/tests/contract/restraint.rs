@@ -13,11 +13,9 @@ use parking_lot::Mutex;
 
 use crate::support::{HOUR, SECOND, on, session, settle, then_fails, token, tokens};
 
-fn spend(credentials: &Credentials, times: usize) -> impl Future<Output = ()> + '_ {
-    async move {
-        for _ in 0..times {
-            credentials.renew().await.unwrap();
-        }
+async fn spend(credentials: &Credentials, times: usize) {
+    for _ in 0..times {
+        credentials.renew().await.unwrap();
     }
 }
 

@@ -33,7 +33,7 @@ async fn rule_17_no_secret_appears_in_anything_that_prints() {
     let mut printed = vec![format!("{provider:?} {:?}", session(0).unwrap())];
     let builder =
         on(&ManualClock::new(), provider).observer(move |who: &Identity, event: &Event| {
-            log.lock().push(format!("{who:?} {event:?}"))
+            log.lock().push(format!("{who:?} {event:?}"));
         });
     printed.push(format!("{builder:?}"));
     let credentials = builder.build();

@@ -12,14 +12,14 @@ async fn rule_14_neither_clock_alone_makes_a_dead_session_look_fresh() {
     let moves: [(&str, Move); 4] = [
         ("suspend of eight hours", |clock| clock.advance(8 * HOUR)),
         ("the wall clock set forward", |clock| {
-            clock.set_wall_forward(2 * HOUR)
+            clock.set_wall_forward(2 * HOUR);
         }),
         ("suspend with the wall clock set back", |clock| {
             clock.advance_steady(8 * HOUR);
             clock.set_wall_back(HOUR);
         }),
         ("a steady clock that stood still", |clock| {
-            clock.set_wall_forward(8 * HOUR)
+            clock.set_wall_forward(8 * HOUR);
         }),
     ];
     for (what, happens) in moves {

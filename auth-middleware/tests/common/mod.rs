@@ -101,7 +101,7 @@ impl Script {
             secret: "canary-password".into(),
             kind: Kind::Bearer,
             prefix: "token",
-            judge: Arc::new(StatusJudge::default()),
+            judge: Arc::new(StatusJudge),
             control: Arc::new(Control {
                 logins: AtomicUsize::new(0),
                 failures: Mutex::default(),
@@ -319,7 +319,7 @@ impl Judge for BodyJudge {
 
     fn judge(&self, answer: &auth_core::Answer<'_>) -> auth_core::Verdict {
         if answer.status != StatusCode::FORBIDDEN {
-            return StatusJudge::default().judge(answer);
+            return StatusJudge.judge(answer);
         }
         match answer.body {
             Some(body) if body.windows(7).any(|word| word == b"expired") => {

@@ -1,0 +1,390 @@
+//! The real cache, explored: every lock, atomic, slot and spawn is a point where another thread may go first.
+//!
+//! Each test runs some thousand random schedules, and as many that prefer few changes of thread, which is where most bugs
+//! are. A schedule that fails is printed and can be replayed with `shuttle::replay`. What can't be seen: weaker memory orders
+//! than sequential consistency, and the insides of governor, tokio's channels and futures.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use auth_core::clock::ManualClock;
+use auth_core::{
+    Change, Credential, Credentials, Error, Identity, Lifetime, LoginError, Origin, Provider,
+    Rejection, Secret, SecretSource, Session,
+};
+use shuttle::future::{block_on, spawn};
+
+const SCHEDULES: usize = 2_000;
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn explore(run: impl Fn() + Send + Sync + Copy + 'static) {
+    shuttle::check_random(run, SCHEDULES);
+    shuttle::check_pct(run, SCHEDULES, 3);
+}
+
+/// What a login does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Script {
+    Succeeds,
+    Fails,
+    Panics,
+    /// The first hangs for ever, those after it succeed.
+    HangsOnce,
+}
+
+/// Logs in with a point for others to go first in the midst of it, and counts who is in it at once.
+#[derive(Clone)]
+struct Counting {
+    identity: Identity,
+    secret: SecretSource,
+    script: Script,
+    counts: Arc<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    logins: AtomicU64,
+    in_flight: AtomicU64,
+    most_in_flight: AtomicU64,
+    logouts: AtomicU64,
+}
+
+impl Counting {
+    fn new(script: Script) -> Self {
+        let origin = Origin::parse("https://api.example.com").unwrap();
+        Self {
+            identity: Identity::new("counting", origin, "me"),
+            secret: "secret".into(),
+            script,
+            counts: Arc::default(),
+        }
+    }
+
+    fn logins(&self) -> u64 {
+        self.counts.logins.load(SeqCst)
+    }
+
+    fn logouts(&self) -> u64 {
+        self.counts.logouts.load(SeqCst)
+    }
+
+    fn most_in_flight(&self) -> u64 {
+        self.counts.most_in_flight.load(SeqCst)
+    }
+}
+
+#[async_trait]
+impl Provider for Counting {
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn secret(&self) -> &SecretSource {
+        &self.secret
+    }
+
+    async fn login(&self, _: &Secret) -> Result<Session, LoginError> {
+        let counts = &self.counts;
+        let number = counts.logins.fetch_add(1, SeqCst) + 1;
+        let flying = counts.in_flight.fetch_add(1, SeqCst) + 1;
+        counts.most_in_flight.fetch_max(flying, SeqCst);
+        shuttle::future::yield_now().await;
+        let result = match self.script {
+            Script::Fails => Err(LoginError::unavailable("status 503")),
+            Script::Panics => panic!("a bug in the provider"),
+            Script::HangsOnce if number == 1 => std::future::pending().await,
+            Script::Succeeds | Script::HangsOnce => Ok(Session::new()
+                .with_cookie("session", &format!("value-{number}"))?
+                .with_lifetime(Lifetime::of(HOUR))),
+        };
+        counts.in_flight.fetch_sub(1, SeqCst);
+        result
+    }
+
+    async fn logout(&self, _: &Credential) -> Result<(), LoginError> {
+        self.counts.logouts.fetch_add(1, SeqCst);
+        Ok(())
+    }
+}
+
+fn build(script: Script) -> (Counting, Credentials, ManualClock) {
+    let provider = Counting::new(script);
+    let clock = ManualClock::new();
+    let credentials = Credentials::builder(provider.clone())
+        .clock(clock.clock())
+        .build();
+    (provider, credentials, clock)
+}
+
+#[test]
+fn rule_1_get_beside_get_is_one_login() {
+    explore(|| {
+        let (provider, credentials, _clock) = build(Script::Succeeds);
+        let callers: Vec<_> = (0..3)
+            .map(|_| {
+                let credentials = credentials.clone();
+                spawn(async move { credentials.get().await.unwrap().stamp().generation() })
+            })
+            .collect();
+        block_on(async {
+            for caller in callers {
+                assert_eq!(caller.await.unwrap(), 1);
+            }
+        });
+        assert_eq!(provider.logins(), 1);
+    });
+}
+
+#[test]
+fn rule_1_a_failing_login_is_one_login_for_all_who_waited() {
+    explore(|| {
+        let (provider, credentials, _clock) = build(Script::Fails);
+        let callers: Vec<_> = (0..3)
+            .map(|_| {
+                let credentials = credentials.clone();
+                spawn(async move { credentials.get().await.unwrap_err().is_unavailable() })
+            })
+            .collect();
+        block_on(async {
+            for caller in callers {
+                assert!(caller.await.unwrap());
+            }
+        });
+        assert_eq!(
+            provider.logins(),
+            1,
+            "those who come later find it remembered"
+        );
+    });
+}
+
+#[test]
+fn rule_2_a_login_outlives_its_leader_and_all_its_waiters() {
+    explore(|| {
+        let (provider, credentials, _clock) = build(Script::Succeeds);
+        let callers: Vec<_> = (0..2)
+            .map(|_| {
+                let credentials = credentials.clone();
+                spawn(async move { credentials.get().await })
+            })
+            .collect();
+        for caller in &callers {
+            caller.abort();
+        }
+        block_on(async {
+            for caller in callers {
+                let _ = caller.await;
+            }
+            assert_eq!(credentials.get().await.unwrap().stamp().generation(), 1);
+        });
+        assert_eq!(
+            provider.logins(),
+            1,
+            "nothing was lost with those who asked first"
+        );
+    });
+}
+
+#[test]
+fn rule_3_a_panic_in_the_provider_releases_everybody() {
+    // The panic is caught by the code under test; its message is noise here.
+    std::panic::set_hook(Box::new(|_| {}));
+    explore(|| {
+        let (provider, credentials, _clock) = build(Script::Panics);
+        let callers: Vec<_> = (0..2)
+            .map(|_| {
+                let credentials = credentials.clone();
+                spawn(async move { credentials.get().await.unwrap_err().is_misconfigured() })
+            })
+            .collect();
+        block_on(async {
+            for caller in callers {
+                assert!(caller.await.unwrap());
+            }
+        });
+        assert_eq!(provider.logins(), 1);
+        assert!(!credentials.status().login_under_way);
+    });
+    let _ = std::panic::take_hook();
+}
+
+#[test]
+fn rule_3_a_login_that_hangs_releases_everybody_when_its_time_is_over() {
+    explore(|| {
+        let (provider, credentials, clock) = build(Script::HangsOnce);
+        let callers: Vec<_> = (0..2)
+            .map(|_| {
+                let credentials = credentials.clone();
+                spawn(async move { credentials.get().await })
+            })
+            .collect();
+        let time = spawn(async move {
+            for _ in 0..40 {
+                shuttle::future::yield_now().await;
+                clock.advance(Duration::from_secs(2));
+            }
+        });
+        block_on(async {
+            for caller in callers {
+                // Whoever came early gets the failure; whoever came after it, the next login or its memory.
+                match caller.await.unwrap() {
+                    Ok(credential) => assert!(credential.stamp().generation() >= 1),
+                    Err(error) => assert!(error.is_unavailable(), "{error:?}"),
+                }
+            }
+            time.await.unwrap();
+        });
+        assert!(provider.logins() >= 1);
+    });
+}
+
+#[test]
+fn rule_7_get_beside_reject_never_serves_what_was_rejected() {
+    explore(|| {
+        let (provider, credentials, _clock) = build(Script::Succeeds);
+        block_on(async {
+            let first = credentials.get().await.unwrap();
+            let sent = credentials.sending(&first);
+            let rejecting: Vec<_> = (0..2)
+                .map(|_| {
+                    let credentials = credentials.clone();
+                    spawn(async move {
+                        assert_eq!(credentials.rejected(&sent), Rejection::Replay);
+                        let next = credentials.get().await.unwrap();
+                        assert_eq!(next.stamp().generation(), 2);
+                        assert!(
+                            credentials
+                                .fresh()
+                                .is_none_or(|fresh| fresh.stamp().generation() == 2)
+                        );
+                    })
+                })
+                .collect();
+            let reading = spawn({
+                let credentials = credentials.clone();
+                async move {
+                    let mut last = 0;
+                    for _ in 0..4 {
+                        let generation = credentials.get().await.unwrap().stamp().generation();
+                        assert!(generation >= last, "never an older one again");
+                        last = generation;
+                    }
+                }
+            });
+            for task in rejecting {
+                task.await.unwrap();
+            }
+            reading.await.unwrap();
+        });
+        assert_eq!(provider.logins(), 2);
+        assert_eq!(provider.most_in_flight(), 1);
+    });
+}
+
+#[test]
+fn rule_7_reject_beside_renew_is_one_login_at_a_time() {
+    explore(|| {
+        let (provider, credentials, _clock) = build(Script::Succeeds);
+        block_on(async {
+            let first = credentials.get().await.unwrap();
+            let sent = credentials.sending(&first);
+            let renewing = spawn({
+                let credentials = credentials.clone();
+                async move { credentials.renew().await.unwrap().stamp().generation() }
+            });
+            let rejecting = spawn({
+                let credentials = credentials.clone();
+                async move {
+                    assert_eq!(credentials.rejected(&sent), Rejection::Replay);
+                    credentials.get().await.unwrap().stamp().generation()
+                }
+            });
+            assert!(renewing.await.unwrap() > 1);
+            assert!(rejecting.await.unwrap() > 1);
+        });
+        // A rejection that comes first begins a login, which the renewal joins or follows.
+        assert!(provider.logins() <= 3);
+        assert_eq!(provider.most_in_flight(), 1);
+    });
+}
+
+#[test]
+fn rule_15_a_late_update_does_not_touch_a_newer_generation() {
+    explore(|| {
+        let (_provider, credentials, _clock) = build(Script::Succeeds);
+        block_on(async {
+            let first = credentials.get().await.unwrap();
+            let sent = credentials.sending(&first);
+            let mut answer = http::HeaderMap::new();
+            answer.insert("set-cookie", "session=rolled".parse().unwrap());
+            let change: Change = first.change_in(&answer).unwrap();
+            let updating = spawn({
+                let credentials = credentials.clone();
+                async move { credentials.changed(&sent, &change) }
+            });
+            let renewing = spawn({
+                let credentials = credentials.clone();
+                async move { credentials.renew().await.unwrap() }
+            });
+            updating.await.unwrap();
+            renewing.await.unwrap();
+            let now = credentials.get().await.unwrap();
+            assert_eq!(
+                (now.stamp().generation(), now.cookie("session")),
+                (2, Some("value-2"))
+            );
+        });
+    });
+}
+
+#[test]
+fn rule_19_close_during_a_login_logs_out_what_lands() {
+    explore(|| {
+        let (provider, credentials, _clock) = build(Script::Succeeds);
+        let caller = spawn({
+            let credentials = credentials.clone();
+            async move { credentials.get().await }
+        });
+        let closing = spawn({
+            let credentials = credentials.clone();
+            async move { credentials.close().await }
+        });
+        block_on(async {
+            let got = caller.await.unwrap();
+            assert!(matches!(got, Ok(_) | Err(Error::Closed)), "{got:?}");
+            closing.await.unwrap().unwrap();
+            assert!(credentials.fresh().is_none());
+            assert!(credentials.get().await.unwrap_err().is_closed());
+        });
+        assert_eq!(
+            provider.logouts(),
+            provider.logins(),
+            "each session that was issued is logged out"
+        );
+    });
+}
+
+#[test]
+fn rule_19_dropping_the_last_handle_during_a_login_leaves_nothing_behind() {
+    explore(|| {
+        let (provider, credentials, clock) = build(Script::Succeeds);
+        let caller = spawn({
+            let credentials = credentials.clone();
+            async move { credentials.get().await }
+        });
+        caller.abort();
+        drop(credentials);
+        block_on(async {
+            let _ = caller.await;
+            for _ in 0..20 {
+                shuttle::future::yield_now().await;
+            }
+        });
+        assert_eq!(clock.sleepers(), 0, "no timer is left, and so no task");
+        assert_eq!(provider.logouts(), 0);
+    });
+}

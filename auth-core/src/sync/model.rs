@@ -1,0 +1,96 @@
+//! The model: every operation is a point where another thread may go first.
+
+use std::future::Future;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use shuttle::future::AbortHandle;
+use shuttle::sync::MutexGuard;
+
+pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64};
+
+/// A mutex with `parking_lot`'s interface.
+#[derive(Debug, Default)]
+pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(shuttle::sync::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        self.0
+            .get_mut()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// What a [`Slot`] holds.
+pub(crate) struct Loaded<T>(Option<Arc<T>>);
+
+impl<T> Deref for Loaded<T> {
+    type Target = Option<Arc<T>>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+/// An `Arc` that is replaced as a whole.
+#[derive(Debug)]
+pub(crate) struct Slot<T>(Mutex<Option<Arc<T>>>);
+
+impl<T> Slot<T> {
+    pub(crate) const fn empty() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    pub(crate) fn load(&self) -> Loaded<T> {
+        Loaded(self.0.lock().clone())
+    }
+
+    pub(crate) fn store(&self, value: Option<Arc<T>>) {
+        // What is replaced is dropped when nobody is locked out.
+        drop(std::mem::replace(&mut *self.0.lock(), value));
+    }
+}
+
+/// The model's executor, on which everybody is.
+#[derive(Debug)]
+pub(crate) struct Runtime;
+
+impl Runtime {
+    #[allow(clippy::unnecessary_wraps, reason = "as the real one")]
+    pub(crate) const fn current() -> Option<Self> {
+        Some(Self)
+    }
+
+    #[allow(clippy::unused_self, reason = "as the real one")]
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Task {
+        Task(shuttle::future::spawn(task).abort_handle())
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Task(AbortHandle);
+
+impl Task {
+    pub(crate) fn abort(&self) {
+        self.0.abort();
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+}
+
+/// Always the same, so that an execution can be repeated.
+pub(crate) fn random() -> f64 {
+    0.5
+}

@@ -1,0 +1,68 @@
+//! The real thing.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwapOption, Guard};
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64};
+
+pub(crate) use parking_lot::Mutex;
+
+/// What a [`Slot`] holds, borrowed.
+pub(crate) type Loaded<T> = Guard<Option<Arc<T>>>;
+
+/// An `Arc` that is read without a lock.
+#[derive(Debug)]
+pub(crate) struct Slot<T>(ArcSwapOption<T>);
+
+impl<T> Slot<T> {
+    pub(crate) const fn empty() -> Self {
+        Self(ArcSwapOption::const_empty())
+    }
+
+    #[inline]
+    pub(crate) fn load(&self) -> Loaded<T> {
+        self.0.load()
+    }
+
+    pub(crate) fn store(&self, value: Option<Arc<T>>) {
+        self.0.store(value);
+    }
+}
+
+/// The runtime that the caller is on.
+#[derive(Debug)]
+pub(crate) struct Runtime(Handle);
+
+impl Runtime {
+    pub(crate) fn current() -> Option<Self> {
+        Handle::try_current().ok().map(Self)
+    }
+
+    /// Runs a task beside the caller. On a runtime that is shutting down, it is dropped here and now.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Task {
+        Task(self.0.spawn(task).abort_handle())
+    }
+}
+
+/// A task that was spawned.
+#[derive(Debug)]
+pub(crate) struct Task(AbortHandle);
+
+impl Task {
+    pub(crate) fn abort(&self) {
+        self.0.abort();
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+}
+
+/// A random number from 0 to 1, for jitter.
+pub(crate) fn random() -> f64 {
+    fastrand::f64()
+}

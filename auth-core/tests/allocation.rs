@@ -1,0 +1,55 @@
+//! Rule 5: the fast path allocates nothing. In a binary of its own, because it counts every allocation.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+use std::time::Duration;
+
+use allocation_counter::measure;
+use auth_core::testing::Scripted;
+use auth_core::{Credentials, Lifetime, Session};
+use http::HeaderMap;
+
+fn at_hand(provider: Scripted) -> Credentials {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let credentials = Credentials::new(provider);
+    runtime.block_on(credentials.get()).unwrap();
+    credentials
+}
+
+#[test]
+fn rule_5_a_fresh_credential_is_handed_out_attached_and_accepted_without_an_allocation() {
+    let provider = Scripted::new(|_| {
+        let day = Duration::from_secs(86_400);
+        Ok(Session::new()
+            .with_bearer(&"t".repeat(1_024))?
+            .with_cookie("session", &"c".repeat(1_024))?
+            .with_lifetime(Lifetime::of(day).idle(day / 2)))
+    });
+    let credentials = at_hand(provider);
+    let mut headers = HeaderMap::with_capacity(8);
+    let mut handed_out = 0;
+    // What the first reading on a thread sets up is not part of the path.
+    credentials.fresh().unwrap();
+    let counted = measure(|| {
+        for _ in 0..1_000 {
+            let credential = credentials.fresh().unwrap();
+            credential.attach_headers(&mut headers);
+            let carried = credentials.sending(&credential);
+            assert!(credential.change_in(&headers).is_none());
+            credentials.accepted(&carried);
+            headers.clear();
+            handed_out += 1;
+        }
+    });
+    assert_eq!(handed_out, 1_000);
+    assert_eq!(counted.count_total, 0);
+}
+
+#[test]
+fn the_counter_counts() {
+    let counted = measure(|| drop(std::hint::black_box(vec![0_u8; 64])));
+    assert_eq!(counted.count_total, 1);
+}

@@ -1,0 +1,256 @@
+//! Reading a login's answer: what all APIs have in common.
+//!
+//! An answer is believed only as far as it is what the API documents. HTML where JSON was promised comes from something in
+//! between, a proxy or a maintenance page: it is [malformed](LoginError::malformed), whatever its status, and never a wrong
+//! password. Nothing that a server sent is repeated in an error, save the status.
+
+use std::time::{Duration, SystemTime};
+
+use auth_core::{LoginError, SetCookie, set_cookies};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
+use http::{HeaderName, Response, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+/// The largest answer to a login that is read, in bytes, after decompression: documented ones have less than 2 KiB.
+pub const MAX_ANSWER: usize = 256 * 1024;
+
+const X_RETRY_AFTER: HeaderName = HeaderName::from_static("x-retry-after");
+
+/// Passes a 2xx, and makes a [`failure`] of anything else.
+///
+/// # Errors
+/// See [`failure`].
+pub fn expect_success(answer: &Response<Bytes>) -> Result<(), LoginError> {
+    if answer.status().is_success() {
+        Ok(())
+    } else {
+        Err(failure(answer))
+    }
+}
+
+/// What a status means where the API's documents don't say anything else.
+///
+/// | status | error |
+/// |---|---|
+/// | 401, not with HTML | [`LoginError::refused`]: that is what it means (RFC 9110, section 15.5.2) |
+/// | 429 | [`LoginError::limited`], with [`retry_after`] |
+/// | 408, 5xx | [`LoginError::unavailable`], with [`retry_after`] |
+/// | 3xx | [`LoginError::malformed`]: a login's redirect is not followed, it could send the password anywhere |
+/// | anything else, or HTML | [`LoginError::malformed`] |
+pub fn failure(answer: &Response<Bytes>) -> LoginError {
+    let status = answer.status();
+    let code = status.as_u16();
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        LoginError::limited(retry_after(answer.headers()))
+    } else if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
+        LoginError::unavailable(format!("status {code}"))
+            .with_retry_after(retry_after(answer.headers()))
+    } else if status.is_redirection() {
+        LoginError::malformed(format!("status {code}: a login's redirect is not followed"))
+    } else if is_html(answer) {
+        LoginError::malformed(format!("status {code} with HTML instead of JSON"))
+    } else if status == StatusCode::UNAUTHORIZED {
+        LoginError::refused("status 401")
+    } else {
+        LoginError::malformed(format!("status {code}"))
+    }
+}
+
+/// The answer's body as JSON.
+///
+/// # Errors
+/// [`LoginError::malformed`], saying whether it was HTML, cut short, no JSON at all, or JSON of another shape.
+pub fn json<T: DeserializeOwned>(answer: &Response<Bytes>) -> Result<T, LoginError> {
+    if is_html(answer) {
+        return Err(LoginError::malformed("HTML instead of JSON"));
+    }
+    // The message of serde_json's error quotes what it read: only its category is repeated.
+    serde_json::from_slice(answer.body()).map_err(|error| {
+        LoginError::malformed(match error.classify() {
+            Category::Eof => "JSON that is cut short",
+            Category::Data => "JSON in which a documented field is missing or has another type",
+            Category::Syntax | Category::Io => "something that is not JSON",
+        })
+    })
+}
+
+/// The cookie that an answer sets under `name`: the last one, unless it is empty or deleted.
+pub fn cookie(answer: &Response<Bytes>, name: &str) -> Option<SetCookie> {
+    set_cookies(answer.headers())
+        .filter(|cookie| cookie.name == name)
+        .last()
+        .filter(|cookie| !cookie.deleted && !cookie.value.is_empty())
+}
+
+/// How long a server asks to wait: `Retry-After`, or else `X-Retry-After`, in seconds or as a date.
+///
+/// A date counts from the answer's own `Date`, so that a wrong clock on either side doesn't matter; without a `Date` it
+/// says nothing. A time that has passed is zero. However large the value is, it is passed on; the cache caps it.
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    [RETRY_AFTER, X_RETRY_AFTER]
+        .iter()
+        .flat_map(|name| headers.get_all(name))
+        .find_map(|value| read_wait(value.to_str().ok()?.trim(), headers))
+}
+
+fn read_wait(text: &str, headers: &HeaderMap) -> Option<Duration> {
+    if text.is_empty() {
+        return None;
+    }
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than a u64 holds still mean "very long".
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
+    }
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let until = httpdate::parse_http_date(text).ok()?;
+    Some(until.duration_since(date(headers)?).unwrap_or_default())
+}
+
+/// The answer's `Date`.
+pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
+}
+
+/// Whether the answer is HTML, by its own word or by its first character.
+pub fn is_html(answer: &Response<Bytes>) -> bool {
+    let declared = answer.headers().get(CONTENT_TYPE).is_some_and(|value| {
+        value
+            .as_bytes()
+            .to_ascii_lowercase()
+            .starts_with(b"text/html")
+    });
+    let body = answer.body();
+    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    declared || body.trim_ascii_start().first() == Some(&b'<')
+}
+
+#[cfg(test)]
+mod tests {
+    use auth_core::LoginErrorKind;
+
+    use super::*;
+
+    fn answer(status: u16, body: &'static str) -> Response<Bytes> {
+        Response::builder()
+            .status(status)
+            .body(Bytes::from_static(body.as_bytes()))
+            .unwrap()
+    }
+
+    fn wait(pairs: &[(&'static str, &str)]) -> Option<Duration> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, value.parse().unwrap());
+        }
+        retry_after(&headers)
+    }
+
+    const NOON: (&str, &str) = ("date", "Sat, 21 Nov 2026 12:00:00 GMT");
+
+    #[test]
+    fn a_status_means_what_the_table_says() {
+        for (status, kind) in [
+            (401, LoginErrorKind::Refused),
+            (429, LoginErrorKind::Limited),
+            (408, LoginErrorKind::Unavailable),
+            (500, LoginErrorKind::Unavailable),
+            (503, LoginErrorKind::Unavailable),
+            (307, LoginErrorKind::Malformed),
+            (302, LoginErrorKind::Malformed),
+            (400, LoginErrorKind::Malformed),
+            (403, LoginErrorKind::Malformed),
+            (404, LoginErrorKind::Malformed),
+        ] {
+            assert_eq!(failure(&answer(status, "{}")).kind(), kind, "{status}");
+        }
+    }
+
+    #[test]
+    fn html_is_never_a_wrong_password() {
+        for body in ["<!doctype html>", " \r\n<html>", "\u{feff}<html>"] {
+            let error = failure(&answer(401, body));
+            assert_eq!(error.kind(), LoginErrorKind::Malformed, "{body}");
+        }
+        let mut declared = answer(401, "Please log in");
+        let html = "Text/HTML; charset=utf-8".parse().unwrap();
+        declared.headers_mut().insert(CONTENT_TYPE, html);
+        assert_eq!(failure(&declared).kind(), LoginErrorKind::Malformed);
+    }
+
+    #[test]
+    fn rule_11_retry_after_is_read_in_seconds_or_as_a_date() {
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(wait(&[("retry-after", "7")]), seconds(7));
+        assert_eq!(wait(&[("x-retry-after", " 8 ")]), seconds(8));
+        assert_eq!(
+            wait(&[("x-retry-after", "8"), ("retry-after", "7")]),
+            seconds(7)
+        );
+        let date = ("retry-after", "Sat, 21 Nov 2026 12:01:30 GMT");
+        assert_eq!(wait(&[NOON, date]), seconds(90));
+        assert_eq!(wait(&[date]), None, "nothing to count from");
+        let past = ("retry-after", "Sat, 21 Nov 2026 11:00:00 GMT");
+        assert_eq!(wait(&[NOON, past]), seconds(0));
+    }
+
+    #[test]
+    fn an_absurd_retry_after_neither_panics_nor_means_at_once() {
+        let absurd = "9".repeat(400);
+        assert_eq!(
+            wait(&[("retry-after", &absurd)]),
+            Some(Duration::from_secs(u64::MAX))
+        );
+        assert_eq!(
+            wait(&[("retry-after", "1.5")]),
+            Some(Duration::from_millis(1_500))
+        );
+        for nonsense in ["", "-1", "soon", "NaN", "inf", "1e400", "+"] {
+            assert_eq!(wait(&[("retry-after", nonsense)]), None, "{nonsense}");
+        }
+        assert_eq!(
+            wait(&[("retry-after", "soon"), ("x-retry-after", "3")]),
+            Some(Duration::from_secs(3))
+        );
+    }
+
+    #[test]
+    fn rule_17_a_malformed_body_is_not_quoted() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Token {
+            #[expect(dead_code, reason = "only its type matters")]
+            token: u32,
+        }
+        for (body, word) in [
+            (r#"{"token": "canary"}"#, "another type"),
+            (r#"{"canary": 1}"#, "missing"),
+            (r#"{"token": "canary"#, "cut short"),
+            ("canary", "not JSON"),
+            ("<html>canary", "HTML"),
+            ("", "cut short"),
+        ] {
+            let error = json::<Token>(&answer(200, body)).unwrap_err();
+            assert_eq!(error.kind(), LoginErrorKind::Malformed);
+            let printed = format!("{error} {error:?}");
+            assert!(printed.contains(word), "{printed}");
+            assert!(!printed.contains("canary"), "{printed}");
+        }
+    }
+
+    #[test]
+    fn the_last_cookie_of_a_name_wins() {
+        let mut answer = answer(200, "");
+        for text in ["a=1", "b=2", "a=3; Max-Age=60"] {
+            let value = text.parse().unwrap();
+            answer.headers_mut().append("set-cookie", value);
+        }
+        assert_eq!(cookie(&answer, "a").unwrap().value, "3");
+        assert!(cookie(&answer, "c").is_none());
+        let gone = "a=; Max-Age=0".parse().unwrap();
+        answer.headers_mut().append("set-cookie", gone);
+        assert!(cookie(&answer, "a").is_none());
+    }
+}

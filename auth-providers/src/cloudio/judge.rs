@@ -1,0 +1,144 @@
+use auth_core::{Answer, Judge, StatusJudge, Verdict};
+use http::StatusCode;
+use serde::Deserialize;
+
+/// Tells a dead session from a missing permission, which CloudIO's documents don't.
+///
+/// A wrong "rejected" costs a login, a wrong "not permitted" leaves a dead session in use. The first is bounded by the
+/// cache, but would come with every request that lacks a permission; so a 403 counts as "rejected" only if its JSON says,
+/// in its title or message, that the session, a token or the csrf value is expired, invalid or missing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct CloudIoJudge {
+    pub(super) forbidden_is_rejected: bool,
+}
+
+impl Judge for CloudIoJudge {
+    fn wants_body(&self, status: StatusCode) -> bool {
+        status == StatusCode::FORBIDDEN && !self.forbidden_is_rejected
+    }
+
+    fn judge(&self, answer: &Answer<'_>) -> Verdict {
+        let forbidden = answer.status == StatusCode::FORBIDDEN;
+        if forbidden && (self.forbidden_is_rejected || answer.body.is_some_and(blames_session)) {
+            Verdict::Rejected
+        } else {
+            StatusJudge.judge(answer)
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    #[serde(default)]
+    title: String,
+    #[serde(default)]
+    message: String,
+}
+
+const SUBJECTS: &[&str] = &["session", "token", "jwt", "csrf", "xsrf"];
+const FAULTS: &[&str] = &[
+    "expired",
+    "invalid",
+    "missing",
+    "unknown",
+    "timeout",
+    "timed",
+    "terminated",
+    "ended",
+    "revoked",
+];
+/// How many words a fault may stand from its subject: "invalid csrf token", "session has been terminated". In "your session
+/// is good, but the role is invalid" they are further apart.
+const REACH: usize = 3;
+
+fn blames_session(body: &[u8]) -> bool {
+    let Ok(refusal) = serde_json::from_slice::<Refusal>(body) else {
+        return false;
+    };
+    [refusal.title, refusal.message]
+        .iter()
+        .any(|text| says_so(&text.to_ascii_lowercase()))
+}
+
+fn says_so(text: &str) -> bool {
+    let words: Vec<&str> = text
+        .split(|letter: char| !letter.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .collect();
+    words.iter().enumerate().any(|(index, word)| {
+        let near = &words[index.saturating_sub(REACH)..words.len().min(index + REACH + 1)];
+        SUBJECTS.contains(word) && near.iter().any(|word| FAULTS.contains(word))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::*;
+
+    fn verdict(judge: CloudIoJudge, status: u16, body: Option<&str>) -> Verdict {
+        let headers = HeaderMap::new();
+        let mut answer = Answer::new(StatusCode::from_u16(status).unwrap(), &headers);
+        if let Some(body) = body {
+            answer = answer.with_body(body.as_bytes());
+        }
+        judge.judge(&answer)
+    }
+
+    fn message(text: &str) -> String {
+        serde_json::json!({ "code": 403, "status": "ERROR", "title": "Access Denied", "message": text })
+            .to_string()
+    }
+
+    #[test]
+    fn a_401_rejects_and_a_403_only_if_it_blames_the_session() {
+        let judge = CloudIoJudge::default();
+        assert_eq!(verdict(judge, 401, None), Verdict::Rejected);
+        assert!(judge.wants_body(StatusCode::FORBIDDEN) && !judge.wants_body(StatusCode::OK));
+        for text in [
+            "Session expired",
+            "Invalid CSRF token!",
+            "Your session has been terminated",
+            "The session timed out.",
+            "jwt expired",
+            "csrf is missing",
+        ] {
+            let verdict = verdict(judge, 403, Some(&message(text)));
+            assert_eq!(verdict, Verdict::Rejected, "{text}");
+        }
+        for text in [
+            "Access Denied - Invalid username and/or password!",
+            "You lack the role Sessions Administrator",
+            "Your session is good, but the role is invalid",
+            "This trial has expired",
+            "",
+        ] {
+            let verdict = verdict(judge, 403, Some(&message(text)));
+            assert_eq!(verdict, Verdict::NotPermitted, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_403_that_cant_be_read_is_not_a_rejection() {
+        let judge = CloudIoJudge::default();
+        for body in [
+            None,
+            Some("<html>session expired"),
+            Some("session expired"),
+            Some(r#"{"message": 1}"#),
+        ] {
+            assert_eq!(verdict(judge, 403, body), Verdict::NotPermitted, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn every_403_rejects_if_the_user_says_so() {
+        let judge = CloudIoJudge {
+            forbidden_is_rejected: true,
+        };
+        assert!(!judge.wants_body(StatusCode::FORBIDDEN));
+        assert_eq!(verdict(judge, 403, None), Verdict::Rejected);
+        assert_eq!(verdict(judge, 200, None), Verdict::Accepted);
+    }
+}

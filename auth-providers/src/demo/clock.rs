@@ -1,0 +1,42 @@
+use std::time::{Duration, Instant, SystemTime};
+
+/// The server's own time: it passes as everybody's does, and can be moved ahead.
+#[derive(Debug)]
+pub(super) struct Clock {
+    started: Instant,
+    started_at: SystemTime,
+    ahead: Duration,
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the server's clock is not the client's: it must not be read from auth_core"
+)]
+impl Clock {
+    pub(super) fn start() -> Self {
+        Self {
+            started: Instant::now(),
+            started_at: SystemTime::now(),
+            ahead: Duration::ZERO,
+        }
+    }
+
+    /// Time since the server's start.
+    pub(super) fn now(&self) -> Duration {
+        self.started.elapsed() + self.ahead
+    }
+}
+
+impl Clock {
+    pub(super) fn advance(&mut self, by: Duration) {
+        self.ahead += by;
+    }
+
+    /// Seconds since the Unix epoch, as tokens state them.
+    pub(super) fn unix_seconds(&self, now: Duration) -> u64 {
+        (self.started_at + now)
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs()
+    }
+}

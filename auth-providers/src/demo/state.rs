@@ -1,0 +1,184 @@
+//! What a server remembers. Every method is short and waits for nothing: all connections share one lock.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use auth_core::Lifetime;
+
+use super::clock::Clock;
+use super::counts::{Busiest, Counts};
+use super::settings::{EMAIL, PASSWORD, Settings};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) clock: Clock,
+    pub(super) counts: Counts,
+    pub(super) lifetime: Lifetime,
+    pub(super) login_outage: bool,
+    pub(super) rolls_cookies: bool,
+    pub(super) forbidden: HashSet<String>,
+    settings: Settings,
+    /// Values that stand for a session; more than one, if the server rolled it.
+    tokens: HashMap<String, u64>,
+    sessions: HashMap<u64, Session>,
+    last_session: u64,
+    /// Attempts of each address, that were let through within the window.
+    let_through: HashMap<IpAddr, VecDeque<Duration>>,
+    attempts: Busiest,
+    request_ids: HashSet<Vec<u8>>,
+}
+
+#[derive(Debug)]
+struct Session {
+    account: String,
+    csrf: String,
+    began: Duration,
+    last_used: Duration,
+}
+
+/// A session as it is issued.
+pub(super) struct Issued {
+    pub(super) token: String,
+    pub(super) csrf: String,
+}
+
+impl State {
+    pub(super) fn new(mut settings: Settings, documented: Lifetime) -> Self {
+        if settings.accounts.is_empty() {
+            settings = settings.account(EMAIL, PASSWORD);
+        }
+        Self {
+            clock: Clock::start(),
+            counts: Counts::default(),
+            lifetime: settings.lifetime.unwrap_or(documented),
+            login_outage: false,
+            rolls_cookies: false,
+            forbidden: HashSet::new(),
+            settings,
+            tokens: HashMap::new(),
+            sessions: HashMap::new(),
+            last_session: 0,
+            let_through: HashMap::new(),
+            attempts: Busiest::in_any(MINUTE),
+            request_ids: HashSet::new(),
+        }
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        let mut counts = self.counts;
+        counts.most_logins_in_a_minute = self.attempts.most();
+        counts
+    }
+
+    /// Notes an attempt to log in, and lets it through or says how long to wait. What is not let through doesn't count
+    /// towards the limit, so a client that asks too often still gets its ten.
+    pub(super) fn attempt(&mut self, from: IpAddr) -> Result<(), Duration> {
+        let now = self.clock.now();
+        self.attempts.note(now);
+        let (limit, window) = (self.settings.limit.logins(), self.settings.limit.window());
+        let recent = self.let_through.entry(from).or_default();
+        while recent.front().is_some_and(|first| now >= *first + window) {
+            recent.pop_front();
+        }
+        match recent.front() {
+            Some(first) if recent.len() >= limit.get() as usize => {
+                Err((*first + window).saturating_sub(now))
+            }
+            _ => {
+                recent.push_back(now);
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn knows(&self, email: &str, password: &str) -> bool {
+        let known = self.settings.accounts.get(email);
+        known.is_some_and(|known| known == password)
+    }
+
+    pub(super) fn set_password(&mut self, email: &str, password: &str) {
+        let accounts = &mut self.settings.accounts;
+        accounts.insert(email.to_owned(), password.to_owned());
+    }
+
+    /// Begins a session. `make` makes its token out of random characters and the time.
+    pub(super) fn issue(
+        &mut self,
+        account: &str,
+        make: impl FnOnce(&str, u64) -> String,
+    ) -> Issued {
+        let now = self.clock.now();
+        let at = self.clock.unix_seconds(now);
+        let (token, csrf) = (make(&random(), at), random());
+        self.last_session += 1;
+        self.tokens.insert(token.clone(), self.last_session);
+        let session = Session {
+            account: account.to_owned(),
+            csrf: csrf.clone(),
+            began: now,
+            last_used: now,
+        };
+        self.sessions.insert(self.last_session, session);
+        Issued { token, csrf }
+    }
+
+    /// The account that a token stands for, if its session is live, whose silence ends with this. `csrf` is the value that
+    /// came with it, where the API has one.
+    pub(super) fn authenticate(&mut self, token: &str, csrf: Option<&str>) -> Option<String> {
+        let now = self.clock.now();
+        let id = *self.tokens.get(token)?;
+        let session = self.sessions.get_mut(&id)?;
+        let over = |limit: Option<Duration>, since| limit.is_some_and(|limit| now >= since + limit);
+        if over(self.lifetime.hard_expiry(), session.began)
+            || over(self.lifetime.absolute_maximum(), session.began)
+            || over(self.lifetime.idle_timeout(), session.last_used)
+        {
+            self.sessions.remove(&id);
+            self.tokens.remove(token);
+            return None;
+        }
+        if csrf.is_some_and(|csrf| csrf != session.csrf) {
+            return None;
+        }
+        session.last_used = now;
+        Some(session.account.clone())
+    }
+
+    /// A new value for the session that `token` stands for. The old one stays good: requests with it may be on their way.
+    pub(super) fn roll(
+        &mut self,
+        token: &str,
+        make: impl FnOnce(&str) -> String,
+    ) -> Option<String> {
+        let id = *self.tokens.get(token)?;
+        let new = make(&random());
+        self.tokens.insert(new.clone(), id);
+        Some(new)
+    }
+
+    pub(super) fn end(&mut self, token: &str) -> bool {
+        let id = self.tokens.remove(token);
+        id.is_some_and(|id| self.sessions.remove(&id).is_some())
+    }
+
+    pub(super) fn revoke_all(&mut self) {
+        self.tokens.clear();
+        self.sessions.clear();
+    }
+
+    pub(super) fn note_request_id(&mut self, id: &[u8]) {
+        if !self.request_ids.insert(id.to_vec()) {
+            self.counts.replays += 1;
+        }
+    }
+}
+
+/// 32 characters that nobody guesses by accident: std's hash keys are random, and that is enough for a test server.
+fn random() -> String {
+    let draw = || RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", draw(), draw())
+}

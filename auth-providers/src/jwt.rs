@@ -1,0 +1,101 @@
+//! The life that a token states, if it can be read as a JWT (RFC 7519). Nothing is verified: the server does that.
+
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde::Deserialize;
+
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// `exp` less `iat`; or `exp` less the time at which the server answered, by its own `Date`; or nothing. Counting from the
+/// machine's clock would make a wrong clock shorten every session.
+pub(crate) fn life(token: &str, answered: Option<SystemTime>) -> Option<Duration> {
+    let claims = claims(token)?;
+    let expires = claims.exp?;
+    let issued = match claims.iat {
+        Some(issued) => issued,
+        None => answered?
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .ok()?
+            .as_secs_f64(),
+    };
+    // What is over as it is issued is a mistake of somebody's, and not for us to act on.
+    Duration::try_from_secs_f64(expires - issued)
+        .ok()
+        .filter(|life| !life.is_zero())
+}
+
+/// Seconds since the Unix epoch (RFC 7519, section 2: a number, with or without a fraction).
+#[derive(Deserialize)]
+struct Claims {
+    exp: Option<f64>,
+    iat: Option<f64>,
+}
+
+fn claims(token: &str) -> Option<Claims> {
+    let mut parts = token.split('.');
+    let (_header, payload, _signature) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() {
+        return None;
+    }
+    serde_json::from_slice(&LENIENT.decode(payload).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(payload: &str) -> String {
+        format!("e30.{}.c2ln", LENIENT.encode(payload))
+    }
+
+    fn after_epoch(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn the_life_is_exp_less_iat_or_else_exp_less_the_answers_date() {
+        let both = token(r#"{"iat": 1000, "exp": 4600, "user": {"id": 1}}"#);
+        assert_eq!(
+            life(&both, Some(after_epoch(1))),
+            Some(Duration::from_secs(3_600))
+        );
+        let exp = token(r#"{"exp": 4600.5}"#);
+        assert_eq!(
+            life(&exp, Some(after_epoch(4_600))),
+            Some(Duration::from_millis(500))
+        );
+        assert_eq!(life(&exp, None), None);
+    }
+
+    #[test]
+    fn what_cant_be_read_says_nothing_and_is_no_error() {
+        // The token of V1's own sample, whose payload is broken JSON.
+        let sample = "eyJhbGciOiJIUzI1NiIsInR5cCI0IkpXVCJ9.eyJ1c2VyIjd7Im5hbWUiOiJoZWxzZHNsbyIsImlhdCI6MTY3NDY5MTcxMSwiZXhwIjoxNjc0Nzc4MTExfQ.WGnGojIgQLBY3ZsRdF26";
+        let unreadable = [
+            sample.to_owned(),
+            String::new(),
+            "opaque".to_owned(),
+            "s%3Aabc.def".to_owned(),
+            "a.b.c.d".to_owned(),
+            "..".to_owned(),
+            token("[]"),
+            token(r#"{"exp": "tomorrow"}"#),
+            token(r#"{"iat": 1}"#),
+            token(r#"{"iat": 10, "exp": 10}"#),
+            token(r#"{"iat": 10, "exp": 9}"#),
+            token(r#"{"iat": 0, "exp": 1e300}"#),
+            token(r#"{"iat": -1e308, "exp": 1e308}"#),
+        ];
+        for token in unreadable {
+            assert_eq!(life(&token, Some(after_epoch(0))), None, "{token}");
+        }
+    }
+}

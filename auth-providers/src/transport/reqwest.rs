@@ -1,0 +1,120 @@
+use std::error::Error as _;
+
+use async_trait::async_trait;
+use auth_core::LoginError;
+use bytes::Bytes;
+use reqwest::redirect::Policy;
+use reqwest::{Client, ClientBuilder, retry};
+
+use super::{Bounded, Transport, USER_AGENT};
+
+/// Carries logins over a reqwest client of their own.
+///
+/// The client is built here, because a client that is already built can't be kept from following redirects: whatever the
+/// builder says, this one follows none, keeps no cookies, sends no `Referer` and retries nothing.
+///
+/// ```
+/// use std::time::Duration;
+/// use auth_providers::ReqwestTransport;
+///
+/// let transport = ReqwestTransport::new()?;
+/// let patient = ReqwestTransport::from_builder(
+///     reqwest::Client::builder().connect_timeout(Duration::from_secs(30)),
+/// )?;
+/// # let _ = (transport, patient);
+/// # Ok::<(), auth_providers::ClientError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ReqwestTransport {
+    client: Client,
+}
+
+impl ReqwestTransport {
+    /// A client with reqwest's defaults, which names itself `auth-providers/<version>`.
+    ///
+    /// # Errors
+    /// TLS or the resolver can't be set up.
+    pub fn new() -> Result<Self, ClientError> {
+        Self::from_builder(Client::builder().user_agent(USER_AGENT))
+    }
+
+    /// A client as `builder` says, for proxies, certificates, time-outs and a user agent of one's own; but without
+    /// redirects, cookies, `Referer` and retries.
+    ///
+    /// Default headers are sent with the login as the builder has them, so they should hold no credential.
+    ///
+    /// # Errors
+    /// TLS or the resolver can't be set up, or the builder was given something that it can't use.
+    pub fn from_builder(builder: ClientBuilder) -> Result<Self, ClientError> {
+        let client = builder
+            .redirect(Policy::none())
+            .cookie_store(false)
+            .referer(false)
+            .retry(retry::never())
+            .build()
+            .map_err(|error| ClientError(error.without_url()))?;
+        Ok(Self { client })
+    }
+}
+
+#[async_trait]
+impl Transport for ReqwestTransport {
+    async fn carry(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, LoginError> {
+        let request = request.try_into().map_err(|error: reqwest::Error| {
+            LoginError::misconfigured("the login's URL can't be used")
+                .with_source(error.without_url())
+        })?;
+        let mut incoming = self.client.execute(request).await.map_err(no_answer)?;
+        let mut body = Bounded::default();
+        while let Some(piece) = incoming.chunk().await.map_err(no_answer)? {
+            body.push(piece)?;
+        }
+        let mut answer = http::Response::new(body.finish());
+        *answer.status_mut() = incoming.status();
+        *answer.version_mut() = incoming.version();
+        *answer.headers_mut() = std::mem::take(incoming.headers_mut());
+        Ok(answer)
+    }
+}
+
+fn no_answer(error: reqwest::Error) -> LoginError {
+    if lacks_tls(&error) {
+        return LoginError::misconfigured(
+            "this build's HTTP client has no TLS; enable the feature rustls of auth-providers",
+        )
+        .with_source(error.without_url());
+    }
+    let detail = if error.is_timeout() {
+        "the client's time-out passed"
+    } else if error.is_connect() {
+        "no connection"
+    } else if error.is_body() || error.is_decode() {
+        "the answer broke off"
+    } else {
+        "no answer"
+    };
+    LoginError::unavailable(detail).with_source(error.without_url())
+}
+
+/// Without TLS, the client's connector takes every scheme but http for a mistake. It has no other way to say so than its text.
+fn lacks_tls(error: &reqwest::Error) -> bool {
+    if cfg!(feature = "rustls") || !error.is_connect() {
+        return false;
+    }
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.to_string().contains("scheme is not http") {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// The HTTP client could not be built.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client for logins could not be built")]
+pub struct ClientError(#[source] reqwest::Error);

@@ -1,0 +1,118 @@
+use std::error::Error;
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use auth_core::LoginError;
+use bytes::Bytes;
+use http::HeaderValue;
+use http::header;
+use http_body::Body;
+use http_body_util::{BodyExt as _, Full};
+use tower_service::Service;
+
+use super::{Bounded, Transport, USER_AGENT};
+
+/// Carries logins over any tower service: a hyper client, say, or a stack of layers around one.
+///
+/// The service must follow no redirects, keep no cookies and retry nothing, as [`Transport`] says; hyper's own client does
+/// none of these. It is cloned for each login, and a clone that is ready is called at once, so no permit of a concurrency
+/// limit is held while anything else is waited for. If it has a layer of `auth-middleware` for the same credential in it, the
+/// login fails with [`auth_core::Error::LoginLoop`] instead of waiting for itself.
+///
+/// ```
+/// # #[cfg(feature = "tower")] {
+/// use auth_providers::TowerTransport;
+/// use bytes::Bytes;
+/// use http_body_util::Full;
+/// use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+///
+/// let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+/// let transport = TowerTransport::new(client);
+/// # let _ = transport; }
+/// ```
+pub struct TowerTransport<S> {
+    /// Locked only to be cloned, so that the service itself need not be `Sync`.
+    service: Mutex<S>,
+}
+
+impl<S: Clone> TowerTransport<S> {
+    /// Carries logins over clones of `service`.
+    pub const fn new(service: S) -> Self {
+        Self {
+            service: Mutex::new(service),
+        }
+    }
+
+    fn service(&self) -> S {
+        self.service
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl<S: Clone> Clone for TowerTransport<S> {
+    fn clone(&self) -> Self {
+        Self::new(self.service())
+    }
+}
+
+impl<S> fmt::Debug for TowerTransport<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TowerTransport").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl<S, B> Transport for TowerTransport<S>
+where
+    S: Service<http::Request<Full<Bytes>>, Response = http::Response<B>> + Clone + Send + 'static,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    S::Future: Send,
+    B: Body + Send,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    async fn carry(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, LoginError> {
+        let mut request = request.map(Full::new);
+        request
+            .headers_mut()
+            .entry(header::USER_AGENT)
+            .or_insert(HeaderValue::from_static(USER_AGENT));
+        let answer = {
+            let mut service = self.service();
+            poll_fn(|cx| service.poll_ready(cx))
+                .await
+                .map_err(|error| LoginError::unavailable("not ready").with_source(error))?;
+            service.call(request)
+        };
+        let answer = answer
+            .await
+            .map_err(|error| LoginError::unavailable("no answer").with_source(error))?;
+        let (parts, body) = answer.into_parts();
+        Ok(http::Response::from_parts(parts, read(body).await?))
+    }
+}
+
+async fn read<B>(body: B) -> Result<Bytes, LoginError>
+where
+    B: Body,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let mut body = std::pin::pin!(body);
+    let mut read = Bounded::default();
+    while let Some(frame) = body.frame().await {
+        let frame = frame
+            .map_err(|error| LoginError::unavailable("the answer broke off").with_source(error))?;
+        // Trailers hold nothing that a login needs.
+        if let Ok(piece) = frame.into_data() {
+            read.push(piece)?;
+        }
+    }
+    Ok(read.finish())
+}

@@ -1,0 +1,185 @@
+//! V1 login. Facts from the page "API Keys", on `POST /v1/login`, unless another source is named.
+
+use std::time::Duration;
+
+use auth_core::{
+    Identity, Lifetime, LoginError, Quota, Secret, SecretSource, Session, set_cookies,
+};
+use bytes::Bytes;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use crate::account::{Account, BaseUrl};
+use crate::config_error::ConfigError;
+use crate::login::Login;
+use crate::{answer, jwt, request};
+
+pub(crate) const LOGIN_PATH: &str = "/v1/login";
+/// "The cookie is valid for 1 day."
+pub(crate) const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A login to an API that serves `POST /v1/login`: e-mail and password for a token that is good for one day.
+///
+/// - The answer has a token, "also the bearer token", and sets a cookie that is not named. Requests carry the token; with
+///   [`with_cookie`](Self::with_cookie) they carry whatever cookies were set, and no token.
+/// - If the token can be read as a JWT, it lives as long as it says itself, and otherwise for one day. The token in the
+///   documents' own sample can't be read as one.
+/// - Wrong credentials are answered with 400. So are requests that the server finds malformed; as ours always have the
+///   documented form, a 400 with JSON in it counts as wrong credentials. A 400 without is taken for somebody else's.
+///
+/// ```
+/// use auth_providers::V1Login;
+///
+/// let login = V1Login::new("https://platform.example.com", "ada@example.com", "correct horse")?;
+/// # let _ = login;
+/// # Ok::<(), auth_providers::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct V1Login {
+    account: Account,
+    carries: Carries,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Carries {
+    Token,
+    Cookies,
+}
+
+impl V1Login {
+    /// Logs in at the host `base_url`.
+    ///
+    /// # Errors
+    /// The URL can't be used, the e-mail address is empty, or the password is given and empty.
+    pub fn new(
+        base_url: &str,
+        email: impl Into<Box<str>>,
+        password: impl Into<SecretSource>,
+    ) -> Result<Self, ConfigError> {
+        Self::at(BaseUrl::parse(base_url)?, email, password)
+    }
+
+    /// The same, be it over plain HTTP: whoever can listen on the way reads the password and the session.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), but for plain HTTP.
+    pub fn allow_plain_http(
+        base_url: &str,
+        email: impl Into<Box<str>>,
+        password: impl Into<SecretSource>,
+    ) -> Result<Self, ConfigError> {
+        Self::at(BaseUrl::allow_plain_http(base_url)?, email, password)
+    }
+
+    fn at(
+        base: BaseUrl,
+        email: impl Into<Box<str>>,
+        password: impl Into<SecretSource>,
+    ) -> Result<Self, ConfigError> {
+        Ok(Self {
+            account: Account::new("v1-login", base, email, password)?,
+            // The token has a documented name and place; the cookie has neither.
+            carries: Carries::Token,
+        })
+    }
+
+    /// Requests carry the cookies that the login sets, all of them, instead of the token.
+    pub const fn with_cookie(mut self) -> Self {
+        self.carries = Carries::Cookies;
+        self
+    }
+
+    /// How long sessions live, whatever the documents and the answer say.
+    pub const fn lifetime(mut self, lifetime: Lifetime) -> Self {
+        self.account.lifetime = Some(lifetime);
+        self
+    }
+
+    /// How many logins to allow, for a program that shares its address with others.
+    pub const fn quota(mut self, quota: Quota) -> Self {
+        self.account.quota = quota;
+        self
+    }
+
+    /// The URL of `path`, which begins with a slash.
+    pub fn url(&self, path: &str) -> String {
+        self.account.url(path)
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    email: &'a str,
+    password: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    success: bool,
+    data: Data,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    token: String,
+}
+
+/// An object; what is in it is not documented.
+#[derive(Deserialize)]
+struct Refusal {}
+
+impl Login for V1Login {
+    fn identity(&self) -> &Identity {
+        self.account.identity()
+    }
+
+    fn secret(&self) -> &SecretSource {
+        self.account.secret()
+    }
+
+    fn quota(&self) -> Quota {
+        self.account.quota
+    }
+
+    fn request(&self, secret: &Secret) -> Result<http::Request<Bytes>, LoginError> {
+        let body = Body {
+            email: self.account.name(),
+            password: secret.expose(),
+        };
+        request::post_json(&self.account.url(LOGIN_PATH), &body)
+    }
+
+    fn read(&self, answer: &http::Response<Bytes>) -> Result<Session, LoginError> {
+        if answer.status() == StatusCode::BAD_REQUEST && answer::json::<Refusal>(answer).is_ok() {
+            return Err(LoginError::refused("status 400"));
+        }
+        answer::expect_success(answer)?;
+        let Answer { success, data } = answer::json(answer)?;
+        if !success {
+            return Err(LoginError::malformed("status 200 without success"));
+        }
+        let life = self.account.lifetime.unwrap_or_else(|| {
+            let stated = jwt::life(&data.token, answer::date(answer.headers()));
+            Lifetime::of(stated.unwrap_or(LIFE))
+        });
+        let session = match self.carries {
+            Carries::Token => Session::new().with_bearer(&data.token)?,
+            Carries::Cookies => with_cookies(answer)?,
+        };
+        Ok(session.with_lifetime(life))
+    }
+}
+
+fn with_cookies(answer: &http::Response<Bytes>) -> Result<Session, LoginError> {
+    let mut session = Session::new();
+    for set in set_cookies(answer.headers()) {
+        // The last one of a name decides whether there is one, and replaces those before it.
+        if let Some(cookie) = answer::cookie(answer, &set.name) {
+            session = session.with_cookie(&cookie.name, &cookie.value)?;
+        }
+    }
+    if session.is_empty() {
+        return Err(LoginError::malformed("no cookie"));
+    }
+    Ok(session)
+}

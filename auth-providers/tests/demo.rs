@@ -1,0 +1,364 @@
+//! The demo servers behave as the documents say.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on stops here")]
+#![cfg(all(feature = "demo", feature = "reqwest", feature = "tower"))]
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use auth_providers::demo::{Api, DemoServer, EMAIL, PASSWORD, Settings};
+use auth_providers::{Clay, CloudIo, Login, Quinn, ReqwestTransport, Transport, V1Login, answer};
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use tokio::task::JoinSet;
+
+mod common;
+
+use common::{over_reqwest, start};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// What a request carries, read from the login's answer by hand.
+#[derive(Clone, Debug, PartialEq)]
+struct Carried {
+    header: (&'static str, String),
+    query: String,
+}
+
+struct Client<'a> {
+    server: &'a DemoServer,
+    transport: ReqwestTransport,
+}
+
+impl<'a> Client<'a> {
+    fn of(server: &'a DemoServer) -> Self {
+        let transport = over_reqwest();
+        Self { server, transport }
+    }
+
+    async fn log_in(&self) -> Carried {
+        let base_url = self.server.base_url();
+        let login: Box<dyn Login> = match self.server.api() {
+            Api::Clay => Box::new(
+                Clay::new(EMAIL, PASSWORD)
+                    .unwrap()
+                    .base_url(&base_url)
+                    .unwrap(),
+            ),
+            Api::Quinn => Box::new(Quinn::new(&base_url, EMAIL, PASSWORD).unwrap()),
+            Api::CloudIo => Box::new(CloudIo::new(&base_url, EMAIL, PASSWORD).unwrap()),
+            _ => Box::new(V1Login::new(&base_url, EMAIL, PASSWORD).unwrap()),
+        };
+        let request = login.request(&PASSWORD.into()).unwrap();
+        let answer = self.transport.carry(request).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        self.carried(&answer)
+    }
+
+    fn carried(&self, answer: &Response<Bytes>) -> Carried {
+        let cookie = |name| {
+            let value = answer::cookie(answer, name).unwrap().value;
+            ("cookie", format!("other=1; {name}={value}"))
+        };
+        let body = || answer::json::<serde_json::Value>(answer).unwrap();
+        let bearer = |token: &serde_json::Value| {
+            (
+                "authorization",
+                format!("Bearer {}", token.as_str().unwrap()),
+            )
+        };
+        let mut query = String::new();
+        let header = match self.server.api() {
+            Api::Clay => cookie("claysession"),
+            Api::Quinn => cookie("sessionId"),
+            Api::CloudIo => {
+                query = format!("?a=b&csrf={}", body()["csrf"].as_str().unwrap());
+                bearer(&body()["jwt"])
+            }
+            _ => bearer(&body()["data"]["token"]),
+        };
+        Carried { header, query }
+    }
+
+    async fn send(&self, method: Method, path: &str, carried: &Carried) -> Response<Bytes> {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{}", self.server.url(path), carried.query))
+            .header(carried.header.0, &carried.header.1)
+            .header("x-request-id", "1")
+            .header("content-type", "text/plain")
+            .body(Bytes::from_static(b"the same bytes"))
+            .unwrap();
+        self.transport.carry(request).await.unwrap()
+    }
+
+    async fn probe(&self, carried: &Carried) -> u16 {
+        let path = self.server.api().probe_path();
+        self.send(Method::GET, path, carried)
+            .await
+            .status()
+            .as_u16()
+    }
+}
+
+#[tokio::test]
+async fn a_session_opens_the_api_until_it_is_revoked() {
+    for api in Api::ALL {
+        let server = start(api).await;
+        let client = Client::of(&server);
+        let mut carried = client.log_in().await;
+        assert_eq!(client.probe(&carried).await, 200, "{api:?}");
+        carried.header.1.push('x');
+        assert_eq!(client.probe(&carried).await, 401);
+        carried.header.1.pop();
+        server.revoke_all();
+        assert_eq!(client.probe(&carried).await, 401);
+        let renewed = client.log_in().await;
+        assert_eq!(client.probe(&renewed).await, 200);
+        let counts = server.counts();
+        assert_eq!((counts.calls.ok, counts.calls.unauthorized), (2, 2));
+        assert_eq!(counts.replays, 3, "four requests with one id");
+        assert_eq!(counts.most_logins_in_a_minute, 2);
+    }
+}
+
+#[tokio::test]
+async fn sessions_end_when_the_documents_say() {
+    for api in [Api::Clay, Api::V1Login] {
+        let server = start(api).await;
+        let client = Client::of(&server);
+        let carried = client.log_in().await;
+        server.advance(23 * HOUR);
+        assert_eq!(client.probe(&carried).await, 200, "{api:?}");
+        server.advance(HOUR);
+        assert_eq!(client.probe(&carried).await, 401, "use has not extended it");
+    }
+}
+
+#[tokio::test]
+async fn quinn_slides_by_7_days_and_ends_after_30() {
+    let server = start(Api::Quinn).await;
+    let client = Client::of(&server);
+    let silent = client.log_in().await;
+    let busy = client.log_in().await;
+    for day in 1..30 {
+        server.advance(DAY);
+        assert_eq!(client.probe(&busy).await, 200, "day {day}");
+    }
+    assert_eq!(client.probe(&silent).await, 401);
+    server.advance(DAY);
+    assert_eq!(client.probe(&busy).await, 401, "30 days are the end");
+}
+
+#[tokio::test]
+async fn quinn_logs_out() {
+    let server = start(Api::Quinn).await;
+    let client = Client::of(&server);
+    let carried = client.log_in().await;
+    let answer = client
+        .send(Method::POST, "/api/auth/logout", &carried)
+        .await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(client.probe(&carried).await, 401);
+    assert_eq!(server.counts().logouts, 1);
+}
+
+#[tokio::test]
+async fn cloudio_wants_the_csrf_of_the_same_session() {
+    let server = start(Api::CloudIo).await;
+    let client = Client::of(&server);
+    let (one, two) = (client.log_in().await, client.log_in().await);
+    assert_eq!(client.probe(&one).await, 200);
+    let mixed = Carried {
+        query: two.query,
+        ..one.clone()
+    };
+    assert_eq!(client.probe(&mixed).await, 401);
+    let without = Carried {
+        query: String::new(),
+        ..one
+    };
+    assert_eq!(client.probe(&without).await, 401);
+}
+
+#[tokio::test]
+async fn a_post_gets_its_own_bytes_back_and_a_forbidden_path_403() {
+    for api in Api::ALL {
+        let server = start(api).await;
+        let client = Client::of(&server);
+        let carried = client.log_in().await;
+        let path = api.probe_path();
+        let answer = client.send(Method::POST, path, &carried).await;
+        assert_eq!(answer.body(), "the same bytes");
+        assert_eq!(answer.headers()["content-type"], "text/plain");
+        server.set_forbidden(path);
+        assert_eq!(client.probe(&carried).await, 403);
+        let elsewhere = client.send(Method::GET, "/elsewhere", &carried).await;
+        assert_eq!(elsewhere.status(), 404);
+        let counts = server.counts().calls;
+        assert_eq!((counts.ok, counts.forbidden, counts.not_found), (1, 1, 1));
+    }
+}
+
+#[tokio::test]
+async fn cloudio_says_403_to_a_dead_session_if_told_to() {
+    let settings = Settings::new().dead_session_is_forbidden();
+    let server = DemoServer::start_with(Api::CloudIo, settings)
+        .await
+        .unwrap();
+    let client = Client::of(&server);
+    let carried = client.log_in().await;
+    server.revoke_all();
+    let answer = client.send(Method::GET, "/v1/x", &carried).await;
+    let seen = auth_core::Answer::new(answer.status(), answer.headers());
+    let login = CloudIo::new(&server.base_url(), "a", "b").unwrap();
+    let verdict = login.judge().judge(&seen.with_body(answer.body()));
+    assert_eq!(
+        (answer.status().as_u16(), verdict),
+        (403, auth_core::Verdict::Rejected)
+    );
+
+    let alive = client.log_in().await;
+    server.set_forbidden("/v1/x");
+    let answer = client.send(Method::GET, "/v1/x", &alive).await;
+    let seen = auth_core::Answer::new(answer.status(), answer.headers());
+    let verdict = login.judge().judge(&seen.with_body(answer.body()));
+    assert_eq!(
+        (answer.status().as_u16(), verdict),
+        (403, auth_core::Verdict::NotPermitted)
+    );
+}
+
+#[tokio::test]
+async fn cookies_roll_if_told_to_and_old_values_stay_good() {
+    let server = start(Api::Quinn).await;
+    server.set_rolling_cookies(true);
+    let client = Client::of(&server);
+    let first = client.log_in().await;
+    let answer = client.send(Method::GET, "/api/x", &first).await;
+    let second = client.carried(&answer);
+    assert_ne!(first, second);
+    assert_eq!(client.probe(&second).await, 200);
+    assert_eq!(client.probe(&first).await, 200);
+}
+
+#[tokio::test]
+async fn the_limit_is_a_sliding_window_of_the_servers_clock() {
+    let two = NonZeroU32::new(2).unwrap();
+    let settings = Settings::new().login_limit(two, Duration::from_secs(60));
+    let server = DemoServer::start_with(Api::V1Login, settings)
+        .await
+        .unwrap();
+    let v1 = V1Login::new(&server.base_url(), EMAIL, PASSWORD).unwrap();
+    let transport = over_reqwest();
+    let attempt = async || {
+        let request = v1.request(&PASSWORD.into()).unwrap();
+        let answer = transport.carry(request).await.unwrap();
+        let wait = answer::retry_after(answer.headers());
+        (answer.status().as_u16(), wait.map(|wait| wait.as_secs()))
+    };
+    assert_eq!(attempt().await, (200, None));
+    server.advance(Duration::from_secs(40));
+    assert_eq!(attempt().await, (200, None));
+    assert_eq!(attempt().await, (429, Some(20)));
+    server.advance(Duration::from_secs(20));
+    assert_eq!(
+        attempt().await,
+        (200, None),
+        "what was turned away has not counted"
+    );
+    assert_eq!(attempt().await, (429, Some(40)));
+    let logins = server.counts().logins;
+    assert_eq!((logins.ok, logins.limited, logins.total()), (3, 2, 5));
+}
+
+#[tokio::test]
+async fn a_request_that_is_not_as_documented_is_malformed() {
+    let server = start(Api::Clay).await;
+    let transport = over_reqwest();
+    for body in [
+        "",
+        "{}",
+        r#"{"email": "ada@example.com", "password": "correct horse battery"}"#,
+    ] {
+        let request = Request::post(server.url("/v3/auth/login"))
+            .header("content-type", "application/json")
+            .body(Bytes::from_static(body.as_bytes()))
+            .unwrap();
+        assert_eq!(
+            transport.carry(request).await.unwrap().status(),
+            400,
+            "{body}"
+        );
+    }
+    assert_eq!(server.counts().logins.malformed, 3);
+}
+
+#[tokio::test]
+async fn a_changed_password_refuses_the_old_one_and_spares_sessions() {
+    let server = start(Api::Quinn).await;
+    let client = Client::of(&server);
+    let carried = client.log_in().await;
+    server.set_password(EMAIL, "another password");
+    let quinn = common::provider(Api::Quinn, &server.base_url(), PASSWORD, over_reqwest());
+    let error = quinn.login(&PASSWORD.into()).await.unwrap_err();
+    assert_eq!(error.kind(), auth_core::LoginErrorKind::Refused);
+    quinn.login(&"another password".into()).await.unwrap();
+    assert_eq!(client.probe(&carried).await, 200);
+}
+
+#[tokio::test]
+async fn shut_down_or_dropped_it_ends_its_connections() {
+    for drop_it in [false, true] {
+        let server = start(Api::Clay).await;
+        let address = server.address();
+        let idle = tokio::net::TcpStream::connect(address).await.unwrap();
+        Client::of(&server).log_in().await;
+        if drop_it {
+            drop(server);
+        } else {
+            server.shutdown().await;
+        }
+        // Readable without data: the other end is closed.
+        idle.readable().await.unwrap();
+        let read = idle.try_read(&mut [0]);
+        assert!(
+            matches!(read, Ok(0))
+                || read.is_err_and(|error| error.kind() != std::io::ErrorKind::WouldBlock)
+        );
+        assert!(tokio::net::TcpStream::connect(address).await.is_err());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_thousand_clients_are_served_at_once() {
+    let server = std::sync::Arc::new(start(Api::Clay).await);
+    let carried = Client::of(&server).log_in().await;
+    let gate = std::sync::Arc::new(tokio::sync::Barrier::new(2_000));
+    let mut clients = JoinSet::new();
+    for _ in 0..2_000 {
+        let (server, carried) = (std::sync::Arc::clone(&server), carried.clone());
+        let gate = std::sync::Arc::clone(&gate);
+        clients.spawn(async move {
+            use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+            let mut stream = tokio::net::TcpStream::connect(server.address())
+                .await
+                .unwrap();
+            gate.wait().await;
+            for _ in 0..3 {
+                let request = format!(
+                    "GET /v3/x HTTP/1.1\r\nhost: x\r\n{}: {}\r\n\r\n",
+                    carried.header.0, carried.header.1
+                );
+                stream.write_all(request.as_bytes()).await.unwrap();
+                let mut answer = vec![0; 1_024];
+                let length = stream.read(&mut answer).await.unwrap();
+                assert!(answer[..length].starts_with(b"HTTP/1.1 200"));
+            }
+        });
+    }
+    while let Some(client) = clients.join_next().await {
+        client.unwrap();
+    }
+    assert_eq!(server.counts().calls.ok, 6_000);
+}

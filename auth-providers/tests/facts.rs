@@ -1,0 +1,528 @@
+//! What each login sends, and how it reads answers: without a server.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on stops here")]
+
+use std::time::Duration;
+
+use auth_core::{Lifetime, LoginError, LoginErrorKind, Secret, SecretSource, Session, Verdict};
+use auth_providers::{Clay, CloudIo, ConfigError, Login, Quinn, V1Login, answer};
+use base64::Engine as _;
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use serde_json::{Value, json};
+
+const EMAIL: &str = "ada@example.com";
+const PASSWORD: &str = "canary-p\"w é";
+const HOST: &str = "https://host.example";
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn clay() -> Clay {
+    Clay::new(EMAIL, PASSWORD).unwrap()
+}
+
+fn quinn() -> Quinn {
+    Quinn::new(HOST, EMAIL, PASSWORD).unwrap()
+}
+
+fn cloudio() -> CloudIo {
+    CloudIo::new(HOST, "ada", PASSWORD).unwrap()
+}
+
+fn v1() -> V1Login {
+    V1Login::new(HOST, EMAIL, PASSWORD).unwrap()
+}
+
+fn all() -> [Box<dyn Login>; 4] {
+    [
+        Box::new(clay()),
+        Box::new(quinn()),
+        Box::new(cloudio()),
+        Box::new(v1()),
+    ]
+}
+
+fn request(login: &impl Login) -> Request<Bytes> {
+    let request = login.request(&PASSWORD.into()).unwrap();
+    assert_eq!(request.method(), Method::POST);
+    assert_eq!(request.headers()["content-type"], "application/json");
+    assert_eq!(request.headers()["accept"], "application/json");
+    assert!(!request.headers().contains_key("cookie"));
+    request
+}
+
+fn body(request: &Request<Bytes>) -> Value {
+    serde_json::from_slice(request.body()).unwrap()
+}
+
+fn jwt(claims: &Value) -> String {
+    let encode = |text: String| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
+    format!(
+        "{}.{}.c2ln",
+        encode(json!({ "alg": "HS256" }).to_string()),
+        encode(claims.to_string())
+    )
+}
+
+struct Served(Response<Bytes>);
+
+impl Served {
+    fn new(status: u16, body: impl Into<Bytes>) -> Self {
+        Self(
+            Response::builder()
+                .status(status)
+                .body(body.into())
+                .unwrap(),
+        )
+    }
+
+    fn json(status: u16, body: &Value) -> Self {
+        Self::new(status, body.to_string())
+    }
+
+    fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.0.headers_mut().append(name, value.parse().unwrap());
+        self
+    }
+}
+
+fn clay_ok(cookie: &str) -> Served {
+    let body = json!({ "success": true, "redirect_to": "https://app.clay.com/workspaces/123456" });
+    Served::json(200, &body).with("set-cookie", cookie)
+}
+
+fn quinn_ok() -> Served {
+    Served::json(
+        200,
+        &json!({ "message": "Login successful", "user": { "id": "550e", "role": "admin" } }),
+    )
+}
+
+fn cloudio_ok(jwt: &str, csrf: &str) -> Served {
+    Served::json(
+        200,
+        &json!({ "orgUid": "cloudio", "sessionId": "e5f5", "jwt": jwt, "csrf": csrf, "status": "OK" }),
+    )
+}
+
+fn v1_ok(token: &str) -> Served {
+    Served::json(
+        200,
+        &json!({ "success": true, "data": { "name": "A", "id": "63d0", "token": token } }),
+    )
+}
+
+fn read(login: &impl Login, served: &Served) -> Session {
+    login.read(&served.0).unwrap()
+}
+
+fn refuse(login: &(impl Login + ?Sized), served: &Served) -> LoginError {
+    let error = login.read(&served.0).unwrap_err();
+    let printed = format!("{error} {error:?}");
+    assert!(!printed.contains("canary"), "{printed}");
+    error
+}
+
+fn kind(login: &(impl Login + ?Sized), served: &Served) -> LoginErrorKind {
+    refuse(login, served).kind()
+}
+
+#[test]
+fn clay_sends_email_password_and_a_null_source() {
+    let request = request(&clay());
+    assert_eq!(request.uri(), "https://api.clay.com/v3/auth/login");
+    let expected = json!({ "email": EMAIL, "password": PASSWORD, "source": null });
+    assert_eq!(body(&request), expected);
+    let probe = clay().probe_url();
+    assert_eq!(
+        probe.as_deref(),
+        Some("https://api.clay.com/v3/my-workspaces")
+    );
+}
+
+#[test]
+fn quinn_and_v1_send_email_and_password() {
+    let expected = json!({ "email": EMAIL, "password": PASSWORD });
+    let sent = request(&quinn());
+    assert_eq!(sent.uri(), "https://host.example/api/auth/login");
+    assert_eq!(body(&sent), expected);
+    let sent = request(&v1());
+    assert_eq!(sent.uri(), "https://host.example/v1/login");
+    assert_eq!(body(&sent), expected);
+}
+
+#[test]
+fn cloudio_sends_an_empty_object_and_the_pair_in_a_sensitive_header() {
+    let pair = base64::engine::general_purpose::STANDARD.encode(format!("ada:{PASSWORD}"));
+    let expected = format!("Token {pair}");
+    for (login, name, other) in [
+        (cloudio(), "authorization", "authentication"),
+        (
+            cloudio().authentication_header(),
+            "authentication",
+            "authorization",
+        ),
+    ] {
+        let request = request(&login);
+        assert_eq!(request.uri(), "https://host.example/v1/auth");
+        assert_eq!(request.body(), "{}");
+        assert_eq!(request.headers()[name], *expected);
+        assert!(request.headers()[name].is_sensitive());
+        assert!(!request.headers().contains_key(other));
+    }
+}
+
+#[test]
+fn clay_is_good_for_24_hours_and_a_jwt_may_only_shorten_them() {
+    let plain = "claysession=s%3Aabc.d%2Be; Path=/; HttpOnly; Secure; SameSite=Lax";
+    assert_eq!(read(&clay(), &clay_ok(plain)).lifetime(), Lifetime::of(DAY));
+    let with_jwt = |exp: u64| {
+        let token = jwt(&json!({ "iat": 0, "exp": exp }));
+        read(&clay(), &clay_ok(&format!("claysession={token}; Path=/"))).lifetime()
+    };
+    assert_eq!(with_jwt(3_600), Lifetime::of(Duration::from_secs(3_600)));
+    assert_eq!(with_jwt(900_000), Lifetime::of(DAY));
+    let hour = Lifetime::of(Duration::from_secs(3_600));
+    assert_eq!(
+        read(&clay(), &clay_ok("claysession=a; Max-Age=3600")).lifetime(),
+        hour
+    );
+    assert_eq!(
+        read(&clay().lifetime(hour), &clay_ok(plain)).lifetime(),
+        hour
+    );
+}
+
+#[test]
+fn quinn_is_good_for_7_days_of_silence_or_its_max_age_and_30_days_in_all() {
+    let with_cookie = |cookie| {
+        let served = quinn_ok().with("set-cookie", cookie);
+        read(&quinn(), &served).lifetime()
+    };
+    let sliding = |idle| Lifetime::unknown().idle(idle).absolute(30 * DAY);
+    assert_eq!(
+        with_cookie("sessionId=a; Path=/; Max-Age=604800"),
+        sliding(7 * DAY)
+    );
+    assert_eq!(with_cookie("sessionId=a; Path=/"), sliding(7 * DAY));
+    assert_eq!(with_cookie("sessionId=a; Max-Age=86400"), sliding(DAY));
+}
+
+#[test]
+fn cloudio_has_no_documented_life_but_what_the_token_or_the_user_states() {
+    let served = cloudio_ok("eya.b.c", "29f5");
+    assert_eq!(read(&cloudio(), &served).lifetime(), Lifetime::unknown());
+    let idle = cloudio().session_timeout(DAY);
+    assert_eq!(
+        read(&idle, &served).lifetime(),
+        Lifetime::unknown().idle(DAY)
+    );
+    let stated = cloudio_ok(&jwt(&json!({ "iat": 0, "exp": 60 })), "29f5");
+    let minute = Lifetime::of(Duration::from_secs(60));
+    assert_eq!(read(&idle, &stated).lifetime(), minute.idle(DAY));
+}
+
+#[test]
+fn v1_is_good_for_as_long_as_its_token_says_or_else_one_day() {
+    assert_eq!(read(&v1(), &v1_ok("opaque")).lifetime(), Lifetime::of(DAY));
+    let week = v1_ok(&jwt(&json!({ "iat": 1_674_691_711, "exp": 1_675_296_511 })));
+    assert_eq!(read(&v1(), &week).lifetime(), Lifetime::of(7 * DAY));
+    let by_date = v1_ok(&jwt(&json!({ "exp": 1_795_262_460_u64 })))
+        .with("date", "Sat, 21 Nov 2026 12:00:00 GMT");
+    let minute = Duration::from_secs(60);
+    assert_eq!(read(&v1(), &by_date).lifetime(), Lifetime::of(minute));
+}
+
+#[test]
+fn each_session_carries_what_its_api_wants_and_nothing_else() {
+    // A session shows only the names of what it carries.
+    let carried = |session: Session| format!("{session:?}").replace(['"', '[', ']'], "");
+    let clay = carried(read(
+        &clay(),
+        &clay_ok("claysession=a").with("set-cookie", "lb=b"),
+    ));
+    assert!(clay.contains("cookies: claysession,"), "{clay}");
+    let quinn_answer = quinn_ok().with("set-cookie", "sessionId=a");
+    let quinn = carried(read(&quinn(), &quinn_answer));
+    assert!(quinn.contains("cookies: sessionId,"), "{quinn}");
+    let cloudio = carried(read(&cloudio(), &cloudio_ok("j", "c")));
+    assert!(
+        cloudio.contains("headers: authorization, cookies: , query: csrf"),
+        "{cloudio}"
+    );
+    let set = || {
+        v1_ok("t")
+            .with("set-cookie", "auth=a")
+            .with("set-cookie", "lb=b")
+    };
+    let token = carried(read(&v1(), &set()));
+    assert!(
+        token.contains("headers: authorization, cookies: , query: "),
+        "{token}"
+    );
+    let cookies = carried(read(&v1().with_cookie(), &set()));
+    assert!(
+        cookies.contains("headers: , cookies: auth, lb, query: "),
+        "{cookies}"
+    );
+}
+
+#[test]
+fn a_200_without_the_promised_cookie_or_token_is_a_failed_login() {
+    let malformed = LoginErrorKind::Malformed;
+    for cookie in ["other=canary", "claysession=", "claysession=a; Max-Age=0"] {
+        assert_eq!(kind(&clay(), &clay_ok(cookie)), malformed, "{cookie}");
+    }
+    assert_eq!(kind(&quinn(), &quinn_ok()), malformed);
+    assert_eq!(kind(&cloudio(), &cloudio_ok("", "c")), malformed);
+    assert_eq!(kind(&cloudio(), &cloudio_ok("j", "")), malformed);
+    assert_eq!(kind(&v1(), &v1_ok("")), malformed);
+    assert_eq!(kind(&v1().with_cookie(), &v1_ok("canary")), malformed);
+    assert_eq!(
+        kind(
+            &v1().with_cookie(),
+            &v1_ok("t").with("set-cookie", "a=; Max-Age=0")
+        ),
+        malformed
+    );
+}
+
+#[test]
+fn a_200_that_says_it_failed_is_a_failed_login() {
+    let malformed = LoginErrorKind::Malformed;
+    let unsuccessful = Served::json(
+        200,
+        &json!({ "success": false, "data": { "token": "canary" } }),
+    )
+    .with("set-cookie", "claysession=canary");
+    assert_eq!(kind(&clay(), &unsuccessful), malformed);
+    assert_eq!(kind(&v1(), &unsuccessful), malformed);
+    let error = json!({ "status": "ERROR", "jwt": "canary", "csrf": "canary" });
+    assert_eq!(kind(&cloudio(), &Served::json(200, &error)), malformed);
+}
+
+#[test]
+fn a_token_that_cant_stand_in_a_header_is_malformed() {
+    for token in [
+        "canary\n",
+        "canary\r\nx-evil: 1",
+        "canary\u{0}",
+        "canary\u{7f}",
+    ] {
+        assert_eq!(
+            kind(&v1(), &v1_ok(token)),
+            LoginErrorKind::Malformed,
+            "{token:?}"
+        );
+        assert_eq!(
+            kind(&cloudio(), &cloudio_ok(token, "c")),
+            LoginErrorKind::Malformed
+        );
+    }
+}
+
+#[test]
+fn html_truncated_json_and_other_shapes_are_malformed_whatever_the_status() {
+    for login in all() {
+        for status in [200, 400, 401, 403] {
+            for body in ["<html>canary</html>", "<!DOCTYPE html>"] {
+                let served = Served::new(status, body).with("set-cookie", "claysession=canary");
+                assert_eq!(
+                    kind(&*login, &served),
+                    LoginErrorKind::Malformed,
+                    "{login_name} {status}",
+                    login_name = login.identity().provider()
+                );
+            }
+        }
+        for body in [
+            "",
+            "{",
+            r#"{"canary": "#,
+            "[]",
+            "null",
+            r#"{"success": "canary", "user": "canary", "jwt": 1, "data": 2}"#,
+        ] {
+            let served = Served::new(200, body)
+                .with("set-cookie", "claysession=a")
+                .with("set-cookie", "sessionId=a");
+            assert_eq!(kind(&*login, &served), LoginErrorKind::Malformed, "{body}");
+        }
+    }
+}
+
+#[test]
+fn bad_credentials_are_told_from_everything_else_by_each_apis_own_status() {
+    let error =
+        json!({ "code": 403, "status": "ERROR", "title": "Access Denied", "message": "canary" });
+    let refused: [(Box<dyn Login>, u16); 4] = [
+        (Box::new(clay()), 401),
+        (Box::new(quinn()), 401),
+        (Box::new(cloudio()), 403),
+        (Box::new(v1()), 400),
+    ];
+    for (login, own) in refused {
+        for status in [400, 401, 403, 404, 422] {
+            // 401 means the same everywhere.
+            let expected = if status == own || status == 401 {
+                LoginErrorKind::Refused
+            } else {
+                LoginErrorKind::Malformed
+            };
+            let name = login.identity().provider();
+            assert_eq!(
+                kind(&*login, &Served::json(status, &error)),
+                expected,
+                "{name} {status}"
+            );
+        }
+    }
+    assert_eq!(
+        kind(&clay(), &Served::new(401, "")),
+        LoginErrorKind::Refused
+    );
+    // Not CloudIO's words, and not JSON: not its verdict on a password.
+    assert_eq!(
+        kind(
+            &cloudio(),
+            &Served::json(403, &json!({ "message": "blocked" }))
+        ),
+        LoginErrorKind::Malformed
+    );
+    let no_error = json!({ "status": "BLOCKED", "message": "by the firewall" });
+    assert_eq!(
+        kind(&cloudio(), &Served::json(403, &no_error)),
+        LoginErrorKind::Malformed
+    );
+    assert_eq!(
+        kind(&cloudio(), &Served::new(403, "blocked")),
+        LoginErrorKind::Malformed
+    );
+    assert_eq!(
+        kind(&v1(), &Served::new(400, "Bad Request")),
+        LoginErrorKind::Malformed
+    );
+    assert_eq!(
+        kind(&v1(), &Served::new(400, "")),
+        LoginErrorKind::Malformed
+    );
+}
+
+#[test]
+fn rule_11_and_12_outages_and_limits_are_no_refusals() {
+    for login in all() {
+        for status in [500, 502, 503, 504, 408] {
+            let served = Served::new(status, "<html>").with("retry-after", "30");
+            let error = refuse(&*login, &served);
+            assert_eq!(error.kind(), LoginErrorKind::Unavailable);
+            assert_eq!(error.retry_after(), Some(Duration::from_secs(30)));
+        }
+        let error = refuse(
+            &*login,
+            &Served::new(429, "slow down").with("x-retry-after", "7"),
+        );
+        assert_eq!(error.kind(), LoginErrorKind::Limited);
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
+        for status in [301, 302, 303, 307, 308] {
+            let served = Served::new(status, "").with("location", "https://canary.example");
+            assert_eq!(kind(&*login, &served), LoginErrorKind::Malformed);
+        }
+    }
+}
+
+#[test]
+fn a_password_that_cant_be_right_is_refused_before_an_attempt() {
+    let short = Quinn::new(HOST, EMAIL, "canary7").unwrap_err();
+    assert_eq!(short, ConfigError::ShortPassword { minimum: 8 });
+    assert!(Quinn::new(HOST, EMAIL, "8 chars!").is_ok());
+    let variable = Quinn::new(HOST, EMAIL, SecretSource::variable("X")).unwrap();
+    let error = variable.check_secret(&Secret::from("canary7")).unwrap_err();
+    assert_eq!(error.kind(), LoginErrorKind::Misconfigured);
+    assert!(!format!("{error} {error:?}").contains("canary"));
+    assert!(variable.check_secret(&Secret::from("8 chars!")).is_ok());
+    assert_eq!(
+        CloudIo::new(HOST, "a:b", "pw").unwrap_err(),
+        ConfigError::ColonInUserName
+    );
+    assert_eq!(Clay::new("", "pw").unwrap_err(), ConfigError::EmptyAccount);
+    assert_eq!(
+        V1Login::new(HOST, EMAIL, "").unwrap_err(),
+        ConfigError::EmptyPassword
+    );
+}
+
+#[test]
+fn rule_16_plain_http_needs_a_perilous_name() {
+    let url = "http://host.example";
+    assert!(matches!(
+        Quinn::new(url, EMAIL, PASSWORD),
+        Err(ConfigError::BaseUrl(_))
+    ));
+    assert!(matches!(
+        CloudIo::new(url, EMAIL, PASSWORD),
+        Err(ConfigError::BaseUrl(_))
+    ));
+    assert!(matches!(
+        V1Login::new(url, EMAIL, PASSWORD),
+        Err(ConfigError::BaseUrl(_))
+    ));
+    assert!(matches!(clay().base_url(url), Err(ConfigError::BaseUrl(_))));
+    assert!(Quinn::allow_plain_http(url, EMAIL, PASSWORD).is_ok());
+    assert!(CloudIo::allow_plain_http(url, EMAIL, PASSWORD).is_ok());
+    assert!(V1Login::allow_plain_http(url, EMAIL, PASSWORD).is_ok());
+    assert!(clay().base_url_allow_plain_http(url).is_ok());
+}
+
+#[test]
+fn a_base_url_moves_the_login_its_scope_and_its_quota() {
+    let moved = clay().base_url("https://clay.example/proxy/").unwrap();
+    let sent = request(&moved);
+    assert_eq!(sent.uri(), "https://clay.example/proxy/v3/auth/login");
+    assert_eq!(
+        moved.identity().origin().to_string(),
+        "https://clay.example"
+    );
+    assert!(moved.scope().contains("https", "clay.example", None));
+    assert!(!moved.scope().contains("https", "api.clay.com", None));
+}
+
+#[test]
+fn only_cloudio_judges_a_403_by_its_body() {
+    for login in all() {
+        let wants = login.judge().wants_body(StatusCode::FORBIDDEN);
+        assert_eq!(wants, login.identity().provider() == "cloudio");
+    }
+    let headers = http::HeaderMap::new();
+    let forbidden = auth_core::Answer::new(StatusCode::FORBIDDEN, &headers);
+    assert_eq!(cloudio().judge().judge(&forbidden), Verdict::NotPermitted);
+    let opted_in = cloudio().forbidden_is_rejected();
+    assert_eq!(opted_in.judge().judge(&forbidden), Verdict::Rejected);
+}
+
+#[test]
+fn rule_17_logins_print_neither_account_nor_password() {
+    let printed = format!(
+        "{:?} {:#?} {:?} {:?} {:?}",
+        clay(),
+        quinn(),
+        cloudio().authentication_header(),
+        v1().with_cookie(),
+        answer::retry_after(&http::HeaderMap::new()),
+    );
+    assert!(
+        !printed.contains("canary") && !printed.contains("ada"),
+        "{printed}"
+    );
+    let errors = [
+        Clay::new("canary", "").unwrap_err(),
+        Quinn::new("https://canary:canary@host.example", EMAIL, PASSWORD).unwrap_err(),
+        Quinn::new("https://host.example?canary", EMAIL, PASSWORD).unwrap_err(),
+        CloudIo::new(HOST, "canary:x", "pw").unwrap_err(),
+    ];
+    let printed = format!(
+        "{errors:?} {}",
+        errors.each_ref().map(ToString::to_string).concat()
+    );
+    assert!(!printed.contains("canary"), "{printed}");
+    // The request holds the password; its Debug must be of no use to a log.
+    let header = request(&cloudio()).headers()["authorization"].clone();
+    assert_eq!(format!("{header:?}"), "Sensitive");
+}

@@ -1,0 +1,243 @@
+//! Logins over real sockets, through both transports.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on stops here")]
+#![cfg(all(feature = "demo", feature = "reqwest", feature = "tower"))]
+
+use std::time::Duration;
+
+use auth_core::{LoginErrorKind, Secret};
+use auth_providers::demo::{Api, PASSWORD};
+use auth_providers::{Login, Quinn, ReqwestTransport};
+
+mod common;
+
+use common::{Canned, both, over_reqwest, printed, provider, start};
+
+const CANARY: &str = "canary-password";
+
+fn canary() -> Secret {
+    CANARY.into()
+}
+
+#[tokio::test]
+async fn every_api_is_logged_in_to_over_every_transport() {
+    for api in Api::ALL {
+        for transport in both() {
+            let server = start(api).await;
+            let provider = provider(api, &server.base_url(), PASSWORD, transport);
+            let session = provider.login(&PASSWORD.into()).await.unwrap();
+            assert!(!session.is_empty());
+            assert_eq!(server.counts().logins.ok, 1, "{api:?}");
+            assert_eq!(server.counts().logins.total(), 1);
+            server.shutdown().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_refused_by_every_api() {
+    for api in Api::ALL {
+        let server = start(api).await;
+        let provider = provider(api, &server.base_url(), CANARY, over_reqwest());
+        let error = provider.login(&canary()).await.unwrap_err();
+        assert_eq!(error.kind(), LoginErrorKind::Refused, "{api:?}");
+        assert!(!printed(&error).contains(CANARY));
+        assert_eq!(server.counts().logins.refused, 1);
+    }
+}
+
+#[tokio::test]
+async fn rule_10_the_eleventh_login_of_a_minute_is_limited() {
+    let server = start(Api::Quinn).await;
+    let provider = provider(Api::Quinn, &server.base_url(), PASSWORD, over_reqwest());
+    let password = Secret::from(PASSWORD);
+    for _ in 0..10 {
+        provider.login(&password).await.unwrap();
+    }
+    let error = provider.login(&password).await.unwrap_err();
+    assert_eq!(error.kind(), LoginErrorKind::Limited);
+    let wait = error.retry_after().unwrap();
+    assert!(
+        wait > Duration::ZERO && wait <= Duration::from_secs(60),
+        "{wait:?}"
+    );
+    server.advance(wait);
+    provider.login(&password).await.unwrap();
+    assert_eq!(server.counts().most_logins_in_a_minute, 11);
+}
+
+#[tokio::test]
+async fn rule_12_an_outage_is_unavailable_and_not_refused() {
+    for transport in both() {
+        let server = start(Api::V1Login).await;
+        server.set_login_outage(true);
+        let v1 = provider(Api::V1Login, &server.base_url(), PASSWORD, transport);
+        let error = v1.login(&PASSWORD.into()).await.unwrap_err();
+        assert_eq!(error.kind(), LoginErrorKind::Unavailable);
+        server.set_login_outage(false);
+        v1.login(&PASSWORD.into()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn nobody_there_is_unavailable_and_the_url_is_not_printed() {
+    let server = start(Api::Clay).await;
+    let base_url = format!("{}/canary-prefix", server.base_url());
+    server.shutdown().await;
+    for transport in both() {
+        let clay = provider(Api::Clay, &base_url, CANARY, transport);
+        let error = clay.login(&canary()).await.unwrap_err();
+        assert_eq!(error.kind(), LoginErrorKind::Unavailable);
+        assert!(!printed(&error).contains("canary"), "{}", printed(&error));
+    }
+}
+
+#[tokio::test]
+async fn rule_18_a_redirect_is_not_followed() {
+    for status in [
+        "301 Moved",
+        "302 Found",
+        "307 Temporary Redirect",
+        "308 Permanent Redirect",
+    ] {
+        for transport in both() {
+            let other = Canned::start("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
+            let redirect = format!(
+                "HTTP/1.1 {status}\r\nlocation: {}/api/auth/login\r\ncontent-length: 0\r\n\r\n",
+                other.base_url
+            );
+            let login = Canned::start(redirect).await;
+            let quinn = provider(Api::Quinn, &login.base_url, CANARY, transport);
+            let error = quinn.login(&canary()).await.unwrap_err();
+            assert_eq!(error.kind(), LoginErrorKind::Malformed, "{status}");
+            assert_eq!(other.hits(), 0, "{status} sent the password elsewhere");
+            assert_eq!(login.hits(), 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn rule_18_no_cookie_of_an_old_session_and_no_referer_is_sent() {
+    let answer = "HTTP/1.1 200 OK\r\nset-cookie: sessionId=old\r\nconnection: close\r\n\
+                  content-length: 11\r\n\r\n{\"user\":{}}";
+    let server = Canned::start(answer).await;
+    let builder = reqwest::Client::builder().cookie_store(true).referer(true);
+    let transport = ReqwestTransport::from_builder(builder).unwrap();
+    let quinn = provider(Api::Quinn, &server.base_url, CANARY, transport);
+    for _ in 0..2 {
+        quinn.login(&canary()).await.unwrap();
+    }
+    let requests = server.requests();
+    assert_eq!(requests.len(), 2);
+    for request in requests {
+        let request = request.to_ascii_lowercase();
+        assert!(
+            request.starts_with("post /api/auth/login http/1.1"),
+            "{request}"
+        );
+        assert!(!request.contains("\r\ncookie:"), "{request}");
+        assert!(!request.contains("\r\nreferer:"), "{request}");
+    }
+}
+
+#[tokio::test]
+async fn the_login_names_itself_unless_the_users_client_does() {
+    let answer = "HTTP/1.1 200 OK\r\nset-cookie: sessionId=a\r\nconnection: close\r\n\
+                  content-length: 11\r\n\r\n{\"user\":{}}";
+    let ours = format!(
+        "user-agent: auth-providers/{}\r\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    for transport in both() {
+        let server = Canned::start(answer).await;
+        let quinn = provider(Api::Quinn, &server.base_url, CANARY, transport);
+        quinn.login(&canary()).await.unwrap();
+        assert!(server.requests()[0].to_ascii_lowercase().contains(&ours));
+    }
+    let server = Canned::start(answer).await;
+    let named = reqwest::Client::builder().user_agent("mine/1");
+    let transport = ReqwestTransport::from_builder(named).unwrap();
+    let quinn = provider(Api::Quinn, &server.base_url, CANARY, transport);
+    quinn.login(&canary()).await.unwrap();
+    assert!(
+        server.requests()[0]
+            .to_ascii_lowercase()
+            .contains("user-agent: mine/1\r\n")
+    );
+}
+
+#[tokio::test]
+async fn rule_18_an_answer_is_read_up_to_its_bound_and_no_further() {
+    let long = "x".repeat(256 * 1024 + 1);
+    let declared = format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{long}",
+        long.len()
+    );
+    let undeclared = format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{long}");
+    for answer in [declared, undeclared] {
+        for transport in both() {
+            let server = Canned::start(answer.clone()).await;
+            let quinn = provider(Api::Quinn, &server.base_url, CANARY, transport);
+            let error = quinn.login(&canary()).await.unwrap_err();
+            assert_eq!(error.kind(), LoginErrorKind::Malformed);
+            assert!(error.to_string().contains("more than 256 KiB"), "{error}");
+        }
+    }
+    let padding = " ".repeat(256 * 1024 - 11);
+    let longest = format!(
+        "HTTP/1.1 200 OK\r\nset-cookie: sessionId=a\r\ncontent-length: 262144\r\n\r\n{{\"user\":{{}}}}{padding}"
+    );
+    for transport in both() {
+        let server = Canned::start(longest.clone()).await;
+        let quinn = provider(Api::Quinn, &server.base_url, CANARY, transport);
+        quinn.login(&canary()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_unavailable() {
+    for transport in both() {
+        let server = Canned::start("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"canary").await;
+        let quinn = provider(Api::Quinn, &server.base_url, CANARY, transport);
+        let error = quinn.login(&canary()).await.unwrap_err();
+        assert_eq!(error.kind(), LoginErrorKind::Unavailable);
+        assert!(!printed(&error).contains("canary"), "{}", printed(&error));
+    }
+}
+
+#[tokio::test]
+async fn a_short_password_spends_no_attempt() {
+    let server = start(Api::Quinn).await;
+    let password = auth_core::SecretSource::variable("QUINN_PASSWORD");
+    let quinn = Quinn::new(&server.base_url(), "ada@example.com", password).unwrap();
+    let quinn = quinn.via(over_reqwest());
+    let error = auth_core::Provider::login(&quinn, &"short".into()).await;
+    assert_eq!(error.unwrap_err().kind(), LoginErrorKind::Misconfigured);
+    assert_eq!(server.counts().most_logins_in_a_minute, 0);
+}
+
+#[cfg(not(feature = "rustls"))]
+#[tokio::test]
+async fn https_without_tls_says_which_feature_is_missing() {
+    let quinn = provider(Api::Quinn, "https://127.0.0.1:1", CANARY, over_reqwest());
+    let error = quinn.login(&canary()).await.unwrap_err();
+    assert_eq!(error.kind(), LoginErrorKind::Misconfigured, "{error:?}");
+    assert!(error.to_string().contains("rustls"));
+}
+
+#[test]
+fn rule_17_transports_print_nothing_of_what_they_carry() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let _inside = runtime.enter();
+    let quinn = Quinn::new("https://host.example", "ada@example.com", CANARY).unwrap();
+    let printed = format!(
+        "{:?} {:?}",
+        quinn.clone().via(over_reqwest()),
+        quinn.via(common::over_tower())
+    );
+    assert!(
+        !printed.contains("canary") && !printed.contains("ada"),
+        "{printed}"
+    );
+}

@@ -1,0 +1,129 @@
+//! An API of one's own: its login as a value, and then everything else is as for the others.
+
+#![allow(clippy::print_stdout, reason = "it shows what came back")]
+
+use std::time::Duration;
+
+use auth_core::{
+    Answer, Credentials, Identity, Judge, Lifetime, LoginError, Origin, Secret, SecretSource,
+    Session, StatusJudge, Verdict,
+};
+use auth_middleware::AuthMiddleware;
+use auth_providers::demo::{Api, DemoServer, EMAIL, PASSWORD, Settings};
+use auth_providers::{Login, ReqwestTransport, answer, request};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use reqwest_middleware::ClientBuilder;
+use serde::{Deserialize, Serialize};
+
+/// An API that takes an e-mail address and a password at `/v1/login`, and answers with a token that is good for a day.
+struct Acme {
+    identity: Identity,
+    password: SecretSource,
+    login_url: String,
+    judge: AcmeJudge,
+}
+
+impl Acme {
+    fn new(base_url: &str, email: &str, password: impl Into<SecretSource>) -> anyhow::Result<Self> {
+        let origin = Origin::parse(base_url)?;
+        Ok(Self {
+            login_url: format!("{origin}/v1/login"),
+            identity: Identity::new("acme", origin, email),
+            password: password.into(),
+            judge: AcmeJudge,
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct Question<'a> {
+    email: &'a str,
+    password: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Reply {
+    data: Data,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    token: String,
+}
+
+impl Login for Acme {
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn secret(&self) -> &SecretSource {
+        &self.password
+    }
+
+    fn judge(&self) -> &dyn Judge {
+        &self.judge
+    }
+
+    fn request(&self, password: &Secret) -> Result<Request<Bytes>, LoginError> {
+        // Keeps the password in memory that is zeroed.
+        request::post_json(
+            &self.login_url,
+            &Question {
+                email: self.identity.account(),
+                password: password.expose(),
+            },
+        )
+    }
+
+    fn read(&self, answered: &Response<Bytes>) -> Result<Session, LoginError> {
+        // What this API says of a wrong password; all other failures are as usual.
+        if answered.status() == StatusCode::BAD_REQUEST {
+            return Err(LoginError::refused("status 400"));
+        }
+        answer::expect_success(answered)?;
+        let reply: Reply = answer::json(answered)?;
+        let day = Duration::from_secs(86_400);
+        Ok(Session::new()
+            .with_bearer(&reply.data.token)?
+            .with_lifetime(Lifetime::of(day)))
+    }
+}
+
+/// This API says 419 when a session is over.
+struct AcmeJudge;
+
+impl Judge for AcmeJudge {
+    fn judge(&self, answer: &Answer<'_>) -> Verdict {
+        if answer.status.as_u16() == 419 {
+            return Verdict::Rejected;
+        }
+        StatusJudge.judge(answer)
+    }
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    // The V1 login's server plays Acme's, too: the two are alike.
+    let settings = Settings::new().login_latency(Duration::from_millis(20));
+    let server = DemoServer::start_with(Api::V1Login, settings).await?;
+    let acme = Acme::new(&server.base_url(), EMAIL, PASSWORD)?;
+
+    let credentials = Credentials::builder(acme.via(ReqwestTransport::new()?))
+        .observer(|_: &Identity, event: &auth_core::Event| println!("  {event:?}"))
+        .build();
+    let client = ClientBuilder::new(reqwest::Client::new())
+        .with(AuthMiddleware::new(credentials.clone()))
+        .build();
+    let answer = client.get(server.url("/v1/me")).send().await?;
+    println!("{}", answer.status());
+    anyhow::ensure!(answer.status() == 200, "it is logged in");
+
+    let wrong = Acme::new(&server.base_url(), EMAIL, "not the password")?;
+    let wrong = Credentials::new(wrong.via(ReqwestTransport::new()?));
+    let error = wrong.get().await.expect_err("a wrong password");
+    anyhow::ensure!(error.is_credentials_refused(), "and is told so");
+    println!("{:#}", anyhow::Error::from(error));
+    server.shutdown().await;
+    Ok(())
+}

@@ -1,0 +1,35 @@
+//! How many connections this process may open: two file descriptors each, since the servers are in it, too.
+
+/// No more than this are of use.
+const MOST: u64 = 2_000;
+
+/// What the rest of the program needs.
+const SPARE: u64 = 200;
+
+/// Raises the limit of open files as far as it may, and says how many connections fit.
+#[cfg(unix)]
+pub(crate) fn most() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let wanted = 2 * MOST + SPARE;
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: Some(limit.maximum.map_or(wanted, |maximum| maximum.min(wanted))),
+        maximum: limit.maximum,
+    };
+    let open = match limit.current {
+        Some(current) if current < wanted => match setrlimit(Resource::Nofile, raised) {
+            Ok(()) => raised.current.unwrap_or(wanted),
+            Err(_) => current,
+        },
+        _ => wanted,
+    };
+    let connections = (open.saturating_sub(SPARE) / 2).clamp(16, MOST);
+    usize::try_from(connections).unwrap_or(16)
+}
+
+/// How many connections fit where there is no limit to ask for.
+#[cfg(not(unix))]
+pub(crate) fn most() -> usize {
+    usize::try_from(MOST).unwrap_or(16)
+}

@@ -1,0 +1,65 @@
+//! Adds a layer to a tower stack over hyper-util's client. No reqwest is involved, not even for the login.
+
+#![allow(clippy::print_stdout, reason = "it shows what came back")]
+
+use std::time::Duration;
+
+use auth_core::Credentials;
+use auth_middleware::{AuthContext, AuthLayer};
+use auth_providers::demo::{Api, DemoServer, EMAIL, PASSWORD};
+use auth_providers::{CloudIo, Login, TowerTransport};
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use tower::{Service, ServiceBuilder, ServiceExt};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let server = DemoServer::start(Api::CloudIo).await?;
+    let hyper_client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+
+    // The login has a stack of its own: it must not go through the layer that waits for it.
+    let cloudio = CloudIo::new(&server.base_url(), EMAIL, PASSWORD)?;
+    let query = cloudio.url("/v1/query");
+    let credentials = Credentials::new(cloudio.via(TowerTransport::new(hyper_client.clone())));
+
+    let mut service = ServiceBuilder::new()
+        .layer(AuthLayer::new(credentials.clone()))
+        .concurrency_limit(64)
+        .service(hyper_client);
+
+    let request = Request::post(&query)
+        // Don't wait longer than this for a credential.
+        .extension(AuthContext::new().within(Duration::from_secs(10)))
+        .body(Full::from("select 1"))?;
+    let answer = service
+        .ready()
+        .await
+        .map_err(anyhow::Error::from_boxed)?
+        .call(request)
+        .await;
+    let answer = answer.map_err(anyhow::Error::from_boxed)?;
+    let status = answer.status();
+    let echoed = answer.into_body().collect().await?.to_bytes();
+    println!("{status}, echoed: {echoed:?}");
+
+    // Both values of the session, the token in a header and the csrf value in the query, died together and are renewed
+    // together.
+    server.revoke_all();
+    let request = Request::post(&query).body(Full::from("select 2"))?;
+    let answer = service
+        .ready()
+        .await
+        .map_err(anyhow::Error::from_boxed)?
+        .call(request)
+        .await;
+    let answer = answer.map_err(anyhow::Error::from_boxed)?;
+    println!("after a revocation: {}", answer.status());
+    anyhow::ensure!(answer.status() == 200, "healed");
+    anyhow::ensure!(server.counts().logins.ok == 2, "by one login");
+    println!("{:?}", credentials.status());
+    server.shutdown().await;
+    Ok(())
+}
