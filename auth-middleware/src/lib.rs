@@ -63,6 +63,8 @@
 //!   credential is at hand, and before a replay, the service is made ready anew after the wait: a login may share a
 //!   `ConcurrencyLimit` of one with the requests that wait for it.
 //! - **5** With a fresh credential and without replay, the tower layer allocates nothing of its own.
+//! - **7** An answer speaks only of what its request carried. Where a reqwest client has followed a redirect to another origin of the
+//!   scope, or away from a query secret, it is not judged.
 //! - **8** A request is replayed once, with something newer than it was rejected with. Where the cache does not hold the login
 //!   to be at fault, the answer goes out as it is.
 //! - **9** The second answer is the one the caller gets. The second sending is a pristine copy of the request with the
@@ -93,6 +95,8 @@
 //! A retry belongs outside: `.with(retry).with(AuthMiddleware::new(credentials))`, or with tower the retry's layer first. Then each try
 //! carries the credential of its own moment. The feature `reqwest-retry` brings `AuthRetryStrategy`, which knows our errors. Never
 //! put a retry under the login: the cache tries again by itself, within the quota.
+//!
+//! So does tower-http's `FollowRedirect`: each hop is then judged by its own URL, and carries a credential only in scope.
 //!
 //! What logs requests belongs outside too. What is inside sees the credential.
 //!

@@ -63,7 +63,8 @@ impl Sent {
             // Cookies of such an answer are not looked at. A server that no longer knows a session deletes its cookie in
             // the same breath, or begins an anonymous one: neither may touch what another request has renewed by now.
             return match self.credentials.rejected(&self.carried) {
-                Rejection::Replay if !self.carried.is_replay() => Outcome::Replay,
+                // A second try keeps nothing to send a third with.
+                Rejection::Replay => Outcome::Replay,
                 _ => Outcome::HandOn,
             };
         }

@@ -93,6 +93,7 @@ async fn rule_17_an_error_shows_the_callers_own_url() {
 async fn rule_17_after_a_redirect_within_the_scope_the_url_shows_no_secret_either() {
     for location in [
         "/me?csrf=SECRET&b=2",
+        "/me?csrf=canary-rolled&b=2",
         "/me?next=%2Fx%3Fcsrf%3DSECRET&b=2",
         "/me/SECRET?b=2",
     ] {

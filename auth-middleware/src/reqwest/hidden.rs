@@ -3,6 +3,7 @@
 use std::fmt;
 
 use auth_core::Credential;
+use http::header::LOCATION;
 use percent_encoding::percent_decode_str;
 use reqwest::{Response, ResponseBuilderExt, Url};
 use reqwest_middleware::Error;
@@ -99,8 +100,9 @@ impl Hidden {
     /// The answer, with a URL that may be shown. All else of it stays; a header that repeats the secret, as `Location`
     /// may, doesn't print.
     pub(super) fn clean_response(&self, mut response: Response) -> Response {
-        for value in response.headers_mut().values_mut() {
-            if self.is_in(&String::from_utf8_lossy(value.as_bytes())) {
+        for (name, value) in response.headers_mut() {
+            // `Location` may hold a newer secret, too.
+            if name == LOCATION || self.is_in(&String::from_utf8_lossy(value.as_bytes())) {
                 value.set_sensitive(true);
             }
         }
