@@ -195,6 +195,11 @@ impl Identity {
         }
     }
 
+    /// The same account of the same kind of API, elsewhere.
+    pub fn at(self, origin: Origin) -> Self {
+        Self { origin, ..self }
+    }
+
     /// The kind of API.
     pub fn provider(&self) -> &str {
         &self.provider

@@ -38,11 +38,12 @@ impl Account {
         })
     }
 
-    pub(crate) fn at(mut self, base: BaseUrl) -> Self {
-        let account = self.identity.account();
-        self.identity = Identity::new(self.identity.provider(), base.origin.clone(), account);
-        self.base = base;
-        self
+    pub(crate) fn at(self, base: BaseUrl) -> Self {
+        Self {
+            identity: self.identity.at(base.origin.clone()),
+            base,
+            ..self
+        }
     }
 
     pub(crate) const fn identity(&self) -> &Identity {

@@ -116,7 +116,7 @@ impl Inner {
                 if progress.may_be_held {
                     postponed.await;
                 } else {
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
                 }
             });
             match select(landing, select(timer, told)).await {
