@@ -67,7 +67,10 @@ mod origin;
 mod pool;
 mod provider;
 mod secret;
+#[cfg(not(feature = "shuttle"))]
 mod sync;
+#[cfg(feature = "shuttle")]
+pub mod sync;
 #[cfg(feature = "test-util")]
 pub mod testing;
 

@@ -13,3 +13,9 @@ mod real;
 pub(crate) use model::{AtomicBool, AtomicU64, Loaded, Mutex, Runtime, Slot, Task, random};
 #[cfg(not(feature = "shuttle"))]
 pub(crate) use real::{AtomicBool, AtomicU64, Loaded, Mutex, Runtime, Slot, Task, random};
+
+/// How many tasks the model has not seen the end of.
+#[cfg(feature = "shuttle")]
+pub fn tasks() -> usize {
+    model::tasks()
+}

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
 use shuttle::future::AbortHandle;
 use shuttle::sync::MutexGuard;
@@ -73,7 +74,36 @@ impl Runtime {
 
     #[allow(clippy::unused_self, reason = "as the real one")]
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Task {
-        Task(shuttle::future::spawn(task).abort_handle())
+        let live = Live::new();
+        let counted = async move {
+            let _live = live;
+            task.await;
+        };
+        Task(shuttle::future::spawn(counted).abort_handle())
+    }
+}
+
+shuttle::lazy_static! {
+    static ref TASKS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+}
+
+/// How many tasks of this execution have not ended.
+pub(crate) fn tasks() -> usize {
+    TASKS.load(SeqCst)
+}
+
+struct Live;
+
+impl Live {
+    fn new() -> Self {
+        TASKS.fetch_add(1, SeqCst);
+        Self
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        TASKS.fetch_sub(1, SeqCst);
     }
 }
 
