@@ -5,12 +5,14 @@
 //! - [`memory`]: what a failed login permits afterwards
 //! - [`flight`]: the one login under way
 //! - [`inner`]: carries out what `state` decides, under one lock that is never held across an await
+//! - [`copies`]: what is served, in a copy for each thread
 //! - [`waiting`]: how a caller waits for a login; [`blocking`]: how a thread does
 //! - [`handle`], [`ask`], [`builder`], [`status`]: what users see
 
 mod ask;
 mod blocking;
 mod builder;
+mod copies;
 mod doubt;
 mod flight;
 mod handle;

@@ -145,7 +145,8 @@ pub struct Credential(Arc<Issued>);
 pub(crate) struct Issued {
     stamp: Stamp,
     attachment: Attachment,
-    life: Life,
+    /// Shared by the copies that threads keep: an accepted answer moves the idle deadline for all.
+    life: Arc<Life>,
 }
 
 impl Issued {
@@ -153,8 +154,17 @@ impl Issued {
         self.stamp
     }
 
-    pub(crate) const fn life(&self) -> &Life {
+    pub(crate) fn life(&self) -> &Life {
         &self.life
+    }
+
+    /// The same credential in memory of its own, so that its reference counts are not shared with other threads.
+    pub(crate) fn copy(&self) -> Self {
+        Self {
+            stamp: self.stamp,
+            attachment: self.attachment.copy(),
+            life: Arc::clone(&self.life),
+        }
     }
 }
 
@@ -163,7 +173,7 @@ impl Credential {
         Self(Arc::new(Issued {
             stamp,
             attachment: session.attachment,
-            life,
+            life: Arc::new(life),
         }))
     }
 
@@ -279,7 +289,7 @@ impl Credential {
         Ok(Self(Arc::new(Issued {
             stamp,
             attachment,
-            life,
+            life: Arc::new(life),
         })))
     }
 

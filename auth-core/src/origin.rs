@@ -1,6 +1,6 @@
 //! Where a credential may go: scheme, host and port.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -22,8 +22,10 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
     scheme: Scheme,
-    /// Lower case; an IPv6 address in brackets.
-    host: Arc<str>,
+    /// Host and, unless it is the scheme's own, port, as they stand in a URL: lower case, an IPv6 address in brackets.
+    authority: Arc<str>,
+    /// Where the host ends in it.
+    host_end: usize,
     port: u16,
 }
 
@@ -56,9 +58,9 @@ impl Origin {
     /// Not an absolute URL, no host, a user name or password in it, another scheme, or plain HTTP to another machine.
     pub fn parse(url: &str) -> Result<Self, OriginError> {
         let origin = Self::allow_plain_http(url)?;
-        if origin.scheme == Scheme::Http && !is_loopback(&origin.host) {
+        if origin.scheme == Scheme::Http && !is_loopback(origin.host()) {
             return Err(OriginError::PlainHttp {
-                host: origin.host.as_ref().to_owned(),
+                host: origin.host().to_owned(),
             });
         }
         Ok(origin)
@@ -89,11 +91,21 @@ impl Origin {
             Some(_) => authority.port_u16().ok_or(OriginError::NotAUrl)?,
             None => return Err(OriginError::NotAUrl),
         };
+        let mut authority = authority.host().to_ascii_lowercase();
+        let host_end = authority.len();
+        if port != scheme.default_port() {
+            let _ = write!(authority, ":{port}");
+        }
         Ok(Self {
             scheme,
-            host: authority.host().to_ascii_lowercase().into(),
+            authority: authority.into(),
+            host_end,
             port,
         })
+    }
+
+    fn host(&self) -> &str {
+        &self.authority[..self.host_end]
     }
 
     /// Whether a request with this scheme, host and port goes to this origin. Allocates nothing.
@@ -102,7 +114,7 @@ impl Origin {
     pub fn matches(&self, scheme: &str, host: &str, port: Option<u16>) -> bool {
         scheme.eq_ignore_ascii_case(self.scheme.name())
             && port.unwrap_or(self.scheme.default_port()) == self.port
-            && host.eq_ignore_ascii_case(&self.host)
+            && host.eq_ignore_ascii_case(self.host())
     }
 
     /// Whether a request to `uri` goes to this origin. A `uri` without a host goes nowhere that is known. Allocates nothing.
@@ -110,6 +122,10 @@ impl Origin {
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return false;
         };
+        // As nearly all requests write it. Whatever else is written is looked at more closely.
+        if authority.as_str() == &*self.authority && scheme == self.scheme.name() {
+            return true;
+        }
         self.matches(scheme, authority.host(), authority.port_u16())
     }
 }
@@ -127,11 +143,7 @@ fn is_loopback(host: &str) -> bool {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme.name(), self.host)?;
-        if self.port != self.scheme.default_port() {
-            write!(f, ":{}", self.port)?;
-        }
-        Ok(())
+        write!(f, "{}://{}", self.scheme.name(), self.authority)
     }
 }
 

@@ -7,8 +7,8 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::{Either, Shared, select};
-use tokio::sync::oneshot;
+use futures_util::future::{Either, select};
+use tokio::sync::SetOnce;
 
 use super::inner::Inner;
 use super::memory::{LONGEST_RETRY_AFTER, Tried};
@@ -23,7 +23,14 @@ use crate::provider::{Provider, Quota};
 use crate::secret::{Fingerprint, Secret};
 use crate::sync::{AtomicBool, AtomicU64, Runtime, Task};
 
-pub(super) type Outcome = Result<Credential, Error>;
+/// What those get who wait for a flight.
+#[derive(Clone, Debug)]
+pub(super) enum Outcome {
+    /// It landed, with this result.
+    Landed(Result<Credential, Error>),
+    /// Its task is gone, or nobody drives it any more: another may begin.
+    Lost,
+}
 
 /// How much longer than promised a login may take before it counts as dead: enough for a runtime that is busy.
 const GRACE: Duration = Duration::from_secs(1);
@@ -93,7 +100,9 @@ impl std::fmt::Debug for Engine {
 #[derive(Clone, Debug)]
 pub(super) struct Flight {
     pub(super) id: FlightId,
-    pub(super) landing: Shared<oneshot::Receiver<Outcome>>,
+    /// Set once, when it ends. Not `futures::future::Shared`, whose waiters rely on each other to poll it: one that is
+    /// dropped just as it was woken leaves the others asleep.
+    pub(super) landing: Arc<SetOnce<Outcome>>,
     pub(super) progress: Arc<Progress>,
 }
 
@@ -110,8 +119,8 @@ pub(super) struct Progress {
     aborted: AtomicBool,
     /// Whether its permit may come later than its waiters were told.
     pub(super) may_be_held: bool,
-    /// Resolves when the task is gone, be it by landing or by being dropped.
-    ended: Shared<oneshot::Receiver<()>>,
+    /// Set when the task is gone, be it by landing or by being dropped.
+    ended: SetOnce<()>,
 }
 
 impl Progress {
@@ -148,7 +157,7 @@ impl Progress {
     }
 
     pub(super) async fn ended(&self) {
-        let _ = self.ended.clone().await;
+        self.ended.wait().await;
     }
 }
 
@@ -159,8 +168,6 @@ pub(super) struct Departure {
     purpose: Purpose,
     current: Option<Credential>,
     progress: Arc<Progress>,
-    /// Dropped with the task.
-    _ended: oneshot::Sender<()>,
 }
 
 /// Prepares a flight: what its waiters hold, where its outcome goes, and what is to be spawned.
@@ -170,10 +177,8 @@ pub(super) fn prepare(
     purpose: Purpose,
     current: Option<Credential>,
     wanted: bool,
-) -> (Flight, oneshot::Sender<Outcome>, Departure) {
+) -> (Flight, Departure) {
     let engine = Arc::clone(&home.engine);
-    let (outcome, landing) = oneshot::channel();
-    let (ended_sender, ended) = oneshot::channel();
     // A look sends nothing, unless the secret has changed, and so has no place to wait for yet.
     let place = Arc::new(match purpose {
         Purpose::Look { .. } => Place::default(),
@@ -186,13 +191,13 @@ pub(super) fn prepare(
         task: OnceLock::new(),
         aborted: AtomicBool::new(false),
         may_be_held: matches!(purpose, Purpose::Look { .. }) || place.expected() > now,
-        ended: ended.shared(),
+        ended: SetOnce::new(),
         place,
     });
     progress.promise(now, START);
     let flight = Flight {
         id,
-        landing: landing.shared(),
+        landing: Arc::default(),
         progress: Arc::clone(&progress),
     };
     let departure = Departure {
@@ -200,13 +205,13 @@ pub(super) fn prepare(
         seat: Seat {
             home: Arc::downgrade(home),
             id,
+            progress: Arc::clone(&progress),
         },
         purpose,
         current,
         progress,
-        _ended: ended_sender,
     };
-    (flight, outcome, departure)
+    (flight, departure)
 }
 
 impl Departure {
@@ -327,6 +332,7 @@ fn held_for(error: &LoginError, engine: &Engine) -> Option<Duration> {
 struct Seat {
     home: Weak<Inner>,
     id: FlightId,
+    progress: Arc<Progress>,
 }
 
 impl Drop for Seat {
@@ -334,5 +340,6 @@ impl Drop for Seat {
         if let Some(home) = self.home.upgrade() {
             home.abandon(self.id);
         }
+        let _ = self.progress.ended.set(());
     }
 }

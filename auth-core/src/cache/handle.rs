@@ -86,20 +86,42 @@ impl Credentials {
     /// [`get`](Self::get) has something to do.
     #[inline]
     pub fn fresh(&self) -> Option<Credential> {
-        self.at_hand(|freshness| freshness == Freshness::Fresh)
+        self.at_hand(self.now(), |freshness| freshness == Freshness::Fresh)
+    }
+
+    /// [`fresh`](Self::fresh), and what a request carries that is sent with it now: both by one reading of the clocks.
+    #[inline]
+    pub fn fresh_to_send(&self) -> Option<(Credential, Carried)> {
+        let now = self.now();
+        let credential = self.at_hand(now, |freshness| freshness == Freshness::Fresh)?;
+        let carried = self.carried(&credential, now);
+        Some((credential, carried))
     }
 
     /// A look without waiting: the credential at hand, if it is good by both clocks. It starts nothing, not even the
     /// renewal of one that is due.
     pub fn peek(&self) -> Option<Credential> {
-        self.at_hand(|freshness| matches!(freshness, Freshness::Fresh | Freshness::Due))
+        self.at_hand(self.now(), |freshness| {
+            matches!(freshness, Freshness::Fresh | Freshness::Due)
+        })
     }
 
     #[inline]
-    fn at_hand(&self, good: impl FnOnce(Freshness) -> bool) -> Option<Credential> {
-        let live = self.inner.live();
-        let issued = (*live).as_ref()?;
-        good(issued.life().freshness(self.now())).then(|| Credential::from_issued(issued))
+    fn at_hand(&self, now: Moment, good: impl Fn(Freshness) -> bool) -> Option<Credential> {
+        self.inner.served(|served| {
+            let issued = served?;
+            good(issued.life().freshness(now)).then(|| Credential::from_issued(issued))
+        })
+    }
+
+    #[inline]
+    fn carried(&self, credential: &Credential, now: Moment) -> Carried {
+        Carried {
+            mark: self.inner.engine.mark,
+            stamp: credential.stamp(),
+            sent: now,
+            replay: false,
+        }
     }
 
     /// The current credential; if there is none, from the login under way or from one that begins now.
@@ -153,12 +175,7 @@ impl Credentials {
     /// Notes what a request is about to carry, and that it is sent now. Keep the result until the answer is judged.
     #[inline]
     pub fn sending(&self, credential: &Credential) -> Carried {
-        Carried {
-            mark: self.inner.engine.mark,
-            stamp: credential.stamp(),
-            sent: self.now(),
-            replay: false,
-        }
+        self.carried(credential, self.now())
     }
 
     /// As [`sending`](Self::sending), for the second sending of a request whose first was rejected.
@@ -176,11 +193,13 @@ impl Credentials {
         if !self.owns(carried.mark) {
             return;
         }
-        if let Some(issued) = (*self.inner.live()).as_ref()
-            && issued.stamp().generation() == carried.stamp.generation()
-        {
-            issued.life().touch(carried.sent);
-        }
+        self.inner.served(|served| {
+            if let Some(issued) = served
+                && issued.stamp().generation() == carried.stamp.generation()
+            {
+                issued.life().touch(carried.sent);
+            }
+        });
         if carried.replay {
             self.inner
                 .update(|state| state.vindicate(carried.stamp.generation()));

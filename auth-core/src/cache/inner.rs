@@ -3,12 +3,14 @@
 use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::Duration;
 
 use futures_util::future::{join_all, select};
 use tokio::sync::oneshot;
 
 use super::ask::Ask;
+use super::copies;
 use super::flight::{Engine, Flight, Outcome, prepare};
 use super::state::{Decision, FlightId, Landed, Landing, Purpose, State};
 use crate::clock::{Moment, nanos};
@@ -16,7 +18,7 @@ use crate::credential::{Credential, Issued};
 use crate::error::{Error, LoginError};
 use crate::event::Event;
 use crate::origin::Scope;
-use crate::sync::{Loaded, Mutex, Runtime, Slot, Task, random};
+use crate::sync::{AtomicU64, Mutex, Runtime, Slot, Task, random};
 
 /// What all clones of a handle share.
 pub(crate) struct Inner {
@@ -25,6 +27,8 @@ pub(crate) struct Inner {
     habits: Habits,
     /// What the state serves, for those who only read.
     live: Slot<Issued>,
+    /// Changes after `live` has changed: the copies that threads keep are of one version.
+    version: AtomicU64,
     control: Mutex<Control>,
 }
 
@@ -42,8 +46,8 @@ pub(super) struct Habits {
 #[derive(Default)]
 struct Control {
     state: State,
-    /// The flight under way, and where its outcome goes. There is one whenever the state knows of one, unless closed.
-    flight: Option<(Flight, oneshot::Sender<Outcome>)>,
+    /// The flight under way. There is one whenever the state knows of one, unless closed.
+    flight: Option<Flight>,
     /// Superseded sessions, and the tasks that wait to log them out.
     farewells: Vec<(Task, Credential)>,
 }
@@ -64,13 +68,21 @@ impl Inner {
             scope,
             habits,
             live: Slot::empty(),
+            version: AtomicU64::new(0),
             control: Mutex::default(),
         }
     }
 
+    /// Looks at what the state serves: at a copy that this thread keeps, if it keeps one.
     #[inline]
-    pub(super) fn live(&self) -> Loaded<Issued> {
-        self.live.load()
+    pub(super) fn served<T>(&self, look: impl Fn(Option<&Arc<Issued>>) -> T) -> T {
+        let version = self.version.load(Acquire);
+        copies::look(
+            self.engine.mark,
+            version,
+            || (*self.live.load()).clone(),
+            look,
+        )
     }
 
     pub(super) const fn scope(&self) -> &Scope {
@@ -102,6 +114,7 @@ impl Inner {
         let shown = self.live.load();
         if served.map(Arc::as_ptr) != (*shown).as_ref().map(Arc::as_ptr) {
             self.live.store(served.cloned());
+            self.version.fetch_add(1, Release);
         }
         drop(control);
         result
@@ -130,11 +143,11 @@ impl Inner {
             }
             let id = control.state.begin();
             let current = control.state.current().cloned();
-            let (flight, outcome, prepared) = prepare(self, id, purpose, current, waits);
-            control.flight = Some((flight, outcome));
+            let (flight, prepared) = prepare(self, id, purpose, current, waits);
+            control.flight = Some(flight);
             departure = Some((prepared, runtime));
         }
-        let flight = control.flight.as_ref().map(|(flight, _)| flight.clone());
+        let flight = control.flight.clone();
         drop(control);
 
         if let Some((departure, runtime)) = departure {
@@ -179,21 +192,16 @@ impl Inner {
         let now = self.now();
         let jitter = random();
         let failed = matches!(landed, Landed::Failure(..));
-        let (landing, waiters) = self.commit(|control| {
-            let is_mine = control
-                .flight
-                .as_ref()
-                .is_some_and(|(flight, _)| flight.id == id);
+        let (landing, flight) = self.commit(|control| {
             let landing = control
                 .state
                 .land(id, landed, now, &self.engine.policy, jitter);
-            let waiters = if is_mine { control.flight.take() } else { None };
-            (landing, waiters.map(|(_, outcome)| outcome))
+            (landing, control.flight.take_if(|flight| flight.id == id))
         });
         // First whoever waits, then whoever observes: the one is in a hurry, and the other may take its time.
-        let send = |outcome: Outcome| {
-            if let Some(waiters) = waiters {
-                let _ = waiters.send(outcome);
+        let send = |outcome| {
+            if let Some(flight) = flight {
+                let _ = flight.landing.set(outcome);
             }
         };
         match landing {
@@ -205,55 +213,57 @@ impl Inner {
                 if let Some(replaced) = replaced.filter(|old| !old.is_same_value(&credential)) {
                     self.bid_farewell(replaced);
                 }
-                send(Ok(credential));
+                send(Outcome::Landed(Ok(credential)));
                 self.engine.emit(&Event::LoggedIn { stamp, took });
                 None
             }
             Landing::Failed(error) => {
                 let retry_after = error.retry_after();
                 let kind = error.login_error().map(LoginError::kind);
-                send(Err(error));
+                send(Outcome::Landed(Err(error)));
                 if let (true, Some(kind)) = (failed, kind) {
                     self.engine.emit(&Event::LoginFailed { kind, retry_after });
                 }
                 None
             }
             Landing::Discarded(session) => {
+                send(Outcome::Lost);
                 let served = self.read(|state| state.current().cloned());
                 session.filter(|session| {
                     self.habits.farewell.is_some()
                         && served.is_none_or(|served| !served.is_same_value(session))
                 })
             }
-            Landing::Closed(session) => {
-                send(Err(Error::Closed));
-                session
-            }
+            // Who waited was told when it was closed.
+            Landing::Closed(session) => session,
         }
     }
 
-    /// A flight's task is gone before it landed. Its waiters see their channel closed.
+    /// A flight's task is gone before it landed.
     pub(super) fn abandon(&self, id: FlightId) {
-        let waiters = self.commit(|control| {
-            control.state.abandon(id);
-            control.flight.take_if(|(flight, _)| flight.id == id)
-        });
-        drop(waiters);
+        self.lose(id);
     }
 
     /// A waiter finds that nobody drives a flight any more: it is given up, and another may begin.
     pub(super) fn supersede(&self, flight: &Flight) {
-        let given_up = self.commit(|control| {
-            control.state.abandon(flight.id);
-            control
-                .flight
-                .take_if(|(current, _)| current.id == flight.id)
-        });
-        if given_up.is_some() {
+        if self.lose(flight.id) {
             self.engine.limiter.pass_over(&flight.progress.place);
             flight.progress.abort();
             self.engine.emit(&Event::LoginSuperseded);
         }
+    }
+
+    /// Whoever waits for the flight, if it is still under way, is to begin anew.
+    fn lose(&self, id: FlightId) -> bool {
+        let flight = self.commit(|control| {
+            control.state.abandon(id);
+            control.flight.take_if(|flight| flight.id == id)
+        });
+        let Some(flight) = flight else {
+            return false;
+        };
+        let _ = flight.landing.set(Outcome::Lost);
+        true
     }
 
     /// Logs out a session that another has replaced, by choice, after a grace for requests under way.
@@ -300,8 +310,8 @@ impl Inner {
                 sessions.push(superseded);
             }
         }
-        let progress = flight.map(|(flight, waiters)| {
-            let _ = waiters.send(Err(Error::Closed));
+        let progress = flight.map(|flight| {
+            let _ = flight.landing.set(Outcome::Landed(Err(Error::Closed)));
             flight.progress
         });
         if let Some(progress) = progress.as_ref().filter(|progress| !progress.is_sent()) {
@@ -345,7 +355,7 @@ impl Drop for Inner {
         let control = self.control.get_mut();
         // Once closed, what is under way logs out by itself, and is bounded.
         if !control.state.is_closed()
-            && let Some((flight, _)) = &control.flight
+            && let Some(flight) = &control.flight
         {
             self.engine.limiter.pass_over(&flight.progress.place);
             flight.progress.abort();

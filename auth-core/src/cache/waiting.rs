@@ -21,8 +21,8 @@ const MOST_LANDED_IN_VAIN: u32 = 3;
 
 /// How a wait ended.
 enum Wake {
-    Landed(Outcome),
-    /// The flight's task is gone: its runtime was shut down.
+    Landed(Result<Credential, Error>),
+    /// The flight's task is gone: its runtime was shut down, or somebody else found it overdue.
     Lost,
     /// Nobody has driven the flight for longer than it promised.
     Overdue,
@@ -102,7 +102,7 @@ impl Inner {
         deadline: u64,
     ) -> Result<Wake, Error> {
         let progress = &flight.progress;
-        let mut landing = flight.landing.clone();
+        let mut landing = pin!(flight.landing.wait());
         loop {
             let mut postponed = pin!(progress.place.postponed());
             if progress.may_be_held {
@@ -119,10 +119,12 @@ impl Inner {
                     std::future::pending::<()>().await;
                 }
             });
-            match select(landing, select(timer, told)).await {
-                Either::Left((Ok(outcome), _)) => return Ok(Wake::Landed(outcome)),
-                Either::Left((Err(_dropped), _)) => return Ok(Wake::Lost),
-                Either::Right((_, rest)) => landing = rest,
+            if let Either::Left((outcome, _)) = select(landing.as_mut(), select(timer, told)).await
+            {
+                return Ok(match outcome {
+                    Outcome::Landed(result) => Wake::Landed(result.clone()),
+                    Outcome::Lost => Wake::Lost,
+                });
             }
             let now = self.now().steady;
             if now >= deadline {

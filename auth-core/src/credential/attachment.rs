@@ -25,6 +25,24 @@ pub(super) struct Attachment {
 }
 
 impl Attachment {
+    /// The same in memory of its own.
+    pub(super) fn copy(&self) -> Self {
+        let own = |value: &HeaderValue| {
+            // The same bytes were a header value before.
+            HeaderValue::from_bytes(value.as_bytes()).map_or_else(|_| value.clone(), prepared)
+        };
+        Self {
+            headers: self
+                .headers
+                .iter()
+                .map(|(name, value)| (name.clone(), own(value)))
+                .collect(),
+            cookies: self.cookies.clone(),
+            cookie_header: self.cookie_header.as_ref().map(own),
+            query: self.query.clone(),
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.headers.is_empty() && self.cookies.is_empty() && self.query.is_empty()
     }

@@ -11,9 +11,6 @@ pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64};
 
 pub(crate) use parking_lot::Mutex;
 
-/// What a [`Slot`] holds, borrowed.
-pub(crate) type Loaded<T> = Guard<Option<Arc<T>>>;
-
 /// An `Arc` that is read without a lock.
 #[derive(Debug)]
 pub(crate) struct Slot<T>(ArcSwapOption<T>);
@@ -24,7 +21,7 @@ impl<T> Slot<T> {
     }
 
     #[inline]
-    pub(crate) fn load(&self) -> Loaded<T> {
+    pub(crate) fn load(&self) -> Guard<Option<Arc<T>>> {
         self.0.load()
     }
 
