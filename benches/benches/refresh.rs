@@ -72,8 +72,6 @@ fn cold_shared(bencher: Bencher<'_, '_>, callers: usize) {
     bench(bencher, callers, true, |logins| {
         let logins = logins.clone();
         let shared = async move { logins.login().await }.boxed().shared();
-        // Somebody has to drive it who stays.
-        RUNTIME.spawn(shared.clone());
         move |_| {
             let shared = shared.clone();
             async move { shared.await.is_ok() }.boxed()
