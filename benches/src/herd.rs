@@ -86,6 +86,12 @@ impl<'a> Herd<'a> {
         }
     }
 
+    /// Counts logins from `before`, for caches that begin to log in before anybody asks.
+    pub fn counting_from(mut self, before: u64) -> Self {
+        self.before = before;
+        self
+    }
+
     /// Lets the login through, and waits until the last caller has returned.
     pub fn release(self) -> HerdReport {
         let start = monotonic();

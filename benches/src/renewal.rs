@@ -7,7 +7,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 use crate::statistics::nearest_rank;
-use crate::time::monotonic;
+use crate::time::{Timestamp, monotonic};
 
 /// Callers who ask again and again.
 #[derive(Clone, Copy, Debug)]
@@ -40,14 +40,14 @@ impl Traffic {
     where
         F: Future<Output = bool> + Send,
     {
-        let mut latencies = Latencies::default();
+        let start = monotonic();
+        let mut latencies = Latencies::since(start);
         runtime.block_on(async {
             let mut callers = JoinSet::new();
-            let start = monotonic();
             for _ in 0..self.callers {
                 let ask = ask.clone();
                 callers.spawn(async move {
-                    let mut own = Latencies::default();
+                    let mut own = Latencies::since(start);
                     loop {
                         let asked = monotonic();
                         let since = asked.saturating_duration_since(start);
@@ -70,9 +70,11 @@ impl Traffic {
 }
 
 /// How long callers waited, and when.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Latencies {
+    /// When the run began.
+    pub start: Timestamp,
     /// When each asking began and how long it took, in nanoseconds.
     pub points: Vec<(u64, u64)>,
     /// How many got nothing.
@@ -80,6 +82,14 @@ pub struct Latencies {
 }
 
 impl Latencies {
+    const fn since(start: Timestamp) -> Self {
+        Self {
+            start,
+            points: Vec::new(),
+            failed: 0,
+        }
+    }
+
     fn note(&mut self, since: Duration, took: Duration, served: bool) {
         let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         self.points.push((nanos(since), nanos(took)));
