@@ -1,5 +1,7 @@
 //! Whole calls through a tower stack and a reqwest chain, neither of which has a network at its end.
 
+use std::hint::black_box;
+
 use auth_benches::{
     Answering, CloneOnce, Inserting, Terminal, header_of, monotonic, quickly, request,
     reqwest_request, token,
@@ -104,7 +106,7 @@ pub fn tower_stacks(ours: &Credentials) -> Vec<Row> {
 
 /// The chains of reqwest-middleware, by the names that they have on the command line.
 pub const CHAINS: &[(&str, &str)] = &[
-    ("nothing", "nothing"),
+    ("nothing", "an empty chain"),
     ("replay-on", "auth-middleware, replay on"),
     ("replay-off", "auth-middleware, replay off"),
     ("retry", "reqwest-retry over an inserting one"),
@@ -140,13 +142,51 @@ fn reqwest_calls(client: &ClientWithMiddleware, chunks: u64) -> f64 {
     spent as f64 / (chunks * CHUNK) as f64
 }
 
-/// What is run where instructions are counted: one request, copied so many times.
-pub fn reqwest_work(which: &str, ours: &Credentials, calls: u64) {
-    let client = chain(which, ours);
-    let request = reqwest_request();
+/// The work whose instructions are counted, by case: its name on the command line, and that in the table. The first of
+/// each case is what all of them have in common.
+pub const COUNTED: &[(&str, &[(&str, &str)])] = &[
+    (
+        "tower_instructions",
+        &[
+            ("tower", "making the request"),
+            ("tower-off", "auth-middleware, replay off"),
+            ("tower-constant", "SetRequestHeader"),
+            ("tower-on", "auth-middleware, replay on"),
+            ("tower-retry", "Retry over SetRequestHeader"),
+        ],
+    ),
+    ("reqwest_instructions", CHAINS),
+];
+
+/// What is run where instructions are counted: so many requests, made and sent.
+pub fn counted_work(which: &str, ours: &Credentials, calls: u64) {
+    let answering = Answering::default;
+    match which {
+        "tower" => (0..calls).for_each(|_| drop(black_box(request()))),
+        "tower-off" => {
+            let layer = AuthLayer::new(ours.clone()).without_replay();
+            tower_work(layer.layer(answering()), calls);
+        }
+        "tower-on" => tower_work(AuthLayer::new(ours.clone()).layer(answering()), calls),
+        "tower-constant" => tower_work(constant().layer(answering()), calls),
+        "tower-retry" => {
+            let retry = RetryLayer::new(CloneOnce::default());
+            tower_work(retry.layer(constant().layer(answering())), calls);
+        }
+        _ => reqwest_work(&chain(which, ours), calls),
+    }
+}
+
+fn tower_work<S: Service<Request<Full<Bytes>>>>(mut service: S, calls: u64) {
     for _ in 0..calls {
-        let request = request.try_clone().expect("its body is bytes");
-        let answer = client.execute(request).now_or_never();
+        let answer = service.call(request()).now_or_never();
+        assert!(matches!(answer, Some(Ok(_))));
+    }
+}
+
+fn reqwest_work(client: &ClientWithMiddleware, calls: u64) {
+    for _ in 0..calls {
+        let answer = client.execute(reqwest_request()).now_or_never();
         assert!(matches!(answer, Some(Ok(_))));
     }
 }

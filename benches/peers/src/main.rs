@@ -51,7 +51,7 @@ fn main() {
         && option == instructions::OPTION
     {
         let calls = calls.parse().expect("a number of calls");
-        return layers::reqwest_work(which, &logged_in(&two_workers()), calls);
+        return layers::counted_work(which, &logged_in(&two_workers()), calls);
     }
 
     report(versions());
@@ -61,7 +61,7 @@ fn main() {
     let mut rows = hits(&runtime);
     rows.extend(layers::tower_stacks(&ours));
     rows.extend(layers::reqwest_chains(&ours));
-    rows.extend(instructions::reqwest_chains().unwrap_or_default());
+    rows.extend(instructions::all());
     rows.extend(herds(&runtime, "cold_herd_10000", false));
     rows.extend(herds(&runtime, "failing_10000", true));
     let (renewals, panels) = renewals(&runtime);
