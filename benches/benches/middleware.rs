@@ -1,0 +1,145 @@
+//! The fronts: a whole call through each, beside what one would put there instead.
+//!
+//! Requests are made before the clock runs, and dropped at the end of the stack, where a client would send them. reqwest's
+//! stack ends in a middleware that answers at once: a network would drown what is measured.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use auth_benches::{
+    Answering, CloneOnce, Inserting, Logins, Terminal, header_of, is_quick, longest, quickly,
+    request, reqwest_request, token, two_workers,
+};
+use auth_core::{Credentials, Lifetime};
+use divan::{AllocProfiler, Bencher};
+use futures_util::FutureExt;
+
+#[global_allocator]
+static ALLOCATOR: AllocProfiler = AllocProfiler::system();
+
+static OURS: LazyLock<Credentials> = LazyLock::new(|| {
+    let hour = Lifetime::of(Duration::from_secs(3_600));
+    let logins = Logins::at_once();
+    let credentials = Credentials::new(logins.with_lifetime(hour));
+    let first = two_workers().block_on(credentials.get());
+    first.expect("the first login");
+    assert_eq!(logins.count(), 1);
+    credentials
+});
+
+fn main() {
+    divan::Divan::default()
+        // A sample's requests should fit into the cache.
+        .sample_size(quickly(32, 8))
+        .sample_count(quickly(1_000, 20))
+        .max_time(longest(is_quick()))
+        .config_with_args()
+        .main();
+}
+
+/// A tower stack over a service that answers at once.
+mod tower_stack {
+    use auth_middleware::AuthLayer;
+    use bytes::Bytes;
+    use http::header::AUTHORIZATION;
+    use http::{HeaderValue, Request};
+    use http_body_util::Full;
+    use tower::retry::RetryLayer;
+    use tower::{Layer, Service};
+    use tower_http::set_header::SetRequestHeaderLayer;
+
+    use super::{
+        Answering, Bencher, CloneOnce, FutureExt, LazyLock, OURS, header_of, request, token,
+    };
+
+    fn bench<S>(bencher: Bencher<'_, '_>, mut service: S)
+    where
+        S: Service<Request<Full<Bytes>>>,
+    {
+        bencher.with_inputs(request).bench_local_values(|request| {
+            let answer = service.call(request).now_or_never();
+            assert!(matches!(answer, Some(Ok(_))));
+        });
+    }
+
+    fn constant() -> SetRequestHeaderLayer<HeaderValue> {
+        SetRequestHeaderLayer::overriding(AUTHORIZATION, header_of(&token()))
+    }
+
+    #[divan::bench]
+    fn replay_off_constant_header(bencher: Bencher<'_, '_>) {
+        bench(bencher, constant().layer(Answering::default()));
+    }
+
+    #[divan::bench]
+    fn replay_off_ours(bencher: Bencher<'_, '_>) {
+        let layer = AuthLayer::new(LazyLock::force(&OURS).clone()).without_replay();
+        bench(bencher, layer.layer(Answering::default()));
+    }
+
+    #[divan::bench]
+    fn replay_on_retry_over_constant_header(bencher: Bencher<'_, '_>) {
+        let service = constant().layer(Answering::default());
+        bench(
+            bencher,
+            RetryLayer::new(CloneOnce::default()).layer(service),
+        );
+    }
+
+    #[divan::bench]
+    fn replay_on_ours(bencher: Bencher<'_, '_>) {
+        let layer = AuthLayer::new(LazyLock::force(&OURS).clone());
+        bench(bencher, layer.layer(Answering::default()));
+    }
+}
+
+/// A chain of reqwest-middleware that ends in one that answers at once.
+mod reqwest_chain {
+    use auth_middleware::AuthMiddleware;
+    use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+    use reqwest_retry::RetryTransientMiddleware;
+    use reqwest_retry::policies::ExponentialBackoff;
+
+    use super::{
+        Bencher, FutureExt, Inserting, LazyLock, OURS, Terminal, header_of, reqwest_request, token,
+    };
+
+    fn chain() -> ClientBuilder {
+        ClientBuilder::new(reqwest::Client::new())
+    }
+
+    fn bench(bencher: Bencher<'_, '_>, chain: ClientBuilder) {
+        let client: ClientWithMiddleware = chain.with(Terminal::default()).build();
+        bencher
+            .with_inputs(reqwest_request)
+            .bench_local_values(|request| {
+                let answer = client.execute(request).now_or_never();
+                assert!(matches!(answer, Some(Ok(_))));
+            });
+    }
+
+    #[divan::bench]
+    fn nothing(bencher: Bencher<'_, '_>) {
+        bench(bencher, chain());
+    }
+
+    #[divan::bench]
+    fn ours_replay_off(bencher: Bencher<'_, '_>) {
+        let ours = AuthMiddleware::new(LazyLock::force(&OURS).clone());
+        bench(bencher, chain().with(ours.without_replay()));
+    }
+
+    #[divan::bench]
+    fn ours_replay_on(bencher: Bencher<'_, '_>) {
+        let ours = AuthMiddleware::new(LazyLock::force(&OURS).clone());
+        bench(bencher, chain().with(ours));
+    }
+
+    #[divan::bench]
+    fn retry_over_inserting(bencher: Bencher<'_, '_>) {
+        let policy = ExponentialBackoff::builder().build_with_max_retries(1);
+        let retry = RetryTransientMiddleware::new_with_policy(policy);
+        let inserting = Inserting::new(header_of(&token()));
+        bench(bencher, chain().with(retry).with(inserting));
+    }
+}

@@ -1,0 +1,115 @@
+//! aws-smithy-runtime: the lazy identity cache.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use auth_benches::Logins;
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
+use aws_smithy_runtime::client::identity::IdentityCache;
+use aws_smithy_runtime_api::client::identity::http::Token;
+use aws_smithy_runtime_api::client::identity::{
+    Identity, IdentityFuture, ResolveCachedIdentity, ResolveIdentity, SharedIdentityCache,
+    SharedIdentityResolver,
+};
+use aws_smithy_runtime_api::client::runtime_components::{
+    RuntimeComponents, RuntimeComponentsBuilder,
+};
+use aws_smithy_types::config_bag::ConfigBag;
+use futures_executor::block_on;
+use futures_util::FutureExt;
+use tokio::runtime::Runtime;
+
+use super::{Cache, Life};
+
+#[derive(Debug)]
+struct Resolver {
+    logins: Logins,
+    life: Life,
+}
+
+/// Renewed so long before the expiry.
+const BUFFER: Duration = Duration::from_secs(1);
+
+impl ResolveIdentity for Resolver {
+    fn resolve_identity<'a>(
+        &'a self,
+        _: &'a RuntimeComponents,
+        _: &'a ConfigBag,
+    ) -> IdentityFuture<'a> {
+        IdentityFuture::new(async {
+            let token = self.logins.login().await?;
+            let due = self.life.due(self.logins.count());
+            #[allow(clippy::disallowed_methods)]
+            let expiration = SystemTime::now() + due + BUFFER;
+            Ok(Identity::new(
+                Token::new(token, Some(expiration)),
+                Some(expiration),
+            ))
+        })
+    }
+}
+
+struct Setup {
+    cache: SharedIdentityCache,
+    resolver: SharedIdentityResolver,
+    components: RuntimeComponents,
+    config: ConfigBag,
+}
+
+impl Setup {
+    async fn get(&self) -> bool {
+        let resolver = self.resolver.clone();
+        let identity = self
+            .cache
+            .resolve_cached_identity(resolver, &self.components, &self.config);
+        black_box(identity.await).is_ok()
+    }
+}
+
+pub fn make(runtime: &Runtime, logins: &Logins, life: Life) -> Cache {
+    let components = RuntimeComponentsBuilder::for_tests()
+        .with_time_source(Some(SharedTimeSource::new(SystemTimeSource::new())))
+        .with_sleep_impl(Some(SharedAsyncSleep::new(TokioSleep::new())))
+        .build()
+        .expect("all components are there");
+    let setup = Arc::new(Setup {
+        cache: IdentityCache::lazy()
+            .buffer_time(BUFFER)
+            .load_timeout(Duration::from_secs(600))
+            .build(),
+        resolver: SharedIdentityResolver::new(Resolver {
+            logins: logins.clone(),
+            life,
+        }),
+        components,
+        config: ConfigBag::base(),
+    });
+    let (hit, handle) = (Arc::clone(&setup), runtime.handle().clone());
+    let constant = Identity::new(Token::new("t", None), None);
+    Cache {
+        get: Arc::new(move || {
+            let setup = Arc::clone(&setup);
+            async move { setup.get().await }.boxed()
+        }),
+        hit: Some(Arc::new(move |times| {
+            // It arms a timer each time, which wants a runtime.
+            let _entered = handle.enter();
+            block_on(async {
+                for _ in 0..times {
+                    assert!(hit.get().await);
+                }
+            });
+        })),
+        forced: Some(Arc::new(move |times| {
+            block_on(async {
+                for _ in 0..times {
+                    let identity = constant.clone();
+                    let future = IdentityFuture::new(async move { Ok(identity) });
+                    let _ = black_box(black_box(future).await);
+                }
+            });
+        })),
+    }
+}

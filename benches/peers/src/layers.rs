@@ -1,0 +1,210 @@
+//! Whole calls through a tower stack and a reqwest chain, neither of which has a network at its end.
+
+use std::hint::black_box;
+
+use auth_benches::{
+    Answering, CloneOnce, Inserting, Terminal, header_of, monotonic, quickly, request,
+    reqwest_request, token,
+};
+use auth_core::Credentials;
+use auth_middleware::{AuthLayer, AuthMiddleware};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::header::AUTHORIZATION;
+use http::{HeaderValue, Request};
+use http_body_util::Full;
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use reqwest_retry::RetryTransientMiddleware;
+use reqwest_retry::policies::ExponentialBackoff;
+use tower::retry::RetryLayer;
+use tower::{Layer, Service};
+use tower_http::auth::AddAuthorizationLayer;
+use tower_http::set_header::SetRequestHeaderLayer;
+
+use crate::harness::{Contest, Row, allocations_of};
+
+/// So many requests are made before the clock runs: few enough for the cache.
+const CHUNK: u64 = 32;
+
+/// Calls the service so many times; nanoseconds a call.
+fn tower_calls<S: Service<Request<Full<Bytes>>>>(service: &mut S, chunks: u64) -> f64 {
+    let mut spent = 0;
+    for _ in 0..chunks {
+        let requests: Vec<_> = (0..CHUNK).map(|_| request()).collect();
+        let start = monotonic();
+        for request in requests {
+            let answer = service.call(request).now_or_never();
+            assert!(matches!(answer, Some(Ok(_))));
+        }
+        spent += start.elapsed().as_nanos();
+    }
+    spent as f64 / (chunks * CHUNK) as f64
+}
+
+fn tower_allocations<S: Service<Request<Full<Bytes>>>>(service: &mut S) -> f64 {
+    let requests: Vec<_> = (0..CHUNK).map(|_| request()).collect();
+    allocations_of(CHUNK, || {
+        for request in requests {
+            drop(service.call(request).now_or_never());
+        }
+    })
+}
+
+fn enter<'a, S>(contest: &mut Contest<'a>, name: &'static str, note: &'static str, mut service: S)
+where
+    S: Service<Request<Full<Bytes>>> + 'a,
+{
+    tower_calls(&mut service, 1);
+    let allocations = tower_allocations(&mut service);
+    let chunks = quickly(200, 2);
+    let contestant = contest.enter(name, move || tower_calls(&mut service, chunks));
+    contestant.note(note).allocations(allocations);
+}
+
+fn constant() -> SetRequestHeaderLayer<HeaderValue> {
+    SetRequestHeaderLayer::overriding(AUTHORIZATION, header_of(&token()))
+}
+
+pub fn tower_stacks(ours: &Credentials) -> Vec<Row> {
+    let answering = Answering::default;
+    let mut off = Contest::new("tower_replay_off", "ns", 61);
+    let layer = AuthLayer::new(ours.clone()).without_replay();
+    enter(&mut off, "auth-middleware", "", layer.layer(answering()));
+    enter(
+        &mut off,
+        "SetRequestHeader",
+        "a constant",
+        constant().layer(answering()),
+    );
+    let bearer = AddAuthorizationLayer::bearer(&token()).as_sensitive(true);
+    enter(
+        &mut off,
+        "AddAuthorization",
+        "a constant",
+        bearer.layer(answering()),
+    );
+    let mut rows = off.run();
+
+    let mut on = Contest::new("tower_replay_on", "ns", 61);
+    enter(
+        &mut on,
+        "auth-middleware",
+        "",
+        AuthLayer::new(ours.clone()).layer(answering()),
+    );
+    let retry = RetryLayer::new(CloneOnce::default());
+    let note = "a policy that clones the request";
+    enter(
+        &mut on,
+        "Retry over SetRequestHeader",
+        note,
+        retry.layer(constant().layer(answering())),
+    );
+    rows.extend(on.run());
+    rows
+}
+
+/// The chains of reqwest-middleware, by the names that they have on the command line.
+pub const CHAINS: &[(&str, &str)] = &[
+    ("nothing", "an empty chain"),
+    ("replay-on", "auth-middleware, replay on"),
+    ("replay-off", "auth-middleware, replay off"),
+    ("retry", "reqwest-retry over an inserting one"),
+];
+
+fn chain(which: &str, ours: &Credentials) -> ClientWithMiddleware {
+    let chain = ClientBuilder::new(reqwest::Client::new());
+    let ours = AuthMiddleware::new(ours.clone());
+    let chain = match which {
+        "replay-on" => chain.with(ours),
+        "replay-off" => chain.with(ours.without_replay()),
+        "retry" => {
+            let policy = ExponentialBackoff::builder().build_with_max_retries(1);
+            let retry = RetryTransientMiddleware::new_with_policy(policy);
+            chain.with(retry).with(Inserting::new(header_of(&token())))
+        }
+        _ => chain,
+    };
+    chain.with(Terminal::default()).build()
+}
+
+fn reqwest_calls(client: &ClientWithMiddleware, chunks: u64) -> f64 {
+    let mut spent = 0;
+    for _ in 0..chunks {
+        let requests: Vec<_> = (0..CHUNK).map(|_| reqwest_request()).collect();
+        let start = monotonic();
+        for request in requests {
+            let answer = client.execute(request).now_or_never();
+            assert!(matches!(answer, Some(Ok(_))));
+        }
+        spent += start.elapsed().as_nanos();
+    }
+    spent as f64 / (chunks * CHUNK) as f64
+}
+
+/// The work whose instructions are counted, by case: its name on the command line, and that in the table. The first of
+/// each case is what all of them have in common.
+pub const COUNTED: &[(&str, &[(&str, &str)])] = &[
+    (
+        "tower_instructions",
+        &[
+            ("tower", "making the request"),
+            ("tower-off", "auth-middleware, replay off"),
+            ("tower-constant", "SetRequestHeader"),
+            ("tower-on", "auth-middleware, replay on"),
+            ("tower-retry", "Retry over SetRequestHeader"),
+        ],
+    ),
+    ("reqwest_instructions", CHAINS),
+];
+
+/// What is run where instructions are counted: so many requests, made and sent.
+pub fn counted_work(which: &str, ours: &Credentials, calls: u64) {
+    let answering = Answering::default;
+    match which {
+        "tower" => (0..calls).for_each(|_| drop(black_box(request()))),
+        "tower-off" => {
+            let layer = AuthLayer::new(ours.clone()).without_replay();
+            tower_work(layer.layer(answering()), calls);
+        }
+        "tower-on" => tower_work(AuthLayer::new(ours.clone()).layer(answering()), calls),
+        "tower-constant" => tower_work(constant().layer(answering()), calls),
+        "tower-retry" => {
+            let retry = RetryLayer::new(CloneOnce::default());
+            tower_work(retry.layer(constant().layer(answering())), calls);
+        }
+        _ => reqwest_work(&chain(which, ours), calls),
+    }
+}
+
+fn tower_work<S: Service<Request<Full<Bytes>>>>(mut service: S, calls: u64) {
+    for _ in 0..calls {
+        let answer = service.call(request()).now_or_never();
+        assert!(matches!(answer, Some(Ok(_))));
+    }
+}
+
+fn reqwest_work(client: &ClientWithMiddleware, calls: u64) {
+    for _ in 0..calls {
+        let answer = client.execute(reqwest_request()).now_or_never();
+        assert!(matches!(answer, Some(Ok(_))));
+    }
+}
+
+pub fn reqwest_chains(ours: &Credentials) -> Vec<Row> {
+    let mut contest = Contest::new("reqwest_time", "ns", 61);
+    let chunks = quickly(100, 2);
+    for &(which, name) in CHAINS {
+        let client = chain(which, ours);
+        reqwest_calls(&client, 1);
+        let requests: Vec<_> = (0..CHUNK).map(|_| reqwest_request()).collect();
+        let allocations = allocations_of(CHUNK, || {
+            for request in requests {
+                drop(client.execute(request).now_or_never());
+            }
+        });
+        let contestant = contest.enter(name, move || reqwest_calls(&client, chunks));
+        contestant.allocations(allocations);
+    }
+    contest.run()
+}

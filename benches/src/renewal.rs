@@ -1,0 +1,105 @@
+//! What callers notice of a renewal: their latency over time.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+
+use crate::statistics::nearest_rank;
+use crate::time::{Timestamp, monotonic};
+
+/// Callers who ask again and again.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Traffic {
+    /// How many there are.
+    pub callers: usize,
+    /// How long each of them rests between two askings.
+    pub rest: Duration,
+    /// How long they go on.
+    pub length: Duration,
+}
+
+impl Traffic {
+    /// Two hundred callers, each of whom asks about every other millisecond.
+    pub const fn lasting(length: Duration) -> Self {
+        Self {
+            callers: 200,
+            rest: Duration::from_millis(1),
+            length,
+        }
+    }
+
+    /// Lets the callers run what `ask` makes, and notes how long each asking took.
+    pub fn run<F>(
+        self,
+        runtime: &Runtime,
+        ask: impl Fn() -> F + Clone + Send + 'static,
+    ) -> Latencies
+    where
+        F: Future<Output = bool> + Send,
+    {
+        let start = monotonic();
+        let mut latencies = Latencies::since(start);
+        runtime.block_on(async {
+            let mut callers = JoinSet::new();
+            for _ in 0..self.callers {
+                let ask = ask.clone();
+                callers.spawn(async move {
+                    let mut own = Latencies::since(start);
+                    loop {
+                        let asked = monotonic();
+                        let since = asked.saturating_duration_since(start);
+                        if since >= self.length {
+                            return own;
+                        }
+                        let served = ask().await;
+                        own.note(since, asked.elapsed(), served);
+                        tokio::time::sleep(self.rest).await;
+                    }
+                });
+            }
+            while let Some(Ok(own)) = callers.join_next().await {
+                latencies.points.extend(own.points);
+                latencies.failed += own.failed;
+            }
+        });
+        latencies
+    }
+}
+
+/// How long callers waited, and when.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Latencies {
+    /// When the run began.
+    pub start: Timestamp,
+    /// When each asking began and how long it took, in nanoseconds.
+    pub points: Vec<(u64, u64)>,
+    /// How many got nothing.
+    pub failed: u64,
+}
+
+impl Latencies {
+    const fn since(start: Timestamp) -> Self {
+        Self {
+            start,
+            points: Vec::new(),
+            failed: 0,
+        }
+    }
+
+    fn note(&mut self, since: Duration, took: Duration, served: bool) {
+        let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        self.points.push((nanos(since), nanos(took)));
+        self.failed += u64::from(!served);
+    }
+
+    /// The latencies that these fractions of the askings do not exceed, in nanoseconds.
+    pub fn percentiles<const N: usize>(&self, fractions: [f64; N]) -> [u64; N] {
+        let mut sorted: Vec<u64> = self.points.iter().map(|(_, took)| *took).collect();
+        sorted.sort_unstable();
+        fractions.map(|fraction| nearest_rank(&sorted, fraction).unwrap_or(0))
+    }
+}
