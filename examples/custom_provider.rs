@@ -8,7 +8,7 @@ use auth_core::{
     Answer, Credentials, Identity, Judge, Lifetime, LoginError, Origin, Secret, SecretSource,
     Session, StatusJudge, Verdict,
 };
-use auth_middleware::AuthMiddleware;
+use auth_middleware::{AuthMiddleware, redirect_policy};
 use auth_providers::demo::{Api, DemoServer, EMAIL, PASSWORD, Settings};
 use auth_providers::{Login, ReqwestTransport, answer, request};
 use bytes::Bytes;
@@ -112,7 +112,11 @@ async fn main() -> anyhow::Result<()> {
     let credentials = Credentials::builder(acme.via(ReqwestTransport::new()?))
         .observer(|_: &Identity, event: &auth_core::Event| println!("  {event:?}"))
         .build();
-    let client = ClientBuilder::new(reqwest::Client::new())
+    let client = reqwest::Client::builder()
+        .redirect(redirect_policy(credentials.scope().clone()))
+        .no_proxy()
+        .build()?;
+    let client = ClientBuilder::new(client)
         .with(AuthMiddleware::new(credentials.clone()))
         .build();
     let answer = client.get(server.url("/v1/me")).send().await?;

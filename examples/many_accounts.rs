@@ -5,7 +5,7 @@
 use std::num::NonZeroUsize;
 
 use auth_core::{Pool, PoolError, Provider};
-use auth_middleware::{AuthContext, AuthMiddleware};
+use auth_middleware::{AuthContext, AuthMiddleware, redirect_policy};
 use auth_providers::demo::{Api, DemoServer, Settings};
 use auth_providers::{Login, Quinn, ReqwestTransport};
 use reqwest_middleware::ClientBuilder;
@@ -36,7 +36,11 @@ async fn main() -> anyhow::Result<()> {
 
     // One client for all of them. The first account is who it is when a request doesn't say.
     let first = pool.find(&accounts[0]).expect("it was added");
-    let client = ClientBuilder::new(reqwest::Client::new())
+    let client = reqwest::Client::builder()
+        .redirect(redirect_policy(first.scope().clone()))
+        .no_proxy()
+        .build()?;
+    let client = ClientBuilder::new(client)
         .with(AuthMiddleware::new(first))
         .build();
     let mut requests = tokio::task::JoinSet::new();

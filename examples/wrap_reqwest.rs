@@ -19,6 +19,8 @@ async fn main() -> anyhow::Result<()> {
     // The client is yours, with whatever it is set up for. It only must not carry credentials to other hosts.
     let reqwest_client = reqwest::Client::builder()
         .redirect(redirect_policy(credentials.scope().clone()))
+        // The server is on this machine.
+        .no_proxy()
         .build()?;
     let client = ClientBuilder::new(reqwest_client)
         .with(AuthMiddleware::new(credentials.clone()))

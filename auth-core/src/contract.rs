@@ -255,6 +255,7 @@
 //! | `rule_15_the_same_value_again_with_a_new_expiry_is_the_same_revision` | `tests/contract/rejection.rs` |
 //! | `rule_15_what_landed_is_looked_at_again_before_it_is_handed_out` | `tests/contract/rejection.rs` |
 //! | `rule_15_of_several_cookies_each_counts_and_their_order_does_not` | `tests/contract/rejection.rs` |
+//! | `rule_15_a_server_that_ends_every_session_at_once_does_not_cause_a_login_for_each` | `tests/contract/rejection.rs` |
 //! | `rule_15_a_sliding_session_slides_from_the_sending_of_accepted_requests` | `tests/contract/time.rs` |
 //! | `rule_15_an_older_generations_answer_does_not_move_the_idle_deadline` | `tests/contract/time.rs` |
 //! | `rule_15_a_shorter_max_age_shortens_the_silence_that_a_session_survives` | `tests/contract/time.rs` |

@@ -244,8 +244,8 @@ impl Credential {
         self.0.attachment.header(name)
     }
 
-    /// What an answer's `Set-Cookie` headers change about this credential, if anything: only cookies that it carries
-    /// count. Costs one look-up where the answer sets no cookie.
+    /// What an answer's `Set-Cookie` headers change about this credential, if anything: only cookies that it carries count,
+    /// and where it carries several, it ends with the last of them. Costs one look-up where the answer sets no cookie.
     pub fn change_in(&self, answer: &HeaderMap) -> Option<Change> {
         if !self.0.attachment.has_cookies() {
             return None;
@@ -259,20 +259,25 @@ impl Credential {
         if last.is_empty() {
             return None;
         }
-        if last
-            .iter()
-            .any(|cookie| cookie.deleted || cookie.value.is_empty())
-        {
+        let (deleted, rolled): (Vec<_>, Vec<_>) = last
+            .into_iter()
+            .partition(|cookie| cookie.deleted || cookie.value.is_empty());
+        let carried = self.0.attachment.cookies();
+        if deleted.len() == carried {
             return Some(Change::Ended);
         }
-        let expires_in = last.iter().filter_map(|cookie| cookie.expires_in).min();
-        let cookies = last
+        // One of several says little of the session: a load balancer's dies every half hour, a message's with its reading.
+        if rolled.is_empty() {
+            return None;
+        }
+        let expires_in = rolled.iter().filter_map(|cookie| cookie.expires_in).min();
+        let cookies: Vec<_> = rolled
             .into_iter()
             .map(|cookie| (cookie.name, cookie.value))
             .collect();
         Some(Change::Rolled(Rolled {
+            expires_in: expires_in.filter(|_| cookies.len() == carried),
             cookies,
-            expires_in,
         }))
     }
 

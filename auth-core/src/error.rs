@@ -73,6 +73,18 @@ impl LoginErrorKind {
         }
     }
 
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Limited => "too many logins",
+            Self::Unavailable => "the server is unavailable",
+            Self::TimedOut => "no answer in time",
+            Self::Malformed => "not the answer that was expected",
+            Self::Misconfigured => "misconfigured",
+            Self::Panicked => "the provider panicked",
+        }
+    }
+
     /// A short name, for metrics and logs.
     pub const fn name(self) -> &'static str {
         match self {
@@ -205,7 +217,7 @@ impl From<SecretError> for LoginError {
 #[non_exhaustive]
 pub enum Error {
     /// The login failed, now or a moment ago. The source says how.
-    #[error("could not log in")]
+    #[error("could not log in: {}", source.kind().words())]
     Login {
         /// The failure, shared with everybody who waited for the same login.
         source: Arc<LoginError>,

@@ -91,7 +91,7 @@ impl Origin {
             Some(_) => authority.port_u16().ok_or(OriginError::NotAUrl)?,
             None => return Err(OriginError::NotAUrl),
         };
-        let mut authority = authority.host().to_ascii_lowercase();
+        let mut authority = canonical(authority.host())?;
         let host_end = authority.len();
         if port != scheme.default_port() {
             let _ = write!(authority, ":{port}");
@@ -128,6 +128,24 @@ impl Origin {
         }
         self.matches(scheme, authority.host(), authority.port_u16())
     }
+}
+
+/// A host as clients write it on the wire: lower case, and an address in its one short form.
+fn canonical(host: &str) -> Result<String, OriginError> {
+    if let Some(address) = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+    {
+        let address: Ipv6Addr = address.parse().map_err(|_| OriginError::NotAUrl)?;
+        return Ok(format!("[{address}]"));
+    }
+    let numeric = host
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if numeric && host.parse::<Ipv4Addr>().is_err() {
+        return Err(OriginError::NotAUrl);
+    }
+    Ok(host.to_ascii_lowercase())
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -244,6 +262,16 @@ mod tests {
     }
 
     #[test]
+    fn an_address_is_kept_in_its_one_short_form() {
+        let origin = Origin::parse("https://[2001:DB8:0::1]:8443").unwrap();
+        assert_eq!(origin.to_string(), "https://[2001:db8::1]:8443");
+        assert!(
+            Origin::parse("http://[0:0:0:0:0:0:0:1]").is_ok(),
+            "loopback, written out"
+        );
+    }
+
+    #[test]
     fn rule_16_no_plain_http_save_loopback_or_by_explicit_choice() {
         for url in [
             "http://localhost:1",
@@ -273,6 +301,8 @@ mod tests {
             ("", OriginError::NotAUrl),
             ("https://", OriginError::NotAUrl),
             ("https://a b", OriginError::NotAUrl),
+            ("https://127.1", OriginError::NotAUrl),
+            ("https://.", OriginError::NotAUrl),
             ("https://example.com:", OriginError::NotAUrl),
             ("https://example.com:99999", OriginError::NotAUrl),
             ("/v3", OriginError::NoHost),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use auth_core::Credentials;
@@ -102,11 +102,11 @@ impl AuthContext {
         self.identity.as_ref()
     }
 
-    /// Whether a renewal is due, which then no longer is.
-    pub(crate) fn take_renewal(&self) -> bool {
-        self.renewal
-            .as_ref()
-            .is_some_and(|due| due.swap(false, std::sync::atomic::Ordering::Relaxed))
+    /// The renewal that is due, if one is. It is due again if it is dropped before it is done.
+    pub(crate) fn take_renewal(&self) -> Option<Renewal> {
+        let due = self.renewal.as_ref()?;
+        due.swap(false, Relaxed)
+            .then(|| Renewal(Some(Arc::clone(due))))
     }
 
     /// How to wait for a credential, given the request's own deadline.
@@ -119,6 +119,23 @@ impl AuthContext {
             ask = ask.fail_fast();
         }
         ask
+    }
+}
+
+/// A renewal that somebody has taken upon them.
+pub(crate) struct Renewal(Option<Arc<AtomicBool>>);
+
+impl Renewal {
+    pub(crate) fn done(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Renewal {
+    fn drop(&mut self) {
+        if let Some(due) = &self.0 {
+            due.store(true, Relaxed);
+        }
     }
 }
 

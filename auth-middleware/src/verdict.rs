@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use auth_core::{Answer, Carried, Credential, Credentials, Judge, Rejection, Verdict};
-use http::header::SET_COOKIE;
-use http::{HeaderMap, StatusCode};
+use http::header::{CONTENT_LOCATION, LINK, LOCATION, REFRESH, SET_COOKIE};
+use http::{HeaderMap, HeaderName, StatusCode};
 
 /// A request on its way: what it carried, and who reads its answer.
 pub(crate) struct Sent {
     credentials: Credentials,
     judge: Option<Arc<dyn Judge>>,
     carried: Carried,
+    /// Whether the URL that was sent holds a secret.
+    query: bool,
 }
 
 /// What becomes of an answer.
@@ -36,10 +38,32 @@ impl Sent {
         } else {
             credentials.sending(credential)
         };
+        Self::new(credentials, judge, credential, carried)
+    }
+
+    #[inline]
+    pub(crate) fn new(
+        credentials: Credentials,
+        judge: Option<Arc<dyn Judge>>,
+        credential: &Credential,
+        carried: Carried,
+    ) -> Self {
         Self {
             credentials,
             judge,
             carried,
+            query: credential.has_query(),
+        }
+    }
+
+    /// Marks what an answer repeats of secrets, so that it doesn't print.
+    #[inline]
+    pub(crate) fn hide(&self, headers: &mut HeaderMap) {
+        hide(headers, &SET_COOKIE);
+        if self.query {
+            for name in [LOCATION, CONTENT_LOCATION, LINK, REFRESH] {
+                hide(headers, &name);
+            }
         }
     }
 
@@ -72,7 +96,8 @@ impl Sent {
         if verdict == Verdict::Accepted {
             self.credentials.accepted(&self.carried);
         }
-        if answer.headers.contains_key(SET_COOKIE) {
+        // Whoever answered with something unclear, such as a proxy, may not be who keeps the session.
+        if verdict != Verdict::Unclear && answer.headers.contains_key(SET_COOKIE) {
             self.note_cookies(answer.headers);
         }
         Outcome::HandOn
@@ -98,14 +123,13 @@ impl Sent {
     }
 }
 
-/// Cookies that an answer sets may be sessions: they don't print.
 #[inline]
-pub(crate) fn hide_cookies(headers: &mut HeaderMap) {
-    if !headers.contains_key(SET_COOKIE) {
+fn hide(headers: &mut HeaderMap, name: &HeaderName) {
+    if !headers.contains_key(name) {
         return;
     }
-    for (name, value) in headers {
-        if name == SET_COOKIE {
+    for (other, value) in headers {
+        if other == name {
             value.set_sensitive(true);
         }
     }

@@ -26,6 +26,10 @@ impl Account {
         if account.trim().is_empty() {
             return Err(ConfigError::EmptyAccount);
         }
+        // A line break that came along from a file would cost an attempt, and be refused.
+        if account.trim() != &*account || account.contains(char::is_control) {
+            return Err(ConfigError::UnusualAccount);
+        }
         if secret.fixed().is_some_and(Secret::is_empty) {
             return Err(ConfigError::EmptyPassword);
         }

@@ -76,12 +76,12 @@ pub fn json<T: DeserializeOwned>(answer: &Response<Bytes>) -> Result<T, LoginErr
     })
 }
 
-/// The cookie that an answer sets under `name`: the last one, unless it is empty or deleted.
+/// The cookie that an answer sets under `name`: the last one that is neither empty nor deleted, for a deletion beside it is
+/// meant for a namesake with another path or domain.
 pub fn cookie(answer: &Response<Bytes>, name: &str) -> Option<SetCookie> {
     set_cookies(answer.headers())
-        .filter(|cookie| cookie.name == name)
+        .filter(|cookie| cookie.name == name && !cookie.deleted && !cookie.value.is_empty())
         .last()
-        .filter(|cookie| !cookie.deleted && !cookie.value.is_empty())
 }
 
 /// How long a server asks to wait: `Retry-After`, or else `X-Retry-After`, in seconds or as a date.
@@ -249,8 +249,11 @@ mod tests {
         }
         assert_eq!(cookie(&answer, "a").unwrap().value, "3");
         assert!(cookie(&answer, "c").is_none());
-        let gone = "a=; Max-Age=0".parse().unwrap();
-        answer.headers_mut().append("set-cookie", gone);
-        assert!(cookie(&answer, "a").is_none());
+        let namesake = "a=; Max-Age=0; Path=/api".parse().unwrap();
+        answer.headers_mut().append("set-cookie", namesake);
+        assert_eq!(cookie(&answer, "a").unwrap().value, "3", "its namesake is deleted");
+        let empty = "b=".parse().unwrap();
+        answer.headers_mut().insert("set-cookie", empty);
+        assert!(cookie(&answer, "b").is_none());
     }
 }

@@ -8,6 +8,11 @@ pub enum ConfigError {
     /// The e-mail address or user name is empty.
     #[error("the e-mail address or user name is empty")]
     EmptyAccount,
+    /// The e-mail address or user name has white space around it, or a control character in it.
+    #[error(
+        "the e-mail address or user name has white space around it or a control character in it"
+    )]
+    UnusualAccount,
     /// The user name has a colon in it, where one separates it from the password.
     #[error("the user name has a colon in it, which this login can't carry")]
     ColonInUserName,

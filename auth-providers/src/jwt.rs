@@ -14,22 +14,24 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// `exp` less `iat`; or `exp` less the time at which the server answered, by its own `Date`; or nothing. Counting from the
-/// machine's clock would make a wrong clock shorten every session.
+/// `exp` less the time at which the server answered, by its own `Date`, since the token may not be new; and no more than
+/// `exp` less `iat`. Without both, nothing: counting from the machine's clock would make a wrong clock shorten every session.
 pub(crate) fn life(token: &str, answered: Option<SystemTime>) -> Option<Duration> {
     let claims = claims(token)?;
     let expires = claims.exp?;
-    let issued = match claims.iat {
-        Some(issued) => issued,
-        None => answered?
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .ok()?
-            .as_secs_f64(),
-    };
+    let answered = answered
+        .and_then(|date| date.duration_since(SystemTime::UNIX_EPOCH).ok())
+        .map(|date| date.as_secs_f64());
     // What is over as it is issued is a mistake of somebody's, and not for us to act on.
-    Duration::try_from_secs_f64(expires - issued)
-        .ok()
+    if claims.iat.is_some_and(|issued| expires <= issued) {
+        return None;
+    }
+    [claims.iat, answered]
+        .into_iter()
+        .flatten()
+        .filter_map(|start| Duration::try_from_secs_f64(expires - start).ok())
         .filter(|life| !life.is_zero())
+        .min()
 }
 
 /// Seconds since the Unix epoch (RFC 7519, section 2: a number, with or without a fraction).

@@ -88,3 +88,16 @@ impl Bounded {
 /// How we name ourselves: some servers turn away those that have no name.
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 const USER_AGENT: &str = concat!("auth-providers/", env!("CARGO_PKG_VERSION"));
+
+/// Without TLS, hyper-util's connector takes every scheme but http for a mistake. It has no other way to say so than its text.
+#[cfg(any(feature = "reqwest", feature = "tower"))]
+fn lacks_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.to_string().contains("scheme is not http") {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}

@@ -158,28 +158,41 @@ impl Login for V1Login {
         if !success {
             return Err(LoginError::malformed("status 200 without success"));
         }
-        let life = self.account.lifetime.unwrap_or_else(|| {
-            let stated = jwt::life(&data.token, answer::date(answer.headers()));
-            Lifetime::of(stated.unwrap_or(LIFE))
-        });
-        let session = match self.carries {
-            Carries::Token => Session::new().with_bearer(&data.token)?,
+        let (session, life) = match self.carries {
+            Carries::Token => {
+                let stated = jwt::life(&data.token, answer::date(answer.headers()));
+                (
+                    Session::new().with_bearer(&data.token)?,
+                    stated.unwrap_or(LIFE),
+                )
+            }
             Carries::Cookies => with_cookies(answer)?,
         };
-        Ok(session.with_lifetime(life))
+        let lifetime = self.account.lifetime.unwrap_or(Lifetime::of(life));
+        Ok(session.with_lifetime(lifetime))
     }
 }
 
-fn with_cookies(answer: &http::Response<Bytes>) -> Result<Session, LoginError> {
+/// All cookies that can be carried, and how long the session is good: what its cookie says, if there is but one, within the
+/// documented day. Of several it is not known which one is the session's.
+fn with_cookies(answer: &http::Response<Bytes>) -> Result<(Session, Duration), LoginError> {
     let mut session = Session::new();
+    let mut ages = Vec::new();
     for set in set_cookies(answer.headers()) {
         // The last one of a name decides whether there is one, and replaces those before it.
-        if let Some(cookie) = answer::cookie(answer, &set.name) {
-            session = session.with_cookie(&cookie.name, &cookie.value)?;
+        let Some(cookie) = answer::cookie(answer, &set.name) else {
+            continue;
+        };
+        // What can't be carried is hardly the session.
+        if let Ok(with) = session.clone().with_cookie(&cookie.name, &cookie.value) {
+            session = with;
+            ages.retain(|(name, _)| *name != cookie.name);
+            ages.push((cookie.name, cookie.expires_in));
         }
     }
-    if session.is_empty() {
-        return Err(LoginError::malformed("no cookie"));
+    match ages.as_slice() {
+        [] => Err(LoginError::malformed("no cookie that can be carried")),
+        [(_, Some(age))] => Ok((session, LIFE.min(*age))),
+        _ => Ok((session, LIFE)),
     }
-    Ok(session)
 }

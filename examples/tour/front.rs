@@ -54,11 +54,17 @@ pub(crate) struct Reply {
 }
 
 impl Front {
-    pub(crate) fn new(kind: Kind, credentials: Credentials, connections: usize) -> Self {
-        match kind {
+    pub(crate) fn new(
+        kind: Kind,
+        credentials: Credentials,
+        connections: usize,
+    ) -> anyhow::Result<Self> {
+        Ok(match kind {
             Kind::Reqwest => {
+                // The servers are on this machine, whatever proxy the environment names.
+                let client = reqwest::Client::builder().no_proxy().build()?;
                 let slots = Slots(Arc::new(Semaphore::new(connections)));
-                let client = ClientBuilder::new(reqwest::Client::new())
+                let client = ClientBuilder::new(client)
                     .with(AuthMiddleware::new(credentials))
                     .with(slots)
                     .build();
@@ -71,7 +77,7 @@ impl Front {
                     .service(hyper_client());
                 Self::Tower(Box::new(service))
             }
-        }
+        })
     }
 
     /// Sends a GET, or a POST if there is a body. `id` tells the server which request this is, when it comes twice.

@@ -52,7 +52,7 @@ impl Stage {
         Ok(Self {
             api,
             kind,
-            front: Front::new(kind, credentials.clone(), connections),
+            front: Front::new(kind, credentials.clone(), connections)?,
             credentials,
             server,
             clock,

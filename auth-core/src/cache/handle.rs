@@ -233,6 +233,12 @@ impl Credentials {
         }
     }
 
+    /// Whether a rejection of this credential was believed, so that it must not be sent any more: for fronts that obtain a
+    /// credential and send it only later.
+    pub fn was_rejected(&self, credential: &Credential) -> bool {
+        credential.stamp().generation() <= self.inner.read(State::rejected)
+    }
+
     /// The answer changed the session that its request carried; see [`Credential::change_in`]. A request that carried
     /// anything but the current generation and revision changes nothing.
     ///
@@ -251,7 +257,7 @@ impl Credentials {
                 .map(|stamp| Event::Rolled { stamp }),
             Change::Ended => self
                 .inner
-                .update(|state| state.end(stamp))
+                .update(|state| state.end(stamp, now))
                 .then_some(Event::Ended { stamp }),
         };
         if let Some(event) = event {

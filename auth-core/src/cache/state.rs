@@ -26,6 +26,8 @@ pub(crate) struct State {
     current: Option<Credential>,
     /// The last login's number.
     generation: u64,
+    /// The last generation that was rejected, or ended by the server.
+    rejected: u64,
     flight: Option<FlightId>,
     /// The last flight's number.
     flights: u64,
@@ -322,6 +324,7 @@ impl State {
             return Ruling::Doubted;
         }
         self.doubt.believed(now);
+        self.rejected = stamp.generation;
         self.current = None;
         Ruling::Believed
     }
@@ -355,12 +358,18 @@ impl State {
     }
 
     /// An answer deleted the session's cookie. It counts only if its request carried the current one.
-    pub(crate) fn end(&mut self, stamp: Stamp) -> bool {
-        let ended = self
+    ///
+    /// As with a rejection, belief is withdrawn where logins don't help: a server that deletes a namesake of the session's
+    /// cookie with every answer would otherwise cause a login for each.
+    pub(crate) fn end(&mut self, stamp: Stamp, now: Moment) -> bool {
+        let current = self
             .current
             .as_ref()
             .is_some_and(|current| current.stamp() == stamp);
+        let ended = current && self.doubt.believes(now);
         if ended {
+            self.doubt.believed(now);
+            self.rejected = self.rejected.max(stamp.generation);
             self.current = None;
         }
         ended
@@ -408,6 +417,10 @@ impl State {
     /// A failure from before the cache was built; see [`Pool`](crate::Pool).
     pub(crate) fn remember(&mut self, failure: Failure) {
         self.failure = Some(failure);
+    }
+
+    pub(crate) const fn rejected(&self) -> u64 {
+        self.rejected
     }
 
     pub(crate) const fn generation(&self) -> u64 {

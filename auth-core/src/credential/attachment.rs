@@ -51,6 +51,11 @@ impl Attachment {
         !self.cookies.is_empty()
     }
 
+    /// How many cookies.
+    pub(super) fn cookies(&self) -> usize {
+        self.cookies.len()
+    }
+
     pub(super) fn has_query(&self) -> bool {
         !self.query.is_empty()
     }

@@ -295,7 +295,12 @@ impl Model {
                 "rule 15: only the current revision's answers count"
             );
         } else if change == Change::Ended {
-            assert!(self.credentials.peek().is_none());
+            // Ended, or doubted: then it is kept as it was.
+            let left = self.credentials.status();
+            assert!(left.stamp.is_none() || left.stamp == before.stamp);
+            if let (None, Some(ended)) = (left.stamp, before.stamp) {
+                self.dead.insert(ended.generation());
+            }
         }
     }
 

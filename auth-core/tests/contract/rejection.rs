@@ -389,17 +389,46 @@ async fn rule_15_of_several_cookies_each_counts_and_their_order_does_not() {
         });
         credential.change_in(&headers)
     };
-    assert_eq!(change(&["b=2", "a=; Max-Age=0"]), Some(Change::Ended));
-    assert_eq!(change(&["a=; Max-Age=0", "b=2"]), Some(Change::Ended));
-    let Some(Change::Rolled(rolled)) =
-        change(&["a=; Max-Age=0", "a=2; Max-Age=60", "b=2; Max-Age=90"])
-    else {
-        panic!("the last one of a name wins");
+    let rolled = |lines: &[&str]| match change(lines) {
+        Some(Change::Rolled(rolled)) => rolled.expires_in(),
+        other => panic!("{other:?}"),
     };
     assert_eq!(
-        rolled.expires_in(),
-        Some(60 * SECOND),
-        "the session is as short-lived as its first part to die"
+        rolled(&["b=2", "a=; Max-Age=0"]),
+        None,
+        "one of two says little of the session"
+    );
+    assert_eq!(rolled(&["a=; Max-Age=0", "b=2; Max-Age=60"]), None);
+    assert_eq!(
+        rolled(&["a=; Max-Age=0", "a=2; Max-Age=60", "b=2; Max-Age=90"]),
+        Some(60 * SECOND)
+    );
+    assert_eq!(change(&["a=; Max-Age=0"]), None);
+    assert_eq!(
+        change(&["a=; Max-Age=0", "b=; Max-Age=0"]),
+        Some(Change::Ended),
+        "both say it all"
+    );
+}
+
+#[tokio::test]
+async fn rule_15_a_server_that_ends_every_session_at_once_does_not_cause_a_login_for_each() {
+    let provider = cookies(Lifetime::of(HOUR));
+    let logins = provider.logins();
+    let clock = ManualClock::new();
+    let credentials = on(&clock, provider).build();
+    for _ in 0..100 {
+        let credential = credentials.get().await.unwrap();
+        credentials.changed(
+            &credentials.sending(&credential),
+            &change(&credential, "session=; Max-Age=0"),
+        );
+        clock.advance(SECOND / 10);
+    }
+    assert_eq!(
+        logins.count(),
+        4,
+        "three a minute, and then the session is kept"
     );
 }
 

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use auth_core::{Answer, Ask, Credential, Credentials, Judge, LoginMark};
+use auth_core::{Answer, Ask, Credential, Credentials, Judge, LoginMark, Moment};
 use http::Extensions;
 use reqwest::{Request, Response, Url};
 use reqwest_middleware::{Error, Middleware, Next, Result};
@@ -15,7 +16,7 @@ use crate::attach;
 use crate::context::AuthContext;
 use crate::peeked::Peeked;
 use crate::scope::contains_url;
-use crate::verdict::{Outcome, Sent, hide_cookies};
+use crate::verdict::{Outcome, Sent};
 
 /// Puts a credential on each request of a reqwest client, judges the answer, and sends a rejected request once more.
 ///
@@ -68,7 +69,7 @@ impl AuthMiddleware {
 impl Middleware for AuthMiddleware {
     async fn handle(
         &self,
-        request: Request,
+        mut request: Request,
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<Response> {
@@ -86,10 +87,14 @@ impl Middleware for AuthMiddleware {
             judge: self.judge.as_ref(),
         };
         let ask = context.ask(request.timeout().copied());
-        let fresh = if context.take_renewal() {
-            Some(front.get(ask.renewed()).await?)
-        } else {
-            credentials.fresh()
+        let asked = credentials.now();
+        let fresh = match context.take_renewal() {
+            Some(renewal) => {
+                let credential = front.get(ask.renewed()).await?;
+                renewal.done();
+                Some(credential)
+            }
+            None => credentials.fresh(),
         };
         let credential = match fresh {
             Some(credential) => credential,
@@ -100,15 +105,17 @@ impl Middleware for AuthMiddleware {
         } else {
             None
         };
+        front.shorten(&mut request, asked);
         let (answer, outcome) = front
             .send(request, &credential, false, extensions, next.clone())
             .await?;
-        let (Outcome::Replay, Some(request)) = (outcome, spare) else {
+        let (Outcome::Replay, Some(mut request)) = (outcome, spare) else {
             return Ok(answer);
         };
         // Its connection may be the one that the second try, or the login, waits for.
         drop(answer);
         let credential = front.get(ask).await?;
+        front.shorten(&mut request, asked);
         let (answer, _) = front
             .send(request, &credential, true, extensions, next)
             .await?;
@@ -132,6 +139,15 @@ impl Front<'_> {
     async fn get(&self, ask: Ask) -> Result<Credential> {
         let credential = self.credentials.get_with(ask).await;
         credential.map_err(Error::middleware)
+    }
+
+    /// A request's own time-out is meant for all of it: what has passed is gone.
+    fn shorten(&self, request: &mut Request, asked: Moment) {
+        if let Some(timeout) = request.timeout_mut() {
+            let passed = self.credentials.now().since(asked);
+            // A time-out of nothing would be no time-out to some.
+            *timeout = timeout.saturating_sub(passed).max(Duration::from_millis(1));
+        }
     }
 
     async fn send(
@@ -189,7 +205,7 @@ impl Front<'_> {
     }
 
     async fn conclude(&self, mut answer: Response, sent: &Sent) -> (Response, Outcome) {
-        hide_cookies(answer.headers_mut());
+        sent.hide(answer.headers_mut());
         if !sent.wants_body(answer.status()) {
             let outcome = sent.conclude(&Answer::new(answer.status(), answer.headers()));
             return (answer, outcome);

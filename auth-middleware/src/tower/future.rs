@@ -14,9 +14,10 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{AuthBody, BoxError};
+use crate::context::Renewal;
 use crate::peeked::Peeked;
 use crate::replay::{Again, ReplayMode};
-use crate::verdict::{Outcome, Sent, hide_cookies};
+use crate::verdict::{Outcome, Sent};
 
 pin_project! {
     /// The future of [`Auth`](crate::Auth). With a fresh credential it allocates nothing of its own.
@@ -75,6 +76,8 @@ pub(super) struct Work<S, B, Spare> {
     /// Whether readiness took a while, in which a credential may have died.
     waited: bool,
     asked_again: bool,
+    /// A renewal that was asked for, and given back if it is not done.
+    renewal: Option<Renewal>,
 }
 
 impl<S, B, Spare> Work<S, B, Spare> {
@@ -85,6 +88,7 @@ impl<S, B, Spare> Work<S, B, Spare> {
         credentials: Credentials,
         judge: Option<Arc<dyn Judge>>,
         ask: Ask,
+        renewal: Option<Renewal>,
     ) -> Box<Self> {
         Box::new(Self {
             service,
@@ -95,6 +99,7 @@ impl<S, B, Spare> Work<S, B, Spare> {
             ask,
             waited: false,
             asked_again: false,
+            renewal,
         })
     }
 
@@ -109,6 +114,7 @@ impl<S, B, Spare> Work<S, B, Spare> {
             ask: again.ask,
             waited: false,
             asked_again: false,
+            renewal: None,
         })
     }
 
@@ -118,18 +124,21 @@ impl<S, B, Spare> Work<S, B, Spare> {
     }
 
     /// What to send with, now that there is nothing left to wait for: the newest that is good. None, if the credential
-    /// died while the service was made ready; once, since with very short lives that could go on for ever.
+    /// died while the service was made ready: once if it expired, since with very short lives that could go on for ever, and
+    /// always if it was rejected, since such a one is never sent again.
     fn newest(&mut self, obtained: Credential) -> Option<Credential> {
         if !self.waited {
             return Some(obtained);
         }
-        let newest = self.credentials.peek();
-        if newest.is_none() && !self.asked_again {
-            self.asked_again = true;
-            self.waited = false;
-            return None;
+        if let Some(newest) = self.credentials.peek() {
+            return Some(newest);
         }
-        Some(newest.unwrap_or(obtained))
+        if self.asked_again && !self.credentials.was_rejected(&obtained) {
+            return Some(obtained);
+        }
+        self.asked_again = true;
+        self.waited = false;
+        None
     }
 }
 
@@ -197,7 +206,7 @@ where
                 } => {
                     let mut answer = ready!(future.poll(cx)).map_err(Into::into)?;
                     let (sent, spare) = (sent.take().expect(ENDED), spare.take());
-                    hide_cookies(answer.headers_mut());
+                    sent.hide(answer.headers_mut());
                     if sent.wants_body(answer.status()) {
                         let (head, body) = answer.into_parts();
                         State::Judging {
@@ -236,10 +245,16 @@ where
                     };
                     get_newer::<S, R, B, ResB>(Work::again(again, sent))
                 }
-                StateProj::Getting { getting, work } => State::Readying {
-                    obtained: ready!(getting.as_mut().poll(cx))?,
-                    work: work.take(),
-                },
+                StateProj::Getting { getting, work } => {
+                    let obtained = ready!(getting.as_mut().poll(cx))?;
+                    if let Some(renewal) = work.as_mut().and_then(|work| work.renewal.take()) {
+                        renewal.done();
+                    }
+                    State::Readying {
+                        obtained,
+                        work: work.take(),
+                    }
+                }
                 StateProj::Readying { obtained, work } => {
                     let waiting = work.as_mut().expect(ENDED);
                     match waiting.service.poll_ready(cx) {

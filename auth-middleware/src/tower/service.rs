@@ -15,7 +15,6 @@ use super::future::{AuthFuture, Work};
 use super::{AuthBody, BoxError};
 use crate::context::AuthContext;
 use crate::replay::{Cloning, ReplayMode};
-use crate::scope::contains_uri;
 use crate::verdict::Sent;
 
 /// What [`AuthLayer`](crate::AuthLayer) makes of a service.
@@ -62,6 +61,14 @@ impl<S, R> Auth<S, R> {
     }
 }
 
+impl<S: Clone, R> Auth<S, R> {
+    /// Lets go of the inner service's readiness, which others may be waiting for.
+    fn give_back(&mut self) {
+        let unready = self.inner.clone();
+        drop(mem::replace(&mut self.inner, unready));
+    }
+}
+
 impl<S, R, B, ResB> Service<Request<B>> for Auth<S, R>
 where
     R: ReplayMode<B>,
@@ -81,33 +88,40 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let context = AuthContext::of(request.extensions());
         let credentials = context.chosen().unwrap_or(&self.credentials);
-        if context.is_skip() || !contains_uri(credentials.scope(), request.uri()) {
+        if context.is_skip() || !credentials.scope().contains_uri(request.uri()) {
             return AuthFuture::passing(self.inner.call(self.replay.pass(request)));
         }
         if is_own_login(credentials, &request) {
+            self.give_back();
             return AuthFuture::failed(Error::LoginLoop);
         }
 
         let ask = context.ask(None);
-        let renew = context.take_renewal();
-        let fresh = if renew { None } else { credentials.fresh() };
+        let renewal = context.take_renewal();
+        let fresh = if renewal.is_some() {
+            None
+        } else {
+            credentials.fresh_to_send()
+        };
         let credentials = credentials.clone();
         let judge = self.judge.clone();
         let mut spare = self.replay.keep(&request, &self.inner, ask);
         let mut request = self.replay.wrap(request, &mut spare);
-        if let Some(credential) = fresh {
+        if let Some((credential, carried)) = fresh {
             if let Err(error) = credential.attach(&mut request) {
+                self.give_back();
                 return AuthFuture::failed(error);
             }
-            let sent = Sent::now(credentials, judge, &credential, false);
+            let sent = Sent::new(credentials, judge, &credential, carried);
             return AuthFuture::sending(self.inner.call(request), sent, spare);
         }
 
         // What is ready may be a permit that the login itself needs: give it back before waiting.
+        self.give_back();
         let service = self.inner.clone();
-        drop(mem::replace(&mut self.inner, service.clone()));
-        let work = Work::first(service, request, spare, credentials, judge, ask);
-        let ask = if renew { ask.renewed() } else { ask };
+        let renewed = renewal.is_some();
+        let work = Work::first(service, request, spare, credentials, judge, ask, renewal);
+        let ask = if renewed { ask.renewed() } else { ask };
         AuthFuture::getting(work, ask)
     }
 }

@@ -29,10 +29,8 @@ impl Judge for CloudIoJudge {
 
 #[derive(Deserialize)]
 struct Refusal {
-    #[serde(default)]
-    title: String,
-    #[serde(default)]
-    message: String,
+    title: Option<String>,
+    message: Option<String>,
 }
 
 const SUBJECTS: &[&str] = &["session", "token", "jwt", "csrf", "xsrf"];
@@ -40,12 +38,23 @@ const FAULTS: &[&str] = &[
     "expired",
     "invalid",
     "missing",
+    "mismatch",
     "unknown",
     "timeout",
     "timed",
     "terminated",
     "ended",
     "revoked",
+];
+/// What says so without any of these.
+const PHRASES: &[&str] = &[
+    "session not found",
+    "no active session",
+    "no session",
+    "not logged in",
+    "not authenticated",
+    "authentication required",
+    "login required",
 ];
 /// How many words a fault may stand from its subject: "invalid csrf token", "session has been terminated". In "your session
 /// is good, but the role is invalid" they are further apart.
@@ -57,6 +66,7 @@ fn blames_session(body: &[u8]) -> bool {
     };
     [refusal.title, refusal.message]
         .iter()
+        .flatten()
         .any(|text| says_so(&text.to_ascii_lowercase()))
 }
 
@@ -65,10 +75,12 @@ fn says_so(text: &str) -> bool {
         .split(|letter: char| !letter.is_alphanumeric())
         .filter(|word| !word.is_empty())
         .collect();
-    words.iter().enumerate().any(|(index, word)| {
-        let near = &words[index.saturating_sub(REACH)..words.len().min(index + REACH + 1)];
-        SUBJECTS.contains(word) && near.iter().any(|word| FAULTS.contains(word))
-    })
+    let plain = words.join(" ");
+    PHRASES.iter().any(|phrase| plain.contains(phrase))
+        || words.iter().enumerate().any(|(index, word)| {
+            let near = &words[index.saturating_sub(REACH)..words.len().min(index + REACH + 1)];
+            SUBJECTS.contains(word) && near.iter().any(|word| FAULTS.contains(word))
+        })
 }
 
 #[cfg(test)]

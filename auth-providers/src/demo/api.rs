@@ -106,7 +106,7 @@ impl Api {
             Self::Clay | Self::Quinn => return format!("s%3A{random}.sig%2B{}", &random[..8]),
             Self::CloudIo => json!({ "session": random }),
             Self::V1Login => match lifetime.hard_expiry() {
-                Some(life) => json!({ "id": random, "iat": at, "exp": at + life.as_secs() }),
+                Some(life) => json!({ "id": random, "iat": at, "exp": at + whole_seconds(life) }),
                 None => json!({ "id": random, "iat": at }),
             },
         };
@@ -154,7 +154,7 @@ impl Api {
                 clay::COOKIE
             ),
             Self::Quinn => {
-                let age = lifetime.idle_timeout().unwrap_or(quinn::IDLE).as_secs();
+                let age = whole_seconds(lifetime.idle_timeout().unwrap_or(quinn::IDLE));
                 format!(
                     "{}={token}; Path=/; HttpOnly; Secure; SameSite=Strict; Max-Age={age}",
                     quinn::COOKIE
@@ -250,6 +250,11 @@ pub(super) fn cloudio_error(message: &str) -> Response<Bytes> {
 }
 
 /// Names are compared and values taken as they are: a client that decodes and encodes again is found out.
+/// At least one: less would say that it is over.
+fn whole_seconds(life: std::time::Duration) -> u64 {
+    life.as_secs() + u64::from(life.subsec_nanos() > 0)
+}
+
 fn cookie(parts: &Parts, name: &str) -> Option<String> {
     parts.headers.get_all(COOKIE).iter().find_map(|header| {
         let pairs = header.to_str().ok()?.split(';');

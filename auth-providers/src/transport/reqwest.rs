@@ -1,4 +1,4 @@
-use std::error::Error as _;
+use std::fmt;
 
 use async_trait::async_trait;
 use auth_core::LoginError;
@@ -6,7 +6,7 @@ use bytes::Bytes;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, retry};
 
-use super::{Bounded, Transport, USER_AGENT};
+use super::{Bounded, Transport, USER_AGENT, lacks_tls};
 
 /// Carries logins over a reqwest client of their own.
 ///
@@ -24,37 +24,68 @@ use super::{Bounded, Transport, USER_AGENT};
 /// # let _ = (transport, patient);
 /// # Ok::<(), auth_providers::ClientError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ReqwestTransport {
     client: Client,
+    /// For plain HTTP, which is to stay on this machine.
+    direct: Option<Client>,
+}
+
+impl fmt::Debug for ReqwestTransport {
+    // The client would print its default headers.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReqwestTransport").finish_non_exhaustive()
+    }
 }
 
 impl ReqwestTransport {
     /// A client with reqwest's defaults, which names itself `auth-providers/<version>`.
     ///
+    /// Logins over HTTPS go through the proxy that the environment names, if it names one, which sees no more of them than
+    /// where they go. Logins over plain HTTP, which reach this machine only, never do: the proxy would read the password.
+    ///
     /// # Errors
     /// TLS or the resolver can't be set up.
     pub fn new() -> Result<Self, ClientError> {
-        Self::from_builder(Client::builder().user_agent(USER_AGENT))
+        let builder = || Client::builder().user_agent(USER_AGENT);
+        Ok(Self {
+            direct: Some(build(builder().no_proxy())?),
+            client: build(builder())?,
+        })
     }
 
     /// A client as `builder` says, for proxies, certificates, time-outs and a user agent of one's own; but without
     /// redirects, cookies, `Referer` and retries.
+    ///
+    /// Unless it says `no_proxy()`, the environment's proxy serves plain HTTP as well, and reads the passwords in it.
     ///
     /// Default headers are sent with the login as the builder has them, so they should hold no credential.
     ///
     /// # Errors
     /// TLS or the resolver can't be set up, or the builder was given something that it can't use.
     pub fn from_builder(builder: ClientBuilder) -> Result<Self, ClientError> {
-        let client = builder
-            .redirect(Policy::none())
-            .cookie_store(false)
-            .referer(false)
-            .retry(retry::never())
-            .build()
-            .map_err(|error| ClientError(error.without_url()))?;
-        Ok(Self { client })
+        Ok(Self {
+            client: build(builder)?,
+            direct: None,
+        })
     }
+
+    fn client_for(&self, uri: &http::Uri) -> &Client {
+        match &self.direct {
+            Some(direct) if uri.scheme_str() == Some("http") => direct,
+            _ => &self.client,
+        }
+    }
+}
+
+fn build(builder: ClientBuilder) -> Result<Client, ClientError> {
+    builder
+        .redirect(Policy::none())
+        .cookie_store(false)
+        .referer(false)
+        .retry(retry::never())
+        .build()
+        .map_err(|error| ClientError(error.without_url()))
 }
 
 #[async_trait]
@@ -63,11 +94,12 @@ impl Transport for ReqwestTransport {
         &self,
         request: http::Request<Bytes>,
     ) -> Result<http::Response<Bytes>, LoginError> {
+        let client = self.client_for(request.uri());
         let request = request.try_into().map_err(|error: reqwest::Error| {
             LoginError::misconfigured("the login's URL can't be used")
                 .with_source(error.without_url())
         })?;
-        let mut incoming = self.client.execute(request).await.map_err(no_answer)?;
+        let mut incoming = client.execute(request).await.map_err(no_answer)?;
         let mut body = Bounded::default();
         while let Some(piece) = incoming.chunk().await.map_err(no_answer)? {
             body.push(piece)?;
@@ -97,21 +129,6 @@ fn no_answer(error: reqwest::Error) -> LoginError {
         "no answer"
     };
     LoginError::unavailable(detail).with_source(error.without_url())
-}
-
-/// Without TLS, the client's connector takes every scheme but http for a mistake. It has no other way to say so than its text.
-fn lacks_tls(error: &reqwest::Error) -> bool {
-    if cfg!(feature = "rustls") || !error.is_connect() {
-        return false;
-    }
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if error.to_string().contains("scheme is not http") {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }
 
 /// The HTTP client could not be built.

@@ -12,12 +12,13 @@ use http_body::Body;
 use http_body_util::{BodyExt as _, Full};
 use tower_service::Service;
 
-use super::{Bounded, Transport, USER_AGENT};
+use super::{Bounded, Transport, USER_AGENT, lacks_tls};
 
 /// Carries logins over any tower service: a hyper client, say, or a stack of layers around one.
 ///
-/// The service must follow no redirects, keep no cookies and retry nothing, as [`Transport`] says; hyper's own client does
-/// none of these. It is cloned for each login, and a clone that is ready is called at once, so no permit of a concurrency
+/// The service must follow no redirects, keep no cookies and retry nothing, as [`Transport`] says. Hyper-util's own client
+/// follows none and keeps none; it sends a request again only where an idle connection was closed before any of it was
+/// sent. For `https` it wants a connector with TLS, such as hyper-rustls's. The service is cloned for each login, and a clone that is ready is called at once, so no permit of a concurrency
 /// limit is held while anything else is waited for. If it has a layer of `auth-middleware` for the same credential in it, the
 /// login fails with [`auth_core::Error::LoginLoop`] instead of waiting for itself.
 ///
@@ -91,12 +92,21 @@ where
                 .map_err(|error| LoginError::unavailable("not ready").with_source(error))?;
             service.call(request)
         };
-        let answer = answer
-            .await
-            .map_err(|error| LoginError::unavailable("no answer").with_source(error))?;
+        let answer = answer.await.map_err(|error| no_answer(error.into()))?;
         let (parts, body) = answer.into_parts();
         Ok(http::Response::from_parts(parts, read(body).await?))
     }
+}
+
+fn no_answer(error: Box<dyn Error + Send + Sync>) -> LoginError {
+    let failed = if lacks_tls(&*error) {
+        LoginError::misconfigured(
+            "the service has no TLS; give its client a connector that does, such as hyper-rustls",
+        )
+    } else {
+        LoginError::unavailable("no answer")
+    };
+    failed.with_source(error)
 }
 
 async fn read<B>(body: B) -> Result<Bytes, LoginError>
