@@ -251,7 +251,11 @@ mod tests {
         assert!(cookie(&answer, "c").is_none());
         let namesake = "a=; Max-Age=0; Path=/api".parse().unwrap();
         answer.headers_mut().append("set-cookie", namesake);
-        assert_eq!(cookie(&answer, "a").unwrap().value, "3", "its namesake is deleted");
+        assert_eq!(
+            cookie(&answer, "a").unwrap().value,
+            "3",
+            "its namesake is deleted"
+        );
         let empty = "b=".parse().unwrap();
         answer.headers_mut().insert("set-cookie", empty);
         assert!(cookie(&answer, "b").is_none());
