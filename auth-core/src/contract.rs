@@ -44,6 +44,8 @@
 //! |---|---|
 //! | `rule_3_a_panic_in_the_provider_releases_everybody` | `explore/tests/interleavings.rs` |
 //! | `rule_3_a_login_that_hangs_releases_everybody_when_its_time_is_over` | `explore/tests/interleavings.rs` |
+//! | `rule_3_who_is_passed_over_keeps_nobody_waiting` | `src/limit/tests.rs` |
+//! | `rule_3_who_misses_a_turn_for_longer_than_a_while_is_passed_over` | `src/limit/tests.rs` |
 //! | `rule_3_a_login_that_hangs_releases_its_waiters_with_a_typed_error` | `tests/contract/one_login.rs` |
 //! | `rule_3_a_login_that_panics_releases_its_waiters_with_a_typed_error` | `tests/contract/one_login.rs` |
 //! | `rule_3_a_callers_own_deadline_ends_its_wait_and_not_the_login` | `tests/contract/one_login.rs` |
@@ -162,6 +164,9 @@
 //! | `rule_10_the_property_fails_for_governors_own_quota_per_minute` | `src/limit/tests.rs` |
 //! | `rule_10_ten_cold_identities_log_in_at_once` | `src/limit/tests.rs` |
 //! | `rule_10_neither_the_wall_clock_nor_a_shorter_day_gives_a_permit_early` | `src/limit/tests.rs` |
+//! | `rule_10_everybody_in_the_line_is_told_when_their_turn_comes` | `src/limit/tests.rs` |
+//! | `rule_10_renewals_stand_behind_everybody_whom_somebody_waits_for` | `src/limit/tests.rs` |
+//! | `rule_10_a_login_that_is_wanted_before_it_stands_in_the_line_is_told_so` | `src/limit/tests.rs` |
 //! | `rule_10_a_caller_whose_deadline_comes_before_its_permit_is_told_at_once` | `tests/contract/restraint.rs` |
 //! | `rule_10_a_caller_who_can_wait_does` | `tests/contract/restraint.rs` |
 //! | `rule_10_all_identities_at_one_origin_share_the_quota` | `tests/contract/restraint.rs` |
@@ -181,6 +186,7 @@
 //! | test | in |
 //! |---|---|
 //! | `rule_11_a_limit_is_the_limiters_business_and_a_retry_after_is_capped` | `src/cache/memory.rs` |
+//! | `rule_11_a_permit_is_given_at_the_very_end_of_a_hold` | `src/limit/tests.rs` |
 //! | `rule_11_the_servers_retry_after_holds_every_login_to_it` | `tests/contract/restraint.rs` |
 //! | `rule_11_a_retry_after_is_capped_and_a_missing_one_is_a_whole_window` | `tests/contract/restraint.rs` |
 //! | `rule_11_everybody_is_told_how_long_the_origin_is_held` | `tests/contract/restraint.rs` |

@@ -174,3 +174,173 @@ fn one_origin_one_limiter_per_clock() {
         "what was spent outlives its spender"
     );
 }
+
+const SECOND: u64 = 1_000_000_000;
+
+/// Joins the line without waiting in it.
+fn stand(limiter: &Limiter, wanted: bool) -> Arc<Place> {
+    let place = Arc::new(limiter.place(wanted));
+    limiter.change(|line, _now| line.waiting.push(Arc::clone(&place)));
+    place
+}
+
+/// In how many seconds each is told to expect its permit.
+fn told(hands: &ManualClock, places: &[&Arc<Place>]) -> Vec<u64> {
+    let now = hands.clock().now().steady;
+    places
+        .iter()
+        .map(|place| place.expected().saturating_sub(now) / SECOND)
+        .collect()
+}
+
+#[test]
+fn rule_10_everybody_in_the_line_is_told_when_their_turn_comes() {
+    let hands = ManualClock::new();
+    let limiter = Limiter::new(quota(2, 60), hands.clock());
+    assert!(try_acquire(&limiter));
+    hands.advance(Duration::from_secs(10));
+    assert!(try_acquire(&limiter));
+    // Two permits, free in 52 and in 62 seconds, and each again a window and its margin after it was given.
+    let places: Vec<_> = (0..5).map(|_| stand(&limiter, true)).collect();
+    let all: Vec<&Arc<Place>> = places.iter().collect();
+    assert_eq!(told(&hands, &all), [52, 62, 52 + 62, 62 + 62, 52 + 124]);
+    let now = hands.clock().now().steady;
+    assert_eq!(
+        (limiter.expected(true) - now) / SECOND,
+        62 + 124,
+        "whoever comes next stands behind them"
+    );
+}
+
+#[test]
+fn rule_10_renewals_stand_behind_everybody_whom_somebody_waits_for() {
+    let hands = ManualClock::new();
+    let limiter = Limiter::new(quota(1, 60), hands.clock());
+    assert!(try_acquire(&limiter));
+    let renewal = stand(&limiter, false);
+    let caller = stand(&limiter, true);
+    let later_renewal = stand(&limiter, false);
+    let places = [&renewal, &caller, &later_renewal];
+    assert_eq!(told(&hands, &places), [124, 62, 186]);
+    let now = hands.clock().now().steady;
+    let expected = |wanted| (limiter.expected(wanted) - now) / SECOND;
+    assert_eq!((expected(true), expected(false)), (124, 248));
+    limiter.want(&later_renewal);
+    assert_eq!(
+        told(&hands, &places),
+        [186, 62, 124],
+        "now somebody waits for the last one"
+    );
+}
+
+#[test]
+fn rule_10_a_login_that_is_wanted_before_it_stands_in_the_line_is_told_so() {
+    let hands = ManualClock::new();
+    let limiter = Limiter::new(quota(1, 60), hands.clock());
+    assert!(try_acquire(&limiter));
+    stand(&limiter, false);
+    let place = Arc::new(limiter.place(false));
+    assert_eq!(told(&hands, &[&place]), [124]);
+    limiter.want(&place);
+    assert_eq!(told(&hands, &[&place]), [62]);
+    // One that has had its permit expects nothing any more.
+    place.wanted.store(false, Relaxed);
+    place.expect(0);
+    limiter.want(&place);
+    assert_eq!(place.expected(), 0);
+}
+
+#[test]
+fn rule_3_who_is_passed_over_keeps_nobody_waiting() {
+    let hands = ManualClock::new();
+    let limiter = Limiter::new(quota(1, 60), hands.clock());
+    assert!(try_acquire(&limiter));
+    let (gone, next) = (stand(&limiter, true), stand(&limiter, true));
+    assert_eq!(told(&hands, &[&gone, &next]), [62, 124]);
+    limiter.pass_over(&gone);
+    assert_eq!(told(&hands, &[&next]), [62]);
+    assert_eq!(
+        (limiter.expected(true) - hands.clock().now().steady) / SECOND,
+        124
+    );
+}
+
+#[test]
+fn rule_3_who_misses_a_turn_for_longer_than_a_while_is_passed_over() {
+    let hands = ManualClock::new();
+    let place = Place::default();
+    let now = hands.clock().now().steady;
+    assert!(!place.is_gone(now), "it waits for nothing");
+    place.expect(now);
+    let missed = now + nanos(MISSED);
+    assert!(!place.is_gone(missed));
+    assert!(place.is_gone(missed + 1));
+}
+
+#[test]
+fn rule_11_a_permit_is_given_at_the_very_end_of_a_hold() {
+    let hands = ManualClock::new();
+    let limiter = Limiter::new(Quota::DEFAULT, hands.clock());
+    limiter.hold(Duration::from_secs(30));
+    limiter.hold(Duration::from_secs(10));
+    hands.advance(Duration::from_secs(30) - Duration::from_nanos(1));
+    assert!(
+        !try_acquire(&limiter),
+        "a shorter hold does not shorten a longer one"
+    );
+    hands.advance(Duration::from_nanos(1));
+    assert!(try_acquire(&limiter));
+}
+
+#[test]
+fn a_limiter_that_nobody_uses_and_that_remembers_nothing_is_forgotten() {
+    let hands = ManualClock::new();
+    let origin = |name: &str| {
+        Origin::parse(&format!(
+            "https://{}.forgotten.example.com",
+            name.replace(' ', "-")
+        ))
+        .unwrap()
+    };
+    let idle = Limiter::shared(&origin("idle"), Quota::DEFAULT, &hands.clock());
+    let used = Limiter::shared(&origin("used"), Quota::DEFAULT, &hands.clock());
+    let spent = Limiter::shared(&origin("spent"), Quota::DEFAULT, &hands.clock());
+    let held = Limiter::shared(&origin("held"), Quota::DEFAULT, &hands.clock());
+    assert!(try_acquire(&spent));
+    held.hold(Duration::from_secs(100));
+    let weak: Vec<_> = [&idle, &used, &spent, &held]
+        .into_iter()
+        .map(Arc::downgrade)
+        .collect();
+    drop((idle, spent, held));
+    let alive = || {
+        weak.iter()
+            .map(|weak| weak.upgrade().is_some())
+            .collect::<Vec<_>>()
+    };
+    Limiter::shared(&origin("a newcomer"), Quota::DEFAULT, &hands.clock());
+    assert_eq!(alive(), [false, true, true, true]);
+    hands.advance(Duration::from_secs(62));
+    Limiter::shared(&origin("another"), Quota::DEFAULT, &hands.clock());
+    assert_eq!(alive(), [false, true, false, true]);
+    hands.advance(Duration::from_secs(38));
+    Limiter::shared(&origin("a third"), Quota::DEFAULT, &hands.clock());
+    assert_eq!(alive(), [false, true, false, false]);
+    drop(used);
+}
+
+#[tokio::test]
+async fn whoever_expects_a_permit_later_than_before_is_told() {
+    let place = Place::default();
+    place.expect(100);
+    let later = place.postponed();
+    let mut later = std::pin::pin!(later);
+    later.as_mut().enable();
+    place.expect(90);
+    assert!(
+        futures_util::poll!(&mut later).is_pending(),
+        "sooner is no reason to give up"
+    );
+    place.expect(91);
+    assert!(futures_util::poll!(&mut later).is_ready());
+}
