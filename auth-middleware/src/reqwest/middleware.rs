@@ -76,6 +76,13 @@ impl Middleware for AuthMiddleware {
         let context = AuthContext::of(extensions);
         let credentials = context.chosen().unwrap_or(&self.credentials);
         if context.is_skip() || !contains_url(credentials.scope(), request.url()) {
+            if !context.is_skip() {
+                let origin = request.url().origin().ascii_serialization();
+                tracing::trace!(
+                    origin,
+                    "a request out of the credential's scope passes untouched"
+                );
+            }
             return next.run(request, extensions).await;
         }
         if is_own_login(credentials, extensions) {

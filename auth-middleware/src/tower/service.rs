@@ -89,6 +89,14 @@ where
         let context = AuthContext::of(request.extensions());
         let credentials = context.chosen().unwrap_or(&self.credentials);
         if context.is_skip() || !credentials.scope().contains_uri(request.uri()) {
+            if !context.is_skip() {
+                let (scheme, host) = (request.uri().scheme_str(), request.uri().host());
+                tracing::trace!(
+                    scheme,
+                    host,
+                    "a request out of the credential's scope passes untouched"
+                );
+            }
             return AuthFuture::passing(self.inner.call(self.replay.pass(request)));
         }
         if is_own_login(credentials, &request) {

@@ -1,0 +1,194 @@
+//! What servers do that no document mentions.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+use std::time::Duration;
+
+use auth_core::{Answer, Lifetime, LoginError, LoginErrorKind, Session, Verdict};
+use auth_providers::{CloudIo, ConfigError, Login, Quinn, V1Login};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+
+const HOUR: u64 = 3_600;
+/// Sat, 21 Nov 2026 12:00:00 GMT
+const NOON: u64 = 1_795_262_400;
+const DATE: (&str, &str) = ("date", "Sat, 21 Nov 2026 12:00:00 GMT");
+
+fn token(issued: u64, expires: u64) -> String {
+    let claims = format!(r#"{{"iat":{issued},"exp":{expires}}}"#);
+    format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims))
+}
+
+fn v1(
+    cookies: bool,
+    token: &str,
+    headers: &[(&'static str, &'static str)],
+) -> Result<Session, LoginError> {
+    let body = format!(r#"{{"success":true,"data":{{"token":"{token}"}}}}"#);
+    let mut answer = Response::new(Bytes::from(body));
+    for (name, value) in headers {
+        answer
+            .headers_mut()
+            .append(*name, HeaderValue::from_static(value));
+    }
+    let login = V1Login::new("https://v1.example.com", "me", "password").unwrap();
+    let login = if cookies { login.with_cookie() } else { login };
+    login.read(&answer)
+}
+
+fn life(session: &Session) -> Option<u64> {
+    session.lifetime().hard_expiry().map(|life| life.as_secs())
+}
+
+#[test]
+fn a_token_that_was_issued_before_this_login_lives_for_what_is_left() {
+    let token = token(NOON - 23 * HOUR, NOON + HOUR);
+    assert_eq!(life(&v1(false, &token, &[DATE]).unwrap()), Some(HOUR));
+    assert_eq!(
+        life(&v1(false, &token, &[]).unwrap()),
+        Some(24 * HOUR),
+        "without a date there is no telling"
+    );
+}
+
+#[test]
+fn a_cookie_lives_as_it_says_itself_within_the_documented_day_whatever_the_token_says() {
+    let year = token(NOON, NOON + 365 * 24 * HOUR);
+    let lives = |line| life(&v1(true, &year, &[DATE, ("set-cookie", line)]).unwrap());
+    assert_eq!(lives("auth=x"), Some(24 * HOUR));
+    assert_eq!(lives("auth=x; Max-Age=3600"), Some(HOUR));
+    assert_eq!(lives("auth=x; Max-Age=999999"), Some(24 * HOUR));
+    let two = [
+        ("set-cookie", "auth=x"),
+        ("set-cookie", "balancer=y; Max-Age=60"),
+    ];
+    assert_eq!(
+        life(&v1(true, "opaque", &two).unwrap()),
+        Some(24 * HOUR),
+        "which one is the session is not known"
+    );
+}
+
+#[test]
+fn a_cookie_that_cant_be_carried_is_left_out() {
+    let both = [("set-cookie", "auth=x"), ("set-cookie", "prefs[lang]=en")];
+    assert!(format!("{:?}", v1(true, "opaque", &both).unwrap()).contains("auth"));
+    let none = [("set-cookie", "prefs[lang]=en")];
+    assert_eq!(
+        v1(true, "opaque", &none).unwrap_err().kind(),
+        LoginErrorKind::Malformed
+    );
+}
+
+#[test]
+fn a_namesake_of_the_sessions_cookie_that_is_deleted_elsewhere_hides_nothing() {
+    let quinn = Quinn::new("https://quinn.example.com", "me", "password").unwrap();
+    let mut answer = Response::new(Bytes::from_static(
+        br#"{"message":"Login successful","user":{}}"#,
+    ));
+    for line in [
+        "sessionId=abc; Path=/; Max-Age=604800",
+        "sessionId=; Path=/api; Max-Age=0",
+    ] {
+        answer
+            .headers_mut()
+            .append("set-cookie", HeaderValue::from_static(line));
+    }
+    assert!(quinn.read(&answer).is_ok());
+}
+
+#[test]
+fn an_account_with_white_space_or_control_characters_is_refused_where_it_is_configured() {
+    for account in ["me@example.com\n", " me@example.com", "me\t@example.com"] {
+        let refused = Quinn::new("https://quinn.example.com", account, "password").unwrap_err();
+        assert_eq!(refused, ConfigError::UnusualAccount, "{account:?}");
+    }
+}
+
+#[test]
+fn cloudio_says_in_many_ways_that_a_session_is_over() {
+    let cloudio = CloudIo::new("https://cloudio.example.com", "me", "password").unwrap();
+    let headers = HeaderMap::new();
+    let verdict = |body: &str| {
+        let answer = Answer::new(StatusCode::FORBIDDEN, &headers);
+        cloudio.judge().judge(&answer.with_body(body.as_bytes()))
+    };
+    for message in [
+        "Session not found",
+        "CSRF mismatch",
+        "Not logged in",
+        "No active session",
+        "Authentication required",
+    ] {
+        let body = format!(r#"{{"code":403,"status":"ERROR","title":null,"message":"{message}"}}"#);
+        assert_eq!(verdict(&body), Verdict::Rejected, "{message}");
+    }
+    for message in [
+        "This session may not read invoices",
+        "You have no access to this table",
+        "Not permitted",
+    ] {
+        let body = format!(
+            r#"{{"code":403,"status":"ERROR","title":"Access Denied","message":"{message}"}}"#
+        );
+        assert_eq!(verdict(&body), Verdict::NotPermitted, "{message}");
+    }
+}
+
+#[cfg(feature = "tower")]
+#[tokio::test]
+async fn a_tower_client_without_tls_is_a_mistake_of_ours_and_no_outage() {
+    use auth_core::{Ask, Credentials};
+    use auth_providers::TowerTransport;
+    use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+
+    let client = Client::builder(TokioExecutor::new()).build_http::<http_body_util::Full<Bytes>>();
+    let quinn = Quinn::new("https://127.0.0.1:1", "me", "password").unwrap();
+    let credentials = Credentials::new(quinn.via(TowerTransport::new(client)));
+    let error = credentials
+        .get_with(Ask::new().fail_fast())
+        .await
+        .unwrap_err();
+    assert!(error.is_misconfigured(), "{error:?}");
+}
+
+#[cfg(feature = "reqwest")]
+#[test]
+fn rule_17_a_transport_does_not_print_its_clients_headers() {
+    use auth_providers::ReqwestTransport;
+
+    let headers =
+        HeaderMap::from_iter([(http::header::COOKIE, HeaderValue::from_static("canary"))]);
+    let builder = reqwest::Client::builder().default_headers(headers);
+    let transport = ReqwestTransport::from_builder(builder).unwrap();
+    assert!(!format!("{transport:?} {transport:#?}").contains("canary"));
+}
+
+#[cfg(all(feature = "demo", feature = "reqwest"))]
+#[tokio::test]
+async fn a_demo_servers_sessions_may_live_for_less_than_a_second() {
+    use auth_core::{Provider, SecretSource};
+    use auth_providers::ReqwestTransport;
+    use auth_providers::demo::{Api, DemoServer, EMAIL, PASSWORD, Settings};
+
+    let short = Duration::from_millis(900);
+    let secret = || SecretSource::from(PASSWORD);
+    let quinn = Settings::new().lifetime(Lifetime::unknown().idle(short));
+    let quinn = DemoServer::start_with(Api::Quinn, quinn).await.unwrap();
+    let login = Quinn::new(&quinn.base_url(), EMAIL, secret()).unwrap();
+    let provider = login.via(ReqwestTransport::new().unwrap());
+    let session = provider.login(&PASSWORD.into()).await.unwrap();
+    assert_eq!(
+        session.lifetime().idle_timeout(),
+        Some(Duration::from_secs(1))
+    );
+
+    let v1 = Settings::new().lifetime(Lifetime::of(short));
+    let v1 = DemoServer::start_with(Api::V1Login, v1).await.unwrap();
+    let login = V1Login::new(&v1.base_url(), EMAIL, secret()).unwrap();
+    let provider = login.via(ReqwestTransport::new().unwrap());
+    let session = provider.login(&PASSWORD.into()).await.unwrap();
+    assert!(session.lifetime().hard_expiry().unwrap() <= Duration::from_secs(2));
+}
