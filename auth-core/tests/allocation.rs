@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use auth_core::testing::Scripted;
-use auth_core::{Credentials, Lifetime, Session};
+use auth_core::{Credentials, Identity, Lifetime, Origin, Session};
 use http::HeaderMap;
 
 fn at_hand(provider: Scripted) -> Credentials {
@@ -56,4 +56,27 @@ fn rule_5_a_fresh_credential_is_handed_out_attached_and_accepted_without_an_allo
 fn the_counter_counts() {
     let counted = measure(|| drop(std::hint::black_box(vec![0_u8; 64])));
     assert_eq!(counted.count_total, 1);
+}
+
+#[test]
+fn going_through_many_identities_copies_none_of_them() {
+    // Each at an origin of its own, because they would share a quota otherwise.
+    let all: Vec<_> = (0..64)
+        .map(|number| {
+            let origin = Origin::parse(&format!("https://api-{number}.example.com")).unwrap();
+            let identity = Identity::new("many", origin, "me@example.com");
+            at_hand(Scripted::tokens(Lifetime::unknown()).with_identity(identity))
+        })
+        .collect();
+    let round = || {
+        for credentials in &all {
+            drop(credentials.fresh().unwrap());
+        }
+    };
+    round();
+    round();
+    assert_eq!(measure(round).count_total, 0);
+    let one = &all[40];
+    let _ = (one.fresh(), one.fresh());
+    assert_eq!(measure(|| drop(one.fresh())).count_total, 0);
 }

@@ -16,6 +16,13 @@ use crate::login_mark::LoginMark;
 /// So many caches a thread remembers.
 const MOST: usize = 8;
 
+#[derive(Default)]
+struct Place {
+    copy: Option<Copy>,
+    /// Whoever looked here last and found another's copy.
+    passer_by: Option<LoginMark>,
+}
+
 struct Copy {
     mark: LoginMark,
     version: u64,
@@ -23,7 +30,9 @@ struct Copy {
 }
 
 thread_local! {
-    static COPIES: RefCell<[Option<Copy>; MOST]> = const { RefCell::new([const { None }; MOST]) };
+    static PLACES: RefCell<[Place; MOST]> = const {
+        RefCell::new([const { Place { copy: None, passer_by: None } }; MOST])
+    };
 }
 
 /// Looks at this thread's copy of what the cache of this mark serves in this version; `current` is asked for another.
@@ -38,30 +47,42 @@ pub(super) fn look<T>(
     if cfg!(feature = "shuttle") {
         return look(current().as_ref());
     }
-    let looked = COPIES.try_with(|copies| {
-        let mut copies = copies.borrow_mut();
-        let place = &mut copies[mark.index() % MOST];
-        match place {
+    let looked = PLACES.try_with(|places| {
+        let mut places = places.borrow_mut();
+        let place = &mut places[mark.index() % MOST];
+        match &place.copy {
             Some(copy) if copy.mark == mark && copy.version == version => {
                 look(copy.served.as_ref())
             }
-            _ => look(renewed(place, mark, version, current()).served.as_ref()),
+            _ => match place.renew(mark, version, &current) {
+                Some(copy) => look(copy.served.as_ref()),
+                None => look(current().as_ref()),
+            },
         }
     });
     // The thread is ending, and has given its copies up.
     looked.unwrap_or_else(|_| look(current().as_ref()))
 }
 
-#[cold]
-fn renewed(
-    place: &mut Option<Copy>,
-    mark: LoginMark,
-    version: u64,
-    current: Option<Arc<Issued>>,
-) -> &mut Copy {
-    place.insert(Copy {
-        mark,
-        version,
-        served: current.map(|issued| Arc::new(issued.copy())),
-    })
+impl Place {
+    /// A new copy, unless that would cost another cache its own: it gives way only to one that comes twice in a row, so
+    /// that going through a thousand identities copies none of them.
+    #[cold]
+    fn renew(
+        &mut self,
+        mark: LoginMark,
+        version: u64,
+        current: impl Fn() -> Option<Arc<Issued>>,
+    ) -> Option<&Copy> {
+        let taken = self.copy.as_ref().is_some_and(|copy| copy.mark != mark);
+        if taken && self.passer_by.replace(mark) != Some(mark) {
+            return None;
+        }
+        self.passer_by = None;
+        Some(self.copy.insert(Copy {
+            mark,
+            version,
+            served: current().map(|issued| Arc::new(issued.copy())),
+        }))
+    }
 }

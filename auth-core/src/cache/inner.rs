@@ -17,6 +17,7 @@ use crate::clock::{Moment, nanos};
 use crate::credential::{Credential, Issued};
 use crate::error::{Error, LoginError};
 use crate::event::Event;
+use crate::lifetime::Freshness;
 use crate::origin::Scope;
 use crate::sync::{AtomicU64, Mutex, Runtime, Slot, Task, random};
 
@@ -83,6 +84,14 @@ impl Inner {
             || (*self.live.load()).clone(),
             look,
         )
+    }
+
+    /// Whether this very credential is what is served now, and not expired. Takes no lock.
+    pub(super) fn serves(&self, credential: &Credential, now: Moment) -> bool {
+        (*self.live.load()).as_ref().is_some_and(|issued| {
+            Arc::ptr_eq(issued, credential.issued())
+                && issued.life().freshness(now) != Freshness::Expired
+        })
     }
 
     pub(super) const fn scope(&self) -> &Scope {
