@@ -167,6 +167,7 @@
 //! | `rule_10_everybody_in_the_line_is_told_when_their_turn_comes` | `src/limit/tests.rs` |
 //! | `rule_10_renewals_stand_behind_everybody_whom_somebody_waits_for` | `src/limit/tests.rs` |
 //! | `rule_10_a_login_that_is_wanted_before_it_stands_in_the_line_is_told_so` | `src/limit/tests.rs` |
+//! | `rule_10_a_window_of_days_is_kept` | `src/limit/tests.rs` |
 //! | `rule_10_a_caller_whose_deadline_comes_before_its_permit_is_told_at_once` | `tests/contract/restraint.rs` |
 //! | `rule_10_a_caller_who_can_wait_does` | `tests/contract/restraint.rs` |
 //! | `rule_10_all_identities_at_one_origin_share_the_quota` | `tests/contract/restraint.rs` |

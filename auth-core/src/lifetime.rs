@@ -529,6 +529,8 @@ mod tests {
             old,
             Deadline::after(later(Duration::from_secs(2)), HOUR)
         ));
+        let second = later(Duration::from_secs(1));
+        assert!(!made_progress(old, Deadline::after(second, HOUR)));
         assert!(made_progress(old, Deadline::NEVER));
     }
 }

@@ -344,3 +344,14 @@ async fn whoever_expects_a_permit_later_than_before_is_told() {
     place.expect(91);
     assert!(futures_util::poll!(&mut later).is_ready());
 }
+
+#[test]
+fn rule_10_a_window_of_days_is_kept() {
+    let hands = ManualClock::new();
+    let limiter = Limiter::new(quota(1, 2 * 86_400), hands.clock());
+    assert!(try_acquire(&limiter));
+    hands.advance(Duration::from_secs(2 * 86_400));
+    assert!(!try_acquire(&limiter));
+    hands.advance(Duration::from_secs(2));
+    assert!(try_acquire(&limiter));
+}

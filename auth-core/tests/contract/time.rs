@@ -97,15 +97,23 @@ async fn rule_15_an_older_generations_answer_does_not_move_the_idle_deadline() {
 
 #[tokio::test]
 async fn a_session_that_had_expired_when_it_was_issued_is_a_failure_and_not_a_loop() {
-    let provider = Scripted::tokens(Lifetime::of(std::time::Duration::ZERO));
-    let logins = provider.logins();
-    let credentials = on(&ManualClock::new(), provider).build();
-    let error = credentials.get().await.unwrap_err();
-    assert_eq!(
-        error.login_error().unwrap().kind(),
-        LoginErrorKind::Malformed
-    );
-    assert_eq!(logins.count(), 1);
+    let none = std::time::Duration::ZERO;
+    for lifetime in [
+        Lifetime::of(none),
+        Lifetime::unknown().idle(none),
+        Lifetime::of(HOUR).absolute(none),
+    ] {
+        let provider = Scripted::tokens(lifetime);
+        let logins = provider.logins();
+        let credentials = on(&ManualClock::new(), provider).build();
+        let error = credentials.get().await.unwrap_err();
+        assert_eq!(
+            error.login_error().unwrap().kind(),
+            LoginErrorKind::Malformed,
+            "{lifetime:?}"
+        );
+        assert_eq!(logins.count(), 1);
+    }
 }
 
 #[tokio::test]
