@@ -360,6 +360,8 @@ pub struct Carried {
     pub(crate) mark: LoginMark,
     pub(crate) stamp: Stamp,
     pub(crate) sent: Moment,
+    /// Whether its acceptance moves a deadline.
+    pub(crate) slides: bool,
     pub(crate) replay: bool,
 }
 

@@ -240,6 +240,12 @@ impl Life {
         }
     }
 
+    /// Whether accepted requests move a deadline.
+    #[inline]
+    pub(crate) const fn slides(&self) -> bool {
+        self.lifetime.idle.is_some()
+    }
+
     pub(crate) const fn born(&self) -> Moment {
         self.born
     }

@@ -120,6 +120,7 @@ impl Credentials {
             mark: self.inner.engine.mark,
             stamp: credential.stamp(),
             sent: now,
+            slides: credential.life().slides(),
             replay: false,
         }
     }
@@ -193,13 +194,15 @@ impl Credentials {
         if !self.owns(carried.mark) {
             return;
         }
-        self.inner.served(|served| {
-            if let Some(issued) = served
-                && issued.stamp().generation() == carried.stamp.generation()
-            {
-                issued.life().touch(carried.sent);
-            }
-        });
+        if carried.slides {
+            self.inner.served(|served| {
+                if let Some(issued) = served
+                    && issued.stamp().generation() == carried.stamp.generation()
+                {
+                    issued.life().touch(carried.sent);
+                }
+            });
+        }
         if carried.replay {
             self.inner
                 .update(|state| state.vindicate(carried.stamp.generation()));
