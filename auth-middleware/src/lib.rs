@@ -100,12 +100,19 @@
 //!
 //! What logs requests belongs outside too. What is inside sees the credential.
 //!
+//! Decompression belongs inside: a judge that reads an answer's body reads it as it comes.
+//!
 //! # Limits
 //!
 //! - Below the middleware, reqwest follows redirects by itself; see [`redirect_policy`].
 //! - A judge that wants bodies gets them up to [`auth_core::MAX_JUDGED_BODY`]. Until that much has come, or all of it, the caller waits
 //!   for its answer; only the caller's own time-out bounds that.
-//! - The client's own time-outs begin anew with the second try.
+//! - The client's own time-outs begin anew with the second try. A request's own time-out does not: what the wait for a
+//!   credential and the first try took is gone.
+//! - A client with a cookie jar of its own mixes the sessions of identities that share it. Leave the jar out: a session's cookie
+//!   is kept here.
+//! - A login that is routed through its own front is a typed error. One that is routed through another identity's, whose login is
+//!   routed through the first one's, is not recognised, and ends with the login's time-out.
 //! - What the tower front hands on is an [`AuthBody`], which costs a discriminant beside the body itself.
 //!
 //! # Features
