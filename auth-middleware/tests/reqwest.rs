@@ -4,12 +4,13 @@
 
 mod common;
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use auth_core::{Credentials, LoginError, LoginMark};
 use auth_middleware::{AuthContext, AuthMiddleware, auth_error, redirect_policy, scope};
 use bytes::Bytes;
-use common::{Api, BodyJudge, Kind, Script, answer, until};
+use common::{Api, BodyJudge, Kind, ORIGIN, Script, answer, until};
 use http::HeaderValue;
 use reqwest::Client;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
@@ -462,4 +463,48 @@ async fn rule_7_an_answer_to_a_request_that_left_its_credential_behind_is_not_ju
     let got = client(&credentials).get(&url).send().await.unwrap();
     assert_eq!(got.status(), 401);
     assert_eq!((control.logins(), api.count()), (1, 2));
+}
+
+/// Answers by itself, and remembers the time-out of each request.
+#[derive(Clone, Default)]
+struct TimeOuts(Arc<Mutex<Vec<Option<Duration>>>>);
+
+#[async_trait::async_trait]
+impl reqwest_middleware::Middleware for TimeOuts {
+    async fn handle(
+        &self,
+        request: reqwest::Request,
+        _: &mut http::Extensions,
+        _: reqwest_middleware::Next<'_>,
+    ) -> reqwest_middleware::Result<reqwest::Response> {
+        use reqwest::ResponseBuilderExt;
+
+        self.0.lock().unwrap().push(request.timeout().copied());
+        let answer = http::Response::builder()
+            .url(request.url().clone())
+            .body("")
+            .unwrap();
+        Ok(answer.into())
+    }
+}
+
+#[tokio::test]
+async fn a_requests_own_time_out_is_for_all_of_it_the_wait_for_a_login_included() {
+    let second = Duration::from_secs(1);
+    let (credentials, control) = Script::at(ORIGIN).build();
+    let hands = control.hands.clone();
+    control.during_login(move || {
+        hands.advance(3 * second);
+        std::future::ready(())
+    });
+    let below = TimeOuts::default();
+    let client = ClientBuilder::new(Client::new())
+        .with(AuthMiddleware::new(credentials))
+        .with(below.clone())
+        .build();
+    client.get(ORIGIN).timeout(5 * second).send().await.unwrap();
+    client.get(ORIGIN).timeout(5 * second).send().await.unwrap();
+    client.get(ORIGIN).send().await.unwrap();
+    let seen = below.0.lock().unwrap().clone();
+    assert_eq!(seen, [Some(2 * second), Some(5 * second), None]);
 }

@@ -94,7 +94,7 @@ impl Middleware for AuthMiddleware {
             judge: self.judge.as_ref(),
         };
         let ask = context.ask(request.timeout().copied());
-        let asked = credentials.now();
+        let asked = request.timeout().is_some().then(|| credentials.now());
         let fresh = match context.take_renewal() {
             Some(renewal) => {
                 let credential = front.get(ask.renewed()).await?;
@@ -149,8 +149,8 @@ impl Front<'_> {
     }
 
     /// A request's own time-out is meant for all of it: what has passed is gone.
-    fn shorten(&self, request: &mut Request, asked: Moment) {
-        if let Some(timeout) = request.timeout_mut() {
+    fn shorten(&self, request: &mut Request, asked: Option<Moment>) {
+        if let (Some(asked), Some(timeout)) = (asked, request.timeout_mut()) {
             let passed = self.credentials.now().since(asked);
             // A time-out of nothing would be no time-out to some.
             *timeout = timeout.saturating_sub(passed).max(Duration::from_millis(1));
@@ -165,19 +165,25 @@ impl Front<'_> {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<(Response, Outcome)> {
-        let clean = request.url().clone();
+        let clean = credential.has_query().then(|| request.url().clone());
         attach::to_reqwest(credential, &mut request);
-        let sent_to = request.url().clone();
-        let hidden = Hidden::new(credential, &clean, &sent_to);
+        // Where the scope is one origin, an answer from within it is from the origin that was asked.
+        let several = self.credentials.scope().origins().len() > 1;
+        let sent_to = (several || clean.is_some()).then(|| request.url().clone());
+        let hidden = match (&clean, &sent_to) {
+            (Some(clean), Some(sent_to)) => Hidden::new(credential, clean, sent_to),
+            _ => None,
+        };
         let judge = self.judge.cloned();
         let sent = Sent::now(self.credentials.clone(), judge, credential, replay);
         match next.run(request, extensions).await {
             Ok(answer) => {
-                let (answer, outcome) = if self.speaks_of(&answer, &sent_to, hidden.as_ref()) {
-                    self.conclude(answer, &sent).await
-                } else {
-                    (answer, Outcome::HandOn)
-                };
+                let (answer, outcome) =
+                    if self.speaks_of(&answer, sent_to.as_ref(), hidden.as_ref()) {
+                        self.conclude(answer, &sent).await
+                    } else {
+                        (answer, Outcome::HandOn)
+                    };
                 let answer = match hidden {
                     Some(hidden) => hidden.clean_response(answer),
                     None => answer,
@@ -193,7 +199,7 @@ impl Front<'_> {
 
     /// Whether the answer is one to a request that carried the credential. The client may have followed redirects, which
     /// shows in the answer's URL only; and what it carried across them is up to the client.
-    fn speaks_of(&self, answer: &Response, sent_to: &Url, hidden: Option<&Hidden>) -> bool {
+    fn speaks_of(&self, answer: &Response, sent_to: Option<&Url>, hidden: Option<&Hidden>) -> bool {
         let reached = answer.url();
         if !contains_url(self.credentials.scope(), reached) {
             // A foreign server's 401 says nothing of our session.
@@ -205,9 +211,11 @@ impl Front<'_> {
             return false;
         }
         // From one origin of the scope to another, reqwest takes some headers along and leaves others behind.
-        let same_origin = reached.scheme() == sent_to.scheme()
-            && reached.host_str() == sent_to.host_str()
-            && reached.port() == sent_to.port();
+        let same_origin = sent_to.is_none_or(|sent_to| {
+            reached.scheme() == sent_to.scheme()
+                && reached.host_str() == sent_to.host_str()
+                && reached.port() == sent_to.port()
+        });
         same_origin && hidden.is_none_or(|hidden| hidden.is_in_query_of(reached))
     }
 
