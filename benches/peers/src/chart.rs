@@ -39,9 +39,9 @@ pub fn draw(panels: &[Panel], length: Duration) -> String {
 "##,
         LEFT + 22.0,
         LEFT + 28.0,
-        LEFT + 200.0,
-        LEFT + 222.0,
-        LEFT + 228.0,
+        LEFT + 250.0,
+        LEFT + 272.0,
+        LEFT + 278.0,
     );
     for (index, panel) in panels.iter().enumerate() {
         let x = LEFT + (index % COLUMNS) as f64 * (WIDTH + GAP_X);
