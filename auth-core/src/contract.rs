@@ -224,6 +224,7 @@
 //! | `rule_13_while_a_login_fails_the_credential_is_served_until_its_hard_expiry` | `tests/contract/restraint.rs` |
 //! | `rule_13_a_session_that_was_silent_for_too_long_is_served_while_logins_fail` | `tests/contract/restraint.rs` |
 //! | `rule_13_whatever_keeps_a_login_from_being_had_what_may_be_good_is_served` | `tests/contract/restraint.rs` |
+//! | `rule_13_the_blocking_call_is_served_what_may_be_good_too` | `tests/contract/restraint.rs` |
 //!
 //! # Time
 //!

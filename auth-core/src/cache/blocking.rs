@@ -43,7 +43,7 @@ impl Credentials {
             .read(|state| state.decide(self.now(), ask.renewed))
         {
             Decision::Serve(credential) => return Ok(credential),
-            Decision::Fail(error) => return Err(error),
+            Decision::Fail(error) => return self.inner().or_stale(&ask, error),
             Decision::ServeAndBegin(..) | Decision::Begin(_) | Decision::Join => {}
         }
         self.on_a_thread(move |credentials| async move { credentials.get_with(ask).await })

@@ -135,10 +135,7 @@ impl State {
                         |purpose| Decision::ServeAndBegin(current.clone(), purpose),
                     );
                 }
-                // It may still be good, and while logins fail it is better than nothing.
-                Freshness::Lapsed if self.flight.is_none() && self.login(now).is_err() => {
-                    return Decision::Serve(current.clone());
-                }
+                // It may still be good, but first a login is tried; see `stale`.
                 Freshness::Lapsed | Freshness::Expired => {}
             }
         }

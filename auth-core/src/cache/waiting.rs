@@ -38,8 +38,12 @@ impl Inner {
             Ok(credential) => return Ok(credential),
             Err(error) => error,
         };
-        // Whatever keeps a login from being had, what may still be good is better than nothing.
-        if ask.renewed || error.is_closed() {
+        self.or_stale(&ask, error)
+    }
+
+    /// Whatever keeps a login from being had, what may still be good is better than nothing.
+    pub(super) fn or_stale(&self, ask: &Ask, error: Error) -> Result<Credential, Error> {
+        if ask.renewed {
             return Err(error);
         }
         self.read(|state| state.stale(self.now())).ok_or(error)

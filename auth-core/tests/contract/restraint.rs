@@ -635,3 +635,20 @@ async fn rule_13_whatever_keeps_a_login_from_being_had_what_may_be_good_is_serve
         std::thread::spawn(move || futures_util::FutureExt::now_or_never(credentials.get()));
     assert_eq!(token(&served.join().unwrap().unwrap().unwrap()), "token-1");
 }
+
+#[test]
+fn rule_13_the_blocking_call_is_served_what_may_be_good_too() {
+    let clock = ManualClock::new();
+    let provider = Scripted::new(|number| match number {
+        1 => session(number, Lifetime::unknown().idle(HOUR)),
+        _ => Err(LoginError::refused("status 401")),
+    });
+    let credentials = on(&clock, provider).build();
+    credentials.blocking_get().unwrap();
+    clock.advance(2 * HOUR);
+    for _ in 0..2 {
+        assert_eq!(token(&credentials.blocking_get().unwrap()), "token-1");
+    }
+    let insisting = credentials.blocking_get_with(Ask::new().renewed());
+    assert!(insisting.unwrap_err().is_credentials_refused());
+}
