@@ -16,6 +16,7 @@
 //! |---|---|
 //! | `rule_1_get_beside_get_is_one_login` | `explore/tests/interleavings.rs` |
 //! | `rule_1_a_failing_login_is_one_login_for_all_who_waited` | `explore/tests/interleavings.rs` |
+//! | `rule_1_a_flight_is_told_from_those_before_it` | `src/cache/state/tests.rs` |
 //! | `rule_1_an_identity_is_one_key_of_a_pool` | `tests/contract/many.rs` |
 //! | `rule_1_a_different_source_for_a_key_in_use_is_an_error` | `tests/contract/many.rs` |
 //! | `rule_1_ten_thousand_cold_callers_are_one_login` | `tests/contract/one_login.rs` |
@@ -92,6 +93,7 @@
 //!
 //! | test | in |
 //! |---|---|
+//! | `rule_6_without_progress_the_next_renewal_waits_for_its_back_off_to_the_moment` | `src/cache/state/tests.rs` |
 //! | `rule_6_the_window_is_the_smaller_of_lead_and_fraction` | `src/lifetime.rs` |
 //! | `rule_6_jitter_shortens_the_window_by_at_most_a_quarter` | `src/lifetime.rs` |
 //! | `rule_6_an_unknown_life_and_an_idle_deadline_have_no_window` | `src/lifetime.rs` |
@@ -203,6 +205,7 @@
 //! |---|---|
 //! | `rule_12_an_outage_backs_off_with_full_jitter_up_to_a_minute` | `src/cache/memory.rs` |
 //! | `rule_12_a_refusal_holds_for_its_cooldown_and_looks_at_the_source_each_second` | `src/cache/memory.rs` |
+//! | `rule_12_only_a_refusal_that_is_in_force_survives_a_source_that_cant_be_read` | `src/cache/state/tests.rs` |
 //! | `rule_12_a_refusal_outlives_being_forgotten` | `tests/contract/many.rs` |
 //! | `rule_12_refusals_are_forgotten_only_when_they_forbid_nothing_any_more` | `tests/contract/many.rs` |
 //! | `rule_12_a_refusal_outlives_being_removed_but_not_another_password` | `tests/contract/many.rs` |
@@ -313,6 +316,7 @@
 //! |---|---|
 //! | `rule_19_close_during_a_login_logs_out_what_lands` | `explore/tests/interleavings.rs` |
 //! | `rule_19_dropping_the_last_handle_during_a_login_leaves_nothing_behind` | `explore/tests/interleavings.rs` |
+//! | `rule_19_what_lands_after_the_close_is_logged_out_and_teaches_nothing` | `src/cache/state/tests.rs` |
 //! | `rule_19_dropping_the_last_handle_stops_renewals_leaks_no_task_and_never_logs_out` | `tests/contract/ends.rs` |
 //! | `rule_19_close_logs_out_for_all_clones` | `tests/contract/ends.rs` |
 //! | `rule_19_waiters_get_closed_and_a_login_in_flight_is_logged_out_when_it_lands` | `tests/contract/ends.rs` |

@@ -473,3 +473,6 @@ fn unusable(session: &Session) -> Option<LoginError> {
 pub(super) fn left(deadline: Deadline, now: Moment) -> Option<Duration> {
     (!deadline.is_never()).then(|| deadline.left(now))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+//! What can be told of the decisions without anything around them.
+
+use super::*;
+use crate::lifetime::Lifetime;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+const POLICY: Policy = Policy {
+    window: RefreshWindow::DEFAULT,
+    patience: Patience::DEFAULT,
+};
+
+fn at(seconds: u64) -> Moment {
+    let nanos = nanos(Duration::from_secs(seconds));
+    Moment {
+        steady: 1_000_000_000_000 + nanos,
+        wall: 1_700_000_000_000_000_000 + nanos,
+    }
+}
+
+fn session(life: Duration) -> Landed {
+    let session = Session::new().with_bearer("token").unwrap();
+    Landed::Session(session.with_lifetime(Lifetime::of(life)))
+}
+
+fn failure() -> Landed {
+    Landed::Failure(LoginError::unavailable("status 503"), None)
+}
+
+fn land(state: &mut State, id: FlightId, landed: Landed, now: Moment) -> Landing {
+    state.land(id, landed, now, &POLICY, 0.0)
+}
+
+fn log_in(state: &mut State, life: Duration, now: Moment) {
+    let id = state.begin();
+    assert!(matches!(
+        land(state, id, session(life), now),
+        Landing::LoggedIn { .. }
+    ));
+}
+
+fn begins(state: &State, now: Moment, renewed: bool) -> Option<Purpose> {
+    match state.decide(now, renewed) {
+        Decision::Begin(purpose) | Decision::ServeAndBegin(_, purpose) => Some(purpose),
+        _ => None,
+    }
+}
+
+#[test]
+fn who_insists_renews_what_there_is_and_logs_in_where_there_is_nothing() {
+    let mut state = State::default();
+    assert_eq!(begins(&state, at(0), true), Some(Purpose::Login));
+    assert_eq!(begins(&state, at(0), false), Some(Purpose::Login));
+    log_in(&mut state, HOUR, at(0));
+    assert_eq!(begins(&state, at(1), true), Some(Purpose::Renewal));
+    assert_eq!(begins(&state, at(1), false), None);
+    assert_eq!(
+        begins(&state, at(3_600), true),
+        Some(Purpose::Login),
+        "expired"
+    );
+    assert_eq!(begins(&state, at(3_600), false), Some(Purpose::Login));
+}
+
+#[test]
+fn rule_6_without_progress_the_next_renewal_waits_for_its_back_off_to_the_moment() {
+    let mut state = State::default();
+    log_in(&mut state, HOUR, at(0));
+    // The same expiry again, and again: a second's wait, and then two.
+    for (renewed_at, wait) in [(3_400, 1), (3_450, 2), (3_500, 4)] {
+        assert_eq!(state.renewal(at(renewed_at)), Some(Purpose::Renewal));
+        log_in(
+            &mut state,
+            Duration::from_secs(3_600 - renewed_at),
+            at(renewed_at),
+        );
+        let due = at(renewed_at + wait);
+        let before = Moment {
+            steady: due.steady - 1,
+            ..due
+        };
+        assert_eq!(state.renewal(before), None);
+        assert_eq!(state.renewal(due), Some(Purpose::Renewal));
+    }
+    log_in(&mut state, HOUR, at(3_550));
+    assert_eq!(
+        state.renewal(at(3_550)),
+        Some(Purpose::Renewal),
+        "progress ends it"
+    );
+}
+
+#[test]
+fn rule_1_a_flight_is_told_from_those_before_it() {
+    let mut state = State::default();
+    let dead = state.begin();
+    state.abandon(dead);
+    let living = state.begin();
+    assert_ne!(dead, living);
+    assert!(matches!(
+        land(&mut state, dead, session(HOUR), at(0)),
+        Landing::Discarded(Some(_))
+    ));
+    assert!(matches!(
+        land(&mut state, dead, failure(), at(0)),
+        Landing::Discarded(None)
+    ));
+    assert!(matches!(
+        land(&mut state, dead, session(Duration::ZERO), at(0)),
+        Landing::Discarded(None)
+    ));
+    assert!(
+        state.failure().is_none(),
+        "what is discarded teaches nothing"
+    );
+    assert_eq!(state.flight(), Some(living));
+    state.abandon(dead);
+    assert_eq!(
+        state.flight(),
+        Some(living),
+        "nor can it be lost for another"
+    );
+    assert!(matches!(
+        land(&mut state, living, session(HOUR), at(0)),
+        Landing::LoggedIn { .. }
+    ));
+    assert_eq!(state.flight(), None);
+}
+
+#[test]
+fn rule_19_what_lands_after_the_close_is_logged_out_and_teaches_nothing() {
+    for (landed, session_left) in [
+        (session(HOUR), true),
+        (session(Duration::ZERO), false),
+        (failure(), false),
+        (Landed::Unchanged, false),
+    ] {
+        let mut state = State::default();
+        let id = state.begin();
+        assert!(state.close().is_none());
+        let Landing::Closed(left) = land(&mut state, id, landed, at(0)) else {
+            panic!("it was closed");
+        };
+        assert_eq!(left.is_some(), session_left);
+        assert!(state.current().is_none() && state.failure().is_none());
+        assert!(matches!(
+            state.decide(at(0), true),
+            Decision::Fail(Error::Closed)
+        ));
+    }
+}
+
+#[test]
+fn an_unusable_session_is_a_failure_and_leaves_what_there_is() {
+    let mut state = State::default();
+    log_in(&mut state, HOUR, at(0));
+    let id = state.begin();
+    assert!(matches!(
+        land(&mut state, id, session(Duration::ZERO), at(1)),
+        Landing::Failed(_)
+    ));
+    assert_eq!(
+        state.failure().map(Failure::kind),
+        Some(LoginErrorKind::Malformed)
+    );
+    assert_eq!(
+        state.current().map(|current| current.stamp().generation()),
+        Some(1)
+    );
+}
+
+#[test]
+fn rule_12_only_a_refusal_that_is_in_force_survives_a_source_that_cant_be_read() {
+    let unreadable = || Landed::Failure(LoginError::misconfigured("no variable"), None);
+    let tried = Tried {
+        secret: crate::Secret::from("secret").fingerprint(),
+        may_change: true,
+    };
+    let kind_after = |error: LoginError, now: Moment| {
+        let mut state = State::default();
+        let id = state.begin();
+        land(&mut state, id, Landed::Failure(error, Some(tried)), at(0));
+        let id = state.begin();
+        land(&mut state, id, unreadable(), now);
+        state.failure().map(Failure::kind)
+    };
+    let refused = || LoginError::refused("status 401");
+    assert_eq!(kind_after(refused(), at(10)), Some(LoginErrorKind::Refused));
+    assert_eq!(
+        kind_after(refused(), at(900)),
+        Some(LoginErrorKind::Misconfigured),
+        "its cooldown has ended"
+    );
+    let outage = LoginError::unavailable("x").with_retry_after(Some(HOUR));
+    assert_eq!(
+        kind_after(outage, at(10)),
+        Some(LoginErrorKind::Misconfigured),
+        "an outage is no refusal"
+    );
+}
