@@ -144,6 +144,7 @@
 //! | `rule_8_two_programs_ousting_each_other_do_not_storm` | `tests/contract/rejection.rs` |
 //! | `rule_8_a_late_rejection_of_an_older_replay_casts_no_doubt_on_a_login_that_helped` | `tests/contract/rejection.rs` |
 //! | `rule_8_a_replay_of_an_older_revision_proves_nothing_of_the_current_one` | `tests/contract/rejection.rs` |
+//! | `rule_8_one_accepted_replay_ends_the_doubt_that_a_rejected_one_cast` | `tests/contract/rejection.rs` |
 //!
 //! ## Rule 9
 //!

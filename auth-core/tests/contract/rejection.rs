@@ -445,3 +445,38 @@ async fn rule_7_another_caches_answers_say_nothing_here() {
     assert!(ours.fresh().is_some());
     assert_eq!(logins.count(), 1);
 }
+
+#[tokio::test]
+async fn rule_8_one_accepted_replay_ends_the_doubt_that_a_rejected_one_cast() {
+    let credentials = on(&ManualClock::new(), tokens()).build();
+    let first = credentials.get().await.unwrap();
+    credentials.rejected(&credentials.sending(&first));
+    let second = credentials.get().await.unwrap();
+    credentials.rejected(&credentials.resending(&second));
+    let rejected = || credentials.rejected(&credentials.sending(&second));
+    assert_eq!(rejected(), Rejection::Stands);
+    credentials.accepted(&credentials.sending(&second));
+    assert_eq!(
+        rejected(),
+        Rejection::Stands,
+        "a first try that is accepted says nothing of the login's use"
+    );
+    credentials.accepted(&credentials.resending(&second));
+    assert_eq!(rejected(), Rejection::Replay);
+}
+
+#[tokio::test]
+async fn who_insisted_on_a_new_one_gets_it_as_it_is_by_now_and_no_other() {
+    let provider = cookies(Lifetime::of(HOUR));
+    let logins = provider.logins();
+    let credentials = on(&ManualClock::new(), provider).build();
+    credentials.get().await.unwrap();
+    let mut insisting = Box::pin(credentials.renew());
+    assert!(futures_util::poll!(&mut insisting).is_pending());
+    settle().await;
+    let landed = credentials.peek().unwrap();
+    let rolled = change(&landed, "session=rolled");
+    credentials.changed(&credentials.sending(&landed), &rolled);
+    assert_eq!(insisting.await.unwrap().cookie("session"), Some("rolled"));
+    assert_eq!(logins.count(), 2);
+}
