@@ -121,6 +121,7 @@
 //! | `rule_7_a_rejected_generation_is_never_served_again_not_even_in_an_outage` | `tests/contract/rejection.rs` |
 //! | `rule_7_a_waiter_is_not_handed_a_generation_that_was_rejected_on_its_landing` | `tests/contract/rejection.rs` |
 //! | `rule_7_another_caches_answers_say_nothing_here` | `tests/contract/rejection.rs` |
+//! | `rule_7_a_credential_knows_that_its_rejection_was_believed` | `tests/contract/rejection.rs` |
 //!
 //! ## Rule 8
 //!

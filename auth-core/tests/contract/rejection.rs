@@ -480,3 +480,21 @@ async fn who_insisted_on_a_new_one_gets_it_as_it_is_by_now_and_no_other() {
     assert_eq!(insisting.await.unwrap().cookie("session"), Some("rolled"));
     assert_eq!(logins.count(), 2);
 }
+
+#[tokio::test]
+async fn rule_7_a_credential_knows_that_its_rejection_was_believed() {
+    let credentials = on(&ManualClock::new(), cookies(Lifetime::of(HOUR))).build();
+    let first = credentials.get().await.unwrap();
+    assert!(!credentials.was_rejected(&first));
+    credentials.rejected(&credentials.sending(&first));
+    let second = credentials.get().await.unwrap();
+    assert!(credentials.was_rejected(&first) && !credentials.was_rejected(&second));
+    credentials.changed(
+        &credentials.sending(&second),
+        &change(&second, "session=; Max-Age=0"),
+    );
+    assert!(
+        credentials.was_rejected(&second),
+        "ended is as good as rejected"
+    );
+}
