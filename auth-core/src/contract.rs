@@ -249,8 +249,10 @@
 //!
 //! Sliding sessions slide. The idle deadline counts from the sending of a request whose answer was accepted, only
 //! ever moves forward, and is stored at most once a second. A `Set-Cookie` applies only if its request carried the
-//! current revision; a deletion of the current revision ends the session as expiry does. An absolute maximum is
-//! absolute. `Max-Age` beats `Expires` and counts from receipt.
+//! current revision; a deletion of the current revision ends the session as expiry does, where it carries several
+//! cookies the deletion of all of them; and it is doubted as a rejection is (rule 8), lest a server that deletes a
+//! namesake with each answer cause a login for each. An absolute maximum is absolute. `Max-Age` beats `Expires` and
+//! counts from receipt.
 //!
 //! | test | in |
 //! |---|---|

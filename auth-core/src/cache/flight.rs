@@ -338,7 +338,7 @@ struct Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         if let Some(home) = self.home.upgrade() {
-            home.abandon(self.id);
+            home.lose(self.id);
         }
         let _ = self.progress.ended.set(());
     }

@@ -248,11 +248,6 @@ impl Inner {
         }
     }
 
-    /// A flight's task is gone before it landed.
-    pub(super) fn abandon(&self, id: FlightId) {
-        self.lose(id);
-    }
-
     /// A waiter finds that nobody drives a flight any more: it is given up, and another may begin.
     pub(super) fn supersede(&self, flight: &Flight) {
         if self.lose(flight.id) {
@@ -263,7 +258,7 @@ impl Inner {
     }
 
     /// Whoever waits for the flight, if it is still under way, is to begin anew.
-    fn lose(&self, id: FlightId) -> bool {
+    pub(super) fn lose(&self, id: FlightId) -> bool {
         let flight = self.commit(|control| {
             control.state.abandon(id);
             control.flight.take_if(|flight| flight.id == id)
