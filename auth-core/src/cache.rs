@@ -3,21 +3,23 @@
 //! - [`state`]: the decisions, pure: no clock is read, nothing is awaited
 //! - [`doubt`]: whether a rejection is believed to be the login's fault
 //! - [`memory`]: what a failed login permits afterwards
-//! - [`flight`]: the one login under way
+//! - [`engine`]: what logs in; [`flight`]: the one login under way
 //! - [`inner`]: carries out what `state` decides, under one lock that is never held across an await
 //! - [`copies`]: what is served, in a copy for each thread
 //! - [`waiting`]: how a caller waits for a login; [`blocking`]: how a thread does
-//! - [`handle`], [`ask`], [`builder`], [`status`]: what users see
+//! - [`handle`], [`ask`], [`builder`] with its [`options`], [`status`]: what users see
 
 mod ask;
 mod blocking;
 mod builder;
 mod copies;
 mod doubt;
+mod engine;
 mod flight;
 mod handle;
 mod inner;
 mod memory;
+mod options;
 mod state;
 mod status;
 mod waiting;

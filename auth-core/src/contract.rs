@@ -62,6 +62,7 @@
 //! | `rule_3_a_login_that_no_runtime_ever_started_is_superseded_soon` | `tests/contract/runtimes.rs` |
 //! | `rule_3_a_permit_that_a_sleeping_runtime_waits_for_does_not_block_the_line` | `tests/contract/runtimes.rs` |
 //! | `rule_3_a_login_whose_task_was_dropped_before_its_first_poll_is_cleared_away` | `tests/contract/runtimes.rs` |
+//! | `rule_3_a_turn_counts_from_when_it_came_and_whoever_moves_up_is_told` | `src/limit/tests.rs` |
 //!
 //! ## Rule 4
 //!
@@ -83,6 +84,7 @@
 //! | `rule_5_a_header_of_the_same_name_is_replaced_and_ours_is_sensitive` | `src/credential/attachment.rs` |
 //! | `rule_5_a_fresh_credential_is_handed_out_attached_and_accepted_without_an_allocation` | `tests/allocation.rs` |
 //! | `rule_5_a_fresh_credential_is_served_without_a_runtime_or_a_wait` | `tests/contract/fast_path.rs` |
+//! | `rule_5_what_is_lent_can_be_asked_for_again_by_whom_it_is_lent_to` | `tests/contract/fast_path.rs` |
 //!
 //! ## Rule 6
 //!
@@ -182,6 +184,7 @@
 //! | `rule_10_waiters_are_told_at_once_when_the_server_postpones_their_permit` | `tests/contract/restraint.rs` |
 //! | `rule_10_a_look_that_becomes_a_login_keeps_to_the_quota_and_says_so` | `tests/contract/restraint.rs` |
 //! | `rule_10_a_place_in_the_line_that_nobody_comes_for_is_passed_over` | `tests/contract/restraint.rs` |
+//! | `rule_10_the_line_itself_gives_no_permit_too_many` | `src/limit/tests.rs` |
 //!
 //! ## Rule 11
 //!
@@ -297,6 +300,7 @@
 //! |---|---|
 //! | `rule_17_only_names_are_printed` | `src/credential/attachment.rs` |
 //! | `rule_17_a_secret_does_not_print` | `src/secret.rs` |
+//! | `rule_17_an_identity_prints_without_its_account` | `src/provider.rs` |
 //! | `rule_17_no_secret_appears_in_anything_that_prints` | `tests/contract/secrecy.rs` |
 //!
 //! ## Rule 18

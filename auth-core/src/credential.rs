@@ -150,21 +150,8 @@ pub(crate) struct Issued {
 }
 
 impl Issued {
-    pub(crate) const fn stamp(&self) -> Stamp {
-        self.stamp
-    }
-
     pub(crate) fn life(&self) -> &Life {
         &self.life
-    }
-
-    /// The same credential in memory of its own, so that its reference counts are not shared with other threads.
-    pub(crate) fn copy(&self) -> Self {
-        Self {
-            stamp: self.stamp,
-            attachment: self.attachment.copy(),
-            life: Arc::clone(&self.life),
-        }
     }
 }
 
@@ -174,6 +161,15 @@ impl Credential {
             stamp,
             attachment: session.attachment,
             life: Arc::new(life),
+        }))
+    }
+
+    /// The same in memory of its own, so that its reference counts are not shared with other threads.
+    pub(crate) fn copy(&self) -> Self {
+        Self(Arc::new(Issued {
+            stamp: self.0.stamp,
+            attachment: self.0.attachment.copy(),
+            life: Arc::clone(&self.0.life),
         }))
     }
 

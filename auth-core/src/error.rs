@@ -376,6 +376,35 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_has_its_own_words() {
+        let kinds = [
+            LoginErrorKind::Refused,
+            LoginErrorKind::Limited,
+            LoginErrorKind::Unavailable,
+            LoginErrorKind::TimedOut,
+            LoginErrorKind::Malformed,
+            LoginErrorKind::Misconfigured,
+            LoginErrorKind::Panicked,
+        ];
+        let mut said = std::collections::HashSet::new();
+        for kind in kinds {
+            let error = LoginError::new(kind, "a detail");
+            let sentence = error.to_string();
+            assert!(sentence.starts_with(kind.sentence()), "{sentence}");
+            assert!(login(error).to_string().contains(kind.words()), "{kind:?}");
+            for words in [kind.sentence(), kind.words(), kind.name()] {
+                assert!(!words.is_empty(), "{kind:?}");
+            }
+            said.extend([
+                ("sentence", kind.sentence()),
+                ("words", kind.words()),
+                ("name", kind.name()),
+            ]);
+        }
+        assert_eq!(said.len(), 3 * kinds.len(), "{said:?}");
+    }
+
+    #[test]
     fn a_message_does_not_repeat_its_source() {
         let cause = std::io::Error::other("connection reset");
         let error = login(LoginError::unavailable("POST failed").with_source(cause));

@@ -140,6 +140,19 @@ pub(crate) enum Freshness {
     Expired,
 }
 
+impl Freshness {
+    #[inline]
+    pub(crate) const fn is_fresh(self) -> bool {
+        matches!(self, Self::Fresh)
+    }
+
+    /// Good by both clocks, be it due or not.
+    #[inline]
+    pub(crate) const fn is_good(self) -> bool {
+        matches!(self, Self::Fresh | Self::Due)
+    }
+}
+
 /// The deadlines of one session, fixed at its login; only the idle one moves.
 #[derive(Debug)]
 pub(crate) struct Life {

@@ -195,6 +195,11 @@ impl Limiter {
         self.change(|_line, _now| ());
     }
 
+    /// How long a permit counts at the server, as the strictest of those who share it know it.
+    pub(crate) fn window(&self) -> Duration {
+        self.line.lock().quota.window()
+    }
+
     /// The server wants no login for a while.
     pub(crate) fn hold(&self, wait: Duration) {
         self.change(|line, now| {

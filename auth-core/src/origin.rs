@@ -19,11 +19,16 @@ use thiserror::Error;
 /// assert!(Origin::parse("http://127.0.0.1:8080").is_ok());
 /// # Ok::<(), auth_core::OriginError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Origin {
+///
+/// A clone costs one reference count.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Origin(Arc<Parts>);
+
+#[derive(PartialEq, Eq, Hash)]
+struct Parts {
     scheme: Scheme,
     /// Host and, unless it is the scheme's own, port, as they stand in a URL: lower case, an IPv6 address in brackets.
-    authority: Arc<str>,
+    authority: Box<str>,
     /// Where the host ends in it.
     host_end: usize,
     port: u16,
@@ -58,7 +63,7 @@ impl Origin {
     /// Not an absolute URL, no host, a user name or password in it, another scheme, or plain HTTP to another machine.
     pub fn parse(url: &str) -> Result<Self, OriginError> {
         let origin = Self::allow_plain_http(url)?;
-        if origin.scheme == Scheme::Http && !is_loopback(origin.host()) {
+        if origin.0.scheme == Scheme::Http && !is_loopback(origin.host()) {
             return Err(OriginError::PlainHttp {
                 host: origin.host().to_owned(),
             });
@@ -96,24 +101,25 @@ impl Origin {
         if port != scheme.default_port() {
             let _ = write!(authority, ":{port}");
         }
-        Ok(Self {
+        Ok(Self(Arc::new(Parts {
             scheme,
             authority: authority.into(),
             host_end,
             port,
-        })
+        })))
     }
 
     fn host(&self) -> &str {
-        &self.authority[..self.host_end]
+        &self.0.authority[..self.0.host_end]
     }
 
     /// Whether a request with this scheme, host and port goes to this origin. Allocates nothing.
     ///
     /// `host` is compared without regard to case; an IPv6 address stands in brackets. No port means the scheme's own.
     pub fn matches(&self, scheme: &str, host: &str, port: Option<u16>) -> bool {
-        scheme.eq_ignore_ascii_case(self.scheme.name())
-            && port.unwrap_or(self.scheme.default_port()) == self.port
+        let ours = self.0.scheme;
+        scheme.eq_ignore_ascii_case(ours.name())
+            && port.unwrap_or(ours.default_port()) == self.0.port
             && host.eq_ignore_ascii_case(self.host())
     }
 
@@ -123,7 +129,7 @@ impl Origin {
             return false;
         };
         // As nearly all requests write it. Whatever else is written is looked at more closely.
-        if authority.as_str() == &*self.authority && scheme == self.scheme.name() {
+        if authority.as_str() == &*self.0.authority && scheme == self.0.scheme.name() {
             return true;
         }
         self.matches(scheme, authority.host(), authority.port_u16())
@@ -161,7 +167,13 @@ fn is_loopback(host: &str) -> bool {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme.name(), self.authority)
+        write!(f, "{}://{}", self.0.scheme.name(), self.0.authority)
+    }
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Origin({self})")
     }
 }
 
@@ -193,37 +205,44 @@ pub enum OriginError {
 
 /// The origins that a credential may be sent to. Anything else passes untouched.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Scope(Vec<Origin>);
+pub struct Scope {
+    first: Origin,
+    // A list that holds no memory while it is empty, which it nearly always is.
+    others: Box<[Origin]>,
+}
 
 impl Scope {
     /// One origin and no other.
     pub fn only(origin: Origin) -> Self {
-        Self(vec![origin])
+        Self {
+            first: origin,
+            others: Box::default(),
+        }
     }
 
     /// One more origin, for an API whose login and data live apart.
     pub fn and(mut self, origin: Origin) -> Self {
-        if !self.0.contains(&origin) {
-            self.0.push(origin);
+        if !self.origins().any(|known| *known == origin) {
+            let others = self.others.into_iter().chain([origin]);
+            self.others = others.collect();
         }
         self
     }
 
     /// Whether a request with this scheme, host and port may carry the credential. Allocates nothing.
     pub fn contains(&self, scheme: &str, host: &str, port: Option<u16>) -> bool {
-        self.0
-            .iter()
+        self.origins()
             .any(|origin| origin.matches(scheme, host, port))
     }
 
     /// Whether a request to `uri` may carry the credential. Allocates nothing.
     pub fn contains_uri(&self, uri: &Uri) -> bool {
-        self.0.iter().any(|origin| origin.matches_uri(uri))
+        self.first.matches_uri(uri) || self.others.iter().any(|origin| origin.matches_uri(uri))
     }
 
     /// The origins, in the order given.
-    pub fn origins(&self) -> &[Origin] {
-        &self.0
+    pub fn origins(&self) -> impl Iterator<Item = &Origin> {
+        std::iter::once(&self.first).chain(&self.others)
     }
 }
 
@@ -319,7 +338,7 @@ mod tests {
         let login = Origin::parse("https://login.example.com").unwrap();
         let data = Origin::parse("https://data.example.com:8443").unwrap();
         let scope = Scope::only(login.clone()).and(data).and(login);
-        assert_eq!(scope.origins().len(), 2);
+        assert_eq!(scope.origins().count(), 2);
         assert!(scope.contains("https", "data.example.com", Some(8443)));
         assert!(!scope.contains("https", "data.example.com", None));
     }

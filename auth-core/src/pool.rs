@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -57,13 +58,30 @@ struct Shared {
     table: RwLock<Table>,
 }
 
+/// Identities bring their hash along.
+type ByIdentity<T> = HashMap<Identity, T, BuildHasherDefault<Brought>>;
+
+#[derive(Default)]
+struct Brought(u64);
+
+impl Hasher for Brought {
+    fn write(&mut self, hash: &[u8]) {
+        let shifted = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
+        self.0 = hash.iter().fold(self.0, shifted);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 #[derive(Default)]
 struct Table {
-    entries: HashMap<Identity, Entry>,
+    entries: ByIdentity<Entry>,
     /// Who is next to be looked at when there is no room: those found since the last look get another round.
     round: VecDeque<Identity>,
     /// What failed logins of forgotten identities still forbid.
-    failures: HashMap<Identity, Failure>,
+    failures: ByIdentity<Failure>,
 }
 
 struct Entry {
@@ -209,7 +227,10 @@ impl Entry {
     }
 
     fn find(&self) -> Credentials {
-        self.found.store(true, Relaxed);
+        // Found by many at once, it is written by the first.
+        if !self.found.load(Relaxed) {
+            self.found.store(true, Relaxed);
+        }
         self.credentials.clone()
     }
 }

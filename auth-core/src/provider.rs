@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -174,12 +175,22 @@ provider_behind!(Arc);
 ///
 /// It is the key of a [`Pool`](crate::Pool). It prints without the account, which may be a person's e-mail address;
 /// [`account`](Self::account) gives it.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Identity {
+///
+/// A clone costs one reference count, and it is hashed once, when it is made.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Identity(Arc<Parts>);
+
+#[derive(PartialEq, Eq)]
+struct Parts {
+    // First, so that what differs is told by it.
+    hash: u64,
     provider: Cow<'static, str>,
     origin: Origin,
     account: Box<str>,
 }
+
+/// Of this process alone: nobody can choose accounts whose hashes collide.
+static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 impl Identity {
     /// `provider` names the kind of API, `origin` is where the login goes, `account` is the e-mail address or user name.
@@ -188,37 +199,45 @@ impl Identity {
         origin: Origin,
         account: impl Into<Box<str>>,
     ) -> Self {
-        Self {
-            provider: provider.into(),
+        let (provider, account) = (provider.into(), account.into());
+        Self(Arc::new(Parts {
+            hash: HASHER.hash_one((&provider, &origin, &account)),
+            provider,
             origin,
-            account: account.into(),
-        }
+            account,
+        }))
     }
 
     /// The same account of the same kind of API, elsewhere.
-    pub fn at(self, origin: Origin) -> Self {
-        Self { origin, ..self }
+    pub fn at(&self, origin: Origin) -> Self {
+        Self::new(self.0.provider.clone(), origin, self.0.account.clone())
     }
 
     /// The kind of API.
     pub fn provider(&self) -> &str {
-        &self.provider
+        &self.0.provider
     }
 
     /// Where the login goes.
-    pub const fn origin(&self) -> &Origin {
-        &self.origin
+    pub fn origin(&self) -> &Origin {
+        &self.0.origin
     }
 
     /// The e-mail address or user name.
-    pub const fn account(&self) -> &str {
-        &self.account
+    pub fn account(&self) -> &str {
+        &self.0.account
+    }
+}
+
+impl Hash for Identity {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0.hash);
     }
 }
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Identity({} at {})", self.provider, self.origin)
+        write!(f, "Identity({} at {})", self.provider(), self.origin())
     }
 }
 
@@ -270,5 +289,49 @@ impl Quota {
 impl Default for Quota {
     fn default() -> Self {
         Self::DEFAULT
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn origin(host: &str) -> Origin {
+        Origin::parse(&format!("https://{host}.example.com")).unwrap()
+    }
+
+    #[test]
+    fn an_identity_is_its_provider_its_origin_and_its_account() {
+        let one = Identity::new("clay", origin("one"), "me@example.com");
+        assert_eq!(one.provider(), "clay");
+        assert_eq!(*one.origin(), origin("one"));
+        assert_eq!(one.account(), "me@example.com");
+        let same = Identity::new("clay".to_owned(), origin("one"), "me@example.com");
+        assert_eq!(one, same);
+        let others = [
+            Identity::new("quinn", origin("one"), "me@example.com"),
+            one.at(origin("two")),
+            Identity::new("clay", origin("one"), "you@example.com"),
+            // Where one part ends and the next begins matters.
+            Identity::new("claym", origin("one"), "e@example.com"),
+        ];
+        for other in &others {
+            assert_ne!(one, *other);
+        }
+        assert_eq!(others[1].at(origin("one")), one);
+        let all: HashSet<_> = others.into_iter().chain([one, same]).collect();
+        assert_eq!(all.len(), 5, "what is equal has one hash");
+    }
+
+    #[test]
+    fn rule_17_an_identity_prints_without_its_account() {
+        let identity = Identity::new("clay", origin("one"), "me@example.com");
+        assert_eq!(
+            format!("{identity:?}"),
+            "Identity(clay at https://one.example.com)"
+        );
     }
 }

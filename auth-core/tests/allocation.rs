@@ -45,6 +45,12 @@ fn rule_5_a_fresh_credential_is_handed_out_attached_and_accepted_without_an_allo
             assert!(credential.change_in(&headers).is_none());
             credentials.accepted(&carried);
             headers.clear();
+            let carried = credentials.with_fresh(|credential, carried| {
+                credential.attach_headers(&mut headers);
+                carried
+            });
+            credentials.accepted(&carried.unwrap());
+            headers.clear();
             handed_out += 1;
         }
     });

@@ -38,21 +38,21 @@ impl Sent {
         } else {
             credentials.sending(credential)
         };
-        Self::new(credentials, judge, credential, carried)
+        Self::new(credentials, judge, carried, credential.has_query())
     }
 
     #[inline]
     pub(crate) fn new(
         credentials: Credentials,
         judge: Option<Arc<dyn Judge>>,
-        credential: &Credential,
         carried: Carried,
+        query: bool,
     ) -> Self {
         Self {
             credentials,
             judge,
             carried,
-            query: credential.has_query(),
+            query,
         }
     }
 

@@ -31,41 +31,37 @@ fn origin() -> Origin {
     Origin::parse("https://login.example.com").expect("a literal origin")
 }
 
-fn filled(identities: usize) -> (Pool, Vec<Identity>) {
+fn filled(identities: usize) -> Pool {
     let capacity = NonZeroUsize::new(identities).expect("at least one");
     let pool = Pool::new(capacity);
     let (logins, origin) = (Logins::at_once(), origin());
-    let keys: Vec<Identity> = (0..identities)
-        .map(|number| identity(&origin, number))
-        .collect();
-    for key in &keys {
-        let provider = At::new(&logins, key.clone(), Lifetime::unknown());
+    for number in 0..identities {
+        let provider = At::new(&logins, identity(&origin, number), Lifetime::unknown());
         pool.add(provider).expect("there is room");
     }
-    (pool, keys)
+    pool
 }
 
-/// One identity among so many, each time another one.
-#[divan::bench(args = sizes())]
+/// One identity among so many, each time another one. Its key is made beforehand, as if just read off a request.
+#[divan::bench(args = sizes(), sample_size = 32, sample_count = 3_000)]
 fn find(bencher: Bencher<'_, '_>, identities: usize) {
-    let (pool, keys) = filled(identities);
+    let (pool, origin) = (filled(identities), origin());
     // A full-period generator: no order for the machine to guess.
-    let next = std::sync::atomic::AtomicUsize::new(1);
-    bencher.bench(|| {
-        let number = next.load(std::sync::atomic::Ordering::Relaxed);
-        let number = number
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        next.store(number, std::sync::atomic::Ordering::Relaxed);
-        black_box(pool.find(&keys[(number >> 33) % identities]))
-    });
+    let mut next: usize = 1;
+    let key = || {
+        next = next.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        identity(&origin, (next >> 33) % identities)
+    };
+    bencher
+        .with_inputs(key)
+        .bench_local_refs(|key| black_box(pool.find(key)));
 }
 
 fn sizes() -> Vec<usize> {
     quickly(vec![1_000, 100_000, 1_000_000], vec![1_000, 10_000])
 }
 
-/// Bytes on the heap for each identity: all of it, and less the key and the provider that the user made.
+/// Bytes on the heap for each identity: all of it, and less the provider that the user made, which holds the key.
 fn bytes_of_idle_identities(identities: usize) {
     let (logins, origin) = (Logins::at_once(), origin());
     let provider = |number: usize| At::new(&logins, identity(&origin, number), Lifetime::unknown());
@@ -84,22 +80,13 @@ fn bytes_of_idle_identities(identities: usize) {
             held.push(Box::new(provider(number)));
         }
     });
-    let mut keys: Vec<Identity> = Vec::with_capacity(identities);
-    let key = measure(|| {
-        for number in 0..identities {
-            keys.push(identity(&origin, number));
-        }
-    });
-    let vector = u32::try_from(size_of::<Identity>()).map_or(0.0, f64::from);
-    let key_bytes = per(&key, identities) + vector;
     let (whole, theirs) = (per(&whole, identities), per(&theirs, identities));
     report(format_args!(
-        "idle: {identities} identities, {} logins, {whole:.0} bytes each; {:.0} of ours, beside {theirs:.0} of the provider \
-         and {key_bytes:.0} of the key",
+        "idle: {identities} identities, {} logins, {whole:.0} bytes each; {:.0} of ours, beside {theirs:.0} of the provider",
         logins.count(),
-        whole - theirs - key_bytes,
+        whole - theirs,
     ));
-    drop((held, keys, pool));
+    drop((held, pool));
 }
 
 #[allow(

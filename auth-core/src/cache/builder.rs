@@ -4,11 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::flight::Engine;
+use super::engine::Engine;
 use super::handle::Credentials;
-use super::inner::{Habits, Inner};
-use super::memory::Patience;
-use super::state::Policy;
+use super::inner::Inner;
+use super::options::Options;
 use crate::clock::Clock;
 use crate::event::Observer;
 use crate::lifetime::RefreshWindow;
@@ -33,92 +32,80 @@ use crate::provider::{Provider, Quota};
 /// ```
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct CredentialsBuilder {
-    provider: Box<dyn Provider>,
+    provider: Arc<dyn Provider>,
     scope: Option<Scope>,
     quota: Option<Quota>,
-    policy: Policy,
-    habits: Habits,
-    login_timeout: Duration,
+    /// Shared with all other caches until the first one is set.
+    options: Arc<Options>,
     clock: Clock,
-    observer: Option<Arc<dyn Observer>>,
 }
 
 impl CredentialsBuilder {
     /// Thirty seconds: the slowest login pages take a few, and a caller's own 60 s leave room for a second login if the
     /// first is lost.
-    pub const DEFAULT_LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
+    pub const DEFAULT_LOGIN_TIMEOUT: Duration = Options::DEFAULT_LOGIN_TIMEOUT;
 
     /// A minute: one whole window of the quota, so that whoever came while it was spent is served when it is over, less the
     /// margin.
-    pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(60);
+    pub const DEFAULT_PATIENCE: Duration = Options::DEFAULT_PATIENCE;
 
-    pub(super) fn new(provider: Box<dyn Provider>) -> Self {
+    pub(super) fn new(provider: Arc<dyn Provider>) -> Self {
         Self {
             provider,
             scope: None,
             quota: None,
-            policy: Policy {
-                window: RefreshWindow::DEFAULT,
-                patience: Patience::DEFAULT,
-            },
-            habits: Habits {
-                patience: Self::DEFAULT_PATIENCE,
-                fail_fast: false,
-                farewell: None,
-            },
-            login_timeout: Self::DEFAULT_LOGIN_TIMEOUT,
+            options: Options::default(),
             clock: Clock::system(),
-            observer: None,
         }
     }
 
-    /// When a renewal starts ahead of the expiry: [`RefreshWindow::DEFAULT`] unless set.
-    pub const fn refresh_window(mut self, window: RefreshWindow) -> Self {
-        self.policy.window = window;
+    fn set(mut self, set: impl FnOnce(&mut Options)) -> Self {
+        set(Arc::make_mut(&mut self.options));
         self
+    }
+
+    /// When a renewal starts ahead of the expiry: [`RefreshWindow::DEFAULT`] unless set.
+    pub fn refresh_window(self, window: RefreshWindow) -> Self {
+        self.set(|options| options.policy.window = window)
     }
 
     /// How long one login may take, from its permit to its answer; [30 s](Self::DEFAULT_LOGIN_TIMEOUT) unless set. A logout
     /// and the reading of the secret get as long each.
-    pub const fn login_timeout(mut self, timeout: Duration) -> Self {
-        self.login_timeout = timeout;
-        self
+    pub fn login_timeout(self, timeout: Duration) -> Self {
+        self.set(|options| options.login_timeout = timeout)
     }
 
     /// How long a caller waits all in all who doesn't say; [60 s](Self::DEFAULT_PATIENCE) unless set.
-    pub const fn patience(mut self, patience: Duration) -> Self {
-        self.habits.patience = patience;
-        self
+    pub fn patience(self, patience: Duration) -> Self {
+        self.set(|options| options.patience = patience)
     }
 
     /// Callers who don't say otherwise are told at once if the quota allows no login now. Unless set they wait, which suits
     /// programs without a person in front of them.
-    pub const fn fail_fast(mut self) -> Self {
-        self.habits.fail_fast = true;
-        self
+    pub fn fail_fast(self) -> Self {
+        self.set(|options| options.fail_fast = true)
     }
 
     /// How long a refused secret isn't tried again, unless it changes; 15 minutes unless set, which is how long lockouts
     /// commonly last.
-    pub const fn refused_cooldown(mut self, cooldown: Duration) -> Self {
-        self.policy.patience.refused_cooldown = cooldown;
-        self
+    pub fn refused_cooldown(self, cooldown: Duration) -> Self {
+        self.set(|options| options.policy.patience.refused_cooldown = cooldown)
     }
 
     /// How long to back off after a login that failed for another reason: at most `first` after the first failure, doubling
     /// up to `longest`, each time drawn at random between nothing and that. One second and one minute unless set.
-    pub const fn backoff(mut self, first: Duration, longest: Duration) -> Self {
-        self.policy.patience.backoff = first;
-        self.policy.patience.longest_backoff = longest;
-        self
+    pub fn backoff(self, first: Duration, longest: Duration) -> Self {
+        self.set(|options| {
+            options.policy.patience.backoff = first;
+            options.policy.patience.longest_backoff = longest;
+        })
     }
 
     /// Logs out a session `grace` after a renewal replaced it, for servers whose table of sessions fills up. Unless set, it
     /// is left to its own expiry: requests under way may still use it. At most four are waited for at a time; those that
     /// are left when the last handle is dropped are left to their expiry, too.
-    pub const fn log_out_superseded(mut self, grace: Duration) -> Self {
-        self.habits.farewell = Some(grace);
-        self
+    pub fn log_out_superseded(self, grace: Duration) -> Self {
+        self.set(|options| options.farewell = Some(grace))
     }
 
     /// The origins that the credential may be sent to, instead of the provider's.
@@ -135,9 +122,8 @@ impl CredentialsBuilder {
     }
 
     /// Sees every event. What is worth a line is written to `tracing` in any case.
-    pub fn observer(mut self, observer: impl Observer) -> Self {
-        self.observer = Some(Arc::new(observer));
-        self
+    pub fn observer(self, observer: impl Observer) -> Self {
+        self.set(|options| options.observer = Some(Arc::new(observer)))
     }
 
     /// Another clock than the machine's, for tests. Logins on another clock count against a quota of their own.
@@ -155,14 +141,11 @@ impl CredentialsBuilder {
         let engine = Engine {
             provider: self.provider,
             limiter,
-            quota,
+            options: self.options,
             clock: self.clock,
-            policy: self.policy,
-            login_timeout: self.login_timeout,
-            observer: self.observer,
             mark: LoginMark::next(),
         };
-        Credentials::assemble(Inner::new(engine, scope, self.habits))
+        Credentials::assemble(Inner::new(engine, scope))
     }
 }
 
@@ -170,7 +153,7 @@ impl fmt::Debug for CredentialsBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CredentialsBuilder")
             .field("identity", self.provider.identity())
-            .field("policy", &self.policy)
+            .field("options", &self.options)
             .finish_non_exhaustive()
     }
 }

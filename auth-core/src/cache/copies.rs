@@ -8,9 +8,8 @@
 //! until then, unused.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 
-use crate::credential::Issued;
+use crate::credential::Credential;
 use crate::login_mark::LoginMark;
 
 /// So many caches a thread remembers.
@@ -26,7 +25,7 @@ struct Place {
 struct Copy {
     mark: LoginMark,
     version: u64,
-    served: Option<Arc<Issued>>,
+    served: Option<Credential>,
 }
 
 thread_local! {
@@ -40,28 +39,28 @@ thread_local! {
 pub(super) fn look<T>(
     mark: LoginMark,
     version: u64,
-    current: impl Fn() -> Option<Arc<Issued>>,
-    look: impl Fn(Option<&Arc<Issued>>) -> T,
+    current: impl Fn() -> Option<Credential>,
+    mut look: impl FnMut(Option<&Credential>) -> T,
 ) -> T {
     // The model runs all its threads on one, so what is local to a thread is local to nobody.
     if cfg!(feature = "shuttle") {
         return look(current().as_ref());
     }
     let looked = PLACES.try_with(|places| {
-        let mut places = places.borrow_mut();
+        // They are lent out already to somebody who looks from within a look.
+        let mut places = places.try_borrow_mut().ok()?;
         let place = &mut places[mark.index() % MOST];
-        match &place.copy {
-            Some(copy) if copy.mark == mark && copy.version == version => {
-                look(copy.served.as_ref())
-            }
-            _ => match place.renew(mark, version, &current) {
-                Some(copy) => look(copy.served.as_ref()),
-                None => look(current().as_ref()),
-            },
-        }
+        let copy = match &place.copy {
+            Some(copy) if copy.mark == mark && copy.version == version => copy,
+            _ => place.renew(mark, version, &current)?,
+        };
+        Some(look(copy.served.as_ref()))
     });
-    // The thread is ending, and has given its copies up.
-    looked.unwrap_or_else(|_| look(current().as_ref()))
+    // Or the thread is ending, and has given its copies up.
+    match looked {
+        Ok(Some(looked)) => looked,
+        _ => look(current().as_ref()),
+    }
 }
 
 impl Place {
@@ -72,7 +71,7 @@ impl Place {
         &mut self,
         mark: LoginMark,
         version: u64,
-        current: impl Fn() -> Option<Arc<Issued>>,
+        current: impl Fn() -> Option<Credential>,
     ) -> Option<&Copy> {
         let taken = self.copy.as_ref().is_some_and(|copy| copy.mark != mark);
         if taken && self.passer_by.replace(mark) != Some(mark) {
@@ -82,7 +81,7 @@ impl Place {
         Some(self.copy.insert(Copy {
             mark,
             version,
-            served: current().map(|issued| Arc::new(issued.copy())),
+            served: current().map(|credential| credential.copy()),
         }))
     }
 }

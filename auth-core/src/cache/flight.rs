@@ -1,25 +1,20 @@
 //! The one login under way: a task of its own, so that it outlives whoever started it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use futures_util::future::{Either, select};
 use tokio::sync::SetOnce;
 
+use super::engine::Engine;
 use super::inner::Inner;
 use super::memory::{LONGEST_RETRY_AFTER, Tried};
-use super::state::{FlightId, Landed, Policy, Purpose, State};
-use crate::clock::{Clock, Moment, nanos};
+use super::state::{FlightId, Landed, Purpose, State};
+use crate::clock::{Moment, nanos};
 use crate::credential::{Credential, Session};
 use crate::error::{Error, LoginError, LoginErrorKind};
-use crate::event::{self, Event, Observer};
-use crate::limit::{Limiter, Place};
-use crate::login_mark::LoginMark;
-use crate::provider::{Provider, Quota};
+use crate::event::Event;
+use crate::limit::Place;
 use crate::secret::{Fingerprint, Secret};
 use crate::sync::{AtomicBool, AtomicU64, Runtime, Task};
 
@@ -38,77 +33,13 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How long a runtime may take to start a task before nobody seems to drive it.
 const START: Duration = Duration::from_secs(5);
 
-/// What logs in: everything that a flight needs, and no handle.
-pub(crate) struct Engine {
-    pub(crate) provider: Box<dyn Provider>,
-    pub(crate) limiter: Arc<Limiter>,
-    pub(crate) quota: Quota,
-    pub(crate) clock: Clock,
-    pub(crate) policy: Policy,
-    pub(crate) login_timeout: Duration,
-    pub(crate) observer: Option<Arc<dyn Observer>>,
-    pub(crate) mark: LoginMark,
-}
-
-impl Engine {
-    pub(super) fn emit(&self, event: &Event) {
-        let identity = self.provider.identity();
-        event::trace(identity, event);
-        if let Some(observer) = &self.observer {
-            // What is observed has happened, or is happening; an observer that panics doesn't undo it.
-            let _ = catch_unwind(AssertUnwindSafe(|| observer.observe(identity, event)));
-        }
-    }
-
-    /// Runs the provider's code: in time, and with a panic caught.
-    async fn guarded<T>(
-        &self,
-        work: impl Future<Output = Result<T, LoginError>>,
-    ) -> Result<T, LoginError> {
-        let work = AssertUnwindSafe(self.mark.scope(work)).catch_unwind();
-        let until = self
-            .clock
-            .now()
-            .steady
-            .saturating_add(nanos(self.login_timeout));
-        match select(pin!(work), pin!(self.clock.sleep_until(until))).await {
-            Either::Left((Ok(result), _)) => result,
-            Either::Left((Err(_panic), _)) => Err(LoginError::panicked()),
-            Either::Right(_) => Err(LoginError::timed_out(self.login_timeout)),
-        }
-    }
-
-    /// Ends a session at the server, as far as the server lets it.
-    pub(super) async fn log_out(&self, credential: &Credential) -> Result<(), LoginError> {
-        let result = self.guarded(self.provider.logout(credential)).await;
-        self.emit(&Event::LoggedOut {
-            confirmed: result.is_ok(),
-        });
-        result
-    }
-}
-
-impl std::fmt::Debug for Engine {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine")
-            .field("identity", self.provider.identity())
-            .finish_non_exhaustive()
-    }
-}
-
-/// A flight, as those see it who wait for it.
-#[derive(Clone, Debug)]
+/// A flight, as those see it who wait for it, and how far it has come.
+#[derive(Debug)]
 pub(super) struct Flight {
     pub(super) id: FlightId,
     /// Set once, when it ends. Not `futures::future::Shared`, whose waiters rely on each other to poll it: one that is
     /// dropped just as it was woken leaves the others asleep.
-    pub(super) landing: Arc<SetOnce<Outcome>>,
-    pub(super) progress: Arc<Progress>,
-}
-
-/// How far a flight has come.
-#[derive(Debug)]
-pub(super) struct Progress {
+    pub(super) landing: SetOnce<Outcome>,
     /// Its place in the line for a permit.
     pub(super) place: Arc<Place>,
     /// By when it will have come further, on the steady clock, if somebody drives it.
@@ -123,7 +54,7 @@ pub(super) struct Progress {
     ended: SetOnce<()>,
 }
 
-impl Progress {
+impl Flight {
     pub(super) fn is_overdue(&self, now: u64) -> bool {
         now >= self.due()
     }
@@ -163,29 +94,30 @@ impl Progress {
 
 /// A flight that was decided on, and whose task is yet to be spawned.
 pub(super) struct Departure {
-    engine: Arc<Engine>,
+    engine: Engine,
     seat: Seat,
     purpose: Purpose,
     current: Option<Credential>,
-    progress: Arc<Progress>,
 }
 
-/// Prepares a flight: what its waiters hold, where its outcome goes, and what is to be spawned.
+/// Prepares a flight: what its waiters hold, and what is to be spawned.
 pub(super) fn prepare(
     home: &Arc<Inner>,
     id: FlightId,
     purpose: Purpose,
     current: Option<Credential>,
     wanted: bool,
-) -> (Flight, Departure) {
-    let engine = Arc::clone(&home.engine);
+) -> (Arc<Flight>, Departure) {
+    let engine = home.engine.clone();
     // A look sends nothing, unless the secret has changed, and so has no place to wait for yet.
     let place = Arc::new(match purpose {
         Purpose::Look { .. } => Place::default(),
         Purpose::Login | Purpose::Renewal => engine.limiter.place(wanted),
     });
     let now = engine.clock.now().steady;
-    let progress = Arc::new(Progress {
+    let flight = Arc::new(Flight {
+        id,
+        landing: SetOnce::new(),
         due: AtomicU64::new(0),
         sent_at: AtomicU64::new(0),
         task: OnceLock::new(),
@@ -194,22 +126,16 @@ pub(super) fn prepare(
         ended: SetOnce::new(),
         place,
     });
-    progress.promise(now, START);
-    let flight = Flight {
-        id,
-        landing: Arc::default(),
-        progress: Arc::clone(&progress),
+    flight.promise(now, START);
+    let seat = Seat {
+        home: Arc::downgrade(home),
+        flight: Arc::clone(&flight),
     };
     let departure = Departure {
         engine,
-        seat: Seat {
-            home: Arc::downgrade(home),
-            id,
-            progress: Arc::clone(&progress),
-        },
+        seat,
         purpose,
         current,
-        progress,
     };
     (flight, departure)
 }
@@ -217,15 +143,15 @@ pub(super) fn prepare(
 impl Departure {
     /// How long the flight has to wait for its permit, as far as can be told.
     pub(super) fn held(&self, now: Moment) -> Duration {
-        Duration::from_nanos(self.progress.place.expected().saturating_sub(now.steady))
+        Duration::from_nanos(self.seat.flight.place.expected().saturating_sub(now.steady))
     }
 
     /// Spawns the flight. The caller holds no lock: on a runtime that is shutting down, the task is dropped here and now.
     pub(super) fn depart(self, runtime: &Runtime) {
-        let progress = Arc::clone(&self.progress);
-        let _ = progress.task.set(runtime.spawn(self.fly()));
-        if progress.aborted.load(SeqCst) {
-            progress.abort();
+        let flight = Arc::clone(&self.seat.flight);
+        let _ = flight.task.set(runtime.spawn(self.fly()));
+        if flight.aborted.load(SeqCst) {
+            flight.abort();
         }
     }
 
@@ -234,11 +160,9 @@ impl Departure {
         let Some(home) = self.seat.home.upgrade() else {
             return;
         };
-        let left_over = home.land(
-            self.seat.id,
-            landed,
-            self.progress.flown(self.engine.clock.now()),
-        );
+        let flight = &self.seat.flight;
+        let took = flight.flown(self.engine.clock.now());
+        let left_over = home.land(flight.id, landed, took);
         drop(home);
         if let Some(session) = left_over {
             let _ = self.engine.log_out(&session).await;
@@ -246,7 +170,7 @@ impl Departure {
     }
 
     async fn log_in(&self) -> Landed {
-        let engine = &*self.engine;
+        let (engine, flight) = (&self.engine, &self.seat.flight);
         let (secret, fingerprint) = match self.read_secret().await {
             Ok(read) => read,
             Err(error) => return Landed::Failure(error, None),
@@ -254,13 +178,13 @@ impl Departure {
         if matches!(self.purpose, Purpose::Look { refused } if refused == Some(fingerprint)) {
             return Landed::Unchanged;
         }
-        engine.limiter.acquire(&self.progress.place).await;
+        engine.limiter.acquire(&flight.place).await;
         let now = engine.clock.now();
-        self.progress
-            .promise(now.steady, engine.login_timeout.saturating_add(GRACE));
-        self.progress.sent_at.store(now.steady, SeqCst);
+        let timeout = engine.options.login_timeout;
+        flight.promise(now.steady, timeout.saturating_add(GRACE));
+        flight.sent_at.store(now.steady, SeqCst);
         // Only now: until the promise is renewed, the place is what keeps the flight from looking dead.
-        self.progress.place.expect(0);
+        flight.place.expect(0);
         engine.emit(&Event::LoginSent);
         // Whoever closes looks the other way round: first closes, then looks whether anything was sent.
         let home = self.seat.home.upgrade();
@@ -284,10 +208,10 @@ impl Departure {
     }
 
     async fn read_secret(&self) -> Result<(Secret, Fingerprint), LoginError> {
-        let engine = &*self.engine;
+        let engine = &self.engine;
         let now = engine.clock.now().steady;
-        self.progress
-            .promise(now, engine.login_timeout.saturating_add(GRACE));
+        let timeout = engine.options.login_timeout;
+        self.seat.flight.promise(now, timeout.saturating_add(GRACE));
         let provider = &engine.provider;
         let read = async { Ok(provider.secret().read().await?) };
         let secret = engine.guarded(read).await.map_err(before_sending)?;
@@ -324,22 +248,21 @@ fn before_sending(error: LoginError) -> LoginError {
 fn held_for(error: &LoginError, engine: &Engine) -> Option<Duration> {
     let asked = error.retry_after().filter(|wait| !wait.is_zero());
     let limited = error.kind() == LoginErrorKind::Limited;
-    let wait = asked.or_else(|| limited.then_some(engine.quota.window()))?;
+    let wait = asked.or_else(|| limited.then_some(engine.limiter.window()))?;
     Some(wait.min(LONGEST_RETRY_AFTER))
 }
 
 /// Clears the flight away if its task is dropped before it lands, or before it was ever polled.
 struct Seat {
     home: Weak<Inner>,
-    id: FlightId,
-    progress: Arc<Progress>,
+    flight: Arc<Flight>,
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
         if let Some(home) = self.home.upgrade() {
-            home.lose(self.id);
+            home.lose(self.flight.id);
         }
-        let _ = self.progress.ended.set(());
+        let _ = self.flight.ended.set(());
     }
 }

@@ -11,7 +11,8 @@ use tokio::sync::oneshot;
 
 use super::ask::Ask;
 use super::copies;
-use super::flight::{Engine, Flight, Outcome, prepare};
+use super::engine::Engine;
+use super::flight::{Flight, Outcome, prepare};
 use super::state::{Decision, FlightId, Landed, Landing, Purpose, State};
 use crate::clock::{Moment, nanos};
 use crate::credential::{Credential, Issued};
@@ -19,36 +20,26 @@ use crate::error::{Error, LoginError};
 use crate::event::Event;
 use crate::lifetime::Freshness;
 use crate::origin::Scope;
-use crate::sync::{AtomicU64, Mutex, Runtime, Slot, Task, random};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Runtime, Slot, Task, random};
 
 /// What all clones of a handle share.
 pub(crate) struct Inner {
-    pub(super) engine: Arc<Engine>,
+    pub(super) engine: Engine,
     scope: Scope,
-    habits: Habits,
     /// What the state serves, for those who only read.
     live: Slot<Issued>,
     /// Changes after `live` has changed: the copies that threads keep are of one version.
     version: AtomicU64,
+    /// What the state says of it, for those who only read.
+    closed: AtomicBool,
     control: Mutex<Control>,
-}
-
-/// What callers and sessions are treated to, unless somebody says otherwise.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Habits {
-    /// How long callers wait.
-    pub(super) patience: Duration,
-    /// Whether callers don't wait for the quota.
-    pub(super) fail_fast: bool,
-    /// How long after it was superseded a session is logged out, if at all.
-    pub(super) farewell: Option<Duration>,
 }
 
 #[derive(Default)]
 struct Control {
     state: State,
     /// The flight under way. There is one whenever the state knows of one, unless closed.
-    flight: Option<Flight>,
+    flight: Option<Arc<Flight>>,
     /// Superseded sessions, and the tasks that wait to log them out.
     farewells: Vec<(Task, Credential)>,
 }
@@ -59,31 +50,31 @@ const MOST_FAREWELLS: usize = 4;
 /// What a caller does next.
 pub(super) enum Boarding {
     Served(Credential),
-    Waits(Flight),
+    Waits(Arc<Flight>),
 }
 
 impl Inner {
-    pub(super) fn new(engine: Engine, scope: Scope, habits: Habits) -> Self {
+    pub(super) fn new(engine: Engine, scope: Scope) -> Self {
         Self {
-            engine: Arc::new(engine),
+            engine,
             scope,
-            habits,
             live: Slot::empty(),
             version: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
             control: Mutex::default(),
         }
     }
 
     /// Looks at what the state serves: at a copy that this thread keeps, if it keeps one.
     #[inline]
-    pub(super) fn served<T>(&self, look: impl Fn(Option<&Arc<Issued>>) -> T) -> T {
+    pub(super) fn served<T>(&self, look: impl FnMut(Option<&Credential>) -> T) -> T {
         let version = self.version.load(Acquire);
-        copies::look(
-            self.engine.mark,
-            version,
-            || (*self.live.load()).clone(),
-            look,
-        )
+        let current = || (*self.live.load()).as_ref().map(Credential::from_issued);
+        copies::look(self.engine.mark, version, current, look)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Acquire)
     }
 
     /// Whether this very credential is what is served now, and not expired. Takes no lock.
@@ -104,7 +95,7 @@ impl Inner {
 
     /// How long a caller waits, all in all.
     pub(super) fn patience(&self, ask: &Ask) -> Duration {
-        ask.within.unwrap_or(self.habits.patience)
+        ask.within.unwrap_or(self.engine.options.patience)
     }
 
     pub(super) fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
@@ -124,6 +115,9 @@ impl Inner {
         if served.map(Arc::as_ptr) != (*shown).as_ref().map(Arc::as_ptr) {
             self.live.store(served.cloned());
             self.version.fetch_add(1, Release);
+        }
+        if control.state.is_closed() {
+            self.closed.store(true, Release);
         }
         drop(control);
         result
@@ -170,8 +164,8 @@ impl Inner {
             return Ok(Boarding::Served(credential));
         }
         let flight = flight.ok_or(Error::Closed)?;
-        self.engine.limiter.want(&flight.progress.place);
-        self.can_wait(ask, asked, flight.progress.place.expected())?;
+        self.engine.limiter.want(&flight.place);
+        self.can_wait(ask, asked, flight.place.expected())?;
         Ok(Boarding::Waits(flight))
     }
 
@@ -188,7 +182,7 @@ impl Inner {
             return Ok(());
         }
         let in_time = expected <= asked.steady.saturating_add(nanos(self.patience(ask)));
-        if in_time && !ask.fail_fast.unwrap_or(self.habits.fail_fast) {
+        if in_time && !ask.fail_fast.unwrap_or(self.engine.options.fail_fast) {
             return Ok(());
         }
         Err(Error::QuotaSpent {
@@ -204,7 +198,7 @@ impl Inner {
         let (landing, flight) = self.commit(|control| {
             let landing = control
                 .state
-                .land(id, landed, now, &self.engine.policy, jitter);
+                .land(id, landed, now, &self.engine.options.policy, jitter);
             (landing, control.flight.take_if(|flight| flight.id == id))
         });
         // First whoever waits, then whoever observes: the one is in a hurry, and the other may take its time.
@@ -239,7 +233,7 @@ impl Inner {
                 send(Outcome::Lost);
                 let served = self.read(|state| state.current().cloned());
                 session.filter(|session| {
-                    self.habits.farewell.is_some()
+                    self.engine.options.farewell.is_some()
                         && served.is_none_or(|served| !served.is_same_value(session))
                 })
             }
@@ -251,8 +245,8 @@ impl Inner {
     /// A waiter finds that nobody drives a flight any more: it is given up, and another may begin.
     pub(super) fn supersede(&self, flight: &Flight) {
         if self.lose(flight.id) {
-            self.engine.limiter.pass_over(&flight.progress.place);
-            flight.progress.abort();
+            self.engine.limiter.pass_over(&flight.place);
+            flight.abort();
             self.engine.emit(&Event::LoginSuperseded);
         }
     }
@@ -272,10 +266,11 @@ impl Inner {
 
     /// Logs out a session that another has replaced, by choice, after a grace for requests under way.
     fn bid_farewell(&self, replaced: Credential) {
-        let (Some(grace), Some(runtime)) = (self.habits.farewell, Runtime::current()) else {
+        let (Some(grace), Some(runtime)) = (self.engine.options.farewell, Runtime::current())
+        else {
             return;
         };
-        let engine = Arc::clone(&self.engine);
+        let engine = self.engine.clone();
         let until = self.now().steady.saturating_add(nanos(grace));
         let session = replaced.clone();
         let task = runtime.spawn(async move {
@@ -314,13 +309,12 @@ impl Inner {
                 sessions.push(superseded);
             }
         }
-        let progress = flight.map(|flight| {
+        if let Some(flight) = &flight {
             let _ = flight.landing.set(Outcome::Landed(Err(Error::Closed)));
-            flight.progress
-        });
-        if let Some(progress) = progress.as_ref().filter(|progress| !progress.is_sent()) {
-            progress.abort();
-            self.engine.limiter.pass_over(&progress.place);
+            if !flight.is_sent() {
+                flight.abort();
+                self.engine.limiter.pass_over(&flight.place);
+            }
         }
         self.engine.emit(&Event::Closed);
         let runtime = Runtime::current().ok_or(Error::NoRuntime)?;
@@ -334,11 +328,11 @@ impl Inner {
             for logout in join_all(sessions.iter().map(|session| engine.log_out(session))).await {
                 result = result.and(logout);
             }
-            if let Some(progress) = progress {
+            if let Some(flight) = flight {
                 // Its login and its logout are bounded each.
-                let wait = engine.login_timeout.saturating_mul(2);
+                let wait = engine.options.login_timeout.saturating_mul(2);
                 let until = engine.clock.now().steady.saturating_add(nanos(wait));
-                let ended = pin!(progress.ended());
+                let ended = pin!(flight.ended());
                 select(ended, pin!(engine.clock.sleep_until(until))).await;
             }
             let _ = sender.send(result);
@@ -361,8 +355,8 @@ impl Drop for Inner {
         if !control.state.is_closed()
             && let Some(flight) = &control.flight
         {
-            self.engine.limiter.pass_over(&flight.progress.place);
-            flight.progress.abort();
+            self.engine.limiter.pass_over(&flight.place);
+            flight.abort();
         }
         for (task, _) in &control.farewells {
             task.abort();

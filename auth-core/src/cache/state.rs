@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, draws a random number, awaits, or knows of tasks: times and jitter are arguments, and what
 //! is to be done is the return value. The code around it ([`handle`](super::handle)) carries that out under one lock.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,20 +27,26 @@ pub(crate) struct State {
     current: Option<Credential>,
     /// The last login's number.
     generation: u64,
+    flight: Option<FlightId>,
+    last_flight: Option<FlightId>,
+    closed: bool,
+    /// In most caches nothing ever goes wrong, and of idle ones there may be a million.
+    troubles: Option<Box<Troubles>>,
+}
+
+/// What went wrong, and what follows from it.
+#[derive(Debug, Default)]
+struct Troubles {
     /// The last generation that was rejected, or ended by the server.
     rejected: u64,
-    flight: Option<FlightId>,
-    /// The last flight's number.
-    flights: u64,
     failure: Option<Failure>,
     doubt: Doubt,
     stagnation: Stagnation,
-    closed: bool,
 }
 
 /// One login under way, told from those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FlightId(u64);
+pub(crate) struct FlightId(NonZeroU64);
 
 /// Renewals that brought back the same expiry.
 #[derive(Debug, Default)]
@@ -153,7 +160,7 @@ impl State {
 
     /// Whether the failure memory lets a login begin, and what for.
     fn login(&self, now: Moment) -> Result<Purpose, Error> {
-        match &self.failure {
+        match self.failure() {
             Some(failure) if failure.forbids(now) => {
                 if failure.wants_look(now) {
                     Ok(Purpose::Look {
@@ -169,7 +176,11 @@ impl State {
 
     /// Whether a renewal may begin beside the traffic, and what for.
     fn renewal(&self, now: Moment) -> Option<Purpose> {
-        if self.flight.is_some() || now.steady < self.stagnation.until {
+        let stagnant = self
+            .troubles
+            .as_ref()
+            .is_some_and(|troubles| now.steady < troubles.stagnation.until);
+        if self.flight.is_some() || stagnant {
             return None;
         }
         match self.login(now) {
@@ -181,8 +192,11 @@ impl State {
 
     /// A flight begins, as decided.
     pub(crate) fn begin(&mut self) -> FlightId {
-        self.flights += 1;
-        let id = FlightId(self.flights);
+        let number = self
+            .last_flight
+            .map_or(NonZeroU64::MIN, |FlightId(last)| last.saturating_add(1));
+        let id = FlightId(number);
+        self.last_flight = Some(id);
         self.flight = Some(id);
         id
     }
@@ -226,14 +240,18 @@ impl State {
     }
 
     fn refusal_in_force(&self, now: Moment) -> bool {
-        self.failure.as_ref().is_some_and(|failure| {
+        self.failure().is_some_and(|failure| {
             failure.kind() == LoginErrorKind::Refused && failure.forbids(now)
         })
     }
 
     /// The source of a refused secret was looked at in vain.
     fn looked(&mut self, now: Moment) -> Landing {
-        match &mut self.failure {
+        match self
+            .troubles
+            .as_mut()
+            .and_then(|troubles| troubles.failure.as_mut())
+        {
             Some(failure) => {
                 failure.looked(now);
                 Landing::Failed(failure.error(now))
@@ -264,14 +282,20 @@ impl State {
     fn log_in(&mut self, session: Session, now: Moment, policy: &Policy, jitter: f64) -> Landing {
         let credential = self.issue(session, now, policy, jitter);
         let replaced = self.current.replace(credential.clone());
-        self.failure = None;
-        self.doubt.landed(self.generation, now);
-        self.stagnation = match &replaced {
-            Some(old) if !made_progress(old.life().expires(), credential.life().expires()) => {
-                self.stagnation.next(now, &policy.patience)
-            }
-            _ => Stagnation::default(),
-        };
+        let stagnant = replaced
+            .as_ref()
+            .is_some_and(|old| !made_progress(old.life().expires(), credential.life().expires()));
+        if stagnant || self.troubles.is_some() {
+            let generation = self.generation;
+            let troubles = self.troubles();
+            troubles.failure = None;
+            troubles.doubt.landed(generation, now);
+            troubles.stagnation = if stagnant {
+                troubles.stagnation.next(now, &policy.patience)
+            } else {
+                Stagnation::default()
+            };
+        }
         Landing::LoggedIn {
             credential,
             replaced,
@@ -287,11 +311,15 @@ impl State {
         jitter: f64,
     ) -> Landing {
         let error = Arc::new(error);
-        let before = self.failure.as_ref();
+        let before = self.failure();
         let failure = Failure::after(before, error, tried, now, &policy.patience, jitter);
         let told = failure.error(now);
-        self.failure = Some(failure);
+        self.remember(failure);
         Landing::Failed(told)
+    }
+
+    fn troubles(&mut self) -> &mut Troubles {
+        self.troubles.get_or_insert_default()
     }
 
     /// A flight's task is gone, with its runtime or by a panic of ours. Nobody is to wait for it.
@@ -315,20 +343,21 @@ impl State {
             return Ruling::Stale;
         }
         if carried.replay {
-            self.doubt.replay_rejected(stamp.generation, now);
+            let doubt = &mut self.troubles().doubt;
+            doubt.replay_rejected(stamp.generation, now);
         }
-        if !self.doubt.believes(now) {
-            return Ruling::Doubted;
+        if self.give_up(stamp.generation, now) {
+            Ruling::Believed
+        } else {
+            Ruling::Doubted
         }
-        self.doubt.believed(now);
-        self.rejected = stamp.generation;
-        self.current = None;
-        Ruling::Believed
     }
 
     /// An answer accepted what a replay carried.
     pub(crate) fn vindicate(&mut self, generation: u64) {
-        self.doubt.replay_accepted(generation);
+        if let Some(troubles) = &mut self.troubles {
+            troubles.doubt.replay_accepted(generation);
+        }
     }
 
     /// An answer gave the session a new value. It counts only if its request carried the current one.
@@ -363,19 +392,27 @@ impl State {
             .current
             .as_ref()
             .is_some_and(|current| current.stamp() == stamp);
-        let ended = current && self.doubt.believes(now);
-        if ended {
-            self.doubt.believed(now);
-            self.rejected = self.rejected.max(stamp.generation);
+        current && self.give_up(stamp.generation, now)
+    }
+
+    /// Whether what an answer says of the current credential is believed: then it is never served again.
+    fn give_up(&mut self, generation: u64, now: Moment) -> bool {
+        let troubles = self.troubles();
+        let believed = troubles.doubt.believes(now);
+        if believed {
+            troubles.doubt.believed(now);
+            troubles.rejected = generation;
             self.current = None;
         }
-        ended
+        believed
     }
 
     /// The handle is closed. What was served until now is to be logged out.
     pub(crate) fn close(&mut self) -> Option<Credential> {
         self.closed = true;
-        self.failure = None;
+        if let Some(troubles) = &mut self.troubles {
+            troubles.failure = None;
+        }
         self.current.take()
     }
 
@@ -407,17 +444,20 @@ impl State {
         self.current.as_ref()
     }
 
-    pub(crate) const fn failure(&self) -> Option<&Failure> {
-        self.failure.as_ref()
+    pub(crate) fn failure(&self) -> Option<&Failure> {
+        self.troubles.as_ref()?.failure.as_ref()
     }
 
     /// A failure from before the cache was built; see [`Pool`](crate::Pool).
     pub(crate) fn remember(&mut self, failure: Failure) {
-        self.failure = Some(failure);
+        self.troubles().failure = Some(failure);
     }
 
-    pub(crate) const fn rejected(&self) -> u64 {
-        self.rejected
+    /// The last generation that was given up; zero before the first.
+    pub(crate) fn rejected(&self) -> u64 {
+        self.troubles
+            .as_ref()
+            .map_or(0, |troubles| troubles.rejected)
     }
 
     pub(crate) const fn generation(&self) -> u64 {

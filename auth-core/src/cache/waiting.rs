@@ -109,19 +109,18 @@ impl Inner {
         asked: Moment,
         deadline: u64,
     ) -> Result<Wake, Error> {
-        let progress = &flight.progress;
         let mut landing = pin!(flight.landing.wait());
         loop {
-            let mut postponed = pin!(progress.place.postponed());
-            if progress.may_be_held {
+            let mut postponed = pin!(flight.place.postponed());
+            if flight.may_be_held {
                 // First listen, then look: what is told in between is not missed.
                 postponed.as_mut().enable();
-                self.can_wait(ask, asked, progress.place.expected())?;
+                self.can_wait(ask, asked, flight.place.expected())?;
             }
-            let until = deadline.min(progress.due());
+            let until = deadline.min(flight.due());
             let timer = pin!(self.engine.clock.sleep_until(until));
             let told = pin!(async {
-                if progress.may_be_held {
+                if flight.may_be_held {
                     postponed.await;
                 } else {
                     std::future::pending::<()>().await;
@@ -138,7 +137,7 @@ impl Inner {
             if now >= deadline {
                 return Ok(Wake::TooLate);
             }
-            if progress.is_overdue(now) {
+            if flight.is_overdue(now) {
                 return Ok(Wake::Overdue);
             }
         }

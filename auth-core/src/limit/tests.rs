@@ -278,6 +278,55 @@ fn rule_3_who_misses_a_turn_for_longer_than_a_while_is_passed_over() {
 }
 
 #[test]
+fn rule_3_a_turn_counts_from_when_it_came_and_whoever_moves_up_is_told() {
+    let hands = ManualClock::new();
+    let now = || hands.clock().now().steady;
+    let limiter = Limiter::new(quota(2, 60), hands.clock());
+    limiter.hold(Duration::from_secs(10));
+    let held_until = now() + 10 * SECOND;
+    let [first, second, third] = [(); 3].map(|()| stand(&limiter, true));
+    assert_eq!(told(&hands, &[&first, &second, &third]), [10, 10, 62]);
+    hands.advance(Duration::from_secs(12));
+    // Nobody drives the first two, and one of them leaves.
+    limiter.change(|line, _now| line.waiting.retain(|place| !Arc::ptr_eq(place, &first)));
+    let moved_up = now();
+    assert_eq!(second.expected(), held_until, "since when it could be had");
+    assert_eq!(third.expected(), moved_up);
+    hands.advance(Duration::from_secs(1));
+    limiter.change(|_line, _now| ());
+    assert_eq!(
+        (second.expected(), third.expected()),
+        (held_until, moved_up)
+    );
+    // One who joins without having asked before is told as well.
+    let newcomer = Arc::new(Place::default());
+    limiter.pass_over(&second);
+    limiter.change(|line, _now| line.waiting.push(Arc::clone(&newcomer)));
+    assert_eq!(newcomer.expected(), now());
+}
+
+#[test]
+fn rule_10_the_line_itself_gives_no_permit_too_many() {
+    let hands = ManualClock::new();
+    let limiter = Limiter::new(quota(2, 60), hands.clock());
+    let now = hands.clock().now().steady;
+    let mut line = limiter.line.lock();
+    let given = [(); 4].map(|()| line.give(now, &limiter.clock));
+    assert_eq!(given, [true, true, false, false]);
+}
+
+#[test]
+fn tightening_does_not_count_a_login_whose_window_is_just_over() {
+    let hands = ManualClock::new();
+    let limiter = Limiter::new(quota(1, 60), hands.clock());
+    assert!(try_acquire(&limiter));
+    hands.advance(Duration::from_secs(62));
+    limiter.tighten(quota(1, 120));
+    assert!(try_acquire(&limiter));
+    assert_eq!(limiter.window(), Duration::from_secs(120));
+}
+
+#[test]
 fn rule_11_a_permit_is_given_at_the_very_end_of_a_hold() {
     let hands = ManualClock::new();
     let limiter = Limiter::new(Quota::DEFAULT, hands.clock());

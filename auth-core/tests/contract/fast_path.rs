@@ -20,6 +20,26 @@ async fn rule_5_a_fresh_credential_is_served_without_a_runtime_or_a_wait() {
 }
 
 #[tokio::test]
+async fn rule_5_what_is_lent_can_be_asked_for_again_by_whom_it_is_lent_to() {
+    let credentials = on(&ManualClock::new(), tokens()).build();
+    assert!(
+        credentials.with_fresh(|_, _| ()).is_none(),
+        "nothing to lend"
+    );
+    let served = credentials.get().await.unwrap();
+    let lent = credentials.with_fresh(|credential, carried| {
+        assert_eq!(carried, credentials.sending(credential));
+        credentials.accepted(&carried);
+        (
+            token(credential),
+            credentials.fresh().map(|again| token(&again)),
+        )
+    });
+    let token = token(&served);
+    assert_eq!(lent, Some((token.clone(), Some(token))));
+}
+
+#[tokio::test]
 async fn rule_6_inside_the_window_the_credential_is_served_and_one_renewal_runs_beside() {
     let clock = ManualClock::new();
     let gate = Gate::shut();

@@ -168,7 +168,7 @@ impl Front<'_> {
         let clean = credential.has_query().then(|| request.url().clone());
         attach::to_reqwest(credential, &mut request);
         // Where the scope is one origin, an answer from within it is from the origin that was asked.
-        let several = self.credentials.scope().origins().len() > 1;
+        let several = self.credentials.scope().origins().count() > 1;
         let sent_to = (several || clean.is_some()).then(|| request.url().clone());
         let hidden = match (&clean, &sent_to) {
             (Some(clean), Some(sent_to)) => Hidden::new(credential, clean, sent_to),

@@ -106,22 +106,28 @@ where
 
         let ask = context.ask(None);
         let renewal = context.take_renewal();
+        let mut spare = self.replay.keep(&request, &self.inner, ask);
+        let mut request = self.replay.wrap(request, &mut spare);
         let fresh = if renewal.is_some() {
             None
         } else {
-            credentials.fresh_to_send()
+            credentials.with_fresh(|credential, carried| {
+                let attached = credential.attach(&mut request);
+                attached.map(|()| (carried, credential.has_query()))
+            })
         };
         let credentials = credentials.clone();
         let judge = self.judge.clone();
-        let mut spare = self.replay.keep(&request, &self.inner, ask);
-        let mut request = self.replay.wrap(request, &mut spare);
-        if let Some((credential, carried)) = fresh {
-            if let Err(error) = credential.attach(&mut request) {
+        match fresh {
+            Some(Ok((carried, query))) => {
+                let sent = Sent::new(credentials, judge, carried, query);
+                return AuthFuture::sending(self.inner.call(request), sent, spare);
+            }
+            Some(Err(error)) => {
                 self.give_back();
                 return AuthFuture::failed(error);
             }
-            let sent = Sent::new(credentials, judge, &credential, carried);
-            return AuthFuture::sending(self.inner.call(request), sent, spare);
+            None => {}
         }
 
         // What is ready may be a permit that the login itself needs: give it back before waiting.

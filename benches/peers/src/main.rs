@@ -56,22 +56,49 @@ fn main() {
 
     report(versions());
     warn_if_busy("before");
+    // Named by the beginnings of cases; all of them, unless some are named.
+    let wanted =
+        |case: &str| arguments.is_empty() || arguments.iter().any(|name| case.starts_with(&**name));
     let runtime = two_workers();
     let ours = logged_in(&runtime);
-    let mut rows = hits(&runtime);
-    rows.extend(layers::tower_stacks(&ours));
-    rows.extend(layers::reqwest_chains(&ours));
-    rows.extend(instructions::all());
-    rows.extend(herds(&runtime, "cold_herd_10000", false));
-    rows.extend(herds(&runtime, "failing_10000", true));
-    let (renewals, panels) = renewals(&runtime);
-    rows.extend(renewals);
-    rows.extend(many::idle());
-    rows.extend(many::lookup("lookup_1k", 1_000));
-    if !is_quick() {
+    let mut rows = Vec::new();
+    if wanted("hit") {
+        rows.extend(hits(&runtime));
+    }
+    if wanted("tower") {
+        rows.extend(layers::tower_stacks(&ours));
+    }
+    if wanted("reqwest") {
+        rows.extend(layers::reqwest_chains(&ours));
+    }
+    if wanted("instructions") {
+        rows.extend(instructions::all());
+    }
+    if wanted("cold_herd_10000") {
+        rows.extend(herds(&runtime, "cold_herd_10000", false));
+    }
+    if wanted("failing_10000") {
+        rows.extend(herds(&runtime, "failing_10000", true));
+    }
+    let mut panels = Vec::new();
+    if wanted("renewal_p999") {
+        let (renewals, drawn) = renewals(&runtime);
+        rows.extend(renewals);
+        panels = drawn;
+    }
+    if wanted("idle_bytes_100000") {
+        rows.extend(many::idle());
+    }
+    if wanted("lookup_1k") {
+        rows.extend(many::lookup("lookup_1k", 1_000));
+    }
+    if wanted("lookup_1m") && !is_quick() {
         rows.extend(many::lookup("lookup_1m", 1_000_000));
     }
     warn_if_busy("after");
+    if !arguments.is_empty() {
+        return;
+    }
 
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
     std::fs::create_dir_all(&target).expect("a target folder");

@@ -1,0 +1,71 @@
+//! What logs in: everything that a login needs, and no handle.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::{Either, select};
+
+use super::options::Options;
+use crate::clock::{Clock, nanos};
+use crate::credential::Credential;
+use crate::error::LoginError;
+use crate::event::{self, Event};
+use crate::limit::Limiter;
+use crate::login_mark::LoginMark;
+use crate::provider::Provider;
+
+/// A clone is a share: whatever outlives the handles takes one, and does not keep the cache alive by it.
+#[derive(Clone)]
+pub(super) struct Engine {
+    pub(super) provider: Arc<dyn Provider>,
+    pub(super) limiter: Arc<Limiter>,
+    pub(super) options: Arc<Options>,
+    pub(super) clock: Clock,
+    pub(super) mark: LoginMark,
+}
+
+impl Engine {
+    pub(super) fn emit(&self, event: &Event) {
+        let identity = self.provider.identity();
+        event::trace(identity, event);
+        if let Some(observer) = &self.options.observer {
+            // What is observed has happened, or is happening; an observer that panics doesn't undo it.
+            let _ = catch_unwind(AssertUnwindSafe(|| observer.observe(identity, event)));
+        }
+    }
+
+    /// Runs the provider's code: in time, and with a panic caught.
+    pub(super) async fn guarded<T>(
+        &self,
+        work: impl Future<Output = Result<T, LoginError>>,
+    ) -> Result<T, LoginError> {
+        let work = AssertUnwindSafe(self.mark.scope(work)).catch_unwind();
+        let timeout = self.options.login_timeout;
+        let until = self.clock.now().steady.saturating_add(nanos(timeout));
+        match select(pin!(work), pin!(self.clock.sleep_until(until))).await {
+            Either::Left((Ok(result), _)) => result,
+            Either::Left((Err(_panic), _)) => Err(LoginError::panicked()),
+            Either::Right(_) => Err(LoginError::timed_out(timeout)),
+        }
+    }
+
+    /// Ends a session at the server, as far as the server lets it.
+    pub(super) async fn log_out(&self, credential: &Credential) -> Result<(), LoginError> {
+        let result = self.guarded(self.provider.logout(credential)).await;
+        self.emit(&Event::LoggedOut {
+            confirmed: result.is_ok(),
+        });
+        result
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("identity", self.provider.identity())
+            .finish_non_exhaustive()
+    }
+}
