@@ -197,6 +197,7 @@ impl Credential {
     }
 
     /// Whether there is anything to put into the query.
+    #[inline]
     pub fn has_query(&self) -> bool {
         self.0.attachment.has_query()
     }
@@ -214,19 +215,25 @@ impl Credential {
     /// # Errors
     /// With its query pairs, the request's URI is longer than the `http` crate allows (65,534 bytes). The request is then
     /// unchanged.
+    #[inline]
     pub fn attach<B>(&self, request: &mut http::Request<B>) -> Result<(), InvalidValue> {
-        if let Some(query) = self.attach_query(request.uri().query()) {
-            let uri = request.uri();
-            let path_and_query = format!("{}?{query}", uri.path());
-            let mut parts = uri.clone().into_parts();
-            let too_long =
-                |_| InvalidValue::new("URI", "is too long with the credential's query pair");
-            parts.path_and_query = Some(path_and_query.parse().map_err(too_long)?);
-            let uri = http::Uri::from_parts(parts)
-                .map_err(|_| InvalidValue::new("URI", "can't take a query"))?;
-            *request.uri_mut() = uri;
+        if self.has_query() {
+            self.attach_to_uri(request.uri_mut())?;
         }
         self.attach_headers(request.headers_mut());
+        Ok(())
+    }
+
+    fn attach_to_uri(&self, uri: &mut http::Uri) -> Result<(), InvalidValue> {
+        let Some(query) = self.attach_query(uri.query()) else {
+            return Ok(());
+        };
+        let path_and_query = format!("{}?{query}", uri.path());
+        let mut parts = uri.clone().into_parts();
+        let too_long = |_| InvalidValue::new("URI", "is too long with the credential's query pair");
+        parts.path_and_query = Some(path_and_query.parse().map_err(too_long)?);
+        *uri = http::Uri::from_parts(parts)
+            .map_err(|_| InvalidValue::new("URI", "can't take a query"))?;
         Ok(())
     }
 
@@ -358,6 +365,8 @@ pub struct Carried {
     pub(crate) sent: Moment,
     /// Whether its acceptance moves a deadline.
     pub(crate) slides: bool,
+    /// Whether the URL that was sent holds a secret.
+    pub(crate) query: bool,
     pub(crate) replay: bool,
 }
 
@@ -365,6 +374,11 @@ impl Carried {
     /// The credential's generation and revision.
     pub const fn stamp(&self) -> Stamp {
         self.stamp
+    }
+
+    /// Whether the credential was in the URL as well, which is therefore a secret, and so is what repeats it.
+    pub const fn has_query(&self) -> bool {
+        self.query
     }
 
     /// Whether this was the second sending of a request whose first was rejected.

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use http::Uri;
+use http::uri::{self, Uri};
 use thiserror::Error;
 
 /// A scheme, a host and a port: the unit by which credentials are kept apart and logins are counted.
@@ -124,15 +124,21 @@ impl Origin {
     }
 
     /// Whether a request to `uri` goes to this origin. A `uri` without a host goes nowhere that is known. Allocates nothing.
+    #[inline]
     pub fn matches_uri(&self, uri: &Uri) -> bool {
-        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
             return false;
         };
+        let ours = &*self.0;
+        let same_scheme = *scheme
+            == match ours.scheme {
+                Scheme::Http => uri::Scheme::HTTP,
+                Scheme::Https => uri::Scheme::HTTPS,
+            };
         // As nearly all requests write it. Whatever else is written is looked at more closely.
-        if authority.as_str() == &*self.0.authority && scheme == self.0.scheme.name() {
-            return true;
-        }
-        self.matches(scheme, authority.host(), authority.port_u16())
+        same_scheme
+            && (authority.as_str() == &*ours.authority
+                || self.matches(scheme.as_str(), authority.host(), authority.port_u16()))
     }
 }
 
@@ -236,6 +242,7 @@ impl Scope {
     }
 
     /// Whether a request to `uri` may carry the credential. Allocates nothing.
+    #[inline]
     pub fn contains_uri(&self, uri: &Uri) -> bool {
         self.first.matches_uri(uri) || self.others.iter().any(|origin| origin.matches_uri(uri))
     }

@@ -28,7 +28,13 @@ use futures_util::FutureExt;
 ///
 /// With reqwest-middleware it is `client.get(url).with_extension(AuthContext::skip())`.
 #[derive(Clone, Default)]
-pub struct AuthContext {
+pub struct AuthContext(
+    // A pointer, and none where nothing is wanted: it is looked for on behalf of every request.
+    Option<Arc<Wishes>>,
+);
+
+#[derive(Clone, Default)]
+struct Wishes {
     skip: bool,
     fail_fast: bool,
     within: Option<Duration>,
@@ -45,10 +51,7 @@ impl AuthContext {
 
     /// The request passes untouched: nothing is attached, judged or replayed.
     pub fn skip() -> Self {
-        Self {
-            skip: true,
-            ..Self::default()
-        }
+        Self::new().wish(|wishes| wishes.skip = true)
     }
 
     /// Logs in anew before the request is sent, as at the start of a long workflow.
@@ -56,26 +59,27 @@ impl AuthContext {
     /// *One* renewal, by whichever request comes first: not one for every try of a request that a retry sends several
     /// times, and not one for every request in a [`scope`], nor for those that were given clones of this context. For
     /// another renewal make another context.
-    pub fn renewed(mut self) -> Self {
-        self.renewal = Some(Arc::new(AtomicBool::new(true)));
-        self
+    pub fn renewed(self) -> Self {
+        self.wish(|wishes| wishes.renewal = Some(Arc::new(AtomicBool::new(true))))
     }
 
     /// Uses another identity: its credential, its scope, and its verdicts.
-    pub fn identity(mut self, credentials: Credentials) -> Self {
-        self.identity = Some(credentials);
-        self
+    pub fn identity(self, credentials: Credentials) -> Self {
+        self.wish(|wishes| wishes.identity = Some(credentials))
     }
 
     /// How long to wait for a credential at most, before the first try and again before a replay.
-    pub fn within(mut self, wait: Duration) -> Self {
-        self.within = Some(wait);
-        self
+    pub fn within(self, wait: Duration) -> Self {
+        self.wish(|wishes| wishes.within = Some(wait))
     }
 
     /// Doesn't wait where the wait is known to be long: see [`auth_core::Ask::fail_fast`].
-    pub fn fail_fast(mut self) -> Self {
-        self.fail_fast = true;
+    pub fn fail_fast(self) -> Self {
+        self.wish(|wishes| wishes.fail_fast = true)
+    }
+
+    fn wish(mut self, wish: impl FnOnce(&mut Wishes)) -> Self {
+        wish(Arc::make_mut(self.0.get_or_insert_default()));
         self
     }
 }
@@ -94,28 +98,33 @@ impl AuthContext {
         scoped.now_or_never().flatten().unwrap_or_default()
     }
 
-    pub(crate) const fn is_skip(&self) -> bool {
-        self.skip
+    #[inline]
+    pub(crate) fn is_skip(&self) -> bool {
+        self.0.as_ref().is_some_and(|wishes| wishes.skip)
     }
 
-    pub(crate) const fn chosen(&self) -> Option<&Credentials> {
-        self.identity.as_ref()
+    #[inline]
+    pub(crate) fn chosen(&self) -> Option<&Credentials> {
+        self.0.as_ref()?.identity.as_ref()
     }
 
     /// The renewal that is due, if one is. It is due again if it is dropped before it is done.
+    #[inline]
     pub(crate) fn take_renewal(&self) -> Option<Renewal> {
-        let due = self.renewal.as_ref()?;
+        let due = self.0.as_ref()?.renewal.as_ref()?;
         due.swap(false, Relaxed)
             .then(|| Renewal(Some(Arc::clone(due))))
     }
 
     /// How to wait for a credential, given the request's own deadline.
+    #[inline]
     pub(crate) fn ask(&self, timeout: Option<Duration>) -> auth_core::Ask {
         let mut ask = auth_core::Ask::new();
-        if let Some(wait) = self.within.into_iter().chain(timeout).min() {
+        let within = self.0.as_ref().and_then(|wishes| wishes.within);
+        if let Some(wait) = within.into_iter().chain(timeout).min() {
             ask = ask.within(wait);
         }
-        if self.fail_fast {
+        if self.0.as_ref().is_some_and(|wishes| wishes.fail_fast) {
             ask = ask.fail_fast();
         }
         ask
@@ -141,15 +150,16 @@ impl Drop for Renewal {
 
 impl fmt::Debug for AuthContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let wishes = self.0.as_deref().cloned().unwrap_or_default();
         f.debug_struct("AuthContext")
-            .field("skip", &self.skip)
+            .field("skip", &wishes.skip)
             .field(
                 "identity",
-                &self.identity.as_ref().map(Credentials::identity),
+                &wishes.identity.as_ref().map(Credentials::identity),
             )
-            .field("within", &self.within)
-            .field("fail_fast", &self.fail_fast)
-            .field("renewal", &self.renewal)
+            .field("within", &wishes.within)
+            .field("fail_fast", &wishes.fail_fast)
+            .field("renewal", &wishes.renewal)
             .finish()
     }
 }

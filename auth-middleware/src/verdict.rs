@@ -11,8 +11,6 @@ pub(crate) struct Sent {
     credentials: Credentials,
     judge: Option<Arc<dyn Judge>>,
     carried: Carried,
-    /// Whether the URL that was sent holds a secret.
-    query: bool,
 }
 
 /// What becomes of an answer.
@@ -38,35 +36,35 @@ impl Sent {
         } else {
             credentials.sending(credential)
         };
-        Self::new(credentials, judge, carried, credential.has_query())
+        Self::new(credentials, judge, carried)
     }
 
     #[inline]
-    pub(crate) fn new(
+    pub(crate) const fn new(
         credentials: Credentials,
         judge: Option<Arc<dyn Judge>>,
         carried: Carried,
-        query: bool,
     ) -> Self {
         Self {
             credentials,
             judge,
             carried,
-            query,
         }
     }
 
-    /// Marks what an answer repeats of secrets, so that it doesn't print.
+    /// Marks what an answer repeats of secrets, so that it doesn't print. Whether it sets cookies.
     #[inline]
-    pub(crate) fn hide(&self, headers: &mut HeaderMap) {
-        hide(headers, &SET_COOKIE);
-        if self.query {
+    pub(crate) fn hide(&self, headers: &mut HeaderMap) -> bool {
+        let sets_cookies = hide(headers, &SET_COOKIE);
+        if self.carried.has_query() {
             for name in [LOCATION, CONTENT_LOCATION, LINK, REFRESH] {
                 hide(headers, &name);
             }
         }
+        sets_cookies
     }
 
+    #[inline]
     fn judge(&self) -> &dyn Judge {
         match &self.judge {
             Some(judge) => &**judge,
@@ -81,7 +79,7 @@ impl Sent {
 
     /// Reads the verdict and tells the cache.
     #[inline]
-    pub(crate) fn conclude(&self, answer: &Answer<'_>) -> Outcome {
+    pub(crate) fn conclude(&self, answer: &Answer<'_>, sets_cookies: bool) -> Outcome {
         let verdict = self.judge().judge(answer);
         if verdict == Verdict::Rejected {
             // Cookies of such an answer are not looked at. A server that no longer knows a session deletes its cookie in
@@ -97,7 +95,7 @@ impl Sent {
             self.credentials.accepted(&self.carried);
         }
         // Whoever answered with something unclear, such as a proxy, may not be who keeps the session.
-        if verdict != Verdict::Unclear && answer.headers.contains_key(SET_COOKIE) {
+        if verdict != Verdict::Unclear && sets_cookies {
             self.note_cookies(answer.headers);
         }
         Outcome::HandOn
@@ -123,14 +121,16 @@ impl Sent {
     }
 }
 
+/// Whether there is such a header.
 #[inline]
-fn hide(headers: &mut HeaderMap, name: &HeaderName) {
-    if !headers.contains_key(name) {
-        return;
-    }
-    for (other, value) in headers {
-        if other == name {
-            value.set_sensitive(true);
+fn hide(headers: &mut HeaderMap, name: &HeaderName) -> bool {
+    let found = headers.contains_key(name);
+    if found {
+        for (other, value) in headers {
+            if other == name {
+                value.set_sensitive(true);
+            }
         }
     }
+    found
 }

@@ -98,6 +98,15 @@ mod owned {
     }
 
     #[divan::bench(threads = [1, 2])]
+    fn ours_lent(bencher: Bencher<'_, '_>) {
+        let ours = LazyLock::force(&OURS);
+        bencher.bench(|| {
+            let header = ours.with_fresh(|lent, _| lent.header(&AUTHORIZATION).cloned());
+            drop(black_box(header.expect("it is fresh")));
+        });
+    }
+
+    #[divan::bench(threads = [1, 2])]
     fn ours_fresh(bencher: Bencher<'_, '_>) {
         let ours = LazyLock::force(&OURS);
         bencher.bench(|| {
@@ -148,6 +157,15 @@ mod attached {
         bencher.with_inputs(map).bench_refs(|headers| {
             let credential = ours.fresh().expect("it is fresh");
             credential.attach_headers(headers);
+        });
+    }
+
+    #[divan::bench(threads = [1, 2], sample_size = 64, sample_count = 500)]
+    fn ours_lent(bencher: Bencher<'_, '_>) {
+        let ours = LazyLock::force(&OURS);
+        bencher.with_inputs(map).bench_refs(|headers| {
+            let attached = ours.with_fresh(|lent, _| lent.attach_headers(headers));
+            attached.expect("it is fresh");
         });
     }
 

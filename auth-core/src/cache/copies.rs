@@ -15,73 +15,75 @@ use crate::login_mark::LoginMark;
 /// So many caches a thread remembers.
 const MOST: usize = 8;
 
-#[derive(Default)]
 struct Place {
-    copy: Option<Copy>,
+    /// Whose copy this is, and of which version.
+    holder: Option<(LoginMark, u64)>,
+    copy: Option<Credential>,
     /// Whoever looked here last and found another's copy.
     passer_by: Option<LoginMark>,
 }
 
-struct Copy {
-    mark: LoginMark,
-    version: u64,
-    served: Option<Credential>,
-}
-
 thread_local! {
     static PLACES: RefCell<[Place; MOST]> = const {
-        RefCell::new([const { Place { copy: None, passer_by: None } }; MOST])
+        RefCell::new([const { Place { holder: None, copy: None, passer_by: None } }; MOST])
     };
 }
 
-/// Looks at this thread's copy of what the cache of this mark serves in this version; `current` is asked for another.
+/// Looks at what the cache of this mark serves in this version: at the thread's copy, or at what `current` gives where the
+/// thread keeps none. A thread that is ending sees nothing any more.
 #[inline]
 pub(super) fn look<T>(
     mark: LoginMark,
     version: u64,
     current: impl Fn() -> Option<Credential>,
-    mut look: impl FnMut(Option<&Credential>) -> T,
-) -> T {
+    look: impl FnOnce(&Credential) -> Option<T>,
+) -> Option<T> {
     // The model runs all its threads on one, so what is local to a thread is local to nobody.
     if cfg!(feature = "shuttle") {
-        return look(current().as_ref());
+        return look(&current()?);
     }
     let looked = PLACES.try_with(|places| {
-        // They are lent out already to somebody who looks from within a look.
-        let mut places = places.try_borrow_mut().ok()?;
-        let place = &mut places[mark.index() % MOST];
-        let copy = match &place.copy {
-            Some(copy) if copy.mark == mark && copy.version == version => copy,
-            _ => place.renew(mark, version, &current)?,
+        let index = mark.index() % MOST;
+        let mut kept = places.borrow();
+        if kept[index].holder != Some((mark, version)) {
+            drop(kept);
+            renew(places, mark, version, &current);
+            kept = places.borrow();
+        }
+        let place = &kept[index];
+        let passing;
+        let credential = if place.holder == Some((mark, version)) {
+            place.copy.as_ref()
+        } else {
+            passing = current();
+            passing.as_ref()
         };
-        Some(look(copy.served.as_ref()))
+        look(credential?)
     });
-    // Or the thread is ending, and has given its copies up.
-    match looked {
-        Ok(Some(looked)) => looked,
-        _ => look(current().as_ref()),
-    }
+    looked.ok().flatten()
 }
 
-impl Place {
-    /// A new copy, unless that would cost another cache its own: it gives way only to one that comes twice in a row, so
-    /// that going through a thousand identities copies none of them.
-    #[cold]
-    fn renew(
-        &mut self,
-        mark: LoginMark,
-        version: u64,
-        current: impl Fn() -> Option<Credential>,
-    ) -> Option<&Copy> {
-        let taken = self.copy.as_ref().is_some_and(|copy| copy.mark != mark);
-        if taken && self.passer_by.replace(mark) != Some(mark) {
-            return None;
-        }
-        self.passer_by = None;
-        Some(self.copy.insert(Copy {
-            mark,
-            version,
-            served: current().map(|credential| credential.copy()),
-        }))
+/// A new copy, unless that would cost another cache its own: it gives way only to one that comes twice in a row, so that
+/// going through a thousand identities copies none of them.
+#[cold]
+fn renew(
+    places: &RefCell<[Place; MOST]>,
+    mark: LoginMark,
+    version: u64,
+    current: impl Fn() -> Option<Credential>,
+) {
+    // Somebody may be looking at another's copy, and ask from within.
+    let Ok(mut places) = places.try_borrow_mut() else {
+        return;
+    };
+    let place = &mut places[mark.index() % MOST];
+    let taken = place.holder.is_some_and(|(other, _)| other != mark);
+    if taken && place.passer_by.replace(mark) != Some(mark) {
+        return;
     }
+    *place = Place {
+        holder: Some((mark, version)),
+        copy: current().map(|credential| credential.copy()),
+        passer_by: None,
+    };
 }

@@ -114,10 +114,9 @@ impl Credentials {
         will_do: impl Fn(Freshness) -> bool,
         look: impl FnOnce(&Credential) -> T,
     ) -> Option<T> {
-        let mut look = Some(look);
         self.inner.served(|served| {
-            let credential = served.filter(|served| will_do(served.life().freshness(now)))?;
-            look.take().map(|look| look(credential))
+            let good = will_do(served.life().freshness(now));
+            good.then(|| look(served))
         })
     }
 
@@ -128,6 +127,7 @@ impl Credentials {
             stamp: credential.stamp(),
             sent: now,
             slides: credential.life().slides(),
+            query: credential.has_query(),
             replay: false,
         }
     }
@@ -203,11 +203,8 @@ impl Credentials {
         }
         if carried.slides {
             self.inner.served(|served| {
-                if let Some(served) = served
-                    && served.stamp().generation() == carried.stamp.generation()
-                {
-                    served.life().touch(carried.sent);
-                }
+                let same = served.stamp().generation() == carried.stamp.generation();
+                same.then(|| served.life().touch(carried.sent))
             });
         }
         if carried.replay {
@@ -303,21 +300,25 @@ impl Credentials {
     }
 
     /// Who logs in where.
+    #[inline]
     pub fn identity(&self) -> &Identity {
         self.inner.engine.provider.identity()
     }
 
     /// The provider's judge of answers.
+    #[inline]
     pub fn judge(&self) -> &dyn Judge {
         self.inner.engine.provider.judge()
     }
 
     /// Where the credential may be sent.
+    #[inline]
     pub fn scope(&self) -> &Scope {
         self.inner.scope()
     }
 
     /// Whether the mark is that of a login for this very identity, which a front must not make wait for itself.
+    #[inline]
     pub fn owns(&self, mark: LoginMark) -> bool {
         self.inner.engine.mark == mark
     }

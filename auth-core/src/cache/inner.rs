@@ -67,7 +67,7 @@ impl Inner {
 
     /// Looks at what the state serves: at a copy that this thread keeps, if it keeps one.
     #[inline]
-    pub(super) fn served<T>(&self, look: impl FnMut(Option<&Credential>) -> T) -> T {
+    pub(super) fn served<T>(&self, look: impl FnOnce(&Credential) -> Option<T>) -> Option<T> {
         let version = self.version.load(Acquire);
         let current = || (*self.live.load()).as_ref().map(Credential::from_issued);
         copies::look(self.engine.mark, version, current, look)

@@ -56,7 +56,8 @@ impl Attachment {
         self.cookies.len()
     }
 
-    pub(super) fn has_query(&self) -> bool {
+    #[inline]
+    pub(super) const fn has_query(&self) -> bool {
         !self.query.is_empty()
     }
 

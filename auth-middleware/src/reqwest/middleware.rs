@@ -220,9 +220,10 @@ impl Front<'_> {
     }
 
     async fn conclude(&self, mut answer: Response, sent: &Sent) -> (Response, Outcome) {
-        sent.hide(answer.headers_mut());
+        let sets_cookies = sent.hide(answer.headers_mut());
         if !sent.wants_body(answer.status()) {
-            let outcome = sent.conclude(&Answer::new(answer.status(), answer.headers()));
+            let view = Answer::new(answer.status(), answer.headers());
+            let outcome = sent.conclude(&view, sets_cookies);
             return (answer, outcome);
         }
         let (answer, whole) = peek(answer).await;
@@ -230,7 +231,7 @@ impl Front<'_> {
         if let Some(whole) = &whole {
             view = view.with_body(whole);
         }
-        let outcome = sent.conclude(&view);
+        let outcome = sent.conclude(&view, sets_cookies);
         (answer, outcome)
     }
 }

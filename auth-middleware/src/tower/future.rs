@@ -52,7 +52,7 @@ pin_project! {
         // Waiting for the inner service to answer a request that carries a credential. `spare` is there on the first try.
         Sending { #[pin] future: F, sent: Option<Sent>, spare: Option<Spare> },
         // Waiting for as much of the answer's body as the judge may read.
-        Judging { answer: Option<Box<(Parts, Box<Body>)>>, sent: Option<Sent>, spare: Option<Spare> },
+        Judging { answer: Option<Box<Judged<Body>>>, sent: Option<Sent>, spare: Option<Spare> },
         // Waiting for a credential. Nothing of the inner service is held that anybody could wait for.
         Getting { getting: Getting, work: Option<Work> },
         // Waiting for a clone of the inner service to be ready.
@@ -62,6 +62,13 @@ pin_project! {
         // Between two states, and after the last.
         Ended,
     }
+}
+
+/// An answer whose body the judge wants to read.
+struct Judged<Body> {
+    head: Parts,
+    body: Box<Body>,
+    sets_cookies: bool,
 }
 
 /// A pristine request that waits to be sent.
@@ -205,21 +212,28 @@ where
                     spare,
                 } => {
                     let mut answer = ready!(future.poll(cx)).map_err(Into::into)?;
-                    let (sent, spare) = (sent.take().expect(ENDED), spare.take());
-                    sent.hide(answer.headers_mut());
-                    if sent.wants_body(answer.status()) {
+                    let told = sent.as_ref().expect(ENDED);
+                    let sets_cookies = told.hide(answer.headers_mut());
+                    if told.wants_body(answer.status()) {
                         let (head, body) = answer.into_parts();
                         State::Judging {
-                            answer: Some(Box::new((head, Box::new(Peeked::new(body))))),
-                            sent: Some(sent),
-                            spare,
+                            answer: Some(Box::new(Judged {
+                                head,
+                                body: Box::new(Peeked::new(body)),
+                                sets_cookies,
+                            })),
+                            sent: sent.take(),
+                            spare: spare.take(),
                         }
                     } else {
                         let view = Answer::new(answer.status(), answer.headers());
-                        let outcome = sent.conclude(&view);
+                        if told.conclude(&view, sets_cookies) == Outcome::HandOn {
+                            return Poll::Ready(Ok(answer.map(AuthBody::untouched)));
+                        }
+                        let (sent, spare) = (sent.take().expect(ENDED), spare.take());
                         // The answered future goes first: it may hold the body that is to be sent again.
                         state.set(State::Ended);
-                        let Some(again) = again::<S, R, B>(outcome, spare) else {
+                        let Some(again) = again::<S, R, B>(spare) else {
                             return Poll::Ready(Ok(answer.map(AuthBody::untouched)));
                         };
                         get_newer::<S, R, B, ResB>(Work::again(again, sent))
@@ -230,16 +244,21 @@ where
                     sent,
                     spare,
                 } => {
-                    ready!(answer.as_mut().expect(ENDED).1.poll_fill(cx));
-                    let (head, body) = *answer.take().expect(ENDED);
+                    ready!(answer.as_mut().expect(ENDED).body.poll_fill(cx));
+                    let Judged {
+                        head,
+                        body,
+                        sets_cookies,
+                    } = *answer.take().expect(ENDED);
                     let (sent, spare) = (sent.take().expect(ENDED), spare.take());
                     let whole = body.whole();
                     let mut view = Answer::new(head.status, &head.headers);
                     if let Some(whole) = &whole {
                         view = view.with_body(whole);
                     }
-                    let outcome = sent.conclude(&view);
-                    let Some(again) = again::<S, R, B>(outcome, spare) else {
+                    let outcome = sent.conclude(&view, sets_cookies);
+                    let spare = spare.filter(|_| outcome == Outcome::Replay);
+                    let Some(again) = again::<S, R, B>(spare) else {
                         let answer = Response::from_parts(head, AuthBody::judged(body));
                         return Poll::Ready(Ok(answer));
                     };
@@ -279,15 +298,9 @@ where
 
 const ENDED: &str = "a future is not polled after its end";
 
-/// The second try, if the answer asks for one and the request can be sent twice.
-fn again<S, R: ReplayMode<B>, B>(
-    outcome: Outcome,
-    spare: Option<R::Spare<S>>,
-) -> Option<Again<S, R::Body>> {
-    match outcome {
-        Outcome::Replay => R::again(spare?),
-        Outcome::HandOn => None,
-    }
+/// The second try, if the request can be sent twice.
+fn again<S, R: ReplayMode<B>, B>(spare: Option<R::Spare<S>>) -> Option<Again<S, R::Body>> {
+    R::again(spare?)
 }
 
 fn get_newer<S, R, B, ResB>(work: WorkOf<S, R, B>) -> StateOf<S, R, B, ResB>

@@ -113,14 +113,14 @@ where
         } else {
             credentials.with_fresh(|credential, carried| {
                 let attached = credential.attach(&mut request);
-                attached.map(|()| (carried, credential.has_query()))
+                attached.map(|()| carried)
             })
         };
         let credentials = credentials.clone();
         let judge = self.judge.clone();
         match fresh {
-            Some(Ok((carried, query))) => {
-                let sent = Sent::new(credentials, judge, carried, query);
+            Some(Ok(carried)) => {
+                let sent = Sent::new(credentials, judge, carried);
                 return AuthFuture::sending(self.inner.call(request), sent, spare);
             }
             Some(Err(error)) => {
