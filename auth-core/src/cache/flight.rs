@@ -4,11 +4,10 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use tokio::sync::SetOnce;
-
 use super::engine::Engine;
 use super::inner::Inner;
 use super::memory::{LONGEST_RETRY_AFTER, Tried};
+use super::once::Once;
 use super::state::{FlightId, Landed, Purpose, State};
 use crate::clock::{Moment, nanos};
 use crate::credential::{Credential, Session};
@@ -37,9 +36,8 @@ const START: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Flight {
     pub(super) id: FlightId,
-    /// Set once, when it ends. Not `futures::future::Shared`, whose waiters rely on each other to poll it: one that is
-    /// dropped just as it was woken leaves the others asleep.
-    pub(super) landing: SetOnce<Outcome>,
+    /// Set when it ends.
+    pub(super) landing: Once<Outcome>,
     /// Its place in the line for a permit.
     pub(super) place: Arc<Place>,
     /// By when it will have come further, on the steady clock, if somebody drives it.
@@ -51,7 +49,7 @@ pub(super) struct Flight {
     /// Whether its permit may come later than its waiters were told.
     pub(super) may_be_held: bool,
     /// Set when the task is gone, be it by landing or by being dropped.
-    ended: SetOnce<()>,
+    ended: Once<()>,
 }
 
 impl Flight {
@@ -117,13 +115,13 @@ pub(super) fn prepare(
     let now = engine.clock.now().steady;
     let flight = Arc::new(Flight {
         id,
-        landing: SetOnce::new(),
+        landing: Once::new(),
         due: AtomicU64::new(0),
         sent_at: AtomicU64::new(0),
         task: OnceLock::new(),
         aborted: AtomicBool::new(false),
         may_be_held: matches!(purpose, Purpose::Look { .. }) || place.expected() > now,
-        ended: SetOnce::new(),
+        ended: Once::new(),
         place,
     });
     flight.promise(now, START);
@@ -263,6 +261,6 @@ impl Drop for Seat {
         if let Some(home) = self.home.upgrade() {
             home.lose(self.flight.id);
         }
-        let _ = self.flight.ended.set(());
+        self.flight.ended.set(());
     }
 }

@@ -85,6 +85,14 @@ impl Inner {
         })
     }
 
+    /// What is served although it is due or has been silent for too long: it may still be good. Takes no lock.
+    pub(super) fn stale(&self, now: Moment) -> Option<Credential> {
+        let live = self.live.load();
+        let issued = (*live).as_ref()?;
+        (issued.life().freshness(now) != Freshness::Expired)
+            .then(|| Credential::from_issued(issued))
+    }
+
     pub(super) const fn scope(&self) -> &Scope {
         &self.scope
     }
@@ -204,7 +212,7 @@ impl Inner {
         // First whoever waits, then whoever observes: the one is in a hurry, and the other may take its time.
         let send = |outcome| {
             if let Some(flight) = flight {
-                let _ = flight.landing.set(outcome);
+                flight.landing.set(outcome);
             }
         };
         match landing {
@@ -260,7 +268,7 @@ impl Inner {
         let Some(flight) = flight else {
             return false;
         };
-        let _ = flight.landing.set(Outcome::Lost);
+        flight.landing.set(Outcome::Lost);
         true
     }
 
@@ -310,7 +318,7 @@ impl Inner {
             }
         }
         if let Some(flight) = &flight {
-            let _ = flight.landing.set(Outcome::Landed(Err(Error::Closed)));
+            flight.landing.set(Outcome::Landed(Err(Error::Closed)));
             if !flight.is_sent() {
                 flight.abort();
                 self.engine.limiter.pass_over(&flight.place);

@@ -142,7 +142,7 @@ impl State {
                         |purpose| Decision::ServeAndBegin(current.clone(), purpose),
                     );
                 }
-                // It may still be good, but first a login is tried; see `stale`.
+                // It may still be good, but first a login is tried; see `Inner::or_stale`.
                 Freshness::Lapsed | Freshness::Expired => {}
             }
         }
@@ -150,12 +150,18 @@ impl State {
             return Decision::Join;
         }
         match self.login(now) {
-            Ok(Purpose::Login) if renewed && self.stale(now).is_some() => {
+            Ok(Purpose::Login) if renewed && self.may_be_good(now) => {
                 Decision::Begin(Purpose::Renewal)
             }
             Ok(purpose) => Decision::Begin(purpose),
             Err(error) => Decision::Fail(error),
         }
+    }
+
+    fn may_be_good(&self, now: Moment) -> bool {
+        self.current
+            .as_ref()
+            .is_some_and(|current| current.life().freshness(now) != Freshness::Expired)
     }
 
     /// Whether the failure memory lets a login begin, and what for.
@@ -414,12 +420,6 @@ impl State {
             troubles.failure = None;
         }
         self.current.take()
-    }
-
-    /// What may be served although a login has just failed.
-    pub(crate) fn stale(&self, now: Moment) -> Option<Credential> {
-        let current = self.current.as_ref()?;
-        (current.life().freshness(now) != Freshness::Expired).then(|| current.clone())
     }
 
     /// What somebody gets who waited for a flight that brought `landed`, looked at again now: it may have been rolled or

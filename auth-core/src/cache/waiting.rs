@@ -1,9 +1,9 @@
 //! How a caller waits for a login: not for ever, and not for one that nobody drives.
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
-
-use futures_util::future::{Either, select};
+use std::task::Poll;
 
 use super::ask::Ask;
 use super::flight::{Flight, Outcome};
@@ -46,7 +46,7 @@ impl Inner {
         if ask.renewed {
             return Err(error);
         }
-        self.read(|state| state.stale(self.now())).ok_or(error)
+        self.stale(self.now()).ok_or(error)
     }
 
     /// A login that asks for the very credential that it is to fetch would wait for itself.
@@ -118,16 +118,22 @@ impl Inner {
                 self.can_wait(ask, asked, flight.place.expected())?;
             }
             let until = deadline.min(flight.due());
-            let timer = pin!(self.engine.clock.sleep_until(until));
-            let told = pin!(async {
-                if flight.may_be_held {
-                    postponed.await;
+            let mut timer = pin!(self.engine.clock.sleep_until(until));
+            // One poll of three futures, rather than combinators around them: thousands may wait here, and what each of
+            // them holds has to be fetched again when they wake.
+            let outcome = poll_fn(|cx| {
+                if let Poll::Ready(outcome) = landing.as_mut().poll(cx) {
+                    return Poll::Ready(Some(outcome));
+                }
+                let due = timer.as_mut().poll(cx).is_ready();
+                let told = flight.may_be_held && postponed.as_mut().poll(cx).is_ready();
+                if due || told {
+                    Poll::Ready(None)
                 } else {
-                    std::future::pending::<()>().await;
+                    Poll::Pending
                 }
             });
-            if let Either::Left((outcome, _)) = select(landing.as_mut(), select(timer, told)).await
-            {
+            if let Some(outcome) = outcome.await {
                 return Ok(match outcome {
                     Outcome::Landed(result) => Wake::Landed(result.clone()),
                     Outcome::Lost => Wake::Lost,
