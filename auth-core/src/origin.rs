@@ -117,10 +117,12 @@ impl Origin {
     ///
     /// `host` is compared without regard to case; an IPv6 address stands in brackets. No port means the scheme's own.
     pub fn matches(&self, scheme: &str, host: &str, port: Option<u16>) -> bool {
-        let ours = self.0.scheme;
-        scheme.eq_ignore_ascii_case(ours.name())
-            && port.unwrap_or(ours.default_port()) == self.0.port
-            && host.eq_ignore_ascii_case(self.host())
+        let scheme_of_ours = self.0.scheme;
+        // As nearly everybody writes it, and then without regard to case.
+        let is = |theirs: &str, ours: &str| theirs == ours || theirs.eq_ignore_ascii_case(ours);
+        is(scheme, scheme_of_ours.name())
+            && port.unwrap_or(scheme_of_ours.default_port()) == self.0.port
+            && is(host, self.host())
     }
 
     /// Whether a request to `uri` goes to this origin. A `uri` without a host goes nowhere that is known. Allocates nothing.

@@ -5,6 +5,7 @@ mod hidden;
 mod middleware;
 #[cfg(feature = "reqwest-retry")]
 mod retry;
+mod sending;
 
 pub use error::auth_error;
 pub use middleware::AuthMiddleware;

@@ -64,6 +64,11 @@ impl Sent {
         sets_cookies
     }
 
+    #[cfg(feature = "reqwest")]
+    pub(crate) const fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
     #[inline]
     fn judge(&self) -> &dyn Judge {
         match &self.judge {
