@@ -23,15 +23,17 @@ use crate::origin::Scope;
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Runtime, Slot, Task, random};
 
 /// What all clones of a handle share.
+// In this order: what is read on behalf of each request stands beside the reference count, in one cache line.
+#[repr(C)]
 pub(crate) struct Inner {
-    pub(super) engine: Engine,
-    scope: Scope,
     /// What the state serves, for those who only read.
     live: Slot<Issued>,
     /// Changes after `live` has changed: the copies that threads keep are of one version.
     version: AtomicU64,
     /// What the state says of it, for those who only read.
     closed: AtomicBool,
+    pub(super) engine: Engine,
+    scope: Scope,
     control: Mutex<Control>,
 }
 

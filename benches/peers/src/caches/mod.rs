@@ -78,7 +78,7 @@ impl Peer {
 
 pub const PEERS: &[Peer] = &[
     Peer {
-        hit: "fresh(), then a clone of its header",
+        hit: "with_fresh(): a clone of its header",
         ..Peer::new("auth-core", ours::make)
     },
     Peer {
