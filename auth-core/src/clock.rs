@@ -71,6 +71,7 @@ impl Deadline {
         wait.map_or(Self::NEVER, |wait| Self::after(start, wait))
     }
 
+    #[inline]
     pub(crate) const fn passed(self, now: Moment) -> bool {
         now.steady >= self.steady || now.wall >= self.wall
     }

@@ -183,6 +183,7 @@ impl Credential {
     }
 
     /// Which login and which revision this is.
+    #[inline]
     pub fn stamp(&self) -> Stamp {
         self.0.stamp
     }
@@ -243,6 +244,7 @@ impl Credential {
     }
 
     /// The value of a header that it carries; its cookies are not among them.
+    #[inline]
     pub fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
         self.0.attachment.header(name)
     }
@@ -306,6 +308,7 @@ impl Credential {
         self.0.attachment == other.0.attachment
     }
 
+    #[inline]
     pub(crate) fn life(&self) -> &Life {
         &self.0.life
     }

@@ -301,6 +301,7 @@ impl IdleDeadline {
         }
     }
 
+    #[inline]
     fn get(&self) -> Deadline {
         Deadline {
             steady: self.steady.load(Relaxed),

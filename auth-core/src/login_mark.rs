@@ -32,6 +32,7 @@ impl LoginMark {
     }
 
     /// A number that spreads evenly.
+    #[inline]
     pub(crate) const fn index(self) -> usize {
         #[allow(
             clippy::cast_possible_truncation,

@@ -3,6 +3,7 @@
 use super::Moment;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
+#[inline]
 pub(super) fn now() -> Moment {
     Moment {
         steady: linux::steady(),
@@ -23,20 +24,29 @@ mod linux {
     static SUSPENDED: AtomicU64 = AtomicU64::new(0);
     static READ_AT: AtomicU64 = AtomicU64::new(0);
 
+    #[inline]
     pub(super) fn steady() -> u64 {
         let mut running = read(ClockId::MonotonicCoarse);
         if running.wrapping_sub(READ_AT.load(Acquire)) >= REREAD_AFTER {
-            // The boot clock first: if this thread is held up in between, the difference comes out too small, and is put
-            // right next time. The coarse clock lags by up to a tick, so the difference wavers; keeping its largest value
-            // keeps the sum from ever running backwards, at the price of one tick of haste.
-            let since_boot = read(ClockId::Boottime);
-            running = read(ClockId::MonotonicCoarse);
-            SUSPENDED.fetch_max(since_boot.saturating_sub(running), Relaxed);
-            READ_AT.store(running, Release);
+            running = reread();
         }
         running + SUSPENDED.load(Relaxed)
     }
 
+    /// Looks how long the machine has slept so far.
+    #[cold]
+    fn reread() -> u64 {
+        // The boot clock first: if this thread is held up in between, the difference comes out too small, and is put
+        // right next time. The coarse clock lags by up to a tick, so the difference wavers; keeping its largest value
+        // keeps the sum from ever running backwards, at the price of one tick of haste.
+        let since_boot = read(ClockId::Boottime);
+        let running = read(ClockId::MonotonicCoarse);
+        SUSPENDED.fetch_max(since_boot.saturating_sub(running), Relaxed);
+        READ_AT.store(running, Release);
+        running
+    }
+
+    #[inline]
     pub(super) fn read(clock: ClockId) -> u64 {
         let time = clock_gettime(clock);
         // Neither is negative, and both together fit for five centuries.

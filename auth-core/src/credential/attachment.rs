@@ -65,6 +65,7 @@ impl Attachment {
         find(&self.cookies, name)
     }
 
+    #[inline]
     pub(super) fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
         let (_, value) = self.headers.iter().find(|(known, _)| known == name)?;
         Some(value)
