@@ -1,7 +1,7 @@
 //! What this crate family promises, sentence by sentence, and the tests that prove each.
 //!
 //! A test is named after the rule that it proves, so `cargo nextest run rule_10` runs the proofs of rule 10 in every
-//! crate. The tables here name those of this crate; a test of its own keeps them complete.
+//! crate. The tables here name them all, and where they stand; a test of its own keeps them complete.
 //!
 //! # One login
 //!
@@ -33,6 +33,8 @@
 //! |---|---|
 //! | `rule_2_a_login_outlives_its_leader_and_all_its_waiters` | `explore/tests/interleavings.rs` |
 //! | `rule_2_a_login_outlives_the_caller_who_started_it` | `tests/contract/one_login.rs` |
+//! | `rule_2_a_caller_cancelled_during_the_login_does_not_stop_it` | `../auth-middleware/tests/reqwest.rs` |
+//! | `rule_2_a_caller_cancelled_during_the_login_does_not_stop_it` | `../auth-middleware/tests/tower.rs` |
 //!
 //! ## Rule 3
 //!
@@ -62,7 +64,9 @@
 //! | `rule_3_a_login_that_no_runtime_ever_started_is_superseded_soon` | `tests/contract/runtimes.rs` |
 //! | `rule_3_a_permit_that_a_sleeping_runtime_waits_for_does_not_block_the_line` | `tests/contract/runtimes.rs` |
 //! | `rule_3_a_login_whose_task_was_dropped_before_its_first_poll_is_cleared_away` | `tests/contract/runtimes.rs` |
+//! | `rule_3_a_source_that_hangs_is_not_waited_for_longer_than_a_login` | `tests/contract/provider.rs` |
 //! | `rule_3_a_turn_counts_from_when_it_came_and_whoever_moves_up_is_told` | `src/limit/tests.rs` |
+//! | `rule_3_where_flights_do_not_live_it_is_a_typed_error_after_four` | `src/cache/waiting.rs` |
 //!
 //! ## Rule 4
 //!
@@ -71,6 +75,9 @@
 //! | test | in |
 //! |---|---|
 //! | `rule_4_nobody_who_has_a_credential_is_held_up_by_a_login` | `tests/contract/one_login.rs` |
+//! | `rule_4_a_login_through_the_same_limited_stack_does_not_deadlock` | `../auth-middleware/tests/tower.rs` |
+//! | `rule_4_a_request_that_cant_be_sent_gives_its_permit_back` | `../auth-middleware/tests/given_back.rs` |
+//! | `rule_4_no_readied_service_is_held_through_a_wait` | `../auth-middleware/tests/tower.rs` |
 //!
 //! # The fast path
 //!
@@ -85,6 +92,7 @@
 //! | `rule_5_a_fresh_credential_is_handed_out_attached_and_accepted_without_an_allocation` | `tests/allocation.rs` |
 //! | `rule_5_a_fresh_credential_is_served_without_a_runtime_or_a_wait` | `tests/contract/fast_path.rs` |
 //! | `rule_5_what_is_lent_can_be_asked_for_again_by_whom_it_is_lent_to` | `tests/contract/fast_path.rs` |
+//! | `rule_5_a_fresh_credential_without_replay_adds_no_allocation` | `../auth-middleware/tests/allocation.rs` |
 //!
 //! ## Rule 6
 //!
@@ -124,6 +132,9 @@
 //! | `rule_7_a_waiter_is_not_handed_a_generation_that_was_rejected_on_its_landing` | `tests/contract/rejection.rs` |
 //! | `rule_7_another_caches_answers_say_nothing_here` | `tests/contract/rejection.rs` |
 //! | `rule_7_a_credential_knows_that_its_rejection_was_believed` | `tests/contract/rejection.rs` |
+//! | `rule_7_a_credential_that_died_while_the_service_was_made_ready_is_not_sent` | `../auth-middleware/tests/tower.rs` |
+//! | `rule_7_an_answer_to_a_request_that_left_its_credential_behind_is_not_judged` | `../auth-middleware/tests/reqwest.rs` |
+//! | `rule_7_what_was_rejected_while_the_service_was_made_ready_is_not_sent` | `../auth-middleware/tests/given_back.rs` |
 //!
 //! ## Rule 8
 //!
@@ -148,11 +159,25 @@
 //! | `rule_8_a_late_rejection_of_an_older_replay_casts_no_doubt_on_a_login_that_helped` | `tests/contract/rejection.rs` |
 //! | `rule_8_a_replay_of_an_older_revision_proves_nothing_of_the_current_one` | `tests/contract/rejection.rs` |
 //! | `rule_8_one_accepted_replay_ends_the_doubt_that_a_rejected_one_cast` | `tests/contract/rejection.rs` |
+//! | `rule_8_a_rejected_request_is_replayed_once_with_something_newer` | `../auth-middleware/tests/tower.rs` |
+//! | `rule_8_a_request_is_replayed_once` | `../auth-middleware/tests/reqwest.rs` |
+//! | `rule_8_twenty_thousand_rejections_at_once_are_one_login_and_no_failed_request` | `../auth-middleware/tests/tower.rs` |
+//! | `rule_8_two_programs_ousting_each_other_end_in_the_servers_answers` | `../auth-middleware/tests/tower.rs` |
 //!
 //! ## Rule 9
 //!
-//! The second answer is the one the caller gets, with the same request bytes sent. This is the business of the
-//! fronts: see `auth-middleware`.
+//! The second answer is the one the caller gets, with the same request bytes sent, attached anew to a pristine copy. A
+//! body that can't be sent twice isn't: the caller gets the first answer at once, and the next request finds a new
+//! session. This is the business of the fronts: see `auth-middleware`.
+//!
+//! | test | in |
+//! |---|---|
+//! | `rule_9_a_larger_body_gets_its_first_answer_at_once` | `../auth-middleware/tests/buffered.rs` |
+//! | `rule_9_a_streamed_body_within_the_limit_is_replayed_byte_for_byte` | `../auth-middleware/tests/buffered.rs` |
+//! | `rule_9_a_streaming_body_gets_its_first_answer_and_the_next_a_new_session` | `../auth-middleware/tests/reqwest.rs` |
+//! | `rule_9_the_second_answer_is_the_one_the_caller_gets_with_the_same_bytes_sent` | `../auth-middleware/tests/reqwest.rs` |
+//! | `rule_9_the_second_answer_is_the_one_the_caller_gets_with_the_same_bytes_sent` | `../auth-middleware/tests/tower.rs` |
+//! | `rule_9_what_is_not_to_be_sent_twice_gets_its_first_answer_and_the_next_a_new_session` | `../auth-middleware/tests/tower.rs` |
 //!
 //! # Restraint
 //!
@@ -185,6 +210,8 @@
 //! | `rule_10_a_look_that_becomes_a_login_keeps_to_the_quota_and_says_so` | `tests/contract/restraint.rs` |
 //! | `rule_10_a_place_in_the_line_that_nobody_comes_for_is_passed_over` | `tests/contract/restraint.rs` |
 //! | `rule_10_the_line_itself_gives_no_permit_too_many` | `src/limit/tests.rs` |
+//! | `rule_10_the_eleventh_login_of_a_minute_is_limited` | `../auth-providers/tests/transports.rs` |
+//! | `rule_10_the_wait_ends_with_the_requests_own_timeout_or_the_contexts` | `../auth-middleware/tests/reqwest.rs` |
 //!
 //! ## Rule 11
 //!
@@ -198,6 +225,8 @@
 //! | `rule_11_the_servers_retry_after_holds_every_login_to_it` | `tests/contract/restraint.rs` |
 //! | `rule_11_a_retry_after_is_capped_and_a_missing_one_is_a_whole_window` | `tests/contract/restraint.rs` |
 //! | `rule_11_everybody_is_told_how_long_the_origin_is_held` | `tests/contract/restraint.rs` |
+//! | `rule_11_and_12_outages_and_limits_are_no_refusals` | `../auth-providers/tests/facts.rs` |
+//! | `rule_11_retry_after_is_read_in_seconds_or_as_a_date` | `../auth-providers/src/answer.rs` |
 //!
 //! ## Rule 12
 //!
@@ -221,6 +250,9 @@
 //! | `rule_12_a_source_that_cant_be_read_does_not_erase_a_refusal` | `tests/contract/restraint.rs` |
 //! | `rule_12_a_fixed_password_is_not_looked_at_again` | `tests/contract/restraint.rs` |
 //! | `rule_12_only_outages_lengthen_the_back_off` | `tests/contract/restraint.rs` |
+//! | `rule_12_an_outage_is_unavailable_and_not_refused` | `../auth-providers/tests/transports.rs` |
+//! | `rule_12_room_for_refusals_is_made_of_those_that_forbid_nothing_any_more` | `tests/contract/many.rs` |
+//! | `rule_12_what_fails_before_anything_is_sent_says_so_and_is_no_refusal` | `tests/contract/provider.rs` |
 //!
 //! ## Rule 13
 //!
@@ -233,6 +265,9 @@
 //! | `rule_13_a_session_that_was_silent_for_too_long_is_served_while_logins_fail` | `tests/contract/restraint.rs` |
 //! | `rule_13_whatever_keeps_a_login_from_being_had_what_may_be_good_is_served` | `tests/contract/restraint.rs` |
 //! | `rule_13_the_blocking_call_is_served_what_may_be_good_too` | `tests/contract/restraint.rs` |
+//! | `rule_13_after_a_rejection_a_failing_login_is_what_the_caller_gets` | `../auth-middleware/tests/tower.rs` |
+//! | `rule_13_without_a_credential_a_request_is_not_sent_and_the_error_is_typed` | `../auth-middleware/tests/reqwest.rs` |
+//! | `rule_13_without_a_credential_a_request_is_not_sent_and_the_error_is_typed` | `../auth-middleware/tests/tower.rs` |
 //!
 //! # Time
 //!
@@ -277,6 +312,9 @@
 //! | `rule_15_a_sliding_session_slides_from_the_sending_of_accepted_requests` | `tests/contract/time.rs` |
 //! | `rule_15_an_older_generations_answer_does_not_move_the_idle_deadline` | `tests/contract/time.rs` |
 //! | `rule_15_a_shorter_max_age_shortens_the_silence_that_a_session_survives` | `tests/contract/time.rs` |
+//! | `rule_15_a_deletion_ends_the_session_and_the_cookies_of_a_rejection_are_not_looked_at` | `../auth-middleware/tests/tower.rs` |
+//! | `rule_15_a_rolled_cookie_is_the_one_sent_next` | `../auth-middleware/tests/tower.rs` |
+//! | `rule_15_an_unclear_answers_cookies_are_not_looked_at` | `../auth-middleware/tests/given_back.rs` |
 //!
 //! # Secrecy
 //!
@@ -290,6 +328,12 @@
 //! |---|---|
 //! | `rule_16_scheme_host_and_port_must_all_match` | `src/origin.rs` |
 //! | `rule_16_no_plain_http_save_loopback_or_by_explicit_choice` | `src/origin.rs` |
+//! | `rule_16_a_redirect_out_of_the_scope_is_reported_with_origins_only` | `../auth-middleware/tests/secrecy.rs` |
+//! | `rule_16_an_answer_from_out_of_the_scope_is_not_judged` | `../auth-middleware/tests/reqwest.rs` |
+//! | `rule_16_foreign_requests_pass_untouched` | `../auth-middleware/tests/reqwest.rs` |
+//! | `rule_16_foreign_requests_pass_untouched` | `../auth-middleware/tests/tower.rs` |
+//! | `rule_16_our_redirect_policy_stops_at_the_edge_of_the_scope` | `../auth-middleware/tests/reqwest.rs` |
+//! | `rule_16_plain_http_needs_a_perilous_name` | `../auth-providers/tests/facts.rs` |
 //!
 //! ## Rule 17
 //!
@@ -302,6 +346,18 @@
 //! | `rule_17_a_secret_does_not_print` | `src/secret.rs` |
 //! | `rule_17_an_identity_prints_without_its_account` | `src/provider.rs` |
 //! | `rule_17_no_secret_appears_in_anything_that_prints` | `tests/contract/secrecy.rs` |
+//! | `rule_17_a_failed_login_does_not_print_the_password` | `../auth-middleware/tests/secrecy.rs` |
+//! | `rule_17_a_malformed_body_is_not_quoted` | `../auth-providers/src/answer.rs` |
+//! | `rule_17_a_secret_header_is_sensitive_and_a_bad_one_is_not_repeated` | `../auth-providers/src/request.rs` |
+//! | `rule_17_a_transport_does_not_print_its_clients_headers` | `../auth-providers/tests/odd_answers.rs` |
+//! | `rule_17_after_a_redirect_within_the_scope_the_url_shows_no_secret_either` | `../auth-middleware/tests/secrecy.rs` |
+//! | `rule_17_an_error_shows_the_callers_own_url` | `../auth-middleware/tests/secrecy.rs` |
+//! | `rule_17_an_error_wrapped_by_a_middleware_below_shows_no_secret` | `../auth-middleware/tests/secrecy.rs` |
+//! | `rule_17_cookies_that_an_answer_sets_do_not_print` | `../auth-middleware/tests/secrecy.rs` |
+//! | `rule_17_layers_services_futures_contexts_and_attached_headers_do_not_print_secrets` | `../auth-middleware/tests/secrecy.rs` |
+//! | `rule_17_logins_print_neither_account_nor_password` | `../auth-providers/tests/facts.rs` |
+//! | `rule_17_the_url_of_an_answer_is_the_callers_own` | `../auth-middleware/tests/secrecy.rs` |
+//! | `rule_17_transports_print_nothing_of_what_they_carry` | `../auth-providers/tests/transports.rs` |
 //!
 //! ## Rule 18
 //!
@@ -311,6 +367,12 @@
 //! | test | in |
 //! |---|---|
 //! | `rule_18_a_login_that_blocks_on_its_own_credential_gets_a_typed_error` | `tests/contract/runtimes.rs` |
+//! | `rule_18_a_login_routed_through_its_own_front_is_a_typed_error` | `../auth-middleware/tests/reqwest.rs` |
+//! | `rule_18_a_login_routed_through_its_own_front_is_a_typed_error` | `../auth-middleware/tests/tower.rs` |
+//! | `rule_18_a_redirect_is_not_followed` | `../auth-providers/tests/transports.rs` |
+//! | `rule_18_an_answer_is_read_up_to_its_bound_and_no_further` | `../auth-providers/tests/transports.rs` |
+//! | `rule_18_no_cookie_of_an_old_session_and_no_referer_is_sent` | `../auth-providers/tests/transports.rs` |
+//! | `rule_18_the_login_is_marked_so_that_its_own_front_refuses_it` | `../auth-providers/tests/credentials.rs` |
 //!
 //! # Ends
 //!
@@ -336,4 +398,6 @@
 //! | `rule_19_the_same_session_again_is_not_logged_out` | `tests/contract/ends.rs` |
 //! | `rule_19_close_logs_out_sessions_in_their_grace_too` | `tests/contract/ends.rs` |
 //! | `rule_19_a_login_that_is_closed_before_its_task_was_spawned_is_not_spawned_after` | `tests/contract/ends.rs` |
+//! | `rule_19_a_session_that_came_too_late_is_logged_out_by_choice_unless_it_is_the_one_served` | `tests/contract/runtimes.rs` |
 //! | `rule_19_the_blocking_close_logs_out` | `tests/contract/runtimes.rs` |
+//! | `rule_19_the_thread_of_a_blocking_call_ends_with_what_began_on_it` | `tests/contract/runtimes.rs` |

@@ -66,8 +66,9 @@ struct Brought(u64);
 
 impl Hasher for Brought {
     fn write(&mut self, hash: &[u8]) {
-        let shifted = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
-        self.0 = hash.iter().fold(self.0, shifted);
+        if let Ok(hash) = hash.try_into() {
+            self.0 = u64::from_ne_bytes(hash);
+        }
     }
 
     fn finish(&self) -> u64 {
@@ -289,4 +290,16 @@ pub enum PoolError {
         /// How many the pool holds.
         capacity: usize,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identitys_hash_is_taken_as_it_is() {
+        let mut hasher = Brought::default();
+        hasher.write_u64(0x0123_4567_89ab_cdef);
+        assert_eq!(hasher.finish(), 0x0123_4567_89ab_cdef);
+    }
 }

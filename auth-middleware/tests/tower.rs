@@ -4,15 +4,21 @@
 
 mod common;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
 
-use auth_core::{Credentials, LoginError, LoginMark};
+use auth_core::clock::ManualClock;
+use auth_core::testing::Scripted;
+use auth_core::{Credentials, LoginError, LoginMark, Origin, Session};
 use auth_middleware::{AuthContext, AuthLayer};
 use bytes::Bytes;
 use common::{Answer, Api, BodyJudge, Kind, ORIGIN, Script, answer, get, until};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 type Error = auth_middleware::BoxError;
@@ -103,6 +109,88 @@ async fn rule_16_foreign_requests_pass_untouched() {
             "{seen:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn rule_8_twenty_thousand_rejections_at_once_are_one_login_and_no_failed_request() {
+    const REQUESTS: usize = 20_000;
+    let (credentials, control) = Script::at(ORIGIN).build();
+    credentials.get().await.unwrap();
+    // None is answered before all of them are under way with the first session.
+    let under_way = Arc::new(Barrier::new(REQUESTS));
+    let sendings = Arc::new(AtomicUsize::new(0));
+    let served = Arc::clone(&sendings);
+    let api = service_fn(move |request: Request<Full<Bytes>>| {
+        served.fetch_add(1, SeqCst);
+        let under_way = Arc::clone(&under_way);
+        async move {
+            if request.headers()["authorization"] == "Bearer token-1" {
+                under_way.wait().await;
+                return Ok::<_, Infallible>(answer(401, "expired"));
+            }
+            Ok(answer(200, ""))
+        }
+    });
+    let service = AuthLayer::new(credentials).layer(api);
+    let mut requests = JoinSet::new();
+    for _ in 0..REQUESTS {
+        requests.spawn(service.clone().oneshot(get("https://api.example.com/me")));
+    }
+    while let Some(request) = requests.join_next().await {
+        assert_eq!(request.unwrap().unwrap().status(), 200);
+    }
+    assert_eq!(control.logins(), 2, "the first, and one for all of them");
+    assert_eq!(
+        sendings.load(SeqCst),
+        2 * REQUESTS,
+        "each was replayed once"
+    );
+}
+
+#[tokio::test]
+async fn rule_8_two_programs_ousting_each_other_end_in_the_servers_answers() {
+    // The server keeps one session for an account: the last one.
+    let logins = Arc::new(AtomicUsize::new(0));
+    let program = || {
+        let logins = Arc::clone(&logins);
+        let provider = Scripted::new(move |_| {
+            let session = logins.fetch_add(1, SeqCst) + 1;
+            Ok(Session::new().with_bearer(&session.to_string())?)
+        });
+        let api = Origin::parse(ORIGIN).unwrap();
+        let clock = ManualClock::new();
+        let credentials = Credentials::builder(provider)
+            .scope(api)
+            .clock(clock.clock());
+        (credentials.build(), clock)
+    };
+    let current = Arc::clone(&logins);
+    let api = service_fn(move |request: Request<Full<Bytes>>| {
+        let current = format!("Bearer {}", current.load(SeqCst));
+        let status = if request.headers()["authorization"] == *current {
+            200
+        } else {
+            401
+        };
+        async move { Ok::<_, Infallible>(answer(status, "")) }
+    });
+    let programs = [program(), program()];
+    let mut rejected = 0;
+    // Each sends once a second, for ten minutes.
+    for _ in 0..600 {
+        for (credentials, clock) in &programs {
+            clock.advance(Duration::from_secs(1));
+            let service = AuthLayer::new(credentials.clone()).layer(api.clone());
+            let answer = service.oneshot(get("https://api.example.com/me")).await;
+            rejected += usize::from(answer.unwrap().status() == 401);
+        }
+    }
+    let logins = logins.load(SeqCst);
+    assert!(logins <= 2 * (1 + 3 * 10), "three a minute each: {logins}");
+    assert!(
+        rejected >= 500,
+        "the rest are the server's answers: {rejected} after {logins} logins"
+    );
 }
 
 #[tokio::test]

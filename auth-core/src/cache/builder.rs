@@ -153,7 +153,7 @@ impl fmt::Debug for CredentialsBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CredentialsBuilder")
             .field("identity", self.provider.identity())
-            .field("options", &self.options)
+            .field("policy", &self.options.policy)
             .finish_non_exhaustive()
     }
 }

@@ -7,7 +7,7 @@
 //! A copy is kept until the thread ends, or uses as many other caches; a cache that is closed or dropped leaves it behind
 //! until then, unused.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use crate::credential::Credential;
 use crate::login_mark::LoginMark;
@@ -19,13 +19,13 @@ struct Place {
     /// Whose copy this is, and of which version.
     holder: Option<(LoginMark, u64)>,
     copy: Option<Credential>,
-    /// Whoever looked here last and found another's copy.
-    passer_by: Option<LoginMark>,
+    /// Whoever looked here last, if that one found another's copy.
+    passer_by: Cell<Option<LoginMark>>,
 }
 
 thread_local! {
     static PLACES: RefCell<[Place; MOST]> = const {
-        RefCell::new([const { Place { holder: None, copy: None, passer_by: None } }; MOST])
+        RefCell::new([const { Place { holder: None, copy: None, passer_by: Cell::new(None) } }; MOST])
     };
 }
 
@@ -53,6 +53,9 @@ pub(super) fn look<T>(
         let place = &kept[index];
         let passing;
         let credential = if place.holder == Some((mark, version)) {
+            if place.passer_by.get().is_some() {
+                place.passer_by.set(None);
+            }
             place.copy.as_ref()
         } else {
             passing = current();
@@ -78,12 +81,83 @@ fn renew(
     };
     let place = &mut places[mark.index() % MOST];
     let taken = place.holder.is_some_and(|(other, _)| other != mark);
-    if taken && place.passer_by.replace(mark) != Some(mark) {
+    if taken && place.passer_by.replace(Some(mark)) != Some(mark) {
         return;
     }
     *place = Place {
         holder: Some((mark, version)),
         copy: current().map(|credential| credential.copy()),
-        passer_by: None,
+        passer_by: Cell::new(None),
     };
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::clock::Moment;
+    use crate::credential::{Session, Stamp};
+    use crate::lifetime::{Life, Lifetime, RefreshWindow};
+
+    fn credential() -> Credential {
+        let born = Moment { steady: 1, wall: 1 };
+        let life = Life::begin(Lifetime::unknown(), born, RefreshWindow::DEFAULT, 0.0);
+        let stamp = Stamp {
+            generation: 1,
+            revision: 0,
+        };
+        let session = Session::new().with_bearer("token").unwrap();
+        Credential::new(stamp, session, life)
+    }
+
+    /// Whether a copy was looked at, and not what all threads share.
+    fn sees_a_copy(mark: LoginMark, version: u64, shared: &Credential) -> bool {
+        let looked = look(
+            mark,
+            version,
+            || Some(shared.clone()),
+            |seen| Some(!Arc::ptr_eq(seen.issued(), shared.issued())),
+        );
+        looked.unwrap()
+    }
+
+    #[test]
+    fn a_thread_keeps_a_copy_of_each_version_and_gives_it_up_to_who_comes_twice_in_a_row() {
+        let mine = LoginMark::next();
+        // One that would have its copy in the same place.
+        let other = std::iter::repeat_with(LoginMark::next)
+            .find(|other| other.index() % MOST == mine.index() % MOST)
+            .unwrap();
+        let shared = credential();
+        assert!(sees_a_copy(mine, 1, &shared));
+        let again = look(mine, 1, || panic!("it has a copy"), |_| Some(()));
+        assert!(again.is_some());
+        assert!(
+            look(mine, 2, || None, |_| Some(())).is_none(),
+            "a new version"
+        );
+        assert!(sees_a_copy(mine, 3, &shared));
+        for _ in 0..3 {
+            assert!(!sees_a_copy(other, 1, &shared), "it passes by");
+            assert!(sees_a_copy(mine, 3, &shared));
+        }
+        assert!(!sees_a_copy(other, 1, &shared));
+        assert!(sees_a_copy(other, 1, &shared), "twice in a row");
+        assert!(!sees_a_copy(mine, 3, &shared));
+    }
+
+    #[test]
+    fn who_looks_from_within_a_look_sees_what_is_shared() {
+        let (mine, other) = (LoginMark::next(), LoginMark::next());
+        let shared = credential();
+        let seen = look(
+            mine,
+            1,
+            || Some(shared.clone()),
+            |_| Some(sees_a_copy(other, 1, &shared)),
+        );
+        assert_eq!(seen, Some(false));
+    }
 }

@@ -1,6 +1,5 @@
 //! What logs in: everything that a login needs, and no handle.
 
-use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -59,13 +58,5 @@ impl Engine {
             confirmed: result.is_ok(),
         });
         result
-    }
-}
-
-impl fmt::Debug for Engine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine")
-            .field("identity", self.provider.identity())
-            .finish_non_exhaustive()
     }
 }

@@ -33,7 +33,6 @@ const GRACE: Duration = Duration::from_secs(1);
 const START: Duration = Duration::from_secs(5);
 
 /// A flight, as those see it who wait for it, and how far it has come.
-#[derive(Debug)]
 pub(super) struct Flight {
     pub(super) id: FlightId,
     /// Set when it ends.

@@ -1,6 +1,5 @@
 //! Carries out what the state decides: one lock, never held across an await, and one slot that callers read without it.
 
-use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Release};
@@ -371,13 +370,5 @@ impl Drop for Inner {
         for (task, _) in &control.farewells {
             task.abort();
         }
-    }
-}
-
-impl fmt::Debug for Inner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inner")
-            .field("engine", &self.engine)
-            .finish_non_exhaustive()
     }
 }

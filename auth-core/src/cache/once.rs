@@ -4,7 +4,6 @@
 //! `tokio::sync::SetOnce`, which walks from one waiter's memory to the next, nor `futures::future::Shared`, whose waiters poll
 //! it for each other, so that one which is dropped just as it was woken leaves the others asleep.
 
-use std::fmt;
 use std::pin::Pin;
 use std::sync::OnceLock;
 use std::task::{Context, Poll, Waker};
@@ -42,14 +41,6 @@ impl<T> Once<T> {
             once: self,
             key: None,
         }
-    }
-}
-
-impl<T> fmt::Debug for Once<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Once")
-            .field("is_set", &self.value.get().is_some())
-            .finish_non_exhaustive()
     }
 }
 

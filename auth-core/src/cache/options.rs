@@ -1,6 +1,5 @@
 //! What a cache is told when it is built, but for who it is.
 
-use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -45,13 +44,5 @@ impl Options {
 
     pub(super) fn default() -> Arc<Self> {
         Arc::clone(&DEFAULT)
-    }
-}
-
-impl fmt::Debug for Options {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
-            .field("policy", &self.policy)
-            .finish_non_exhaustive()
     }
 }

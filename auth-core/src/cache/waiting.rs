@@ -157,3 +157,32 @@ fn short_lived() -> Error {
         retry_after: None,
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+mod tests {
+    use futures_util::FutureExt;
+    use tokio::runtime::Builder;
+
+    use super::*;
+    use crate::cache::Credentials;
+    use crate::clock::ManualClock;
+    use crate::lifetime::Lifetime;
+    use crate::testing::Scripted;
+
+    #[test]
+    fn rule_3_where_flights_do_not_live_it_is_a_typed_error_after_four() {
+        let clock = ManualClock::new().clock();
+        let provider = Scripted::tokens(Lifetime::unknown());
+        let credentials = Credentials::builder(provider).clock(clock).build();
+        let shut_down = Builder::new_current_thread().build().unwrap();
+        let handle = shut_down.handle().clone();
+        drop(shut_down);
+        let _entered = handle.enter();
+        let result = credentials.get().now_or_never().unwrap();
+        assert!(matches!(result, Err(Error::Abandoned)), "{result:?}");
+        let state = credentials.inner().read(|state| format!("{state:?}"));
+        assert!(state.contains("last_flight: Some(FlightId(4))"), "{state}");
+        assert!(state.contains(" flight: None"), "{state}");
+    }
+}

@@ -10,6 +10,7 @@ use crate::support::{DAY, HOUR, SECOND, on, session, settle, then_fails, token, 
 async fn rule_5_a_fresh_credential_is_served_without_a_runtime_or_a_wait() {
     let credentials = on(&ManualClock::new(), tokens()).build();
     assert!(credentials.fresh().is_none());
+    assert_eq!(credentials.status().condition, Condition::Empty);
     assert!(credentials.peek().is_none(), "a look starts nothing");
     assert!(!credentials.status().login_under_way);
     credentials.get().await.unwrap();

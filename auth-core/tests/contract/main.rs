@@ -18,6 +18,7 @@ mod ends;
 mod fast_path;
 mod many;
 mod one_login;
+mod provider;
 mod random;
 mod rejection;
 mod restraint;

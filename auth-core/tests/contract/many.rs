@@ -173,6 +173,51 @@ async fn an_identity_that_was_closed_is_not_there_any_more() {
     let again = pool.add(account("me")).unwrap();
     assert_eq!(token(&again.get().await.unwrap()), "token-1");
     assert_eq!(pool.identities(), [identity("me")]);
+    assert!(pool.find(&identity("me")).is_some());
+    assert!(!pool.is_empty());
+    assert_eq!(format!("{pool:?}"), "Pool { capacity: 1, len: 1, .. }");
+}
+
+#[tokio::test]
+async fn room_is_looked_for_until_everybody_had_a_second_chance() {
+    let pool = pool(&ManualClock::new(), 4);
+    let mut held = Vec::new();
+    for name in ["a", "b", "c", "d"] {
+        pool.add(account(name)).unwrap();
+        held.push(pool.find(&identity(name)).unwrap());
+    }
+    held.pop();
+    pool.add(account("e")).unwrap();
+    assert!(pool.find(&identity("d")).is_none());
+}
+
+#[tokio::test]
+async fn whoever_is_removed_takes_nobody_elses_turn_along() {
+    let pool = pool(&ManualClock::new(), 2);
+    pool.add(account("a")).unwrap();
+    pool.add(account("b")).unwrap();
+    pool.remove(&identity("a")).unwrap();
+    let _held = pool.add(account("c")).unwrap();
+    pool.add(account("d")).unwrap();
+    assert!(pool.find(&identity("b")).is_none(), "it was nobody's");
+}
+
+#[tokio::test]
+async fn rule_12_room_for_refusals_is_made_of_those_that_forbid_nothing_any_more() {
+    let clock = ManualClock::new();
+    let pool = pool(&clock, 1);
+    let wrong = |name: &str| {
+        Scripted::new(|_| Err(LoginError::refused("status 401"))).with_identity(identity(name))
+    };
+    for name in ["a", "b"] {
+        pool.add(wrong(name)).unwrap().get().await.unwrap_err();
+    }
+    clock.advance(899 * SECOND);
+    assert!(pool.add(account("c")).is_err(), "both are in force");
+    clock.advance(SECOND);
+    pool.add(wrong("b")).unwrap().get().await.unwrap_err();
+    // What "a" forbade is over, and makes room for what "b" does now.
+    assert!(pool.add(account("c")).is_ok());
 }
 
 #[test]

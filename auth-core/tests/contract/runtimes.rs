@@ -1,15 +1,19 @@
 //! Rule 3 across runtimes: none at all, one that is shut down, one that nobody drives.
 
+use std::cell::RefCell;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use auth_core::clock::ManualClock;
 use auth_core::testing::{Gate, Scripted};
 use auth_core::{
-    Credentials, Error, Identity, LoginError, Provider, Secret, SecretSource, Session,
+    Ask, Credentials, Error, Event, Identity, Lifetime, LoginError, Provider, Secret, SecretSource,
+    Session,
 };
+use parking_lot::Mutex;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::support::{SECOND, on, settle, token, tokens};
+use crate::support::{HOUR, SECOND, on, session, settle, token, tokens};
 
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
@@ -41,6 +45,32 @@ fn rule_3_the_blocking_call_brings_its_own_thread() {
     assert_eq!(token(&credentials.blocking_get().unwrap()), "token-1");
     assert_eq!(token(&credentials.blocking_get().unwrap()), "token-1");
     assert_eq!(logins.count(), 1);
+}
+
+#[test]
+fn a_blocking_caller_may_insist_on_a_renewal() {
+    let credentials = on(&ManualClock::new(), tokens()).build();
+    credentials.blocking_get().unwrap();
+    let renewed = credentials.blocking_get_with(Ask::new().renewed());
+    assert_eq!(token(&renewed.unwrap()), "token-2");
+}
+
+#[test]
+fn rule_19_the_thread_of_a_blocking_call_ends_with_what_began_on_it() {
+    thread_local! {
+        static ALIVE: RefCell<Option<mpsc::Sender<()>>> = const { RefCell::new(None) };
+    }
+    let (alive, ended) = mpsc::channel();
+    let provider = Scripted::new(move |number| {
+        ALIVE.set(Some(alive.clone()));
+        session(number, Lifetime::of(HOUR))
+    });
+    let credentials = on(&ManualClock::new(), provider).build();
+    credentials.blocking_get().unwrap();
+    drop(credentials);
+    // The provider is gone with the handle, and the login's thread held the last sender.
+    let hung_up = ended.recv_timeout(Duration::from_secs(20));
+    assert_eq!(hung_up, Err(mpsc::RecvTimeoutError::Disconnected));
 }
 
 #[test]
@@ -141,6 +171,51 @@ fn rule_3_a_login_on_a_runtime_that_nobody_drives_is_superseded_and_its_late_res
         "token-2",
         "the late result is discarded"
     );
+}
+
+/// Logouts after a login that was superseded while it blocked its thread, and came back when another had succeeded.
+fn logouts_of_what_came_too_late(farewell: Option<Duration>, tokens: [u64; 2]) -> u64 {
+    let clock = ManualClock::new();
+    let hands = clock.clone();
+    let (logged_in, other) = mpsc::channel();
+    let other = Mutex::new(other);
+    let provider = Scripted::new(move |number| {
+        if number == 1 {
+            hands.advance(12 * SECOND);
+            let other = other.lock().recv_timeout(Duration::from_secs(20));
+            other.expect("another login, by whoever waited for this one");
+        }
+        session(tokens[usize::from(number > 1)], Lifetime::of(HOUR))
+    });
+    let logouts = provider.logouts();
+    let mut builder = on(&clock, provider).login_timeout(10 * SECOND).observer(
+        move |_: &Identity, event: &Event| {
+            if matches!(event, Event::LoggedIn { .. }) {
+                let _ = logged_in.send(());
+            }
+        },
+    );
+    if let Some(grace) = farewell {
+        builder = builder.log_out_superseded(grace);
+    }
+    let credentials = builder.build();
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let served = runtime.block_on(credentials.get()).unwrap();
+    // Waits for the first login to come back to its thread, and for what it does there.
+    drop(runtime);
+    assert_eq!(token(&credentials.peek().unwrap()), token(&served));
+    logouts.count()
+}
+
+#[test]
+fn rule_19_a_session_that_came_too_late_is_logged_out_by_choice_unless_it_is_the_one_served() {
+    assert_eq!(logouts_of_what_came_too_late(None, [1, 2]), 0);
+    assert_eq!(logouts_of_what_came_too_late(Some(HOUR), [1, 2]), 1);
+    assert_eq!(logouts_of_what_came_too_late(Some(HOUR), [1, 1]), 0);
 }
 
 #[test]

@@ -36,6 +36,7 @@ async fn rule_17_no_secret_appears_in_anything_that_prints() {
             log.lock().push(format!("{who:?} {event:?}"));
         });
     printed.push(format!("{builder:?}"));
+    assert!(printed[1].contains("Identity(scripted at https://api.example.com)"));
     let credentials = builder.build();
     let credential = credentials.get().await.unwrap();
     let carried = credentials.sending(&credential);
@@ -53,6 +54,7 @@ async fn rule_17_no_secret_appears_in_anything_that_prints() {
         "{credential:?} {carried:?} {change:?} {credentials:?} {:?}",
         credentials.status()
     ));
+    assert!(format!("{credentials:?}").contains("Identity(scripted at https://api.example.com)"));
     credentials.changed(&carried, &change);
     printed.push(format!("{:#?}", credentials.get().await.unwrap()));
     let error = credentials.renew().await.unwrap_err();
@@ -61,7 +63,7 @@ async fn rule_17_no_secret_appears_in_anything_that_prints() {
     printed.extend(events.lock().drain(..));
     assert!(printed.len() > 6, "events were seen");
     for line in printed {
-        assert!(!line.contains(CANARY), "{line}");
+        assert!(!line.is_empty() && !line.contains(CANARY), "{line}");
     }
 }
 

@@ -24,6 +24,14 @@ fn the_tables_of_the_contract_name_every_test_and_no_other() {
     sources(&root.join("tests"), &mut files);
     sources(&root.join("explore/tests"), &mut files);
     let contract = std::fs::read_to_string(root.join("src/contract.rs")).unwrap();
+    // The other crates are beside this one in the repository, but not where it was unpacked by itself.
+    let beside = ["../auth-middleware", "../auth-providers"];
+    for other in beside.map(|other| root.join(other)) {
+        if other.is_dir() {
+            sources(&other.join("src"), &mut files);
+            sources(&other.join("tests"), &mut files);
+        }
+    }
     let mut written = BTreeSet::new();
     let mut rule = String::new();
     for line in contract.lines() {
@@ -49,15 +57,18 @@ fn the_tables_of_the_contract_name_every_test_and_no_other() {
         }
     }
     assert!(found.len() > 50);
+    for rule in 1..=19 {
+        let prefix = format!("rule_{rule}_");
+        assert!(
+            written.iter().any(|(test, _)| test.starts_with(&prefix)),
+            "rule {rule} has no test"
+        );
+    }
+    for other in beside.iter().filter(|other| !root.join(other).is_dir()) {
+        written.retain(|(_, file): &(String, String)| !file.starts_with(other));
+    }
     assert_eq!(
         written, found,
         "src/contract.rs is out of step with the tests"
     );
-    for rule in [1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15, 16, 17, 19] {
-        let prefix = format!("rule_{rule}_");
-        assert!(
-            found.iter().any(|(test, _)| test.starts_with(&prefix)),
-            "rule {rule} has no test"
-        );
-    }
 }

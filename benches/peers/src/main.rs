@@ -57,8 +57,10 @@ fn main() {
     report(versions());
     warn_if_busy("before");
     // Named by the beginnings of cases; all of them, unless some are named.
-    let wanted =
-        |case: &str| arguments.is_empty() || arguments.iter().any(|name| case.starts_with(&**name));
+    let wanted = |case: &str| {
+        arguments.is_empty()
+            || (arguments.iter()).any(|name| case.starts_with(&**name) || name.starts_with(case))
+    };
     let runtime = two_workers();
     let ours = logged_in(&runtime);
     let mut rows = Vec::new();
