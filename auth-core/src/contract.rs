@@ -9,8 +9,8 @@
 //!
 //! For one identity, at most one login is in flight. Whoever needs it waits for that one and gets its result, the
 //! credential or the failure: a failing login with a thousand waiters is one login, not a thousand in a row. An
-//! identity is one handle and its clones, or one key of a pool. The secret comes from the identity's source, never
-//! with a look-up; a different source for a key in use is an error.
+//! identity is one handle and its clones, or one key of a pool. The secret comes from the identity's source, and
+//! a look-up never brings one along; a different source for a key in use is an error.
 //!
 //! | test | in |
 //! |---|---|
@@ -83,7 +83,8 @@
 //!
 //! ## Rule 5
 //!
-//! A fresh credential costs no wait, no lock and no allocation. Attaching a header allocates nothing; merging into
+//! A fresh credential costs no wait, no lock and no allocation, but for the copy that a thread makes when it first looks
+//! at a new one. Attaching a header allocates nothing; merging into
 //! a `Cookie` header that is there, or adding a query pair, allocates what it builds.
 //!
 //! | test | in |
@@ -212,6 +213,7 @@
 //! | `rule_10_the_line_itself_gives_no_permit_too_many` | `src/limit/tests.rs` |
 //! | `rule_10_the_eleventh_login_of_a_minute_is_limited` | `../auth-providers/tests/transports.rs` |
 //! | `rule_10_the_wait_ends_with_the_requests_own_timeout_or_the_contexts` | `../auth-middleware/tests/reqwest.rs` |
+//! | `rule_10_a_smaller_share_of_the_documented_quota_is_taken_and_a_larger_one_is_not` | `../auth-providers/tests/facts.rs` |
 //!
 //! ## Rule 11
 //!

@@ -214,8 +214,8 @@ impl Credential {
     /// Puts everything on a request of the `http` crate: headers, cookies and query.
     ///
     /// # Errors
-    /// With its query pairs, the request's URI is longer than the `http` crate allows (65,534 bytes). The request is then
-    /// unchanged.
+    /// With its query pairs, the request's path and query are longer than the `http` crate allows (65,534 bytes), or its URI
+    /// is one that has no query, such as `host:port`. The request is then unchanged.
     #[inline]
     pub fn attach<B>(&self, request: &mut http::Request<B>) -> Result<(), InvalidValue> {
         if self.has_query() {

@@ -22,7 +22,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// | [`Limited`](LoginErrorKind::Limited) | no login at this origin until the server's `Retry-After` | wait; log in less often |
 /// | [`Unavailable`](LoginErrorKind::Unavailable), [`TimedOut`](LoginErrorKind::TimedOut) | backs off, with jitter | wait; look at the server |
 /// | [`Malformed`](LoginErrorKind::Malformed) | backs off, with jitter | check the base URL; the API may have changed |
-/// | [`Misconfigured`](LoginErrorKind::Misconfigured) | no attempt is spent; looks at the secret again | mend the configuration |
+/// | [`Misconfigured`](LoginErrorKind::Misconfigured) | looks again after a second; no attempt is spent, unless `login` itself says so | mend the configuration |
 /// | [`Panicked`](LoginErrorKind::Panicked) | backs off, with jitter | mend the provider |
 ///
 /// Nothing that a server sent is quoted, but for its status: an answer to a login may hold a secret.
@@ -132,7 +132,7 @@ impl LoginError {
         Self::new(LoginErrorKind::Malformed, expected)
     }
 
-    /// The login could not even be tried, and no attempt was spent.
+    /// The login could not even be tried, and nothing was sent.
     pub fn misconfigured(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(LoginErrorKind::Misconfigured, detail)
     }
@@ -216,7 +216,7 @@ impl From<SecretError> for LoginError {
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The login failed, now or a moment ago. The source says how.
+    /// The login failed, now or earlier, and the next one is not allowed yet. The source says how.
     #[error("could not log in: {}", source.kind().words())]
     Login {
         /// The failure, shared with everybody who waited for the same login.
@@ -224,8 +224,11 @@ pub enum Error {
         /// When the next login may be tried, counted from now.
         retry_after: Option<Duration>,
     },
-    /// The quota of logins is spent, and the caller's deadline comes before the next one is allowed.
-    #[error("all logins that the server allows are spent; the next is allowed in {retry_after:?}")]
+    /// No login is allowed now, by the quota or by the server's `Retry-After`, and the caller can't wait for the next one, or
+    /// doesn't want to.
+    #[error(
+        "no login is allowed now, by the quota or by the server; the next is in {retry_after:?}"
+    )]
     QuotaSpent {
         /// When the next login is allowed, counted from now.
         retry_after: Duration,
@@ -239,7 +242,7 @@ pub enum Error {
     /// The login was given up again and again: the runtimes that it ran on were shut down.
     #[error("the login was abandoned by its runtime; ask from a runtime that lives on")]
     Abandoned,
-    /// There is no tokio runtime here, and no fresh credential at hand.
+    /// There is no tokio runtime here, and what was asked for needs one.
     #[error("no tokio runtime here to log in on; use blocking_get, or ask from within a runtime")]
     NoRuntime,
     /// The login asked for the very credential that it was to fetch: it is routed through its own front.

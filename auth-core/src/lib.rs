@@ -1,8 +1,8 @@
 //! A credential cache for APIs that one logs in to: one login for ten thousand callers.
 //!
 //! Many useful APIs have no API keys. An e-mail address and a password go in, a session comes out: a cookie, a token, a
-//! csrf value beside it. It dies after a day, after a week of silence, or when the server feels like it; and ten logins in
-//! a minute lock the address out. This crate does what every program that calls such an API has to do, once and for all:
+//! csrf value beside it. It dies after a day, after a week of silence, or when the server feels like it; and more than
+//! ten logins in a minute lock a whole IP address out. This crate does what every program that calls such an API has to do, once and for all:
 //! log in when a session is needed, share it, renew it beside the traffic, notice when it was rejected, and log in as
 //! seldom as can be.
 //!
@@ -45,6 +45,8 @@
 //!   can't be seen from here. Ask for a smaller share with [`Quota::at_most`].
 //! - Sessions are kept in memory and die with the process.
 //! - Copies of secrets inside an HTTP client, in TLS buffers and in the process's environment are not ours to zero.
+//! - Each thread that used a credential keeps a copy of it, until it next looks at that cache after a change, until another
+//!   cache takes the copy's place, or until it ends; even after [`Credentials::close`].
 //! - Timers need a tokio runtime with its timer enabled; both the multi-threaded and the current-thread one will do.
 //!
 //! # Features

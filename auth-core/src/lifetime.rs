@@ -92,7 +92,7 @@ pub struct RefreshWindow {
 
 impl RefreshWindow {
     /// Five minutes, or a tenth of the life if that is shorter: long enough for a login that fails twice to be tried a
-    /// third time, short enough that a day's session isn't cut by more than a third of a percent.
+    /// third time, short enough that a day's session isn't cut by more than 0.35 %.
     pub const DEFAULT: Self = Self {
         lead: Duration::from_secs(300),
         fraction: 0.1,

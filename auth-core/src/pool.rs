@@ -18,7 +18,7 @@ use crate::secret::Secret;
 /// Many identities, each with a cache of its own.
 ///
 /// An identity is added with the provider that logs it in, and found again by its name: provider, origin and account. The
-/// secret comes from that provider's source and never with a look-up, so nobody gets another's session by naming it, and
+/// secret comes from that provider's source, and a look-up never brings one along, so nobody gets another's session by naming it, and
 /// adding an identity again from a different source is an error.
 ///
 /// The pool holds a bounded number. Beyond that it forgets identities that nobody uses: no handle is left outside the
@@ -117,7 +117,8 @@ impl Pool {
     ///
     /// # Errors
     /// [`PoolError::DifferentSource`] if the identity is there with another source of its secret; [`PoolError::Full`] if it is
-    /// not there and every other one is in use.
+    /// not there and none can be forgotten: each is in use, or what its failed login forbids has still to be remembered and
+    /// there is no room for that.
     pub fn add(&self, provider: impl Provider) -> Result<Credentials, PoolError> {
         if let Some(found) = self.found(&provider) {
             return found;
@@ -180,7 +181,7 @@ impl Pool {
     }
 
     /// Takes an identity out, to add it again with another source, or to close it. Handles that are left go on working. What
-    /// a failed login forbids stays remembered.
+    /// a failed login forbids stays remembered, as long as there is room: for as many as the pool holds identities.
     pub fn remove(&self, identity: &Identity) -> Option<Credentials> {
         let capacity = self.shared.capacity;
         let mut table = self.shared.table.write();
@@ -282,9 +283,9 @@ pub enum PoolError {
     /// The identity is there, and its secret comes from another source.
     #[error("this identity is in the pool with another source of its secret; remove it first")]
     DifferentSource,
-    /// Every identity of the pool is in use.
+    /// Every identity of the pool is in use, or has failed to log in too recently to be forgotten.
     #[error(
-        "all {capacity} identities of the pool are in use; drop handles or make the pool larger"
+        "none of the pool's {capacity} identities can be forgotten: drop handles, or make the pool larger"
     )]
     Full {
         /// How many the pool holds.

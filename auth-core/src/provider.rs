@@ -105,6 +105,9 @@ pub trait Provider: Send + Sync + 'static {
     /// As [`login`](Self::login). `Refused` means that the *password* was refused here, too. If what was refused is a refresh
     /// token, log in within this very call, or fail with another kind: the next login, when the session has ended, is a
     /// [`login`](Self::login).
+    ///
+    /// # Cancel safety
+    /// As [`login`](Self::login).
     async fn renew(&self, current: &Credential, secret: &Secret) -> Result<Session, LoginError> {
         let _ = current;
         self.login(secret).await
@@ -114,6 +117,9 @@ pub trait Provider: Send + Sync + 'static {
     ///
     /// # Errors
     /// As [`login`](Self::login). The cache forgets the session in any case.
+    ///
+    /// # Cancel safety
+    /// As [`login`](Self::login).
     async fn logout(&self, credential: &Credential) -> Result<(), LoginError> {
         let _ = credential;
         Ok(())
@@ -296,6 +302,7 @@ impl Default for Quota {
 #[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 mod tests {
     use std::collections::HashSet;
+    use std::hash::{BuildHasherDefault, DefaultHasher};
 
     use super::*;
 
@@ -322,6 +329,10 @@ mod tests {
             assert_ne!(one, *other);
         }
         assert_eq!(others[1].at(origin("one")), one);
+        let hash =
+            |identity: &Identity| BuildHasherDefault::<DefaultHasher>::default().hash_one(identity);
+        assert_eq!(hash(&one), hash(&same));
+        assert!(others.iter().all(|other| hash(other) != hash(&one)));
         let all: HashSet<_> = others.into_iter().chain([one, same]).collect();
         assert_eq!(all.len(), 5, "what is equal has one hash");
     }

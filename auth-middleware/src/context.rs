@@ -10,7 +10,7 @@ use std::time::Duration;
 use auth_core::Credentials;
 use futures_util::FutureExt;
 
-/// What one request wants otherwise: no credential, a renewed one, somebody else's, or a shorter wait.
+/// What one request wants otherwise: no credential, a renewed one, somebody else's, or another wait.
 ///
 /// Put it into the request's extensions; or, where a client can't be reached into, run that client's whole call in a
 /// [`scope`]. A request's own context replaces the scope's.
@@ -44,7 +44,7 @@ struct Wishes {
 }
 
 impl AuthContext {
-    /// As if there were none.
+    /// Wishes for nothing. On a request it replaces the context of a [`scope`] all the same.
     pub fn new() -> Self {
         Self::default()
     }
@@ -73,7 +73,7 @@ impl AuthContext {
         self.wish(|wishes| wishes.within = Some(wait))
     }
 
-    /// Doesn't wait where the wait is known to be long: see [`auth_core::Ask::fail_fast`].
+    /// Doesn't wait for the quota: see [`auth_core::Ask::fail_fast`].
     pub fn fail_fast(self) -> Self {
         self.wish(|wishes| wishes.fail_fast = true)
     }

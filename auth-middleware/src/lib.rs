@@ -73,7 +73,7 @@
 //!   which [`auth_error`] finds with reqwest, and `downcast_ref::<auth_core::Error>()` with tower.
 //! - **15** What was accepted counts from when the request was *sent*. Cookies that the answer sets roll or end the session,
 //!   unless it was a rejection.
-//! - **16** Foreign requests, and such without a host, pass untouched: nothing is attached, judged or replayed. Whether a request is
+//! - **16** Foreign requests, and those without a host, pass untouched: nothing is attached, judged or replayed. Whether a request is
 //!   foreign is decided by scheme, host and port. [`redirect_policy`] keeps a reqwest client from following a redirect out
 //!   of the scope; where a client of yours does, it is reported and the answer is not judged.
 //! - **17** No secret shows in what this crate prints. A query secret is in neither the URL of an answer of reqwest's nor in that of its
@@ -82,7 +82,7 @@
 //!
 //! # One request, or one task
 //!
-//! [`AuthContext`] says what a request wants otherwise: no credential, a renewed one, another identity's, a shorter wait.
+//! [`AuthContext`] says what a request wants otherwise: no credential, a renewed one, another identity's, another wait.
 //! [`scope`] says it for all that a task sends.
 //!
 //! # Cancel safety
@@ -94,9 +94,9 @@
 //!
 //! A retry belongs outside: `.with(retry).with(AuthMiddleware::new(credentials))`, or with tower the retry's layer first. Then each try
 //! carries the credential of its own moment. The feature `reqwest-retry` brings `AuthRetryStrategy`, which knows our errors. Never
-//! put a retry under the login: the cache tries again by itself, within the quota.
+//! put a retry under the login: the cache decides when the next login may be tried.
 //!
-//! So does tower-http's `FollowRedirect`: each hop is then judged by its own URL, and carries a credential only in scope.
+//! tower-http's `FollowRedirect` belongs outside, too: each hop is then judged by its own URL, and carries a credential only in scope.
 //!
 //! What logs requests belongs outside too. What is inside sees the credential.
 //!
@@ -107,8 +107,8 @@
 //! - Below the middleware, reqwest follows redirects by itself; see [`redirect_policy`].
 //! - A judge that wants bodies gets them up to [`auth_core::MAX_JUDGED_BODY`]. Until that much has come, or all of it, the caller waits
 //!   for its answer; only the caller's own time-out bounds that.
-//! - The client's own time-outs begin anew with the second try. A request's own time-out does not: what the wait for a
-//!   credential and the first try took is gone.
+//! - The client's own time-outs begin anew with the second try. A request's own time-out counts
+//!   down over both sendings; the wait for a credential may take all of it, before the first try and again before a replay.
 //! - A client with a cookie jar of its own mixes the sessions of identities that share it. Leave the jar out: a session's cookie
 //!   is kept here.
 //! - A login that is routed through its own front is a typed error. One that is routed through another identity's, whose login is

@@ -1,8 +1,8 @@
 //! Reading a login's answer: what all APIs have in common.
 //!
 //! An answer is believed only as far as it is what the API documents. HTML where JSON was promised comes from something in
-//! between, a proxy or a maintenance page: it is [malformed](LoginError::malformed), whatever its status, and never a wrong
-//! password. Nothing that a server sent is repeated in an error, save the status.
+//! between, a proxy or a maintenance page: it is never a wrong password, but [malformed](LoginError::malformed), unless the status itself
+//! says "too many" or "unavailable". Nothing that a server sent is repeated in an error, save the status.
 
 use std::time::{Duration, SystemTime};
 
@@ -38,7 +38,7 @@ pub fn expect_success(answer: &Response<Bytes>) -> Result<(), LoginError> {
 /// | 429 | [`LoginError::limited`], with [`retry_after`] |
 /// | 408, 5xx | [`LoginError::unavailable`], with [`retry_after`] |
 /// | 3xx | [`LoginError::malformed`]: a login's redirect is not followed, it could send the password anywhere |
-/// | anything else, or HTML | [`LoginError::malformed`] |
+/// | anything else, with HTML or without | [`LoginError::malformed`] |
 pub fn failure(answer: &Response<Bytes>) -> LoginError {
     let status = answer.status();
     let code = status.as_u16();

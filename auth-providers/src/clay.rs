@@ -46,7 +46,7 @@ impl Clay {
     /// Logs in at `https://api.clay.com`.
     ///
     /// # Errors
-    /// The e-mail address is empty, or the password is given and empty.
+    /// The e-mail address is empty, or has white space around it or a control character in it; or the password is given and empty.
     pub fn new(
         email: impl Into<Box<str>>,
         password: impl Into<SecretSource>,
@@ -79,9 +79,10 @@ impl Clay {
         self
     }
 
-    /// How many logins to allow, for a program that shares its address with others.
-    pub const fn quota(mut self, quota: Quota) -> Self {
-        self.account.quota = quota;
+    /// How many logins to allow, for a program that shares its IP address with others: fewer than ten in any minute, which
+    /// it is unless set. More are not taken.
+    pub fn quota(mut self, quota: Quota) -> Self {
+        self.account.quota = quota.strictest(Quota::DEFAULT);
         self
     }
 

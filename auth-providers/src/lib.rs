@@ -38,7 +38,7 @@
 //!   password is zeroed when the client drops it; copies that the client and TLS make are theirs. An
 //!   `http::Request` prints its body, so the result of [`Login::request`] must not be printed.
 //! - No plain HTTP but to this machine, save by the constructors whose names say so.
-//! - How many logins are allowed is the cache's to keep: ten in any minute, unless `.quota(…)` says fewer. Other processes
+//! - How many logins are allowed is the cache's to keep: ten in any minute, unless `.quota(…)` says fewer: more are not taken. Other processes
 //!   behind the same address can't be seen.
 //!
 //! # Features

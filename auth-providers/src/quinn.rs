@@ -52,7 +52,8 @@ impl Quinn {
     /// Logs in at the instance `base_url`.
     ///
     /// # Errors
-    /// The URL can't be used, the e-mail address is empty, or the password is given and shorter than 8 characters.
+    /// The URL can't be used, the e-mail address is empty, or has white space around it or a control character in it, or the
+    /// password is given and shorter than 8 characters.
     pub fn new(
         base_url: &str,
         email: impl Into<Box<str>>,
@@ -93,9 +94,10 @@ impl Quinn {
         self
     }
 
-    /// How many logins to allow, for a program that shares its address with others.
-    pub const fn quota(mut self, quota: Quota) -> Self {
-        self.account.quota = quota;
+    /// How many logins to allow, for a program that shares its IP address with others: fewer than ten in any minute, which
+    /// it is unless set. More are not taken.
+    pub fn quota(mut self, quota: Quota) -> Self {
+        self.account.quota = quota.strictest(Quota::DEFAULT);
         self
     }
 

@@ -50,7 +50,8 @@ impl V1Login {
     /// Logs in at the host `base_url`.
     ///
     /// # Errors
-    /// The URL can't be used, the e-mail address is empty, or the password is given and empty.
+    /// The URL can't be used, the e-mail address is empty, or has white space around it or a control character in it, or the password
+    /// is given and empty.
     pub fn new(
         base_url: &str,
         email: impl Into<Box<str>>,
@@ -95,9 +96,10 @@ impl V1Login {
         self
     }
 
-    /// How many logins to allow, for a program that shares its address with others.
-    pub const fn quota(mut self, quota: Quota) -> Self {
-        self.account.quota = quota;
+    /// How many logins to allow, for a program that shares its IP address with others: fewer than ten in any minute, which
+    /// it is unless set. More are not taken.
+    pub fn quota(mut self, quota: Quota) -> Self {
+        self.account.quota = quota.strictest(Quota::DEFAULT);
         self
     }
 

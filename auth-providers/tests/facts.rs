@@ -1,9 +1,12 @@
 //! What each login sends, and how it reads answers: without a server.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on stops here")]
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
-use auth_core::{Lifetime, LoginError, LoginErrorKind, Secret, SecretSource, Session, Verdict};
+use auth_core::{
+    Lifetime, LoginError, LoginErrorKind, Quota, Secret, SecretSource, Session, Verdict,
+};
 use auth_providers::{Clay, CloudIo, ConfigError, Login, Quinn, V1Login, answer};
 use base64::Engine as _;
 use bytes::Bytes;
@@ -525,4 +528,21 @@ fn rule_17_logins_print_neither_account_nor_password() {
     // The request holds the password; its Debug must be of no use to a log.
     let header = request(&cloudio()).headers()["authorization"].clone();
     assert_eq!(format!("{header:?}"), "Sensitive");
+}
+
+#[test]
+fn rule_10_a_smaller_share_of_the_documented_quota_is_taken_and_a_larger_one_is_not() {
+    let logins = |logins| Quota::new(NonZeroU32::new(logins).unwrap(), Duration::from_secs(60));
+    for (asked, taken) in [(3, 3), (10, 10), (11, 10)] {
+        let quotas = [
+            Login::quota(&clay().quota(logins(asked))),
+            Login::quota(&quinn().quota(logins(asked))),
+            Login::quota(&cloudio().quota(logins(asked))),
+            Login::quota(&v1().quota(logins(asked))),
+        ];
+        assert_eq!(quotas, [logins(taken); 4]);
+    }
+    for login in all() {
+        assert_eq!(login.quota(), logins(10));
+    }
 }

@@ -30,8 +30,8 @@ impl Ask {
     }
 
     /// Wait no longer than this. If the quota allows no login before then, that is told at once.
-    pub const fn within(mut self, deadline: Duration) -> Self {
-        self.within = Some(deadline);
+    pub const fn within(mut self, wait: Duration) -> Self {
+        self.within = Some(wait);
         self
     }
 

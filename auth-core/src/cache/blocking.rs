@@ -52,7 +52,7 @@ impl Credentials {
     /// [`close`](Self::close) for code that is not async.
     ///
     /// # Errors
-    /// As [`close`](Self::close), and [`Error::NoRuntime`] if the thread can't be started.
+    /// As [`close`](Self::close), and [`Error::NoRuntime`] if the thread can't be started: then the handle is still open.
     pub fn blocking_close(&self) -> Result<(), Error> {
         self.on_a_thread(|credentials| async move { credentials.close().await })
     }

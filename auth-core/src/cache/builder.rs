@@ -45,8 +45,8 @@ impl CredentialsBuilder {
     /// first is lost.
     pub const DEFAULT_LOGIN_TIMEOUT: Duration = Options::DEFAULT_LOGIN_TIMEOUT;
 
-    /// A minute: one whole window of the quota, so that whoever came while it was spent is served when it is over, less the
-    /// margin.
+    /// A minute: one window of the quota. Whoever comes two seconds (the limiter's margin) or more after it was spent is
+    /// served when it is free again; whoever comes sooner is told so at once.
     pub const DEFAULT_PATIENCE: Duration = Options::DEFAULT_PATIENCE;
 
     pub(super) fn new(provider: Arc<dyn Provider>) -> Self {
@@ -89,15 +89,16 @@ impl CredentialsBuilder {
     /// How long a refused secret isn't tried again, unless it changes; 15 minutes unless set, which is how long lockouts
     /// commonly last.
     pub fn refused_cooldown(self, cooldown: Duration) -> Self {
-        self.set(|options| options.policy.patience.refused_cooldown = cooldown)
+        self.set(|options| options.policy.restraint.refused_cooldown = cooldown)
     }
 
-    /// How long to back off after a login that failed for another reason: at most `first` after the first failure, doubling
+    /// How long to back off after an outage, a malformed answer or a panic: at most `first` after the first failure, doubling
     /// up to `longest`, each time drawn at random between nothing and that. One second and one minute unless set.
+    /// Renewals that bring back the same expiry wait as long, without the draw.
     pub fn backoff(self, first: Duration, longest: Duration) -> Self {
         self.set(|options| {
-            options.policy.patience.backoff = first;
-            options.policy.patience.longest_backoff = longest;
+            options.policy.restraint.backoff = first;
+            options.policy.restraint.longest_backoff = longest;
         })
     }
 
@@ -114,14 +115,14 @@ impl CredentialsBuilder {
         self
     }
 
-    /// A smaller share of the quota than the provider states. The strictest statement of all caches that log in at the same
+    /// A smaller share of the quota than the provider states; that one unless set. The strictest statement of all caches that log in at the same
     /// origin holds for all of them.
     pub const fn quota(mut self, quota: Quota) -> Self {
         self.quota = Some(quota);
         self
     }
 
-    /// Sees every event. What is worth a line is written to `tracing` in any case.
+    /// Sees every event; nobody does unless set. What is worth a line is written to `tracing` in any case.
     pub fn observer(self, observer: impl Observer) -> Self {
         self.set(|options| options.observer = Some(Arc::new(observer)))
     }

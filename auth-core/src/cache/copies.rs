@@ -1,18 +1,18 @@
 //! The credential at hand, in a copy for each thread.
 //!
 //! Handing out one shared credential means that all threads count references on the same cache line, which costs each of
-//! them more the more there are. So a thread keeps a copy of its own for the few caches that it last used, and looks only at
-//! a version number to see whether it is still the current one.
+//! them more the more there are. So a thread keeps a copy of its own for a few caches that it uses, and looks only at a
+//! version number to see whether it is still the current one.
 //!
-//! A copy is kept until the thread ends, or uses as many other caches; a cache that is closed or dropped leaves it behind
-//! until then, unused.
+//! A copy is kept until the thread ends, or until another cache with the same one of eight places is looked at twice in a
+//! row; a cache that is closed or dropped leaves it behind until then, unused.
 
 use std::cell::{Cell, RefCell};
 
 use crate::credential::Credential;
 use crate::login_mark::LoginMark;
 
-/// So many caches a thread remembers.
+/// So many caches at most a thread has a copy of.
 const MOST: usize = 8;
 
 struct Place {

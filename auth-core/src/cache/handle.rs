@@ -55,7 +55,7 @@ pub struct Credentials {
 pub enum Rejection {
     /// Ask again: what you get is newer. Send the request once more with it.
     Replay,
-    /// Another login would not help: the answer stands.
+    /// The answer stands: another login would not help, the handle is closed, or the credential was another cache's.
     Stands,
 }
 
@@ -82,8 +82,8 @@ impl Credentials {
 
     /// The credential at hand, if it is good and no renewal is due.
     ///
-    /// The fast path: it waits for nothing, takes no lock, allocates nothing and starts nothing. `None` means that
-    /// [`get`](Self::get) has something to do.
+    /// The fast path: it waits for nothing, takes no lock and starts nothing. It allocates nothing, but where a thread looks
+    /// at a new credential for the first time and makes its copy. `None` means that [`get`](Self::get) has something to do.
     #[inline]
     pub fn fresh(&self) -> Option<Credential> {
         self.with_fresh(|credential, _| credential.clone())
@@ -134,12 +134,14 @@ impl Credentials {
 
     /// The current credential; if there is none, from the login under way or from one that begins now.
     ///
-    /// Inside the refresh window it returns at once and one renewal begins beside. Otherwise it waits, 60 s at most unless
-    /// [set](CredentialsBuilder::patience).
+    /// Inside the refresh window it returns at once and one renewal begins beside. Otherwise it waits, for 60 s unless
+    /// [set](CredentialsBuilder::patience); the time begins anew, three times at most, if a session ends before it can be
+    /// handed out. If no login can be had, a session that has only been silent for too long is served all the same.
     ///
     /// # Errors
     /// [`Error::Login`] if the login fails, or has failed and may not be tried again yet; [`Error::QuotaSpent`] at once if no
-    /// login is allowed in time; [`Error::DeadlinePassed`] if the login takes too long; [`Error::Closed`];
+    /// login is allowed in time; [`Error::DeadlinePassed`] if the caller's time is over before the login's; [`Error::Abandoned`] if
+    /// the runtimes that logins were begun on were shut down; [`Error::Closed`];
     /// [`Error::NoRuntime`] outside a tokio runtime, if there is nothing at hand; [`Error::LoginLoop`] from within the login.
     ///
     /// # Panics
@@ -216,7 +218,7 @@ impl Credentials {
     /// The answer rejected what its request carried.
     ///
     /// If the credential is the current one and the rejection is believed, it is never served again, and the next login
-    /// begins beside, whether or not the request can be replayed. A late answer to an older credential starts nothing.
+    /// begins beside, if there is a runtime here and no failure forbids it, whether or not the request can be replayed. A late answer to an older credential starts nothing.
     pub fn rejected(&self, carried: &Carried) -> Rejection {
         if !self.owns(carried.mark) {
             return Rejection::Stands;
@@ -240,7 +242,7 @@ impl Credentials {
         }
     }
 
-    /// Whether a rejection of this credential was believed, so that it must not be sent any more: for fronts that obtain a
+    /// Whether this credential, or a later login's, was rejected or ended by the server, so that it must not be sent any more: for fronts that obtain a
     /// credential and send it only later.
     pub fn was_rejected(&self, credential: &Credential) -> bool {
         credential.stamp().generation() <= self.inner.read(State::rejected)
@@ -278,8 +280,9 @@ impl Credentials {
     /// It takes at most three times the [login's time-out](CredentialsBuilder::login_timeout). A second call returns at once.
     ///
     /// # Errors
-    /// [`Error::Login`] if the server did not confirm the logout; [`Error::NoRuntime`] outside a tokio runtime, where nothing
-    /// can be sent. The handle is closed in any case.
+    /// [`Error::Login`] if the server did not confirm the logout of a session at hand (that of a login under way is reported
+    /// by its event alone); [`Error::Abandoned`] if the runtime was shut down meanwhile; [`Error::NoRuntime`] outside a tokio
+    /// runtime, where nothing can be sent. The handle is closed in any case.
     ///
     /// # Cancel safety
     /// Once polled, the handle is closed and the logout goes on by itself, even if the future is dropped.

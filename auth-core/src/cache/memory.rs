@@ -12,7 +12,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long failures are remembered.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
+pub(crate) struct Restraint {
     /// How long a refused secret isn't tried again.
     pub(crate) refused_cooldown: Duration,
     /// The longest wait after the first failure; each further one doubles it.
@@ -21,7 +21,7 @@ pub(crate) struct Patience {
     pub(crate) longest_backoff: Duration,
 }
 
-impl Patience {
+impl Restraint {
     /// Refusals: 15 minutes, which is how long lockouts commonly last, so that a typo never completes one. Back-off: from
     /// one second, so that a restart of the server is hardly noticed, to one minute, so that its return is.
     pub(crate) const DEFAULT: Self = Self {
@@ -65,21 +65,21 @@ impl Failure {
         error: Arc<LoginError>,
         tried: Option<Tried>,
         now: Moment,
-        patience: &Patience,
+        restraint: &Restraint,
         jitter: f64,
     ) -> Self {
         let streak = before.map_or(0, |failure| failure.streak);
-        let backoff = patience
+        let backoff = restraint
             .backoff
             .saturating_mul(2_u32.saturating_pow(streak))
-            .min(patience.longest_backoff);
+            .min(restraint.longest_backoff);
         let asked = error
             .retry_after()
             .unwrap_or_default()
             .min(LONGEST_RETRY_AFTER);
         let mut streak_after = streak;
         let wait = match error.kind() {
-            LoginErrorKind::Refused => patience.refused_cooldown,
+            LoginErrorKind::Refused => restraint.refused_cooldown,
             // The limiter holds the whole origin; this is only what callers are told.
             LoginErrorKind::Limited => asked,
             // Nothing was sent, so nothing has to recover: look again as often as at a source that may change.
@@ -176,7 +176,7 @@ mod tests {
             Arc::new(error),
             Some(tried),
             NOW,
-            &Patience::DEFAULT,
+            &Restraint::DEFAULT,
             jitter,
         )
     }
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn rule_12_a_refusal_holds_for_its_cooldown_and_looks_at_the_source_each_second() {
         let mut failure = after(None, LoginError::refused("x"), 0.0);
-        let cooldown = Patience::DEFAULT.refused_cooldown;
+        let cooldown = Restraint::DEFAULT.refused_cooldown;
         assert!(failure.forbids(later(cooldown - Duration::from_nanos(1))));
         assert!(!failure.forbids(later(cooldown)));
         assert!(!failure.wants_look(later(Duration::from_millis(999))));

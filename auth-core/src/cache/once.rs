@@ -1,8 +1,8 @@
 //! A value that is set once, and that thousands may wait for.
 //!
-//! Who waits is kept in one piece of memory, so that telling everybody takes one walk over it and no lock for each. Neither
-//! `tokio::sync::SetOnce`, which walks from one waiter's memory to the next, nor `futures::future::Shared`, whose waiters poll
-//! it for each other, so that one which is dropped just as it was woken leaves the others asleep.
+//! Who waits is kept in one piece of memory, so that telling everybody takes one walk over it and no lock for each.
+//! `tokio::sync::SetOnce` walks from one waiter's memory to the next; the waiters of `futures::future::Shared` poll it for each
+//! other, so that one which is dropped just as it was woken leaves the others asleep.
 
 use std::pin::Pin;
 use std::sync::OnceLock;

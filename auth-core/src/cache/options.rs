@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use super::memory::Patience;
+use super::memory::Restraint;
 use super::state::Policy;
 use crate::event::Observer;
 use crate::lifetime::RefreshWindow;
@@ -28,7 +28,7 @@ static DEFAULT: LazyLock<Arc<Options>> = LazyLock::new(|| {
     Arc::new(Options {
         policy: Policy {
             window: RefreshWindow::DEFAULT,
-            patience: Patience::DEFAULT,
+            restraint: Restraint::DEFAULT,
         },
         login_timeout: Options::DEFAULT_LOGIN_TIMEOUT,
         patience: Options::DEFAULT_PATIENCE,

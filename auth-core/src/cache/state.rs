@@ -1,14 +1,14 @@
 //! The decisions of one cache: event in, decision out.
 //!
 //! Nothing here reads a clock, draws a random number, awaits, or knows of tasks: times and jitter are arguments, and what
-//! is to be done is the return value. The code around it ([`handle`](super::handle)) carries that out under one lock.
+//! is to be done is the return value. The code around it ([`inner`](super::inner)) carries that out under one lock.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::doubt::Doubt;
-use super::memory::{Failure, Patience, Tried};
+use super::memory::{Failure, Restraint, Tried};
 use crate::clock::{Deadline, Moment, nanos};
 use crate::credential::{Carried, Credential, Rolled, Session, Stamp};
 use crate::error::{Error, LoginError, LoginErrorKind};
@@ -19,7 +19,7 @@ use crate::secret::Fingerprint;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     pub(crate) window: RefreshWindow,
-    pub(crate) patience: Patience,
+    pub(crate) restraint: Restraint,
 }
 
 #[derive(Debug, Default)]
@@ -297,7 +297,7 @@ impl State {
             troubles.failure = None;
             troubles.doubt.landed(generation, now);
             troubles.stagnation = if stagnant {
-                troubles.stagnation.next(now, &policy.patience)
+                troubles.stagnation.next(now, &policy.restraint)
             } else {
                 Stagnation::default()
             };
@@ -318,7 +318,7 @@ impl State {
     ) -> Landing {
         let error = Arc::new(error);
         let before = self.failure();
-        let failure = Failure::after(before, error, tried, now, &policy.patience, jitter);
+        let failure = Failure::after(before, error, tried, now, &policy.restraint, jitter);
         let told = failure.error(now);
         self.remember(failure);
         Landing::Failed(told)
@@ -474,11 +474,11 @@ impl State {
 }
 
 impl Stagnation {
-    fn next(&self, now: Moment, patience: &Patience) -> Self {
-        let wait = patience
+    fn next(&self, now: Moment, restraint: &Restraint) -> Self {
+        let wait = restraint
             .backoff
             .saturating_mul(2_u32.saturating_pow(self.streak))
-            .min(patience.longest_backoff);
+            .min(restraint.longest_backoff);
         Self {
             streak: self.streak.saturating_add(1),
             until: now.steady.saturating_add(nanos(wait)),

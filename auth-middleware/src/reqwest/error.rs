@@ -4,7 +4,8 @@ use std::error::Error as StdError;
 
 use reqwest_middleware::Error;
 
-/// The reason why a request was not sent, if it was that there is no credential for it.
+/// The reason why there was no credential for a request, if that is what failed: it was not sent at all, or it was sent
+/// once, rejected, and could not be sent again.
 ///
 /// With the feature `reqwest-retry` it is found inside that crate's own error too.
 ///

@@ -18,8 +18,9 @@ use crate::verdict::Outcome;
 /// Puts a credential on each request of a reqwest client, judges the answer, and sends a rejected request once more.
 ///
 /// A request waits for a credential as long as its own [`timeout`](reqwest::RequestBuilder::timeout) or its
-/// [`AuthContext::within`] says, whichever is shorter, and 60 s otherwise. The client's own time-out is not known here; it
-/// counts anew from each sending.
+/// [`AuthContext::within`] says, whichever is shorter, and otherwise as long as the cache's
+/// [patience](auth_core::CredentialsBuilder::patience), 60 s unless set. The request's own `timeout` counts down over both
+/// sendings; the client's is not known here, and counts anew from each.
 ///
 /// A request whose body is a stream can't be sent twice: if its credential is rejected, the caller gets that answer, and
 /// the next request finds a new session.
@@ -27,8 +28,8 @@ use crate::verdict::Outcome;
 /// Add it last, so that it is the innermost: a middleware below it, such as one that logs, sees the credential.
 ///
 /// # Errors
-/// Those of the client. Where a request in scope can't have a credential it is not sent, and the error is one that
-/// [`auth_error`](crate::auth_error) finds.
+/// Those of the client. Where a request in scope can't have a credential it is not sent, or not sent again, and the error
+/// is one that [`auth_error`](crate::auth_error) finds.
 ///
 /// # Cancel safety
 /// A dropped request cancels itself and nothing else: a login that it waited for goes on for the others.

@@ -32,8 +32,8 @@ use super::auth_error;
 /// # }
 /// ```
 ///
-/// Never under a login: the cache tries logins again by itself, within the quota that the server allows. A retry there
-/// multiplies them. Nor does this one: as long as the cache holds a failure, a further try gets that failure.
+/// Never under a login: the cache decides when the next one may be tried, within the quota that the server allows, and a
+/// retry there multiplies them. This strategy doesn't: as long as the cache holds a failure, a further try gets that failure.
 ///
 /// reqwest-retry refuses a streaming body before anything is sent.
 #[derive(Clone, Copy, Debug, Default)]

@@ -20,7 +20,8 @@ use crate::replay::{Again, ReplayMode};
 use crate::verdict::{Outcome, Sent};
 
 pin_project! {
-    /// The future of [`Auth`](crate::Auth). With a fresh credential it allocates nothing of its own.
+    /// The future of [`Auth`](crate::Auth). With a fresh credential it allocates nothing of its own, unless a judge wants
+    /// the answer's body.
     pub struct AuthFuture<S, R, B, ResB>
     where
         R: ReplayMode<B>,

@@ -23,7 +23,7 @@ use crate::verdict::Sent;
 ///
 /// # Errors
 /// Those of the inner service; [`auth_core::Error`] where a request in scope can't have a credential, in which case it is
-/// not sent; [`auth_core::InvalidValue`] where its URI is too long for a credential's query pair.
+/// not sent, or after a rejection not sent again; [`auth_core::InvalidValue`] where its URI is too long for a credential's query pair.
 ///
 /// # Cancel safety
 /// A dropped future cancels its own request and nothing else: a login that it waited for goes on for the others.

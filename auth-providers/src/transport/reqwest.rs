@@ -42,7 +42,7 @@ impl ReqwestTransport {
     /// A client with reqwest's defaults, which names itself `auth-providers/<version>`.
     ///
     /// Logins over HTTPS go through the proxy that the environment names, if it names one, which sees no more of them than
-    /// where they go. Logins over plain HTTP, which reach this machine only, never do: the proxy would read the password.
+    /// where they go. Logins over plain HTTP never do: the proxy would read the password.
     ///
     /// # Errors
     /// TLS or the resolver can't be set up.

@@ -101,7 +101,7 @@ where
 fn no_answer(error: Box<dyn Error + Send + Sync>) -> LoginError {
     let failed = if lacks_tls(&*error) {
         LoginError::misconfigured(
-            "the service has no TLS; give its client a connector that does, such as hyper-rustls",
+            "the service has no TLS; give its client a connector that has it, such as hyper-rustls",
         )
     } else {
         LoginError::unavailable("no answer")

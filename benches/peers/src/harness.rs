@@ -16,6 +16,8 @@ pub struct Row {
     pub logins: Option<u64>,
     /// The median less what only the implementation's interface forces on it.
     pub net: Option<f64>,
+    /// What ours took over what this one took, round by round: the median.
+    pub ours_over_it: Option<f64>,
     pub note: &'static str,
 }
 
@@ -78,8 +80,11 @@ impl<'a> Contest<'a> {
             .iter()
             .filter_map(|samples| Spread::of(samples))
             .collect();
+        let ours = (self.contestants.iter().zip(&samples))
+            .find(|(contestant, _)| contestant.name.starts_with("auth-"))
+            .map(|(_, samples)| samples);
         let mut rows = Vec::new();
-        for (contestant, spread) in self.contestants.iter().zip(&spreads) {
+        for ((contestant, spread), theirs) in self.contestants.iter().zip(&spreads).zip(&samples) {
             if contestant.forced_by.is_some() {
                 continue;
             }
@@ -95,6 +100,7 @@ impl<'a> Contest<'a> {
                 allocations: contestant.allocations,
                 logins: None,
                 net: (forced > 0.0).then_some(spread.median - forced),
+                ours_over_it: ours.and_then(|ours| over(ours, theirs)),
                 note: contestant.note,
             });
         }
@@ -122,6 +128,14 @@ impl Contestant<'_> {
     }
 }
 
+/// The median of the quotients, pair by pair: how fast the machine is changes from round to round, but hardly within one.
+pub fn over(ours: &[f64], theirs: &[f64]) -> Option<f64> {
+    let quotients: Vec<f64> = (ours.iter().zip(theirs))
+        .map(|(ours, theirs)| ours / theirs)
+        .collect();
+    Spread::of(&quotients).map(|spread| spread.median)
+}
+
 /// Allocations of one of `operations`, on this thread.
 pub fn allocations_of(operations: u64, work: impl FnOnce()) -> f64 {
     as_f64(measure(work).count_total) / as_f64(operations)
@@ -143,6 +157,9 @@ pub fn print(row: &Row) {
     if let Some(net) = row.net {
         let _ = write!(line, "  net {net:.1}");
     }
+    if let Some(over) = row.ours_over_it {
+        let _ = write!(line, "  ours over it {over:.2}");
+    }
     if let Some(allocations) = row.allocations {
         let _ = write!(line, "  {allocations:.1} allocations");
     }
@@ -158,7 +175,7 @@ pub fn print(row: &Row) {
 /// The table as tab-separated values.
 pub fn table(rows: &[Row]) -> String {
     let mut table = String::from(
-        "case\timplementation\tmedian\tmin\tmax\tallocations\tlogins\tunit\tnet\tnote\n",
+        "case\timplementation\tmedian\tmin\tmax\tallocations\tlogins\tunit\tnet\tours_over_it\tnote\n",
     );
     for row in rows {
         let Spread {
@@ -175,12 +192,15 @@ pub fn table(rows: &[Row]) -> String {
             .unwrap_or_default();
         let _ = writeln!(
             table,
-            "{}\t{}\t{median:.1}\t{min:.1}\t{max:.1}\t{}\t{logins}\t{}\t{}\t{}",
+            "{}\t{}\t{median:.1}\t{min:.1}\t{max:.1}\t{}\t{logins}\t{}\t{}\t{}\t{}",
             row.case,
             row.implementation,
             number(row.allocations),
             row.unit,
             number(row.net),
+            row.ours_over_it
+                .map(|over| format!("{over:.2}"))
+                .unwrap_or_default(),
             row.note,
         );
     }

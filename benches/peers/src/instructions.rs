@@ -29,6 +29,7 @@ pub fn all() -> Vec<Row> {
                 allocations: None,
                 logins: None,
                 net: Some(each - in_common),
+                ours_over_it: None,
                 note: "net of what all of the case have in common",
             });
         }

@@ -22,7 +22,7 @@ use auth_benches::{
 };
 use auth_core::{Credentials, Lifetime};
 use caches::{Batch, Life, PEERS};
-use harness::{Contest, Row, allocations_of, print, table};
+use harness::{Contest, Row, allocations_of, over, print, table};
 use tokio::runtime::Runtime;
 
 /// Whose versions are printed.
@@ -289,6 +289,7 @@ fn herds(runtime: &Runtime, case: &'static str, failing: bool) -> Vec<Row> {
         }
     }
     assert_eq!(logins_of[0], 1, "one login for the whole herd");
+    let lags_of_ours = lags[0].clone();
     let mut rows = Vec::new();
     for (peer, (lags, logins)) in PEERS.iter().zip(lags.iter().zip(&logins_of)) {
         let Some(spread) = Spread::of(lags) else {
@@ -312,6 +313,7 @@ fn herds(runtime: &Runtime, case: &'static str, failing: bool) -> Vec<Row> {
             allocations: None,
             logins: Some(*logins),
             net: None,
+            ours_over_it: over(&lags_of_ours, lags),
             note: if *logins > 1 {
                 "from the end of the first login to the last caller's return"
             } else {
@@ -384,6 +386,7 @@ fn renewals(runtime: &Runtime) -> (Vec<Row>, Vec<chart::Panel>) {
                 allocations: None,
                 logins: Some(logins),
                 net: None,
+                ours_over_it: None,
                 note: "",
             };
             print(&row);

@@ -47,6 +47,7 @@ pub fn idle() -> Vec<Row> {
         allocations: None,
         logins: Some(0),
         net: None,
+        ours_over_it: None,
         note,
     };
 

@@ -6,7 +6,7 @@ use crate::lifetime::Lifetime;
 const HOUR: Duration = Duration::from_secs(3_600);
 const POLICY: Policy = Policy {
     window: RefreshWindow::DEFAULT,
-    patience: Patience::DEFAULT,
+    restraint: Restraint::DEFAULT,
 };
 
 fn at(seconds: u64) -> Moment {
