@@ -40,8 +40,8 @@ impl Moment {
         Duration::from_nanos(steady.max(wall))
     }
 
-    /// Time passed on the steady clock alone, for waits, back-off and quotas.
-    pub(crate) fn steady_since(self, earlier: Self) -> Duration {
+    /// Time passed on the steady clock alone, for waits, back-off and quotas: setting the wall clock doesn't change it.
+    pub fn steady_since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.steady.saturating_sub(earlier.steady))
     }
 }

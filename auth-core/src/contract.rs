@@ -78,6 +78,7 @@
 //! | `rule_4_a_login_through_the_same_limited_stack_does_not_deadlock` | `../auth-middleware/tests/tower.rs` |
 //! | `rule_4_a_request_that_cant_be_sent_gives_its_permit_back` | `../auth-middleware/tests/given_back.rs` |
 //! | `rule_4_no_readied_service_is_held_through_a_wait` | `../auth-middleware/tests/tower.rs` |
+//! | `rule_4_a_future_that_has_answered_holds_nothing_of_the_inner_service` | `../auth-middleware/tests/tower.rs` |
 //!
 //! # The fast path
 //!
@@ -214,6 +215,7 @@
 //! | `rule_10_the_eleventh_login_of_a_minute_is_limited` | `../auth-providers/tests/transports.rs` |
 //! | `rule_10_the_wait_ends_with_the_requests_own_timeout_or_the_contexts` | `../auth-middleware/tests/reqwest.rs` |
 //! | `rule_10_a_smaller_share_of_the_documented_quota_is_taken_and_a_larger_one_is_not` | `../auth-providers/tests/facts.rs` |
+//! | `rule_10_the_wait_before_a_replay_ends_with_what_is_left_of_the_requests_own_timeout` | `../auth-middleware/tests/reqwest.rs` |
 //!
 //! ## Rule 11
 //!

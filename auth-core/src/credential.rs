@@ -150,6 +150,10 @@ pub(crate) struct Issued {
 }
 
 impl Issued {
+    pub(crate) const fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
     pub(crate) fn life(&self) -> &Life {
         &self.life
     }

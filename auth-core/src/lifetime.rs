@@ -141,11 +141,6 @@ pub(crate) enum Freshness {
 }
 
 impl Freshness {
-    #[inline]
-    pub(crate) const fn is_fresh(self) -> bool {
-        matches!(self, Self::Fresh)
-    }
-
     /// Good by both clocks, be it due or not.
     #[inline]
     pub(crate) const fn is_good(self) -> bool {

@@ -125,7 +125,10 @@ impl Origin {
             && is(host, self.host())
     }
 
-    /// Whether a request to `uri` goes to this origin. A `uri` without a host goes nowhere that is known. Allocates nothing.
+    /// Whether a request to `uri` goes to this origin. Allocates nothing.
+    ///
+    /// A `uri` without a host goes nowhere that is known. Nor does one whose scheme was built in capitals (a parsed one never
+    /// has them): clients commonly take that for plain HTTP.
     #[inline]
     pub fn matches_uri(&self, uri: &Uri) -> bool {
         let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
@@ -140,7 +143,7 @@ impl Origin {
         // As nearly all requests write it. Whatever else is written is looked at more closely.
         same_scheme
             && (authority.as_str() == &*ours.authority
-                || self.matches(scheme.as_str(), authority.host(), authority.port_u16()))
+                || self.matches(ours.scheme.name(), authority.host(), authority.port_u16()))
     }
 }
 
@@ -287,6 +290,9 @@ mod tests {
         for uri in foreign {
             assert!(!origin.matches_uri(&uri.parse().unwrap()), "{uri}");
         }
+        let capitals = Uri::builder().scheme("HTTPS").authority("api.example.com");
+        let capitals = capitals.path_and_query("/").build().unwrap();
+        assert!(!origin.matches_uri(&capitals));
     }
 
     #[test]

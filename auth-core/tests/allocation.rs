@@ -71,12 +71,15 @@ fn going_through_many_identities_copies_none_of_them() {
         .map(|number| {
             let origin = Origin::parse(&format!("https://api-{number}.example.com")).unwrap();
             let identity = Identity::new("many", origin, "me@example.com");
-            at_hand(Scripted::tokens(Lifetime::unknown()).with_identity(identity))
+            let sliding = Lifetime::unknown().idle(Duration::from_secs(86_400));
+            at_hand(Scripted::tokens(sliding).with_identity(identity))
         })
         .collect();
     let round = || {
         for credentials in &all {
-            drop(credentials.fresh().unwrap());
+            let credential = credentials.fresh().unwrap();
+            credentials.accepted(&credentials.sending(&credential));
+            drop(credentials.peek());
         }
     };
     round();

@@ -107,8 +107,8 @@
 //! - Below the middleware, reqwest follows redirects by itself; see [`redirect_policy`].
 //! - A judge that wants bodies gets them up to [`auth_core::MAX_JUDGED_BODY`]. Until that much has come, or all of it, the caller waits
 //!   for its answer; only the caller's own time-out bounds that.
-//! - The client's own time-outs begin anew with the second try. A request's own time-out counts
-//!   down over both sendings; the wait for a credential may take all of it, before the first try and again before a replay.
+//! - The client's own time-outs begin anew with the second try. With reqwest, a request's
+//!   own time-out does not: what waits for a credential and the first try took is gone.
 //! - A client with a cookie jar of its own mixes the sessions of identities that share it. Leave the jar out: a session's cookie
 //!   is kept here.
 //! - A login that is routed through its own front is a typed error. One that is routed through another identity's, whose login is

@@ -119,7 +119,7 @@ impl Sent {
         }
     }
 
-    /// Asks for something newer than what was rejected.
+    /// Whom to ask for something newer, and who reads that answer.
     #[cfg(feature = "tower")]
     pub(crate) fn into_parts(self) -> (Credentials, Option<Arc<dyn Judge>>) {
         (self.credentials, self.judge)

@@ -7,6 +7,7 @@ mod common;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use auth_core::clock::ManualClock;
 use auth_core::{Credentials, LoginError, LoginMark};
 use auth_middleware::{AuthContext, AuthMiddleware, auth_error, redirect_policy, scope};
 use bytes::Bytes;
@@ -507,4 +508,65 @@ async fn a_requests_own_time_out_is_for_all_of_it_the_wait_for_a_login_included(
     client.get(ORIGIN).send().await.unwrap();
     let seen = below.0.lock().unwrap().clone();
     assert_eq!(seen, [Some(2 * second), Some(5 * second), None]);
+}
+
+/// Rejects everything, and takes three seconds for it.
+struct SlowlyRejecting(ManualClock);
+
+#[async_trait::async_trait]
+impl reqwest_middleware::Middleware for SlowlyRejecting {
+    async fn handle(
+        &self,
+        request: reqwest::Request,
+        _: &mut http::Extensions,
+        _: reqwest_middleware::Next<'_>,
+    ) -> reqwest_middleware::Result<reqwest::Response> {
+        use reqwest::ResponseBuilderExt;
+
+        self.0.advance(Duration::from_secs(3));
+        let answer = http::Response::builder().status(401);
+        Ok(answer.url(request.url().clone()).body("").unwrap().into())
+    }
+}
+
+#[tokio::test]
+async fn rule_10_the_wait_before_a_replay_ends_with_what_is_left_of_the_requests_own_timeout() {
+    let (credentials, control) = Script::at(ORIGIN).build();
+    credentials.get().await.unwrap();
+    control.hold();
+    let client = ClientBuilder::new(Client::new())
+        .with(AuthMiddleware::new(credentials))
+        .with(SlowlyRejecting(control.hands.clone()))
+        .build();
+    let request = client.get(ORIGIN).timeout(Duration::from_secs(5));
+    let mut call = Box::pin(request.send());
+    assert!(futures_util::poll!(&mut call).is_pending());
+    until(|| control.logins() == 2).await;
+    let left = Duration::from_secs(2);
+    control.hands.advance(left);
+    let error = call.await.unwrap_err();
+    let ours = auth_error(&error).unwrap();
+    assert!(
+        matches!(ours, auth_core::Error::DeadlinePassed { waited } if *waited == left),
+        "{ours:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_is_set_shortens_no_time_out() {
+    let second = Duration::from_secs(1);
+    let (credentials, control) = Script::at(ORIGIN).build();
+    let hands = control.hands.clone();
+    control.during_login(move || {
+        hands.advance(second);
+        hands.set_wall_forward(3_600 * second);
+        std::future::ready(())
+    });
+    let below = TimeOuts::default();
+    let client = ClientBuilder::new(Client::new())
+        .with(AuthMiddleware::new(credentials))
+        .with(below.clone())
+        .build();
+    client.get(ORIGIN).timeout(5 * second).send().await.unwrap();
+    assert_eq!(*below.0.lock().unwrap(), [Some(4 * second)]);
 }

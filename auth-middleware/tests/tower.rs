@@ -15,6 +15,7 @@ use auth_core::{Credentials, LoginError, LoginMark, Origin, Session};
 use auth_middleware::{AuthContext, AuthLayer};
 use bytes::Bytes;
 use common::{Answer, Api, BodyJudge, Kind, ORIGIN, Script, answer, get, until};
+use futures_util::FutureExt;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use tokio::sync::Barrier;
@@ -488,6 +489,25 @@ async fn rule_4_a_login_through_the_same_limited_stack_does_not_deadlock() {
     let answer = tokio::time::timeout(std::time::Duration::from_secs(20), work).await;
     assert_eq!(answer.expect("no deadlock").unwrap().status(), 200);
     assert_eq!(api.count(), 4, "two logins, two tries");
+}
+
+#[tokio::test]
+async fn rule_4_a_future_that_has_answered_holds_nothing_of_the_inner_service() {
+    let (credentials, _) = Script::at(ORIGIN).build();
+    let api = Api::new(|_| answer(200, ""));
+    let mut service = AuthLayer::new(credentials).layer(tower::limit::ConcurrencyLimit::new(
+        service_fn(move |request| api.clone().handle(request)),
+        1,
+    ));
+    for url in ["https://api.example.com/", "https://elsewhere.example.com/"] {
+        let mut answered = Box::pin(service.ready().await.unwrap().call(get(url)));
+        answered.as_mut().await.unwrap();
+        assert!(
+            matches!(service.ready().now_or_never(), Some(Ok(_))),
+            "its permit is given back"
+        );
+        drop(answered);
+    }
 }
 
 #[tokio::test]

@@ -92,32 +92,20 @@ impl Credentials {
     /// Lends out what [`fresh`](Self::fresh) would give, with what a request carries that is sent with it now: the quickest
     /// way to put a credential on a request, since nothing is counted and the clocks are read once.
     ///
-    /// `None` means that nothing was lent, and `look` not called.
+    /// `None` means that nothing was lent, and `look` not called; so it is on a thread that is ending.
     #[inline]
     pub fn with_fresh<T>(&self, look: impl FnOnce(&Credential, Carried) -> T) -> Option<T> {
         let now = self.now();
-        self.lend(now, Freshness::is_fresh, |credential| {
-            look(credential, self.carried(credential, now))
+        self.inner.served(|credential| {
+            let fresh = credential.life().freshness(now) == Freshness::Fresh;
+            fresh.then(|| look(credential, self.carried(credential, now)))
         })
     }
 
     /// A look without waiting: the credential at hand, if it is good by both clocks. It starts nothing, not even the
     /// renewal of one that is due.
     pub fn peek(&self) -> Option<Credential> {
-        self.lend(self.now(), Freshness::is_good, Credential::clone)
-    }
-
-    #[inline]
-    fn lend<T>(
-        &self,
-        now: Moment,
-        will_do: impl Fn(Freshness) -> bool,
-        look: impl FnOnce(&Credential) -> T,
-    ) -> Option<T> {
-        self.inner.served(|served| {
-            let good = will_do(served.life().freshness(now));
-            good.then(|| look(served))
-        })
+        self.inner.live_if(self.now(), Freshness::is_good)
     }
 
     #[inline]
@@ -204,10 +192,7 @@ impl Credentials {
             return;
         }
         if carried.slides {
-            self.inner.served(|served| {
-                let same = served.stamp().generation() == carried.stamp.generation();
-                same.then(|| served.life().touch(carried.sent))
-            });
+            self.inner.touch(carried);
         }
         if carried.replay {
             self.inner

@@ -14,7 +14,7 @@ use super::engine::Engine;
 use super::flight::{Flight, Outcome, prepare};
 use super::state::{Decision, FlightId, Landed, Landing, Purpose, State};
 use crate::clock::{Moment, nanos};
-use crate::credential::{Credential, Issued};
+use crate::credential::{Carried, Credential, Issued};
 use crate::error::{Error, LoginError};
 use crate::event::Event;
 use crate::lifetime::Freshness;
@@ -22,8 +22,6 @@ use crate::origin::Scope;
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Runtime, Slot, Task, random};
 
 /// What all clones of a handle share.
-// In this order: what is read on behalf of each request stands beside the reference count, in one cache line.
-#[repr(C)]
 pub(crate) struct Inner {
     /// What the state serves, for those who only read.
     live: Slot<Issued>,
@@ -86,12 +84,24 @@ impl Inner {
         })
     }
 
-    /// What is served although it is due or has been silent for too long: it may still be good. Takes no lock.
-    pub(super) fn stale(&self, now: Moment) -> Option<Credential> {
+    /// What the state serves, if that will do. Takes no lock, and no copy for this thread.
+    pub(super) fn live_if(
+        &self,
+        now: Moment,
+        will_do: impl Fn(Freshness) -> bool,
+    ) -> Option<Credential> {
         let live = self.live.load();
         let issued = (*live).as_ref()?;
-        (issued.life().freshness(now) != Freshness::Expired)
-            .then(|| Credential::from_issued(issued))
+        will_do(issued.life().freshness(now)).then(|| Credential::from_issued(issued))
+    }
+
+    /// Moves the idle deadline, if what was carried is from the login that is served.
+    pub(super) fn touch(&self, carried: &Carried) {
+        if let Some(issued) = &*self.live.load()
+            && issued.stamp().generation() == carried.stamp().generation()
+        {
+            issued.life().touch(carried.sent);
+        }
     }
 
     pub(super) const fn scope(&self) -> &Scope {

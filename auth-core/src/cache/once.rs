@@ -4,6 +4,7 @@
 //! `tokio::sync::SetOnce` walks from one waiter's memory to the next; the waiters of `futures::future::Shared` poll it for each
 //! other, so that one which is dropped just as it was woken leaves the others asleep.
 
+use std::mem;
 use std::pin::Pin;
 use std::sync::OnceLock;
 use std::task::{Context, Poll, Waker};
@@ -28,7 +29,7 @@ impl<T> Once<T> {
     /// Sets the value, unless it is set already, and wakes everybody.
     pub(super) fn set(&self, value: T) {
         if self.value.set(value).is_ok() {
-            let waiting = std::mem::take(&mut *self.waiting.lock());
+            let waiting = mem::take(&mut *self.waiting.lock());
             for (_, waker) in waiting {
                 waker.wake();
             }
@@ -57,15 +58,21 @@ impl<'a, T> Future for Waiting<'a, T> {
         if let Some(value) = once.value.get() {
             return Poll::Ready(value);
         }
+        // Wakers are others' code: they are neither cloned nor dropped under the lock.
+        let waker = cx.waker().clone();
         let mut waiting = once.waiting.lock();
         // Whoever sets it does so first, and then takes those who wait: set by now, it is not announced again.
         if let Some(value) = once.value.get() {
             return Poll::Ready(value);
         }
-        match self.key {
-            Some(key) => waiting[key].clone_from(cx.waker()),
-            None => self.key = Some(waiting.insert(cx.waker().clone())),
-        }
+        let replaced = if let Some(key) = self.key {
+            Some(mem::replace(&mut waiting[key], waker))
+        } else {
+            self.key = Some(waiting.insert(waker));
+            None
+        };
+        drop(waiting);
+        drop(replaced);
         Poll::Pending
     }
 }

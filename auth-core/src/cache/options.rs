@@ -8,7 +8,7 @@ use super::state::Policy;
 use crate::event::Observer;
 use crate::lifetime::RefreshWindow;
 
-/// Caches that are built alike may share these: see [`CredentialsBuilder`](super::CredentialsBuilder) for what they mean.
+/// Caches with every option at its default share these: see [`CredentialsBuilder`](super::CredentialsBuilder) for what they mean.
 #[derive(Clone)]
 pub(super) struct Options {
     pub(super) policy: Policy,

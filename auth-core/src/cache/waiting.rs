@@ -11,6 +11,7 @@ use super::inner::{Boarding, Inner};
 use crate::clock::{Moment, nanos};
 use crate::credential::Credential;
 use crate::error::{Error, LoginError};
+use crate::lifetime::Freshness;
 use crate::login_mark::LoginMark;
 
 /// So often a caller begins anew after its flight was lost, before it concludes that flights don't live here.
@@ -46,7 +47,8 @@ impl Inner {
         if ask.renewed {
             return Err(error);
         }
-        self.stale(self.now()).ok_or(error)
+        let may_be_good = |freshness| freshness != Freshness::Expired;
+        self.live_if(self.now(), may_be_good).ok_or(error)
     }
 
     /// A login that asks for the very credential that it is to fetch would wait for itself.

@@ -50,7 +50,9 @@ mod linux {
     pub(super) fn read(clock: ClockId) -> u64 {
         let time = clock_gettime(clock);
         // Neither is negative, and both together fit for five centuries.
-        time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
+        #[allow(clippy::useless_conversion, reason = "it is no u64 on every platform")]
+        let nanos = u64::from(time.tv_nsec.unsigned_abs());
+        time.tv_sec.unsigned_abs() * 1_000_000_000 + nanos
     }
 }
 

@@ -19,8 +19,8 @@ use crate::verdict::Outcome;
 ///
 /// A request waits for a credential as long as its own [`timeout`](reqwest::RequestBuilder::timeout) or its
 /// [`AuthContext::within`] says, whichever is shorter, and otherwise as long as the cache's
-/// [patience](auth_core::CredentialsBuilder::patience), 60 s unless set. The request's own `timeout` counts down over both
-/// sendings; the client's is not known here, and counts anew from each.
+/// [patience](auth_core::CredentialsBuilder::patience), 60 s unless set. The request's own `timeout` is meant for all of it:
+/// what waits and a first try took is gone. The client's is not known here, and counts anew from each sending.
 ///
 /// A request whose body is a stream can't be sent twice: if its credential is rejected, the caller gets that answer, and
 /// the next request finds a new session.
@@ -75,10 +75,11 @@ impl Middleware for AuthMiddleware {
         let credentials = context.chosen().unwrap_or(&self.credentials);
         if context.is_skip() || !contains_url(credentials.scope(), request.url()) {
             if !context.is_skip() {
-                let (scheme, host) = (request.url().scheme(), request.url().host_str());
+                let url = request.url();
                 tracing::trace!(
-                    scheme,
-                    host,
+                    scheme = url.scheme(),
+                    host = url.host_str(),
+                    port = url.port(),
                     "a request out of the credential's scope passes untouched"
                 );
             }
@@ -88,8 +89,14 @@ impl Middleware for AuthMiddleware {
             return Err(Error::middleware(auth_core::Error::LoginLoop));
         }
 
-        let ask = context.ask(request.timeout().copied());
-        let asked = request.timeout().is_some().then(|| credentials.now());
+        let timeout = request.timeout().copied();
+        let asked = timeout.map(|_| credentials.now());
+        let passed = || {
+            asked.map_or(Duration::ZERO, |asked| {
+                credentials.now().steady_since(asked)
+            })
+        };
+        let ask = context.ask(timeout);
         let fresh = match context.take_renewal() {
             Some(renewal) => {
                 let credential = get(credentials, ask.renewed()).await?;
@@ -109,8 +116,8 @@ impl Middleware for AuthMiddleware {
             } else {
                 None
             };
-            if let Some(asked) = asked {
-                shorten(&mut request, credentials.now().since(asked));
+            if timeout.is_some() {
+                shorten(&mut request, passed());
             }
             let judge = self.judge.clone();
             let sending = Sending::prepare(
@@ -129,7 +136,8 @@ impl Middleware for AuthMiddleware {
             };
             // Its connection may be the one that the second try, or the login, waits for.
             drop(answer);
-            credential = get(credentials, ask).await?;
+            let left = timeout.map(|timeout| timeout.saturating_sub(passed()));
+            credential = get(credentials, context.ask(left)).await?;
             request = spare;
             replay = true;
         }

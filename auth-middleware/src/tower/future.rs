@@ -205,6 +205,7 @@ where
             let next = match state.as_mut().project() {
                 StateProj::Passing { future } => {
                     let answer = ready!(future.poll(cx)).map_err(Into::into)?;
+                    state.set(State::Ended);
                     return Poll::Ready(Ok(answer.map(AuthBody::untouched)));
                 }
                 StateProj::Sending {
@@ -229,6 +230,8 @@ where
                     } else {
                         let view = Answer::new(answer.status(), answer.headers());
                         if told.conclude(&view, sets_cookies) == Outcome::HandOn {
+                            // What has answered may hold a permit, for as long as somebody holds this.
+                            state.set(State::Ended);
                             return Poll::Ready(Ok(answer.map(AuthBody::untouched)));
                         }
                         let (sent, spare) = (sent.take().expect(ENDED), spare.take());

@@ -90,10 +90,11 @@ where
         let credentials = context.chosen().unwrap_or(&self.credentials);
         if context.is_skip() || !credentials.scope().contains_uri(request.uri()) {
             if !context.is_skip() {
-                let (scheme, host) = (request.uri().scheme_str(), request.uri().host());
+                let uri = request.uri();
                 tracing::trace!(
-                    scheme,
-                    host,
+                    scheme = uri.scheme_str(),
+                    host = uri.host(),
+                    port = uri.port_u16(),
                     "a request out of the credential's scope passes untouched"
                 );
             }
