@@ -1,7 +1,7 @@
 //! The fronts: a whole call through each, beside what one would put there instead.
 //!
 //! Requests are made before the clock runs, and dropped at the end of the stack, where a client would send them. reqwest's
-//! stack ends in a middleware that answers at once: a network would drown what is measured.
+//! stack ends in a middleware that answers at once: a network drowns what is measured, as `reqwest_loopback` shows.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -141,5 +141,78 @@ mod reqwest_chain {
         let retry = RetryTransientMiddleware::new_with_policy(policy);
         let inserting = Inserting::new(header_of(&token()));
         bench(bencher, chain().with(retry).with(inserting));
+    }
+}
+
+/// reqwest itself, to a server on loopback that answers each request with 200 and nothing.
+mod reqwest_loopback {
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::{TcpListener, TcpStream};
+
+    use auth_core::Origin;
+    use auth_middleware::AuthMiddleware;
+    use reqwest_middleware::ClientBuilder;
+    use tokio::runtime::Runtime;
+
+    use super::{
+        Bencher, Credentials, Duration, Inserting, LazyLock, Lifetime, Logins, header_of,
+        reqwest_request, token, two_workers,
+    };
+
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(two_workers);
+    static ORIGIN: LazyLock<String> = LazyLock::new(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                std::thread::spawn(move || serve(&stream));
+            }
+        });
+        format!("http://{address}")
+    });
+
+    /// Until the client hangs up.
+    fn serve(stream: &TcpStream) -> Option<()> {
+        let (mut answers, mut lines) = (stream, BufReader::new(stream).lines());
+        loop {
+            while !lines.next()?.ok()?.is_empty() {}
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+            answers.write_all(answer).ok()?;
+        }
+    }
+
+    fn bench(bencher: Bencher<'_, '_>, with: impl FnOnce(ClientBuilder) -> ClientBuilder) {
+        let client = reqwest::Client::builder().no_proxy().build();
+        let client = with(ClientBuilder::new(client.expect("a client"))).build();
+        let url: reqwest::Url = ORIGIN.parse().expect("a URL");
+        let request = || {
+            let mut request = reqwest_request();
+            *request.url_mut() = url.clone();
+            *request.body_mut() = None;
+            request
+        };
+        bencher.with_inputs(request).bench_local_values(|request| {
+            let answer = RUNTIME.block_on(client.execute(request));
+            assert!(answer.is_ok_and(|answer| answer.status() == 200));
+        });
+    }
+
+    #[divan::bench(sample_size = 8, sample_count = 200)]
+    fn inserting(bencher: Bencher<'_, '_>) {
+        bench(bencher, |chain| {
+            chain.with(Inserting::new(header_of(&token())))
+        });
+    }
+
+    #[divan::bench(sample_size = 8, sample_count = 200)]
+    fn ours_replay_on(bencher: Bencher<'_, '_>) {
+        let logins = Logins::at_once();
+        let hour = Lifetime::of(Duration::from_secs(3_600));
+        let credentials = Credentials::builder(logins.with_lifetime(hour))
+            .scope(Origin::parse(&ORIGIN).expect("an origin"))
+            .build();
+        let ours = AuthMiddleware::new(credentials);
+        bench(bencher, |chain| chain.with(ours));
+        assert_eq!(logins.count(), 1);
     }
 }
