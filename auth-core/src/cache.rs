@@ -2,7 +2,7 @@
 //!
 //! - [`state`]: the decisions, pure: no clock is read, nothing is awaited
 //! - [`doubt`]: whether a rejection is believed to be the login's fault
-//! - [`memory`]: what a failed login permits afterwards
+//! - [`memory`]: what a failed login permits afterwards; [`stagnation`]: what a renewal does that got no further
 //! - [`engine`]: what logs in; [`flight`]: the one login under way
 //! - [`inner`]: carries out what `state` decides, under one lock that is never held across an await
 //! - [`copies`]: what is served, in a copy for each thread
@@ -21,6 +21,7 @@ mod inner;
 mod memory;
 mod once;
 mod options;
+mod stagnation;
 mod state;
 mod status;
 mod waiting;

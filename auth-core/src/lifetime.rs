@@ -141,6 +141,12 @@ pub(crate) enum Freshness {
 }
 
 impl Freshness {
+    /// Not past its hard end: after a long silence only the server knows.
+    #[inline]
+    pub(crate) const fn may_be_good(self) -> bool {
+        !matches!(self, Self::Expired)
+    }
+
     /// Good by both clocks, be it due or not.
     #[inline]
     pub(crate) const fn is_good(self) -> bool {

@@ -12,7 +12,7 @@ pub(crate) struct Account {
     base: BaseUrl,
     /// What the user knows better than the documents and the answer.
     pub(crate) lifetime: Option<Lifetime>,
-    pub(crate) quota: Quota,
+    quota: Quota,
 }
 
 impl Account {
@@ -48,6 +48,15 @@ impl Account {
             base,
             ..self
         }
+    }
+
+    /// More than are documented are not taken.
+    pub(crate) fn limit(&mut self, quota: Quota) {
+        self.quota = quota.strictest(Quota::DEFAULT);
+    }
+
+    pub(crate) const fn quota(&self) -> Quota {
+        self.quota
     }
 
     pub(crate) const fn identity(&self) -> &Identity {

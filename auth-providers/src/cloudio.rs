@@ -130,7 +130,7 @@ impl CloudIo {
     /// How many logins to allow, for a program that shares its IP address with others: fewer than ten in any minute, which
     /// it is unless set. More are not taken.
     pub fn quota(mut self, quota: Quota) -> Self {
-        self.account.quota = quota.strictest(Quota::DEFAULT);
+        self.account.limit(quota);
         self
     }
 
@@ -181,7 +181,7 @@ impl Login for CloudIo {
     }
 
     fn quota(&self) -> Quota {
-        self.account.quota
+        self.account.quota()
     }
 
     fn judge(&self) -> &dyn Judge {

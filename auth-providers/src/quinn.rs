@@ -97,7 +97,7 @@ impl Quinn {
     /// How many logins to allow, for a program that shares its IP address with others: fewer than ten in any minute, which
     /// it is unless set. More are not taken.
     pub fn quota(mut self, quota: Quota) -> Self {
-        self.account.quota = quota.strictest(Quota::DEFAULT);
+        self.account.limit(quota);
         self
     }
 
@@ -139,7 +139,7 @@ impl Login for Quinn {
 
     /// "10 per minute per IP address"
     fn quota(&self) -> Quota {
-        self.account.quota
+        self.account.quota()
     }
 
     fn check_secret(&self, secret: &Secret) -> Result<(), LoginError> {

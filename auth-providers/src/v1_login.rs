@@ -99,7 +99,7 @@ impl V1Login {
     /// How many logins to allow, for a program that shares its IP address with others: fewer than ten in any minute, which
     /// it is unless set. More are not taken.
     pub fn quota(mut self, quota: Quota) -> Self {
-        self.account.quota = quota.strictest(Quota::DEFAULT);
+        self.account.limit(quota);
         self
     }
 
@@ -140,7 +140,7 @@ impl Login for V1Login {
     }
 
     fn quota(&self) -> Quota {
-        self.account.quota
+        self.account.quota()
     }
 
     fn request(&self, secret: &Secret) -> Result<http::Request<Bytes>, LoginError> {

@@ -9,7 +9,7 @@ use auth_benches::{
     Guarded, Logins, PerThread, SharedHeader, boot_clock, coarse_clocks, is_quick, longest,
     monotonic, quickly, token, two_workers,
 };
-use auth_core::{Credentials, Lifetime};
+use auth_core::Credentials;
 use divan::{AllocProfiler, Bencher, black_box};
 use futures_util::FutureExt;
 use http::HeaderMap;
@@ -18,15 +18,7 @@ use http::header::AUTHORIZATION;
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 
-static OURS: LazyLock<Credentials> = LazyLock::new(|| {
-    let hour = Lifetime::of(std::time::Duration::from_secs(3_600));
-    let logins = Logins::at_once();
-    let credentials = Credentials::new(logins.with_lifetime(hour));
-    let first = two_workers().block_on(credentials.get());
-    first.expect("the first login");
-    assert_eq!(logins.count(), 1);
-    credentials
-});
+static OURS: LazyLock<Credentials> = LazyLock::new(|| Logins::logged_in(&two_workers()));
 static SHARED: LazyLock<SharedHeader> = LazyLock::new(|| SharedHeader::new(&token()));
 static GUARDED: LazyLock<Guarded> = LazyLock::new(|| Guarded::new(&token()));
 static PER_THREAD: LazyLock<PerThread> = LazyLock::new(|| PerThread::new(&token()));

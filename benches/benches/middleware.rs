@@ -17,15 +17,7 @@ use futures_util::FutureExt;
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 
-static OURS: LazyLock<Credentials> = LazyLock::new(|| {
-    let hour = Lifetime::of(Duration::from_secs(3_600));
-    let logins = Logins::at_once();
-    let credentials = Credentials::new(logins.with_lifetime(hour));
-    let first = two_workers().block_on(credentials.get());
-    first.expect("the first login");
-    assert_eq!(logins.count(), 1);
-    credentials
-});
+static OURS: LazyLock<Credentials> = LazyLock::new(|| Logins::logged_in(&two_workers()));
 
 fn main() {
     divan::Divan::default()

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::{
-    Identity, Lifetime, LoginError, Origin, Provider, Scope, Secret, SecretSource, Session,
+    Credentials, Identity, Lifetime, LoginError, Origin, Provider, Scope, Secret, SecretSource,
+    Session,
 };
+use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
 use crate::time::{Timestamp, monotonic};
@@ -58,6 +60,20 @@ impl Logins {
         let logins = Self::held();
         logins.release();
         logins
+    }
+
+    /// A cache whose first login is done, and good for an hour.
+    ///
+    /// # Panics
+    /// Never: the login succeeds at once.
+    pub fn logged_in(runtime: &Runtime) -> Credentials {
+        let hour = Lifetime::of(Duration::from_secs(3_600));
+        let logins = Self::at_once();
+        let credentials = Credentials::new(logins.with_lifetime(hour));
+        let first = runtime.block_on(credentials.get());
+        first.expect("the first login");
+        assert_eq!(logins.count(), 1);
+        credentials
     }
 
     /// Logins that wait until they are [released](Self::release).

@@ -79,8 +79,7 @@ impl Inner {
     /// Whether this very credential is what is served now, and not expired. Takes no lock.
     pub(super) fn serves(&self, credential: &Credential, now: Moment) -> bool {
         (*self.live.load()).as_ref().is_some_and(|issued| {
-            Arc::ptr_eq(issued, credential.issued())
-                && issued.life().freshness(now) != Freshness::Expired
+            Arc::ptr_eq(issued, credential.issued()) && issued.life().freshness(now).may_be_good()
         })
     }
 

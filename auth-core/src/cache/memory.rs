@@ -29,6 +29,13 @@ impl Restraint {
         backoff: Duration::from_secs(1),
         longest_backoff: Duration::from_secs(60),
     };
+
+    /// The longest wait after so many that backed off before.
+    pub(super) fn backoff_after(&self, streak: u32) -> Duration {
+        self.backoff
+            .saturating_mul(2_u32.saturating_pow(streak))
+            .min(self.longest_backoff)
+    }
 }
 
 /// The secret that a login was tried with.
@@ -69,10 +76,7 @@ impl Failure {
         jitter: f64,
     ) -> Self {
         let streak = before.map_or(0, |failure| failure.streak);
-        let backoff = restraint
-            .backoff
-            .saturating_mul(2_u32.saturating_pow(streak))
-            .min(restraint.longest_backoff);
+        let backoff = restraint.backoff_after(streak);
         let asked = error
             .retry_after()
             .unwrap_or_default()

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::doubt::Doubt;
 use super::memory::{Failure, Restraint, Tried};
-use crate::clock::{Deadline, Moment, nanos};
+use super::stagnation::Stagnation;
+use crate::clock::{Deadline, Moment};
 use crate::credential::{Carried, Credential, Rolled, Session, Stamp};
 use crate::error::{Error, LoginError, LoginErrorKind};
 use crate::lifetime::{Freshness, Life, RefreshWindow, made_progress};
@@ -47,14 +48,6 @@ struct Troubles {
 /// One login under way, told from those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FlightId(NonZeroU64);
-
-/// Renewals that brought back the same expiry.
-#[derive(Debug, Default)]
-struct Stagnation {
-    streak: u32,
-    /// No renewal before this, on the steady clock.
-    until: u64,
-}
 
 /// What a flight is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,7 +154,7 @@ impl State {
     fn may_be_good(&self, now: Moment) -> bool {
         self.current
             .as_ref()
-            .is_some_and(|current| current.life().freshness(now) != Freshness::Expired)
+            .is_some_and(|current| current.life().freshness(now).may_be_good())
     }
 
     /// Whether the failure memory lets a login begin, and what for.
@@ -185,7 +178,7 @@ impl State {
         let stagnant = self
             .troubles
             .as_ref()
-            .is_some_and(|troubles| now.steady < troubles.stagnation.until);
+            .is_some_and(|troubles| troubles.stagnation.forbids(now));
         if self.flight.is_some() || stagnant {
             return None;
         }
@@ -436,7 +429,7 @@ impl State {
             .current
             .as_ref()
             .filter(|current| current.stamp().generation() >= landed.stamp().generation())
-            .filter(|current| current.life().freshness(now) != Freshness::Expired);
+            .filter(|current| current.life().freshness(now).may_be_good());
         Ok(current.cloned())
     }
 
@@ -470,19 +463,6 @@ impl State {
 
     pub(crate) const fn is_closed(&self) -> bool {
         self.closed
-    }
-}
-
-impl Stagnation {
-    fn next(&self, now: Moment, restraint: &Restraint) -> Self {
-        let wait = restraint
-            .backoff
-            .saturating_mul(2_u32.saturating_pow(self.streak))
-            .min(restraint.longest_backoff);
-        Self {
-            streak: self.streak.saturating_add(1),
-            until: now.steady.saturating_add(nanos(wait)),
-        }
     }
 }
 

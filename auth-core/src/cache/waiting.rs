@@ -47,8 +47,8 @@ impl Inner {
         if ask.renewed {
             return Err(error);
         }
-        let may_be_good = |freshness| freshness != Freshness::Expired;
-        self.live_if(self.now(), may_be_good).ok_or(error)
+        self.live_if(self.now(), Freshness::may_be_good)
+            .ok_or(error)
     }
 
     /// A login that asks for the very credential that it is to fetch would wait for itself.

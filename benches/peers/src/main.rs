@@ -20,7 +20,6 @@ use auth_benches::{
     Guarded, Herd, Logins, PerThread, SharedHeader, Spread, Traffic, is_quick, monotonic, quickly,
     report, token, two_workers,
 };
-use auth_core::{Credentials, Lifetime};
 use caches::{Batch, Life, PEERS};
 use harness::{Contest, Row, allocations_of, over, print, table};
 use tokio::runtime::Runtime;
@@ -51,7 +50,7 @@ fn main() {
         && option == instructions::OPTION
     {
         let calls = calls.parse().expect("a number of calls");
-        return layers::counted_work(which, &logged_in(&two_workers()), calls);
+        return layers::counted_work(which, &Logins::logged_in(&two_workers()), calls);
     }
 
     report(versions());
@@ -62,7 +61,7 @@ fn main() {
             || (arguments.iter()).any(|name| case.starts_with(&**name) || name.starts_with(case))
     };
     let runtime = two_workers();
-    let ours = logged_in(&runtime);
+    let ours = Logins::logged_in(&runtime);
     let mut rows = Vec::new();
     if wanted("hit") {
         rows.extend(hits(&runtime));
@@ -147,15 +146,6 @@ fn warn_if_busy(when: &str) {
     if when == "before" && load > 0.5 {
         report("WARNING: the machine is busy; times are too long, and ratios waver");
     }
-}
-
-fn logged_in(runtime: &Runtime) -> Credentials {
-    let hour = Lifetime::of(Duration::from_secs(3_600));
-    let credentials = Credentials::new(Logins::at_once().with_lifetime(hour));
-    runtime
-        .block_on(credentials.get())
-        .expect("the first login");
-    credentials
 }
 
 /// A fresh credential, on one thread and on two.

@@ -1,6 +1,7 @@
 //! What can be told of the decisions without anything around them.
 
 use super::*;
+use crate::clock::nanos;
 use crate::lifetime::Lifetime;
 
 const HOUR: Duration = Duration::from_secs(3_600);
