@@ -79,6 +79,7 @@
 //! | `rule_4_a_request_that_cant_be_sent_gives_its_permit_back` | `../auth-middleware/tests/given_back.rs` |
 //! | `rule_4_no_readied_service_is_held_through_a_wait` | `../auth-middleware/tests/tower.rs` |
 //! | `rule_4_a_future_that_has_answered_holds_nothing_of_the_inner_service` | `../auth-middleware/tests/tower.rs` |
+//! | `rule_4_a_future_that_has_failed_holds_nothing_of_the_inner_service` | `../auth-middleware/tests/tower.rs` |
 //!
 //! # The fast path
 //!

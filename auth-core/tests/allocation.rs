@@ -89,3 +89,20 @@ fn going_through_many_identities_copies_none_of_them() {
     let _ = (one.fresh(), one.fresh());
     assert_eq!(measure(|| drop(one.fresh())).count_total, 0);
 }
+
+#[test]
+fn looking_from_within_a_look_copies_nothing() {
+    let at = |name: &str| {
+        let origin = Origin::parse(&format!("https://{name}.example.com")).unwrap();
+        let identity = Identity::new("nested", origin, "me@example.com");
+        at_hand(Scripted::tokens(Lifetime::unknown()).with_identity(identity))
+    };
+    let (outer, inner) = (at("outer"), at("inner"));
+    // On a thread that keeps a copy of the outer one alone.
+    let counted = std::thread::spawn(move || {
+        let nested = || outer.with_fresh(|_, _| inner.fresh().is_some());
+        nested();
+        measure(|| assert_eq!(nested(), Some(true))).count_total
+    });
+    assert_eq!(counted.join().unwrap(), 0);
+}

@@ -511,6 +511,25 @@ async fn rule_4_a_future_that_has_answered_holds_nothing_of_the_inner_service() 
 }
 
 #[tokio::test]
+async fn rule_4_a_future_that_has_failed_holds_nothing_of_the_inner_service() {
+    let (credentials, _) = Script::at(ORIGIN).build();
+    let reset = service_fn(|_: Request<Full<Bytes>>| async {
+        Err::<Response<Full<Bytes>>, _>(std::io::Error::other("connection reset"))
+    });
+    let mut service =
+        AuthLayer::new(credentials).layer(tower::limit::ConcurrencyLimit::new(reset, 1));
+    for url in ["https://api.example.com/", "https://elsewhere.example.com/"] {
+        let mut failed = Box::pin(service.ready().await.unwrap().call(get(url)));
+        failed.as_mut().await.unwrap_err();
+        assert!(
+            matches!(service.ready().now_or_never(), Some(Ok(_))),
+            "its permit is given back"
+        );
+        drop(failed);
+    }
+}
+
+#[tokio::test]
 async fn rule_18_a_login_routed_through_its_own_front_is_a_typed_error() {
     let (credentials, control) = Script::at(ORIGIN).build();
     let api = Api::new(|_| answer(200, ""));

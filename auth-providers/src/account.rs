@@ -50,7 +50,7 @@ impl Account {
         }
     }
 
-    /// More than are documented are not taken.
+    /// More than are documented are not taken: a longer window may hold no more at once than a minute may.
     pub(crate) fn limit(&mut self, quota: Quota) {
         self.quota = quota.strictest(Quota::DEFAULT);
     }

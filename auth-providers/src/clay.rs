@@ -79,8 +79,8 @@ impl Clay {
         self
     }
 
-    /// How many logins to allow, for a program that shares its IP address with others: fewer than ten in any minute, which
-    /// it is unless set. More are not taken.
+    /// How many logins to allow, for a program that shares its IP address with others: ten in any minute unless set, and
+    /// never more than ten in any window, however long, nor a window shorter than a minute.
     pub fn quota(mut self, quota: Quota) -> Self {
         self.account.limit(quota);
         self

@@ -76,21 +76,24 @@ fn renew(
     version: u64,
     current: impl Fn() -> Option<Credential>,
 ) {
+    // Somebody may be looking at another's copy, and ask from within.
+    let Ok(looked) = places.try_borrow_mut() else {
+        return;
+    };
     {
-        let places = places.borrow();
-        let place = &places[mark.index() % MOST];
+        let place = &looked[mark.index() % MOST];
         let taken = place.holder.is_some_and(|(other, _)| other != mark);
         if taken && place.passer_by.replace(Some(mark)) != Some(mark) {
             return;
         }
     }
+    drop(looked);
     // What is copied and what is dropped may be others' code, which may look as well.
     let renewed = Place {
         holder: Some((mark, version)),
         copy: current().map(|credential| credential.copy()),
         passer_by: Cell::new(None),
     };
-    // Somebody may be looking at another's copy, and ask from within.
     let replaced = places
         .try_borrow_mut()
         .map(|mut places| mem::replace(&mut places[mark.index() % MOST], renewed));

@@ -82,8 +82,8 @@ impl Credentials {
 
     /// The credential at hand, if it is good and no renewal is due.
     ///
-    /// The fast path: it waits for nothing, takes no lock and starts nothing. It allocates nothing, but where a thread looks
-    /// at a new credential for the first time and makes its copy. `None` means that [`get`](Self::get) has something to do.
+    /// The fast path: it waits for nothing, takes no lock and starts nothing. It allocates nothing, but where a thread makes
+    /// its copy: of a new credential, or of one whose place another cache had taken. `None` means that [`get`](Self::get) has something to do.
     #[inline]
     pub fn fresh(&self) -> Option<Credential> {
         self.with_fresh(|credential, _| credential.clone())

@@ -199,13 +199,32 @@ where
 {
     type Output = Result<Response<AuthBody<ResB>>, BoxError>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = ready!(self.as_mut().proceed(cx));
+        // What has answered, or failed, may hold a permit, for as long as somebody holds this.
+        self.project().state.set(State::Ended);
+        Poll::Ready(answer)
+    }
+}
+
+impl<S, R, B, ResB> AuthFuture<S, R, B, ResB>
+where
+    R: ReplayMode<B>,
+    S: Service<Request<R::Body>, Response = Response<ResB>> + Clone,
+    S::Error: Into<BoxError>,
+    ResB: Body<Data = Bytes>,
+{
+    /// Goes from state to state until there is something to wait for, or an end.
+    #[inline]
+    fn proceed(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<AuthBody<ResB>>, BoxError>> {
         let mut state = self.project().state;
         loop {
             let next = match state.as_mut().project() {
                 StateProj::Passing { future } => {
                     let answer = ready!(future.poll(cx)).map_err(Into::into)?;
-                    state.set(State::Ended);
                     return Poll::Ready(Ok(answer.map(AuthBody::untouched)));
                 }
                 StateProj::Sending {
@@ -230,8 +249,6 @@ where
                     } else {
                         let view = Answer::new(answer.status(), answer.headers());
                         if told.conclude(&view, sets_cookies) == Outcome::HandOn {
-                            // What has answered may hold a permit, for as long as somebody holds this.
-                            state.set(State::Ended);
                             return Poll::Ready(Ok(answer.map(AuthBody::untouched)));
                         }
                         let (sent, spare) = (sent.take().expect(ENDED), spare.take());

@@ -100,7 +100,10 @@ impl<'a> Contest<'a> {
                 allocations: contestant.allocations,
                 logins: None,
                 net: (forced > 0.0).then_some(spread.median - forced),
-                ours_over_it: ours.and_then(|ours| over(ours, theirs)),
+                // Beside each other, ours say nothing.
+                ours_over_it: ours
+                    .filter(|_| !contestant.name.starts_with("auth-"))
+                    .and_then(|ours| over(ours, theirs)),
                 note: contestant.note,
             });
         }

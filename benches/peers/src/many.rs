@@ -146,8 +146,8 @@ pub fn lookup(case: &'static str, identities: usize) -> Vec<Row> {
     moka.run_pending_tasks();
 
     let mut contest = Contest::new(case, "ns", 15);
-    let mut anywhere = [Anywhere(1), Anywhere(1), Anywhere(1)];
-    let [first, second, third] = &mut anywhere;
+    let mut anywhere = [Anywhere(1), Anywhere(1), Anywhere(1), Anywhere(1)];
+    let [first, second, third, fourth] = &mut anywhere;
     contest
         .enter("auth-core", || {
             let key = |number| identity(&origin, number);
@@ -158,7 +158,16 @@ pub fn lookup(case: &'static str, identities: usize) -> Vec<Row> {
                 first,
             )
         })
-        .note("Pool::find, whose handle is dropped again");
+        .note("Pool::find, whose handle is dropped again; an Identity brings its hash along");
+    contest
+        .enter("auth-core, made from a name", || {
+            let find = |name: &String| {
+                let key = Identity::new("bench", origin.clone(), name.as_str());
+                black_box(pool.find(&key)).is_some()
+            };
+            each(account, find, identities, fourth)
+        })
+        .note("the same, with the Identity made anew each time");
     contest
         .enter("moka", || {
             let find = |key: &String| black_box(moka.get(key)).is_some();
