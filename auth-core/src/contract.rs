@@ -39,8 +39,8 @@
 //! ## Rule 3
 //!
 //! Nothing waits for ever. A login that panics, hangs past its time-out, or sits on a runtime that nobody drives
-//! any more releases its waiters with a typed error: each waiter arms a timer on its own runtime and may supersede
-//! a dead login, whose late result is then discarded. Outside any runtime there is a typed error, or the blocking
+//! any more releases its waiters with a typed error: each waiter has a timer on its own runtime, which those who wait
+//! there may share, and may supersede a dead login, whose late result is then discarded. Outside any runtime there is a typed error, or the blocking
 //! call, which brings its own thread.
 //!
 //! | test | in |
@@ -56,6 +56,10 @@
 //! | `rule_3_sessions_that_end_before_they_can_be_used_are_a_typed_error_and_not_a_loop` | `tests/contract/one_login.rs` |
 //! | `rule_3_an_observer_that_panics_undoes_nothing` | `tests/contract/one_login.rs` |
 //! | `rule_3_outside_any_runtime_it_is_a_typed_error` | `tests/contract/runtimes.rs` |
+//! | `rule_3_whoever_would_join_a_login_outside_any_runtime_gets_a_typed_error` | `tests/contract/runtimes.rs` |
+//! | `rule_3_a_caller_in_a_task_that_has_used_up_its_turn_waits_all_the_same` | `tests/contract/runtimes.rs` |
+//! | `rule_3_whoever_waits_on_is_released_when_those_who_came_first_have_left` | `tests/contract/runtimes.rs` |
+//! | `rule_3_each_runtime_has_an_alarm_of_its_own_and_the_earliest_moment_counts` | `src/cache/alarm.rs` |
 //! | `rule_3_the_blocking_call_brings_its_own_thread` | `tests/contract/runtimes.rs` |
 //! | `rule_3_four_hundred_blocking_callers_are_one_login` | `tests/contract/runtimes.rs` |
 //! | `rule_3_a_login_whose_runtime_was_shut_down_is_begun_anew_elsewhere` | `tests/contract/runtimes.rs` |

@@ -11,6 +11,7 @@ use std::num::NonZeroU32;
 use std::pin::pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
+use std::task::Waker;
 use std::time::Duration;
 
 use futures_util::future::select;
@@ -59,8 +60,8 @@ pub(crate) struct Place {
     expected: AtomicU64,
     /// It is expected sooner than before: whoever stands here looks again.
     sooner: Notify,
-    /// It is expected later than before: whoever waits for the login may not be able to.
-    later: Notify,
+    /// Woken when it is expected later than before: whoever waits for the login may not be able to.
+    later: OnceLock<Waker>,
 }
 
 impl Place {
@@ -76,15 +77,17 @@ impl Place {
     pub(crate) fn expect(&self, at: u64) {
         let before = self.expected.swap(at, Relaxed);
         if at > before {
-            self.later.notify_waiters();
+            if let Some(waker) = self.later.get() {
+                waker.wake_by_ref();
+            }
         } else if at < before {
             self.sooner.notify_waiters();
         }
     }
 
-    /// Resolves when the permit is expected later than it was when this was called.
-    pub(crate) fn postponed(&self) -> tokio::sync::futures::Notified<'_> {
-        self.later.notified()
+    /// Whom to wake whenever the permit is expected later than before. The first who is named stays.
+    pub(crate) fn when_later(&self, waker: Waker) {
+        let _ = self.later.set(waker);
     }
 
     fn is_gone(&self, now: u64) -> bool {

@@ -10,9 +10,9 @@ mod model;
 mod real;
 
 #[cfg(feature = "shuttle")]
-pub(crate) use model::{AtomicBool, AtomicU64, Mutex, Runtime, Slot, Task, random};
+pub(crate) use model::{AtomicBool, AtomicU64, Mutex, Runtime, RuntimeId, Slot, Task, random};
 #[cfg(not(feature = "shuttle"))]
-pub(crate) use real::{AtomicBool, AtomicU64, Mutex, Runtime, Slot, Task, random};
+pub(crate) use real::{AtomicBool, AtomicU64, Mutex, Runtime, RuntimeId, Slot, Task, random};
 
 /// How many tasks the model has not seen the end of.
 #[cfg(feature = "shuttle")]

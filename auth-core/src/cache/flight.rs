@@ -2,14 +2,18 @@
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::{Arc, OnceLock, Weak};
+use std::task::Poll;
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
+use super::alarm::Alarms;
 use super::engine::Engine;
 use super::inner::Inner;
 use super::memory::{LONGEST_RETRY_AFTER, Tried};
 use super::once::Once;
 use super::state::{FlightId, Landed, Purpose, State};
-use crate::clock::{Moment, nanos};
+use crate::clock::{Clock, Moment, nanos};
 use crate::credential::{Credential, Session};
 use crate::error::{Error, LoginError, LoginErrorKind};
 use crate::event::Event;
@@ -37,6 +41,7 @@ pub(super) struct Flight {
     pub(super) id: FlightId,
     /// Set when it ends.
     pub(super) landing: Once<Outcome>,
+    alarms: Alarms,
     /// Its place in the line for a permit.
     pub(super) place: Arc<Place>,
     /// By when it will have come further, on the steady clock, if somebody drives it.
@@ -47,20 +52,22 @@ pub(super) struct Flight {
     aborted: AtomicBool,
     /// Whether its permit may come later than its waiters were told.
     pub(super) may_be_held: bool,
-    /// Set when the task is gone, be it by landing or by being dropped.
-    ended: Once<()>,
+    /// Told when the task is gone, be it by landing or by being dropped. Only whoever closes listens.
+    ended: Notify,
 }
 
 impl Flight {
-    pub(super) fn is_overdue(&self, now: u64) -> bool {
-        now >= self.due()
-    }
-
+    /// By when it will have come further, on the steady clock, or nobody drives it any more.
     pub(super) fn due(&self) -> u64 {
         // While it waits for its permit, it moves only when the permit is there.
         self.due
             .load(Relaxed)
             .max(self.place.expected().saturating_add(nanos(START)))
+    }
+
+    /// Sees to it that those who wait on this runtime look around when it is due. Ready if it is.
+    pub(super) fn poll_due(&self, due: u64, runtime: &Runtime, clock: &Clock) -> Poll<()> {
+        self.alarms.poll(due, runtime, clock, &self.landing.waker())
     }
 
     fn promise(&self, now: u64, within: Duration) {
@@ -85,7 +92,7 @@ impl Flight {
     }
 
     pub(super) async fn ended(&self) {
-        self.ended.wait().await;
+        self.ended.notified().await;
     }
 }
 
@@ -115,15 +122,17 @@ pub(super) fn prepare(
     let flight = Arc::new(Flight {
         id,
         landing: Once::new(),
+        alarms: Alarms::default(),
         due: AtomicU64::new(0),
         sent_at: AtomicU64::new(0),
         task: OnceLock::new(),
         aborted: AtomicBool::new(false),
         may_be_held: matches!(purpose, Purpose::Look { .. }) || place.expected() > now,
-        ended: Once::new(),
+        ended: Notify::new(),
         place,
     });
     flight.promise(now, START);
+    flight.place.when_later(flight.landing.waker());
     let seat = Seat {
         home: Arc::downgrade(home),
         flight: Arc::clone(&flight),
@@ -260,6 +269,6 @@ impl Drop for Seat {
         if let Some(home) = self.home.upgrade() {
             home.lose(self.flight.id);
         }
-        self.flight.ended.set(());
+        self.flight.ended.notify_one();
     }
 }

@@ -9,6 +9,7 @@ use super::inner::Inner;
 use super::memory::Failure;
 use super::state::{Ruling, State};
 use super::status::Status;
+use super::waiting::Wait;
 use crate::clock::Moment;
 use crate::credential::{Carried, Change, Credential};
 use crate::error::Error;
@@ -130,15 +131,15 @@ impl Credentials {
     /// [`Error::Login`] if the login fails, or has failed and may not be tried again yet; [`Error::QuotaSpent`] at once if no
     /// login is allowed in time; [`Error::DeadlinePassed`] if the caller's time is over before the login's; [`Error::Abandoned`] if
     /// the runtimes that logins were begun on were shut down; [`Error::Closed`];
-    /// [`Error::NoRuntime`] outside a tokio runtime, if there is nothing at hand; [`Error::LoginLoop`] from within the login.
+    /// [`Error::NoRuntime`] outside a tokio runtime, if a login has to be begun or waited for; [`Error::LoginLoop`] from within the login.
     ///
     /// # Panics
     /// If a login has to be waited for on a tokio runtime whose timer was not enabled.
     ///
     /// # Cancel safety
     /// The future may be dropped at any time. A login that it started goes on, and its session is kept.
-    pub async fn get(&self) -> Result<Credential, Error> {
-        self.get_with(Ask::new()).await
+    pub fn get(&self) -> impl Future<Output = Result<Credential, Error>> + Send {
+        self.get_with(Ask::new())
     }
 
     /// As [`get`](Self::get), with a deadline or a demand of the caller's own.
@@ -148,13 +149,8 @@ impl Credentials {
     ///
     /// # Cancel safety
     /// As [`get`](Self::get).
-    pub async fn get_with(&self, ask: Ask) -> Result<Credential, Error> {
-        if !ask.renewed
-            && let Some(credential) = self.fresh()
-        {
-            return Ok(credential);
-        }
-        self.inner.wait(ask).await
+    pub fn get_with(&self, ask: Ask) -> impl Future<Output = Result<Credential, Error>> + Send {
+        Wait::new(self, ask)
     }
 
     /// A credential from a login that begins now, or is under way: for the start of a workflow that must not be cut short
@@ -166,8 +162,8 @@ impl Credentials {
     ///
     /// # Cancel safety
     /// As [`get`](Self::get).
-    pub async fn renew(&self) -> Result<Credential, Error> {
-        self.get_with(Ask::new().renewed()).await
+    pub fn renew(&self) -> impl Future<Output = Result<Credential, Error>> + Send {
+        self.get_with(Ask::new().renewed())
     }
 
     /// Notes what a request is about to carry, and that it is sent now. Keep the result until the answer is judged.

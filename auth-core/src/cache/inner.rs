@@ -116,6 +116,11 @@ impl Inner {
         ask.within.unwrap_or(self.engine.options.patience)
     }
 
+    /// Until when a caller waits who asked at `asked`, on the steady clock.
+    pub(super) fn deadline(&self, ask: &Ask, asked: Moment) -> u64 {
+        asked.steady.saturating_add(nanos(self.patience(ask)))
+    }
+
     pub(super) fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         look(&self.control.lock().state)
     }
@@ -141,8 +146,8 @@ impl Inner {
         result
     }
 
-    /// Decides for one caller who asked at `asked`, and begins the flight that the decision asks for.
-    pub(super) fn board(self: &Arc<Self>, ask: &Ask, asked: Moment) -> Result<Boarding, Error> {
+    /// Decides for one caller who waits until `deadline`, and begins the flight that the decision asks for.
+    pub(super) fn board(self: &Arc<Self>, ask: &Ask, deadline: u64) -> Result<Boarding, Error> {
         let runtime = Runtime::current();
         let mut control = self.control.lock();
         let now = self.now();
@@ -160,7 +165,7 @@ impl Inner {
             };
             let waits = served.is_none();
             if waits && !matches!(purpose, Purpose::Look { .. }) {
-                self.can_wait(ask, asked, self.engine.limiter.expected(true))?;
+                self.can_wait(ask, deadline, self.engine.limiter.expected(true))?;
             }
             let id = control.state.begin();
             let current = control.state.current().cloned();
@@ -183,24 +188,24 @@ impl Inner {
         }
         let flight = flight.ok_or(Error::Closed)?;
         self.engine.limiter.want(&flight.place);
-        self.can_wait(ask, asked, flight.place.expected())?;
+        self.can_wait(ask, deadline, flight.place.expected())?;
         Ok(Boarding::Waits(flight))
     }
 
     /// Begins the login that the next caller would begin, if there is a runtime here and nothing forbids it.
     pub(super) fn begin_beside(self: &Arc<Self>) {
         // Nobody waits here, so nobody is to be told: the next caller gets the error, if there is one.
-        let _ = self.board(&Ask::new(), self.now());
+        let ask = Ask::new();
+        let _ = self.board(&ask, self.deadline(&ask, self.now()));
     }
 
-    /// Whether a caller who asked at `asked` can wait for a permit that is `expected` on the steady clock.
-    pub(super) fn can_wait(&self, ask: &Ask, asked: Moment, expected: u64) -> Result<(), Error> {
+    /// Whether a caller who waits until `deadline` can wait for a permit that is `expected`, both on the steady clock.
+    pub(super) fn can_wait(&self, ask: &Ask, deadline: u64, expected: u64) -> Result<(), Error> {
         let now = self.now();
         if expected <= now.steady {
             return Ok(());
         }
-        let in_time = expected <= asked.steady.saturating_add(nanos(self.patience(ask)));
-        if in_time && !ask.fail_fast.unwrap_or(self.engine.options.fail_fast) {
+        if expected <= deadline && !ask.fail_fast.unwrap_or(self.engine.options.fail_fast) {
             return Ok(());
         }
         Err(Error::QuotaSpent {

@@ -5,9 +5,8 @@
 //! other, so that one which is dropped just as it was woken leaves the others asleep.
 
 use std::mem;
-use std::pin::Pin;
-use std::sync::OnceLock;
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Wake, Waker};
 
 use slab::Slab;
 
@@ -15,75 +14,76 @@ use crate::sync::Mutex;
 
 pub(super) struct Once<T> {
     value: OnceLock<T>,
-    waiting: Mutex<Slab<Waker>>,
+    crowd: Arc<Crowd>,
+}
+
+/// Those who wait. Whoever was woken to look around keeps the place, and comes back with another waker.
+#[derive(Default)]
+struct Crowd(Mutex<Slab<Option<Waker>>>);
+
+impl Wake for Crowd {
+    fn wake(self: Arc<Self>) {
+        let mut waiting = self.0.lock();
+        let woken: Vec<Waker> = (waiting.iter_mut())
+            .filter_map(|(_, waker)| waker.take())
+            .collect();
+        drop(waiting);
+        woken.into_iter().for_each(Waker::wake);
+    }
 }
 
 impl<T> Once<T> {
     pub(super) fn new() -> Self {
         Self {
             value: OnceLock::new(),
-            waiting: Mutex::default(),
+            crowd: Arc::default(),
         }
     }
 
     /// Sets the value, unless it is set already, and wakes everybody.
     pub(super) fn set(&self, value: T) {
         if self.value.set(value).is_ok() {
-            let waiting = mem::take(&mut *self.waiting.lock());
-            for (_, waker) in waiting {
-                waker.wake();
-            }
+            let waiting = mem::take(&mut *self.crowd.0.lock());
+            let woken = waiting.into_iter().filter_map(|(_, waker)| waker);
+            woken.for_each(Waker::wake);
         }
     }
 
-    /// Resolves when the value is set. It may be dropped at any time.
-    pub(super) const fn wait(&self) -> Waiting<'_, T> {
-        Waiting {
-            once: self,
-            key: None,
-        }
+    /// Wakes everybody to look around, though nothing may have been set.
+    pub(super) fn waker(&self) -> Waker {
+        Waker::from(Arc::clone(&self.crowd))
     }
-}
 
-pub(super) struct Waiting<'a, T> {
-    once: &'a Once<T>,
-    key: Option<usize>,
-}
-
-impl<'a, T> Future for Waiting<'a, T> {
-    type Output = &'a T;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<&'a T> {
-        let once = self.once;
-        if let Some(value) = once.value.get() {
+    /// Ready when the value is set. `place` is the caller's own, to be given back to [`leave`](Self::leave).
+    pub(super) fn poll(&self, place: &mut Place, cx: &Context<'_>) -> Poll<&T> {
+        if let Some(value) = self.value.get() {
             return Poll::Ready(value);
         }
         // Wakers are others' code: they are neither cloned nor dropped under the lock.
         let waker = cx.waker().clone();
-        let mut waiting = once.waiting.lock();
+        let mut waiting = self.crowd.0.lock();
         // Whoever sets it does so first, and then takes those who wait: set by now, it is not announced again.
-        if let Some(value) = once.value.get() {
+        if let Some(value) = self.value.get() {
             return Poll::Ready(value);
         }
-        let replaced = if let Some(key) = self.key {
-            Some(mem::replace(&mut waiting[key], waker))
+        let replaced = if let Some(key) = place.0 {
+            waiting[key].replace(waker)
         } else {
-            self.key = Some(waiting.insert(waker));
+            place.0 = Some(waiting.insert(Some(waker)));
             None
         };
         drop(waiting);
         drop(replaced);
         Poll::Pending
     }
-}
 
-impl<T> Drop for Waiting<'_, T> {
-    fn drop(&mut self) {
-        let Some(key) = self.key else {
+    /// Whoever had this place doesn't wait any more.
+    pub(super) fn leave(&self, place: &mut Place) {
+        let Some(key) = place.0.take() else {
             return;
         };
-        if self.once.value.get().is_none() {
-            let mut waiting = self.once.waiting.lock();
+        if self.value.get().is_none() {
+            let mut waiting = self.crowd.0.lock();
             // It may have been set, and everybody taken, just now.
             let waker = waiting.try_remove(key);
             drop(waiting);
@@ -92,9 +92,12 @@ impl<T> Drop for Waiting<'_, T> {
     }
 }
 
+/// Where somebody waits.
+#[derive(Debug, Default)]
+pub(super) struct Place(Option<usize>);
+
 #[cfg(test)]
 mod tests {
-    use std::pin::pin;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
     use std::task::Wake;
@@ -118,35 +121,53 @@ mod tests {
     #[test]
     fn everybody_is_woken_once_and_by_their_last_waker() {
         let once = Once::new();
-        let (mut moved, mut stayed) = (pin!(once.wait()), pin!(once.wait()));
+        let (mut moved, mut stayed) = (Place::default(), Place::default());
         let [(old, first), (new, second), (other, third)] = [(); 3].map(|()| waker());
         let pending = [
-            moved.as_mut().poll(&mut Context::from_waker(&first)),
-            moved.as_mut().poll(&mut Context::from_waker(&second)),
-            stayed.as_mut().poll(&mut Context::from_waker(&third)),
+            once.poll(&mut moved, &Context::from_waker(&first)),
+            once.poll(&mut moved, &Context::from_waker(&second)),
+            once.poll(&mut stayed, &Context::from_waker(&third)),
         ];
         assert_eq!(pending, [Poll::Pending; 3]);
         once.set(1);
         once.set(2);
         let counts = [old, new, other].map(|woken| woken.0.load(SeqCst));
         assert_eq!(counts, [0, 1, 1]);
-        let cx = &mut Context::from_waker(&first);
-        assert_eq!(moved.poll(cx), Poll::Ready(&1), "the first value stays");
-        assert_eq!(pin!(once.wait()).poll(cx), Poll::Ready(&1), "known at once");
+        let cx = Context::from_waker(&first);
+        let after = once.poll(&mut moved, &cx);
+        assert_eq!(after, Poll::Ready(&1), "the first value stays");
+        let late = once.poll(&mut Place::default(), &cx);
+        assert_eq!(late, Poll::Ready(&1), "known at once");
     }
 
     #[test]
-    fn whoever_goes_is_forgotten() {
+    fn whoever_leaves_is_forgotten() {
         let once = Once::<()>::new();
         let (woken, waker) = waker();
-        let cx = &mut Context::from_waker(&waker);
-        let mut gone = Box::pin(once.wait());
-        let mut left = pin!(once.wait());
-        assert!(gone.as_mut().poll(cx).is_pending());
-        assert!(left.as_mut().poll(cx).is_pending());
-        drop(gone);
-        assert_eq!(once.waiting.lock().len(), 1);
+        let cx = Context::from_waker(&waker);
+        let (mut gone, mut left) = (Place::default(), Place::default());
+        assert!(once.poll(&mut gone, &cx).is_pending());
+        assert!(once.poll(&mut left, &cx).is_pending());
+        once.leave(&mut gone);
+        once.leave(&mut gone);
+        assert_eq!(once.crowd.0.lock().len(), 1);
         once.set(());
         assert_eq!(woken.0.load(SeqCst), 1);
+    }
+
+    #[test]
+    fn whoever_was_woken_to_look_around_is_woken_again_after_coming_back() {
+        let once = Once::<()>::new();
+        let (woken, waker) = waker();
+        let cx = Context::from_waker(&waker);
+        let (mut back, mut away) = (Place::default(), Place::default());
+        assert!(once.poll(&mut back, &cx).is_pending());
+        assert!(once.poll(&mut away, &cx).is_pending());
+        once.waker().wake();
+        assert_eq!(woken.0.load(SeqCst), 2);
+        assert!(once.poll(&mut back, &cx).is_pending());
+        once.leave(&mut away);
+        once.set(());
+        assert_eq!(woken.0.load(SeqCst), 3);
     }
 }

@@ -1,24 +1,28 @@
 //! How a caller waits for a login: not for ever, and not for one that nobody drives.
 
-use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 
 use super::ask::Ask;
 use super::flight::{Flight, Outcome};
+use super::handle::Credentials;
 use super::inner::{Boarding, Inner};
-use crate::clock::{Moment, nanos};
+use super::once::Place;
 use crate::credential::Credential;
 use crate::error::{Error, LoginError};
 use crate::lifetime::Freshness;
 use crate::login_mark::LoginMark;
+use crate::sync::Runtime;
 
 /// So often a caller begins anew after its flight was lost, before it concludes that flights don't live here.
-const MOST_FLIGHTS_LOST: u32 = 3;
+const MOST_FLIGHTS_LOST: u8 = 3;
 
 /// So often a login may bring what is of no use any more when its waiter looks.
-const MOST_LANDED_IN_VAIN: u32 = 3;
+const MOST_LANDED_IN_VAIN: u8 = 3;
 
 /// How a wait ended.
 enum Wake {
@@ -32,16 +36,6 @@ enum Wake {
 }
 
 impl Inner {
-    /// The slow path of [`Credentials::get_with`](super::Credentials::get_with).
-    pub(super) async fn wait(self: &Arc<Self>, ask: Ask) -> Result<Credential, Error> {
-        self.refuse_loop()?;
-        let error = match self.wait_for_login(ask).await {
-            Ok(credential) => return Ok(credential),
-            Err(error) => error,
-        };
-        self.or_stale(&ask, error)
-    }
-
     /// Whatever keeps a login from being had, what may still be good is better than nothing.
     pub(super) fn or_stale(&self, ask: &Ask, error: Error) -> Result<Credential, Error> {
         if ask.renewed {
@@ -58,96 +52,148 @@ impl Inner {
         }
         Ok(())
     }
+}
 
-    async fn wait_for_login(self: &Arc<Self>, ask: Ask) -> Result<Credential, Error> {
-        let waited = self.patience(&ask);
-        let mut asked = self.now();
-        let mut lost = 0;
-        let mut in_vain = 0;
+/// One caller who waits. Written by hand, because what each of thousands keeps has to be fetched again when all are woken.
+pub(super) struct Wait<'a> {
+    credentials: &'a Credentials,
+    ask: Ask,
+    /// Until when, on the steady clock; zero before the caller asked.
+    deadline: u64,
+    flight: Option<Arc<Flight>>,
+    /// Among those who wait for the flight.
+    place: Place,
+    own_timer: Option<BoxFuture<'a, ()>>,
+    lost: u8,
+    in_vain: u8,
+}
+
+impl Future for Wait<'_> {
+    type Output = Result<Credential, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let inner = self.credentials.inner();
+        if self.deadline == 0 {
+            if !self.ask.renewed
+                && let Some(credential) = self.credentials.fresh()
+            {
+                return Poll::Ready(Ok(credential));
+            }
+            inner.refuse_loop()?;
+            self.deadline = inner.deadline(&self.ask, inner.now());
+        }
+        let result = ready!(self.poll_login(cx));
+        Poll::Ready(result.or_else(|error| inner.or_stale(&self.ask, error)))
+    }
+}
+
+impl<'a> Wait<'a> {
+    pub(super) fn new(credentials: &'a Credentials, ask: Ask) -> Self {
+        Self {
+            credentials,
+            ask,
+            deadline: 0,
+            flight: None,
+            place: Place::default(),
+            own_timer: None,
+            lost: 0,
+            in_vain: 0,
+        }
+    }
+
+    fn poll_login(&mut self, cx: &mut Context<'_>) -> Poll<Result<Credential, Error>> {
+        let inner = self.credentials.inner();
         loop {
-            let deadline = asked.steady.saturating_add(nanos(waited));
-            let flight = match self.board(&ask, asked)? {
-                Boarding::Served(credential) => return Ok(credential),
-                Boarding::Waits(flight) => flight,
+            let flight = match self.flight.take() {
+                Some(flight) => flight,
+                None => match inner.board(&self.ask, self.deadline)? {
+                    Boarding::Served(credential) => return Poll::Ready(Ok(credential)),
+                    Boarding::Waits(flight) => flight,
+                },
             };
-            match self.watch(&flight, &ask, asked, deadline).await? {
+            let wake = self.poll_flight(&flight, cx);
+            let Poll::Ready(wake) = wake else {
+                self.flight = Some(flight);
+                return Poll::Pending;
+            };
+            flight.landing.leave(&mut self.place);
+            match wake? {
                 Wake::Landed(landed) => {
                     let landed = landed?;
-                    let now = self.now();
+                    let now = inner.now();
                     // Ten thousand who waited need not take turns to hear that nothing has changed.
-                    if self.serves(&landed, now) {
-                        return Ok(landed);
+                    if inner.serves(&landed, now) {
+                        return Poll::Ready(Ok(landed));
                     }
                     if let Some(credential) =
-                        self.read(|state| state.after_landing(&landed, now))?
+                        inner.read(|state| state.after_landing(&landed, now))?
                     {
-                        return Ok(credential);
+                        return Poll::Ready(Ok(credential));
                     }
                     // It was rejected, ended or expired before anybody could look at it. That may happen, but not on and on.
-                    in_vain += 1;
-                    if in_vain > MOST_LANDED_IN_VAIN {
-                        return Err(short_lived());
+                    self.in_vain += 1;
+                    if self.in_vain > MOST_LANDED_IN_VAIN {
+                        return Poll::Ready(Err(short_lived()));
                     }
                     // The caller itself may have been asleep since, with its whole machine.
-                    asked = now;
+                    self.deadline = inner.deadline(&self.ask, now);
+                    self.own_timer = None;
                 }
                 Wake::Lost => {
-                    lost += 1;
-                    if lost > MOST_FLIGHTS_LOST {
-                        return Err(Error::Abandoned);
+                    self.lost += 1;
+                    if self.lost > MOST_FLIGHTS_LOST {
+                        return Poll::Ready(Err(Error::Abandoned));
                     }
                 }
-                Wake::Overdue => self.supersede(&flight),
-                Wake::TooLate => return Err(Error::DeadlinePassed { waited }),
+                Wake::Overdue => inner.supersede(&flight),
+                Wake::TooLate => {
+                    let waited = inner.patience(&self.ask);
+                    return Poll::Ready(Err(Error::DeadlinePassed { waited }));
+                }
             }
         }
     }
 
     /// Waits for a flight, with a timer on the caller's own runtime.
-    async fn watch(
-        &self,
-        flight: &Flight,
-        ask: &Ask,
-        asked: Moment,
-        deadline: u64,
-    ) -> Result<Wake, Error> {
-        let mut landing = pin!(flight.landing.wait());
+    fn poll_flight(&mut self, flight: &Flight, cx: &mut Context<'_>) -> Poll<Result<Wake, Error>> {
+        let inner = self.credentials.inner();
+        let clock = &inner.engine.clock;
+        // Whatever wakes this caller, all is looked at again; and whatever changes after it was looked at, wakes it.
         loop {
-            let mut postponed = pin!(flight.place.postponed());
-            if flight.may_be_held {
-                // First listen, then look: what is told in between is not missed.
-                postponed.as_mut().enable();
-                self.can_wait(ask, asked, flight.place.expected())?;
-            }
-            let until = deadline.min(flight.due());
-            let mut timer = pin!(self.engine.clock.sleep_until(until));
-            // One poll of three futures, rather than combinators around them: thousands may wait here, and what each of
-            // them holds has to be fetched again when they wake.
-            let outcome = poll_fn(|cx| {
-                if let Poll::Ready(outcome) = landing.as_mut().poll(cx) {
-                    return Poll::Ready(Some(outcome));
-                }
-                let due = timer.as_mut().poll(cx).is_ready();
-                let told = flight.may_be_held && postponed.as_mut().poll(cx).is_ready();
-                if due || told {
-                    Poll::Ready(None)
-                } else {
-                    Poll::Pending
-                }
-            });
-            if let Some(outcome) = outcome.await {
-                return Ok(match outcome {
+            if let Poll::Ready(outcome) = flight.landing.poll(&mut self.place, cx) {
+                return Poll::Ready(Ok(match outcome {
                     Outcome::Landed(result) => Wake::Landed(result.clone()),
                     Outcome::Lost => Wake::Lost,
-                });
+                }));
             }
-            let now = self.now().steady;
+            let deadline = self.deadline;
+            let (now, due) = (inner.now().steady, flight.due());
             if now >= deadline {
-                return Ok(Wake::TooLate);
+                return Poll::Ready(Ok(Wake::TooLate));
             }
-            if flight.is_overdue(now) {
-                return Ok(Wake::Overdue);
+            if now >= due {
+                return Poll::Ready(Ok(Wake::Overdue));
             }
+            if flight.may_be_held {
+                inner.can_wait(&self.ask, deadline, flight.place.expected())?;
+            }
+            let runtime = Runtime::current().ok_or(Error::NoRuntime)?;
+            ready!(if due <= deadline {
+                flight.poll_due(due, &runtime, clock)
+            } else {
+                // No two callers have the same.
+                let timer = &mut self.own_timer;
+                let timer = timer.get_or_insert_with(|| clock.sleep_until(deadline).boxed());
+                timer.as_mut().poll(cx)
+            });
+        }
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        if let Some(flight) = &self.flight {
+            flight.landing.leave(&mut self.place);
         }
     }
 }
@@ -163,11 +209,9 @@ fn short_lived() -> Error {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 mod tests {
-    use futures_util::FutureExt;
     use tokio::runtime::Builder;
 
     use super::*;
-    use crate::cache::Credentials;
     use crate::clock::ManualClock;
     use crate::lifetime::Lifetime;
     use crate::testing::Scripted;

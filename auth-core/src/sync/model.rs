@@ -66,10 +66,18 @@ impl<T> Slot<T> {
 #[derive(Debug)]
 pub(crate) struct Runtime;
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RuntimeId;
+
 impl Runtime {
     #[allow(clippy::unnecessary_wraps, reason = "as the real one")]
     pub(crate) const fn current() -> Option<Self> {
         Some(Self)
+    }
+
+    #[allow(clippy::unused_self, reason = "as the real one")]
+    pub(crate) const fn id(&self) -> RuntimeId {
+        RuntimeId
     }
 
     #[allow(clippy::unused_self, reason = "as the real one")]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwapOption, Guard};
 use tokio::runtime::Handle;
+pub(crate) use tokio::runtime::Id as RuntimeId;
 use tokio::task::AbortHandle;
 
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -37,6 +38,10 @@ pub(crate) struct Runtime(Handle);
 impl Runtime {
     pub(crate) fn current() -> Option<Self> {
         Handle::try_current().ok().map(Self)
+    }
+
+    pub(crate) fn id(&self) -> RuntimeId {
+        self.0.id()
     }
 
     /// Runs a task beside the caller. On a runtime that is shutting down, it is dropped here and now.

@@ -1,7 +1,10 @@
 //! Rule 3 across runtimes: none at all, one that is shut down, one that nobody drives.
 
 use std::cell::RefCell;
-use std::sync::mpsc;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use auth_core::clock::ManualClock;
@@ -12,6 +15,7 @@ use auth_core::{
 };
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::coop;
 
 use crate::support::{HOUR, SECOND, on, session, settle, token, tokens};
 
@@ -33,6 +37,79 @@ fn rule_3_outside_any_runtime_it_is_a_typed_error() {
     let result = futures_util::FutureExt::now_or_never(credentials.get()).expect("ready at once");
     assert!(matches!(result, Err(Error::NoRuntime)));
     assert!(!credentials.status().login_under_way);
+}
+
+#[test]
+fn rule_3_whoever_would_join_a_login_outside_any_runtime_gets_a_typed_error() {
+    // By the machine's clock: a manual one waits without a runtime.
+    let gate = Gate::shut();
+    let credentials = Credentials::new(tokens().gated(&gate));
+    let inside = runtime();
+    begin_on(&inside, &credentials);
+    let result = futures_util::FutureExt::now_or_never(credentials.get()).expect("ready at once");
+    assert!(matches!(result, Err(Error::NoRuntime)), "{result:?}");
+    gate.let_through(1);
+    assert_eq!(
+        token(&inside.block_on(credentials.get()).unwrap()),
+        "token-1"
+    );
+}
+
+#[test]
+fn rule_3_a_caller_in_a_task_that_has_used_up_its_turn_waits_all_the_same() {
+    // By the machine's clock: tokio lets a task poll so many of its resources in one turn, timers among them.
+    let gate = Gate::shut();
+    let credentials = Credentials::new(tokens().gated(&gate));
+    let polls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&polls);
+    let waiting = async move {
+        let mut get = pin!(credentials.get());
+        poll_fn(|cx| {
+            counted.fetch_add(1, SeqCst);
+            while coop::has_budget_remaining() {
+                assert!(pin!(coop::consume_budget()).poll(cx).is_ready());
+            }
+            get.as_mut().poll(cx)
+        })
+        .await
+    };
+    runtime().block_on(async {
+        let waiting = tokio::spawn(waiting);
+        settle().await;
+        assert_eq!(polls.load(SeqCst), 1, "nobody is woken for nothing");
+        gate.let_through(1);
+        assert_eq!(token(&waiting.await.unwrap().unwrap()), "token-1");
+    });
+}
+
+#[test]
+fn rule_3_whoever_waits_on_is_released_when_those_who_came_first_have_left() {
+    let clock = ManualClock::new();
+    let gate = Gate::shut();
+    let credentials = on(&clock, tokens().gated(&gate))
+        .login_timeout(10 * SECOND)
+        .build();
+    let (asleep, awake) = (runtime(), runtime());
+    begin_on(&asleep, &credentials);
+    asleep.block_on(settle());
+    let waiter = || {
+        let credentials = credentials.clone();
+        awake.spawn(async move { credentials.get().await })
+    };
+    let (first, second) = (waiter(), waiter());
+    awake.block_on(settle());
+    let sleepers = clock.sleepers();
+    let third = waiter();
+    awake.block_on(settle());
+    assert_eq!(clock.sleepers(), sleepers, "one timer for all of a runtime");
+    first.abort();
+    awake.block_on(settle());
+    clock.advance(11 * SECOND);
+    awake.block_on(settle());
+    gate.let_through(2);
+    for waiter in [second, third] {
+        assert_eq!(token(&awake.block_on(waiter).unwrap().unwrap()), "token-2");
+    }
 }
 
 #[test]
