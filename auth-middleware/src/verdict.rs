@@ -55,11 +55,12 @@ impl Sent {
     /// Marks what an answer repeats of secrets, so that it doesn't print. Whether it sets cookies.
     #[inline]
     pub(crate) fn hide(&self, headers: &mut HeaderMap) -> bool {
-        let sets_cookies = hide(headers, &SET_COOKIE);
+        let sets_cookies = headers.contains_key(SET_COOKIE);
+        if sets_cookies {
+            hide(headers, &[SET_COOKIE]);
+        }
         if self.carried.has_query() {
-            for name in [LOCATION, CONTENT_LOCATION, LINK, REFRESH] {
-                hide(headers, &name);
-            }
+            hide(headers, &[LOCATION, CONTENT_LOCATION, LINK, REFRESH]);
         }
         sets_cookies
     }
@@ -126,16 +127,11 @@ impl Sent {
     }
 }
 
-/// Whether there is such a header.
-#[inline]
-fn hide(headers: &mut HeaderMap, name: &HeaderName) -> bool {
-    let found = headers.contains_key(name);
-    if found {
-        for (other, value) in headers {
-            if other == name {
-                value.set_sensitive(true);
-            }
+#[cold]
+fn hide(headers: &mut HeaderMap, names: &[HeaderName]) {
+    for (name, value) in headers {
+        if names.contains(name) {
+            value.set_sensitive(true);
         }
     }
-    found
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use http::header::COOKIE;
+use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
@@ -115,7 +115,12 @@ impl Attachment {
 
     pub(super) fn attach_headers(&self, headers: &mut HeaderMap) {
         for (name, value) in &self.headers {
-            headers.insert(name.clone(), value.clone());
+            if name == AUTHORIZATION {
+                // The usual one: what the map does with a name is known to the compiler.
+                headers.insert(AUTHORIZATION, value.clone());
+            } else {
+                headers.insert(name.clone(), value.clone());
+            }
         }
         let Some(ours) = &self.cookie_header else {
             return;
@@ -237,8 +242,6 @@ fn names(pairs: &[(String, String)]) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
-    use http::header::AUTHORIZATION;
-
     use super::*;
 
     fn cookie(value: &str) -> Attachment {

@@ -200,10 +200,12 @@ where
     type Output = Result<Response<AuthBody<ResB>>, BoxError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = ready!(self.as_mut().proceed(cx));
-        // What has answered, or failed, may hold a permit, for as long as somebody holds this.
-        self.project().state.set(State::Ended);
-        Poll::Ready(answer)
+        let answer = self.as_mut().proceed(cx);
+        if answer.is_ready() {
+            // What has answered, or failed, may hold a permit, for as long as somebody holds this.
+            self.project().state.set(State::Ended);
+        }
+        answer
     }
 }
 
