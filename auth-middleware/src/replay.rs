@@ -28,7 +28,7 @@ pub trait ReplayMode<B>: sealed::Sealed {
     #[doc(hidden)]
     fn keep<S: Clone>(&self, request: &Request<B>, service: &S, ask: Ask) -> Self::Spare<S>;
 
-    /// The request, as the inner service gets it.
+    /// The request, as the inner service gets it, with its credential or before it has one.
     #[doc(hidden)]
     fn wrap<S>(&self, request: Request<B>, spare: &mut Self::Spare<S>) -> Request<Self::Body>;
 
@@ -115,7 +115,9 @@ impl sealed::Sealed for Buffering {}
 #[derive(Debug)]
 pub struct Buffered<S, B> {
     service: S,
-    kept: Option<(Request<()>, Tape<B>)>,
+    head: Request<()>,
+    /// None before the body is wrapped.
+    tape: Option<Tape<B>>,
     ask: Ask,
 }
 
@@ -123,10 +125,17 @@ impl<B: Body<Data = Bytes>> ReplayMode<B> for Buffering {
     type Body = ReplayBody<B>;
     type Spare<S> = Buffered<S, B>;
 
-    fn keep<S: Clone>(&self, _request: &Request<B>, service: &S, ask: Ask) -> Buffered<S, B> {
+    fn keep<S: Clone>(&self, request: &Request<B>, service: &S, ask: Ask) -> Buffered<S, B> {
+        let mut head = Request::new(());
+        request.method().clone_into(head.method_mut());
+        request.uri().clone_into(head.uri_mut());
+        *head.version_mut() = request.version();
+        request.headers().clone_into(head.headers_mut());
+        request.extensions().clone_into(head.extensions_mut());
         Buffered {
             service: service.clone(),
-            kept: None,
+            head,
+            tape: None,
             ask,
         }
     }
@@ -134,16 +143,15 @@ impl<B: Body<Data = Bytes>> ReplayMode<B> for Buffering {
     fn wrap<S>(&self, request: Request<B>, spare: &mut Buffered<S, B>) -> Request<ReplayBody<B>> {
         let (head, body) = request.into_parts();
         let (body, tape) = ReplayBody::recording(body, self.limit);
-        spare.kept = Some((Request::from_parts(head.clone(), ()), tape));
+        spare.tape = Some(tape);
         Request::from_parts(head, body)
     }
 
     fn again<S>(spare: Buffered<S, B>) -> Option<Again<S, ReplayBody<B>>> {
-        let (head, tape) = spare.kept?;
-        let body = ReplayBody::from_tape(&tape)?;
+        let body = ReplayBody::from_tape(&spare.tape?)?;
         Some(Again {
             service: spare.service,
-            request: head.map(|()| body),
+            request: spare.head.map(|()| body),
             ask: spare.ask,
         })
     }

@@ -85,7 +85,7 @@ where
     }
 
     #[inline]
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let context = AuthContext::of(request.extensions());
         let credentials = context.chosen().unwrap_or(&self.credentials);
         if context.is_skip() || !credentials.scope().contains_uri(request.uri()) {
@@ -108,7 +108,6 @@ where
         let ask = context.ask(None);
         let renewal = context.take_renewal();
         let mut spare = self.replay.keep(&request, &self.inner, ask);
-        let mut request = self.replay.wrap(request, &mut spare);
         let fresh = if renewal.is_some() {
             None
         } else {
@@ -122,7 +121,8 @@ where
         match fresh {
             Some(Ok(carried)) => {
                 let sent = Sent::new(credentials, judge, carried);
-                return AuthFuture::sending(self.inner.call(request), sent, spare);
+                let future = self.inner.call(self.replay.wrap(request, &mut spare));
+                return AuthFuture::sending(future, sent, spare);
             }
             Some(Err(error)) => {
                 self.give_back();
@@ -134,6 +134,7 @@ where
         // What is ready may be a permit that the login itself needs: give it back before waiting.
         self.give_back();
         let service = self.inner.clone();
+        let request = self.replay.wrap(request, &mut spare);
         let renewed = renewal.is_some();
         let work = Work::first(service, request, spare, credentials, judge, ask, renewal);
         let ask = if renewed { ask.renewed() } else { ask };
