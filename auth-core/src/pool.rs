@@ -5,7 +5,6 @@ use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use parking_lot::RwLock;
 use thiserror::Error;
@@ -78,16 +77,11 @@ impl Hasher for Brought {
 
 #[derive(Default)]
 struct Table {
-    entries: ByIdentity<Entry>,
+    entries: ByIdentity<Credentials>,
     /// Who is next to be looked at when there is no room: those found since the last look get another round.
     round: VecDeque<Identity>,
     /// What failed logins of forgotten identities still forbid.
     failures: ByIdentity<Failure>,
-}
-
-struct Entry {
-    credentials: Credentials,
-    found: AtomicBool,
 }
 
 impl Pool {
@@ -132,7 +126,7 @@ impl Pool {
         if table
             .entries
             .get(&identity)
-            .is_some_and(|entry| !entry.credentials.is_closed())
+            .is_some_and(|there| !there.is_closed())
         {
             drop(table);
             // Somebody else was faster.
@@ -156,9 +150,7 @@ impl Pool {
             credentials.remember(failure);
         }
         table.round.push_back(identity.clone());
-        table
-            .entries
-            .insert(identity, Entry::new(credentials.clone()));
+        table.entries.insert(identity, credentials.clone());
         drop(table);
         drop((closed, forgotten));
         Ok(credentials)
@@ -176,8 +168,7 @@ impl Pool {
 
     /// The cache of an identity, if it was added and not forgotten.
     pub fn find(&self, identity: &Identity) -> Option<Credentials> {
-        let credentials = self.shared.table.read().entries.get(identity)?.find();
-        (!credentials.is_closed()).then_some(credentials)
+        self.shared.table.read().entries.get(identity)?.found()
     }
 
     /// Takes an identity out, to add it again with another source, or to close it. Handles that are left go on working. What
@@ -220,28 +211,11 @@ impl fmt::Debug for Pool {
     }
 }
 
-impl Entry {
-    const fn new(credentials: Credentials) -> Self {
-        Self {
-            credentials,
-            found: AtomicBool::new(false),
-        }
-    }
-
-    fn find(&self) -> Credentials {
-        // Found by many at once, it is written by the first.
-        if !self.found.load(Relaxed) {
-            self.found.store(true, Relaxed);
-        }
-        self.credentials.clone()
-    }
-}
-
 impl Table {
     fn remove(&mut self, identity: &Identity) -> Option<Credentials> {
-        let entry = self.entries.remove(identity)?;
+        let credentials = self.entries.remove(identity)?;
         self.round.retain(|other| other != identity);
-        Some(entry.credentials)
+        Some(credentials)
     }
 
     /// Forgets one identity that nobody uses, if there is one. What is returned is to be dropped when nobody is locked out.
@@ -249,18 +223,18 @@ impl Table {
         // Two rounds: in the first, whoever was found since the last look is passed over.
         for _ in 0..2 * self.round.len() {
             let identity = self.round.pop_front()?;
-            let Some(entry) = self.entries.get(&identity) else {
+            let Some(credentials) = self.entries.get(&identity) else {
                 continue;
             };
-            if !entry.found.swap(false, Relaxed) && entry.credentials.is_unused() {
-                let failure = entry.credentials.failure_in_force();
-                let now = entry.credentials.now();
+            if !credentials.take_found() && credentials.is_unused() {
+                let failure = credentials.failure_in_force();
+                let now = credentials.now();
                 if failure.is_none() || self.has_room_for_a_failure(most_failures, now) {
-                    let entry = self.entries.remove(&identity);
+                    let forgotten = self.entries.remove(&identity);
                     if let Some(failure) = failure {
                         self.failures.insert(identity, failure);
                     }
-                    return entry.map(|entry| entry.credentials);
+                    return forgotten;
                 }
             }
             self.round.push_back(identity);

@@ -1,6 +1,5 @@
 //! How one logs in, as the cache sees it.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::num::NonZeroU32;
@@ -8,6 +7,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use smallvec::SmallVec;
 
 use crate::credential::{Credential, Session};
 use crate::error::LoginError;
@@ -186,42 +186,55 @@ provider_behind!(Arc);
 #[derive(Clone, PartialEq, Eq)]
 pub struct Identity(Arc<Parts>);
 
-#[derive(PartialEq, Eq)]
+/// Laid out for being found among a million, where each memory that has to be fetched shows.
 struct Parts {
     // First, so that what differs is told by it.
     hash: u64,
-    provider: Cow<'static, str>,
+    /// Where in the text the provider's name ends, and the account.
+    ends: (usize, usize),
+    /// The provider's name, the account and the origin, one after the other: to be compared at one go, and where they are.
+    text: SmallVec<[u8; 64]>,
     origin: Origin,
-    account: Box<str>,
 }
 
 /// Of this process alone: nobody can choose accounts whose hashes collide.
 static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
+impl PartialEq for Parts {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.ends == other.ends && self.text == other.text
+    }
+}
+
+impl Eq for Parts {}
+
 impl Identity {
     /// `provider` names the kind of API, `origin` is where the login goes, `account` is the e-mail address or user name.
-    pub fn new(
-        provider: impl Into<Cow<'static, str>>,
-        origin: Origin,
-        account: impl Into<Box<str>>,
-    ) -> Self {
-        let (provider, account) = (provider.into(), account.into());
+    pub fn new(provider: impl AsRef<str>, origin: Origin, account: impl AsRef<str>) -> Self {
+        let (provider, account) = (provider.as_ref(), account.as_ref());
+        let mut text = SmallVec::from_slice(provider.as_bytes());
+        text.extend_from_slice(account.as_bytes());
+        let ends = (provider.len(), text.len());
+        for piece in origin.spelled() {
+            text.extend_from_slice(piece.as_bytes());
+        }
         Self(Arc::new(Parts {
-            hash: HASHER.hash_one((&provider, &origin, &account)),
-            provider,
+            hash: HASHER.hash_one((ends, text.as_slice())),
+            ends,
+            text,
             origin,
-            account,
         }))
     }
 
     /// The same account of the same kind of API, elsewhere.
     pub fn at(&self, origin: Origin) -> Self {
-        Self::new(self.0.provider.clone(), origin, self.0.account.clone())
+        Self::new(self.provider(), origin, self.account())
     }
 
     /// The kind of API.
     pub fn provider(&self) -> &str {
-        &self.0.provider
+        let (end, _) = self.0.ends;
+        str::from_utf8(&self.0.text[..end]).unwrap_or_else(|_| unreachable!("it was made of a str"))
     }
 
     /// Where the login goes.
@@ -231,7 +244,9 @@ impl Identity {
 
     /// The e-mail address or user name.
     pub fn account(&self) -> &str {
-        &self.0.account
+        let (start, end) = self.0.ends;
+        str::from_utf8(&self.0.text[start..end])
+            .unwrap_or_else(|_| unreachable!("it was made of a str"))
     }
 }
 
@@ -311,12 +326,32 @@ mod tests {
     }
 
     #[test]
+    fn identities_are_told_apart_whatever_their_hashes() {
+        let parts = |provider: &str, account: &str, origin: &str| {
+            let origin = Origin::allow_plain_http(origin).unwrap();
+            let parts = Arc::into_inner(Identity::new(provider, origin, account).0).unwrap();
+            Parts { hash: 0, ..parts }
+        };
+        let one = parts("clay", "me", "https://example.com");
+        assert!(one == parts("clay", "me", "https://EXAMPLE.com:443"));
+        for other in [
+            parts("cla", "yme", "https://example.com"),
+            parts("clay", "mehttps://example.com", "https://example.com"),
+            parts("clay", "me", "http://sexample.com"),
+            parts("clay", "me", "https://example.com:444"),
+            parts("clay", "you", "https://example.com"),
+        ] {
+            assert!(one != other, "{:?}", Identity(Arc::new(other)));
+        }
+    }
+
+    #[test]
     fn an_identity_is_its_provider_its_origin_and_its_account() {
         let one = Identity::new("clay", origin("one"), "me@example.com");
         assert_eq!(one.provider(), "clay");
         assert_eq!(*one.origin(), origin("one"));
         assert_eq!(one.account(), "me@example.com");
-        let same = Identity::new("clay".to_owned(), origin("one"), "me@example.com");
+        let same = Identity::new(String::from("clay"), origin("one"), "me@example.com");
         assert_eq!(one, same);
         let others = [
             Identity::new("quinn", origin("one"), "me@example.com"),

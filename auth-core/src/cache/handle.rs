@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::ask::Ask;
 use super::builder::CredentialsBuilder;
@@ -309,6 +310,23 @@ impl Credentials {
 
     pub(crate) fn provider(&self) -> &dyn Provider {
         &*self.inner.engine.provider
+    }
+
+    /// A clone for whoever asks the pool that it is in, unless it is closed.
+    pub(crate) fn found(&self) -> Option<Self> {
+        if self.is_closed() {
+            return None;
+        }
+        // Found by many at once, it is written by the first.
+        if !self.inner.found.load(Relaxed) {
+            self.inner.found.store(true, Relaxed);
+        }
+        Some(self.clone())
+    }
+
+    /// Whether it was found since this was asked before.
+    pub(crate) fn take_found(&self) -> bool {
+        self.inner.found.swap(false, Relaxed)
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -29,6 +29,8 @@ pub(crate) struct Inner {
     version: AtomicU64,
     /// What the state says of it, for those who only read.
     closed: AtomicBool,
+    /// Whether it was found in its pool since that last looked for room.
+    pub(super) found: AtomicBool,
     pub(super) engine: Engine,
     scope: Scope,
     control: Mutex<Control>,
@@ -60,6 +62,7 @@ impl Inner {
             live: Slot::empty(),
             version: AtomicU64::new(0),
             closed: AtomicBool::new(false),
+            found: AtomicBool::new(false),
             control: Mutex::default(),
         }
     }
