@@ -141,7 +141,8 @@ impl fmt::Display for Stamp {
 #[derive(Clone)]
 pub struct Credential(Arc<Issued>);
 
-/// What the handles of a credential share.
+/// What the handles of a credential share. Apart from all else in memory, as the header values of a thread's copy are.
+#[repr(align(128))]
 pub(crate) struct Issued {
     stamp: Stamp,
     attachment: Attachment,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -28,8 +29,9 @@ impl Attachment {
     /// The same in memory of its own.
     pub(super) fn copy(&self) -> Self {
         let own = |value: &HeaderValue| {
+            let bytes = Bytes::from_owner(Apart(value.as_bytes().into()));
             // The same bytes were a header value before.
-            HeaderValue::from_bytes(value.as_bytes()).map_or_else(|_| value.clone(), prepared)
+            HeaderValue::from_maybe_shared(bytes).map_or_else(|_| value.clone(), prepared)
         };
         Self {
             headers: self
@@ -184,6 +186,17 @@ impl Attachment {
             line.extend(utf8_percent_encode(value, QUERY));
         }
         Some(line)
+    }
+}
+
+/// Bytes whose reference count has its cache lines for itself: on one that is shared, what another thread writes beside it
+/// would slow down each clone.
+#[repr(align(128))]
+struct Apart(Box<[u8]>);
+
+impl AsRef<[u8]> for Apart {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Row {
     pub net: Option<f64>,
     /// What ours took over what this one took, round by round: the median.
     pub ours_over_it: Option<f64>,
+    /// What it took over what it takes on one thread, round by round: the median.
+    pub over_one_thread: Option<f64>,
     pub note: &'static str,
 }
 
@@ -38,6 +40,8 @@ pub struct Contestant<'a> {
     /// Named where the contest is about something that only an interface forces on its users.
     pub forced_by: Option<&'static str>,
     pub allocations: Option<f64>,
+    /// The same work on one thread.
+    pub on_one_thread: Option<Round<'a>>,
 }
 
 impl<'a> Contest<'a> {
@@ -61,6 +65,7 @@ impl<'a> Contest<'a> {
             note: "",
             forced_by: None,
             allocations: None,
+            on_one_thread: None,
         });
         self.contestants.last_mut().expect("just pushed")
     }
@@ -68,12 +73,16 @@ impl<'a> Contest<'a> {
     /// A warm-up, then the rounds. Whatever was `forced_by` somebody is taken off that one's median, and gets no row.
     pub fn run(mut self) -> Vec<Row> {
         let mut samples = vec![Vec::new(); self.contestants.len()];
+        let mut alone = samples.clone();
         for contestant in &mut self.contestants {
             (contestant.round)();
         }
         for _ in 0..self.rounds {
-            for (contestant, samples) in self.contestants.iter_mut().zip(&mut samples) {
-                samples.push((contestant.round)());
+            for (index, contestant) in self.contestants.iter_mut().enumerate() {
+                if let Some(round) = &mut contestant.on_one_thread {
+                    alone[index].push(round());
+                }
+                samples[index].push((contestant.round)());
             }
         }
         let spreads: Vec<Spread> = samples
@@ -84,7 +93,8 @@ impl<'a> Contest<'a> {
             .find(|(contestant, _)| contestant.name.starts_with("auth-"))
             .map(|(_, samples)| samples);
         let mut rows = Vec::new();
-        for ((contestant, spread), theirs) in self.contestants.iter().zip(&spreads).zip(&samples) {
+        for (index, contestant) in self.contestants.iter().enumerate() {
+            let (spread, theirs) = (&spreads[index], &samples[index]);
             if contestant.forced_by.is_some() {
                 continue;
             }
@@ -104,6 +114,7 @@ impl<'a> Contest<'a> {
                 ours_over_it: ours
                     .filter(|_| !contestant.name.starts_with("auth-"))
                     .and_then(|ours| over(ours, theirs)),
+                over_one_thread: over(theirs, &alone[index]),
                 note: contestant.note,
             });
         }
@@ -114,7 +125,12 @@ impl<'a> Contest<'a> {
     }
 }
 
-impl Contestant<'_> {
+impl<'a> Contestant<'a> {
+    pub fn on_one_thread(&mut self, round: impl FnMut() -> f64 + 'a) -> &mut Self {
+        self.on_one_thread = Some(Box::new(round));
+        self
+    }
+
     pub fn note(&mut self, note: &'static str) -> &mut Self {
         self.note = note;
         self
@@ -163,6 +179,9 @@ pub fn print(row: &Row) {
     if let Some(over) = row.ours_over_it {
         let _ = write!(line, "  ours over it {over:.2}");
     }
+    if let Some(over) = row.over_one_thread {
+        let _ = write!(line, "  over one thread {over:.2}");
+    }
     if let Some(allocations) = row.allocations {
         let _ = write!(line, "  {allocations:.1} allocations");
     }
@@ -178,7 +197,7 @@ pub fn print(row: &Row) {
 /// The table as tab-separated values.
 pub fn table(rows: &[Row]) -> String {
     let mut table = String::from(
-        "case\timplementation\tmedian\tmin\tmax\tallocations\tlogins\tunit\tnet\tours_over_it\tnote\n",
+        "case\timplementation\tmedian\tmin\tmax\tallocations\tlogins\tunit\tnet\tours_over_it\tover_one_thread\tnote\n",
     );
     for row in rows {
         let Spread {
@@ -189,21 +208,22 @@ pub fn table(rows: &[Row]) -> String {
                 .map(|number| format!("{number:.1}"))
                 .unwrap_or_default()
         };
+        let ratio =
+            |ratio: Option<f64>| ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
         let logins = row
             .logins
             .map(|logins| logins.to_string())
             .unwrap_or_default();
         let _ = writeln!(
             table,
-            "{}\t{}\t{median:.1}\t{min:.1}\t{max:.1}\t{}\t{logins}\t{}\t{}\t{}\t{}",
+            "{}\t{}\t{median:.1}\t{min:.1}\t{max:.1}\t{}\t{logins}\t{}\t{}\t{}\t{}\t{}",
             row.case,
             row.implementation,
             number(row.allocations),
             row.unit,
             number(row.net),
-            row.ours_over_it
-                .map(|over| format!("{over:.2}"))
-                .unwrap_or_default(),
+            ratio(row.ours_over_it),
+            ratio(row.over_one_thread),
             row.note,
         );
     }

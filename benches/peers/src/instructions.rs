@@ -30,6 +30,7 @@ pub fn all() -> Vec<Row> {
                 logins: None,
                 net: Some(each - in_common),
                 ours_over_it: None,
+                over_one_thread: None,
                 note: "net of what all of the case have in common",
             });
         }

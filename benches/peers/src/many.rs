@@ -48,6 +48,7 @@ pub fn idle() -> Vec<Row> {
         logins: Some(0),
         net: None,
         ours_over_it: None,
+        over_one_thread: None,
         note,
     };
 
