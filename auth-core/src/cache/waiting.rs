@@ -209,12 +209,38 @@ fn short_lived() -> Error {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 mod tests {
+    use std::task::{self, Waker};
+
     use tokio::runtime::Builder;
 
     use super::*;
     use crate::clock::ManualClock;
     use crate::lifetime::Lifetime;
     use crate::testing::Scripted;
+
+    #[test]
+    fn whoever_leaves_leaves_no_waker_behind() {
+        struct Woken;
+        impl task::Wake for Woken {
+            fn wake(self: Arc<Self>) {}
+        }
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let _entered = runtime.enter();
+        let provider = Scripted::tokens(Lifetime::unknown());
+        let clock = ManualClock::new().clock();
+        let credentials = Credentials::builder(provider).clock(clock).build();
+        let woken = Arc::new(Woken);
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut get = Box::pin(credentials.get());
+        assert!(
+            get.as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        assert_eq!(Arc::strong_count(&woken), 3);
+        drop(get);
+        assert_eq!(Arc::strong_count(&woken), 2);
+    }
 
     #[test]
     fn rule_3_where_flights_do_not_live_it_is_a_typed_error_after_four() {

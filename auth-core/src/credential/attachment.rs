@@ -277,6 +277,32 @@ mod tests {
     }
 
     #[test]
+    fn headers_are_kept_by_name_and_a_copy_has_the_same_in_memory_of_its_own() {
+        const KEY: HeaderName = HeaderName::from_static("x-api-key");
+        let mut attachment = cookie("s1");
+        assert!(!attachment.has_query() && attachment.has_cookies());
+        for (name, value) in [(KEY, "old"), (AUTHORIZATION, "Bearer ours"), (KEY, "new")] {
+            attachment.set_header(name, HeaderValue::from_static(value));
+        }
+        attachment.set_query("csrf", "x").unwrap();
+        let copy = attachment.copy();
+        assert!(copy == attachment && copy.has_query());
+        for (name, value) in [(KEY, "new"), (AUTHORIZATION, "Bearer ours")] {
+            let [ours, theirs] = [&attachment, &copy].map(|one| one.header(&name).unwrap());
+            assert!(theirs == value && theirs.is_sensitive());
+            assert_ne!(ours.as_bytes().as_ptr(), theirs.as_bytes().as_ptr());
+        }
+        let mut headers = HeaderMap::new();
+        copy.attach_headers(&mut headers);
+        assert_eq!(headers[KEY], "new");
+        assert_eq!(headers[AUTHORIZATION], "Bearer ours");
+        assert_eq!(headers[COOKIE], "session=s1");
+        assert_eq!(headers.len(), 3);
+        assert!(copy.header(&COOKIE).is_none());
+        assert!(!Attachment::default().has_cookies());
+    }
+
+    #[test]
     fn cookies_join_those_that_are_there_and_replace_their_namesakes() {
         let mut attachment = cookie("s%3Aab/+=");
         attachment.set_cookie("csrf", "x").unwrap();
@@ -305,6 +331,11 @@ mod tests {
         let given = "x=1&csrf=old&%63srf=old&y=%20&csrfx=2";
         let expected = format!("x=1&y=%20&csrfx=2&{encoded}");
         assert_eq!(attachment.attach_query(Some(given)).unwrap(), expected);
+        attachment.set_query("v", "2").unwrap();
+        assert_eq!(
+            attachment.attach_query(None).unwrap(),
+            format!("{encoded}&v=2")
+        );
     }
 
     #[test]
