@@ -59,7 +59,9 @@
 //! | `rule_3_whoever_would_join_a_login_outside_any_runtime_gets_a_typed_error` | `tests/contract/runtimes.rs` |
 //! | `rule_3_a_caller_in_a_task_that_has_used_up_its_turn_waits_all_the_same` | `tests/contract/runtimes.rs` |
 //! | `rule_3_whoever_waits_on_is_released_when_those_who_came_first_have_left` | `tests/contract/runtimes.rs` |
-//! | `rule_3_each_runtime_has_an_alarm_of_its_own_and_the_earliest_moment_counts` | `src/cache/alarm.rs` |
+//! | `rule_3_a_wait_that_goes_on_elsewhere_has_its_timer_there` | `tests/contract/runtimes.rs` |
+//! | `rule_3_an_alarm_wakes_all_at_the_earliest_moment_and_goes_with_the_last_who_waits` | `src/cache/crowd.rs` |
+//! | `rule_3_an_alarm_rings_by_the_runtimes_own_timer` | `src/cache/crowd.rs` |
 //! | `rule_3_the_blocking_call_brings_its_own_thread` | `tests/contract/runtimes.rs` |
 //! | `rule_3_four_hundred_blocking_callers_are_one_login` | `tests/contract/runtimes.rs` |
 //! | `rule_3_a_login_whose_runtime_was_shut_down_is_begun_anew_elsewhere` | `tests/contract/runtimes.rs` |

@@ -9,7 +9,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroU32;
 use std::pin::pin;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
@@ -71,17 +71,27 @@ impl Place {
 
     /// When the permit can be had, on the steady clock. In the past if it can be had now, or has been.
     pub(crate) fn expected(&self) -> u64 {
-        self.expected.load(Relaxed)
+        self.expected.load(Acquire)
     }
 
     pub(crate) fn expect(&self, at: u64) {
-        let before = self.expected.swap(at, Relaxed);
-        if at > before {
-            if let Some(waker) = self.later.get() {
-                waker.wake_by_ref();
-            }
-        } else if at < before {
+        if self.expect_later(at) {
+            self.tell_later();
+        }
+    }
+
+    /// Whether it is expected later than before, so that somebody is to be [told](Self::tell_later).
+    fn expect_later(&self, at: u64) -> bool {
+        let before = self.expected.swap(at, AcqRel);
+        if at < before {
             self.sooner.notify_waiters();
+        }
+        at > before
+    }
+
+    fn tell_later(&self) {
+        if let Some(waker) = self.later.get() {
+            waker.wake_by_ref();
         }
     }
 
@@ -224,8 +234,10 @@ impl Limiter {
         let now = self.clock.now().steady;
         let mut line = self.line.lock();
         let result = change(&mut line, now);
-        line.tell(now);
+        let postponed = line.tell(now);
         drop(line);
+        // Thousands may wait for one of them, and others for the line.
+        postponed.iter().for_each(|place| place.tell_later());
         result
     }
 
@@ -250,12 +262,14 @@ impl Drop for Queued<'_> {
 }
 
 impl Line {
-    /// Tells everybody who waits when the permit is expected: first those whom somebody waits for, then renewals.
+    /// Notes for everybody who waits when the permit is expected: first for those whom somebody waits for, then for
+    /// renewals. Those whose permit is postponed are returned, to be told.
     ///
     /// Everybody ahead keeps a permit: if the one `n` places down the line is free by now, so is each before it. So whoever
     /// is expected now may take one, whatever those ahead do.
-    fn tell(&self, now: u64) {
+    fn tell(&self, now: u64) -> Vec<Arc<Place>> {
         let mut ahead = 0;
+        let mut postponed = Vec::new();
         for wanted in [true, false] {
             for place in self
                 .waiting
@@ -266,14 +280,18 @@ impl Line {
                 let gone = place.is_gone(now);
                 let free_at = self.free_at(ahead, now);
                 let before = place.expected();
-                if free_at > now {
-                    place.expect(free_at);
-                } else if before == 0 || before > now {
-                    place.expect(now);
+                let changed = if free_at > now {
+                    Some(free_at)
+                } else {
+                    (before == 0 || before > now).then_some(now)
+                };
+                if changed.is_some_and(|at| place.expect_later(at)) {
+                    postponed.push(Arc::clone(place));
                 }
                 ahead += usize::from(!gone);
             }
         }
+        postponed
     }
 
     /// When the permit after `ahead` others is free, on the steady clock. In the past if it is free now.

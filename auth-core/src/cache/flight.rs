@@ -1,19 +1,17 @@
 //! The one login under way: a task of its own, so that it outlives whoever started it.
 
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::{Acquire, Release, SeqCst};
 use std::sync::{Arc, OnceLock, Weak};
-use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::alarm::Alarms;
 use super::engine::Engine;
 use super::inner::Inner;
 use super::memory::{LONGEST_RETRY_AFTER, Tried};
 use super::once::Once;
 use super::state::{FlightId, Landed, Purpose, State};
-use crate::clock::{Clock, Moment, nanos};
+use crate::clock::{Moment, nanos};
 use crate::credential::{Credential, Session};
 use crate::error::{Error, LoginError, LoginErrorKind};
 use crate::event::Event;
@@ -41,7 +39,6 @@ pub(super) struct Flight {
     pub(super) id: FlightId,
     /// Set when it ends.
     pub(super) landing: Once<Outcome>,
-    alarms: Alarms,
     /// Its place in the line for a permit.
     pub(super) place: Arc<Place>,
     /// By when it will have come further, on the steady clock, if somebody drives it.
@@ -59,19 +56,14 @@ pub(super) struct Flight {
 impl Flight {
     /// By when it will have come further, on the steady clock, or nobody drives it any more.
     pub(super) fn due(&self) -> u64 {
-        // While it waits for its permit, it moves only when the permit is there.
-        self.due
-            .load(Relaxed)
-            .max(self.place.expected().saturating_add(nanos(START)))
-    }
-
-    /// Sees to it that those who wait on this runtime look around when it is due. Ready if it is.
-    pub(super) fn poll_due(&self, due: u64, runtime: &Runtime, clock: &Clock) -> Poll<()> {
-        self.alarms.poll(due, runtime, clock, &self.landing.waker())
+        // While it waits for its permit, it moves only when the permit is there. Whoever has it promises first, and then
+        // expects nothing more: looked at the other way round, a live login would seem overdue.
+        let permit = self.place.expected().saturating_add(nanos(START));
+        self.due.load(Acquire).max(permit)
     }
 
     fn promise(&self, now: u64, within: Duration) {
-        self.due.store(now.saturating_add(nanos(within)), Relaxed);
+        self.due.store(now.saturating_add(nanos(within)), Release);
     }
 
     pub(super) fn is_sent(&self) -> bool {
@@ -122,7 +114,6 @@ pub(super) fn prepare(
     let flight = Arc::new(Flight {
         id,
         landing: Once::new(),
-        alarms: Alarms::default(),
         due: AtomicU64::new(0),
         sent_at: AtomicU64::new(0),
         task: OnceLock::new(),
@@ -132,7 +123,9 @@ pub(super) fn prepare(
         place,
     });
     flight.promise(now, START);
-    flight.place.when_later(flight.landing.waker());
+    if flight.may_be_held {
+        flight.place.when_later(flight.landing.waker());
+    }
     let seat = Seat {
         home: Arc::downgrade(home),
         flight: Arc::clone(&flight),

@@ -1,34 +1,40 @@
 //! A value that is set once, and that thousands may wait for.
 //!
-//! Who waits is kept in one piece of memory, so that telling everybody takes one walk over it and no lock for each.
-//! `tokio::sync::SetOnce` walks from one waiter's memory to the next; the waiters of `futures::future::Shared` poll it for each
-//! other, so that one which is dropped just as it was woken leaves the others asleep.
+//! Who waits on one runtime is kept in one piece of memory, so that telling everybody takes one walk over it and no lock for
+//! each. `tokio::sync::SetOnce` walks from one waiter's memory to the next; the waiters of `futures::future::Shared` poll it
+//! for each other, so that one which is dropped just as it was woken leaves the others asleep.
 
-use std::mem;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Wake, Waker};
 
-use slab::Slab;
-
-use crate::sync::Mutex;
+use super::crowd::Crowd;
+use crate::sync::{Mutex, RuntimeId};
 
 pub(super) struct Once<T> {
     value: OnceLock<T>,
-    crowd: Arc<Crowd>,
+    crowds: Arc<Crowds>,
 }
 
-/// Those who wait. Whoever was woken to look around keeps the place, and comes back with another waker.
+/// One for each runtime that somebody waits on.
 #[derive(Default)]
-struct Crowd(Mutex<Slab<Option<Waker>>>);
+struct Crowds(Mutex<Vec<Arc<Crowd>>>);
 
-impl Wake for Crowd {
+impl Wake for Crowds {
     fn wake(self: Arc<Self>) {
-        let mut waiting = self.0.lock();
-        let woken: Vec<Waker> = (waiting.iter_mut())
-            .filter_map(|(_, waker)| waker.take())
-            .collect();
-        drop(waiting);
-        woken.into_iter().for_each(Waker::wake);
+        let crowds = self.0.lock().clone();
+        crowds.into_iter().for_each(Wake::wake);
+    }
+}
+
+impl Crowds {
+    fn of(&self, runtime: RuntimeId) -> Arc<Crowd> {
+        let mut crowds = self.0.lock();
+        if let Some(crowd) = crowds.iter().find(|crowd| crowd.runtime == runtime) {
+            return Arc::clone(crowd);
+        }
+        let crowd = Arc::new(Crowd::new(runtime));
+        crowds.push(Arc::clone(&crowd));
+        crowd
     }
 }
 
@@ -36,73 +42,75 @@ impl<T> Once<T> {
     pub(super) fn new() -> Self {
         Self {
             value: OnceLock::new(),
-            crowd: Arc::default(),
+            crowds: Arc::default(),
         }
+    }
+
+    pub(super) fn get(&self) -> Option<&T> {
+        self.value.get()
     }
 
     /// Sets the value, unless it is set already, and wakes everybody.
     pub(super) fn set(&self, value: T) {
         if self.value.set(value).is_ok() {
-            let waiting = mem::take(&mut *self.crowd.0.lock());
-            let woken = waiting.into_iter().filter_map(|(_, waker)| waker);
-            woken.for_each(Waker::wake);
+            let crowds = std::mem::take(&mut *self.crowds.0.lock());
+            for crowd in crowds {
+                crowd.release();
+            }
         }
     }
 
     /// Wakes everybody to look around, though nothing may have been set.
     pub(super) fn waker(&self) -> Waker {
-        Waker::from(Arc::clone(&self.crowd))
+        Waker::from(Arc::clone(&self.crowds))
     }
 
-    /// Ready when the value is set. `place` is the caller's own, to be given back to [`leave`](Self::leave).
-    pub(super) fn poll(&self, place: &mut Place, cx: &Context<'_>) -> Poll<&T> {
-        if let Some(value) = self.value.get() {
-            return Poll::Ready(value);
+    /// Waits among those on `runtime`, on which the caller is. None if the value is set.
+    pub(super) fn wait(
+        &self,
+        place: &mut Place,
+        runtime: RuntimeId,
+        cx: &Context<'_>,
+    ) -> Option<Arc<Crowd>> {
+        if place.0.is_some_and(|(other, _)| other != runtime) {
+            self.leave(place);
         }
-        // Wakers are others' code: they are neither cloned nor dropped under the lock.
-        let waker = cx.waker().clone();
-        let mut waiting = self.crowd.0.lock();
-        // Whoever sets it does so first, and then takes those who wait: set by now, it is not announced again.
-        if let Some(value) = self.value.get() {
-            return Poll::Ready(value);
-        }
-        let replaced = if let Some(key) = place.0 {
-            waiting[key].replace(waker)
-        } else {
-            place.0 = Some(waiting.insert(Some(waker)));
-            None
-        };
-        drop(waiting);
-        drop(replaced);
-        Poll::Pending
+        let crowd = self.crowds.of(runtime);
+        let key = place.0.map(|(_, key)| key);
+        // Whoever sets it does so first, and then releases those who wait: set by now, it is not announced again.
+        let key = crowd.enter(key, cx.waker(), || self.value.get().is_some())?;
+        place.0 = Some((runtime, key));
+        Some(crowd)
     }
 
     /// Whoever had this place doesn't wait any more.
     pub(super) fn leave(&self, place: &mut Place) {
-        let Some(key) = place.0.take() else {
+        let Some((runtime, key)) = place.0.take() else {
             return;
         };
         if self.value.get().is_none() {
-            let mut waiting = self.crowd.0.lock();
-            // It may have been set, and everybody taken, just now.
-            let waker = waiting.try_remove(key);
-            drop(waiting);
-            drop(waker);
+            self.crowds.of(runtime).leave(key);
         }
     }
 }
 
 /// Where somebody waits.
-#[derive(Debug, Default)]
-pub(super) struct Place(Option<usize>);
+#[derive(Debug)]
+pub(super) struct Place(Option<(RuntimeId, usize)>);
 
-#[cfg(test)]
+impl Place {
+    pub(super) const NONE: Self = Self(None);
+}
+
+#[cfg(all(test, not(feature = "shuttle")))]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-    use std::task::Wake;
+
+    use tokio::runtime::Builder;
 
     use super::*;
+    use crate::sync::Runtime;
 
     #[derive(Default)]
     struct Woken(AtomicUsize);
@@ -118,56 +126,67 @@ mod tests {
         (Arc::clone(&woken), Waker::from(woken))
     }
 
+    fn runtimes() -> [RuntimeId; 2] {
+        let runtimes = [(); 2].map(|()| Builder::new_current_thread().build().unwrap());
+        runtimes.each_ref().map(|runtime| {
+            let _entered = runtime.enter();
+            Runtime::current().unwrap().id()
+        })
+    }
+
     #[test]
     fn everybody_is_woken_once_and_by_their_last_waker() {
         let once = Once::new();
-        let (mut moved, mut stayed) = (Place::default(), Place::default());
+        let [here, there] = runtimes();
+        let mut places = [(); 3].map(|()| Place::NONE);
         let [(old, first), (new, second), (other, third)] = [(); 3].map(|()| waker());
-        let pending = [
-            once.poll(&mut moved, &Context::from_waker(&first)),
-            once.poll(&mut moved, &Context::from_waker(&second)),
-            once.poll(&mut stayed, &Context::from_waker(&third)),
-        ];
-        assert_eq!(pending, [Poll::Pending; 3]);
+        let mut wait = |index: usize, runtime, waker| {
+            let cx = Context::from_waker(waker);
+            once.wait(&mut places[index], runtime, &cx).is_some()
+        };
+        assert!(wait(0, here, &first) && wait(0, here, &second) && wait(1, here, &third));
+        assert!(wait(2, here, &first) && wait(2, there, &third), "it moved");
         once.set(1);
         once.set(2);
         let counts = [old, new, other].map(|woken| woken.0.load(SeqCst));
-        assert_eq!(counts, [0, 1, 1]);
-        let cx = Context::from_waker(&first);
-        let after = once.poll(&mut moved, &cx);
-        assert_eq!(after, Poll::Ready(&1), "the first value stays");
-        let late = once.poll(&mut Place::default(), &cx);
-        assert_eq!(late, Poll::Ready(&1), "known at once");
+        assert_eq!(counts, [0, 1, 2]);
+        assert_eq!(once.get(), Some(&1), "the first value stays");
+        assert!(!wait(0, here, &first), "known at once");
     }
 
     #[test]
     fn whoever_leaves_is_forgotten() {
         let once = Once::<()>::new();
-        let (woken, waker) = waker();
-        let cx = Context::from_waker(&waker);
-        let (mut gone, mut left) = (Place::default(), Place::default());
-        assert!(once.poll(&mut gone, &cx).is_pending());
-        assert!(once.poll(&mut left, &cx).is_pending());
-        once.leave(&mut gone);
-        once.leave(&mut gone);
-        assert_eq!(once.crowd.0.lock().len(), 1);
+        let [here, _] = runtimes();
+        let [(gone, first), (left, second)] = [(); 2].map(|()| waker());
+        let (mut one, mut two) = (Place::NONE, Place::NONE);
+        once.wait(&mut one, here, &Context::from_waker(&first))
+            .unwrap();
+        once.wait(&mut two, here, &Context::from_waker(&second))
+            .unwrap();
+        once.leave(&mut one);
+        once.leave(&mut one);
         once.set(());
-        assert_eq!(woken.0.load(SeqCst), 1);
+        once.leave(&mut two);
+        assert_eq!([gone, left].map(|woken| woken.0.load(SeqCst)), [0, 1]);
     }
 
     #[test]
     fn whoever_was_woken_to_look_around_is_woken_again_after_coming_back() {
         let once = Once::<()>::new();
+        let [here, there] = runtimes();
         let (woken, waker) = waker();
         let cx = Context::from_waker(&waker);
-        let (mut back, mut away) = (Place::default(), Place::default());
-        assert!(once.poll(&mut back, &cx).is_pending());
-        assert!(once.poll(&mut away, &cx).is_pending());
+        let (mut back, mut away) = (Place::NONE, Place::NONE);
+        let crowd = once.wait(&mut back, here, &cx).unwrap();
+        once.wait(&mut away, there, &cx).unwrap();
         once.waker().wake();
         assert_eq!(woken.0.load(SeqCst), 2);
-        assert!(once.poll(&mut back, &cx).is_pending());
-        once.leave(&mut away);
-        once.set(());
+        once.wait(&mut back, here, &cx).unwrap();
+        crowd.wake();
         assert_eq!(woken.0.load(SeqCst), 3);
+        once.wait(&mut back, here, &cx).unwrap();
+        once.set(());
+        assert_eq!(woken.0.load(SeqCst), 4);
     }
 }

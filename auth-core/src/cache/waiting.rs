@@ -16,7 +16,7 @@ use crate::credential::Credential;
 use crate::error::{Error, LoginError};
 use crate::lifetime::Freshness;
 use crate::login_mark::LoginMark;
-use crate::sync::Runtime;
+use crate::sync::{Runtime, RuntimeId};
 
 /// So often a caller begins anew after its flight was lost, before it concludes that flights don't live here.
 const MOST_FLIGHTS_LOST: u8 = 3;
@@ -58,22 +58,52 @@ impl Inner {
 pub(super) struct Wait<'a> {
     credentials: &'a Credentials,
     ask: Ask,
-    /// Until when, on the steady clock; zero before the caller asked.
+    /// Until when, on the steady clock.
     deadline: u64,
-    flight: Option<Arc<Flight>>,
-    /// Among those who wait for the flight.
-    place: Place,
-    own_timer: Option<BoxFuture<'a, ()>>,
+    watch: Option<Watch<'a>>,
+    stage: Stage,
     lost: u8,
     in_vain: u8,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Begins,
+    Waits,
+    Ended,
 }
 
 impl Future for Wait<'_> {
     type Output = Result<Credential, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        assert!(
+            self.stage != Stage::Ended,
+            "a future is not polled after its end"
+        );
+        let result = ready!(self.proceed(cx));
+        self.stage = Stage::Ended;
+        self.watch = None;
+        Poll::Ready(result)
+    }
+}
+
+impl<'a> Wait<'a> {
+    pub(super) const fn new(credentials: &'a Credentials, ask: Ask) -> Self {
+        Self {
+            credentials,
+            ask,
+            deadline: 0,
+            watch: None,
+            stage: Stage::Begins,
+            lost: 0,
+            in_vain: 0,
+        }
+    }
+
+    fn proceed(&mut self, cx: &mut Context<'_>) -> Poll<Result<Credential, Error>> {
         let inner = self.credentials.inner();
-        if self.deadline == 0 {
+        if self.stage == Stage::Begins {
             if !self.ask.renewed
                 && let Some(credential) = self.credentials.fresh()
             {
@@ -81,43 +111,23 @@ impl Future for Wait<'_> {
             }
             inner.refuse_loop()?;
             self.deadline = inner.deadline(&self.ask, inner.now());
+            self.stage = Stage::Waits;
         }
         let result = ready!(self.poll_login(cx));
         Poll::Ready(result.or_else(|error| inner.or_stale(&self.ask, error)))
-    }
-}
-
-impl<'a> Wait<'a> {
-    pub(super) fn new(credentials: &'a Credentials, ask: Ask) -> Self {
-        Self {
-            credentials,
-            ask,
-            deadline: 0,
-            flight: None,
-            place: Place::default(),
-            own_timer: None,
-            lost: 0,
-            in_vain: 0,
-        }
     }
 
     fn poll_login(&mut self, cx: &mut Context<'_>) -> Poll<Result<Credential, Error>> {
         let inner = self.credentials.inner();
         loop {
-            let flight = match self.flight.take() {
-                Some(flight) => flight,
-                None => match inner.board(&self.ask, self.deadline)? {
+            let watch = match &mut self.watch {
+                Some(watch) => watch,
+                none => match inner.board(&self.ask, self.deadline)? {
                     Boarding::Served(credential) => return Poll::Ready(Ok(credential)),
-                    Boarding::Waits(flight) => flight,
+                    Boarding::Waits(flight) => none.insert(Watch::new(flight)),
                 },
             };
-            let wake = self.poll_flight(&flight, cx);
-            let Poll::Ready(wake) = wake else {
-                self.flight = Some(flight);
-                return Poll::Pending;
-            };
-            flight.landing.leave(&mut self.place);
-            match wake? {
+            match ready!(watch.poll(inner, &self.ask, self.deadline, cx))? {
                 Wake::Landed(landed) => {
                     let landed = landed?;
                     let now = inner.now();
@@ -137,7 +147,6 @@ impl<'a> Wait<'a> {
                     }
                     // The caller itself may have been asleep since, with its whole machine.
                     self.deadline = inner.deadline(&self.ask, now);
-                    self.own_timer = None;
                 }
                 Wake::Lost => {
                     self.lost += 1;
@@ -145,28 +154,62 @@ impl<'a> Wait<'a> {
                         return Poll::Ready(Err(Error::Abandoned));
                     }
                 }
-                Wake::Overdue => inner.supersede(&flight),
+                Wake::Overdue => inner.supersede(&watch.flight),
                 Wake::TooLate => {
                     let waited = inner.patience(&self.ask);
                     return Poll::Ready(Err(Error::DeadlinePassed { waited }));
                 }
             }
+            self.watch = None;
+        }
+    }
+}
+
+/// One caller's eye on one flight.
+struct Watch<'a> {
+    flight: Arc<Flight>,
+    /// Among those who wait for it.
+    place: Place,
+    own_timer: Option<Box<OwnTimer<'a>>>,
+}
+
+/// For a caller who can't wait as long as the others, and whose deadline is nobody else's.
+struct OwnTimer<'a> {
+    runtime: RuntimeId,
+    timer: BoxFuture<'a, ()>,
+}
+
+impl<'a> Watch<'a> {
+    const fn new(flight: Arc<Flight>) -> Self {
+        Self {
+            flight,
+            place: Place::NONE,
+            own_timer: None,
         }
     }
 
-    /// Waits for a flight, with a timer on the caller's own runtime.
-    fn poll_flight(&mut self, flight: &Flight, cx: &mut Context<'_>) -> Poll<Result<Wake, Error>> {
-        let inner = self.credentials.inner();
+    /// Waits for the flight, with a timer on the caller's own runtime.
+    fn poll(
+        &mut self,
+        inner: &'a Inner,
+        ask: &Ask,
+        deadline: u64,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Wake, Error>> {
+        let flight = &self.flight;
         let clock = &inner.engine.clock;
         // Whatever wakes this caller, all is looked at again; and whatever changes after it was looked at, wakes it.
         loop {
-            if let Poll::Ready(outcome) = flight.landing.poll(&mut self.place, cx) {
+            if let Some(outcome) = flight.landing.get() {
                 return Poll::Ready(Ok(match outcome {
                     Outcome::Landed(result) => Wake::Landed(result.clone()),
                     Outcome::Lost => Wake::Lost,
                 }));
             }
-            let deadline = self.deadline;
+            let runtime = Runtime::current().ok_or(Error::NoRuntime)?.id();
+            let Some(crowd) = flight.landing.wait(&mut self.place, runtime, cx) else {
+                continue;
+            };
             let (now, due) = (inner.now().steady, flight.due());
             if now >= deadline {
                 return Poll::Ready(Ok(Wake::TooLate));
@@ -175,26 +218,29 @@ impl<'a> Wait<'a> {
                 return Poll::Ready(Ok(Wake::Overdue));
             }
             if flight.may_be_held {
-                inner.can_wait(&self.ask, deadline, flight.place.expected())?;
+                inner.can_wait(ask, deadline, flight.place.expected())?;
             }
-            let runtime = Runtime::current().ok_or(Error::NoRuntime)?;
             ready!(if due <= deadline {
-                flight.poll_due(due, &runtime, clock)
+                crowd.poll_alarm(due, clock)
             } else {
-                // No two callers have the same.
-                let timer = &mut self.own_timer;
-                let timer = timer.get_or_insert_with(|| clock.sleep_until(deadline).boxed());
-                timer.as_mut().poll(cx)
+                let kept = self.own_timer.take();
+                let kept = kept.filter(|own| own.runtime == runtime);
+                let timer = || clock.sleep_until(deadline).boxed();
+                let own = kept.unwrap_or_else(|| {
+                    Box::new(OwnTimer {
+                        runtime,
+                        timer: timer(),
+                    })
+                });
+                self.own_timer.insert(own).timer.as_mut().poll(cx)
             });
         }
     }
 }
 
-impl Drop for Wait<'_> {
+impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        if let Some(flight) = &self.flight {
-            flight.landing.leave(&mut self.place);
-        }
+        self.flight.landing.leave(&mut self.place);
     }
 }
 

@@ -41,7 +41,7 @@ fn rule_3_outside_any_runtime_it_is_a_typed_error() {
 
 #[test]
 fn rule_3_whoever_would_join_a_login_outside_any_runtime_gets_a_typed_error() {
-    // By the machine's clock: a manual one waits without a runtime.
+    // By the machine's clock, whose timers are tokio's.
     let gate = Gate::shut();
     let credentials = Credentials::new(tokens().gated(&gate));
     let inside = runtime();
@@ -79,6 +79,29 @@ fn rule_3_a_caller_in_a_task_that_has_used_up_its_turn_waits_all_the_same() {
         assert_eq!(polls.load(SeqCst), 1, "nobody is woken for nothing");
         gate.let_through(1);
         assert_eq!(token(&waiting.await.unwrap().unwrap()), "token-1");
+    });
+}
+
+#[test]
+fn rule_3_a_wait_that_goes_on_elsewhere_has_its_timer_there() {
+    // By the machine's clock, whose timers are tokio's, and within less than a login may take: with a timer of its own.
+    let gate = Gate::shut();
+    let credentials = Credentials::new(tokens().gated(&gate));
+    let mut get = pin!(credentials.get_with(Ask::new().within(10 * SECOND)));
+    let (here, there) = (runtime(), runtime());
+    here.block_on(async {
+        for _ in 0..2 {
+            assert!(futures_util::poll!(&mut get).is_pending());
+            settle().await;
+        }
+    });
+    drop(here);
+    there.block_on(async {
+        assert!(futures_util::poll!(&mut get).is_pending(), "begun anew");
+        settle().await;
+        assert!(futures_util::poll!(&mut get).is_pending());
+        gate.let_through(1);
+        assert_eq!(token(&get.await.unwrap()), "token-2");
     });
 }
 
