@@ -60,7 +60,7 @@ impl Session {
 
     /// A header, which replaces one of the same name on the request. It is marked sensitive.
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.attachment.set_header(&name, value);
+        self.attachment.set_header(name, value);
         self
     }
 

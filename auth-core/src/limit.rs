@@ -237,7 +237,9 @@ impl Limiter {
         let postponed = line.tell(now);
         drop(line);
         // Thousands may wait for one of them, and others for the line.
-        postponed.iter().for_each(|place| place.tell_later());
+        for place in postponed {
+            place.tell_later();
+        }
         result
     }
 

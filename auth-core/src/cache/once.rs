@@ -159,15 +159,15 @@ mod tests {
         let once = Once::<()>::new();
         let [here, _] = runtimes();
         let [(gone, first), (left, second)] = [(); 2].map(|()| waker());
-        let (mut one, mut two) = (Place::NONE, Place::NONE);
-        once.wait(&mut one, here, &Context::from_waker(&first))
+        let (mut away, mut still) = (Place::NONE, Place::NONE);
+        once.wait(&mut away, here, &Context::from_waker(&first))
             .unwrap();
-        once.wait(&mut two, here, &Context::from_waker(&second))
+        once.wait(&mut still, here, &Context::from_waker(&second))
             .unwrap();
-        once.leave(&mut one);
-        once.leave(&mut one);
+        once.leave(&mut away);
+        once.leave(&mut away);
         once.set(());
-        once.leave(&mut two);
+        once.leave(&mut still);
         assert_eq!([gone, left].map(|woken| woken.0.load(SeqCst)), [0, 1]);
     }
 

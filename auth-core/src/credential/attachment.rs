@@ -73,9 +73,11 @@ impl Attachment {
         Some(value)
     }
 
-    pub(super) fn set_header(&mut self, name: &HeaderName, value: HeaderValue) {
-        self.headers.retain(|(known, _)| known != name);
-        self.headers.push((own_name(name), prepared(value)));
+    pub(super) fn set_header(&mut self, name: HeaderName, value: HeaderValue) {
+        self.headers.retain(|(known, _)| *known != name);
+        // As with the value: the first clone of a name that is not a standard one allocates.
+        let _ = name.clone();
+        self.headers.push((name, prepared(value)));
     }
 
     pub(super) fn set_cookie(&mut self, name: &str, value: &str) -> Result<(), InvalidValue> {
@@ -189,7 +191,6 @@ impl Attachment {
 
 fn own_name(name: &HeaderName) -> HeaderName {
     let own = HeaderName::from_bytes(name.as_str().as_bytes()).unwrap_or_else(|_| name.clone());
-    // As with a value: the first clone of a name that is not a standard one allocates.
     let _ = own.clone();
     own
 }
@@ -271,7 +272,7 @@ mod tests {
     #[test]
     fn rule_5_a_header_of_the_same_name_is_replaced_and_ours_is_sensitive() {
         let mut attachment = Attachment::default();
-        attachment.set_header(&AUTHORIZATION, HeaderValue::from_static("Bearer ours"));
+        attachment.set_header(AUTHORIZATION, HeaderValue::from_static("Bearer ours"));
         let mut headers = HeaderMap::new();
         headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer one"));
         headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer two"));
@@ -287,7 +288,7 @@ mod tests {
         let mut attachment = cookie("s1");
         assert!(!attachment.has_query() && attachment.has_cookies());
         for (name, value) in [(KEY, "old"), (AUTHORIZATION, "Bearer ours"), (KEY, "new")] {
-            attachment.set_header(&name, HeaderValue::from_static(value));
+            attachment.set_header(name, HeaderValue::from_static(value));
         }
         attachment.set_query("csrf", "x").unwrap();
         let copy = attachment.copy();
@@ -369,7 +370,7 @@ mod tests {
     fn rule_17_only_names_are_printed() {
         let mut attachment = cookie("canary-1");
         attachment.set_query("csrf", "canary-2").unwrap();
-        attachment.set_header(&AUTHORIZATION, HeaderValue::from_static("Bearer canary-3"));
+        attachment.set_header(AUTHORIZATION, HeaderValue::from_static("Bearer canary-3"));
         let printed = format!("{attachment:?} {attachment:#?}");
         assert!(!printed.contains("canary"), "{printed}");
         assert!(

@@ -87,22 +87,16 @@ fn rule_3_a_wait_that_goes_on_elsewhere_has_its_timer_there() {
     // By the machine's clock, whose timers are tokio's, and within less than a login may take: with a timer of its own.
     let gate = Gate::shut();
     let credentials = Credentials::new(tokens().gated(&gate));
+    let (home, here, there) = (runtime(), runtime(), runtime());
+    begin_on(&home, &credentials);
+    home.block_on(settle());
     let mut get = pin!(credentials.get_with(Ask::new().within(10 * SECOND)));
-    let (here, there) = (runtime(), runtime());
-    here.block_on(async {
-        for _ in 0..2 {
-            assert!(futures_util::poll!(&mut get).is_pending());
-            settle().await;
-        }
-    });
+    here.block_on(async { assert!(futures_util::poll!(&mut get).is_pending()) });
     drop(here);
-    there.block_on(async {
-        assert!(futures_util::poll!(&mut get).is_pending(), "begun anew");
-        settle().await;
-        assert!(futures_util::poll!(&mut get).is_pending());
-        gate.let_through(1);
-        assert_eq!(token(&get.await.unwrap()), "token-2");
-    });
+    there.block_on(async { assert!(futures_util::poll!(&mut get).is_pending()) });
+    gate.let_through(1);
+    home.block_on(settle());
+    assert_eq!(token(&there.block_on(get).unwrap()), "token-1");
 }
 
 #[test]
