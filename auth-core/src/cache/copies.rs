@@ -2,8 +2,8 @@
 //!
 //! Handing out one shared credential means that all threads count references on the same cache line, which costs each of
 //! them more the more there are. So a thread keeps a copy of its own for a few caches that it uses, and looks only at a
-//! version number to see whether it is still the current one. What a copy counts its references in is aligned to lines of its
-//! own: a line that is shared with a neighbour in memory costs as much as one that is shared on purpose.
+//! version number to see whether it is still the current one. A copy and its values count their references on lines of
+//! their own: a line that is shared with a neighbour in memory costs as much as one that is shared on purpose.
 //!
 //! A copy is kept until the thread ends, or until another cache with the same one of eight places is looked at twice in a
 //! row; a cache that is closed or dropped leaves it behind until then, unused.
