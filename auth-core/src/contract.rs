@@ -61,6 +61,7 @@
 //! | `rule_3_whoever_waits_on_is_released_when_those_who_came_first_have_left` | `tests/contract/runtimes.rs` |
 //! | `rule_3_a_wait_that_goes_on_elsewhere_has_its_timer_there` | `tests/contract/runtimes.rs` |
 //! | `rule_3_an_alarm_wakes_all_at_the_earliest_moment_and_goes_with_the_last_who_waits` | `src/cache/crowd.rs` |
+//! | `rule_3_of_two_alarms_that_are_set_at_once_the_earlier_one_stays` | `src/cache/crowd.rs` |
 //! | `rule_3_an_alarm_rings_by_the_runtimes_own_timer` | `src/cache/crowd.rs` |
 //! | `rule_3_the_blocking_call_brings_its_own_thread` | `tests/contract/runtimes.rs` |
 //! | `rule_3_four_hundred_blocking_callers_are_one_login` | `tests/contract/runtimes.rs` |

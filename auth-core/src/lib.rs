@@ -75,6 +75,8 @@ mod sync;
 pub mod sync;
 #[cfg(feature = "test-util")]
 pub mod testing;
+#[cfg(test)]
+mod woken;
 
 pub use cache::{Ask, Condition, Credentials, CredentialsBuilder, Rejection, Status};
 pub use clock::{Clock, Moment};

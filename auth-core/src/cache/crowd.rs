@@ -102,8 +102,8 @@ impl Crowd {
         drop(alarm);
     }
 
-    /// Sees to it that the runtime, on which the caller is, wakes all at `at` on the steady clock, or earlier. Ready if that
-    /// moment has come, or if all were woken meanwhile.
+    /// Sees to it that the runtime, on which the caller is, wakes all at `at` on the steady clock, or earlier, for a caller who
+    /// has a place here. Ready if that moment has come, or if all were woken or released meanwhile.
     pub(super) fn poll_alarm(self: &Arc<Self>, at: u64, clock: &Clock) -> Poll<()> {
         let woken_so_far = {
             let inside = self.inside.lock();
@@ -122,10 +122,15 @@ impl Crowd {
             return Poll::Ready(());
         }
         let mut inside = self.inside.lock();
-        if inside.wakes != woken_so_far {
-            // It may have been this one that rang.
+        // The caller has a place here, unless all were released meanwhile. And if all were woken, this alarm may have rung.
+        if inside.waiting.is_empty() || inside.wakes != woken_so_far {
             drop(inside);
             return Poll::Ready(());
+        }
+        // Somebody else may have been faster, with an earlier one.
+        if inside.alarm.as_ref().is_some_and(|alarm| alarm.at <= at) {
+            drop(inside);
+            return Poll::Pending;
         }
         let replaced = inside.alarm.replace(Alarm { at, _timer: timer });
         drop(inside);
@@ -138,7 +143,7 @@ impl Crowd {
 #[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 mod tests {
     use std::future::poll_fn;
-    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::sync::Barrier;
     use std::time::Duration;
 
     use tokio::runtime::Builder;
@@ -146,15 +151,7 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
     use crate::sync::Runtime;
-
-    #[derive(Default)]
-    struct Woken(AtomicUsize);
-
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, SeqCst);
-        }
-    }
+    use crate::woken::Woken;
 
     fn crowd() -> Arc<Crowd> {
         let runtime = Builder::new_current_thread().build().unwrap();
@@ -167,8 +164,7 @@ mod tests {
         let hands = ManualClock::new();
         let clock = hands.clock();
         let start = clock.now().steady;
-        let woken = Arc::new(Woken::default());
-        let waker = Waker::from(Arc::clone(&woken));
+        let (woken, waker) = Woken::waker();
         let crowd = crowd();
         let [one, two] = [(); 2].map(|()| crowd.enter(None, &waker, || false).unwrap());
         let poll = |at| crowd.poll_alarm(start + at, &clock).is_ready();
@@ -178,7 +174,7 @@ mod tests {
         assert!(!poll(10));
         assert_eq!(hands.sleepers(), 1, "the later one is taken down");
         hands.advance(Duration::from_nanos(10));
-        assert_eq!(woken.0.load(SeqCst), 2);
+        assert_eq!(woken.count(), 2);
         assert!(poll(10), "over");
         assert_eq!(crowd.enter(Some(one), &waker, || false), Some(one));
         assert!(!poll(40), "the next one");
@@ -209,6 +205,39 @@ mod tests {
             .await;
         });
         assert!(clock.now().since(start) < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn rule_3_of_two_alarms_that_are_set_at_once_the_earlier_one_stays() {
+        let clock = ManualClock::new().clock();
+        let start = clock.now().steady;
+        for _ in 0..3_000 {
+            let crowd = crowd();
+            crowd.enter(None, Waker::noop(), || false).unwrap();
+            let both = Barrier::new(2);
+            std::thread::scope(|scope| {
+                for at in [start + 10, start + 20] {
+                    let (crowd, both, clock) = (&crowd, &both, &clock);
+                    scope.spawn(move || {
+                        both.wait();
+                        assert!(crowd.poll_alarm(at, clock).is_pending());
+                    });
+                }
+            });
+            let at = crowd.inside.lock().alarm.as_ref().map(|alarm| alarm.at);
+            assert_eq!(at, Some(start + 10));
+            crowd.release();
+        }
+    }
+
+    #[test]
+    fn no_alarm_is_set_where_all_were_released() {
+        let hands = ManualClock::new();
+        let crowd = crowd();
+        crowd.enter(None, Waker::noop(), || false).unwrap();
+        crowd.release();
+        assert!(crowd.poll_alarm(u64::MAX, &hands.clock()).is_ready());
+        assert_eq!(hands.sleepers(), 0);
     }
 
     #[test]

@@ -105,26 +105,11 @@ impl Place {
 #[cfg(all(test, not(feature = "shuttle")))]
 #[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-
     use tokio::runtime::Builder;
 
     use super::*;
     use crate::sync::Runtime;
-
-    #[derive(Default)]
-    struct Woken(AtomicUsize);
-
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, SeqCst);
-        }
-    }
-
-    fn waker() -> (Arc<Woken>, Waker) {
-        let woken = Arc::new(Woken::default());
-        (Arc::clone(&woken), Waker::from(woken))
-    }
+    use crate::woken::Woken;
 
     fn runtimes() -> [RuntimeId; 2] {
         let runtimes = [(); 2].map(|()| Builder::new_current_thread().build().unwrap());
@@ -139,7 +124,7 @@ mod tests {
         let once = Once::new();
         let [here, there] = runtimes();
         let mut places = [(); 3].map(|()| Place::NONE);
-        let [(old, first), (new, second), (other, third)] = [(); 3].map(|()| waker());
+        let [(old, first), (new, second), (other, third)] = [(); 3].map(|()| Woken::waker());
         let mut wait = |index: usize, runtime, waker| {
             let cx = Context::from_waker(waker);
             once.wait(&mut places[index], runtime, &cx).is_some()
@@ -148,7 +133,7 @@ mod tests {
         assert!(wait(2, here, &first) && wait(2, there, &third), "it moved");
         once.set(1);
         once.set(2);
-        let counts = [old, new, other].map(|woken| woken.0.load(SeqCst));
+        let counts = [old, new, other].map(|woken| woken.count());
         assert_eq!(counts, [0, 1, 2]);
         assert_eq!(once.get(), Some(&1), "the first value stays");
         assert!(!wait(0, here, &first), "known at once");
@@ -158,7 +143,7 @@ mod tests {
     fn whoever_leaves_is_forgotten() {
         let once = Once::<()>::new();
         let [here, _] = runtimes();
-        let [(gone, first), (left, second)] = [(); 2].map(|()| waker());
+        let [(gone, first), (left, second)] = [(); 2].map(|()| Woken::waker());
         let (mut away, mut still) = (Place::NONE, Place::NONE);
         once.wait(&mut away, here, &Context::from_waker(&first))
             .unwrap();
@@ -168,25 +153,25 @@ mod tests {
         once.leave(&mut away);
         once.set(());
         once.leave(&mut still);
-        assert_eq!([gone, left].map(|woken| woken.0.load(SeqCst)), [0, 1]);
+        assert_eq!([gone, left].map(|woken| woken.count()), [0, 1]);
     }
 
     #[test]
     fn whoever_was_woken_to_look_around_is_woken_again_after_coming_back() {
         let once = Once::<()>::new();
         let [here, there] = runtimes();
-        let (woken, waker) = waker();
+        let (woken, waker) = Woken::waker();
         let cx = Context::from_waker(&waker);
         let (mut back, mut away) = (Place::NONE, Place::NONE);
         let crowd = once.wait(&mut back, here, &cx).unwrap();
         once.wait(&mut away, there, &cx).unwrap();
         once.waker().wake();
-        assert_eq!(woken.0.load(SeqCst), 2);
+        assert_eq!(woken.count(), 2);
         once.wait(&mut back, here, &cx).unwrap();
         crowd.wake();
-        assert_eq!(woken.0.load(SeqCst), 3);
+        assert_eq!(woken.count(), 3);
         once.wait(&mut back, here, &cx).unwrap();
         once.set(());
-        assert_eq!(woken.0.load(SeqCst), 4);
+        assert_eq!(woken.count(), 4);
     }
 }

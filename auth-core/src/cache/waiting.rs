@@ -255,28 +255,22 @@ fn short_lived() -> Error {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 mod tests {
-    use std::task::{self, Waker};
-
     use tokio::runtime::Builder;
 
     use super::*;
     use crate::clock::ManualClock;
     use crate::lifetime::Lifetime;
     use crate::testing::Scripted;
+    use crate::woken::Woken;
 
     #[test]
     fn whoever_leaves_leaves_no_waker_behind() {
-        struct Woken;
-        impl task::Wake for Woken {
-            fn wake(self: Arc<Self>) {}
-        }
         let runtime = Builder::new_current_thread().build().unwrap();
         let _entered = runtime.enter();
         let provider = Scripted::tokens(Lifetime::unknown());
         let clock = ManualClock::new().clock();
         let credentials = Credentials::builder(provider).clock(clock).build();
-        let woken = Arc::new(Woken);
-        let waker = Waker::from(Arc::clone(&woken));
+        let (woken, waker) = Woken::waker();
         let mut get = Box::pin(credentials.get());
         assert!(
             get.as_mut()

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::clock::ManualClock;
+use crate::woken::Woken;
 
 fn quota(logins: u32, seconds: u64) -> Quota {
     Quota::new(
@@ -380,21 +381,14 @@ fn a_limiter_that_nobody_uses_and_that_remembers_nothing_is_forgotten() {
 
 #[test]
 fn whoever_expects_a_permit_later_than_before_is_told() {
-    #[derive(Default)]
-    struct Told(AtomicU64);
-    impl std::task::Wake for Told {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Relaxed);
-        }
-    }
-    let told = Arc::new(Told::default());
+    let (told, waker) = Woken::waker();
     let place = Place::default();
     place.expect(100);
-    place.when_later(Waker::from(Arc::clone(&told)));
+    place.when_later(waker);
     place.expect(90);
-    assert_eq!(told.0.load(Relaxed), 0, "sooner is no reason to give up");
+    assert_eq!(told.count(), 0, "sooner is no reason to give up");
     place.expect(91);
-    assert_eq!(told.0.load(Relaxed), 1);
+    assert_eq!(told.count(), 1);
 }
 
 #[test]
