@@ -217,6 +217,7 @@
 //! | `rule_10_logins_that_somebody_waits_for_go_before_renewals` | `tests/contract/restraint.rs` |
 //! | `rule_10_a_caller_who_joins_a_queued_renewal_takes_a_callers_place` | `tests/contract/restraint.rs` |
 //! | `rule_10_waiters_are_told_at_once_when_the_server_postpones_their_permit` | `tests/contract/restraint.rs` |
+//! | `rule_10_waiters_are_told_at_once_when_others_take_the_permits_while_the_secret_is_read` | `tests/contract/restraint.rs` |
 //! | `rule_10_a_look_that_becomes_a_login_keeps_to_the_quota_and_says_so` | `tests/contract/restraint.rs` |
 //! | `rule_10_a_place_in_the_line_that_nobody_comes_for_is_passed_over` | `tests/contract/restraint.rs` |
 //! | `rule_10_the_line_itself_gives_no_permit_too_many` | `src/limit/tests.rs` |

@@ -6,6 +6,7 @@
 //! window of the documented length, wherever it starts, that holds an eleventh login. A token bucket of ten that refills at
 //! ten a minute would let nineteen through.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroU32;
 use std::pin::pin;
@@ -75,23 +76,23 @@ impl Place {
     }
 
     pub(crate) fn expect(&self, at: u64) {
-        if self.expect_later(at) {
-            self.tell_later();
-        }
+        self.tell(self.note(at));
     }
 
-    /// Whether it is expected later than before, so that somebody is to be [told](Self::tell_later).
-    fn expect_later(&self, at: u64) -> bool {
-        let before = self.expected.swap(at, AcqRel);
-        if at < before {
-            self.sooner.notify_waiters();
-        }
-        at > before
+    /// How that compares with what was expected before, for somebody to be [told](Self::tell).
+    fn note(&self, at: u64) -> Ordering {
+        at.cmp(&self.expected.swap(at, AcqRel))
     }
 
-    fn tell_later(&self) {
-        if let Some(waker) = self.later.get() {
-            waker.wake_by_ref();
+    fn tell(&self, changed: Ordering) {
+        match changed {
+            Ordering::Less => self.sooner.notify_waiters(),
+            Ordering::Equal => {}
+            Ordering::Greater => {
+                if let Some(waker) = self.later.get() {
+                    waker.wake_by_ref();
+                }
+            }
         }
     }
 
@@ -234,11 +235,11 @@ impl Limiter {
         let now = self.clock.now().steady;
         let mut line = self.line.lock();
         let result = change(&mut line, now);
-        let postponed = line.tell(now);
+        let changed = line.note(now);
         drop(line);
         // Thousands may wait for one of them, and others for the line.
-        for place in postponed {
-            place.tell_later();
+        for (place, changed) in changed {
+            place.tell(changed);
         }
         result
     }
@@ -265,13 +266,13 @@ impl Drop for Queued<'_> {
 
 impl Line {
     /// Notes for everybody who waits when the permit is expected: first for those whom somebody waits for, then for
-    /// renewals. Those whose permit is postponed are returned, to be told.
+    /// renewals. Those for whom that has changed are returned, to be told.
     ///
     /// Everybody ahead keeps a permit: if the one `n` places down the line is free by now, so is each before it. So whoever
     /// is expected now may take one, whatever those ahead do.
-    fn tell(&self, now: u64) -> Vec<Arc<Place>> {
+    fn note(&self, now: u64) -> Vec<(Arc<Place>, Ordering)> {
         let mut ahead = 0;
-        let mut postponed = Vec::new();
+        let mut changed = Vec::new();
         for wanted in [true, false] {
             for place in self
                 .waiting
@@ -282,18 +283,13 @@ impl Line {
                 let gone = place.is_gone(now);
                 let free_at = self.free_at(ahead, now);
                 let before = place.expected();
-                let changed = if free_at > now {
-                    Some(free_at)
-                } else {
-                    (before == 0 || before > now).then_some(now)
-                };
-                if changed.is_some_and(|at| place.expect_later(at)) {
-                    postponed.push(Arc::clone(place));
+                if free_at > now || before == 0 || before > now {
+                    changed.push((Arc::clone(place), place.note(free_at.max(now))));
                 }
                 ahead += usize::from(!gone);
             }
         }
-        postponed
+        changed
     }
 
     /// When the permit after `ahead` others is free, on the steady clock. In the past if it is free now.

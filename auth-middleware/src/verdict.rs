@@ -127,7 +127,7 @@ impl Sent {
     }
 }
 
-#[cold]
+#[inline(never)]
 fn hide(headers: &mut HeaderMap, names: &[HeaderName]) {
     for (name, value) in headers {
         if names.contains(name) {

@@ -47,8 +47,6 @@ pub(super) struct Flight {
     sent_at: AtomicU64,
     task: OnceLock<Task>,
     aborted: AtomicBool,
-    /// Whether its permit may come later than its waiters were told.
-    pub(super) may_be_held: bool,
     /// Told when the task is gone, be it by landing or by being dropped. Only whoever closes listens.
     ended: Notify,
 }
@@ -118,14 +116,11 @@ pub(super) fn prepare(
         sent_at: AtomicU64::new(0),
         task: OnceLock::new(),
         aborted: AtomicBool::new(false),
-        may_be_held: matches!(purpose, Purpose::Look { .. }) || place.expected() > now,
         ended: Notify::new(),
         place,
     });
     flight.promise(now, START);
-    if flight.may_be_held {
-        flight.place.when_later(flight.landing.waker());
-    }
+    flight.place.when_later(flight.landing.waker());
     let seat = Seat {
         home: Arc::downgrade(home),
         flight: Arc::clone(&flight),

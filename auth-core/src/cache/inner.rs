@@ -29,7 +29,8 @@ pub(crate) struct Inner {
     version: AtomicU64,
     /// What the state says of it, for those who only read.
     closed: AtomicBool,
-    /// Whether it was found in its pool since that last looked for room.
+    /// Whether it was found in its pool since that last looked for room. It stands here because whoever finds one fetches
+    /// this memory in any case, and the pool's table is a third smaller without it.
     pub(super) found: AtomicBool,
     pub(super) engine: Engine,
     scope: Scope,

@@ -15,7 +15,7 @@ pub(super) struct Once<T> {
     crowds: Arc<Crowds>,
 }
 
-/// One for each runtime that somebody waits on.
+/// One for each runtime that somebody waits on, and some that were left.
 #[derive(Default)]
 struct Crowds(Mutex<Vec<Arc<Crowd>>>);
 
@@ -32,6 +32,8 @@ impl Crowds {
         if let Some(crowd) = crowds.iter().find(|crowd| crowd.runtime == runtime) {
             return Arc::clone(crowd);
         }
+        // Whoever waits holds a share.
+        crowds.retain(|crowd| Arc::strong_count(crowd) > 1);
         let crowd = Arc::new(Crowd::new(runtime));
         crowds.push(Arc::clone(&crowd));
         crowd
@@ -66,37 +68,38 @@ impl<T> Once<T> {
     }
 
     /// Waits among those on `runtime`, on which the caller is. None if the value is set.
-    pub(super) fn wait(
+    pub(super) fn wait<'a>(
         &self,
-        place: &mut Place,
+        place: &'a mut Place,
         runtime: RuntimeId,
         cx: &Context<'_>,
-    ) -> Option<Arc<Crowd>> {
-        if place.0.is_some_and(|(other, _)| other != runtime) {
+    ) -> Option<&'a Arc<Crowd>> {
+        if (place.0.as_ref()).is_some_and(|(crowd, _)| crowd.runtime != runtime) {
             self.leave(place);
         }
-        let crowd = self.crowds.of(runtime);
-        let key = place.0.map(|(_, key)| key);
         // Whoever sets it does so first, and then releases those who wait: set by now, it is not announced again.
-        let key = crowd.enter(key, cx.waker(), || self.value.get().is_some())?;
-        place.0 = Some((runtime, key));
+        let over = || self.value.get().is_some();
+        let (crowd, key) = match place.0.take() {
+            Some((crowd, key)) => (crowd, Some(key)),
+            None => (self.crowds.of(runtime), None),
+        };
+        let key = crowd.enter(key, cx.waker(), over)?;
+        let (crowd, _) = place.0.insert((crowd, key));
         Some(crowd)
     }
 
     /// Whoever had this place doesn't wait any more.
     pub(super) fn leave(&self, place: &mut Place) {
-        let Some((runtime, key)) = place.0.take() else {
-            return;
-        };
-        if self.value.get().is_none() {
-            self.crowds.of(runtime).leave(key);
+        if let Some((crowd, key)) = place.0.take()
+            && self.value.get().is_none()
+        {
+            crowd.leave(key);
         }
     }
 }
 
 /// Where somebody waits.
-#[derive(Debug)]
-pub(super) struct Place(Option<(RuntimeId, usize)>);
+pub(super) struct Place(Option<(Arc<Crowd>, usize)>);
 
 impl Place {
     pub(super) const NONE: Self = Self(None);
@@ -163,7 +166,7 @@ mod tests {
         let (woken, waker) = Woken::waker();
         let cx = Context::from_waker(&waker);
         let (mut back, mut away) = (Place::NONE, Place::NONE);
-        let crowd = once.wait(&mut back, here, &cx).unwrap();
+        let crowd = Arc::clone(once.wait(&mut back, here, &cx).unwrap());
         once.wait(&mut away, there, &cx).unwrap();
         once.waker().wake();
         assert_eq!(woken.count(), 2);

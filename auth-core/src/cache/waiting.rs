@@ -217,9 +217,7 @@ impl<'a> Watch<'a> {
             if now >= due {
                 return Poll::Ready(Ok(Wake::Overdue));
             }
-            if flight.may_be_held {
-                inner.can_wait(ask, deadline, flight.place.expected())?;
-            }
+            inner.can_wait(ask, deadline, flight.place.expected())?;
             ready!(if due <= deadline {
                 crowd.poll_alarm(due, clock)
             } else {

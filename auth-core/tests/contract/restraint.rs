@@ -462,6 +462,35 @@ async fn rule_10_waiters_are_told_at_once_when_the_server_postpones_their_permit
     );
 }
 
+/// A source that takes until it is told.
+struct Slow(Arc<tokio::sync::Notify>);
+
+#[async_trait::async_trait]
+impl ReadSecret for Slow {
+    async fn read(&self) -> Result<Secret, SecretError> {
+        self.0.notified().await;
+        Ok("a password".into())
+    }
+}
+
+#[tokio::test]
+async fn rule_10_waiters_are_told_at_once_when_others_take_the_permits_while_the_secret_is_read() {
+    let clock = ManualClock::new();
+    let read = Arc::new(tokio::sync::Notify::new());
+    let slow = tokens().with_secret(SecretSource::custom(Slow(Arc::clone(&read))));
+    let slow = on(&clock, slow).build();
+    let ask = Ask::new().within(20 * SECOND);
+    let waiter = tokio::spawn(async move { slow.get_with(ask).await });
+    settle().await;
+    spend(&on(&clock, tokens()).build(), 10).await;
+    assert!(!waiter.is_finished(), "there was a permit when it asked");
+    read.notify_one();
+    settle().await;
+    assert!(waiter.is_finished());
+    let error = waiter.await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::QuotaSpent { .. }), "{error:?}");
+}
+
 #[tokio::test]
 async fn rule_10_a_look_that_becomes_a_login_keeps_to_the_quota_and_says_so() {
     let clock = ManualClock::new();
