@@ -114,8 +114,8 @@ mod tests {
     use crate::sync::Runtime;
     use crate::woken::Woken;
 
-    fn runtimes() -> [RuntimeId; 2] {
-        let runtimes = [(); 2].map(|()| Builder::new_current_thread().build().unwrap());
+    fn runtimes<const N: usize>() -> [RuntimeId; N] {
+        let runtimes = [(); N].map(|()| Builder::new_current_thread().build().unwrap());
         runtimes.each_ref().map(|runtime| {
             let _entered = runtime.enter();
             Runtime::current().unwrap().id()
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn whoever_leaves_is_forgotten() {
         let once = Once::<()>::new();
-        let [here, _] = runtimes();
+        let [here] = runtimes();
         let [(gone, first), (left, second)] = [(); 2].map(|()| Woken::waker());
         let (mut away, mut still) = (Place::NONE, Place::NONE);
         once.wait(&mut away, here, &Context::from_waker(&first))
@@ -157,6 +157,27 @@ mod tests {
         once.set(());
         once.leave(&mut still);
         assert_eq!([gone, left].map(|woken| woken.count()), [0, 1]);
+    }
+
+    #[test]
+    fn there_is_one_crowd_for_each_runtime_that_somebody_waits_on() {
+        let once = Once::<()>::new();
+        let [here, there, elsewhere] = runtimes();
+        let cx = Context::from_waker(Waker::noop());
+        let (mut moves, mut stays) = (Place::NONE, Place::NONE);
+        let crowds = || -> Vec<RuntimeId> {
+            let crowds = once.crowds.0.lock();
+            crowds.iter().map(|crowd| crowd.runtime).collect()
+        };
+        once.wait(&mut moves, here, &cx).unwrap();
+        once.wait(&mut stays, here, &cx).unwrap();
+        assert_eq!(crowds(), [here]);
+        once.wait(&mut moves, there, &cx).unwrap();
+        assert_eq!(crowds(), [here, there]);
+        once.wait(&mut moves, here, &cx).unwrap();
+        once.leave(&mut stays);
+        once.wait(&mut stays, elsewhere, &cx).unwrap();
+        assert_eq!(crowds(), [here, elsewhere], "what was left goes");
     }
 
     #[test]
