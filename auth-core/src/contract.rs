@@ -187,6 +187,9 @@
 //! | `rule_9_a_streaming_body_gets_its_first_answer_and_the_next_a_new_session` | `../auth-middleware/tests/reqwest.rs` |
 //! | `rule_9_the_second_answer_is_the_one_the_caller_gets_with_the_same_bytes_sent` | `../auth-middleware/tests/reqwest.rs` |
 //! | `rule_9_the_second_answer_is_the_one_the_caller_gets_with_the_same_bytes_sent` | `../auth-middleware/tests/tower.rs` |
+//! | `rule_9_the_second_try_carries_nothing_that_only_the_first_credential_had` | `../auth-middleware/tests/buffered.rs` |
+//! | `rule_9_the_second_try_carries_nothing_that_only_the_first_credential_had` | `../auth-middleware/tests/reqwest.rs` |
+//! | `rule_9_the_second_try_carries_nothing_that_only_the_first_credential_had` | `../auth-middleware/tests/tower.rs` |
 //! | `rule_9_what_is_not_to_be_sent_twice_gets_its_first_answer_and_the_next_a_new_session` | `../auth-middleware/tests/tower.rs` |
 //!
 //! # Restraint

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 
 use auth_middleware::{AuthLayer, ReplayBody};
 use bytes::Bytes;
-use common::{Answer, Api, ORIGIN, Script, answer};
+use common::{Answer, Api, Kind, ORIGIN, Script, answer, assert_nothing_old};
 use http::{HeaderMap, Request};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
@@ -92,6 +92,21 @@ async fn rule_9_a_streamed_body_within_the_limit_is_replayed_byte_for_byte() {
         assert_eq!(seen.body, "hello world");
         assert_eq!(seen.trailers.unwrap()["x-sum"], "42");
     }
+}
+
+#[tokio::test]
+async fn rule_9_the_second_try_carries_nothing_that_only_the_first_credential_had() {
+    let (credentials, _) = Script::at(ORIGIN).kind(Kind::AllThenBearer).build();
+    credentials.get().await.unwrap();
+    let api = Api::accepting("token-2");
+    let inner = api.clone();
+    let service = AuthLayer::new(credentials)
+        .buffered(11)
+        .layer(service_fn(move |request| inner.clone().handle(request)));
+    let mut request = post(Stream::of(&["hello"]));
+    *request.uri_mut() = "https://api.example.com/rows?page=2".parse().unwrap();
+    assert_eq!(service.oneshot(request).await.unwrap().status(), 200);
+    assert_nothing_old(&api.seen());
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use auth_core::clock::ManualClock;
 use auth_core::{Credentials, LoginError, LoginMark};
 use auth_middleware::{AuthContext, AuthMiddleware, auth_error, redirect_policy, scope};
 use bytes::Bytes;
-use common::{Api, BodyJudge, Kind, ORIGIN, Script, answer, until};
+use common::{Api, BodyJudge, Kind, ORIGIN, Script, answer, assert_nothing_old, until};
 use http::HeaderValue;
 use reqwest::Client;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
@@ -106,6 +106,17 @@ async fn rule_9_the_second_answer_is_the_one_the_caller_gets_with_the_same_bytes
         assert_eq!(seen.headers["content-length"], "6");
     }
     assert_eq!(control.logins(), 2);
+}
+
+#[tokio::test]
+async fn rule_9_the_second_try_carries_nothing_that_only_the_first_credential_had() {
+    let api = Api::accepting("token-2");
+    let origin = api.serve().await;
+    let (credentials, _) = Script::at(&origin).kind(Kind::AllThenBearer).build();
+    credentials.get().await.unwrap();
+    let request = client(&credentials).get(format!("{origin}/rows?page=2"));
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    assert_nothing_old(&api.seen());
 }
 
 #[tokio::test]

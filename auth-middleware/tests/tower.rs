@@ -14,7 +14,9 @@ use auth_core::testing::Scripted;
 use auth_core::{Credentials, LoginError, LoginMark, Origin, Session};
 use auth_middleware::{AuthContext, AuthLayer};
 use bytes::Bytes;
-use common::{Answer, Api, BodyJudge, Kind, ORIGIN, Script, answer, get, until};
+use common::{
+    Answer, Api, BodyJudge, Kind, ORIGIN, Script, answer, assert_nothing_old, get, until,
+};
 use futures_util::FutureExt;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -245,6 +247,19 @@ async fn rule_9_the_second_answer_is_the_one_the_caller_gets_with_the_same_bytes
         );
         assert_eq!(seen.headers.get_all("cookie").iter().count(), 1);
     }
+}
+
+#[tokio::test]
+async fn rule_9_the_second_try_carries_nothing_that_only_the_first_credential_had() {
+    let (credentials, _) = Script::at(ORIGIN).kind(Kind::AllThenBearer).build();
+    credentials.get().await.unwrap();
+    let api = Api::accepting("token-2");
+    let request = get("https://api.example.com/rows?page=2");
+    assert_eq!(
+        call(&api, &credentials, request).await.unwrap().status(),
+        200
+    );
+    assert_nothing_old(&api.seen());
 }
 
 #[tokio::test]

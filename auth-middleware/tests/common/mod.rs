@@ -34,6 +34,8 @@ pub enum Kind {
     Query,
     /// All three, and a header of the API's own.
     All,
+    /// All of that from the first login, and from the others a bearer token alone.
+    AllThenBearer,
 }
 
 type Hook = Box<dyn Fn() -> futures_util::future::BoxFuture<'static, ()> + Send + Sync>;
@@ -176,9 +178,10 @@ impl Provider for Script {
         let session = Session::new();
         Ok(match self.kind {
             Kind::Bearer => session.with_bearer(&token)?,
+            Kind::AllThenBearer if number > 1 => session.with_bearer(&token)?,
             Kind::Cookie => session.with_cookie("sid", &token)?,
             Kind::Query => session.with_query("csrf", &format!("{token}/&é"))?,
-            Kind::All => session
+            Kind::All | Kind::AllThenBearer => session
                 .with_bearer(&token)?
                 .with_cookie("sid", &token)?
                 .with_query("csrf", &token)?
@@ -209,6 +212,19 @@ impl Seen {
     pub fn cookie(&self) -> Option<&str> {
         Some(self.headers.get("cookie")?.to_str().unwrap())
     }
+}
+
+/// That the second of two requests carries `token-2` alone, and nothing that only the first login brought.
+pub fn assert_nothing_old(seen: &[Seen]) {
+    let [first, second] = seen else {
+        panic!("two requests, and not {}", seen.len());
+    };
+    assert!(first.cookie().is_some() && first.headers.contains_key("x-api-key"));
+    assert_eq!(first.uri.query(), Some("page=2&csrf=token-1"));
+    assert_eq!(second.bearer(), Some("token-2"));
+    assert_eq!(second.cookie(), None);
+    assert!(!second.headers.contains_key("x-api-key"));
+    assert_eq!(second.uri.query(), Some("page=2"));
 }
 
 pub type Answer = Response<Full<Bytes>>;
