@@ -5,14 +5,12 @@
 //! - [`memory`]: what a failed login permits afterwards; [`stagnation`]: what a renewal does that got no further
 //! - [`engine`]: what logs in; [`flight`]: the one login under way
 //! - [`inner`]: carries out what `state` decides, under one lock that is never held across an await
-//! - [`copies`]: what is served, in a copy for each thread
 //! - [`waiting`]: how a caller waits for a login, by a value that is set [`once`], in a [`crowd`]; [`blocking`]: how a thread does
 //! - [`handle`], [`ask`], [`builder`] with its [`options`], [`status`]: what users see
 
 mod ask;
 mod blocking;
 mod builder;
-mod copies;
 mod crowd;
 mod doubt;
 mod engine;

@@ -92,8 +92,7 @@
 //!
 //! ## Rule 5
 //!
-//! A fresh credential costs no wait, no lock and no allocation, but for the copy that a thread makes when it first looks
-//! at a new one. Attaching a header allocates nothing; merging into
+//! A fresh credential costs no wait, no lock and no allocation. Attaching a header allocates nothing; merging into
 //! a `Cookie` header that is there, or adding a query pair, allocates what it builds.
 //!
 //! | test | in |

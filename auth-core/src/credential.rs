@@ -1,7 +1,6 @@
 //! What a login brings, and how it is put on a request.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::AUTHORIZATION;
@@ -135,62 +134,28 @@ impl fmt::Display for Stamp {
     }
 }
 
-/// A credential as it was at one moment: immutable, shared, cheap to clone (one reference count).
+/// A credential as it was at one moment: immutable, and shared behind an [`Arc`](std::sync::Arc).
 ///
 /// It prints as its stamp and the names of what it carries.
-#[derive(Clone)]
-pub struct Credential(Arc<Issued>);
-
-/// What the handles of a credential share. Apart from all else in memory, as the header values of a thread's copy are.
-#[repr(align(128))]
-pub(crate) struct Issued {
+pub struct Credential {
     stamp: Stamp,
     attachment: Attachment,
-    /// Shared by the copies that threads keep: an accepted answer moves the idle deadline for all.
-    life: Arc<Life>,
-}
-
-impl Issued {
-    pub(crate) const fn stamp(&self) -> Stamp {
-        self.stamp
-    }
-
-    pub(crate) fn life(&self) -> &Life {
-        &self.life
-    }
+    life: Life,
 }
 
 impl Credential {
     pub(crate) fn new(stamp: Stamp, session: Session, life: Life) -> Self {
-        Self(Arc::new(Issued {
+        Self {
             stamp,
             attachment: session.attachment,
-            life: Arc::new(life),
-        }))
-    }
-
-    /// The same in memory of its own, so that its reference counts are not shared with other threads.
-    pub(crate) fn copy(&self) -> Self {
-        Self(Arc::new(Issued {
-            stamp: self.0.stamp,
-            attachment: self.0.attachment.copy(),
-            life: Arc::clone(&self.0.life),
-        }))
-    }
-
-    #[inline]
-    pub(crate) fn from_issued(issued: &Arc<Issued>) -> Self {
-        Self(Arc::clone(issued))
-    }
-
-    pub(crate) const fn issued(&self) -> &Arc<Issued> {
-        &self.0
+            life,
+        }
     }
 
     /// Which login and which revision this is.
     #[inline]
-    pub fn stamp(&self) -> Stamp {
-        self.0.stamp
+    pub const fn stamp(&self) -> Stamp {
+        self.stamp
     }
 
     /// Puts the headers and cookies on a request.
@@ -199,13 +164,13 @@ impl Credential {
     /// the same name. Values are marked sensitive. Allocates nothing, unless the map has to grow or a `Cookie` header is
     /// there already.
     pub fn attach_headers(&self, headers: &mut HeaderMap) {
-        self.0.attachment.attach_headers(headers);
+        self.attachment.attach_headers(headers);
     }
 
     /// Whether there is anything to put into the query.
     #[inline]
     pub fn has_query(&self) -> bool {
-        self.0.attachment.has_query()
+        self.attachment.has_query()
     }
 
     /// The query of a request with the credential's pairs in it: what was there, less pairs of the same name, and ours.
@@ -213,7 +178,7 @@ impl Credential {
     ///
     /// The result is a secret: it must be shown nowhere.
     pub fn attach_query(&self, query: Option<&str>) -> Option<String> {
-        self.0.attachment.attach_query(query)
+        self.attachment.attach_query(query)
     }
 
     /// Puts everything on a request of the `http` crate: headers, cookies and query.
@@ -245,19 +210,19 @@ impl Credential {
 
     /// The value of a cookie that it carries.
     pub fn cookie(&self, name: &str) -> Option<&str> {
-        self.0.attachment.cookie(name)
+        self.attachment.cookie(name)
     }
 
     /// The value of a header that it carries; its cookies are not among them.
     #[inline]
     pub fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
-        self.0.attachment.header(name)
+        self.attachment.header(name)
     }
 
     /// What an answer's `Set-Cookie` headers change about this credential, if anything: only cookies that it carries count,
     /// and where it carries several, it ends with the last of them. Costs one look-up where the answer sets no cookie.
     pub fn change_in(&self, answer: &HeaderMap) -> Option<Change> {
-        if !self.0.attachment.has_cookies() {
+        if !self.attachment.has_cookies() {
             return None;
         }
         let mut last: Vec<SetCookie> = Vec::new();
@@ -272,7 +237,7 @@ impl Credential {
         let (deleted, rolled): (Vec<_>, Vec<_>) = last
             .into_iter()
             .partition(|cookie| cookie.deleted || cookie.value.is_empty());
-        let carried = self.0.attachment.cookies();
+        let carried = self.attachment.cookies();
         if deleted.len() == carried {
             return Some(Change::Ended);
         }
@@ -293,37 +258,37 @@ impl Credential {
 
     /// The same session with the server's new values: the next revision, or the same one if no value differs.
     pub(crate) fn roll(&self, rolled: &Rolled, life: Life) -> Result<Self, InvalidValue> {
-        let mut attachment = self.0.attachment.clone();
-        let mut stamp = self.0.stamp;
+        let mut attachment = self.attachment.clone();
+        let mut stamp = self.stamp;
         for (name, value) in &rolled.cookies {
             if self.cookie(name) != Some(value) {
                 attachment.set_cookie(name, value)?;
-                stamp.revision = self.0.stamp.revision + 1;
+                stamp.revision = self.stamp.revision + 1;
             }
         }
-        Ok(Self(Arc::new(Issued {
+        Ok(Self {
             stamp,
             attachment,
-            life: Arc::new(life),
-        })))
+            life,
+        })
     }
 
     /// Whether both put the same on a request.
     pub(crate) fn is_same_value(&self, other: &Self) -> bool {
-        self.0.attachment == other.0.attachment
+        self.attachment == other.attachment
     }
 
     #[inline]
-    pub(crate) fn life(&self) -> &Life {
-        &self.0.life
+    pub(crate) const fn life(&self) -> &Life {
+        &self.life
     }
 }
 
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credential")
-            .field("stamp", &self.0.stamp)
-            .field("attachment", &self.0.attachment)
+            .field("stamp", &self.stamp)
+            .field("attachment", &self.attachment)
             .finish_non_exhaustive()
     }
 }

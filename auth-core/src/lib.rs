@@ -45,8 +45,6 @@
 //!   can't be seen from here. Ask for a smaller share with [`Quota::at_most`].
 //! - Sessions are kept in memory and die with the process.
 //! - Copies of secrets inside an HTTP client, in TLS buffers and in the process's environment are not ours to zero.
-//! - Each thread that used a credential keeps a copy of it, until it next looks at that cache after a change, until another
-//!   cache takes the copy's place, or until it ends; even after [`Credentials::close`].
 //! - Timers need a tokio runtime with its timer enabled; both the multi-threaded and the current-thread one will do.
 //!
 //! # Features

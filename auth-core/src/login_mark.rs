@@ -31,17 +31,6 @@ impl LoginMark {
         Self(NEXT.fetch_add(1, Relaxed))
     }
 
-    /// A number that spreads evenly.
-    #[inline]
-    pub(crate) const fn index(self) -> usize {
-        #[allow(
-            clippy::cast_possible_truncation,
-            reason = "the lowest bits are what is wanted"
-        )]
-        let index = self.0 as usize;
-        index
-    }
-
     pub(crate) async fn scope<F: Future>(self, login: F) -> F::Output {
         CURRENT.scope(self, login).await
     }

@@ -1,6 +1,6 @@
 //! How a thread without a runtime waits for a login.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
@@ -23,7 +23,7 @@ impl Credentials {
     ///
     /// # Errors
     /// As [`get`](Self::get), and [`Error::NoRuntime`] if the thread can't be started.
-    pub fn blocking_get(&self) -> Result<Credential, Error> {
+    pub fn blocking_get(&self) -> Result<Arc<Credential>, Error> {
         self.blocking_get_with(Ask::new())
     }
 
@@ -31,7 +31,7 @@ impl Credentials {
     ///
     /// # Errors
     /// As [`blocking_get`](Self::blocking_get).
-    pub fn blocking_get_with(&self, ask: Ask) -> Result<Credential, Error> {
+    pub fn blocking_get_with(&self, ask: Ask) -> Result<Arc<Credential>, Error> {
         if !ask.renewed
             && let Some(credential) = self.fresh()
         {

@@ -23,7 +23,7 @@ use crate::sync::{AtomicBool, AtomicU64, Runtime, Task};
 #[derive(Clone, Debug)]
 pub(super) enum Outcome {
     /// It landed, with this result.
-    Landed(Result<Credential, Error>),
+    Landed(Result<Arc<Credential>, Error>),
     /// Its task is gone, or nobody drives it any more: another may begin.
     Lost,
 }
@@ -91,7 +91,7 @@ pub(super) struct Departure {
     engine: Engine,
     seat: Seat,
     purpose: Purpose,
-    current: Option<Credential>,
+    current: Option<Arc<Credential>>,
 }
 
 /// Prepares a flight: what its waiters hold, and what is to be spawned.
@@ -99,7 +99,7 @@ pub(super) fn prepare(
     home: &Arc<Inner>,
     id: FlightId,
     purpose: Purpose,
-    current: Option<Credential>,
+    current: Option<Arc<Credential>>,
     wanted: bool,
 ) -> (Arc<Flight>, Departure) {
     let engine = home.engine.clone();

@@ -84,19 +84,19 @@ impl Credentials {
 
     /// The credential at hand, if it is good and no renewal is due.
     ///
-    /// The fast path: it waits for nothing, takes no lock and starts nothing. It allocates nothing, but where a thread makes
-    /// its copy: of a new credential, or of one whose place another cache had taken. `None` means that [`get`](Self::get) has something to do.
+    /// The fast path: it waits for nothing, takes no lock, allocates nothing and starts nothing. `None` means that
+    /// [`get`](Self::get) has something to do.
     #[inline]
-    pub fn fresh(&self) -> Option<Credential> {
-        self.with_fresh(|credential, _| credential.clone())
+    pub fn fresh(&self) -> Option<Arc<Credential>> {
+        self.with_fresh(|credential, _| Arc::clone(credential))
     }
 
     /// Lends out what [`fresh`](Self::fresh) would give, with what a request carries that is sent with it now: the quickest
     /// way to put a credential on a request, since nothing is counted and the clocks are read once.
     ///
-    /// `None` means that nothing was lent, and `look` not called; so it is on a thread that is ending.
+    /// `None` means that nothing was lent, and `look` not called.
     #[inline]
-    pub fn with_fresh<T>(&self, look: impl FnOnce(&Credential, Carried) -> T) -> Option<T> {
+    pub fn with_fresh<T>(&self, look: impl FnOnce(&Arc<Credential>, Carried) -> T) -> Option<T> {
         let now = self.now();
         self.inner.served(|credential| {
             let fresh = credential.life().freshness(now) == Freshness::Fresh;
@@ -106,7 +106,7 @@ impl Credentials {
 
     /// A look without waiting: the credential at hand, if it is good by both clocks. It starts nothing, not even the
     /// renewal of one that is due.
-    pub fn peek(&self) -> Option<Credential> {
+    pub fn peek(&self) -> Option<Arc<Credential>> {
         self.inner.live_if(self.now(), Freshness::is_good)
     }
 
@@ -139,7 +139,7 @@ impl Credentials {
     ///
     /// # Cancel safety
     /// The future may be dropped at any time. A login that it started goes on, and its session is kept.
-    pub fn get(&self) -> impl Future<Output = Result<Credential, Error>> + Send {
+    pub fn get(&self) -> impl Future<Output = Result<Arc<Credential>, Error>> + Send {
         self.get_with(Ask::new())
     }
 
@@ -150,7 +150,7 @@ impl Credentials {
     ///
     /// # Cancel safety
     /// As [`get`](Self::get).
-    pub fn get_with(&self, ask: Ask) -> impl Future<Output = Result<Credential, Error>> + Send {
+    pub fn get_with(&self, ask: Ask) -> impl Future<Output = Result<Arc<Credential>, Error>> + Send {
         Wait::new(self, ask)
     }
 
@@ -163,7 +163,7 @@ impl Credentials {
     ///
     /// # Cancel safety
     /// As [`get`](Self::get).
-    pub fn renew(&self) -> impl Future<Output = Result<Credential, Error>> + Send {
+    pub fn renew(&self) -> impl Future<Output = Result<Arc<Credential>, Error>> + Send {
         self.get_with(Ask::new().renewed())
     }
 

@@ -9,24 +9,21 @@ use futures_util::future::{join_all, select};
 use tokio::sync::oneshot;
 
 use super::ask::Ask;
-use super::copies;
 use super::engine::Engine;
 use super::flight::{Flight, Outcome, prepare};
 use super::state::{Decision, FlightId, Landed, Landing, Purpose, State};
 use crate::clock::{Moment, nanos};
-use crate::credential::{Carried, Credential, Issued};
+use crate::credential::{Carried, Credential};
 use crate::error::{Error, LoginError};
 use crate::event::Event;
 use crate::lifetime::Freshness;
 use crate::origin::Scope;
-use crate::sync::{AtomicBool, AtomicU64, Mutex, Runtime, Slot, Task, random};
+use crate::sync::{AtomicBool, Mutex, Runtime, Slot, Task, random};
 
 /// What all clones of a handle share.
 pub(crate) struct Inner {
     /// What the state serves, for those who only read.
-    live: Slot<Issued>,
-    /// Changes after `live` has changed: the copies that threads keep are of one version.
-    version: AtomicU64,
+    live: Slot<Credential>,
     /// What the state says of it, for those who only read.
     closed: AtomicBool,
     /// Whether it was found in its pool since that last looked for room. It stands here because whoever finds one fetches
@@ -43,7 +40,7 @@ struct Control {
     /// The flight under way. There is one whenever the state knows of one, unless closed.
     flight: Option<Arc<Flight>>,
     /// Superseded sessions, and the tasks that wait to log them out.
-    farewells: Vec<(Task, Credential)>,
+    farewells: Vec<(Task, Arc<Credential>)>,
 }
 
 /// So many superseded sessions wait to be logged out at once; more are left to their own expiry.
@@ -51,7 +48,7 @@ const MOST_FAREWELLS: usize = 4;
 
 /// What a caller does next.
 pub(super) enum Boarding {
-    Served(Credential),
+    Served(Arc<Credential>),
     Waits(Arc<Flight>),
 }
 
@@ -61,19 +58,16 @@ impl Inner {
             engine,
             scope,
             live: Slot::empty(),
-            version: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             found: AtomicBool::new(false),
             control: Mutex::default(),
         }
     }
 
-    /// Looks at what the state serves: at a copy that this thread keeps, if it keeps one.
+    /// Looks at what the state serves, without counting a reference.
     #[inline]
-    pub(super) fn served<T>(&self, look: impl FnOnce(&Credential) -> Option<T>) -> Option<T> {
-        let version = self.version.load(Acquire);
-        let current = || (*self.live.load()).as_ref().map(Credential::from_issued);
-        copies::look(self.engine.mark, version, current, look)
+    pub(super) fn served<T>(&self, look: impl FnOnce(&Arc<Credential>) -> Option<T>) -> Option<T> {
+        look((*self.live.load()).as_ref()?)
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -81,9 +75,9 @@ impl Inner {
     }
 
     /// Whether this very credential is what is served now, and not expired. Takes no lock.
-    pub(super) fn serves(&self, credential: &Credential, now: Moment) -> bool {
-        (*self.live.load()).as_ref().is_some_and(|issued| {
-            Arc::ptr_eq(issued, credential.issued()) && issued.life().freshness(now).may_be_good()
+    pub(super) fn serves(&self, credential: &Arc<Credential>, now: Moment) -> bool {
+        (*self.live.load()).as_ref().is_some_and(|served| {
+            Arc::ptr_eq(served, credential) && served.life().freshness(now).may_be_good()
         })
     }
 
@@ -92,18 +86,18 @@ impl Inner {
         &self,
         now: Moment,
         will_do: impl Fn(Freshness) -> bool,
-    ) -> Option<Credential> {
+    ) -> Option<Arc<Credential>> {
         let live = self.live.load();
-        let issued = (*live).as_ref()?;
-        will_do(issued.life().freshness(now)).then(|| Credential::from_issued(issued))
+        let served = (*live).as_ref()?;
+        will_do(served.life().freshness(now)).then(|| Arc::clone(served))
     }
 
     /// Moves the idle deadline, if what was carried is from the login that is served.
     pub(super) fn touch(&self, carried: &Carried) {
-        if let Some(issued) = &*self.live.load()
-            && issued.stamp().generation() == carried.stamp().generation()
+        if let Some(served) = &*self.live.load()
+            && served.stamp().generation() == carried.stamp().generation()
         {
-            issued.life().touch(carried.sent);
+            served.life().touch(carried.sent);
         }
     }
 
@@ -137,11 +131,10 @@ impl Inner {
     fn commit<T>(&self, change: impl FnOnce(&mut Control) -> T) -> T {
         let mut control = self.control.lock();
         let result = change(&mut control);
-        let served = control.state.current().map(Credential::issued);
+        let served = control.state.current();
         let shown = self.live.load();
         if served.map(Arc::as_ptr) != (*shown).as_ref().map(Arc::as_ptr) {
             self.live.store(served.cloned());
-            self.version.fetch_add(1, Release);
         }
         if control.state.is_closed() {
             self.closed.store(true, Release);
@@ -218,7 +211,7 @@ impl Inner {
     }
 
     /// A flight lands. What is returned is to be logged out.
-    pub(super) fn land(&self, id: FlightId, landed: Landed, took: Duration) -> Option<Credential> {
+    pub(super) fn land(&self, id: FlightId, landed: Landed, took: Duration) -> Option<Arc<Credential>> {
         let now = self.now();
         let jitter = random();
         let failed = matches!(landed, Landed::Failure(..));
@@ -292,14 +285,14 @@ impl Inner {
     }
 
     /// Logs out a session that another has replaced, by choice, after a grace for requests under way.
-    fn bid_farewell(&self, replaced: Credential) {
+    fn bid_farewell(&self, replaced: Arc<Credential>) {
         let (Some(grace), Some(runtime)) = (self.engine.options.farewell, Runtime::current())
         else {
             return;
         };
         let engine = self.engine.clone();
         let until = self.now().steady.saturating_add(nanos(grace));
-        let session = replaced.clone();
+        let session = Arc::clone(&replaced);
         let task = runtime.spawn(async move {
             engine.clock.sleep_until(until).await;
             let _ = engine.log_out(&session).await;
@@ -329,7 +322,7 @@ impl Inner {
             return Ok(());
         }
         // Their grace is over.
-        let mut sessions: Vec<Credential> = session.into_iter().collect();
+        let mut sessions: Vec<Arc<Credential>> = session.into_iter().collect();
         for (task, superseded) in farewells {
             if !task.is_finished() {
                 task.abort();

@@ -25,7 +25,7 @@ pub(crate) struct Policy {
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    current: Option<Credential>,
+    current: Option<Arc<Credential>>,
     /// The last login's number.
     generation: u64,
     flight: Option<FlightId>,
@@ -67,9 +67,9 @@ pub(crate) enum Purpose {
 #[derive(Debug)]
 pub(crate) enum Decision {
     /// This one, now.
-    Serve(Credential),
+    Serve(Arc<Credential>),
     /// This one, now, and a flight begins beside.
-    ServeAndBegin(Credential, Purpose),
+    ServeAndBegin(Arc<Credential>, Purpose),
     /// A flight begins, and the caller waits for it.
     Begin(Purpose),
     /// The caller waits for the flight under way.
@@ -94,15 +94,15 @@ pub(crate) enum Landed {
 pub(crate) enum Landing {
     /// Everybody gets this credential; the one it replaces, if any, is no longer served.
     LoggedIn {
-        credential: Credential,
-        replaced: Option<Credential>,
+        credential: Arc<Credential>,
+        replaced: Option<Arc<Credential>>,
     },
     /// Everybody gets this failure.
     Failed(Error),
     /// The flight had been superseded: nobody waits for it, and its session, if any, is of no use.
-    Discarded(Option<Credential>),
+    Discarded(Option<Arc<Credential>>),
     /// The handle was closed meanwhile: the session, if any, is to be logged out.
-    Closed(Option<Credential>),
+    Closed(Option<Arc<Credential>>),
 }
 
 /// What a rejection means.
@@ -260,7 +260,7 @@ impl State {
         }
     }
 
-    fn discard(&self, session: Option<Credential>) -> Landing {
+    fn discard(&self, session: Option<Arc<Credential>>) -> Landing {
         if self.closed {
             Landing::Closed(session)
         } else {
@@ -268,14 +268,14 @@ impl State {
         }
     }
 
-    fn issue(&mut self, session: Session, now: Moment, policy: &Policy, jitter: f64) -> Credential {
+    fn issue(&mut self, session: Session, now: Moment, policy: &Policy, jitter: f64) -> Arc<Credential> {
         self.generation += 1;
         let stamp = Stamp {
             generation: self.generation,
             revision: 0,
         };
         let life = Life::begin(session.lifetime(), now, policy.window, jitter);
-        Credential::new(stamp, session, life)
+        Arc::new(Credential::new(stamp, session, life))
     }
 
     fn log_in(&mut self, session: Session, now: Moment, policy: &Policy, jitter: f64) -> Landing {
@@ -378,7 +378,7 @@ impl State {
         // A value that can't be carried is the server's mistake; the one at hand is as good as it was.
         let next = current.roll(rolled, life).ok()?;
         let stamp = next.stamp();
-        self.current = Some(next);
+        self.current = Some(Arc::new(next));
         Some(stamp)
     }
 
@@ -407,7 +407,7 @@ impl State {
     }
 
     /// The handle is closed. What was served until now is to be logged out.
-    pub(crate) fn close(&mut self) -> Option<Credential> {
+    pub(crate) fn close(&mut self) -> Option<Arc<Credential>> {
         self.closed = true;
         if let Some(troubles) = &mut self.troubles {
             troubles.failure = None;
@@ -421,7 +421,7 @@ impl State {
         &self,
         landed: &Credential,
         now: Moment,
-    ) -> Result<Option<Credential>, Error> {
+    ) -> Result<Option<Arc<Credential>>, Error> {
         if self.closed {
             return Err(Error::Closed);
         }
@@ -433,7 +433,7 @@ impl State {
         Ok(current.cloned())
     }
 
-    pub(crate) const fn current(&self) -> Option<&Credential> {
+    pub(crate) const fn current(&self) -> Option<&Arc<Credential>> {
         self.current.as_ref()
     }
 

@@ -52,7 +52,7 @@ pub enum Condition {
 
 impl Status {
     pub(super) fn of(state: &State, now: Moment) -> Self {
-        let life = state.current().map(crate::Credential::life);
+        let life = state.current().map(|credential| credential.life());
         let condition = match life.map(|life| life.freshness(now)) {
             None if state.is_closed() => Condition::Closed,
             None => Condition::Empty,
@@ -62,7 +62,7 @@ impl Status {
             Some(Freshness::Expired) => Condition::Expired,
         };
         Self {
-            stamp: state.current().map(crate::Credential::stamp),
+            stamp: state.current().map(|credential| credential.stamp()),
             condition,
             age: life.map(|life| now.since(life.born())),
             expires_in: life.and_then(|life| left(life.expires(), now)),

@@ -26,7 +26,7 @@ const MOST_LANDED_IN_VAIN: u8 = 3;
 
 /// How a wait ended.
 enum Wake {
-    Landed(Result<Credential, Error>),
+    Landed(Result<Arc<Credential>, Error>),
     /// The flight's task is gone: its runtime was shut down, or somebody else found it overdue.
     Lost,
     /// Nobody has driven the flight for longer than it promised.
@@ -37,7 +37,7 @@ enum Wake {
 
 impl Inner {
     /// Whatever keeps a login from being had, what may still be good is better than nothing.
-    pub(super) fn or_stale(&self, ask: &Ask, error: Error) -> Result<Credential, Error> {
+    pub(super) fn or_stale(&self, ask: &Ask, error: Error) -> Result<Arc<Credential>, Error> {
         if ask.renewed {
             return Err(error);
         }
@@ -74,7 +74,7 @@ enum Stage {
 }
 
 impl Future for Wait<'_> {
-    type Output = Result<Credential, Error>;
+    type Output = Result<Arc<Credential>, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         assert!(
@@ -101,7 +101,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    fn proceed(&mut self, cx: &mut Context<'_>) -> Poll<Result<Credential, Error>> {
+    fn proceed(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<Credential>, Error>> {
         let inner = self.credentials.inner();
         if self.stage == Stage::Begins {
             if !self.ask.renewed
@@ -117,7 +117,7 @@ impl<'a> Wait<'a> {
         Poll::Ready(result.or_else(|error| inner.or_stale(&self.ask, error)))
     }
 
-    fn poll_login(&mut self, cx: &mut Context<'_>) -> Poll<Result<Credential, Error>> {
+    fn poll_login(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<Credential>, Error>> {
         let inner = self.credentials.inner();
         loop {
             let watch = match &mut self.watch {

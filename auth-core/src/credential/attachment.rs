@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use bytes::Bytes;
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -26,25 +25,6 @@ pub(super) struct Attachment {
 }
 
 impl Attachment {
-    /// The same in memory of its own, names that are not standard ones with it.
-    pub(super) fn copy(&self) -> Self {
-        let own = |value: &HeaderValue| {
-            let bytes = Bytes::from_owner(Apart(value.as_bytes().into()));
-            // The same bytes were a header value before.
-            HeaderValue::from_maybe_shared(bytes).map_or_else(|_| value.clone(), prepared)
-        };
-        Self {
-            headers: self
-                .headers
-                .iter()
-                .map(|(name, value)| (own_name(name), own(value)))
-                .collect(),
-            cookies: self.cookies.clone(),
-            cookie_header: self.cookie_header.as_ref().map(own),
-            query: self.query.clone(),
-        }
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.headers.is_empty() && self.cookies.is_empty() && self.query.is_empty()
     }
@@ -189,23 +169,6 @@ impl Attachment {
     }
 }
 
-fn own_name(name: &HeaderName) -> HeaderName {
-    let own = HeaderName::from_bytes(name.as_str().as_bytes()).unwrap_or_else(|_| name.clone());
-    let _ = own.clone();
-    own
-}
-
-/// Bytes whose reference count has its cache lines for itself: on one that is shared, what another thread writes beside it
-/// would slow down each clone.
-#[repr(align(128))]
-struct Apart(Box<[u8]>);
-
-impl AsRef<[u8]> for Apart {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
 /// Marked sensitive, and cloned once: the first clone of a value allocates its reference count, and that is to be behind
 /// us when a request clones it.
 fn prepared(mut value: HeaderValue) -> HeaderValue {
@@ -283,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_kept_by_name_and_a_copy_has_the_same_in_memory_of_its_own() {
+    fn headers_are_kept_by_name() {
         const KEY: HeaderName = HeaderName::from_static("x-api-key");
         let mut attachment = cookie("s1");
         assert!(!attachment.has_query() && attachment.has_cookies());
@@ -291,20 +254,18 @@ mod tests {
             attachment.set_header(name, HeaderValue::from_static(value));
         }
         attachment.set_query("csrf", "x").unwrap();
-        let copy = attachment.copy();
-        assert!(copy == attachment && copy.has_query());
+        assert!(attachment.has_query());
         for (name, value) in [(KEY, "new"), (AUTHORIZATION, "Bearer ours")] {
-            let [ours, theirs] = [&attachment, &copy].map(|one| one.header(&name).unwrap());
-            assert!(theirs == value && theirs.is_sensitive());
-            assert_ne!(ours.as_bytes().as_ptr(), theirs.as_bytes().as_ptr());
+            let kept = attachment.header(&name).unwrap();
+            assert!(kept == value && kept.is_sensitive());
         }
         let mut headers = HeaderMap::new();
-        copy.attach_headers(&mut headers);
+        attachment.attach_headers(&mut headers);
         assert_eq!(headers[KEY], "new");
         assert_eq!(headers[AUTHORIZATION], "Bearer ours");
         assert_eq!(headers[COOKIE], "session=s1");
         assert_eq!(headers.len(), 3);
-        assert!(copy.header(&COOKIE).is_none());
+        assert!(attachment.header(&COOKIE).is_none());
         assert!(!Attachment::default().has_cookies());
     }
 

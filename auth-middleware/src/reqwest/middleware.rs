@@ -144,7 +144,7 @@ impl Middleware for AuthMiddleware {
     }
 }
 
-async fn get(credentials: &Credentials, ask: Ask) -> Result<Credential> {
+async fn get(credentials: &Credentials, ask: Ask) -> Result<Arc<Credential>> {
     let credential = credentials.get_with(ask).await;
     credential.map_err(Error::middleware)
 }

@@ -43,7 +43,7 @@ type StateOf<S, R, B, ResB> = State<
 type WorkOf<S, R, B> = Box<Work<S, <R as ReplayMode<B>>::Body, <R as ReplayMode<B>>::Spare<S>>>;
 
 /// A credential on its way. It is boxed: only where none was at hand does it cost an allocation.
-type Getting = Pin<Box<dyn Future<Output = Result<Credential, Error>> + Send>>;
+type Getting = Pin<Box<dyn Future<Output = Result<Arc<Credential>, Error>> + Send>>;
 
 pin_project! {
     #[project = StateProj]
@@ -57,7 +57,7 @@ pin_project! {
         // Waiting for a credential. Nothing of the inner service is held that anybody could wait for.
         Getting { getting: Getting, work: Option<Work> },
         // Waiting for a clone of the inner service to be ready.
-        Readying { obtained: Credential, work: Option<Work> },
+        Readying { obtained: Arc<Credential>, work: Option<Work> },
         // Waiting for nothing: the request could not be sent.
         Failed { error: Option<BoxError> },
         // Between two states, and after the last.
@@ -134,7 +134,7 @@ impl<S, B, Spare> Work<S, B, Spare> {
     /// What to send with, now that there is nothing left to wait for: the newest that is good. None, if the credential
     /// died while the service was made ready: once if it expired, since with very short lives that could go on for ever, and
     /// always if it was rejected, since such a one is never sent again.
-    fn newest(&mut self, obtained: Credential) -> Option<Credential> {
+    fn newest(&mut self, obtained: Arc<Credential>) -> Option<Arc<Credential>> {
         if !self.waited {
             return Some(obtained);
         }
@@ -306,7 +306,7 @@ where
                         }
                         Poll::Ready(ready) => ready.map_err(Into::into)?,
                     }
-                    let obtained = obtained.clone();
+                    let obtained = Arc::clone(obtained);
                     send::<S, R, B, ResB>(work.take().expect(ENDED), obtained)?
                 }
                 StateProj::Failed { error } => {
@@ -341,7 +341,7 @@ where
 /// Sends with a service that is ready.
 fn send<S, R, B, ResB>(
     mut work: WorkOf<S, R, B>,
-    obtained: Credential,
+    obtained: Arc<Credential>,
 ) -> Result<StateOf<S, R, B, ResB>, BoxError>
 where
     R: ReplayMode<B>,
