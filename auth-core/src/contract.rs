@@ -359,7 +359,7 @@
 //! |---|---|
 //! | `rule_17_only_names_are_printed` | `src/credential/attachment.rs` |
 //! | `rule_17_a_secret_does_not_print` | `src/secret.rs` |
-//! | `rule_17_an_identity_prints_without_its_account` | `src/provider.rs` |
+//! | `rule_17_an_identity_prints_without_its_account` | `src/identity.rs` |
 //! | `rule_17_no_secret_appears_in_anything_that_prints` | `tests/contract/secrecy.rs` |
 //! | `rule_17_a_failed_login_does_not_print_the_password` | `../auth-middleware/tests/secrecy.rs` |
 //! | `rule_17_a_malformed_body_is_not_quoted` | `../auth-providers/src/answer.rs` |

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::credential::Stamp;
 use crate::error::LoginErrorKind;
-use crate::provider::Identity;
+use crate::identity::Identity;
 
 /// Something that a cache did. No event holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]

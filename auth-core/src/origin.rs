@@ -109,11 +109,6 @@ impl Origin {
         })))
     }
 
-    /// The pieces that it is written of.
-    pub(crate) fn spelled(&self) -> [&str; 3] {
-        [self.0.scheme.name(), "://", &self.0.authority]
-    }
-
     fn host(&self) -> &str {
         &self.0.authority[..self.0.host_end]
     }
@@ -183,9 +178,7 @@ fn is_loopback(host: &str) -> bool {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.spelled()
-            .into_iter()
-            .try_for_each(|piece| f.write_str(piece))
+        write!(f, "{}://{}", self.0.scheme.name(), self.0.authority)
     }
 }
 

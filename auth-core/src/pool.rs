@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -11,7 +10,8 @@ use thiserror::Error;
 
 use crate::cache::{Credentials, CredentialsBuilder, Failure};
 use crate::clock::Moment;
-use crate::provider::{Identity, Provider};
+use crate::identity::Identity;
+use crate::provider::Provider;
 use crate::secret::Secret;
 
 /// Many identities, each with a cache of its own.
@@ -57,31 +57,13 @@ struct Shared {
     table: RwLock<Table>,
 }
 
-/// Identities bring their hash along.
-type ByIdentity<T> = HashMap<Identity, T, BuildHasherDefault<Brought>>;
-
-#[derive(Default)]
-struct Brought(u64);
-
-impl Hasher for Brought {
-    fn write(&mut self, hash: &[u8]) {
-        if let Ok(hash) = hash.try_into() {
-            self.0 = u64::from_ne_bytes(hash);
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
 #[derive(Default)]
 struct Table {
-    entries: ByIdentity<Credentials>,
+    entries: HashMap<Identity, Credentials>,
     /// Who is next to be looked at when there is no room: those found since the last look get another round.
     round: VecDeque<Identity>,
     /// What failed logins of forgotten identities still forbid.
-    failures: ByIdentity<Failure>,
+    failures: HashMap<Identity, Failure>,
 }
 
 impl Pool {
@@ -265,16 +247,4 @@ pub enum PoolError {
         /// How many the pool holds.
         capacity: usize,
     },
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_identitys_hash_is_taken_as_it_is() {
-        let mut hasher = Brought::default();
-        hasher.write_u64(0x0123_4567_89ab_cdef);
-        assert_eq!(hasher.finish(), 0x0123_4567_89ab_cdef);
-    }
 }

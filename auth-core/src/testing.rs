@@ -9,9 +9,11 @@ use tokio::sync::Semaphore;
 
 use crate::credential::{Credential, Session};
 use crate::error::LoginError;
+use crate::identity::Identity;
 use crate::lifetime::Lifetime;
 use crate::origin::Origin;
-use crate::provider::{Identity, Provider, Quota};
+use crate::provider::Provider;
+use crate::quota::Quota;
 use crate::secret::{Secret, SecretSource};
 
 /// A provider whose logins are a function of their number, counted from 1.

@@ -14,7 +14,8 @@ use crate::lifetime::RefreshWindow;
 use crate::limit::Limiter;
 use crate::login_mark::LoginMark;
 use crate::origin::Scope;
-use crate::provider::{Provider, Quota};
+use crate::provider::Provider;
+use crate::quota::Quota;
 
 /// Builds a [`Credentials`] with options.
 ///

@@ -15,11 +15,12 @@ use crate::clock::Moment;
 use crate::credential::{Carried, Change, Credential};
 use crate::error::Error;
 use crate::event::Event;
+use crate::identity::Identity;
 use crate::judge::Judge;
 use crate::lifetime::Freshness;
 use crate::login_mark::LoginMark;
 use crate::origin::Scope;
-use crate::provider::{Identity, Provider};
+use crate::provider::Provider;
 use crate::sync::random;
 
 /// One identity's credential: fetched once, shared by all clones, renewed beside the traffic.
@@ -150,7 +151,10 @@ impl Credentials {
     ///
     /// # Cancel safety
     /// As [`get`](Self::get).
-    pub fn get_with(&self, ask: Ask) -> impl Future<Output = Result<Arc<Credential>, Error>> + Send {
+    pub fn get_with(
+        &self,
+        ask: Ask,
+    ) -> impl Future<Output = Result<Arc<Credential>, Error>> + Send {
         Wait::new(self, ask)
     }
 

@@ -211,7 +211,12 @@ impl Inner {
     }
 
     /// A flight lands. What is returned is to be logged out.
-    pub(super) fn land(&self, id: FlightId, landed: Landed, took: Duration) -> Option<Arc<Credential>> {
+    pub(super) fn land(
+        &self,
+        id: FlightId,
+        landed: Landed,
+        took: Duration,
+    ) -> Option<Arc<Credential>> {
         let now = self.now();
         let jitter = random();
         let failed = matches!(landed, Landed::Failure(..));

@@ -268,7 +268,13 @@ impl State {
         }
     }
 
-    fn issue(&mut self, session: Session, now: Moment, policy: &Policy, jitter: f64) -> Arc<Credential> {
+    fn issue(
+        &mut self,
+        session: Session,
+        now: Moment,
+        policy: &Policy,
+        jitter: f64,
+    ) -> Arc<Credential> {
         self.generation += 1;
         let stamp = Stamp {
             generation: self.generation,
