@@ -126,7 +126,7 @@ async fn main() -> anyhow::Result<()> {
     let wrong = Acme::new(&server.base_url(), EMAIL, "not the password")?;
     let wrong = Credentials::new(wrong.via(ReqwestTransport::new()?));
     let error = wrong.get().await.expect_err("a wrong password");
-    anyhow::ensure!(error.is_credentials_refused(), "and is told so");
+    anyhow::ensure!(error.is_login_refused(), "and is told so");
     println!("{:#}", anyhow::Error::from(error));
     server.shutdown().await;
     Ok(())

@@ -154,12 +154,12 @@
 //!
 //! | test | in |
 //! |---|---|
-//! | `rule_8_a_rejection_is_believed_at_any_age` | `src/cache/doubt.rs` |
-//! | `rule_8_a_login_that_did_not_help_is_followed_by_a_cooldown_that_doubles` | `src/cache/doubt.rs` |
-//! | `rule_8_a_login_on_probation_is_not_doubled_by_requests_that_overtake_its_replay` | `src/cache/doubt.rs` |
-//! | `rule_8_one_accepted_replay_resets_it` | `src/cache/doubt.rs` |
-//! | `rule_8_a_late_answer_to_an_older_replay_proves_nothing_new` | `src/cache/doubt.rs` |
-//! | `rule_8_three_logins_in_a_minute_are_enough_even_if_each_helped` | `src/cache/doubt.rs` |
+//! | `rule_8_a_rejection_is_believed_at_any_age` | `src/cache/rejection_breaker.rs` |
+//! | `rule_8_a_login_that_did_not_help_is_followed_by_a_cooldown_that_doubles` | `src/cache/rejection_breaker.rs` |
+//! | `rule_8_a_login_on_probation_is_not_doubled_by_requests_that_overtake_its_replay` | `src/cache/rejection_breaker.rs` |
+//! | `rule_8_one_accepted_replay_resets_it` | `src/cache/rejection_breaker.rs` |
+//! | `rule_8_a_late_answer_to_an_older_replay_proves_nothing_new` | `src/cache/rejection_breaker.rs` |
+//! | `rule_8_three_logins_in_a_minute_are_enough_even_if_each_helped` | `src/cache/rejection_breaker.rs` |
 //! | `rule_8_a_revocation_a_millisecond_after_a_login_is_healed_by_one_login` | `tests/contract/rejection.rs` |
 //! | `rule_8_a_rejection_begins_the_next_login_even_if_nobody_replays` | `tests/contract/rejection.rs` |
 //! | `rule_8_not_permitted_ten_thousand_times_is_one_login_per_cooldown_and_it_grows` | `tests/contract/rejection.rs` |
@@ -191,7 +191,7 @@
 //! | `rule_9_the_second_try_carries_nothing_that_only_the_first_credential_had` | `../auth-middleware/tests/tower.rs` |
 //! | `rule_9_what_is_not_to_be_sent_twice_gets_its_first_answer_and_the_next_a_new_session` | `../auth-middleware/tests/tower.rs` |
 //!
-//! # Restraint
+//! # FailurePolicy
 //!
 //! ## Rule 10
 //!
@@ -235,7 +235,7 @@
 //!
 //! | test | in |
 //! |---|---|
-//! | `rule_11_a_limit_is_the_limiters_business_and_a_retry_after_is_capped` | `src/cache/memory.rs` |
+//! | `rule_11_a_limit_is_the_limiters_business_and_a_retry_after_is_capped` | `src/cache/failure.rs` |
 //! | `rule_11_a_permit_is_given_at_the_very_end_of_a_hold` | `src/limit/tests.rs` |
 //! | `rule_11_the_servers_retry_after_holds_every_login_to_it` | `tests/contract/restraint.rs` |
 //! | `rule_11_a_retry_after_is_capped_and_a_missing_one_is_a_whole_window` | `tests/contract/restraint.rs` |
@@ -252,8 +252,8 @@
 //!
 //! | test | in |
 //! |---|---|
-//! | `rule_12_an_outage_backs_off_with_full_jitter_up_to_a_minute` | `src/cache/memory.rs` |
-//! | `rule_12_a_refusal_holds_for_its_cooldown_and_looks_at_the_source_each_second` | `src/cache/memory.rs` |
+//! | `rule_12_an_outage_backs_off_with_full_jitter_up_to_a_minute` | `src/cache/failure.rs` |
+//! | `rule_12_a_refusal_holds_for_its_cooldown_and_looks_at_the_source_each_second` | `src/cache/failure.rs` |
 //! | `rule_12_only_a_refusal_that_is_in_force_survives_a_source_that_cant_be_read` | `src/cache/state/tests.rs` |
 //! | `rule_12_a_refusal_outlives_being_forgotten` | `tests/contract/many.rs` |
 //! | `rule_12_refusals_are_forgotten_only_when_they_forbid_nothing_any_more` | `tests/contract/many.rs` |

@@ -203,7 +203,7 @@ impl From<SecretError> for LoginError {
 /// use auth_core::{Credentials, Error};
 ///
 /// fn explain(error: &Error) -> String {
-///     if error.is_credentials_refused() {
+///     if error.is_login_refused() {
 ///         "check the password".into()
 ///     } else if let Some(wait) = error.retry_after() {
 ///         format!("try again in {} s", wait.as_secs() + 1)
@@ -270,7 +270,7 @@ impl Error {
     }
 
     /// Whether the server refused the e-mail and password: nothing helps but mending them.
-    pub fn is_credentials_refused(&self) -> bool {
+    pub fn is_login_refused(&self) -> bool {
         self.is_login_error(&[LoginErrorKind::Refused])
     }
 
@@ -368,7 +368,7 @@ mod tests {
         ];
         for (error, expected) in cases {
             let answers = [
-                error.is_credentials_refused(),
+                error.is_login_refused(),
                 error.is_rate_limited(),
                 error.is_unavailable(),
                 error.is_misconfigured(),

@@ -56,6 +56,8 @@ pub mod contract;
 
 mod cache;
 pub mod clock;
+#[cfg(test)]
+mod counting_waker;
 mod credential;
 mod error;
 mod event;
@@ -75,8 +77,6 @@ mod sync;
 pub mod sync;
 #[cfg(feature = "test-util")]
 pub mod testing;
-#[cfg(test)]
-mod woken;
 
 pub use cache::{Ask, Condition, Credentials, CredentialsBuilder, Rejection, Status};
 pub use clock::{Clock, Moment};

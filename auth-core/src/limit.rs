@@ -61,7 +61,7 @@ pub(crate) struct Place {
     expected: AtomicU64,
     /// It is expected sooner than before: whoever stands here looks again.
     sooner: Notify,
-    /// Woken when it is expected later than before: whoever waits for the login may not be able to.
+    /// CountingWaker when it is expected later than before: whoever waits for the login may not be able to.
     later: OnceLock<Waker>,
 }
 

@@ -46,12 +46,12 @@ use crate::secret::Secret;
 /// ```
 #[derive(Clone)]
 pub struct Pool {
-    shared: Arc<Shared>,
+    shared: Arc<PoolShared>,
 }
 
 type Configure = dyn Fn(CredentialsBuilder) -> CredentialsBuilder + Send + Sync;
 
-struct Shared {
+struct PoolShared {
     capacity: usize,
     configure: Box<Configure>,
     table: RwLock<Table>,
@@ -77,7 +77,7 @@ impl Pool {
         capacity: NonZeroUsize,
         configure: impl Fn(CredentialsBuilder) -> CredentialsBuilder + Send + Sync + 'static,
     ) -> Self {
-        let shared = Shared {
+        let shared = PoolShared {
             capacity: capacity.get(),
             configure: Box::new(configure),
             table: RwLock::default(),

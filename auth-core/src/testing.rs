@@ -30,7 +30,7 @@ use crate::secret::{Secret, SecretSource};
 /// });
 /// let logins = provider.logins();
 /// let credentials = Credentials::new(provider);
-/// assert!(credentials.get().await.unwrap_err().is_credentials_refused());
+/// assert!(credentials.get().await.unwrap_err().is_login_refused());
 /// assert!(credentials.get().await.is_err(), "remembered, not tried again");
 /// assert_eq!(logins.count(), 1);
 /// # }

@@ -245,7 +245,7 @@ async fn rule_13_without_a_credential_a_request_is_not_sent_and_the_error_is_typ
     let (credentials, control) = Script::at(&origin).build();
     control.fail_next(LoginError::refused("status 401"));
     let error = client(&credentials).get(&origin).send().await.unwrap_err();
-    assert!(auth_error(&error).unwrap().is_credentials_refused());
+    assert!(auth_error(&error).unwrap().is_login_refused());
     assert_eq!(api.count(), 0);
     let other = Client::new()
         .get("http://127.0.0.1:1/")

@@ -67,7 +67,7 @@ async fn a_refused_password_is_not_tried_again() {
         .await
         .unwrap_err();
     assert!(
-        auth_error(&error).unwrap().is_credentials_refused(),
+        auth_error(&error).unwrap().is_login_refused(),
         "found within the retry's own"
     );
     assert_eq!(control.logins(), 1);

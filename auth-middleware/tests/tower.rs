@@ -299,7 +299,7 @@ async fn rule_13_without_a_credential_a_request_is_not_sent_and_the_error_is_typ
     let error = call(&api, &credentials, get("https://api.example.com/"))
         .await
         .unwrap_err();
-    assert!(ours(&error).is_credentials_refused());
+    assert!(ours(&error).is_login_refused());
     assert_eq!(api.count(), 0);
 }
 
@@ -314,7 +314,7 @@ async fn rule_13_after_a_rejection_a_failing_login_is_what_the_caller_gets() {
     let error = call(&api, &credentials, get("https://api.example.com/"))
         .await
         .unwrap_err();
-    assert!(ours(&error).is_credentials_refused());
+    assert!(ours(&error).is_login_refused());
     assert_eq!(api.count(), 1);
 }
 

@@ -241,7 +241,7 @@ async fn call(front: Front, probe: String, ids: std::ops::Range<u64>) -> Seen {
             }
             Ok(_) => seen.failed += 1,
             Err(error) => match Front::auth_error(&error) {
-                Some(error) if error.is_credentials_refused() => seen.told += 1,
+                Some(error) if error.is_login_refused() => seen.told += 1,
                 _ => seen.failed += 1,
             },
         }

@@ -20,7 +20,7 @@ pub struct Ask {
 }
 
 impl Ask {
-    /// As the cache was built: within its [patience](crate::CredentialsBuilder::patience), 60 s unless set.
+    /// As the cache was built: within its [wait_timeout](crate::CredentialsBuilder::wait_timeout), 60 s unless set.
     pub const fn new() -> Self {
         Self {
             within: None,

@@ -37,13 +37,13 @@ impl Credentials {
         {
             return Ok(credential);
         }
-        self.inner().refuse_loop()?;
+        self.shared().refuse_loop()?;
         match self
-            .inner()
+            .shared()
             .read(|state| state.decide(self.now(), ask.renewed))
         {
             Decision::Serve(credential) => return Ok(credential),
-            Decision::Fail(error) => return self.inner().or_stale(&ask, error),
+            Decision::Fail(error) => return self.shared().or_stale(&ask, error),
             Decision::ServeAndBegin(..) | Decision::Begin(_) | Decision::Join => {}
         }
         self.on_a_thread(move |credentials| async move { credentials.get_with(ask).await })

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::engine::Engine;
 use super::handle::Credentials;
-use super::inner::Inner;
 use super::options::Options;
+use super::shared::Shared;
 use crate::clock::Clock;
 use crate::event::Observer;
 use crate::lifetime::RefreshWindow;
@@ -27,7 +27,7 @@ use crate::quota::Quota;
 /// # let provider = Scripted::new(|_| Ok::<_, LoginError>(Session::new().with_bearer("token")?));
 /// let credentials = Credentials::builder(provider)
 ///     .login_timeout(Duration::from_secs(10))
-///     .patience(Duration::from_secs(20))
+///     .wait_timeout(Duration::from_secs(20))
 ///     .build();
 /// # let _ = credentials;
 /// ```
@@ -48,7 +48,7 @@ impl CredentialsBuilder {
 
     /// A minute: one window of the quota. Whoever comes two seconds (the limiter's margin) or more after it was spent is
     /// served when it is free again; whoever comes sooner is told so at once.
-    pub const DEFAULT_PATIENCE: Duration = Options::DEFAULT_PATIENCE;
+    pub const DEFAULT_WAIT_TIMEOUT: Duration = Options::DEFAULT_WAIT_TIMEOUT;
 
     pub(super) fn new(provider: Arc<dyn Provider>) -> Self {
         Self {
@@ -76,9 +76,9 @@ impl CredentialsBuilder {
         self.set(|options| options.login_timeout = timeout)
     }
 
-    /// How long a caller waits all in all who doesn't say; [60 s](Self::DEFAULT_PATIENCE) unless set.
-    pub fn patience(self, patience: Duration) -> Self {
-        self.set(|options| options.patience = patience)
+    /// How long a caller waits all in all who doesn't say; [60 s](Self::DEFAULT_WAIT_TIMEOUT) unless set.
+    pub fn wait_timeout(self, wait: Duration) -> Self {
+        self.set(|options| options.wait_timeout = wait)
     }
 
     /// Callers who don't say otherwise are told at once if the quota allows no login now. Unless set they wait, which suits
@@ -90,7 +90,7 @@ impl CredentialsBuilder {
     /// How long a refused secret isn't tried again, unless it changes; 15 minutes unless set, which is how long lockouts
     /// commonly last.
     pub fn refused_cooldown(self, cooldown: Duration) -> Self {
-        self.set(|options| options.policy.restraint.refused_cooldown = cooldown)
+        self.set(|options| options.policy.failure_policy.refused_cooldown = cooldown)
     }
 
     /// How long to back off after an outage, a malformed answer or a panic: at most `first` after the first failure, doubling
@@ -98,8 +98,8 @@ impl CredentialsBuilder {
     /// Renewals that bring back the same expiry wait as long, without the draw.
     pub fn backoff(self, first: Duration, longest: Duration) -> Self {
         self.set(|options| {
-            options.policy.restraint.backoff = first;
-            options.policy.restraint.longest_backoff = longest;
+            options.policy.failure_policy.backoff = first;
+            options.policy.failure_policy.longest_backoff = longest;
         })
     }
 
@@ -147,7 +147,7 @@ impl CredentialsBuilder {
             clock: self.clock,
             mark: LoginMark::next(),
         };
-        Credentials::assemble(Inner::new(engine, scope))
+        Credentials::assemble(Shared::new(engine, scope))
     }
 }
 

@@ -150,8 +150,8 @@ mod tests {
 
     use super::*;
     use crate::clock::ManualClock;
+    use crate::counting_waker::CountingWaker;
     use crate::sync::Runtime;
-    use crate::woken::Woken;
 
     fn crowd() -> Arc<Crowd> {
         let runtime = Builder::new_current_thread().build().unwrap();
@@ -164,7 +164,7 @@ mod tests {
         let hands = ManualClock::new();
         let clock = hands.clock();
         let start = clock.now().steady;
-        let (woken, waker) = Woken::waker();
+        let (woken, waker) = CountingWaker::waker();
         let crowd = crowd();
         let [one, two] = [(); 2].map(|()| crowd.enter(None, &waker, || false).unwrap());
         let poll = |at| crowd.poll_alarm(start + at, &clock).is_ready();

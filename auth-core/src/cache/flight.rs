@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::engine::Engine;
-use super::inner::Inner;
-use super::memory::{LONGEST_RETRY_AFTER, Tried};
+use super::failure::{AttemptedSecret, LONGEST_RETRY_AFTER};
 use super::once::Once;
+use super::shared::Shared;
 use super::state::{FlightId, Landed, Purpose, State};
 use crate::clock::{Moment, nanos};
 use crate::credential::{Credential, Session};
@@ -96,7 +96,7 @@ pub(super) struct Departure {
 
 /// Prepares a flight: what its waiters hold, and what is to be spawned.
 pub(super) fn prepare(
-    home: &Arc<Inner>,
+    home: &Arc<Shared>,
     id: FlightId,
     purpose: Purpose,
     current: Option<Arc<Credential>>,
@@ -192,7 +192,7 @@ impl Departure {
                 if let Some(wait) = held {
                     engine.limiter.hold(wait);
                 }
-                let tried = Tried {
+                let tried = AttemptedSecret {
                     secret: fingerprint,
                     may_change: engine.provider.secret().fixed().is_none(),
                 };
@@ -248,7 +248,7 @@ fn held_for(error: &LoginError, engine: &Engine) -> Option<Duration> {
 
 /// Clears the flight away if its task is dropped before it lands, or before it was ever polled.
 struct Seat {
-    home: Weak<Inner>,
+    home: Weak<Shared>,
     flight: Arc<Flight>,
 }
 

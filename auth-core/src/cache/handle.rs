@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::ask::Ask;
 use super::builder::CredentialsBuilder;
-use super::inner::Inner;
-use super::memory::Failure;
+use super::failure::Failure;
+use super::shared::Shared;
 use super::state::{Ruling, State};
 use super::status::Status;
 use super::waiting::Wait;
@@ -49,7 +49,7 @@ use crate::sync::random;
 /// ```
 #[derive(Clone)]
 pub struct Credentials {
-    inner: Arc<Inner>,
+    shared: Arc<Shared>,
 }
 
 /// What to do with a request whose answer rejected its credential.
@@ -73,14 +73,14 @@ impl Credentials {
         CredentialsBuilder::new(Arc::new(provider))
     }
 
-    pub(super) fn assemble(inner: Inner) -> Self {
+    pub(super) fn assemble(shared: Shared) -> Self {
         Self {
-            inner: Arc::new(inner),
+            shared: Arc::new(shared),
         }
     }
 
-    pub(super) const fn inner(&self) -> &Arc<Inner> {
-        &self.inner
+    pub(super) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// The credential at hand, if it is good and no renewal is due.
@@ -99,7 +99,7 @@ impl Credentials {
     #[inline]
     pub fn with_fresh<T>(&self, look: impl FnOnce(&Arc<Credential>, Carried) -> T) -> Option<T> {
         let now = self.now();
-        self.inner.served(|credential| {
+        self.shared.served(|credential| {
             let fresh = credential.life().freshness(now) == Freshness::Fresh;
             fresh.then(|| look(credential, self.carried(credential, now)))
         })
@@ -108,13 +108,13 @@ impl Credentials {
     /// A look without waiting: the credential at hand, if it is good by both clocks. It starts nothing, not even the
     /// renewal of one that is due.
     pub fn peek(&self) -> Option<Arc<Credential>> {
-        self.inner.live_if(self.now(), Freshness::is_good)
+        self.shared.live_if(self.now(), Freshness::is_good)
     }
 
     #[inline]
     fn carried(&self, credential: &Credential, now: Moment) -> Carried {
         Carried {
-            mark: self.inner.engine.mark,
+            mark: self.shared.engine.mark,
             stamp: credential.stamp(),
             sent: now,
             slides: credential.life().slides(),
@@ -126,7 +126,7 @@ impl Credentials {
     /// The current credential; if there is none, from the login under way or from one that begins now.
     ///
     /// Inside the refresh window it returns at once and one renewal begins beside. Otherwise it waits, for 60 s unless
-    /// [set](CredentialsBuilder::patience); the time begins anew, three times at most, if a session ends before it can be
+    /// [set](CredentialsBuilder::wait_timeout); the time begins anew, three times at most, if a session ends before it can be
     /// handed out. If no login can be had, a session that has only been silent for too long is served all the same.
     ///
     /// # Errors
@@ -193,10 +193,10 @@ impl Credentials {
             return;
         }
         if carried.slides {
-            self.inner.touch(carried);
+            self.shared.touch(carried);
         }
         if carried.replay {
-            self.inner
+            self.shared
                 .update(|state| state.vindicate(carried.stamp.generation()));
         }
     }
@@ -210,19 +210,19 @@ impl Credentials {
             return Rejection::Stands;
         }
         let now = self.now();
-        let ruling = self.inner.update(|state| state.reject(carried, now));
+        let ruling = self.shared.update(|state| state.reject(carried, now));
         let stamp = carried.stamp;
         match ruling {
             Ruling::Stale => Rejection::Replay,
             Ruling::Believed => {
-                self.inner.engine.emit(&Event::Rejected { stamp });
+                self.shared.engine.emit(&Event::Rejected { stamp });
                 // Without a runtime here, or with a failure that forbids it, the next caller who waits sees to it.
-                self.inner.begin_beside();
+                self.shared.begin_beside();
                 Rejection::Replay
             }
             Ruling::Closed => Rejection::Stands,
             Ruling::Doubted => {
-                self.inner.engine.emit(&Event::RejectionDoubted { stamp });
+                self.shared.engine.emit(&Event::RejectionDoubted { stamp });
                 Rejection::Stands
             }
         }
@@ -231,7 +231,7 @@ impl Credentials {
     /// Whether this credential, or a later login's, was rejected or ended by the server, so that it must not be sent any more: for fronts that obtain a
     /// credential and send it only later.
     pub fn was_rejected(&self, credential: &Credential) -> bool {
-        credential.stamp().generation() <= self.inner.read(State::rejected)
+        credential.stamp().generation() <= self.shared.read(State::rejected)
     }
 
     /// The answer changed the session that its request carried; see [`Credential::change_in`]. A request that carried
@@ -244,19 +244,19 @@ impl Credentials {
             return;
         }
         let (now, stamp) = (self.now(), carried.stamp);
-        let policy = self.inner.engine.options.policy;
+        let policy = self.shared.engine.options.policy;
         let event = match change {
             Change::Rolled(rolled) => self
-                .inner
+                .shared
                 .update(|state| state.roll(stamp, rolled, now, &policy, random()))
                 .map(|stamp| Event::Rolled { stamp }),
             Change::Ended => self
-                .inner
+                .shared
                 .update(|state| state.end(stamp, now))
                 .then_some(Event::Ended { stamp }),
         };
         if let Some(event) = event {
-            self.inner.engine.emit(&event);
+            self.shared.engine.emit(&event);
         }
     }
 
@@ -273,47 +273,47 @@ impl Credentials {
     /// # Cancel safety
     /// Once polled, the handle is closed and the logout goes on by itself, even if the future is dropped.
     pub async fn close(&self) -> Result<(), Error> {
-        self.inner.close().await
+        self.shared.close().await
     }
 
     /// What there is to tell without secrets: the credential's stamp and age, the login under way, the last failure.
     pub fn status(&self) -> Status {
         let now = self.now();
-        self.inner.read(|state| Status::of(state, now))
+        self.shared.read(|state| Status::of(state, now))
     }
 
     /// The time by the clocks that this cache goes by.
     #[inline]
     pub fn now(&self) -> Moment {
-        self.inner.engine.clock.now()
+        self.shared.engine.clock.now()
     }
 
     /// Who logs in where.
     #[inline]
     pub fn identity(&self) -> &Identity {
-        self.inner.engine.provider.identity()
+        self.shared.engine.provider.identity()
     }
 
     /// The provider's judge of answers.
     #[inline]
     pub fn judge(&self) -> &dyn Judge {
-        self.inner.engine.provider.judge()
+        self.shared.engine.provider.judge()
     }
 
     /// Where the credential may be sent.
     #[inline]
     pub fn scope(&self) -> &Scope {
-        self.inner.scope()
+        self.shared.scope()
     }
 
     /// Whether the mark is that of a login for this very identity, which a front must not make wait for itself.
     #[inline]
     pub fn owns(&self, mark: LoginMark) -> bool {
-        self.inner.engine.mark == mark
+        self.shared.engine.mark == mark
     }
 
     pub(crate) fn provider(&self) -> &dyn Provider {
-        &*self.inner.engine.provider
+        &*self.shared.engine.provider
     }
 
     /// A clone for whoever asks the pool that it is in, unless it is closed.
@@ -322,30 +322,30 @@ impl Credentials {
             return None;
         }
         // Found by many at once, it is written by the first.
-        if !self.inner.found.load(Relaxed) {
-            self.inner.found.store(true, Relaxed);
+        if !self.shared.found.load(Relaxed) {
+            self.shared.found.store(true, Relaxed);
         }
         Some(self.clone())
     }
 
     /// Whether it was found since this was asked before.
     pub(crate) fn take_found(&self) -> bool {
-        self.inner.found.swap(false, Relaxed)
+        self.shared.found.swap(false, Relaxed)
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.inner.is_closed()
+        self.shared.is_closed()
     }
 
     /// Whether nobody else holds this handle and no login is under way.
     pub(crate) fn is_unused(&self) -> bool {
-        Arc::strong_count(&self.inner) == 1 && self.inner.read(|state| state.flight().is_none())
+        Arc::strong_count(&self.shared) == 1 && self.shared.read(|state| state.flight().is_none())
     }
 
     /// The last failure, if it still forbids a login.
     pub(crate) fn failure_in_force(&self) -> Option<Failure> {
         let now = self.now();
-        self.inner.read(|state| {
+        self.shared.read(|state| {
             state
                 .failure()
                 .filter(|failure| failure.forbids(now))
@@ -354,7 +354,7 @@ impl Credentials {
     }
 
     pub(crate) fn remember(&self, failure: Failure) {
-        self.inner.update(|state| state.remember(failure));
+        self.shared.update(|state| state.remember(failure));
     }
 }
 

@@ -111,8 +111,8 @@ mod tests {
     use tokio::runtime::Builder;
 
     use super::*;
+    use crate::counting_waker::CountingWaker;
     use crate::sync::Runtime;
-    use crate::woken::Woken;
 
     fn runtimes<const N: usize>() -> [RuntimeId; N] {
         let runtimes = [(); N].map(|()| Builder::new_current_thread().build().unwrap());
@@ -127,7 +127,8 @@ mod tests {
         let once = Once::new();
         let [here, there] = runtimes();
         let mut places = [(); 3].map(|()| Place::NONE);
-        let [(old, first), (new, second), (other, third)] = [(); 3].map(|()| Woken::waker());
+        let [(old, first), (new, second), (other, third)] =
+            [(); 3].map(|()| CountingWaker::waker());
         let mut wait = |index: usize, runtime, waker| {
             let cx = Context::from_waker(waker);
             once.wait(&mut places[index], runtime, &cx).is_some()
@@ -146,7 +147,7 @@ mod tests {
     fn whoever_leaves_is_forgotten() {
         let once = Once::<()>::new();
         let [here] = runtimes();
-        let [(gone, first), (left, second)] = [(); 2].map(|()| Woken::waker());
+        let [(gone, first), (left, second)] = [(); 2].map(|()| CountingWaker::waker());
         let (mut away, mut still) = (Place::NONE, Place::NONE);
         once.wait(&mut away, here, &Context::from_waker(&first))
             .unwrap();
@@ -184,7 +185,7 @@ mod tests {
     fn whoever_was_woken_to_look_around_is_woken_again_after_coming_back() {
         let once = Once::<()>::new();
         let [here, there] = runtimes();
-        let (woken, waker) = Woken::waker();
+        let (woken, waker) = CountingWaker::waker();
         let cx = Context::from_waker(&waker);
         let (mut back, mut away) = (Place::NONE, Place::NONE);
         let crowd = Arc::clone(once.wait(&mut back, here, &cx).unwrap());

@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use super::memory::Restraint;
+use super::failure::FailurePolicy;
 use super::state::Policy;
 use crate::event::Observer;
 use crate::lifetime::RefreshWindow;
@@ -15,7 +15,7 @@ pub(super) struct Options {
     /// How long one login may take.
     pub(super) login_timeout: Duration,
     /// How long callers wait who don't say.
-    pub(super) patience: Duration,
+    pub(super) wait_timeout: Duration,
     /// Whether callers who don't say don't wait for the quota.
     pub(super) fail_fast: bool,
     /// How long after it was superseded a session is logged out, if at all.
@@ -28,10 +28,10 @@ static DEFAULT: LazyLock<Arc<Options>> = LazyLock::new(|| {
     Arc::new(Options {
         policy: Policy {
             window: RefreshWindow::DEFAULT,
-            restraint: Restraint::DEFAULT,
+            failure_policy: FailurePolicy::DEFAULT,
         },
         login_timeout: Options::DEFAULT_LOGIN_TIMEOUT,
-        patience: Options::DEFAULT_PATIENCE,
+        wait_timeout: Options::DEFAULT_WAIT_TIMEOUT,
         fail_fast: false,
         farewell: None,
         observer: None,
@@ -40,7 +40,7 @@ static DEFAULT: LazyLock<Arc<Options>> = LazyLock::new(|| {
 
 impl Options {
     pub(super) const DEFAULT_LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
-    pub(super) const DEFAULT_PATIENCE: Duration = Duration::from_secs(60);
+    pub(super) const DEFAULT_WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
     pub(super) fn default() -> Arc<Self> {
         Arc::clone(&DEFAULT)

@@ -1,15 +1,15 @@
 //! The decisions of one cache: event in, decision out.
 //!
 //! Nothing here reads a clock, draws a random number, awaits, or knows of tasks: times and jitter are arguments, and what
-//! is to be done is the return value. The code around it ([`inner`](super::inner)) carries that out under one lock.
+//! is to be done is the return value. The code around it ([`shared`](super::shared)) carries that out under one lock.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::doubt::Doubt;
-use super::memory::{Failure, Restraint, Tried};
-use super::stagnation::Stagnation;
+use super::failure::{AttemptedSecret, Failure, FailurePolicy};
+use super::rejection_breaker::RejectionBreaker;
+use super::renewal_backoff::RenewalBackoff;
 use crate::clock::{Deadline, Moment};
 use crate::credential::{Carried, Credential, Rolled, Session, Stamp};
 use crate::error::{Error, LoginError, LoginErrorKind};
@@ -20,7 +20,7 @@ use crate::secret::Fingerprint;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     pub(crate) window: RefreshWindow,
-    pub(crate) restraint: Restraint,
+    pub(crate) failure_policy: FailurePolicy,
 }
 
 #[derive(Debug, Default)]
@@ -41,8 +41,8 @@ struct Troubles {
     /// The last generation that was rejected, or ended by the server.
     rejected: u64,
     failure: Option<Failure>,
-    doubt: Doubt,
-    stagnation: Stagnation,
+    doubt: RejectionBreaker,
+    stagnation: RenewalBackoff,
 }
 
 /// One login under way, told from those before it.
@@ -84,7 +84,7 @@ pub(crate) enum Landed {
     /// A session, whose answer was received now.
     Session(Session),
     /// The failure of a login, and the secret that it was tried with, if it came so far.
-    Failure(LoginError, Option<Tried>),
+    Failure(LoginError, Option<AttemptedSecret>),
     /// The refused secret has not changed; nothing was sent.
     Unchanged,
 }
@@ -135,7 +135,7 @@ impl State {
                         |purpose| Decision::ServeAndBegin(current.clone(), purpose),
                     );
                 }
-                // It may still be good, but first a login is tried; see `Inner::or_stale`.
+                // It may still be good, but first a login is tried; see `Shared::or_stale`.
                 Freshness::Lapsed | Freshness::Expired => {}
             }
         }
@@ -296,9 +296,9 @@ impl State {
             troubles.failure = None;
             troubles.doubt.landed(generation, now);
             troubles.stagnation = if stagnant {
-                troubles.stagnation.next(now, &policy.restraint)
+                troubles.stagnation.next(now, &policy.failure_policy)
             } else {
-                Stagnation::default()
+                RenewalBackoff::default()
             };
         }
         Landing::LoggedIn {
@@ -310,14 +310,14 @@ impl State {
     fn fail(
         &mut self,
         error: LoginError,
-        tried: Option<Tried>,
+        tried: Option<AttemptedSecret>,
         now: Moment,
         policy: &Policy,
         jitter: f64,
     ) -> Landing {
         let error = Arc::new(error);
         let before = self.failure();
-        let failure = Failure::after(before, error, tried, now, &policy.restraint, jitter);
+        let failure = Failure::after(before, error, tried, now, &policy.failure_policy, jitter);
         let told = failure.error(now);
         self.remember(failure);
         Landing::Failed(told)

@@ -10,8 +10,8 @@ use futures_util::future::BoxFuture;
 use super::ask::Ask;
 use super::flight::{Flight, Outcome};
 use super::handle::Credentials;
-use super::inner::{Boarding, Inner};
 use super::once::Place;
+use super::shared::{Admission, Shared};
 use crate::credential::Credential;
 use crate::error::{Error, LoginError};
 use crate::lifetime::Freshness;
@@ -35,7 +35,7 @@ enum Wake {
     TooLate,
 }
 
-impl Inner {
+impl Shared {
     /// Whatever keeps a login from being had, what may still be good is better than nothing.
     pub(super) fn or_stale(&self, ask: &Ask, error: Error) -> Result<Arc<Credential>, Error> {
         if ask.renewed {
@@ -102,41 +102,41 @@ impl<'a> Wait<'a> {
     }
 
     fn proceed(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<Credential>, Error>> {
-        let inner = self.credentials.inner();
+        let shared = self.credentials.shared();
         if self.stage == Stage::Begins {
             if !self.ask.renewed
                 && let Some(credential) = self.credentials.fresh()
             {
                 return Poll::Ready(Ok(credential));
             }
-            inner.refuse_loop()?;
-            self.deadline = inner.deadline(&self.ask, inner.now());
+            shared.refuse_loop()?;
+            self.deadline = shared.deadline(&self.ask, shared.now());
             self.stage = Stage::Waits;
         }
         let result = ready!(self.poll_login(cx));
-        Poll::Ready(result.or_else(|error| inner.or_stale(&self.ask, error)))
+        Poll::Ready(result.or_else(|error| shared.or_stale(&self.ask, error)))
     }
 
     fn poll_login(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<Credential>, Error>> {
-        let inner = self.credentials.inner();
+        let shared = self.credentials.shared();
         loop {
             let watch = match &mut self.watch {
                 Some(watch) => watch,
-                none => match inner.board(&self.ask, self.deadline)? {
-                    Boarding::Served(credential) => return Poll::Ready(Ok(credential)),
-                    Boarding::Waits(flight) => none.insert(Watch::new(flight)),
+                none => match shared.admit(&self.ask, self.deadline)? {
+                    Admission::Served(credential) => return Poll::Ready(Ok(credential)),
+                    Admission::Waits(flight) => none.insert(Watch::new(flight)),
                 },
             };
-            match ready!(watch.poll(inner, &self.ask, self.deadline, cx))? {
+            match ready!(watch.poll(shared, &self.ask, self.deadline, cx))? {
                 Wake::Landed(landed) => {
                     let landed = landed?;
-                    let now = inner.now();
+                    let now = shared.now();
                     // Ten thousand who waited need not take turns to hear that nothing has changed.
-                    if inner.serves(&landed, now) {
+                    if shared.serves(&landed, now) {
                         return Poll::Ready(Ok(landed));
                     }
                     if let Some(credential) =
-                        inner.read(|state| state.after_landing(&landed, now))?
+                        shared.read(|state| state.after_landing(&landed, now))?
                     {
                         return Poll::Ready(Ok(credential));
                     }
@@ -146,7 +146,7 @@ impl<'a> Wait<'a> {
                         return Poll::Ready(Err(short_lived()));
                     }
                     // The caller itself may have been asleep since, with its whole machine.
-                    self.deadline = inner.deadline(&self.ask, now);
+                    self.deadline = shared.deadline(&self.ask, now);
                 }
                 Wake::Lost => {
                     self.lost += 1;
@@ -154,9 +154,9 @@ impl<'a> Wait<'a> {
                         return Poll::Ready(Err(Error::Abandoned));
                     }
                 }
-                Wake::Overdue => inner.supersede(&watch.flight),
+                Wake::Overdue => shared.supersede(&watch.flight),
                 Wake::TooLate => {
-                    let waited = inner.patience(&self.ask);
+                    let waited = shared.wait_timeout(&self.ask);
                     return Poll::Ready(Err(Error::DeadlinePassed { waited }));
                 }
             }
@@ -191,13 +191,13 @@ impl<'a> Watch<'a> {
     /// Waits for the flight, with a timer on the caller's own runtime.
     fn poll(
         &mut self,
-        inner: &'a Inner,
+        shared: &'a Shared,
         ask: &Ask,
         deadline: u64,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Wake, Error>> {
         let flight = &self.flight;
-        let clock = &inner.engine.clock;
+        let clock = &shared.engine.clock;
         // Whatever wakes this caller, all is looked at again; and whatever changes after it was looked at, wakes it.
         loop {
             if let Some(outcome) = flight.landing.get() {
@@ -210,14 +210,14 @@ impl<'a> Watch<'a> {
             let Some(crowd) = flight.landing.wait(&mut self.place, runtime, cx) else {
                 continue;
             };
-            let (now, due) = (inner.now().steady, flight.due());
+            let (now, due) = (shared.now().steady, flight.due());
             if now >= deadline {
                 return Poll::Ready(Ok(Wake::TooLate));
             }
             if now >= due {
                 return Poll::Ready(Ok(Wake::Overdue));
             }
-            inner.can_wait(ask, deadline, flight.place.expected())?;
+            shared.can_wait(ask, deadline, flight.place.expected())?;
             ready!(if due <= deadline {
                 crowd.poll_alarm(due, clock)
             } else {
@@ -257,9 +257,9 @@ mod tests {
 
     use super::*;
     use crate::clock::ManualClock;
+    use crate::counting_waker::CountingWaker;
     use crate::lifetime::Lifetime;
     use crate::testing::Scripted;
-    use crate::woken::Woken;
 
     #[test]
     fn whoever_leaves_leaves_no_waker_behind() {
@@ -268,7 +268,7 @@ mod tests {
         let provider = Scripted::tokens(Lifetime::unknown());
         let clock = ManualClock::new().clock();
         let credentials = Credentials::builder(provider).clock(clock).build();
-        let (woken, waker) = Woken::waker();
+        let (woken, waker) = CountingWaker::waker();
         let mut get = Box::pin(credentials.get());
         assert!(
             get.as_mut()
@@ -291,7 +291,7 @@ mod tests {
         let _entered = handle.enter();
         let result = credentials.get().now_or_never().unwrap();
         assert!(matches!(result, Err(Error::Abandoned)), "{result:?}");
-        let state = credentials.inner().read(|state| format!("{state:?}"));
+        let state = credentials.shared().read(|state| format!("{state:?}"));
         assert!(state.contains("last_flight: Some(FlightId(4))"), "{state}");
         assert!(state.contains(" flight: None"), "{state}");
     }

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::woken::Woken;
+use crate::counting_waker::CountingWaker;
 
 fn quota(logins: u32, seconds: u64) -> Quota {
     Quota::new(
@@ -381,7 +381,7 @@ fn a_limiter_that_nobody_uses_and_that_remembers_nothing_is_forgotten() {
 
 #[test]
 fn whoever_expects_a_permit_later_than_before_is_told() {
-    let (told, waker) = Woken::waker();
+    let (told, waker) = CountingWaker::waker();
     let place = Place::default();
     place.expect(100);
     place.when_later(waker);

@@ -105,7 +105,7 @@ async fn rule_12_a_refusal_outlives_being_forgotten() {
     let wrong =
         || Scripted::new(|_| Err(LoginError::refused("status 401"))).with_identity(identity("me"));
     let first = pool.add(wrong()).unwrap();
-    assert!(first.get().await.unwrap_err().is_credentials_refused());
+    assert!(first.get().await.unwrap_err().is_login_refused());
     drop(first);
     drop(pool.add(account("other")).unwrap());
     assert!(pool.find(&identity("me")).is_none(), "forgotten");
@@ -113,7 +113,7 @@ async fn rule_12_a_refusal_outlives_being_forgotten() {
     let logins = provider.logins();
     let again = pool.add(provider).unwrap();
     for _ in 0..10 {
-        assert!(again.get().await.unwrap_err().is_credentials_refused());
+        assert!(again.get().await.unwrap_err().is_login_refused());
         clock.advance(SECOND);
     }
     assert_eq!(logins.count(), 0, "the refused password is not tried again");
@@ -155,7 +155,7 @@ async fn rule_12_a_refusal_outlives_being_removed_but_not_another_password() {
             .get()
             .await
             .unwrap_err()
-            .is_credentials_refused()
+            .is_login_refused()
     );
     assert_eq!(logins.count(), 0);
     pool.remove(&identity("me")).unwrap();

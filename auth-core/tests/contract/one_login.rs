@@ -305,7 +305,7 @@ async fn time_outs_and_windows_may_be_as_long_as_can_be() {
     let provider = tokens().with_quota(Quota::new(NonZeroU32::MIN, for_ever));
     let credentials = on(&ManualClock::new(), provider)
         .login_timeout(for_ever)
-        .patience(for_ever)
+        .wait_timeout(for_ever)
         .backoff(for_ever, for_ever)
         .refused_cooldown(for_ever)
         .build();

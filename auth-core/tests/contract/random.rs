@@ -207,7 +207,7 @@ impl Model {
                     let told = match mood {
                         Mood::Good => panic!("a good login fails nobody: {error}"),
                         Mood::Down => error.is_unavailable(),
-                        Mood::Refuses => error.is_credentials_refused(),
+                        Mood::Refuses => error.is_login_refused(),
                         Mood::Limits => error.is_rate_limited(),
                     };
                     assert!(told, "{mood:?}: {error:?}");
@@ -217,7 +217,7 @@ impl Model {
                         .expect("what forbids a login says how long");
                     let longest = match &error {
                         Error::QuotaSpent { .. } => WINDOW,
-                        _ if error.is_credentials_refused() => REFUSED_COOLDOWN,
+                        _ if error.is_login_refused() => REFUSED_COOLDOWN,
                         _ => LONGEST_BACKOFF,
                     };
                     assert!(wait <= longest, "{wait:?} for {error:?}");

@@ -217,17 +217,13 @@ async fn rule_12_a_refused_password_is_not_tried_again_however_many_ask() {
     let first = credentials.get().await.unwrap_err();
     for _ in 0..1_000 {
         let again = credentials.get().await.unwrap_err();
-        assert!(again.is_credentials_refused());
+        assert!(again.is_login_refused());
         assert!(
             std::ptr::eq(first.login_error().unwrap(), again.login_error().unwrap()),
             "the same typed error"
         );
         assert!(
-            credentials
-                .renew()
-                .await
-                .unwrap_err()
-                .is_credentials_refused(),
+            credentials.renew().await.unwrap_err().is_login_refused(),
             "by force neither"
         );
         clock.advance(SECOND / 2);
@@ -268,13 +264,7 @@ async fn rule_12_a_mended_secret_logs_in_at_once_and_is_looked_at_once_a_second(
     let logins = provider.logins();
     let credentials = on(&clock, provider).build();
     for _ in 0..100 {
-        assert!(
-            credentials
-                .get()
-                .await
-                .unwrap_err()
-                .is_credentials_refused()
-        );
+        assert!(credentials.get().await.unwrap_err().is_login_refused());
         clock.advance(SECOND / 10);
     }
     assert_eq!(logins.count(), 1, "the same secret is not tried again");
@@ -586,13 +576,7 @@ async fn rule_12_a_source_that_cant_be_read_does_not_erase_a_refusal() {
     let logins = provider.logins();
     let credentials = on(&clock, provider).build();
     for _ in 0..10 {
-        assert!(
-            credentials
-                .get()
-                .await
-                .unwrap_err()
-                .is_credentials_refused()
-        );
+        assert!(credentials.get().await.unwrap_err().is_login_refused());
         clock.advance(SECOND);
     }
     assert_eq!(logins.count(), 1);
@@ -679,5 +663,5 @@ fn rule_13_the_blocking_call_is_served_what_may_be_good_too() {
         assert_eq!(token(&credentials.blocking_get().unwrap()), "token-1");
     }
     let insisting = credentials.blocking_get_with(Ask::new().renewed());
-    assert!(insisting.unwrap_err().is_credentials_refused());
+    assert!(insisting.unwrap_err().is_login_refused());
 }

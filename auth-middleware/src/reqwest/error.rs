@@ -14,7 +14,7 @@ use reqwest_middleware::Error;
 ///
 /// fn explain(error: &reqwest_middleware::Error) -> &'static str {
 ///     match auth_error(error) {
-///         Some(error) if error.is_credentials_refused() => "check the password",
+///         Some(error) if error.is_login_refused() => "check the password",
 ///         Some(_) => "could not log in",
 ///         None => "the request failed",
 ///     }

@@ -19,7 +19,7 @@ use crate::verdict::Outcome;
 ///
 /// A request waits for a credential as long as its own [`timeout`](reqwest::RequestBuilder::timeout) or its
 /// [`AuthContext::within`] says, whichever is shorter, and otherwise as long as the cache's
-/// [patience](auth_core::CredentialsBuilder::patience), 60 s unless set. The request's own `timeout` is meant for all of it:
+/// [wait_timeout](auth_core::CredentialsBuilder::wait_timeout), 60 s unless set. The request's own `timeout` is meant for all of it:
 /// what waits and a first try took is gone. The client's is not known here, and counts anew from each sending.
 ///
 /// A request whose body is a stream can't be sent twice: if its credential is rejected, the caller gets that answer, and

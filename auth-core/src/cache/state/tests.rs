@@ -7,7 +7,7 @@ use crate::lifetime::Lifetime;
 const HOUR: Duration = Duration::from_secs(3_600);
 const POLICY: Policy = Policy {
     window: RefreshWindow::DEFAULT,
-    restraint: Restraint::DEFAULT,
+    failure_policy: FailurePolicy::DEFAULT,
 };
 
 fn at(seconds: u64) -> Moment {
@@ -172,7 +172,7 @@ fn an_unusable_session_is_a_failure_and_leaves_what_there_is() {
 #[test]
 fn rule_12_only_a_refusal_that_is_in_force_survives_a_source_that_cant_be_read() {
     let unreadable = || Landed::Failure(LoginError::misconfigured("no variable"), None);
-    let tried = Tried {
+    let tried = AttemptedSecret {
         secret: crate::Secret::from("secret").fingerprint(),
         may_change: true,
     };

@@ -12,7 +12,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long failures are remembered.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Restraint {
+pub(crate) struct FailurePolicy {
     /// How long a refused secret isn't tried again.
     pub(crate) refused_cooldown: Duration,
     /// The longest wait after the first failure; each further one doubles it.
@@ -21,7 +21,7 @@ pub(crate) struct Restraint {
     pub(crate) longest_backoff: Duration,
 }
 
-impl Restraint {
+impl FailurePolicy {
     /// Refusals: 15 minutes, which is how long lockouts commonly last, so that a typo never completes one. Back-off: from
     /// one second, so that a restart of the server is hardly noticed, to one minute, so that its return is.
     pub(crate) const DEFAULT: Self = Self {
@@ -40,7 +40,7 @@ impl Restraint {
 
 /// The secret that a login was tried with.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Tried {
+pub(crate) struct AttemptedSecret {
     pub(crate) secret: Fingerprint,
     /// Whether its source may hold another one by now.
     pub(crate) may_change: bool,
@@ -60,7 +60,7 @@ pub(crate) struct Failure {
 
 #[derive(Clone, Copy, Debug)]
 struct Refused {
-    tried: Option<Tried>,
+    tried: Option<AttemptedSecret>,
     looked_at: Moment,
 }
 
@@ -70,20 +70,20 @@ impl Failure {
     pub(super) fn after(
         before: Option<&Self>,
         error: Arc<LoginError>,
-        tried: Option<Tried>,
+        tried: Option<AttemptedSecret>,
         now: Moment,
-        restraint: &Restraint,
+        failure_policy: &FailurePolicy,
         jitter: f64,
     ) -> Self {
         let streak = before.map_or(0, |failure| failure.streak);
-        let backoff = restraint.backoff_after(streak);
+        let backoff = failure_policy.backoff_after(streak);
         let asked = error
             .retry_after()
             .unwrap_or_default()
             .min(LONGEST_RETRY_AFTER);
         let mut streak_after = streak;
         let wait = match error.kind() {
-            LoginErrorKind::Refused => restraint.refused_cooldown,
+            LoginErrorKind::Refused => failure_policy.refused_cooldown,
             // The limiter holds the whole origin; this is only what callers are told.
             LoginErrorKind::Limited => asked,
             // Nothing was sent, so nothing has to recover: look again as often as at a source that may change.
@@ -171,7 +171,7 @@ mod tests {
     }
 
     fn after(before: Option<&Failure>, error: LoginError, jitter: f64) -> Failure {
-        let tried = Tried {
+        let tried = AttemptedSecret {
             secret: crate::Secret::from("secret").fingerprint(),
             may_change: true,
         };
@@ -180,7 +180,7 @@ mod tests {
             Arc::new(error),
             Some(tried),
             NOW,
-            &Restraint::DEFAULT,
+            &FailurePolicy::DEFAULT,
             jitter,
         )
     }
@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn rule_12_a_refusal_holds_for_its_cooldown_and_looks_at_the_source_each_second() {
         let mut failure = after(None, LoginError::refused("x"), 0.0);
-        let cooldown = Restraint::DEFAULT.refused_cooldown;
+        let cooldown = FailurePolicy::DEFAULT.refused_cooldown;
         assert!(failure.forbids(later(cooldown - Duration::from_nanos(1))));
         assert!(!failure.forbids(later(cooldown)));
         assert!(!failure.wants_look(later(Duration::from_millis(999))));
@@ -221,7 +221,7 @@ mod tests {
         failure.looked(later(Duration::from_secs(1)));
         assert!(!failure.wants_look(later(Duration::from_millis(1_999))));
         assert!(failure.wants_look(later(Duration::from_secs(2))));
-        assert!(failure.error(NOW).is_credentials_refused());
+        assert!(failure.error(NOW).is_login_refused());
     }
 
     #[test]

@@ -17,7 +17,7 @@ const MOST_PER_MINUTE: usize = 3;
 const ONE_MINUTE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
-pub(super) struct Doubt {
+pub(super) struct RejectionBreaker {
     /// The last logins that a rejection caused, oldest first.
     caused: VecDeque<Caused>,
     cooldown: Option<Cooldown>,
@@ -38,7 +38,7 @@ struct Cooldown {
     length: Duration,
 }
 
-impl Doubt {
+impl RejectionBreaker {
     /// Whether a rejection of the current credential is believed now.
     pub(super) fn believes(&self, now: Moment) -> bool {
         let cooling = self
@@ -121,7 +121,7 @@ mod tests {
     }
 
     /// A rejection that is believed, and the login that it causes.
-    fn login(doubt: &mut Doubt, generation: u64, seconds: f64) {
+    fn login(doubt: &mut RejectionBreaker, generation: u64, seconds: f64) {
         assert!(
             doubt.believes(at(seconds)),
             "login {generation} at {seconds} s"
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn rule_8_a_rejection_is_believed_at_any_age() {
-        let mut doubt = Doubt::default();
+        let mut doubt = RejectionBreaker::default();
         doubt.landed(1, at(0.0));
         assert!(doubt.believes(at(0.0)));
         login(&mut doubt, 2, 0.001);
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn rule_8_a_login_that_did_not_help_is_followed_by_a_cooldown_that_doubles() {
-        let mut doubt = Doubt::default();
+        let mut doubt = RejectionBreaker::default();
         let mut now = 100.0;
         for (generation, cooldown) in [
             (2, 5.0),
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn rule_8_a_login_on_probation_is_not_doubled_by_requests_that_overtake_its_replay() {
-        let mut doubt = Doubt::default();
+        let mut doubt = RejectionBreaker::default();
         login(&mut doubt, 2, 0.0);
         doubt.replay_rejected(2, at(0.0));
         login(&mut doubt, 3, 5.0);
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn rule_8_one_accepted_replay_resets_it() {
-        let mut doubt = Doubt::default();
+        let mut doubt = RejectionBreaker::default();
         login(&mut doubt, 2, 0.0);
         doubt.replay_rejected(2, at(0.0));
         assert!(!doubt.believes(at(1.0)));
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn rule_8_a_late_answer_to_an_older_replay_proves_nothing_new() {
-        let mut doubt = Doubt::default();
+        let mut doubt = RejectionBreaker::default();
         login(&mut doubt, 2, 0.0);
         login(&mut doubt, 3, 1.0);
         doubt.replay_rejected(3, at(1.0));
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn rule_8_three_logins_in_a_minute_are_enough_even_if_each_helped() {
-        let mut doubt = Doubt::default();
+        let mut doubt = RejectionBreaker::default();
         for (generation, seconds) in [(2, 0.0), (3, 10.0), (4, 20.0)] {
             login(&mut doubt, generation, seconds);
             doubt.replay_accepted(generation);
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn logins_for_other_reasons_do_not_count() {
-        let mut doubt = Doubt::default();
+        let mut doubt = RejectionBreaker::default();
         for generation in 1..10 {
             doubt.landed(generation, at(0.0));
             doubt.replay_rejected(generation, at(0.0));

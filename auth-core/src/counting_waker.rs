@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Wake, Waker};
 
 #[derive(Default)]
-pub(crate) struct Woken(AtomicUsize);
+pub(crate) struct CountingWaker(AtomicUsize);
 
-impl Woken {
+impl CountingWaker {
     pub(crate) fn waker() -> (Arc<Self>, Waker) {
         let woken = Arc::new(Self::default());
         (Arc::clone(&woken), Waker::from(woken))
@@ -18,7 +18,7 @@ impl Woken {
     }
 }
 
-impl Wake for Woken {
+impl Wake for CountingWaker {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, SeqCst);
     }

@@ -21,7 +21,7 @@ use crate::origin::Scope;
 use crate::sync::{AtomicBool, Mutex, Runtime, Slot, Task, random};
 
 /// What all clones of a handle share.
-pub(crate) struct Inner {
+pub(crate) struct Shared {
     /// What the state serves, for those who only read.
     live: Slot<Credential>,
     /// What the state says of it, for those who only read.
@@ -47,12 +47,12 @@ struct Control {
 const MOST_FAREWELLS: usize = 4;
 
 /// What a caller does next.
-pub(super) enum Boarding {
+pub(super) enum Admission {
     Served(Arc<Credential>),
     Waits(Arc<Flight>),
 }
 
-impl Inner {
+impl Shared {
     pub(super) fn new(engine: Engine, scope: Scope) -> Self {
         Self {
             engine,
@@ -110,13 +110,13 @@ impl Inner {
     }
 
     /// How long a caller waits, all in all.
-    pub(super) fn patience(&self, ask: &Ask) -> Duration {
-        ask.within.unwrap_or(self.engine.options.patience)
+    pub(super) fn wait_timeout(&self, ask: &Ask) -> Duration {
+        ask.within.unwrap_or(self.engine.options.wait_timeout)
     }
 
     /// Until when a caller waits who asked at `asked`, on the steady clock.
     pub(super) fn deadline(&self, ask: &Ask, asked: Moment) -> u64 {
-        asked.steady.saturating_add(nanos(self.patience(ask)))
+        asked.steady.saturating_add(nanos(self.wait_timeout(ask)))
     }
 
     pub(super) fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
@@ -144,12 +144,12 @@ impl Inner {
     }
 
     /// Decides for one caller who waits until `deadline`, and begins the flight that the decision asks for.
-    pub(super) fn board(self: &Arc<Self>, ask: &Ask, deadline: u64) -> Result<Boarding, Error> {
+    pub(super) fn admit(self: &Arc<Self>, ask: &Ask, deadline: u64) -> Result<Admission, Error> {
         let runtime = Runtime::current();
         let mut control = self.control.lock();
         let now = self.now();
         let (served, purpose) = match control.state.decide(now, ask.renewed) {
-            Decision::Serve(credential) => return Ok(Boarding::Served(credential)),
+            Decision::Serve(credential) => return Ok(Admission::Served(credential)),
             Decision::ServeAndBegin(credential, purpose) => (Some(credential), Some(purpose)),
             Decision::Begin(purpose) => (None, Some(purpose)),
             Decision::Join => (None, None),
@@ -158,7 +158,7 @@ impl Inner {
         let mut departure = None;
         if let Some(purpose) = purpose {
             let Some(runtime) = runtime else {
-                return served.map(Boarding::Served).ok_or(Error::NoRuntime);
+                return served.map(Admission::Served).ok_or(Error::NoRuntime);
             };
             let waits = served.is_none();
             if waits && !matches!(purpose, Purpose::Look { .. }) {
@@ -181,19 +181,19 @@ impl Inner {
             }
         }
         if let Some(credential) = served {
-            return Ok(Boarding::Served(credential));
+            return Ok(Admission::Served(credential));
         }
         let flight = flight.ok_or(Error::Closed)?;
         self.engine.limiter.want(&flight.place);
         self.can_wait(ask, deadline, flight.place.expected())?;
-        Ok(Boarding::Waits(flight))
+        Ok(Admission::Waits(flight))
     }
 
     /// Begins the login that the next caller would begin, if there is a runtime here and nothing forbids it.
     pub(super) fn begin_beside(self: &Arc<Self>) {
         // Nobody waits here, so nobody is to be told: the next caller gets the error, if there is one.
         let ask = Ask::new();
-        let _ = self.board(&ask, self.deadline(&ask, self.now()));
+        let _ = self.admit(&ask, self.deadline(&ask, self.now()));
     }
 
     /// Whether a caller who waits until `deadline` can wait for a permit that is `expected`, both on the steady clock.
@@ -373,7 +373,7 @@ impl Inner {
     }
 }
 
-impl Drop for Inner {
+impl Drop for Shared {
     fn drop(&mut self) {
         let control = self.control.get_mut();
         // Once closed, what is under way logs out by itself, and is bounded.

@@ -1,25 +1,25 @@
 //! Renewals that brought back the same expiry: a server that answers with the session it had would be asked on and on.
 
-use super::memory::Restraint;
+use super::failure::FailurePolicy;
 use crate::clock::{Moment, nanos};
 
 #[derive(Debug, Default)]
-pub(super) struct Stagnation {
+pub(super) struct RenewalBackoff {
     /// How many in a row.
     streak: u32,
     /// No renewal before this, on the steady clock.
     until: u64,
 }
 
-impl Stagnation {
+impl RenewalBackoff {
     /// Whether no renewal may begin yet.
     pub(super) const fn forbids(&self, now: Moment) -> bool {
         now.steady < self.until
     }
 
     /// One more.
-    pub(super) fn next(&self, now: Moment, restraint: &Restraint) -> Self {
-        let wait = restraint.backoff_after(self.streak);
+    pub(super) fn next(&self, now: Moment, failure_policy: &FailurePolicy) -> Self {
+        let wait = failure_policy.backoff_after(self.streak);
         Self {
             streak: self.streak.saturating_add(1),
             until: now.steady.saturating_add(nanos(wait)),
