@@ -72,9 +72,9 @@ mod provider;
 mod quota;
 mod secret;
 #[cfg(not(feature = "shuttle"))]
-mod sync;
+mod runtime;
 #[cfg(feature = "shuttle")]
-pub mod sync;
+pub mod runtime;
 #[cfg(feature = "test-util")]
 pub mod testing;
 

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use crate::clock::{Deadline, Moment, nanos};
-use crate::sync::AtomicU64;
+use crate::runtime::AtomicU64;
 
 /// How long a session lives, as its provider knows it. Everything counts from the receipt of the login's answer.
 ///

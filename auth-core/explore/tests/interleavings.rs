@@ -247,7 +247,7 @@ fn rule_3_a_login_that_hangs_releases_everybody_when_its_time_is_over() {
 /// Waits until the cache has left no task behind.
 async fn gone() {
     for _ in 0..10_000 {
-        if auth_core::sync::tasks() == 0 {
+        if auth_core::runtime::tasks() == 0 {
             return;
         }
         shuttle::future::yield_now().await;

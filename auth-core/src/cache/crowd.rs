@@ -13,7 +13,7 @@ use slab::Slab;
 use tokio::task::coop::unconstrained;
 
 use crate::clock::Clock;
-use crate::sync::{Mutex, RuntimeId};
+use crate::runtime::{Mutex, RuntimeId};
 
 pub(super) struct Crowd {
     pub(super) runtime: RuntimeId,
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
     use crate::counting_waker::CountingWaker;
-    use crate::sync::Runtime;
+    use crate::runtime::Runtime;
 
     fn crowd() -> Arc<Crowd> {
         let runtime = Builder::new_current_thread().build().unwrap();

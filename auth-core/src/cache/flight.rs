@@ -17,7 +17,7 @@ use crate::error::{Error, LoginError, LoginErrorKind};
 use crate::event::Event;
 use crate::limit::Place;
 use crate::secret::{Fingerprint, Secret};
-use crate::sync::{AtomicBool, AtomicU64, Runtime, Task};
+use crate::runtime::{AtomicBool, AtomicU64, Runtime, Task};
 
 /// What those get who wait for a flight.
 #[derive(Clone, Debug)]

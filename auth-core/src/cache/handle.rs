@@ -21,7 +21,7 @@ use crate::lifetime::Freshness;
 use crate::login_mark::LoginMark;
 use crate::origin::Scope;
 use crate::provider::Provider;
-use crate::sync::random;
+use crate::runtime::random;
 
 /// One identity's credential: fetched once, shared by all clones, renewed beside the traffic.
 ///

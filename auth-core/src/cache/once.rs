@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Wake, Waker};
 
 use super::crowd::Crowd;
-use crate::sync::{Mutex, RuntimeId};
+use crate::runtime::{Mutex, RuntimeId};
 
 pub(super) struct Once<T> {
     value: OnceLock<T>,
@@ -112,7 +112,7 @@ mod tests {
 
     use super::*;
     use crate::counting_waker::CountingWaker;
-    use crate::sync::Runtime;
+    use crate::runtime::Runtime;
 
     fn runtimes<const N: usize>() -> [RuntimeId; N] {
         let runtimes = [(); N].map(|()| Builder::new_current_thread().build().unwrap());

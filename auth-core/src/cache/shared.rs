@@ -18,7 +18,7 @@ use crate::error::{Error, LoginError};
 use crate::event::Event;
 use crate::lifetime::Freshness;
 use crate::origin::Scope;
-use crate::sync::{AtomicBool, Mutex, Runtime, Slot, Task, random};
+use crate::runtime::{AtomicBool, Mutex, Runtime, Slot, Task, random};
 
 /// What all clones of a handle share.
 pub(crate) struct Shared {

@@ -16,7 +16,7 @@ use crate::credential::Credential;
 use crate::error::{Error, LoginError};
 use crate::lifetime::Freshness;
 use crate::login_mark::LoginMark;
-use crate::sync::{Runtime, RuntimeId};
+use crate::runtime::{Runtime, RuntimeId};
 
 /// So often a caller begins anew after its flight was lost, before it concludes that flights don't live here.
 const MOST_FLIGHTS_LOST: u8 = 3;

@@ -8,7 +8,7 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use super::{Clock, Moment, Source, nanos, system};
-use crate::sync::{AtomicU64, Mutex};
+use crate::runtime::{AtomicU64, Mutex};
 
 /// Where manual clocks start: an hour of uptime, on 2026-01-01.
 const START: Moment = Moment {

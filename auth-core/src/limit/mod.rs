@@ -24,7 +24,7 @@ use tokio::sync::Notify;
 use crate::clock::{Clock, Moment, nanos};
 use crate::origin::Origin;
 use crate::quota::Quota;
-use crate::sync::{AtomicBool, AtomicU64, Mutex};
+use crate::runtime::{AtomicBool, AtomicU64, Mutex};
 
 /// Two requests sent further apart than this may arrive a window apart and still be counted in one, if the first was slow
 /// on its way and the second was not.
