@@ -113,10 +113,10 @@
 //! | test | in |
 //! |---|---|
 //! | `rule_6_without_progress_the_next_renewal_waits_for_its_back_off_to_the_moment` | `src/cache/state/tests.rs` |
-//! | `rule_6_the_window_is_the_smaller_of_lead_and_fraction` | `src/lifetime.rs` |
-//! | `rule_6_jitter_shortens_the_window_by_at_most_a_quarter` | `src/lifetime.rs` |
-//! | `rule_6_an_unknown_life_and_an_idle_deadline_have_no_window` | `src/lifetime.rs` |
-//! | `rule_6_the_same_expiry_again_is_no_progress` | `src/lifetime.rs` |
+//! | `rule_6_the_window_is_the_smaller_of_lead_and_fraction` | `src/lifetime/life.rs` |
+//! | `rule_6_jitter_shortens_the_window_by_at_most_a_quarter` | `src/lifetime/life.rs` |
+//! | `rule_6_an_unknown_life_and_an_idle_deadline_have_no_window` | `src/lifetime/life.rs` |
+//! | `rule_6_the_same_expiry_again_is_no_progress` | `src/lifetime/life.rs` |
 //! | `rule_6_inside_the_window_the_credential_is_served_and_one_renewal_runs_beside` | `tests/contract/fast_path.rs` |
 //! | `rule_6_short_lives_do_not_loop` | `tests/contract/fast_path.rs` |
 //! | `rule_6_a_renewal_that_brings_back_the_same_expiry_backs_off` | `tests/contract/fast_path.rs` |
@@ -292,8 +292,8 @@
 //!
 //! | test | in |
 //! |---|---|
-//! | `rule_14_the_earlier_of_the_two_clocks_wins` | `src/clock.rs` |
-//! | `rule_14_neither_suspend_nor_a_clock_set_back_makes_a_dead_session_fresh` | `src/lifetime.rs` |
+//! | `rule_14_the_earlier_of_the_two_clocks_wins` | `src/clock/moment.rs` |
+//! | `rule_14_neither_suspend_nor_a_clock_set_back_makes_a_dead_session_fresh` | `src/lifetime/life.rs` |
 //! | `rule_14_neither_clock_alone_makes_a_dead_session_look_fresh` | `tests/contract/time.rs` |
 //! | `rule_14_a_wall_clock_set_back_does_not_end_a_session` | `tests/contract/time.rs` |
 //! | `rule_14_a_waiter_that_slept_through_the_landing_is_not_handed_what_expired_since` | `tests/contract/time.rs` |
@@ -312,11 +312,11 @@
 //! | `rule_15_a_late_update_does_not_touch_a_newer_generation` | `explore/tests/interleavings.rs` |
 //! | `rule_15_max_age_beats_expires` | `src/credential/set_cookie.rs` |
 //! | `rule_15_2xx_and_3xx_accept_and_a_502_proves_nothing` | `src/judge.rs` |
-//! | `rule_15_the_idle_deadline_counts_from_sending_and_only_moves_forward` | `src/lifetime.rs` |
-//! | `rule_15_the_idle_deadline_is_stored_at_most_once_a_second` | `src/lifetime.rs` |
-//! | `rule_15_an_absolute_maximum_is_absolute` | `src/lifetime.rs` |
-//! | `rule_15_max_age_counts_from_receipt_not_from_the_login` | `src/lifetime.rs` |
-//! | `rule_15_a_roll_of_a_sliding_session_moves_the_idle_deadline` | `src/lifetime.rs` |
+//! | `rule_15_the_idle_deadline_counts_from_sending_and_only_moves_forward` | `src/lifetime/life.rs` |
+//! | `rule_15_the_idle_deadline_is_stored_at_most_once_a_second` | `src/lifetime/life.rs` |
+//! | `rule_15_an_absolute_maximum_is_absolute` | `src/lifetime/life.rs` |
+//! | `rule_15_max_age_counts_from_receipt_not_from_the_login` | `src/lifetime/life.rs` |
+//! | `rule_15_a_roll_of_a_sliding_session_moves_the_idle_deadline` | `src/lifetime/life.rs` |
 //! | `rule_15_a_rolled_cookie_is_a_revision_of_the_same_generation` | `tests/contract/rejection.rs` |
 //! | `rule_15_a_set_cookie_applies_only_if_its_request_carried_the_current_revision` | `tests/contract/rejection.rs` |
 //! | `rule_15_a_deletion_of_the_current_revision_ends_the_session_as_expiry_does` | `tests/contract/rejection.rs` |
@@ -341,8 +341,8 @@
 //!
 //! | test | in |
 //! |---|---|
-//! | `rule_16_scheme_host_and_port_must_all_match` | `src/origin.rs` |
-//! | `rule_16_no_plain_http_save_loopback_or_by_explicit_choice` | `src/origin.rs` |
+//! | `rule_16_scheme_host_and_port_must_all_match` | `src/origin/origin.rs` |
+//! | `rule_16_no_plain_http_save_loopback_or_by_explicit_choice` | `src/origin/origin.rs` |
 //! | `rule_16_a_redirect_out_of_the_scope_is_reported_with_origins_only` | `../auth-middleware/tests/secrecy.rs` |
 //! | `rule_16_an_answer_from_out_of_the_scope_is_not_judged` | `../auth-middleware/tests/reqwest.rs` |
 //! | `rule_16_foreign_requests_pass_untouched` | `../auth-middleware/tests/reqwest.rs` |
@@ -358,7 +358,7 @@
 //! | test | in |
 //! |---|---|
 //! | `rule_17_only_names_are_printed` | `src/credential/attachment.rs` |
-//! | `rule_17_a_secret_does_not_print` | `src/secret.rs` |
+//! | `rule_17_a_secret_does_not_print` | `src/secret/source.rs` |
 //! | `rule_17_an_identity_prints_without_its_account` | `src/identity.rs` |
 //! | `rule_17_no_secret_appears_in_anything_that_prints` | `tests/contract/secrecy.rs` |
 //! | `rule_17_a_failed_login_does_not_print_the_password` | `../auth-middleware/tests/secrecy.rs` |

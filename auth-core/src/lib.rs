@@ -70,18 +70,19 @@ mod origin;
 mod pool;
 mod provider;
 mod quota;
-mod secret;
 #[cfg(not(feature = "shuttle"))]
 mod runtime;
 #[cfg(feature = "shuttle")]
 pub mod runtime;
+mod secret;
+mod session;
 #[cfg(feature = "test-util")]
 pub mod testing;
 
 pub use cache::{Ask, Condition, Credentials, CredentialsBuilder, Rejection, Status};
 pub use clock::{Clock, Moment};
 pub use credential::{
-    Carried, Change, Credential, InvalidValue, Rolled, Session, SetCookie, Stamp, set_cookies,
+    Carried, Change, Credential, InvalidValue, Rolled, SetCookie, Stamp, set_cookies,
 };
 pub use error::{Error, LoginError, LoginErrorKind};
 pub use event::{Event, Observer};
@@ -94,3 +95,4 @@ pub use pool::{Pool, PoolError};
 pub use provider::Provider;
 pub use quota::Quota;
 pub use secret::{ReadSecret, Secret, SecretError, SecretSource};
+pub use session::Session;

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::credential::{Credential, Session};
+use crate::credential::Credential;
 use crate::error::LoginError;
 use crate::identity::Identity;
 use crate::judge::{Judge, StatusJudge};
 use crate::origin::Scope;
 use crate::quota::Quota;
 use crate::secret::{Secret, SecretSource};
+use crate::session::Session;
 
 /// Logs in to one API as one account.
 ///

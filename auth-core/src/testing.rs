@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
-use crate::credential::{Credential, Session};
+use crate::credential::Credential;
 use crate::error::LoginError;
 use crate::identity::Identity;
 use crate::lifetime::Lifetime;
@@ -15,6 +15,7 @@ use crate::origin::Origin;
 use crate::provider::Provider;
 use crate::quota::Quota;
 use crate::secret::{Secret, SecretSource};
+use crate::session::Session;
 
 /// A provider whose logins are a function of their number, counted from 1.
 ///

@@ -12,12 +12,13 @@ use super::once::Once;
 use super::shared::Shared;
 use super::state::{FlightId, Landed, Purpose, State};
 use crate::clock::{Moment, nanos};
-use crate::credential::{Credential, Session};
+use crate::credential::Credential;
 use crate::error::{Error, LoginError, LoginErrorKind};
 use crate::event::Event;
 use crate::limit::Place;
-use crate::secret::{Fingerprint, Secret};
 use crate::runtime::{AtomicBool, AtomicU64, Runtime, Task};
+use crate::secret::{Fingerprint, Secret};
+use crate::session::Session;
 
 /// What those get who wait for a flight.
 #[derive(Clone, Debug)]

@@ -11,10 +11,11 @@ use super::failure::{AttemptedSecret, Failure, FailurePolicy};
 use super::rejection_breaker::RejectionBreaker;
 use super::renewal_backoff::RenewalBackoff;
 use crate::clock::{Deadline, Moment};
-use crate::credential::{Carried, Credential, Rolled, Session, Stamp};
+use crate::credential::{Carried, Credential, Rolled, Stamp};
 use crate::error::{Error, LoginError, LoginErrorKind};
 use crate::lifetime::{Freshness, Life, RefreshWindow, made_progress};
 use crate::secret::Fingerprint;
+use crate::session::Session;
 
 /// What the decisions depend on besides what happened.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use super::{Clock, Moment, Source, nanos, system};
+use super::source::{Clock, Source};
+use super::{Moment, nanos, system};
 use crate::runtime::{AtomicU64, Mutex};
 
 /// Where manual clocks start: an hour of uptime, on 2026-01-01.

@@ -16,7 +16,7 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 #[derive(Clone, Default, PartialEq)]
-pub(super) struct Attachment {
+pub(crate) struct Attachment {
     headers: Vec<(HeaderName, HeaderValue)>,
     cookies: Vec<(String, String)>,
     /// All cookies as one header value, for the request that has none of its own.
@@ -25,42 +25,42 @@ pub(super) struct Attachment {
 }
 
 impl Attachment {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.headers.is_empty() && self.cookies.is_empty() && self.query.is_empty()
     }
 
-    pub(super) fn has_cookies(&self) -> bool {
+    pub(crate) fn has_cookies(&self) -> bool {
         !self.cookies.is_empty()
     }
 
     /// How many cookies.
-    pub(super) fn cookies(&self) -> usize {
+    pub(crate) fn cookies(&self) -> usize {
         self.cookies.len()
     }
 
     #[inline]
-    pub(super) const fn has_query(&self) -> bool {
+    pub(crate) const fn has_query(&self) -> bool {
         !self.query.is_empty()
     }
 
-    pub(super) fn cookie(&self, name: &str) -> Option<&str> {
+    pub(crate) fn cookie(&self, name: &str) -> Option<&str> {
         find(&self.cookies, name)
     }
 
     #[inline]
-    pub(super) fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
+    pub(crate) fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
         let (_, value) = self.headers.iter().find(|(known, _)| known == name)?;
         Some(value)
     }
 
-    pub(super) fn set_header(&mut self, name: HeaderName, value: HeaderValue) {
+    pub(crate) fn set_header(&mut self, name: HeaderName, value: HeaderValue) {
         self.headers.retain(|(known, _)| *known != name);
         // As with the value: the first clone of a name that is not a standard one allocates.
         let _ = name.clone();
         self.headers.push((name, prepared(value)));
     }
 
-    pub(super) fn set_cookie(&mut self, name: &str, value: &str) -> Result<(), InvalidValue> {
+    pub(crate) fn set_cookie(&mut self, name: &str, value: &str) -> Result<(), InvalidValue> {
         if name.is_empty() || !name.bytes().all(is_token) {
             return Err(InvalidValue::new(
                 "cookie's name",
@@ -84,7 +84,7 @@ impl Attachment {
         Ok(())
     }
 
-    pub(super) fn set_query(&mut self, name: &str, value: &str) -> Result<(), InvalidValue> {
+    pub(crate) fn set_query(&mut self, name: &str, value: &str) -> Result<(), InvalidValue> {
         if name.is_empty() {
             return Err(InvalidValue::new("query parameter's name", "is empty"));
         }
@@ -95,7 +95,7 @@ impl Attachment {
         Ok(())
     }
 
-    pub(super) fn attach_headers(&self, headers: &mut HeaderMap) {
+    pub(crate) fn attach_headers(&self, headers: &mut HeaderMap) {
         for (name, value) in &self.headers {
             if name == AUTHORIZATION {
                 // The usual one: what the map does with a name is known to the compiler.
@@ -143,7 +143,7 @@ impl Attachment {
         merged
     }
 
-    pub(super) fn attach_query(&self, query: Option<&str>) -> Option<String> {
+    pub(crate) fn attach_query(&self, query: Option<&str>) -> Option<String> {
         if self.query.is_empty() {
             return None;
         }

@@ -2,78 +2,14 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use secrecy::{ExposeSecret, SecretString};
-use thiserror::Error;
 use zeroize::Zeroizing;
 
-/// A password, kept out of everything that prints and zeroed when dropped.
-///
-/// ```
-/// use auth_core::Secret;
-///
-/// let secret = Secret::from("correct horse");
-/// assert_eq!(secret.expose(), "correct horse");
-/// assert!(!format!("{secret:?}").contains("horse"));
-/// ```
-#[derive(Clone)]
-pub struct Secret(SecretString);
-
-impl Secret {
-    /// The text itself. What is copied out of it is the caller's to zero.
-    pub fn expose(&self) -> &str {
-        self.0.expose_secret()
-    }
-
-    /// Whether there is nothing in it.
-    pub fn is_empty(&self) -> bool {
-        self.expose().is_empty()
-    }
-
-    /// Compares without keeping a copy: a hash under a key that this process drew at random and that never leaves it.
-    pub(crate) fn fingerprint(&self) -> Fingerprint {
-        static KEY: OnceLock<RandomState> = OnceLock::new();
-        Fingerprint(KEY.get_or_init(RandomState::new).hash_one(self.expose()))
-    }
-}
-
-impl From<String> for Secret {
-    /// Takes the text over, and zeroes the buffer that it came in if it has to be copied.
-    fn from(text: String) -> Self {
-        if text.len() == text.capacity() {
-            return Self(text.into());
-        }
-        // Shrinking might move it, and leave a copy behind.
-        let text = Zeroizing::new(text);
-        Self::from(text.as_str())
-    }
-}
-
-impl From<&str> for Secret {
-    fn from(text: &str) -> Self {
-        Self(text.into())
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Fingerprint(u64);
-
-impl fmt::Debug for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Fingerprint(…)")
-    }
-}
+use super::{Secret, SecretError};
 
 /// Where an identity's password comes from: a value, an environment variable, a file, or code of the user's.
 ///
@@ -249,34 +185,6 @@ impl fmt::Debug for SecretSource {
             Source::File(path) => write!(f, "file {}", path.display()),
             Source::Custom(_) => f.write_str("the password of a custom source"),
         }
-    }
-}
-
-/// A password could not be read.
-#[derive(Debug, Error)]
-#[error("{message}")]
-pub struct SecretError {
-    message: String,
-    #[source]
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
-}
-
-impl SecretError {
-    /// `message` says what can't be read and what to do about it. It must not contain the secret.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            source: None,
-        }
-    }
-
-    /// The same, with its cause.
-    pub fn with_source(
-        mut self,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
-        self.source = Some(source.into());
-        self
     }
 }
 

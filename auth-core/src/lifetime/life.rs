@@ -1,131 +1,13 @@
-//! How long a session is good: what a provider states, and what follows from it on two clocks.
+//! The deadlines of one session on two clocks.
 //!
 //! Everything here is a pure function of [`Moment`]s.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use super::{Lifetime, RefreshWindow};
 use crate::clock::{Deadline, Moment, nanos};
 use crate::runtime::AtomicU64;
-
-/// How long a session lives, as its provider knows it. Everything counts from the receipt of the login's answer.
-///
-/// ```
-/// use std::time::Duration;
-/// use auth_core::Lifetime;
-///
-/// const DAY: Duration = Duration::from_secs(86_400);
-/// // Good for a day:
-/// let fixed = Lifetime::of(DAY);
-/// // Good for a week of silence, thirty days at most:
-/// let sliding = Lifetime::unknown().idle(7 * DAY).absolute(30 * DAY);
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lifetime {
-    hard: Option<Duration>,
-    idle: Option<Duration>,
-    absolute: Option<Duration>,
-}
-
-impl Lifetime {
-    /// Nothing is known: the session is used until the server rejects it.
-    pub const fn unknown() -> Self {
-        Self {
-            hard: None,
-            idle: None,
-            absolute: None,
-        }
-    }
-
-    /// Dead after `life`, unless the server rolls the credential with a new expiry.
-    pub const fn of(life: Duration) -> Self {
-        Self {
-            hard: Some(life),
-            idle: None,
-            absolute: None,
-        }
-    }
-
-    /// Dead after `timeout` without a request. Each accepted request moves the deadline.
-    pub const fn idle(mut self, timeout: Duration) -> Self {
-        self.idle = Some(timeout);
-        self
-    }
-
-    /// Dead after `maximum`, whatever happens. Nothing moves this one.
-    pub const fn absolute(mut self, maximum: Duration) -> Self {
-        self.absolute = Some(maximum);
-        self
-    }
-
-    /// The same, with a hard expiry no later than `life`. It never lengthens anything.
-    pub fn at_most(mut self, life: Duration) -> Self {
-        self.hard = Some(self.hard.map_or(life, |hard| hard.min(life)));
-        self
-    }
-
-    /// The hard expiry, counted from the login.
-    pub const fn hard_expiry(&self) -> Option<Duration> {
-        self.hard
-    }
-
-    /// The longest silence that the session survives.
-    pub const fn idle_timeout(&self) -> Option<Duration> {
-        self.idle
-    }
-
-    /// The absolute maximum, counted from the login.
-    pub const fn absolute_maximum(&self) -> Option<Duration> {
-        self.absolute
-    }
-}
-
-/// When a renewal starts, ahead of the hard or absolute expiry.
-///
-/// The window is the smaller of `lead` and `fraction` of the life, so that a short life is not all window, and each
-/// login shortens it by a random part of up to a quarter, so that a fleet doesn't renew in step.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RefreshWindow {
-    lead: Duration,
-    fraction: f64,
-}
-
-impl RefreshWindow {
-    /// Five minutes, or a tenth of the life if that is shorter: long enough for a login that fails twice to be tried a
-    /// third time, short enough that a day's session isn't cut by more than 0.35 %.
-    pub const DEFAULT: Self = Self {
-        lead: Duration::from_secs(300),
-        fraction: 0.1,
-    };
-
-    /// No renewal ahead of time: sessions are used until they expire.
-    pub const NONE: Self = Self {
-        lead: Duration::ZERO,
-        fraction: 0.0,
-    };
-
-    /// A window of `lead`, but never more than `fraction` of the life. `fraction` is held between 0 and 0.9.
-    pub const fn new(lead: Duration, fraction: f64) -> Self {
-        let fraction = if fraction.is_nan() {
-            0.0
-        } else {
-            fraction.clamp(0.0, 0.9)
-        };
-        Self { lead, fraction }
-    }
-
-    /// The window's length for a session of the given life; `jitter` is a random number from 0 to 1.
-    fn length(self, life: Duration, jitter: f64) -> Duration {
-        let longest = self.lead.min(life.mul_f64(self.fraction));
-        longest.mul_f64(1.0 - 0.25 * jitter.clamp(0.0, 1.0))
-    }
-}
-
-impl Default for RefreshWindow {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
-}
 
 /// What the clocks say of a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

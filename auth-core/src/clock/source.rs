@@ -1,0 +1,77 @@
+//! The clocks that a cache decides by.
+
+use std::time::Duration;
+
+#[cfg(feature = "test-util")]
+use std::sync::Arc;
+
+#[cfg(feature = "test-util")]
+use super::manual::{Hands, Shift};
+use super::moment::Moment;
+use super::system;
+
+/// The clocks that a cache decides by: the machine's, or in tests one that is moved by hand.
+#[derive(Clone, Debug, Default)]
+pub struct Clock(pub(super) Source);
+
+#[derive(Clone, Debug, Default)]
+pub(super) enum Source {
+    #[default]
+    System,
+    #[cfg(feature = "test-util")]
+    Shifted(Arc<Shift>),
+    #[cfg(feature = "test-util")]
+    Manual(Arc<Hands>),
+}
+
+impl Clock {
+    /// The machine's clocks.
+    pub const fn system() -> Self {
+        Self(Source::System)
+    }
+
+    /// Reads both clocks. About 10 ns on Linux.
+    #[inline]
+    pub fn now(&self) -> Moment {
+        match &self.0 {
+            Source::System => system::now(),
+            #[cfg(feature = "test-util")]
+            Source::Shifted(shift) => shift.now(),
+            #[cfg(feature = "test-util")]
+            Source::Manual(hands) => hands.now(),
+        }
+    }
+
+    /// Waits until the steady clock reads `steady`. Needs a tokio runtime with its timer enabled, unless the clock is manual.
+    pub(crate) async fn sleep_until(&self, steady: u64) {
+        #[cfg(feature = "test-util")]
+        if let Source::Manual(hands) = &self.0 {
+            return hands.sleep_until(steady).await;
+        }
+        loop {
+            let left = steady.saturating_sub(self.now().steady);
+            if left == 0 {
+                return;
+            }
+            let nap = Duration::from_nanos(left).clamp(SHORTEST_NAP, LONGEST_NAP);
+            tokio::time::sleep(nap).await;
+        }
+    }
+
+    /// Tells the process-wide registries apart: what happened on one clock says nothing about another.
+    pub(crate) fn id(&self) -> u64 {
+        match &self.0 {
+            Source::System => 0,
+            #[cfg(feature = "test-util")]
+            Source::Shifted(shift) => shift.id(),
+            #[cfg(feature = "test-util")]
+            Source::Manual(hands) => hands.id(),
+        }
+    }
+}
+
+/// tokio's timer stands still while the machine sleeps: a longer wait looks at the clock again in between.
+const LONGEST_NAP: Duration = Duration::from_secs(60);
+
+/// The coarse clock lags by a tick: what is left when tokio's timer has ended is no reason to spin.
+const SHORTEST_NAP: Duration = Duration::from_millis(1);

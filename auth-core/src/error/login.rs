@@ -1,0 +1,193 @@
+//! Why one login failed.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use crate::credential::InvalidValue;
+use crate::secret::SecretError;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why one login failed, as the provider tells the cache.
+///
+/// The kind decides what may be tried next:
+///
+/// | kind | what the cache does | what the user can do |
+/// |---|---|---|
+/// | [`Refused`](LoginErrorKind::Refused) | no login until the secret changes or the cooldown ends | mend the e-mail or password |
+/// | [`Limited`](LoginErrorKind::Limited) | no login at this origin until the server's `Retry-After` | wait; log in less often |
+/// | [`Unavailable`](LoginErrorKind::Unavailable), [`TimedOut`](LoginErrorKind::TimedOut) | backs off, with jitter | wait; look at the server |
+/// | [`Malformed`](LoginErrorKind::Malformed) | backs off, with jitter | check the base URL; the API may have changed |
+/// | [`Misconfigured`](LoginErrorKind::Misconfigured) | looks again after a second; no attempt is spent, unless `login` itself says so | mend the configuration |
+/// | [`Panicked`](LoginErrorKind::Panicked) | backs off, with jitter | mend the provider |
+///
+/// Nothing that a server sent is quoted, but for its status: an answer to a login may hold a secret.
+#[derive(Debug)]
+pub struct LoginError {
+    kind: LoginErrorKind,
+    detail: Cow<'static, str>,
+    retry_after: Option<Duration>,
+    source: Option<BoxError>,
+}
+
+/// The kinds of failure that the cache tells apart. See [`LoginError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LoginErrorKind {
+    /// The server does not accept this e-mail and password.
+    Refused,
+    /// The server wants fewer logins.
+    Limited,
+    /// The server could not be reached or could not answer.
+    Unavailable,
+    /// The login took longer than its time-out.
+    TimedOut,
+    /// The answer was not what the API documents.
+    Malformed,
+    /// The login could not even be tried: the secret can't be read, or can't be right.
+    Misconfigured,
+    /// The provider panicked.
+    Panicked,
+}
+
+impl LoginErrorKind {
+    pub(super) const fn sentence(self) -> &'static str {
+        match self {
+            Self::Refused => "the server refused the e-mail and password; check both",
+            Self::Limited => "the server wants fewer logins; wait before the next",
+            Self::Unavailable => {
+                "the login server could not be reached or could not answer; try again later"
+            }
+            Self::TimedOut => "the login took too long; try again later",
+            Self::Malformed => {
+                "the login's answer was not what the API documents; check the base URL"
+            }
+            Self::Misconfigured => "the login could not be tried; mend the configuration",
+            Self::Panicked => {
+                "the provider panicked during the login; this is a bug in the provider"
+            }
+        }
+    }
+
+    pub(super) const fn words(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Limited => "too many logins",
+            Self::Unavailable => "the server is unavailable",
+            Self::TimedOut => "no answer in time",
+            Self::Malformed => "not the answer that was expected",
+            Self::Misconfigured => "misconfigured",
+            Self::Panicked => "the provider panicked",
+        }
+    }
+
+    /// A short name, for metrics and logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Limited => "limited",
+            Self::Unavailable => "unavailable",
+            Self::TimedOut => "timed_out",
+            Self::Malformed => "malformed",
+            Self::Misconfigured => "misconfigured",
+            Self::Panicked => "panicked",
+        }
+    }
+}
+
+impl LoginError {
+    pub(super) fn new(kind: LoginErrorKind, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+            retry_after: None,
+            source: None,
+        }
+    }
+
+    /// The server does not accept this e-mail and password. `detail` says how it said so: `"status 401"`.
+    pub fn refused(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(LoginErrorKind::Refused, detail)
+    }
+
+    /// The server wants fewer logins; `retry_after` is how long it asked to wait, if it did.
+    pub fn limited(retry_after: Option<Duration>) -> Self {
+        Self {
+            retry_after,
+            ..Self::new(LoginErrorKind::Limited, "status 429")
+        }
+    }
+
+    /// The server could not be reached or could not answer.
+    pub fn unavailable(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(LoginErrorKind::Unavailable, detail)
+    }
+
+    /// The answer was not what the API documents. `expected` says what was expected and what came, and quotes none of it.
+    pub fn malformed(expected: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(LoginErrorKind::Malformed, expected)
+    }
+
+    /// The login could not even be tried, and nothing was sent.
+    pub fn misconfigured(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(LoginErrorKind::Misconfigured, detail)
+    }
+
+    pub(crate) fn timed_out(after: Duration) -> Self {
+        Self::new(
+            LoginErrorKind::TimedOut,
+            format!("no answer within {after:?}"),
+        )
+    }
+
+    pub(crate) fn panicked() -> Self {
+        Self::new(LoginErrorKind::Panicked, "its message is not repeated here")
+    }
+
+    /// The same, with its cause. The cause's own text must hold no secret: strip the URL from an HTTP client's error.
+    pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The same, with the time that the server asked to wait.
+    pub fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
+        self.retry_after = retry_after;
+        self
+    }
+
+    /// What kind of failure.
+    pub const fn kind(&self) -> LoginErrorKind {
+        self.kind
+    }
+
+    /// How long the server asked to wait, if it did.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}
+
+impl fmt::Display for LoginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.kind.sentence(), self.detail)
+    }
+}
+
+impl std::error::Error for LoginError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|source| &**source as _)
+    }
+}
+
+impl From<InvalidValue> for LoginError {
+    fn from(error: InvalidValue) -> Self {
+        Self::malformed("a value of the session can't be carried by a request").with_source(error)
+    }
+}
+
+impl From<SecretError> for LoginError {
+    fn from(error: SecretError) -> Self {
+        Self::misconfigured("the password can't be read").with_source(error)
+    }
+}

@@ -1,0 +1,8 @@
+//! What can go wrong, and what to do about it.
+
+#[allow(clippy::module_inception, reason = "a file for each noun")]
+mod error;
+mod login;
+
+pub use error::Error;
+pub use login::{LoginError, LoginErrorKind};

@@ -1,0 +1,9 @@
+//! How long a session is good: what a provider states, and what follows from it on two clocks.
+
+mod life;
+mod stated;
+mod window;
+
+pub(crate) use life::{Freshness, Life, made_progress};
+pub use stated::Lifetime;
+pub use window::RefreshWindow;

@@ -1,0 +1,70 @@
+//! The origins that a credential may be sent to.
+
+use http::uri::Uri;
+
+use super::Origin;
+
+/// The origins that a credential may be sent to. Anything else passes untouched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    first: Origin,
+    // A list that holds no memory while it is empty, which it nearly always is.
+    others: Box<[Origin]>,
+}
+
+impl Scope {
+    /// One origin and no other.
+    pub fn only(origin: Origin) -> Self {
+        Self {
+            first: origin,
+            others: Box::default(),
+        }
+    }
+
+    /// One more origin, for an API whose login and data live apart.
+    pub fn and(mut self, origin: Origin) -> Self {
+        if !self.origins().any(|known| *known == origin) {
+            let others = self.others.into_iter().chain([origin]);
+            self.others = others.collect();
+        }
+        self
+    }
+
+    /// Whether a request with this scheme, host and port may carry the credential. Allocates nothing.
+    pub fn contains(&self, scheme: &str, host: &str, port: Option<u16>) -> bool {
+        self.origins()
+            .any(|origin| origin.matches(scheme, host, port))
+    }
+
+    /// Whether a request to `uri` may carry the credential. Allocates nothing.
+    #[inline]
+    pub fn contains_uri(&self, uri: &Uri) -> bool {
+        self.first.matches_uri(uri) || self.others.iter().any(|origin| origin.matches_uri(uri))
+    }
+
+    /// The origins, in the order given.
+    pub fn origins(&self) -> impl Iterator<Item = &Origin> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+}
+
+impl From<Origin> for Scope {
+    fn from(origin: Origin) -> Self {
+        Self::only(origin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_may_hold_several_origins() {
+        let login = Origin::parse("https://login.example.com").unwrap();
+        let data = Origin::parse("https://data.example.com:8443").unwrap();
+        let scope = Scope::only(login.clone()).and(data).and(login);
+        assert_eq!(scope.origins().count(), 2);
+        assert!(scope.contains("https", "data.example.com", Some(8443)));
+        assert!(!scope.contains("https", "data.example.com", None));
+    }
+}

@@ -1,0 +1,31 @@
+//! Why a password could not be read.
+
+use thiserror::Error;
+
+/// A password could not be read.
+#[derive(Debug, Error)]
+#[error("{message}")]
+pub struct SecretError {
+    message: String,
+    #[source]
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl SecretError {
+    /// `message` says what can't be read and what to do about it. It must not contain the secret.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    /// The same, with its cause.
+    pub fn with_source(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+}

@@ -1,0 +1,71 @@
+//! A password, and what is kept of one that was tried.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::OnceLock;
+
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+/// A password, kept out of everything that prints and zeroed when dropped.
+///
+/// ```
+/// use auth_core::Secret;
+///
+/// let secret = Secret::from("correct horse");
+/// assert_eq!(secret.expose(), "correct horse");
+/// assert!(!format!("{secret:?}").contains("horse"));
+/// ```
+#[derive(Clone)]
+pub struct Secret(SecretString);
+
+impl Secret {
+    /// The text itself. What is copied out of it is the caller's to zero.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.expose().is_empty()
+    }
+
+    /// Compares without keeping a copy: a hash under a key that this process drew at random and that never leaves it.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        static KEY: OnceLock<RandomState> = OnceLock::new();
+        Fingerprint(KEY.get_or_init(RandomState::new).hash_one(self.expose()))
+    }
+}
+
+impl From<String> for Secret {
+    /// Takes the text over, and zeroes the buffer that it came in if it has to be copied.
+    fn from(text: String) -> Self {
+        if text.len() == text.capacity() {
+            return Self(text.into());
+        }
+        // Shrinking might move it, and leave a copy behind.
+        let text = Zeroizing::new(text);
+        Self::from(text.as_str())
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fingerprint(u64);
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fingerprint(…)")
+    }
+}
