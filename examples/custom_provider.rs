@@ -10,7 +10,7 @@ use auth_core::{
 };
 use auth_middleware::{AuthMiddleware, redirect_policy};
 use auth_providers::demo::{Api, DemoServer, EMAIL, PASSWORD, Settings};
-use auth_providers::{Login, ReqwestTransport, answer, request};
+use auth_providers::{Login, ReqwestTransport, request, response};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use reqwest_middleware::ClientBuilder;
@@ -37,13 +37,13 @@ impl Acme {
 }
 
 #[derive(Serialize)]
-struct Question<'a> {
+struct RequestBody<'a> {
     email: &'a str,
     password: &'a str,
 }
 
 #[derive(Deserialize)]
-struct Reply {
+struct ResponseBody {
     data: Data,
 }
 
@@ -69,23 +69,23 @@ impl Login for Acme {
         // Keeps the password in memory that is zeroed.
         request::post_json(
             &self.login_url,
-            &Question {
+            &RequestBody {
                 email: self.identity.account(),
                 password: password.expose(),
             },
         )
     }
 
-    fn read(&self, answered: &Response<Bytes>) -> Result<Session, LoginError> {
+    fn read(&self, response: &Response<Bytes>) -> Result<Session, LoginError> {
         // What this API says of a wrong password; all other failures are as usual.
-        if answered.status() == StatusCode::BAD_REQUEST {
+        if response.status() == StatusCode::BAD_REQUEST {
             return Err(LoginError::refused("status 400"));
         }
-        answer::expect_success(answered)?;
-        let reply: Reply = answer::json(answered)?;
+        response::expect_success(response)?;
+        let body: ResponseBody = response::json(response)?;
         let day = Duration::from_secs(86_400);
         Ok(Session::new()
-            .with_bearer(&reply.data.token)?
+            .with_bearer(&body.data.token)?
             .with_lifetime(Lifetime::of(day)))
     }
 }

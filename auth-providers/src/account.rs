@@ -10,7 +10,7 @@ pub(crate) struct Account {
     identity: Identity,
     secret: SecretSource,
     base: BaseUrl,
-    /// What the user knows better than the documents and the answer.
+    /// What the user knows better than the documents and the response.
     pub(crate) lifetime: Option<Lifetime>,
     quota: Quota,
 }

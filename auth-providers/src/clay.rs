@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::account::{Account, BaseUrl};
 use crate::config_error::ConfigError;
 use crate::login::Login;
-use crate::{answer, jwt, request};
+use crate::{jwt, request, response};
 
 /// "`POST https://api.clay.com/v3/auth/login`"
 pub(crate) const BASE_URL: &str = "https://api.clay.com";
@@ -73,7 +73,7 @@ impl Clay {
         Ok(Self { account })
     }
 
-    /// How long sessions live, whatever the documents and the answer say.
+    /// How long sessions live, whatever the documents and the response say.
     pub const fn lifetime(mut self, lifetime: Lifetime) -> Self {
         self.account.lifetime = Some(lifetime);
         self
@@ -91,13 +91,13 @@ impl Clay {
         self.account.url(path)
     }
 
-    fn life(&self, cookie: &SetCookie, answer: &http::Response<Bytes>) -> Lifetime {
+    fn life(&self, cookie: &SetCookie, response: &http::Response<Bytes>) -> Lifetime {
         if let Some(lifetime) = self.account.lifetime {
             return lifetime;
         }
         let stated = [
             cookie.expires_in,
-            jwt::life(&cookie.value, answer::date(answer.headers())),
+            jwt::life(&cookie.value, response::date(response.headers())),
         ];
         stated
             .into_iter()
@@ -107,7 +107,7 @@ impl Clay {
 }
 
 #[derive(Serialize)]
-struct Body<'a> {
+struct RequestBody<'a> {
     email: &'a str,
     password: &'a str,
     /// "Must be `null`", and is required.
@@ -115,7 +115,7 @@ struct Body<'a> {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct ResponseBody {
     success: bool,
 }
 
@@ -133,7 +133,7 @@ impl Login for Clay {
     }
 
     fn request(&self, secret: &Secret) -> Result<http::Request<Bytes>, LoginError> {
-        let body = Body {
+        let body = RequestBody {
             email: self.account.name(),
             password: secret.expose(),
             source: (),
@@ -141,14 +141,14 @@ impl Login for Clay {
         request::post_json(&self.account.url(LOGIN_PATH), &body)
     }
 
-    fn read(&self, answer: &http::Response<Bytes>) -> Result<Session, LoginError> {
-        answer::expect_success(answer)?;
-        if !answer::json::<Answer>(answer)?.success {
+    fn read(&self, response: &http::Response<Bytes>) -> Result<Session, LoginError> {
+        response::expect_success(response)?;
+        if !response::json::<ResponseBody>(response)?.success {
             return Err(LoginError::malformed("status 200 without success"));
         }
-        let cookie = answer::cookie(answer, COOKIE)
+        let cookie = response::cookie(response, COOKIE)
             .ok_or_else(|| LoginError::malformed("no claysession cookie"))?;
-        let life = self.life(&cookie, answer);
+        let life = self.life(&cookie, response);
         Ok(Session::new()
             .with_cookie(COOKIE, &cookie.value)?
             .with_lifetime(life))

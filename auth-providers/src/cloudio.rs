@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::account::{Account, BaseUrl};
 use crate::config_error::ConfigError;
 use crate::login::Login;
-use crate::{answer, jwt, request};
+use crate::{jwt, request, response};
 
 mod judge;
 
@@ -35,7 +35,7 @@ pub(crate) const CSRF: &str = "csrf";
 /// - 403 with CloudIO's own JSON means that user name or password are wrong; with anything else it is no refusal.
 /// - How long a session lives is not documented. It is used until it is rejected, unless the `jwt` states an expiry, or
 ///   [`session_timeout`](Self::session_timeout) says after how much silence it ends.
-/// - What a dead session answers is not documented. 401 always rejects one. 403 does where its JSON says that a session, a
+/// - What the response to a dead session is is not documented. 401 always rejects one. 403 does where its JSON says that a session, a
 ///   token or csrf value is expired, invalid or missing; any other 403 means that something is not permitted, unless
 ///   [`forbidden_is_rejected`](Self::forbidden_is_rejected) says otherwise.
 ///
@@ -121,7 +121,7 @@ impl CloudIo {
         self
     }
 
-    /// How long sessions live, whatever the answer says.
+    /// How long sessions live, whatever the response says.
     pub const fn lifetime(mut self, lifetime: Lifetime) -> Self {
         self.account.lifetime = Some(lifetime);
         self
@@ -160,14 +160,14 @@ impl CloudIo {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct ResponseBody {
     status: String,
     jwt: String,
     csrf: String,
 }
 
 #[derive(Deserialize)]
-struct Refusal {
+struct ErrorBody {
     status: String,
 }
 
@@ -199,21 +199,21 @@ impl Login for CloudIo {
         Ok(request)
     }
 
-    fn read(&self, answer: &http::Response<Bytes>) -> Result<Session, LoginError> {
-        if answer.status() == StatusCode::FORBIDDEN {
+    fn read(&self, response: &http::Response<Bytes>) -> Result<Session, LoginError> {
+        if response.status() == StatusCode::FORBIDDEN {
             // A firewall's 403 is not CloudIO's: only `"status": "ERROR"` says that the user name or password is wrong.
-            return Err(match answer::json::<Refusal>(answer) {
+            return Err(match response::json::<ErrorBody>(response) {
                 Ok(refusal) if refusal.status == "ERROR" => LoginError::refused("status 403"),
-                _ => answer::failure(answer),
+                _ => response::failure(response),
             });
         }
-        answer::expect_success(answer)?;
-        let Answer { status, jwt, csrf } = answer::json(answer)?;
+        response::expect_success(response)?;
+        let ResponseBody { status, jwt, csrf } = response::json(response)?;
         if status != "OK" {
             return Err(LoginError::malformed("status 200 without \"OK\""));
         }
         let life = self.account.lifetime.unwrap_or_else(|| {
-            let stated = jwt::life(&jwt, answer::date(answer.headers()));
+            let stated = jwt::life(&jwt, response::date(response.headers()));
             let life = stated.map_or(Lifetime::unknown(), Lifetime::of);
             self.idle.map_or(life, |timeout| life.idle(timeout))
         });

@@ -1,6 +1,6 @@
 //! Logins as data, for APIs that have no API keys: e-mail and password go in, a session comes out.
 //!
-//! A [`Login`] knows what one API wants to be sent and what it answers, and does no I/O. A [`Transport`] carries it, over a
+//! A [`Login`] knows what one API wants to be sent and what its response means, and does no I/O. A [`Transport`] carries it, over a
 //! client of its own. Together they are an [`auth_core::Provider`], which `auth_core::Credentials` turns into one session for
 //! ten thousand callers:
 //!
@@ -30,11 +30,11 @@
 //! # What holds for every login
 //!
 //! - It carries no old credential, and follows no redirect: a 307 would send the password again, to any host. It uses no cookie
-//!   jar, is not retried by the client, and reads no more than [256 KiB](answer::MAX_ANSWER) of answer, after decompression.
+//!   jar, is not retried by the client, and reads no more than [256 KiB](response::MAX_RESPONSE) of response, after decompression.
 //! - A password is refused only where the API itself says so. HTML, a proxy's error and an outage are not refusals, so they never
 //!   lock a good password out.
 //! - A 200 without the promised cookie or token is a failed login.
-//! - Passwords and what a server answered appear in no `Debug`, no error and no cause of one. The body or header with the
+//! - Passwords and what a server sent appear in no `Debug`, no error and no cause of one. The body or header with the
 //!   password is zeroed when the client drops it; copies that the client and TLS make are theirs. An
 //!   `http::Request` prints its body, so the result of [`Login::request`] must not be printed.
 //! - No plain HTTP but to this machine, save by the constructors whose names say so.
@@ -51,7 +51,6 @@
 //! | `demo` | [`demo`]: servers that behave as the four APIs document, for tests |
 
 mod account;
-pub mod answer;
 mod clay;
 mod cloudio;
 mod config_error;
@@ -61,6 +60,7 @@ mod jwt;
 mod login;
 mod quinn;
 pub mod request;
+pub mod response;
 mod transport;
 mod v1_login;
 

@@ -1,4 +1,4 @@
-//! A login as a value: a request to send, and the reading of its answer.
+//! A login as a value: a request to send, and the reading of its response.
 
 use async_trait::async_trait;
 use auth_core::{
@@ -8,18 +8,18 @@ use auth_core::{
 use bytes::Bytes;
 use http::StatusCode;
 
-use crate::answer;
+use crate::response;
 use crate::transport::Transport;
 
-/// A login as a value, without any I/O: what is sent, and what the answer means.
+/// A login as a value, without any I/O: what is sent, and what the response means.
 ///
 /// [`via`](Self::via) gives it something to send with, and makes it an [`auth_core::Provider`]. What a login has in common
-/// with every other, the building of requests and the reading of answers, is in [`request`](crate::request) and
-/// [`answer`](crate::answer).
+/// with every other, the building of requests and the reading of responses, is in [`request`](crate::request) and
+/// [`response`](crate::response).
 ///
 /// ```
 /// use auth_core::{Identity, LoginError, Origin, Secret, SecretSource, Session};
-/// use auth_providers::{Login, answer, request};
+/// use auth_providers::{Login, response, request};
 /// use bytes::Bytes;
 ///
 /// struct Tokens {
@@ -49,17 +49,17 @@ use crate::transport::Transport;
 ///         request::post_json("https://api.example.com/tokens", &body)
 ///     }
 ///
-///     fn read(&self, answer: &http::Response<Bytes>) -> Result<Session, LoginError> {
-///         answer::expect_success(answer)?;
-///         let issued: Issued = answer::json(answer)?;
+///     fn read(&self, response: &http::Response<Bytes>) -> Result<Session, LoginError> {
+///         response::expect_success(response)?;
+///         let issued: Issued = response::json(response)?;
 ///         Ok(Session::new().with_bearer(&issued.token)?)
 ///     }
 /// }
 ///
 /// let identity = Identity::new("tokens", Origin::parse("https://api.example.com")?, "ada");
 /// let login = Tokens { identity, password: "correct horse".into() };
-/// let answer = http::Response::new(Bytes::from_static(br#"{"token": "t-1"}"#));
-/// assert!(!login.read(&answer)?.is_empty());
+/// let response = http::Response::new(Bytes::from_static(br#"{"token": "t-1"}"#));
+/// assert!(!login.read(&response)?.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Login: Send + Sync + 'static {
@@ -79,7 +79,7 @@ pub trait Login: Send + Sync + 'static {
         Quota::DEFAULT
     }
 
-    /// What an answer of the API says of the credential: by default a 401 rejects it.
+    /// What a response of the API says of the credential: by default a 401 rejects it.
     fn judge(&self) -> &dyn Judge {
         &StatusJudge
     }
@@ -99,12 +99,12 @@ pub trait Login: Send + Sync + 'static {
     /// [`LoginError::misconfigured`], if no request can be made of what was configured.
     fn request(&self, secret: &Secret) -> Result<http::Request<Bytes>, LoginError>;
 
-    /// The session that the answer brings.
+    /// The session that the response brings.
     ///
     /// # Errors
     /// [`LoginError::refused`] only where the API says that e-mail or password are wrong; a page of some proxy's is
-    /// [`LoginError::malformed`]. See [`answer::failure`](crate::answer::failure).
-    fn read(&self, answer: &http::Response<Bytes>) -> Result<Session, LoginError>;
+    /// [`LoginError::malformed`]. See [`response::failure`](crate::response::failure).
+    fn read(&self, response: &http::Response<Bytes>) -> Result<Session, LoginError>;
 
     /// The request that ends a session at the server, if there is one. It carries the credential already.
     fn logout_request(&self, credential: &Credential) -> Option<http::Request<Bytes>> {
@@ -177,14 +177,14 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
     async fn login(&self, secret: &Secret) -> Result<Session, LoginError> {
         self.login.check_secret(secret)?;
         let mut request = self.login.request(secret)?;
-        // So that a front which this transport leads through refuses the login instead of waiting for it.
+        // So that an integration on this transport's way refuses the login instead of waiting for it.
         if let Some(mark) = LoginMark::current() {
             request.extensions_mut().insert(mark);
         }
-        let answer = self.transport.carry(request).await?;
-        let session = self.login.read(&answer)?;
+        let response = self.transport.carry(request).await?;
+        let session = self.login.read(&response)?;
         if session.is_empty() {
-            return Err(LoginError::malformed("the answer brought no session"));
+            return Err(LoginError::malformed("the response brought no session"));
         }
         Ok(session)
     }
@@ -193,12 +193,12 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
         let Some(request) = self.login.logout_request(credential) else {
             return Ok(());
         };
-        let answer = self.transport.carry(request).await?;
-        match answer.status() {
+        let response = self.transport.carry(request).await?;
+        match response.status() {
             status if status.is_success() || status.is_redirection() => Ok(()),
             // The session was over already.
             StatusCode::UNAUTHORIZED => Ok(()),
-            _ => Err(answer::failure(&answer)),
+            _ => Err(response::failure(&response)),
         }
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::account::{Account, BaseUrl};
 use crate::config_error::ConfigError;
 use crate::login::Login;
-use crate::{answer, request};
+use crate::{request, response};
 
 pub(crate) const LOGIN_PATH: &str = "/api/auth/login";
 /// "Logout: POST /api/auth/logout when done"
@@ -33,7 +33,7 @@ pub(crate) const SHORTEST_PASSWORD: usize = 8;
 /// - Logins are limited to 10 per minute *and address*: other processes and machines behind the same address count, too. Give
 ///   each its share with [`quota`](Self::quota).
 /// - A password of fewer than 8 characters can't be right, and no attempt is spent on one.
-/// - Wrong credentials are answered with 401; that is not documented but assumed.
+/// - Wrong credentials get status 401; that is not documented but assumed.
 /// - Closing the credentials logs out.
 ///
 /// ```
@@ -88,7 +88,7 @@ impl Quinn {
         Ok(Self { account })
     }
 
-    /// How long sessions live, whatever the documents and the answer say.
+    /// How long sessions live, whatever the documents and the response say.
     pub const fn lifetime(mut self, lifetime: Lifetime) -> Self {
         self.account.lifetime = Some(lifetime);
         self
@@ -113,13 +113,13 @@ fn is_too_short(password: &Secret) -> bool {
 }
 
 #[derive(Serialize)]
-struct Body<'a> {
+struct RequestBody<'a> {
     email: &'a str,
     password: &'a str,
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct ResponseBody {
     /// An object, of which nothing is needed.
     #[serde(rename = "user")]
     _user: User,
@@ -152,17 +152,17 @@ impl Login for Quinn {
     }
 
     fn request(&self, secret: &Secret) -> Result<http::Request<Bytes>, LoginError> {
-        let body = Body {
+        let body = RequestBody {
             email: self.account.name(),
             password: secret.expose(),
         };
         request::post_json(&self.account.url(LOGIN_PATH), &body)
     }
 
-    fn read(&self, answer: &http::Response<Bytes>) -> Result<Session, LoginError> {
-        answer::expect_success(answer)?;
-        answer::json::<Answer>(answer)?;
-        let cookie = answer::cookie(answer, COOKIE)
+    fn read(&self, response: &http::Response<Bytes>) -> Result<Session, LoginError> {
+        response::expect_success(response)?;
+        response::json::<ResponseBody>(response)?;
+        let cookie = response::cookie(response, COOKIE)
             .ok_or_else(|| LoginError::malformed("no sessionId cookie"))?;
         let life = self.account.lifetime.unwrap_or_else(|| {
             let idle = cookie.expires_in.unwrap_or(IDLE);

@@ -1,4 +1,4 @@
-//! What carries a login's request to the server and its answer back.
+//! What carries a login's request to the server and its response back.
 
 use std::sync::Arc;
 
@@ -18,20 +18,20 @@ pub use self::reqwest::{ClientError, ReqwestTransport};
 #[cfg(feature = "tower")]
 pub use self::tower::TowerTransport;
 
-/// Carries one request and brings the whole answer.
+/// Carries one request and brings the whole response.
 ///
 /// For a login to be safe, a transport
 /// - follows no redirect: a 307 would send the password again, to any host;
 /// - keeps no cookies and attaches no old credential;
 /// - does not retry: each try counts at the server, and the cache decides on the next;
-/// - reads no more than [`MAX_ANSWER`](crate::answer::MAX_ANSWER) bytes, after decompression;
+/// - reads no more than [`MAX_RESPONSE`](crate::response::MAX_RESPONSE) bytes, after decompression;
 /// - names no URL, header or body in its errors.
 #[async_trait]
 pub trait Transport: Send + Sync + 'static {
-    /// Sends `request`, whose URI is absolute, and reads the answer, whatever its status.
+    /// Sends `request`, whose URI is absolute, and reads the response, whatever its status.
     ///
     /// # Errors
-    /// [`LoginError::unavailable`] where no answer came; [`LoginError::malformed`] where it was too large;
+    /// [`LoginError::unavailable`] where no response came; [`LoginError::malformed`] where it was too large;
     /// [`LoginError::misconfigured`] where the request can't be sent at all.
     ///
     /// # Cancel safety
@@ -62,7 +62,7 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
     }
 }
 
-/// An answer's body as it comes in, up to the bound.
+/// A response's body as it comes in, up to the bound.
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 #[derive(Default)]
 struct Bounded(BytesMut);
@@ -70,10 +70,10 @@ struct Bounded(BytesMut);
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 impl Bounded {
     fn push(&mut self, piece: impl bytes::Buf) -> Result<(), LoginError> {
-        if piece.remaining() > crate::answer::MAX_ANSWER - self.0.len() {
+        if piece.remaining() > crate::response::MAX_RESPONSE - self.0.len() {
             return Err(LoginError::malformed(format!(
                 "more than {} KiB",
-                crate::answer::MAX_ANSWER / 1024
+                crate::response::MAX_RESPONSE / 1024
             )));
         }
         bytes::BufMut::put(&mut self.0, piece);

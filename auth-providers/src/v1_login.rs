@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::account::{Account, BaseUrl};
 use crate::config_error::ConfigError;
 use crate::login::Login;
-use crate::{answer, jwt, request};
+use crate::{jwt, request, response};
 
 pub(crate) const LOGIN_PATH: &str = "/v1/login";
 /// "The cookie is valid for 1 day."
@@ -20,11 +20,11 @@ pub(crate) const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A login to an API that serves `POST /v1/login`: e-mail and password for a token that is good for one day.
 ///
-/// - The answer has a token, "also the bearer token", and sets a cookie that is not named. Requests carry the token; with
+/// - The response has a token, "also the bearer token", and sets a cookie that is not named. Requests carry the token; with
 ///   [`with_cookie`](Self::with_cookie) they carry whatever cookies were set, and no token.
 /// - If the token can be read as a JWT, it lives as long as it says itself, and otherwise for one day. The token in the
 ///   documents' own sample can't be read as one.
-/// - Wrong credentials are answered with 400. So are requests that the server finds malformed; as ours always have the
+/// - Wrong credentials get status 400. So are requests that the server finds malformed; as ours always have the
 ///   documented form, a 400 with JSON in it counts as wrong credentials. A 400 without is taken for somebody else's.
 ///
 /// ```
@@ -90,7 +90,7 @@ impl V1Login {
         self
     }
 
-    /// How long sessions live, whatever the documents and the answer say.
+    /// How long sessions live, whatever the documents and the response say.
     pub const fn lifetime(mut self, lifetime: Lifetime) -> Self {
         self.account.lifetime = Some(lifetime);
         self
@@ -110,13 +110,13 @@ impl V1Login {
 }
 
 #[derive(Serialize)]
-struct Body<'a> {
+struct RequestBody<'a> {
     email: &'a str,
     password: &'a str,
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct ResponseBody {
     success: bool,
     data: Data,
 }
@@ -128,7 +128,7 @@ struct Data {
 
 /// An object; what is in it is not documented.
 #[derive(Deserialize)]
-struct Refusal {}
+struct ErrorBody {}
 
 impl Login for V1Login {
     fn identity(&self) -> &Identity {
@@ -144,31 +144,33 @@ impl Login for V1Login {
     }
 
     fn request(&self, secret: &Secret) -> Result<http::Request<Bytes>, LoginError> {
-        let body = Body {
+        let body = RequestBody {
             email: self.account.name(),
             password: secret.expose(),
         };
         request::post_json(&self.account.url(LOGIN_PATH), &body)
     }
 
-    fn read(&self, answer: &http::Response<Bytes>) -> Result<Session, LoginError> {
-        if answer.status() == StatusCode::BAD_REQUEST && answer::json::<Refusal>(answer).is_ok() {
+    fn read(&self, response: &http::Response<Bytes>) -> Result<Session, LoginError> {
+        if response.status() == StatusCode::BAD_REQUEST
+            && response::json::<ErrorBody>(response).is_ok()
+        {
             return Err(LoginError::refused("status 400"));
         }
-        answer::expect_success(answer)?;
-        let Answer { success, data } = answer::json(answer)?;
+        response::expect_success(response)?;
+        let ResponseBody { success, data } = response::json(response)?;
         if !success {
             return Err(LoginError::malformed("status 200 without success"));
         }
         let (session, life) = match self.carries {
             Carries::Token => {
-                let stated = jwt::life(&data.token, answer::date(answer.headers()));
+                let stated = jwt::life(&data.token, response::date(response.headers()));
                 (
                     Session::new().with_bearer(&data.token)?,
                     stated.unwrap_or(LIFE),
                 )
             }
-            Carries::Cookies => with_cookies(answer)?,
+            Carries::Cookies => with_cookies(response)?,
         };
         let lifetime = self.account.lifetime.unwrap_or(Lifetime::of(life));
         Ok(session.with_lifetime(lifetime))
@@ -177,12 +179,12 @@ impl Login for V1Login {
 
 /// All cookies that can be carried, and how long the session is good: what its cookie says, if there is but one, within the
 /// documented day. Of several it is not known which one is the session's.
-fn with_cookies(answer: &http::Response<Bytes>) -> Result<(Session, Duration), LoginError> {
+fn with_cookies(response: &http::Response<Bytes>) -> Result<(Session, Duration), LoginError> {
     let mut session = Session::new();
     let mut ages = Vec::new();
-    for set in set_cookies(answer.headers()) {
+    for set in set_cookies(response.headers()) {
         // The last one of a name decides whether there is one, and replaces those before it.
-        let Some(cookie) = answer::cookie(answer, &set.name) else {
+        let Some(cookie) = response::cookie(response, &set.name) else {
             continue;
         };
         // What can't be carried is hardly the session.

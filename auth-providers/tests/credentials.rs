@@ -36,8 +36,8 @@ async fn probe(server: &DemoServer, credential: &Credential) -> u16 {
         .body(Bytes::new())
         .unwrap();
     credential.attach(&mut request).unwrap();
-    let answer = over_reqwest().carry(request).await.unwrap();
-    answer.status().as_u16()
+    let response = over_reqwest().carry(request).await.unwrap();
+    response.status().as_u16()
 }
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn logging_out_of_a_session_that_is_over_is_no_error() {
 }
 
 #[tokio::test]
-async fn rule_18_the_login_is_marked_so_that_its_own_front_refuses_it() {
+async fn rule_18_the_login_is_marked_so_that_its_own_integration_refuses_it() {
     let server = start(Api::Quinn).await;
     let marks = Arc::<Mutex<Vec<_>>>::default();
     let transport = Watched {

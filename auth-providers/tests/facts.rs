@@ -1,4 +1,4 @@
-//! What each login sends, and how it reads answers: without a server.
+//! What each login sends, and how it reads responses: without a server.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on stops here")]
 
 use std::num::NonZeroU32;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use auth_core::{
     Lifetime, LoginError, LoginErrorKind, Quota, Secret, SecretSource, Session, Verdict,
 };
-use auth_providers::{Clay, CloudIo, ConfigError, Login, Quinn, V1Login, answer};
+use auth_providers::{Clay, CloudIo, ConfigError, Login, Quinn, V1Login, response};
 use base64::Engine as _;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
@@ -243,8 +243,8 @@ fn each_session_carries_what_its_api_wants_and_nothing_else() {
         &clay_ok("claysession=a").with("set-cookie", "lb=b"),
     ));
     assert!(clay.contains("cookies: claysession,"), "{clay}");
-    let quinn_answer = quinn_ok().with("set-cookie", "sessionId=a");
-    let quinn = carried(read(&quinn(), &quinn_answer));
+    let quinn_response = quinn_ok().with("set-cookie", "sessionId=a");
+    let quinn = carried(read(&quinn(), &quinn_response));
     assert!(quinn.contains("cookies: sessionId,"), "{quinn}");
     let cloudio = carried(read(&cloudio(), &cloudio_ok("j", "c")));
     assert!(
@@ -508,7 +508,7 @@ fn rule_17_logins_print_neither_account_nor_password() {
         quinn(),
         cloudio().authentication_header(),
         v1().with_cookie(),
-        answer::retry_after(&http::HeaderMap::new()),
+        response::retry_after(&http::HeaderMap::new()),
     );
     assert!(
         !printed.contains("canary") && !printed.contains("ada"),

@@ -17,18 +17,18 @@ impl Judge for CloudIoJudge {
         status == StatusCode::FORBIDDEN && !self.forbidden_is_rejected
     }
 
-    fn judge(&self, answer: &Answer<'_>) -> Verdict {
-        let forbidden = answer.status == StatusCode::FORBIDDEN;
-        if forbidden && (self.forbidden_is_rejected || answer.body.is_some_and(blames_session)) {
+    fn judge(&self, response: &Answer<'_>) -> Verdict {
+        let forbidden = response.status == StatusCode::FORBIDDEN;
+        if forbidden && (self.forbidden_is_rejected || response.body.is_some_and(blames_session)) {
             Verdict::Rejected
         } else {
-            StatusJudge.judge(answer)
+            StatusJudge.judge(response)
         }
     }
 }
 
 #[derive(Deserialize)]
-struct Refusal {
+struct ErrorBody {
     title: Option<String>,
     message: Option<String>,
 }
@@ -61,7 +61,7 @@ const PHRASES: &[&str] = &[
 const REACH: usize = 3;
 
 fn blames_session(body: &[u8]) -> bool {
-    let Ok(refusal) = serde_json::from_slice::<Refusal>(body) else {
+    let Ok(refusal) = serde_json::from_slice::<ErrorBody>(body) else {
         return false;
     };
     [refusal.title, refusal.message]
@@ -91,11 +91,11 @@ mod tests {
 
     fn verdict(judge: CloudIoJudge, status: u16, body: Option<&str>) -> Verdict {
         let headers = HeaderMap::new();
-        let mut answer = Answer::new(StatusCode::from_u16(status).unwrap(), &headers);
+        let mut response = Answer::new(StatusCode::from_u16(status).unwrap(), &headers);
         if let Some(body) = body {
-            answer = answer.with_body(body.as_bytes());
+            response = response.with_body(body.as_bytes());
         }
-        judge.judge(&answer)
+        judge.judge(&response)
     }
 
     fn message(text: &str) -> String {

@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::http_server::json_answer;
+use super::http_server::json_response;
 use super::state::Issued;
 use crate::{clay, cloudio, quinn, v1_login};
 
@@ -29,7 +29,7 @@ impl Api {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Clay, Self::Quinn, Self::CloudIo, Self::V1Login];
 
-    /// The path of a `GET` that answers whoever has a session.
+    /// The path of a `GET` that any live session may send.
     pub const fn probe_path(self) -> &'static str {
         match self {
             Self::Clay => clay::PROBE_PATH,
@@ -141,13 +141,18 @@ impl Api {
                 "token": issued.token,
             } }),
         };
-        let mut answer = json_answer(StatusCode::OK, &body);
-        self.set_cookie(&mut answer, &issued.token, lifetime);
-        answer
+        let mut response = json_response(StatusCode::OK, &body);
+        self.set_cookie(&mut response, &issued.token, lifetime);
+        response
     }
 
     /// Sets the session's cookie, with the attributes that the API documents.
-    pub(super) fn set_cookie(self, answer: &mut Response<Bytes>, token: &str, lifetime: &Lifetime) {
+    pub(super) fn set_cookie(
+        self,
+        response: &mut Response<Bytes>,
+        token: &str,
+        lifetime: &Lifetime,
+    ) {
         let cookie = match self {
             Self::Clay => format!(
                 "{}={token}; Path=/; HttpOnly; Secure; SameSite=Lax",
@@ -165,29 +170,29 @@ impl Api {
         };
         // The token is made of characters that can stand in a header.
         if let Ok(cookie) = cookie.try_into() {
-            answer.headers_mut().insert(SET_COOKIE, cookie);
+            response.headers_mut().insert(SET_COOKIE, cookie);
         }
     }
 
     /// Tells the client that its session is over.
-    pub(super) fn delete_cookie(self, answer: &mut Response<Bytes>) {
+    pub(super) fn delete_cookie(self, response: &mut Response<Bytes>) {
         if self == Self::Quinn {
             let gone = HeaderValue::from_static("sessionId=; Path=/; Max-Age=0");
-            answer.headers_mut().insert(SET_COOKIE, gone);
+            response.headers_mut().insert(SET_COOKIE, gone);
         }
     }
 
-    /// The answer to wrong credentials.
+    /// The response to wrong credentials.
     pub(super) fn refusal(self) -> Response<Bytes> {
         match self {
             Self::Clay | Self::Quinn => {
                 let body = json!({ "message": "Invalid credentials" });
-                json_answer(StatusCode::UNAUTHORIZED, &body)
+                json_response(StatusCode::UNAUTHORIZED, &body)
             }
             Self::CloudIo => cloudio_error("Access Denied - Invalid username and/or password!"),
             Self::V1Login => {
                 let body = json!({ "success": false, "message": "Invalid email or password" });
-                json_answer(StatusCode::BAD_REQUEST, &body)
+                json_response(StatusCode::BAD_REQUEST, &body)
             }
         }
     }
@@ -232,12 +237,12 @@ fn quinn_user(account: &str) -> Value {
     })
 }
 
-/// The answer to a request without a live session; `forbidden`, as CloudIO might say it.
+/// The response to a request without a live session; `forbidden`, as CloudIO might say it.
 pub(super) fn unauthorized(forbidden: bool) -> Response<Bytes> {
     if forbidden {
         return cloudio_error("Session expired or invalid");
     }
-    json_answer(
+    json_response(
         StatusCode::UNAUTHORIZED,
         &json!({ "message": "Unauthorized" }),
     )
@@ -246,7 +251,7 @@ pub(super) fn unauthorized(forbidden: bool) -> Response<Bytes> {
 pub(super) fn cloudio_error(message: &str) -> Response<Bytes> {
     let body =
         json!({ "code": 403, "status": "ERROR", "title": "Access Denied", "message": message });
-    json_answer(StatusCode::FORBIDDEN, &body)
+    json_response(StatusCode::FORBIDDEN, &body)
 }
 
 /// Names are compared and values taken as they are: a client that decodes and encodes again is found out.

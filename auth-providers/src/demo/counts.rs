@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// What reached a [`DemoServer`](super::DemoServer), and how it was answered.
+/// What reached a [`DemoServer`](super::DemoServer), and with which outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
@@ -35,7 +35,7 @@ pub struct Logins {
 }
 
 impl Logins {
-    /// All of them. An attempt is counted when it is answered; one whose client hung up before is not counted here, but is in
+    /// All of them. An attempt is counted when its response is sent; one whose client hung up before is not counted here, but is in
     /// [`most_logins_in_a_minute`](Counts::most_logins_in_a_minute).
     pub const fn total(&self) -> u64 {
         self.ok + self.refused + self.limited + self.unavailable + self.malformed

@@ -1,4 +1,4 @@
-//! Requests to answers, and bytes to requests.
+//! Requests to responses, and bytes to requests.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 use super::api::{Api, cloudio_error, unauthorized};
 use super::state::State;
 
-/// Larger bodies are answered with 413.
+/// Larger bodies get status 413.
 const MAX_BODY: usize = 64 * 1024 * 1024;
 
 #[derive(Debug)]
@@ -55,11 +55,11 @@ pub(super) async fn serve(site: Arc<Site>, listener: TcpListener, mut stop: ones
 }
 
 async fn connection(site: Arc<Site>, stream: TcpStream, peer: SocketAddr) {
-    // Without it, small answers may wait for the client's acknowledgement of earlier ones.
+    // Without it, small responses may wait for the client's acknowledgement of earlier ones.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
         let site = Arc::clone(&site);
-        async move { Ok::<_, Infallible>(site.answer(request, peer).await.map(Full::new)) }
+        async move { Ok::<_, Infallible>(site.response(request, peer).await.map(Full::new)) }
     });
     // What goes wrong on a connection is the client's to notice.
     let _ = http1::Builder::new()
@@ -68,7 +68,7 @@ async fn connection(site: Arc<Site>, stream: TcpStream, peer: SocketAddr) {
 }
 
 impl Site {
-    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Bytes> {
+    async fn response(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Bytes> {
         let (parts, body) = request.into_parts();
         let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
             return message(StatusCode::PAYLOAD_TOO_LARGE, "Body too large");
@@ -91,11 +91,11 @@ impl Site {
         if let Err(wait) = let_through {
             state.counts.logins.limited += 1;
             drop(state);
-            let mut answer = message(StatusCode::TOO_MANY_REQUESTS, "Too many login attempts");
+            let mut response = message(StatusCode::TOO_MANY_REQUESTS, "Too many login attempts");
             // Rounded up: a client that waits exactly so long must find the door open.
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            answer.headers_mut().insert(RETRY_AFTER, seconds.into());
-            return answer;
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+            return response;
         }
         if state.login_outage {
             state.counts.logins.unavailable += 1;
@@ -128,15 +128,15 @@ impl Site {
         }
         state.counts.logouts += 1;
         drop(state);
-        let mut answer = message(StatusCode::OK, "Logout successful");
-        self.api.delete_cookie(&mut answer);
-        answer
+        let mut response = message(StatusCode::OK, "Logout successful");
+        self.api.delete_cookie(&mut response);
+        response
     }
 
     async fn call(&self, parts: &Parts, body: Bytes) -> Response<Bytes> {
-        let answer = self.decide(parts, body);
+        let response = self.decide(parts, body);
         pass(self.call_latency).await;
-        answer
+        response
     }
 
     fn decide(&self, parts: &Parts, body: Bytes) -> Response<Bytes> {
@@ -173,17 +173,17 @@ impl Site {
             None
         };
         drop(state);
-        let mut answer = if parts.method == Method::POST {
+        let mut response = if parts.method == Method::POST {
             echo(parts, body)
         } else if path == api.probe_path() {
-            json_answer(StatusCode::OK, &api.probe(&account))
+            json_response(StatusCode::OK, &api.probe(&account))
         } else {
-            json_answer(StatusCode::OK, &json!({ "path": path, "account": account }))
+            json_response(StatusCode::OK, &json!({ "path": path, "account": account }))
         };
         if let Some(rolled) = rolled {
-            api.set_cookie(&mut answer, &rolled, &lifetime);
+            api.set_cookie(&mut response, &rolled, &lifetime);
         }
-        answer
+        response
     }
 }
 
@@ -195,21 +195,21 @@ async fn pass(latency: Duration) {
 }
 
 fn echo(parts: &Parts, body: Bytes) -> Response<Bytes> {
-    let mut answer = Response::new(body);
+    let mut response = Response::new(body);
     let kind = parts.headers.get(CONTENT_TYPE).cloned();
     let kind = kind.unwrap_or(HeaderValue::from_static("application/octet-stream"));
-    answer.headers_mut().insert(CONTENT_TYPE, kind);
-    answer
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
 }
 
 fn message(status: StatusCode, text: &str) -> Response<Bytes> {
-    json_answer(status, &json!({ "message": text }))
+    json_response(status, &json!({ "message": text }))
 }
 
-pub(super) fn json_answer(status: StatusCode, body: &Value) -> Response<Bytes> {
-    let mut answer = Response::new(Bytes::from(body.to_string()));
-    *answer.status_mut() = status;
+pub(super) fn json_response(status: StatusCode, body: &Value) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(body.to_string()));
+    *response.status_mut() = status;
     let kind = HeaderValue::from_static("application/json");
-    answer.headers_mut().insert(CONTENT_TYPE, kind);
-    answer
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
 }

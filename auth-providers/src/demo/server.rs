@@ -112,7 +112,7 @@ impl DemoServer {
         self.site.state.lock().clock.advance(by);
     }
 
-    /// While on, logins are answered with 503. Sessions go on.
+    /// While on, logins get status 503. Sessions go on.
     pub fn set_login_outage(&self, on: bool) {
         self.site.state.lock().login_outage = on;
     }
@@ -123,12 +123,12 @@ impl DemoServer {
         self.site.state.lock().set_password(email, password);
     }
 
-    /// From now on, `path` is answered with 403 to whoever has a session.
+    /// From now on, `path` gets status 403 for whoever has a session.
     pub fn set_forbidden(&self, path: impl Into<String>) {
         self.site.state.lock().forbidden.insert(path.into());
     }
 
-    /// While on, each good answer of a cookie API sets the session's cookie to a new value. Old values stay good.
+    /// While on, each good response of a cookie API sets the session's cookie to a new value. Old values stay good.
     pub fn set_rolling_cookies(&self, on: bool) {
         self.site.state.lock().rolls_cookies = on;
     }

@@ -73,7 +73,7 @@ impl Settings {
         self
     }
 
-    /// A dead session is answered with 403 and JSON that says so, as may be with CloudIO, instead of 401.
+    /// A request with a dead session gets status 403 and JSON that says so, as may be with CloudIO, instead of 401.
     pub const fn dead_session_is_forbidden(mut self) -> Self {
         self.dead_session_is_forbidden = true;
         self

@@ -99,20 +99,20 @@ impl Transport for ReqwestTransport {
             LoginError::misconfigured("the login's URL can't be used")
                 .with_source(error.without_url())
         })?;
-        let mut incoming = client.execute(request).await.map_err(no_answer)?;
+        let mut incoming = client.execute(request).await.map_err(no_response)?;
         let mut body = Bounded::default();
-        while let Some(piece) = incoming.chunk().await.map_err(no_answer)? {
+        while let Some(piece) = incoming.chunk().await.map_err(no_response)? {
             body.push(piece)?;
         }
-        let mut answer = http::Response::new(body.finish());
-        *answer.status_mut() = incoming.status();
-        *answer.version_mut() = incoming.version();
-        *answer.headers_mut() = std::mem::take(incoming.headers_mut());
-        Ok(answer)
+        let mut response = http::Response::new(body.finish());
+        *response.status_mut() = incoming.status();
+        *response.version_mut() = incoming.version();
+        *response.headers_mut() = std::mem::take(incoming.headers_mut());
+        Ok(response)
     }
 }
 
-fn no_answer(error: reqwest::Error) -> LoginError {
+fn no_response(error: reqwest::Error) -> LoginError {
     if lacks_tls(&error) {
         return LoginError::misconfigured(
             "this build's HTTP client has no TLS; enable the feature rustls of auth-providers",
@@ -124,9 +124,9 @@ fn no_answer(error: reqwest::Error) -> LoginError {
     } else if error.is_connect() {
         "no connection"
     } else if error.is_body() || error.is_decode() {
-        "the answer broke off"
+        "the response broke off"
     } else {
-        "no answer"
+        "no response"
     };
     LoginError::unavailable(detail).with_source(error.without_url())
 }

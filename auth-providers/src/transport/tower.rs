@@ -85,26 +85,26 @@ where
             .headers_mut()
             .entry(header::USER_AGENT)
             .or_insert(HeaderValue::from_static(USER_AGENT));
-        let answer = {
+        let response = {
             let mut service = self.service();
             poll_fn(|cx| service.poll_ready(cx))
                 .await
                 .map_err(|error| LoginError::unavailable("not ready").with_source(error))?;
             service.call(request)
         };
-        let answer = answer.await.map_err(|error| no_answer(error.into()))?;
-        let (parts, body) = answer.into_parts();
+        let response = response.await.map_err(|error| no_response(error.into()))?;
+        let (parts, body) = response.into_parts();
         Ok(http::Response::from_parts(parts, read(body).await?))
     }
 }
 
-fn no_answer(error: Box<dyn Error + Send + Sync>) -> LoginError {
+fn no_response(error: Box<dyn Error + Send + Sync>) -> LoginError {
     let failed = if lacks_tls(&*error) {
         LoginError::misconfigured(
             "the service has no TLS; give its client a connector that has it, such as hyper-rustls",
         )
     } else {
-        LoginError::unavailable("no answer")
+        LoginError::unavailable("no response")
     };
     failed.with_source(error)
 }
@@ -117,8 +117,9 @@ where
     let mut body = std::pin::pin!(body);
     let mut read = Bounded::default();
     while let Some(frame) = body.frame().await {
-        let frame = frame
-            .map_err(|error| LoginError::unavailable("the answer broke off").with_source(error))?;
+        let frame = frame.map_err(|error| {
+            LoginError::unavailable("the response broke off").with_source(error)
+        })?;
         // Trailers hold nothing that a login needs.
         if let Ok(piece) = frame.into_data() {
             read.push(piece)?;
