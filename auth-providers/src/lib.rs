@@ -51,30 +51,26 @@
 //! | `demo` | [`demo`]: servers that behave as the four APIs document, for tests |
 
 mod account;
-mod clay;
-mod cloudio;
+mod apis;
 mod config_error;
 #[cfg(feature = "demo")]
 pub mod demo;
 mod jwt;
 mod login;
-mod quinn;
+mod login_via;
 pub mod request;
 pub mod response;
 mod transport;
-mod v1_login;
 
-pub use clay::Clay;
-pub use cloudio::CloudIo;
+pub use apis::{Clay, CloudIo, Quinn, V1Login};
 pub use config_error::ConfigError;
-pub use login::{Login, LoginVia};
-pub use quinn::Quinn;
+pub use login::Login;
+pub use login_via::LoginVia;
 #[cfg(feature = "tower")]
 pub use transport::TowerTransport;
 pub use transport::Transport;
 #[cfg(feature = "reqwest")]
 pub use transport::{ClientError, ReqwestTransport};
-pub use v1_login::V1Login;
 
 /// The README's examples, compiled.
 #[cfg(all(doctest, feature = "reqwest"))]

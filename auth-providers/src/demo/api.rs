@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::http_server::json_response;
 use super::state::Issued;
-use crate::{clay, cloudio, quinn, v1_login};
+use crate::apis::{clay, cloudio, quinn, v1_login};
 
 /// The APIs that a [`DemoServer`](super::DemoServer) can play.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, retry};
 
-use super::{Bounded, Transport, USER_AGENT, lacks_tls};
+use super::Transport;
+use super::shared::{BoundedBody, USER_AGENT, lacks_tls};
 
 /// Carries logins over a reqwest client of their own.
 ///
@@ -100,7 +101,7 @@ impl Transport for ReqwestTransport {
                 .with_source(error.without_url())
         })?;
         let mut incoming = client.execute(request).await.map_err(no_response)?;
-        let mut body = Bounded::default();
+        let mut body = BoundedBody::default();
         while let Some(piece) = incoming.chunk().await.map_err(no_response)? {
             body.push(piece)?;
         }

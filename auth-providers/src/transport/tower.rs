@@ -12,7 +12,8 @@ use http_body::Body;
 use http_body_util::{BodyExt as _, Full};
 use tower_service::Service;
 
-use super::{Bounded, Transport, USER_AGENT, lacks_tls};
+use super::Transport;
+use super::shared::{BoundedBody, USER_AGENT, lacks_tls};
 
 /// Carries logins over any tower service: a hyper client, say, or a stack of layers around one.
 ///
@@ -115,7 +116,7 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let mut body = std::pin::pin!(body);
-    let mut read = Bounded::default();
+    let mut read = BoundedBody::default();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             LoginError::unavailable("the response broke off").with_source(error)

@@ -1,5 +1,3 @@
-//! CloudIO. Facts from the CloudIO docs, "Authentication", unless another source is named.
-
 use std::time::Duration;
 
 use auth_core::{Identity, Judge, Lifetime, LoginError, Quota, Secret, SecretSource, Session};
@@ -11,14 +9,11 @@ use http::{HeaderName, StatusCode};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use super::judge::CloudIoJudge;
 use crate::account::{Account, BaseUrl};
 use crate::config_error::ConfigError;
 use crate::login::Login;
 use crate::{jwt, request, response};
-
-mod judge;
-
-use judge::CloudIoJudge;
 
 /// "`POST https://next.cloudio.io/v1/auth`"
 pub(crate) const LOGIN_PATH: &str = "/v1/auth";

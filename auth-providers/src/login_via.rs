@@ -1,0 +1,88 @@
+use async_trait::async_trait;
+use auth_core::{
+    Credential, Identity, Judge, LoginError, LoginMark, Provider, Quota, Scope, Secret,
+    SecretSource, Session,
+};
+use http::StatusCode;
+
+use crate::login::Login;
+use crate::response;
+use crate::transport::Transport;
+
+/// A [`Login`] and the [`Transport`] that carries it: an [`auth_core::Provider`].
+#[derive(Clone, Debug)]
+pub struct LoginVia<L, T> {
+    login: L,
+    transport: T,
+}
+
+impl<L, T> LoginVia<L, T> {
+    pub(crate) const fn new(login: L, transport: T) -> Self {
+        Self { login, transport }
+    }
+
+    /// The login.
+    pub const fn as_login(&self) -> &L {
+        &self.login
+    }
+
+    /// What carries it.
+    pub const fn transport(&self) -> &T {
+        &self.transport
+    }
+}
+
+#[async_trait]
+impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
+    fn identity(&self) -> &Identity {
+        self.login.identity()
+    }
+
+    fn secret(&self) -> &SecretSource {
+        self.login.secret()
+    }
+
+    fn scope(&self) -> Scope {
+        self.login.scope()
+    }
+
+    fn quota(&self) -> Quota {
+        self.login.quota()
+    }
+
+    fn judge(&self) -> &dyn Judge {
+        self.login.judge()
+    }
+
+    fn check_secret(&self, secret: &Secret) -> Result<(), LoginError> {
+        self.login.check_secret(secret)
+    }
+
+    async fn login(&self, secret: &Secret) -> Result<Session, LoginError> {
+        self.login.check_secret(secret)?;
+        let mut request = self.login.request(secret)?;
+        // So that an integration on this transport's way refuses the login instead of waiting for it.
+        if let Some(mark) = LoginMark::current() {
+            request.extensions_mut().insert(mark);
+        }
+        let response = self.transport.carry(request).await?;
+        let session = self.login.read(&response)?;
+        if session.is_empty() {
+            return Err(LoginError::malformed("the response brought no session"));
+        }
+        Ok(session)
+    }
+
+    async fn logout(&self, credential: &Credential) -> Result<(), LoginError> {
+        let Some(request) = self.login.logout_request(credential) else {
+            return Ok(());
+        };
+        let response = self.transport.carry(request).await?;
+        match response.status() {
+            status if status.is_success() || status.is_redirection() => Ok(()),
+            // The session was over already.
+            StatusCode::UNAUTHORIZED => Ok(()),
+            _ => Err(response::failure(&response)),
+        }
+    }
+}

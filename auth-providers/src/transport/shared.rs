@@ -1,0 +1,42 @@
+//! What both transports need.
+
+use auth_core::LoginError;
+use bytes::{Buf, BufMut as _, Bytes, BytesMut};
+
+use crate::response::MAX_RESPONSE;
+
+/// A response's body as it comes in, up to the bound.
+#[derive(Default)]
+pub(super) struct BoundedBody(BytesMut);
+
+impl BoundedBody {
+    pub(super) fn push(&mut self, piece: impl Buf) -> Result<(), LoginError> {
+        if piece.remaining() > MAX_RESPONSE - self.0.len() {
+            return Err(LoginError::malformed(format!(
+                "more than {} KiB",
+                MAX_RESPONSE / 1024
+            )));
+        }
+        self.0.put(piece);
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Bytes {
+        self.0.freeze()
+    }
+}
+
+/// How we name ourselves: some servers turn away those that have no name.
+pub(super) const USER_AGENT: &str = concat!("auth-providers/", env!("CARGO_PKG_VERSION"));
+
+/// Without TLS, hyper-util's connector takes every scheme but http for a mistake. It has no other way to say so than its text.
+pub(super) fn lacks_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.to_string().contains("scheme is not http") {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
