@@ -1,3 +1,5 @@
+use std::convert::Infallible;
+
 use auth_core::OriginError;
 use thiserror::Error;
 
@@ -33,4 +35,11 @@ pub enum ConfigError {
         "the base URL has a query or a fragment; expected something like https://api.example.com"
     )]
     QueryInBaseUrl,
+}
+
+/// For a [`BaseUrl`](crate::BaseUrl) that needs no conversion.
+impl From<Infallible> for ConfigError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
 }

@@ -52,6 +52,7 @@
 
 mod account;
 mod apis;
+mod base_url;
 mod config_error;
 #[cfg(feature = "demo")]
 pub mod demo;
@@ -62,7 +63,9 @@ pub mod request;
 pub mod response;
 mod transport;
 
+pub use account::Account;
 pub use apis::{Clay, CloudIo, Quinn, V1Login};
+pub use base_url::BaseUrl;
 pub use config_error::ConfigError;
 pub use login::Login;
 pub use login_via::LoginVia;

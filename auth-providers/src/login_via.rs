@@ -35,19 +35,19 @@ impl<L, T> LoginVia<L, T> {
 #[async_trait]
 impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
     fn identity(&self) -> &Identity {
-        self.login.identity()
+        self.login.account().identity()
     }
 
     fn secret(&self) -> &SecretSource {
-        self.login.secret()
+        self.login.account().secret()
     }
 
     fn scope(&self) -> Scope {
-        self.login.scope()
+        self.login.account().scope()
     }
 
     fn quota(&self) -> Quota {
-        self.login.quota()
+        self.login.account().quota()
     }
 
     fn judge(&self) -> &dyn Judge {
@@ -70,7 +70,10 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
         if session.is_empty() {
             return Err(LoginError::malformed("the response brought no session"));
         }
-        Ok(session)
+        Ok(match self.login.account().lifetime() {
+            Some(lifetime) => session.with_lifetime(lifetime),
+            None => session,
+        })
     }
 
     async fn logout(&self, credential: &Credential) -> Result<(), LoginError> {

@@ -72,7 +72,7 @@ async fn the_session_of_every_api_opens_it_byte_for_byte() {
 #[tokio::test]
 async fn v1_accepts_its_cookie_instead_of_its_token() {
     let server = start(Api::V1Login).await;
-    let login = V1Login::new(&server.base_url(), EMAIL, PASSWORD).unwrap();
+    let login = V1Login::new(server.base_url(), EMAIL, PASSWORD).unwrap();
     let credentials = Credentials::new(login.with_cookie().via(over_reqwest()));
     let credential = credentials.get().await.unwrap();
     assert!(credential.header(&http::header::AUTHORIZATION).is_none());
@@ -83,7 +83,7 @@ async fn v1_accepts_its_cookie_instead_of_its_token() {
 #[tokio::test]
 async fn closing_logs_out_of_quinn() {
     let server = start(Api::Quinn).await;
-    let quinn = Quinn::new(&server.base_url(), EMAIL, PASSWORD).unwrap();
+    let quinn = Quinn::new(server.base_url(), EMAIL, PASSWORD).unwrap();
     let credentials = Credentials::new(quinn.via(over_reqwest()));
     let credential = credentials.get().await.unwrap();
     assert_eq!(probe(&server, &credential).await, 200);
@@ -95,7 +95,7 @@ async fn closing_logs_out_of_quinn() {
 #[tokio::test]
 async fn logging_out_of_a_session_that_is_over_is_no_error() {
     let server = start(Api::Quinn).await;
-    let quinn = Quinn::new(&server.base_url(), EMAIL, PASSWORD).unwrap();
+    let quinn = Quinn::new(server.base_url(), EMAIL, PASSWORD).unwrap();
     let credentials = Credentials::new(quinn.via(over_reqwest()));
     credentials.get().await.unwrap();
     server.revoke_all();
@@ -111,7 +111,7 @@ async fn rule_18_the_login_is_marked_so_that_its_own_integration_refuses_it() {
         inner: over_reqwest(),
         marks: Arc::clone(&marks),
     };
-    let quinn = Quinn::new(&server.base_url(), EMAIL, PASSWORD).unwrap();
+    let quinn = Quinn::new(server.base_url(), EMAIL, PASSWORD).unwrap();
     let credentials = Credentials::new(quinn.via(transport));
     credentials.get().await.unwrap();
     let marks = marks.lock().clone();

@@ -211,7 +211,7 @@ async fn cloudio_says_403_to_a_dead_session_if_told_to() {
     server.revoke_all();
     let response = client.send(Method::GET, "/v1/x", &carried).await;
     let seen = auth_core::Answer::new(response.status(), response.headers());
-    let login = CloudIo::new(&server.base_url(), "a", "b").unwrap();
+    let login = CloudIo::new(server.base_url(), "a", "b").unwrap();
     let verdict = login.judge().judge(&seen.with_body(response.body()));
     assert_eq!(
         (response.status().as_u16(), verdict),
@@ -249,7 +249,7 @@ async fn the_limit_is_a_sliding_window_of_the_servers_clock() {
     let server = DemoServer::start_with(Api::V1Login, settings)
         .await
         .unwrap();
-    let v1 = V1Login::new(&server.base_url(), EMAIL, PASSWORD).unwrap();
+    let v1 = V1Login::new(server.base_url(), EMAIL, PASSWORD).unwrap();
     let transport = over_reqwest();
     let attempt = async || {
         let request = v1.request(&PASSWORD.into()).unwrap();

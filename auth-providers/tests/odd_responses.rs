@@ -177,7 +177,7 @@ async fn a_demo_servers_sessions_may_live_for_less_than_a_second() {
     let secret = || SecretSource::from(PASSWORD);
     let quinn = Settings::new().lifetime(Lifetime::unknown().idle(short));
     let quinn = DemoServer::start_with(Api::Quinn, quinn).await.unwrap();
-    let login = Quinn::new(&quinn.base_url(), EMAIL, secret()).unwrap();
+    let login = Quinn::new(quinn.base_url(), EMAIL, secret()).unwrap();
     let provider = login.via(ReqwestTransport::new().unwrap());
     let session = provider.login(&PASSWORD.into()).await.unwrap();
     assert_eq!(
@@ -187,7 +187,7 @@ async fn a_demo_servers_sessions_may_live_for_less_than_a_second() {
 
     let v1 = Settings::new().lifetime(Lifetime::of(short));
     let v1 = DemoServer::start_with(Api::V1Login, v1).await.unwrap();
-    let login = V1Login::new(&v1.base_url(), EMAIL, secret()).unwrap();
+    let login = V1Login::new(v1.base_url(), EMAIL, secret()).unwrap();
     let provider = login.via(ReqwestTransport::new().unwrap());
     let session = provider.login(&PASSWORD.into()).await.unwrap();
     assert!(session.lifetime().hard_expiry().unwrap() <= Duration::from_secs(2));

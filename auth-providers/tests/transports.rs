@@ -208,7 +208,7 @@ async fn a_response_that_breaks_off_is_unavailable() {
 async fn a_short_password_spends_no_attempt() {
     let server = start(Api::Quinn).await;
     let password = auth_core::SecretSource::variable("QUINN_PASSWORD");
-    let quinn = Quinn::new(&server.base_url(), "ada@example.com", password).unwrap();
+    let quinn = Quinn::new(server.base_url(), "ada@example.com", password).unwrap();
     let quinn = quinn.via(over_reqwest());
     let error = auth_core::Provider::login(&quinn, &"short".into()).await;
     assert_eq!(error.unwrap_err().kind(), LoginErrorKind::Misconfigured);

@@ -1,13 +1,15 @@
-//! Quinn. Facts from the Quinn API reference, "POST /api/auth/login", unless another source is named.
+//! Quinn. Facts from the Quinn API reference, "POST /api/auth/login", unless another source is
+//! named.
 
 use std::time::Duration;
 
-use auth_core::{Credential, Identity, Lifetime, LoginError, Quota, Secret, SecretSource, Session};
+use auth_core::{Credential, Lifetime, LoginError, Secret, SecretSource, Session};
 use bytes::Bytes;
 use http::Method;
 use serde::{Deserialize, Serialize};
 
-use crate::account::{Account, BaseUrl};
+use crate::account::Account;
+use crate::base_url::BaseUrl;
 use crate::config_error::ConfigError;
 use crate::login::Login;
 use crate::{request, response};
@@ -21,19 +23,21 @@ pub(crate) const PROBE_PATH: &str = "/api/auth/me";
 pub(crate) const COOKIE: &str = "sessionId";
 /// "It expires after 7 days of inactivity": `Max-Age=604800`.
 pub(crate) const IDLE: Duration = Duration::from_secs(604_800);
-/// Stated by Quinn elsewhere than on that page: no session outlives 30 days, however busy it is.
+/// Stated by Quinn, but not on that page: no session is valid for more than 30 days.
 pub(crate) const ABSOLUTE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// "User's password (minimum 8 characters)"
 pub(crate) const SHORTEST_PASSWORD: usize = 8;
 
-/// A login to an instance of Quinn: e-mail and password for the cookie `sessionId`, good for 7 days of silence and 30 days
-/// in all.
+/// A login to an instance of Quinn: e-mail and password for the cookie `sessionId`, which expires
+/// after 7 days of inactivity and after 30 days in any case.
 ///
-/// - Each request extends the 7 days. The server may set the cookie anew, even with a new value; the newest counts.
-/// - Logins are limited to 10 per minute *and address*: other processes and machines behind the same address count, too. Give
-///   each its share with [`quota`](Self::quota).
-/// - A password of fewer than 8 characters can't be right, and no attempt is spent on one.
-/// - Wrong credentials get status 401; that is not documented but assumed.
+/// - Each request extends the 7 days. A response may set the cookie again, with the same value or a
+///   new one; requests carry the newest.
+/// - "10 per minute per IP address": other processes and machines behind the same address count,
+///   too. Give each its share with [`quota`](Login::quota).
+/// - A password has at least 8 characters. A shorter one is refused without a login.
+/// - Status 401 means that the e-mail address or password is wrong. This is an assumption; the
+///   reference does not say it.
 /// - Closing the credentials logs out.
 ///
 /// ```
@@ -49,34 +53,14 @@ pub struct Quinn {
 }
 
 impl Quinn {
-    /// Logs in at the instance `base_url`.
+    /// A login at the instance with the base URL `base`.
     ///
     /// # Errors
-    /// The URL can't be used, the e-mail address is empty, or has white space around it or a control character in it, or the
-    /// password is given and shorter than 8 characters.
+    /// See [`Account::new`]; and [`ConfigError::ShortPassword`], if `password` is a fixed value with
+    /// fewer than 8 characters.
     pub fn new(
-        base_url: &str,
-        email: impl Into<Box<str>>,
-        password: impl Into<SecretSource>,
-    ) -> Result<Self, ConfigError> {
-        Self::at(BaseUrl::parse(base_url)?, email, password)
-    }
-
-    /// The same, be it over plain HTTP: whoever can listen on the way reads the password and the session.
-    ///
-    /// # Errors
-    /// As [`new`](Self::new), but for plain HTTP.
-    pub fn allow_plain_http(
-        base_url: &str,
-        email: impl Into<Box<str>>,
-        password: impl Into<SecretSource>,
-    ) -> Result<Self, ConfigError> {
-        Self::at(BaseUrl::allow_plain_http(base_url)?, email, password)
-    }
-
-    fn at(
-        base: BaseUrl,
-        email: impl Into<Box<str>>,
+        base: impl TryInto<BaseUrl, Error: Into<ConfigError>>,
+        email: impl AsRef<str>,
         password: impl Into<SecretSource>,
     ) -> Result<Self, ConfigError> {
         let account = Account::new("quinn", base, email, password)?;
@@ -87,27 +71,10 @@ impl Quinn {
         }
         Ok(Self { account })
     }
-
-    /// How long sessions live, whatever the documents and the response say.
-    pub const fn lifetime(mut self, lifetime: Lifetime) -> Self {
-        self.account.lifetime = Some(lifetime);
-        self
-    }
-
-    /// How many logins to allow, for a program that shares its IP address with others: ten in any minute unless set, and
-    /// never more than ten in any window, however long, nor a window shorter than a minute.
-    pub fn quota(mut self, quota: Quota) -> Self {
-        self.account.limit(quota);
-        self
-    }
-
-    /// The URL of `path`, which begins with a slash.
-    pub fn url(&self, path: &str) -> String {
-        self.account.url(path)
-    }
 }
 
-/// Counted as a server in JavaScript counts, in UTF-16 units: of all ways to count, the one that finds the most.
+/// Counts UTF-16 units, as a server in JavaScript does. No other count of characters is larger, so
+/// no password that the server accepts is refused.
 fn is_too_short(password: &Secret) -> bool {
     password.expose().encode_utf16().count() < SHORTEST_PASSWORD
 }
@@ -120,7 +87,7 @@ struct RequestBody<'a> {
 
 #[derive(Deserialize)]
 struct ResponseBody {
-    /// An object, of which nothing is needed.
+    /// An object whose presence is documented. Its fields are not needed.
     #[serde(rename = "user")]
     _user: User,
 }
@@ -129,17 +96,12 @@ struct ResponseBody {
 struct User {}
 
 impl Login for Quinn {
-    fn identity(&self) -> &Identity {
-        self.account.identity()
+    fn account(&self) -> &Account {
+        &self.account
     }
 
-    fn secret(&self) -> &SecretSource {
-        self.account.secret()
-    }
-
-    /// "10 per minute per IP address"
-    fn quota(&self) -> Quota {
-        self.account.quota()
+    fn account_mut(&mut self) -> &mut Account {
+        &mut self.account
     }
 
     fn check_secret(&self, secret: &Secret) -> Result<(), LoginError> {
@@ -156,7 +118,7 @@ impl Login for Quinn {
             email: self.account.name(),
             password: secret.expose(),
         };
-        request::post_json(&self.account.url(LOGIN_PATH), &body)
+        request::post_json(&self.url(LOGIN_PATH), &body)
     }
 
     fn read(&self, response: &http::Response<Bytes>) -> Result<Session, LoginError> {
@@ -164,24 +126,21 @@ impl Login for Quinn {
         response::json::<ResponseBody>(response)?;
         let cookie = response::cookie(response, COOKIE)
             .ok_or_else(|| LoginError::malformed("no sessionId cookie"))?;
-        let life = self.account.lifetime.unwrap_or_else(|| {
-            let idle = cookie.expires_in.unwrap_or(IDLE);
-            Lifetime::unknown().idle(idle).absolute(ABSOLUTE)
-        });
+        let idle = cookie.expires_in.unwrap_or(IDLE);
         Ok(Session::new()
             .with_cookie(COOKIE, &cookie.value)?
-            .with_lifetime(life))
+            .with_lifetime(Lifetime::unknown().idle(idle).absolute(ABSOLUTE)))
     }
 
     fn logout_request(&self, credential: &Credential) -> Option<http::Request<Bytes>> {
         let mut request = http::Request::new(Bytes::new());
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.account.url(LOGOUT_PATH).parse().ok()?;
+        *request.uri_mut() = self.url(LOGOUT_PATH).parse().ok()?;
         credential.attach(&mut request).ok()?;
         Some(request)
     }
 
     fn probe_url(&self) -> Option<String> {
-        Some(self.account.url(PROBE_PATH))
+        Some(self.url(PROBE_PATH))
     }
 }

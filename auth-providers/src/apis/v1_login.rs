@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use auth_core::{
-    Identity, Lifetime, LoginError, Quota, Secret, SecretSource, Session, set_cookies,
-};
+use auth_core::{Lifetime, LoginError, Secret, SecretSource, Session, set_cookies};
 use bytes::Bytes;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use crate::account::{Account, BaseUrl};
+use crate::account::Account;
+use crate::base_url::BaseUrl;
 use crate::config_error::ConfigError;
 use crate::login::Login;
 use crate::{jwt, request, response};
@@ -18,14 +17,17 @@ pub(crate) const LOGIN_PATH: &str = "/v1/login";
 /// "The cookie is valid for 1 day."
 pub(crate) const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A login to an API that serves `POST /v1/login`: e-mail and password for a token that is good for one day.
+/// A login to an API that serves `POST /v1/login`: e-mail and password for a token that is valid for
+/// one day.
 ///
-/// - The response has a token, "also the bearer token", and sets a cookie that is not named. Requests carry the token; with
-///   [`with_cookie`](Self::with_cookie) they carry whatever cookies were set, and no token.
-/// - If the token can be read as a JWT, it lives as long as it says itself, and otherwise for one day. The token in the
-///   documents' own sample can't be read as one.
-/// - Wrong credentials get status 400. So are requests that the server finds malformed; as ours always have the
-///   documented form, a 400 with JSON in it counts as wrong credentials. A 400 without is taken for somebody else's.
+/// - The response has a token, "also the bearer token", and sets a cookie whose name is not
+///   documented. Requests carry the token; after [`with_cookie`](Self::with_cookie) they carry the
+///   cookies instead.
+/// - A token that can be read as a JWT is valid until its expiry, any other for one day. The token
+///   of the page's own sample cannot be read as one.
+/// - Status 400 means that the e-mail address or password is wrong, or that the request is
+///   malformed. The requests of this crate have the documented form, so a 400 with a JSON object
+///   refuses the login. A 400 with another body may come from a proxy and does not.
 ///
 /// ```
 /// use auth_providers::V1Login;
@@ -47,65 +49,26 @@ enum Carries {
 }
 
 impl V1Login {
-    /// Logs in at the host `base_url`.
+    /// A login at the API with the base URL `base`.
     ///
     /// # Errors
-    /// The URL can't be used, the e-mail address is empty, or has white space around it or a control character in it, or the password
-    /// is given and empty.
+    /// See [`Account::new`].
     pub fn new(
-        base_url: &str,
-        email: impl Into<Box<str>>,
-        password: impl Into<SecretSource>,
-    ) -> Result<Self, ConfigError> {
-        Self::at(BaseUrl::parse(base_url)?, email, password)
-    }
-
-    /// The same, be it over plain HTTP: whoever can listen on the way reads the password and the session.
-    ///
-    /// # Errors
-    /// As [`new`](Self::new), but for plain HTTP.
-    pub fn allow_plain_http(
-        base_url: &str,
-        email: impl Into<Box<str>>,
-        password: impl Into<SecretSource>,
-    ) -> Result<Self, ConfigError> {
-        Self::at(BaseUrl::allow_plain_http(base_url)?, email, password)
-    }
-
-    fn at(
-        base: BaseUrl,
-        email: impl Into<Box<str>>,
+        base: impl TryInto<BaseUrl, Error: Into<ConfigError>>,
+        email: impl AsRef<str>,
         password: impl Into<SecretSource>,
     ) -> Result<Self, ConfigError> {
         Ok(Self {
             account: Account::new("v1-login", base, email, password)?,
-            // The token has a documented name and place; the cookie has neither.
+            // The token's name and place are documented, the cookie's name is not.
             carries: Carries::Token,
         })
     }
 
-    /// Requests carry the cookies that the login sets, all of them, instead of the token.
+    /// Makes requests carry all cookies that the login sets, instead of the token.
     pub const fn with_cookie(mut self) -> Self {
         self.carries = Carries::Cookies;
         self
-    }
-
-    /// How long sessions live, whatever the documents and the response say.
-    pub const fn lifetime(mut self, lifetime: Lifetime) -> Self {
-        self.account.lifetime = Some(lifetime);
-        self
-    }
-
-    /// How many logins to allow, for a program that shares its IP address with others: ten in any minute unless set, and
-    /// never more than ten in any window, however long, nor a window shorter than a minute.
-    pub fn quota(mut self, quota: Quota) -> Self {
-        self.account.limit(quota);
-        self
-    }
-
-    /// The URL of `path`, which begins with a slash.
-    pub fn url(&self, path: &str) -> String {
-        self.account.url(path)
     }
 }
 
@@ -126,21 +89,17 @@ struct Data {
     token: String,
 }
 
-/// An object; what is in it is not documented.
+/// An object. Its fields are not documented.
 #[derive(Deserialize)]
 struct ErrorBody {}
 
 impl Login for V1Login {
-    fn identity(&self) -> &Identity {
-        self.account.identity()
+    fn account(&self) -> &Account {
+        &self.account
     }
 
-    fn secret(&self) -> &SecretSource {
-        self.account.secret()
-    }
-
-    fn quota(&self) -> Quota {
-        self.account.quota()
+    fn account_mut(&mut self) -> &mut Account {
+        &mut self.account
     }
 
     fn request(&self, secret: &Secret) -> Result<http::Request<Bytes>, LoginError> {
@@ -148,7 +107,7 @@ impl Login for V1Login {
             email: self.account.name(),
             password: secret.expose(),
         };
-        request::post_json(&self.account.url(LOGIN_PATH), &body)
+        request::post_json(&self.url(LOGIN_PATH), &body)
     }
 
     fn read(&self, response: &http::Response<Bytes>) -> Result<Session, LoginError> {
@@ -172,22 +131,21 @@ impl Login for V1Login {
             }
             Carries::Cookies => with_cookies(response)?,
         };
-        let lifetime = self.account.lifetime.unwrap_or(Lifetime::of(life));
-        Ok(session.with_lifetime(lifetime))
+        Ok(session.with_lifetime(Lifetime::of(life)))
     }
 }
 
-/// All cookies that can be carried, and how long the session is good: what its cookie says, if there is but one, within the
-/// documented day. Of several it is not known which one is the session's.
+/// A session of all cookies that a request can carry, and its life: at most the documented day, and
+/// less if its only cookie says so. Of several cookies, it is unknown which one is the session's.
 fn with_cookies(response: &http::Response<Bytes>) -> Result<(Session, Duration), LoginError> {
     let mut session = Session::new();
     let mut ages = Vec::new();
     for set in set_cookies(response.headers()) {
-        // The last one of a name decides whether there is one, and replaces those before it.
+        // The last cookie of a name counts, and replaces those before it.
         let Some(cookie) = response::cookie(response, &set.name) else {
             continue;
         };
-        // What can't be carried is hardly the session.
+        // A cookie that no request can carry is not the session's.
         if let Ok(with) = session.clone().with_cookie(&cookie.name, &cookie.value) {
             session = with;
             ages.retain(|(name, _)| *name != cookie.name);

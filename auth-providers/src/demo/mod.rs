@@ -12,7 +12,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let server = DemoServer::start(Api::Quinn).await?;
-//! let quinn = Quinn::new(&server.base_url(), EMAIL, PASSWORD)?;
+//! let quinn = Quinn::new(server.base_url(), EMAIL, PASSWORD)?;
 //! # #[cfg(feature = "reqwest")] {
 //! use auth_core::Provider;
 //! use auth_providers::ReqwestTransport;

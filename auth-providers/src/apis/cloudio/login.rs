@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use auth_core::{Identity, Judge, Lifetime, LoginError, Quota, Secret, SecretSource, Session};
+use auth_core::{Judge, Lifetime, LoginError, Secret, SecretSource, Session};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -10,7 +10,8 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::judge::CloudIoJudge;
-use crate::account::{Account, BaseUrl};
+use crate::account::Account;
+use crate::base_url::BaseUrl;
 use crate::config_error::ConfigError;
 use crate::login::Login;
 use crate::{jwt, request, response};
@@ -19,19 +20,24 @@ use crate::{jwt, request, response};
 pub(crate) const LOGIN_PATH: &str = "/v1/auth";
 /// "Authentication token, e.g. Token ${btoa(`${username}:${password}`)}"
 pub(crate) const SCHEME: &str = "Token ";
-/// The table of headers names this one; the sample request on the same page sends `Authorization`.
+/// The page's table of headers names this header. The sample request on the same page sends
+/// `Authorization`.
 pub(crate) const AUTHENTICATION: HeaderName = HeaderName::from_static("authentication");
-/// CloudIO docs, on querying and posting data: the csrf value goes into the query, the jwt into a Bearer header.
+/// CloudIO docs, on querying and posting data: the query carries `csrf`, and a Bearer header `jwt`.
 pub(crate) const CSRF: &str = "csrf";
 
-/// A login to CloudIO: user name and password for two values, `jwt` as a bearer token and `csrf` as a query parameter.
+/// A login to CloudIO: user name and password for two values, `jwt`, a bearer token, and `csrf`, a
+/// query parameter.
 ///
 /// - Both values belong to one login, and change together.
-/// - 403 with CloudIO's own JSON means that user name or password are wrong; with anything else it is no refusal.
-/// - How long a session lives is not documented. It is used until it is rejected, unless the `jwt` states an expiry, or
-///   [`session_timeout`](Self::session_timeout) says after how much silence it ends.
-/// - What the response to a dead session is is not documented. 401 always rejects one. 403 does where its JSON says that a session, a
-///   token or csrf value is expired, invalid or missing; any other 403 means that something is not permitted, unless
+/// - Status 403 with CloudIO's own JSON means that the user name or password is wrong. With any
+///   other body it does not.
+/// - The lifetime of a session is not documented. A session is used until it is rejected, until the
+///   expiry of its `jwt` if there is one, or until the inactivity that
+///   [`session_timeout`](Self::session_timeout) states.
+/// - The response to an expired session is not documented. Status 401 rejects a session. Status 403
+///   does if its JSON says that a session, token or csrf value is expired, invalid or missing. Any
+///   other 403 means that the request is not permitted, unless
 ///   [`forbidden_is_rejected`](Self::forbidden_is_rejected) says otherwise.
 ///
 /// ```
@@ -54,34 +60,14 @@ pub struct CloudIo {
 }
 
 impl CloudIo {
-    /// Logs in at the host `base_url`.
+    /// A login at the host with the base URL `base`.
     ///
     /// # Errors
-    /// The URL can't be used, the user name is empty, has a colon in it, or has white space around it or a control character in it,
-    /// or the password is given and empty.
+    /// See [`Account::new`]; and [`ConfigError::ColonInUserName`], since a colon ends the user name
+    /// in the login's header.
     pub fn new(
-        base_url: &str,
-        user: impl Into<Box<str>>,
-        password: impl Into<SecretSource>,
-    ) -> Result<Self, ConfigError> {
-        Self::at(BaseUrl::parse(base_url)?, user, password)
-    }
-
-    /// The same, be it over plain HTTP: whoever can listen on the way reads the password and the session.
-    ///
-    /// # Errors
-    /// As [`new`](Self::new), but for plain HTTP.
-    pub fn allow_plain_http(
-        base_url: &str,
-        user: impl Into<Box<str>>,
-        password: impl Into<SecretSource>,
-    ) -> Result<Self, ConfigError> {
-        Self::at(BaseUrl::allow_plain_http(base_url)?, user, password)
-    }
-
-    fn at(
-        base: BaseUrl,
-        user: impl Into<Box<str>>,
+        base: impl TryInto<BaseUrl, Error: Into<ConfigError>>,
+        user: impl AsRef<str>,
         password: impl Into<SecretSource>,
     ) -> Result<Self, ConfigError> {
         let account = Account::new("cloudio", base, user, password)?;
@@ -90,51 +76,36 @@ impl CloudIo {
         }
         Ok(Self {
             account,
-            // The sample is code that somebody ran; the table is prose.
+            // The sample request is more likely to have been run than the table.
             login_header: AUTHORIZATION,
             idle: None,
             judge: CloudIoJudge::default(),
         })
     }
 
-    /// Sends the login under the name `Authentication`, as CloudIO's table has it, instead of `Authorization`.
+    /// Sends the login in the header `Authentication`, as CloudIO's table says, instead of
+    /// `Authorization`.
     pub fn authentication_header(mut self) -> Self {
         self.login_header = AUTHENTICATION;
         self
     }
 
-    /// After how much silence a session ends: the server's own setting `sessionTimeout`, which counts in minutes.
+    /// Sets the inactivity after which a session ends: the server's own setting `sessionTimeout`,
+    /// which counts in minutes.
     pub const fn session_timeout(mut self, timeout: Duration) -> Self {
         self.idle = Some(timeout);
         self
     }
 
-    /// Takes every 403 for a dead session. A request that is not permitted then costs a login now and again, which the cache
-    /// holds in bounds.
+    /// Makes every status 403 reject the session. A request that is not permitted then costs a
+    /// login from time to time; the cache bounds how often.
     pub const fn forbidden_is_rejected(mut self) -> Self {
         self.judge.forbidden_is_rejected = true;
         self
     }
 
-    /// How long sessions live, whatever the response says.
-    pub const fn lifetime(mut self, lifetime: Lifetime) -> Self {
-        self.account.lifetime = Some(lifetime);
-        self
-    }
-
-    /// How many logins to allow, for a program that shares its IP address with others: ten in any minute unless set, and
-    /// never more than ten in any window, however long, nor a window shorter than a minute.
-    pub fn quota(mut self, quota: Quota) -> Self {
-        self.account.limit(quota);
-        self
-    }
-
-    /// The URL of `path`, which begins with a slash.
-    pub fn url(&self, path: &str) -> String {
-        self.account.url(path)
-    }
-
-    /// `Token base64(user:password)`, in buffers that never grow and are zeroed.
+    /// `Token base64(user:password)`, in buffers that are zeroed and never grow, since growing would
+    /// leave copies that are not zeroed.
     fn token(&self, secret: &Secret) -> Result<Zeroizing<Vec<u8>>, LoginError> {
         let (user, password) = (self.account.name(), secret.expose());
         let mut pair = Zeroizing::new(Vec::with_capacity(user.len() + 1 + password.len()));
@@ -167,16 +138,12 @@ struct ErrorBody {
 }
 
 impl Login for CloudIo {
-    fn identity(&self) -> &Identity {
-        self.account.identity()
+    fn account(&self) -> &Account {
+        &self.account
     }
 
-    fn secret(&self) -> &SecretSource {
-        self.account.secret()
-    }
-
-    fn quota(&self) -> Quota {
-        self.account.quota()
+    fn account_mut(&mut self) -> &mut Account {
+        &mut self.account
     }
 
     fn judge(&self) -> &dyn Judge {
@@ -186,7 +153,7 @@ impl Login for CloudIo {
     fn request(&self, secret: &Secret) -> Result<http::Request<Bytes>, LoginError> {
         // "Empty body {}"
         let body = Bytes::from_static(b"{}");
-        let mut request = request::post(&self.account.url(LOGIN_PATH), body)?;
+        let mut request = request::post(&self.url(LOGIN_PATH), body)?;
         let token = request::secret_header(self.token(secret)?)?;
         request
             .headers_mut()
@@ -196,7 +163,7 @@ impl Login for CloudIo {
 
     fn read(&self, response: &http::Response<Bytes>) -> Result<Session, LoginError> {
         if response.status() == StatusCode::FORBIDDEN {
-            // A firewall's 403 is not CloudIO's: only `"status": "ERROR"` says that the user name or password is wrong.
+            // A firewall sends 403, too. Only `"status": "ERROR"` is CloudIO's.
             return Err(match response::json::<ErrorBody>(response) {
                 Ok(refusal) if refusal.status == "ERROR" => LoginError::refused("status 403"),
                 _ => response::failure(response),
@@ -207,11 +174,9 @@ impl Login for CloudIo {
         if status != "OK" {
             return Err(LoginError::malformed("status 200 without \"OK\""));
         }
-        let life = self.account.lifetime.unwrap_or_else(|| {
-            let stated = jwt::life(&jwt, response::date(response.headers()));
-            let life = stated.map_or(Lifetime::unknown(), Lifetime::of);
-            self.idle.map_or(life, |timeout| life.idle(timeout))
-        });
+        let stated = jwt::life(&jwt, response::date(response.headers()));
+        let life = stated.map_or(Lifetime::unknown(), Lifetime::of);
+        let life = self.idle.map_or(life, |timeout| life.idle(timeout));
         Ok(Session::new()
             .with_bearer(&jwt)?
             .with_query(CSRF, &csrf)?
