@@ -49,15 +49,17 @@
 //! TLS, HTTP/2, cookies' `Secure` (the cookie is set so, and taken over plain HTTP), and any protection of what it holds:
 //! it is no server for anything but tests.
 
-mod api;
+mod apis;
 mod clock;
+mod connections;
 mod counts;
-mod http_server;
 mod server;
+mod server_state;
 mod settings;
-mod state;
+mod site;
+mod wire;
 
-pub use api::Api;
+pub use apis::Api;
 pub use counts::{Calls, Counts, Logins};
 pub use server::DemoServer;
 pub use settings::{EMAIL, PASSWORD, Settings};

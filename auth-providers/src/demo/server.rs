@@ -3,16 +3,15 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::net::TcpSocket;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::api::Api;
+use super::apis::Api;
+use super::connections::serve;
 use super::counts::Counts;
-use super::http_server::{Site, serve};
 use super::settings::Settings;
-use super::state::State;
+use super::site::Site;
 
 /// Connections that may wait to be accepted: enough for some thousand clients that start at once.
 const BACKLOG: u32 = 4_096;
@@ -56,13 +55,7 @@ impl DemoServer {
         socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
         let listener = socket.listen(BACKLOG)?;
         let address = listener.local_addr()?;
-        let site = Arc::new(Site {
-            api,
-            login_latency: settings.login_latency,
-            call_latency: settings.call_latency,
-            dead_session_is_forbidden: settings.dead_session_is_forbidden,
-            state: Mutex::new(State::new(settings, api.lifetime())),
-        });
+        let site = Arc::new(Site::new(api, settings));
         let (stop, stopped) = oneshot::channel();
         #[allow(
             clippy::disallowed_methods,

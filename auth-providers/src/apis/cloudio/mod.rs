@@ -5,4 +5,4 @@ mod login;
 
 pub use login::CloudIo;
 #[cfg(feature = "demo")]
-pub(crate) use login::{AUTHENTICATION, LOGIN_PATH, SCHEME};
+pub(crate) use login::{AUTHENTICATION, CSRF, LOGIN_PATH, SCHEME};

@@ -14,7 +14,7 @@ use super::settings::{EMAIL, PASSWORD, Settings};
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct ServerState {
     pub(super) clock: Clock,
     pub(super) counts: Counts,
     pub(super) lifetime: Lifetime,
@@ -46,7 +46,7 @@ pub(super) struct Issued {
     pub(super) csrf: String,
 }
 
-impl State {
+impl ServerState {
     pub(super) fn new(mut settings: Settings, documented: Lifetime) -> Self {
         if settings.accounts.is_empty() {
             settings = settings.account(EMAIL, PASSWORD);
