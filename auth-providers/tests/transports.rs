@@ -120,14 +120,21 @@ async fn rule_18_no_cookie_of_an_old_session_and_no_referer_is_sent() {
     let response = "HTTP/1.1 200 OK\r\nset-cookie: sessionId=old\r\nconnection: close\r\n\
                   content-length: 11\r\n\r\n{\"user\":{}}";
     let server = Canned::start(response).await;
-    let builder = reqwest::Client::builder().cookie_store(true).referer(true);
-    let transport = ReqwestTransport::from_builder(builder).unwrap();
-    let quinn = provider(Api::Quinn, &server.base_url, CANARY, transport);
-    for _ in 0..2 {
-        quinn.login(&canary()).await.unwrap();
+    let jar = reqwest::cookie::Jar::default();
+    jar.add_cookie_str("sessionId=older", &server.base_url.parse().unwrap());
+    let builder = || reqwest::Client::builder().referer(true);
+    for builder in [
+        builder().cookie_store(true),
+        builder().cookie_provider(jar.into()),
+    ] {
+        let transport = ReqwestTransport::from_builder(builder).unwrap();
+        let quinn = provider(Api::Quinn, &server.base_url, CANARY, transport);
+        for _ in 0..2 {
+            quinn.login(&canary()).await.unwrap();
+        }
     }
     let requests = server.requests();
-    assert_eq!(requests.len(), 2);
+    assert_eq!(requests.len(), 4);
     for request in requests {
         let request = request.to_ascii_lowercase();
         assert!(

@@ -82,11 +82,32 @@ impl ReqwestTransport {
 fn build(builder: ClientBuilder) -> Result<Client, ClientError> {
     builder
         .redirect(Policy::none())
+        // See `NoCookieStore`.
         .cookie_store(false)
         .referer(false)
         .retry(retry::never())
         .build()
         .map_err(|error| ClientError(error.without_url()))
+}
+
+/// Makes `builder.cookie_store(false)` compile whether or not reqwest's feature `cookies` is on.
+///
+/// With the feature, which any crate of the program may turn on, a builder can have a jar, and has
+/// an inherent method of this name that removes it. An inherent method takes precedence over a
+/// trait's. Without the feature no builder has a jar, and this method is called, which does nothing.
+/// Turning the feature on here would cost every program the five crates of the jar.
+#[allow(
+    dead_code,
+    reason = "it is not called if reqwest's feature `cookies` is on"
+)]
+trait NoCookieStore {
+    fn cookie_store(self, enable: bool) -> Self;
+}
+
+impl NoCookieStore for ClientBuilder {
+    fn cookie_store(self, _: bool) -> Self {
+        self
+    }
 }
 
 #[async_trait]
