@@ -113,7 +113,7 @@ impl Account {
         self.scope = Some(scope);
     }
 
-    /// The lifetime of every session, if it was set. It overrides what the response to a login says.
+    /// The lifetime of every session, if it was set. It overrides the response to a login.
     pub const fn lifetime(&self) -> Option<Lifetime> {
         self.lifetime
     }

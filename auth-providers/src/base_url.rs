@@ -3,8 +3,7 @@ use http::Uri;
 
 use crate::config_error::ConfigError;
 
-/// The URL that an API's paths are appended to: an origin and, in front of a proxy's path for
-/// instance, a prefix.
+/// The URL that an API's paths are appended to: an origin, and a path prefix if there is one.
 ///
 /// A parameter of type `impl TryInto<BaseUrl>` takes a string, which is checked as
 /// [`parse`](Self::parse) says, or a `BaseUrl`:

@@ -10,6 +10,8 @@ use crate::response;
 use crate::transport::Transport;
 
 /// A [`Login`] and the [`Transport`] that carries it: an [`auth_core::Provider`].
+///
+/// Created by [`Login::via`].
 #[derive(Clone, Debug)]
 pub struct LoginVia<L, T> {
     login: L,
@@ -26,7 +28,7 @@ impl<L, T> LoginVia<L, T> {
         &self.login
     }
 
-    /// What carries it.
+    /// The transport.
     pub const fn transport(&self) -> &T {
         &self.transport
     }
@@ -61,7 +63,8 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
     async fn login(&self, secret: &Secret) -> Result<Session, LoginError> {
         self.login.check_secret(secret)?;
         let mut request = self.login.request(secret)?;
-        // So that an integration on this transport's way refuses the login instead of waiting for it.
+        // If this transport leads through an integration for the same credential, the mark makes
+        // the integration refuse the login. Without it, the login would wait for itself.
         if let Some(mark) = LoginMark::current() {
             request.extensions_mut().insert(mark);
         }
@@ -83,7 +86,7 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
         let response = self.transport.carry(request).await?;
         match response.status() {
             status if status.is_success() || status.is_redirection() => Ok(()),
-            // The session was over already.
+            // The session had ended before.
             StatusCode::UNAUTHORIZED => Ok(()),
             _ => Err(response::failure(&response)),
         }

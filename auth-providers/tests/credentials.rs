@@ -1,4 +1,4 @@
-//! What a login brings, carried by requests: the whole way through `auth_core::Credentials`.
+//! Sessions of `auth_core::Credentials`, carried by requests to the demo servers.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on stops here")]
 #![cfg(all(feature = "demo", feature = "reqwest", feature = "tower"))]
 
@@ -16,7 +16,7 @@ mod common;
 
 use common::{over_reqwest, start};
 
-/// Keeps the requests that it carries, without their bodies, and the marks on them.
+/// Keeps the mark of each request that it carries.
 #[derive(Clone)]
 struct Watched {
     inner: ReqwestTransport,

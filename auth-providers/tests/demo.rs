@@ -18,7 +18,7 @@ use common::{over_reqwest, start};
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// What a request carries, read from the login's response by hand.
+/// What a request carries of a session, read from the response to the login.
 #[derive(Clone, Debug, PartialEq)]
 struct Carried {
     header: (&'static str, String),
@@ -139,13 +139,13 @@ async fn sessions_end_when_the_documents_say() {
 async fn quinn_slides_by_7_days_and_ends_after_30() {
     let server = start(Api::Quinn).await;
     let client = Client::of(&server);
-    let silent = client.log_in().await;
+    let idle = client.log_in().await;
     let busy = client.log_in().await;
     for day in 1..30 {
         server.advance(DAY);
         assert_eq!(client.probe(&busy).await, 200, "day {day}");
     }
-    assert_eq!(client.probe(&silent).await, 401);
+    assert_eq!(client.probe(&idle).await, 401);
     server.advance(DAY);
     assert_eq!(client.probe(&busy).await, 401, "30 days are the end");
 }

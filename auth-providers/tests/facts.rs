@@ -1,4 +1,4 @@
-//! What each login sends, and how it reads responses: without a server.
+//! What each login sends, and how it reads responses, without a server.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on stops here")]
 
 use std::num::NonZeroU32;
@@ -194,7 +194,7 @@ fn clay_is_good_for_24_hours_and_a_jwt_may_only_shorten_them() {
 }
 
 #[test]
-fn quinn_is_good_for_7_days_of_silence_or_its_max_age_and_30_days_in_all() {
+fn quinn_expires_after_7_idle_days_or_its_max_age_and_after_30_days_in_all() {
     let with_cookie = |cookie| {
         let served = quinn_ok().with("set-cookie", cookie);
         read(&quinn(), &served).lifetime()
@@ -381,7 +381,7 @@ fn bad_credentials_are_told_from_everything_else_by_each_apis_own_status() {
         kind(&clay(), &Served::new(401, "")),
         LoginErrorKind::Refused
     );
-    // Not CloudIO's words, and not JSON: not its verdict on a password.
+    // A 403 that is not in CloudIO's form, or not JSON, says nothing about the password.
     assert_eq!(
         kind(
             &cloudio(),
@@ -524,7 +524,7 @@ fn rule_17_logins_print_neither_account_nor_password() {
         errors.each_ref().map(ToString::to_string).concat()
     );
     assert!(!printed.contains("canary"), "{printed}");
-    // The request holds the password; its Debug must be of no use to a log.
+    // The header holds the password, so its `Debug` output must not show it.
     let header = request(&cloudio()).headers()["authorization"].clone();
     assert_eq!(format!("{header:?}"), "Sensitive");
 }
@@ -547,10 +547,10 @@ fn rule_10_a_smaller_share_of_the_documented_quota_is_taken_and_a_larger_one_is_
 }
 
 /// Gives every login the same response.
-struct Canned(Response<Bytes>);
+struct FixedResponse(Response<Bytes>);
 
 #[async_trait]
-impl Transport for Canned {
+impl Transport for FixedResponse {
     async fn carry(&self, _: Request<Bytes>) -> Result<Response<Bytes>, LoginError> {
         Ok(self.0.clone())
     }
@@ -563,18 +563,18 @@ async fn a_lifetime_that_was_set_overrides_the_documents_and_the_response() {
         Box::new(
             clay()
                 .lifetime(minute)
-                .via(Canned(clay_ok("claysession=a; Max-Age=3600").0)),
+                .via(FixedResponse(clay_ok("claysession=a; Max-Age=3600").0)),
         ),
-        Box::new(quinn().lifetime(minute).via(Canned(
+        Box::new(quinn().lifetime(minute).via(FixedResponse(
             quinn_ok().with("set-cookie", "sessionId=a; Max-Age=3600").0,
         ))),
         Box::new(
             cloudio()
                 .session_timeout(DAY)
                 .lifetime(minute)
-                .via(Canned(cloudio_ok("j", "c").0)),
+                .via(FixedResponse(cloudio_ok("j", "c").0)),
         ),
-        Box::new(v1().lifetime(minute).via(Canned(v1_ok("t").0))),
+        Box::new(v1().lifetime(minute).via(FixedResponse(v1_ok("t").0))),
     ];
     for provider in providers {
         let session = provider.login(&PASSWORD.into()).await.unwrap();

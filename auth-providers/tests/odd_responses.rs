@@ -1,4 +1,4 @@
-//! What servers do that no document mentions.
+//! Responses that no document mentions.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 

@@ -13,7 +13,8 @@ use crate::login::Login;
 use crate::{jwt, request, response};
 
 /// "`POST https://api.clay.com/v3/auth/login`"
-pub(crate) const BASE_URL: &str = "https://api.clay.com";
+const BASE_URL: &str = "https://api.clay.com";
+/// See [`BASE_URL`].
 pub(crate) const LOGIN_PATH: &str = "/v3/auth/login";
 /// "Extract the `claysession` cookie"
 pub(crate) const COOKIE: &str = "claysession";
@@ -22,7 +23,7 @@ pub(crate) const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// The page's own example of a request with the cookie.
 pub(crate) const PROBE_PATH: &str = "/v3/my-workspaces";
 
-/// A login to Clay: e-mail and password for the cookie `claysession`, good for 24 hours.
+/// A login to Clay: e-mail and password for the cookie `claysession`, which expires after 24 hours.
 ///
 /// - Requests carry the cookie exactly as it was set; it is neither decoded nor encoded.
 /// - An expiry of the cookie, or of the JWT in it, shortens the 24 hours and never extends them.

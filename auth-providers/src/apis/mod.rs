@@ -1,4 +1,5 @@
-//! The APIs that this crate knows: one file for each, which states every fact once and with its source.
+//! The logins of the APIs that this crate supports. The file of an API states each fact once, with
+//! its source.
 
 pub(crate) mod clay;
 pub(crate) mod cloudio;

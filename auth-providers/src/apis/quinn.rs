@@ -14,6 +14,7 @@ use crate::config_error::ConfigError;
 use crate::login::Login;
 use crate::{request, response};
 
+/// "POST /api/auth/login"
 pub(crate) const LOGIN_PATH: &str = "/api/auth/login";
 /// "Logout: POST /api/auth/logout when done"
 pub(crate) const LOGOUT_PATH: &str = "/api/auth/logout";
@@ -29,7 +30,7 @@ pub(crate) const ABSOLUTE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 pub(crate) const SHORTEST_PASSWORD: usize = 8;
 
 /// A login to an instance of Quinn: e-mail and password for the cookie `sessionId`, which expires
-/// after 7 days of inactivity and after 30 days in any case.
+/// after 7 days of inactivity, or after 30 days in all.
 ///
 /// - Each request extends the 7 days. A response may set the cookie again, with the same value or a
 ///   new one; requests carry the newest.
@@ -56,7 +57,7 @@ impl Quinn {
     /// A login at the instance with the base URL `base`.
     ///
     /// # Errors
-    /// See [`Account::new`]; and [`ConfigError::ShortPassword`], if `password` is a fixed value with
+    /// See [`Account::new`]; and [`ConfigError::ShortPassword`], if `password` is a fixed value of
     /// fewer than 8 characters.
     pub fn new(
         base: impl TryInto<BaseUrl, Error: Into<ConfigError>>,
@@ -107,7 +108,7 @@ impl Login for Quinn {
     fn check_secret(&self, secret: &Secret) -> Result<(), LoginError> {
         if is_too_short(secret) {
             return Err(LoginError::misconfigured(format!(
-                "the password is shorter than the {SHORTEST_PASSWORD} characters that Quinn asks for"
+                "the password is shorter than the {SHORTEST_PASSWORD} characters that Quinn requires"
             )));
         }
         Ok(())

@@ -13,12 +13,13 @@ use crate::config_error::ConfigError;
 use crate::login::Login;
 use crate::{jwt, request, response};
 
+/// "`POST /v1/login`"
 pub(crate) const LOGIN_PATH: &str = "/v1/login";
 /// "The cookie is valid for 1 day."
 pub(crate) const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A login to an API that serves `POST /v1/login`: e-mail and password for a token that is valid for
-/// one day.
+/// A login to an API that serves `POST /v1/login`: e-mail and password for a token that expires
+/// after one day.
 ///
 /// - The response has a token, "also the bearer token", and sets a cookie whose name is not
 ///   documented. Requests carry the token; after [`with_cookie`](Self::with_cookie) they carry the
@@ -26,7 +27,7 @@ pub(crate) const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// - A token that can be read as a JWT is valid until its expiry, any other for one day. The token
 ///   of the page's own sample cannot be read as one.
 /// - Status 400 means that the e-mail address or password is wrong, or that the request is
-///   malformed. The requests of this crate have the documented form, so a 400 with a JSON object
+///   malformed. The request of this login has the documented form, so a 400 with a JSON object
 ///   refuses the login. A 400 with another body may come from a proxy and does not.
 ///
 /// ```

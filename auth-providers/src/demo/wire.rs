@@ -32,12 +32,12 @@ pub(super) fn cookie(request: &Parts, name: &str) -> Option<String> {
     })
 }
 
-/// An opaque cookie value, percent-encoded and signed as Express does it.
+/// An opaque cookie value, percent-encoded and signed as express-session does it.
 pub(super) fn signed_value(random: &str) -> String {
     format!("s%3A{random}.sig%2B{}", &random[..8])
 }
 
-/// A JWT whose signature is not one.
+/// A JWT with any signature, since no client verifies it.
 pub(super) fn jwt(claims: &Value, signature: &str) -> String {
     let encode = |text: String| URL_SAFE_NO_PAD.encode(text);
     format!(

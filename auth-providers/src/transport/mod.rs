@@ -1,4 +1,4 @@
-//! What carries a login's request to the server and its response back.
+//! Sends the request of a login and reads the response.
 
 mod carry;
 #[cfg(feature = "reqwest")]

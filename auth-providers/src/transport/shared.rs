@@ -5,7 +5,7 @@ use bytes::{Buf, BufMut as _, Bytes, BytesMut};
 
 use crate::response::MAX_RESPONSE;
 
-/// A response's body as it comes in, up to the bound.
+/// The part of a response's body that has arrived, at most [`MAX_RESPONSE`] bytes.
 #[derive(Default)]
 pub(super) struct BoundedBody(BytesMut);
 
@@ -26,10 +26,11 @@ impl BoundedBody {
     }
 }
 
-/// How we name ourselves: some servers turn away those that have no name.
+/// Some servers reject requests without a user agent.
 pub(super) const USER_AGENT: &str = concat!("auth-providers/", env!("CARGO_PKG_VERSION"));
 
-/// Without TLS, hyper-util's connector takes every scheme but http for a mistake. It has no other way to say so than its text.
+/// Whether the client has no TLS. The connector of hyper-util then fails for `https` with an error
+/// that only its text distinguishes.
 pub(super) fn lacks_tls(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {

@@ -15,13 +15,17 @@ use tower_service::Service;
 use super::Transport;
 use super::shared::{BoundedBody, USER_AGENT, lacks_tls};
 
-/// Carries logins over any tower service: a hyper client, say, or a stack of layers around one.
+/// Carries logins over any tower service, such as hyper-util's client or a stack of layers around
+/// it.
 ///
-/// The service must follow no redirects, keep no cookies and retry nothing, as [`Transport`] says. Hyper-util's own client
-/// follows none and keeps none; it sends a request again only where an idle connection was closed before any of it was
-/// sent. For `https` it wants a connector with TLS, such as hyper-rustls's. The service is cloned for each login, and a clone that is ready is called at once, so no permit of a concurrency
-/// limit is held while anything else is waited for. If it has a layer of `auth-middleware` for the same credential in it, the
-/// login fails with [`auth_core::Error::LoginLoop`] instead of waiting for itself.
+/// - The service must follow no redirects, keep no cookies and not retry; see [`Transport`].
+///   Hyper-util's client follows no redirects and keeps no cookies. It sends a request again only if
+///   an idle connection was closed before any part of the request was sent.
+/// - For `https`, the service needs a connector with TLS, such as that of hyper-rustls.
+/// - The service is cloned for each login. A clone that is ready is called at once, so it holds a
+///   permit of a concurrency limit only during the login's request.
+/// - If the service contains a layer of `auth-middleware` for the same credential, the login fails
+///   with [`auth_core::Error::LoginLoop`] instead of waiting for itself.
 ///
 /// ```
 /// # #[cfg(feature = "tower")] {
@@ -35,12 +39,13 @@ use super::shared::{BoundedBody, USER_AGENT, lacks_tls};
 /// # let _ = transport; }
 /// ```
 pub struct TowerTransport<S> {
-    /// Locked only to be cloned, so that the service itself need not be `Sync`.
+    /// The lock makes the transport `Sync` even if the service is not. It is held only while the
+    /// service is cloned.
     service: Mutex<S>,
 }
 
 impl<S: Clone> TowerTransport<S> {
-    /// Carries logins over clones of `service`.
+    /// A transport that sends each login with a clone of `service`.
     pub const fn new(service: S) -> Self {
         Self {
             service: Mutex::new(service),
@@ -121,7 +126,7 @@ where
         let frame = frame.map_err(|error| {
             LoginError::unavailable("the response broke off").with_source(error)
         })?;
-        // Trailers hold nothing that a login needs.
+        // Trailers are ignored: no API documents any.
         if let Ok(piece) = frame.into_data() {
             read.push(piece)?;
         }

@@ -72,7 +72,7 @@ pub(crate) async fn start(api: Api) -> DemoServer {
     DemoServer::start(api).await.unwrap()
 }
 
-/// A server that gives everybody the same bytes and keeps what it was sent.
+/// A server that sends the same bytes to each client and keeps what it receives.
 pub(crate) struct Canned {
     pub(crate) base_url: String,
     hits: Arc<AtomicUsize>,

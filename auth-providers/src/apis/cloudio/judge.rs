@@ -2,11 +2,12 @@ use auth_core::{Answer, Judge, StatusJudge, Verdict};
 use http::StatusCode;
 use serde::Deserialize;
 
-/// Tells a dead session from a missing permission, which CloudIO's documents don't.
+/// Distinguishes an expired session from a missing permission. CloudIO documents no difference.
 ///
-/// A wrong "rejected" costs a login, a wrong "not permitted" leaves a dead session in use. The first is bounded by the
-/// cache, but would come with every request that lacks a permission; so a 403 counts as "rejected" only if its JSON says,
-/// in its title or message, that the session, a token or the csrf value is expired, invalid or missing.
+/// A wrong `Rejected` costs a login, and every request without permission would cause one, within
+/// the cache's bounds. A wrong `NotPermitted` leaves an expired session in use. A 403 is `Rejected`
+/// only if the title or message of its JSON says that the session, a token or the csrf value is
+/// expired, invalid or missing.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct CloudIoJudge {
     pub(super) forbidden_is_rejected: bool,
@@ -33,7 +34,9 @@ struct ErrorBody {
     message: Option<String>,
 }
 
+/// The words are guesses: CloudIO documents the form of its errors, but not their messages.
 const SUBJECTS: &[&str] = &["session", "token", "jwt", "csrf", "xsrf"];
+/// A text rejects the session if one of these is near one of the [`SUBJECTS`].
 const FAULTS: &[&str] = &[
     "expired",
     "invalid",
@@ -46,7 +49,7 @@ const FAULTS: &[&str] = &[
     "ended",
     "revoked",
 ];
-/// What says so without any of these.
+/// A text with one of these phrases rejects the session as well.
 const PHRASES: &[&str] = &[
     "session not found",
     "no active session",
@@ -56,8 +59,8 @@ const PHRASES: &[&str] = &[
     "authentication required",
     "login required",
 ];
-/// How many words a fault may stand from its subject: "invalid csrf token", "session has been terminated". In "your session
-/// is good, but the role is invalid" they are further apart.
+/// The largest distance from a subject to a fault, in words. It is 3 in "session has been
+/// terminated", and larger in "your session is good, but the role is invalid".
 const REACH: usize = 3;
 
 fn blames_session(body: &[u8]) -> bool {

@@ -104,8 +104,8 @@ impl CloudIo {
         self
     }
 
-    /// `Token base64(user:password)`, in buffers that are zeroed and never grow, since growing would
-    /// leave copies that are not zeroed.
+    /// `Token base64(user:password)`, in buffers that are zeroed and never grow, since growing
+    /// would leave copies that are not zeroed.
     fn token(&self, secret: &Secret) -> Result<Zeroizing<Vec<u8>>, LoginError> {
         let (user, password) = (self.account.name(), secret.expose());
         let mut pair = Zeroizing::new(Vec::with_capacity(user.len() + 1 + password.len()));

@@ -4,7 +4,7 @@ use super::demo_api::DemoApi;
 use super::quinn::Quinn;
 use super::v1_login::V1Login;
 
-/// An API that a [`DemoServer`](crate::demo::DemoServer) can play.
+/// An API that a [`DemoServer`](crate::demo::DemoServer) can behave as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Api {
@@ -19,7 +19,7 @@ pub enum Api {
 }
 
 impl Api {
-    /// All of them.
+    /// All APIs.
     pub const ALL: [Self; 4] = [Self::Clay, Self::Quinn, Self::CloudIo, Self::V1Login];
 
     /// The path of a `GET` request that any live session may send.

@@ -1,4 +1,4 @@
-//! How each API's server behaves: one file for each, with the paths and names of its login.
+//! What differs between the servers of the APIs: one implementation of [`DemoApi`] for each.
 
 mod api;
 mod clay;
