@@ -50,10 +50,10 @@ impl Site {
             return message(StatusCode::PAYLOAD_TOO_LARGE, "Body too large");
         };
         let body = body.to_bytes();
-        let (api, path) = (self.api.demo(), parts.uri.path());
-        if parts.method == Method::POST && path == api.login_path() {
+        let (paths, path) = (self.api.demo().paths(), parts.uri.path());
+        if parts.method == Method::POST && path == paths.login {
             self.login(&parts, &body, peer).await
-        } else if parts.method == Method::POST && api.logout_path() == Some(path) {
+        } else if parts.method == Method::POST && paths.logout == Some(path) {
             self.logout(&parts)
         } else {
             self.call(&parts, body).await
@@ -115,12 +115,13 @@ impl Site {
 
     fn decide(&self, parts: &Parts, body: Bytes) -> Response<Bytes> {
         let (api, path) = (self.api.demo(), parts.uri.path());
+        let paths = api.paths();
         let carried = api.credential(parts);
         let mut state = self.state.lock();
         if let Some(id) = parts.headers.get("x-request-id") {
             state.note_request_id(id.as_bytes());
         }
-        if !path.starts_with(api.prefix()) {
+        if !path.starts_with(paths.prefix) {
             state.counts.calls.not_found += 1;
             return message(StatusCode::NOT_FOUND, "Not found");
         }
@@ -150,7 +151,7 @@ impl Site {
         drop(state);
         let response = if parts.method == Method::POST {
             echo(parts, body)
-        } else if path == api.probe_path() {
+        } else if path == paths.probe {
             json_response(StatusCode::OK, &api.probe_body(&account))
         } else {
             json_response(StatusCode::OK, &json!({ "path": path, "account": account }))

@@ -32,11 +32,6 @@ pub(super) fn cookie(request: &Parts, name: &str) -> Option<String> {
     })
 }
 
-/// An opaque cookie value, percent-encoded and signed as express-session does it.
-pub(super) fn signed_value(random: &str) -> String {
-    format!("s%3A{random}.sig%2B{}", &random[..8])
-}
-
 /// A JWT with any signature, since no client verifies it.
 pub(super) fn jwt(claims: &Value, signature: &str) -> String {
     let encode = |text: String| URL_SAFE_NO_PAD.encode(text);
@@ -51,10 +46,6 @@ pub(super) fn jwt(claims: &Value, signature: &str) -> String {
 /// Rounded up, since zero seconds would mean that the time has passed.
 pub(super) fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
-}
-
-pub(super) fn invalid_credentials() -> Response<Bytes> {
-    message(StatusCode::UNAUTHORIZED, "Invalid credentials")
 }
 
 pub(super) fn message(status: StatusCode, text: &str) -> Response<Bytes> {

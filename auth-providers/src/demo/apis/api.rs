@@ -24,7 +24,7 @@ impl Api {
 
     /// The path of a `GET` request that any live session may send.
     pub fn probe_path(self) -> &'static str {
-        self.demo().probe_path()
+        self.demo().paths().probe
     }
 
     pub(in crate::demo) fn demo(self) -> &'static dyn DemoApi {

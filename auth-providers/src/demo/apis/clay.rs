@@ -1,10 +1,9 @@
 use auth_core::Lifetime;
-use bytes::Bytes;
+use http::HeaderMap;
 use http::request::Parts;
-use http::{HeaderMap, Response};
 use serde_json::{Value, json};
 
-use super::demo_api::{Carried, DemoApi};
+use super::demo_api::{Carried, DemoApi, Paths};
 use crate::apis::clay::{COOKIE, LIFE, LOGIN_PATH, PROBE_PATH};
 use crate::demo::server_state::Issued;
 use crate::demo::wire;
@@ -12,16 +11,13 @@ use crate::demo::wire;
 pub(super) struct Clay;
 
 impl DemoApi for Clay {
-    fn login_path(&self) -> &'static str {
-        LOGIN_PATH
-    }
-
-    fn probe_path(&self) -> &'static str {
-        PROBE_PATH
-    }
-
-    fn prefix(&self) -> &'static str {
-        "/v3/"
+    fn paths(&self) -> Paths {
+        Paths {
+            login: LOGIN_PATH,
+            logout: None,
+            probe: PROBE_PATH,
+            prefix: "/v3/",
+        }
     }
 
     fn lifetime(&self) -> Lifetime {
@@ -35,16 +31,8 @@ impl DemoApi for Clay {
         wire::email_and_password(body)
     }
 
-    fn token(&self, random: &str, _: u64, _: &Lifetime) -> String {
-        wire::signed_value(random)
-    }
-
     fn login_body(&self, _: &str, _: &Issued) -> Value {
         json!({ "success": true, "redirect_to": "https://app.clay.com/workspaces/123456" })
-    }
-
-    fn refusal(&self) -> Response<Bytes> {
-        wire::invalid_credentials()
     }
 
     fn set_cookie(&self, token: &str, _: &Lifetime) -> Option<String> {

@@ -9,7 +9,7 @@ use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::demo_api::{Carried, DemoApi};
+use super::demo_api::{Carried, DemoApi, Paths};
 use crate::apis::cloudio::{AUTHENTICATION, CSRF, LOGIN_PATH, SCHEME};
 use crate::demo::server_state::Issued;
 use crate::demo::wire;
@@ -20,16 +20,13 @@ const IDLE: Duration = Duration::from_secs(30 * 60);
 pub(super) struct CloudIo;
 
 impl DemoApi for CloudIo {
-    fn login_path(&self) -> &'static str {
-        LOGIN_PATH
-    }
-
-    fn probe_path(&self) -> &'static str {
-        "/v1/me"
-    }
-
-    fn prefix(&self) -> &'static str {
-        "/v1/"
+    fn paths(&self) -> Paths {
+        Paths {
+            login: LOGIN_PATH,
+            logout: None,
+            probe: "/v1/me",
+            prefix: "/v1/",
+        }
     }
 
     fn lifetime(&self) -> Lifetime {
@@ -74,10 +71,6 @@ impl DemoApi for CloudIo {
             token: wire::bearer(request)?,
             csrf: Some(csrf),
         })
-    }
-
-    fn probe_body(&self, account: &str) -> Value {
-        json!({ "email": account })
     }
 
     fn forbidden(&self) -> Response<Bytes> {

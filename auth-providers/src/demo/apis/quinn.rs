@@ -1,10 +1,9 @@
 use auth_core::Lifetime;
-use bytes::Bytes;
+use http::HeaderMap;
 use http::request::Parts;
-use http::{HeaderMap, Response};
 use serde_json::{Value, json};
 
-use super::demo_api::{Carried, DemoApi};
+use super::demo_api::{Carried, DemoApi, Paths};
 use crate::apis::quinn::{
     ABSOLUTE, COOKIE, IDLE, LOGIN_PATH, LOGOUT_PATH, PROBE_PATH, SHORTEST_PASSWORD,
 };
@@ -14,20 +13,13 @@ use crate::demo::wire;
 pub(super) struct Quinn;
 
 impl DemoApi for Quinn {
-    fn login_path(&self) -> &'static str {
-        LOGIN_PATH
-    }
-
-    fn logout_path(&self) -> Option<&'static str> {
-        Some(LOGOUT_PATH)
-    }
-
-    fn probe_path(&self) -> &'static str {
-        PROBE_PATH
-    }
-
-    fn prefix(&self) -> &'static str {
-        "/api/"
+    fn paths(&self) -> Paths {
+        Paths {
+            login: LOGIN_PATH,
+            logout: Some(LOGOUT_PATH),
+            probe: PROBE_PATH,
+            prefix: "/api/",
+        }
     }
 
     fn lifetime(&self) -> Lifetime {
@@ -39,16 +31,8 @@ impl DemoApi for Quinn {
         (login.1.chars().count() >= SHORTEST_PASSWORD).then_some(login)
     }
 
-    fn token(&self, random: &str, _: u64, _: &Lifetime) -> String {
-        wire::signed_value(random)
-    }
-
     fn login_body(&self, account: &str, _: &Issued) -> Value {
         json!({ "message": "Login successful", "user": self.probe_body(account) })
-    }
-
-    fn refusal(&self) -> Response<Bytes> {
-        wire::invalid_credentials()
     }
 
     fn set_cookie(&self, token: &str, lifetime: &Lifetime) -> Option<String> {

@@ -4,7 +4,7 @@ use http::request::Parts;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::demo_api::{Carried, DemoApi};
+use super::demo_api::{Carried, DemoApi, Paths};
 use crate::apis::v1_login::{LIFE, LOGIN_PATH};
 use crate::demo::server_state::Issued;
 use crate::demo::wire;
@@ -15,16 +15,13 @@ const COOKIE: &str = "token";
 pub(super) struct V1Login;
 
 impl DemoApi for V1Login {
-    fn login_path(&self) -> &'static str {
-        LOGIN_PATH
-    }
-
-    fn probe_path(&self) -> &'static str {
-        "/v1/me"
-    }
-
-    fn prefix(&self) -> &'static str {
-        "/v1/"
+    fn paths(&self) -> Paths {
+        Paths {
+            login: LOGIN_PATH,
+            logout: None,
+            probe: "/v1/me",
+            prefix: "/v1/",
+        }
     }
 
     fn lifetime(&self) -> Lifetime {
@@ -59,9 +56,5 @@ impl DemoApi for V1Login {
     fn credential(&self, request: &Parts) -> Option<Carried> {
         let token = wire::bearer(request).or_else(|| wire::cookie(request, COOKIE));
         token.map(Carried::from)
-    }
-
-    fn probe_body(&self, account: &str) -> Value {
-        json!({ "email": account })
     }
 }
