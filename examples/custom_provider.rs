@@ -5,45 +5,28 @@
 use std::time::Duration;
 
 use auth_core::{
-    Answer, Credentials, Identity, Judge, Lifetime, LoginError, Origin, Secret, SecretSource,
-    Session, StatusJudge, Verdict,
+    Answer, Credentials, Identity, Judge, Lifetime, LoginError, Secret, Session, StatusJudge,
+    Verdict,
 };
 use auth_middleware::{AuthMiddleware, redirect_policy};
 use auth_providers::demo::{Api, DemoServer, EMAIL, PASSWORD, Settings};
-use auth_providers::{Login, ReqwestTransport, answer, request};
+use auth_providers::{Account, Login, ReqwestTransport, request, response};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use reqwest_middleware::ClientBuilder;
 use serde::{Deserialize, Serialize};
 
-/// An API that takes an e-mail address and a password at `/v1/login`, and answers with a token that is good for a day.
-struct Acme {
-    identity: Identity,
-    password: SecretSource,
-    login_url: String,
-    judge: AcmeJudge,
-}
-
-impl Acme {
-    fn new(base_url: &str, email: &str, password: impl Into<SecretSource>) -> anyhow::Result<Self> {
-        let origin = Origin::parse(base_url)?;
-        Ok(Self {
-            login_url: format!("{origin}/v1/login"),
-            identity: Identity::new("acme", origin, email),
-            password: password.into(),
-            judge: AcmeJudge,
-        })
-    }
-}
+/// An API that takes an e-mail address and a password at `/v1/login`, and responds with a token that is valid for a day.
+struct Acme(Account);
 
 #[derive(Serialize)]
-struct Question<'a> {
+struct RequestBody<'a> {
     email: &'a str,
     password: &'a str,
 }
 
 #[derive(Deserialize)]
-struct Reply {
+struct ResponseBody {
     data: Data,
 }
 
@@ -53,39 +36,37 @@ struct Data {
 }
 
 impl Login for Acme {
-    fn identity(&self) -> &Identity {
-        &self.identity
+    fn account(&self) -> &Account {
+        &self.0
     }
 
-    fn secret(&self) -> &SecretSource {
-        &self.password
+    fn account_mut(&mut self) -> &mut Account {
+        &mut self.0
     }
 
     fn judge(&self) -> &dyn Judge {
-        &self.judge
+        &AcmeJudge
     }
 
     fn request(&self, password: &Secret) -> Result<Request<Bytes>, LoginError> {
+        let body = RequestBody {
+            email: self.0.name(),
+            password: password.expose(),
+        };
         // Keeps the password in memory that is zeroed.
-        request::post_json(
-            &self.login_url,
-            &Question {
-                email: self.identity.account(),
-                password: password.expose(),
-            },
-        )
+        request::post_json(&self.url("/v1/login"), &body)
     }
 
-    fn read(&self, answered: &Response<Bytes>) -> Result<Session, LoginError> {
+    fn read(&self, response: &Response<Bytes>) -> Result<Session, LoginError> {
         // What this API says of a wrong password; all other failures are as usual.
-        if answered.status() == StatusCode::BAD_REQUEST {
+        if response.status() == StatusCode::BAD_REQUEST {
             return Err(LoginError::refused("status 400"));
         }
-        answer::expect_success(answered)?;
-        let reply: Reply = answer::json(answered)?;
+        response::expect_success(response)?;
+        let body: ResponseBody = response::json(response)?;
         let day = Duration::from_secs(86_400);
         Ok(Session::new()
-            .with_bearer(&reply.data.token)?
+            .with_bearer(&body.data.token)?
             .with_lifetime(Lifetime::of(day)))
     }
 }
@@ -107,7 +88,7 @@ async fn main() -> anyhow::Result<()> {
     // The V1 login's server plays Acme's, too: the two are alike.
     let settings = Settings::new().login_latency(Duration::from_millis(20));
     let server = DemoServer::start_with(Api::V1Login, settings).await?;
-    let acme = Acme::new(&server.base_url(), EMAIL, PASSWORD)?;
+    let acme = Acme(Account::new("acme", server.base_url(), EMAIL, PASSWORD)?);
 
     let credentials = Credentials::builder(acme.via(ReqwestTransport::new()?))
         .observer(|_: &Identity, event: &auth_core::Event| println!("  {event:?}"))
@@ -123,8 +104,8 @@ async fn main() -> anyhow::Result<()> {
     println!("{}", answer.status());
     anyhow::ensure!(answer.status() == 200, "it is logged in");
 
-    let wrong = Acme::new(&server.base_url(), EMAIL, "not the password")?;
-    let wrong = Credentials::new(wrong.via(ReqwestTransport::new()?));
+    let wrong = Account::new("acme", server.base_url(), EMAIL, "not the password")?;
+    let wrong = Credentials::new(Acme(wrong).via(ReqwestTransport::new()?));
     let error = wrong.get().await.expect_err("a wrong password");
     anyhow::ensure!(error.is_login_refused(), "and is told so");
     println!("{:#}", anyhow::Error::from(error));

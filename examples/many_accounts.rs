@@ -28,7 +28,7 @@ async fn main() -> anyhow::Result<()> {
     let pool = Pool::new(NonZeroUsize::new(1_000).expect("not zero"));
     let mut accounts = Vec::new();
     for number in 0..ACCOUNTS {
-        let quinn = Quinn::new(&server.base_url(), email(number), password(number))?;
+        let quinn = Quinn::new(server.base_url(), email(number), password(number))?;
         let provider = quinn.via(transport.clone());
         accounts.push(Provider::identity(&provider).clone());
         pool.add(provider)?;
@@ -67,7 +67,7 @@ async fn main() -> anyhow::Result<()> {
     );
 
     // A name alone gets nobody's session: the secret has to come from the same source.
-    let intruder = Quinn::new(&server.base_url(), email(1), "a guess, long enough")?;
+    let intruder = Quinn::new(server.base_url(), email(1), "a guess, long enough")?;
     let refused = pool.add(intruder.via(transport));
     println!(
         "with another password: {}",

@@ -21,7 +21,7 @@ async fn main() -> anyhow::Result<()> {
     let hyper_client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
 
     // The login has a stack of its own: it must not go through the layer that waits for it.
-    let cloudio = CloudIo::new(&server.base_url(), EMAIL, PASSWORD)?;
+    let cloudio = CloudIo::new(server.base_url(), EMAIL, PASSWORD)?;
     let query = cloudio.url("/v1/query");
     let credentials = Credentials::new(cloudio.via(TowerTransport::new(hyper_client.clone())));
 

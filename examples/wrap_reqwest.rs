@@ -12,7 +12,7 @@ use reqwest_middleware::ClientBuilder;
 async fn main() -> anyhow::Result<()> {
     // Stands in for https://api.clay.com, which is where `Clay::new` goes by itself.
     let server = DemoServer::start(Api::Clay).await?;
-    let clay = Clay::new(EMAIL, PASSWORD)?.base_url(&server.base_url())?;
+    let clay = Clay::new(EMAIL, PASSWORD)?.base_url(server.base_url())?;
     let workspaces = clay.url("/v3/my-workspaces");
 
     let credentials = Credentials::new(clay.via(ReqwestTransport::new()?));

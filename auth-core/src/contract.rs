@@ -241,7 +241,7 @@
 //! | `rule_11_a_retry_after_is_capped_and_a_missing_one_is_a_whole_window` | `tests/contract/restraint.rs` |
 //! | `rule_11_everybody_is_told_how_long_the_origin_is_held` | `tests/contract/restraint.rs` |
 //! | `rule_11_and_12_outages_and_limits_are_no_refusals` | `../auth-providers/tests/facts.rs` |
-//! | `rule_11_retry_after_is_read_in_seconds_or_as_a_date` | `../auth-providers/src/answer.rs` |
+//! | `rule_11_retry_after_is_read_in_seconds_or_as_a_date` | `../auth-providers/src/response.rs` |
 //!
 //! ## Rule 12
 //!
@@ -362,9 +362,9 @@
 //! | `rule_17_an_identity_prints_without_its_account` | `src/identity.rs` |
 //! | `rule_17_no_secret_appears_in_anything_that_prints` | `tests/contract/secrecy.rs` |
 //! | `rule_17_a_failed_login_does_not_print_the_password` | `../auth-middleware/tests/secrecy.rs` |
-//! | `rule_17_a_malformed_body_is_not_quoted` | `../auth-providers/src/answer.rs` |
+//! | `rule_17_a_malformed_body_is_not_quoted` | `../auth-providers/src/response.rs` |
 //! | `rule_17_a_secret_header_is_sensitive_and_a_bad_one_is_not_repeated` | `../auth-providers/src/request.rs` |
-//! | `rule_17_a_transport_does_not_print_its_clients_headers` | `../auth-providers/tests/odd_answers.rs` |
+//! | `rule_17_a_transport_does_not_print_its_clients_headers` | `../auth-providers/tests/odd_responses.rs` |
 //! | `rule_17_after_a_redirect_within_the_scope_the_url_shows_no_secret_either` | `../auth-middleware/tests/secrecy.rs` |
 //! | `rule_17_an_error_shows_the_callers_own_url` | `../auth-middleware/tests/secrecy.rs` |
 //! | `rule_17_an_error_wrapped_by_a_middleware_below_shows_no_secret` | `../auth-middleware/tests/secrecy.rs` |
@@ -385,9 +385,9 @@
 //! | `rule_18_a_login_routed_through_its_own_front_is_a_typed_error` | `../auth-middleware/tests/reqwest.rs` |
 //! | `rule_18_a_login_routed_through_its_own_front_is_a_typed_error` | `../auth-middleware/tests/tower.rs` |
 //! | `rule_18_a_redirect_is_not_followed` | `../auth-providers/tests/transports.rs` |
-//! | `rule_18_an_answer_is_read_up_to_its_bound_and_no_further` | `../auth-providers/tests/transports.rs` |
+//! | `rule_18_a_response_is_read_up_to_its_bound_and_no_further` | `../auth-providers/tests/transports.rs` |
 //! | `rule_18_no_cookie_of_an_old_session_and_no_referer_is_sent` | `../auth-providers/tests/transports.rs` |
-//! | `rule_18_the_login_is_marked_so_that_its_own_front_refuses_it` | `../auth-providers/tests/credentials.rs` |
+//! | `rule_18_the_login_is_marked_so_that_its_own_integration_refuses_it` | `../auth-providers/tests/credentials.rs` |
 //!
 //! # Ends
 //!

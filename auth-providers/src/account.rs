@@ -1,168 +1,199 @@
-//! What all logins have in common: who logs in, where, with which password, under which limits.
+use auth_core::{Identity, Lifetime, Quota, Scope, Secret, SecretSource};
 
-use auth_core::{Identity, Lifetime, Origin, OriginError, Quota, Secret, SecretSource};
-use http::Uri;
-
+use crate::base_url::BaseUrl;
 use crate::config_error::ConfigError;
 
+/// What every [`Login`](crate::Login) has: an identity, the source of its secret, the base URL of
+/// its API, and its limits.
+///
+/// The limits are set by [`Login`](crate::Login)'s chained methods, or here by a login that has
+/// other defaults.
+///
+/// ```
+/// use auth_core::SecretSource;
+/// use auth_providers::Account;
+///
+/// let password = SecretSource::variable("ACME_PASSWORD");
+/// let account = Account::new("acme", "https://api.acme.example", "ada@example.com", password)?;
+/// assert_eq!(account.url("/v1/login"), "https://api.acme.example/v1/login");
+/// # Ok::<(), auth_providers::ConfigError>(())
+/// ```
 #[derive(Clone, Debug)]
-pub(crate) struct Account {
+pub struct Account {
     identity: Identity,
     secret: SecretSource,
     base: BaseUrl,
-    /// What the user knows better than the documents and the answer.
-    pub(crate) lifetime: Option<Lifetime>,
+    /// `None` is the base URL's origin alone.
+    scope: Option<Scope>,
+    lifetime: Option<Lifetime>,
     quota: Quota,
 }
 
 impl Account {
-    pub(crate) fn new(
-        provider: &'static str,
-        base: BaseUrl,
-        account: impl Into<Box<str>>,
+    /// An account `name`, an e-mail address or user name, of the API at `base`.
+    ///
+    /// `provider` names the kind of API. Together with the base URL's origin and `name` it is the
+    /// [`identity`](Self::identity).
+    ///
+    /// # Errors
+    /// - [`ConfigError::BaseUrl`] or [`ConfigError::QueryInBaseUrl`]: see [`BaseUrl::parse`].
+    /// - [`ConfigError::EmptyAccount`]: `name` is empty or blank.
+    /// - [`ConfigError::UnusualAccount`]: `name` has white space around it or a control character
+    ///   in it, such as the line break at the end of a file.
+    /// - [`ConfigError::EmptyPassword`]: `secret` is a fixed value, and empty.
+    pub fn new(
+        provider: &str,
+        base: impl TryInto<BaseUrl, Error: Into<ConfigError>>,
+        name: impl AsRef<str>,
         secret: impl Into<SecretSource>,
     ) -> Result<Self, ConfigError> {
-        let (account, secret) = (account.into(), secret.into());
-        if account.trim().is_empty() {
+        let base = base.try_into().map_err(Into::into)?;
+        let (name, secret) = (name.as_ref(), secret.into());
+        if name.trim().is_empty() {
             return Err(ConfigError::EmptyAccount);
         }
-        // A line break that came along from a file would cost an attempt, and be refused.
-        if account.trim() != &*account || account.contains(char::is_control) {
+        if name.trim() != name || name.contains(char::is_control) {
             return Err(ConfigError::UnusualAccount);
         }
         if secret.fixed().is_some_and(Secret::is_empty) {
             return Err(ConfigError::EmptyPassword);
         }
         Ok(Self {
-            identity: Identity::new(provider, base.origin.clone(), account),
+            identity: Identity::new(provider, base.origin().clone(), name),
             secret,
             base,
+            scope: None,
             lifetime: None,
             quota: Quota::DEFAULT,
         })
     }
 
-    pub(crate) fn at(self, base: BaseUrl) -> Self {
-        Self {
-            identity: self.identity.at(base.origin.clone()),
-            base,
-            ..self
-        }
-    }
-
-    /// More than are documented are not taken: a longer window may hold no more at once than a minute may.
-    pub(crate) fn limit(&mut self, quota: Quota) {
-        self.quota = quota.strictest(Quota::DEFAULT);
-    }
-
-    pub(crate) const fn quota(&self) -> Quota {
-        self.quota
-    }
-
-    pub(crate) const fn identity(&self) -> &Identity {
+    /// The key of the credential: the kind of API, the base URL's origin, and the account's name.
+    pub const fn identity(&self) -> &Identity {
         &self.identity
     }
 
-    pub(crate) const fn secret(&self) -> &SecretSource {
-        &self.secret
-    }
-
-    pub(crate) fn name(&self) -> &str {
+    /// The e-mail address or user name.
+    pub fn name(&self) -> &str {
         self.identity.account()
     }
 
-    /// `path` begins with a slash.
-    pub(crate) fn url(&self, path: &str) -> String {
-        format!("{}{}{path}", self.base.origin, self.base.prefix)
-    }
-}
-
-/// Where an API lives: an origin, and a path that goes before the API's own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct BaseUrl {
-    origin: Origin,
-    /// Empty, or `/like/this`.
-    prefix: String,
-}
-
-impl BaseUrl {
-    /// `https`, or `http` on this machine.
-    pub(crate) fn parse(url: &str) -> Result<Self, ConfigError> {
-        Self::with(url, Origin::parse)
+    /// The source of the password. It is read before each login.
+    pub const fn secret(&self) -> &SecretSource {
+        &self.secret
     }
 
-    /// Plain HTTP to anywhere.
-    pub(crate) fn allow_plain_http(url: &str) -> Result<Self, ConfigError> {
-        Self::with(url, Origin::allow_plain_http)
+    /// The URL of `path`, which begins with a slash, below the base URL.
+    pub fn url(&self, path: &str) -> String {
+        self.base.url(path)
     }
 
-    fn with(
-        url: &str,
-        origin: impl FnOnce(&str) -> Result<Origin, OriginError>,
-    ) -> Result<Self, ConfigError> {
-        let origin = origin(url)?;
-        // The http crate drops fragments without a word.
-        if url.contains(['?', '#']) {
-            return Err(ConfigError::QueryInBaseUrl);
-        }
-        let uri: Uri = url.parse().map_err(|_| OriginError::NotAUrl)?;
-        Ok(Self {
-            origin,
-            prefix: uri.path().trim_end_matches('/').to_owned(),
-        })
+    /// Moves the account to another base URL, and its identity to that URL's origin.
+    ///
+    /// # Errors
+    /// See [`BaseUrl::parse`].
+    pub fn set_base_url(
+        &mut self,
+        base: impl TryInto<BaseUrl, Error: Into<ConfigError>>,
+    ) -> Result<(), ConfigError> {
+        self.base = base.try_into().map_err(Into::into)?;
+        self.identity = self.identity.at(self.base.origin().clone());
+        Ok(())
+    }
+
+    /// The origins that the credential may be sent to. The default is the base URL's origin alone.
+    pub fn scope(&self) -> Scope {
+        let default = || Scope::only(self.base.origin().clone());
+        self.scope.clone().unwrap_or_else(default)
+    }
+
+    /// Sets the origins that the credential may be sent to, for an API whose login and data have
+    /// different origins.
+    pub fn set_scope(&mut self, scope: Scope) {
+        self.scope = Some(scope);
+    }
+
+    /// The lifetime of every session, if it was set. It overrides the response to a login.
+    pub const fn lifetime(&self) -> Option<Lifetime> {
+        self.lifetime
+    }
+
+    /// Sets the lifetime of every session.
+    pub const fn set_lifetime(&mut self, lifetime: Lifetime) {
+        self.lifetime = Some(lifetime);
+    }
+
+    /// How many logins are allowed in any window. The default is [`Quota::DEFAULT`].
+    pub const fn quota(&self) -> Quota {
+        self.quota
+    }
+
+    /// Sets the quota to the [strictest](Quota::strictest) of `quota` and [`Quota::DEFAULT`].
+    ///
+    /// Set a smaller quota for a program that shares its IP address with other programs. A larger
+    /// one is not taken: no window holds more than ten logins, and none is shorter than a minute.
+    pub fn set_quota(&mut self, quota: Quota) {
+        self.quota = quota.strictest(Quota::DEFAULT);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use auth_core::Origin;
+
     use super::*;
 
-    fn url(base: &str) -> String {
-        let base = BaseUrl::parse(base).unwrap();
-        let account = Account::new("test", base, "me", "pw").unwrap();
-        account.url("/v1/login")
-    }
-
-    #[test]
-    fn a_path_prefix_is_kept() {
-        assert_eq!(url("https://a.example"), "https://a.example/v1/login");
-        assert_eq!(url("https://A.example:443/"), "https://a.example/v1/login");
-        assert_eq!(
-            url("https://a.example/x/y/"),
-            "https://a.example/x/y/v1/login"
-        );
-        assert_eq!(url("http://[::1]:80/x"), "http://[::1]/x/v1/login");
-    }
-
-    #[test]
-    fn a_base_url_with_a_query_a_fragment_or_plain_http_is_refused() {
-        for bad in [
-            "https://a.example?x=1",
-            "https://a.example/#x",
-            "https://a.example/?",
-        ] {
-            assert_eq!(
-                BaseUrl::parse(bad),
-                Err(ConfigError::QueryInBaseUrl),
-                "{bad}"
-            );
-        }
-        let plain = "http://a.example";
-        assert!(matches!(
-            BaseUrl::parse(plain),
-            Err(ConfigError::BaseUrl(OriginError::PlainHttp { .. }))
-        ));
-        assert!(BaseUrl::allow_plain_http(plain).is_ok());
-    }
+    const BASE: &str = "https://a.example/x";
 
     #[test]
     fn an_empty_account_or_password_is_refused_at_construction() {
-        let base = || BaseUrl::parse("https://a.example").unwrap();
-        let refused = |account: &str, secret: SecretSource| {
-            Account::new("test", base(), account, secret).unwrap_err()
+        let refused = |name: &str, secret: SecretSource| {
+            Account::new("test", BASE, name, secret).unwrap_err()
         };
         assert_eq!(refused(" ", "pw".into()), ConfigError::EmptyAccount);
         assert_eq!(refused("me", "".into()), ConfigError::EmptyPassword);
-        assert!(Account::new("test", base(), "me", SecretSource::variable("X")).is_ok());
+        assert!(Account::new("test", BASE, "me", SecretSource::variable("X")).is_ok());
+    }
+
+    #[test]
+    fn the_base_is_a_string_that_is_checked_or_a_base_url_that_was_made_before() {
+        let plain = "http://a.example";
+        assert!(matches!(
+            Account::new("test", plain, "me", "pw"),
+            Err(ConfigError::BaseUrl(_))
+        ));
+        let plain = BaseUrl::allow_plain_http(plain).unwrap();
+        let account = Account::new("test", plain, "me", "pw").unwrap();
+        assert_eq!(account.url("/login"), "http://a.example/login");
+        let text = BASE.to_owned();
+        assert!(Account::new("test", &text, "me", "pw").is_ok());
+        assert!(Account::new("test", text, "me", "pw").is_ok());
+    }
+
+    #[test]
+    fn the_identity_and_the_default_scope_follow_the_base_url() {
+        let mut account = Account::new("test", BASE, "me", "pw").unwrap();
+        account.set_base_url("https://b.example/y").unwrap();
+        assert_eq!(account.url("/login"), "https://b.example/y/login");
+        assert_eq!(account.name(), "me");
+        let origin = Origin::parse("https://b.example").unwrap();
+        assert_eq!(*account.identity().origin(), origin);
+        assert_eq!(account.scope(), Scope::only(origin));
+    }
+
+    #[test]
+    fn a_failed_change_of_the_base_url_changes_nothing() {
+        let mut account = Account::new("test", BASE, "me", "pw").unwrap();
+        assert!(account.set_base_url("http://b.example").is_err());
+        assert_eq!(account.url("/login"), "https://a.example/x/login");
+    }
+
+    #[test]
+    fn a_scope_that_was_set_stays_when_the_base_url_moves() {
+        let data = Scope::only(Origin::parse("https://data.example").unwrap());
+        let mut account = Account::new("test", BASE, "me", "pw").unwrap();
+        account.set_scope(data.clone());
+        account.set_base_url("https://b.example").unwrap();
+        assert_eq!(account.scope(), data);
     }
 }

@@ -1,31 +1,33 @@
+use std::convert::Infallible;
+
 use auth_core::OriginError;
 use thiserror::Error;
 
-/// Why a login can't be configured like this. Nothing that was given is repeated.
+/// An account or base URL that no login can use. No message repeats the values that were given.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// The e-mail address or user name is empty.
     #[error("the e-mail address or user name is empty")]
     EmptyAccount,
-    /// The e-mail address or user name has white space around it, or a control character in it.
+    /// The e-mail address or user name has white space around it or a control character in it.
     #[error(
         "the e-mail address or user name has white space around it or a control character in it"
     )]
     UnusualAccount,
-    /// The user name has a colon in it, where one separates it from the password.
-    #[error("the user name has a colon in it, which this login can't carry")]
+    /// The user name contains a colon, which ends the user name in the login's header.
+    #[error("the user name contains a colon, which this login can't send")]
     ColonInUserName,
     /// The password is empty.
     #[error("the password is empty")]
     EmptyPassword,
     /// The password is shorter than the API accepts.
-    #[error("the password is shorter than the {minimum} characters that the API asks for")]
+    #[error("the password is shorter than the {minimum} characters that the API requires")]
     ShortPassword {
         /// The smallest number of characters.
         minimum: usize,
     },
-    /// The base URL names no origin that a password may be sent to.
+    /// The base URL has no origin that a password may be sent to. The source says why.
     #[error("the base URL can't be used")]
     BaseUrl(#[from] OriginError),
     /// The base URL has a query or a fragment, to which no path can be appended.
@@ -33,4 +35,11 @@ pub enum ConfigError {
         "the base URL has a query or a fragment; expected something like https://api.example.com"
     )]
     QueryInBaseUrl,
+}
+
+/// The error of the conversion from a [`BaseUrl`](crate::BaseUrl) to itself, which cannot fail.
+impl From<Infallible> for ConfigError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
 }

@@ -1,4 +1,5 @@
-//! The life that a token states, if it can be read as a JWT (RFC 7519). Nothing is verified: the server does that.
+//! The lifetime that a token states, if it can be read as a JWT (RFC 7519). Its signature is not
+//! verified, since only the server acts on the claims.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,6 +8,7 @@ use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 
+/// Accepts padding, which RFC 7515 (section 2) forbids and some servers add.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
     GeneralPurposeConfig::new()
@@ -14,19 +16,22 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// `exp` less the time at which the server answered, by its own `Date`, since the token may not be new; and no more than
-/// `exp` less `iat`. Without both, nothing: counting from the machine's clock would make a wrong clock shorten every session.
-pub(crate) fn life(token: &str, answered: Option<SystemTime>) -> Option<Duration> {
+/// The time from the response's `Date`, or from `iat`, to `exp`, whichever is shorter: a token may
+/// have been issued before the login that returns it.
+///
+/// `None` if neither is known. The local clock is not used, since a wrong one would shorten every
+/// session.
+pub(crate) fn life(token: &str, responded_at: Option<SystemTime>) -> Option<Duration> {
     let claims = claims(token)?;
     let expires = claims.exp?;
-    let answered = answered
+    let responded_at = responded_at
         .and_then(|date| date.duration_since(SystemTime::UNIX_EPOCH).ok())
         .map(|date| date.as_secs_f64());
-    // What is over as it is issued is a mistake of somebody's, and not for us to act on.
+    // A token that expires before it is issued is a mistake of the server's. It states nothing.
     if claims.iat.is_some_and(|issued| expires <= issued) {
         return None;
     }
-    [claims.iat, answered]
+    [claims.iat, responded_at]
         .into_iter()
         .flatten()
         .filter_map(|start| Duration::try_from_secs_f64(expires - start).ok())
@@ -63,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn the_life_is_exp_less_iat_or_else_exp_less_the_answers_date() {
+    fn the_life_is_exp_less_iat_or_else_exp_less_the_responses_date() {
         let both = token(r#"{"iat": 1000, "exp": 4600, "user": {"id": 1}}"#);
         assert_eq!(
             life(&both, Some(after_epoch(1))),

@@ -1,8 +1,9 @@
-//! Logins as data, for APIs that have no API keys: e-mail and password go in, a session comes out.
+//! Logins for APIs that have no API keys: e-mail address and password in, session out.
 //!
-//! A [`Login`] knows what one API wants to be sent and what it answers, and does no I/O. A [`Transport`] carries it, over a
-//! client of its own. Together they are an [`auth_core::Provider`], which `auth_core::Credentials` turns into one session for
-//! ten thousand callers:
+//! A [`Login`] describes the login of one API as data: the request to send, and how to read the
+//! response. It does no I/O. A [`Transport`] sends the request with an HTTP client of its own.
+//! Together they are an [`auth_core::Provider`], and `auth_core::Credentials` shares one session of
+//! it among all callers:
 //!
 //! ```
 //! # #[cfg(feature = "reqwest")]
@@ -17,64 +18,68 @@
 //! # }
 //! ```
 //!
-//! | API | login | requests carry | life |
+//! | API | login | requests carry | lifetime |
 //! |---|---|---|---|
 //! | [`Clay`] | e-mail, password | the cookie `claysession` | 24 hours |
-//! | [`Quinn`] | e-mail, password | the cookie `sessionId` | 7 days of silence, 30 days in all |
-//! | [`CloudIo`] | user name, password | a bearer token and the query parameter `csrf` | until rejected |
+//! | [`Quinn`] | e-mail, password | the cookie `sessionId` | 7 days of inactivity, 30 days in all |
+//! | [`CloudIo`] | user name, password | a bearer token and `csrf` in the query | until rejected |
 //! | [`V1Login`] | e-mail, password | a bearer token, or the cookies that were set | 1 day |
 //!
-//! Each fact is stated once, with its source, in the file of its API. For another API, implement [`Login`]: its example is
-//! complete.
+//! For another API, implement [`Login`]; its example is complete.
 //!
-//! # What holds for every login
+//! # Guarantees
 //!
-//! - It carries no old credential, and follows no redirect: a 307 would send the password again, to any host. It uses no cookie
-//!   jar, is not retried by the client, and reads no more than [256 KiB](answer::MAX_ANSWER) of answer, after decompression.
-//! - A password is refused only where the API itself says so. HTML, a proxy's error and an outage are not refusals, so they never
-//!   lock a good password out.
-//! - A 200 without the promised cookie or token is a failed login.
-//! - Passwords and what a server answered appear in no `Debug`, no error and no cause of one. The body or header with the
-//!   password is zeroed when the client drops it; copies that the client and TLS make are theirs. An
-//!   `http::Request` prints its body, so the result of [`Login::request`] must not be printed.
-//! - No plain HTTP but to this machine, save by the constructors whose names say so.
-//! - How many logins are allowed is the cache's to keep: ten in any minute, unless `.quota(…)` says fewer: more are not taken. Other processes
-//!   behind the same address can't be seen.
+//! They hold for each login of this crate over each of its transports, save that the first three
+//! depend on the service that a `TowerTransport` is given.
+//!
+//! - A login carries no earlier credential and uses no cookie jar.
+//! - It follows no redirect, since a 307 would send the password again, to any host.
+//! - The client does not retry it.
+//! - At most [256 KiB](response::MAX_RESPONSE) of a response are read, after decompression.
+//! - Only the API's own response refuses a password. HTML, a proxy's error and an outage do not.
+//! - A 200 without the documented cookie or token is a failed login.
+//! - No `Debug` output, error or source of an error contains a password or a part of a response.
+//! - The body or header with the password is zeroed when the client drops it. Copies that the
+//!   client and TLS make are not. The `Debug` output of an `http::Request` contains its body, so do
+//!   not print the result of [`Login::request`].
+//! - A login over plain HTTP goes to a loopback address only, unless the base URL was made by
+//!   [`BaseUrl::allow_plain_http`].
+//! - The cache starts at most ten logins in any minute, or fewer after [`Login::quota`]. It does
+//!   not see the logins of other processes behind the same address.
 //!
 //! # Features
 //!
-//! | feature | what it adds |
-//! |---|---|
-//! | `reqwest` (default) | [`ReqwestTransport`] |
-//! | `rustls` | TLS for it, by reqwest's default, rustls with aws-lc-rs, which needs a C compiler. Not on by default, because it more than doubles the time of a first build; it isn't needed where the program's own reqwest has TLS, for then the features of both are united |
-//! | `tower` | [`TowerTransport`], over any tower service |
-//! | `demo` | [`demo`]: servers that behave as the four APIs document, for tests |
+//! - `reqwest` (default): [`ReqwestTransport`].
+//! - `rustls`: TLS for it, by reqwest's default: rustls with aws-lc-rs, which needs a C compiler.
+//!   It is off by default because it more than doubles the time of a first build, and because a
+//!   program whose own reqwest has TLS does not need it: Cargo unites the features of both.
+//! - `tower`: [`TowerTransport`], over any tower service.
+//! - `demo`: [`demo`], servers that behave as the four APIs document, for tests.
 
 mod account;
-pub mod answer;
-mod clay;
-mod cloudio;
+mod apis;
+mod base_url;
 mod config_error;
 #[cfg(feature = "demo")]
 pub mod demo;
 mod jwt;
 mod login;
-mod quinn;
+mod login_via;
 pub mod request;
+pub mod response;
 mod transport;
-mod v1_login;
 
-pub use clay::Clay;
-pub use cloudio::CloudIo;
+pub use account::Account;
+pub use apis::{Clay, CloudIo, Quinn, V1Login};
+pub use base_url::BaseUrl;
 pub use config_error::ConfigError;
-pub use login::{Login, LoginVia};
-pub use quinn::Quinn;
+pub use login::Login;
+pub use login_via::LoginVia;
 #[cfg(feature = "tower")]
 pub use transport::TowerTransport;
 pub use transport::Transport;
 #[cfg(feature = "reqwest")]
 pub use transport::{ClientError, ReqwestTransport};
-pub use v1_login::V1Login;
 
 /// The README's examples, compiled.
 #[cfg(all(doctest, feature = "reqwest"))]

@@ -1,204 +1,150 @@
-//! A login as a value: a request to send, and the reading of its answer.
-
-use async_trait::async_trait;
-use auth_core::{
-    Credential, Identity, Judge, LoginError, LoginMark, Provider, Quota, Scope, Secret,
-    SecretSource, Session, StatusJudge,
-};
+use auth_core::{Credential, Judge, Lifetime, LoginError, Quota, Secret, Session, StatusJudge};
 use bytes::Bytes;
-use http::StatusCode;
 
-use crate::answer;
+use crate::account::Account;
+use crate::base_url::BaseUrl;
+use crate::config_error::ConfigError;
+use crate::login_via::LoginVia;
 use crate::transport::Transport;
 
-/// A login as a value, without any I/O: what is sent, and what the answer means.
+/// A login as a value, without I/O: the request to send, and how to read the response.
 ///
-/// [`via`](Self::via) gives it something to send with, and makes it an [`auth_core::Provider`]. What a login has in common
-/// with every other, the building of requests and the reading of answers, is in [`request`](crate::request) and
-/// [`answer`](crate::answer).
+/// [`via`](Self::via) combines a login with a [`Transport`] to an [`auth_core::Provider`]. The
+/// modules [`request`](crate::request) and [`response`](crate::response) have what the logins of
+/// most APIs need.
 ///
 /// ```
-/// use auth_core::{Identity, LoginError, Origin, Secret, SecretSource, Session};
-/// use auth_providers::{Login, answer, request};
+/// use std::collections::BTreeMap;
+///
+/// use auth_core::{LoginError, Secret, Session};
+/// use auth_providers::{Account, Login, request, response};
 /// use bytes::Bytes;
 ///
-/// struct Tokens {
-///     identity: Identity,
-///     password: SecretSource,
-/// }
+/// struct Tokens(Account);
 ///
 /// #[derive(serde::Deserialize)]
-/// struct Issued {
+/// struct ResponseBody {
 ///     token: String,
 /// }
 ///
 /// impl Login for Tokens {
-///     fn identity(&self) -> &Identity {
-///         &self.identity
+///     fn account(&self) -> &Account {
+///         &self.0
 ///     }
 ///
-///     fn secret(&self) -> &SecretSource {
-///         &self.password
+///     fn account_mut(&mut self) -> &mut Account {
+///         &mut self.0
 ///     }
 ///
 ///     fn request(&self, password: &Secret) -> Result<http::Request<Bytes>, LoginError> {
-///         let body = serde_json::Map::from_iter([
-///             ("user".to_owned(), self.identity.account().into()),
-///             ("password".to_owned(), password.expose().into()),
-///         ]);
-///         request::post_json("https://api.example.com/tokens", &body)
+///         let body = BTreeMap::from([("user", self.0.name()), ("password", password.expose())]);
+///         request::post_json(&self.url("/tokens"), &body)
 ///     }
 ///
-///     fn read(&self, answer: &http::Response<Bytes>) -> Result<Session, LoginError> {
-///         answer::expect_success(answer)?;
-///         let issued: Issued = answer::json(answer)?;
-///         Ok(Session::new().with_bearer(&issued.token)?)
+///     fn read(&self, response: &http::Response<Bytes>) -> Result<Session, LoginError> {
+///         response::expect_success(response)?;
+///         let ResponseBody { token } = response::json(response)?;
+///         Ok(Session::new().with_bearer(&token)?)
 ///     }
 /// }
 ///
-/// let identity = Identity::new("tokens", Origin::parse("https://api.example.com")?, "ada");
-/// let login = Tokens { identity, password: "correct horse".into() };
-/// let answer = http::Response::new(Bytes::from_static(br#"{"token": "t-1"}"#));
-/// assert!(!login.read(&answer)?.is_empty());
+/// let login = Tokens(Account::new("tokens", "https://api.example.com", "ada", "correct horse")?);
+/// let response = http::Response::new(Bytes::from_static(br#"{"token": "t-1"}"#));
+/// assert!(!login.read(&response)?.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Login: Send + Sync + 'static {
-    /// Who logs in where. Logins of all identities with the same origin share one quota.
-    fn identity(&self) -> &Identity;
+    /// The account that logs in.
+    fn account(&self) -> &Account;
 
-    /// Where the password comes from. It is read before each login.
-    fn secret(&self) -> &SecretSource;
+    /// The account, for this trait's methods that change it.
+    fn account_mut(&mut self) -> &mut Account;
 
-    /// The origins that the credential may be sent to: by default the one that one logs in to.
-    fn scope(&self) -> Scope {
-        Scope::only(self.identity().origin().clone())
-    }
+    /// Builds the login's request, with an absolute URI.
+    ///
+    /// # Errors
+    /// [`LoginError::misconfigured`], if the configuration yields no valid request.
+    fn request(&self, secret: &Secret) -> Result<http::Request<Bytes>, LoginError>;
 
-    /// How many logins the API allows: by default ten in any minute.
-    fn quota(&self) -> Quota {
-        Quota::DEFAULT
-    }
+    /// Reads the session from the response.
+    ///
+    /// # Errors
+    /// - [`LoginError::refused`], only if the API itself says that the name or password is wrong.
+    /// - For any other failure, see [`response::failure`](crate::response::failure). A proxy's
+    ///   error page, for instance, is [`LoginError::malformed`].
+    fn read(&self, response: &http::Response<Bytes>) -> Result<Session, LoginError>;
 
-    /// What an answer of the API says of the credential: by default a 401 rejects it.
+    /// Decides from each response of the API whether the credential was rejected. The default is
+    /// [`StatusJudge`]: a 401 rejects it.
     fn judge(&self) -> &dyn Judge {
         &StatusJudge
     }
 
-    /// Whether a password can be right at all, before an attempt is spent on it.
+    /// Checks whether a password can be right at all. It is called before each login, so that no
+    /// attempt is spent on a password that cannot.
     ///
     /// # Errors
-    /// [`LoginError::misconfigured`], saying what is wrong with it without repeating it.
+    /// [`LoginError::misconfigured`], with a message that does not repeat the password.
     fn check_secret(&self, secret: &Secret) -> Result<(), LoginError> {
         let _ = secret;
         Ok(())
     }
 
-    /// The login's request, with an absolute URI.
-    ///
-    /// # Errors
-    /// [`LoginError::misconfigured`], if no request can be made of what was configured.
-    fn request(&self, secret: &Secret) -> Result<http::Request<Bytes>, LoginError>;
-
-    /// The session that the answer brings.
-    ///
-    /// # Errors
-    /// [`LoginError::refused`] only where the API says that e-mail or password are wrong; a page of some proxy's is
-    /// [`LoginError::malformed`]. See [`answer::failure`](crate::answer::failure).
-    fn read(&self, answer: &http::Response<Bytes>) -> Result<Session, LoginError>;
-
-    /// The request that ends a session at the server, if there is one. It carries the credential already.
+    /// The request that ends the session at the server, if the API has one. It carries the
+    /// credential.
     fn logout_request(&self, credential: &Credential) -> Option<http::Request<Bytes>> {
         let _ = credential;
         None
     }
 
-    /// The URL of a documented `GET` that is good for trying a session out, if there is one.
+    /// The URL of a documented `GET` request that any live session may send, if there is one.
     fn probe_url(&self) -> Option<String> {
         None
     }
 
-    /// This login, carried by `transport`: a provider for the cache.
+    /// The URL of `path`, which begins with a slash, below the base URL.
+    fn url(&self, path: &str) -> String {
+        self.account().url(path)
+    }
+
+    /// Moves the login to another base URL, a test server's for instance.
+    ///
+    /// # Errors
+    /// See [`BaseUrl::parse`].
+    fn base_url(
+        mut self,
+        base: impl TryInto<BaseUrl, Error: Into<ConfigError>>,
+    ) -> Result<Self, ConfigError>
+    where
+        Self: Sized,
+    {
+        self.account_mut().set_base_url(base)?;
+        Ok(self)
+    }
+
+    /// Limits how many logins are allowed in any window. See [`Account::set_quota`].
+    fn quota(mut self, quota: Quota) -> Self
+    where
+        Self: Sized,
+    {
+        self.account_mut().set_quota(quota);
+        self
+    }
+
+    /// Sets the lifetime of every session, whatever the documents and the response say.
+    fn lifetime(mut self, lifetime: Lifetime) -> Self
+    where
+        Self: Sized,
+    {
+        self.account_mut().set_lifetime(lifetime);
+        self
+    }
+
+    /// Combines this login with the transport that carries it.
     fn via<T: Transport>(self, transport: T) -> LoginVia<Self, T>
     where
         Self: Sized,
     {
-        LoginVia {
-            login: self,
-            transport,
-        }
-    }
-}
-
-/// A [`Login`] and the [`Transport`] that carries it: an [`auth_core::Provider`].
-#[derive(Clone, Debug)]
-pub struct LoginVia<L, T> {
-    login: L,
-    transport: T,
-}
-
-impl<L, T> LoginVia<L, T> {
-    /// The login.
-    pub const fn as_login(&self) -> &L {
-        &self.login
-    }
-
-    /// What carries it.
-    pub const fn transport(&self) -> &T {
-        &self.transport
-    }
-}
-
-#[async_trait]
-impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
-    fn identity(&self) -> &Identity {
-        self.login.identity()
-    }
-
-    fn secret(&self) -> &SecretSource {
-        self.login.secret()
-    }
-
-    fn scope(&self) -> Scope {
-        self.login.scope()
-    }
-
-    fn quota(&self) -> Quota {
-        self.login.quota()
-    }
-
-    fn judge(&self) -> &dyn Judge {
-        self.login.judge()
-    }
-
-    fn check_secret(&self, secret: &Secret) -> Result<(), LoginError> {
-        self.login.check_secret(secret)
-    }
-
-    async fn login(&self, secret: &Secret) -> Result<Session, LoginError> {
-        self.login.check_secret(secret)?;
-        let mut request = self.login.request(secret)?;
-        // So that a front which this transport leads through refuses the login instead of waiting for it.
-        if let Some(mark) = LoginMark::current() {
-            request.extensions_mut().insert(mark);
-        }
-        let answer = self.transport.carry(request).await?;
-        let session = self.login.read(&answer)?;
-        if session.is_empty() {
-            return Err(LoginError::malformed("the answer brought no session"));
-        }
-        Ok(session)
-    }
-
-    async fn logout(&self, credential: &Credential) -> Result<(), LoginError> {
-        let Some(request) = self.login.logout_request(credential) else {
-            return Ok(());
-        };
-        let answer = self.transport.carry(request).await?;
-        match answer.status() {
-            status if status.is_success() || status.is_redirection() => Ok(()),
-            // The session was over already.
-            StatusCode::UNAUTHORIZED => Ok(()),
-            _ => Err(answer::failure(&answer)),
-        }
+        LoginVia::new(self, transport)
     }
 }

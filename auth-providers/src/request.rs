@@ -1,4 +1,4 @@
-//! Making a login's request, with no more copies of the password than it takes.
+//! Builds the request of a login, without copies of the password that are not zeroed.
 
 use std::io;
 
@@ -11,12 +11,13 @@ use zeroize::Zeroizing;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// A `POST` of `body` as JSON.
+/// A `POST` request with `body` as JSON.
 ///
-/// The JSON is written once, into a buffer of the right size that is zeroed when the last use of it is dropped.
+/// The JSON is written into a buffer of the exact size, which is zeroed when its last user drops
+/// it.
 ///
 /// # Errors
-/// [`LoginError::misconfigured`]: `url` is none, or `body` can't be written as JSON.
+/// [`LoginError::misconfigured`], if `url` is not a URL or `body` cannot be serialized.
 ///
 /// ```
 /// use auth_providers::request;
@@ -27,7 +28,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// # Ok::<(), auth_core::LoginError>(())
 /// ```
 pub fn post_json<T: Serialize + ?Sized>(url: &str, body: &T) -> Result<Request<Bytes>, LoginError> {
-    // A first pass counts, so that the buffer never grows: growing would leave copies behind that nobody zeroes.
+    // The first pass counts the bytes. A buffer that grows would leave copies that are not zeroed.
     let mut length = Count(0);
     write_json(&mut length, body)?;
     let mut json = Zeroizing::new(Vec::with_capacity(length.0));
@@ -36,7 +37,7 @@ pub fn post_json<T: Serialize + ?Sized>(url: &str, body: &T) -> Result<Request<B
     post(url, Bytes::from_owner(json))
 }
 
-/// A `POST` of a body that is JSON already and holds no secret.
+/// A `POST` request with a body that is JSON already and holds no secret.
 pub(crate) fn post(url: &str, body: Bytes) -> Result<Request<Bytes>, LoginError> {
     Request::builder()
         .method(Method::POST)
@@ -44,26 +45,27 @@ pub(crate) fn post(url: &str, body: Bytes) -> Result<Request<Bytes>, LoginError>
         .header(ACCEPT, JSON)
         .header(CONTENT_TYPE, JSON)
         .body(body)
-        // The http crate's errors repeat nothing of the URL.
+        // The errors of the http crate do not contain the URL.
         .map_err(|error| {
             LoginError::misconfigured("the login's URL can't be used").with_source(error)
         })
 }
 
-/// A header value that is marked sensitive and zeroed when the last use of it is dropped.
+/// A header value that is marked sensitive, and zeroed when its last user drops it.
 ///
 /// # Errors
-/// [`LoginError::misconfigured`]: the bytes can't stand in a header. They are not repeated.
+/// [`LoginError::misconfigured`], if a header cannot hold the bytes. The error does not contain
+/// them.
 pub fn secret_header(value: Zeroizing<Vec<u8>>) -> Result<HeaderValue, LoginError> {
     let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(value)).map_err(|_| {
-        LoginError::misconfigured("the secret can't stand in a header: it has a control character")
+        LoginError::misconfigured("the secret has a control character, which no header can hold")
     })?;
     value.set_sensitive(true);
     Ok(value)
 }
 
 fn write_json<T: Serialize + ?Sized>(to: impl io::Write, body: &T) -> Result<(), LoginError> {
-    // serde_json's errors on writing come from the value's own Serialize, which may say anything: not repeated.
+    // The message of the value's own `Serialize` may contain the value, so it is dropped.
     serde_json::to_writer(to, body)
         .map_err(|_| LoginError::misconfigured("the login's body can't be written as JSON"))
 }

@@ -1,4 +1,4 @@
-//! What a login brings, carried by requests: the whole way through `auth_core::Credentials`.
+//! Sessions of `auth_core::Credentials`, carried by requests to the demo servers.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on stops here")]
 #![cfg(all(feature = "demo", feature = "reqwest", feature = "tower"))]
 
@@ -16,7 +16,7 @@ mod common;
 
 use common::{over_reqwest, start};
 
-/// Keeps the requests that it carries, without their bodies, and the marks on them.
+/// Keeps the mark of each request that it carries.
 #[derive(Clone)]
 struct Watched {
     inner: ReqwestTransport,
@@ -36,8 +36,8 @@ async fn probe(server: &DemoServer, credential: &Credential) -> u16 {
         .body(Bytes::new())
         .unwrap();
     credential.attach(&mut request).unwrap();
-    let answer = over_reqwest().carry(request).await.unwrap();
-    answer.status().as_u16()
+    let response = over_reqwest().carry(request).await.unwrap();
+    response.status().as_u16()
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn the_session_of_every_api_opens_it_byte_for_byte() {
 #[tokio::test]
 async fn v1_accepts_its_cookie_instead_of_its_token() {
     let server = start(Api::V1Login).await;
-    let login = V1Login::new(&server.base_url(), EMAIL, PASSWORD).unwrap();
+    let login = V1Login::new(server.base_url(), EMAIL, PASSWORD).unwrap();
     let credentials = Credentials::new(login.with_cookie().via(over_reqwest()));
     let credential = credentials.get().await.unwrap();
     assert!(credential.header(&http::header::AUTHORIZATION).is_none());
@@ -83,7 +83,7 @@ async fn v1_accepts_its_cookie_instead_of_its_token() {
 #[tokio::test]
 async fn closing_logs_out_of_quinn() {
     let server = start(Api::Quinn).await;
-    let quinn = Quinn::new(&server.base_url(), EMAIL, PASSWORD).unwrap();
+    let quinn = Quinn::new(server.base_url(), EMAIL, PASSWORD).unwrap();
     let credentials = Credentials::new(quinn.via(over_reqwest()));
     let credential = credentials.get().await.unwrap();
     assert_eq!(probe(&server, &credential).await, 200);
@@ -95,7 +95,7 @@ async fn closing_logs_out_of_quinn() {
 #[tokio::test]
 async fn logging_out_of_a_session_that_is_over_is_no_error() {
     let server = start(Api::Quinn).await;
-    let quinn = Quinn::new(&server.base_url(), EMAIL, PASSWORD).unwrap();
+    let quinn = Quinn::new(server.base_url(), EMAIL, PASSWORD).unwrap();
     let credentials = Credentials::new(quinn.via(over_reqwest()));
     credentials.get().await.unwrap();
     server.revoke_all();
@@ -104,14 +104,14 @@ async fn logging_out_of_a_session_that_is_over_is_no_error() {
 }
 
 #[tokio::test]
-async fn rule_18_the_login_is_marked_so_that_its_own_front_refuses_it() {
+async fn rule_18_the_login_is_marked_so_that_its_own_integration_refuses_it() {
     let server = start(Api::Quinn).await;
     let marks = Arc::<Mutex<Vec<_>>>::default();
     let transport = Watched {
         inner: over_reqwest(),
         marks: Arc::clone(&marks),
     };
-    let quinn = Quinn::new(&server.base_url(), EMAIL, PASSWORD).unwrap();
+    let quinn = Quinn::new(server.base_url(), EMAIL, PASSWORD).unwrap();
     let credentials = Credentials::new(quinn.via(transport));
     credentials.get().await.unwrap();
     let marks = marks.lock().clone();

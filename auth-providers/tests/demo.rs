@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use auth_providers::demo::{Api, DemoServer, EMAIL, PASSWORD, Settings};
-use auth_providers::{Clay, CloudIo, Login, Quinn, ReqwestTransport, Transport, V1Login, answer};
+use auth_providers::{Clay, CloudIo, Login, Quinn, ReqwestTransport, Transport, V1Login, response};
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use tokio::task::JoinSet;
@@ -18,7 +18,7 @@ use common::{over_reqwest, start};
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// What a request carries, read from the login's answer by hand.
+/// What a request carries of a session, read from the response to the login.
 #[derive(Clone, Debug, PartialEq)]
 struct Carried {
     header: (&'static str, String),
@@ -50,17 +50,17 @@ impl<'a> Client<'a> {
             _ => Box::new(V1Login::new(&base_url, EMAIL, PASSWORD).unwrap()),
         };
         let request = login.request(&PASSWORD.into()).unwrap();
-        let answer = self.transport.carry(request).await.unwrap();
-        assert_eq!(answer.status(), 200);
-        self.carried(&answer)
+        let response = self.transport.carry(request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        self.carried(&response)
     }
 
-    fn carried(&self, answer: &Response<Bytes>) -> Carried {
+    fn carried(&self, response: &Response<Bytes>) -> Carried {
         let cookie = |name| {
-            let value = answer::cookie(answer, name).unwrap().value;
+            let value = response::cookie(response, name).unwrap().value;
             ("cookie", format!("other=1; {name}={value}"))
         };
-        let body = || answer::json::<serde_json::Value>(answer).unwrap();
+        let body = || response::json::<serde_json::Value>(response).unwrap();
         let bearer = |token: &serde_json::Value| {
             (
                 "authorization",
@@ -139,13 +139,13 @@ async fn sessions_end_when_the_documents_say() {
 async fn quinn_slides_by_7_days_and_ends_after_30() {
     let server = start(Api::Quinn).await;
     let client = Client::of(&server);
-    let silent = client.log_in().await;
+    let idle = client.log_in().await;
     let busy = client.log_in().await;
     for day in 1..30 {
         server.advance(DAY);
         assert_eq!(client.probe(&busy).await, 200, "day {day}");
     }
-    assert_eq!(client.probe(&silent).await, 401);
+    assert_eq!(client.probe(&idle).await, 401);
     server.advance(DAY);
     assert_eq!(client.probe(&busy).await, 401, "30 days are the end");
 }
@@ -155,10 +155,10 @@ async fn quinn_logs_out() {
     let server = start(Api::Quinn).await;
     let client = Client::of(&server);
     let carried = client.log_in().await;
-    let answer = client
+    let response = client
         .send(Method::POST, "/api/auth/logout", &carried)
         .await;
-    assert_eq!(answer.status(), 200);
+    assert_eq!(response.status(), 200);
     assert_eq!(client.probe(&carried).await, 401);
     assert_eq!(server.counts().logouts, 1);
 }
@@ -188,9 +188,9 @@ async fn a_post_gets_its_own_bytes_back_and_a_forbidden_path_403() {
         let client = Client::of(&server);
         let carried = client.log_in().await;
         let path = api.probe_path();
-        let answer = client.send(Method::POST, path, &carried).await;
-        assert_eq!(answer.body(), "the same bytes");
-        assert_eq!(answer.headers()["content-type"], "text/plain");
+        let response = client.send(Method::POST, path, &carried).await;
+        assert_eq!(response.body(), "the same bytes");
+        assert_eq!(response.headers()["content-type"], "text/plain");
         server.set_forbidden(path);
         assert_eq!(client.probe(&carried).await, 403);
         let elsewhere = client.send(Method::GET, "/elsewhere", &carried).await;
@@ -209,22 +209,22 @@ async fn cloudio_says_403_to_a_dead_session_if_told_to() {
     let client = Client::of(&server);
     let carried = client.log_in().await;
     server.revoke_all();
-    let answer = client.send(Method::GET, "/v1/x", &carried).await;
-    let seen = auth_core::Answer::new(answer.status(), answer.headers());
-    let login = CloudIo::new(&server.base_url(), "a", "b").unwrap();
-    let verdict = login.judge().judge(&seen.with_body(answer.body()));
+    let response = client.send(Method::GET, "/v1/x", &carried).await;
+    let seen = auth_core::Answer::new(response.status(), response.headers());
+    let login = CloudIo::new(server.base_url(), "a", "b").unwrap();
+    let verdict = login.judge().judge(&seen.with_body(response.body()));
     assert_eq!(
-        (answer.status().as_u16(), verdict),
+        (response.status().as_u16(), verdict),
         (403, auth_core::Verdict::Rejected)
     );
 
     let alive = client.log_in().await;
     server.set_forbidden("/v1/x");
-    let answer = client.send(Method::GET, "/v1/x", &alive).await;
-    let seen = auth_core::Answer::new(answer.status(), answer.headers());
-    let verdict = login.judge().judge(&seen.with_body(answer.body()));
+    let response = client.send(Method::GET, "/v1/x", &alive).await;
+    let seen = auth_core::Answer::new(response.status(), response.headers());
+    let verdict = login.judge().judge(&seen.with_body(response.body()));
     assert_eq!(
-        (answer.status().as_u16(), verdict),
+        (response.status().as_u16(), verdict),
         (403, auth_core::Verdict::NotPermitted)
     );
 }
@@ -235,8 +235,8 @@ async fn cookies_roll_if_told_to_and_old_values_stay_good() {
     server.set_rolling_cookies(true);
     let client = Client::of(&server);
     let first = client.log_in().await;
-    let answer = client.send(Method::GET, "/api/x", &first).await;
-    let second = client.carried(&answer);
+    let response = client.send(Method::GET, "/api/x", &first).await;
+    let second = client.carried(&response);
     assert_ne!(first, second);
     assert_eq!(client.probe(&second).await, 200);
     assert_eq!(client.probe(&first).await, 200);
@@ -249,13 +249,13 @@ async fn the_limit_is_a_sliding_window_of_the_servers_clock() {
     let server = DemoServer::start_with(Api::V1Login, settings)
         .await
         .unwrap();
-    let v1 = V1Login::new(&server.base_url(), EMAIL, PASSWORD).unwrap();
+    let v1 = V1Login::new(server.base_url(), EMAIL, PASSWORD).unwrap();
     let transport = over_reqwest();
     let attempt = async || {
         let request = v1.request(&PASSWORD.into()).unwrap();
-        let answer = transport.carry(request).await.unwrap();
-        let wait = answer::retry_after(answer.headers());
-        (answer.status().as_u16(), wait.map(|wait| wait.as_secs()))
+        let response = transport.carry(request).await.unwrap();
+        let wait = response::retry_after(response.headers());
+        (response.status().as_u16(), wait.map(|wait| wait.as_secs()))
     };
     assert_eq!(attempt().await, (200, None));
     server.advance(Duration::from_secs(40));
@@ -351,9 +351,9 @@ async fn two_thousand_clients_are_served_at_once() {
                     carried.header.0, carried.header.1
                 );
                 stream.write_all(request.as_bytes()).await.unwrap();
-                let mut answer = vec![0; 1_024];
-                let length = stream.read(&mut answer).await.unwrap();
-                assert!(answer[..length].starts_with(b"HTTP/1.1 200"));
+                let mut response = vec![0; 1_024];
+                let length = stream.read(&mut response).await.unwrap();
+                assert!(response[..length].starts_with(b"HTTP/1.1 200"));
             }
         });
     }

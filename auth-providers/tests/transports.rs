@@ -79,7 +79,7 @@ async fn rule_12_an_outage_is_unavailable_and_not_refused() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_unavailable_and_the_url_is_not_printed() {
+async fn a_refused_connection_is_unavailable_and_the_url_is_not_printed() {
     let server = start(Api::Clay).await;
     let base_url = format!("{}/canary-prefix", server.base_url());
     server.shutdown().await;
@@ -117,17 +117,24 @@ async fn rule_18_a_redirect_is_not_followed() {
 
 #[tokio::test]
 async fn rule_18_no_cookie_of_an_old_session_and_no_referer_is_sent() {
-    let answer = "HTTP/1.1 200 OK\r\nset-cookie: sessionId=old\r\nconnection: close\r\n\
+    let response = "HTTP/1.1 200 OK\r\nset-cookie: sessionId=old\r\nconnection: close\r\n\
                   content-length: 11\r\n\r\n{\"user\":{}}";
-    let server = Canned::start(answer).await;
-    let builder = reqwest::Client::builder().cookie_store(true).referer(true);
-    let transport = ReqwestTransport::from_builder(builder).unwrap();
-    let quinn = provider(Api::Quinn, &server.base_url, CANARY, transport);
-    for _ in 0..2 {
-        quinn.login(&canary()).await.unwrap();
+    let server = Canned::start(response).await;
+    let jar = reqwest::cookie::Jar::default();
+    jar.add_cookie_str("sessionId=older", &server.base_url.parse().unwrap());
+    let builder = || reqwest::Client::builder().referer(true);
+    for builder in [
+        builder().cookie_store(true),
+        builder().cookie_provider(jar.into()),
+    ] {
+        let transport = ReqwestTransport::from_builder(builder).unwrap();
+        let quinn = provider(Api::Quinn, &server.base_url, CANARY, transport);
+        for _ in 0..2 {
+            quinn.login(&canary()).await.unwrap();
+        }
     }
     let requests = server.requests();
-    assert_eq!(requests.len(), 2);
+    assert_eq!(requests.len(), 4);
     for request in requests {
         let request = request.to_ascii_lowercase();
         assert!(
@@ -141,19 +148,19 @@ async fn rule_18_no_cookie_of_an_old_session_and_no_referer_is_sent() {
 
 #[tokio::test]
 async fn the_login_names_itself_unless_the_users_client_does() {
-    let answer = "HTTP/1.1 200 OK\r\nset-cookie: sessionId=a\r\nconnection: close\r\n\
+    let response = "HTTP/1.1 200 OK\r\nset-cookie: sessionId=a\r\nconnection: close\r\n\
                   content-length: 11\r\n\r\n{\"user\":{}}";
     let ours = format!(
         "user-agent: auth-providers/{}\r\n",
         env!("CARGO_PKG_VERSION")
     );
     for transport in both() {
-        let server = Canned::start(answer).await;
+        let server = Canned::start(response).await;
         let quinn = provider(Api::Quinn, &server.base_url, CANARY, transport);
         quinn.login(&canary()).await.unwrap();
         assert!(server.requests()[0].to_ascii_lowercase().contains(&ours));
     }
-    let server = Canned::start(answer).await;
+    let server = Canned::start(response).await;
     let named = reqwest::Client::builder().user_agent("mine/1");
     let transport = ReqwestTransport::from_builder(named).unwrap();
     let quinn = provider(Api::Quinn, &server.base_url, CANARY, transport);
@@ -166,16 +173,16 @@ async fn the_login_names_itself_unless_the_users_client_does() {
 }
 
 #[tokio::test]
-async fn rule_18_an_answer_is_read_up_to_its_bound_and_no_further() {
+async fn rule_18_a_response_is_read_up_to_its_bound_and_no_further() {
     let long = "x".repeat(256 * 1024 + 1);
     let declared = format!(
         "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{long}",
         long.len()
     );
     let undeclared = format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{long}");
-    for answer in [declared, undeclared] {
+    for response in [declared, undeclared] {
         for transport in both() {
-            let server = Canned::start(answer.clone()).await;
+            let server = Canned::start(response.clone()).await;
             let quinn = provider(Api::Quinn, &server.base_url, CANARY, transport);
             let error = quinn.login(&canary()).await.unwrap_err();
             assert_eq!(error.kind(), LoginErrorKind::Malformed);
@@ -194,7 +201,7 @@ async fn rule_18_an_answer_is_read_up_to_its_bound_and_no_further() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_is_unavailable() {
+async fn a_response_that_breaks_off_is_unavailable() {
     for transport in both() {
         let server = Canned::start("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"canary").await;
         let quinn = provider(Api::Quinn, &server.base_url, CANARY, transport);
@@ -208,7 +215,7 @@ async fn an_answer_that_breaks_off_is_unavailable() {
 async fn a_short_password_spends_no_attempt() {
     let server = start(Api::Quinn).await;
     let password = auth_core::SecretSource::variable("QUINN_PASSWORD");
-    let quinn = Quinn::new(&server.base_url(), "ada@example.com", password).unwrap();
+    let quinn = Quinn::new(server.base_url(), "ada@example.com", password).unwrap();
     let quinn = quinn.via(over_reqwest());
     let error = auth_core::Provider::login(&quinn, &"short".into()).await;
     assert_eq!(error.unwrap_err().kind(), LoginErrorKind::Misconfigured);

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant, SystemTime};
 
-/// The server's own time: it passes as everybody's does, and can be moved ahead.
+/// The server's own clock: the system's, with an offset that only grows.
 #[derive(Debug)]
 pub(super) struct Clock {
     started: Instant,
@@ -21,7 +21,7 @@ impl Clock {
         }
     }
 
-    /// Time since the server's start.
+    /// The time since the server's start.
     pub(super) fn now(&self) -> Duration {
         self.started.elapsed() + self.ahead
     }
@@ -32,7 +32,7 @@ impl Clock {
         self.ahead += by;
     }
 
-    /// Seconds since the Unix epoch, as tokens state them.
+    /// `now` in seconds since the Unix epoch, as a JWT states it.
     pub(super) fn unix_seconds(&self, now: Duration) -> u64 {
         (self.started_at + now)
             .duration_since(SystemTime::UNIX_EPOCH)

@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// What reached a [`DemoServer`](super::DemoServer), and how it was answered.
+/// The requests that a [`DemoServer`](super::DemoServer) received, by kind and outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
@@ -11,10 +11,10 @@ pub struct Counts {
     pub calls: Calls,
     /// Sessions that were logged out.
     pub logouts: u64,
-    /// Requests to the API whose `x-request-id` had been seen before.
+    /// Requests to the API whose `x-request-id` an earlier request had.
     pub replays: u64,
-    /// The highest number of attempts to log in, however they ended, in any 60 seconds by the server's clock. Attempts that
-    /// are 60 seconds apart are not in the same window.
+    /// The largest number of attempts to log in, with any outcome, in any window of 60 seconds of
+    /// the server's clock. Two attempts that are 60 seconds apart are in different windows.
     pub most_logins_in_a_minute: u64,
 }
 
@@ -24,19 +24,21 @@ pub struct Counts {
 pub struct Logins {
     /// A session was issued.
     pub ok: u64,
-    /// E-mail or password were wrong.
+    /// The e-mail address or password was wrong.
     pub refused: u64,
     /// The limit was reached: 429.
     pub limited: u64,
-    /// An [outage](super::DemoServer::set_login_outage) was on: 503.
+    /// There was an [outage](super::DemoServer::set_login_outage): 503.
     pub unavailable: u64,
-    /// The request was not what the API documents: 400.
+    /// The request did not have the documented form: 400.
     pub malformed: u64,
 }
 
 impl Logins {
-    /// All of them. An attempt is counted when it is answered; one whose client hung up before is not counted here, but is in
-    /// [`most_logins_in_a_minute`](Counts::most_logins_in_a_minute).
+    /// The sum of all outcomes.
+    ///
+    /// An attempt is counted when it has an outcome. One whose client disconnected before is not,
+    /// but it is in [`most_logins_in_a_minute`](Counts::most_logins_in_a_minute).
     pub const fn total(&self) -> u64 {
         self.ok + self.refused + self.limited + self.unavailable + self.malformed
     }
@@ -48,22 +50,23 @@ impl Logins {
 pub struct Calls {
     /// 200.
     pub ok: u64,
-    /// No live session: 401, or CloudIO's 403 where it was [told to](super::Settings::dead_session_is_forbidden).
+    /// The request had no live session: 401, or 403 after
+    /// [`dead_session_is_forbidden`](super::Settings::dead_session_is_forbidden).
     pub unauthorized: u64,
     /// The path was [forbidden](super::DemoServer::set_forbidden): 403.
     pub forbidden: u64,
-    /// No path of the API's: 404.
+    /// The path does not exist: 404.
     pub not_found: u64,
 }
 
 impl Calls {
-    /// All of them.
+    /// The sum of all outcomes.
     pub const fn total(&self) -> u64 {
         self.ok + self.unauthorized + self.forbidden + self.not_found
     }
 }
 
-/// Finds the most events in any window of a given length, as they come in.
+/// The largest number of events in any window of a given length.
 #[derive(Debug)]
 pub(super) struct Busiest {
     window: Duration,
@@ -80,7 +83,9 @@ impl Busiest {
         }
     }
 
-    /// `now` never goes back. A fullest window can be moved so that it ends with an event: counting back from each is exact.
+    /// Counts an event at `now`, which never decreases.
+    ///
+    /// Some fullest window ends with an event, so it is enough to count back from each event.
     pub(super) fn note(&mut self, now: Duration) {
         while let Some(first) = self.recent.front() {
             if now < *first + self.window {
@@ -107,7 +112,7 @@ mod tests {
         for at in [0, 10, 59, 60, 69, 70, 200] {
             busiest.note(Duration::from_secs(at));
         }
-        // 10, 59, 60, 69; the one at 70 is a whole minute after 10.
+        // The events at 10, 59, 60 and 69. The one at 70 is a whole minute after the one at 10.
         assert_eq!(busiest.most(), 4);
     }
 }

@@ -1,9 +1,9 @@
-//! Servers that behave as the four APIs document, on loopback, for tests of one's own code.
+//! Servers on loopback that behave as the four APIs document, for tests of programs that use them.
 //!
-//! A [`DemoServer`] speaks real HTTP on a real socket of 127.0.0.1, keeps sessions and limits logins as the API that it
-//! plays does, and counts what reached it, so that a test counts logins at the server and not by asking the client. Its
-//! clock is its own: [`advance`](DemoServer::advance) makes a day pass without waiting for it. The client's clock doesn't move
-//! with it.
+//! A [`DemoServer`] listens on a socket of 127.0.0.1, and keeps sessions and limits logins as its
+//! API does. It counts the requests that it receives, so that a test counts logins at the server.
+//! It has a clock of its own: [`advance`](DemoServer::advance) moves it by a day at once. The
+//! client's clock does not move with it.
 //!
 //! ```
 //! use auth_providers::demo::{Api, DemoServer, EMAIL, PASSWORD};
@@ -12,7 +12,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let server = DemoServer::start(Api::Quinn).await?;
-//! let quinn = Quinn::new(&server.base_url(), EMAIL, PASSWORD)?;
+//! let quinn = Quinn::new(server.base_url(), EMAIL, PASSWORD)?;
 //! # #[cfg(feature = "reqwest")] {
 //! use auth_core::Provider;
 //! use auth_providers::ReqwestTransport;
@@ -27,37 +27,41 @@
 //! # }
 //! ```
 //!
-//! # What is served
+//! # Behaviour
 //!
 //! | | Clay | Quinn | CloudIO | V1 login |
 //! |---|---|---|---|---|
 //! | login | `POST /v3/auth/login` | `POST /api/auth/login` | `POST /v1/auth` | `POST /v1/login` |
 //! | probe | `GET /v3/my-workspaces` | `GET /api/auth/me` | `GET /v1/me` | `GET /v1/me` |
 //! | API | below `/v3/` | below `/api/` | below `/v1/` | below `/v1/` |
-//! | life | 24 hours | 7 days of silence, 30 days in all | 30 minutes of silence | 1 day |
+//! | lifetime | 24 hours | 7 days idle, 30 days in all | 30 minutes idle | 1 day |
 //!
-//! - A `POST` to any path of the API gets its own body back; any other method gets JSON.
-//! - Without a live session: 401. With one, at a path that was [forbidden](DemoServer::set_forbidden): 403.
-//! - CloudIO wants the `csrf` that was issued together with the `jwt`, and no other.
-//! - The login limit, by default ten in any minute, is kept for each address that connects. Logins beyond it get 429 with
-//!   `Retry-After`, and don't count towards the limit themselves.
-//! - Where a fact is not documented (CloudIO's idle time, the probe paths of CloudIO and V1, the limits of all but Quinn), it is
-//!   a choice of this server's.
+//! - The response to a `POST` request to a path of the API has the request's body. The response to
+//!   any other method is JSON.
+//! - A request without a live session gets status 401. A request with one to a
+//!   [forbidden](DemoServer::set_forbidden) path gets 403.
+//! - CloudIO requires the `csrf` that was issued with the `jwt`.
+//! - Logins are limited for each client address, by default to ten in any minute. A login beyond
+//!   the limit gets 429 with `Retry-After`, and does not count towards the limit.
+//! - What is not documented is a choice of this server: CloudIO's idle time-out, the probe paths of
+//!   CloudIO and V1, and the limits of all APIs but Quinn.
 //!
-//! # What is not
+//! # Limitations
 //!
-//! TLS, HTTP/2, cookies' `Secure` (the cookie is set so, and taken over plain HTTP), and any protection of what it holds:
-//! it is no server for anything but tests.
+//! There is no TLS and no HTTP/2. Cookies are set with `Secure` and accepted over plain HTTP.
+//! Nothing protects what the server holds. It is for tests only.
 
-mod api;
+mod apis;
 mod clock;
+mod connections;
 mod counts;
-mod http_server;
 mod server;
+mod server_state;
 mod settings;
-mod state;
+mod site;
+mod wire;
 
-pub use api::Api;
+pub use apis::Api;
 pub use counts::{Calls, Counts, Logins};
 pub use server::DemoServer;
 pub use settings::{EMAIL, PASSWORD, Settings};

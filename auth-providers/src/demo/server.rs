@@ -3,23 +3,23 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::net::TcpSocket;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::api::Api;
+use super::apis::Api;
+use super::connections::serve;
 use super::counts::Counts;
-use super::http_server::{Site, serve};
 use super::settings::Settings;
-use super::state::State;
+use super::site::Site;
 
-/// Connections that may wait to be accepted: enough for some thousand clients that start at once.
+/// The length of the accept queue: enough for the 2,000 clients at once of this workspace's tests
+/// and examples, and twice as many. The system may cap it.
 const BACKLOG: u32 = 4_096;
 
-/// A server on 127.0.0.1 that plays one API. See [the module](super) for what it serves.
+/// A server on 127.0.0.1 that behaves as one API documents. See [the module](super).
 ///
-/// It runs on the runtime that it was started on. Dropped, it stops, and so do its connections.
+/// It runs on the runtime on which it was started. Dropping it ends it and its connections.
 #[derive(Debug)]
 pub struct DemoServer {
     site: Arc<Site>,
@@ -29,10 +29,10 @@ pub struct DemoServer {
 }
 
 impl DemoServer {
-    /// Starts a server with the default [`Settings`], on a port that is free.
+    /// Starts a server with the default [`Settings`], on a free port.
     ///
     /// # Errors
-    /// No port of 127.0.0.1 can be listened on.
+    /// 127.0.0.1 has no port to listen on.
     ///
     /// # Panics
     /// Outside a tokio runtime with its I/O and timer enabled.
@@ -40,33 +40,27 @@ impl DemoServer {
         Self::start_with(api, Settings::new()).await
     }
 
-    /// Starts a server.
+    /// Starts a server with `settings`, on a free port.
     ///
     /// # Errors
-    /// No port of 127.0.0.1 can be listened on.
+    /// 127.0.0.1 has no port to listen on.
     ///
     /// # Panics
     /// Outside a tokio runtime with its I/O and timer enabled.
     #[allow(
         clippy::unused_async,
-        reason = "it must run within a runtime, and says so by being async"
+        reason = "an async fn shows that it needs a runtime"
     )]
     pub async fn start_with(api: Api, settings: Settings) -> io::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
         let listener = socket.listen(BACKLOG)?;
         let address = listener.local_addr()?;
-        let site = Arc::new(Site {
-            api,
-            login_latency: settings.login_latency,
-            call_latency: settings.call_latency,
-            dead_session_is_forbidden: settings.dead_session_is_forbidden,
-            state: Mutex::new(State::new(settings, api.lifetime())),
-        });
+        let site = Arc::new(Site::new(api, settings));
         let (stop, stopped) = oneshot::channel();
         #[allow(
             clippy::disallowed_methods,
-            reason = "the one task of the server, which ends with it and owns those of its connections"
+            reason = "the server's only task, which `shutdown` and `drop` end, and which owns those of its connections"
         )]
         let serving = tokio::spawn(serve(Arc::clone(&site), listener, stopped));
         Ok(Self {
@@ -87,53 +81,54 @@ impl DemoServer {
         format!("{}{path}", self.base_url())
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The API that it plays.
+    /// The API that it behaves as.
     pub fn api(&self) -> Api {
         self.site.api
     }
 
-    /// What has reached it so far.
+    /// The requests that it has received so far.
     pub fn counts(&self) -> Counts {
         self.site.state.lock().counts()
     }
 
-    /// Ends all sessions, as a server that was started anew does.
+    /// Ends all sessions, as a restart of a server does.
     pub fn revoke_all(&self) {
         self.site.state.lock().revoke_all();
     }
 
-    /// Moves the server's clock ahead: sessions age, and the limit's window moves on.
+    /// Moves the server's clock ahead. Sessions age, and the window of the login limit moves.
     pub fn advance(&self, by: Duration) {
         self.site.state.lock().clock.advance(by);
     }
 
-    /// While on, logins are answered with 503. Sessions go on.
+    /// Starts or ends an outage, in which logins get status 503. Sessions stay live.
     pub fn set_login_outage(&self, on: bool) {
         self.site.state.lock().login_outage = on;
     }
 
-    /// Changes an account's password, so that a client which goes on with the old one is refused, or makes a new account.
-    /// Sessions go on.
+    /// Changes the password of an account, or adds the account. A login with the old password is
+    /// refused. Sessions stay live.
     pub fn set_password(&self, email: &str, password: &str) {
         self.site.state.lock().set_password(email, password);
     }
 
-    /// From now on, `path` is answered with 403 to whoever has a session.
+    /// Makes requests to `path` with a live session get status 403.
     pub fn set_forbidden(&self, path: impl Into<String>) {
         self.site.state.lock().forbidden.insert(path.into());
     }
 
-    /// While on, each good answer of a cookie API sets the session's cookie to a new value. Old values stay good.
+    /// Sets whether each response with status 200 sets the session's cookie to a new value. Old
+    /// values stay valid. It has no effect on CloudIO, which sets no cookie.
     pub fn set_rolling_cookies(&self, on: bool) {
         self.site.state.lock().rolls_cookies = on;
     }
 
-    /// Stops it, and waits until it has let go of its port and its connections.
+    /// Stops the server, and waits until its port and connections are closed.
     pub async fn shutdown(mut self) {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());

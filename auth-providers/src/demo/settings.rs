@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use auth_core::{Lifetime, Quota};
 
-/// The e-mail address that a server knows unless it is [told](Settings::account) others.
+/// The only account of a server without an [`account`](Settings::account) of its settings.
 pub const EMAIL: &str = "ada@example.com";
 /// The password of [`EMAIL`].
 pub const PASSWORD: &str = "correct horse battery";
 
-/// How a [`DemoServer`](super::DemoServer) behaves where that is not a matter of the API.
+/// What a [`DemoServer`](super::DemoServer) does that does not depend on its API.
 ///
 /// ```
 /// use std::time::Duration;
@@ -31,7 +31,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// One account, [`EMAIL`] and [`PASSWORD`]; the API's life of sessions; ten logins a minute; no latency.
+    /// One account with [`EMAIL`] and [`PASSWORD`], the API's lifetime of sessions, at most ten
+    /// logins in any minute, and no latency.
     pub fn new() -> Self {
         Self {
             accounts: HashMap::new(),
@@ -43,37 +44,39 @@ impl Settings {
         }
     }
 
-    /// An account that may log in. The first one takes the place of [`EMAIL`]; more may follow.
+    /// Adds an account. The first one replaces [`EMAIL`].
     pub fn account(mut self, email: impl Into<String>, password: impl Into<String>) -> Self {
         self.accounts.insert(email.into(), password.into());
         self
     }
 
-    /// How long sessions live, other than the API documents.
+    /// Sets the lifetime of sessions. The default is what the API documents.
     pub const fn lifetime(mut self, lifetime: Lifetime) -> Self {
         self.lifetime = Some(lifetime);
         self
     }
 
-    /// How many logins one address may try in any `window`.
+    /// Sets how many logins of one client address are admitted in any `window`.
     pub const fn login_limit(mut self, logins: NonZeroU32, window: Duration) -> Self {
         self.limit = Quota::new(logins, window);
         self
     }
 
-    /// How long a login takes.
+    /// Sets how long a login takes.
     pub const fn login_latency(mut self, latency: Duration) -> Self {
         self.login_latency = latency;
         self
     }
 
-    /// How long a request to the API takes. Whether its session is live is decided as it comes in.
+    /// Sets how long a request to the API takes. Whether its session is live is decided at the
+    /// start.
     pub const fn call_latency(mut self, latency: Duration) -> Self {
         self.call_latency = latency;
         self
     }
 
-    /// A dead session is answered with 403 and JSON that says so, as may be with CloudIO, instead of 401.
+    /// Makes a request without a live session get status 403 instead of 401, with an error in
+    /// CloudIO's form that says that the session expired.
     pub const fn dead_session_is_forbidden(mut self) -> Self {
         self.dead_session_is_forbidden = true;
         self

@@ -6,46 +6,48 @@ use bytes::Bytes;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, retry};
 
-use super::{Bounded, Transport, USER_AGENT, lacks_tls};
+use super::Transport;
+use super::shared::{BoundedBody, USER_AGENT, lacks_tls};
 
-/// Carries logins over a reqwest client of their own.
+/// Carries logins over a reqwest client that is used for nothing else.
 ///
-/// The client is built here, because a client that is already built can't be kept from following redirects: whatever the
-/// builder says, this one follows none, keeps no cookies, sends no `Referer` and retries nothing.
+/// The client follows no redirects, keeps no cookies, sends no `Referer` and does not retry,
+/// whatever its builder says. It is built here because these settings of an existing client cannot
+/// be changed.
 ///
 /// ```
 /// use std::time::Duration;
 /// use auth_providers::ReqwestTransport;
 ///
 /// let transport = ReqwestTransport::new()?;
-/// let patient = ReqwestTransport::from_builder(
+/// let slow_network = ReqwestTransport::from_builder(
 ///     reqwest::Client::builder().connect_timeout(Duration::from_secs(30)),
 /// )?;
-/// # let _ = (transport, patient);
+/// # let _ = (transport, slow_network);
 /// # Ok::<(), auth_providers::ClientError>(())
 /// ```
 #[derive(Clone)]
 pub struct ReqwestTransport {
     client: Client,
-    /// For plain HTTP, which is to stay on this machine.
+    /// For plain HTTP: a client without a proxy, which would read the password.
     direct: Option<Client>,
 }
 
 impl fmt::Debug for ReqwestTransport {
-    // The client would print its default headers.
+    // The `Debug` output of the client contains its default headers.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReqwestTransport").finish_non_exhaustive()
     }
 }
 
 impl ReqwestTransport {
-    /// A client with reqwest's defaults, which names itself `auth-providers/<version>`.
+    /// A client with reqwest's defaults and the user agent `auth-providers/<version>`.
     ///
-    /// Logins over HTTPS go through the proxy that the environment names, if it names one, which sees no more of them than
-    /// where they go. Logins over plain HTTP never do: the proxy would read the password.
+    /// Logins over HTTPS use the proxy that the environment configures, which sees only the host
+    /// name. Logins over plain HTTP use no proxy, since it would see the password.
     ///
     /// # Errors
-    /// TLS or the resolver can't be set up.
+    /// TLS or the resolver cannot be initialized.
     pub fn new() -> Result<Self, ClientError> {
         let builder = || Client::builder().user_agent(USER_AGENT);
         Ok(Self {
@@ -54,15 +56,15 @@ impl ReqwestTransport {
         })
     }
 
-    /// A client as `builder` says, for proxies, certificates, time-outs and a user agent of one's own; but without
-    /// redirects, cookies, `Referer` and retries.
+    /// A client with the proxies, certificates, time-outs, user agent and other settings of
+    /// `builder`, except for redirects, cookies, `Referer` and retries.
     ///
-    /// Unless it says `no_proxy()`, the environment's proxy serves plain HTTP as well, and reads the passwords in it.
-    ///
-    /// Default headers are sent with the login as the builder has them, so they should hold no credential.
+    /// Without `no_proxy()`, logins over plain HTTP use the environment's proxy, too, which sees
+    /// the password. The builder's default headers are sent with each login, so they must not hold
+    /// a credential.
     ///
     /// # Errors
-    /// TLS or the resolver can't be set up, or the builder was given something that it can't use.
+    /// TLS or the resolver cannot be initialized, or the builder holds an invalid setting.
     pub fn from_builder(builder: ClientBuilder) -> Result<Self, ClientError> {
         Ok(Self {
             client: build(builder)?,
@@ -81,11 +83,32 @@ impl ReqwestTransport {
 fn build(builder: ClientBuilder) -> Result<Client, ClientError> {
     builder
         .redirect(Policy::none())
+        // See `NoCookieStore`.
         .cookie_store(false)
         .referer(false)
         .retry(retry::never())
         .build()
         .map_err(|error| ClientError(error.without_url()))
+}
+
+/// Makes `builder.cookie_store(false)` compile whether or not reqwest's feature `cookies` is on.
+///
+/// With the feature, which any crate of a program may turn on, a builder may have a jar, and its
+/// inherent method of this name removes it. An inherent method takes precedence over a trait's.
+/// Without the feature no builder has a jar, and the call resolves to this method, which does
+/// nothing. Turning the feature on here would cost every program the five crates of the jar.
+#[allow(
+    dead_code,
+    reason = "it is not called if reqwest's feature `cookies` is on"
+)]
+trait NoCookieStore {
+    fn cookie_store(self, enable: bool) -> Self;
+}
+
+impl NoCookieStore for ClientBuilder {
+    fn cookie_store(self, _: bool) -> Self {
+        self
+    }
 }
 
 #[async_trait]
@@ -99,20 +122,20 @@ impl Transport for ReqwestTransport {
             LoginError::misconfigured("the login's URL can't be used")
                 .with_source(error.without_url())
         })?;
-        let mut incoming = client.execute(request).await.map_err(no_answer)?;
-        let mut body = Bounded::default();
-        while let Some(piece) = incoming.chunk().await.map_err(no_answer)? {
+        let mut incoming = client.execute(request).await.map_err(no_response)?;
+        let mut body = BoundedBody::default();
+        while let Some(piece) = incoming.chunk().await.map_err(no_response)? {
             body.push(piece)?;
         }
-        let mut answer = http::Response::new(body.finish());
-        *answer.status_mut() = incoming.status();
-        *answer.version_mut() = incoming.version();
-        *answer.headers_mut() = std::mem::take(incoming.headers_mut());
-        Ok(answer)
+        let mut response = http::Response::new(body.finish());
+        *response.status_mut() = incoming.status();
+        *response.version_mut() = incoming.version();
+        *response.headers_mut() = std::mem::take(incoming.headers_mut());
+        Ok(response)
     }
 }
 
-fn no_answer(error: reqwest::Error) -> LoginError {
+fn no_response(error: reqwest::Error) -> LoginError {
     if lacks_tls(&error) {
         return LoginError::misconfigured(
             "this build's HTTP client has no TLS; enable the feature rustls of auth-providers",
@@ -120,18 +143,18 @@ fn no_answer(error: reqwest::Error) -> LoginError {
         .with_source(error.without_url());
     }
     let detail = if error.is_timeout() {
-        "the client's time-out passed"
+        "the client's time-out has passed"
     } else if error.is_connect() {
         "no connection"
     } else if error.is_body() || error.is_decode() {
-        "the answer broke off"
+        "the response broke off"
     } else {
-        "no answer"
+        "no response"
     };
     LoginError::unavailable(detail).with_source(error.without_url())
 }
 
-/// The HTTP client could not be built.
+/// The HTTP client of a [`ReqwestTransport`] could not be built. The source says why.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client for logins could not be built")]
 pub struct ClientError(#[source] reqwest::Error);

@@ -12,15 +12,20 @@ use http_body::Body;
 use http_body_util::{BodyExt as _, Full};
 use tower_service::Service;
 
-use super::{Bounded, Transport, USER_AGENT, lacks_tls};
+use super::Transport;
+use super::shared::{BoundedBody, USER_AGENT, lacks_tls};
 
-/// Carries logins over any tower service: a hyper client, say, or a stack of layers around one.
+/// Carries logins over any tower service, such as hyper-util's client or a stack of layers around
+/// it.
 ///
-/// The service must follow no redirects, keep no cookies and retry nothing, as [`Transport`] says. Hyper-util's own client
-/// follows none and keeps none; it sends a request again only where an idle connection was closed before any of it was
-/// sent. For `https` it wants a connector with TLS, such as hyper-rustls's. The service is cloned for each login, and a clone that is ready is called at once, so no permit of a concurrency
-/// limit is held while anything else is waited for. If it has a layer of `auth-middleware` for the same credential in it, the
-/// login fails with [`auth_core::Error::LoginLoop`] instead of waiting for itself.
+/// - The service must follow no redirects, keep no cookies and not retry; see [`Transport`].
+///   Hyper-util's client follows no redirects and keeps no cookies. It sends a request again only if
+///   an idle connection was closed before any part of the request was sent.
+/// - For `https`, the service needs a connector with TLS, such as that of hyper-rustls.
+/// - The service is cloned for each login. A clone that is ready is called at once, so it holds a
+///   permit of a concurrency limit only during the login's request.
+/// - If the service contains a layer of `auth-middleware` for the same credential, the login fails
+///   with [`auth_core::Error::LoginLoop`] instead of waiting for itself.
 ///
 /// ```
 /// # #[cfg(feature = "tower")] {
@@ -34,12 +39,13 @@ use super::{Bounded, Transport, USER_AGENT, lacks_tls};
 /// # let _ = transport; }
 /// ```
 pub struct TowerTransport<S> {
-    /// Locked only to be cloned, so that the service itself need not be `Sync`.
+    /// The lock makes the transport `Sync` even if the service is not. It is held only while the
+    /// service is cloned.
     service: Mutex<S>,
 }
 
 impl<S: Clone> TowerTransport<S> {
-    /// Carries logins over clones of `service`.
+    /// A transport that sends each login with a clone of `service`.
     pub const fn new(service: S) -> Self {
         Self {
             service: Mutex::new(service),
@@ -85,26 +91,26 @@ where
             .headers_mut()
             .entry(header::USER_AGENT)
             .or_insert(HeaderValue::from_static(USER_AGENT));
-        let answer = {
+        let response = {
             let mut service = self.service();
             poll_fn(|cx| service.poll_ready(cx))
                 .await
                 .map_err(|error| LoginError::unavailable("not ready").with_source(error))?;
             service.call(request)
         };
-        let answer = answer.await.map_err(|error| no_answer(error.into()))?;
-        let (parts, body) = answer.into_parts();
+        let response = response.await.map_err(|error| no_response(error.into()))?;
+        let (parts, body) = response.into_parts();
         Ok(http::Response::from_parts(parts, read(body).await?))
     }
 }
 
-fn no_answer(error: Box<dyn Error + Send + Sync>) -> LoginError {
+fn no_response(error: Box<dyn Error + Send + Sync>) -> LoginError {
     let failed = if lacks_tls(&*error) {
         LoginError::misconfigured(
             "the service has no TLS; give its client a connector that has it, such as hyper-rustls",
         )
     } else {
-        LoginError::unavailable("no answer")
+        LoginError::unavailable("no response")
     };
     failed.with_source(error)
 }
@@ -115,11 +121,12 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let mut body = std::pin::pin!(body);
-    let mut read = Bounded::default();
+    let mut read = BoundedBody::default();
     while let Some(frame) = body.frame().await {
-        let frame = frame
-            .map_err(|error| LoginError::unavailable("the answer broke off").with_source(error))?;
-        // Trailers hold nothing that a login needs.
+        let frame = frame.map_err(|error| {
+            LoginError::unavailable("the response broke off").with_source(error)
+        })?;
+        // Trailers are ignored: no API documents any.
         if let Ok(piece) = frame.into_data() {
             read.push(piece)?;
         }

@@ -72,7 +72,7 @@ pub(crate) async fn start(api: Api) -> DemoServer {
     DemoServer::start(api).await.unwrap()
 }
 
-/// A server that gives everybody the same bytes and keeps what it was sent.
+/// A server that sends the same bytes to each client and keeps what it receives.
 pub(crate) struct Canned {
     pub(crate) base_url: String,
     hits: Arc<AtomicUsize>,
@@ -81,11 +81,11 @@ pub(crate) struct Canned {
 }
 
 impl Canned {
-    pub(crate) async fn start(answer: impl Into<Vec<u8>>) -> Self {
+    pub(crate) async fn start(response: impl Into<Vec<u8>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base_url = format!("http://{}", listener.local_addr().unwrap());
         let (hits, requests) = (Arc::default(), Arc::<Mutex<Vec<String>>>::default());
-        let answer = answer.into();
+        let response = response.into();
         let mut tasks = JoinSet::new();
         tasks.spawn({
             let (hits, requests) = (Arc::clone(&hits), Arc::clone(&requests));
@@ -106,7 +106,7 @@ impl Canned {
                     }
                     requests.lock().push(String::from_utf8(request).unwrap());
                     // A client that has read enough may hang up.
-                    let _ = stream.write_all(&answer).await;
+                    let _ = stream.write_all(&response).await;
                 }
             }
         });

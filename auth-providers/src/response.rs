@@ -1,8 +1,9 @@
-//! Reading a login's answer: what all APIs have in common.
+//! Reads the response to a login.
 //!
-//! An answer is believed only as far as it is what the API documents. HTML where JSON was promised comes from something in
-//! between, a proxy or a maintenance page: it is never a wrong password, but [malformed](LoginError::malformed), unless the status itself
-//! says "too many" or "unavailable". Nothing that a server sent is repeated in an error, save the status.
+//! A response counts only as far as it has the form that the API documents. HTML instead of JSON
+//! comes from a proxy or a maintenance page. It never refuses a password: it is
+//! [malformed](LoginError::malformed), unless the status says "too many requests" or "unavailable".
+//! No error repeats what a server sent, except for the status.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,43 +14,46 @@ use http::{HeaderName, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
-/// The largest answer to a login that is read, in bytes, after decompression: documented ones have less than 2 KiB.
-pub const MAX_ANSWER: usize = 256 * 1024;
+/// The largest response to a login that is read, in bytes, after decompression.
+///
+/// It bounds the memory that a server can make a login take. The documented responses have less
+/// than 2 KiB; the rest is room for the responses of other APIs.
+pub const MAX_RESPONSE: usize = 256 * 1024;
 
 const X_RETRY_AFTER: HeaderName = HeaderName::from_static("x-retry-after");
 
-/// Passes a 2xx, and makes a [`failure`] of anything else.
+/// Succeeds for a 2xx status and fails for any other.
 ///
 /// # Errors
 /// See [`failure`].
-pub fn expect_success(answer: &Response<Bytes>) -> Result<(), LoginError> {
-    if answer.status().is_success() {
+pub fn expect_success(response: &Response<Bytes>) -> Result<(), LoginError> {
+    if response.status().is_success() {
         Ok(())
     } else {
-        Err(failure(answer))
+        Err(failure(response))
     }
 }
 
-/// What a status means where the API's documents don't say anything else.
+/// The error that a status means, unless the API documents another meaning.
 ///
 /// | status | error |
 /// |---|---|
-/// | 401, not with HTML | [`LoginError::refused`]: that is what it means (RFC 9110, section 15.5.2) |
+/// | 401, unless the body is HTML | [`LoginError::refused`] (RFC 9110, section 15.5.2) |
 /// | 429 | [`LoginError::limited`], with [`retry_after`] |
 /// | 408, 5xx | [`LoginError::unavailable`], with [`retry_after`] |
-/// | 3xx | [`LoginError::malformed`]: a login's redirect is not followed, it could send the password anywhere |
-/// | anything else, with HTML or without | [`LoginError::malformed`] |
-pub fn failure(answer: &Response<Bytes>) -> LoginError {
-    let status = answer.status();
+/// | 3xx | [`LoginError::malformed`]: a redirect could send the password anywhere |
+/// | 401 with HTML, any other status | [`LoginError::malformed`] |
+pub fn failure(response: &Response<Bytes>) -> LoginError {
+    let status = response.status();
     let code = status.as_u16();
     if status == StatusCode::TOO_MANY_REQUESTS {
-        LoginError::limited(retry_after(answer.headers()))
+        LoginError::limited(retry_after(response.headers()))
     } else if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
         LoginError::unavailable(format!("status {code}"))
-            .with_retry_after(retry_after(answer.headers()))
+            .with_retry_after(retry_after(response.headers()))
     } else if status.is_redirection() {
         LoginError::malformed(format!("status {code}: a login's redirect is not followed"))
-    } else if is_html(answer) {
+    } else if is_html(response) {
         LoginError::malformed(format!("status {code} with HTML instead of JSON"))
     } else if status == StatusCode::UNAUTHORIZED {
         LoginError::refused("status 401")
@@ -58,16 +62,17 @@ pub fn failure(answer: &Response<Bytes>) -> LoginError {
     }
 }
 
-/// The answer's body as JSON.
+/// Reads the body as JSON.
 ///
 /// # Errors
-/// [`LoginError::malformed`], saying whether it was HTML, cut short, no JSON at all, or JSON of another shape.
-pub fn json<T: DeserializeOwned>(answer: &Response<Bytes>) -> Result<T, LoginError> {
-    if is_html(answer) {
+/// [`LoginError::malformed`]. Its message says whether the body is HTML, is cut short, is not JSON,
+/// or is JSON of another shape.
+pub fn json<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<T, LoginError> {
+    if is_html(response) {
         return Err(LoginError::malformed("HTML instead of JSON"));
     }
-    // The message of serde_json's error quotes what it read: only its category is repeated.
-    serde_json::from_slice(answer.body()).map_err(|error| {
+    // The message of serde_json's error quotes the body, so only its category is kept.
+    serde_json::from_slice(response.body()).map_err(|error| {
         LoginError::malformed(match error.classify() {
             Category::Eof => "JSON that is cut short",
             Category::Data => "JSON in which a documented field is missing or has another type",
@@ -76,18 +81,21 @@ pub fn json<T: DeserializeOwned>(answer: &Response<Bytes>) -> Result<T, LoginErr
     })
 }
 
-/// The cookie that an answer sets under `name`: the last one that is neither empty nor deleted, for a deletion beside it is
-/// meant for a namesake with another path or domain.
-pub fn cookie(answer: &Response<Bytes>, name: &str) -> Option<SetCookie> {
-    set_cookies(answer.headers())
+/// The last cookie with this name that the response sets, other than empty or deleted ones.
+///
+/// A deletion in the same response is meant for a cookie of the same name with another path or
+/// domain.
+pub fn cookie(response: &Response<Bytes>, name: &str) -> Option<SetCookie> {
+    set_cookies(response.headers())
         .filter(|cookie| cookie.name == name && !cookie.deleted && !cookie.value.is_empty())
         .last()
 }
 
-/// How long a server asks to wait: `Retry-After`, or else `X-Retry-After`, in seconds or as a date.
+/// The wait that a server asks for: `Retry-After` or else `X-Retry-After`, in seconds or as a date.
 ///
-/// A date counts from the answer's own `Date`, so that a wrong clock on either side doesn't matter; without a `Date` it
-/// says nothing. A time that has passed is zero. However large the value is, it is passed on; the cache caps it.
+/// A date counts from the response's own `Date`, so that neither clock has to be right. Without
+/// `Date`, a date is ignored. A date in the past is a wait of zero. A large value is returned as it
+/// is; the cache limits it.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     [RETRY_AFTER, X_RETRY_AFTER]
         .iter()
@@ -100,7 +108,7 @@ fn read_wait(text: &str, headers: &HeaderMap) -> Option<Duration> {
         return None;
     }
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than a u64 holds still mean "very long".
+        // A number too large for u64 still means a long wait.
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
     if let Ok(seconds) = text.parse::<f64>() {
@@ -110,20 +118,20 @@ fn read_wait(text: &str, headers: &HeaderMap) -> Option<Duration> {
     Some(until.duration_since(date(headers)?).unwrap_or_default())
 }
 
-/// The answer's `Date`.
+/// The time in the response's `Date` header.
 pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
 }
 
-/// Whether the answer is HTML, by its own word or by its first character.
-pub fn is_html(answer: &Response<Bytes>) -> bool {
-    let declared = answer.headers().get(CONTENT_TYPE).is_some_and(|value| {
+/// Whether the response is HTML, by its `Content-Type` or by its first character.
+pub fn is_html(response: &Response<Bytes>) -> bool {
+    let declared = response.headers().get(CONTENT_TYPE).is_some_and(|value| {
         value
             .as_bytes()
             .to_ascii_lowercase()
             .starts_with(b"text/html")
     });
-    let body = answer.body();
+    let body = response.body();
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
     declared || body.trim_ascii_start().first() == Some(&b'<')
 }
@@ -134,7 +142,7 @@ mod tests {
 
     use super::*;
 
-    fn answer(status: u16, body: &'static str) -> Response<Bytes> {
+    fn response(status: u16, body: &'static str) -> Response<Bytes> {
         Response::builder()
             .status(status)
             .body(Bytes::from_static(body.as_bytes()))
@@ -165,17 +173,17 @@ mod tests {
             (403, LoginErrorKind::Malformed),
             (404, LoginErrorKind::Malformed),
         ] {
-            assert_eq!(failure(&answer(status, "{}")).kind(), kind, "{status}");
+            assert_eq!(failure(&response(status, "{}")).kind(), kind, "{status}");
         }
     }
 
     #[test]
     fn html_is_never_a_wrong_password() {
         for body in ["<!doctype html>", " \r\n<html>", "\u{feff}<html>"] {
-            let error = failure(&answer(401, body));
+            let error = failure(&response(401, body));
             assert_eq!(error.kind(), LoginErrorKind::Malformed, "{body}");
         }
-        let mut declared = answer(401, "Please log in");
+        let mut declared = response(401, "Please log in");
         let html = "Text/HTML; charset=utf-8".parse().unwrap();
         declared.headers_mut().insert(CONTENT_TYPE, html);
         assert_eq!(failure(&declared).kind(), LoginErrorKind::Malformed);
@@ -232,7 +240,7 @@ mod tests {
             ("<html>canary", "HTML"),
             ("", "cut short"),
         ] {
-            let error = json::<Token>(&answer(200, body)).unwrap_err();
+            let error = json::<Token>(&response(200, body)).unwrap_err();
             assert_eq!(error.kind(), LoginErrorKind::Malformed);
             let printed = format!("{error} {error:?}");
             assert!(printed.contains(word), "{printed}");
@@ -242,22 +250,22 @@ mod tests {
 
     #[test]
     fn the_last_cookie_of_a_name_wins() {
-        let mut answer = answer(200, "");
+        let mut response = response(200, "");
         for text in ["a=1", "b=2", "a=3; Max-Age=60"] {
             let value = text.parse().unwrap();
-            answer.headers_mut().append("set-cookie", value);
+            response.headers_mut().append("set-cookie", value);
         }
-        assert_eq!(cookie(&answer, "a").unwrap().value, "3");
-        assert!(cookie(&answer, "c").is_none());
+        assert_eq!(cookie(&response, "a").unwrap().value, "3");
+        assert!(cookie(&response, "c").is_none());
         let namesake = "a=; Max-Age=0; Path=/api".parse().unwrap();
-        answer.headers_mut().append("set-cookie", namesake);
+        response.headers_mut().append("set-cookie", namesake);
         assert_eq!(
-            cookie(&answer, "a").unwrap().value,
+            cookie(&response, "a").unwrap().value,
             "3",
             "its namesake is deleted"
         );
         let empty = "b=".parse().unwrap();
-        answer.headers_mut().insert("set-cookie", empty);
-        assert!(cookie(&answer, "b").is_none());
+        response.headers_mut().insert("set-cookie", empty);
+        assert!(cookie(&response, "b").is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! What a server remembers. Every method is short and waits for nothing: all connections share one lock.
+//! The state of a server. One lock guards it for all connections, so no method waits.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -14,7 +14,7 @@ use super::settings::{EMAIL, PASSWORD, Settings};
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct ServerState {
     pub(super) clock: Clock,
     pub(super) counts: Counts,
     pub(super) lifetime: Lifetime,
@@ -22,12 +22,12 @@ pub(super) struct State {
     pub(super) rolls_cookies: bool,
     pub(super) forbidden: HashSet<String>,
     settings: Settings,
-    /// Values that stand for a session; more than one, if the server rolled it.
+    /// The session of each token. A session whose cookie was rolled has several tokens.
     tokens: HashMap<String, u64>,
     sessions: HashMap<u64, Session>,
     last_session: u64,
-    /// Attempts of each address, that were let through within the window.
-    let_through: HashMap<IpAddr, VecDeque<Duration>>,
+    /// The times of each address's attempts that were admitted within the window.
+    admitted: HashMap<IpAddr, VecDeque<Duration>>,
     attempts: Busiest,
     request_ids: HashSet<Vec<u8>>,
 }
@@ -40,13 +40,13 @@ struct Session {
     last_used: Duration,
 }
 
-/// A session as it is issued.
+/// The values of a new session.
 pub(super) struct Issued {
     pub(super) token: String,
     pub(super) csrf: String,
 }
 
-impl State {
+impl ServerState {
     pub(super) fn new(mut settings: Settings, documented: Lifetime) -> Self {
         if settings.accounts.is_empty() {
             settings = settings.account(EMAIL, PASSWORD);
@@ -62,7 +62,7 @@ impl State {
             tokens: HashMap::new(),
             sessions: HashMap::new(),
             last_session: 0,
-            let_through: HashMap::new(),
+            admitted: HashMap::new(),
             attempts: Busiest::in_any(MINUTE),
             request_ids: HashSet::new(),
         }
@@ -74,13 +74,15 @@ impl State {
         counts
     }
 
-    /// Notes an attempt to log in, and lets it through or says how long to wait. What is not let through doesn't count
-    /// towards the limit, so a client that asks too often still gets its ten.
+    /// Counts an attempt to log in, and admits it or returns the time to wait.
+    ///
+    /// An attempt that is not admitted does not count towards the limit, so a client that tries too
+    /// often is still admitted as often as the limit says.
     pub(super) fn attempt(&mut self, from: IpAddr) -> Result<(), Duration> {
         let now = self.clock.now();
         self.attempts.note(now);
         let (limit, window) = (self.settings.limit.logins(), self.settings.limit.window());
-        let recent = self.let_through.entry(from).or_default();
+        let recent = self.admitted.entry(from).or_default();
         while recent.front().is_some_and(|first| now >= *first + window) {
             recent.pop_front();
         }
@@ -105,7 +107,7 @@ impl State {
         accounts.insert(email.to_owned(), password.to_owned());
     }
 
-    /// Begins a session. `make` makes its token out of random characters and the time.
+    /// Begins a session. `make` makes its token from random characters and the Unix time.
     pub(super) fn issue(
         &mut self,
         account: &str,
@@ -126,8 +128,9 @@ impl State {
         Issued { token, csrf }
     }
 
-    /// The account that a token stands for, if its session is live, whose silence ends with this. `csrf` is the value that
-    /// came with it, where the API has one.
+    /// The account of a token whose session is live. The session's idle time begins again.
+    ///
+    /// `csrf` must be the value that was issued with the token, if the API has one.
     pub(super) fn authenticate(&mut self, token: &str, csrf: Option<&str>) -> Option<String> {
         let now = self.clock.now();
         let id = *self.tokens.get(token)?;
@@ -148,7 +151,8 @@ impl State {
         Some(session.account.clone())
     }
 
-    /// A new value for the session that `token` stands for. The old one stays good: requests with it may be on their way.
+    /// A new token for the session of `token`. The old one stays valid, since requests with it may
+    /// be in flight.
     pub(super) fn roll(
         &mut self,
         token: &str,
@@ -177,7 +181,8 @@ impl State {
     }
 }
 
-/// 32 characters that nobody guesses by accident: std's hash keys are random, and that is enough for a test server.
+/// 32 characters that no client guesses by accident. They come from the standard library's hash
+/// keys, which is random enough for a test server.
 fn random() -> String {
     let draw = || RandomState::new().build_hasher().finish();
     format!("{:016x}{:016x}", draw(), draw())

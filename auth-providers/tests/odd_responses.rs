@@ -1,4 +1,4 @@
-//! What servers do that no document mentions.
+//! Responses that no document mentions.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
@@ -27,15 +27,15 @@ fn v1(
     headers: &[(&'static str, &'static str)],
 ) -> Result<Session, LoginError> {
     let body = format!(r#"{{"success":true,"data":{{"token":"{token}"}}}}"#);
-    let mut answer = Response::new(Bytes::from(body));
+    let mut response = Response::new(Bytes::from(body));
     for (name, value) in headers {
-        answer
+        response
             .headers_mut()
             .append(*name, HeaderValue::from_static(value));
     }
     let login = V1Login::new("https://v1.example.com", "me", "password").unwrap();
     let login = if cookies { login.with_cookie() } else { login };
-    login.read(&answer)
+    login.read(&response)
 }
 
 fn life(session: &Session) -> Option<u64> {
@@ -85,18 +85,18 @@ fn a_cookie_that_cant_be_carried_is_left_out() {
 #[test]
 fn a_namesake_of_the_sessions_cookie_that_is_deleted_elsewhere_hides_nothing() {
     let quinn = Quinn::new("https://quinn.example.com", "me", "password").unwrap();
-    let mut answer = Response::new(Bytes::from_static(
+    let mut response = Response::new(Bytes::from_static(
         br#"{"message":"Login successful","user":{}}"#,
     ));
     for line in [
         "sessionId=abc; Path=/; Max-Age=604800",
         "sessionId=; Path=/api; Max-Age=0",
     ] {
-        answer
+        response
             .headers_mut()
             .append("set-cookie", HeaderValue::from_static(line));
     }
-    assert!(quinn.read(&answer).is_ok());
+    assert!(quinn.read(&response).is_ok());
 }
 
 #[test]
@@ -112,8 +112,8 @@ fn cloudio_says_in_many_ways_that_a_session_is_over() {
     let cloudio = CloudIo::new("https://cloudio.example.com", "me", "password").unwrap();
     let headers = HeaderMap::new();
     let verdict = |body: &str| {
-        let answer = Answer::new(StatusCode::FORBIDDEN, &headers);
-        cloudio.judge().judge(&answer.with_body(body.as_bytes()))
+        let response = Answer::new(StatusCode::FORBIDDEN, &headers);
+        cloudio.judge().judge(&response.with_body(body.as_bytes()))
     };
     for message in [
         "Session not found",
@@ -177,7 +177,7 @@ async fn a_demo_servers_sessions_may_live_for_less_than_a_second() {
     let secret = || SecretSource::from(PASSWORD);
     let quinn = Settings::new().lifetime(Lifetime::unknown().idle(short));
     let quinn = DemoServer::start_with(Api::Quinn, quinn).await.unwrap();
-    let login = Quinn::new(&quinn.base_url(), EMAIL, secret()).unwrap();
+    let login = Quinn::new(quinn.base_url(), EMAIL, secret()).unwrap();
     let provider = login.via(ReqwestTransport::new().unwrap());
     let session = provider.login(&PASSWORD.into()).await.unwrap();
     assert_eq!(
@@ -187,7 +187,7 @@ async fn a_demo_servers_sessions_may_live_for_less_than_a_second() {
 
     let v1 = Settings::new().lifetime(Lifetime::of(short));
     let v1 = DemoServer::start_with(Api::V1Login, v1).await.unwrap();
-    let login = V1Login::new(&v1.base_url(), EMAIL, secret()).unwrap();
+    let login = V1Login::new(v1.base_url(), EMAIL, secret()).unwrap();
     let provider = login.via(ReqwestTransport::new().unwrap());
     let session = provider.login(&PASSWORD.into()).await.unwrap();
     assert!(session.lifetime().hard_expiry().unwrap() <= Duration::from_secs(2));

@@ -2,11 +2,12 @@ use auth_core::{Answer, Judge, StatusJudge, Verdict};
 use http::StatusCode;
 use serde::Deserialize;
 
-/// Tells a dead session from a missing permission, which CloudIO's documents don't.
+/// Distinguishes an expired session from a missing permission. CloudIO documents no difference.
 ///
-/// A wrong "rejected" costs a login, a wrong "not permitted" leaves a dead session in use. The first is bounded by the
-/// cache, but would come with every request that lacks a permission; so a 403 counts as "rejected" only if its JSON says,
-/// in its title or message, that the session, a token or the csrf value is expired, invalid or missing.
+/// A wrong `Rejected` costs a login, and every request without permission would cause one, within
+/// the cache's bounds. A wrong `NotPermitted` leaves an expired session in use. A 403 is `Rejected`
+/// only if the title or message of its JSON says that the session, a token or the csrf value is
+/// expired, invalid or missing.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct CloudIoJudge {
     pub(super) forbidden_is_rejected: bool,
@@ -17,23 +18,25 @@ impl Judge for CloudIoJudge {
         status == StatusCode::FORBIDDEN && !self.forbidden_is_rejected
     }
 
-    fn judge(&self, answer: &Answer<'_>) -> Verdict {
-        let forbidden = answer.status == StatusCode::FORBIDDEN;
-        if forbidden && (self.forbidden_is_rejected || answer.body.is_some_and(blames_session)) {
+    fn judge(&self, response: &Answer<'_>) -> Verdict {
+        let forbidden = response.status == StatusCode::FORBIDDEN;
+        if forbidden && (self.forbidden_is_rejected || response.body.is_some_and(blames_session)) {
             Verdict::Rejected
         } else {
-            StatusJudge.judge(answer)
+            StatusJudge.judge(response)
         }
     }
 }
 
 #[derive(Deserialize)]
-struct Refusal {
+struct ErrorBody {
     title: Option<String>,
     message: Option<String>,
 }
 
+/// The words are guesses: CloudIO documents the form of its errors, but not their messages.
 const SUBJECTS: &[&str] = &["session", "token", "jwt", "csrf", "xsrf"];
+/// A text rejects the session if one of these is near one of the [`SUBJECTS`].
 const FAULTS: &[&str] = &[
     "expired",
     "invalid",
@@ -46,7 +49,7 @@ const FAULTS: &[&str] = &[
     "ended",
     "revoked",
 ];
-/// What says so without any of these.
+/// A text with one of these phrases rejects the session as well.
 const PHRASES: &[&str] = &[
     "session not found",
     "no active session",
@@ -56,12 +59,12 @@ const PHRASES: &[&str] = &[
     "authentication required",
     "login required",
 ];
-/// How many words a fault may stand from its subject: "invalid csrf token", "session has been terminated". In "your session
-/// is good, but the role is invalid" they are further apart.
+/// The largest distance from a subject to a fault, in words. It is 3 in "session has been
+/// terminated", and larger in "your session is good, but the role is invalid".
 const REACH: usize = 3;
 
 fn blames_session(body: &[u8]) -> bool {
-    let Ok(refusal) = serde_json::from_slice::<Refusal>(body) else {
+    let Ok(refusal) = serde_json::from_slice::<ErrorBody>(body) else {
         return false;
     };
     [refusal.title, refusal.message]
@@ -91,11 +94,11 @@ mod tests {
 
     fn verdict(judge: CloudIoJudge, status: u16, body: Option<&str>) -> Verdict {
         let headers = HeaderMap::new();
-        let mut answer = Answer::new(StatusCode::from_u16(status).unwrap(), &headers);
+        let mut response = Answer::new(StatusCode::from_u16(status).unwrap(), &headers);
         if let Some(body) = body {
-            answer = answer.with_body(body.as_bytes());
+            response = response.with_body(body.as_bytes());
         }
-        judge.judge(&answer)
+        judge.judge(&response)
     }
 
     fn message(text: &str) -> String {

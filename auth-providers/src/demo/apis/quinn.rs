@@ -1,0 +1,60 @@
+use auth_core::Lifetime;
+use http::HeaderMap;
+use http::request::Parts;
+use serde_json::{Value, json};
+
+use super::demo_api::{Carried, DemoApi, Paths};
+use crate::apis::quinn::{
+    ABSOLUTE, COOKIE, IDLE, LOGIN_PATH, LOGOUT_PATH, PROBE_PATH, SHORTEST_PASSWORD,
+};
+use crate::demo::server_state::Issued;
+use crate::demo::wire;
+
+pub(super) struct Quinn;
+
+impl DemoApi for Quinn {
+    fn paths(&self) -> Paths {
+        Paths {
+            login: LOGIN_PATH,
+            logout: Some(LOGOUT_PATH),
+            probe: PROBE_PATH,
+            prefix: "/api/",
+        }
+    }
+
+    fn lifetime(&self) -> Lifetime {
+        Lifetime::unknown().idle(IDLE).absolute(ABSOLUTE)
+    }
+
+    fn read_login(&self, _: &HeaderMap, body: &Value) -> Option<(String, String)> {
+        let login = wire::email_and_password(body)?;
+        (login.1.chars().count() >= SHORTEST_PASSWORD).then_some(login)
+    }
+
+    fn login_body(&self, account: &str, _: &Issued) -> Value {
+        json!({ "message": "Login successful", "user": self.probe_body(account) })
+    }
+
+    fn set_cookie(&self, token: &str, lifetime: &Lifetime) -> Option<String> {
+        let age = wire::whole_seconds(lifetime.idle_timeout().unwrap_or(IDLE));
+        Some(format!(
+            "{COOKIE}={token}; Path=/; HttpOnly; Secure; SameSite=Strict; Max-Age={age}"
+        ))
+    }
+
+    fn delete_cookie(&self) -> Option<String> {
+        Some(format!("{COOKIE}=; Path=/; Max-Age=0"))
+    }
+
+    fn credential(&self, request: &Parts) -> Option<Carried> {
+        wire::cookie(request, COOKIE).map(Carried::from)
+    }
+
+    fn probe_body(&self, account: &str) -> Value {
+        json!({
+            "id": "550e8400-e29b-41d4-a716-446655440000", "email": account,
+            "organizationId": "660e8400-e29b-41d4-a716-446655440000", "role": "admin",
+            "firstName": "Ada", "lastName": "Lovelace",
+        })
+    }
+}

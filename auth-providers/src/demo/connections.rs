@@ -1,0 +1,49 @@
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use super::site::Site;
+
+/// The wait after `accept` has failed, most likely for want of a file descriptor. A connection that
+/// ends frees one; a loop without a wait would take a whole core until then.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+
+/// Serves until `stop` is sent, then ends all connections. Dropping the future ends them as well.
+pub(super) async fn serve(site: Arc<Site>, listener: TcpListener, mut stop: oneshot::Receiver<()>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = &mut stop => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    connections.spawn(connection(Arc::clone(&site), stream, peer));
+                }
+                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+            },
+        }
+    }
+    connections.shutdown().await;
+}
+
+async fn connection(site: Arc<Site>, stream: TcpStream, peer: SocketAddr) {
+    // With Nagle's algorithm, small responses may wait for the acknowledgement of earlier ones.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| {
+        let site = Arc::clone(&site);
+        async move { Ok::<_, Infallible>(site.respond(request, peer).await.map(Full::new)) }
+    });
+    // The client sees what goes wrong on its connection.
+    let _ = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}

@@ -1,0 +1,94 @@
+use async_trait::async_trait;
+use auth_core::{
+    Credential, Identity, Judge, LoginError, LoginMark, Provider, Quota, Scope, Secret,
+    SecretSource, Session,
+};
+use http::StatusCode;
+
+use crate::login::Login;
+use crate::response;
+use crate::transport::Transport;
+
+/// A [`Login`] and the [`Transport`] that carries it: an [`auth_core::Provider`].
+///
+/// Created by [`Login::via`].
+#[derive(Clone, Debug)]
+pub struct LoginVia<L, T> {
+    login: L,
+    transport: T,
+}
+
+impl<L, T> LoginVia<L, T> {
+    pub(crate) const fn new(login: L, transport: T) -> Self {
+        Self { login, transport }
+    }
+
+    /// The login.
+    pub const fn as_login(&self) -> &L {
+        &self.login
+    }
+
+    /// The transport.
+    pub const fn transport(&self) -> &T {
+        &self.transport
+    }
+}
+
+#[async_trait]
+impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
+    fn identity(&self) -> &Identity {
+        self.login.account().identity()
+    }
+
+    fn secret(&self) -> &SecretSource {
+        self.login.account().secret()
+    }
+
+    fn scope(&self) -> Scope {
+        self.login.account().scope()
+    }
+
+    fn quota(&self) -> Quota {
+        self.login.account().quota()
+    }
+
+    fn judge(&self) -> &dyn Judge {
+        self.login.judge()
+    }
+
+    fn check_secret(&self, secret: &Secret) -> Result<(), LoginError> {
+        self.login.check_secret(secret)
+    }
+
+    async fn login(&self, secret: &Secret) -> Result<Session, LoginError> {
+        self.login.check_secret(secret)?;
+        let mut request = self.login.request(secret)?;
+        // If this transport leads through an integration for the same credential, the mark makes
+        // the integration refuse the login. Without it, the login would wait for itself.
+        if let Some(mark) = LoginMark::current() {
+            request.extensions_mut().insert(mark);
+        }
+        let response = self.transport.carry(request).await?;
+        let session = self.login.read(&response)?;
+        if session.is_empty() {
+            return Err(LoginError::malformed("the response brought no session"));
+        }
+        Ok(match self.login.account().lifetime() {
+            Some(lifetime) => session.with_lifetime(lifetime),
+            None => session,
+        })
+    }
+
+    async fn logout(&self, credential: &Credential) -> Result<(), LoginError> {
+        let Some(request) = self.login.logout_request(credential) else {
+            return Ok(());
+        };
+        let response = self.transport.carry(request).await?;
+        match response.status() {
+            status if status.is_success() || status.is_redirection() => Ok(()),
+            // The session had ended before.
+            StatusCode::UNAUTHORIZED => Ok(()),
+            _ => Err(response::failure(&response)),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use auth_core::LoginError;
+use bytes::Bytes;
+
+/// Sends the request of a login and reads the whole response.
+///
+/// An implementation
+/// - follows no redirect, since a 307 would send the password again, to any host;
+/// - keeps no cookies, and attaches no earlier credential;
+/// - does not retry, since each attempt counts at the server, and the cache decides on the next;
+/// - reads at most [`MAX_RESPONSE`](crate::response::MAX_RESPONSE) bytes, after decompression;
+/// - has no URL, header or body in its errors.
+#[async_trait]
+pub trait Transport: Send + Sync + 'static {
+    /// Sends `request`, whose URI is absolute, and reads the response, whatever its status.
+    ///
+    /// # Errors
+    /// - [`LoginError::unavailable`], if no response arrived, or not all of it.
+    /// - [`LoginError::malformed`], if the response is too large.
+    /// - [`LoginError::misconfigured`], if the request cannot be sent at all.
+    ///
+    /// # Cancel safety
+    /// The cache drops the future when the login's time-out has passed.
+    async fn carry(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, LoginError>;
+}
+
+#[async_trait]
+impl<T: Transport + ?Sized> Transport for Arc<T> {
+    async fn carry(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, LoginError> {
+        (**self).carry(request).await
+    }
+}
+
+#[async_trait]
+impl<T: Transport + ?Sized> Transport for Box<T> {
+    async fn carry(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, LoginError> {
+        (**self).carry(request).await
+    }
+}
