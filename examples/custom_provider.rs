@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use auth_core::{
-    Answer, Credentials, Identity, Judge, Lifetime, LoginError, Secret, Session, StatusJudge,
+    Credentials, Identity, Judge, Lifetime, LoginError, ResponseView, Secret, Session, StatusJudge,
     Verdict,
 };
 use auth_middleware::{AuthMiddleware, redirect_policy};
@@ -75,11 +75,11 @@ impl Login for Acme {
 struct AcmeJudge;
 
 impl Judge for AcmeJudge {
-    fn judge(&self, answer: &Answer<'_>) -> Verdict {
-        if answer.status.as_u16() == 419 {
+    fn judge(&self, response: &ResponseView<'_>) -> Verdict {
+        if response.status.as_u16() == 419 {
             return Verdict::Rejected;
         }
-        StatusJudge.judge(answer)
+        StatusJudge.judge(response)
     }
 }
 

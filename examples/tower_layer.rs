@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use auth_core::Credentials;
+use auth_core::{Ask, Credentials};
 use auth_middleware::{AuthContext, AuthLayer};
 use auth_providers::demo::{Api, DemoServer, EMAIL, PASSWORD};
 use auth_providers::{CloudIo, Login, TowerTransport};
@@ -32,7 +32,7 @@ async fn main() -> anyhow::Result<()> {
 
     let request = Request::post(&query)
         // Don't wait longer than this for a credential.
-        .extension(AuthContext::new().within(Duration::from_secs(10)))
+        .extension(AuthContext::new().ask(Ask::new().within(Duration::from_secs(10))))
         .body(Full::from("select 1"))?;
     let answer = service
         .ready()

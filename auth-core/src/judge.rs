@@ -1,11 +1,11 @@
-//! What an answer says about the credential that its request carried.
+//! What a response says about the credential that its request carried.
 
 use http::{HeaderMap, StatusCode};
 
-/// The part of an answer that a [`Judge`] sees.
+/// The part of a response that a [`Judge`] sees.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct Answer<'a> {
+pub struct ResponseView<'a> {
     /// The status.
     pub status: StatusCode,
     /// The headers.
@@ -17,8 +17,8 @@ pub struct Answer<'a> {
 /// The largest body that is read for a judge, in bytes: an error page is smaller, and a larger one is not held back for it.
 pub const MAX_JUDGED_BODY: usize = 64 * 1024;
 
-impl<'a> Answer<'a> {
-    /// An answer without its body.
+impl<'a> ResponseView<'a> {
+    /// A response without its body.
     pub const fn new(status: StatusCode, headers: &'a HeaderMap) -> Self {
         Self {
             status,
@@ -34,7 +34,7 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// What the answer says.
+/// What a response says of the credential that its request carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
@@ -50,15 +50,15 @@ pub enum Verdict {
 
 /// Reads verdicts. A provider brings its own where 401 is not the whole story.
 pub trait Judge: Send + Sync + 'static {
-    /// Whether the verdict on an answer of this status needs its body. The body is then read before the caller gets the
-    /// answer, up to [`MAX_JUDGED_BODY`] bytes, and the caller still gets all of it.
+    /// Whether the verdict on a response of this status needs its body. The body is then read before the caller gets the
+    /// response, up to [`MAX_JUDGED_BODY`] bytes, and the caller still gets all of it.
     fn wants_body(&self, status: StatusCode) -> bool {
         let _ = status;
         false
     }
 
     /// The verdict.
-    fn judge(&self, answer: &Answer<'_>) -> Verdict;
+    fn judge(&self, response: &ResponseView<'_>) -> Verdict;
 }
 
 /// 401 is a rejection, 403 is not; 2xx and 3xx accept; the rest proves nothing.
@@ -70,8 +70,8 @@ pub trait Judge: Send + Sync + 'static {
 pub struct StatusJudge;
 
 impl Judge for StatusJudge {
-    fn judge(&self, answer: &Answer<'_>) -> Verdict {
-        match answer.status {
+    fn judge(&self, response: &ResponseView<'_>) -> Verdict {
+        match response.status {
             StatusCode::UNAUTHORIZED => Verdict::Rejected,
             StatusCode::FORBIDDEN => Verdict::NotPermitted,
             status if status.is_success() || status.is_redirection() => Verdict::Accepted,
@@ -99,9 +99,9 @@ mod tests {
             (429, Verdict::Unclear),
             (502, Verdict::Unclear),
         ] {
-            let answer = Answer::new(StatusCode::from_u16(status).unwrap(), &headers);
-            assert_eq!(StatusJudge.judge(&answer), verdict, "{status}");
-            assert!(!StatusJudge.wants_body(answer.status));
+            let response = ResponseView::new(StatusCode::from_u16(status).unwrap(), &headers);
+            assert_eq!(StatusJudge.judge(&response), verdict, "{status}");
+            assert!(!StatusJudge.wants_body(response.status));
         }
     }
 }

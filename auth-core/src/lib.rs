@@ -54,18 +54,22 @@
 #[cfg(doc)]
 pub mod contract;
 
+mod attempt;
 mod cache;
 pub mod clock;
 #[cfg(test)]
 mod counting_waker;
 mod credential;
+mod decide;
 mod error;
 mod event;
 mod identity;
 mod judge;
 mod lifetime;
 mod limit;
+mod login;
 mod login_mark;
+mod options;
 mod origin;
 mod pool;
 mod provider;
@@ -79,15 +83,14 @@ mod session;
 #[cfg(feature = "test-util")]
 pub mod testing;
 
-pub use cache::{Ask, Condition, Credentials, CredentialsBuilder, Rejection, Status};
+pub use attempt::{Attempt, Conclusion};
+pub use cache::{Ask, Condition, Credentials, CredentialsBuilder, Status};
 pub use clock::{Clock, Moment};
-pub use credential::{
-    Carried, Change, Credential, InvalidValue, Rolled, SetCookie, Stamp, set_cookies,
-};
+pub use credential::{Credential, InvalidValue, SetCookie, Stamp, set_cookies};
 pub use error::{Error, LoginError, LoginErrorKind};
 pub use event::{Event, Observer};
 pub use identity::Identity;
-pub use judge::{Answer, Judge, MAX_JUDGED_BODY, StatusJudge, Verdict};
+pub use judge::{Judge, MAX_JUDGED_BODY, ResponseView, StatusJudge, Verdict};
 pub use lifetime::{Lifetime, RefreshWindow};
 pub use login_mark::LoginMark;
 pub use origin::{Origin, OriginError, Scope};

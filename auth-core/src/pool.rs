@@ -8,8 +8,9 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use thiserror::Error;
 
-use crate::cache::{Credentials, CredentialsBuilder, Failure};
+use crate::cache::{Credentials, CredentialsBuilder};
 use crate::clock::Moment;
+use crate::decide::Failure;
 use crate::identity::Identity;
 use crate::provider::Provider;
 use crate::secret::Secret;
@@ -150,7 +151,7 @@ impl Pool {
 
     /// The cache of an identity, if it was added and not forgotten.
     pub fn find(&self, identity: &Identity) -> Option<Credentials> {
-        self.shared.table.read().entries.get(identity)?.found()
+        self.shared.table.read().entries.get(identity)?.referenced()
     }
 
     /// Takes an identity out, to add it again with another source, or to close it. Handles that are left go on working. What
@@ -160,7 +161,7 @@ impl Pool {
         let mut table = self.shared.table.write();
         let credentials = table.remove(identity)?;
         if let Some(failure) = credentials.failure_in_force()
-            && table.has_room_for_a_failure(capacity, credentials.now())
+            && table.has_room_for_a_failure(capacity, credentials.shared().now())
         {
             table.failures.insert(identity.clone(), failure);
         }
@@ -208,9 +209,9 @@ impl Table {
             let Some(credentials) = self.entries.get(&identity) else {
                 continue;
             };
-            if !credentials.take_found() && credentials.is_unused() {
+            if !credentials.take_referenced() && credentials.is_unused() {
                 let failure = credentials.failure_in_force();
-                let now = credentials.now();
+                let now = credentials.shared().now();
                 if failure.is_none() || self.has_room_for_a_failure(most_failures, now) {
                     let forgotten = self.entries.remove(&identity);
                     if let Some(failure) = failure {

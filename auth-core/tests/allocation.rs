@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use auth_core::testing::Scripted;
-use auth_core::{Credentials, Identity, Lifetime, Origin, Session};
-use http::HeaderMap;
+use auth_core::{
+    Attempt, Conclusion, Credentials, Identity, Lifetime, Origin, ResponseView, Session,
+};
+use http::{HeaderMap, StatusCode};
 
 fn at_hand(provider: Scripted) -> Credentials {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -39,15 +41,17 @@ fn rule_5_a_fresh_credential_is_handed_out_attached_and_accepted_without_an_allo
         for _ in 0..1_000 {
             let credential = credentials.fresh().unwrap();
             credential.attach_headers(&mut headers);
-            let carried = credentials.sending(&credential);
-            assert!(credential.change_in(&headers).is_none());
-            credentials.accepted(&carried);
+            let attempt = Attempt::new(&credentials, &credential);
+            assert_eq!(
+                attempt.conclude(&ResponseView::new(StatusCode::OK, &headers)),
+                Conclusion::HandOn
+            );
+            attempt.accepted();
             headers.clear();
-            let carried = credentials.with_fresh(|credential, carried| {
+            let fresh = Attempt::fresh(&credentials, |credential| {
                 credential.attach_headers(&mut headers);
-                carried
             });
-            credentials.accepted(&carried.unwrap());
+            fresh.unwrap().0.accepted();
             headers.clear();
             handed_out += 1;
         }
@@ -76,7 +80,7 @@ fn going_through_many_identities_allocates_nothing() {
     let round = || {
         for credentials in &all {
             let credential = credentials.fresh().unwrap();
-            credentials.accepted(&credentials.sending(&credential));
+            Attempt::new(credentials, &credential).accepted();
             drop(credentials.peek());
         }
     };
@@ -96,6 +100,6 @@ fn looking_from_within_a_look_allocates_nothing() {
         at_hand(Scripted::tokens(Lifetime::unknown()).with_identity(identity))
     };
     let (outer, inner) = (at("outer"), at("inner"));
-    let nested = || outer.with_fresh(|_, _| inner.fresh().is_some());
-    assert_eq!(measure(|| assert_eq!(nested(), Some(true))).count_total, 0);
+    let nested = || Attempt::fresh(&outer, |_| inner.fresh().is_some());
+    assert_eq!(measure(|| assert!(nested().unwrap().1)).count_total, 0);
 }

@@ -126,33 +126,29 @@
     )
 )]
 
-#[cfg(feature = "reqwest")]
-mod attach;
-mod context;
 #[cfg(any(feature = "reqwest", feature = "tower"))]
-mod peeked;
-#[cfg(feature = "tower")]
-mod replay;
+mod admission;
+#[cfg(any(feature = "reqwest", feature = "tower"))]
+mod body;
+mod context;
 #[cfg(feature = "reqwest")]
 mod reqwest;
 #[cfg(any(feature = "reqwest", feature = "tower"))]
-mod scope;
+mod target;
 #[cfg(feature = "tower")]
 mod tower;
-#[cfg(any(feature = "reqwest", feature = "tower"))]
-mod verdict;
 
 #[cfg(feature = "reqwest-retry")]
 pub use self::reqwest::AuthRetryStrategy;
 #[cfg(feature = "reqwest")]
-pub use self::reqwest::{AuthMiddleware, auth_error};
+pub use self::reqwest::{AuthMiddleware, auth_error, redirect_policy};
 #[cfg(feature = "tower")]
-pub use self::tower::{Auth, AuthBody, AuthFuture, AuthLayer, BoxError};
-pub use context::{AuthContext, scope};
+pub use self::tower::{
+    Auth, AuthFuture, AuthLayer, BoxError, Buffering, Cloning, NoReplay, ReplayMode,
+};
 #[cfg(feature = "tower")]
-pub use replay::{Buffering, Cloning, NoReplay, ReplayBody, ReplayMode};
-#[cfg(feature = "reqwest")]
-pub use scope::redirect_policy;
+pub use body::{AuthBody, ReplayBody};
+pub use context::AuthContext;
 
 /// The README's examples, compiled.
 #[cfg(all(doctest, feature = "reqwest", feature = "tower"))]

@@ -7,8 +7,8 @@ mod common;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use auth_core::Credentials;
-use auth_middleware::{AuthContext, AuthLayer, scope};
+use auth_core::{Ask, Credentials};
+use auth_middleware::{AuthContext, AuthLayer};
 use bytes::Bytes;
 use common::{Api, ORIGIN, Script, answer, get, until};
 use futures_util::FutureExt;
@@ -48,15 +48,17 @@ async fn a_scope_holds_for_all_that_is_sent_in_it_and_a_requests_own_context_rep
     let (credentials, _) = Script::at(ORIGIN).build();
     let (other, _) = Script::at(ORIGIN).prefix("other").build();
     let api = Api::new(|_| answer(200, ""));
-    scope(AuthContext::new().identity(other), async {
-        send(&api, &credentials, me()).await;
-        tokio::task::yield_now().await;
-        send(&api, &credentials, me()).await;
-        let mut own = me();
-        own.extensions_mut().insert(AuthContext::new());
-        send(&api, &credentials, own).await;
-    })
-    .await;
+    AuthContext::new()
+        .identity(other)
+        .apply_to(async {
+            send(&api, &credentials, me()).await;
+            tokio::task::yield_now().await;
+            send(&api, &credentials, me()).await;
+            let mut own = me();
+            own.extensions_mut().insert(AuthContext::new());
+            send(&api, &credentials, own).await;
+        })
+        .await;
     send(&api, &credentials, me()).await;
     assert_eq!(
         tokens(&api),
@@ -69,11 +71,15 @@ async fn an_inner_scope_hides_the_outer_until_it_ends() {
     let (credentials, _) = Script::at(ORIGIN).build();
     let (other, _) = Script::at(ORIGIN).prefix("other").build();
     let api = Api::new(|_| answer(200, ""));
-    scope(AuthContext::new().identity(other), async {
-        scope(AuthContext::skip(), send(&api, &credentials, me())).await;
-        send(&api, &credentials, me()).await;
-    })
-    .await;
+    AuthContext::new()
+        .identity(other)
+        .apply_to(async {
+            AuthContext::skip()
+                .apply_to(send(&api, &credentials, me()))
+                .await;
+            send(&api, &credentials, me()).await;
+        })
+        .await;
     assert_eq!(tokens(&api), some(&["-", "other-1"]));
 }
 
@@ -81,7 +87,7 @@ async fn an_inner_scope_hides_the_outer_until_it_ends() {
 async fn two_tasks_of_one_thread_do_not_see_each_others_scope() {
     let (credentials, _) = Script::at(ORIGIN).build();
     let api = Api::new(|_| answer(200, ""));
-    let skipping = scope(AuthContext::skip(), async {
+    let skipping = AuthContext::skip().apply_to(async {
         tokio::task::yield_now().await;
         send(&api, &credentials, me()).await;
     });
@@ -104,7 +110,7 @@ fn a_panic_in_a_scope_leaks_no_identity_to_the_next_task_of_the_thread() {
     let (credentials, _) = Script::at(ORIGIN).build();
     let (other, _) = Script::at(ORIGIN).prefix("other").build();
     let api = Api::new(|_| answer(200, ""));
-    let panicking = scope(AuthContext::new().identity(other), async {
+    let panicking = AuthContext::new().identity(other).apply_to(async {
         tokio::task::yield_now().await;
         panic!("on purpose");
     });
@@ -120,12 +126,14 @@ async fn renewed_in_a_scope_is_one_renewal() {
     let (credentials, control) = Script::at(ORIGIN).build();
     credentials.get().await.unwrap();
     let api = Api::new(|_| answer(200, ""));
-    scope(AuthContext::new().renewed(), async {
-        for _ in 0..3 {
-            send(&api, &credentials, me()).await;
-        }
-    })
-    .await;
+    AuthContext::new()
+        .ask(Ask::new().renewed())
+        .apply_to(async {
+            for _ in 0..3 {
+                send(&api, &credentials, me()).await;
+            }
+        })
+        .await;
     assert_eq!(tokens(&api), some(&["token-2"; 3]));
     assert_eq!(control.logins(), 2);
 }
@@ -142,7 +150,7 @@ async fn within_bounds_the_wait() {
     let wait = Duration::from_secs(3);
     request
         .extensions_mut()
-        .insert(AuthContext::new().within(wait));
+        .insert(AuthContext::new().ask(Ask::new().within(wait)));
     let mut call = Box::pin(service.oneshot(request));
     assert!(futures_util::poll!(&mut call).is_pending());
     until(|| control.logins() == 1).await;
@@ -162,7 +170,7 @@ async fn within_bounds_the_wait() {
 #[test]
 fn a_scope_is_ready_at_once_if_its_future_is() {
     assert_eq!(
-        scope(AuthContext::new(), async { 7 }).now_or_never(),
+        AuthContext::new().apply_to(async { 7 }).now_or_never(),
         Some(7)
     );
 }

@@ -2,10 +2,6 @@
 
 #![cfg(feature = "tower")]
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
-#![allow(
-    clippy::significant_drop_tightening,
-    reason = "a test says itself when it lets go"
-)]
 
 mod common;
 
@@ -13,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use auth_core::{LoginError, Rejection};
+use auth_core::{Ask, Attempt, Conclusion, LoginError};
 use auth_middleware::{AuthContext, AuthLayer, BoxError};
 use bytes::Bytes;
 use common::{Answer, Api, Kind, ORIGIN, Script, answer, get, until};
@@ -54,7 +50,7 @@ async fn a_renewal_that_was_not_made_is_due_again() {
     let api = Api::new(|_| answer(200, ""));
     let handle = move |request: Request<Full<Bytes>>| api.clone().handle(request);
     let mut service = AuthLayer::new(credentials.clone()).layer(tower::service_fn(handle));
-    let context = AuthContext::new().renewed();
+    let context = AuthContext::new().ask(Ask::new().renewed());
     let request = || {
         let mut request = get(&format!("{ORIGIN}/"));
         request.extensions_mut().insert(context.clone());
@@ -86,7 +82,7 @@ async fn a_renewal_that_was_not_made_is_due_again() {
         "one renewal was asked for, and has been made"
     );
 
-    let context = AuthContext::new().renewed();
+    let context = AuthContext::new().ask(Ask::new().renewed());
     let request = || {
         let mut request = get(&format!("{ORIGIN}/"));
         request.extensions_mut().insert(context.clone());
@@ -185,9 +181,9 @@ async fn rule_7_what_was_rejected_while_the_service_was_made_ready_is_not_sent()
         control.hold();
         let held = credentials.fresh().unwrap();
         // It helped somebody else, so its rejection is believed.
-        credentials.accepted(&credentials.resending(&held));
-        let rejection = credentials.rejected(&credentials.sending(&held));
-        assert_eq!(rejection, Rejection::Replay);
+        Attempt::new(&credentials, &held).replay(&held).accepted();
+        let rejection = Attempt::new(&credentials, &held).rejected();
+        assert_eq!(rejection, Conclusion::Replay);
         gate.open.store(true, SeqCst);
         assert!(poll!(&mut call).is_pending(), "it asks again");
         gate.open.store(false, SeqCst);

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use auth_core::clock::ManualClock;
-use auth_core::{Credentials, LoginError, LoginMark};
-use auth_middleware::{AuthContext, AuthMiddleware, auth_error, redirect_policy, scope};
+use auth_core::{Ask, Credentials, LoginError, LoginMark};
+use auth_middleware::{AuthContext, AuthMiddleware, auth_error, redirect_policy};
 use bytes::Bytes;
 use common::{Api, BodyJudge, Kind, ORIGIN, Script, answer, assert_nothing_old, until};
 use http::HeaderValue;
@@ -191,7 +191,7 @@ async fn contexts_come_with_the_request_or_with_the_task() {
         .send()
         .await
         .unwrap();
-    scope(mine, client.get(&origin).send()).await.unwrap();
+    mine.apply_to(client.get(&origin).send()).await.unwrap();
     client
         .get(&origin)
         .with_extension(AuthContext::skip())
@@ -202,7 +202,7 @@ async fn contexts_come_with_the_request_or_with_the_task() {
     client.get(&origin).send().await.unwrap();
     client
         .get(&origin)
-        .with_extension(AuthContext::new().renewed())
+        .with_extension(AuthContext::new().ask(Ask::new().renewed()))
         .send()
         .await
         .unwrap();
@@ -223,7 +223,7 @@ async fn rule_10_the_wait_ends_with_the_requests_own_timeout_or_the_contexts() {
         let request = client
             .get("https://api.example.com/")
             .timeout(Duration::from_secs(timeout))
-            .with_extension(AuthContext::new().within(Duration::from_secs(within)));
+            .with_extension(AuthContext::new().ask(Ask::new().within(Duration::from_secs(within))));
         let mut call = Box::pin(request.send());
         assert!(futures_util::poll!(&mut call).is_pending());
         until(|| control.logins() == 1).await;

@@ -7,7 +7,7 @@ mod common;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::SystemTime;
 
-use auth_core::{Credentials, LoginError};
+use auth_core::{Ask, Credentials, LoginError};
 use auth_middleware::{AuthContext, AuthMiddleware, AuthRetryStrategy, auth_error};
 use common::{Api, Script, answer};
 use reqwest::Client;
@@ -49,7 +49,7 @@ async fn each_try_carries_the_credential_of_its_own_moment_and_renewed_is_one_lo
     let (credentials, control) = Script::at(&origin).build();
     credentials.get().await.unwrap();
     let request = client(&credentials).get(&origin);
-    let request = request.with_extension(AuthContext::new().renewed());
+    let request = request.with_extension(AuthContext::new().ask(Ask::new().renewed()));
     assert_eq!(request.send().await.unwrap().status(), 200);
     let seen = api.seen();
     let carried: Vec<_> = seen.iter().map(|seen| seen.bearer().unwrap()).collect();

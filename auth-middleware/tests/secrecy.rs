@@ -8,7 +8,7 @@ use std::fmt::Debug;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use auth_core::{Credentials, LoginError};
+use auth_core::{Ask, Credentials, LoginError};
 use auth_middleware::{AuthContext, AuthLayer, AuthMiddleware};
 use common::{Api, Kind, ORIGIN, Script, answer, get};
 use http::HeaderValue;
@@ -189,7 +189,11 @@ async fn rule_17_layers_services_futures_contexts_and_attached_headers_do_not_pr
     credentials.get().await.unwrap();
     assert_silent_debug(&AuthLayer::new(credentials.clone()));
     assert_silent_debug(&AuthMiddleware::new(credentials.clone()));
-    assert_silent_debug(&AuthContext::new().identity(credentials.clone()).renewed());
+    assert_silent_debug(
+        &AuthContext::new()
+            .identity(credentials.clone())
+            .ask(Ask::new().renewed()),
+    );
     let printed = Arc::new(Mutex::new(String::new()));
     let note = Arc::clone(&printed);
     let mut service = AuthLayer::new(credentials).layer(service_fn(

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use auth_core::clock::ManualClock;
 use auth_core::testing::Scripted;
-use auth_core::{Credentials, LoginError, LoginMark, Origin, Session};
+use auth_core::{Ask, Attempt, Credentials, LoginError, LoginMark, Origin, Session};
 use auth_middleware::{AuthContext, AuthLayer};
 use bytes::Bytes;
 use common::{
@@ -338,7 +338,7 @@ async fn renewed_logs_in_first_and_once_for_all_tries() {
     let mut request = get("https://api.example.com/");
     request
         .extensions_mut()
-        .insert(AuthContext::new().renewed());
+        .insert(AuthContext::new().ask(Ask::new().renewed()));
     for _ in 0..3 {
         call(&api, &credentials, request.clone()).await.unwrap();
     }
@@ -405,7 +405,7 @@ async fn a_judge_that_wants_the_body_gets_it_and_so_does_the_caller() {
 async fn a_judge_of_ones_own_replaces_the_providers() {
     struct Teapots;
     impl auth_core::Judge for Teapots {
-        fn judge(&self, answer: &auth_core::Answer<'_>) -> auth_core::Verdict {
+        fn judge(&self, answer: &auth_core::ResponseView<'_>) -> auth_core::Verdict {
             if answer.status == 418 {
                 auth_core::Verdict::Rejected
             } else {
@@ -715,7 +715,7 @@ async fn rule_7_a_credential_that_died_while_the_service_was_made_ready_is_not_s
         assert!(futures_util::poll!(&mut call).is_pending());
     }
     let first = credentials.fresh().unwrap();
-    let _ = credentials.rejected(&credentials.sending(&first));
+    Attempt::new(&credentials, &first).rejected();
     gated.open.store(true, SeqCst);
     assert_eq!(call.await.unwrap().status(), 200);
     assert_eq!(control.logins(), 2);

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use auth_core::{Credential, Credentials, LoginError, LoginMark};
+use auth_core::{Attempt, Credential, Credentials, Error, LoginError, LoginMark};
 use auth_providers::demo::{Api, DemoServer, EMAIL, PASSWORD};
 use auth_providers::{Login, Quinn, ReqwestTransport, Transport, V1Login};
 use bytes::Bytes;
@@ -116,5 +116,8 @@ async fn rule_18_the_login_is_marked_so_that_its_own_integration_refuses_it() {
     credentials.get().await.unwrap();
     let marks = marks.lock().clone();
     assert_eq!(marks.len(), 1);
-    assert!(marks[0].is_some_and(|mark| credentials.owns(mark)));
+    let mut extensions = http::Extensions::new();
+    extensions.insert(marks[0].expect("the login's request is marked"));
+    let refused = Attempt::refuse_loop(&credentials, &extensions);
+    assert!(matches!(refused, Err(Error::LoginLoop)));
 }

@@ -210,7 +210,7 @@ async fn cloudio_says_403_to_a_dead_session_if_told_to() {
     let carried = client.log_in().await;
     server.revoke_all();
     let response = client.send(Method::GET, "/v1/x", &carried).await;
-    let seen = auth_core::Answer::new(response.status(), response.headers());
+    let seen = auth_core::ResponseView::new(response.status(), response.headers());
     let login = CloudIo::new(server.base_url(), "a", "b").unwrap();
     let verdict = login.judge().judge(&seen.with_body(response.body()));
     assert_eq!(
@@ -221,7 +221,7 @@ async fn cloudio_says_403_to_a_dead_session_if_told_to() {
     let alive = client.log_in().await;
     server.set_forbidden("/v1/x");
     let response = client.send(Method::GET, "/v1/x", &alive).await;
-    let seen = auth_core::Answer::new(response.status(), response.headers());
+    let seen = auth_core::ResponseView::new(response.status(), response.headers());
     let verdict = login.judge().judge(&seen.with_body(response.body()));
     assert_eq!(
         (response.status().as_u16(), verdict),

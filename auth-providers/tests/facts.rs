@@ -493,7 +493,7 @@ fn only_cloudio_judges_a_403_by_its_body() {
         assert_eq!(wants, login.account().identity().provider() == "cloudio");
     }
     let headers = http::HeaderMap::new();
-    let forbidden = auth_core::Answer::new(StatusCode::FORBIDDEN, &headers);
+    let forbidden = auth_core::ResponseView::new(StatusCode::FORBIDDEN, &headers);
     assert_eq!(cloudio().judge().judge(&forbidden), Verdict::NotPermitted);
     let opted_in = cloudio().forbidden_is_rejected();
     assert_eq!(opted_in.judge().judge(&forbidden), Verdict::Rejected);

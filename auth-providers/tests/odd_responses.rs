@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use auth_core::{Answer, Lifetime, LoginError, LoginErrorKind, Session, Verdict};
+use auth_core::{Lifetime, LoginError, LoginErrorKind, ResponseView, Session, Verdict};
 use auth_providers::{CloudIo, ConfigError, Login, Quinn, V1Login};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -112,7 +112,7 @@ fn cloudio_says_in_many_ways_that_a_session_is_over() {
     let cloudio = CloudIo::new("https://cloudio.example.com", "me", "password").unwrap();
     let headers = HeaderMap::new();
     let verdict = |body: &str| {
-        let response = Answer::new(StatusCode::FORBIDDEN, &headers);
+        let response = ResponseView::new(StatusCode::FORBIDDEN, &headers);
         cloudio.judge().judge(&response.with_body(body.as_bytes()))
     };
     for message in [

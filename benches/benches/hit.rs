@@ -93,7 +93,8 @@ mod owned {
     fn ours_lent(bencher: Bencher<'_, '_>) {
         let ours = LazyLock::force(&OURS);
         bencher.bench(|| {
-            let header = ours.with_fresh(|lent, _| lent.header(&AUTHORIZATION).cloned());
+            let header =
+                auth_core::Attempt::fresh(ours, |lent| lent.header(&AUTHORIZATION).cloned());
             drop(black_box(header.expect("it is fresh")));
         });
     }
@@ -156,7 +157,7 @@ mod attached {
     fn ours_lent(bencher: Bencher<'_, '_>) {
         let ours = LazyLock::force(&OURS);
         bencher.with_inputs(map).bench_refs(|headers| {
-            let attached = ours.with_fresh(|lent, _| lent.attach_headers(headers));
+            let attached = auth_core::Attempt::fresh(ours, |lent| lent.attach_headers(headers));
             attached.expect("it is fresh");
         });
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use auth_benches::{
     Herd, Latencies, Logins, Traffic, is_quick, longest, quickly, report, two_workers,
 };
-use auth_core::{Credentials, Lifetime, RefreshWindow};
+use auth_core::{Attempt, Credentials, Lifetime, RefreshWindow};
 use divan::Bencher;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -106,12 +106,12 @@ fn rejected(bencher: Bencher<'_, '_>, callers: usize) {
         let credentials = Credentials::new(logins.with_lifetime(HOUR));
         logged_in(&credentials, logins);
         let credential = credentials.fresh().expect("it is fresh");
-        let carried = credentials.sending(&credential);
+        let carried = Attempt::new(&credentials, &credential);
         // Each of the herd is told so by its own answer; the first one counts.
         move |_| {
-            let credentials = credentials.clone();
+            let (credentials, carried) = (credentials.clone(), carried.clone());
             async move {
-                credentials.rejected(&carried);
+                carried.rejected();
                 credentials.get().await.is_ok()
             }
             .boxed()

@@ -13,8 +13,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_core::clock::ManualClock;
 use auth_core::{
-    Change, Credential, Credentials, Error, Identity, Lifetime, LoginError, Origin, Provider,
-    Rejection, Secret, SecretSource, Session,
+    Attempt, Conclusion, Credential, Credentials, Error, Identity, Lifetime, LoginError, Origin,
+    Provider, Secret, SecretSource, Session,
 };
 use shuttle::future::{block_on, spawn};
 
@@ -237,7 +237,8 @@ fn rule_3_a_login_that_hangs_releases_everybody_when_its_time_is_over() {
                 }
             }
             time.await.unwrap();
-            assert!(provider.logins() >= 1);
+            // All the time may pass before the login's task has its first turn.
+            assert!(provider.logins() >= 1 || credentials.status().login_under_way);
             drop(credentials);
             gone().await;
         });
@@ -261,12 +262,12 @@ fn rule_7_get_beside_reject_never_serves_what_was_rejected() {
         let (provider, credentials, _clock) = build(Script::Succeeds);
         block_on(async {
             let first = credentials.get().await.unwrap();
-            let sent = credentials.sending(&first);
+            let sent = Attempt::new(&credentials, &first);
             let rejecting: Vec<_> = (0..2)
                 .map(|_| {
-                    let credentials = credentials.clone();
+                    let (credentials, sent) = (credentials.clone(), sent.clone());
                     spawn(async move {
-                        assert_eq!(credentials.rejected(&sent), Rejection::Replay);
+                        assert_eq!(sent.rejected(), Conclusion::Replay);
                         let next = credentials.get().await.unwrap();
                         assert_eq!(next.stamp().generation(), 2);
                         assert!(
@@ -304,7 +305,7 @@ fn rule_7_reject_beside_renew_is_one_login_at_a_time() {
         let (provider, credentials, _clock) = build(Script::Succeeds);
         block_on(async {
             let first = credentials.get().await.unwrap();
-            let sent = credentials.sending(&first);
+            let sent = Attempt::new(&credentials, &first);
             let renewing = spawn({
                 let credentials = credentials.clone();
                 async move { credentials.renew().await.unwrap().stamp().generation() }
@@ -312,7 +313,7 @@ fn rule_7_reject_beside_renew_is_one_login_at_a_time() {
             let rejecting = spawn({
                 let credentials = credentials.clone();
                 async move {
-                    assert_eq!(credentials.rejected(&sent), Rejection::Replay);
+                    assert_eq!(sent.rejected(), Conclusion::Replay);
                     credentials.get().await.unwrap().stamp().generation()
                 }
             });
@@ -331,14 +332,10 @@ fn rule_15_a_late_update_does_not_touch_a_newer_generation() {
         let (_provider, credentials, _clock) = build(Script::Succeeds);
         block_on(async {
             let first = credentials.get().await.unwrap();
-            let sent = credentials.sending(&first);
+            let sent = Attempt::new(&credentials, &first);
             let mut answer = http::HeaderMap::new();
             answer.insert("set-cookie", "session=rolled".parse().unwrap());
-            let change: Change = first.change_in(&answer).unwrap();
-            let updating = spawn({
-                let credentials = credentials.clone();
-                async move { credentials.changed(&sent, &change) }
-            });
+            let updating = spawn(async move { sent.cookies_set(&answer) });
             let renewing = spawn({
                 let credentials = credentials.clone();
                 async move { credentials.renew().await.unwrap() }

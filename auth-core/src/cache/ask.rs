@@ -20,7 +20,8 @@ pub struct Ask {
 }
 
 impl Ask {
-    /// As the cache was built: within its [wait_timeout](crate::CredentialsBuilder::wait_timeout), 60 s unless set.
+    /// As the cache was built: within its
+    /// [wait time-out](crate::CredentialsBuilder::wait_timeout), 60 s unless set.
     pub const fn new() -> Self {
         Self {
             within: None,
@@ -51,6 +52,23 @@ impl Ask {
     /// others meanwhile, and stays if the login fails.
     pub const fn renewed(mut self) -> Self {
         self.renewed = true;
+        self
+    }
+
+    /// Wait no longer than this, if nothing shorter was said.
+    pub fn at_most(mut self, wait: Duration) -> Self {
+        self.within = Some(self.within.map_or(wait, |within| within.min(wait)));
+        self
+    }
+
+    /// Whether the credential at hand won't do.
+    pub const fn is_renewed(&self) -> bool {
+        self.renewed
+    }
+
+    /// The credential at hand will do after all, as where another request has renewed it.
+    pub const fn not_renewed(mut self) -> Self {
+        self.renewed = false;
         self
     }
 }

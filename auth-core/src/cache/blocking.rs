@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
 
 use super::ask::Ask;
-use super::handle::Credentials;
-use super::state::Decision;
+use super::credentials::Credentials;
 use crate::credential::Credential;
+use crate::decide::Decision;
 use crate::error::Error;
 
 /// How often a thread looks whether what began on it has ended.
@@ -32,18 +32,14 @@ impl Credentials {
     /// # Errors
     /// As [`blocking_get`](Self::blocking_get).
     pub fn blocking_get_with(&self, ask: Ask) -> Result<Arc<Credential>, Error> {
-        if !ask.renewed
-            && let Some(credential) = self.fresh()
-        {
+        let shared = self.shared();
+        if let Some(credential) = shared.fresh_for(&ask) {
             return Ok(credential);
         }
-        self.shared().refuse_loop()?;
-        match self
-            .shared()
-            .read(|state| state.decide(self.now(), ask.renewed))
-        {
+        shared.refuse_loop()?;
+        match shared.read(|state| state.decide(shared.now(), ask.renewed)) {
             Decision::Serve(credential) => return Ok(credential),
-            Decision::Fail(error) => return self.shared().or_stale(&ask, error),
+            Decision::Fail(error) => return shared.or_stale(&ask, error),
             Decision::ServeAndBegin(..) | Decision::Begin(_) | Decision::Join => {}
         }
         self.on_a_thread(move |credentials| async move { credentials.get_with(ask).await })

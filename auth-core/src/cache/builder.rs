@@ -4,15 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::engine::Engine;
-use super::handle::Credentials;
-use super::options::Options;
+use super::credentials::Credentials;
 use super::shared::Shared;
 use crate::clock::Clock;
 use crate::event::Observer;
 use crate::lifetime::RefreshWindow;
 use crate::limit::Limiter;
-use crate::login_mark::LoginMark;
+use crate::login::Engine;
+use crate::login_mark::CacheId;
+use crate::options::Options;
 use crate::origin::Scope;
 use crate::provider::Provider;
 use crate::quota::Quota;
@@ -90,7 +90,7 @@ impl CredentialsBuilder {
     /// How long a refused secret isn't tried again, unless it changes; 15 minutes unless set, which is how long lockouts
     /// commonly last.
     pub fn refused_cooldown(self, cooldown: Duration) -> Self {
-        self.set(|options| options.policy.failure_policy.refused_cooldown = cooldown)
+        self.set(|options| options.policy.failure.refused_cooldown = cooldown)
     }
 
     /// How long to back off after an outage, a malformed answer or a panic: at most `first` after the first failure, doubling
@@ -98,8 +98,8 @@ impl CredentialsBuilder {
     /// Renewals that bring back the same expiry wait as long, without the draw.
     pub fn backoff(self, first: Duration, longest: Duration) -> Self {
         self.set(|options| {
-            options.policy.failure_policy.backoff = first;
-            options.policy.failure_policy.longest_backoff = longest;
+            options.policy.failure.backoff = first;
+            options.policy.failure.longest_backoff = longest;
         })
     }
 
@@ -107,7 +107,7 @@ impl CredentialsBuilder {
     /// is left to its own expiry: requests under way may still use it. At most four are waited for at a time; those that
     /// are left when the last handle is dropped are left to their expiry, too.
     pub fn log_out_superseded(self, grace: Duration) -> Self {
-        self.set(|options| options.farewell = Some(grace))
+        self.set(|options| options.superseded_logout = Some(grace))
     }
 
     /// The origins that the credential may be sent to, instead of the provider's.
@@ -145,7 +145,7 @@ impl CredentialsBuilder {
             limiter,
             options: self.options,
             clock: self.clock,
-            mark: LoginMark::next(),
+            id: CacheId::next(),
         };
         Credentials::assemble(Shared::new(engine, scope))
     }

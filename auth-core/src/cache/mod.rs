@@ -1,32 +1,28 @@
-//! One identity's credential: who holds it, who fetches the next one, and what a rejection means.
+//! One identity's credential: what is handed out, who waits, and what becomes of a login.
 //!
-//! - [`state`]: the decisions, pure: no clock is read, nothing is awaited
-//! - [`rejection_breaker`]: whether a rejection is believed to be the login's fault
-//! - [`failure`]: what a failed login permits afterwards; [`renewal_backoff`]: what a renewal does that got no further
-//! - [`engine`]: what logs in; [`flight`]: the one login under way
-//! - [`shared`]: carries out what `state` decides, under one lock that is never held across an await
-//! - [`waiting`]: how a caller waits for a login, by a value that is set [`once`], in a [`crowd`]; [`blocking`]: how a thread does
-//! - [`handle`], [`ask`], [`builder`] with its [`options`], [`status`]: what users see
+//! - [`credentials`], its [`builder`], [`ask`] and [`status`]: what users see
+//! - [`shared`]: what all clones of a handle share: one lock that is never held across an await,
+//!   and one slot that is read without it
+//! - [`admit`]: what a caller does next, and the login that begins for it; [`settle`]: what becomes
+//!   of a login; [`close`]: the end of all
+//! - [`wait`]: how a [`caller`] waits for a login; [`blocking`]: how a thread does
+//!
+//! What is decided stands in [`decide`](crate::decide), how a login goes in
+//! [`login`](crate::login).
 
+mod admit;
 mod ask;
 mod blocking;
 mod builder;
-mod crowd;
-mod engine;
-mod failure;
-mod flight;
-mod handle;
-mod once;
-mod options;
-mod rejection_breaker;
-mod renewal_backoff;
+mod caller;
+mod close;
+mod credentials;
+mod settle;
 mod shared;
-mod state;
 mod status;
-mod waiting;
+mod wait;
 
 pub use ask::Ask;
 pub use builder::CredentialsBuilder;
-pub(crate) use failure::Failure;
-pub use handle::{Credentials, Rejection};
+pub use credentials::Credentials;
 pub use status::{Condition, Status};

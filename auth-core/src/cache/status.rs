@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::state::{State, left};
-use crate::clock::Moment;
+use crate::clock::{Deadline, Moment};
 use crate::credential::Stamp;
+use crate::decide::{CacheState, Failure};
 use crate::error::LoginErrorKind;
 use crate::lifetime::Freshness;
 
@@ -51,7 +51,7 @@ pub enum Condition {
 }
 
 impl Status {
-    pub(super) fn of(state: &State, now: Moment) -> Self {
+    pub(super) fn of(state: &CacheState, now: Moment) -> Self {
         let life = state.current().map(|credential| credential.life());
         let condition = match life.map(|life| life.freshness(now)) {
             None if state.is_closed() => Condition::Closed,
@@ -69,10 +69,15 @@ impl Status {
             idle_in: life.and_then(|life| left(life.idle_deadline(), now)),
             login_under_way: state.flight().is_some(),
             sessions: state.generation(),
-            failure: state.failure().map(super::Failure::kind),
+            failure: state.failure().map(Failure::kind),
             retry_after: state
                 .failure()
                 .and_then(|failure| failure.error(now).retry_after()),
         }
     }
+}
+
+/// What is left of a deadline, unless there is none.
+fn left(deadline: Deadline, now: Moment) -> Option<Duration> {
+    (!deadline.is_never()).then(|| deadline.left(now))
 }

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 /// What an answer does to the session that its request carried.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Change {
+pub(crate) enum Change {
     /// The server gave a new value, or the same one with a new expiry.
     Rolled(Rolled),
     /// The server deleted the cookie: the session is over, as if it had expired.
@@ -15,14 +14,14 @@ pub enum Change {
 
 /// New values for cookies that a credential carries.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Rolled {
+pub(crate) struct Rolled {
     pub(super) cookies: Vec<(String, String)>,
     pub(super) expires_in: Option<Duration>,
 }
 
 impl Rolled {
     /// How long the new value is good, from its receipt, if the server said so.
-    pub const fn expires_in(&self) -> Option<Duration> {
+    pub(crate) const fn expires_in(&self) -> Option<Duration> {
         self.expires_in
     }
 }

@@ -98,7 +98,7 @@ impl Credential {
 
     /// What an answer's `Set-Cookie` headers change about this credential, if anything: only cookies that it carries count,
     /// and where it carries several, it ends with the last of them. Costs one look-up where the answer sets no cookie.
-    pub fn change_in(&self, answer: &HeaderMap) -> Option<Change> {
+    pub(crate) fn change_in(&self, answer: &HeaderMap) -> Option<Change> {
         if !self.attachment.has_cookies() {
             return None;
         }

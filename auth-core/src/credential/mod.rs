@@ -1,7 +1,6 @@
 //! What a login brings, and how it is put on a request.
 
 mod attachment;
-mod carried;
 mod change;
 #[allow(clippy::module_inception, reason = "a file for each noun")]
 mod credential;
@@ -10,8 +9,7 @@ mod set_cookie;
 mod stamp;
 
 pub(crate) use attachment::Attachment;
-pub use carried::Carried;
-pub use change::{Change, Rolled};
+pub(crate) use change::{Change, Rolled};
 pub use credential::Credential;
 pub use invalid_value::InvalidValue;
 pub use set_cookie::{SetCookie, set_cookies};

@@ -29,6 +29,12 @@ impl Freshness {
         !matches!(self, Self::Expired)
     }
 
+    /// Good, and not due.
+    #[inline]
+    pub(crate) const fn is_fresh(self) -> bool {
+        matches!(self, Self::Fresh)
+    }
+
     /// Good by both clocks, be it due or not.
     #[inline]
     pub(crate) const fn is_good(self) -> bool {

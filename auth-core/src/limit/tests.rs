@@ -1,8 +1,18 @@
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use governor::middleware::NoOpMiddleware;
+use governor::{Quota as Rate, RateLimiter};
 use proptest::prelude::*;
 
-use super::*;
-use crate::clock::ManualClock;
+use super::window::Steady;
+use super::{Limiter, STALLED_AFTER, Ticket};
+use crate::clock::{ManualClock, nanos};
 use crate::counting_waker::CountingWaker;
+use crate::origin::Origin;
+use crate::quota::Quota;
 
 fn quota(logins: u32, seconds: u64) -> Quota {
     Quota::new(
@@ -13,8 +23,8 @@ fn quota(logins: u32, seconds: u64) -> Quota {
 
 /// A permit, if there is one at once.
 fn try_acquire(limiter: &Limiter) -> bool {
-    let place = Arc::new(limiter.place(true));
-    futures_util::FutureExt::now_or_never(limiter.acquire(&place)).is_some()
+    let ticket = Arc::new(limiter.ticket(true));
+    limiter.acquire(&ticket).now_or_never().is_some()
 }
 
 /// Asks for a permit after each of the gaps, and says when one was given, in milliseconds.
@@ -147,7 +157,7 @@ fn tightening_forgets_no_login_that_still_counts() {
     assert!(try_acquire(&limiter));
     limiter.tighten(quota(10, 60));
     assert_eq!(
-        limiter.line.lock().quota,
+        limiter.queue().window.quota(),
         quota(4, 120),
         "nothing loosens it"
     );
@@ -179,18 +189,18 @@ fn one_origin_one_limiter_per_clock() {
 const SECOND: u64 = 1_000_000_000;
 
 /// Joins the line without waiting in it.
-fn stand(limiter: &Limiter, wanted: bool) -> Arc<Place> {
-    let place = Arc::new(limiter.place(wanted));
-    limiter.change(|line, _now| line.waiting.push(Arc::clone(&place)));
-    place
+fn stand(limiter: &Limiter, wanted: bool) -> Arc<Ticket> {
+    let ticket = Arc::new(limiter.ticket(wanted));
+    limiter.change(|queue, now| queue.join(&ticket, now));
+    ticket
 }
 
 /// In how many seconds each is told to expect its permit.
-fn told(hands: &ManualClock, places: &[&Arc<Place>]) -> Vec<u64> {
+fn told(hands: &ManualClock, tickets: &[&Arc<Ticket>]) -> Vec<u64> {
     let now = hands.clock().now().steady;
-    places
+    tickets
         .iter()
-        .map(|place| place.expected().saturating_sub(now) / SECOND)
+        .map(|ticket| ticket.expected().saturating_sub(now) / SECOND)
         .collect()
 }
 
@@ -202,8 +212,8 @@ fn rule_10_everybody_in_the_line_is_told_when_their_turn_comes() {
     hands.advance(Duration::from_secs(10));
     assert!(try_acquire(&limiter));
     // Two permits, free in 52 and in 62 seconds, and each again a window and its margin after it was given.
-    let places: Vec<_> = (0..5).map(|_| stand(&limiter, true)).collect();
-    let all: Vec<&Arc<Place>> = places.iter().collect();
+    let tickets: Vec<_> = (0..5).map(|_| stand(&limiter, true)).collect();
+    let all: Vec<&Arc<Ticket>> = tickets.iter().collect();
     assert_eq!(told(&hands, &all), [52, 62, 52 + 62, 62 + 62, 52 + 124]);
     let now = hands.clock().now().steady;
     assert_eq!(
@@ -221,14 +231,14 @@ fn rule_10_renewals_stand_behind_everybody_whom_somebody_waits_for() {
     let renewal = stand(&limiter, false);
     let caller = stand(&limiter, true);
     let later_renewal = stand(&limiter, false);
-    let places = [&renewal, &caller, &later_renewal];
-    assert_eq!(told(&hands, &places), [124, 62, 186]);
+    let tickets = [&renewal, &caller, &later_renewal];
+    assert_eq!(told(&hands, &tickets), [124, 62, 186]);
     let now = hands.clock().now().steady;
     let expected = |wanted| (limiter.expected(wanted) - now) / SECOND;
     assert_eq!((expected(true), expected(false)), (124, 248));
     limiter.want(&later_renewal);
     assert_eq!(
-        told(&hands, &places),
+        told(&hands, &tickets),
         [186, 62, 124],
         "now somebody waits for the last one"
     );
@@ -240,15 +250,16 @@ fn rule_10_a_login_that_is_wanted_before_it_stands_in_the_line_is_told_so() {
     let limiter = Limiter::new(quota(1, 60), hands.clock());
     assert!(try_acquire(&limiter));
     stand(&limiter, false);
-    let place = Arc::new(limiter.place(false));
-    assert_eq!(told(&hands, &[&place]), [124]);
-    limiter.want(&place);
-    assert_eq!(told(&hands, &[&place]), [62]);
-    // One that has had its permit expects nothing any more.
-    place.wanted.store(false, Relaxed);
-    place.expect(0);
-    limiter.want(&place);
-    assert_eq!(place.expected(), 0);
+    let ticket = Arc::new(limiter.ticket(false));
+    assert_eq!(told(&hands, &[&ticket]), [124]);
+    limiter.want(&ticket);
+    assert_eq!(told(&hands, &[&ticket]), [62]);
+    // One that has had its permit is told nothing any more.
+    let limiter = Limiter::new(quota(1, 60), hands.clock());
+    let served = Arc::new(limiter.ticket(false));
+    assert!(limiter.acquire(&served).now_or_never().is_some());
+    limiter.want(&served);
+    assert_eq!(told(&hands, &[&served]), [0]);
 }
 
 #[test]
@@ -269,13 +280,12 @@ fn rule_3_who_is_passed_over_keeps_nobody_waiting() {
 #[test]
 fn rule_3_who_misses_a_turn_for_longer_than_a_while_is_passed_over() {
     let hands = ManualClock::new();
-    let place = Place::default();
+    let ticket = Ticket::default();
     let now = hands.clock().now().steady;
-    assert!(!place.is_gone(now), "it waits for nothing");
-    place.expect(now);
-    let missed = now + nanos(MISSED);
-    assert!(!place.is_gone(missed));
-    assert!(place.is_gone(missed + 1));
+    ticket.queued(now);
+    let missed = now + nanos(STALLED_AFTER);
+    assert!(!ticket.is_gone(missed));
+    assert!(ticket.is_gone(missed + 1));
 }
 
 #[test]
@@ -289,20 +299,20 @@ fn rule_3_a_turn_counts_from_when_it_came_and_whoever_moves_up_is_told() {
     assert_eq!(told(&hands, &[&first, &second, &third]), [10, 10, 62]);
     hands.advance(Duration::from_secs(12));
     // Nobody drives the first two, and one of them leaves.
-    limiter.change(|line, _now| line.waiting.retain(|place| !Arc::ptr_eq(place, &first)));
+    limiter.change(|queue, _now| queue.leave(&first));
     let moved_up = now();
     assert_eq!(second.expected(), held_until, "since when it could be had");
     assert_eq!(third.expected(), moved_up);
     hands.advance(Duration::from_secs(1));
-    limiter.change(|_line, _now| ());
+    limiter.change(|_queue, _now| ());
     assert_eq!(
         (second.expected(), third.expected()),
         (held_until, moved_up)
     );
     // One who joins without having asked before is told as well.
-    let newcomer = Arc::new(Place::default());
+    let newcomer = Arc::new(Ticket::default());
     limiter.pass_over(&second);
-    limiter.change(|line, _now| line.waiting.push(Arc::clone(&newcomer)));
+    limiter.change(|queue, now| queue.join(&newcomer, now));
     assert_eq!(newcomer.expected(), now());
 }
 
@@ -311,8 +321,7 @@ fn rule_10_the_line_itself_gives_no_permit_too_many() {
     let hands = ManualClock::new();
     let limiter = Limiter::new(quota(2, 60), hands.clock());
     let now = hands.clock().now().steady;
-    let mut line = limiter.line.lock();
-    let given = [(); 4].map(|()| line.give(now, &limiter.clock));
+    let given = [(); 4].map(|()| limiter.queue().give(now));
     assert_eq!(given, [true, true, false, false]);
 }
 
@@ -382,12 +391,13 @@ fn a_limiter_that_nobody_uses_and_that_remembers_nothing_is_forgotten() {
 #[test]
 fn whoever_expects_a_permit_later_than_before_is_told() {
     let (told, waker) = CountingWaker::waker();
-    let place = Place::default();
-    place.expect(100);
-    place.when_later(waker);
-    place.expect(90);
+    let ticket = Ticket::default();
+    let expect = |at| ticket.tell(ticket.expect(at));
+    expect(100);
+    ticket.wake_when_later(waker);
+    expect(90);
     assert_eq!(told.count(), 0, "sooner is no reason to give up");
-    place.expect(91);
+    expect(91);
     assert_eq!(told.count(), 1);
 }
 

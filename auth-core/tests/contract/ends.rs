@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use auth_core::clock::ManualClock;
 use auth_core::testing::{Gate, Scripted};
-use auth_core::{Condition, Credentials, Event, Identity, Lifetime};
+use auth_core::{Attempt, Conclusion, Condition, Credentials, Event, Identity, Lifetime};
 use futures_util::FutureExt;
 
 use crate::support::{HOUR, SECOND, on, settle, tokens};
@@ -59,8 +59,8 @@ async fn rule_19_close_logs_out_for_all_clones() {
     assert!(clone.get().await.unwrap_err().is_closed());
     assert_eq!(clone.status().condition, Condition::Closed);
     assert_eq!(
-        clone.rejected(&clone.sending(&credential)),
-        auth_core::Rejection::Stands,
+        Attempt::new(&clone, &credential).rejected(),
+        Conclusion::HandOn,
         "nothing begins any more"
     );
     clone.close().await.unwrap();
@@ -255,8 +255,8 @@ async fn after_a_close_nothing_is_doubted() {
     let credential = credentials.get().await.unwrap();
     credentials.close().await.unwrap();
     assert_eq!(
-        credentials.rejected(&credentials.sending(&credential)),
-        auth_core::Rejection::Stands
+        Attempt::new(&credentials, &credential).rejected(),
+        Conclusion::HandOn
     );
     assert_eq!(doubts.load(SeqCst), 0);
 }

@@ -2,7 +2,7 @@
 
 use auth_core::clock::ManualClock;
 use auth_core::testing::{Gate, Scripted};
-use auth_core::{Condition, Lifetime, LoginError, RefreshWindow};
+use auth_core::{Attempt, Condition, Lifetime, LoginError, RefreshWindow};
 
 use crate::support::{DAY, HOUR, SECOND, on, session, settle, then_fails, token, tokens};
 
@@ -24,20 +24,21 @@ async fn rule_5_a_fresh_credential_is_served_without_a_runtime_or_a_wait() {
 async fn rule_5_what_is_lent_can_be_asked_for_again_by_whom_it_is_lent_to() {
     let credentials = on(&ManualClock::new(), tokens()).build();
     assert!(
-        credentials.with_fresh(|_, _| ()).is_none(),
+        Attempt::fresh(&credentials, |_| ()).is_none(),
         "nothing to lend"
     );
     let served = credentials.get().await.unwrap();
-    let lent = credentials.with_fresh(|credential, carried| {
-        assert_eq!(carried, credentials.sending(credential));
-        credentials.accepted(&carried);
+    let (attempt, lent) = Attempt::fresh(&credentials, |credential| {
+        Attempt::new(&credentials, credential).accepted();
         (
             token(credential),
             credentials.fresh().map(|again| token(&again)),
         )
-    });
+    })
+    .unwrap();
+    assert_eq!(attempt.stamp(), served.stamp());
     let token = token(&served);
-    assert_eq!(lent, Some((token.clone(), Some(token))));
+    assert_eq!(lent, (token.clone(), Some(token)));
 }
 
 #[tokio::test]

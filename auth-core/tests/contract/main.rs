@@ -6,10 +6,6 @@
     reason = "a test that can't go on fails"
 )]
 #![allow(
-    clippy::significant_drop_tightening,
-    reason = "a test's locks are contended by nobody"
-)]
-#![allow(
     clippy::disallowed_methods,
     reason = "a test's callers are tasks, and end with its runtime"
 )]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use auth_core::clock::ManualClock;
 use auth_core::testing::{Gate, Scripted};
 use auth_core::{
-    Ask, Error, Event, Identity, Lifetime, LoginError, LoginErrorKind, LoginMark, Provider, Quota,
+    Ask, Attempt, Error, Event, Identity, Lifetime, LoginError, LoginErrorKind, Provider, Quota,
     Secret, SecretSource, Session,
 };
 use futures_util::FutureExt;
@@ -180,7 +180,8 @@ async fn rule_3_a_login_that_asks_for_its_own_credential_gets_a_typed_error() {
         }
         async fn login(&self, _: &Secret) -> Result<Session, LoginError> {
             let own = self.own.get().unwrap();
-            assert!(own.owns(LoginMark::current().unwrap()));
+            let refused = Attempt::refuse_loop(own, &http::Extensions::new());
+            assert!(matches!(refused, Err(Error::LoginLoop)));
             match own.get().await {
                 Err(Error::LoginLoop) => Err(LoginError::misconfigured("as it should")),
                 other => panic!("{other:?}"),
@@ -198,7 +199,7 @@ async fn rule_3_a_login_that_asks_for_its_own_credential_gets_a_typed_error() {
     own.set(credentials.clone()).unwrap();
     let error = credentials.get().await.unwrap_err();
     assert!(error.is_misconfigured(), "{error:?}");
-    assert!(LoginMark::current().is_none());
+    assert!(auth_core::LoginMark::current().is_none());
 }
 
 #[tokio::test]

@@ -10,13 +10,12 @@ use std::time::Duration;
 use auth_core::clock::ManualClock;
 use auth_core::testing::Scripted;
 use auth_core::{
-    Ask, Carried, Change, Credentials, Error, Lifetime, LoginError, Moment, Rejection, Session,
+    Ask, Attempt, Conclusion, Credentials, Error, Lifetime, LoginError, Moment, Session,
 };
-use http::HeaderMap;
 use parking_lot::Mutex;
 use proptest::prelude::*;
 
-use crate::support::{HOUR, SECOND, on, settle};
+use crate::support::{HOUR, SECOND, on, replay, set_cookie, settle};
 
 const REFUSED_COOLDOWN: Duration = Duration::from_secs(900);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
@@ -86,7 +85,7 @@ struct Model {
     server: Arc<Mutex<Server>>,
     credentials: Credentials,
     /// What requests carried, oldest first.
-    sent: Vec<Carried>,
+    sent: Vec<Attempt>,
     /// Generations that a believed rejection has ended.
     dead: HashSet<u64>,
     newest_served: u64,
@@ -154,7 +153,7 @@ impl Model {
             Operation::Renew => self.get(Ask::new().fail_fast().renewed()).await,
             Operation::Accept(back) => {
                 if let Some(carried) = self.request(*back) {
-                    self.credentials.accepted(&carried);
+                    carried.accepted();
                     assert_eq!(self.attempts(), before, "an accepted answer starts nothing");
                 }
             }
@@ -174,8 +173,8 @@ impl Model {
         self.check(before);
     }
 
-    fn request(&self, back: usize) -> Option<Carried> {
-        self.sent.iter().rev().nth(back).copied()
+    fn request(&self, back: usize) -> Option<Attempt> {
+        self.sent.iter().rev().nth(back).cloned()
     }
 
     async fn get(&mut self, ask: Ask) {
@@ -195,7 +194,7 @@ impl Model {
                     "a new one was asked for"
                 );
                 self.newest_served = generation;
-                self.sent.push(self.credentials.sending(&credential));
+                self.sent.push(Attempt::new(&self.credentials, &credential));
             }
             Err(error) => {
                 assert!(
@@ -226,16 +225,16 @@ impl Model {
         }
     }
 
-    fn reject(&mut self, carried: &Carried) -> Rejection {
+    fn reject(&mut self, carried: &Attempt) -> Conclusion {
         let status = self.credentials.status();
-        let rejection = self.credentials.rejected(carried);
+        let rejection = carried.rejected();
         let was_current = status.stamp == Some(carried.stamp());
         match rejection {
-            Rejection::Replay if was_current => {
+            Conclusion::Replay if was_current => {
                 self.dead.insert(carried.stamp().generation());
                 self.believed.push(self.now());
             }
-            Rejection::Replay => {}
+            Conclusion::Replay => {}
             _ => {
                 assert!(
                     was_current,
@@ -255,7 +254,7 @@ impl Model {
         let Some(carried) = self.request(0) else {
             return;
         };
-        if self.reject(&carried) != Rejection::Replay {
+        if self.reject(&carried) != Conclusion::Replay {
             return;
         }
         let Ok(credential) = self.credentials.get_with(Ask::new().fail_fast()).await else {
@@ -266,9 +265,9 @@ impl Model {
             "rule 8: something newer than the first try"
         );
         self.newest_served = credential.stamp().generation();
-        let carried = self.credentials.resending(&credential);
+        let carried = replay(&self.credentials, &credential);
         if accepted {
-            self.credentials.accepted(&carried);
+            carried.accepted();
         } else {
             self.reject(&carried);
         }
@@ -278,23 +277,18 @@ impl Model {
         let Some(carried) = self.request(back) else {
             return;
         };
-        let Some(current) = self.credentials.peek() else {
+        if self.credentials.peek().is_none() {
             return;
-        };
+        }
         let before = self.credentials.status();
-        let answer = HeaderMap::from_iter([(
-            http::header::SET_COOKIE,
-            http::HeaderValue::from_static(line),
-        )]);
-        let change: Change = current.change_in(&answer).unwrap();
-        self.credentials.changed(&carried, &change);
+        carried.cookies_set(&set_cookie(line));
         if before.stamp != Some(carried.stamp()) {
             assert_eq!(
                 self.credentials.status(),
                 before,
                 "rule 15: only the current revision's answers count"
             );
-        } else if change == Change::Ended {
+        } else if line.ends_with("Max-Age=0") {
             // Ended, or doubted: then it is kept as it was.
             let left = self.credentials.status();
             assert!(left.stamp.is_none() || left.stamp == before.stamp);

@@ -2,22 +2,22 @@
 
 use auth_core::clock::ManualClock;
 use auth_core::testing::{Gate, Scripted};
-use auth_core::{
-    Change, Condition, Credential, Credentials, Lifetime, LoginError, Rejection, Session,
-};
+use std::sync::Arc;
+
+use auth_core::{Attempt, Conclusion, Condition, Credentials, Lifetime, LoginError, Session};
 use http::HeaderMap;
 use http::header::SET_COOKIE;
 
-use crate::support::{HOUR, SECOND, on, settle, then_fails, token, tokens};
+use crate::support::{HOUR, SECOND, on, replay, set_cookie, settle, then_fails, token, tokens};
 
 /// A request that is rejected, and its replay.
-async fn rejected_twice(credentials: &Credentials) -> Rejection {
+async fn rejected_twice(credentials: &Credentials) -> Conclusion {
     let first = credentials.get().await.unwrap();
-    let rejection = credentials.rejected(&credentials.sending(&first));
-    if rejection == Rejection::Replay {
+    let rejection = Attempt::new(credentials, &first).rejected();
+    if rejection == Conclusion::Replay {
         let second = credentials.get().await.unwrap();
         assert_ne!(second.stamp(), first.stamp(), "something newer");
-        credentials.rejected(&credentials.resending(&second));
+        replay(credentials, &second).rejected();
     }
     rejection
 }
@@ -28,9 +28,9 @@ async fn rule_7_a_late_rejection_of_an_older_generation_starts_nothing() {
     let logins = provider.logins();
     let credentials = on(&ManualClock::new(), provider).build();
     let old = credentials.get().await.unwrap();
-    let sent = credentials.sending(&old);
+    let sent = Attempt::new(&credentials, &old);
     credentials.renew().await.unwrap();
-    assert_eq!(credentials.rejected(&sent), Rejection::Replay);
+    assert_eq!(sent.rejected(), Conclusion::Replay);
     assert_eq!(token(&credentials.get().await.unwrap()), "token-2");
     settle().await;
     assert_eq!(logins.count(), 2);
@@ -42,14 +42,14 @@ async fn rule_7_twenty_thousand_rejections_of_one_generation_are_one_login() {
     let logins = provider.logins();
     let credentials = on(&ManualClock::new(), provider).build();
     let credential = credentials.get().await.unwrap();
-    let sent = credentials.sending(&credential);
+    let sent = Attempt::new(&credentials, &credential);
     let requests: Vec<_> = (0..20_000)
         .map(|_| {
-            let credentials = credentials.clone();
+            let (credentials, sent) = (credentials.clone(), sent.clone());
             tokio::spawn(async move {
-                assert_eq!(credentials.rejected(&sent), Rejection::Replay);
+                assert_eq!(sent.rejected(), Conclusion::Replay);
                 let next = credentials.get().await.unwrap();
-                credentials.accepted(&credentials.resending(&next));
+                replay(&credentials, &next).accepted();
                 token(&next)
             })
         })
@@ -66,8 +66,8 @@ async fn rule_7_a_rejected_generation_is_never_served_again_not_even_in_an_outag
     let credentials = on(&clock, then_fails(|| LoginError::unavailable("status 503"))).build();
     let credential = credentials.get().await.unwrap();
     assert_eq!(
-        credentials.rejected(&credentials.sending(&credential)),
-        Rejection::Replay
+        Attempt::new(&credentials, &credential).rejected(),
+        Conclusion::Replay
     );
     for _ in 0..10 {
         assert!(credentials.fresh().is_none() && credentials.peek().is_none());
@@ -88,8 +88,8 @@ async fn rule_7_a_waiter_is_not_handed_a_generation_that_was_rejected_on_its_lan
     settle().await;
     let landed = credentials.peek().unwrap();
     assert_eq!(
-        credentials.rejected(&credentials.sending(&landed)),
-        Rejection::Replay
+        Attempt::new(&credentials, &landed).rejected(),
+        Conclusion::Replay
     );
     assert_eq!(token(&waiter.await.unwrap()), "token-2");
     assert_eq!(logins.count(), 2);
@@ -106,11 +106,11 @@ async fn rule_8_a_revocation_a_millisecond_after_a_login_is_healed_by_one_login(
         assert_eq!(credential.stamp().generation(), generation);
         clock.advance(SECOND / 1_000);
         assert_eq!(
-            credentials.rejected(&credentials.sending(&credential)),
-            Rejection::Replay
+            Attempt::new(&credentials, &credential).rejected(),
+            Conclusion::Replay
         );
         let next = credentials.get().await.unwrap();
-        credentials.accepted(&credentials.resending(&next));
+        replay(&credentials, &next).accepted();
         assert_eq!(logins.count(), generation + 1);
     }
 }
@@ -119,7 +119,7 @@ async fn rule_8_a_revocation_a_millisecond_after_a_login_is_healed_by_one_login(
 async fn rule_8_a_rejection_begins_the_next_login_even_if_nobody_replays() {
     let credentials = on(&ManualClock::new(), tokens()).build();
     let credential = credentials.get().await.unwrap();
-    credentials.rejected(&credentials.sending(&credential));
+    Attempt::new(&credentials, &credential).rejected();
     settle().await;
     assert_eq!(
         token(&credentials.peek().expect("the next session is there")),
@@ -136,7 +136,7 @@ async fn rule_8_not_permitted_ten_thousand_times_is_one_login_per_cooldown_and_i
     let mut causes = Vec::new();
     for _ in 0..10_000 {
         let before = logins.count();
-        if rejected_twice(&credentials).await == Rejection::Replay {
+        if rejected_twice(&credentials).await == Conclusion::Replay {
             causes.push(clock.clock().now());
         } else {
             assert_eq!(logins.count(), before, "no login is spent");
@@ -173,17 +173,17 @@ async fn rule_8_ten_thousand_at_once_that_are_not_permitted_are_one_login() {
         .map(|_| {
             let (credentials, first) = (credentials.clone(), first.clone());
             tokio::spawn(async move {
-                let rejection = credentials.rejected(&credentials.sending(&first));
-                assert_eq!(rejection, Rejection::Replay);
+                let rejection = Attempt::new(&credentials, &first).rejected();
+                assert_eq!(rejection, Conclusion::Replay);
                 let second = credentials.get().await.unwrap();
-                credentials.rejected(&credentials.resending(&second))
+                replay(&credentials, &second).rejected()
             })
         })
         .collect();
     for request in requests {
         assert_eq!(
             request.await.unwrap(),
-            Rejection::Stands,
+            Conclusion::HandOn,
             "the second answer stands"
         );
     }
@@ -200,10 +200,10 @@ async fn rule_8_two_programs_ousting_each_other_do_not_storm() {
     // Every second the other program logs in and ousts us; our replay works every time.
     for _ in 0..120 {
         let credential = credentials.get().await.unwrap();
-        match credentials.rejected(&credentials.sending(&credential)) {
-            Rejection::Replay => {
+        match Attempt::new(&credentials, &credential).rejected() {
+            Conclusion::Replay => {
                 let next = credentials.get().await.unwrap();
-                credentials.accepted(&credentials.resending(&next));
+                replay(&credentials, &next).accepted();
             }
             _ => stood += 1,
         }
@@ -220,20 +220,12 @@ fn cookies(life: Lifetime) -> Scripted {
     })
 }
 
-fn answer(set_cookie: &'static str) -> HeaderMap {
-    HeaderMap::from_iter([(SET_COOKIE, http::HeaderValue::from_static(set_cookie))])
-}
-
-fn change(credential: &Credential, set_cookie: &'static str) -> Change {
-    credential.change_in(&answer(set_cookie)).unwrap()
-}
-
 #[tokio::test]
 async fn rule_15_a_rolled_cookie_is_a_revision_of_the_same_generation() {
     let credentials = on(&ManualClock::new(), cookies(Lifetime::of(HOUR))).build();
     let first = credentials.get().await.unwrap();
-    let sent = credentials.sending(&first);
-    credentials.changed(&sent, &change(&first, "session=rolled; Max-Age=600"));
+    let sent = Attempt::new(&credentials, &first);
+    sent.cookies_set(&set_cookie("session=rolled; Max-Age=600"));
     let second = credentials.get().await.unwrap();
     assert_eq!(second.cookie("session"), Some("rolled"));
     assert_eq!(
@@ -242,8 +234,8 @@ async fn rule_15_a_rolled_cookie_is_a_revision_of_the_same_generation() {
     );
     assert_eq!(credentials.status().expires_in, Some(600 * SECOND));
     assert_eq!(
-        credentials.rejected(&sent),
-        Rejection::Replay,
+        sent.rejected(),
+        Conclusion::Replay,
         "a late rejection of the older revision"
     );
     assert_eq!(
@@ -257,18 +249,15 @@ async fn rule_15_a_rolled_cookie_is_a_revision_of_the_same_generation() {
 async fn rule_15_a_set_cookie_applies_only_if_its_request_carried_the_current_revision() {
     let credentials = on(&ManualClock::new(), cookies(Lifetime::of(HOUR))).build();
     let first = credentials.get().await.unwrap();
-    let sent = credentials.sending(&first);
-    credentials.changed(&sent, &change(&first, "session=one"));
-    credentials.changed(&sent, &change(&first, "session=two"));
-    credentials.changed(&sent, &change(&first, "session=; Max-Age=0"));
+    let sent = Attempt::new(&credentials, &first);
+    sent.cookies_set(&set_cookie("session=one"));
+    sent.cookies_set(&set_cookie("session=two"));
+    sent.cookies_set(&set_cookie("session=; Max-Age=0"));
     let second = credentials.get().await.unwrap();
     assert_eq!(second.cookie("session"), Some("one"));
 
     credentials.renew().await.unwrap();
-    credentials.changed(
-        &credentials.sending(&second),
-        &change(&second, "session=late"),
-    );
+    Attempt::new(&credentials, &second).cookies_set(&set_cookie("session=late"));
     assert_eq!(
         credentials.get().await.unwrap().cookie("session"),
         Some("value-2"),
@@ -282,10 +271,7 @@ async fn rule_15_a_deletion_of_the_current_revision_ends_the_session_as_expiry_d
     let logins = provider.logins();
     let credentials = on(&ManualClock::new(), provider).build();
     let first = credentials.get().await.unwrap();
-    credentials.changed(
-        &credentials.sending(&first),
-        &change(&first, "session=; Max-Age=0"),
-    );
+    Attempt::new(&credentials, &first).cookies_set(&set_cookie("session=; Max-Age=0"));
     assert!(credentials.peek().is_none());
     assert_eq!(
         credentials.get().await.unwrap().cookie("session"),
@@ -300,10 +286,7 @@ async fn rule_15_the_same_value_again_with_a_new_expiry_is_the_same_revision() {
     let credentials = on(&clock, cookies(Lifetime::of(HOUR))).build();
     let first = credentials.get().await.unwrap();
     clock.advance(HOUR / 2);
-    credentials.changed(
-        &credentials.sending(&first),
-        &change(&first, "session=value-1; Max-Age=3600"),
-    );
+    Attempt::new(&credentials, &first).cookies_set(&set_cookie("session=value-1; Max-Age=3600"));
     assert_eq!(credentials.status().stamp, Some(first.stamp()));
     assert_eq!(credentials.status().expires_in, Some(HOUR));
 }
@@ -312,27 +295,32 @@ async fn rule_15_the_same_value_again_with_a_new_expiry_is_the_same_revision() {
 async fn a_cookie_of_another_name_changes_nothing_and_one_that_cant_be_carried_is_passed_over() {
     let credentials = on(&ManualClock::new(), cookies(Lifetime::of(HOUR))).build();
     let first = credentials.get().await.unwrap();
-    assert_eq!(first.change_in(&answer("other=1")), None);
-    assert_eq!(first.change_in(&HeaderMap::new()), None);
+    let before = credentials.status();
+    for headers in [set_cookie("other=1; Max-Age=1"), HeaderMap::new()] {
+        Attempt::new(&credentials, &first).cookies_set(&headers);
+        assert_eq!(credentials.status(), before, "{headers:?}");
+    }
     let tokens = on(&ManualClock::new(), tokens()).build();
     let bearer = tokens.get().await.unwrap();
-    assert_eq!(bearer.change_in(&answer("session=1")), None);
+    let before = tokens.status();
+    Attempt::new(&tokens, &bearer).cookies_set(&set_cookie("session=1; Max-Age=1"));
+    assert_eq!(tokens.status(), before);
 }
 
 #[tokio::test]
 async fn rule_8_a_late_rejection_of_an_older_replay_casts_no_doubt_on_a_login_that_helped() {
     let credentials = on(&ManualClock::new(), tokens()).build();
     let first = credentials.get().await.unwrap();
-    credentials.rejected(&credentials.sending(&first));
+    Attempt::new(&credentials, &first).rejected();
     let second = credentials.get().await.unwrap();
-    let late = credentials.resending(&second);
-    credentials.rejected(&credentials.sending(&second));
+    let late = replay(&credentials, &second);
+    Attempt::new(&credentials, &second).rejected();
     let third = credentials.get().await.unwrap();
-    credentials.accepted(&credentials.resending(&third));
-    assert_eq!(credentials.rejected(&late), Rejection::Replay);
+    replay(&credentials, &third).accepted();
+    assert_eq!(late.rejected(), Conclusion::Replay);
     assert_eq!(
-        credentials.rejected(&credentials.sending(&third)),
-        Rejection::Replay
+        Attempt::new(&credentials, &third).rejected(),
+        Conclusion::Replay
     );
 }
 
@@ -340,18 +328,15 @@ async fn rule_8_a_late_rejection_of_an_older_replay_casts_no_doubt_on_a_login_th
 async fn rule_8_a_replay_of_an_older_revision_proves_nothing_of_the_current_one() {
     let credentials = on(&ManualClock::new(), cookies(Lifetime::of(HOUR))).build();
     let first = credentials.get().await.unwrap();
-    credentials.rejected(&credentials.sending(&first));
+    Attempt::new(&credentials, &first).rejected();
     let second = credentials.get().await.unwrap();
-    let replay = credentials.resending(&second);
-    credentials.changed(
-        &credentials.sending(&second),
-        &change(&second, "session=rolled"),
-    );
-    assert_eq!(credentials.rejected(&replay), Rejection::Replay);
+    let replay = replay(&credentials, &second);
+    Attempt::new(&credentials, &second).cookies_set(&set_cookie("session=rolled"));
+    assert_eq!(replay.rejected(), Conclusion::Replay);
     let rolled = credentials.get().await.unwrap();
     assert_eq!(
-        credentials.rejected(&credentials.sending(&rolled)),
-        Rejection::Replay
+        Attempt::new(&credentials, &rolled).rejected(),
+        Conclusion::Replay
     );
 }
 
@@ -362,53 +347,42 @@ async fn rule_15_what_landed_is_looked_at_again_before_it_is_handed_out() {
     assert!(futures_util::poll!(&mut waiter).is_pending());
     settle().await;
     let landed = credentials.peek().unwrap();
-    credentials.changed(
-        &credentials.sending(&landed),
-        &change(&landed, "session=rolled"),
-    );
+    Attempt::new(&credentials, &landed).cookies_set(&set_cookie("session=rolled"));
     assert_eq!(waiter.await.unwrap().cookie("session"), Some("rolled"));
 }
 
 #[tokio::test]
 async fn rule_15_of_several_cookies_each_counts_and_their_order_does_not() {
-    let provider = Scripted::new(|_| {
-        Ok(Session::new()
-            .with_cookie("a", "1")?
-            .with_cookie("b", "1")?)
-    });
-    let credential = on(&ManualClock::new(), provider)
-        .build()
-        .get()
-        .await
-        .unwrap();
-    let change = |lines: &[&str]| {
-        let lines = lines.iter().map(|line| (SET_COOKIE, line.parse().unwrap()));
-        let mut headers = HeaderMap::new();
-        lines.for_each(|(name, value)| {
-            headers.append(name, value);
-        });
-        credential.change_in(&headers)
+    let provider = || {
+        Scripted::new(|_| {
+            Ok(Session::new()
+                .with_cookie("a", "1")?
+                .with_cookie("b", "1")?
+                .with_lifetime(Lifetime::of(HOUR)))
+        })
     };
-    let rolled = |lines: &[&str]| match change(lines) {
-        Some(Change::Rolled(rolled)) => rolled.expires_in(),
-        other => panic!("{other:?}"),
+    let expires_in = async |lines: &[&str]| {
+        let credentials = on(&ManualClock::new(), provider()).build();
+        let credential = credentials.get().await.unwrap();
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(SET_COOKIE, line.parse().unwrap());
+        }
+        Attempt::new(&credentials, &credential).cookies_set(&headers);
+        credentials.status().expires_in
     };
     assert_eq!(
-        rolled(&["b=2", "a=; Max-Age=0"]),
-        None,
+        expires_in(&["b=2", "a=; Max-Age=0"]).await,
+        Some(HOUR),
         "one of two says little of the session"
     );
-    assert_eq!(rolled(&["a=; Max-Age=0", "b=2; Max-Age=60"]), None);
-    assert_eq!(
-        rolled(&["a=; Max-Age=0", "a=2; Max-Age=60", "b=2; Max-Age=90"]),
-        Some(60 * SECOND)
-    );
-    assert_eq!(change(&["a=; Max-Age=0"]), None);
-    assert_eq!(
-        change(&["a=; Max-Age=0", "b=; Max-Age=0"]),
-        Some(Change::Ended),
-        "both say it all"
-    );
+    let lines = ["a=; Max-Age=0", "b=2; Max-Age=60"];
+    assert_eq!(expires_in(&lines).await, Some(HOUR));
+    let lines = ["a=; Max-Age=0", "a=2; Max-Age=60", "b=2; Max-Age=90"];
+    assert_eq!(expires_in(&lines).await, Some(60 * SECOND));
+    assert_eq!(expires_in(&["a=; Max-Age=0"]).await, Some(HOUR));
+    let lines = ["a=; Max-Age=0", "b=; Max-Age=0"];
+    assert_eq!(expires_in(&lines).await, None, "both say it all");
 }
 
 #[tokio::test]
@@ -419,10 +393,7 @@ async fn rule_15_a_server_that_ends_every_session_at_once_does_not_cause_a_login
     let credentials = on(&clock, provider).build();
     for _ in 0..100 {
         let credential = credentials.get().await.unwrap();
-        credentials.changed(
-            &credentials.sending(&credential),
-            &change(&credential, "session=; Max-Age=0"),
-        );
+        Attempt::new(&credentials, &credential).cookies_set(&set_cookie("session=; Max-Age=0"));
         clock.advance(SECOND / 10);
     }
     assert_eq!(
@@ -433,36 +404,22 @@ async fn rule_15_a_server_that_ends_every_session_at_once_does_not_cause_a_login
 }
 
 #[tokio::test]
-async fn rule_7_another_caches_answers_say_nothing_here() {
-    let provider = tokens();
-    let logins = provider.logins();
-    let ours = on(&ManualClock::new(), provider).build();
-    let theirs = on(&ManualClock::new(), tokens()).build();
-    ours.get().await.unwrap();
-    let foreign = theirs.sending(&theirs.get().await.unwrap());
-    assert_eq!(ours.rejected(&foreign), Rejection::Stands);
-    ours.accepted(&foreign);
-    assert!(ours.fresh().is_some());
-    assert_eq!(logins.count(), 1);
-}
-
-#[tokio::test]
 async fn rule_8_one_accepted_replay_ends_the_doubt_that_a_rejected_one_cast() {
     let credentials = on(&ManualClock::new(), tokens()).build();
     let first = credentials.get().await.unwrap();
-    credentials.rejected(&credentials.sending(&first));
+    Attempt::new(&credentials, &first).rejected();
     let second = credentials.get().await.unwrap();
-    credentials.rejected(&credentials.resending(&second));
-    let rejected = || credentials.rejected(&credentials.sending(&second));
-    assert_eq!(rejected(), Rejection::Stands);
-    credentials.accepted(&credentials.sending(&second));
+    replay(&credentials, &second).rejected();
+    let rejected = || Attempt::new(&credentials, &second).rejected();
+    assert_eq!(rejected(), Conclusion::HandOn);
+    Attempt::new(&credentials, &second).accepted();
     assert_eq!(
         rejected(),
-        Rejection::Stands,
+        Conclusion::HandOn,
         "a first try that is accepted says nothing of the login's use"
     );
-    credentials.accepted(&credentials.resending(&second));
-    assert_eq!(rejected(), Rejection::Replay);
+    replay(&credentials, &second).accepted();
+    assert_eq!(rejected(), Conclusion::Replay);
 }
 
 #[tokio::test]
@@ -475,8 +432,8 @@ async fn who_insisted_on_a_new_one_gets_it_as_it_is_by_now_and_no_other() {
     assert!(futures_util::poll!(&mut insisting).is_pending());
     settle().await;
     let landed = credentials.peek().unwrap();
-    let rolled = change(&landed, "session=rolled");
-    credentials.changed(&credentials.sending(&landed), &rolled);
+    let rolled = set_cookie("session=rolled");
+    Attempt::new(&credentials, &landed).cookies_set(&rolled);
     assert_eq!(insisting.await.unwrap().cookie("session"), Some("rolled"));
     assert_eq!(logins.count(), 2);
 }
@@ -485,16 +442,12 @@ async fn who_insisted_on_a_new_one_gets_it_as_it_is_by_now_and_no_other() {
 async fn rule_7_a_credential_knows_that_its_rejection_was_believed() {
     let credentials = on(&ManualClock::new(), cookies(Lifetime::of(HOUR))).build();
     let first = credentials.get().await.unwrap();
-    assert!(!credentials.was_rejected(&first));
-    credentials.rejected(&credentials.sending(&first));
+    let newest = |obtained| Attempt::newest(&credentials, obtained, true);
+    assert!(newest(&first).is_some());
+    Attempt::new(&credentials, &first).rejected();
+    assert!(newest(&first).is_none(), "rejected, and no other yet");
     let second = credentials.get().await.unwrap();
-    assert!(credentials.was_rejected(&first) && !credentials.was_rejected(&second));
-    credentials.changed(
-        &credentials.sending(&second),
-        &change(&second, "session=; Max-Age=0"),
-    );
-    assert!(
-        credentials.was_rejected(&second),
-        "ended is as good as rejected"
-    );
+    assert!(Arc::ptr_eq(&newest(&first).unwrap(), &second));
+    Attempt::new(&credentials, &second).cookies_set(&set_cookie("session=; Max-Age=0"));
+    assert!(newest(&second).is_none(), "ended is as good as rejected");
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use auth_core::clock::ManualClock;
 use auth_core::testing::{Gate, Scripted};
 use auth_core::{
-    Ask, Credentials, Error, Identity, Lifetime, LoginError, LoginErrorKind, Origin, Quota,
-    ReadSecret, Secret, SecretError, SecretSource,
+    Ask, Attempt, Credentials, Error, Identity, Lifetime, LoginError, LoginErrorKind, Origin,
+    Quota, ReadSecret, Secret, SecretError, SecretSource,
 };
 use parking_lot::Mutex;
 
@@ -418,7 +418,7 @@ async fn rule_10_a_caller_who_joins_a_queued_renewal_takes_a_callers_place() {
         "its renewal stands behind three others"
     );
     let credential = last.peek().unwrap();
-    last.rejected(&last.sending(&credential));
+    Attempt::new(last, &credential).rejected();
     let mut caller = Box::pin(last.get_with(Ask::new().within(100 * SECOND)));
     assert!(
         futures_util::poll!(&mut caller).is_pending(),

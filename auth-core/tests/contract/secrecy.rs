@@ -2,7 +2,7 @@
 
 use auth_core::clock::ManualClock;
 use auth_core::testing::Scripted;
-use auth_core::{Event, Identity, Lifetime, LoginError, Session};
+use auth_core::{Attempt, Event, Identity, Lifetime, LoginError, Session};
 use http::HeaderValue;
 use std::error::Error as _;
 use std::sync::Arc;
@@ -39,23 +39,22 @@ async fn rule_17_no_secret_appears_in_anything_that_prints() {
     assert!(printed[1].contains("Identity(scripted at https://api.example.com)"));
     let credentials = builder.build();
     let credential = credentials.get().await.unwrap();
-    let carried = credentials.sending(&credential);
+    let attempt = Attempt::new(&credentials, &credential);
     let mut headers = http::HeaderMap::new();
     credential.attach_headers(&mut headers);
     headers.insert(
         "set-cookie",
         HeaderValue::from_static("session=canary4711-rolled"),
     );
-    let change = credential.change_in(&headers).unwrap();
     printed.push(
         format!("{headers:?}").replace("\"session=canary4711-rolled\"", "the server's own header"),
     );
     printed.push(format!(
-        "{credential:?} {carried:?} {change:?} {credentials:?} {:?}",
+        "{credential:?} {attempt:?} {credentials:?} {:?}",
         credentials.status()
     ));
     assert!(format!("{credentials:?}").contains("Identity(scripted at https://api.example.com)"));
-    credentials.changed(&carried, &change);
+    attempt.cookies_set(&headers);
     printed.push(format!("{:#?}", credentials.get().await.unwrap()));
     let error = credentials.renew().await.unwrap_err();
     let source = error.source().unwrap();

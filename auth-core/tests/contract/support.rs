@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use auth_core::clock::ManualClock;
 use auth_core::testing::Scripted;
-use auth_core::{Credential, Credentials, CredentialsBuilder, Lifetime, LoginError, Session};
+use auth_core::{
+    Attempt, Credential, Credentials, CredentialsBuilder, Lifetime, LoginError, Session,
+};
+use http::header::SET_COOKIE;
+use http::{HeaderMap, HeaderValue};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
@@ -39,6 +43,16 @@ pub(crate) fn token(credential: &Credential) -> String {
     credential.attach_headers(&mut headers);
     let value = headers["authorization"].to_str().unwrap();
     value.trim_start_matches("Bearer ").to_owned()
+}
+
+/// A second attempt, as after a rejection.
+pub(crate) fn replay(credentials: &Credentials, credential: &Credential) -> Attempt {
+    Attempt::new(credentials, credential).replay(credential)
+}
+
+/// The headers of a response that sets one cookie.
+pub(crate) fn set_cookie(line: &'static str) -> HeaderMap {
+    HeaderMap::from_iter([(SET_COOKIE, HeaderValue::from_static(line))])
 }
 
 /// Lets every other task of a current-thread runtime run until it waits for something.

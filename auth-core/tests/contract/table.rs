@@ -1,4 +1,4 @@
-//! The contract's tables name every test, and no other.
+//! The list of the contract's tests names every test and no other.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,59 +16,58 @@ fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
     }
 }
 
+/// The tests of a source file that are named after a rule, as the list has them.
+fn proofs(name: &str, text: &str) -> Vec<String> {
+    let functions = text.lines().filter_map(|line| {
+        let line = line.trim_start();
+        let line = line.strip_prefix("async ").unwrap_or(line);
+        let function = line.strip_prefix("fn ")?.split('(').next()?;
+        function.starts_with("rule_").then_some(function)
+    });
+    functions
+        .map(|function| format!("{function} {name}"))
+        .collect()
+}
+
 #[test]
-fn the_tables_of_the_contract_name_every_test_and_no_other() {
+fn the_list_of_the_contracts_tests_names_every_test_and_no_other() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
-    sources(&root.join("src"), &mut files);
-    sources(&root.join("tests"), &mut files);
-    sources(&root.join("explore/tests"), &mut files);
-    let contract = std::fs::read_to_string(root.join("src/contract.rs")).unwrap();
-    // The other crates are beside this one in the repository, but not where it was unpacked by itself.
-    let beside = ["../auth-middleware", "../auth-providers"];
-    for other in beside.map(|other| root.join(other)) {
-        if other.is_dir() {
-            sources(&other.join("src"), &mut files);
-            sources(&other.join("tests"), &mut files);
-        }
+    for folder in ["src", "tests", "explore/tests"] {
+        sources(&root.join(folder), &mut files);
     }
-    let mut written = BTreeSet::new();
-    let mut rule = String::new();
-    for line in contract.lines() {
-        if let Some(number) = line.strip_prefix("//! ## Rule ") {
-            rule = format!("rule_{number}_");
-        } else if let Some(row) = line.strip_prefix("//! | `") {
-            let (test, rest) = row.split_once("` | `").unwrap();
-            assert!(test.starts_with(&rule), "{test} stands under {rule}");
-            written.insert((test.to_owned(), rest.trim_end_matches("` |").to_owned()));
-        }
+    // The other crates are beside this one in the repository, but not where it was unpacked by
+    // itself.
+    let (beside, absent): (Vec<_>, Vec<_>) = ["../auth-middleware", "../auth-providers"]
+        .into_iter()
+        .partition(|other| root.join(other).is_dir());
+    for other in beside.iter().map(|other| root.join(other)) {
+        sources(&other.join("src"), &mut files);
+        sources(&other.join("tests"), &mut files);
     }
-    let mut found = BTreeSet::new();
-    for (name, text) in &files {
-        for line in text.lines() {
-            let line = line.trim_start();
-            let Some((_, rest)) = line.split_once("fn rule_") else {
-                continue;
-            };
-            if line.starts_with("fn ") || line.starts_with("async fn ") {
-                let test = rest.split('(').next().unwrap();
-                found.insert((format!("rule_{test}"), name.clone()));
-            }
-        }
-    }
-    assert!(found.len() > 50);
+    let found: BTreeSet<String> = files
+        .iter()
+        .flat_map(|(name, text)| proofs(name, text))
+        .collect();
+    assert!(found.len() > 50, "the tests are looked for in vain");
+    let list = std::fs::read_to_string(root.join("src/contract_tests.txt")).unwrap();
+    let listed: BTreeSet<String> = list
+        .lines()
+        .filter(|line| line.starts_with("rule_"))
+        .filter(|line| !absent.iter().any(|other| line.contains(other)))
+        .map(str::to_owned)
+        .collect();
     for rule in 1..=19 {
-        let prefix = format!("rule_{rule}_");
-        assert!(
-            written.iter().any(|(test, _)| test.starts_with(&prefix)),
-            "rule {rule} has no test"
-        );
+        let proof = format!("rule_{rule}_");
+        let proven = listed.iter().any(|line| line.starts_with(&proof));
+        assert!(proven, "rule {rule} has no test");
     }
-    for other in beside.iter().filter(|other| !root.join(other).is_dir()) {
-        written.retain(|(_, file): &(String, String)| !file.starts_with(other));
-    }
-    assert_eq!(
-        written, found,
-        "src/contract.rs is out of step with the tests"
+    let missing = found.difference(&listed).map(|line| format!("+ {line}"));
+    let gone = listed.difference(&found).map(|line| format!("- {line}"));
+    let difference: Vec<String> = gone.chain(missing).collect();
+    assert!(
+        difference.is_empty(),
+        "src/contract_tests.txt is out of step with the tests:\n{}",
+        difference.join("\n")
     );
 }

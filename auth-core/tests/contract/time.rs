@@ -2,7 +2,7 @@
 
 use auth_core::clock::ManualClock;
 use auth_core::testing::Scripted;
-use auth_core::{Condition, Lifetime, LoginErrorKind};
+use auth_core::{Attempt, Condition, Lifetime, LoginErrorKind};
 
 use crate::support::{DAY, HOUR, SECOND, on, session, token, tokens};
 
@@ -58,9 +58,9 @@ async fn rule_15_a_sliding_session_slides_from_the_sending_of_accepted_requests(
     let credentials = on(&clock, provider).build();
     for _ in 0..5 {
         let credential = credentials.get().await.unwrap();
-        let sent = credentials.sending(&credential);
+        let sent = Attempt::new(&credentials, &credential);
         clock.advance(HOUR);
-        credentials.accepted(&sent);
+        sent.accepted();
         clock.advance(6 * DAY - HOUR);
         assert_eq!(
             credentials.status().idle_in,
@@ -91,7 +91,7 @@ async fn rule_15_an_older_generations_answer_does_not_move_the_idle_deadline() {
     let old = credentials.get().await.unwrap();
     credentials.renew().await.unwrap();
     clock.advance(HOUR / 2);
-    credentials.accepted(&credentials.sending(&old));
+    Attempt::new(&credentials, &old).accepted();
     assert_eq!(credentials.status().idle_in, Some(HOUR / 2));
 }
 
@@ -182,8 +182,7 @@ async fn rule_15_a_shorter_max_age_shortens_the_silence_that_a_session_survives(
         let credential = credentials.get().await.unwrap();
         let mut headers = http::HeaderMap::new();
         headers.insert("set-cookie", line.parse().unwrap());
-        let change = credential.change_in(&headers).unwrap();
-        credentials.changed(&credentials.sending(&credential), &change);
+        Attempt::new(&credentials, &credential).cookies_set(&headers);
         assert_eq!(credentials.status().idle_in, Some(idle), "{line}");
     }
 }

@@ -5,21 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use auth_core::{Ask, Credential, Credentials, Judge, LoginMark};
+use auth_core::{Attempt, Conclusion, Credentials, Judge, Moment};
 use http::Extensions;
 use reqwest::{Request, Response};
 use reqwest_middleware::{Error, Middleware, Next, Result};
 
 use super::sending::Sending;
 use crate::context::AuthContext;
-use crate::scope::contains_url;
-use crate::verdict::Outcome;
 
 /// Puts a credential on each request of a reqwest client, judges the answer, and sends a rejected request once more.
 ///
 /// A request waits for a credential as long as its own [`timeout`](reqwest::RequestBuilder::timeout) or its
 /// [`AuthContext::within`] says, whichever is shorter, and otherwise as long as the cache's
-/// [wait_timeout](auth_core::CredentialsBuilder::wait_timeout), 60 s unless set. The request's own `timeout` is meant for all of it:
+/// [wait time-out](auth_core::CredentialsBuilder::wait_timeout), 60 s unless set. The request's own `timeout` is meant for all of it:
 /// what waits and a first try took is gone. The client's is not known here, and counts anew from each sending.
 ///
 /// A request whose body is a stream can't be sent twice: if its credential is rejected, the caller gets that answer, and
@@ -67,101 +65,72 @@ impl AuthMiddleware {
 impl Middleware for AuthMiddleware {
     async fn handle(
         &self,
-        mut request: Request,
+        request: Request,
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<Response> {
         let context = AuthContext::of(extensions);
-        let credentials = context.chosen().unwrap_or(&self.credentials);
-        if context.is_skip() || !contains_url(credentials.scope(), request.url()) {
-            if !context.is_skip() {
-                let url = request.url();
-                tracing::trace!(
-                    scheme = url.scheme(),
-                    host = url.host_str(),
-                    port = url.port(),
-                    "a request out of the credential's scope passes untouched"
-                );
-            }
+        let credentials = context
+            .credentials_for(&self.credentials, request.url(), extensions)
+            .map_err(Error::middleware)?;
+        let Some(credentials) = credentials else {
             return next.run(request, extensions).await;
-        }
-        if is_own_login(credentials, extensions) {
-            return Err(Error::middleware(auth_core::Error::LoginLoop));
-        }
+        };
+        let timeout = Timeout::of(&request, credentials);
 
-        let timeout = request.timeout().copied();
-        let asked = timeout.map(|_| credentials.now());
-        let passed = || {
-            asked.map_or(Duration::ZERO, |asked| {
-                credentials.now().steady_since(asked)
-            })
-        };
-        let ask = context.ask(timeout);
-        let fresh = match context.take_renewal() {
-            Some(renewal) => {
-                let credential = get(credentials, ask.renewed()).await?;
-                renewal.done();
-                Some(credential)
-            }
-            None => credentials.fresh(),
-        };
-        let mut credential = match fresh {
-            Some(credential) => credential,
-            None => get(credentials, ask).await?,
-        };
-        let mut replay = false;
-        loop {
-            let again = if self.replay && !replay {
-                request.try_clone()
-            } else {
-                None
-            };
-            if timeout.is_some() {
-                shorten(&mut request, passed());
-            }
-            let judge = self.judge.clone();
-            let sending = Sending::prepare(
-                &mut request,
-                &credential,
-                credentials.clone(),
-                judge,
-                replay,
-            );
-            let answer = next.clone().run(request, extensions).await;
-            let mut answer = answer.map_err(|error| sending.clean_error(error))?;
-            let body = sending.read_body(&mut answer).await;
-            let (answer, outcome) = sending.conclude(answer, body.as_ref());
-            let (Outcome::Replay, Some(spare)) = (outcome, again) else {
-                return Ok(answer);
-            };
-            // Its connection may be the one that the second try, or the login, waits for.
-            drop(answer);
-            let left = timeout.map(|timeout| timeout.saturating_sub(passed()));
-            credential = get(credentials, context.ask(left)).await?;
-            request = spare;
-            replay = true;
+        let spare = self.replay.then(|| request.try_clone()).flatten();
+        let (ask, renewal) = context.first_ask(timeout.left());
+        let judge = self.judge.clone();
+        let (mut request, sending) = Sending::first(request, credentials, judge, ask).await?;
+        if let Some(renewal) = renewal {
+            renewal.done();
         }
+        timeout.shorten(&mut request);
+        let response = next.clone().run(request, extensions).await;
+        let (response, conclusion, attempt) = sending.conclude(response).await?;
+        let (Conclusion::Replay, Some(spare)) = (conclusion, spare) else {
+            return Ok(response);
+        };
+
+        // Its connection may be the one that the second attempt, or the login, waits for.
+        drop(response);
+        let ask = context.next_ask(timeout.left());
+        let (mut request, sending) = Sending::replay(spare, attempt, ask).await?;
+        timeout.shorten(&mut request);
+        let response = next.run(request, extensions).await;
+        let (response, ..) = sending.conclude(response).await?;
+        Ok(response)
     }
 }
 
-async fn get(credentials: &Credentials, ask: Ask) -> Result<Arc<Credential>> {
-    let credential = credentials.get_with(ask).await;
-    credential.map_err(Error::middleware)
+/// A request's own time-out is meant for all of it: what waits and a first attempt took is gone.
+struct Timeout<'a> {
+    credentials: &'a Credentials,
+    since: Option<(Duration, Moment)>,
 }
 
-/// A request's own time-out is meant for all of it: what has passed is gone.
-fn shorten(request: &mut Request, passed: Duration) {
-    if let Some(timeout) = request.timeout_mut() {
-        // A time-out of nothing would be no time-out to some.
-        *timeout = timeout.saturating_sub(passed).max(Duration::from_millis(1));
+impl<'a> Timeout<'a> {
+    fn of(request: &Request, credentials: &'a Credentials) -> Self {
+        let since = request
+            .timeout()
+            .map(|timeout| (*timeout, Attempt::now(credentials)));
+        Self { credentials, since }
     }
-}
 
-fn is_own_login(credentials: &Credentials, extensions: &Extensions) -> bool {
-    let carried = extensions.get::<LoginMark>().copied();
-    carried
-        .or_else(LoginMark::current)
-        .is_some_and(|mark| credentials.owns(mark))
+    fn left(&self) -> Option<Duration> {
+        let (timeout, asked) = self.since?;
+        let passed = Attempt::now(self.credentials).steady_since(asked);
+        Some(timeout.saturating_sub(passed))
+    }
+
+    fn shorten(&self, request: &mut Request) {
+        if let Some(left) = self.left()
+            && let Some(timeout) = request.timeout_mut()
+        {
+            // A time-out of nothing would be no time-out to some.
+            *timeout = left.max(Duration::from_millis(1));
+        }
+    }
 }
 
 impl fmt::Debug for AuthMiddleware {

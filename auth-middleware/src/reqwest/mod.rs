@@ -1,13 +1,15 @@
-//! The front for reqwest-middleware.
+//! The integration with reqwest-middleware.
 
 mod error;
-mod hidden;
 mod middleware;
+mod redact;
+mod redirect;
 #[cfg(feature = "reqwest-retry")]
 mod retry;
 mod sending;
 
 pub use error::auth_error;
 pub use middleware::AuthMiddleware;
+pub use redirect::redirect_policy;
 #[cfg(feature = "reqwest-retry")]
 pub use retry::AuthRetryStrategy;

@@ -1,11 +1,11 @@
-//! One request of the tower front, as states.
+//! One request of the tower integration, as states.
 
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use auth_core::{Answer, Ask, Credential, Credentials, Error, Judge};
+use auth_core::{Ask, Attempt, Conclusion, Credential, Credentials, Error, Judge, ResponseView};
 use bytes::Bytes;
 use http::response::Parts;
 use http::{Request, Response};
@@ -13,11 +13,10 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{AuthBody, BoxError};
-use crate::context::Renewal;
-use crate::peeked::Peeked;
-use crate::replay::{Again, ReplayMode};
-use crate::verdict::{Outcome, Sent};
+use super::BoxError;
+use super::replay::{Again, ReplayMode};
+use crate::admission::Renewal;
+use crate::body::{AuthBody, Peeked};
 
 pin_project! {
     /// The future of [`Auth`](crate::Auth). With a fresh credential it allocates nothing of its own, unless a judge wants
@@ -29,11 +28,11 @@ pin_project! {
         ResB: Body<Data = Bytes>,
     {
         #[pin]
-        state: StateOf<S, R, B, ResB>,
+        state: StageOf<S, R, B, ResB>,
     }
 }
 
-type StateOf<S, R, B, ResB> = State<
+type StageOf<S, R, B, ResB> = Stage<
     <S as Service<Request<<R as ReplayMode<B>>::Body>>>::Future,
     <R as ReplayMode<B>>::Spare<S>,
     WorkOf<S, R, B>,
@@ -46,18 +45,23 @@ type WorkOf<S, R, B> = Box<Work<S, <R as ReplayMode<B>>::Body, <R as ReplayMode<
 type Getting = Pin<Box<dyn Future<Output = Result<Arc<Credential>, Error>> + Send>>;
 
 pin_project! {
-    #[project = StateProj]
-    enum State<F, Spare, Work, Body> {
-        // Waiting for the inner service to answer a request that is none of our business.
+    #[project = StageProj]
+    enum Stage<F, Spare, Work, Body> {
+        // Waiting for the inner service to respond to a request that carries no credential of ours.
         Passing { #[pin] future: F },
-        // Waiting for the inner service to answer a request that carries a credential. `spare` is there on the first try.
-        Sending { #[pin] future: F, sent: Option<Sent>, spare: Option<Spare> },
-        // Waiting for as much of the answer's body as the judge may read.
-        Judging { answer: Option<Box<Judged<Body>>>, sent: Option<Sent>, spare: Option<Spare> },
-        // Waiting for a credential. Nothing of the inner service is held that anybody could wait for.
-        Getting { getting: Getting, work: Option<Work> },
+        // Waiting for the inner service to respond to a request that carries a credential. `spare` is
+        // there on the first attempt.
+        Sending { #[pin] future: F, attempt: Option<Attempt>, spare: Option<Spare> },
+        // Waiting for as much of the response's body as the judge may read.
+        Judging {
+            response: Option<Box<Judged<Body>>>,
+            attempt: Option<Attempt>,
+            spare: Option<Spare>,
+        },
+        // Waiting for a credential. Nothing of the inner service is held that another could wait for.
+        Getting { getting: Getting, ask: Ask, work: Option<Work> },
         // Waiting for a clone of the inner service to be ready.
-        Readying { obtained: Arc<Credential>, work: Option<Work> },
+        Readying { obtained: Arc<Credential>, ask: Ask, work: Option<Work> },
         // Waiting for nothing: the request could not be sent.
         Failed { error: Option<BoxError> },
         // Between two states, and after the last.
@@ -65,22 +69,22 @@ pin_project! {
     }
 }
 
-/// An answer whose body the judge wants to read.
+/// A response whose body the judge wants to read.
 struct Judged<Body> {
     head: Parts,
     body: Box<Body>,
-    sets_cookies: bool,
 }
 
 /// A pristine request that waits to be sent.
 pub(super) struct Work<S, B, Spare> {
     service: S,
     request: Request<B>,
-    /// For a second try; none, if this is it.
+    /// For a second attempt; none, if this is it.
     spare: Option<Spare>,
     credentials: Credentials,
     judge: Option<Arc<dyn Judge>>,
-    ask: Ask,
+    /// The attempt whose credential was rejected; none, if this is the first.
+    rejected: Option<Attempt>,
     /// Whether readiness took a while, in which a credential may have died.
     waited: bool,
     asked_again: bool,
@@ -95,7 +99,6 @@ impl<S, B, Spare> Work<S, B, Spare> {
         spare: Spare,
         credentials: Credentials,
         judge: Option<Arc<dyn Judge>>,
-        ask: Ask,
         renewal: Option<Renewal>,
     ) -> Box<Self> {
         Box::new(Self {
@@ -104,22 +107,21 @@ impl<S, B, Spare> Work<S, B, Spare> {
             spare: Some(spare),
             credentials,
             judge,
-            ask,
+            rejected: None,
             waited: false,
             asked_again: false,
             renewal,
         })
     }
 
-    fn again(again: Again<S, B>, sent: Sent) -> Box<Self> {
-        let (credentials, judge) = sent.into_parts();
+    fn again(again: Again<S, B>, rejected: Attempt) -> Box<Self> {
         Box::new(Self {
             service: again.service,
             request: again.request,
             spare: None,
-            credentials,
-            judge,
-            ask: again.ask,
+            credentials: rejected.credentials().clone(),
+            judge: None,
+            rejected: Some(rejected),
             waited: false,
             asked_again: false,
             renewal: None,
@@ -131,22 +133,24 @@ impl<S, B, Spare> Work<S, B, Spare> {
         Box::pin(async move { credentials.get_with(ask).await })
     }
 
-    /// What to send with, now that there is nothing left to wait for: the newest that is good. None, if the credential
-    /// died while the service was made ready: once if it expired, since with very short lives that could go on for ever, and
-    /// always if it was rejected, since such a one is never sent again.
+    /// What to send with, now that there is nothing left to wait for. None, if the credential died
+    /// while the service was made ready.
     fn newest(&mut self, obtained: Arc<Credential>) -> Option<Arc<Credential>> {
         if !self.waited {
             return Some(obtained);
         }
-        if let Some(newest) = self.credentials.peek() {
-            return Some(newest);
-        }
-        if self.asked_again && !self.credentials.was_rejected(&obtained) {
-            return Some(obtained);
-        }
-        self.asked_again = true;
+        let newest = Attempt::newest(&self.credentials, &obtained, self.asked_again);
         self.waited = false;
-        None
+        self.asked_again = true;
+        newest
+    }
+
+    /// Sends with a service that is ready.
+    fn attempt(&mut self, credential: &Credential) -> Attempt {
+        match self.rejected.take() {
+            Some(rejected) => rejected.replay(credential),
+            None => Attempt::new(&self.credentials, credential).judged_by(self.judge.take()),
+        }
     }
 }
 
@@ -158,15 +162,15 @@ where
 {
     pub(super) const fn passing(future: S::Future) -> Self {
         Self {
-            state: State::Passing { future },
+            state: Stage::Passing { future },
         }
     }
 
-    pub(super) const fn sending(future: S::Future, sent: Sent, spare: R::Spare<S>) -> Self {
+    pub(super) const fn sending(future: S::Future, attempt: Attempt, spare: R::Spare<S>) -> Self {
         Self {
-            state: State::Sending {
+            state: Stage::Sending {
                 future,
-                sent: Some(sent),
+                attempt: Some(attempt),
                 spare: Some(spare),
             },
         }
@@ -174,16 +178,13 @@ where
 
     pub(super) fn getting(work: WorkOf<S, R, B>, ask: Ask) -> Self {
         Self {
-            state: State::Getting {
-                getting: work.get(ask),
-                work: Some(work),
-            },
+            state: get::<S, R, B, ResB>(work, ask),
         }
     }
 
     pub(super) fn failed(error: impl Into<BoxError>) -> Self {
         Self {
-            state: State::Failed {
+            state: Stage::Failed {
                 error: Some(error.into()),
             },
         }
@@ -200,12 +201,12 @@ where
     type Output = Result<Response<AuthBody<ResB>>, BoxError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = self.as_mut().proceed(cx);
-        if answer.is_ready() {
-            // What has answered, or failed, may hold a permit, for as long as somebody holds this.
-            self.project().state.set(State::Ended);
+        let response = self.as_mut().proceed(cx);
+        if response.is_ready() {
+            // A future that has responded, or failed, may hold a permit for as long as it lives.
+            self.project().state.set(Stage::Ended);
         }
-        answer
+        response
     }
 }
 
@@ -225,79 +226,78 @@ where
         let mut state = self.project().state;
         loop {
             let next = match state.as_mut().project() {
-                StateProj::Passing { future } => {
-                    let answer = ready!(future.poll(cx)).map_err(Into::into)?;
-                    return Poll::Ready(Ok(answer.map(AuthBody::untouched)));
+                StageProj::Passing { future } => {
+                    let response = ready!(future.poll(cx)).map_err(Into::into)?;
+                    return Poll::Ready(Ok(response.map(AuthBody::untouched)));
                 }
-                StateProj::Sending {
+                StageProj::Sending {
                     future,
-                    sent,
+                    attempt,
                     spare,
                 } => {
-                    let mut answer = ready!(future.poll(cx)).map_err(Into::into)?;
-                    let told = sent.as_ref().expect(ENDED);
-                    let sets_cookies = told.hide(answer.headers_mut());
-                    if told.wants_body(answer.status()) {
-                        let (head, body) = answer.into_parts();
-                        State::Judging {
-                            answer: Some(Box::new(Judged {
-                                head,
-                                body: Box::new(Peeked::new(body)),
-                                sets_cookies,
-                            })),
-                            sent: sent.take(),
+                    let mut response = ready!(future.poll(cx)).map_err(Into::into)?;
+                    let sent = attempt.as_ref().expect(ENDED);
+                    sent.redact(response.headers_mut());
+                    if sent.wants_body(response.status()) {
+                        let (head, body) = response.into_parts();
+                        let body = Box::new(Peeked::new(body));
+                        Stage::Judging {
+                            response: Some(Box::new(Judged { head, body })),
+                            attempt: attempt.take(),
                             spare: spare.take(),
                         }
                     } else {
-                        let view = Answer::new(answer.status(), answer.headers());
-                        if told.conclude(&view, sets_cookies) == Outcome::HandOn {
-                            return Poll::Ready(Ok(answer.map(AuthBody::untouched)));
+                        let view = ResponseView::new(response.status(), response.headers());
+                        if sent.conclude(&view) == Conclusion::HandOn {
+                            return Poll::Ready(Ok(response.map(AuthBody::untouched)));
                         }
-                        let (sent, spare) = (sent.take().expect(ENDED), spare.take());
-                        // The answered future goes first: it may hold the body that is to be sent again.
-                        state.set(State::Ended);
+                        let (rejected, spare) = (attempt.take().expect(ENDED), spare.take());
+                        // The future that responded goes first: it may hold the body that is to be
+                        // sent again.
+                        state.set(Stage::Ended);
                         let Some(again) = again::<S, R, B>(spare) else {
-                            return Poll::Ready(Ok(answer.map(AuthBody::untouched)));
+                            return Poll::Ready(Ok(response.map(AuthBody::untouched)));
                         };
-                        get_newer::<S, R, B, ResB>(Work::again(again, sent))
+                        get_newer::<S, R, B, ResB>(again, rejected)
                     }
                 }
-                StateProj::Judging {
-                    answer,
-                    sent,
+                StageProj::Judging {
+                    response,
+                    attempt,
                     spare,
                 } => {
-                    ready!(answer.as_mut().expect(ENDED).body.poll_fill(cx));
-                    let Judged {
-                        head,
-                        body,
-                        sets_cookies,
-                    } = *answer.take().expect(ENDED);
-                    let (sent, spare) = (sent.take().expect(ENDED), spare.take());
+                    ready!(response.as_mut().expect(ENDED).body.poll_fill(cx));
+                    let Judged { head, body } = *response.take().expect(ENDED);
+                    let (sent, spare) = (attempt.take().expect(ENDED), spare.take());
                     let whole = body.whole();
-                    let mut view = Answer::new(head.status, &head.headers);
+                    let mut view = ResponseView::new(head.status, &head.headers);
                     if let Some(whole) = &whole {
                         view = view.with_body(whole);
                     }
-                    let outcome = sent.conclude(&view, sets_cookies);
-                    let spare = spare.filter(|_| outcome == Outcome::Replay);
+                    let conclusion = sent.conclude(&view);
+                    let spare = spare.filter(|_| conclusion == Conclusion::Replay);
                     let Some(again) = again::<S, R, B>(spare) else {
-                        let answer = Response::from_parts(head, AuthBody::judged(body));
-                        return Poll::Ready(Ok(answer));
+                        let response = Response::from_parts(head, AuthBody::judged(body));
+                        return Poll::Ready(Ok(response));
                     };
-                    get_newer::<S, R, B, ResB>(Work::again(again, sent))
+                    get_newer::<S, R, B, ResB>(again, sent)
                 }
-                StateProj::Getting { getting, work } => {
+                StageProj::Getting { getting, ask, work } => {
                     let obtained = ready!(getting.as_mut().poll(cx))?;
                     if let Some(renewal) = work.as_mut().and_then(|work| work.renewal.take()) {
                         renewal.done();
                     }
-                    State::Readying {
+                    Stage::Readying {
                         obtained,
+                        ask: ask.not_renewed(),
                         work: work.take(),
                     }
                 }
-                StateProj::Readying { obtained, work } => {
+                StageProj::Readying {
+                    obtained,
+                    ask,
+                    work,
+                } => {
                     let waiting = work.as_mut().expect(ENDED);
                     match waiting.service.poll_ready(cx) {
                         Poll::Pending => {
@@ -307,12 +307,12 @@ where
                         Poll::Ready(ready) => ready.map_err(Into::into)?,
                     }
                     let obtained = Arc::clone(obtained);
-                    send::<S, R, B, ResB>(work.take().expect(ENDED), obtained)?
+                    send::<S, R, B, ResB>(work.take().expect(ENDED), obtained, *ask)?
                 }
-                StateProj::Failed { error } => {
+                StageProj::Failed { error } => {
                     return Poll::Ready(Err(error.take().expect(ENDED)));
                 }
-                StateProj::Ended => unreachable!("{ENDED}"),
+                StageProj::Ended => unreachable!("{ENDED}"),
             };
             state.set(next);
         }
@@ -321,19 +321,30 @@ where
 
 const ENDED: &str = "a future is not polled after its end";
 
-/// The second try, if the request can be sent twice.
+/// The second attempt, if the request can be sent twice.
 fn again<S, R: ReplayMode<B>, B>(spare: Option<R::Spare<S>>) -> Option<Again<S, R::Body>> {
     R::again(spare?)
 }
 
-fn get_newer<S, R, B, ResB>(work: WorkOf<S, R, B>) -> StateOf<S, R, B, ResB>
+fn get_newer<S, R, B, ResB>(again: Again<S, R::Body>, rejected: Attempt) -> StageOf<S, R, B, ResB>
 where
     R: ReplayMode<B>,
     S: Service<Request<R::Body>>,
     ResB: Body<Data = Bytes>,
 {
-    State::Getting {
-        getting: work.get(work.ask),
+    let ask = again.ask;
+    get::<S, R, B, ResB>(Work::again(again, rejected), ask)
+}
+
+fn get<S, R, B, ResB>(work: WorkOf<S, R, B>, ask: Ask) -> StageOf<S, R, B, ResB>
+where
+    R: ReplayMode<B>,
+    S: Service<Request<R::Body>>,
+    ResB: Body<Data = Bytes>,
+{
+    Stage::Getting {
+        getting: work.get(ask),
+        ask,
         work: Some(work),
     }
 }
@@ -342,7 +353,8 @@ where
 fn send<S, R, B, ResB>(
     mut work: WorkOf<S, R, B>,
     obtained: Arc<Credential>,
-) -> Result<StateOf<S, R, B, ResB>, BoxError>
+    ask: Ask,
+) -> Result<StageOf<S, R, B, ResB>, BoxError>
 where
     R: ReplayMode<B>,
     S: Service<Request<R::Body>> + Clone,
@@ -351,15 +363,14 @@ where
     let Some(credential) = work.newest(obtained) else {
         // Its readiness isn't held through another wait.
         work.service = work.service.clone();
-        return Ok(get_newer::<S, R, B, ResB>(work));
+        return Ok(get::<S, R, B, ResB>(work, ask));
     };
     let mut work = *work;
     credential.attach(&mut work.request)?;
-    let replay = work.spare.is_none();
-    let sent = Sent::now(work.credentials, work.judge, &credential, replay);
-    Ok(State::Sending {
+    let attempt = work.attempt(&credential);
+    Ok(Stage::Sending {
         future: work.service.call(work.request),
-        sent: Some(sent),
+        attempt: Some(attempt),
         spare: work.spare,
     })
 }
@@ -372,13 +383,13 @@ where
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
-            State::Passing { .. } => "passing",
-            State::Sending { .. } => "sending",
-            State::Judging { .. } => "judging",
-            State::Getting { .. } => "getting",
-            State::Readying { .. } => "readying",
-            State::Failed { .. } => "failed",
-            State::Ended => "ended",
+            Stage::Passing { .. } => "passing",
+            Stage::Sending { .. } => "sending",
+            Stage::Judging { .. } => "judging",
+            Stage::Getting { .. } => "getting",
+            Stage::Readying { .. } => "readying",
+            Stage::Failed { .. } => "failed",
+            Stage::Ended => "ended",
         };
         f.debug_tuple("AuthFuture").field(&state).finish()
     }

@@ -1,4 +1,4 @@
-//! The configuration of the tower front.
+//! The configuration of the tower integration.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use auth_core::{Credentials, Judge};
 use tower_layer::Layer;
 
 use super::Auth;
-use crate::replay::{Buffering, Cloning, NoReplay};
+use super::replay::{Buffering, Cloning, NoReplay};
 
 /// Puts a credential on each request of a tower stack, judges the answer, and sends a rejected request once more.
 ///

@@ -1,14 +1,15 @@
-//! The front for tower stacks.
+//! The integration with tower.
 
-mod body;
 mod future;
 mod layer;
+mod replay;
 mod service;
 
-pub use body::AuthBody;
 pub use future::AuthFuture;
 pub use layer::AuthLayer;
+pub use replay::{Buffering, Cloning, NoReplay, ReplayMode};
 pub use service::Auth;
 
-/// The error of the tower front: the inner service's own, or an [`auth_core::Error`], to be found by `downcast_ref`.
+/// The error of the tower integration: the inner service's own, or an [`auth_core::Error`], to be
+/// found by `downcast_ref`.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,21 +1,21 @@
-//! The service of the tower front.
+//! The service of the tower integration.
 
 use std::fmt;
 use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use auth_core::{Credentials, Error, Judge, LoginMark};
+use auth_core::{Attempt, Credentials, Judge};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
+use super::BoxError;
 use super::future::{AuthFuture, Work};
-use super::{AuthBody, BoxError};
+use super::replay::{Cloning, ReplayMode};
+use crate::body::AuthBody;
 use crate::context::AuthContext;
-use crate::replay::{Cloning, ReplayMode};
-use crate::verdict::Sent;
 
 /// What [`AuthLayer`](crate::AuthLayer) makes of a service.
 ///
@@ -85,68 +85,48 @@ where
     }
 
     #[inline]
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         let context = AuthContext::of(request.extensions());
-        let credentials = context.chosen().unwrap_or(&self.credentials);
-        if context.is_skip() || !credentials.scope().contains_uri(request.uri()) {
-            if !context.is_skip() {
-                let uri = request.uri();
-                tracing::trace!(
-                    scheme = uri.scheme_str(),
-                    host = uri.host(),
-                    port = uri.port_u16(),
-                    "a request out of the credential's scope passes untouched"
-                );
+        let chosen =
+            context.credentials_for(&self.credentials, request.uri(), request.extensions());
+        let credentials = match chosen {
+            Ok(Some(credentials)) => credentials,
+            Ok(None) => return AuthFuture::passing(self.inner.call(self.replay.pass(request))),
+            Err(login_loop) => {
+                self.give_back();
+                return AuthFuture::failed(login_loop);
             }
-            return AuthFuture::passing(self.inner.call(self.replay.pass(request)));
-        }
-        if is_own_login(credentials, &request) {
-            self.give_back();
-            return AuthFuture::failed(Error::LoginLoop);
-        }
-
-        let ask = context.ask(None);
-        let renewal = context.take_renewal();
-        let mut spare = self.replay.keep(&request, &self.inner, ask);
-        let fresh = if renewal.is_some() {
+        };
+        let (ask, renewal) = context.first_ask(None);
+        let (mut request, spare) = self
+            .replay
+            .split(request, &self.inner, context.next_ask(None));
+        let fresh = if ask.is_renewed() {
             None
         } else {
-            credentials.with_fresh(|credential, carried| {
-                let attached = credential.attach(&mut request);
-                attached.map(|()| carried)
-            })
+            Attempt::fresh(credentials, |credential| credential.attach(&mut request))
         };
-        let credentials = credentials.clone();
         let judge = self.judge.clone();
         match fresh {
-            Some(Ok(carried)) => {
-                let sent = Sent::new(credentials, judge, carried);
-                let future = self.inner.call(self.replay.wrap(request, &mut spare));
-                return AuthFuture::sending(future, sent, spare);
+            Some((attempt, Ok(()))) => {
+                let future = self.inner.call(request);
+                AuthFuture::sending(future, attempt.judged_by(judge), spare)
             }
-            Some(Err(error)) => {
+            Some((_, Err(error))) => {
                 self.give_back();
-                return AuthFuture::failed(error);
+                AuthFuture::failed(error)
             }
-            None => {}
+            None => {
+                let credentials = credentials.clone();
+                // What is ready may be a permit that the login itself needs: give it back before
+                // waiting.
+                self.give_back();
+                let service = self.inner.clone();
+                let work = Work::first(service, request, spare, credentials, judge, renewal);
+                AuthFuture::getting(work, ask)
+            }
         }
-
-        // What is ready may be a permit that the login itself needs: give it back before waiting.
-        self.give_back();
-        let service = self.inner.clone();
-        let request = self.replay.wrap(request, &mut spare);
-        let renewed = renewal.is_some();
-        let work = Work::first(service, request, spare, credentials, judge, ask, renewal);
-        let ask = if renewed { ask.renewed() } else { ask };
-        AuthFuture::getting(work, ask)
     }
-}
-
-fn is_own_login<B>(credentials: &Credentials, request: &Request<B>) -> bool {
-    let carried = request.extensions().get::<LoginMark>().copied();
-    carried
-        .or_else(LoginMark::current)
-        .is_some_and(|mark| credentials.owns(mark))
 }
 
 impl<S: fmt::Debug, R: fmt::Debug> fmt::Debug for Auth<S, R> {

@@ -333,7 +333,7 @@ impl Judge for BodyJudge {
         status == StatusCode::FORBIDDEN
     }
 
-    fn judge(&self, answer: &auth_core::Answer<'_>) -> auth_core::Verdict {
+    fn judge(&self, answer: &auth_core::ResponseView<'_>) -> auth_core::Verdict {
         if answer.status != StatusCode::FORBIDDEN {
             return StatusJudge.judge(answer);
         }

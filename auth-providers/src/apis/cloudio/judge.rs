@@ -1,4 +1,4 @@
-use auth_core::{Answer, Judge, StatusJudge, Verdict};
+use auth_core::{Judge, ResponseView, StatusJudge, Verdict};
 use http::StatusCode;
 use serde::Deserialize;
 
@@ -18,7 +18,7 @@ impl Judge for CloudIoJudge {
         status == StatusCode::FORBIDDEN && !self.forbidden_is_rejected
     }
 
-    fn judge(&self, response: &Answer<'_>) -> Verdict {
+    fn judge(&self, response: &ResponseView<'_>) -> Verdict {
         let forbidden = response.status == StatusCode::FORBIDDEN;
         if forbidden && (self.forbidden_is_rejected || response.body.is_some_and(blames_session)) {
             Verdict::Rejected
@@ -94,7 +94,7 @@ mod tests {
 
     fn verdict(judge: CloudIoJudge, status: u16, body: Option<&str>) -> Verdict {
         let headers = HeaderMap::new();
-        let mut response = Answer::new(StatusCode::from_u16(status).unwrap(), &headers);
+        let mut response = ResponseView::new(StatusCode::from_u16(status).unwrap(), &headers);
         if let Some(body) = body {
             response = response.with_body(body.as_bytes());
         }

@@ -11,7 +11,7 @@ use reqwest_middleware::Error;
 /// What a credential has put into the query of a request. Reqwest shows that URL in its answers and errors.
 ///
 /// It is made only for credentials that have something there.
-pub(super) struct Hidden {
+pub(super) struct Redactor {
     /// As the caller wrote it.
     clean: Url,
     /// As it was sent.
@@ -25,7 +25,7 @@ struct Pair {
     encoded: String,
 }
 
-impl Hidden {
+impl Redactor {
     pub(super) fn new(credential: &Credential, clean: &Url, sent: &Url) -> Option<Self> {
         let query = credential.attach_query(None)?;
         let pairs = query.split('&').filter_map(|pair| {

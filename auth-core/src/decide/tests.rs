@@ -1,13 +1,17 @@
 //! What can be told of the decisions without anything around them.
 
+use std::time::Duration;
+
 use super::*;
-use crate::clock::nanos;
-use crate::lifetime::Lifetime;
+use crate::clock::{Moment, nanos};
+use crate::error::{Error, LoginError, LoginErrorKind};
+use crate::lifetime::{Lifetime, RefreshWindow};
+use crate::session::Session;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const POLICY: Policy = Policy {
     window: RefreshWindow::DEFAULT,
-    failure_policy: FailurePolicy::DEFAULT,
+    failure: FailurePolicy::DEFAULT,
 };
 
 fn at(seconds: u64) -> Moment {
@@ -18,28 +22,32 @@ fn at(seconds: u64) -> Moment {
     }
 }
 
-fn session(life: Duration) -> Landed {
+#[allow(clippy::unnecessary_wraps, reason = "it is an outcome")]
+fn session(life: Duration) -> LoginOutcome {
     let session = Session::new().with_bearer("token").unwrap();
-    Landed::Session(session.with_lifetime(Lifetime::of(life)))
+    Ok(session.with_lifetime(Lifetime::of(life)))
 }
 
-fn failure() -> Landed {
-    Landed::Failure(LoginError::unavailable("status 503"), None)
+fn failure() -> LoginOutcome {
+    Err(NoSession::Failed(
+        LoginError::unavailable("status 503"),
+        None,
+    ))
 }
 
-fn land(state: &mut State, id: FlightId, landed: Landed, now: Moment) -> Landing {
-    state.land(id, landed, now, &POLICY, 0.0)
+fn settle(state: &mut CacheState, id: FlightId, outcome: LoginOutcome, now: Moment) -> Settled {
+    state.settle(id, outcome, now, &POLICY, 0.0)
 }
 
-fn log_in(state: &mut State, life: Duration, now: Moment) {
+fn log_in(state: &mut CacheState, life: Duration, now: Moment) {
     let id = state.begin();
     assert!(matches!(
-        land(state, id, session(life), now),
-        Landing::LoggedIn { .. }
+        settle(state, id, session(life), now),
+        Settled::LoggedIn { .. }
     ));
 }
 
-fn begins(state: &State, now: Moment, renewed: bool) -> Option<Purpose> {
+fn begins(state: &CacheState, now: Moment, renewed: bool) -> Option<Purpose> {
     match state.decide(now, renewed) {
         Decision::Begin(purpose) | Decision::ServeAndBegin(_, purpose) => Some(purpose),
         _ => None,
@@ -48,7 +56,7 @@ fn begins(state: &State, now: Moment, renewed: bool) -> Option<Purpose> {
 
 #[test]
 fn who_insists_renews_what_there_is_and_logs_in_where_there_is_nothing() {
-    let mut state = State::default();
+    let mut state = CacheState::default();
     assert_eq!(begins(&state, at(0), true), Some(Purpose::Login));
     assert_eq!(begins(&state, at(0), false), Some(Purpose::Login));
     log_in(&mut state, HOUR, at(0));
@@ -64,7 +72,7 @@ fn who_insists_renews_what_there_is_and_logs_in_where_there_is_nothing() {
 
 #[test]
 fn rule_6_without_progress_the_next_renewal_waits_for_its_back_off_to_the_moment() {
-    let mut state = State::default();
+    let mut state = CacheState::default();
     log_in(&mut state, HOUR, at(0));
     // The same expiry again, and again: a second's wait, and then two.
     for (renewed_at, wait) in [(3_400, 1), (3_450, 2), (3_500, 4)] {
@@ -92,22 +100,22 @@ fn rule_6_without_progress_the_next_renewal_waits_for_its_back_off_to_the_moment
 
 #[test]
 fn rule_1_a_flight_is_told_from_those_before_it() {
-    let mut state = State::default();
+    let mut state = CacheState::default();
     let dead = state.begin();
     state.abandon(dead);
     let living = state.begin();
     assert_ne!(dead, living);
     assert!(matches!(
-        land(&mut state, dead, session(HOUR), at(0)),
-        Landing::Discarded(Some(_))
+        settle(&mut state, dead, session(HOUR), at(0)),
+        Settled::Discarded(Some(_))
     ));
     assert!(matches!(
-        land(&mut state, dead, failure(), at(0)),
-        Landing::Discarded(None)
+        settle(&mut state, dead, failure(), at(0)),
+        Settled::Discarded(None)
     ));
     assert!(matches!(
-        land(&mut state, dead, session(Duration::ZERO), at(0)),
-        Landing::Discarded(None)
+        settle(&mut state, dead, session(Duration::ZERO), at(0)),
+        Settled::Discarded(None)
     ));
     assert!(
         state.failure().is_none(),
@@ -121,24 +129,24 @@ fn rule_1_a_flight_is_told_from_those_before_it() {
         "nor can it be lost for another"
     );
     assert!(matches!(
-        land(&mut state, living, session(HOUR), at(0)),
-        Landing::LoggedIn { .. }
+        settle(&mut state, living, session(HOUR), at(0)),
+        Settled::LoggedIn { .. }
     ));
     assert_eq!(state.flight(), None);
 }
 
 #[test]
 fn rule_19_what_lands_after_the_close_is_logged_out_and_teaches_nothing() {
-    for (landed, session_left) in [
+    for (outcome, session_left) in [
         (session(HOUR), true),
         (session(Duration::ZERO), false),
         (failure(), false),
-        (Landed::Unchanged, false),
+        (Err(NoSession::Unchanged), false),
     ] {
-        let mut state = State::default();
+        let mut state = CacheState::default();
         let id = state.begin();
         assert!(state.close().is_none());
-        let Landing::Closed(left) = land(&mut state, id, landed, at(0)) else {
+        let Settled::Closed(left) = settle(&mut state, id, outcome, at(0)) else {
             panic!("it was closed");
         };
         assert_eq!(left.is_some(), session_left);
@@ -152,12 +160,12 @@ fn rule_19_what_lands_after_the_close_is_logged_out_and_teaches_nothing() {
 
 #[test]
 fn an_unusable_session_is_a_failure_and_leaves_what_there_is() {
-    let mut state = State::default();
+    let mut state = CacheState::default();
     log_in(&mut state, HOUR, at(0));
     let id = state.begin();
     assert!(matches!(
-        land(&mut state, id, session(Duration::ZERO), at(1)),
-        Landing::Failed(_)
+        settle(&mut state, id, session(Duration::ZERO), at(1)),
+        Settled::Failed(_)
     ));
     assert_eq!(
         state.failure().map(Failure::kind),
@@ -171,17 +179,27 @@ fn an_unusable_session_is_a_failure_and_leaves_what_there_is() {
 
 #[test]
 fn rule_12_only_a_refusal_that_is_in_force_survives_a_source_that_cant_be_read() {
-    let unreadable = || Landed::Failure(LoginError::misconfigured("no variable"), None);
-    let tried = AttemptedSecret {
+    let unreadable = || {
+        Err(NoSession::Failed(
+            LoginError::misconfigured("no variable"),
+            None,
+        ))
+    };
+    let attempted = AttemptedSecret {
         secret: crate::Secret::from("secret").fingerprint(),
         may_change: true,
     };
     let kind_after = |error: LoginError, now: Moment| {
-        let mut state = State::default();
+        let mut state = CacheState::default();
         let id = state.begin();
-        land(&mut state, id, Landed::Failure(error, Some(tried)), at(0));
+        settle(
+            &mut state,
+            id,
+            Err(NoSession::Failed(error, Some(attempted))),
+            at(0),
+        );
         let id = state.begin();
-        land(&mut state, id, unreadable(), now);
+        settle(&mut state, id, unreadable(), now);
         state.failure().map(Failure::kind)
     };
     let refused = || LoginError::refused("status 401");

@@ -1,17 +1,18 @@
 //! The decisions of one cache: event in, decision out.
 //!
-//! Nothing here reads a clock, draws a random number, awaits, or knows of tasks: times and jitter are arguments, and what
-//! is to be done is the return value. The code around it ([`shared`](super::shared)) carries that out under one lock.
+//! Nothing here reads a clock, draws a random number, awaits, or knows of tasks: times and jitter
+//! are arguments, and what is to be done is the return value. The [`cache`](crate::cache) carries
+//! that out under one lock.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::failure::{AttemptedSecret, Failure, FailurePolicy};
+use super::outcome::{LoginOutcome, NoSession, Settled, unusable};
 use super::rejection_breaker::RejectionBreaker;
 use super::renewal_backoff::RenewalBackoff;
-use crate::clock::{Deadline, Moment};
-use crate::credential::{Carried, Credential, Rolled, Stamp};
+use crate::clock::Moment;
+use crate::credential::{Credential, Rolled, Stamp};
 use crate::error::{Error, LoginError, LoginErrorKind};
 use crate::lifetime::{Freshness, Life, RefreshWindow, made_progress};
 use crate::secret::Fingerprint;
@@ -21,29 +22,23 @@ use crate::session::Session;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     pub(crate) window: RefreshWindow,
-    pub(crate) failure_policy: FailurePolicy,
+    pub(crate) failure: FailurePolicy,
 }
 
+/// What one cache knows, and what it decides from that.
 #[derive(Debug, Default)]
-pub(crate) struct State {
+pub(crate) struct CacheState {
     current: Option<Arc<Credential>>,
     /// The last login's number.
     generation: u64,
     flight: Option<FlightId>,
     last_flight: Option<FlightId>,
     closed: bool,
-    /// In most caches nothing ever goes wrong, and of idle ones there may be a million.
-    troubles: Option<Box<Troubles>>,
-}
-
-/// What went wrong, and what follows from it.
-#[derive(Debug, Default)]
-struct Troubles {
-    /// The last generation that was rejected, or ended by the server.
+    /// The last generation that was rejected, or ended by the server; zero before the first.
     rejected: u64,
     failure: Option<Failure>,
-    doubt: RejectionBreaker,
-    stagnation: RenewalBackoff,
+    breaker: RejectionBreaker,
+    renewals: RenewalBackoff,
 }
 
 /// One login under way, told from those before it.
@@ -57,8 +52,8 @@ pub(crate) enum Purpose {
     Login,
     /// Renew what is served: ahead of its expiry, beside the traffic, or because somebody insists.
     Renewal,
-    /// Look whether a refused secret has changed, and log in only then.
-    Look {
+    /// Log in if the secret is another than the one that was refused; send nothing otherwise.
+    LoginIfChanged {
         /// What was refused.
         refused: Option<Fingerprint>,
     },
@@ -79,33 +74,6 @@ pub(crate) enum Decision {
     Fail(Error),
 }
 
-/// What a flight brings.
-#[derive(Debug)]
-pub(crate) enum Landed {
-    /// A session, whose answer was received now.
-    Session(Session),
-    /// The failure of a login, and the secret that it was tried with, if it came so far.
-    Failure(LoginError, Option<AttemptedSecret>),
-    /// The refused secret has not changed; nothing was sent.
-    Unchanged,
-}
-
-/// What its landing means.
-#[derive(Debug)]
-pub(crate) enum Landing {
-    /// Everybody gets this credential; the one it replaces, if any, is no longer served.
-    LoggedIn {
-        credential: Arc<Credential>,
-        replaced: Option<Arc<Credential>>,
-    },
-    /// Everybody gets this failure.
-    Failed(Error),
-    /// The flight had been superseded: nobody waits for it, and its session, if any, is of no use.
-    Discarded(Option<Arc<Credential>>),
-    /// The handle was closed meanwhile: the session, if any, is to be logged out.
-    Closed(Option<Arc<Credential>>),
-}
-
 /// What a rejection means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ruling {
@@ -119,7 +87,7 @@ pub(crate) enum Ruling {
     Closed,
 }
 
-impl State {
+impl CacheState {
     /// What a caller gets who wants a credential; with `renewed`, one from a login that begins now or is under way.
     pub(crate) fn decide(&self, now: Moment, renewed: bool) -> Decision {
         if self.closed {
@@ -160,10 +128,10 @@ impl State {
 
     /// Whether the failure memory lets a login begin, and what for.
     fn login(&self, now: Moment) -> Result<Purpose, Error> {
-        match self.failure() {
+        match &self.failure {
             Some(failure) if failure.forbids(now) => {
                 if failure.wants_look(now) {
-                    Ok(Purpose::Look {
+                    Ok(Purpose::LoginIfChanged {
                         refused: failure.refused_secret(),
                     })
                 } else {
@@ -175,12 +143,8 @@ impl State {
     }
 
     /// Whether a renewal may begin beside the traffic, and what for.
-    fn renewal(&self, now: Moment) -> Option<Purpose> {
-        let stagnant = self
-            .troubles
-            .as_ref()
-            .is_some_and(|troubles| troubles.stagnation.forbids(now));
-        if self.flight.is_some() || stagnant {
+    pub(super) fn renewal(&self, now: Moment) -> Option<Purpose> {
+        if self.flight.is_some() || self.renewals.forbids(now) {
             return None;
         }
         match self.login(now) {
@@ -202,70 +166,60 @@ impl State {
     }
 
     /// A flight ends. `jitter` is a random number from 0 to 1.
-    pub(crate) fn land(
+    pub(crate) fn settle(
         &mut self,
         id: FlightId,
-        landed: Landed,
+        outcome: LoginOutcome,
         now: Moment,
         policy: &Policy,
         jitter: f64,
-    ) -> Landing {
+    ) -> Settled {
         let superseded = self.flight != Some(id);
-        if !superseded {
-            self.flight = None;
-        }
-        match landed {
-            Landed::Session(session) => {
-                let fault = unusable(&session);
-                match fault {
-                    Some(error) if !self.closed && !superseded => {
-                        self.fail(error, None, now, policy, jitter)
-                    }
-                    Some(_) => self.discard(None),
-                    None if self.closed || superseded => {
-                        let credential = self.issue(session, now, policy, jitter);
-                        self.discard(Some(credential))
-                    }
-                    None => self.log_in(session, now, policy, jitter),
+        self.abandon(id);
+        let unwanted = self.closed || superseded;
+        match outcome {
+            Ok(session) => match unusable(&session) {
+                None if unwanted => {
+                    let credential = self.issue(session, now, policy, jitter);
+                    self.discard(Some(credential))
                 }
-            }
-            Landed::Failure(..) | Landed::Unchanged if self.closed || superseded => {
-                self.discard(None)
-            }
+                None => self.log_in(session, now, policy, jitter),
+                Some(_) if unwanted => self.discard(None),
+                Some(error) => self.fail(error, None, now, policy, jitter),
+            },
+            Err(_) if unwanted => self.discard(None),
             // Nothing was sent: a password that was refused is still refused.
-            Landed::Failure(_, None) if self.refusal_in_force(now) => self.looked(now),
-            Landed::Failure(error, tried) => self.fail(error, tried, now, policy, jitter),
-            Landed::Unchanged => self.looked(now),
+            Err(NoSession::Failed(_, None)) if self.refusal_in_force(now) => self.looked(now),
+            Err(NoSession::Failed(error, attempted)) => {
+                self.fail(error, attempted, now, policy, jitter)
+            }
+            Err(NoSession::Unchanged) => self.looked(now),
         }
     }
 
     fn refusal_in_force(&self, now: Moment) -> bool {
-        self.failure().is_some_and(|failure| {
+        self.failure.as_ref().is_some_and(|failure| {
             failure.kind() == LoginErrorKind::Refused && failure.forbids(now)
         })
     }
 
     /// The source of a refused secret was looked at in vain.
-    fn looked(&mut self, now: Moment) -> Landing {
-        match self
-            .troubles
-            .as_mut()
-            .and_then(|troubles| troubles.failure.as_mut())
-        {
+    fn looked(&mut self, now: Moment) -> Settled {
+        match &mut self.failure {
             Some(failure) => {
                 failure.looked(now);
-                Landing::Failed(failure.error(now))
+                Settled::Failed(failure.error(now))
             }
-            // It has been forgotten meanwhile; whoever waits decides anew.
-            None => Landing::Discarded(None),
+            // The refusal has been forgotten meanwhile: the waiters decide anew.
+            None => Settled::Discarded(None),
         }
     }
 
-    fn discard(&self, session: Option<Arc<Credential>>) -> Landing {
+    fn discard(&self, session: Option<Arc<Credential>>) -> Settled {
         if self.closed {
-            Landing::Closed(session)
+            Settled::Closed(session)
         } else {
-            Landing::Discarded(session)
+            Settled::Discarded(session)
         }
     }
 
@@ -285,47 +239,45 @@ impl State {
         Arc::new(Credential::new(stamp, session, life))
     }
 
-    fn log_in(&mut self, session: Session, now: Moment, policy: &Policy, jitter: f64) -> Landing {
+    fn log_in(&mut self, session: Session, now: Moment, policy: &Policy, jitter: f64) -> Settled {
         let credential = self.issue(session, now, policy, jitter);
-        let replaced = self.current.replace(credential.clone());
-        let stagnant = replaced
+        let superseded = self.current.replace(Arc::clone(&credential));
+        let progress = superseded
             .as_ref()
-            .is_some_and(|old| !made_progress(old.life().expires(), credential.life().expires()));
-        if stagnant || self.troubles.is_some() {
-            let generation = self.generation;
-            let troubles = self.troubles();
-            troubles.failure = None;
-            troubles.doubt.landed(generation, now);
-            troubles.stagnation = if stagnant {
-                troubles.stagnation.next(now, &policy.failure_policy)
-            } else {
-                RenewalBackoff::default()
-            };
-        }
-        Landing::LoggedIn {
+            .is_none_or(|old| made_progress(old.life().expires(), credential.life().expires()));
+        self.renewals = if progress {
+            RenewalBackoff::default()
+        } else {
+            self.renewals.next(now, &policy.failure)
+        };
+        self.failure = None;
+        self.breaker.landed(self.generation, now);
+        Settled::LoggedIn {
             credential,
-            replaced,
+            superseded,
         }
     }
 
     fn fail(
         &mut self,
         error: LoginError,
-        tried: Option<AttemptedSecret>,
+        attempted: Option<AttemptedSecret>,
         now: Moment,
         policy: &Policy,
         jitter: f64,
-    ) -> Landing {
-        let error = Arc::new(error);
-        let before = self.failure();
-        let failure = Failure::after(before, error, tried, now, &policy.failure_policy, jitter);
+    ) -> Settled {
+        let before = self.failure.as_ref();
+        let failure = Failure::after(
+            before,
+            Arc::new(error),
+            attempted,
+            now,
+            &policy.failure,
+            jitter,
+        );
         let told = failure.error(now);
-        self.remember(failure);
-        Landing::Failed(told)
-    }
-
-    fn troubles(&mut self) -> &mut Troubles {
-        self.troubles.get_or_insert_default()
+        self.failure = Some(failure);
+        Settled::Failed(told)
     }
 
     /// A flight's task is gone, with its runtime or by a panic of ours. Nobody is to wait for it.
@@ -336,8 +288,7 @@ impl State {
     }
 
     /// An answer rejected what its request carried.
-    pub(crate) fn reject(&mut self, carried: &Carried, now: Moment) -> Ruling {
-        let stamp = carried.stamp;
+    pub(crate) fn reject(&mut self, stamp: Stamp, replay: bool, now: Moment) -> Ruling {
         if self.closed {
             return Ruling::Closed;
         }
@@ -348,9 +299,8 @@ impl State {
         {
             return Ruling::Stale;
         }
-        if carried.replay {
-            let doubt = &mut self.troubles().doubt;
-            doubt.replay_rejected(stamp.generation, now);
+        if replay {
+            self.breaker.replay_rejected(stamp.generation, now);
         }
         if self.give_up(stamp.generation, now) {
             Ruling::Believed
@@ -360,10 +310,8 @@ impl State {
     }
 
     /// An answer accepted what a replay carried.
-    pub(crate) fn vindicate(&mut self, generation: u64) {
-        if let Some(troubles) = &mut self.troubles {
-            troubles.doubt.replay_accepted(generation);
-        }
+    pub(crate) fn replay_accepted(&mut self, generation: u64) {
+        self.breaker.replay_accepted(generation);
     }
 
     /// An answer gave the session a new value. It counts only if its request carried the current one.
@@ -403,11 +351,10 @@ impl State {
 
     /// Whether what an answer says of the current credential is believed: then it is never served again.
     fn give_up(&mut self, generation: u64, now: Moment) -> bool {
-        let troubles = self.troubles();
-        let believed = troubles.doubt.believes(now);
+        let believed = self.breaker.believes(now);
         if believed {
-            troubles.doubt.believed(now);
-            troubles.rejected = generation;
+            self.breaker.believed(now);
+            self.rejected = generation;
             self.current = None;
         }
         believed
@@ -416,15 +363,13 @@ impl State {
     /// The handle is closed. What was served until now is to be logged out.
     pub(crate) fn close(&mut self) -> Option<Arc<Credential>> {
         self.closed = true;
-        if let Some(troubles) = &mut self.troubles {
-            troubles.failure = None;
-        }
+        self.failure = None;
         self.current.take()
     }
 
     /// What somebody gets who waited for a flight that brought `landed`, looked at again now: it may have been rolled or
     /// replaced since, or be of no use any more. Then there is nothing, and a decision is due.
-    pub(crate) fn after_landing(
+    pub(crate) fn after_settling(
         &self,
         landed: &Credential,
         now: Moment,
@@ -444,20 +389,18 @@ impl State {
         self.current.as_ref()
     }
 
-    pub(crate) fn failure(&self) -> Option<&Failure> {
-        self.troubles.as_ref()?.failure.as_ref()
+    pub(crate) const fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
     }
 
     /// A failure from before the cache was built; see [`Pool`](crate::Pool).
     pub(crate) fn remember(&mut self, failure: Failure) {
-        self.troubles().failure = Some(failure);
+        self.failure = Some(failure);
     }
 
     /// The last generation that was given up; zero before the first.
-    pub(crate) fn rejected(&self) -> u64 {
-        self.troubles
-            .as_ref()
-            .map_or(0, |troubles| troubles.rejected)
+    pub(crate) const fn rejected(&self) -> u64 {
+        self.rejected
     }
 
     pub(crate) const fn generation(&self) -> u64 {
@@ -472,34 +415,3 @@ impl State {
         self.closed
     }
 }
-
-/// Why a session that a login brought is of no use, if it is not.
-fn unusable(session: &Session) -> Option<LoginError> {
-    if session.is_empty() {
-        return Some(LoginError::malformed("a session that carries nothing"));
-    }
-    let lifetime = session.lifetime();
-    let lives = [
-        lifetime.hard_expiry(),
-        lifetime.idle_timeout(),
-        lifetime.absolute_maximum(),
-    ];
-    if lives
-        .into_iter()
-        .flatten()
-        .any(|life| life == Duration::ZERO)
-    {
-        return Some(LoginError::malformed(
-            "a session that had expired when it was issued",
-        ));
-    }
-    None
-}
-
-/// What is left of a deadline, unless there is none.
-pub(super) fn left(deadline: Deadline, now: Moment) -> Option<Duration> {
-    (!deadline.is_never()).then(|| deadline.left(now))
-}
-
-#[cfg(test)]
-mod tests;

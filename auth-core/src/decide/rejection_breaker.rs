@@ -121,27 +121,27 @@ mod tests {
     }
 
     /// A rejection that is believed, and the login that it causes.
-    fn login(doubt: &mut RejectionBreaker, generation: u64, seconds: f64) {
+    fn login(breaker: &mut RejectionBreaker, generation: u64, seconds: f64) {
         assert!(
-            doubt.believes(at(seconds)),
+            breaker.believes(at(seconds)),
             "login {generation} at {seconds} s"
         );
-        doubt.believed(at(seconds));
-        doubt.landed(generation, at(seconds));
+        breaker.believed(at(seconds));
+        breaker.landed(generation, at(seconds));
     }
 
     #[test]
     fn rule_8_a_rejection_is_believed_at_any_age() {
-        let mut doubt = RejectionBreaker::default();
-        doubt.landed(1, at(0.0));
-        assert!(doubt.believes(at(0.0)));
-        login(&mut doubt, 2, 0.001);
-        assert!(doubt.believes(at(0.002)), "no replay was judged yet");
+        let mut breaker = RejectionBreaker::default();
+        breaker.landed(1, at(0.0));
+        assert!(breaker.believes(at(0.0)));
+        login(&mut breaker, 2, 0.001);
+        assert!(breaker.believes(at(0.002)), "no replay was judged yet");
     }
 
     #[test]
     fn rule_8_a_login_that_did_not_help_is_followed_by_a_cooldown_that_doubles() {
-        let mut doubt = RejectionBreaker::default();
+        let mut breaker = RejectionBreaker::default();
         let mut now = 100.0;
         for (generation, cooldown) in [
             (2, 5.0),
@@ -154,11 +154,11 @@ mod tests {
             (9, 300.0),
         ] {
             // Far enough apart not to be three within a minute.
-            login(&mut doubt, generation, now);
-            doubt.replay_rejected(generation, at(now));
-            doubt.replay_rejected(generation, at(now + 0.1));
+            login(&mut breaker, generation, now);
+            breaker.replay_rejected(generation, at(now));
+            breaker.replay_rejected(generation, at(now + 0.1));
             assert!(
-                !doubt.believes(at(now + cooldown - 0.001)),
+                !breaker.believes(at(now + cooldown - 0.001)),
                 "generation {generation}"
             );
             now += cooldown;
@@ -170,71 +170,74 @@ mod tests {
 
     #[test]
     fn rule_8_a_login_on_probation_is_not_doubled_by_requests_that_overtake_its_replay() {
-        let mut doubt = RejectionBreaker::default();
-        login(&mut doubt, 2, 0.0);
-        doubt.replay_rejected(2, at(0.0));
-        login(&mut doubt, 3, 5.0);
+        let mut breaker = RejectionBreaker::default();
+        login(&mut breaker, 2, 0.0);
+        breaker.replay_rejected(2, at(0.0));
+        login(&mut breaker, 3, 5.0);
         assert!(
-            !doubt.believes(at(5.0)),
+            !breaker.believes(at(5.0)),
             "on probation until a replay is accepted"
         );
     }
 
     #[test]
     fn rule_8_one_accepted_replay_resets_it() {
-        let mut doubt = RejectionBreaker::default();
-        login(&mut doubt, 2, 0.0);
-        doubt.replay_rejected(2, at(0.0));
-        assert!(!doubt.believes(at(1.0)));
-        doubt.replay_accepted(2);
-        assert!(doubt.believes(at(1.0)));
-        doubt.replay_rejected(2, at(1.0));
-        assert!(doubt.believes(at(1.0)), "vindicated once, a login stays so");
-        login(&mut doubt, 3, 1.0);
-        doubt.replay_rejected(3, at(1.0));
+        let mut breaker = RejectionBreaker::default();
+        login(&mut breaker, 2, 0.0);
+        breaker.replay_rejected(2, at(0.0));
+        assert!(!breaker.believes(at(1.0)));
+        breaker.replay_accepted(2);
+        assert!(breaker.believes(at(1.0)));
+        breaker.replay_rejected(2, at(1.0));
         assert!(
-            !doubt.believes(at(5.9)),
+            breaker.believes(at(1.0)),
+            "vindicated once, a login stays so"
+        );
+        login(&mut breaker, 3, 1.0);
+        breaker.replay_rejected(3, at(1.0));
+        assert!(
+            !breaker.believes(at(5.9)),
             "the cooldown is the first one again"
         );
-        assert!(doubt.believes(at(6.0)));
+        assert!(breaker.believes(at(6.0)));
     }
 
     #[test]
     fn rule_8_a_late_answer_to_an_older_replay_proves_nothing_new() {
-        let mut doubt = RejectionBreaker::default();
-        login(&mut doubt, 2, 0.0);
-        login(&mut doubt, 3, 1.0);
-        doubt.replay_rejected(3, at(1.0));
-        doubt.replay_accepted(2);
+        let mut breaker = RejectionBreaker::default();
+        login(&mut breaker, 2, 0.0);
+        login(&mut breaker, 3, 1.0);
+        breaker.replay_rejected(3, at(1.0));
+        breaker.replay_accepted(2);
         assert!(
-            !doubt.believes(at(2.0)),
+            !breaker.believes(at(2.0)),
             "an older login helped, the last one did not"
         );
-        doubt.replay_rejected(1, at(2.0));
-        doubt.replay_accepted(3);
-        assert!(doubt.believes(at(2.0)));
+        breaker.replay_rejected(1, at(2.0));
+        breaker.replay_accepted(3);
+        assert!(breaker.believes(at(2.0)));
     }
 
     #[test]
     fn rule_8_three_logins_in_a_minute_are_enough_even_if_each_helped() {
-        let mut doubt = RejectionBreaker::default();
+        let mut breaker = RejectionBreaker::default();
         for (generation, seconds) in [(2, 0.0), (3, 10.0), (4, 20.0)] {
-            login(&mut doubt, generation, seconds);
-            doubt.replay_accepted(generation);
+            login(&mut breaker, generation, seconds);
+            breaker.replay_accepted(generation);
         }
-        assert!(!doubt.believes(at(59.999)));
-        login(&mut doubt, 5, 60.0);
-        assert!(!doubt.believes(at(69.999)));
-        assert!(doubt.believes(at(70.0)));
+        assert!(!breaker.believes(at(59.999)));
+        login(&mut breaker, 5, 60.0);
+        assert!(!breaker.believes(at(69.999)));
+        assert!(breaker.believes(at(70.0)));
     }
 
     #[test]
     fn logins_for_other_reasons_do_not_count() {
-        let mut doubt = RejectionBreaker::default();
+        let mut breaker = RejectionBreaker::default();
         for generation in 1..10 {
-            doubt.landed(generation, at(0.0));
-            doubt.replay_rejected(generation, at(0.0));
+            breaker.landed(generation, at(0.0));
+            breaker.replay_rejected(generation, at(0.0));
         }
-        assert!(doubt.believes(at(0.0)));
+        assert!(breaker.believes(at(0.0)));
     }
 }

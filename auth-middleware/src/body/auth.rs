@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::peeked::Peeked;
+use super::Peeked;
 
 pin_project! {
     /// An answer's body: the inner service's own, or, where a judge has read it, that body once more from its beginning.
@@ -35,13 +35,13 @@ pin_project! {
 }
 
 impl<B: Body<Data = Bytes>> AuthBody<B> {
-    pub(super) const fn untouched(body: B) -> Self {
+    pub(crate) const fn untouched(body: B) -> Self {
         Self {
             kind: Kind::Untouched { body },
         }
     }
 
-    pub(super) const fn judged(peeked: Box<Peeked<B>>) -> Self {
+    pub(crate) const fn judged(peeked: Box<Peeked<B>>) -> Self {
         Self {
             kind: Kind::Judged { peeked },
         }

@@ -31,7 +31,7 @@ impl FailurePolicy {
     };
 
     /// The longest wait after so many that backed off before.
-    pub(super) fn backoff_after(&self, streak: u32) -> Duration {
+    pub(crate) fn backoff_after(&self, streak: u32) -> Duration {
         self.backoff
             .saturating_mul(2_u32.saturating_pow(streak))
             .min(self.longest_backoff)
@@ -60,30 +60,30 @@ pub(crate) struct Failure {
 
 #[derive(Clone, Copy, Debug)]
 struct Refused {
-    tried: Option<AttemptedSecret>,
+    attempted: Option<AttemptedSecret>,
     looked_at: Moment,
 }
 
 impl Failure {
     /// Remembers a failure after `before`. `jitter` is a random number from 0 to 1: the back-off is drawn evenly from
     /// nothing to its longest, so that a fleet doesn't come back in step.
-    pub(super) fn after(
+    pub(crate) fn after(
         before: Option<&Self>,
         error: Arc<LoginError>,
-        tried: Option<AttemptedSecret>,
+        attempted: Option<AttemptedSecret>,
         now: Moment,
-        failure_policy: &FailurePolicy,
+        policy: &FailurePolicy,
         jitter: f64,
     ) -> Self {
         let streak = before.map_or(0, |failure| failure.streak);
-        let backoff = failure_policy.backoff_after(streak);
+        let backoff = policy.backoff_after(streak);
         let asked = error
             .retry_after()
             .unwrap_or_default()
             .min(LONGEST_RETRY_AFTER);
         let mut streak_after = streak;
         let wait = match error.kind() {
-            LoginErrorKind::Refused => failure_policy.refused_cooldown,
+            LoginErrorKind::Refused => policy.refused_cooldown,
             // The limiter holds the whole origin; this is only what callers are told.
             LoginErrorKind::Limited => asked,
             // Nothing was sent, so nothing has to recover: look again as often as at a source that may change.
@@ -97,7 +97,7 @@ impl Failure {
             }
         };
         let refused = (error.kind() == LoginErrorKind::Refused).then_some(Refused {
-            tried,
+            attempted,
             looked_at: now,
         });
         Self {
@@ -114,15 +114,17 @@ impl Failure {
     }
 
     /// Whether a refused secret's source should be looked at again: nothing is sent unless it has changed.
-    pub(super) fn wants_look(&self, now: Moment) -> bool {
+    pub(crate) fn wants_look(&self, now: Moment) -> bool {
         self.refused.is_some_and(|refused| {
-            refused.tried.is_some_and(|tried| tried.may_change)
+            refused
+                .attempted
+                .is_some_and(|attempted| attempted.may_change)
                 && now.steady_since(refused.looked_at) >= LOOK_EVERY
         })
     }
 
     /// The source was looked at, and held the same secret.
-    pub(super) fn looked(&mut self, now: Moment) {
+    pub(crate) fn looked(&mut self, now: Moment) {
         if let Some(refused) = &mut self.refused {
             refused.looked_at = now;
         }
@@ -130,11 +132,11 @@ impl Failure {
 
     /// The secret that was refused.
     pub(crate) fn refused_secret(&self) -> Option<Fingerprint> {
-        Some(self.refused?.tried?.secret)
+        Some(self.refused?.attempted?.secret)
     }
 
     /// What callers get meanwhile: the same failure, with the time left.
-    pub(super) fn error(&self, now: Moment) -> Error {
+    pub(crate) fn error(&self, now: Moment) -> Error {
         let left = Duration::from_nanos(self.until.saturating_sub(now.steady));
         Error::Login {
             source: Arc::clone(&self.error),
@@ -142,7 +144,7 @@ impl Failure {
         }
     }
 
-    pub(super) fn kind(&self) -> LoginErrorKind {
+    pub(crate) fn kind(&self) -> LoginErrorKind {
         self.error.kind()
     }
 }
@@ -171,14 +173,14 @@ mod tests {
     }
 
     fn after(before: Option<&Failure>, error: LoginError, jitter: f64) -> Failure {
-        let tried = AttemptedSecret {
+        let attempted = AttemptedSecret {
             secret: crate::Secret::from("secret").fingerprint(),
             may_change: true,
         };
         Failure::after(
             before,
             Arc::new(error),
-            Some(tried),
+            Some(attempted),
             NOW,
             &FailurePolicy::DEFAULT,
             jitter,

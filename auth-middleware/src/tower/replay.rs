@@ -7,10 +7,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body::Body;
 
-mod body;
-
-pub use body::ReplayBody;
-use body::Tape;
+use crate::body::{ReplayBody, Tape};
 
 /// How an [`AuthLayer`](crate::AuthLayer) sends a request again whose credential was rejected: [`Cloning`], [`Buffering`]
 /// or [`NoReplay`].
@@ -24,13 +21,15 @@ pub trait ReplayMode<B>: sealed::Sealed {
     #[doc(hidden)]
     type Spare<S>;
 
-    /// What is to be kept of a request. `service` may be a readied one: it is cloned, not taken.
+    /// The request as the inner service gets it, and what is kept of it. `service` may be a readied
+    /// one: it is cloned, not taken.
     #[doc(hidden)]
-    fn keep<S: Clone>(&self, request: &Request<B>, service: &S, ask: Ask) -> Self::Spare<S>;
-
-    /// The request, as the inner service gets it, with its credential or before it has one.
-    #[doc(hidden)]
-    fn wrap<S>(&self, request: Request<B>, spare: &mut Self::Spare<S>) -> Request<Self::Body>;
+    fn split<S: Clone>(
+        &self,
+        request: Request<B>,
+        service: &S,
+        ask: Ask,
+    ) -> (Request<Self::Body>, Self::Spare<S>);
 
     /// The second try, if the request can be sent twice.
     #[doc(hidden)]
@@ -50,9 +49,9 @@ mod sealed {
 #[doc(hidden)]
 #[allow(unnameable_types, reason = "part of a sealed trait")]
 pub struct Again<S, B> {
-    pub(crate) service: S,
-    pub(crate) request: Request<B>,
-    pub(crate) ask: Ask,
+    pub(super) service: S,
+    pub(super) request: Request<B>,
+    pub(super) ask: Ask,
 }
 
 impl<S, B> fmt::Debug for Again<S, B> {
@@ -73,17 +72,19 @@ impl<B: Clone> ReplayMode<B> for Cloning {
     type Body = B;
     type Spare<S> = Again<S, B>;
 
-    fn keep<S: Clone>(&self, request: &Request<B>, service: &S, ask: Ask) -> Again<S, B> {
-        Again {
+    #[inline]
+    fn split<S: Clone>(
+        &self,
+        request: Request<B>,
+        service: &S,
+        ask: Ask,
+    ) -> (Request<B>, Again<S, B>) {
+        let spare = Again {
             service: service.clone(),
             request: request.clone(),
             ask,
-        }
-    }
-
-    #[inline]
-    fn wrap<S>(&self, request: Request<B>, _spare: &mut Again<S, B>) -> Request<B> {
-        request
+        };
+        (request, spare)
     }
 
     fn again<S>(spare: Again<S, B>) -> Option<Again<S, B>> {
@@ -103,7 +104,7 @@ pub struct Buffering {
 }
 
 impl Buffering {
-    pub(crate) const fn up_to(limit: usize) -> Self {
+    pub(super) const fn up_to(limit: usize) -> Self {
         Self { limit }
     }
 }
@@ -116,8 +117,7 @@ impl sealed::Sealed for Buffering {}
 pub struct Buffered<S, B> {
     service: S,
     head: Request<()>,
-    /// None before the body is wrapped.
-    tape: Option<Tape<B>>,
+    tape: Tape<B>,
     ask: Ask,
 }
 
@@ -125,30 +125,26 @@ impl<B: Body<Data = Bytes>> ReplayMode<B> for Buffering {
     type Body = ReplayBody<B>;
     type Spare<S> = Buffered<S, B>;
 
-    fn keep<S: Clone>(&self, request: &Request<B>, service: &S, ask: Ask) -> Buffered<S, B> {
-        let mut head = Request::new(());
-        request.method().clone_into(head.method_mut());
-        request.uri().clone_into(head.uri_mut());
-        *head.version_mut() = request.version();
-        request.headers().clone_into(head.headers_mut());
-        request.extensions().clone_into(head.extensions_mut());
-        Buffered {
+    fn split<S: Clone>(
+        &self,
+        request: Request<B>,
+        service: &S,
+        ask: Ask,
+    ) -> (Request<ReplayBody<B>>, Buffered<S, B>) {
+        let (parts, body) = request.into_parts();
+        let head = Request::from_parts(parts.clone(), ());
+        let (body, tape) = ReplayBody::recording(body, self.limit);
+        let spare = Buffered {
             service: service.clone(),
             head,
-            tape: None,
+            tape,
             ask,
-        }
-    }
-
-    fn wrap<S>(&self, request: Request<B>, spare: &mut Buffered<S, B>) -> Request<ReplayBody<B>> {
-        let (head, body) = request.into_parts();
-        let (body, tape) = ReplayBody::recording(body, self.limit);
-        spare.tape = Some(tape);
-        Request::from_parts(head, body)
+        };
+        (Request::from_parts(parts, body), spare)
     }
 
     fn again<S>(spare: Buffered<S, B>) -> Option<Again<S, ReplayBody<B>>> {
-        let body = ReplayBody::from_tape(&spare.tape?)?;
+        let body = ReplayBody::from_tape(&spare.tape)?;
         Some(Again {
             service: spare.service,
             request: spare.head.map(|()| body),
@@ -173,11 +169,8 @@ impl<B> ReplayMode<B> for NoReplay {
     type Spare<S> = ();
 
     #[inline]
-    fn keep<S: Clone>(&self, _request: &Request<B>, _service: &S, _ask: Ask) {}
-
-    #[inline]
-    fn wrap<S>(&self, request: Request<B>, (): &mut ()) -> Request<B> {
-        request
+    fn split<S: Clone>(&self, request: Request<B>, _: &S, _: Ask) -> (Request<B>, ()) {
+        (request, ())
     }
 
     fn again<S>((): ()) -> Option<Again<S, B>> {

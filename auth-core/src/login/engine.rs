@@ -1,4 +1,4 @@
-//! What logs in: everything that a login needs, and no handle.
+//! What every login of a cache needs, and no handle.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -7,41 +7,42 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
-use super::options::Options;
 use crate::clock::{Clock, nanos};
 use crate::credential::Credential;
 use crate::error::LoginError;
 use crate::event::{self, Event};
 use crate::limit::Limiter;
-use crate::login_mark::LoginMark;
+use crate::login_mark::{CacheId, LoginMark};
+use crate::options::Options;
 use crate::provider::Provider;
 
-/// A clone is a share: whatever outlives the handles takes one, and does not keep the cache alive by it.
+/// A clone is a share: a task that outlives the handles takes one, and does not keep the cache
+/// alive by it.
 #[derive(Clone)]
-pub(super) struct Engine {
-    pub(super) provider: Arc<dyn Provider>,
-    pub(super) limiter: Arc<Limiter>,
-    pub(super) options: Arc<Options>,
-    pub(super) clock: Clock,
-    pub(super) mark: LoginMark,
+pub(crate) struct Engine {
+    pub(crate) provider: Arc<dyn Provider>,
+    pub(crate) limiter: Arc<Limiter>,
+    pub(crate) options: Arc<Options>,
+    pub(crate) clock: Clock,
+    pub(crate) id: CacheId,
 }
 
 impl Engine {
-    pub(super) fn emit(&self, event: &Event) {
+    pub(crate) fn emit(&self, event: &Event) {
         let identity = self.provider.identity();
         event::trace(identity, event);
         if let Some(observer) = &self.options.observer {
-            // What is observed has happened, or is happening; an observer that panics doesn't undo it.
+            // What is observed has happened; an observer that panics doesn't undo it.
             let _ = catch_unwind(AssertUnwindSafe(|| observer.observe(identity, event)));
         }
     }
 
-    /// Runs the provider's code: in time, and with a panic caught.
+    /// Runs the provider's code: within the login's time-out, and with a panic caught.
     pub(super) async fn guarded<T>(
         &self,
         work: impl Future<Output = Result<T, LoginError>>,
     ) -> Result<T, LoginError> {
-        let work = AssertUnwindSafe(self.mark.scope(work)).catch_unwind();
+        let work = AssertUnwindSafe(LoginMark::scope(self.id, work)).catch_unwind();
         let timeout = self.options.login_timeout;
         let until = self.clock.now().steady.saturating_add(nanos(timeout));
         match select(pin!(work), pin!(self.clock.sleep_until(until))).await {
@@ -52,7 +53,7 @@ impl Engine {
     }
 
     /// Ends a session at the server, as far as the server lets it.
-    pub(super) async fn log_out(&self, credential: &Credential) -> Result<(), LoginError> {
+    pub(crate) async fn log_out(&self, credential: &Credential) -> Result<(), LoginError> {
         let result = self.guarded(self.provider.logout(credential)).await;
         self.emit(&Event::LoggedOut {
             confirmed: result.is_ok(),

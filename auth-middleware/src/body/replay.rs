@@ -39,7 +39,7 @@ pin_project! {
 }
 
 impl<B> ReplayBody<B> {
-    pub(super) const fn passing(body: B) -> Self {
+    pub(crate) const fn passing(body: B) -> Self {
         Self {
             kind: Kind::Passing { body },
         }
@@ -47,7 +47,7 @@ impl<B> ReplayBody<B> {
 }
 
 impl<B: Body<Data = Bytes>> ReplayBody<B> {
-    pub(super) fn recording(body: B, limit: usize) -> (Self, Tape<B>) {
+    pub(crate) fn recording(body: B, limit: usize) -> (Self, Tape<B>) {
         let tape = Tape::new();
         if body.size_hint().lower() > limit as u64 {
             tape.lose();
@@ -61,14 +61,14 @@ impl<B: Body<Data = Bytes>> ReplayBody<B> {
         (Self { kind }, tape)
     }
 
-    pub(super) fn from_tape(tape: &Tape<B>) -> Option<Self> {
+    pub(crate) fn from_tape(tape: &Tape<B>) -> Option<Self> {
         let mut reel = tape.lock();
-        if reel.state == State::Lost || (reel.state == State::Open && reel.rest.is_none()) {
+        if reel.state == TapeState::Lost || (reel.state == TapeState::Open && reel.rest.is_none()) {
             return None;
         }
         let pieces = std::mem::take(&mut reel.pieces);
         let rest = reel.rest.take();
-        reel.state = State::Lost;
+        reel.state = TapeState::Lost;
         drop(reel);
         let kind = Kind::Replaying { pieces, rest };
         Some(Self { kind })
@@ -76,18 +76,18 @@ impl<B: Body<Data = Bytes>> ReplayBody<B> {
 }
 
 /// What a first sending leaves for a second, shared by the body under way and the future that may send it again.
-pub(super) struct Tape<B>(Arc<Mutex<Reel<B>>>);
+pub(crate) struct Tape<B>(Arc<Mutex<Reel<B>>>);
 
 struct Reel<B> {
     pieces: VecDeque<Piece>,
     size: usize,
-    state: State,
+    state: TapeState,
     /// The unread rest, once the first sender has let go of it.
     rest: Option<Pin<Box<B>>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum TapeState {
     /// There may be more to come.
     Open,
     /// All of the body is in `pieces`.
@@ -106,7 +106,7 @@ impl<B> Tape<B> {
         Self(Arc::new(Mutex::new(Reel {
             pieces: VecDeque::new(),
             size: 0,
-            state: State::Open,
+            state: TapeState::Open,
             rest: None,
         })))
     }
@@ -118,25 +118,25 @@ impl<B> Tape<B> {
 
     fn lose(&self) {
         let mut reel = self.lock();
-        reel.state = State::Lost;
+        reel.state = TapeState::Lost;
         reel.pieces = VecDeque::new();
     }
 
     fn record(&self, frame: &Frame<Bytes>, limit: usize) {
         let mut reel = self.lock();
-        if reel.state != State::Open {
+        if reel.state != TapeState::Open {
             return;
         }
         // The answer has come and the future is gone: nobody will ask for what is remembered.
         if Arc::strong_count(&self.0) == 1 {
-            reel.state = State::Lost;
+            reel.state = TapeState::Lost;
             reel.pieces = VecDeque::new();
             return;
         }
         if let Some(data) = frame.data_ref() {
             reel.size = reel.size.saturating_add(data.len());
             if reel.size > limit {
-                reel.state = State::Lost;
+                reel.state = TapeState::Lost;
                 reel.pieces = VecDeque::new();
             } else {
                 reel.pieces.push_back(Piece::Data(data.clone()));
@@ -177,8 +177,8 @@ impl<B: Body<Data = Bytes>> Recorder<B> {
             Some(Err(_)) => self.tape.lose(),
             None => {
                 let mut reel = self.tape.lock();
-                if reel.state == State::Open {
-                    reel.state = State::Whole;
+                if reel.state == TapeState::Open {
+                    reel.state = TapeState::Whole;
                 }
                 drop(reel);
                 self.rest = None;
@@ -191,7 +191,7 @@ impl<B: Body<Data = Bytes>> Recorder<B> {
 impl<B> Drop for Recorder<B> {
     fn drop(&mut self) {
         let mut reel = self.tape.lock();
-        if reel.state == State::Open {
+        if reel.state == TapeState::Open {
             reel.rest = self.rest.take();
         }
     }

@@ -1,6 +1,6 @@
 //! Renewals that brought back the same expiry: a server that answers with the session it had would be asked on and on.
 
-use super::failure::FailurePolicy;
+use super::FailurePolicy;
 use crate::clock::{Moment, nanos};
 
 #[derive(Debug, Default)]
@@ -18,8 +18,8 @@ impl RenewalBackoff {
     }
 
     /// One more.
-    pub(super) fn next(&self, now: Moment, failure_policy: &FailurePolicy) -> Self {
-        let wait = failure_policy.backoff_after(self.streak);
+    pub(super) fn next(&self, now: Moment, policy: &FailurePolicy) -> Self {
+        let wait = policy.backoff_after(self.streak);
         Self {
             streak: self.streak.saturating_add(1),
             until: now.steady.saturating_add(nanos(wait)),

@@ -1,0 +1,43 @@
+//! One caller: what it asks for, and until when it waits.
+
+use std::time::Duration;
+
+use super::ask::Ask;
+use crate::clock::{Moment, nanos};
+use crate::error::Error;
+use crate::options::Options;
+
+pub(super) struct Caller {
+    pub(super) ask: Ask,
+    pub(super) wait: Duration,
+    /// On the steady clock.
+    pub(super) deadline: u64,
+    fail_fast: bool,
+}
+
+impl Caller {
+    pub(super) fn new(ask: Ask, options: &Options, now: Moment) -> Self {
+        let wait = ask.within.unwrap_or(options.wait_timeout);
+        Self {
+            ask,
+            wait,
+            deadline: now.steady.saturating_add(nanos(wait)),
+            fail_fast: ask.fail_fast.unwrap_or(options.fail_fast),
+        }
+    }
+
+    /// Its time begins anew.
+    pub(super) fn begin_anew(&mut self, now: Moment) {
+        self.deadline = now.steady.saturating_add(nanos(self.wait));
+    }
+
+    /// Whether it can wait for a permit that is expected then, on the steady clock.
+    pub(super) fn can_wait(&self, expected: u64, now: u64) -> Result<(), Error> {
+        if expected <= now || (expected <= self.deadline && !self.fail_fast) {
+            return Ok(());
+        }
+        Err(Error::QuotaSpent {
+            retry_after: Duration::from_nanos(expected - now),
+        })
+    }
+}

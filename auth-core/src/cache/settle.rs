@@ -1,0 +1,131 @@
+//! What becomes of a login: what its waiters are told, and which session is superseded.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::shared::Shared;
+use crate::clock::nanos;
+use crate::credential::Credential;
+use crate::decide::{FlightId, LoginOutcome, NoSession, Settled};
+use crate::error::LoginError;
+use crate::event::Event;
+use crate::login::{Flight, Keep};
+use crate::runtime::{Runtime, random};
+
+/// So many superseded sessions wait to be logged out at once; more are left to their own expiry. A
+/// renewal comes once in a session's life, so that more than one or two are a server's fault.
+const MOST_SUPERSEDED: usize = 4;
+
+impl Keep for Shared {
+    fn settle(
+        &self,
+        id: FlightId,
+        outcome: LoginOutcome,
+        took: Duration,
+    ) -> Option<Arc<Credential>> {
+        let now = self.now();
+        let jitter = random();
+        let failed = matches!(outcome, Err(NoSession::Failed(..)));
+        let (settled, flight) = self.commit(|control| {
+            let policy = &self.engine.options.policy;
+            let settled = control.state.settle(id, outcome, now, policy, jitter);
+            (settled, control.flight.take_if(|flight| flight.id == id))
+        });
+        // The waiters come before the observer: they are in a hurry, and it may take its time.
+        let tell = |told| {
+            if let Some(flight) = flight {
+                flight.waiters.set(told);
+            }
+        };
+        match settled {
+            Settled::LoggedIn {
+                credential,
+                superseded,
+            } => {
+                let stamp = credential.stamp();
+                if let Some(old) = superseded.filter(|old| !old.is_same_value(&credential)) {
+                    self.log_out_superseded(old);
+                }
+                tell(Some(Ok(credential)));
+                self.engine.emit(&Event::LoggedIn { stamp, took });
+                None
+            }
+            Settled::Failed(error) => {
+                let retry_after = error.retry_after();
+                let kind = error.login_error().map(LoginError::kind);
+                tell(Some(Err(error)));
+                if let (true, Some(kind)) = (failed, kind) {
+                    self.engine.emit(&Event::LoginFailed { kind, retry_after });
+                }
+                None
+            }
+            Settled::Discarded(session) => {
+                tell(None);
+                let served = self.read(|state| state.current().cloned());
+                session.filter(|session| {
+                    self.engine.options.superseded_logout.is_some()
+                        && served.is_none_or(|served| !served.is_same_value(session))
+                })
+            }
+            // The waiters were told when it was closed.
+            Settled::Closed(session) => session,
+        }
+    }
+
+    fn lose(&self, id: FlightId) {
+        self.abandon(id);
+    }
+}
+
+impl Shared {
+    /// A waiter finds that a flight's task is not driven: it is given up, and another may begin.
+    pub(super) fn supersede(&self, flight: &Flight) {
+        if self.abandon(flight.id) {
+            self.engine.limiter.pass_over(&flight.ticket);
+            flight.abort();
+            self.engine.emit(&Event::LoginSuperseded);
+        }
+    }
+
+    /// The waiters of the flight, if it is still under way, decide anew. Whether it was.
+    fn abandon(&self, id: FlightId) -> bool {
+        let flight = self.commit(|control| {
+            control.state.abandon(id);
+            control.flight.take_if(|flight| flight.id == id)
+        });
+        let Some(flight) = flight else {
+            return false;
+        };
+        flight.waiters.set(None);
+        true
+    }
+
+    /// Logs out a session that another has replaced, by choice, after a grace for the requests under
+    /// way.
+    fn log_out_superseded(&self, session: Arc<Credential>) {
+        let options = &self.engine.options;
+        let (Some(grace), Some(runtime)) = (options.superseded_logout, Runtime::current()) else {
+            return;
+        };
+        let engine = self.engine.clone();
+        let until = self.now().steady.saturating_add(nanos(grace));
+        let superseded = Arc::clone(&session);
+        let task = runtime.spawn(async move {
+            engine.clock.sleep_until(until).await;
+            let _ = engine.log_out(&superseded).await;
+        });
+        let refused = {
+            let mut control = self.control.lock();
+            control.superseded.retain(|(task, _)| !task.is_finished());
+            if control.superseded.len() < MOST_SUPERSEDED {
+                control.superseded.push((task, session));
+                None
+            } else {
+                Some(task)
+            }
+        };
+        if let Some(task) = refused {
+            task.abort();
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! How a caller waits for a login: not for ever, and not for one that is not driven.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::admit::Admission;
+use super::ask::Ask;
+use super::caller::Caller;
+use super::shared::Shared;
+use crate::credential::Credential;
+use crate::error::{Error, LoginError};
+use crate::lifetime::Freshness;
+use crate::login::{Flight, Told, WaiterKey};
+use crate::login_mark::LoginMark;
+use crate::runtime::{Runtime, RuntimeId};
+
+/// So often a caller begins anew after its flight was lost, before it concludes that logins don't
+/// live here: a runtime that is shut down may take one or two with it, and no more.
+const MOST_FLIGHTS_LOST: u8 = 3;
+
+/// So often a login may bring what is of no use any more when its waiter looks: a revocation may
+/// follow a login at once, but not again and again.
+const MOST_IN_VAIN: u8 = 3;
+
+/// How a wait ended.
+enum Wake {
+    /// The login has ended.
+    Told(Told),
+    /// The login's task is not driven: it hasn't come as far as it said.
+    Overdue,
+    /// The caller's own deadline has passed.
+    TooLate,
+}
+
+impl Shared {
+    /// The credential that a caller asks for.
+    pub(super) async fn get(self: &Arc<Self>, ask: Ask) -> Result<Arc<Credential>, Error> {
+        if let Some(credential) = self.fresh_for(&ask) {
+            return Ok(credential);
+        }
+        self.refuse_loop()?;
+        let mut caller = Caller::new(ask, &self.engine.options, self.now());
+        let result = self.wait(&mut caller).await;
+        result.or_else(|error| self.or_stale(&ask, error))
+    }
+
+    /// What is at hand, if it is fresh and will do.
+    pub(super) fn fresh_for(&self, ask: &Ask) -> Option<Arc<Credential>> {
+        if ask.renewed {
+            return None;
+        }
+        self.current_if(self.now(), Freshness::is_fresh)
+    }
+
+    /// Whatever keeps a login from being had, what may still be good is better than nothing.
+    pub(super) fn or_stale(&self, ask: &Ask, error: Error) -> Result<Arc<Credential>, Error> {
+        if ask.renewed {
+            return Err(error);
+        }
+        self.current_if(self.now(), Freshness::may_be_good)
+            .ok_or(error)
+    }
+
+    /// A login that asks for the very credential that it is to fetch would wait for itself.
+    pub(super) fn refuse_loop(&self) -> Result<(), Error> {
+        match LoginMark::current() {
+            Some(mark) if mark.is_of(self.engine.id) => Err(Error::LoginLoop),
+            _ => Ok(()),
+        }
+    }
+
+    async fn wait(self: &Arc<Self>, caller: &mut Caller) -> Result<Arc<Credential>, Error> {
+        let (mut lost, mut in_vain) = (0, 0);
+        loop {
+            let flight = match self.admit(caller)? {
+                Admission::Served(credential) => return Ok(credential),
+                Admission::Waits(flight) => flight,
+            };
+            match self.watch(&flight, caller).await? {
+                Wake::Told(Some(result)) => {
+                    let credential = result?;
+                    let now = self.now();
+                    // Ten thousand waiters need not take turns to hear that nothing has changed.
+                    if self.is_current(&credential, now) {
+                        return Ok(credential);
+                    }
+                    let newer = self.read(|state| state.after_settling(&credential, now))?;
+                    if let Some(newer) = newer {
+                        return Ok(newer);
+                    }
+                    // It was rejected, ended or expired before this waiter looked at it.
+                    in_vain += 1;
+                    if in_vain > MOST_IN_VAIN {
+                        return Err(short_lived());
+                    }
+                    // The caller itself may have been asleep since, with its whole machine.
+                    caller.begin_anew(now);
+                }
+                Wake::Told(None) => {
+                    lost += 1;
+                    if lost > MOST_FLIGHTS_LOST {
+                        return Err(Error::Abandoned);
+                    }
+                }
+                Wake::Overdue => self.supersede(&flight),
+                Wake::TooLate => {
+                    return Err(Error::DeadlinePassed {
+                        waited: caller.wait,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Waits for the flight, with a timer on the caller's own runtime.
+    async fn watch(&self, flight: &Arc<Flight>, caller: &Caller) -> Result<Wake, Error> {
+        let mut watch = Watch {
+            shared: self,
+            flight,
+            key: None,
+            own_timer: None,
+        };
+        poll_fn(|cx| watch.poll(caller, cx)).await
+    }
+}
+
+/// One caller that waits for one flight.
+struct Watch<'a> {
+    shared: &'a Shared,
+    flight: &'a Arc<Flight>,
+    key: Option<WaiterKey>,
+    own_timer: Option<Box<OwnTimer<'a>>>,
+}
+
+/// For a caller whose deadline comes before the flight's alarm, and is no other caller's.
+struct OwnTimer<'a> {
+    runtime: RuntimeId,
+    timer: BoxFuture<'a, ()>,
+}
+
+impl<'a> Watch<'a> {
+    fn poll(&mut self, caller: &Caller, cx: &mut Context<'_>) -> Poll<Result<Wake, Error>> {
+        let (shared, flight) = (self.shared, self.flight);
+        // Whatever wakes this caller, all is looked at again; and whatever changes after it was
+        // looked at, wakes it.
+        loop {
+            if let Some(told) = flight.waiters.get() {
+                return Poll::Ready(Ok(Wake::Told(told.clone())));
+            }
+            let runtime = Runtime::current().ok_or(Error::NoRuntime)?.id();
+            self.key = flight.waiters.enter(self.key, runtime, cx.waker());
+            let Some(key) = self.key else {
+                continue;
+            };
+            let (expected, due) = (flight.ticket.expected(), flight.ticket.due());
+            let now = shared.now().steady;
+            if now >= caller.deadline {
+                return Poll::Ready(Ok(Wake::TooLate));
+            }
+            if now >= due {
+                return Poll::Ready(Ok(Wake::Overdue));
+            }
+            caller.can_wait(expected, now)?;
+            ready!(if due <= caller.deadline {
+                flight.waiters.poll_alarm(key, due, &shared.engine.clock)
+            } else {
+                self.own_timer(runtime, caller.deadline).poll_unpin(cx)
+            });
+        }
+    }
+
+    fn own_timer(&mut self, runtime: RuntimeId, deadline: u64) -> &mut BoxFuture<'a, ()> {
+        let kept = self.own_timer.take();
+        let own = kept
+            .filter(|own| own.runtime == runtime)
+            .unwrap_or_else(|| {
+                let timer = self.shared.engine.clock.sleep_until(deadline).boxed();
+                Box::new(OwnTimer { runtime, timer })
+            });
+        &mut self.own_timer.insert(own).timer
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        // Once told, the list is gone, and nothing is left to leave.
+        if let Some(key) = self.key
+            && self.flight.waiters.get().is_none()
+        {
+            self.flight.waiters.leave(key);
+        }
+    }
+}
+
+fn short_lived() -> Error {
+    let error = LoginError::malformed("sessions that end before they can be used");
+    Error::Login {
+        source: Arc::new(error),
+        retry_after: None,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+mod tests {
+    use tokio::runtime::Builder;
+
+    use super::*;
+    use crate::Credentials;
+    use crate::clock::ManualClock;
+    use crate::counting_waker::CountingWaker;
+    use crate::lifetime::Lifetime;
+    use crate::testing::Scripted;
+
+    #[test]
+    fn whoever_leaves_leaves_no_waker_behind() {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let _entered = runtime.enter();
+        let provider = Scripted::tokens(Lifetime::unknown());
+        let clock = ManualClock::new().clock();
+        let credentials = Credentials::builder(provider).clock(clock).build();
+        let (woken, waker) = CountingWaker::waker();
+        let mut get = Box::pin(credentials.get());
+        assert!(
+            get.as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        assert_eq!(Arc::strong_count(&woken), 3);
+        drop(get);
+        assert_eq!(Arc::strong_count(&woken), 2);
+    }
+
+    #[test]
+    fn rule_3_where_flights_do_not_live_it_is_a_typed_error_after_four() {
+        let clock = ManualClock::new().clock();
+        let provider = Scripted::tokens(Lifetime::unknown());
+        let credentials = Credentials::builder(provider).clock(clock).build();
+        let shut_down = Builder::new_current_thread().build().unwrap();
+        let handle = shut_down.handle().clone();
+        drop(shut_down);
+        let _entered = handle.enter();
+        let result = credentials.get().now_or_never().unwrap();
+        assert!(matches!(result, Err(Error::Abandoned)), "{result:?}");
+        let state = credentials.shared().read(|state| format!("{state:?}"));
+        assert!(state.contains("last_flight: Some(FlightId(4))"), "{state}");
+        assert!(state.contains(" flight: None"), "{state}");
+    }
+}

@@ -1,0 +1,137 @@
+//! Permits to log in at one origin.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::select;
+
+use super::queue::Queue;
+use super::ticket::Ticket;
+use super::window::Window;
+use crate::clock::{Clock, nanos};
+use crate::quota::Quota;
+use crate::runtime::Mutex;
+
+/// Hands out permits to log in at one origin, first come first served, callers before renewals.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    clock: Clock,
+    queue: Mutex<Queue>,
+}
+
+impl Limiter {
+    pub(crate) fn new(quota: Quota, clock: Clock) -> Self {
+        Self {
+            queue: Mutex::new(Queue::new(Window::new(quota, clock.clone()))),
+            clock,
+        }
+    }
+
+    /// A ticket for a login that is about to join the queue.
+    pub(crate) fn ticket(&self, wanted: bool) -> Ticket {
+        let now = self.now();
+        Ticket::new(wanted, self.expected(wanted).max(now))
+    }
+
+    /// Waits for a permit. Nothing is spent if the future is dropped before it is ready.
+    pub(crate) async fn acquire(&self, ticket: &Arc<Ticket>) {
+        self.change(|queue, now| queue.join(ticket, now));
+        let _leaves = Leave {
+            limiter: self,
+            ticket,
+        };
+        loop {
+            let mut sooner = pin!(ticket.sooner().notified());
+            sooner.as_mut().enable();
+            let until = ticket.expected();
+            let now = self.now();
+            if until <= now && self.queue.lock().give(now) {
+                return;
+            }
+            select(sooner, pin!(self.clock.sleep_until(until))).await;
+        }
+    }
+
+    /// When a login that joins the queue now can have a permit, on the steady clock.
+    pub(crate) fn expected(&self, wanted: bool) -> u64 {
+        self.queue.lock().expected(wanted, self.now())
+    }
+
+    /// A caller waits for this login from now on.
+    pub(crate) fn want(&self, ticket: &Arc<Ticket>) {
+        if ticket.set_wanted() {
+            return;
+        }
+        let queued = self.change(|queue, _now| queue.holds(ticket));
+        // It has not joined the queue yet, or has left it with its permit.
+        if !queued && ticket.expected() > self.now() {
+            ticket.tell(ticket.expect(self.expected(true)));
+        }
+    }
+
+    /// This login was given up: those behind it move up.
+    pub(crate) fn pass_over(&self, ticket: &Ticket) {
+        ticket.give_up();
+        self.change(|_queue, _now| ());
+    }
+
+    /// How long a permit counts at the server, as the strictest of those that share it state.
+    pub(crate) fn window(&self) -> Duration {
+        self.queue.lock().window.quota().window()
+    }
+
+    /// The server wants no login for this long.
+    pub(crate) fn hold(&self, wait: Duration) {
+        self.change(|queue, now| queue.hold(now.saturating_add(nanos(wait))));
+    }
+
+    pub(super) fn tighten(&self, quota: Quota) {
+        self.change(|queue, now| {
+            let stricter = queue.window.quota().strictest(quota);
+            if stricter != queue.window.quota() {
+                queue.window.tighten(stricter, now);
+            }
+        });
+    }
+
+    /// Whether it remembers nothing that a new one would not know.
+    pub(super) fn is_idle(&self) -> bool {
+        self.queue.lock().is_idle(self.now())
+    }
+
+    /// Changes the queue, and tells every ticket in it when its permit is expected now.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Queue, u64) -> T) -> T {
+        let now = self.now();
+        let (result, changed) = {
+            let mut queue = self.queue.lock();
+            (change(&mut queue, now), queue.note(now))
+        };
+        // With no lock held: thousands may wait for one of them.
+        for (ticket, compared) in changed {
+            ticket.tell(compared);
+        }
+        result
+    }
+
+    fn now(&self) -> u64 {
+        self.clock.now().steady
+    }
+
+    #[cfg(test)]
+    pub(super) fn queue(&self) -> impl std::ops::DerefMut<Target = Queue> + '_ {
+        self.queue.lock()
+    }
+}
+
+/// Leaves the queue when dropped, and lets those behind move up.
+struct Leave<'a> {
+    limiter: &'a Limiter,
+    ticket: &'a Arc<Ticket>,
+}
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        self.limiter.change(|queue, _now| queue.leave(self.ticket));
+    }
+}

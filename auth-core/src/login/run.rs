@@ -1,0 +1,198 @@
+//! One login, step by step: look, permit, send, keep.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::engine::Engine;
+use super::flight::Flight;
+use crate::credential::Credential;
+use crate::decide::{
+    AttemptedSecret, FlightId, LONGEST_RETRY_AFTER, LoginOutcome, NoSession, Purpose,
+};
+use crate::error::{LoginError, LoginErrorKind};
+use crate::event::Event;
+use crate::limit::{STALLED_AFTER, Ticket};
+use crate::runtime::Runtime;
+use crate::secret::{Fingerprint, Secret};
+
+/// How much longer than its time-out a step may take before its task counts as not driven: enough
+/// for a runtime that is busy.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Where the outcome of a login goes.
+pub(crate) trait Keep: Send + Sync {
+    /// A login has ended, and took this long since it was sent. What is returned is a session that
+    /// is of no use, to be logged out.
+    fn settle(
+        &self,
+        id: FlightId,
+        outcome: LoginOutcome,
+        took: Duration,
+    ) -> Option<Arc<Credential>>;
+
+    /// The task of a login is gone without an outcome, if it is still the one under way.
+    fn lose(&self, id: FlightId);
+}
+
+/// A login that was decided on, and the task that carries it out.
+pub(crate) struct Login {
+    engine: Engine,
+    guard: FlightGuard,
+    purpose: Purpose,
+    current: Option<Arc<Credential>>,
+}
+
+impl Login {
+    /// A login whose task is yet to be spawned. It doesn't keep the cache alive.
+    pub(crate) fn new(
+        engine: &Engine,
+        cache: Weak<dyn Keep>,
+        id: FlightId,
+        ticket: Ticket,
+        purpose: Purpose,
+        current: Option<Arc<Credential>>,
+    ) -> Self {
+        let flight = Flight::new(id, ticket);
+        flight.promise(engine.clock.now(), STALLED_AFTER);
+        Self {
+            engine: engine.clone(),
+            guard: FlightGuard { cache, flight },
+            purpose,
+            current,
+        }
+    }
+
+    pub(crate) const fn flight(&self) -> &Arc<Flight> {
+        &self.guard.flight
+    }
+
+    /// Spawns the task. The caller holds no lock.
+    pub(crate) fn spawn(self, runtime: &Runtime) {
+        let flight = Arc::clone(self.flight());
+        flight.spawn(runtime, self.run());
+    }
+
+    async fn run(self) {
+        let outcome = self.log_in().await;
+        self.keep(outcome).await;
+    }
+
+    async fn log_in(&self) -> LoginOutcome {
+        let secret = self.look().await?;
+        self.permit().await?;
+        self.send(&secret).await
+    }
+
+    /// Reads the secret, and looks whether it is worth an attempt.
+    async fn look(&self) -> Result<Secret, NoSession> {
+        self.promise_a_step();
+        let provider = &self.engine.provider;
+        let read = async { Ok(provider.secret().read().await?) };
+        let secret = self.engine.guarded(read).await.map_err(before_sending)?;
+        // What the provider says of the secret is its own code, and may panic as well.
+        let check = async { provider.check_secret(&secret) };
+        self.engine.guarded(check).await.map_err(before_sending)?;
+        match self.purpose {
+            Purpose::LoginIfChanged { refused } if refused == Some(secret.fingerprint()) => {
+                Err(NoSession::Unchanged)
+            }
+            _ => Ok(secret),
+        }
+    }
+
+    /// Waits for a permit. From here on the login counts as sent.
+    async fn permit(&self) -> Result<(), NoSession> {
+        let flight = self.flight();
+        self.engine.limiter.acquire(&flight.ticket).await;
+        self.promise_a_step();
+        if !flight.send(self.engine.clock.now()) {
+            return Err(NoSession::Unchanged);
+        }
+        self.engine.emit(&Event::LoginSent);
+        Ok(())
+    }
+
+    /// Logs in, or renews what there is.
+    async fn send(&self, secret: &Secret) -> LoginOutcome {
+        let engine = &self.engine;
+        let sent = match (&self.purpose, &self.current) {
+            (Purpose::Renewal, Some(current)) => engine.provider.renew(current, secret),
+            _ => engine.provider.login(secret),
+        };
+        let failed = match engine.guarded(sent).await {
+            Ok(session) => return Ok(session),
+            Err(error) => error,
+        };
+        let held = held_for(&failed, engine);
+        if let Some(wait) = held {
+            engine.limiter.hold(wait);
+        }
+        let attempted = self.attempted(secret.fingerprint());
+        Err(NoSession::Failed(
+            failed.with_retry_after(held),
+            Some(attempted),
+        ))
+    }
+
+    /// Hands the outcome to the cache, and logs out a session that is of no use there.
+    async fn keep(self, outcome: LoginOutcome) {
+        let Some(cache) = self.guard.cache.upgrade() else {
+            return;
+        };
+        let flight = self.flight();
+        let took = flight.took(self.engine.clock.now());
+        let useless = cache.settle(flight.id, outcome, took);
+        drop(cache);
+        if let Some(session) = useless {
+            let _ = self.engine.log_out(&session).await;
+        }
+    }
+
+    fn promise_a_step(&self) {
+        let within = self.engine.options.login_timeout.saturating_add(GRACE);
+        self.flight().promise(self.engine.clock.now(), within);
+    }
+
+    fn attempted(&self, secret: Fingerprint) -> AttemptedSecret {
+        AttemptedSecret {
+            secret,
+            may_change: self.engine.provider.secret().fixed().is_none(),
+        }
+    }
+}
+
+/// Nothing was sent yet: whatever went wrong is no failure of the server's.
+fn before_sending(error: LoginError) -> NoSession {
+    let error = match error.kind() {
+        LoginErrorKind::Misconfigured | LoginErrorKind::Panicked => error,
+        LoginErrorKind::TimedOut => {
+            LoginError::misconfigured("the password could not be read in time")
+        }
+        _ => LoginError::misconfigured("the password can't be right").with_source(error),
+    };
+    NoSession::Failed(error, None)
+}
+
+/// How long the server wants no login: what it said, or a whole window if it only said that there
+/// were too many.
+fn held_for(error: &LoginError, engine: &Engine) -> Option<Duration> {
+    let asked = error.retry_after().filter(|wait| !wait.is_zero());
+    let limited = error.kind() == LoginErrorKind::Limited;
+    let wait = asked.or_else(|| limited.then_some(engine.limiter.window()))?;
+    Some(wait.min(LONGEST_RETRY_AFTER))
+}
+
+/// Clears the flight away if its task is dropped before its end, or before it was ever polled.
+struct FlightGuard {
+    cache: Weak<dyn Keep>,
+    flight: Arc<Flight>,
+}
+
+impl Drop for FlightGuard {
+    fn drop(&mut self) {
+        if let Some(cache) = self.cache.upgrade() {
+            cache.lose(self.flight.id);
+        }
+        self.flight.end();
+    }
+}

@@ -1,0 +1,420 @@
+//! Those who wait for one login, and the value that ends their wait.
+//!
+//! The protocol:
+//!
+//! 1. A waiter *enters*: under the lock it looks whether the value is set, and if it is not, leaves
+//!    its waker in the list.
+//! 2. The value is set first, and then all wakers are taken under the lock. So a waiter either sees
+//!    the value in step 1, or its waker is among those taken: no wake-up is lost.
+//! 3. Only after it has entered does a waiter look at clocks and at the ticket. What changes after
+//!    that look wakes it, by the [`waker`](Waiters::waker) of all or by an alarm.
+//! 4. The waiters on one runtime share one *alarm*, a timer for the earliest moment that any of
+//!    them asked for. No task drives it: the timer's waker is that of the list. A timer may ring at
+//!    once, so it is polled with no lock held; the count of wakes tells whether it has rung before
+//!    it could be kept.
+//! 5. When all are woken to look again, their entries stay and their wakers and all alarms are
+//!    taken: each waiter enters again with another waker, and asks for its next alarm.
+//! 6. A waiter that leaves takes its entry with it, and the last one on a runtime that runtime's
+//!    alarm: a timer keeps a part of its runtime alive.
+//! 7. Wakers and timers are code of others: they are cloned, woken and dropped with no lock held.
+//!
+//! It is of our own making because a herd of ten thousand is released by one walk over one list.
+//! `tokio::sync::SetOnce` and a timer for each waiter walk from one waiter's memory to the next;
+//! the waiters of `futures::future::Shared` poll it for each other, so that one that is dropped
+//! just as it was woken leaves the others asleep.
+
+use std::mem;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Wake, Waker};
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use slab::Slab;
+use tokio::task::coop::unconstrained;
+
+use crate::clock::Clock;
+use crate::runtime::{Mutex, RuntimeId};
+
+pub(crate) struct Waiters<T> {
+    value: OnceLock<T>,
+    list: Arc<List>,
+}
+
+/// Where one waiter is in the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WaiterKey {
+    entry: usize,
+    runtime: RuntimeId,
+}
+
+#[derive(Default)]
+struct List(Mutex<Entries>);
+
+#[derive(Default)]
+struct Entries {
+    /// None while a waiter that was woken to look has not come back.
+    wakers: Slab<Option<Waker>>,
+    /// One for each runtime that has waiters.
+    runtimes: Vec<OnRuntime>,
+    /// How often all were woken to look.
+    wakes: u64,
+}
+
+struct OnRuntime {
+    id: RuntimeId,
+    waiters: usize,
+    alarm: Option<Alarm>,
+}
+
+struct Alarm {
+    at: u64,
+    /// Kept, since it wakes nothing once it is dropped.
+    _timer: BoxFuture<'static, ()>,
+}
+
+impl<T> Waiters<T> {
+    pub(super) fn new() -> Self {
+        Self {
+            value: OnceLock::new(),
+            list: Arc::default(),
+        }
+    }
+
+    pub(crate) fn get(&self) -> Option<&T> {
+        self.value.get()
+    }
+
+    /// Sets the value and releases all waiters. A value that is set already stays.
+    pub(crate) fn set(&self, value: T) {
+        if self.value.set(value).is_ok() {
+            let released = mem::take(&mut *self.list.0.lock());
+            let wakers = released.wakers.into_iter().filter_map(|(_, waker)| waker);
+            wakers.for_each(Waker::wake);
+        }
+    }
+
+    /// Wakes all waiters to look again, though nothing may have been set.
+    pub(super) fn waker(&self) -> Waker {
+        Waker::from(Arc::clone(&self.list))
+    }
+
+    /// Enters, or enters again, on the runtime that the waiter is on. None if the value is set.
+    pub(crate) fn enter(
+        &self,
+        key: Option<WaiterKey>,
+        runtime: RuntimeId,
+        waker: &Waker,
+    ) -> Option<WaiterKey> {
+        let key = match key {
+            Some(key) if key.runtime != runtime => {
+                self.leave(key);
+                None
+            }
+            key => key,
+        };
+        let waker = waker.clone();
+        let (key, _replaced) = {
+            let mut entries = self.list.0.lock();
+            if self.value.get().is_some() {
+                return None;
+            }
+            match key {
+                Some(key) => (key, entries.wakers[key.entry].replace(waker)),
+                None => (entries.insert(runtime, waker), None),
+            }
+        };
+        Some(key)
+    }
+
+    /// The waiter doesn't wait any more.
+    pub(crate) fn leave(&self, key: WaiterKey) {
+        let _left = self.list.0.lock().remove(key);
+    }
+
+    /// Sees to it that all are woken at `at` on the steady clock, or earlier, for a waiter that is
+    /// in the list and on its runtime. Ready if that moment has come, or if all were woken or
+    /// released meanwhile.
+    pub(crate) fn poll_alarm(&self, key: WaiterKey, at: u64, clock: &Clock) -> Poll<()> {
+        let so_far = {
+            let mut entries = self.list.0.lock();
+            match entries.on(key.runtime) {
+                None => return Poll::Ready(()),
+                Some(there) if there.rings_by(at) => return Poll::Pending,
+                Some(_) => entries.wakes,
+            }
+        };
+        let sleep = clock.clone();
+        let mut timer = async move { sleep.sleep_until(at).await }.boxed();
+        // A task that has used up its turn with tokio has not used up that of the other waiters.
+        let waker = self.waker();
+        let rung = unconstrained(&mut timer).poll_unpin(&mut Context::from_waker(&waker));
+        if rung.is_ready() {
+            return Poll::Ready(());
+        }
+        let mut entries = self.list.0.lock();
+        let woken = entries.wakes != so_far;
+        let replaced = match entries.on(key.runtime) {
+            Some(there) if !woken && there.rings_by(at) => return Poll::Pending,
+            Some(there) if !woken => there.alarm.replace(Alarm { at, _timer: timer }),
+            _ => return Poll::Ready(()),
+        };
+        drop(entries);
+        drop(replaced);
+        Poll::Pending
+    }
+}
+
+/// Wakes all to look again.
+impl Wake for List {
+    fn wake(self: Arc<Self>) {
+        let mut entries = self.0.lock();
+        entries.wakes += 1;
+        let wakers: Vec<Waker> = (entries.wakers.iter_mut())
+            .filter_map(|(_, waker)| waker.take())
+            .collect();
+        let alarms: Vec<Alarm> = (entries.runtimes.iter_mut())
+            .filter_map(|runtime| runtime.alarm.take())
+            .collect();
+        drop(entries);
+        drop(alarms);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Entries {
+    fn on(&mut self, runtime: RuntimeId) -> Option<&mut OnRuntime> {
+        self.runtimes.iter_mut().find(|known| known.id == runtime)
+    }
+
+    fn insert(&mut self, runtime: RuntimeId, waker: Waker) -> WaiterKey {
+        match self.on(runtime) {
+            Some(there) => there.waiters += 1,
+            None => self.runtimes.push(OnRuntime {
+                id: runtime,
+                waiters: 1,
+                alarm: None,
+            }),
+        }
+        let entry = self.wakers.insert(Some(waker));
+        WaiterKey { entry, runtime }
+    }
+
+    /// What is returned is to be dropped with no lock held. All may have been released before.
+    fn remove(&mut self, key: WaiterKey) -> Option<(Option<Waker>, Option<OnRuntime>)> {
+        let waker = self.wakers.try_remove(key.entry)?;
+        let index = (self.runtimes.iter()).position(|known| known.id == key.runtime)?;
+        let there = &mut self.runtimes[index];
+        there.waiters -= 1;
+        let last = there.waiters == 0;
+        Some((waker, last.then(|| self.runtimes.swap_remove(index))))
+    }
+}
+
+impl OnRuntime {
+    /// Whether its alarm rings at `at` or earlier.
+    fn rings_by(&self, at: u64) -> bool {
+        self.alarm.as_ref().is_some_and(|alarm| alarm.at <= at)
+    }
+}
+
+#[cfg(all(test, not(feature = "shuttle")))]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::Barrier;
+    use std::time::Duration;
+
+    use tokio::runtime::Builder;
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::counting_waker::CountingWaker;
+    use crate::runtime::Runtime;
+
+    fn runtimes<const N: usize>() -> [RuntimeId; N] {
+        let runtimes = [(); N].map(|()| Builder::new_current_thread().build().unwrap());
+        runtimes.each_ref().map(|runtime| {
+            let _entered = runtime.enter();
+            Runtime::current().unwrap().id()
+        })
+    }
+
+    fn runtime() -> RuntimeId {
+        let [runtime] = runtimes();
+        runtime
+    }
+
+    #[test]
+    fn rule_3_an_alarm_wakes_all_at_the_earliest_moment_and_goes_with_the_last_waiter() {
+        let hands = ManualClock::new();
+        let clock = hands.clock();
+        let start = clock.now().steady;
+        let (woken, waker) = CountingWaker::waker();
+        let (waiters, here) = (Waiters::<()>::new(), runtime());
+        let [one, two] = [(); 2].map(|()| waiters.enter(None, here, &waker).unwrap());
+        let poll = |at| waiters.poll_alarm(one, start + at, &clock).is_ready();
+        assert!(!poll(20));
+        assert!(!poll(30), "woken at 20, it will come again");
+        assert_eq!(hands.sleepers(), 1);
+        assert!(!poll(10));
+        assert_eq!(hands.sleepers(), 1, "the later one is taken down");
+        hands.advance(Duration::from_nanos(10));
+        assert_eq!(woken.count(), 2);
+        assert!(poll(10), "over");
+        assert_eq!(waiters.enter(Some(one), here, &waker), Some(one));
+        assert!(!poll(40), "the next one");
+        waiters.leave(two);
+        assert_eq!(hands.sleepers(), 1);
+        waiters.leave(one);
+        assert_eq!(hands.sleepers(), 0);
+    }
+
+    #[test]
+    fn rule_3_each_runtime_has_an_alarm_of_its_own() {
+        let hands = ManualClock::new();
+        let clock = hands.clock();
+        let at = clock.now().steady + 10;
+        let (woken, waker) = CountingWaker::waker();
+        let (waiters, [here, there]) = (Waiters::<()>::new(), runtimes());
+        let keys = [here, there].map(|runtime| waiters.enter(None, runtime, &waker).unwrap());
+        for key in keys {
+            assert!(waiters.poll_alarm(key, at, &clock).is_pending());
+        }
+        assert_eq!(hands.sleepers(), 2, "either runtime may stop");
+        waiters.leave(keys[0]);
+        assert_eq!(hands.sleepers(), 1);
+        hands.advance(Duration::from_nanos(10));
+        assert_eq!(woken.count(), 1);
+    }
+
+    #[test]
+    fn rule_3_an_alarm_rings_by_the_runtimes_own_timer() {
+        let clock = Clock::system();
+        let start = clock.now();
+        let at = start.steady + 1_000_000;
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let here = Runtime::current().unwrap().id();
+            let (waiters, mut key) = (Waiters::<()>::new(), None);
+            poll_fn(|cx| {
+                while clock.now().steady < at {
+                    key = waiters.enter(key, here, cx.waker());
+                    if waiters.poll_alarm(key.unwrap(), at, &clock).is_pending() {
+                        return Poll::Pending;
+                    }
+                }
+                Poll::Ready(())
+            })
+            .await;
+        });
+        assert!(clock.now().since(start) < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn rule_3_of_two_alarms_that_are_set_at_once_the_earlier_one_stays() {
+        let clock = ManualClock::new().clock();
+        let start = clock.now().steady;
+        let here = runtime();
+        for _ in 0..3_000 {
+            let waiters = Waiters::<()>::new();
+            let key = waiters.enter(None, here, Waker::noop()).unwrap();
+            let both = Barrier::new(2);
+            std::thread::scope(|scope| {
+                for at in [start + 10, start + 20] {
+                    let (waiters, both, clock) = (&waiters, &both, &clock);
+                    scope.spawn(move || {
+                        both.wait();
+                        assert!(waiters.poll_alarm(key, at, clock).is_pending());
+                    });
+                }
+            });
+            let entries = waiters.list.0.lock();
+            let at = entries.runtimes[0].alarm.as_ref().map(|alarm| alarm.at);
+            assert_eq!(at, Some(start + 10));
+        }
+    }
+
+    #[test]
+    fn no_alarm_is_set_where_all_were_released() {
+        let hands = ManualClock::new();
+        let waiters = Waiters::new();
+        let key = waiters.enter(None, runtime(), Waker::noop()).unwrap();
+        waiters.set(());
+        assert!(waiters.poll_alarm(key, u64::MAX, &hands.clock()).is_ready());
+        assert_eq!(hands.sleepers(), 0);
+    }
+
+    #[test]
+    fn all_waiters_are_woken_once_and_by_their_last_waker() {
+        let waiters = Waiters::new();
+        let [here, there] = runtimes();
+        let mut keys = [None; 3];
+        let [(old, first), (new, second), (other, third)] =
+            [(); 3].map(|()| CountingWaker::waker());
+        let mut enter = |index: usize, runtime, waker| {
+            keys[index] = waiters.enter(keys[index], runtime, waker);
+            keys[index].is_some()
+        };
+        assert!(enter(0, here, &first) && enter(0, here, &second) && enter(1, here, &third));
+        assert!(
+            enter(2, here, &first) && enter(2, there, &third),
+            "it moved"
+        );
+        waiters.set(1);
+        waiters.set(2);
+        let counts = [old, new, other].map(|woken| woken.count());
+        assert_eq!(counts, [0, 1, 2]);
+        assert_eq!(waiters.get(), Some(&1), "the first value stays");
+        assert!(!enter(0, here, &first), "known at once");
+    }
+
+    #[test]
+    fn a_waiter_that_leaves_is_forgotten() {
+        let (waiters, here) = (Waiters::new(), runtime());
+        let [(gone, first), (left, second)] = [(); 2].map(|()| CountingWaker::waker());
+        let away = waiters.enter(None, here, &first).unwrap();
+        let still = waiters.enter(None, here, &second).unwrap();
+        waiters.leave(away);
+        waiters.leave(away);
+        waiters.set(());
+        waiters.leave(still);
+        assert_eq!([gone, left].map(|woken| woken.count()), [0, 1]);
+    }
+
+    #[test]
+    fn only_runtimes_that_have_waiters_are_remembered() {
+        let waiters = Waiters::<()>::new();
+        let [here, there, elsewhere] = runtimes();
+        let known = || -> Vec<RuntimeId> {
+            let entries = waiters.list.0.lock();
+            entries.runtimes.iter().map(|known| known.id).collect()
+        };
+        let moves = waiters.enter(None, here, Waker::noop());
+        let stays = waiters.enter(None, here, Waker::noop());
+        assert_eq!(known(), [here]);
+        let moves = waiters.enter(moves, there, Waker::noop());
+        assert_eq!(known(), [here, there]);
+        waiters.enter(moves, here, Waker::noop());
+        assert_eq!(known(), [here], "the one that was left goes");
+        waiters.leave(stays.unwrap());
+        waiters.enter(None, elsewhere, Waker::noop());
+        assert_eq!(known(), [here, elsewhere]);
+    }
+
+    #[test]
+    fn a_waiter_that_was_woken_to_look_is_woken_again_after_coming_back() {
+        let waiters = Waiters::new();
+        let [here, there] = runtimes();
+        let (woken, waker) = CountingWaker::waker();
+        let back = waiters.enter(None, here, &waker);
+        waiters.enter(None, there, &waker).unwrap();
+        waiters.waker().wake();
+        assert_eq!(woken.count(), 2);
+        waiters.enter(back, here, &waker).unwrap();
+        waiters.waker().wake();
+        assert_eq!(woken.count(), 3);
+        waiters.enter(back, here, &waker).unwrap();
+        waiters.set(());
+        assert_eq!(woken.count(), 4);
+    }
+}

@@ -1,0 +1,47 @@
+//! What a cache is told when it is built, but for who it is.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use crate::decide::{FailurePolicy, Policy};
+use crate::event::Observer;
+use crate::lifetime::RefreshWindow;
+
+/// See [`CredentialsBuilder`](crate::CredentialsBuilder) for what they mean.
+#[derive(Clone)]
+pub(crate) struct Options {
+    pub(crate) policy: Policy,
+    /// How long one login may take.
+    pub(crate) login_timeout: Duration,
+    /// How long a caller waits that doesn't say.
+    pub(crate) wait_timeout: Duration,
+    /// Whether a caller that doesn't say is told at once if the quota allows no login now.
+    pub(crate) fail_fast: bool,
+    /// How long after it was superseded a session is logged out, if at all.
+    pub(crate) superseded_logout: Option<Duration>,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+}
+
+/// Caches with every option at its default, which most are, share these.
+static DEFAULT: LazyLock<Arc<Options>> = LazyLock::new(|| {
+    Arc::new(Options {
+        policy: Policy {
+            window: RefreshWindow::DEFAULT,
+            failure: FailurePolicy::DEFAULT,
+        },
+        login_timeout: Options::DEFAULT_LOGIN_TIMEOUT,
+        wait_timeout: Options::DEFAULT_WAIT_TIMEOUT,
+        fail_fast: false,
+        superseded_logout: None,
+        observer: None,
+    })
+});
+
+impl Options {
+    pub(crate) const DEFAULT_LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
+    pub(crate) const DEFAULT_WAIT_TIMEOUT: Duration = Duration::from_secs(60);
+
+    pub(crate) fn default() -> Arc<Self> {
+        Arc::clone(&DEFAULT)
+    }
+}

@@ -1,0 +1,36 @@
+//! Where a request goes, in the types that requests are written in.
+
+use auth_core::Scope;
+
+/// The URL of a request.
+pub(crate) trait Target {
+    /// Whether a request to it may carry a credential of this scope.
+    fn is_in(&self, scope: &Scope) -> bool;
+
+    /// Scheme, host and port.
+    fn parts(&self) -> (Option<&str>, Option<&str>, Option<u16>);
+}
+
+#[cfg(feature = "tower")]
+impl Target for http::Uri {
+    #[inline]
+    fn is_in(&self, scope: &Scope) -> bool {
+        scope.contains_uri(self)
+    }
+
+    fn parts(&self) -> (Option<&str>, Option<&str>, Option<u16>) {
+        (self.scheme_str(), self.host(), self.port_u16())
+    }
+}
+
+#[cfg(feature = "reqwest")]
+impl Target for reqwest::Url {
+    fn is_in(&self, scope: &Scope) -> bool {
+        self.host_str()
+            .is_some_and(|host| scope.contains(self.scheme(), host, self.port()))
+    }
+
+    fn parts(&self) -> (Option<&str>, Option<&str>, Option<u16>) {
+        (Some(self.scheme()), self.host_str(), self.port())
+    }
+}
