@@ -41,7 +41,6 @@ impl ResolveIdentity for Resolver {
         IdentityFuture::new(async {
             let token = self.logins.login().await?;
             let due = self.life.due(self.logins.count());
-            #[allow(clippy::disallowed_methods)]
             let expiration = SystemTime::now() + due + BUFFER;
             Ok(Identity::new(
                 Token::new(token, Some(expiration)),
