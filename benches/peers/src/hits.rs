@@ -1,5 +1,6 @@
 //! A fresh credential, on one thread and on two.
 
+use std::fmt::Write;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -10,7 +11,7 @@ use tokio::runtime::Runtime;
 
 use crate::caches::{Batch, Life, PEERS, ours};
 use crate::harness::Contest;
-use crate::row::{Row, allocations_of};
+use crate::row::{Row, allocations_of, find, ours_over};
 
 /// The cases, and the number of threads of each.
 pub const CASES: [(&str, usize); 2] = [("hit_1", 1), ("hit_2", 2)];
@@ -142,4 +143,48 @@ fn on_threads(batch: &Batch, threads: usize, times: u64) -> f64 {
             .sum::<Duration>()
     });
     spent.as_nanos() as f64 / (threads as u64 * times) as f64
+}
+
+/// Ours over each other way to a fresh credential, in Markdown; empty if they were not measured.
+pub fn table(rows: &[Row]) -> String {
+    let [(one, _), (two, _)] = CASES;
+    let mut table = String::new();
+    let mut ways = Vec::new();
+    for row in rows.iter().filter(|row| row.case == one) {
+        let Some(on_two) = find(rows, two, row.implementation) else {
+            continue;
+        };
+        if row.is_ours() {
+            ways.push(row.implementation);
+        }
+        let _ = writeln!(
+            table,
+            "| {} | {} | {} | {} | {} | {} | {} |",
+            row.implementation,
+            row.note,
+            if checks_expiry(row) { "yes" } else { "no" },
+            row.figures(),
+            ours_over(rows, row),
+            on_two.figures(),
+            ours_over(rows, on_two),
+        );
+    }
+    if table.is_empty() {
+        return table;
+    }
+    format!(
+        "| fresh credential | the call | checks an expiry | 1 thread | ours over it | 2 threads \
+         | ours over it |\n|---|---|---|---|---|---|---|\n{table}\n*Ours over it*, in this order: \
+         {}.\n",
+        ways.join(" / ")
+    )
+}
+
+fn checks_expiry(row: &Row) -> bool {
+    PEERS
+        .iter()
+        .find(|peer| peer.name == row.implementation)
+        .map_or(row.is_ours() || row.implementation == BY_HAND, |peer| {
+            peer.checks_expiry
+        })
 }

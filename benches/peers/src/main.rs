@@ -22,10 +22,13 @@ mod layers;
 mod many;
 mod renewals;
 mod row;
+mod targets;
 
 use std::path::Path;
 
 use auth_benches::{is_quick, ours, report, two_workers};
+use chart::Panel;
+use row::Row;
 
 /// The packages whose versions are printed.
 const PACKAGES: &[&str] = &[
@@ -98,19 +101,32 @@ fn main() {
         rows.extend(many::lookup(many::LOOKUP_1M, 1_000_000));
     }
     warn_if_busy("after");
-    if !arguments.is_empty() {
-        return;
-    }
 
+    let mut targets = targets::all(&rows);
+    if !arguments.is_empty() {
+        targets.retain(targets::Target::is_measured);
+    }
+    let tables = format!("\n{}\n{}", hits::table(&rows), targets::table(&targets));
+    report(&tables);
+    if arguments.is_empty() {
+        write(&rows, &tables, &panels);
+    }
+}
+
+/// Writes the results of a full run to `target/` at the root of the repository.
+fn write(rows: &[Row], tables: &str, panels: &[Panel]) {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
+    let chart = chart::draw(panels, renewals::RUN);
+    let files = [
+        ("compare.tsv", &*row::table(rows)),
+        ("compare.md", tables.trim_start()),
+        ("refresh.svg", &*chart),
+    ];
     std::fs::create_dir_all(&target).expect("a target folder");
-    std::fs::write(target.join("compare.tsv"), row::table(&rows)).expect("the rows are written");
-    std::fs::write(
-        target.join("refresh.svg"),
-        chart::draw(&panels, renewals::RUN),
-    )
-    .expect("the chart is written");
-    report("wrote target/compare.tsv and target/refresh.svg");
+    for (name, text) in files {
+        std::fs::write(target.join(name), text).expect("the file is written");
+        report(format_args!("wrote target/{name}"));
+    }
 }
 
 /// The versions of the packages measured, from the lock file.

@@ -61,6 +61,28 @@ impl Row {
         self.implementation.starts_with("auth-")
     }
 
+    /// The median with its unit, the allocations, the logins and the failures of a self.
+    pub fn figures(&self) -> String {
+        let median = self.spread().median;
+        let mut figures = match self.unit {
+            "ns" if median >= 1e6 => format!("{:.1} ms", median / 1e6),
+            "ns" if median >= 1e4 => format!("{:.1} µs", median / 1e3),
+            "us" if median >= 1e3 => format!("{:.1} ms", median / 1e3),
+            "us" => format!("{median:.1} µs"),
+            unit => format!("{median:.1} {unit}"),
+        };
+        if let Some(allocations) = self.allocations {
+            let _ = write!(figures, ", {allocations:.0} allocations");
+        }
+        if let Some(logins) = self.logins.filter(|logins| *logins > 0) {
+            let _ = write!(figures, ", logins: {logins}");
+        }
+        if let Some(failed) = self.failed {
+            let _ = write!(figures, ", failed: {failed}");
+        }
+        figures
+    }
+
     /// What this one took over what the other one took.
     pub fn over(&self, other: &Self) -> f64 {
         over(&self.samples, &other.samples).expect("at least one round")
@@ -74,6 +96,12 @@ fn over(ours: &[f64], theirs: &[f64]) -> Option<f64> {
         .map(|(ours, theirs)| ours / theirs)
         .collect();
     Spread::of(&quotients).map(|spread| spread.median)
+}
+
+/// The row of an implementation in a case.
+pub fn find<'a>(rows: &'a [Row], case: &str, implementation: &str) -> Option<&'a Row> {
+    rows.iter()
+        .find(|row| row.case == case && row.implementation == implementation)
 }
 
 /// The ratios of our rows of the same case over this one, in their order; empty for one of ours, and

@@ -58,6 +58,10 @@ pub struct Peer {
     pub make: fn(&Runtime, &Logins, Life) -> Cache,
     /// The call that `hit` makes.
     pub hit: &'static str,
+    /// Whether it is a crate that is compared, and not a cache written from parts.
+    pub is_crate: bool,
+    /// Whether `hit` compares the expiry of the credential with a clock.
+    pub checks_expiry: bool,
     /// The reason why it has no part in a case.
     pub no_cold: Option<&'static str>,
     pub no_failing: Option<&'static str>,
@@ -70,6 +74,8 @@ impl Peer {
             name,
             make,
             hit: "",
+            is_crate: true,
+            checks_expiry: true,
             no_cold: None,
             no_failing: None,
             no_renewal: None,
@@ -77,21 +83,24 @@ impl Peer {
     }
 }
 
-const OURS: &str = "auth-core";
-const SHARED: &str = "futures::Shared";
+pub const OURS: &str = "auth-core";
+pub const SHARED: &str = "futures::Shared";
 
 /// Ours is the first.
 pub const PEERS: &[Peer] = &[
     Peer {
+        is_crate: false,
         ..Peer::new(OURS, ours::make)
     },
     Peer {
         hit: "a clone of the future, awaited: a header",
+        checks_expiry: false,
         no_renewal: Some("one future, one result"),
         ..Peer::new(SHARED, by_hand::shared)
     },
     Peer {
         hit: "lock().await, one clock, a clone of the header",
+        is_crate: false,
         ..Peer::new("tokio Mutex, double check", by_hand::mutex)
     },
     Peer {
@@ -132,6 +141,7 @@ pub const PEERS: &[Peer] = &[
     },
     Peer {
         hit: "token(), then a copy of its string; the watcher reads no clock",
+        checks_expiry: false,
         no_cold: Some("there is a watcher only once the first login has succeeded"),
         no_failing: Some("there is a watcher only once the first login has succeeded"),
         ..Peer::new("aliri_tokens", aliri::make)
