@@ -20,6 +20,7 @@ mod hits;
 mod instructions;
 mod layers;
 mod many;
+mod relogin;
 mod renewals;
 mod row;
 mod targets;
@@ -99,6 +100,14 @@ fn main() {
     }
     if wanted(many::LOOKUP_1M) && !is_quick() {
         rows.extend(many::lookup(many::LOOKUP_1M, 1_000_000));
+    }
+    if wanted(relogin::FRESH) {
+        rows.extend(relogin::fresh(&runtime));
+    }
+    for (case, callers) in relogin::HERDS {
+        if wanted(case) && (callers <= 1_000 || !is_quick()) {
+            rows.extend(relogin::herd(&runtime, case, callers));
+        }
     }
     warn_if_busy("after");
 

@@ -7,7 +7,7 @@ use auth_benches::is_quick;
 use crate::caches::ours::{BORROWED, GET, OWNED};
 use crate::caches::{OURS, PEERS, Peer, SHARED};
 use crate::row::{Row, find};
-use crate::{herds, hits, layers, many, renewals};
+use crate::{herds, hits, layers, many, relogin, renewals};
 
 /// One row of the table of targets.
 pub struct Target {
@@ -27,6 +27,7 @@ pub fn all(rows: &[Row]) -> Vec<Target> {
     targets.extend(herds(rows));
     targets.push(renewal(rows));
     targets.extend(identities(rows));
+    targets.extend(relogin(rows));
     targets
 }
 
@@ -230,6 +231,27 @@ fn identities(rows: &[Row]) -> Vec<Target> {
             let _ = write!(target.ours, "; {} made from a name", row.figures());
         }
         targets.push(target);
+    }
+    targets
+}
+
+/// The time of a herd over HTTP has no target: the network and the server decide it.
+fn relogin(rows: &[Row]) -> Vec<Target> {
+    let mut targets = Vec::new();
+    for (case, callers) in relogin::HERDS {
+        for by_hand in [relogin::SIMPLE, relogin::LOCKED] {
+            let callers = relogin::callers(callers);
+            let limit = Limit {
+                text: format!(
+                    "reqwest over HTTP, revoked session, herd of {callers}: 1 login, no failed \
+                     request; beside {by_hand}"
+                ),
+                ours: find(rows, case, relogin::OURS),
+                beside: find(rows, case, by_hand),
+                most: f64::INFINITY,
+            };
+            targets.push(limit.judge(|ours| ours.logins == Some(1) && ours.failed == Some(0)));
+        }
     }
     targets
 }
