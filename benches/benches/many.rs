@@ -17,8 +17,8 @@ fn main() {
     bytes_of_idle_identities(quickly(100_000, 1_000));
 }
 
-/// One of `identities`, another one each time. Its key is made just before, as by a program that has
-/// read it off a request.
+/// One of `identities`, another one each time. Its key is made just before, as by a program that
+/// has read it off a request.
 #[divan::bench(args = sizes(), sample_size = 32, sample_count = 3_000)]
 fn find(bencher: Bencher<'_, '_>, identities: usize) {
     let accounts = Accounts::default();

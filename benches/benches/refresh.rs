@@ -52,7 +52,7 @@ where
         });
 }
 
-fn asking(credentials: Credentials) -> impl Fn(usize) -> BoxFuture<'static, bool> {
+fn callers_of(credentials: Credentials) -> impl Fn(usize) -> BoxFuture<'static, bool> {
     move |_| {
         let credentials = credentials.clone();
         ours::is_served(credentials).boxed()
@@ -61,7 +61,9 @@ fn asking(credentials: Credentials) -> impl Fn(usize) -> BoxFuture<'static, bool
 
 #[divan::bench(args = herds())]
 fn cold(bencher: Bencher<'_, '_>, callers: usize) {
-    bench(bencher, callers, true, |logins| asking(ours::cache(logins)));
+    bench(bencher, callers, true, |logins| {
+        callers_of(ours::cache(logins))
+    });
 }
 
 #[divan::bench(args = herds())]
@@ -83,7 +85,7 @@ fn expired(bencher: Bencher<'_, '_>, callers: usize) {
         let credentials = ours::without_renewal(logins, short);
         logged_in(&credentials, logins);
         std::thread::sleep(2 * short);
-        asking(credentials)
+        callers_of(credentials)
     });
 }
 
@@ -91,7 +93,7 @@ fn expired(bencher: Bencher<'_, '_>, callers: usize) {
 fn failing(bencher: Bencher<'_, '_>, callers: usize) {
     bench(bencher, callers, false, |logins| {
         logins.fail_from_now_on();
-        asking(ours::cache(logins))
+        callers_of(ours::cache(logins))
     });
 }
 

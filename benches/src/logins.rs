@@ -17,7 +17,8 @@ pub fn token() -> String {
     "t".repeat(TOKEN_BYTES)
 }
 
-/// Counts logins, holds them back, and records when the first one ended. All clones share one state.
+/// Counts logins, holds them back, and records when the first one ended. All clones share one
+/// state.
 #[derive(Clone, Default)]
 pub struct Logins(Arc<Shared>);
 

@@ -77,7 +77,7 @@ pub fn log_in(runtime: &Runtime, credentials: &Credentials) {
     credential.expect("the login succeeds");
 }
 
-/// Waits for a credential and drops it: whether there was one.
+/// Gets a credential and drops it: whether there was one.
 pub async fn is_served(credentials: Credentials) -> bool {
     credentials.get().await.is_ok()
 }
@@ -178,7 +178,7 @@ pub async fn attach_from_get(credentials: &Credentials, headers: &mut HeaderMap)
 pub struct Clocks(Clock);
 
 impl Clocks {
-    /// Those of this machine.
+    /// The clocks of this machine.
     pub fn system() -> Self {
         Self(Clock::system())
     }

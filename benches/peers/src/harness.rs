@@ -1,5 +1,5 @@
-//! Interleaved rounds: each contestant once, then all of them again, so that a moment of load on the
-//! machine hits all of them alike.
+//! Interleaved rounds: each contestant once, then all of them again, so that a moment of load on
+//! the machine hits all of them alike.
 
 use auth_benches::quickly;
 

@@ -10,8 +10,8 @@ use crate::row::{INSTRUCTIONS, Row, as_f64, print};
 /// The option that makes this program do one kind of work, and nothing else.
 pub const OPTION: &str = "--work";
 
-/// Instructions of one call, gross, and net of what all works of a case have in common. There are no
-/// rows without valgrind.
+/// Instructions of one call, gross, and net of what all works of a case have in common. There are
+/// no rows without valgrind.
 pub fn all() -> Vec<Row> {
     let mut rows = Vec::new();
     for &(case, works) in COUNTED {

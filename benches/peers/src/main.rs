@@ -1,6 +1,7 @@
 //! The same work in one run, for auth-core and for other crates.
 //!
-//! See `benches/README.md`. A full run writes its results to `target/` at the root of the repository.
+//! See `benches/README.md`. A full run writes its results to `target/` at the root of the
+//! repository.
 
 #![allow(
     clippy::cast_precision_loss,

@@ -20,7 +20,7 @@ pub const OURS: &str = "auth-core";
 pub const FROM_NAME: &str = "auth-core, made from a name";
 pub const MAP: &str = "RwLock<HashMap>";
 
-/// Bytes on the heap for each, less those of the provider, which holds the key.
+/// Bytes on the heap for each identity, less the bytes of the provider, which holds the key.
 pub fn idle() -> Vec<Row> {
     let identities = quickly(100_000, 1_000);
     let each = |counted: &AllocationInfo| counted.bytes_current as f64 / identities as f64;
@@ -90,8 +90,8 @@ impl Anywhere {
     }
 }
 
-/// The number of keys that are made before the clock runs: few enough for the cache, which also holds
-/// a key that was just read off a request.
+/// The number of keys that are made before the clock runs: few enough for the cache, which also
+/// holds a key that was just read off a request.
 const CHUNK: usize = 32;
 
 fn each<K>(

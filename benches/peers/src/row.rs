@@ -21,7 +21,7 @@ pub struct Row {
     pub logins: Option<u64>,
     /// How many requests failed.
     pub failed: Option<u64>,
-    /// The part of the cost that is not the implementation's own.
+    /// The part of the cost that is not its own.
     pub in_common: Option<f64>,
     pub note: String,
 }
@@ -51,7 +51,7 @@ impl Row {
         Spread::of(&self.samples).expect("at least one round")
     }
 
-    /// The median less the part that is not the implementation's own.
+    /// The median less the part that is not its own.
     pub fn net(&self) -> Option<f64> {
         self.in_common
             .map(|in_common| self.spread().median - in_common)
@@ -104,8 +104,8 @@ pub fn find<'a>(rows: &'a [Row], case: &str, implementation: &str) -> Option<&'a
         .find(|row| row.case == case && row.implementation == implementation)
 }
 
-/// The ratios of our rows of the same case over this one, in their order; empty for one of ours, and
-/// for instructions, whose ratios are those of the net counts.
+/// The ratios of our rows of the same case over this one, in their order; empty for one of ours,
+/// and for instructions, whose ratios are those of the net counts.
 pub fn ours_over(rows: &[Row], row: &Row) -> String {
     if row.is_ours() || row.unit == INSTRUCTIONS {
         return String::new();

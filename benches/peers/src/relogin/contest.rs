@@ -1,4 +1,4 @@
-//! The clients, and what each is measured in.
+//! The clients, and the cases in which they are measured.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,8 +33,8 @@ const PATH: &str = "/me";
 struct Entry {
     name: &'static str,
     note: &'static str,
-    /// Makes a client, which shares its connections with those that were made before. What it
-    /// returns sends a request, and says whether the last answer to it was a 200.
+    /// Makes a client, which shares the connections of earlier ones. The function that it returns
+    /// sends a request, and says whether the last answer to it was a 200.
     make: Box<dyn Fn() -> Get>,
 }
 
@@ -118,7 +118,7 @@ fn requests(runtime: &Runtime, get: &Get) -> f64 {
     start.elapsed().as_secs_f64() * 1e6 / f64::from(requests)
 }
 
-/// What the others are measured beside: the request with its cookie, and nothing more.
+/// The request with its cookie and nothing more, beside which the clients are measured.
 fn without_login(runtime: &Runtime, server: &Server) -> Get {
     let client = reqwest::Client::builder().no_proxy().build();
     let client = client.expect("a client");
@@ -188,11 +188,11 @@ fn release(runtime: &Runtime, callers: usize, get: &Get) -> (Duration, u64) {
     let start_line = Arc::new(Barrier::new(callers + 1));
     let mut herd = JoinSet::new();
     for _ in 0..callers {
-        let (start_line, asking) = (Arc::clone(&start_line), get());
+        let (start_line, request) = (Arc::clone(&start_line), get());
         herd.spawn_on(
             async move {
                 start_line.wait().await;
-                asking.await
+                request.await
             },
             runtime.handle(),
         );

@@ -20,8 +20,8 @@ use tokio::runtime::Runtime;
 pub const PASSWORD: &str =
     r#"{"email":"me@example.com","password":"correct horse battery staple"}"#;
 
-/// The time that the server takes for the hash of a password. It sleeps, so that many logins at once
-/// cost the callers no processor time, which favours a client that makes many.
+/// The time that the server takes for the hash of a password. It sleeps, so that many logins at
+/// once cost the callers no processor time, which favours a client that makes many.
 const HASHING: Duration = Duration::from_millis(50);
 
 /// The size of a session cookie, about that of the tokens elsewhere.
