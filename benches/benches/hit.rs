@@ -1,15 +1,15 @@
-//! A fresh credential: as an owned header, and on a request, on one thread and on two.
+//! A fresh credential: its header, and its header on a request, on one thread and on two.
 //!
-//! The token has 1 KiB. `by_hand` holds the baselines, from one clock reading up to the best way that is known to hand out a
-//! header after checking the two clocks that we check.
+//! The token has 1 KiB. The reference is `by_hand`: an `ArcSwap` that holds one header, and the two
+//! coarse clocks that auth-core reads. Its parts are measured beside it.
 
 use std::sync::LazyLock;
 
+use auth_benches::ours::{self, Credentials};
 use auth_benches::{
-    Guarded, Logins, PerThread, SharedHeader, boot_clock, coarse_clocks, is_quick, longest,
-    monotonic, quickly, token, two_workers,
+    ByHand, SharedHeader, boot_clock, coarse_clocks, is_quick, longest, monotonic, quickly, token,
+    two_workers,
 };
-use auth_core::Credentials;
 use divan::{AllocProfiler, Bencher, black_box};
 use futures_util::FutureExt;
 use http::HeaderMap;
@@ -18,14 +18,13 @@ use http::header::AUTHORIZATION;
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 
-static OURS: LazyLock<Credentials> = LazyLock::new(|| Logins::logged_in(&two_workers()));
+static OURS: LazyLock<Credentials> = LazyLock::new(|| ours::logged_in(&two_workers()));
 static SHARED: LazyLock<SharedHeader> = LazyLock::new(|| SharedHeader::new(&token()));
-static GUARDED: LazyLock<Guarded> = LazyLock::new(|| Guarded::new(&token()));
-static PER_THREAD: LazyLock<PerThread> = LazyLock::new(|| PerThread::new(&token()));
+static BY_HAND: LazyLock<ByHand> = LazyLock::new(|| ByHand::new(&token()));
 
 fn main() {
-    // Left to itself, divan takes its measure from the first sample, which is the coldest. And two threads have to run for
-    // a while before they get into each other's way.
+    // By default divan derives the size of a sample from the first one, which runs on cold caches.
+    // And two threads contend only in a sample that is long enough for both to run.
     divan::Divan::default()
         .sample_size(quickly(10_000, 100))
         .max_time(longest(is_quick()))
@@ -54,120 +53,99 @@ mod clock {
 
     #[divan::bench]
     fn auth_core(bencher: Bencher<'_, '_>) {
-        let clock = ::auth_core::Clock::system();
-        bencher.bench(|| clock.now());
+        let clocks = super::ours::Clocks::system();
+        bencher.bench(|| clocks.read());
     }
 }
 
-/// The value of the header, owned, and dropped again.
-mod owned {
-    use super::{
-        AUTHORIZATION, Bencher, FutureExt, GUARDED, LazyLock, OURS, PER_THREAD, SHARED, black_box,
-    };
+/// The value of the header, cloned and dropped again.
+mod header {
+    use super::{BY_HAND, Bencher, FutureExt, LazyLock, OURS, SHARED, black_box, ours};
 
     #[divan::bench(threads = [1, 2])]
-    fn by_hand_shared_no_clock(bencher: Bencher<'_, '_>) {
+    fn by_hand_no_clock(bencher: Bencher<'_, '_>) {
         let shared = LazyLock::force(&SHARED);
         bencher.bench(|| drop(black_box(shared.get())));
     }
 
     #[divan::bench(threads = [1, 2])]
-    fn by_hand_guard_without_clone(bencher: Bencher<'_, '_>) {
-        let guarded = LazyLock::force(&GUARDED);
-        bencher.bench(|| guarded.is_good());
+    fn by_hand_no_clone(bencher: Bencher<'_, '_>) {
+        let by_hand = LazyLock::force(&BY_HAND);
+        bencher.bench(|| by_hand.is_fresh());
     }
 
     #[divan::bench(threads = [1, 2])]
-    fn by_hand_guard(bencher: Bencher<'_, '_>) {
-        let guarded = LazyLock::force(&GUARDED);
-        bencher.bench(|| drop(black_box(guarded.get())));
+    fn by_hand(bencher: Bencher<'_, '_>) {
+        let by_hand = LazyLock::force(&BY_HAND);
+        bencher.bench(|| drop(black_box(by_hand.get())));
     }
 
     #[divan::bench(threads = [1, 2])]
-    fn by_hand_per_thread(bencher: Bencher<'_, '_>) {
-        let per_thread = LazyLock::force(&PER_THREAD);
-        bencher.bench(|| drop(black_box(per_thread.get())));
-    }
-
-    #[divan::bench(threads = [1, 2])]
-    fn ours_lent(bencher: Bencher<'_, '_>) {
+    fn ours_borrowed(bencher: Bencher<'_, '_>) {
         let ours = LazyLock::force(&OURS);
-        bencher.bench(|| {
-            let header =
-                auth_core::Attempt::fresh(ours, |lent| lent.header(&AUTHORIZATION).cloned());
-            drop(black_box(header.expect("it is fresh")));
-        });
+        bencher.bench(|| drop(black_box(ours::borrowed_header(ours))));
     }
 
     #[divan::bench(threads = [1, 2])]
-    fn ours_fresh(bencher: Bencher<'_, '_>) {
+    fn ours_owned(bencher: Bencher<'_, '_>) {
         let ours = LazyLock::force(&OURS);
-        bencher.bench(|| {
-            let credential = ours.fresh().expect("it is fresh");
-            drop(black_box(credential.header(&AUTHORIZATION).cloned()));
-        });
+        bencher.bench(|| drop(black_box(ours::owned_header(ours))));
     }
 
     #[divan::bench(threads = [1, 2])]
     fn ours_get(bencher: Bencher<'_, '_>) {
         let ours = LazyLock::force(&OURS);
-        bencher.bench(|| {
-            let credential = ours.get().now_or_never().expect("it is fresh");
-            drop(black_box(credential.map(|credential| {
-                credential.header(&AUTHORIZATION).cloned()
-            })));
-        });
+        bencher.bench(|| drop(black_box(ours::get(ours).now_or_never())));
     }
 
     #[divan::bench(threads = [1, 2])]
-    fn ours_fresh_alone(bencher: Bencher<'_, '_>) {
+    fn ours_get_and_header(bencher: Bencher<'_, '_>) {
         let ours = LazyLock::force(&OURS);
-        bencher.bench(|| drop(black_box(ours.fresh())));
+        bencher.bench(|| {
+            let credential = ours::get(ours).now_or_never().expect("it is fresh");
+            drop(black_box(credential.map(|owned| ours::header(&owned))));
+        });
     }
 }
 
 /// The header on a map that has room for it.
 mod attached {
-    use super::{AUTHORIZATION, Bencher, FutureExt, HeaderMap, LazyLock, OURS, PER_THREAD};
+    use super::{AUTHORIZATION, BY_HAND, Bencher, FutureExt, HeaderMap, LazyLock, OURS, ours};
 
     fn map() -> HeaderMap {
         HeaderMap::with_capacity(8)
     }
 
-    // A sample's maps should fit into the cache.
+    // The maps of one sample fit into the cache.
     #[divan::bench(threads = [1, 2], sample_size = 64, sample_count = 500)]
-    fn by_hand_per_thread(bencher: Bencher<'_, '_>) {
-        let per_thread = LazyLock::force(&PER_THREAD);
+    fn by_hand(bencher: Bencher<'_, '_>) {
+        let by_hand = LazyLock::force(&BY_HAND);
         bencher.with_inputs(map).bench_refs(|headers| {
-            let header = per_thread.get().expect("it is fresh");
+            let header = by_hand.get().expect("it is fresh");
             headers.insert(AUTHORIZATION, header);
         });
     }
 
     #[divan::bench(threads = [1, 2], sample_size = 64, sample_count = 500)]
-    fn ours_fresh(bencher: Bencher<'_, '_>) {
+    fn ours_borrowed(bencher: Bencher<'_, '_>) {
         let ours = LazyLock::force(&OURS);
-        bencher.with_inputs(map).bench_refs(|headers| {
-            let credential = ours.fresh().expect("it is fresh");
-            credential.attach_headers(headers);
-        });
+        let attach = |headers: &mut _| ours::attach_borrowed(ours, headers);
+        bencher.with_inputs(map).bench_refs(attach);
     }
 
     #[divan::bench(threads = [1, 2], sample_size = 64, sample_count = 500)]
-    fn ours_lent(bencher: Bencher<'_, '_>) {
+    fn ours_owned(bencher: Bencher<'_, '_>) {
         let ours = LazyLock::force(&OURS);
-        bencher.with_inputs(map).bench_refs(|headers| {
-            let attached = auth_core::Attempt::fresh(ours, |lent| lent.attach_headers(headers));
-            attached.expect("it is fresh");
-        });
+        let attach = |headers: &mut _| ours::attach_owned(ours, headers);
+        bencher.with_inputs(map).bench_refs(attach);
     }
 
     #[divan::bench(threads = [1, 2], sample_size = 64, sample_count = 500)]
     fn ours_get(bencher: Bencher<'_, '_>) {
         let ours = LazyLock::force(&OURS);
         bencher.with_inputs(map).bench_refs(|headers| {
-            let credential = ours.get().now_or_never().expect("it is fresh");
-            credential.expect("it is fresh").attach_headers(headers);
+            let attached = ours::attach_from_get(ours, headers).now_or_never();
+            attached.expect("it is fresh");
         });
     }
 }

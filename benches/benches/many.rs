@@ -1,11 +1,9 @@
-//! Many identities: what an idle one holds in memory, and how long it takes to find one.
-
-use std::num::NonZeroUsize;
+//! Many identities: the memory that an idle one holds, and the time to find one.
 
 use allocation_counter::{AllocationInfo, measure};
-use auth_benches::{At, Logins, is_quick, longest, quickly, report};
-use auth_core::{Credentials, Identity, Lifetime, Origin, Pool, Provider};
-use divan::{Bencher, black_box};
+use auth_benches::ours::{self, Accounts, BenchProvider};
+use auth_benches::{is_quick, longest, quickly, report};
+use divan::Bencher;
 
 fn main() {
     divan::Divan::default()
@@ -19,79 +17,50 @@ fn main() {
     bytes_of_idle_identities(quickly(100_000, 1_000));
 }
 
-fn identity(origin: &Origin, number: usize) -> Identity {
-    Identity::new(
-        "bench",
-        origin.clone(),
-        format!("account-{number:07}@example.com"),
-    )
-}
-
-fn origin() -> Origin {
-    Origin::parse("https://login.example.com").expect("a literal origin")
-}
-
-fn filled(identities: usize) -> Pool {
-    let capacity = NonZeroUsize::new(identities).expect("at least one");
-    let pool = Pool::new(capacity);
-    let (logins, origin) = (Logins::at_once(), origin());
-    for number in 0..identities {
-        let provider = At::new(&logins, identity(&origin, number), Lifetime::unknown());
-        pool.add(provider).expect("there is room");
-    }
-    pool
-}
-
-/// One identity among so many, each time another one. Its key is made beforehand, as if just read off a request.
+/// One of `identities`, another one each time. Its key is made just before, as by a program that
+/// has read it off a request.
 #[divan::bench(args = sizes(), sample_size = 32, sample_count = 3_000)]
 fn find(bencher: Bencher<'_, '_>, identities: usize) {
-    let (pool, origin) = (filled(identities), origin());
-    // A full-period generator: no order for the machine to guess.
+    let accounts = Accounts::default();
+    let pool = accounts.pool(identities);
+    // A generator of full period, whose order the prefetcher can't predict.
     let mut next: usize = 1;
     let key = || {
         next = next.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        identity(&origin, (next >> 33) % identities)
+        accounts.identity(&Accounts::name((next >> 33) % identities))
     };
     bencher
         .with_inputs(key)
-        .bench_local_refs(|key| black_box(pool.find(key)));
+        .bench_local_refs(|key| ours::is_in(&pool, key));
 }
 
 fn sizes() -> Vec<usize> {
     quickly(vec![1_000, 100_000, 1_000_000], vec![1_000, 10_000])
 }
 
-/// Bytes on the heap for each identity: all of it, and less the provider that the user made, which holds the key.
+/// Bytes on the heap for each identity: all of them, and all but those of the provider, which the
+/// program makes and which holds the key.
 fn bytes_of_idle_identities(identities: usize) {
-    let (logins, origin) = (Logins::at_once(), origin());
-    let provider = |number: usize| At::new(&logins, identity(&origin, number), Lifetime::unknown());
-    // What all of them share is made before the counting begins.
-    drop(Credentials::new(provider(0)));
-    let capacity = NonZeroUsize::new(identities).expect("at least one");
-    let pool = Pool::new(capacity);
-    let whole = measure(|| {
-        for number in 0..identities {
-            pool.add(provider(number)).expect("there is room");
-        }
-    });
-    let mut held: Vec<Box<dyn Provider>> = Vec::with_capacity(identities);
-    let theirs = measure(|| {
-        for number in 0..identities {
-            held.push(Box::new(provider(number)));
-        }
-    });
-    let (whole, theirs) = (per(&whole, identities), per(&theirs, identities));
+    let accounts = Accounts::default();
+    accounts.warm_up();
+    let pool = Accounts::empty_pool(identities);
+    let whole = measure(|| accounts.fill(&pool, identities));
+    let mut held: Vec<Box<BenchProvider>> = Vec::with_capacity(identities);
+    let provider = |number| Box::new(accounts.provider(number));
+    let providers = measure(|| held.extend((0..identities).map(provider)));
+    let (whole, providers) = (per(&whole, identities), per(&providers, identities));
     report(format_args!(
-        "idle: {identities} identities, {} logins, {whole:.0} bytes each; {:.0} of ours, beside {theirs:.0} of the provider",
-        logins.count(),
-        whole - theirs,
+        "idle: {identities} identities, {} logins, {whole:.0} bytes each; {:.0} of ours, \
+         beside {providers:.0} of the provider",
+        accounts.logins(),
+        whole - providers,
     ));
     drop((held, pool));
 }
 
 #[allow(
     clippy::cast_precision_loss,
-    reason = "bytes that fit into this machine's memory"
+    reason = "a count of bytes in memory is below 2^52"
 )]
 fn per(counted: &AllocationInfo, identities: usize) -> f64 {
     counted.bytes_current as f64 / identities as f64

@@ -1,27 +1,27 @@
-//! The fronts: a whole call through each, beside what one would put there instead.
+//! The integrations: a whole call through each, beside what a program without ours puts there.
 //!
-//! Requests are made before the clock runs, and dropped at the end of the stack, where a client would send them. reqwest's
-//! stack ends in a middleware that answers at once: a network drowns what is measured, as `reqwest_loopback` shows.
+//! Requests are made before the clock runs, and dropped at the end of the stack, where a client
+//! would send them. The reqwest chain ends in a middleware that answers at once: the time of a
+//! network hides what is measured, as `reqwest_loopback` shows.
 
 use std::sync::LazyLock;
-use std::time::Duration;
 
+use auth_benches::ours::{self, Credentials};
 use auth_benches::{
     Answering, CloneOnce, Inserting, Logins, Terminal, header_of, is_quick, longest, quickly,
     request, reqwest_request, token, two_workers,
 };
-use auth_core::{Credentials, Lifetime};
 use divan::{AllocProfiler, Bencher};
 use futures_util::FutureExt;
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 
-static OURS: LazyLock<Credentials> = LazyLock::new(|| Logins::logged_in(&two_workers()));
+static OURS: LazyLock<Credentials> = LazyLock::new(|| ours::logged_in(&two_workers()));
 
 fn main() {
     divan::Divan::default()
-        // A sample's requests should fit into the cache.
+        // The requests of one sample fit into the cache.
         .sample_size(quickly(32, 8))
         .sample_count(quickly(1_000, 20))
         .max_time(longest(is_quick()))
@@ -136,19 +136,17 @@ mod reqwest_chain {
     }
 }
 
-/// reqwest itself, to a server on loopback that answers each request with 200 and nothing.
+/// reqwest itself, to a server on loopback that answers each request with 200 and no body.
 mod reqwest_loopback {
     use std::io::{BufRead, BufReader, Write};
     use std::net::{TcpListener, TcpStream};
 
-    use auth_core::Origin;
     use auth_middleware::AuthMiddleware;
     use reqwest_middleware::ClientBuilder;
     use tokio::runtime::Runtime;
 
     use super::{
-        Bencher, Credentials, Duration, Inserting, LazyLock, Lifetime, Logins, header_of,
-        reqwest_request, token, two_workers,
+        Bencher, Inserting, LazyLock, Logins, header_of, ours, reqwest_request, token, two_workers,
     };
 
     static RUNTIME: LazyLock<Runtime> = LazyLock::new(two_workers);
@@ -163,7 +161,7 @@ mod reqwest_loopback {
         format!("http://{address}")
     });
 
-    /// Until the client hangs up.
+    /// Serves one connection until the client closes it.
     fn serve(stream: &TcpStream) -> Option<()> {
         let (mut answers, mut lines) = (stream, BufReader::new(stream).lines());
         loop {
@@ -199,12 +197,8 @@ mod reqwest_loopback {
     #[divan::bench]
     fn ours_replay_on(bencher: Bencher<'_, '_>) {
         let logins = Logins::at_once();
-        let hour = Lifetime::of(Duration::from_secs(3_600));
-        let credentials = Credentials::builder(logins.with_lifetime(hour))
-            .scope(Origin::parse(&ORIGIN).expect("an origin"))
-            .build();
-        let first = RUNTIME.block_on(credentials.get());
-        first.expect("the first login");
+        let credentials = ours::scoped(&logins, &ORIGIN);
+        ours::log_in(&RUNTIME, &credentials);
         let ours = AuthMiddleware::new(credentials);
         bench(bencher, |chain| chain.with(ours));
         assert_eq!(logins.count(), 1);

@@ -1,23 +1,22 @@
-//! Refresh concurrency: herds of callers who wait for one login, and callers who go on asking through a renewal.
+//! Concurrent refresh: herds of callers that wait for one login, and callers that go on through a
+//! renewal.
 //!
-//! A herd's time runs from the release of its login to the return of its last caller, on two threads. `Shared` is what the
-//! futures crate offers to those who only want one future awaited by many.
+//! The time of a herd runs from the release of its login to the return of its last caller, on two
+//! threads. `cold_shared` is `futures::Shared`, by which many callers await one future.
 
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use auth_benches::ours::{self, Credentials};
 use auth_benches::{
     Herd, Latencies, Logins, Traffic, is_quick, longest, quickly, report, two_workers,
 };
-use auth_core::{Attempt, Credentials, Lifetime, RefreshWindow};
 use divan::Bencher;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Runtime;
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(two_workers);
-
-const HOUR: Lifetime = Lifetime::of(Duration::from_secs(3_600));
 
 fn main() {
     divan::Divan::default()
@@ -53,17 +52,17 @@ where
         });
 }
 
-fn asking(credentials: Credentials) -> impl Fn(usize) -> BoxFuture<'static, bool> {
+fn callers_of(credentials: Credentials) -> impl Fn(usize) -> BoxFuture<'static, bool> {
     move |_| {
         let credentials = credentials.clone();
-        async move { credentials.get().await.is_ok() }.boxed()
+        ours::is_served(credentials).boxed()
     }
 }
 
 #[divan::bench(args = herds())]
 fn cold(bencher: Bencher<'_, '_>, callers: usize) {
     bench(bencher, callers, true, |logins| {
-        asking(Credentials::new(logins.with_lifetime(HOUR)))
+        callers_of(ours::cache(logins))
     });
 }
 
@@ -83,12 +82,10 @@ fn cold_shared(bencher: Bencher<'_, '_>, callers: usize) {
 fn expired(bencher: Bencher<'_, '_>, callers: usize) {
     let short = Duration::from_millis(20);
     bench(bencher, callers, true, |logins| {
-        let provider = logins.with_lifetime(Lifetime::of(short)).and_later(HOUR);
-        let builder = Credentials::builder(provider).refresh_window(RefreshWindow::NONE);
-        let credentials = builder.build();
+        let credentials = ours::without_renewal(logins, short);
         logged_in(&credentials, logins);
         std::thread::sleep(2 * short);
-        asking(credentials)
+        callers_of(credentials)
     });
 }
 
@@ -96,61 +93,45 @@ fn expired(bencher: Bencher<'_, '_>, callers: usize) {
 fn failing(bencher: Bencher<'_, '_>, callers: usize) {
     bench(bencher, callers, false, |logins| {
         logins.fail_from_now_on();
-        asking(Credentials::new(logins.with_lifetime(HOUR)))
+        callers_of(ours::cache(logins))
     });
 }
 
 #[divan::bench(args = herds())]
 fn rejected(bencher: Bencher<'_, '_>, callers: usize) {
     bench(bencher, callers, true, |logins| {
-        let credentials = Credentials::new(logins.with_lifetime(HOUR));
+        let credentials = ours::cache(logins);
         logged_in(&credentials, logins);
-        let credential = credentials.fresh().expect("it is fresh");
-        let carried = Attempt::new(&credentials, &credential);
-        // Each of the herd is told so by its own answer; the first one counts.
-        move |_| {
-            let (credentials, carried) = (credentials.clone(), carried.clone());
-            async move {
-                carried.rejected();
-                credentials.get().await.is_ok()
-            }
-            .boxed()
-        }
+        // Every caller reports the rejection of its own request; only the first report counts.
+        let ask = ours::after_rejection(credentials);
+        move |_| ask()
     });
 }
 
-/// The first session, from a login that isn't held; the next one is.
+/// Logs in once, and holds back the next login.
 fn logged_in(credentials: &Credentials, logins: &Logins) {
     logins.release();
-    RUNTIME
-        .block_on(credentials.get())
-        .expect("the first login");
+    ours::log_in(&RUNTIME, credentials);
     logins.hold();
 }
 
-/// Callers' latency in a run with one renewal, and in the same run without.
+/// The latency of callers in a run with one renewal, and in the same run without.
 fn latencies() {
     let traffic = Traffic::lasting(quickly(
         Duration::from_secs(2),
         Duration::from_millis(1_200),
     ));
     let takes = Duration::from_millis(200);
-    report("latency of callers (ns)      p50     p99   p99.9     max   askings  logins");
+    report("latency of callers (ns)      p50     p99   p99.9     max     calls  logins");
     for _ in 0..quickly(5, 1) {
         let without = Logins::at_once();
-        let credentials = Credentials::new(without.with_lifetime(HOUR));
+        let credentials = ours::cache(&without);
         row("without a renewal", &run(traffic, credentials), &without);
 
         let with = Logins::at_once();
-        let brief = Lifetime::of(Duration::from_millis(1_500));
-        let provider = with.with_lifetime(brief).and_later(HOUR);
-        let window = RefreshWindow::new(Duration::from_millis(1_200), 0.9);
-        let credentials = Credentials::builder(provider)
-            .refresh_window(window)
-            .build();
-        RUNTIME
-            .block_on(credentials.get())
-            .expect("the first login");
+        let (first, lead) = (Duration::from_millis(1_500), Duration::from_millis(1_200));
+        let credentials = ours::with_renewal(&with, first, lead);
+        ours::log_in(&RUNTIME, &credentials);
         with.take(takes);
         let latencies = run(traffic, credentials);
         assert_eq!(with.count(), 2, "one login, one renewal");
@@ -159,21 +140,16 @@ fn latencies() {
 }
 
 fn run(traffic: Traffic, credentials: Credentials) -> Latencies {
-    RUNTIME
-        .block_on(credentials.get())
-        .expect("the first login");
-    traffic.run(&RUNTIME, move || {
-        let credentials = credentials.clone();
-        async move { credentials.get().await.is_ok() }
-    })
+    ours::log_in(&RUNTIME, &credentials);
+    traffic.run(&RUNTIME, move || ours::is_served(credentials.clone()))
 }
 
 fn row(name: &str, latencies: &Latencies, logins: &Logins) {
     let [median, p99, p999, max] = latencies.percentiles([0.5, 0.99, 0.999, 1.0]);
     assert_eq!(latencies.failed, 0);
-    let askings = latencies.points.len();
+    let calls = latencies.points.len();
     report(format_args!(
-        "  {name:<22} {median:>7} {p99:>7} {p999:>7} {max:>7} {askings:>9} {:>7}",
+        "  {name:<22} {median:>7} {p99:>7} {p999:>7} {max:>7} {calls:>9} {:>7}",
         logins.count(),
     ));
 }

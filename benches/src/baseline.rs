@@ -1,8 +1,4 @@
-//! The best that can be written by hand, to hold our fast path against.
-
-use std::cell::RefCell;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed};
+//! The fast path as it is written by hand: the reference that ours is measured against.
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
@@ -13,13 +9,13 @@ fn nanos(clock: ClockId) -> u64 {
     time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
 }
 
-/// The clock that goes on counting while the machine sleeps, precisely.
+/// The clock that also counts while the machine is suspended, at full precision.
 #[inline]
 pub fn boot_clock() -> u64 {
     nanos(ClockId::Boottime)
 }
 
-/// A monotonic clock and the wall clock, to the tick.
+/// The monotonic clock and the wall clock, each as of the kernel's last tick.
 #[inline]
 pub fn coarse_clocks() -> (u64, u64) {
     (
@@ -28,10 +24,11 @@ pub fn coarse_clocks() -> (u64, u64) {
     )
 }
 
-/// A bearer header whose reference count is there already: the first clone of a value is what allocates it.
+/// A bearer header whose reference count is already allocated: the first clone of a value allocates
+/// it.
 ///
 /// # Panics
-/// The token can't stand in a header.
+/// The token isn't a valid header value.
 pub fn header_of(token: &str) -> HeaderValue {
     let mut value = HeaderValue::try_from(format!("Bearer {token}")).expect("a token");
     value.set_sensitive(true);
@@ -62,7 +59,7 @@ impl Expiry {
     }
 }
 
-/// One header for all threads, and no clock: what cloning alone costs.
+/// One header that all threads share, and no clock: the cost of the clone alone.
 #[derive(Debug)]
 pub struct SharedHeader(HeaderValue);
 
@@ -79,82 +76,36 @@ impl SharedHeader {
     }
 }
 
-/// One header for all threads behind an `ArcSwap`, and two coarse clocks.
+/// The reference by hand: an `ArcSwap` that holds one header and two deadlines, read with the same
+/// two coarse clocks that auth-core reads.
 #[derive(Debug)]
-pub struct Guarded(ArcSwap<(HeaderValue, Expiry)>);
+pub struct ByHand(ArcSwap<Held>);
 
-impl Guarded {
-    /// The token as a bearer header that is good for an hour.
-    pub fn new(token: &str) -> Self {
-        Self(ArcSwap::from_pointee((
-            header_of(token),
-            Expiry::in_an_hour(),
-        )))
-    }
-
-    /// A clone of it, unless it has expired.
-    #[inline]
-    pub fn get(&self) -> Option<HeaderValue> {
-        let guard = self.0.load();
-        (!guard.1.passed()).then(|| guard.0.clone())
-    }
-
-    /// Whether it is good: the guard and the clocks without the clone.
-    #[inline]
-    pub fn is_good(&self) -> bool {
-        !self.0.load().1.passed()
-    }
-}
-
-/// A header for each thread, taken anew when the generation changes, and two coarse clocks. The best that is known here: no
-/// cache line is written that another thread reads.
 #[derive(Debug)]
-pub struct PerThread {
-    generation: AtomicU64,
-    current: ArcSwap<(Arc<str>, Expiry)>,
-}
-
-struct Copied {
-    generation: u64,
+struct Held {
     header: HeaderValue,
     expiry: Expiry,
 }
 
-thread_local! {
-    static COPY: RefCell<Option<Copied>> = const { RefCell::new(None) };
-}
-
-impl PerThread {
-    /// The token as a bearer header that is good for an hour.
+impl ByHand {
+    /// The token as a bearer header that expires in an hour.
     pub fn new(token: &str) -> Self {
-        // The copies belong to whoever made the last one, so generations are told apart beyond one cache.
-        static GENERATIONS: AtomicU64 = AtomicU64::new(1);
-        Self {
-            generation: AtomicU64::new(GENERATIONS.fetch_add(1, Relaxed)),
-            current: ArcSwap::from_pointee((token.into(), Expiry::in_an_hour())),
-        }
+        Self(ArcSwap::from_pointee(Held {
+            header: header_of(token),
+            expiry: Expiry::in_an_hour(),
+        }))
     }
 
-    /// A clone of this thread's header, unless it has expired.
+    /// A clone of the header, unless it has expired.
     #[inline]
     pub fn get(&self) -> Option<HeaderValue> {
-        COPY.with_borrow_mut(|copy| {
-            let generation = self.generation.load(Acquire);
-            let copied = match copy {
-                Some(copied) if copied.generation == generation => copied,
-                stale => stale.insert(self.copied(generation)),
-            };
-            (!copied.expiry.passed()).then(|| copied.header.clone())
-        })
+        let held = self.0.load();
+        (!held.expiry.passed()).then(|| held.header.clone())
     }
 
-    #[cold]
-    fn copied(&self, generation: u64) -> Copied {
-        let current = self.current.load();
-        Copied {
-            generation,
-            header: header_of(&current.0),
-            expiry: current.1,
-        }
+    /// Whether the header has not expired: the load and the clocks without the clone.
+    #[inline]
+    pub fn is_fresh(&self) -> bool {
+        !self.0.load().expiry.passed()
     }
 }

@@ -1,4 +1,4 @@
-//! Thousands of callers who wait for one login.
+//! Herds: thousands of callers that wait for one login.
 
 use std::fmt;
 use std::future::Future;
@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use crate::logins::Logins;
 use crate::time::{Timestamp, monotonic};
 
-/// Callers, all of whom are waiting.
+/// Callers, all of which wait.
 pub struct Herd<'a> {
     runtime: &'a Runtime,
     logins: Logins,
@@ -28,7 +28,7 @@ struct Shared {
     done: Notify,
 }
 
-/// What became of a herd.
+/// The measurements of a herd.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct HerdReport {
@@ -36,14 +36,15 @@ pub struct HerdReport {
     pub lag: Duration,
     /// From the release of the login to the return of the last caller.
     pub whole: Duration,
-    /// How many logins it took.
+    /// The number of logins that it took.
     pub logins: u64,
-    /// How many callers got a credential.
+    /// The number of callers that got a credential.
     pub served: u64,
 }
 
 impl<'a> Herd<'a> {
-    /// Spawns `callers` tasks, each of which runs what `ask` makes, and returns when all of them wait. `logins` must be held.
+    /// Spawns `callers` tasks, each of which awaits a future that `ask` makes, and returns when all
+    /// of them wait. `logins` must be held back.
     pub fn gather<F>(
         runtime: &'a Runtime,
         logins: &Logins,
@@ -75,7 +76,7 @@ impl<'a> Herd<'a> {
             while arrived.arrived.load(Acquire) < callers {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            // The last ones have arrived and are about to wait.
+            // The last tasks have been counted, but their first poll may not have returned yet.
             tokio::time::sleep(Duration::from_millis(5)).await;
         });
         Self {
@@ -86,13 +87,13 @@ impl<'a> Herd<'a> {
         }
     }
 
-    /// Counts logins from `before`, for caches that begin to log in before anybody asks.
+    /// Counts logins from `before`, for a cache that begins to log in before the first call.
     pub fn counting_from(mut self, before: u64) -> Self {
         self.before = before;
         self
     }
 
-    /// Lets the login through, and waits until the last caller has returned.
+    /// Releases the login, and waits until the last caller has returned.
     pub fn release(self) -> HerdReport {
         let start = monotonic();
         self.logins.release();

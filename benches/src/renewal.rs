@@ -1,4 +1,4 @@
-//! What callers notice of a renewal: their latency over time.
+//! The latency of callers over time, through a renewal.
 
 use std::future::Future;
 use std::time::Duration;
@@ -9,20 +9,20 @@ use tokio::task::JoinSet;
 use crate::statistics::nearest_rank;
 use crate::time::{Timestamp, monotonic};
 
-/// Callers who ask again and again.
+/// Callers that get a credential again and again.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Traffic {
-    /// How many there are.
+    /// The number of callers.
     pub callers: usize,
-    /// How long each of them rests between two askings.
+    /// The pause of a caller between two calls.
     pub rest: Duration,
-    /// How long they go on.
+    /// The length of the run.
     pub length: Duration,
 }
 
 impl Traffic {
-    /// Two hundred callers, each of whom asks about every other millisecond.
+    /// Two hundred callers, each of which calls about every other millisecond.
     pub const fn lasting(length: Duration) -> Self {
         Self {
             callers: 200,
@@ -31,7 +31,7 @@ impl Traffic {
         }
     }
 
-    /// Lets the callers run what `ask` makes, and notes how long each asking took.
+    /// Lets the callers await the futures that `ask` makes, and records the latency of each call.
     pub fn run<F>(
         self,
         runtime: &Runtime,
@@ -69,15 +69,15 @@ impl Traffic {
     }
 }
 
-/// How long callers waited, and when.
+/// The latency of each call in a run.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Latencies {
-    /// When the run began.
+    /// The start of the run.
     pub start: Timestamp,
-    /// When each asking began and how long it took, in nanoseconds.
+    /// The start of each call, counted from that of the run, and its latency, in nanoseconds.
     pub points: Vec<(u64, u64)>,
-    /// How many got nothing.
+    /// The number of calls that got no credential.
     pub failed: u64,
 }
 
@@ -96,7 +96,7 @@ impl Latencies {
         self.failed += u64::from(!served);
     }
 
-    /// The latencies that these fractions of the askings do not exceed, in nanoseconds.
+    /// The latencies that these fractions of the calls do not exceed, in nanoseconds.
     pub fn percentiles<const N: usize>(&self, fractions: [f64; N]) -> [u64; N] {
         let mut sorted: Vec<u64> = self.points.iter().map(|(_, took)| *took).collect();
         sorted.sort_unstable();

@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::time::Duration;
 
-/// Whether `AUTH_BENCHES_QUICK` asks for a run that only shows that everything still works.
+/// Whether `AUTH_BENCHES_QUICK` is set: a quick run shows that everything works, and its figures
+/// say nothing.
 pub fn is_quick() -> bool {
     std::env::var_os("AUTH_BENCHES_QUICK").is_some()
 }
@@ -13,13 +14,13 @@ pub fn quickly<T>(usual: T, quick: T) -> T {
     if is_quick() { quick } else { usual }
 }
 
-/// Prints what a bench found beside its times.
+/// Prints a line of results.
 pub fn report(line: impl std::fmt::Display) {
-    // A closed pipe is no reason to stop measuring.
+    // The run goes on where the reader of its output has closed the pipe.
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
-/// Two threads, which is what the targets are stated for.
+/// A runtime of two threads, for which the targets are stated.
 ///
 /// # Panics
 /// The runtime can't be built.
@@ -31,7 +32,7 @@ pub fn two_workers() -> tokio::runtime::Runtime {
         .expect("a runtime of two threads")
 }
 
-/// How long each case of `cargo bench` runs at most.
+/// The longest time of a case of `cargo bench`.
 pub const fn longest(quick: bool) -> Duration {
     if quick {
         Duration::from_millis(20)

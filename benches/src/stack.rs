@@ -1,4 +1,4 @@
-//! Services that answer at once, and what else stands where ours does.
+//! Services that answer at once, and what a program without ours puts in its place.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -14,10 +14,10 @@ use reqwest_middleware::{Middleware, Next};
 use tower::Service;
 use tower::retry::Policy;
 
-/// Where requests go: in the scope of every credential here.
+/// The URL of all requests, which is in the scope of every credential here.
 pub const URL: &str = "https://api.example.com/v3/me";
 
-/// A request with five headers and a body that is cheap to clone.
+/// A request with five headers, and a body that is cheap to clone.
 ///
 /// # Panics
 /// Never: all of it is literal.
@@ -32,7 +32,7 @@ pub fn request() -> Request<Full<Bytes>> {
         .expect("a literal request")
 }
 
-/// The same for reqwest.
+/// The same request for reqwest.
 ///
 /// # Panics
 /// Never: all of it is literal.
@@ -41,7 +41,7 @@ pub fn reqwest_request() -> reqwest::Request {
     request.try_into().expect("a literal request")
 }
 
-/// A tower service that answers at once, allocating nothing.
+/// A tower service that answers at once and allocates nothing.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Answering;
@@ -62,7 +62,8 @@ impl<B> Service<Request<B>> for Answering {
     }
 }
 
-/// A policy for tower's `Retry` that clones each request and sends it again once, if it was answered with a 401.
+/// A policy for tower's `Retry` that clones each request, and sends it again once if it was
+/// answered with a 401.
 #[derive(Clone, Copy, Debug)]
 pub struct CloneOnce {
     again: bool,
@@ -91,7 +92,7 @@ impl<B: Clone, R, E> Policy<Request<B>, Response<R>, E> for CloneOnce {
     }
 }
 
-/// What one writes by hand for reqwest-middleware: a header, inserted.
+/// A middleware by hand for reqwest-middleware: it inserts a header.
 #[derive(Clone, Debug)]
 pub struct Inserting(HeaderValue);
 
@@ -115,7 +116,7 @@ impl Middleware for Inserting {
     }
 }
 
-/// The end of a reqwest-middleware chain, in place of the network.
+/// The end of a reqwest-middleware chain: it answers at once, in place of the network.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Terminal;

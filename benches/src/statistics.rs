@@ -1,19 +1,19 @@
-//! Medians with their ranges.
+//! Medians, ranges and percentiles.
 
-/// The median of several rounds, and how far they lie apart.
+/// The median of several rounds, and their range.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Spread {
-    /// The middle one, or the mean of the two in the middle.
+    /// The round in the middle, or the mean of the two in the middle.
     pub median: f64,
-    /// The least.
+    /// The least round.
     pub min: f64,
-    /// The greatest.
+    /// The greatest round.
     pub max: f64,
 }
 
 impl Spread {
-    /// The spread of `rounds`; none, if there are none.
+    /// The spread of `rounds`; `None` without rounds.
     pub fn of(rounds: &[f64]) -> Option<Self> {
         let mut sorted = rounds.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -28,7 +28,8 @@ impl Spread {
     }
 }
 
-/// The value that `fraction` of a sorted sample does not exceed, by the nearest-rank method; none of an empty sample.
+/// The value that `fraction` of a sorted sample does not exceed, by the nearest-rank method; `None`
+/// for an empty sample.
 pub fn nearest_rank(sorted: &[u64], fraction: f64) -> Option<u64> {
     let last = sorted.len().checked_sub(1)?;
     #[allow(

@@ -1,4 +1,4 @@
-//! The clock that measures. Everything under test reads `auth_core`'s.
+//! The clock that measures. The code under test reads the clocks of auth-core.
 
 use std::time::{Duration, Instant};
 
@@ -9,13 +9,13 @@ pub type Timestamp = Instant;
 #[inline]
 #[allow(
     clippy::disallowed_methods,
-    reason = "the one place where a benchmark reads the clock; no expiry is decided by it"
+    reason = "the one place where a benchmark reads this clock; it decides no expiry"
 )]
 pub fn monotonic() -> Timestamp {
     Instant::now()
 }
 
-/// How long `work` takes.
+/// The time that `work` takes.
 #[inline]
 pub fn timed(work: impl FnOnce()) -> Duration {
     let start = monotonic();

@@ -75,6 +75,17 @@ impl Credentials {
             .current_if(self.shared.now(), Freshness::is_fresh)
     }
 
+    /// Lends out what [`fresh`](Self::fresh) would give, without counting a reference: the quickest
+    /// look at a credential. `None` means that nothing was lent, and `look` not called.
+    #[inline]
+    pub fn with_fresh<T>(&self, look: impl FnOnce(&Arc<Credential>) -> T) -> Option<T> {
+        let now = self.shared.now();
+        self.shared.with_current(|credential| {
+            let fresh = credential.life().freshness(now).is_fresh();
+            fresh.then(|| look(credential))
+        })
+    }
+
     /// A look without waiting: the credential at hand, if it is good by both clocks. It starts nothing, not even the
     /// renewal of one that is due.
     pub fn peek(&self) -> Option<Arc<Credential>> {

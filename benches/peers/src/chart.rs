@@ -1,4 +1,4 @@
-//! Callers' latency over time, drawn as small multiples.
+//! The latency of callers over time, drawn as small multiples.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use auth_benches::Latencies;
 pub struct Panel {
     pub name: &'static str,
     pub latencies: Latencies,
-    /// When the renewal's login began and ended, in nanoseconds of the run.
+    /// The start and the end of the login of the renewal, in nanoseconds from the start of the run.
     pub login: Option<(u64, u64)>,
 }
 
@@ -19,12 +19,12 @@ const LEFT: f64 = 64.0;
 const TOP: f64 = 92.0;
 const GAP_X: f64 = 28.0;
 const GAP_Y: f64 = 54.0;
-/// The latency's axis, in powers of ten of a nanosecond: 10 ns to 1 s.
+/// The axis of the latency, in powers of ten of a nanosecond: 10 ns to 1 s.
 const LEAST: f64 = 1.0;
 const MOST: f64 = 9.0;
 const BUCKET: u64 = 10_000_000;
 
-/// An SVG that shows in each panel the slowest caller and the median one, every 10 ms.
+/// An SVG with a panel for each peer: the slowest caller and the median one, every 10 ms.
 pub fn draw(panels: &[Panel], length: Duration) -> String {
     let rows = panels.len().div_ceil(COLUMNS);
     let width = LEFT + COLUMNS as f64 * (WIDTH + GAP_X);
@@ -32,10 +32,10 @@ pub fn draw(panels: &[Panel], length: Duration) -> String {
     let mut svg = format!(
         r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" font-family="system-ui, sans-serif" font-size="11">
 <rect width="100%" height="100%" fill="#ffffff"/>
-<text x="{LEFT}" y="26" font-size="17" font-weight="600" fill="#1a1a1a">What callers notice of a renewal</text>
-<text x="{LEFT}" y="45" fill="#555">200 callers ask for a credential about every other millisecond; one renewal, whose login takes 200 ms (shaded).</text>
-<line x1="{LEFT}" y1="62" x2="{}" y2="62" stroke="#c2410c" stroke-width="1.5"/><text x="{}" y="66" fill="#333">slowest of those who ask or wait</text>
-<line x1="{}" y1="62" x2="{}" y2="62" stroke="#1d4ed8" stroke-width="1.5"/><text x="{}" y="66" fill="#333">median of them, every 10 ms</text>
+<text x="{LEFT}" y="26" font-size="17" font-weight="600" fill="#1a1a1a">Latency of callers through a renewal</text>
+<text x="{LEFT}" y="45" fill="#555">200 callers get a credential about every other millisecond; one renewal, whose login takes 200 ms (shaded).</text>
+<line x1="{LEFT}" y1="62" x2="{}" y2="62" stroke="#c2410c" stroke-width="1.5"/><text x="{}" y="66" fill="#333">slowest caller, every 10 ms</text>
+<line x1="{}" y1="62" x2="{}" y2="62" stroke="#1d4ed8" stroke-width="1.5"/><text x="{}" y="66" fill="#333">median caller, every 10 ms</text>
 "##,
         LEFT + 22.0,
         LEFT + 28.0,
@@ -119,7 +119,8 @@ fn draw_panel(svg: &mut String, panel: &Panel, x: f64, y: f64, length: Duration,
     }
 }
 
-/// The latencies of those who asked or waited within each 10 ms, sorted: a wait is felt for as long as it lasts.
+/// The latencies of the calls that were in progress within each 10 ms, sorted. A call counts in
+/// every bucket that it lasts through.
 fn buckets(latencies: &Latencies, length: Duration) -> impl Iterator<Item = (u64, Vec<u64>)> {
     let count = usize::try_from(length.as_nanos() as u64 / BUCKET).unwrap_or(0);
     let mut buckets = vec![Vec::new(); count];

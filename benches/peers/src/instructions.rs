@@ -1,45 +1,39 @@
-//! Instructions, counted by cachegrind in a process of its own, where valgrind is there.
+//! Instructions, counted by cachegrind in a process of its own, where valgrind is installed.
 
 use std::process::Command;
 
-use auth_benches::{Spread, quickly, report};
+use auth_benches::{quickly, report};
 
-use crate::harness::{Row, as_f64, print};
 use crate::layers::COUNTED;
+use crate::row::{INSTRUCTIONS, Row, as_f64, print};
 
-/// The option by which this program does one kind of work, and nothing else.
+/// The option that makes this program do one kind of work, and nothing else.
 pub const OPTION: &str = "--work";
 
-/// Instructions of one call each, gross and net of what all of a case have in common; none without valgrind.
+/// Instructions of one call, gross, and net of what all works of a case have in common. There are
+/// no rows without valgrind.
 pub fn all() -> Vec<Row> {
     let mut rows = Vec::new();
     for &(case, works) in COUNTED {
         let mut bare = None;
         for &(which, name) in works {
             let Some(each) = each(which) else {
-                report("instructions are not counted: there is no valgrind here");
+                report("instructions are not counted: valgrind is not installed");
                 return rows;
             };
             let in_common = *bare.get_or_insert(each);
             rows.push(Row {
-                case,
-                implementation: name,
-                unit: "instructions",
-                spread: Spread::of(&[each]).expect("one number"),
-                allocations: None,
-                logins: None,
-                net: Some(each - in_common),
-                ours_over_it: None,
-                over_one_thread: None,
-                note: "net of what all of the case have in common",
+                in_common: Some(in_common),
+                note: "net of what all of the case have in common".into(),
+                ..Row::new(case, name, INSTRUCTIONS, vec![each])
             });
         }
     }
-    rows.iter().for_each(print);
+    print(&rows);
     rows
 }
 
-/// Instructions of one more call, in a process that has made some.
+/// Instructions of one more call, in a process that has made some calls before.
 fn each(which: &str) -> Option<f64> {
     let (few, calls) = (100, quickly(2_000, 200));
     let more = count(which, few + calls)?.checked_sub(count(which, few)?)?;

@@ -1,12 +1,12 @@
-//! Whole calls through a tower stack and a reqwest chain, neither of which has a network at its end.
+//! Whole calls through a tower stack and a reqwest chain, neither of which ends in a network.
 
 use std::hint::black_box;
 
+use auth_benches::ours::Credentials;
 use auth_benches::{
     Answering, CloneOnce, Inserting, Terminal, header_of, monotonic, quickly, request,
     reqwest_request, token,
 };
-use auth_core::Credentials;
 use auth_middleware::{AuthLayer, AuthMiddleware};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -21,12 +21,24 @@ use tower::{Layer, Service};
 use tower_http::auth::AddAuthorizationLayer;
 use tower_http::set_header::SetRequestHeaderLayer;
 
-use crate::harness::{Contest, Row, allocations_of};
+use crate::harness::Contest;
+use crate::row::{Row, allocations_of};
 
-/// So many requests are made before the clock runs: few enough for the cache.
+pub const TOWER_OFF: &str = "tower_replay_off";
+pub const TOWER_ON: &str = "tower_replay_on";
+pub const REQWEST_INSTRUCTIONS: &str = "reqwest_instructions";
+
+pub const TOWER_OURS: &str = "auth-middleware";
+pub const TOWER_CONSTANT: &str = "SetRequestHeader";
+pub const TOWER_RETRY: &str = "Retry over SetRequestHeader";
+pub const REPLAY_ON: &str = "auth-middleware, replay on";
+pub const REPLAY_OFF: &str = "auth-middleware, replay off";
+pub const REQWEST_RETRY: &str = "reqwest-retry over an inserting one";
+
+/// The number of requests that are made before the clock runs: few enough for the cache.
 const CHUNK: u64 = 32;
 
-/// Calls the service so many times; nanoseconds a call.
+/// Calls the service with `chunks` times [`CHUNK`] requests; nanoseconds of a call.
 fn tower_calls<S: Service<Request<Full<Bytes>>>>(service: &mut S, chunks: u64) -> f64 {
     let mut spent = 0;
     for _ in 0..chunks {
@@ -67,12 +79,12 @@ fn constant() -> SetRequestHeaderLayer<HeaderValue> {
 
 pub fn tower_stacks(ours: &Credentials) -> Vec<Row> {
     let answering = Answering::default;
-    let mut off = Contest::new("tower_replay_off", "ns", 61);
+    let mut off = Contest::new(TOWER_OFF, "ns", 61);
     let layer = AuthLayer::new(ours.clone()).without_replay();
-    enter(&mut off, "auth-middleware", "", layer.layer(answering()));
+    enter(&mut off, TOWER_OURS, "", layer.layer(answering()));
     enter(
         &mut off,
-        "SetRequestHeader",
+        TOWER_CONSTANT,
         "a constant",
         constant().layer(answering()),
     );
@@ -85,10 +97,10 @@ pub fn tower_stacks(ours: &Credentials) -> Vec<Row> {
     );
     let mut rows = off.run();
 
-    let mut on = Contest::new("tower_replay_on", "ns", 61);
+    let mut on = Contest::new(TOWER_ON, "ns", 61);
     enter(
         &mut on,
-        "auth-middleware",
+        TOWER_OURS,
         "",
         AuthLayer::new(ours.clone()).layer(answering()),
     );
@@ -96,7 +108,7 @@ pub fn tower_stacks(ours: &Credentials) -> Vec<Row> {
     let note = "a policy that clones the request";
     enter(
         &mut on,
-        "Retry over SetRequestHeader",
+        TOWER_RETRY,
         note,
         retry.layer(constant().layer(answering())),
     );
@@ -104,12 +116,12 @@ pub fn tower_stacks(ours: &Credentials) -> Vec<Row> {
     rows
 }
 
-/// The chains of reqwest-middleware, by the names that they have on the command line.
+/// The chains of reqwest-middleware: the name on the command line, and the name in the table.
 pub const CHAINS: &[(&str, &str)] = &[
     ("nothing", "an empty chain"),
-    ("replay-on", "auth-middleware, replay on"),
-    ("replay-off", "auth-middleware, replay off"),
-    ("retry", "reqwest-retry over an inserting one"),
+    ("replay-on", REPLAY_ON),
+    ("replay-off", REPLAY_OFF),
+    ("retry", REQWEST_RETRY),
 ];
 
 fn chain(which: &str, ours: &Credentials) -> ClientWithMiddleware {
@@ -142,23 +154,23 @@ fn reqwest_calls(client: &ClientWithMiddleware, chunks: u64) -> f64 {
     spent as f64 / (chunks * CHUNK) as f64
 }
 
-/// The work whose instructions are counted, by case: its name on the command line, and that in the table. The first of
-/// each case is what all of them have in common.
+/// The works whose instructions are counted, by case: the name on the command line, and the name in
+/// the table. The first work of a case is what all works of the case have in common.
 pub const COUNTED: &[(&str, &[(&str, &str)])] = &[
     (
         "tower_instructions",
         &[
             ("tower", "making the request"),
-            ("tower-off", "auth-middleware, replay off"),
-            ("tower-constant", "SetRequestHeader"),
-            ("tower-on", "auth-middleware, replay on"),
-            ("tower-retry", "Retry over SetRequestHeader"),
+            ("tower-off", REPLAY_OFF),
+            ("tower-constant", TOWER_CONSTANT),
+            ("tower-on", REPLAY_ON),
+            ("tower-retry", TOWER_RETRY),
         ],
     ),
-    ("reqwest_instructions", CHAINS),
+    (REQWEST_INSTRUCTIONS, CHAINS),
 ];
 
-/// What is run where instructions are counted: so many requests, made and sent.
+/// Runs a counted work: makes and sends so many requests.
 pub fn counted_work(which: &str, ours: &Credentials, calls: u64) {
     let answering = Answering::default;
     match which {

@@ -1,73 +1,50 @@
-//! Many identities: bytes of an idle one, and finding one.
+//! Many identities: the bytes of an idle one, and the time to find one.
 
 use std::collections::HashMap;
 use std::hint::black_box;
-use std::num::NonZeroUsize;
 use std::sync::{Arc, RwLock};
 
-use allocation_counter::measure;
-use auth_benches::{At, Logins, Spread, monotonic, quickly};
-use auth_core::{Credentials, Identity, Lifetime, Origin, Pool, Provider};
+use allocation_counter::{AllocationInfo, measure};
+use auth_benches::ours::{self, Accounts, BenchProvider};
+use auth_benches::{monotonic, quickly};
 use http::HeaderValue;
 
-use crate::harness::{Contest, Row, print};
+use crate::harness::Contest;
+use crate::row::{Row, print};
 
-fn origin() -> Origin {
-    Origin::parse("https://login.example.com").expect("a literal origin")
-}
+pub const IDLE: &str = "idle_bytes_100000";
+pub const LOOKUP_1K: &str = "lookup_1k";
+pub const LOOKUP_1M: &str = "lookup_1m";
 
-fn account(number: usize) -> String {
-    format!("account-{number:07}@example.com")
-}
+pub const OURS: &str = "auth-core";
+pub const FROM_NAME: &str = "auth-core, made from a name";
+pub const MAP: &str = "RwLock<HashMap>";
 
-fn identity(origin: &Origin, number: usize) -> Identity {
-    Identity::new("bench", origin.clone(), account(number))
-}
-
-fn pool_of(identities: usize) -> Pool {
-    let pool = Pool::new(NonZeroUsize::new(identities).expect("at least one"));
-    let (logins, origin) = (Logins::at_once(), origin());
-    for number in 0..identities {
-        let provider = At::new(&logins, identity(&origin, number), Lifetime::unknown());
-        pool.add(provider).expect("there is room");
-    }
-    pool
-}
-
-/// Bytes on the heap for each, less those of the provider, which holds the key.
+/// Bytes on the heap for each identity, less the bytes of the provider, which holds the key.
 pub fn idle() -> Vec<Row> {
     let identities = quickly(100_000, 1_000);
-    let case = "idle_bytes_100000";
-    let each = |bytes: i64| bytes as f64 / identities as f64;
-    let row = |implementation, bytes: f64, note| Row {
-        case,
-        implementation,
-        unit: "B",
-        spread: Spread::of(&[bytes]).expect("one number"),
-        allocations: None,
+    let each = |counted: &AllocationInfo| counted.bytes_current as f64 / identities as f64;
+    let row = |implementation, bytes, note: &str| Row {
         logins: Some(0),
-        net: None,
-        ours_over_it: None,
-        over_one_thread: None,
-        note,
+        note: note.into(),
+        ..Row::new(IDLE, implementation, "B", vec![bytes])
     };
 
-    let (logins, origin) = (Logins::at_once(), origin());
-    let provider = |number| At::new(&logins, identity(&origin, number), Lifetime::unknown());
-    drop(Credentials::new(provider(0)));
-    let pool = Pool::new(NonZeroUsize::new(identities).expect("at least one"));
-    let whole = measure(|| (0..identities).for_each(|number| drop(pool.add(provider(number)))));
-    let mut held: Vec<Box<dyn Provider>> = Vec::with_capacity(identities);
-    let theirs =
-        measure(|| (0..identities).for_each(|number| held.push(Box::new(provider(number)))));
-    let ours = each(whole.bytes_current) - each(theirs.bytes_current);
+    let accounts = Accounts::default();
+    accounts.warm_up();
+    let pool = Accounts::empty_pool(identities);
+    let whole = measure(|| accounts.fill(&pool, identities));
+    let mut held: Vec<Box<BenchProvider>> = Vec::with_capacity(identities);
+    let provider = |number| Box::new(accounts.provider(number));
+    let providers = measure(|| held.extend((0..identities).map(provider)));
+    let ours = each(&whole) - each(&providers);
 
     let moka: moka::sync::Cache<String, Arc<HeaderValue>> =
         moka::sync::Cache::new(identities as u64);
     let value = Arc::new(HeaderValue::from_static("t"));
     let in_moka = measure(|| {
         for number in 0..identities {
-            moka.insert(account(number), Arc::clone(&value));
+            moka.insert(Accounts::name(number), Arc::clone(&value));
         }
         moka.run_pending_tasks();
     });
@@ -75,32 +52,32 @@ pub fn idle() -> Vec<Row> {
     let mut map: HashMap<String, Slot> = HashMap::new();
     let in_map = measure(|| {
         for number in 0..identities {
-            map.insert(account(number), Arc::default());
+            map.insert(Accounts::name(number), Arc::default());
         }
     });
     let mut names = Vec::with_capacity(identities);
-    let name = measure(|| (0..identities).for_each(|number| names.push(account(number))));
-    let name_bytes = each(name.bytes_current) + size_of::<String>() as f64;
+    let name = measure(|| (0..identities).for_each(|number| names.push(Accounts::name(number))));
+    let name_bytes = each(&name) + size_of::<String>() as f64;
 
     let rows = vec![
-        row("auth-core", ours, "Pool; beside key and provider"),
+        row(OURS, ours, "Pool; without key and provider"),
         row(
             "moka",
-            each(in_moka.bytes_current) - name_bytes,
-            "beside the key; no failure memory, no limiter",
+            each(&in_moka) - name_bytes,
+            "without the key; no memory of failures, no quota",
         ),
         row(
             "tokio Mutex in a HashMap",
-            each(in_map.bytes_current) - name_bytes,
-            "beside the key; nothing but the lock",
+            each(&in_map) - name_bytes,
+            "without the key; the lock alone",
         ),
     ];
-    rows.iter().for_each(print);
+    print(&rows);
     drop((held, names, pool, moka, map));
     rows
 }
 
-/// A full-period generator, so that no order can be guessed.
+/// A generator of full period, whose order the prefetcher can't predict.
 struct Anywhere(usize);
 
 impl Anywhere {
@@ -113,7 +90,8 @@ impl Anywhere {
     }
 }
 
-/// So many keys are made before the clock runs: few enough for the cache, where a key is that was just read off a request.
+/// The number of keys that are made before the clock runs: few enough for the cache, which also
+/// holds a key that was just read off a request.
 const CHUNK: usize = 32;
 
 fn each<K>(
@@ -137,52 +115,45 @@ fn each<K>(
 }
 
 pub fn lookup(case: &'static str, identities: usize) -> Vec<Row> {
-    let (pool, origin) = (pool_of(identities), origin());
+    let accounts = Accounts::default();
+    let pool = accounts.pool(identities);
     let map: HashMap<String, Arc<()>> = (0..identities)
-        .map(|number| (account(number), Arc::default()))
+        .map(|number| (Accounts::name(number), Arc::default()))
         .collect();
     let map = RwLock::new(map);
     let moka: moka::sync::Cache<String, Arc<()>> = moka::sync::Cache::new(identities as u64);
-    (0..identities).for_each(|number| moka.insert(account(number), Arc::default()));
+    (0..identities).for_each(|number| moka.insert(Accounts::name(number), Arc::default()));
     moka.run_pending_tasks();
 
     let mut contest = Contest::new(case, "ns", 15);
     let mut anywhere = [Anywhere(1), Anywhere(1), Anywhere(1), Anywhere(1)];
     let [first, second, third, fourth] = &mut anywhere;
     contest
-        .enter("auth-core", || {
-            let key = |number| identity(&origin, number);
-            each(
-                key,
-                |key| black_box(pool.find(key)).is_some(),
-                identities,
-                first,
-            )
+        .enter(OURS, || {
+            let key = |number| accounts.identity(&Accounts::name(number));
+            each(key, |key| ours::is_in(&pool, key), identities, first)
         })
-        .note("Pool::find, whose handle is dropped again; an Identity brings its hash along");
+        .note("Pool::find, whose handle is dropped again; the Identity was made just before");
     contest
-        .enter("auth-core, made from a name", || {
-            let find = |name: &String| {
-                let key = Identity::new("bench", origin.clone(), name.as_str());
-                black_box(pool.find(&key)).is_some()
+        .enter(MAP, || {
+            let find = |key: &String| {
+                let map = map.read().expect("no writer panicked");
+                black_box(map.get(key).cloned()).is_some()
             };
-            each(account, find, identities, fourth)
+            each(Accounts::name, find, identities, third)
         })
-        .note("the same, with the Identity made anew each time");
+        .note("std's hasher and lock; account names alone");
+    contest
+        .enter(FROM_NAME, || {
+            let find = |name: &String| ours::is_in(&pool, &accounts.identity(name));
+            each(Accounts::name, find, identities, fourth)
+        })
+        .note("the same, with the Identity made within the measured time");
     contest
         .enter("moka", || {
             let find = |key: &String| black_box(moka.get(key)).is_some();
-            each(account, find, identities, second)
+            each(Accounts::name, find, identities, second)
         })
         .note("get; account names alone");
-    contest
-        .enter("RwLock<HashMap>", || {
-            let find = |key: &String| {
-                let map = map.read().expect("nobody panicked");
-                black_box(map.get(key).cloned()).is_some()
-            };
-            each(account, find, identities, third)
-        })
-        .note("std's hasher and lock; account names alone");
     contest.run()
 }

@@ -1,4 +1,4 @@
-//! aliri_tokens: a watcher that a task keeps up to date.
+//! aliri_tokens: a watcher, which a task keeps up to date.
 
 use std::hint::black_box;
 use std::sync::Arc;

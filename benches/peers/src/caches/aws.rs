@@ -29,7 +29,7 @@ struct Resolver {
     life: Life,
 }
 
-/// Renewed so long before the expiry.
+/// The time before the expiry at which it renews.
 const BUFFER: Duration = Duration::from_secs(1);
 
 impl ResolveIdentity for Resolver {
@@ -41,7 +41,6 @@ impl ResolveIdentity for Resolver {
         IdentityFuture::new(async {
             let token = self.logins.login().await?;
             let due = self.life.due(self.logins.count());
-            #[allow(clippy::disallowed_methods)]
             let expiration = SystemTime::now() + due + BUFFER;
             Ok(Identity::new(
                 Token::new(token, Some(expiration)),
@@ -94,7 +93,7 @@ pub fn make(runtime: &Runtime, logins: &Logins, life: Life) -> Cache {
             async move { setup.get().await }.boxed()
         }),
         hit: Some(Arc::new(move |times| {
-            // It arms a timer each time, which wants a runtime.
+            // Each call arms a timer, which needs a runtime.
             let _entered = handle.enter();
             block_on(async {
                 for _ in 0..times {

@@ -25,7 +25,7 @@ struct Credential {
     life: Life,
 }
 
-/// It renews that long before the expiry.
+/// The time before the expiry at which it renews.
 const MARGIN: Duration = Duration::from_secs(300);
 
 #[async_trait]

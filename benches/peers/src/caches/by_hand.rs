@@ -1,4 +1,4 @@
-//! What one writes from parts.
+//! Caches that are written from parts.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub fn shared(_: &Runtime, logins: &Logins, _: Life) -> Cache {
     }
 }
 
-/// Look under the lock, log in under the lock.
+/// The check and the login, both under one lock.
 pub fn mutex(_: &Runtime, logins: &Logins, life: Life) -> Cache {
     struct Slot {
         logins: Logins,
@@ -92,33 +92,36 @@ pub fn moka(_: &Runtime, logins: &Logins, life: Life) -> Cache {
             Some(*due)
         }
     }
-    let cache = ::moka::future::Cache::builder().expire_after(Due).build();
-    let get = {
-        let logins = logins.clone();
-        move || {
-            let (cache, logins): (::moka::future::Cache<_, _>, _) = (cache.clone(), logins.clone());
-            async move {
-                let login = async {
-                    let header = header_of(&logins.login().await?);
-                    Ok::<_, Failed>((header, life.due(logins.count())))
-                };
-                cache
-                    .try_get_with("me", login)
-                    .await
-                    .map(|(header, _)| header)
-            }
+    struct Slot {
+        logins: Logins,
+        life: Life,
+        cache: ::moka::future::Cache<&'static str, (HeaderValue, Duration)>,
+    }
+    impl Slot {
+        async fn get(&self) -> Result<HeaderValue, Arc<Failed>> {
+            let login = async {
+                let header = header_of(&self.logins.login().await?);
+                Ok::<_, Failed>((header, self.life.due(self.logins.count())))
+            };
+            let (header, _) = self.cache.try_get_with("me", login).await?;
+            Ok(header)
         }
-    };
-    let hit = get.clone();
+    }
+    let slot = Arc::new(Slot {
+        logins: logins.clone(),
+        life,
+        cache: ::moka::future::Cache::builder().expire_after(Due).build(),
+    });
+    let hit = Arc::clone(&slot);
     Cache {
         get: Arc::new(move || {
-            let asking = get();
-            async move { asking.await.is_ok() }.boxed()
+            let slot = Arc::clone(&slot);
+            async move { slot.get().await.is_ok() }.boxed()
         }),
         hit: Some(Arc::new(move |times| {
             block_on(async {
                 for _ in 0..times {
-                    black_box(hit().await.expect("it succeeded"));
+                    black_box(hit.get().await.expect("it succeeded"));
                 }
             });
         })),

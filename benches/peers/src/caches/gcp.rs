@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 use super::loopback::Endpoint;
 use super::{Cache, Life};
 
-/// A key made for this run: nothing checks what it signs.
+/// A key made for this run. No server checks its signatures.
 static KEY: LazyLock<String> = LazyLock::new(|| {
     let pair = KeyPair::generate(KeySize::Rsa2048).expect("a key");
     let key: aws_lc_rs::encoding::Pkcs8V1Der<'_> = pair.as_der().expect("a key");

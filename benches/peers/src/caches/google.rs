@@ -28,7 +28,7 @@ pub fn make(runtime: &Runtime, logins: &Logins, life: Life) -> Cache {
         "refresh_token": "refresh",
     });
     let builder = Builder::new(user).with_token_uri(endpoint.listen(runtime));
-    // It begins to log in at once, in a task.
+    // It spawns a task, which logs in at once.
     let _entered = runtime.enter();
     let credentials = builder.build().expect("credentials");
     let hit = credentials.clone();

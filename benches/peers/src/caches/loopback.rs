@@ -1,4 +1,4 @@
-//! A token endpoint, for those who can only be driven over HTTP: on loopback, or within the process.
+//! A token endpoint, on loopback or within the process, for the peers that log in over HTTP.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -17,17 +17,17 @@ use tokio::runtime::Runtime;
 
 use super::Life;
 
-/// What the endpoint needs to know.
+/// A token endpoint, and the login behind it.
 #[derive(Clone)]
 pub struct Endpoint {
     pub logins: Logins,
     pub life: Life,
-    /// The peer renews that many seconds before the expiry.
+    /// The seconds before the expiry at which the peer renews.
     pub margin: u64,
 }
 
 impl Endpoint {
-    /// Listens on a port of its own; the URL.
+    /// Listens on a free port; returns the URL.
     pub fn listen(self, runtime: &Runtime) -> String {
         let listener = runtime
             .block_on(TcpListener::bind("127.0.0.1:0"))
@@ -48,7 +48,7 @@ impl Endpoint {
     /// Serves one connection.
     pub async fn serve(self: Arc<Self>, stream: impl AsyncRead + AsyncWrite + Unpin) {
         let service = service_fn(|request| self.answer(request));
-        // The client closes when it likes.
+        // An error is the end of the connection, which the client closes at will.
         let _ = http1::Builder::new()
             .serve_connection(TokioIo::new(stream), service)
             .await;

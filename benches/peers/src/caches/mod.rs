@@ -1,4 +1,4 @@
-//! Each way to share a credential, driven through what it offers to its users.
+//! Each way to share a credential, driven by the calls that its users write.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ mod gcp;
 mod google;
 mod loopback;
 mod object_store;
-mod ours;
+pub mod ours;
 mod reqsign;
 mod yup;
 
@@ -29,7 +29,7 @@ pub enum Life {
 }
 
 impl Life {
-    /// When the session of this number is to be renewed, seen from its login.
+    /// The time from the login of the session with this number to its renewal.
     pub fn due(self, number: u64) -> Duration {
         match self {
             Self::DueSoon if number <= 1 => Duration::from_secs(1),
@@ -38,26 +38,31 @@ impl Life {
     }
 }
 
-/// Asks for a credential and lets it go: whether there was one.
+/// Gets a credential and drops it: whether there was one.
 pub type Get = Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
 
-/// Asks so many times in a row.
+/// Does the same operation so many times in a row.
 pub type Batch = Arc<dyn Fn(u64) + Send + Sync>;
 
 pub struct Cache {
     pub get: Get,
-    /// Hands out a fresh credential.
+    /// Gets a fresh credential, as a user of the peer writes it.
     pub hit: Option<Batch>,
-    /// What only the interface forces on `hit`.
+    /// The part of `hit` that only the interface forces on it.
     pub forced: Option<Batch>,
 }
 
 pub struct Peer {
-    /// As in the table.
+    /// The name in the table.
     pub name: &'static str,
     pub make: fn(&Runtime, &Logins, Life) -> Cache,
+    /// The call that `hit` makes.
     pub hit: &'static str,
-    /// Why it has no part in a case.
+    /// Whether it is a crate that is compared, and not a cache written from parts.
+    pub is_crate: bool,
+    /// Whether `hit` compares the expiry of the credential with a clock.
+    pub checks_expiry: bool,
+    /// The reason why it has no part in a case.
     pub no_cold: Option<&'static str>,
     pub no_failing: Option<&'static str>,
     pub no_renewal: Option<&'static str>,
@@ -69,6 +74,8 @@ impl Peer {
             name,
             make,
             hit: "",
+            is_crate: true,
+            checks_expiry: true,
             no_cold: None,
             no_failing: None,
             no_renewal: None,
@@ -76,57 +83,72 @@ impl Peer {
     }
 }
 
+pub const OURS: &str = "auth-core";
+pub const SHARED: &str = "futures::Shared";
+
+/// Ours is the first.
 pub const PEERS: &[Peer] = &[
     Peer {
-        hit: "with_fresh(): a clone of its header",
-        ..Peer::new("auth-core", ours::make)
+        is_crate: false,
+        ..Peer::new(OURS, ours::make)
     },
     Peer {
+        hit: "a clone of the future, awaited: a header",
+        checks_expiry: false,
         no_renewal: Some("one future, one result"),
-        ..Peer::new("futures::Shared", by_hand::shared)
+        ..Peer::new(SHARED, by_hand::shared)
     },
-    Peer::new("tokio Mutex, double check", by_hand::mutex),
-    Peer::new("moka try_get_with", by_hand::moka),
     Peer {
-        hit: "headers(); net of a boxed future and a HeaderMap",
+        hit: "lock().await, one clock, a clone of the header",
+        is_crate: false,
+        ..Peer::new("tokio Mutex, double check", by_hand::mutex)
+    },
+    Peer {
+        hit: "try_get_with(key, login).await: a header",
+        ..Peer::new("moka try_get_with", by_hand::moka)
+    },
+    Peer {
+        hit: "headers(…).await: a HeaderMap; net of a boxed future and a HeaderMap",
         ..Peer::new("google-cloud-auth", google::make)
     },
     Peer {
-        hit: "a pipeline of two policies; net of one that inserts a constant",
+        hit: "send() of its bearer policy: on a request; net of one that inserts a constant",
         ..Peer::new("azure_core", azure::make)
     },
     Peer {
-        hit: "hands out an Identity; net of the boxed future",
+        hit: "resolve_cached_identity().await: an Identity; net of the boxed future",
         ..Peer::new("aws-smithy-runtime", aws::make)
     },
     Peer {
-        hit: "signs a request; net of copying it and inserting a constant",
+        hit: "sign().await: on a request; net of its copy and of inserting a constant",
         ..Peer::new("reqsign-core", reqsign::make)
     },
     Peer {
-        hit: "hands out an Arc of a string; net of the boxed future",
+        hit: "get_credential().await: an Arc of a string; net of the boxed future",
         ..Peer::new("object_store", object_store::make)
     },
     Peer {
-        hit: "hands out an Arc of a string; net of the boxed future",
+        hit: "token(scopes).await: an Arc of a string; net of the boxed future",
         no_failing: Some(
-            "each failure is retried four times over 750 ms, one caller after another: two hours",
+            "it tries each failure again four times within 750 ms, one caller after another: \
+             two hours",
         ),
         ..Peer::new("gcp_auth", gcp::make)
     },
     Peer {
-        hit: "hands out a string",
+        hit: "token(scopes).await: a string",
         ..Peer::new("yup-oauth2", yup::make)
     },
     Peer {
-        hit: "a borrow, made a string",
+        hit: "token(), then a copy of its string; the watcher reads no clock",
+        checks_expiry: false,
         no_cold: Some("there is a watcher only once the first login has succeeded"),
         no_failing: Some("there is a watcher only once the first login has succeeded"),
         ..Peer::new("aliri_tokens", aliri::make)
     },
 ];
 
-/// What an interface of boxed futures forces on everybody.
+/// The cost that an interface of boxed futures forces on each call.
 fn boxed_future() -> Batch {
     use futures_util::FutureExt;
     let value = Arc::new(());

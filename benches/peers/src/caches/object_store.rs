@@ -22,7 +22,7 @@ struct Server {
     life: Life,
 }
 
-/// It renews that long before the expiry.
+/// The time before the expiry at which it renews.
 const MARGIN: u64 = 300;
 
 impl HttpConnector for Server {

@@ -71,7 +71,7 @@ impl SignRequest for Insert {
 
 fn parts() -> Parts {
     let mut parts = request().into_parts().0;
-    // As it is after the first signing: no header is new.
+    // As after the first signing, so that the insertion replaces a header.
     parts
         .headers
         .insert(AUTHORIZATION, HeaderValue::from_static(""));

@@ -1,4 +1,4 @@
-//! yup-oauth2: an authorized user, whose client is connected to a token endpoint within the process.
+//! yup-oauth2: an authorized user, whose client connects to a token endpoint within the process.
 
 use std::hint::black_box;
 use std::pin::Pin;
@@ -23,7 +23,7 @@ use yup_oauth2::{AuthorizedUserAuthenticator, CustomHyperClientBuilder};
 use super::loopback::Endpoint;
 use super::{Cache, Life};
 
-/// Connects each request to the endpoint by a pipe.
+/// A connector to the endpoint: a pipe for each request.
 #[derive(Clone)]
 struct Pipes(Arc<Endpoint>);
 
