@@ -1,40 +1,53 @@
 //! Who logs in where.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
+use std::sync::{Arc, LazyLock};
 
 use crate::origin::Origin;
 
 /// Who logs in where: a provider's name, the origin of its login, and an account.
 ///
-/// It is the key of a [`Pool`](crate::Pool). It prints without the account, which may be a person's e-mail address;
-/// [`account`](Self::account) gives it.
+/// It is the key of a [`Pool`](crate::Pool). It prints without the account, which may be a person's
+/// e-mail address; [`account`](Self::account) gives it.
 ///
-/// A clone costs one reference count.
-#[derive(Clone, PartialEq, Eq, Hash)]
+/// A clone costs one reference count, and it is hashed once, when it is made.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Identity(Arc<Parts>);
 
-// The account first: it is what tells most identities of one program apart.
-#[derive(PartialEq, Eq, Hash)]
+// What tells most identities of one program apart comes first.
+#[derive(PartialEq, Eq)]
 struct Parts {
+    hash: u64,
     account: Box<str>,
-    provider: Box<str>,
+    provider: Cow<'static, str>,
     origin: Origin,
 }
 
+/// Of this process alone: accounts can't be chosen so that their hashes collide.
+static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
 impl Identity {
-    /// `provider` names the kind of API, `origin` is where the login goes, `account` is the e-mail address or user name.
-    pub fn new(provider: impl AsRef<str>, origin: Origin, account: impl AsRef<str>) -> Self {
+    /// `provider` names the kind of API, `origin` is where the login goes, `account` is the e-mail
+    /// address or user name.
+    pub fn new(
+        provider: impl Into<Cow<'static, str>>,
+        origin: Origin,
+        account: impl AsRef<str>,
+    ) -> Self {
+        let (provider, account) = (provider.into(), account.as_ref());
         Self(Arc::new(Parts {
-            account: account.as_ref().into(),
-            provider: provider.as_ref().into(),
+            hash: HASHER.hash_one((&provider, &origin, account)),
+            account: account.into(),
+            provider,
             origin,
         }))
     }
 
     /// The same account of the same kind of API, elsewhere.
     pub fn at(&self, origin: Origin) -> Self {
-        Self::new(self.provider(), origin, self.account())
+        Self::new(self.0.provider.clone(), origin, self.account())
     }
 
     /// The kind of API.
@@ -50,6 +63,12 @@ impl Identity {
     /// The e-mail address or user name.
     pub fn account(&self) -> &str {
         &self.0.account
+    }
+}
+
+impl Hash for Identity {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0.hash);
     }
 }
 
@@ -69,6 +88,25 @@ mod tests {
 
     fn origin(host: &str) -> Origin {
         Origin::parse(&format!("https://{host}.example.com")).unwrap()
+    }
+
+    #[test]
+    fn identities_are_told_apart_whatever_their_hashes() {
+        let parts = |provider: &'static str, account: &str, origin: &str| {
+            let origin = Origin::allow_plain_http(origin).unwrap();
+            let parts = Arc::into_inner(Identity::new(provider, origin, account).0).unwrap();
+            Parts { hash: 0, ..parts }
+        };
+        let one = parts("clay", "me", "https://example.com");
+        assert!(one == parts("clay", "me", "https://EXAMPLE.com:443"));
+        for other in [
+            parts("cla", "me", "https://example.com"),
+            parts("clay", "me", "http://example.com"),
+            parts("clay", "me", "https://example.com:444"),
+            parts("clay", "you", "https://example.com"),
+        ] {
+            assert!(one != other, "{:?}", Identity(Arc::new(other)));
+        }
     }
 
     #[test]

@@ -1,4 +1,6 @@
-//! Rule 5: the fast path allocates nothing. In a binary of its own, because it counts every allocation.
+//! Rule 5: the fast path allocates nothing.
+//!
+//! These tests are a binary of their own because its global allocator counts every allocation.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
@@ -11,7 +13,7 @@ use auth_core::{
 };
 use http::{HeaderMap, StatusCode};
 
-fn at_hand(provider: Scripted) -> Credentials {
+fn logged_in(provider: Scripted) -> Credentials {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -27,16 +29,13 @@ fn rule_5_a_fresh_credential_is_handed_out_attached_and_accepted_without_an_allo
         let day = Duration::from_secs(86_400);
         Ok(Session::new()
             .with_bearer(&"t".repeat(1_024))?
-            .with_header(
-                "x-a-header-of-its-own".parse().unwrap(),
-                "value".parse().unwrap(),
-            )
+            .with_header("x-api-key".parse().unwrap(), "value".parse().unwrap())
             .with_cookie("session", &"c".repeat(1_024))?
             .with_lifetime(Lifetime::of(day).idle(day / 2)))
     });
-    let credentials = at_hand(provider);
+    let credentials = logged_in(provider);
     let mut headers = HeaderMap::with_capacity(8);
-    let mut handed_out = 0;
+    let mut rounds = 0;
     let counted = measure(|| {
         for _ in 0..1_000 {
             let credential = credentials.fresh().unwrap();
@@ -53,10 +52,10 @@ fn rule_5_a_fresh_credential_is_handed_out_attached_and_accepted_without_an_allo
             });
             fresh.unwrap().0.accepted();
             headers.clear();
-            handed_out += 1;
+            rounds += 1;
         }
     });
-    assert_eq!(handed_out, 1_000);
+    assert_eq!(rounds, 1_000);
     assert_eq!(counted.count_total, 0);
 }
 
@@ -67,14 +66,14 @@ fn the_counter_counts() {
 }
 
 #[test]
-fn going_through_many_identities_allocates_nothing() {
-    // Each at an origin of its own, because they would share a quota otherwise.
+fn using_many_identities_in_turn_allocates_nothing() {
+    // Each identity has its own origin. Identities at one origin would share a quota.
     let all: Vec<_> = (0..64)
         .map(|number| {
             let origin = Origin::parse(&format!("https://api-{number}.example.com")).unwrap();
             let identity = Identity::new("many", origin, "me@example.com");
             let sliding = Lifetime::unknown().idle(Duration::from_secs(86_400));
-            at_hand(Scripted::tokens(sliding).with_identity(identity))
+            logged_in(Scripted::tokens(sliding).with_identity(identity))
         })
         .collect();
     let round = || {
@@ -93,11 +92,11 @@ fn going_through_many_identities_allocates_nothing() {
 }
 
 #[test]
-fn looking_from_within_a_look_allocates_nothing() {
+fn reading_a_second_cache_inside_the_attach_closure_allocates_nothing() {
     let at = |name: &str| {
         let origin = Origin::parse(&format!("https://{name}.example.com")).unwrap();
         let identity = Identity::new("nested", origin, "me@example.com");
-        at_hand(Scripted::tokens(Lifetime::unknown()).with_identity(identity))
+        logged_in(Scripted::tokens(Lifetime::unknown()).with_identity(identity))
     };
     let (outer, inner) = (at("outer"), at("inner"));
     let nested = || Attempt::fresh(&outer, |_| inner.fresh().is_some());

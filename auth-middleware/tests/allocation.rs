@@ -1,6 +1,6 @@
-//! What the fast path costs, counted.
+//! Rule 5: allocations and sizes on the fast path.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod common;
 
@@ -35,7 +35,7 @@ impl Service<Request<()>> for Inner {
     }
 }
 
-/// A request whose header map has room.
+/// A request whose header map has room for one more header.
 fn request(url: &str) -> Request<()> {
     let mut request = Request::get(url).body(()).unwrap();
     request
@@ -63,8 +63,8 @@ fn rule_5_a_fresh_credential_without_replay_adds_no_allocation() {
         let requests: Vec<_> = (0..10).map(|_| request(url)).collect();
         let counted = measure(|| {
             for request in requests {
-                let answer = service.call(request).now_or_never().unwrap().unwrap();
-                assert_eq!(answer.status(), 200);
+                let response = service.call(request).now_or_never().unwrap().unwrap();
+                assert_eq!(response.status(), 200);
             }
         });
         assert_eq!(counted.count_total, 0, "{url}");

@@ -1,6 +1,6 @@
-//! Bodies that are remembered while they are sent.
+//! Bodies that are recorded while they are sent.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod common;
 
@@ -12,13 +12,13 @@ use std::task::{Context, Poll};
 
 use auth_middleware::{AuthLayer, ReplayBody};
 use bytes::Bytes;
-use common::{Answer, Api, Kind, ORIGIN, Script, answer, assert_nothing_old};
+use common::{Api, ApiResponse, Kind, ORIGIN, Script, assert_nothing_old, response};
 use http::{HeaderMap, Request};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, ServiceExt, service_fn};
 
-/// A stream that can't be cloned.
+/// A body that can't be cloned.
 struct Stream {
     frames: VecDeque<Frame<Bytes>>,
     polled: Arc<AtomicUsize>,
@@ -95,7 +95,7 @@ async fn rule_9_a_streamed_body_within_the_limit_is_replayed_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn rule_9_the_second_try_carries_nothing_that_only_the_first_credential_had() {
+async fn rule_9_the_second_attempt_carries_nothing_that_only_the_first_credential_had() {
     let (credentials, _) = Script::at(ORIGIN).kind(Kind::AllThenBearer).build();
     credentials.get().await.unwrap();
     let api = Api::accepting("token-2");
@@ -110,16 +110,12 @@ async fn rule_9_the_second_try_carries_nothing_that_only_the_first_credential_ha
 }
 
 #[tokio::test]
-async fn rule_9_a_larger_body_gets_its_first_answer_at_once() {
+async fn rule_9_a_body_over_the_limit_gets_its_first_response_at_once() {
     let api = Api::accepting("token-2");
     let status = send(&api, 10, Stream::of(&["hello", " ", "world"])).await;
     assert_eq!(status, 401);
     assert_eq!(api.count(), 1);
-    assert_eq!(
-        api.seen()[0].body,
-        "hello world",
-        "sent whole none the less"
-    );
+    assert_eq!(api.seen()[0].body, "hello world", "the whole body was sent");
 }
 
 async fn send_to<F>(
@@ -127,7 +123,7 @@ async fn send_to<F>(
     serve: impl Fn(Request<ReplayBody<Stream>>) -> F + Clone + Send + 'static,
 ) -> http::StatusCode
 where
-    F: Future<Output = Result<Answer, std::convert::Infallible>> + Send + 'static,
+    F: Future<Output = Result<ApiResponse, std::convert::Infallible>> + Send + 'static,
 {
     let (credentials, _) = Script::at(ORIGIN).build();
     let service = AuthLayer::new(credentials)
@@ -137,24 +133,24 @@ where
 }
 
 #[tokio::test]
-async fn a_body_that_was_let_go_before_its_end_is_replayed_from_its_beginning() {
+async fn a_body_dropped_before_its_end_is_replayed_from_its_beginning() {
     for read in 0..3 {
         let whole = Arc::new(std::sync::Mutex::new(Vec::new()));
-        let note = Arc::clone(&whole);
+        let record = Arc::clone(&whole);
         let status = send_to(Stream::of(&["hello", " ", "world"]), move |request| {
-            let note = Arc::clone(&note);
+            let record = Arc::clone(&record);
             async move {
                 let second = request.headers()["authorization"] == "Bearer token-2";
                 let mut body = request.into_body();
                 if second {
                     let all = body.collect().await.unwrap().to_bytes();
-                    note.lock().unwrap().extend(all);
-                    return Ok(answer(200, ""));
+                    record.lock().unwrap().extend(all);
+                    return Ok(response(200, ""));
                 }
                 for _ in 0..read {
                     body.frame().await.unwrap().unwrap();
                 }
-                Ok(answer(401, ""))
+                Ok(response(401, ""))
             }
         })
         .await;
@@ -169,7 +165,7 @@ async fn a_body_that_is_still_being_read_is_not_replayed() {
     let hold = Arc::clone(&kept);
     let status = send_to(Stream::of(&["hello"]), move |request| {
         *hold.lock().unwrap() = Some(request.into_body());
-        async { Ok(answer(401, "")) }
+        async { Ok(response(401, "")) }
     })
     .await;
     assert_eq!(status, 401);
@@ -177,7 +173,7 @@ async fn a_body_that_is_still_being_read_is_not_replayed() {
     assert_eq!(
         body.collect().await.unwrap().to_bytes(),
         "hello",
-        "its reader may go on"
+        "the inner service may still read it"
     );
 }
 
@@ -189,14 +185,14 @@ async fn a_body_that_failed_is_not_replayed() {
     };
     let status = send_to(body, |request| async {
         assert!(request.into_body().collect().await.is_err());
-        Ok(answer(401, ""))
+        Ok(response(401, ""))
     })
     .await;
     assert_eq!(status, 401);
 }
 
 #[tokio::test]
-async fn it_streams_while_it_remembers() {
+async fn a_buffered_body_streams_while_it_is_recorded() {
     let polled = Arc::new(AtomicUsize::new(0));
     let body = Stream {
         polled: Arc::clone(&polled),
@@ -206,10 +202,10 @@ async fn it_streams_while_it_remembers() {
         let polled = Arc::clone(&polled);
         async move {
             let mut body = request.into_body();
-            assert_eq!(polled.load(SeqCst), 0, "nothing was read ahead");
+            assert_eq!(polled.load(SeqCst), 0, "no frame was read ahead");
             body.frame().await.unwrap().unwrap();
             assert_eq!(polled.load(SeqCst), 1);
-            Ok(answer(200, ""))
+            Ok(response(200, ""))
         }
     })
     .await;
@@ -226,50 +222,50 @@ async fn the_length_of_a_replayed_body_is_that_of_the_first() {
             let body = request.into_body().collect().await.unwrap().to_bytes();
             assert_eq!(body, "hello");
             let status = if token == "Bearer token-2" { 200 } else { 401 };
-            Ok::<_, std::convert::Infallible>(answer(status, ""))
+            Ok::<_, std::convert::Infallible>(response(status, ""))
         },
     ));
     let request = Request::post(ORIGIN).body(Full::from("hello")).unwrap();
     assert_eq!(service.oneshot(request).await.unwrap().status(), 200);
 }
 
-/// A service whose future has the body until it is dropped.
+/// A service whose future keeps the body until the future is dropped.
 #[derive(Clone)]
-struct Hoards;
+struct KeepsBody;
 
-struct Hoard(
-    Option<Answer>,
+struct KeepsBodyFuture(
+    Option<ApiResponse>,
     #[allow(dead_code, reason = "held, not read")] ReplayBody<Stream>,
 );
 
-impl Future for Hoard {
-    type Output = Result<Answer, std::convert::Infallible>;
+impl Future for KeepsBodyFuture {
+    type Output = Result<ApiResponse, std::convert::Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(Ok(self.0.take().unwrap()))
     }
 }
 
-impl tower::Service<Request<ReplayBody<Stream>>> for Hoards {
-    type Response = Answer;
+impl tower::Service<Request<ReplayBody<Stream>>> for KeepsBody {
+    type Response = ApiResponse;
     type Error = std::convert::Infallible;
-    type Future = Hoard;
+    type Future = KeepsBodyFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<ReplayBody<Stream>>) -> Hoard {
+    fn call(&mut self, request: Request<ReplayBody<Stream>>) -> KeepsBodyFuture {
         let second = request.headers()["authorization"] == "Bearer token-2";
         let status = if second { 200 } else { 401 };
-        Hoard(Some(answer(status, "")), request.into_body())
+        KeepsBodyFuture(Some(response(status, "")), request.into_body())
     }
 }
 
 #[tokio::test]
-async fn an_answered_future_lets_go_of_the_body_before_it_is_asked_for() {
+async fn a_completed_inner_future_is_dropped_before_its_body_is_replayed() {
     let (credentials, _) = Script::at(ORIGIN).build();
-    let service = AuthLayer::new(credentials).buffered(100).layer(Hoards);
-    let got = service.oneshot(post(Stream::of(&["hello"]))).await.unwrap();
-    assert_eq!(got.status(), 200);
+    let service = AuthLayer::new(credentials).buffered(100).layer(KeepsBody);
+    let response = service.oneshot(post(Stream::of(&["hello"]))).await.unwrap();
+    assert_eq!(response.status(), 200);
 }

@@ -1,6 +1,6 @@
-//! Contexts for a whole task.
+//! Contexts applied to every request of a future.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod common;
 
@@ -10,7 +10,7 @@ use std::time::Duration;
 use auth_core::{Ask, Credentials};
 use auth_middleware::{AuthContext, AuthLayer};
 use bytes::Bytes;
-use common::{Api, ORIGIN, Script, answer, get, until};
+use common::{Api, ORIGIN, Script, get, response, until};
 use futures_util::FutureExt;
 use http::Request;
 use http_body_util::Full;
@@ -44,10 +44,10 @@ fn me() -> Request<Full<Bytes>> {
 }
 
 #[tokio::test]
-async fn a_scope_holds_for_all_that_is_sent_in_it_and_a_requests_own_context_replaces_it() {
+async fn an_applied_context_holds_for_every_request_of_its_future_and_a_requests_own_replaces_it() {
     let (credentials, _) = Script::at(ORIGIN).build();
     let (other, _) = Script::at(ORIGIN).prefix("other").build();
-    let api = Api::new(|_| answer(200, ""));
+    let api = Api::new(|_| response(200, ""));
     AuthContext::new()
         .identity(other)
         .apply_to(async {
@@ -67,10 +67,10 @@ async fn a_scope_holds_for_all_that_is_sent_in_it_and_a_requests_own_context_rep
 }
 
 #[tokio::test]
-async fn an_inner_scope_hides_the_outer_until_it_ends() {
+async fn an_inner_context_hides_the_outer_one_until_it_ends() {
     let (credentials, _) = Script::at(ORIGIN).build();
     let (other, _) = Script::at(ORIGIN).prefix("other").build();
-    let api = Api::new(|_| answer(200, ""));
+    let api = Api::new(|_| response(200, ""));
     AuthContext::new()
         .identity(other)
         .apply_to(async {
@@ -84,9 +84,9 @@ async fn an_inner_scope_hides_the_outer_until_it_ends() {
 }
 
 #[tokio::test]
-async fn two_tasks_of_one_thread_do_not_see_each_others_scope() {
+async fn two_futures_on_one_thread_do_not_see_each_others_context() {
     let (credentials, _) = Script::at(ORIGIN).build();
-    let api = Api::new(|_| answer(200, ""));
+    let api = Api::new(|_| response(200, ""));
     let skipping = AuthContext::skip().apply_to(async {
         tokio::task::yield_now().await;
         send(&api, &credentials, me()).await;
@@ -102,14 +102,14 @@ async fn two_tasks_of_one_thread_do_not_see_each_others_scope() {
 }
 
 #[test]
-fn a_panic_in_a_scope_leaks_no_identity_to_the_next_task_of_the_thread() {
+fn a_panic_in_an_applied_context_leaks_no_identity_to_the_next_task_of_the_thread() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     let (credentials, _) = Script::at(ORIGIN).build();
     let (other, _) = Script::at(ORIGIN).prefix("other").build();
-    let api = Api::new(|_| answer(200, ""));
+    let api = Api::new(|_| response(200, ""));
     let panicking = AuthContext::new().identity(other).apply_to(async {
         tokio::task::yield_now().await;
         panic!("on purpose");
@@ -122,10 +122,10 @@ fn a_panic_in_a_scope_leaks_no_identity_to_the_next_task_of_the_thread() {
 }
 
 #[tokio::test]
-async fn renewed_in_a_scope_is_one_renewal() {
+async fn renewed_in_an_applied_context_is_one_renewal() {
     let (credentials, control) = Script::at(ORIGIN).build();
     credentials.get().await.unwrap();
-    let api = Api::new(|_| answer(200, ""));
+    let api = Api::new(|_| response(200, ""));
     AuthContext::new()
         .ask(Ask::new().renewed())
         .apply_to(async {
@@ -142,7 +142,7 @@ async fn renewed_in_a_scope_is_one_renewal() {
 async fn within_bounds_the_wait() {
     let (credentials, control) = Script::at(ORIGIN).build();
     control.hold();
-    let api = Api::new(|_| answer(200, ""));
+    let api = Api::new(|_| response(200, ""));
     let layer = AuthLayer::new(credentials);
     let inner = api.clone();
     let service = layer.layer(service_fn(move |request| inner.clone().handle(request)));
@@ -154,10 +154,10 @@ async fn within_bounds_the_wait() {
     let mut call = Box::pin(service.oneshot(request));
     assert!(futures_util::poll!(&mut call).is_pending());
     until(|| control.logins() == 1).await;
-    control.hands.advance(Duration::from_millis(2_999));
+    control.hand.advance(Duration::from_millis(2_999));
     tokio::task::yield_now().await;
     assert!(futures_util::poll!(&mut call).is_pending());
-    control.hands.advance(Duration::from_millis(1));
+    control.hand.advance(Duration::from_millis(1));
     let error = call.await.unwrap_err();
     let error: &auth_core::Error = error.downcast_ref().unwrap();
     assert!(
@@ -168,7 +168,7 @@ async fn within_bounds_the_wait() {
 }
 
 #[test]
-fn a_scope_is_ready_at_once_if_its_future_is() {
+fn apply_to_is_ready_at_once_if_its_future_is() {
     assert_eq!(
         AuthContext::new().apply_to(async { 7 }).now_or_never(),
         Some(7)

@@ -1,4 +1,4 @@
-//! What is given back where it is not used: permits, renewals, and a session that nobody has ended.
+//! What is released where it is not used: permits, renewals, and a session that did not end.
 
 #![cfg(feature = "tower")]
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use auth_core::{Ask, Attempt, Conclusion, LoginError};
 use auth_middleware::{AuthContext, AuthLayer, BoxError};
 use bytes::Bytes;
-use common::{Answer, Api, Kind, ORIGIN, Script, answer, get, until};
+use common::{Api, ApiResponse, Kind, ORIGIN, Script, get, response, until};
 use futures_util::poll;
 use http::Request;
 use http_body_util::Full;
@@ -20,10 +20,10 @@ use tower::limit::ConcurrencyLimit;
 use tower::{Layer, Service, ServiceExt};
 
 #[tokio::test]
-async fn rule_4_a_request_that_cant_be_sent_gives_its_permit_back() {
+async fn rule_4_a_request_that_cant_be_sent_releases_its_permit() {
     let (credentials, _) = Script::at(ORIGIN).kind(Kind::Query).build();
     credentials.get().await.unwrap();
-    let api = Api::new(|_| answer(200, ""));
+    let api = Api::new(|_| response(200, ""));
     let handle = move |request: Request<Full<Bytes>>| api.clone().handle(request);
     let inner = ConcurrencyLimit::new(tower::service_fn(handle), 1);
     let mut one = AuthLayer::new(credentials).layer(inner);
@@ -39,7 +39,7 @@ async fn rule_4_a_request_that_cant_be_sent_gives_its_permit_back() {
     );
     assert!(
         poll!(Box::pin(other.ready())).is_ready(),
-        "nothing of the first one's is under way"
+        "the first request holds no permit"
     );
 }
 
@@ -47,7 +47,7 @@ async fn rule_4_a_request_that_cant_be_sent_gives_its_permit_back() {
 async fn a_renewal_that_was_not_made_is_due_again() {
     let (credentials, control) = Script::at(ORIGIN).build();
     credentials.get().await.unwrap();
-    let api = Api::new(|_| answer(200, ""));
+    let api = Api::new(|_| response(200, ""));
     let handle = move |request: Request<Full<Bytes>>| api.clone().handle(request);
     let mut service = AuthLayer::new(credentials.clone()).layer(tower::service_fn(handle));
     let context = AuthContext::new().ask(Ask::new().renewed());
@@ -67,7 +67,7 @@ async fn a_renewal_that_was_not_made_is_due_again() {
     assert_eq!(
         control.logins(),
         2,
-        "the first one was dropped before it asked"
+        "the first request was dropped before it asked"
     );
     service
         .ready()
@@ -79,7 +79,7 @@ async fn a_renewal_that_was_not_made_is_due_again() {
     assert_eq!(
         control.logins(),
         2,
-        "one renewal was asked for, and has been made"
+        "one renewal was asked for, and it was made"
     );
 
     let context = AuthContext::new().ask(Ask::new().renewed());
@@ -98,7 +98,7 @@ async fn a_renewal_that_was_not_made_is_due_again() {
             .await
             .is_err()
     );
-    control.hands.advance(std::time::Duration::from_secs(60));
+    control.hand.advance(std::time::Duration::from_secs(60));
     service
         .ready()
         .await
@@ -109,19 +109,19 @@ async fn a_renewal_that_was_not_made_is_due_again() {
     assert_eq!(
         control.logins(),
         4,
-        "a failed one is tried again by whoever comes next"
+        "the next request repeats a failed renewal"
     );
 }
 
 #[tokio::test]
-async fn rule_15_an_unclear_answers_cookies_are_not_looked_at() {
+async fn rule_15_the_cookies_of_an_unclear_response_are_ignored() {
     for (status, logins) in [(502, 1), (200, 2)] {
         let (credentials, control) = Script::at(ORIGIN).kind(Kind::Cookie).build();
         let api = Api::new(move |_| {
-            let mut answer = answer(status, "");
+            let mut response = response(status, "");
             let gone = "sid=; Max-Age=0".parse().unwrap();
-            answer.headers_mut().append("set-cookie", gone);
-            answer
+            response.headers_mut().append("set-cookie", gone);
+            response
         });
         let handle = move |request: Request<Full<Bytes>>| api.clone().handle(request);
         let mut service = AuthLayer::new(credentials).layer(tower::service_fn(handle));
@@ -133,7 +133,7 @@ async fn rule_15_an_unclear_answers_cookies_are_not_looked_at() {
     }
 }
 
-/// A service whose readiness is up to the test.
+/// A service whose readiness the test controls.
 #[derive(Clone, Default)]
 struct Gate {
     open: Arc<AtomicBool>,
@@ -142,9 +142,9 @@ struct Gate {
 }
 
 impl Service<Request<Full<Bytes>>> for Gate {
-    type Response = Answer;
+    type Response = ApiResponse;
     type Error = BoxError;
-    type Future = std::future::Ready<Result<Answer, BoxError>>;
+    type Future = std::future::Ready<Result<ApiResponse, BoxError>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.asked.fetch_add(1, SeqCst);
@@ -161,12 +161,12 @@ impl Service<Request<Full<Bytes>>> for Gate {
             .unwrap()
             .to_owned();
         self.sent.lock().unwrap().push(bearer);
-        std::future::ready(Ok(answer(200, "")))
+        std::future::ready(Ok(response(200, "")))
     }
 }
 
 #[tokio::test]
-async fn rule_7_what_was_rejected_while_the_service_was_made_ready_is_not_sent() {
+async fn rule_7_a_credential_rejected_again_while_the_service_becomes_ready_is_not_sent() {
     let (credentials, control) = Script::at(ORIGIN).build();
     let gate = Gate::default();
     let mut service = AuthLayer::new(credentials.clone()).layer(gate.clone());
@@ -180,12 +180,15 @@ async fn rule_7_what_was_rejected_while_the_service_was_made_ready_is_not_sent()
         }
         control.hold();
         let held = credentials.fresh().unwrap();
-        // It helped somebody else, so its rejection is believed.
+        // A replay with it was accepted, so its rejection is believed.
         Attempt::new(&credentials, &held).replay(&held).accepted();
-        let rejection = Attempt::new(&credentials, &held).rejected();
-        assert_eq!(rejection, Conclusion::Replay);
+        let conclusion = Attempt::new(&credentials, &held).rejected();
+        assert_eq!(conclusion, Conclusion::Replay);
         gate.open.store(true, SeqCst);
-        assert!(poll!(&mut call).is_pending(), "it asks again");
+        assert!(
+            poll!(&mut call).is_pending(),
+            "it asks for a credential again"
+        );
         gate.open.store(false, SeqCst);
         control.release();
         until(|| credentials.fresh().is_some()).await;

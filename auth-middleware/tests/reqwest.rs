@@ -1,6 +1,6 @@
-//! The reqwest-middleware front, over a real socket.
+//! The integration with reqwest-middleware, over a real socket.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod common;
 
@@ -11,7 +11,7 @@ use auth_core::clock::ManualClock;
 use auth_core::{Ask, Credentials, LoginError, LoginMark};
 use auth_middleware::{AuthContext, AuthMiddleware, auth_error, redirect_policy};
 use bytes::Bytes;
-use common::{Api, BodyJudge, Kind, ORIGIN, Script, answer, assert_nothing_old, until};
+use common::{Api, BodyJudge, Kind, ORIGIN, Script, assert_nothing_old, response, until};
 use http::HeaderValue;
 use reqwest::Client;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
@@ -27,7 +27,7 @@ fn wrap(client: Client, credentials: &Credentials) -> ClientWithMiddleware {
         .build()
 }
 
-/// Answers every connection with these bytes, and closes it.
+/// Sends these bytes to every connection, and closes it.
 #[allow(clippy::disallowed_methods, reason = "the server of a test")]
 async fn raw_server(bytes: &'static [u8]) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -44,15 +44,15 @@ async fn raw_server(bytes: &'static [u8]) -> String {
 
 #[tokio::test]
 async fn a_request_carries_the_credential() {
-    let api = Api::new(|_| answer(200, "fine"));
+    let api = Api::new(|_| response(200, "fine"));
     let origin = api.serve().await;
     let (credentials, control) = Script::at(&origin).kind(Kind::All).build();
     let request = client(&credentials)
         .get(format!("{origin}/me?a=1&csrf=mine"))
         .header("authorization", "Basic old")
         .header("cookie", "lang=en; sid=mine");
-    let got = request.send().await.unwrap();
-    assert_eq!(got.text().await.unwrap(), "fine");
+    let response = request.send().await.unwrap();
+    assert_eq!(response.text().await.unwrap(), "fine");
     let seen = &api.seen()[0];
     assert_eq!(seen.headers.get_all("authorization").iter().count(), 1);
     assert_eq!(seen.bearer(), Some("token-1"));
@@ -64,7 +64,7 @@ async fn a_request_carries_the_credential() {
 
 #[tokio::test]
 async fn query_secrets_are_encoded_once() {
-    let api = Api::new(|_| answer(200, ""));
+    let api = Api::new(|_| response(200, ""));
     let origin = api.serve().await;
     let (credentials, _) = Script::at(&origin).kind(Kind::Query).build();
     client(&credentials)
@@ -76,10 +76,10 @@ async fn query_secrets_are_encoded_once() {
 }
 
 #[tokio::test]
-async fn rule_9_the_second_answer_is_the_one_the_caller_gets_with_the_same_bytes_sent() {
+async fn rule_9_the_caller_gets_the_second_response_to_the_same_request_bytes() {
     let api = Api::new(|seen| match seen.bearer() {
-        Some("token-1") => answer(401, "first"),
-        _ => answer(200, "second"),
+        Some("token-1") => response(401, "first"),
+        _ => response(200, "second"),
     });
     let origin = api.serve().await;
     let (credentials, control) = Script::at(&origin).kind(Kind::All).build();
@@ -109,7 +109,7 @@ async fn rule_9_the_second_answer_is_the_one_the_caller_gets_with_the_same_bytes
 }
 
 #[tokio::test]
-async fn rule_9_the_second_try_carries_nothing_that_only_the_first_credential_had() {
+async fn rule_9_the_second_attempt_carries_nothing_that_only_the_first_credential_had() {
     let api = Api::accepting("token-2");
     let origin = api.serve().await;
     let (credentials, _) = Script::at(&origin).kind(Kind::AllThenBearer).build();
@@ -121,26 +121,26 @@ async fn rule_9_the_second_try_carries_nothing_that_only_the_first_credential_ha
 
 #[tokio::test]
 async fn rule_8_a_request_is_replayed_once() {
-    let api = Api::new(|_| answer(401, "no"));
+    let api = Api::new(|_| response(401, "no"));
     let origin = api.serve().await;
     let (credentials, control) = Script::at(&origin).build();
-    let got = client(&credentials).get(&origin).send().await.unwrap();
+    let response = client(&credentials).get(&origin).send().await.unwrap();
     assert_eq!(
-        (got.status().as_u16(), api.count(), control.logins()),
+        (response.status().as_u16(), api.count(), control.logins()),
         (401, 2, 2)
     );
 }
 
 #[tokio::test]
-async fn rule_9_a_streaming_body_gets_its_first_answer_and_the_next_a_new_session() {
+async fn rule_9_a_streaming_body_gets_its_first_response_and_the_next_request_a_new_session() {
     let api = Api::accepting("token-2");
     let origin = api.serve().await;
     let (credentials, control) = Script::at(&origin).build();
     let client = client(&credentials);
     let chunks = futures_util::stream::iter([Ok::<_, std::io::Error>("a "), Ok("body")]);
     let stream = reqwest::Body::wrap_stream(chunks);
-    let got = client.post(&origin).body(stream).send().await.unwrap();
-    assert_eq!((got.status().as_u16(), api.count()), (401, 1));
+    let response = client.post(&origin).body(stream).send().await.unwrap();
+    assert_eq!((response.status().as_u16(), api.count()), (401, 1));
     assert_eq!(client.get(&origin).send().await.unwrap().status(), 200);
     assert_eq!((api.count(), control.logins()), (2, 2));
 }
@@ -158,17 +158,17 @@ async fn without_replay_nothing_is_sent_twice() {
 
 #[tokio::test]
 async fn rule_16_foreign_requests_pass_untouched() {
-    let api = Api::new(|_| answer(401, "no"));
+    let api = Api::new(|_| response(401, "no"));
     let origin = api.serve().await;
     let (credentials, control) = Script::at("https://api.example.com")
         .kind(Kind::All)
         .build();
-    let got = client(&credentials)
+    let response = client(&credentials)
         .get(format!("{origin}/?a=1"))
         .send()
         .await
         .unwrap();
-    assert_eq!(got.status(), 401);
+    assert_eq!(response.status(), 401);
     assert_eq!((api.count(), control.logins()), (1, 0));
     let seen = &api.seen()[0];
     assert_eq!(seen.uri, "/?a=1");
@@ -178,8 +178,8 @@ async fn rule_16_foreign_requests_pass_untouched() {
 }
 
 #[tokio::test]
-async fn contexts_come_with_the_request_or_with_the_task() {
-    let api = Api::new(|_| answer(200, ""));
+async fn a_context_comes_with_the_request_or_with_the_task() {
+    let api = Api::new(|_| response(200, ""));
     let origin = api.serve().await;
     let (credentials, control) = Script::at(&origin).build();
     let (other, _) = Script::at(&origin).prefix("other").build();
@@ -228,19 +228,19 @@ async fn rule_10_the_wait_ends_with_the_requests_own_timeout_or_the_contexts() {
         assert!(futures_util::poll!(&mut call).is_pending());
         until(|| control.logins() == 1).await;
         let expected = Duration::from_secs(expected);
-        control.hands.advance(expected);
+        control.hand.advance(expected);
         let error = call.await.unwrap_err();
-        let ours = auth_error(&error).unwrap();
+        let error = auth_error(&error).unwrap();
         assert!(
-            matches!(ours, auth_core::Error::DeadlinePassed { waited } if *waited == expected),
-            "{ours:?}"
+            matches!(error, auth_core::Error::DeadlinePassed { waited } if *waited == expected),
+            "{error:?}"
         );
     }
 }
 
 #[tokio::test]
 async fn rule_13_without_a_credential_a_request_is_not_sent_and_the_error_is_typed() {
-    let api = Api::new(|_| answer(200, ""));
+    let api = Api::new(|_| response(200, ""));
     let origin = api.serve().await;
     let (credentials, control) = Script::at(&origin).build();
     control.fail_next(LoginError::refused("status 401"));
@@ -272,15 +272,15 @@ async fn rule_2_a_caller_cancelled_during_the_login_does_not_stop_it() {
 }
 
 #[tokio::test]
-async fn rule_18_a_login_routed_through_its_own_front_is_a_typed_error() {
-    let api = Api::new(|_| answer(200, ""));
+async fn rule_18_a_login_routed_through_its_own_integration_is_a_typed_error() {
+    let api = Api::new(|_| response(200, ""));
     let origin = api.serve().await;
     let (credentials, control) = Script::at(&origin).build();
     let client = client(&credentials);
     let (own, url) = (client.clone(), origin.clone());
-    let (note, mut found) = tokio::sync::mpsc::unbounded_channel();
+    let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
     control.during_login(move || {
-        let (own, url, note) = (own.clone(), url.clone(), note.clone());
+        let (own, url, sender) = (own.clone(), url.clone(), sender.clone());
         async move {
             let direct = own.get(&url).send().await;
             let marked = own.get(&url).with_extension(LoginMark::current().unwrap());
@@ -288,45 +288,46 @@ async fn rule_18_a_login_routed_through_its_own_front_is_a_typed_error() {
             let carried = tokio::spawn(marked.send()).await.unwrap();
             for result in [direct, carried] {
                 let error = result.unwrap_err();
-                note.send(matches!(
-                    auth_error(&error),
-                    Some(auth_core::Error::LoginLoop)
-                ))
-                .unwrap();
+                sender
+                    .send(matches!(
+                        auth_error(&error),
+                        Some(auth_core::Error::LoginLoop)
+                    ))
+                    .unwrap();
             }
         }
     });
     client.get(&origin).send().await.unwrap();
-    assert!(found.recv().await.unwrap() && found.recv().await.unwrap());
+    assert!(received.recv().await.unwrap() && received.recv().await.unwrap());
     assert_eq!(api.count(), 1);
 }
 
 #[tokio::test]
-async fn a_judge_that_wants_the_body_gets_it_and_all_else_of_the_answer_stays() {
+async fn a_judge_that_wants_the_body_gets_it_and_the_rest_of_the_response_is_unchanged() {
     let api = Api::new(|seen| match (seen.uri.path(), seen.bearer()) {
         ("/forbidden", _) => {
-            let mut answer = answer(403, "you may not");
-            answer
+            let mut response = response(403, "you may not");
+            response
                 .headers_mut()
                 .insert("x-reason", HeaderValue::from_static("scope"));
-            answer
+            response
         }
-        (_, Some("token-1")) => answer(403, "session expired"),
-        _ => answer(200, "fine"),
+        (_, Some("token-1")) => response(403, "session expired"),
+        _ => response(200, "fine"),
     });
     let origin = api.serve().await;
     let (credentials, control) = Script::at(&origin).judge(BodyJudge).build();
     let client = client(&credentials);
     let url = format!("{origin}/forbidden?a=1");
-    let got = client.get(&url).send().await.unwrap();
+    let response = client.get(&url).send().await.unwrap();
     assert_eq!(
-        (got.status().as_u16(), got.url().as_str()),
+        (response.status().as_u16(), response.url().as_str()),
         (403, url.as_str())
     );
-    assert_eq!(got.headers()["x-reason"], "scope");
-    assert_eq!(got.content_length(), Some(11));
-    assert!(got.remote_addr().is_some());
-    assert_eq!(got.text().await.unwrap(), "you may not");
+    assert_eq!(response.headers()["x-reason"], "scope");
+    assert_eq!(response.content_length(), Some(11));
+    assert!(response.remote_addr().is_some());
+    assert_eq!(response.text().await.unwrap(), "you may not");
     assert_eq!(control.logins(), 1);
     assert_eq!(
         client
@@ -347,14 +348,14 @@ async fn a_body_too_large_to_judge_reaches_the_caller_whole() {
     let large = "session expired ".repeat(10_000);
     let body = large.clone();
     let api = Api::new(move |_| {
-        let mut answer = answer(403, "");
-        *answer.body_mut() = Bytes::from(body.clone()).into();
-        answer
+        let mut response = response(403, "");
+        *response.body_mut() = Bytes::from(body.clone()).into();
+        response
     });
     let origin = api.serve().await;
     let (credentials, control) = Script::at(&origin).judge(BodyJudge).build();
-    let got = client(&credentials).get(&origin).send().await.unwrap();
-    assert_eq!(got.text().await.unwrap(), large);
+    let response = client(&credentials).get(&origin).send().await.unwrap();
+    assert_eq!(response.text().await.unwrap(), large);
     assert_eq!((api.count(), control.logins()), (1, 1));
 }
 
@@ -362,29 +363,29 @@ async fn a_body_too_large_to_judge_reaches_the_caller_whole() {
 async fn a_body_that_breaks_off_while_it_is_judged_breaks_off_for_the_caller() {
     let origin = raw_server(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 99\r\n\r\nexpired").await;
     let (credentials, control) = Script::at(&origin).judge(BodyJudge).build();
-    let mut got = client(&credentials).get(&origin).send().await.unwrap();
-    assert_eq!(got.status(), 403);
-    assert_eq!(got.chunk().await.unwrap().unwrap(), "expired");
-    assert!(got.chunk().await.is_err());
-    assert_eq!(control.logins(), 1, "half an answer is no verdict");
+    let mut response = client(&credentials).get(&origin).send().await.unwrap();
+    assert_eq!(response.status(), 403);
+    assert_eq!(response.chunk().await.unwrap().unwrap(), "expired");
+    assert!(response.chunk().await.is_err());
+    assert_eq!(control.logins(), 1, "an incomplete body is not judged");
 }
 
 fn redirect_to(url: String) -> Api {
     Api::new(move |seen| match seen.uri.path() {
         "/away" => {
-            let mut answer = answer(307, "");
-            answer
+            let mut response = response(307, "");
+            response
                 .headers_mut()
                 .insert("location", url.parse().unwrap());
-            answer
+            response
         }
-        _ => answer(200, "here"),
+        _ => response(200, "here"),
     })
 }
 
 #[tokio::test]
 async fn rule_16_our_redirect_policy_stops_at_the_edge_of_the_scope() {
-    let foreign = Api::new(|_| answer(200, "stolen"));
+    let foreign = Api::new(|_| response(200, "stolen"));
     let elsewhere = foreign.serve().await;
     let api = redirect_to(format!("{elsewhere}/"));
     let origin = api.serve().await;
@@ -394,14 +395,14 @@ async fn rule_16_our_redirect_policy_stops_at_the_edge_of_the_scope() {
         Client::builder().redirect(policy).build().unwrap(),
         &credentials,
     );
-    let got = client.get(format!("{origin}/away")).send().await.unwrap();
-    assert_eq!(got.status(), 307, "the caller gets the redirect");
+    let response = client.get(format!("{origin}/away")).send().await.unwrap();
+    assert_eq!(response.status(), 307, "the caller gets the redirect");
     assert_eq!(foreign.count(), 0);
-    // What was never in the scope goes where it likes.
+    // A request that was never in the scope may be redirected anywhere.
     let api = redirect_to(format!("{elsewhere}/"));
     let third = api.serve().await;
-    let got = client.get(format!("{third}/away")).send().await.unwrap();
-    assert_eq!(got.status(), 200);
+    let response = client.get(format!("{third}/away")).send().await.unwrap();
+    assert_eq!(response.status(), 200);
     assert_eq!(foreign.count(), 1);
 }
 
@@ -417,8 +418,8 @@ async fn our_redirect_policy_follows_within_the_scope_but_not_for_ever() {
         Client::builder().redirect(policy).build().unwrap(),
         &credentials,
     );
-    let got = client.get(format!("{origin}/away")).send().await.unwrap();
-    assert_eq!(got.text().await.unwrap(), "here");
+    let response = client.get(format!("{origin}/away")).send().await.unwrap();
+    assert_eq!(response.text().await.unwrap(), "here");
     assert_eq!(api.seen()[1].bearer(), Some("token-1"));
     let error = client
         .get(format!("{round}/away"))
@@ -430,54 +431,54 @@ async fn our_redirect_policy_follows_within_the_scope_but_not_for_ever() {
 }
 
 #[tokio::test]
-async fn rule_16_an_answer_from_out_of_the_scope_is_not_judged() {
-    let foreign = Api::new(|_| answer(401, "who are you"));
+async fn rule_16_a_response_from_out_of_the_scope_is_not_judged() {
+    let foreign = Api::new(|_| response(401, "who are you"));
     let elsewhere = foreign.serve().await;
     let api = redirect_to(format!("{elsewhere}/"));
     let origin = api.serve().await;
     let (credentials, control) = Script::at(&origin).build();
-    let got = client(&credentials)
+    let response = client(&credentials)
         .get(format!("{origin}/away"))
         .send()
         .await
         .unwrap();
-    assert_eq!(got.status(), 401);
+    assert_eq!(response.status(), 401);
     assert_eq!((control.logins(), api.count(), foreign.count()), (1, 1, 1));
 }
 
 #[tokio::test]
-async fn rule_7_an_answer_to_a_request_that_left_its_credential_behind_is_not_judged() {
-    // Reqwest drops `Authorization` on the way to another origin, be it in the scope.
-    let second = Api::new(|_| answer(401, "who are you"));
+async fn rule_7_a_response_to_a_request_that_lost_its_credential_in_a_redirect_is_not_judged() {
+    // Reqwest drops `Authorization` on a redirect to another origin, even within the scope.
+    let second = Api::new(|_| response(401, "who are you"));
     let elsewhere = second.serve().await;
     let api = redirect_to(format!("{elsewhere}/"));
     let origin = api.serve().await;
     let (credentials, control) = Script::at(&origin).and(&elsewhere).build();
     let url = format!("{origin}/away");
-    let got = client(&credentials).get(&url).send().await.unwrap();
-    assert_eq!(got.status(), 401);
+    let response = client(&credentials).get(&url).send().await.unwrap();
+    assert_eq!(response.status(), 401);
     assert_eq!(second.seen()[0].bearer(), None);
     assert_eq!((control.logins(), api.count()), (1, 1));
 
-    // A redirect names a new query.
+    // A redirect replaces the query.
     let api = Api::new(|seen| match seen.uri.path() {
         "/away" => {
-            let mut answer = answer(307, "");
+            let mut response = response(307, "");
             let here = HeaderValue::from_static("/here?a=1");
-            answer.headers_mut().insert("location", here);
-            answer
+            response.headers_mut().insert("location", here);
+            response
         }
-        _ => answer(401, "no csrf"),
+        _ => response(401, "no csrf"),
     });
     let origin = api.serve().await;
     let (credentials, control) = Script::at(&origin).kind(Kind::Query).build();
     let url = format!("{origin}/away");
-    let got = client(&credentials).get(&url).send().await.unwrap();
-    assert_eq!(got.status(), 401);
+    let response = client(&credentials).get(&url).send().await.unwrap();
+    assert_eq!(response.status(), 401);
     assert_eq!((control.logins(), api.count()), (1, 2));
 }
 
-/// Answers by itself, and remembers the time-out of each request.
+/// Responds without a server, and records the time-out of each request.
 #[derive(Clone, Default)]
 struct TimeOuts(Arc<Mutex<Vec<Option<Duration>>>>);
 
@@ -492,21 +493,21 @@ impl reqwest_middleware::Middleware for TimeOuts {
         use reqwest::ResponseBuilderExt;
 
         self.0.lock().unwrap().push(request.timeout().copied());
-        let answer = http::Response::builder()
+        let response = http::Response::builder()
             .url(request.url().clone())
             .body("")
             .unwrap();
-        Ok(answer.into())
+        Ok(response.into())
     }
 }
 
 #[tokio::test]
-async fn a_requests_own_time_out_is_for_all_of_it_the_wait_for_a_login_included() {
+async fn a_requests_own_time_out_includes_the_wait_for_a_login() {
     let second = Duration::from_secs(1);
     let (credentials, control) = Script::at(ORIGIN).build();
-    let hands = control.hands.clone();
+    let hand = control.hand.clone();
     control.during_login(move || {
-        hands.advance(3 * second);
+        hand.advance(3 * second);
         std::future::ready(())
     });
     let below = TimeOuts::default();
@@ -521,7 +522,7 @@ async fn a_requests_own_time_out_is_for_all_of_it_the_wait_for_a_login_included(
     assert_eq!(seen, [Some(2 * second), Some(5 * second), None]);
 }
 
-/// Rejects everything, and takes three seconds for it.
+/// Rejects every request after three seconds.
 struct SlowlyRejecting(ManualClock);
 
 #[async_trait::async_trait]
@@ -535,8 +536,8 @@ impl reqwest_middleware::Middleware for SlowlyRejecting {
         use reqwest::ResponseBuilderExt;
 
         self.0.advance(Duration::from_secs(3));
-        let answer = http::Response::builder().status(401);
-        Ok(answer.url(request.url().clone()).body("").unwrap().into())
+        let response = http::Response::builder().status(401);
+        Ok(response.url(request.url().clone()).body("").unwrap().into())
     }
 }
 
@@ -547,30 +548,30 @@ async fn rule_10_the_wait_before_a_replay_ends_with_what_is_left_of_the_requests
     control.hold();
     let client = ClientBuilder::new(Client::new())
         .with(AuthMiddleware::new(credentials))
-        .with(SlowlyRejecting(control.hands.clone()))
+        .with(SlowlyRejecting(control.hand.clone()))
         .build();
     let request = client.get(ORIGIN).timeout(Duration::from_secs(5));
     let mut call = Box::pin(request.send());
     assert!(futures_util::poll!(&mut call).is_pending());
     until(|| control.logins() == 2).await;
     let left = Duration::from_secs(2);
-    control.hands.advance(left);
+    control.hand.advance(left);
     let error = call.await.unwrap_err();
-    let ours = auth_error(&error).unwrap();
+    let error = auth_error(&error).unwrap();
     assert!(
-        matches!(ours, auth_core::Error::DeadlinePassed { waited } if *waited == left),
-        "{ours:?}"
+        matches!(error, auth_core::Error::DeadlinePassed { waited } if *waited == left),
+        "{error:?}"
     );
 }
 
 #[tokio::test]
-async fn a_wall_clock_that_is_set_shortens_no_time_out() {
+async fn setting_the_wall_clock_shortens_no_time_out() {
     let second = Duration::from_secs(1);
     let (credentials, control) = Script::at(ORIGIN).build();
-    let hands = control.hands.clone();
+    let hand = control.hand.clone();
     control.during_login(move || {
-        hands.advance(second);
-        hands.set_wall_forward(3_600 * second);
+        hand.advance(second);
+        hand.set_wall_forward(3_600 * second);
         std::future::ready(())
     });
     let below = TimeOuts::default();

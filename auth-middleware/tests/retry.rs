@@ -1,6 +1,6 @@
-//! Beside reqwest-retry.
+//! Together with reqwest-retry.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod common;
 
@@ -9,12 +9,12 @@ use std::time::SystemTime;
 
 use auth_core::{Ask, Credentials, LoginError};
 use auth_middleware::{AuthContext, AuthMiddleware, AuthRetryStrategy, auth_error};
-use common::{Api, Script, answer};
+use common::{Api, Script, response};
 use reqwest::Client;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use reqwest_retry::{RetryDecision, RetryPolicy, RetryTransientMiddleware};
 
-/// At once, three times.
+/// Retries three times, without a delay.
 struct AtOnce;
 
 impl RetryPolicy for AtOnce {
@@ -38,12 +38,12 @@ fn client(credentials: &Credentials) -> ClientWithMiddleware {
 }
 
 #[tokio::test]
-async fn each_try_carries_the_credential_of_its_own_moment_and_renewed_is_one_login() {
+async fn each_attempt_carries_the_credential_current_when_it_is_sent_and_renewed_is_one_login() {
     let tries = AtomicUsize::new(0);
     let api = Api::new(move |_| match tries.fetch_add(1, SeqCst) {
-        0 | 2 => answer(503, ""),
-        1 => answer(401, ""),
-        _ => answer(200, ""),
+        0 | 2 => response(503, ""),
+        1 => response(401, ""),
+        _ => response(200, ""),
     });
     let origin = api.serve().await;
     let (credentials, control) = Script::at(&origin).build();
@@ -68,7 +68,7 @@ async fn a_refused_password_is_not_tried_again() {
         .unwrap_err();
     assert!(
         auth_error(&error).unwrap().is_login_refused(),
-        "found within the retry's own"
+        "found inside the error of the retry"
     );
     assert_eq!(control.logins(), 1);
 }

@@ -1,6 +1,6 @@
-//! Rule 17: a canary in every secret, and everything printed searched for it.
+//! Rule 17: every secret contains a canary, and nothing that is printed contains it.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod common;
 
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use auth_core::{Ask, Credentials, LoginError};
 use auth_middleware::{AuthContext, AuthLayer, AuthMiddleware};
-use common::{Api, Kind, ORIGIN, Script, answer, get};
+use common::{Api, Kind, ORIGIN, Script, get, response};
 use http::HeaderValue;
 use reqwest::Client;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
@@ -48,33 +48,36 @@ fn client(credentials: &Credentials) -> ClientWithMiddleware {
 }
 
 #[tokio::test]
-async fn rule_17_the_url_of_an_answer_is_the_callers_own() {
-    let api = Api::new(|_| answer(500, "no"));
+async fn rule_17_the_url_of_a_response_is_the_callers_own() {
+    let api = Api::new(|_| response(500, "no"));
     let origin = api.serve().await;
     for kind in [Kind::Query, Kind::All] {
         let credentials = credentials(&origin, kind);
         let url = format!("{origin}/me?a=%20b&csrf=mine");
-        let got = client(&credentials)
+        let response = client(&credentials)
             .get(format!("{url}#part"))
             .send()
             .await
             .unwrap();
         assert!(
             api.seen().last().unwrap().uri.to_string().contains(CANARY),
-            "it was sent"
+            "the secret was sent"
         );
-        assert_eq!(got.url().as_str(), url);
-        assert!(got.remote_addr().is_some(), "all else stays");
-        assert_eq!(got.content_length(), Some(2));
-        assert_silent_debug(&got);
-        assert_silent_error(&got.error_for_status_ref().unwrap_err());
-        assert_silent_error(&got.error_for_status().unwrap_err());
+        assert_eq!(response.url().as_str(), url);
+        assert!(
+            response.remote_addr().is_some(),
+            "the rest of the response is unchanged"
+        );
+        assert_eq!(response.content_length(), Some(2));
+        assert_silent_debug(&response);
+        assert_silent_error(&response.error_for_status_ref().unwrap_err());
+        assert_silent_error(&response.error_for_status().unwrap_err());
     }
 }
 
 #[tokio::test]
 async fn rule_17_an_error_shows_the_callers_own_url() {
-    // Nothing listens there.
+    // No server listens at this address.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -101,39 +104,39 @@ async fn rule_17_after_a_redirect_within_the_scope_the_url_shows_no_secret_eithe
             let query = seen.uri.query().unwrap_or_default();
             let secret = query.split("csrf=").nth(1).unwrap_or_default();
             if seen.uri.path() != "/away" {
-                return answer(404, "");
+                return response(404, "");
             }
-            let mut answer = answer(302, "");
+            let mut response = response(302, "");
             let location = location.replace("SECRET", secret);
-            answer
+            response
                 .headers_mut()
                 .insert("location", location.parse().unwrap());
-            answer
+            response
         });
         let origin = api.serve().await;
         let credentials = credentials(&origin, Kind::Query);
-        let got = client(&credentials)
+        let response = client(&credentials)
             .get(format!("{origin}/away"))
             .send()
             .await
             .unwrap();
         assert!(api.seen()[1].uri.to_string().contains(CANARY));
-        assert_eq!(got.status(), 404);
-        assert_silent_debug(&got);
-        assert_silent(got.url().as_str());
-        assert_silent_error(&got.error_for_status().unwrap_err());
+        assert_eq!(response.status(), 404);
+        assert_silent_debug(&response);
+        assert_silent(response.url().as_str());
+        assert_silent_error(&response.error_for_status().unwrap_err());
 
-        // A redirect that isn't followed names the secret in `Location`.
-        let still = Client::builder()
+        // A redirect that isn't followed has the secret in `Location`.
+        let direct = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .unwrap();
-        let still = ClientBuilder::new(still)
+        let direct = ClientBuilder::new(direct)
             .with(AuthMiddleware::new(credentials))
             .build();
-        let got = still.get(format!("{origin}/away")).send().await.unwrap();
-        assert_eq!(got.status(), 302);
-        assert_silent_debug(&got);
+        let response = direct.get(format!("{origin}/away")).send().await.unwrap();
+        assert_eq!(response.status(), 302);
+        assert_silent_debug(&response);
     }
 }
 
@@ -164,19 +167,22 @@ async fn rule_17_an_error_wrapped_by_a_middleware_below_shows_no_secret() {
 }
 
 #[tokio::test]
-async fn rule_17_cookies_that_an_answer_sets_do_not_print() {
+async fn rule_17_cookies_that_a_response_sets_do_not_print() {
     let api = Api::new(|_| {
-        let mut answer = answer(200, "");
+        let mut response = response(200, "");
         let cookie = HeaderValue::from_static("sid=canary-rolled; Path=/");
-        answer.headers_mut().append("set-cookie", cookie.clone());
-        answer.headers_mut().append("set-cookie", cookie);
-        answer
+        response.headers_mut().append("set-cookie", cookie.clone());
+        response.headers_mut().append("set-cookie", cookie);
+        response
     });
     let origin = api.serve().await;
     let credentials = credentials(&origin, Kind::Cookie);
-    let got = client(&credentials).get(&origin).send().await.unwrap();
-    assert_eq!(got.headers()["set-cookie"], "sid=canary-rolled; Path=/");
-    assert_silent_debug(&got);
+    let response = client(&credentials).get(&origin).send().await.unwrap();
+    assert_eq!(
+        response.headers()["set-cookie"],
+        "sid=canary-rolled; Path=/"
+    );
+    assert_silent_debug(&response);
     let (url, inner) = (format!("{origin}/"), api.clone());
     let service =
         AuthLayer::new(credentials).layer(service_fn(move |request| inner.clone().handle(request)));
@@ -195,11 +201,11 @@ async fn rule_17_layers_services_futures_contexts_and_attached_headers_do_not_pr
             .ask(Ask::new().renewed()),
     );
     let printed = Arc::new(Mutex::new(String::new()));
-    let note = Arc::clone(&printed);
+    let record = Arc::clone(&printed);
     let mut service = AuthLayer::new(credentials).layer(service_fn(
         move |request: http::Request<http_body_util::Full<bytes::Bytes>>| {
-            *note.lock().unwrap() = format!("{:?}", request.headers());
-            std::future::pending::<Result<common::Answer, std::convert::Infallible>>()
+            *record.lock().unwrap() = format!("{:?}", request.headers());
+            std::future::pending::<Result<common::ApiResponse, std::convert::Infallible>>()
         },
     ));
     let future = service
@@ -209,7 +215,10 @@ async fn rule_17_layers_services_futures_contexts_and_attached_headers_do_not_pr
         .call(get("https://api.example.com/me"));
     assert_silent_debug(&future);
     let printed = printed.lock().unwrap().clone();
-    assert!(printed.contains("authorization"), "attached");
+    assert!(
+        printed.contains("authorization"),
+        "the credential is attached"
+    );
     assert_silent(&printed);
 }
 
@@ -243,15 +252,15 @@ async fn rule_16_a_redirect_out_of_the_scope_is_reported_with_origins_only() {
         .with_max_level(tracing::Level::WARN)
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
-    let foreign = Api::new(|_| answer(200, ""));
+    let foreign = Api::new(|_| response(200, ""));
     let elsewhere = foreign.serve().await;
     let location = format!("{elsewhere}/path?token=canary-3");
     let api = Api::new(move |_| {
-        let mut answer = answer(302, "");
-        answer
+        let mut response = response(302, "");
+        response
             .headers_mut()
             .insert("location", location.parse().unwrap());
-        answer
+        response
     });
     let origin = api.serve().await;
     let credentials = credentials(&origin, Kind::Query);

@@ -1,6 +1,6 @@
-//! The tower front, in memory.
+//! The integration with tower, in memory.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod common;
 
@@ -15,7 +15,7 @@ use auth_core::{Ask, Attempt, Credentials, LoginError, LoginMark, Origin, Sessio
 use auth_middleware::{AuthContext, AuthLayer};
 use bytes::Bytes;
 use common::{
-    Answer, Api, BodyJudge, Kind, ORIGIN, Script, answer, assert_nothing_old, get, until,
+    Api, ApiResponse, BodyJudge, Kind, ORIGIN, Script, assert_nothing_old, get, response, until,
 };
 use futures_util::FutureExt;
 use http::{HeaderValue, Request, Response, StatusCode};
@@ -34,13 +34,13 @@ async fn call(
     let api = api.clone();
     let service = AuthLayer::new(credentials.clone())
         .layer(service_fn(move |request| api.clone().handle(request)));
-    let answer = service.oneshot(request).await?;
-    let (head, body) = answer.into_parts();
+    let response = service.oneshot(request).await?;
+    let (head, body) = response.into_parts();
     Ok(Response::from_parts(head, body.collect().await?.to_bytes()))
 }
 
-fn ours(error: &Error) -> &auth_core::Error {
-    error.downcast_ref().expect("one of ours")
+fn auth_error(error: &Error) -> &auth_core::Error {
+    error.downcast_ref().expect("an error of auth-core")
 }
 
 #[tokio::test]
@@ -51,8 +51,8 @@ async fn a_request_carries_the_credential_and_a_header_of_the_same_name_is_repla
     request
         .headers_mut()
         .insert("authorization", HeaderValue::from_static("Basic old"));
-    let got = call(&api, &credentials, request).await.unwrap();
-    assert_eq!(got.status(), 200);
+    let response = call(&api, &credentials, request).await.unwrap();
+    assert_eq!(response.status(), 200);
     let all: Vec<_> = api.seen()[0]
         .headers
         .get_all("authorization")
@@ -63,13 +63,13 @@ async fn a_request_carries_the_credential_and_a_header_of_the_same_name_is_repla
     call(&api, &credentials, get("https://api.example.com/me"))
         .await
         .unwrap();
-    assert_eq!(control.logins(), 1, "the second request finds the session");
+    assert_eq!(control.logins(), 1, "the second request uses the session");
 }
 
 #[tokio::test]
 async fn cookies_are_merged_and_the_query_is_encoded() {
     let (credentials, _) = Script::at(ORIGIN).kind(Kind::Cookie).build();
-    let api = Api::new(|_| answer(200, ""));
+    let api = Api::new(|_| response(200, ""));
     let mut request = get("https://api.example.com/me");
     request
         .headers_mut()
@@ -94,18 +94,18 @@ async fn cookies_are_merged_and_the_query_is_encoded() {
 #[tokio::test]
 async fn rule_16_foreign_requests_pass_untouched() {
     let (credentials, control) = Script::at(ORIGIN).kind(Kind::All).build();
-    let api = Api::new(|_| answer(401, "no"));
+    let api = Api::new(|_| response(401, "no"));
     for url in [
         "https://elsewhere.example.com/",
         "http://api.example.com/",
         "https://api.example.com:8443/",
         "/relative",
     ] {
-        let got = call(&api, &credentials, get(url)).await.unwrap();
-        assert_eq!(got.status(), 401);
+        let response = call(&api, &credentials, get(url)).await.unwrap();
+        assert_eq!(response.status(), 401);
     }
-    assert_eq!(control.logins(), 0, "nothing attached, nothing judged");
-    assert_eq!(api.count(), 4, "nothing replayed");
+    assert_eq!(control.logins(), 0, "nothing is attached or judged");
+    assert_eq!(api.count(), 4, "nothing is replayed");
     for seen in api.seen() {
         assert!(
             seen.headers.is_empty() && seen.uri.query().is_none(),
@@ -119,19 +119,19 @@ async fn rule_8_twenty_thousand_rejections_at_once_are_one_login_and_no_failed_r
     const REQUESTS: usize = 20_000;
     let (credentials, control) = Script::at(ORIGIN).build();
     credentials.get().await.unwrap();
-    // None is answered before all of them are under way with the first session.
+    // The server responds once all requests with the first session have arrived.
     let under_way = Arc::new(Barrier::new(REQUESTS));
-    let sendings = Arc::new(AtomicUsize::new(0));
-    let served = Arc::clone(&sendings);
+    let requests_seen = Arc::new(AtomicUsize::new(0));
+    let served = Arc::clone(&requests_seen);
     let api = service_fn(move |request: Request<Full<Bytes>>| {
         served.fetch_add(1, SeqCst);
         let under_way = Arc::clone(&under_way);
         async move {
             if request.headers()["authorization"] == "Bearer token-1" {
                 under_way.wait().await;
-                return Ok::<_, Infallible>(answer(401, "expired"));
+                return Ok::<_, Infallible>(response(401, "expired"));
             }
-            Ok(answer(200, ""))
+            Ok(response(200, ""))
         }
     });
     let service = AuthLayer::new(credentials).layer(api);
@@ -142,17 +142,21 @@ async fn rule_8_twenty_thousand_rejections_at_once_are_one_login_and_no_failed_r
     while let Some(request) = requests.join_next().await {
         assert_eq!(request.unwrap().unwrap().status(), 200);
     }
-    assert_eq!(control.logins(), 2, "the first, and one for all of them");
     assert_eq!(
-        sendings.load(SeqCst),
+        control.logins(),
+        2,
+        "the first login, and one for all requests"
+    );
+    assert_eq!(
+        requests_seen.load(SeqCst),
         2 * REQUESTS,
-        "each was replayed once"
+        "each request was replayed once"
     );
 }
 
 #[tokio::test]
-async fn rule_8_two_programs_ousting_each_other_end_in_the_servers_answers() {
-    // The server keeps one session for an account: the last one.
+async fn rule_8_two_programs_that_end_each_others_sessions_get_the_servers_responses() {
+    // The server keeps one session per account: the last one.
     let logins = Arc::new(AtomicUsize::new(0));
     let program = || {
         let logins = Arc::clone(&logins);
@@ -175,24 +179,27 @@ async fn rule_8_two_programs_ousting_each_other_end_in_the_servers_answers() {
         } else {
             401
         };
-        async move { Ok::<_, Infallible>(answer(status, "")) }
+        async move { Ok::<_, Infallible>(response(status, "")) }
     });
     let programs = [program(), program()];
     let mut rejected = 0;
-    // Each sends once a second, for ten minutes.
+    // Each program sends one request a second for ten minutes.
     for _ in 0..600 {
         for (credentials, clock) in &programs {
             clock.advance(Duration::from_secs(1));
             let service = AuthLayer::new(credentials.clone()).layer(api.clone());
-            let answer = service.oneshot(get("https://api.example.com/me")).await;
-            rejected += usize::from(answer.unwrap().status() == 401);
+            let response = service.oneshot(get("https://api.example.com/me")).await;
+            rejected += usize::from(response.unwrap().status() == 401);
         }
     }
     let logins = logins.load(SeqCst);
-    assert!(logins <= 2 * (1 + 3 * 10), "three a minute each: {logins}");
+    assert!(
+        logins <= 2 * (1 + 3 * 10),
+        "each logs in three times a minute: {logins}"
+    );
     assert!(
         rejected >= 500,
-        "the rest are the server's answers: {rejected} after {logins} logins"
+        "the other responses are handed on: {rejected} after {logins} logins"
     );
 }
 
@@ -200,10 +207,10 @@ async fn rule_8_two_programs_ousting_each_other_end_in_the_servers_answers() {
 async fn rule_8_a_rejected_request_is_replayed_once_with_something_newer() {
     let (credentials, control) = Script::at(ORIGIN).build();
     let api = Api::accepting("token-2");
-    let got = call(&api, &credentials, get("https://api.example.com/me"))
+    let response = call(&api, &credentials, get("https://api.example.com/me"))
         .await
         .unwrap();
-    assert_eq!(got.status(), 200);
+    assert_eq!(response.status(), 200);
     let seen = api.seen();
     let carried: Vec<_> = seen.iter().map(|seen| seen.bearer().unwrap()).collect();
     assert_eq!(carried, ["token-1", "token-2"]);
@@ -211,22 +218,22 @@ async fn rule_8_a_rejected_request_is_replayed_once_with_something_newer() {
 }
 
 #[tokio::test]
-async fn rule_9_the_second_answer_is_the_one_the_caller_gets_with_the_same_bytes_sent() {
+async fn rule_9_the_caller_gets_the_second_response_to_the_same_request_bytes() {
     let (credentials, _) = Script::at(ORIGIN).kind(Kind::All).build();
-    let tries = AtomicUsize::new(0);
-    let api = Api::new(move |_| match tries.fetch_add(1, SeqCst) {
-        0 => answer(401, "first"),
-        1 => answer(401, "second"),
-        _ => answer(200, "third"),
+    let attempts = AtomicUsize::new(0);
+    let api = Api::new(move |_| match attempts.fetch_add(1, SeqCst) {
+        0 => response(401, "first"),
+        1 => response(401, "second"),
+        _ => response(200, "third"),
     });
     let request = Request::post("https://api.example.com/rows?page=2")
         .header("cookie", "lang=en")
         .header("x-trace", "7")
         .body(Full::from("a body"))
         .unwrap();
-    let got = call(&api, &credentials, request).await.unwrap();
+    let response = call(&api, &credentials, request).await.unwrap();
     assert_eq!(
-        (got.status(), &got.body()[..]),
+        (response.status(), &response.body()[..]),
         (StatusCode::UNAUTHORIZED, &b"second"[..])
     );
     let seen = api.seen();
@@ -250,7 +257,7 @@ async fn rule_9_the_second_answer_is_the_one_the_caller_gets_with_the_same_bytes
 }
 
 #[tokio::test]
-async fn rule_9_the_second_try_carries_nothing_that_only_the_first_credential_had() {
+async fn rule_9_the_second_attempt_carries_nothing_that_only_the_first_credential_had() {
     let (credentials, _) = Script::at(ORIGIN).kind(Kind::AllThenBearer).build();
     credentials.get().await.unwrap();
     let api = Api::accepting("token-2");
@@ -263,7 +270,7 @@ async fn rule_9_the_second_try_carries_nothing_that_only_the_first_credential_ha
 }
 
 #[tokio::test]
-async fn rule_9_what_is_not_to_be_sent_twice_gets_its_first_answer_and_the_next_a_new_session() {
+async fn rule_9_a_request_without_replay_gets_its_first_response_and_the_next_a_new_session() {
     let (credentials, control) = Script::at(ORIGIN).build();
     let api = Api::accepting("token-2");
     let inner = api.clone();
@@ -295,11 +302,11 @@ async fn rule_9_what_is_not_to_be_sent_twice_gets_its_first_answer_and_the_next_
 async fn rule_13_without_a_credential_a_request_is_not_sent_and_the_error_is_typed() {
     let (credentials, control) = Script::at(ORIGIN).build();
     control.fail_next(LoginError::refused("status 401"));
-    let api = Api::new(|_| answer(200, ""));
+    let api = Api::new(|_| response(200, ""));
     let error = call(&api, &credentials, get("https://api.example.com/"))
         .await
         .unwrap_err();
-    assert!(ours(&error).is_login_refused());
+    assert!(auth_error(&error).is_login_refused());
     assert_eq!(api.count(), 0);
 }
 
@@ -314,27 +321,27 @@ async fn rule_13_after_a_rejection_a_failing_login_is_what_the_caller_gets() {
     let error = call(&api, &credentials, get("https://api.example.com/"))
         .await
         .unwrap_err();
-    assert!(ours(&error).is_login_refused());
+    assert!(auth_error(&error).is_login_refused());
     assert_eq!(api.count(), 1);
 }
 
 #[tokio::test]
-async fn skip_passes_untouched() {
+async fn a_skipped_request_passes_untouched() {
     let (credentials, control) = Script::at(ORIGIN).build();
     let api = Api::accepting("none");
     let mut request = get("https://api.example.com/");
     request.extensions_mut().insert(AuthContext::skip());
-    let got = call(&api, &credentials, request).await.unwrap();
-    assert_eq!(got.status(), 401);
+    let response = call(&api, &credentials, request).await.unwrap();
+    assert_eq!(response.status(), 401);
     assert_eq!((api.count(), control.logins()), (1, 0));
     assert_eq!(api.seen()[0].bearer(), None);
 }
 
 #[tokio::test]
-async fn renewed_logs_in_first_and_once_for_all_tries() {
+async fn renewed_logs_in_first_and_once_for_all_attempts() {
     let (credentials, control) = Script::at(ORIGIN).build();
     credentials.get().await.unwrap();
-    let api = Api::new(|_| answer(200, ""));
+    let api = Api::new(|_| response(200, ""));
     let mut request = get("https://api.example.com/");
     request
         .extensions_mut()
@@ -354,7 +361,7 @@ async fn another_identity_brings_its_own_scope() {
     let (other, others) = Script::at("https://other.example.com")
         .prefix("other")
         .build();
-    let api = Api::new(|_| answer(200, ""));
+    let api = Api::new(|_| response(200, ""));
     for url in ["https://other.example.com/", "https://api.example.com/"] {
         let mut request = get(url);
         request
@@ -366,7 +373,7 @@ async fn another_identity_brings_its_own_scope() {
     assert_eq!(
         api.seen()[1].bearer(),
         None,
-        "not in the scope of the identity chosen"
+        "the request is not in the scope of the chosen identity"
     );
     assert_eq!((control.logins(), others.logins()), (0, 1));
 }
@@ -375,38 +382,34 @@ async fn another_identity_brings_its_own_scope() {
 async fn a_judge_that_wants_the_body_gets_it_and_so_does_the_caller() {
     let (credentials, control) = Script::at(ORIGIN).judge(BodyJudge).build();
     let api = Api::new(|seen| match (seen.uri.path(), seen.bearer()) {
-        ("/forbidden", _) => answer(403, "you may not"),
-        (_, Some("token-1")) => answer(403, "session expired"),
-        _ => answer(200, "fine"),
+        ("/forbidden", _) => response(403, "you may not"),
+        (_, Some("token-1")) => response(403, "session expired"),
+        _ => response(200, "fine"),
     });
-    let got = call(&api, &credentials, get("https://api.example.com/forbidden"))
+    let response = call(&api, &credentials, get("https://api.example.com/forbidden"))
         .await
         .unwrap();
     assert_eq!(
-        (got.status(), &got.body()[..]),
+        (response.status(), &response.body()[..]),
         (StatusCode::FORBIDDEN, &b"you may not"[..])
     );
-    assert_eq!(
-        control.logins(),
-        1,
-        "not permitted: another login would not help"
-    );
-    let got = call(&api, &credentials, get("https://api.example.com/"))
+    assert_eq!(control.logins(), 1, "not permitted, so no login is spent");
+    let response = call(&api, &credentials, get("https://api.example.com/"))
         .await
         .unwrap();
     assert_eq!(
-        (got.status(), &got.body()[..]),
+        (response.status(), &response.body()[..]),
         (StatusCode::OK, &b"fine"[..])
     );
     assert_eq!((control.logins(), api.count()), (2, 3));
 }
 
 #[tokio::test]
-async fn a_judge_of_ones_own_replaces_the_providers() {
+async fn a_judge_of_the_layer_replaces_the_providers() {
     struct Teapots;
     impl auth_core::Judge for Teapots {
-        fn judge(&self, answer: &auth_core::ResponseView<'_>) -> auth_core::Verdict {
-            if answer.status == 418 {
+        fn judge(&self, response: &auth_core::ResponseView<'_>) -> auth_core::Verdict {
+            if response.status == 418 {
                 auth_core::Verdict::Rejected
             } else {
                 auth_core::Verdict::Accepted
@@ -415,27 +418,27 @@ async fn a_judge_of_ones_own_replaces_the_providers() {
     }
     let (credentials, control) = Script::at(ORIGIN).build();
     let api = Api::new(|seen| match seen.bearer() {
-        Some("token-1") => answer(418, ""),
-        _ => answer(401, ""),
+        Some("token-1") => response(418, ""),
+        _ => response(401, ""),
     });
     let inner = api.clone();
     let service = AuthLayer::new(credentials)
         .judge(Teapots)
         .layer(service_fn(move |request| inner.clone().handle(request)));
-    let got = service
+    let response = service
         .oneshot(get("https://api.example.com/"))
         .await
         .unwrap();
-    assert_eq!(got.status(), 401);
+    assert_eq!(response.status(), 401);
     assert_eq!((control.logins(), api.count()), (2, 2));
 }
 
-fn with_cookie(status: u16, cookie: &'static str) -> Answer {
-    let mut answer = answer(status, "");
-    answer
+fn with_cookie(status: u16, cookie: &'static str) -> ApiResponse {
+    let mut response = response(status, "");
+    response
         .headers_mut()
         .insert("set-cookie", HeaderValue::from_static(cookie));
-    answer
+    response
 }
 
 #[tokio::test]
@@ -444,7 +447,7 @@ async fn rule_15_a_rolled_cookie_is_the_one_sent_next() {
     let api = Api::new(|seen| match seen.uri.path() {
         "/roll" => with_cookie(200, "sid=rolled; Path=/"),
         "/foreign" => with_cookie(200, "sid=foreign; Path=/"),
-        _ => answer(200, ""),
+        _ => response(200, ""),
     });
     for url in ["/roll", "/", "/foreign"] {
         call(&api, &credentials, get(&format!("{ORIGIN}{url}")))
@@ -456,20 +459,20 @@ async fn rule_15_a_rolled_cookie_is_the_one_sent_next() {
 }
 
 #[tokio::test]
-async fn rule_15_a_deletion_ends_the_session_and_the_cookies_of_a_rejection_are_not_looked_at() {
+async fn rule_15_a_deletion_ends_the_session_and_the_cookies_of_a_rejection_are_ignored() {
     let (credentials, control) = Script::at(ORIGIN).kind(Kind::Cookie).build();
     let api = Api::new(|seen| match (seen.uri.path(), seen.cookie()) {
         ("/logout", _) => with_cookie(200, "sid=; Max-Age=0"),
         (_, Some("sid=token-2")) => with_cookie(401, "sid=anonymous"),
-        _ => answer(200, ""),
+        _ => response(200, ""),
     });
     call(&api, &credentials, get(&format!("{ORIGIN}/logout")))
         .await
         .unwrap();
-    let got = call(&api, &credentials, get(&format!("{ORIGIN}/")))
+    let response = call(&api, &credentials, get(&format!("{ORIGIN}/")))
         .await
         .unwrap();
-    assert_eq!(got.status(), 200);
+    assert_eq!(response.status(), 200);
     let seen = api.seen();
     let carried: Vec<_> = seen.iter().map(|seen| seen.cookie().unwrap()).collect();
     assert_eq!(carried, ["sid=token-1", "sid=token-2", "sid=token-3"]);
@@ -495,38 +498,38 @@ async fn rule_4_a_login_through_the_same_limited_stack_does_not_deadlock() {
                 .unwrap();
         }
     });
-    // The first try waits for a login, and so does the second.
+    // The first attempt waits for a login, and so does the second.
     let work = service
         .ready()
         .await
         .unwrap()
         .call(get("https://api.example.com/"));
-    let answer = tokio::time::timeout(std::time::Duration::from_secs(20), work).await;
-    assert_eq!(answer.expect("no deadlock").unwrap().status(), 200);
-    assert_eq!(api.count(), 4, "two logins, two tries");
+    let response = tokio::time::timeout(std::time::Duration::from_secs(20), work).await;
+    assert_eq!(response.expect("no deadlock").unwrap().status(), 200);
+    assert_eq!(api.count(), 4, "two logins and two attempts");
 }
 
 #[tokio::test]
-async fn rule_4_a_future_that_has_answered_holds_nothing_of_the_inner_service() {
+async fn rule_4_a_completed_future_holds_nothing_of_the_inner_service() {
     let (credentials, _) = Script::at(ORIGIN).build();
-    let api = Api::new(|_| answer(200, ""));
+    let api = Api::new(|_| response(200, ""));
     let mut service = AuthLayer::new(credentials).layer(tower::limit::ConcurrencyLimit::new(
         service_fn(move |request| api.clone().handle(request)),
         1,
     ));
     for url in ["https://api.example.com/", "https://elsewhere.example.com/"] {
-        let mut answered = Box::pin(service.ready().await.unwrap().call(get(url)));
-        answered.as_mut().await.unwrap();
+        let mut completed = Box::pin(service.ready().await.unwrap().call(get(url)));
+        completed.as_mut().await.unwrap();
         assert!(
             matches!(service.ready().now_or_never(), Some(Ok(_))),
-            "its permit is given back"
+            "its permit is released"
         );
-        drop(answered);
+        drop(completed);
     }
 }
 
 #[tokio::test]
-async fn rule_4_a_future_that_has_failed_holds_nothing_of_the_inner_service() {
+async fn rule_4_a_failed_future_holds_nothing_of_the_inner_service() {
     let (credentials, _) = Script::at(ORIGIN).build();
     let reset = service_fn(|_: Request<Full<Bytes>>| async {
         Err::<Response<Full<Bytes>>, _>(std::io::Error::other("connection reset"))
@@ -538,22 +541,22 @@ async fn rule_4_a_future_that_has_failed_holds_nothing_of_the_inner_service() {
         failed.as_mut().await.unwrap_err();
         assert!(
             matches!(service.ready().now_or_never(), Some(Ok(_))),
-            "its permit is given back"
+            "its permit is released"
         );
         drop(failed);
     }
 }
 
 #[tokio::test]
-async fn rule_18_a_login_routed_through_its_own_front_is_a_typed_error() {
+async fn rule_18_a_login_routed_through_its_own_integration_is_a_typed_error() {
     let (credentials, control) = Script::at(ORIGIN).build();
-    let api = Api::new(|_| answer(200, ""));
+    let api = Api::new(|_| response(200, ""));
     let found = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let (own, inner, note) = (credentials.clone(), api.clone(), Arc::clone(&found));
+    let (own, inner, record) = (credentials.clone(), api.clone(), Arc::clone(&found));
     control.during_login(move || {
-        let (own, inner, note) = (own.clone(), inner.clone(), Arc::clone(&note));
+        let (own, inner, record) = (own.clone(), inner.clone(), Arc::clone(&record));
         async move {
-            // Within the login's task, and carried to another one.
+            // In the login task, and in another task with the login's mark.
             let direct = call(&inner, &own, get("https://api.example.com/login")).await;
             let mut marked = get("https://api.example.com/login");
             marked
@@ -562,8 +565,8 @@ async fn rule_18_a_login_routed_through_its_own_front_is_a_typed_error() {
             #[allow(clippy::disallowed_methods, reason = "a test of what crosses tasks")]
             let carried = tokio::spawn(async move { call(&inner, &own, marked).await });
             for result in [direct, carried.await.unwrap()] {
-                note.lock().unwrap().push(matches!(
-                    ours(&result.unwrap_err()),
+                record.lock().unwrap().push(matches!(
+                    auth_error(&result.unwrap_err()),
                     auth_core::Error::LoginLoop
                 ));
             }
@@ -586,57 +589,57 @@ async fn rule_2_a_caller_cancelled_during_the_login_does_not_stop_it() {
     until(|| control.logins() == 1).await;
     drop(cancelled);
     control.release();
-    let got = call(&api, &credentials, get("https://api.example.com/"))
+    let response = call(&api, &credentials, get("https://api.example.com/"))
         .await
         .unwrap();
-    assert_eq!(got.status(), 200);
+    assert_eq!(response.status(), 200);
     assert_eq!((control.logins(), api.count()), (1, 1));
 }
 
-/// Counts how many of it are ready and not yet called.
+/// Counts the instances that are ready and not yet called.
 struct Slots {
     held: Arc<AtomicUsize>,
-    mine: bool,
+    ready: bool,
 }
 
 impl Clone for Slots {
     fn clone(&self) -> Self {
         Self {
             held: Arc::clone(&self.held),
-            mine: false,
+            ready: false,
         }
     }
 }
 
 impl Drop for Slots {
     fn drop(&mut self) {
-        if self.mine {
+        if self.ready {
             self.held.fetch_sub(1, SeqCst);
         }
     }
 }
 
 impl Service<Request<Full<Bytes>>> for Slots {
-    type Response = Answer;
+    type Response = ApiResponse;
     type Error = Error;
-    type Future = std::future::Ready<Result<Answer, Error>>;
+    type Future = std::future::Ready<Result<ApiResponse, Error>>;
 
     fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Error>> {
-        if !self.mine {
-            self.mine = true;
+        if !self.ready {
+            self.ready = true;
             self.held.fetch_add(1, SeqCst);
         }
         Ok(()).into()
     }
 
     fn call(&mut self, request: Request<Full<Bytes>>) -> Self::Future {
-        assert!(self.mine, "called without being ready");
-        self.mine = false;
+        assert!(self.ready, "called without being ready");
+        self.ready = false;
         self.held.fetch_sub(1, SeqCst);
         let carried = request.headers().get("authorization");
         std::future::ready(Ok(match carried {
-            Some(value) if value == "Bearer token-2" => answer(200, ""),
-            _ => answer(401, ""),
+            Some(value) if value == "Bearer token-2" => response(200, ""),
+            _ => response(401, ""),
         }))
     }
 }
@@ -647,7 +650,7 @@ async fn rule_4_no_readied_service_is_held_through_a_wait() {
     let held = Arc::new(AtomicUsize::new(0));
     let slots = Slots {
         held: Arc::clone(&held),
-        mine: false,
+        ready: false,
     };
     let during = Arc::clone(&held);
     let most = Arc::new(AtomicUsize::new(0));
@@ -657,20 +660,20 @@ async fn rule_4_no_readied_service_is_held_through_a_wait() {
         async {}
     });
     let mut service = AuthLayer::new(credentials).layer(slots);
-    let got = service
+    let response = service
         .ready()
         .await
         .unwrap()
         .call(get("https://api.example.com/"))
         .await
         .unwrap();
-    assert_eq!(got.status(), 200);
+    assert_eq!(response.status(), 200);
     assert_eq!(control.logins(), 2);
     assert_eq!(most.load(SeqCst), 0, "no slot was held during a login");
     assert_eq!(held.load(SeqCst), 0);
 }
 
-/// Ready only once it is opened; answers 200 to `token-2` alone.
+/// Ready only once it is opened. Responds with 200 to `token-2` and with 500 to any other.
 #[derive(Clone, Default)]
 struct Gated {
     open: Arc<std::sync::atomic::AtomicBool>,
@@ -678,9 +681,9 @@ struct Gated {
 }
 
 impl Service<Request<Full<Bytes>>> for Gated {
-    type Response = Answer;
+    type Response = ApiResponse;
     type Error = Error;
-    type Future = std::future::Ready<Result<Answer, Error>>;
+    type Future = std::future::Ready<Result<ApiResponse, Error>>;
 
     fn poll_ready(
         &mut self,
@@ -696,7 +699,7 @@ impl Service<Request<Full<Bytes>>> for Gated {
 
     fn call(&mut self, request: Request<Full<Bytes>>) -> Self::Future {
         let token = request.headers()["authorization"].to_str().unwrap();
-        std::future::ready(Ok(answer(
+        std::future::ready(Ok(response(
             if token == "Bearer token-2" { 200 } else { 500 },
             "",
         )))
@@ -704,7 +707,7 @@ impl Service<Request<Full<Bytes>>> for Gated {
 }
 
 #[tokio::test]
-async fn rule_7_a_credential_that_died_while_the_service_was_made_ready_is_not_sent() {
+async fn rule_7_a_credential_rejected_while_the_service_becomes_ready_is_not_sent() {
     let (credentials, control) = Script::at(ORIGIN).build();
     let gated = Gated::default();
     let mut service = AuthLayer::new(credentials.clone()).layer(gated.clone());
@@ -725,7 +728,7 @@ async fn rule_7_a_credential_that_died_while_the_service_was_made_ready_is_not_s
 async fn a_uri_too_long_for_the_query_pair_is_a_typed_error() {
     let (credentials, _) = Script::at(ORIGIN).kind(Kind::Query).build();
     credentials.get().await.unwrap();
-    let api = Api::new(|_| answer(200, ""));
+    let api = Api::new(|_| response(200, ""));
     let url = format!("https://api.example.com/{}", "x".repeat(65_510));
     let error = call(&api, &credentials, get(&url)).await.unwrap_err();
     assert!(
@@ -736,10 +739,10 @@ async fn a_uri_too_long_for_the_query_pair_is_a_typed_error() {
 }
 
 #[tokio::test]
-async fn it_wraps_a_hyper_client_whatever_its_judge_wants() {
+async fn the_layer_wraps_a_hyper_client_whatever_its_judge_wants() {
     let api = Api::new(|seen| match seen.bearer() {
-        Some("token-1") => answer(403, "session expired"),
-        _ => answer(403, "you may not"),
+        Some("token-1") => response(403, "session expired"),
+        _ => response(403, "you may not"),
     });
     let origin = api.serve().await;
     let (credentials, control) = Script::at(&origin).judge(BodyJudge).build();
@@ -748,10 +751,10 @@ async fn it_wraps_a_hyper_client_whatever_its_judge_wants() {
     let service = tower::ServiceBuilder::new()
         .layer(AuthLayer::new(credentials))
         .service(client);
-    let got = service.oneshot(get(&format!("{origin}/"))).await.unwrap();
-    assert_eq!(got.status(), 403);
+    let response = service.oneshot(get(&format!("{origin}/"))).await.unwrap();
+    assert_eq!(response.status(), 403);
     assert_eq!(
-        got.into_body().collect().await.unwrap().to_bytes(),
+        response.into_body().collect().await.unwrap().to_bytes(),
         "you may not"
     );
     assert_eq!((control.logins(), api.count()), (2, 2));

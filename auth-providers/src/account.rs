@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use auth_core::{Identity, Lifetime, Quota, Scope, Secret, SecretSource};
 
 use crate::base_url::BaseUrl;
@@ -42,7 +44,7 @@ impl Account {
     ///   in it, such as the line break at the end of a file.
     /// - [`ConfigError::EmptyPassword`]: `secret` is a fixed value, and empty.
     pub fn new(
-        provider: &str,
+        provider: impl Into<Cow<'static, str>>,
         base: impl TryInto<BaseUrl, Error: Into<ConfigError>>,
         name: impl AsRef<str>,
         secret: impl Into<SecretSource>,

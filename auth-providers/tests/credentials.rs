@@ -41,7 +41,7 @@ async fn probe(server: &DemoServer, credential: &Credential) -> u16 {
 }
 
 #[tokio::test]
-async fn the_session_of_every_api_opens_it_byte_for_byte() {
+async fn every_api_accepts_its_session_byte_for_byte() {
     for api in Api::ALL {
         let server = start(api).await;
         let (url, transport) = (server.base_url(), over_reqwest());

@@ -102,7 +102,7 @@ impl<'a> Client<'a> {
 }
 
 #[tokio::test]
-async fn a_session_opens_the_api_until_it_is_revoked() {
+async fn a_session_is_accepted_until_it_is_revoked() {
     for api in Api::ALL {
         let server = start(api).await;
         let client = Client::of(&server);
@@ -123,7 +123,7 @@ async fn a_session_opens_the_api_until_it_is_revoked() {
 }
 
 #[tokio::test]
-async fn sessions_end_when_the_documents_say() {
+async fn sessions_end_when_the_documentation_says() {
     for api in [Api::Clay, Api::V1Login] {
         let server = start(api).await;
         let client = Client::of(&server);
@@ -164,7 +164,7 @@ async fn quinn_logs_out() {
 }
 
 #[tokio::test]
-async fn cloudio_wants_the_csrf_of_the_same_session() {
+async fn cloudio_requires_the_csrf_of_the_same_session() {
     let server = start(Api::CloudIo).await;
     let client = Client::of(&server);
     let (one, two) = (client.log_in().await, client.log_in().await);
@@ -201,7 +201,7 @@ async fn a_post_gets_its_own_bytes_back_and_a_forbidden_path_403() {
 }
 
 #[tokio::test]
-async fn cloudio_says_403_to_a_dead_session_if_told_to() {
+async fn cloudio_returns_403_for_a_dead_session_if_configured() {
     let settings = Settings::new().dead_session_is_forbidden();
     let server = DemoServer::start_with(Api::CloudIo, settings)
         .await
@@ -230,7 +230,7 @@ async fn cloudio_says_403_to_a_dead_session_if_told_to() {
 }
 
 #[tokio::test]
-async fn cookies_roll_if_told_to_and_old_values_stay_good() {
+async fn cookies_roll_if_configured_and_old_values_stay_valid() {
     let server = start(Api::Quinn).await;
     server.set_rolling_cookies(true);
     let client = Client::of(&server);
@@ -295,7 +295,7 @@ async fn a_request_that_is_not_as_documented_is_malformed() {
 }
 
 #[tokio::test]
-async fn a_changed_password_refuses_the_old_one_and_spares_sessions() {
+async fn a_changed_password_refuses_the_old_one_and_keeps_sessions() {
     let server = start(Api::Quinn).await;
     let client = Client::of(&server);
     let carried = client.log_in().await;
@@ -308,7 +308,7 @@ async fn a_changed_password_refuses_the_old_one_and_spares_sessions() {
 }
 
 #[tokio::test]
-async fn shut_down_or_dropped_it_ends_its_connections() {
+async fn a_server_that_is_shut_down_or_dropped_closes_its_connections() {
     for drop_it in [false, true] {
         let server = start(Api::Clay).await;
         let address = server.address();

@@ -288,7 +288,7 @@ fn a_200_without_the_promised_cookie_or_token_is_a_failed_login() {
 }
 
 #[test]
-fn a_200_that_says_it_failed_is_a_failed_login() {
+fn a_200_that_reports_a_failure_is_a_failed_login() {
     let malformed = LoginErrorKind::Malformed;
     let unsuccessful = Served::json(
         200,
@@ -352,7 +352,7 @@ fn html_truncated_json_and_other_shapes_are_malformed_whatever_the_status() {
 }
 
 #[test]
-fn bad_credentials_are_told_from_everything_else_by_each_apis_own_status() {
+fn a_refused_password_is_recognised_by_each_apis_own_status() {
     let error =
         json!({ "code": 403, "status": "ERROR", "title": "Access Denied", "message": "canary" });
     let refused: [(Box<dyn Login>, u16); 4] = [
@@ -452,7 +452,7 @@ fn a_password_that_cant_be_right_is_refused_before_an_attempt() {
 }
 
 #[test]
-fn rule_16_plain_http_needs_a_perilous_name() {
+fn rule_16_plain_http_needs_an_explicit_choice() {
     let url = "http://host.example";
     assert!(matches!(
         Quinn::new(url, EMAIL, PASSWORD),
@@ -557,7 +557,7 @@ impl Transport for FixedResponse {
 }
 
 #[tokio::test]
-async fn a_lifetime_that_was_set_overrides_the_documents_and_the_response() {
+async fn a_lifetime_that_was_set_overrides_the_documentation_and_the_response() {
     let minute = Lifetime::of(Duration::from_secs(60));
     let providers: [Box<dyn Provider>; 4] = [
         Box::new(

@@ -54,7 +54,7 @@ fn a_token_that_was_issued_before_this_login_lives_for_what_is_left() {
 }
 
 #[test]
-fn a_cookie_lives_as_it_says_itself_within_the_documented_day_whatever_the_token_says() {
+fn a_cookie_lives_for_its_max_age_within_the_documented_day_whatever_the_token_says() {
     let year = token(NOON, NOON + 365 * 24 * HOUR);
     let lives = |line| life(&v1(true, &year, &[DATE, ("set-cookie", line)]).unwrap());
     assert_eq!(lives("auth=x"), Some(24 * HOUR));
@@ -83,7 +83,7 @@ fn a_cookie_that_cant_be_carried_is_left_out() {
 }
 
 #[test]
-fn a_namesake_of_the_sessions_cookie_that_is_deleted_elsewhere_hides_nothing() {
+fn a_cookie_of_the_same_name_deleted_on_another_path_does_not_hide_the_sessions() {
     let quinn = Quinn::new("https://quinn.example.com", "me", "password").unwrap();
     let mut response = Response::new(Bytes::from_static(
         br#"{"message":"Login successful","user":{}}"#,
@@ -100,7 +100,7 @@ fn a_namesake_of_the_sessions_cookie_that_is_deleted_elsewhere_hides_nothing() {
 }
 
 #[test]
-fn an_account_with_white_space_or_control_characters_is_refused_where_it_is_configured() {
+fn an_account_with_white_space_or_control_characters_is_a_configuration_error() {
     for account in ["me@example.com\n", " me@example.com", "me\t@example.com"] {
         let refused = Quinn::new("https://quinn.example.com", account, "password").unwrap_err();
         assert_eq!(refused, ConfigError::UnusualAccount, "{account:?}");
@@ -108,7 +108,7 @@ fn an_account_with_white_space_or_control_characters_is_refused_where_it_is_conf
 }
 
 #[test]
-fn cloudio_says_in_many_ways_that_a_session_is_over() {
+fn cloudio_tells_a_dead_session_from_a_missing_permission_by_the_message() {
     let cloudio = CloudIo::new("https://cloudio.example.com", "me", "password").unwrap();
     let headers = HeaderMap::new();
     let verdict = |body: &str| {
@@ -139,7 +139,7 @@ fn cloudio_says_in_many_ways_that_a_session_is_over() {
 
 #[cfg(feature = "tower")]
 #[tokio::test]
-async fn a_tower_client_without_tls_is_a_mistake_of_ours_and_no_outage() {
+async fn a_tower_client_without_tls_is_a_misconfiguration_and_no_outage() {
     use auth_core::{Ask, Credentials};
     use auth_providers::TowerTransport;
     use hyper_util::{client::legacy::Client, rt::TokioExecutor};

@@ -147,7 +147,7 @@ async fn rule_18_no_cookie_of_an_old_session_and_no_referer_is_sent() {
 }
 
 #[tokio::test]
-async fn the_login_names_itself_unless_the_users_client_does() {
+async fn the_login_sends_its_own_user_agent_unless_the_users_client_sends_one() {
     let response = "HTTP/1.1 200 OK\r\nset-cookie: sessionId=a\r\nconnection: close\r\n\
                   content-length: 11\r\n\r\n{\"user\":{}}";
     let ours = format!(

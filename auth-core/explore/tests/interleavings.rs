@@ -1,8 +1,10 @@
-//! The real cache, explored: every lock, atomic, slot and spawn is a point where another thread may go first.
+//! Explores interleavings of the real cache. Every lock, atomic, slot and spawn is a point where
+//! another thread may run first.
 //!
-//! Each test runs some thousand random schedules, and as many that prefer few changes of thread, which is where most bugs
-//! are. A schedule that fails is printed and can be replayed with `shuttle::replay`. What can't be seen: weaker memory orders
-//! than sequential consistency, and the insides of governor, tokio's channels and futures.
+//! Each test runs some thousand random schedules, and as many with few context switches, where most
+//! bugs are. A schedule that fails is printed, and `shuttle::replay` repeats it. Two things are not
+//! explored: memory orders weaker than sequential consistency, and the internals of governor, of
+//! tokio's channels and of futures.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
@@ -26,17 +28,17 @@ fn explore(run: impl Fn() + Send + Sync + Copy + 'static) {
     shuttle::check_pct(run, SCHEDULES, 3);
 }
 
-/// What a login does.
+/// How a login ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Script {
     Succeeds,
     Fails,
     Panics,
-    /// The first hangs for ever, those after it succeed.
+    /// The first login hangs for ever, later ones succeed.
     HangsOnce,
 }
 
-/// Logs in with a point for others to go first in the midst of it, and counts who is in it at once.
+/// Yields in the middle of each login, and counts how many logins are in flight at once.
 #[derive(Clone)]
 struct Counting {
     identity: Identity,
@@ -90,8 +92,8 @@ impl Provider for Counting {
     async fn login(&self, _: &Secret) -> Result<Session, LoginError> {
         let counts = &self.counts;
         let number = counts.logins.fetch_add(1, SeqCst) + 1;
-        let flying = counts.in_flight.fetch_add(1, SeqCst) + 1;
-        counts.most_in_flight.fetch_max(flying, SeqCst);
+        let in_flight = counts.in_flight.fetch_add(1, SeqCst) + 1;
+        counts.most_in_flight.fetch_max(in_flight, SeqCst);
         shuttle::future::yield_now().await;
         let result = match self.script {
             Script::Fails => Err(LoginError::unavailable("status 503")),
@@ -121,7 +123,7 @@ fn build(script: Script) -> (Counting, Credentials, ManualClock) {
 }
 
 #[test]
-fn rule_1_get_beside_get_is_one_login() {
+fn rule_1_concurrent_gets_are_one_login() {
     explore(|| {
         let (provider, credentials, _clock) = build(Script::Succeeds);
         let callers: Vec<_> = (0..3)
@@ -140,7 +142,7 @@ fn rule_1_get_beside_get_is_one_login() {
 }
 
 #[test]
-fn rule_1_a_failing_login_is_one_login_for_all_who_waited() {
+fn rule_1_a_failing_login_is_one_login_for_all_its_waiters() {
     explore(|| {
         let (provider, credentials, _clock) = build(Script::Fails);
         let callers: Vec<_> = (0..3)
@@ -157,13 +159,13 @@ fn rule_1_a_failing_login_is_one_login_for_all_who_waited() {
         assert_eq!(
             provider.logins(),
             1,
-            "those who come later find it remembered"
+            "later callers get the remembered failure"
         );
     });
 }
 
 #[test]
-fn rule_2_a_login_outlives_its_leader_and_all_its_waiters() {
+fn rule_2_a_login_outlives_all_its_callers() {
     explore(|| {
         let (provider, credentials, _clock) = build(Script::Succeeds);
         let callers: Vec<_> = (0..2)
@@ -184,14 +186,14 @@ fn rule_2_a_login_outlives_its_leader_and_all_its_waiters() {
         assert_eq!(
             provider.logins(),
             1,
-            "nothing was lost with those who asked first"
+            "the login outlived the callers that were aborted"
         );
     });
 }
 
 #[test]
-fn rule_3_a_panic_in_the_provider_releases_everybody() {
-    // The panic is caught by the code under test; its message is noise here.
+fn rule_3_a_panic_in_the_provider_releases_every_waiter() {
+    // The code under test catches the panic, so its message is only noise.
     std::panic::set_hook(Box::new(|_| {}));
     explore(|| {
         let (provider, credentials, _clock) = build(Script::Panics);
@@ -213,7 +215,7 @@ fn rule_3_a_panic_in_the_provider_releases_everybody() {
 }
 
 #[test]
-fn rule_3_a_login_that_hangs_releases_everybody_when_its_time_is_over() {
+fn rule_3_a_login_that_hangs_releases_every_waiter_when_it_times_out() {
     explore(|| {
         let (provider, credentials, clock) = build(Script::HangsOnce);
         let callers: Vec<_> = (0..2)
@@ -230,23 +232,24 @@ fn rule_3_a_login_that_hangs_releases_everybody_when_its_time_is_over() {
         });
         block_on(async {
             for caller in callers {
-                // Whoever came early gets the failure; whoever came after it, the next login or its memory.
+                // A caller that joined the first login gets its failure. A later one gets the next
+                // login's session, or the remembered failure.
                 match caller.await.unwrap() {
                     Ok(credential) => assert!(credential.stamp().generation() >= 1),
                     Err(error) => assert!(error.is_unavailable(), "{error:?}"),
                 }
             }
             time.await.unwrap();
-            // All the time may pass before the login's task has its first turn.
+            // All the time may pass before the login task is polled for the first time.
             assert!(provider.logins() >= 1 || credentials.status().login_under_way);
             drop(credentials);
-            gone().await;
+            no_task_left().await;
         });
     });
 }
 
-/// Waits until the cache has left no task behind.
-async fn gone() {
+/// Waits until no task of the cache is left.
+async fn no_task_left() {
     for _ in 0..10_000 {
         if auth_core::runtime::tasks() == 0 {
             return;
@@ -257,7 +260,7 @@ async fn gone() {
 }
 
 #[test]
-fn rule_7_get_beside_reject_never_serves_what_was_rejected() {
+fn rule_7_a_get_concurrent_with_a_rejection_never_serves_the_rejected_generation() {
     explore(|| {
         let (provider, credentials, _clock) = build(Script::Succeeds);
         block_on(async {
@@ -284,7 +287,10 @@ fn rule_7_get_beside_reject_never_serves_what_was_rejected() {
                     let mut last = 0;
                     for _ in 0..4 {
                         let generation = credentials.get().await.unwrap().stamp().generation();
-                        assert!(generation >= last, "never an older one again");
+                        assert!(
+                            generation >= last,
+                            "an older generation is never served again"
+                        );
                         last = generation;
                     }
                 }
@@ -300,7 +306,7 @@ fn rule_7_get_beside_reject_never_serves_what_was_rejected() {
 }
 
 #[test]
-fn rule_7_reject_beside_renew_is_one_login_at_a_time() {
+fn rule_7_a_rejection_concurrent_with_a_renewal_is_one_login_at_a_time() {
     explore(|| {
         let (provider, credentials, _clock) = build(Script::Succeeds);
         block_on(async {
@@ -320,7 +326,7 @@ fn rule_7_reject_beside_renew_is_one_login_at_a_time() {
             assert!(renewing.await.unwrap() > 1);
             assert!(rejecting.await.unwrap() > 1);
         });
-        // A rejection that comes first begins a login, which the renewal joins or follows.
+        // A rejection that comes first starts a login, which the renewal joins or follows.
         assert!(provider.logins() <= 3);
         assert_eq!(provider.most_in_flight(), 1);
     });
@@ -333,18 +339,18 @@ fn rule_15_a_late_update_does_not_touch_a_newer_generation() {
         block_on(async {
             let first = credentials.get().await.unwrap();
             let sent = Attempt::new(&credentials, &first);
-            let mut answer = http::HeaderMap::new();
-            answer.insert("set-cookie", "session=rolled".parse().unwrap());
-            let updating = spawn(async move { sent.cookies_set(&answer) });
+            let mut headers = http::HeaderMap::new();
+            headers.insert("set-cookie", "session=rolled".parse().unwrap());
+            let updating = spawn(async move { sent.cookies_set(&headers) });
             let renewing = spawn({
                 let credentials = credentials.clone();
                 async move { credentials.renew().await.unwrap() }
             });
             updating.await.unwrap();
             renewing.await.unwrap();
-            let now = credentials.get().await.unwrap();
+            let current = credentials.get().await.unwrap();
             assert_eq!(
-                (now.stamp().generation(), now.cookie("session")),
+                (current.stamp().generation(), current.cookie("session")),
                 (2, Some("value-2"))
             );
         });
@@ -352,7 +358,7 @@ fn rule_15_a_late_update_does_not_touch_a_newer_generation() {
 }
 
 #[test]
-fn rule_19_close_during_a_login_logs_out_what_lands() {
+fn rule_19_close_during_a_login_logs_out_its_session() {
     explore(|| {
         let (provider, credentials, _clock) = build(Script::Succeeds);
         let caller = spawn({
@@ -379,7 +385,7 @@ fn rule_19_close_during_a_login_logs_out_what_lands() {
 }
 
 #[test]
-fn rule_19_dropping_the_last_handle_during_a_login_leaves_nothing_behind() {
+fn rule_19_dropping_the_last_handle_during_a_login_leaves_no_task() {
     explore(|| {
         let (provider, credentials, _clock) = build(Script::Succeeds);
         let caller = spawn({
@@ -390,7 +396,7 @@ fn rule_19_dropping_the_last_handle_during_a_login_leaves_nothing_behind() {
         drop(credentials);
         block_on(async {
             let _ = caller.await;
-            gone().await;
+            no_task_left().await;
         });
         assert_eq!(provider.logouts(), 0);
     });

@@ -2,6 +2,7 @@
 
 mod attachment;
 mod change;
+mod cookie_date;
 #[allow(clippy::module_inception, reason = "a file for each noun")]
 mod credential;
 mod invalid_value;

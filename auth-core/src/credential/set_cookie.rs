@@ -3,9 +3,10 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cookie::Cookie;
 use http::HeaderMap;
 use http::header::{DATE, SET_COOKIE};
+
+use super::cookie_date;
 
 /// One `Set-Cookie` header.
 #[derive(Clone, PartialEq, Eq)]
@@ -46,26 +47,64 @@ impl fmt::Debug for SetCookie {
 /// # Ok::<(), http::header::InvalidHeaderValue>(())
 /// ```
 pub fn set_cookies(headers: &HeaderMap) -> impl Iterator<Item = SetCookie> + '_ {
-    headers.get_all(SET_COOKIE).iter().filter_map(|header| {
-        let text = std::str::from_utf8(header.as_bytes()).ok()?;
-        let cookie = Cookie::parse(text).ok()?;
-        let expires_in = expires_in(&cookie, headers);
-        Some(SetCookie {
-            name: cookie.name().to_owned(),
-            value: cookie.value().to_owned(),
-            expires_in,
-            deleted: expires_in == Some(Duration::ZERO),
-        })
+    let set_cookies = headers.get_all(SET_COOKIE).iter();
+    set_cookies.filter_map(|header| parse(std::str::from_utf8(header.as_bytes()).ok()?, headers))
+}
+
+/// One header, as a user agent reads it (RFC 6265, section 5.2). None where it sets no cookie.
+fn parse(header: &str, headers: &HeaderMap) -> Option<SetCookie> {
+    let mut parts = header.split(';');
+    let (name, value) = parts.next()?.split_once('=')?;
+    let (name, value) = (trim(name), trim(value));
+    if name.is_empty() {
+        return None;
+    }
+    let (mut max_age, mut expires) = (None, None);
+    for attribute in parts {
+        let (key, value) = attribute.split_once('=').unwrap_or((attribute, ""));
+        let (key, value) = (trim(key), trim(value));
+        // The last one of a name wins, unless it can't be read.
+        if key.eq_ignore_ascii_case("max-age") {
+            max_age = read_max_age(value).or(max_age);
+        } else if key.eq_ignore_ascii_case("expires") {
+            expires = cookie_date::parse(value).or(expires);
+        }
+    }
+    // `Max-Age` beats `Expires` (section 5.3).
+    let expires_in = max_age.or_else(|| from_now(expires?, headers));
+    Some(SetCookie {
+        name: name.to_owned(),
+        value: value.to_owned(),
+        expires_in,
+        deleted: expires_in == Some(Duration::ZERO),
     })
 }
 
-/// `Max-Age` beats `Expires` (RFC 6265, section 5.3). Zero where the time has passed.
-fn expires_in(cookie: &Cookie<'_>, headers: &HeaderMap) -> Option<Duration> {
-    if let Some(age) = cookie.max_age() {
-        return Some(age.try_into().unwrap_or(Duration::ZERO));
+/// White space in a header is a space or a tab (section 5.2).
+fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
+}
+
+/// Seconds, of which fewer than one are none (section 5.2.2).
+fn read_max_age(text: &str) -> Option<Duration> {
+    let (digits, negative) = match text.strip_prefix('-') {
+        Some(digits) => (digits, true),
+        None => (text, false),
+    };
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
     }
-    let expires = cookie.expires_datetime()?.unix_timestamp();
-    let expires = UNIX_EPOCH + Duration::from_secs(u64::try_from(expires).unwrap_or(0));
+    // More digits than a u64 holds still mean "very long".
+    let seconds = if negative {
+        0
+    } else {
+        digits.parse().unwrap_or(u64::MAX)
+    };
+    Some(Duration::from_secs(seconds))
+}
+
+/// How long until then, by the response's own `Date`. Zero where the time has passed.
+fn from_now(expires: SystemTime, headers: &HeaderMap) -> Option<Duration> {
     match date(headers) {
         Some(date) => Some(expires.duration_since(date).unwrap_or(Duration::ZERO)),
         // Without a Date there is nothing to count from, but the epoch is past by any clock.

@@ -1,6 +1,7 @@
 //! The real thing.
 
 use std::future::Future;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 
 use arc_swap::{ArcSwapOption, Guard};
@@ -66,5 +67,9 @@ impl Task {
 
 /// A random number from 0 to 1, for jitter.
 pub(crate) fn random() -> f64 {
-    fastrand::f64()
+    // Each has keys of its own.
+    let drawn = RandomState::new().build_hasher().finish();
+    #[allow(clippy::cast_precision_loss, reason = "a float holds 53 bits")]
+    let (drawn, all) = ((drawn >> 11) as f64, (1_u64 << 53) as f64);
+    drawn / all
 }

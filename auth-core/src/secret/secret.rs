@@ -4,7 +4,6 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
 
-use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 /// A password, kept out of everything that prints and zeroed when dropped.
@@ -17,12 +16,12 @@ use zeroize::Zeroizing;
 /// assert!(!format!("{secret:?}").contains("horse"));
 /// ```
 #[derive(Clone)]
-pub struct Secret(SecretString);
+pub struct Secret(Zeroizing<Box<str>>);
 
 impl Secret {
     /// The text itself. What is copied out of it is the caller's to zero.
     pub fn expose(&self) -> &str {
-        self.0.expose_secret()
+        &self.0
     }
 
     /// Whether there is nothing in it.
@@ -41,7 +40,7 @@ impl From<String> for Secret {
     /// Takes the text over, and zeroes the buffer that it came in if it has to be copied.
     fn from(text: String) -> Self {
         if text.len() == text.capacity() {
-            return Self(text.into());
+            return Self(Zeroizing::new(text.into()));
         }
         // Shrinking might move it, and leave a copy behind.
         let text = Zeroizing::new(text);
@@ -51,7 +50,7 @@ impl From<String> for Secret {
 
 impl From<&str> for Secret {
     fn from(text: &str) -> Self {
-        Self(text.into())
+        Self(Zeroizing::new(text.into()))
     }
 }
 

@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 
 use crate::support::{HOUR, SECOND, on, settle, tokens};
 
-fn alive() -> usize {
+fn alive_tasks() -> usize {
     tokio::runtime::Handle::current()
         .metrics()
         .num_alive_tasks()
@@ -26,22 +26,22 @@ async fn rule_19_dropping_the_last_handle_stops_renewals_leaks_no_task_and_never
     let credentials = on(&clock, provider).log_out_superseded(SECOND).build();
     credentials.get().await.unwrap();
     settle().await;
-    let before = alive();
+    let before = alive_tasks();
     clock.advance(HOUR - 60 * SECOND);
     credentials.get().await.unwrap();
     settle().await;
     assert_eq!(
-        (logins.count(), alive()),
+        (logins.count(), alive_tasks()),
         (2, before + 1),
         "a renewal is under way"
     );
     let clone = credentials.clone();
     drop(credentials);
     settle().await;
-    assert_eq!(alive(), before + 1, "a clone is left");
+    assert_eq!(alive_tasks(), before + 1, "a clone keeps it running");
     drop(clone);
     settle().await;
-    assert_eq!(alive(), before);
+    assert_eq!(alive_tasks(), before);
     assert_eq!(clock.sleepers(), 0);
     assert_eq!(logouts.count(), 0);
 }
@@ -61,7 +61,7 @@ async fn rule_19_close_logs_out_for_all_clones() {
     assert_eq!(
         Attempt::new(&clone, &credential).rejected(),
         Conclusion::HandOn,
-        "nothing begins any more"
+        "a closed cache starts no login"
     );
     clone.close().await.unwrap();
     settle().await;
@@ -69,7 +69,7 @@ async fn rule_19_close_logs_out_for_all_clones() {
 }
 
 #[tokio::test]
-async fn rule_19_waiters_get_closed_and_a_login_in_flight_is_logged_out_when_it_lands() {
+async fn rule_19_waiters_get_closed_and_a_login_in_flight_is_logged_out_when_it_ends() {
     let gate = Gate::shut();
     let provider = tokens().gated(&gate);
     let logouts = provider.logouts();
@@ -85,7 +85,7 @@ async fn rule_19_waiters_get_closed_and_a_login_in_flight_is_logged_out_when_it_
     });
     settle().await;
     assert!(waiter.await.unwrap().unwrap_err().is_closed());
-    assert!(!closing.is_finished(), "the login is waited for");
+    assert!(!closing.is_finished(), "it waits for the login");
     assert_eq!(logouts.count(), 0);
     gate.let_through(1);
     closing.await.unwrap().unwrap();
@@ -94,7 +94,7 @@ async fn rule_19_waiters_get_closed_and_a_login_in_flight_is_logged_out_when_it_
 }
 
 #[tokio::test]
-async fn rule_19_close_goes_on_when_its_caller_goes() {
+async fn rule_19_close_continues_when_its_future_is_dropped() {
     let gate = Gate::shut();
     let provider = tokens().gated(&gate);
     let logouts = provider.logouts();
@@ -111,7 +111,7 @@ async fn rule_19_close_goes_on_when_its_caller_goes() {
     drop(credentials);
     gate.let_through(1);
     settle().await;
-    assert_eq!(logouts.count(), 1, "even when the last handle has gone");
+    assert_eq!(logouts.count(), 1, "without any handle");
 }
 
 #[tokio::test]
@@ -138,12 +138,12 @@ async fn rule_19_close_does_not_wait_for_a_login_that_waits_for_the_quota() {
 
 #[tokio::test]
 async fn rule_19_a_superseded_session_is_logged_out_only_by_choice_and_after_a_grace() {
-    for (choice, expected) in [(None, 0), (Some(10 * SECOND), 1)] {
+    for (grace, expected) in [(None, 0), (Some(10 * SECOND), 1)] {
         let clock = ManualClock::new();
         let provider = tokens();
         let logouts = provider.logouts();
         let mut builder = on(&clock, provider);
-        if let Some(grace) = choice {
+        if let Some(grace) = grace {
             builder = builder.log_out_superseded(grace);
         }
         let credentials = builder.build();
@@ -175,7 +175,7 @@ async fn rule_19_superseded_sessions_are_logged_out_in_bounded_number() {
 }
 
 #[tokio::test]
-async fn rule_19_a_waiter_whose_login_landed_gets_closed_all_the_same() {
+async fn rule_19_a_waiter_gets_closed_even_if_its_login_has_succeeded() {
     let credentials = on(&ManualClock::new(), tokens()).build();
     let mut waiter = Box::pin(credentials.get());
     assert!(futures_util::poll!(&mut waiter).is_pending());
@@ -183,12 +183,12 @@ async fn rule_19_a_waiter_whose_login_landed_gets_closed_all_the_same() {
     credentials.close().await.unwrap();
     assert!(
         waiter.await.unwrap_err().is_closed(),
-        "what landed has been logged out"
+        "its session has been logged out"
     );
 }
 
 #[tokio::test]
-async fn rule_19_the_same_session_again_is_not_logged_out() {
+async fn rule_19_a_session_that_a_renewal_returns_again_is_not_logged_out() {
     let clock = ManualClock::new();
     let provider = Scripted::new(|_| crate::support::session(1, Lifetime::of(HOUR)));
     let logouts = provider.logouts();
@@ -198,11 +198,11 @@ async fn rule_19_the_same_session_again_is_not_logged_out() {
     settle().await;
     clock.advance(2 * SECOND);
     settle().await;
-    assert_eq!(logouts.count(), 0, "it is the one that is served");
+    assert_eq!(logouts.count(), 0, "it is the session that is served");
 }
 
 #[tokio::test]
-async fn rule_19_close_logs_out_sessions_in_their_grace_too() {
+async fn rule_19_close_logs_out_superseded_sessions_in_their_grace_too() {
     let provider = tokens();
     let logouts = provider.logouts();
     let credentials = on(&ManualClock::new(), provider)
@@ -216,7 +216,7 @@ async fn rule_19_close_logs_out_sessions_in_their_grace_too() {
 }
 
 #[tokio::test]
-async fn rule_19_a_login_that_is_closed_before_its_task_was_spawned_is_not_spawned_after() {
+async fn rule_19_a_close_between_admission_and_spawn_stops_the_login_task() {
     let clock = ManualClock::new();
     let provider = tokens();
     let logins = provider.logins();
@@ -234,14 +234,14 @@ async fn rule_19_a_login_that_is_closed_before_its_task_was_spawned_is_not_spawn
         credentials.renew().await.unwrap();
     }
     clock.advance(10 * SECOND);
-    let before = alive();
+    let before = alive_tasks();
     assert!(credentials.renew().await.unwrap_err().is_closed());
     settle().await;
-    assert_eq!((alive(), logins.count()), (before, 10));
+    assert_eq!((alive_tasks(), logins.count()), (before, 10));
 }
 
 #[tokio::test]
-async fn after_a_close_nothing_is_doubted() {
+async fn after_a_close_no_rejection_is_doubted() {
     let doubts = Arc::new(AtomicU64::new(0));
     let seen = Arc::clone(&doubts);
     let credentials = on(&ManualClock::new(), tokens())

@@ -11,38 +11,38 @@ async fn rule_5_a_fresh_credential_is_served_without_a_runtime_or_a_wait() {
     let credentials = on(&ManualClock::new(), tokens()).build();
     assert!(credentials.fresh().is_none());
     assert_eq!(credentials.status().condition, Condition::Empty);
-    assert!(credentials.peek().is_none(), "a look starts nothing");
+    assert!(credentials.peek().is_none(), "`peek` starts no login");
     assert!(!credentials.status().login_under_way);
     credentials.get().await.unwrap();
-    let from_outside =
+    let outside =
         std::thread::spawn(move || futures_util::FutureExt::now_or_never(credentials.get()));
-    let served = from_outside.join().unwrap().expect("ready at once");
+    let served = outside.join().unwrap().expect("ready at once");
     assert_eq!(token(&served.unwrap()), "token-1");
 }
 
 #[tokio::test]
-async fn rule_5_what_is_lent_can_be_asked_for_again_by_whom_it_is_lent_to() {
+async fn rule_5_the_attach_closure_may_use_the_same_cache() {
     let credentials = on(&ManualClock::new(), tokens()).build();
     assert!(
         Attempt::fresh(&credentials, |_| ()).is_none(),
-        "nothing to lend"
+        "there is no credential to lend"
     );
     let served = credentials.get().await.unwrap();
-    let (attempt, lent) = Attempt::fresh(&credentials, |credential| {
+    let (attempt, tokens) = Attempt::fresh(&credentials, |credential| {
         Attempt::new(&credentials, credential).accepted();
         (
             token(credential),
-            credentials.fresh().map(|again| token(&again)),
+            credentials.fresh().map(|fresh| token(&fresh)),
         )
     })
     .unwrap();
     assert_eq!(attempt.stamp(), served.stamp());
     let token = token(&served);
-    assert_eq!(lent, (token.clone(), Some(token)));
+    assert_eq!(tokens, (token.clone(), Some(token)));
 }
 
 #[tokio::test]
-async fn rule_6_inside_the_window_the_credential_is_served_and_one_renewal_runs_beside() {
+async fn rule_6_inside_the_window_the_credential_is_served_and_one_renewal_runs_beside_it() {
     let clock = ManualClock::new();
     let gate = Gate::shut();
     let provider = Scripted::tokens(Lifetime::of(DAY)).gated(&gate);
@@ -75,7 +75,7 @@ async fn rule_6_inside_the_window_the_credential_is_served_and_one_renewal_runs_
 }
 
 #[tokio::test]
-async fn rule_6_short_lives_do_not_loop() {
+async fn rule_6_short_lifetimes_do_not_loop() {
     let clock = ManualClock::new();
     let provider = Scripted::tokens(Lifetime::of(SECOND));
     let logins = provider.logins();
@@ -93,10 +93,11 @@ async fn rule_6_short_lives_do_not_loop() {
 #[tokio::test]
 async fn rule_6_a_renewal_that_brings_back_the_same_expiry_backs_off() {
     let clock = ManualClock::new();
-    // The server answers with what is left of the same hour, as one does that caches its own tokens.
+    // Each renewal returns what is left of the first lifetime, as a server that caches its tokens
+    // does.
     let provider = Scripted::new(|number| {
-        let left = if number == 1 { HOUR } else { 60 * SECOND };
-        session(number, Lifetime::of(left))
+        let lifetime = if number == 1 { HOUR } else { 60 * SECOND };
+        session(number, Lifetime::of(lifetime))
     });
     let logins = provider.logins();
     let credentials = on(&clock, provider)
@@ -112,17 +113,17 @@ async fn rule_6_a_renewal_that_brings_back_the_same_expiry_backs_off() {
             settle().await;
         }
         if logins.count() > before {
-            assert_eq!(logins.count(), before + 1, "at most one a second");
+            assert_eq!(logins.count(), before + 1, "at most one renewal a second");
             renewals.push(second);
         }
         clock.advance(SECOND);
     }
     assert!(renewals.len() <= 6, "{renewals:?}");
-    assert!(renewals.len() >= 3, "it does go on trying: {renewals:?}");
+    assert!(renewals.len() >= 3, "renewals continue: {renewals:?}");
 }
 
 #[tokio::test]
-async fn rule_6_a_renewal_that_fails_leaves_the_traffic_alone_and_backs_off() {
+async fn rule_6_a_renewal_that_fails_backs_off_and_callers_are_still_served() {
     let clock = ManualClock::new();
     let provider = then_fails(|| LoginError::unavailable("status 503"));
     let logins = provider.logins();
@@ -135,12 +136,12 @@ async fn rule_6_a_renewal_that_fails_leaves_the_traffic_alone_and_backs_off() {
         assert_eq!(token(&credentials.get().await.unwrap()), "token-1");
         settle().await;
     }
-    // Full jitter may draw a back-off of nearly nothing, but hardly again and again.
+    // Full jitter may draw a back-off close to zero, but not several times in a row.
     assert!(logins.count() <= 4, "{} logins", logins.count());
 }
 
 #[tokio::test]
-async fn a_forced_renewal_leaves_the_others_what_they_have() {
+async fn a_forced_renewal_that_fails_keeps_the_current_credential() {
     let clock = ManualClock::new();
     let provider = then_fails(|| LoginError::unavailable("status 503"));
     let credentials = on(&clock, provider).build();

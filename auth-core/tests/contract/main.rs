@@ -1,4 +1,4 @@
-//! The contract, sentence by sentence: each test is named after the rule that it proves.
+//! The contract, sentence by sentence. Each test is named after the rule that it proves.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,7 +7,7 @@
 )]
 #![allow(
     clippy::disallowed_methods,
-    reason = "a test's callers are tasks, and end with its runtime"
+    reason = "the callers of a test are tasks that end with its runtime"
 )]
 
 mod ends;

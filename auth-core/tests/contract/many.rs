@@ -1,4 +1,4 @@
-//! Many identities through a bounded pool, and what rule 1 says of them.
+//! Many identities in a bounded pool: rules 1 and 12.
 
 use std::num::NonZeroUsize;
 
@@ -51,24 +51,24 @@ async fn rule_1_an_identity_is_one_key_of_a_pool() {
 async fn rule_1_a_different_source_for_a_key_in_use_is_an_error() {
     let pool = pool(&ManualClock::new(), 10);
     pool.add(account("me")).unwrap().get().await.unwrap();
-    let intruder = account("me").with_secret("a guess");
-    assert_eq!(pool.add(intruder).unwrap_err(), PoolError::DifferentSource);
+    let other = account("me").with_secret("a guess");
+    assert_eq!(pool.add(other).unwrap_err(), PoolError::DifferentSource);
     pool.remove(&identity("me")).unwrap();
     assert!(pool.is_empty());
     let credentials = pool.add(account("me").with_secret("a guess")).unwrap();
     assert!(
         credentials.fresh().is_none(),
-        "and gets no session that it did not log in for"
+        "a new source gets no session of the old one"
     );
 }
 
 #[tokio::test]
-async fn only_identities_without_handles_or_flights_are_forgotten() {
+async fn only_identities_without_handles_and_flights_are_forgotten() {
     let gate = Gate::shut();
     let pool = pool(&ManualClock::new(), 3);
     let held = pool.add(account("held")).unwrap();
-    let flying = pool.add(account("flying").gated(&gate)).unwrap();
-    let caller = tokio::spawn(async move { flying.get().await });
+    let in_flight = pool.add(account("in flight").gated(&gate)).unwrap();
+    let caller = tokio::spawn(async move { in_flight.get().await });
     settle().await;
     caller.abort();
     settle().await;
@@ -82,12 +82,12 @@ async fn only_identities_without_handles_or_flights_are_forgotten() {
         PoolError::Full { capacity: 3 }
     );
     drop((held, new));
-    assert!(pool.add(account("now there is room")).is_ok());
-    assert!(pool.find(&identity("flying")).is_some());
+    assert!(pool.add(account("another")).is_ok());
+    assert!(pool.find(&identity("in flight")).is_some());
 }
 
 #[tokio::test]
-async fn those_found_lately_are_forgotten_last() {
+async fn identities_found_recently_are_forgotten_last() {
     let pool = pool(&ManualClock::new(), 3);
     for name in ["a", "b", "c"] {
         pool.add(account(name)).unwrap();
@@ -99,7 +99,7 @@ async fn those_found_lately_are_forgotten_last() {
 }
 
 #[tokio::test]
-async fn rule_12_a_refusal_outlives_being_forgotten() {
+async fn rule_12_a_refusal_is_remembered_when_its_identity_is_forgotten() {
     let clock = ManualClock::new();
     let pool = pool(&clock, 1);
     let wrong =
@@ -120,7 +120,7 @@ async fn rule_12_a_refusal_outlives_being_forgotten() {
 }
 
 #[tokio::test]
-async fn rule_12_refusals_are_forgotten_only_when_they_forbid_nothing_any_more() {
+async fn rule_12_a_refusal_is_forgotten_only_after_its_cooldown() {
     let clock = ManualClock::new();
     let pool = pool(&clock, 1);
     let wrong = |name: &str| {
@@ -130,7 +130,8 @@ async fn rule_12_refusals_are_forgotten_only_when_they_forbid_nothing_any_more()
         let credentials = pool.add(wrong(name)).unwrap();
         credentials.get().await.unwrap_err();
     }
-    // "a" is remembered beside the pool, which has room for one; "b" stays in it until that is over.
+    // The pool holds one identity and remembers one refusal beside it. The refusal of "a" takes
+    // that room, so "b" can't be forgotten while both cooldowns run.
     assert!(matches!(
         pool.add(account("c")),
         Err(PoolError::Full { .. })
@@ -140,7 +141,8 @@ async fn rule_12_refusals_are_forgotten_only_when_they_forbid_nothing_any_more()
 }
 
 #[tokio::test]
-async fn rule_12_a_refusal_outlives_being_removed_but_not_another_password() {
+async fn rule_12_a_refusal_is_remembered_when_its_identity_is_removed_unless_the_password_changes()
+{
     let clock = ManualClock::new();
     let pool = pool(&clock, 10);
     let wrong =
@@ -159,14 +161,14 @@ async fn rule_12_a_refusal_outlives_being_removed_but_not_another_password() {
     );
     assert_eq!(logins.count(), 0);
     pool.remove(&identity("me")).unwrap();
-    let mended = pool
+    let corrected = pool
         .add(account("me").with_secret("another password"))
         .unwrap();
-    assert_eq!(token(&mended.get().await.unwrap()), "token-1");
+    assert_eq!(token(&corrected.get().await.unwrap()), "token-1");
 }
 
 #[tokio::test]
-async fn an_identity_that_was_closed_is_not_there_any_more() {
+async fn a_closed_identity_is_no_longer_in_the_pool() {
     let pool = pool(&ManualClock::new(), 1);
     pool.add(account("me")).unwrap().close().await.unwrap();
     assert!(pool.find(&identity("me")).is_none());
@@ -179,7 +181,7 @@ async fn an_identity_that_was_closed_is_not_there_any_more() {
 }
 
 #[tokio::test]
-async fn room_is_looked_for_until_everybody_had_a_second_chance() {
+async fn the_search_for_room_gives_every_identity_a_second_chance() {
     let pool = pool(&ManualClock::new(), 4);
     let mut held = Vec::new();
     for name in ["a", "b", "c", "d"] {
@@ -192,18 +194,21 @@ async fn room_is_looked_for_until_everybody_had_a_second_chance() {
 }
 
 #[tokio::test]
-async fn whoever_is_removed_takes_nobody_elses_turn_along() {
+async fn removing_an_identity_keeps_the_turns_of_the_others() {
     let pool = pool(&ManualClock::new(), 2);
     pool.add(account("a")).unwrap();
     pool.add(account("b")).unwrap();
     pool.remove(&identity("a")).unwrap();
     let _held = pool.add(account("c")).unwrap();
     pool.add(account("d")).unwrap();
-    assert!(pool.find(&identity("b")).is_none(), "it was nobody's");
+    assert!(
+        pool.find(&identity("b")).is_none(),
+        "\"b\" has no handle, so it is forgotten first"
+    );
 }
 
 #[tokio::test]
-async fn rule_12_room_for_refusals_is_made_of_those_that_forbid_nothing_any_more() {
+async fn rule_12_refusals_past_their_cooldown_make_room_for_new_ones() {
     let clock = ManualClock::new();
     let pool = pool(&clock, 1);
     let wrong = |name: &str| {
@@ -213,15 +218,18 @@ async fn rule_12_room_for_refusals_is_made_of_those_that_forbid_nothing_any_more
         pool.add(wrong(name)).unwrap().get().await.unwrap_err();
     }
     clock.advance(899 * SECOND);
-    assert!(pool.add(account("c")).is_err(), "both are in force");
+    assert!(
+        pool.add(account("c")).is_err(),
+        "both refusals are in force"
+    );
     clock.advance(SECOND);
     pool.add(wrong("b")).unwrap().get().await.unwrap_err();
-    // What "a" forbade is over, and makes room for what "b" does now.
+    // The cooldown of "a" is over, which makes room for the refusal of "b".
     assert!(pool.add(account("c")).is_ok());
 }
 
 #[test]
-fn the_users_options_may_look_at_the_pool() {
+fn the_users_options_may_use_the_pool() {
     let own: std::sync::Arc<std::sync::OnceLock<Pool>> = std::sync::Arc::default();
     let seen = std::sync::Arc::clone(&own);
     let pool = Pool::with(NonZeroUsize::MIN, move |builder| {

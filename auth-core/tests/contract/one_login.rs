@@ -35,7 +35,7 @@ async fn rule_1_ten_thousand_cold_callers_are_one_login() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn rule_1_it_is_one_login_from_many_threads_too() {
+async fn rule_1_callers_on_many_threads_are_one_login() {
     for _ in 0..100 {
         let provider = tokens();
         let logins = provider.logins();
@@ -73,13 +73,13 @@ async fn rule_1_a_failing_login_with_ten_thousand_waiters_is_one_login() {
             panic!("the login failed");
         };
         let first = shared.get_or_insert_with(|| Arc::clone(&source));
-        assert!(Arc::ptr_eq(first, &source), "one failure, shared");
+        assert!(Arc::ptr_eq(first, &source), "all waiters share one failure");
     }
     assert_eq!(logins.count(), 1);
 }
 
 #[tokio::test]
-async fn rule_2_a_login_outlives_the_caller_who_started_it() {
+async fn rule_2_a_login_outlives_the_caller_that_started_it() {
     let gate = Gate::shut();
     let provider = tokens().gated(&gate);
     let logins = provider.logins();
@@ -101,7 +101,7 @@ async fn rule_2_a_login_outlives_the_caller_who_started_it() {
     assert_eq!(
         token(&credentials.peek().unwrap()),
         "token-1",
-        "its session is kept"
+        "the session is kept"
     );
     assert_eq!(logins.count(), 1);
 }
@@ -183,7 +183,9 @@ async fn rule_3_a_login_that_asks_for_its_own_credential_gets_a_typed_error() {
             let refused = Attempt::refuse_loop(own, &http::Extensions::new());
             assert!(matches!(refused, Err(Error::LoginLoop)));
             match own.get().await {
-                Err(Error::LoginLoop) => Err(LoginError::misconfigured("as it should")),
+                Err(Error::LoginLoop) => {
+                    Err(LoginError::misconfigured("the loop is a typed error"))
+                }
                 other => panic!("{other:?}"),
             }
         }
@@ -203,7 +205,7 @@ async fn rule_3_a_login_that_asks_for_its_own_credential_gets_a_typed_error() {
 }
 
 #[tokio::test]
-async fn rule_4_nobody_who_has_a_credential_is_held_up_by_a_login() {
+async fn rule_4_a_caller_that_has_a_credential_does_not_wait_for_a_login() {
     let clock = ManualClock::new();
     let gate = Gate::shut();
     let credentials = on(&clock, tokens().gated(&gate)).build();
@@ -215,8 +217,8 @@ async fn rule_4_nobody_who_has_a_credential_is_held_up_by_a_login() {
     });
     settle().await;
     assert!(credentials.status().login_under_way);
-    let served = futures_util::FutureExt::now_or_never(credentials.get());
-    assert_eq!(token(&served.expect("without a wait").unwrap()), "token-1");
+    let served = credentials.get().now_or_never();
+    assert_eq!(token(&served.expect("ready at once").unwrap()), "token-1");
     gate.let_through(1);
     assert_eq!(token(&renewal.await.unwrap().unwrap()), "token-2");
 }
@@ -248,7 +250,7 @@ fn rule_1_a_live_login_is_not_superseded_while_it_takes_its_permit() {
         while clock.sleepers() < 2 {
             std::thread::yield_now();
         }
-        let askers: Vec<_> = (0..2)
+        let pollers: Vec<_> = (0..2)
             .map(|_| {
                 let (credentials, runtime) = (credentials.clone(), runtime.handle().clone());
                 std::thread::spawn(move || {
@@ -261,8 +263,8 @@ fn rule_1_a_live_login_is_not_superseded_while_it_takes_its_permit() {
             .collect();
         clock.advance(52 * SECOND);
         runtime.block_on(waiter).unwrap().unwrap();
-        for asker in askers {
-            asker.join().unwrap();
+        for poller in pollers {
+            poller.join().unwrap();
         }
     }
     assert_eq!(superseded.load(SeqCst), 0);
@@ -271,12 +273,12 @@ fn rule_1_a_live_login_is_not_superseded_while_it_takes_its_permit() {
 #[tokio::test]
 async fn rule_3_sessions_that_end_before_they_can_be_used_are_a_typed_error_and_not_a_loop() {
     let clock = ManualClock::new();
-    let hands = clock.clone();
-    // The answer takes longer on its way than the session lives.
+    let hand = clock.clone();
+    // The session expires while its response is on the way.
     let credentials = on(&clock, Scripted::tokens(Lifetime::of(SECOND)))
         .observer(move |_: &Identity, event: &Event| {
             if matches!(event, Event::LoggedIn { .. }) {
-                hands.advance(2 * SECOND);
+                hand.advance(2 * SECOND);
             }
         })
         .build();
@@ -285,7 +287,7 @@ async fn rule_3_sessions_that_end_before_they_can_be_used_are_a_typed_error_and_
         error.login_error().unwrap().kind(),
         LoginErrorKind::Malformed
     );
-    assert_eq!(credentials.status().sessions, 4, "tried again three times");
+    assert_eq!(credentials.status().sessions, 4, "one login and three more");
 }
 
 #[tokio::test]
@@ -301,14 +303,14 @@ async fn rule_3_an_observer_that_panics_undoes_nothing() {
 }
 
 #[tokio::test]
-async fn time_outs_and_windows_may_be_as_long_as_can_be() {
-    let for_ever = std::time::Duration::MAX;
-    let provider = tokens().with_quota(Quota::new(NonZeroU32::MIN, for_ever));
+async fn time_outs_and_windows_may_be_as_long_as_a_duration_can_be() {
+    let longest = std::time::Duration::MAX;
+    let provider = tokens().with_quota(Quota::new(NonZeroU32::MIN, longest));
     let credentials = on(&ManualClock::new(), provider)
-        .login_timeout(for_ever)
-        .wait_timeout(for_ever)
-        .backoff(for_ever, for_ever)
-        .refused_cooldown(for_ever)
+        .login_timeout(longest)
+        .wait_timeout(longest)
+        .backoff(longest, longest)
+        .refused_cooldown(longest)
         .build();
     credentials.get().await.unwrap();
     assert!(
@@ -318,8 +320,8 @@ async fn time_outs_and_windows_may_be_as_long_as_can_be() {
             .unwrap_err()
             .is_rate_limited()
     );
-    let no_limit = tokens().with_quota(Quota::new(NonZeroU32::MAX, SECOND));
-    on(&ManualClock::new(), no_limit)
+    let unlimited = tokens().with_quota(Quota::new(NonZeroU32::MAX, SECOND));
+    on(&ManualClock::new(), unlimited)
         .build()
         .get()
         .await

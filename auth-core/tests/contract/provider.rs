@@ -1,4 +1,4 @@
-//! What the cache asks of a provider, and what it makes of a provider's answers.
+//! How the cache calls a provider, and what it does with the results.
 
 use std::sync::Arc;
 
@@ -15,21 +15,21 @@ use crate::support::{HOUR, SECOND, session, settle, token, tokens};
 
 type Check = Box<dyn Fn() -> Result<(), LoginError> + Send + Sync>;
 
-/// Notes what it is asked for.
-struct Noted {
+/// Records the calls that it receives.
+struct Recorder {
     inner: Scripted,
     secret: SecretSource,
     check: Check,
-    asked: Arc<Mutex<Vec<String>>>,
+    calls: Arc<Mutex<Vec<String>>>,
 }
 
-impl Noted {
+impl Recorder {
     fn new() -> Self {
         Self {
             inner: tokens(),
             secret: "correct horse".into(),
             check: Box::new(|| Ok(())),
-            asked: Arc::default(),
+            calls: Arc::default(),
         }
     }
 
@@ -40,15 +40,15 @@ impl Noted {
         }
     }
 
-    fn note(&self, asked: impl Into<String>) -> u64 {
-        let mut all = self.asked.lock();
-        all.push(asked.into());
-        all.len() as u64
+    fn record(&self, call: impl Into<String>) -> u64 {
+        let mut calls = self.calls.lock();
+        calls.push(call.into());
+        calls.len() as u64
     }
 }
 
 #[async_trait]
-impl Provider for Noted {
+impl Provider for Recorder {
     fn identity(&self) -> &Identity {
         self.inner.identity()
     }
@@ -62,20 +62,20 @@ impl Provider for Noted {
     }
 
     async fn login(&self, _: &Secret) -> Result<Session, LoginError> {
-        session(self.note("login"), Lifetime::of(HOUR))
+        session(self.record("login"), Lifetime::of(HOUR))
     }
 
     async fn renew(&self, current: &Credential, _: &Secret) -> Result<Session, LoginError> {
-        let number = self.note(format!("renew {}", current.stamp()));
+        let number = self.record(format!("renew {}", current.stamp()));
         session(number, Lifetime::of(HOUR))
     }
 }
 
 #[tokio::test]
-async fn a_renewal_is_asked_for_with_the_current_credential_and_a_login_without() {
+async fn a_renewal_is_given_the_current_credential_and_a_login_is_not() {
     let clock = ManualClock::new();
-    let provider = Noted::new();
-    let asked = Arc::clone(&provider.asked);
+    let provider = Recorder::new();
+    let calls = Arc::clone(&provider.calls);
     let credentials = Credentials::builder(provider).clock(clock.clock()).build();
     credentials.get().await.unwrap();
     assert_eq!(token(&credentials.renew().await.unwrap()), "token-2");
@@ -84,36 +84,37 @@ async fn a_renewal_is_asked_for_with_the_current_credential_and_a_login_without(
     settle().await;
     clock.advance(HOUR);
     assert_eq!(token(&credentials.get().await.unwrap()), "token-4");
-    assert_eq!(*asked.lock(), ["login", "renew 1.0", "renew 2.0", "login"]);
+    assert_eq!(*calls.lock(), ["login", "renew 1.0", "renew 2.0", "login"]);
 }
 
-async fn failure_of(provider: Noted) -> (LoginErrorKind, String) {
-    let asked = Arc::clone(&provider.asked);
+async fn failure_of(provider: Recorder) -> (LoginErrorKind, String) {
+    let calls = Arc::clone(&provider.calls);
     let clock = ManualClock::new();
     let credentials = Credentials::builder(provider).clock(clock.clock()).build();
-    let getting = tokio::spawn(async move { credentials.get().await });
+    let caller = tokio::spawn(async move { credentials.get().await });
     settle().await;
     clock.advance(30 * SECOND);
-    let Err(Error::Login { source, .. }) = getting.await.unwrap() else {
-        panic!("it did not fail");
+    let Err(Error::Login { source, .. }) = caller.await.unwrap() else {
+        panic!("the login fails");
     };
-    assert_eq!(*asked.lock(), [""; 0], "nothing was sent");
+    assert_eq!(*calls.lock(), [""; 0], "nothing was sent");
     (source.kind(), source.to_string())
 }
 
 #[tokio::test]
-async fn rule_12_what_fails_before_anything_is_sent_says_so_and_is_no_refusal() {
-    let own = Noted::checking(|| Err(LoginError::misconfigured("the user is not allowed a colon")));
-    let (kind, message) = failure_of(own).await;
+async fn rule_12_a_failure_before_the_login_is_sent_is_no_refusal() {
+    let misconfigured =
+        Recorder::checking(|| Err(LoginError::misconfigured("the user is not allowed a colon")));
+    let (kind, message) = failure_of(misconfigured).await;
     assert_eq!(kind, LoginErrorKind::Misconfigured);
     assert!(message.contains("not allowed a colon"), "{message}");
 
-    let refused = Noted::checking(|| Err(LoginError::refused("it is too short")));
+    let refused = Recorder::checking(|| Err(LoginError::refused("it is too short")));
     let (kind, message) = failure_of(refused).await;
     assert_eq!(kind, LoginErrorKind::Misconfigured);
     assert!(message.contains("can't be right"), "{message}");
 
-    let panics = Noted::checking(|| panic!("a bug"));
+    let panics = Recorder::checking(|| panic!("a bug"));
     assert_eq!(failure_of(panics).await.0, LoginErrorKind::Panicked);
 }
 
@@ -127,10 +128,10 @@ impl ReadSecret for Hangs {
 }
 
 #[tokio::test]
-async fn rule_3_a_source_that_hangs_is_not_waited_for_longer_than_a_login() {
-    let provider = Noted {
+async fn rule_3_a_secret_source_that_hangs_times_out_as_a_login_does() {
+    let provider = Recorder {
         secret: SecretSource::custom(Hangs),
-        ..Noted::new()
+        ..Recorder::new()
     };
     let (kind, message) = failure_of(provider).await;
     assert_eq!(kind, LoginErrorKind::Misconfigured);
@@ -140,9 +141,9 @@ async fn rule_3_a_source_that_hangs_is_not_waited_for_longer_than_a_login() {
 #[tokio::test]
 async fn an_observer_is_told_how_long_the_login_took() {
     let clock = ManualClock::new();
-    let hands = clock.clone();
+    let hand = clock.clone();
     let provider = Scripted::new(move |number| {
-        hands.advance(3 * SECOND);
+        hand.advance(3 * SECOND);
         session(number, Lifetime::of(HOUR))
     });
     let took = Arc::new(Mutex::new(None));

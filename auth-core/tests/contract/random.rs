@@ -1,7 +1,8 @@
-//! Thousands of operations in random order over manual time, against a small model of what must hold.
+//! Thousands of operations in random order on a manual clock, checked against a small model.
 //!
-//! The model knows the server's side: which sessions it issued, when, and what it says to the next login. It predicts each
-//! result that the contract determines, and leaves open only what jitter decides.
+//! The model has the server's view: which sessions it issued, when, and how it responds to the next
+//! login. It predicts each result that the contract determines. It leaves open only what jitter
+//! decides.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -24,22 +25,23 @@ const WINDOW: Duration = Duration::from_secs(62);
 
 #[derive(Clone, Debug)]
 enum Operation {
-    /// Somebody asks, and doesn't wait for the quota.
+    /// A caller gets a credential without waiting for the quota.
     Get,
-    /// Somebody insists on a new one.
+    /// A caller forces a renewal.
     Renew,
-    /// An answer to the `n`th request but last: accepted, rejected, or with a cookie that rolls or ends the session.
+    /// A response to the `n`th request from the end: accepted, rejected, or with a cookie that
+    /// rolls or ends the session.
     Accept(usize),
     Reject(usize),
     Roll(usize),
     End(usize),
-    /// A rejected request is sent once more and accepted, or rejected again.
+    /// A rejected request is replayed, and accepted or rejected again.
     Replay(bool),
-    /// From now on, this is what logins get.
+    /// How the server responds to logins from now on.
     Server(Mood),
     /// Time passes.
     Pass(Duration),
-    /// The wall clock is set.
+    /// The wall clock is set back.
     SetBack(Duration),
 }
 
@@ -71,10 +73,10 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// What the server knows.
+/// The state of the server.
 struct Server {
     mood: Mood,
-    /// When each attempt came.
+    /// When each login attempt arrived.
     attempts: Vec<Moment>,
     /// When the last session was issued.
     issued: Option<Moment>,
@@ -84,14 +86,14 @@ struct Model {
     clock: ManualClock,
     server: Arc<Mutex<Server>>,
     credentials: Credentials,
-    /// What requests carried, oldest first.
+    /// The requests sent so far, oldest first.
     sent: Vec<Attempt>,
-    /// Generations that a believed rejection has ended.
+    /// Generations that a believed rejection or a deleted cookie has ended.
     dead: HashSet<u64>,
     newest_served: u64,
     /// When rejections were believed.
     believed: Vec<Moment>,
-    /// No attempt may come before this, because a password was refused.
+    /// The end of the cooldown after a refused password. No attempt may arrive before it.
     refused_until: Option<Duration>,
     start: Moment,
 }
@@ -104,13 +106,13 @@ impl Model {
             attempts: Vec::new(),
             issued: None,
         }));
-        let (seen, hands) = (Arc::clone(&server), clock.clock());
+        let (server_of_logins, hand) = (Arc::clone(&server), clock.clock());
         let provider = Scripted::new(move |number| {
-            let mut server = seen.lock();
-            server.attempts.push(hands.now());
+            let mut server = server_of_logins.lock();
+            server.attempts.push(hand.now());
             match server.mood {
                 Mood::Good => {
-                    server.issued = Some(hands.now());
+                    server.issued = Some(hand.now());
                     let session =
                         Session::new().with_cookie("session", &format!("value-{number}"))?;
                     Ok(session.with_lifetime(Lifetime::of(HOUR).idle(HOUR / 2)))
@@ -152,14 +154,18 @@ impl Model {
             Operation::Get => self.get(Ask::new().fail_fast()).await,
             Operation::Renew => self.get(Ask::new().fail_fast().renewed()).await,
             Operation::Accept(back) => {
-                if let Some(carried) = self.request(*back) {
-                    carried.accepted();
-                    assert_eq!(self.attempts(), before, "an accepted answer starts nothing");
+                if let Some(attempt) = self.request(*back) {
+                    attempt.accepted();
+                    assert_eq!(
+                        self.attempts(),
+                        before,
+                        "an accepted response starts nothing"
+                    );
                 }
             }
             Operation::Reject(back) => {
-                if let Some(carried) = self.request(*back) {
-                    self.reject(&carried);
+                if let Some(attempt) = self.request(*back) {
+                    self.reject(&attempt);
                 }
             }
             Operation::Replay(accepted) => self.replay(*accepted).await,
@@ -180,7 +186,7 @@ impl Model {
     async fn get(&mut self, ask: Ask) {
         let renewed = ask == Ask::new().fail_fast().renewed();
         let before = self.attempts();
-        let at_hand = self.credentials.peek();
+        let served = self.credentials.peek();
         match self.credentials.get_with(ask).await {
             Ok(credential) => {
                 let generation = credential.stamp().generation();
@@ -188,32 +194,35 @@ impl Model {
                     !self.dead.contains(&generation),
                     "rule 7: generation {generation} was rejected"
                 );
-                assert!(generation >= self.newest_served, "never an older one again");
                 assert!(
-                    !renewed || generation > self.newest_served || at_hand.is_none(),
-                    "a new one was asked for"
+                    generation >= self.newest_served,
+                    "an older generation is never served again"
+                );
+                assert!(
+                    !renewed || generation > self.newest_served || served.is_none(),
+                    "a forced renewal returns a new generation"
                 );
                 self.newest_served = generation;
                 self.sent.push(Attempt::new(&self.credentials, &credential));
             }
             Err(error) => {
                 assert!(
-                    renewed || at_hand.is_none(),
-                    "rule 13: there was a good one: {error}"
+                    renewed || served.is_none(),
+                    "rule 13: a good credential was there: {error}"
                 );
                 let mood = self.server.lock().mood;
                 if self.attempts() > before {
-                    let told = match mood {
-                        Mood::Good => panic!("a good login fails nobody: {error}"),
+                    let expected = match mood {
+                        Mood::Good => panic!("the login succeeds: {error}"),
                         Mood::Down => error.is_unavailable(),
                         Mood::Refuses => error.is_login_refused(),
                         Mood::Limits => error.is_rate_limited(),
                     };
-                    assert!(told, "{mood:?}: {error:?}");
+                    assert!(expected, "{mood:?}: {error:?}");
                 } else {
                     let wait = error
                         .retry_after()
-                        .expect("what forbids a login says how long");
+                        .expect("an error without an attempt states the wait");
                     let longest = match &error {
                         Error::QuotaSpent { .. } => WINDOW,
                         _ if error.is_login_refused() => REFUSED_COOLDOWN,
@@ -225,20 +234,20 @@ impl Model {
         }
     }
 
-    fn reject(&mut self, carried: &Attempt) -> Conclusion {
+    fn reject(&mut self, attempt: &Attempt) -> Conclusion {
         let status = self.credentials.status();
-        let rejection = carried.rejected();
-        let was_current = status.stamp == Some(carried.stamp());
-        match rejection {
+        let conclusion = attempt.rejected();
+        let was_current = status.stamp == Some(attempt.stamp());
+        match conclusion {
             Conclusion::Replay if was_current => {
-                self.dead.insert(carried.stamp().generation());
+                self.dead.insert(attempt.stamp().generation());
                 self.believed.push(self.now());
             }
             Conclusion::Replay => {}
             _ => {
                 assert!(
                     was_current,
-                    "only a rejection of the current one can be doubted"
+                    "only a rejection of the current credential can be doubted"
                 );
                 assert_eq!(
                     self.credentials.status().stamp,
@@ -247,58 +256,58 @@ impl Model {
                 );
             }
         }
-        rejection
+        conclusion
     }
 
     async fn replay(&mut self, accepted: bool) {
-        let Some(carried) = self.request(0) else {
+        let Some(first) = self.request(0) else {
             return;
         };
-        if self.reject(&carried) != Conclusion::Replay {
+        if self.reject(&first) != Conclusion::Replay {
             return;
         }
         let Ok(credential) = self.credentials.get_with(Ask::new().fail_fast()).await else {
             return;
         };
         assert!(
-            credential.stamp() > carried.stamp(),
-            "rule 8: something newer than the first try"
+            credential.stamp() > first.stamp(),
+            "rule 8: the replay carries a newer credential"
         );
         self.newest_served = credential.stamp().generation();
-        let carried = replay(&self.credentials, &credential);
+        let second = replay(&self.credentials, &credential);
         if accepted {
-            carried.accepted();
+            second.accepted();
         } else {
-            self.reject(&carried);
+            self.reject(&second);
         }
     }
 
     fn set_cookie(&mut self, back: usize, line: &'static str) {
-        let Some(carried) = self.request(back) else {
+        let Some(attempt) = self.request(back) else {
             return;
         };
         if self.credentials.peek().is_none() {
             return;
         }
         let before = self.credentials.status();
-        carried.cookies_set(&set_cookie(line));
-        if before.stamp != Some(carried.stamp()) {
+        attempt.cookies_set(&set_cookie(line));
+        if before.stamp != Some(attempt.stamp()) {
             assert_eq!(
                 self.credentials.status(),
                 before,
-                "rule 15: only the current revision's answers count"
+                "rule 15: only responses to the current revision count"
             );
         } else if line.ends_with("Max-Age=0") {
-            // Ended, or doubted: then it is kept as it was.
-            let left = self.credentials.status();
-            assert!(left.stamp.is_none() || left.stamp == before.stamp);
-            if let (None, Some(ended)) = (left.stamp, before.stamp) {
+            // The session has ended. If the deletion was doubted, the session is unchanged.
+            let after = self.credentials.status();
+            assert!(after.stamp.is_none() || after.stamp == before.stamp);
+            if let (None, Some(ended)) = (after.stamp, before.stamp) {
                 self.dead.insert(ended.generation());
             }
         }
     }
 
-    /// What holds at any time.
+    /// Checks the invariants that hold after every operation.
     fn check(&mut self, before: usize) {
         let now = self.now();
         let server = self.server.lock();
@@ -317,22 +326,25 @@ impl Model {
         for start in &server.attempts {
             let in_window =
                 |at: &&Moment| at.since(*start) < WINDOW && start.since(**at) == Duration::ZERO;
-            let crowd = server.attempts.iter().filter(in_window).count();
-            assert!(crowd <= QUOTA, "rule 10: {crowd} attempts in a window");
+            let attempts = server.attempts.iter().filter(in_window).count();
+            assert!(
+                attempts <= QUOTA,
+                "rule 10: {attempts} attempts in a window"
+            );
         }
         for start in &self.believed {
-            let crowd = self
+            let in_minute = self
                 .believed
                 .iter()
                 .filter(|at| at.since(*start) < 60 * SECOND && start.since(**at) == Duration::ZERO);
-            // The fourth may be believed when the login of the third has failed, and so has not happened.
+            // A fourth may be believed if the login of the third has failed: only logins count.
             assert!(
-                crowd.count() <= 3 + server.attempts.len() / 4,
+                in_minute.count() <= 3 + server.attempts.len() / 4,
                 "rule 8: rejections believed in a minute"
             );
         }
         if let Some(served) = self.credentials.peek() {
-            let issued = server.issued.expect("what is served was issued");
+            let issued = server.issued.expect("a served session was issued");
             assert!(
                 now.since(issued) < HOUR || served.stamp().revision() > 0,
                 "rule 14: past its hard expiry"

@@ -13,13 +13,17 @@ use crate::support::{HOUR, SECOND, on, replay, set_cookie, settle, then_fails, t
 /// A request that is rejected, and its replay.
 async fn rejected_twice(credentials: &Credentials) -> Conclusion {
     let first = credentials.get().await.unwrap();
-    let rejection = Attempt::new(credentials, &first).rejected();
-    if rejection == Conclusion::Replay {
+    let conclusion = Attempt::new(credentials, &first).rejected();
+    if conclusion == Conclusion::Replay {
         let second = credentials.get().await.unwrap();
-        assert_ne!(second.stamp(), first.stamp(), "something newer");
+        assert_ne!(
+            second.stamp(),
+            first.stamp(),
+            "the replay carries a newer credential"
+        );
         replay(credentials, &second).rejected();
     }
-    rejection
+    conclusion
 }
 
 #[tokio::test]
@@ -77,7 +81,7 @@ async fn rule_7_a_rejected_generation_is_never_served_again_not_even_in_an_outag
 }
 
 #[tokio::test]
-async fn rule_7_a_waiter_is_not_handed_a_generation_that_was_rejected_on_its_landing() {
+async fn rule_7_a_waiter_does_not_get_a_generation_rejected_before_the_waiter_is_polled() {
     let gate = Gate::shut();
     let provider = tokens().gated(&gate);
     let logins = provider.logins();
@@ -86,9 +90,9 @@ async fn rule_7_a_waiter_is_not_handed_a_generation_that_was_rejected_on_its_lan
     assert!(futures_util::poll!(&mut waiter).is_pending());
     gate.let_through(2);
     settle().await;
-    let landed = credentials.peek().unwrap();
+    let obtained = credentials.peek().unwrap();
     assert_eq!(
-        Attempt::new(&credentials, &landed).rejected(),
+        Attempt::new(&credentials, &obtained).rejected(),
         Conclusion::Replay
     );
     assert_eq!(token(&waiter.await.unwrap()), "token-2");
@@ -96,7 +100,7 @@ async fn rule_7_a_waiter_is_not_handed_a_generation_that_was_rejected_on_its_lan
 }
 
 #[tokio::test]
-async fn rule_8_a_revocation_a_millisecond_after_a_login_is_healed_by_one_login() {
+async fn rule_8_one_login_recovers_from_a_revocation_a_millisecond_after_a_login() {
     let clock = ManualClock::new();
     let provider = tokens();
     let logins = provider.logins();
@@ -116,28 +120,32 @@ async fn rule_8_a_revocation_a_millisecond_after_a_login_is_healed_by_one_login(
 }
 
 #[tokio::test]
-async fn rule_8_a_rejection_begins_the_next_login_even_if_nobody_replays() {
+async fn rule_8_a_rejection_starts_the_next_login_even_without_a_replay() {
     let credentials = on(&ManualClock::new(), tokens()).build();
     let credential = credentials.get().await.unwrap();
     Attempt::new(&credentials, &credential).rejected();
     settle().await;
     assert_eq!(
-        token(&credentials.peek().expect("the next session is there")),
+        token(
+            &credentials
+                .peek()
+                .expect("the next session is there without a replay")
+        ),
         "token-2"
     );
 }
 
 #[tokio::test]
-async fn rule_8_not_permitted_ten_thousand_times_is_one_login_per_cooldown_and_it_grows() {
+async fn rule_8_ten_thousand_rejections_in_a_row_cost_one_login_per_cooldown_and_it_grows() {
     let clock = ManualClock::new();
     let provider = Scripted::tokens(Lifetime::unknown());
     let logins = provider.logins();
     let credentials = on(&clock, provider).build();
-    let mut causes = Vec::new();
+    let mut believed = Vec::new();
     for _ in 0..10_000 {
         let before = logins.count();
         if rejected_twice(&credentials).await == Conclusion::Replay {
-            causes.push(clock.clock().now());
+            believed.push(clock.clock().now());
         } else {
             assert_eq!(logins.count(), before, "no login is spent");
             assert_eq!(
@@ -148,7 +156,7 @@ async fn rule_8_not_permitted_ten_thousand_times_is_one_login_per_cooldown_and_i
         }
         clock.advance(SECOND / 10);
     }
-    let gaps: Vec<u64> = causes
+    let gaps: Vec<u64> = believed
         .windows(2)
         .map(|two| two[1].since(two[0]).as_secs())
         .collect();
@@ -159,12 +167,13 @@ async fn rule_8_not_permitted_ten_thousand_times_is_one_login_per_cooldown_and_i
             .all(|(gap, cooldown)| *gap >= cooldown),
         "{gaps:?}"
     );
-    // In 1,000 s: at 0, 5, 15, then the minute that three logins fill, and on.
-    assert!(causes.len() <= 9, "{gaps:?}");
+    // In 1,000 s rejections are believed at 0, 5 and 15 s. Then the three logins of that minute
+    // hold the next one back, and the cooldown goes on doubling.
+    assert!(believed.len() <= 9, "{gaps:?}");
 }
 
 #[tokio::test]
-async fn rule_8_ten_thousand_at_once_that_are_not_permitted_are_one_login() {
+async fn rule_8_ten_thousand_requests_rejected_twice_at_once_cost_one_login() {
     let provider = tokens();
     let logins = provider.logins();
     let credentials = on(&ManualClock::new(), provider).build();
@@ -173,8 +182,8 @@ async fn rule_8_ten_thousand_at_once_that_are_not_permitted_are_one_login() {
         .map(|_| {
             let (credentials, first) = (credentials.clone(), first.clone());
             tokio::spawn(async move {
-                let rejection = Attempt::new(&credentials, &first).rejected();
-                assert_eq!(rejection, Conclusion::Replay);
+                let conclusion = Attempt::new(&credentials, &first).rejected();
+                assert_eq!(conclusion, Conclusion::Replay);
                 let second = credentials.get().await.unwrap();
                 replay(&credentials, &second).rejected()
             })
@@ -184,20 +193,21 @@ async fn rule_8_ten_thousand_at_once_that_are_not_permitted_are_one_login() {
         assert_eq!(
             request.await.unwrap(),
             Conclusion::HandOn,
-            "the second answer stands"
+            "the caller gets the second response"
         );
     }
     assert_eq!(logins.count(), 2);
 }
 
 #[tokio::test]
-async fn rule_8_two_programs_ousting_each_other_do_not_storm() {
+async fn rule_8_two_programs_that_end_each_others_sessions_cause_no_login_storm() {
     let clock = ManualClock::new();
     let provider = Scripted::tokens(Lifetime::unknown());
     let logins = provider.logins();
     let credentials = on(&clock, provider).build();
-    let mut stood = 0;
-    // Every second the other program logs in and ousts us; our replay works every time.
+    let mut handed_on = 0;
+    // Every second the other program logs in, which ends this program's session. Each replay is
+    // accepted.
     for _ in 0..120 {
         let credential = credentials.get().await.unwrap();
         match Attempt::new(&credentials, &credential).rejected() {
@@ -205,12 +215,12 @@ async fn rule_8_two_programs_ousting_each_other_do_not_storm() {
                 let next = credentials.get().await.unwrap();
                 replay(&credentials, &next).accepted();
             }
-            _ => stood += 1,
+            _ => handed_on += 1,
         }
         clock.advance(SECOND);
     }
-    assert_eq!(logins.count(), 1 + 6, "three a minute");
-    assert_eq!(stood, 114, "the server's own answer goes out");
+    assert_eq!(logins.count(), 1 + 6, "three logins a minute");
+    assert_eq!(handed_on, 114, "the other responses are handed on");
 }
 
 fn cookies(life: Lifetime) -> Scripted {
@@ -241,7 +251,7 @@ async fn rule_15_a_rolled_cookie_is_a_revision_of_the_same_generation() {
     assert_eq!(
         credentials.get().await.unwrap().stamp(),
         second.stamp(),
-        "starts nothing"
+        "it starts no login"
     );
 }
 
@@ -292,7 +302,7 @@ async fn rule_15_the_same_value_again_with_a_new_expiry_is_the_same_revision() {
 }
 
 #[tokio::test]
-async fn a_cookie_of_another_name_changes_nothing_and_one_that_cant_be_carried_is_passed_over() {
+async fn a_cookie_that_the_credential_does_not_carry_changes_nothing() {
     let credentials = on(&ManualClock::new(), cookies(Lifetime::of(HOUR))).build();
     let first = credentials.get().await.unwrap();
     let before = credentials.status();
@@ -308,7 +318,7 @@ async fn a_cookie_of_another_name_changes_nothing_and_one_that_cant_be_carried_i
 }
 
 #[tokio::test]
-async fn rule_8_a_late_rejection_of_an_older_replay_casts_no_doubt_on_a_login_that_helped() {
+async fn rule_8_a_late_rejection_of_an_older_replay_does_not_count_against_a_login_that_helped() {
     let credentials = on(&ManualClock::new(), tokens()).build();
     let first = credentials.get().await.unwrap();
     Attempt::new(&credentials, &first).rejected();
@@ -325,7 +335,7 @@ async fn rule_8_a_late_rejection_of_an_older_replay_casts_no_doubt_on_a_login_th
 }
 
 #[tokio::test]
-async fn rule_8_a_replay_of_an_older_revision_proves_nothing_of_the_current_one() {
+async fn rule_8_a_replay_of_an_older_revision_proves_nothing_about_the_current_one() {
     let credentials = on(&ManualClock::new(), cookies(Lifetime::of(HOUR))).build();
     let first = credentials.get().await.unwrap();
     Attempt::new(&credentials, &first).rejected();
@@ -341,13 +351,13 @@ async fn rule_8_a_replay_of_an_older_revision_proves_nothing_of_the_current_one(
 }
 
 #[tokio::test]
-async fn rule_15_what_landed_is_looked_at_again_before_it_is_handed_out() {
+async fn rule_15_a_waiter_gets_the_revision_that_is_current_when_it_is_polled() {
     let credentials = on(&ManualClock::new(), cookies(Lifetime::of(HOUR))).build();
     let mut waiter = Box::pin(credentials.get());
     assert!(futures_util::poll!(&mut waiter).is_pending());
     settle().await;
-    let landed = credentials.peek().unwrap();
-    Attempt::new(&credentials, &landed).cookies_set(&set_cookie("session=rolled"));
+    let obtained = credentials.peek().unwrap();
+    Attempt::new(&credentials, &obtained).cookies_set(&set_cookie("session=rolled"));
     assert_eq!(waiter.await.unwrap().cookie("session"), Some("rolled"));
 }
 
@@ -374,7 +384,7 @@ async fn rule_15_of_several_cookies_each_counts_and_their_order_does_not() {
     assert_eq!(
         expires_in(&["b=2", "a=; Max-Age=0"]).await,
         Some(HOUR),
-        "one of two says little of the session"
+        "one deleted cookie of two does not end the session"
     );
     let lines = ["a=; Max-Age=0", "b=2; Max-Age=60"];
     assert_eq!(expires_in(&lines).await, Some(HOUR));
@@ -382,7 +392,11 @@ async fn rule_15_of_several_cookies_each_counts_and_their_order_does_not() {
     assert_eq!(expires_in(&lines).await, Some(60 * SECOND));
     assert_eq!(expires_in(&["a=; Max-Age=0"]).await, Some(HOUR));
     let lines = ["a=; Max-Age=0", "b=; Max-Age=0"];
-    assert_eq!(expires_in(&lines).await, None, "both say it all");
+    assert_eq!(
+        expires_in(&lines).await,
+        None,
+        "the deletion of both ends the session"
+    );
 }
 
 #[tokio::test]
@@ -399,12 +413,12 @@ async fn rule_15_a_server_that_ends_every_session_at_once_does_not_cause_a_login
     assert_eq!(
         logins.count(),
         4,
-        "three a minute, and then the session is kept"
+        "three logins a minute, and then the session is kept"
     );
 }
 
 #[tokio::test]
-async fn rule_8_one_accepted_replay_ends_the_doubt_that_a_rejected_one_cast() {
+async fn rule_8_one_accepted_replay_resets_the_cooldown_after_a_rejected_one() {
     let credentials = on(&ManualClock::new(), tokens()).build();
     let first = credentials.get().await.unwrap();
     Attempt::new(&credentials, &first).rejected();
@@ -416,38 +430,44 @@ async fn rule_8_one_accepted_replay_ends_the_doubt_that_a_rejected_one_cast() {
     assert_eq!(
         rejected(),
         Conclusion::HandOn,
-        "a first try that is accepted says nothing of the login's use"
+        "an accepted first attempt does not show that the login helped"
     );
     replay(&credentials, &second).accepted();
     assert_eq!(rejected(), Conclusion::Replay);
 }
 
 #[tokio::test]
-async fn who_insisted_on_a_new_one_gets_it_as_it_is_by_now_and_no_other() {
+async fn a_forced_renewal_returns_its_own_generation_at_the_current_revision() {
     let provider = cookies(Lifetime::of(HOUR));
     let logins = provider.logins();
     let credentials = on(&ManualClock::new(), provider).build();
     credentials.get().await.unwrap();
-    let mut insisting = Box::pin(credentials.renew());
-    assert!(futures_util::poll!(&mut insisting).is_pending());
+    let mut renewal = Box::pin(credentials.renew());
+    assert!(futures_util::poll!(&mut renewal).is_pending());
     settle().await;
-    let landed = credentials.peek().unwrap();
+    let obtained = credentials.peek().unwrap();
     let rolled = set_cookie("session=rolled");
-    Attempt::new(&credentials, &landed).cookies_set(&rolled);
-    assert_eq!(insisting.await.unwrap().cookie("session"), Some("rolled"));
+    Attempt::new(&credentials, &obtained).cookies_set(&rolled);
+    assert_eq!(renewal.await.unwrap().cookie("session"), Some("rolled"));
     assert_eq!(logins.count(), 2);
 }
 
 #[tokio::test]
-async fn rule_7_a_credential_knows_that_its_rejection_was_believed() {
+async fn rule_7_newest_does_not_return_a_credential_whose_rejection_was_believed() {
     let credentials = on(&ManualClock::new(), cookies(Lifetime::of(HOUR))).build();
     let first = credentials.get().await.unwrap();
     let newest = |obtained| Attempt::newest(&credentials, obtained, true);
     assert!(newest(&first).is_some());
     Attempt::new(&credentials, &first).rejected();
-    assert!(newest(&first).is_none(), "rejected, and no other yet");
+    assert!(
+        newest(&first).is_none(),
+        "it was rejected, and there is no other yet"
+    );
     let second = credentials.get().await.unwrap();
     assert!(Arc::ptr_eq(&newest(&first).unwrap(), &second));
     Attempt::new(&credentials, &second).cookies_set(&set_cookie("session=; Max-Age=0"));
-    assert!(newest(&second).is_none(), "ended is as good as rejected");
+    assert!(
+        newest(&second).is_none(),
+        "a session that the server ended is not returned either"
+    );
 }

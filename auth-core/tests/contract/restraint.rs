@@ -33,7 +33,7 @@ async fn rule_10_a_caller_whose_deadline_comes_before_its_permit_is_told_at_once
     assert_eq!(retry_after, 62 * SECOND, "the window and its margin");
     assert!(
         !credentials.status().login_under_way,
-        "nothing waits in vain"
+        "no login is started in vain"
     );
     clock.advance(40 * SECOND);
     let error = credentials
@@ -45,7 +45,7 @@ async fn rule_10_a_caller_whose_deadline_comes_before_its_permit_is_told_at_once
 }
 
 #[tokio::test]
-async fn rule_10_a_caller_who_can_wait_does() {
+async fn rule_10_a_caller_that_can_wait_for_its_permit_does() {
     let clock = ManualClock::new();
     let credentials = on(&clock, tokens()).build();
     spend(&credentials, 10).await;
@@ -86,11 +86,11 @@ async fn rule_10_all_identities_at_one_origin_share_the_quota() {
     for number in 0..15 {
         served += usize::from(identity(number, &origin).get().await.is_ok());
     }
-    assert_eq!(served, 10, "ten cold identities at once, and no eleventh");
+    assert_eq!(served, 10, "ten cold identities log in, and no eleventh");
     let elsewhere = Origin::parse("https://elsewhere.example.com").unwrap();
     assert!(
         identity(0, &elsewhere).get().await.is_ok(),
-        "another server, another quota"
+        "another origin has its own quota"
     );
 }
 
@@ -127,7 +127,7 @@ async fn rule_10_the_strictest_statement_holds_and_a_smaller_share_can_be_asked_
 }
 
 #[tokio::test]
-async fn rule_10_logins_that_somebody_waits_for_go_before_renewals() {
+async fn rule_10_logins_that_a_caller_waits_for_go_before_renewals() {
     let clock = ManualClock::new();
     let order = Arc::new(Mutex::new(Vec::new()));
     let build = |name: &'static str| {
@@ -149,7 +149,7 @@ async fn rule_10_logins_that_somebody_waits_for_go_before_renewals() {
     settle().await;
     assert!(
         renewing.status().login_under_way,
-        "the renewal stands first in the line"
+        "the renewal is first in the queue"
     );
     clock.advance(10 * SECOND);
     let waiter = tokio::spawn(async move { waited_for.get().await });
@@ -172,7 +172,7 @@ async fn rule_11_the_servers_retry_after_holds_every_login_to_it() {
     let provider = tokens().with_identity(Identity::new(
         "other",
         Origin::parse("https://api.example.com").unwrap(),
-        "somebody else",
+        "another account",
     ));
     let logins = provider.logins();
     let other = on(&clock, provider).fail_fast().build();
@@ -184,7 +184,7 @@ async fn rule_11_the_servers_retry_after_holds_every_login_to_it() {
     assert_eq!(
         token(&other.get().await.unwrap()),
         "token-1",
-        "sessions in hand go on being served"
+        "the current session is still served"
     );
     let error = other.renew().await.unwrap_err();
     assert_eq!(error.retry_after(), Some(30 * SECOND));
@@ -209,7 +209,7 @@ async fn rule_11_a_retry_after_is_capped_and_a_missing_one_is_a_whole_window() {
 }
 
 #[tokio::test]
-async fn rule_12_a_refused_password_is_not_tried_again_however_many_ask() {
+async fn rule_12_a_refused_password_is_not_tried_again_however_many_callers_ask() {
     let clock = ManualClock::new();
     let provider = Scripted::new(|_| Err(LoginError::refused("status 401")));
     let logins = provider.logins();
@@ -224,27 +224,27 @@ async fn rule_12_a_refused_password_is_not_tried_again_however_many_ask() {
         );
         assert!(
             credentials.renew().await.unwrap_err().is_login_refused(),
-            "by force neither"
+            "a forced renewal is refused as well"
         );
         clock.advance(SECOND / 2);
     }
     assert_eq!(logins.count(), 1);
     clock.advance(900 * SECOND);
     credentials.get().await.unwrap_err();
-    assert_eq!(logins.count(), 2, "the cooldown has ended");
+    assert_eq!(logins.count(), 2, "the cooldown is over");
 }
 
-/// A source that can be changed, and counts its readers.
+/// A secret that can be changed, and the number of reads.
 #[derive(Default)]
 struct Vault {
     password: Mutex<String>,
     reads: Mutex<u32>,
 }
 
-struct Door(Arc<Vault>);
+struct VaultSource(Arc<Vault>);
 
 #[async_trait::async_trait]
-impl ReadSecret for Door {
+impl ReadSecret for VaultSource {
     async fn read(&self) -> Result<Secret, SecretError> {
         *self.0.reads.lock() += 1;
         Ok(self.0.password.lock().as_str().into())
@@ -252,7 +252,7 @@ impl ReadSecret for Door {
 }
 
 #[tokio::test]
-async fn rule_12_a_mended_secret_logs_in_at_once_and_is_looked_at_once_a_second() {
+async fn rule_12_a_corrected_secret_logs_in_at_once_and_its_source_is_read_once_a_second() {
     let clock = ManualClock::new();
     let vault = Arc::new(Vault::default());
     *vault.password.lock() = "wrong".into();
@@ -260,7 +260,7 @@ async fn rule_12_a_mended_secret_logs_in_at_once_and_is_looked_at_once_a_second(
         1 => Err(LoginError::refused("status 401")),
         _ => session(number, Lifetime::of(HOUR)),
     })
-    .with_secret(SecretSource::custom(Door(Arc::clone(&vault))));
+    .with_secret(SecretSource::custom(VaultSource(Arc::clone(&vault))));
     let logins = provider.logins();
     let credentials = on(&clock, provider).build();
     for _ in 0..100 {
@@ -270,7 +270,7 @@ async fn rule_12_a_mended_secret_logs_in_at_once_and_is_looked_at_once_a_second(
     assert_eq!(logins.count(), 1, "the same secret is not tried again");
     assert!(
         (9..=11).contains(&*vault.reads.lock()),
-        "{} looks in 10 s",
+        "{} reads in 10 s",
         vault.reads.lock()
     );
 
@@ -312,7 +312,7 @@ async fn rule_12_outages_back_off_and_never_lock_a_good_password_out() {
     while credentials.get_with(Ask::new().fail_fast()).await.is_err() {
         clock.advance(SECOND);
         seconds += 1;
-        assert!(seconds < 20 * 63, "a minute's back-off is the longest");
+        assert!(seconds < 20 * 63, "the longest back-off is a minute");
     }
     assert_eq!(logins.count(), 21);
 }
@@ -348,7 +348,7 @@ async fn rule_13_while_a_login_fails_the_credential_is_served_until_its_hard_exp
 }
 
 #[tokio::test]
-async fn rule_13_a_session_that_was_silent_for_too_long_is_served_while_logins_fail() {
+async fn rule_13_a_session_past_its_idle_deadline_is_served_while_logins_fail() {
     let clock = ManualClock::new();
     let provider = Scripted::new(|number| match number {
         1 => session(number, Lifetime::unknown().idle(HOUR)),
@@ -361,17 +361,17 @@ async fn rule_13_a_session_that_was_silent_for_too_long_is_served_while_logins_f
     assert_eq!(
         token(&credentials.get().await.unwrap()),
         "token-1",
-        "it may still be good"
+        "it may still be good, so it is served"
     );
-    assert_eq!(logins.count(), 2, "but a login was tried first");
+    assert_eq!(logins.count(), 2, "a login is attempted first");
     assert!(
         credentials.renew().await.is_err(),
-        "who insists on a new one is told"
+        "a forced renewal gets the error"
     );
 }
 
 #[tokio::test]
-async fn a_login_held_back_by_the_quota_is_said_to_be() {
+async fn an_observer_is_told_of_a_login_that_waits_for_the_quota() {
     let clock = ManualClock::new();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let gate = Gate::shut();
@@ -391,7 +391,7 @@ async fn a_login_held_back_by_the_quota_is_said_to_be() {
 }
 
 #[tokio::test]
-async fn rule_10_a_caller_who_joins_a_queued_renewal_takes_a_callers_place() {
+async fn rule_10_a_caller_that_joins_a_queued_renewal_gives_it_a_callers_priority() {
     let clock = ManualClock::new();
     let one_a_minute = Quota::DEFAULT.at_most(NonZeroU32::MIN);
     let build = |name: &str| {
@@ -415,14 +415,14 @@ async fn rule_10_a_caller_who_joins_a_queued_renewal_takes_a_callers_place() {
     let last = &all[3];
     assert!(
         last.status().login_under_way,
-        "its renewal stands behind three others"
+        "its renewal is behind three others in the queue"
     );
     let credential = last.peek().unwrap();
     Attempt::new(last, &credential).rejected();
     let mut caller = Box::pin(last.get_with(Ask::new().within(100 * SECOND)));
     assert!(
         futures_util::poll!(&mut caller).is_pending(),
-        "the only one whom somebody waits for"
+        "the only login that a caller waits for"
     );
     clock.advance(62 * SECOND);
     settle().await;
@@ -452,7 +452,7 @@ async fn rule_10_waiters_are_told_at_once_when_the_server_postpones_their_permit
     );
 }
 
-/// A source that takes until it is told.
+/// A source whose read completes when it is notified.
 struct Slow(Arc<tokio::sync::Notify>);
 
 #[async_trait::async_trait]
@@ -464,7 +464,8 @@ impl ReadSecret for Slow {
 }
 
 #[tokio::test]
-async fn rule_10_waiters_are_told_at_once_when_others_take_the_permits_while_the_secret_is_read() {
+async fn rule_10_waiters_are_told_at_once_when_other_logins_take_the_permits_while_the_secret_is_read()
+ {
     let clock = ManualClock::new();
     let read = Arc::new(tokio::sync::Notify::new());
     let slow = tokens().with_secret(SecretSource::custom(Slow(Arc::clone(&read))));
@@ -473,7 +474,10 @@ async fn rule_10_waiters_are_told_at_once_when_others_take_the_permits_while_the
     let waiter = tokio::spawn(async move { slow.get_with(ask).await });
     settle().await;
     spend(&on(&clock, tokens()).build(), 10).await;
-    assert!(!waiter.is_finished(), "there was a permit when it asked");
+    assert!(
+        !waiter.is_finished(),
+        "a permit was free when the login started"
+    );
     read.notify_one();
     settle().await;
     assert!(waiter.is_finished());
@@ -482,12 +486,12 @@ async fn rule_10_waiters_are_told_at_once_when_others_take_the_permits_while_the
 }
 
 #[tokio::test]
-async fn rule_10_a_look_that_becomes_a_login_keeps_to_the_quota_and_says_so() {
+async fn rule_10_a_look_that_becomes_a_login_keeps_to_the_quota_and_reports_it() {
     let clock = ManualClock::new();
     let vault = Arc::new(Vault::default());
     *vault.password.lock() = "wrong".into();
     let provider = Scripted::new(|_| Err(LoginError::refused("status 401")))
-        .with_secret(SecretSource::custom(Door(Arc::clone(&vault))));
+        .with_secret(SecretSource::custom(VaultSource(Arc::clone(&vault))));
     let credentials = on(&clock, provider).build();
     credentials.get().await.unwrap_err();
     spend(&on(&clock, tokens()).build(), 9).await;
@@ -501,10 +505,10 @@ async fn rule_10_a_look_that_becomes_a_login_keeps_to_the_quota_and_says_so() {
 }
 
 #[test]
-fn rule_10_a_place_in_the_line_that_nobody_comes_for_is_passed_over() {
+fn rule_10_the_ticket_of_a_login_task_that_is_not_driven_is_passed_over() {
     let clock = ManualClock::new();
     let build = |name: &str| {
-        let origin = Origin::parse("https://line.example.com").unwrap();
+        let origin = Origin::parse("https://ticket.example.com").unwrap();
         let provider = tokens()
             .with_quota(Quota::DEFAULT.at_most(NonZeroU32::MIN))
             .with_identity(Identity::new("test", origin, name));
@@ -516,23 +520,23 @@ fn rule_10_a_place_in_the_line_that_nobody_comes_for_is_passed_over() {
             .build()
             .unwrap()
     };
-    let (awake, asleep) = (runtime(), runtime());
+    let (driven, stopped) = (runtime(), runtime());
     let (first, dead, last) = (build("first"), build("dead"), build("last"));
-    awake.block_on(first.get()).unwrap();
+    driven.block_on(first.get()).unwrap();
     clock.advance(10 * SECOND);
-    asleep.block_on(async {
+    stopped.block_on(async {
         let mut get = Box::pin(dead.get());
         assert!(futures_util::poll!(&mut get).is_pending());
         settle().await;
     });
     clock.advance(52 * SECOND + 30 * SECOND);
-    awake
+    driven
         .block_on(last.get_with(Ask::new().fail_fast()))
         .unwrap();
 }
 
 #[tokio::test]
-async fn rule_11_everybody_is_told_how_long_the_origin_is_held() {
+async fn rule_11_every_caller_is_told_how_long_the_origin_is_held() {
     for (asked, held) in [
         (None, 60 * SECOND),
         (Some(std::time::Duration::ZERO), 60 * SECOND),
@@ -553,7 +557,7 @@ async fn rule_11_everybody_is_told_how_long_the_origin_is_held() {
     }
 }
 
-/// A source that can't be read now and then.
+/// A source whose reads fail where the iterator says so.
 struct Flaky(Mutex<std::vec::IntoIter<bool>>);
 
 #[async_trait::async_trait]
@@ -595,7 +599,7 @@ async fn rule_12_a_fixed_password_is_not_looked_at_again() {
     let mut again = Box::pin(credentials.get());
     assert!(
         futures_util::poll!(&mut again).is_ready(),
-        "there is nothing to look at, and so nothing to wait for"
+        "a fixed secret is not read again, so there is nothing to wait for"
     );
 }
 
@@ -613,20 +617,24 @@ async fn rule_12_only_outages_lengthen_the_back_off() {
     assert!(credentials.get().await.unwrap_err().retry_after().unwrap() <= SECOND);
 }
 
-fn silent(life: Lifetime) -> Scripted {
-    Scripted::new(move |number| session(number, life))
+fn tokens_living(lifetime: Lifetime) -> Scripted {
+    Scripted::new(move |number| session(number, lifetime))
 }
 
 #[tokio::test]
-async fn rule_13_whatever_keeps_a_login_from_being_had_what_may_be_good_is_served() {
+async fn rule_13_a_credential_that_may_still_be_good_is_served_whatever_prevents_a_login() {
     let clock = ManualClock::new();
     let gate = Gate::shut();
     gate.let_through(1);
-    let credentials = on(&clock, silent(Lifetime::unknown().idle(HOUR)).gated(&gate)).build();
+    let credentials = on(
+        &clock,
+        tokens_living(Lifetime::unknown().idle(HOUR)).gated(&gate),
+    )
+    .build();
     credentials.get().await.unwrap();
     clock.advance(2 * HOUR);
 
-    // A login that takes longer than the caller will wait.
+    // The login takes longer than the caller can wait.
     let waiter = tokio::spawn({
         let credentials = credentials.clone();
         async move { credentials.get_with(Ask::new().within(SECOND)).await }
@@ -635,22 +643,22 @@ async fn rule_13_whatever_keeps_a_login_from_being_had_what_may_be_good_is_serve
     clock.advance(SECOND);
     assert_eq!(token(&waiter.await.unwrap().unwrap()), "token-1");
 
-    // A quota that is spent.
-    let credentials = on(&clock, silent(Lifetime::unknown().idle(HOUR))).build();
+    // The quota is spent.
+    let credentials = on(&clock, tokens_living(Lifetime::unknown().idle(HOUR))).build();
     credentials.get().await.unwrap();
     clock.advance(2 * HOUR);
     spend(&on(&clock, tokens()).build(), 10).await;
     let served = credentials.get_with(Ask::new().fail_fast()).await.unwrap();
     assert_eq!(token(&served), "token-1");
 
-    // No runtime.
+    // There is no runtime.
     let served =
         std::thread::spawn(move || futures_util::FutureExt::now_or_never(credentials.get()));
     assert_eq!(token(&served.join().unwrap().unwrap().unwrap()), "token-1");
 }
 
 #[test]
-fn rule_13_the_blocking_call_is_served_what_may_be_good_too() {
+fn rule_13_the_blocking_call_is_served_a_credential_that_may_still_be_good_too() {
     let clock = ManualClock::new();
     let provider = Scripted::new(|number| match number {
         1 => session(number, Lifetime::unknown().idle(HOUR)),
@@ -662,6 +670,6 @@ fn rule_13_the_blocking_call_is_served_what_may_be_good_too() {
     for _ in 0..2 {
         assert_eq!(token(&credentials.blocking_get().unwrap()), "token-1");
     }
-    let insisting = credentials.blocking_get_with(Ask::new().renewed());
-    assert!(insisting.unwrap_err().is_login_refused());
+    let renewal = credentials.blocking_get_with(Ask::new().renewed());
+    assert!(renewal.unwrap_err().is_login_refused());
 }

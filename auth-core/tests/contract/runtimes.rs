@@ -1,4 +1,4 @@
-//! Rule 3 across runtimes: none at all, one that is shut down, one that nobody drives.
+//! Rule 3 across runtimes: without a runtime, on one that is shut down, on one that is not driven.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -23,7 +23,8 @@ fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// Polls a `get` once on `runtime`, so that its login is spawned there, and drives it no further.
+/// Polls a `get` once on `runtime`, so that its login task is spawned there. Does not drive it
+/// further.
 fn begin_on(runtime: &Runtime, credentials: &Credentials) {
     runtime.block_on(async {
         let mut get = Box::pin(credentials.get());
@@ -32,7 +33,7 @@ fn begin_on(runtime: &Runtime, credentials: &Credentials) {
 }
 
 #[test]
-fn rule_3_outside_any_runtime_it_is_a_typed_error() {
+fn rule_3_a_call_outside_any_runtime_gets_a_typed_error() {
     let credentials = on(&ManualClock::new(), tokens()).build();
     let result = futures_util::FutureExt::now_or_never(credentials.get()).expect("ready at once");
     assert!(matches!(result, Err(Error::NoRuntime)));
@@ -40,8 +41,8 @@ fn rule_3_outside_any_runtime_it_is_a_typed_error() {
 }
 
 #[test]
-fn rule_3_whoever_would_join_a_login_outside_any_runtime_gets_a_typed_error() {
-    // By the machine's clock, whose timers are tokio's.
+fn rule_3_a_caller_that_joins_a_login_outside_any_runtime_gets_a_typed_error() {
+    // On the system clock, whose timers are tokio's.
     let gate = Gate::shut();
     let credentials = Credentials::new(tokens().gated(&gate));
     let inside = runtime();
@@ -56,13 +57,14 @@ fn rule_3_whoever_would_join_a_login_outside_any_runtime_gets_a_typed_error() {
 }
 
 #[test]
-fn rule_3_a_caller_in_a_task_that_has_used_up_its_turn_waits_all_the_same() {
-    // By the machine's clock: tokio lets a task poll so many of its resources in one turn, timers among them.
+fn rule_3_a_caller_in_a_task_without_coop_budget_still_waits() {
+    // On the system clock. Tokio's coop budget limits how many of its resources, timers included, a
+    // task polls before it yields.
     let gate = Gate::shut();
     let credentials = Credentials::new(tokens().gated(&gate));
     let polls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&polls);
-    let waiting = async move {
+    let caller = async move {
         let mut get = pin!(credentials.get());
         poll_fn(|cx| {
             counted.fetch_add(1, SeqCst);
@@ -74,58 +76,63 @@ fn rule_3_a_caller_in_a_task_that_has_used_up_its_turn_waits_all_the_same() {
         .await
     };
     runtime().block_on(async {
-        let waiting = tokio::spawn(waiting);
+        let waiter = tokio::spawn(caller);
         settle().await;
-        assert_eq!(polls.load(SeqCst), 1, "nobody is woken for nothing");
+        assert_eq!(polls.load(SeqCst), 1, "the waiter is not woken in vain");
         gate.let_through(1);
-        assert_eq!(token(&waiting.await.unwrap().unwrap()), "token-1");
+        assert_eq!(token(&waiter.await.unwrap().unwrap()), "token-1");
     });
 }
 
 #[test]
-fn rule_3_a_wait_that_goes_on_elsewhere_has_its_timer_there() {
-    // By the machine's clock, whose timers are tokio's, and within less than a login may take: with a timer of its own.
+fn rule_3_a_wait_that_moves_to_another_runtime_has_its_timer_there() {
+    // On the system clock, whose timers are tokio's. The caller's deadline is before the login's,
+    // so the caller needs its own timer.
     let gate = Gate::shut();
     let credentials = Credentials::new(tokens().gated(&gate));
-    let (home, here, there) = (runtime(), runtime(), runtime());
-    begin_on(&home, &credentials);
-    home.block_on(settle());
+    let (login, first, second) = (runtime(), runtime(), runtime());
+    begin_on(&login, &credentials);
+    login.block_on(settle());
     let mut get = pin!(credentials.get_with(Ask::new().within(10 * SECOND)));
-    here.block_on(async { assert!(futures_util::poll!(&mut get).is_pending()) });
-    drop(here);
-    there.block_on(async { assert!(futures_util::poll!(&mut get).is_pending()) });
+    first.block_on(async { assert!(futures_util::poll!(&mut get).is_pending()) });
+    drop(first);
+    second.block_on(async { assert!(futures_util::poll!(&mut get).is_pending()) });
     gate.let_through(1);
-    home.block_on(settle());
-    assert_eq!(token(&there.block_on(get).unwrap()), "token-1");
+    login.block_on(settle());
+    assert_eq!(token(&second.block_on(get).unwrap()), "token-1");
 }
 
 #[test]
-fn rule_3_whoever_waits_on_is_released_when_those_who_came_first_have_left() {
+fn rule_3_waiters_are_released_after_the_first_waiter_has_left() {
     let clock = ManualClock::new();
     let gate = Gate::shut();
     let credentials = on(&clock, tokens().gated(&gate))
         .login_timeout(10 * SECOND)
         .build();
-    let (asleep, awake) = (runtime(), runtime());
-    begin_on(&asleep, &credentials);
-    asleep.block_on(settle());
+    let (stopped, driven) = (runtime(), runtime());
+    begin_on(&stopped, &credentials);
+    stopped.block_on(settle());
     let waiter = || {
         let credentials = credentials.clone();
-        awake.spawn(async move { credentials.get().await })
+        driven.spawn(async move { credentials.get().await })
     };
     let (first, second) = (waiter(), waiter());
-    awake.block_on(settle());
+    driven.block_on(settle());
     let sleepers = clock.sleepers();
     let third = waiter();
-    awake.block_on(settle());
-    assert_eq!(clock.sleepers(), sleepers, "one timer for all of a runtime");
+    driven.block_on(settle());
+    assert_eq!(
+        clock.sleepers(),
+        sleepers,
+        "the waiters on one runtime share one timer"
+    );
     first.abort();
-    awake.block_on(settle());
+    driven.block_on(settle());
     clock.advance(11 * SECOND);
-    awake.block_on(settle());
+    driven.block_on(settle());
     gate.let_through(2);
     for waiter in [second, third] {
-        assert_eq!(token(&awake.block_on(waiter).unwrap().unwrap()), "token-2");
+        assert_eq!(token(&driven.block_on(waiter).unwrap().unwrap()), "token-2");
     }
 }
 
@@ -142,7 +149,7 @@ fn rule_3_the_blocking_call_brings_its_own_thread() {
 }
 
 #[test]
-fn a_blocking_caller_may_insist_on_a_renewal() {
+fn a_blocking_caller_may_force_a_renewal() {
     let credentials = on(&ManualClock::new(), tokens()).build();
     credentials.blocking_get().unwrap();
     let renewed = credentials.blocking_get_with(Ask::new().renewed());
@@ -150,11 +157,11 @@ fn a_blocking_caller_may_insist_on_a_renewal() {
 }
 
 #[test]
-fn rule_19_the_thread_of_a_blocking_call_ends_with_what_began_on_it() {
+fn rule_19_the_thread_of_a_blocking_call_ends_with_its_login() {
     thread_local! {
         static ALIVE: RefCell<Option<mpsc::Sender<()>>> = const { RefCell::new(None) };
     }
-    let (alive, ended) = mpsc::channel();
+    let (alive, thread_ended) = mpsc::channel();
     let provider = Scripted::new(move |number| {
         ALIVE.set(Some(alive.clone()));
         session(number, Lifetime::of(HOUR))
@@ -162,9 +169,9 @@ fn rule_19_the_thread_of_a_blocking_call_ends_with_what_began_on_it() {
     let credentials = on(&ManualClock::new(), provider).build();
     credentials.blocking_get().unwrap();
     drop(credentials);
-    // The provider is gone with the handle, and the login's thread held the last sender.
-    let hung_up = ended.recv_timeout(Duration::from_secs(20));
-    assert_eq!(hung_up, Err(mpsc::RecvTimeoutError::Disconnected));
+    // The provider was dropped with the handle, so the login's thread held the last sender.
+    let received = thread_ended.recv_timeout(Duration::from_secs(20));
+    assert_eq!(received, Err(mpsc::RecvTimeoutError::Disconnected));
 }
 
 #[test]
@@ -193,7 +200,7 @@ async fn the_blocking_call_works_inside_a_runtime_too() {
 }
 
 #[test]
-fn rule_3_a_login_whose_runtime_was_shut_down_is_begun_anew_elsewhere() {
+fn rule_3_a_login_whose_runtime_was_shut_down_starts_again_on_another_runtime() {
     let gate = Gate::shut();
     let provider = tokens().gated(&gate);
     let logins = provider.logins();
@@ -230,36 +237,40 @@ fn rule_3_a_handle_that_outlives_its_runtime_is_used_from_another() {
 }
 
 #[test]
-fn rule_3_a_login_on_a_runtime_that_nobody_drives_is_superseded_and_its_late_result_discarded() {
+fn rule_3_a_login_on_a_runtime_that_is_not_driven_is_superseded_and_its_late_result_discarded() {
     let clock = ManualClock::new();
     let gate = Gate::shut();
     let provider = tokens().gated(&gate);
     let logins = provider.logins();
     let credentials = on(&clock, provider).login_timeout(10 * SECOND).build();
-    let asleep = runtime();
-    begin_on(&asleep, &credentials);
-    asleep.block_on(settle());
-    assert_eq!(logins.count(), 1, "sent, and nobody drives it any more");
-
-    let awake = runtime();
-    let waiter = awake.spawn({
-        let credentials = credentials.clone();
-        async move { credentials.get().await }
-    });
-    awake.block_on(settle());
-    clock.advance(10 * SECOND);
-    awake.block_on(settle());
+    let stopped = runtime();
+    begin_on(&stopped, &credentials);
+    stopped.block_on(settle());
     assert_eq!(
         logins.count(),
         1,
-        "within its time-out and the grace it is waited for"
+        "it was sent, and its runtime is no longer driven"
+    );
+
+    let driven = runtime();
+    let waiter = driven.spawn({
+        let credentials = credentials.clone();
+        async move { credentials.get().await }
+    });
+    driven.block_on(settle());
+    clock.advance(10 * SECOND);
+    driven.block_on(settle());
+    assert_eq!(
+        logins.count(),
+        1,
+        "callers wait for it within its time-out and the grace"
     );
     clock.advance(SECOND);
-    awake.block_on(settle());
+    driven.block_on(settle());
     assert_eq!(logins.count(), 2, "superseded");
     gate.let_through(2);
-    assert_eq!(token(&awake.block_on(waiter).unwrap().unwrap()), "token-2");
-    asleep.block_on(settle());
+    assert_eq!(token(&driven.block_on(waiter).unwrap().unwrap()), "token-2");
+    stopped.block_on(settle());
     assert_eq!(
         token(&credentials.peek().unwrap()),
         "token-2",
@@ -267,17 +278,18 @@ fn rule_3_a_login_on_a_runtime_that_nobody_drives_is_superseded_and_its_late_res
     );
 }
 
-/// Logouts after a login that was superseded while it blocked its thread, and came back when another had succeeded.
-fn logouts_of_what_came_too_late(farewell: Option<Duration>, tokens: [u64; 2]) -> u64 {
+/// The number of logouts after a login that blocked its thread, was superseded meanwhile, and ended
+/// after another login had succeeded.
+fn logouts_of_a_late_session(grace: Option<Duration>, tokens: [u64; 2]) -> u64 {
     let clock = ManualClock::new();
-    let hands = clock.clone();
+    let hand = clock.clone();
     let (logged_in, other) = mpsc::channel();
     let other = Mutex::new(other);
     let provider = Scripted::new(move |number| {
         if number == 1 {
-            hands.advance(12 * SECOND);
+            hand.advance(12 * SECOND);
             let other = other.lock().recv_timeout(Duration::from_secs(20));
-            other.expect("another login, by whoever waited for this one");
+            other.expect("another login succeeds");
         }
         session(tokens[usize::from(number > 1)], Lifetime::of(HOUR))
     });
@@ -289,7 +301,7 @@ fn logouts_of_what_came_too_late(farewell: Option<Duration>, tokens: [u64; 2]) -
             }
         },
     );
-    if let Some(grace) = farewell {
+    if let Some(grace) = grace {
         builder = builder.log_out_superseded(grace);
     }
     let credentials = builder.build();
@@ -299,77 +311,80 @@ fn logouts_of_what_came_too_late(farewell: Option<Duration>, tokens: [u64; 2]) -
         .build()
         .unwrap();
     let served = runtime.block_on(credentials.get()).unwrap();
-    // Waits for the first login to come back to its thread, and for what it does there.
+    // Dropping the runtime waits for the first login to end on its thread.
     drop(runtime);
     assert_eq!(token(&credentials.peek().unwrap()), token(&served));
     logouts.count()
 }
 
 #[test]
-fn rule_19_a_session_that_came_too_late_is_logged_out_by_choice_unless_it_is_the_one_served() {
-    assert_eq!(logouts_of_what_came_too_late(None, [1, 2]), 0);
-    assert_eq!(logouts_of_what_came_too_late(Some(HOUR), [1, 2]), 1);
-    assert_eq!(logouts_of_what_came_too_late(Some(HOUR), [1, 1]), 0);
+fn rule_19_a_late_session_is_logged_out_by_choice_unless_it_is_the_one_served() {
+    assert_eq!(logouts_of_a_late_session(None, [1, 2]), 0);
+    assert_eq!(logouts_of_a_late_session(Some(HOUR), [1, 2]), 1);
+    assert_eq!(logouts_of_a_late_session(Some(HOUR), [1, 1]), 0);
 }
 
 #[test]
-fn rule_3_a_login_that_no_runtime_ever_started_is_superseded_soon() {
+fn rule_3_a_login_task_that_is_never_polled_is_superseded_soon() {
     let clock = ManualClock::new();
     let credentials = on(&clock, tokens()).build();
-    let asleep = runtime();
-    let entered = asleep.enter();
+    let stopped = runtime();
+    let entered = stopped.enter();
     assert!(futures_util::FutureExt::now_or_never(credentials.get()).is_none());
     drop(entered);
-    let awake = runtime();
-    let waiter = awake.spawn({
+    let driven = runtime();
+    let waiter = driven.spawn({
         let credentials = credentials.clone();
         async move { credentials.get().await }
     });
-    awake.block_on(settle());
+    driven.block_on(settle());
     clock.advance(Duration::from_secs(5));
-    assert_eq!(token(&awake.block_on(waiter).unwrap().unwrap()), "token-1");
+    assert_eq!(token(&driven.block_on(waiter).unwrap().unwrap()), "token-1");
 }
 
 #[test]
-fn rule_3_a_permit_that_a_sleeping_runtime_waits_for_does_not_block_the_line() {
+fn rule_3_a_ticket_on_a_runtime_that_is_not_driven_does_not_block_the_queue() {
     let clock = ManualClock::new();
     let gate = Gate::shut();
     gate.let_through(100);
     let credentials = on(&clock, tokens().gated(&gate)).build();
-    let awake = runtime();
-    awake.block_on(async {
+    let driven = runtime();
+    driven.block_on(async {
         for _ in 0..10 {
             credentials.renew().await.unwrap();
         }
     });
     clock.advance(10 * SECOND);
-    let asleep = runtime();
-    asleep.block_on(async {
+    let stopped = runtime();
+    stopped.block_on(async {
         let mut get = Box::pin(credentials.renew());
         assert!(futures_util::poll!(&mut get).is_pending());
         settle().await;
     });
-    let waiter = awake.spawn({
+    let waiter = driven.spawn({
         let credentials = credentials.clone();
         async move { credentials.renew().await }
     });
-    awake.block_on(settle());
+    driven.block_on(settle());
     clock.advance(52 * SECOND);
-    awake.block_on(settle());
-    assert!(!waiter.is_finished(), "the sleeper's turn");
+    driven.block_on(settle());
+    assert!(!waiter.is_finished(), "the first ticket still has its turn");
     clock.advance(5 * SECOND);
-    assert_eq!(token(&awake.block_on(waiter).unwrap().unwrap()), "token-11");
+    assert_eq!(
+        token(&driven.block_on(waiter).unwrap().unwrap()),
+        "token-11"
+    );
 }
 
 #[test]
-fn rule_3_a_login_whose_task_was_dropped_before_its_first_poll_is_cleared_away() {
+fn rule_3_a_login_task_dropped_before_its_first_poll_is_cleared() {
     let credentials = on(&ManualClock::new(), tokens()).build();
-    let gone = runtime();
+    let dropped = runtime();
     {
-        let _entered = gone.enter();
+        let _entered = dropped.enter();
         assert!(futures_util::FutureExt::now_or_never(credentials.get()).is_none());
     }
-    drop(gone);
+    drop(dropped);
     assert!(!credentials.status().login_under_way);
     assert_eq!(
         token(&runtime().block_on(credentials.get()).unwrap()),
@@ -387,7 +402,7 @@ fn the_blocking_call_starts_no_thread_for_a_credential_that_is_served() {
     let credentials = on(&clock, provider).build();
     credentials.blocking_get().unwrap();
     clock.advance(Duration::from_secs(3_600 - 60));
-    // The first begins the renewal on a thread; for all others there is nothing to do.
+    // The first call starts the renewal on a thread. The others have nothing to start.
     for _ in 0..300 {
         assert_eq!(token(&credentials.blocking_get().unwrap()), "token-1");
     }
@@ -415,7 +430,9 @@ fn rule_18_a_login_that_blocks_on_its_own_credential_gets_a_typed_error() {
         }
         async fn login(&self, _: &Secret) -> Result<Session, LoginError> {
             match self.1.get().unwrap().blocking_get() {
-                Err(Error::LoginLoop) => Err(LoginError::misconfigured("as it should")),
+                Err(Error::LoginLoop) => {
+                    Err(LoginError::misconfigured("the loop is a typed error"))
+                }
                 other => panic!("{other:?}"),
             }
         }

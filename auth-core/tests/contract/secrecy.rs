@@ -1,4 +1,4 @@
-//! Rule 17: a canary in every secret, and a search through everything printed.
+//! Rule 17: every secret contains a canary, and nothing that is printed contains it.
 
 use auth_core::clock::ManualClock;
 use auth_core::testing::Scripted;
@@ -32,8 +32,8 @@ async fn rule_17_no_secret_appears_in_anything_that_prints() {
     .with_secret(format!("{CANARY}-password"));
     let mut printed = vec![format!("{provider:?} {:?}", session(0).unwrap())];
     let builder =
-        on(&ManualClock::new(), provider).observer(move |who: &Identity, event: &Event| {
-            log.lock().push(format!("{who:?} {event:?}"));
+        on(&ManualClock::new(), provider).observer(move |identity: &Identity, event: &Event| {
+            log.lock().push(format!("{identity:?} {event:?}"));
         });
     printed.push(format!("{builder:?}"));
     assert!(printed[1].contains("Identity(scripted at https://api.example.com)"));
@@ -60,7 +60,7 @@ async fn rule_17_no_secret_appears_in_anything_that_prints() {
     let source = error.source().unwrap();
     printed.push(format!("{error} {error:?} {source} {source:?}"));
     printed.extend(events.lock().drain(..));
-    assert!(printed.len() > 6, "events were seen");
+    assert!(printed.len() > 6, "events were observed");
     for line in printed {
         assert!(!line.is_empty() && !line.contains(CANARY), "{line}");
     }

@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Helpers shared by the tests.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 
-/// A builder on a clock of its own, and so with a quota of its own.
+/// A builder on its own clock, and therefore with its own quota.
 pub(crate) fn on(clock: &ManualClock, provider: Scripted) -> CredentialsBuilder {
     Credentials::builder(provider).clock(clock.clock())
 }
@@ -23,7 +23,7 @@ pub(crate) fn tokens() -> Scripted {
     Scripted::tokens(Lifetime::of(HOUR))
 }
 
-/// The first login succeeds and all others fail as told.
+/// The first login succeeds. All later ones fail with `error`.
 pub(crate) fn then_fails(error: fn() -> LoginError) -> Scripted {
     Scripted::new(move |number| match number {
         1 => session(number, Lifetime::of(HOUR)),
@@ -37,7 +37,7 @@ pub(crate) fn session(number: u64, lifetime: Lifetime) -> Result<Session, LoginE
         .with_lifetime(lifetime))
 }
 
-/// What the credential puts into the `Authorization` header.
+/// The bearer token that the credential attaches.
 pub(crate) fn token(credential: &Credential) -> String {
     let mut headers = http::HeaderMap::new();
     credential.attach_headers(&mut headers);
@@ -55,7 +55,7 @@ pub(crate) fn set_cookie(line: &'static str) -> HeaderMap {
     HeaderMap::from_iter([(SET_COOKIE, HeaderValue::from_static(line))])
 }
 
-/// Lets every other task of a current-thread runtime run until it waits for something.
+/// Lets every other task of a current-thread runtime run until it is pending.
 pub(crate) async fn settle() {
     for _ in 0..50 {
         tokio::task::yield_now().await;

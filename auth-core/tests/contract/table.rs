@@ -1,4 +1,4 @@
-//! The list of the contract's tests names every test and no other.
+//! The list of the contract's tests is complete.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,7 +16,7 @@ fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
     }
 }
 
-/// The tests of a source file that are named after a rule, as the list has them.
+/// The tests of a source file that are named after a rule, as lines of the list.
 fn proofs(name: &str, text: &str) -> Vec<String> {
     let functions = text.lines().filter_map(|line| {
         let line = line.trim_start();
@@ -36,8 +36,7 @@ fn the_list_of_the_contracts_tests_names_every_test_and_no_other() {
     for folder in ["src", "tests", "explore/tests"] {
         sources(&root.join(folder), &mut files);
     }
-    // The other crates are beside this one in the repository, but not where it was unpacked by
-    // itself.
+    // The other crates are next to this one in the repository, but not in a published package.
     let (beside, absent): (Vec<_>, Vec<_>) = ["../auth-middleware", "../auth-providers"]
         .into_iter()
         .partition(|other| root.join(other).is_dir());
@@ -49,7 +48,7 @@ fn the_list_of_the_contracts_tests_names_every_test_and_no_other() {
         .iter()
         .flat_map(|(name, text)| proofs(name, text))
         .collect();
-    assert!(found.len() > 50, "the tests are looked for in vain");
+    assert!(found.len() > 50, "the sources were not found");
     let list = std::fs::read_to_string(root.join("src/contract_tests.txt")).unwrap();
     let listed: BTreeSet<String> = list
         .lines()

@@ -1,4 +1,4 @@
-//! Rules 14 and 15, through the handle.
+//! Rules 14 and 15, tested through the handle.
 
 use auth_core::clock::ManualClock;
 use auth_core::testing::Scripted;
@@ -8,8 +8,8 @@ use crate::support::{DAY, HOUR, SECOND, on, session, token, tokens};
 
 #[tokio::test]
 async fn rule_14_neither_clock_alone_makes_a_dead_session_look_fresh() {
-    type Move = fn(&ManualClock);
-    let moves: [(&str, Move); 4] = [
+    type Change = fn(&ManualClock);
+    let changes: [(&str, Change); 4] = [
         ("suspend of eight hours", |clock| clock.advance(8 * HOUR)),
         ("the wall clock set forward", |clock| {
             clock.set_wall_forward(2 * HOUR);
@@ -22,19 +22,19 @@ async fn rule_14_neither_clock_alone_makes_a_dead_session_look_fresh() {
             clock.set_wall_forward(8 * HOUR);
         }),
     ];
-    for (what, happens) in moves {
+    for (case, change) in changes {
         let clock = ManualClock::new();
         let credentials = on(&clock, tokens()).build();
         credentials.get().await.unwrap();
-        happens(&clock);
+        change(&clock);
         assert!(
             credentials.fresh().is_none() && credentials.peek().is_none(),
-            "{what}"
+            "{case}"
         );
         assert_eq!(
             token(&credentials.get().await.unwrap()),
             "token-2",
-            "{what}"
+            "{case}"
         );
     }
 }
@@ -47,7 +47,7 @@ async fn rule_14_a_wall_clock_set_back_does_not_end_a_session() {
     clock.set_wall_back(HOUR);
     assert!(credentials.fresh().is_some());
     clock.advance_steady(HOUR);
-    assert!(credentials.peek().is_none(), "nor does it lengthen one");
+    assert!(credentials.peek().is_none(), "nor does it extend one");
 }
 
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn rule_15_a_sliding_session_slides_from_the_sending_of_accepted_requests(
         assert_eq!(
             credentials.status().idle_in,
             Some(DAY),
-            "counted from the sending, not from the answer"
+            "counted from the sending, not from the response"
         );
     }
     assert_eq!(logins.count(), 1);
@@ -73,19 +73,19 @@ async fn rule_15_a_sliding_session_slides_from_the_sending_of_accepted_requests(
     assert_eq!(
         credentials.status().condition,
         Condition::Expired,
-        "thirty days are thirty days, and lapsed anyway"
+        "expired by the absolute maximum of thirty days, although idle as well"
     );
     credentials.get().await.unwrap();
     clock.advance(7 * DAY);
     assert_eq!(
         credentials.status().condition,
         Condition::Lapsed,
-        "a week of silence"
+        "after a week of inactivity"
     );
 }
 
 #[tokio::test]
-async fn rule_15_an_older_generations_answer_does_not_move_the_idle_deadline() {
+async fn rule_15_an_older_generations_response_does_not_move_the_idle_deadline() {
     let clock = ManualClock::new();
     let credentials = on(&clock, Scripted::tokens(Lifetime::unknown().idle(HOUR))).build();
     let old = credentials.get().await.unwrap();
@@ -97,11 +97,11 @@ async fn rule_15_an_older_generations_answer_does_not_move_the_idle_deadline() {
 
 #[tokio::test]
 async fn a_session_that_had_expired_when_it_was_issued_is_a_failure_and_not_a_loop() {
-    let none = std::time::Duration::ZERO;
+    let zero = std::time::Duration::ZERO;
     for lifetime in [
-        Lifetime::of(none),
-        Lifetime::unknown().idle(none),
-        Lifetime::of(HOUR).absolute(none),
+        Lifetime::of(zero),
+        Lifetime::unknown().idle(zero),
+        Lifetime::of(HOUR).absolute(zero),
     ] {
         let provider = Scripted::tokens(lifetime);
         let logins = provider.logins();
@@ -131,8 +131,8 @@ async fn a_session_that_carries_nothing_is_a_failure() {
 }
 
 #[tokio::test]
-async fn lives_of_a_second_a_week_and_none_known() {
-    for (lifetime, dead_after) in [
+async fn sessions_of_a_second_a_week_and_an_unknown_lifetime_end_when_stated() {
+    for (lifetime, expires_after) in [
         (Lifetime::of(SECOND), Some(SECOND)),
         (Lifetime::of(7 * DAY), Some(7 * DAY)),
         (Lifetime::unknown(), None),
@@ -144,14 +144,14 @@ async fn lives_of_a_second_a_week_and_none_known() {
         )
         .build();
         credentials.get().await.unwrap();
-        assert_eq!(credentials.status().expires_in, dead_after);
-        clock.advance(dead_after.unwrap_or(3_650 * DAY));
-        assert_eq!(credentials.peek().is_none(), dead_after.is_some());
+        assert_eq!(credentials.status().expires_in, expires_after);
+        clock.advance(expires_after.unwrap_or(3_650 * DAY));
+        assert_eq!(credentials.peek().is_none(), expires_after.is_some());
     }
 }
 
 #[tokio::test]
-async fn rule_14_a_waiter_that_slept_through_the_landing_is_not_handed_what_expired_since() {
+async fn rule_14_a_waiter_that_is_polled_late_does_not_get_a_session_that_expired_meanwhile() {
     let clock = ManualClock::new();
     let credentials = on(&clock, tokens()).build();
     let mut waiter = Box::pin(credentials.get());
@@ -165,7 +165,7 @@ async fn rule_14_a_waiter_that_slept_through_the_landing_is_not_handed_what_expi
 }
 
 #[tokio::test]
-async fn rule_15_a_shorter_max_age_shortens_the_silence_that_a_session_survives() {
+async fn rule_15_a_shorter_max_age_shortens_the_idle_timeout() {
     let clock = ManualClock::new();
     let provider = Scripted::new(|_| {
         let week = Lifetime::unknown().idle(7 * DAY);

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use auth_core::{Attempt, Conclusion, Credentials, Judge, Moment};
+use auth_core::{Ask, Attempt, Conclusion, Credential, Credentials, Judge, Moment};
 use http::Extensions;
 use reqwest::{Request, Response};
 use reqwest_middleware::{Error, Middleware, Next, Result};
 
-use super::sending::Sending;
+use super::sending::{Sending, read_ahead};
 use crate::context::AuthContext;
 
 /// Puts a credential on each request of a reqwest client, judges the answer, and sends a rejected request once more.
@@ -65,7 +65,7 @@ impl AuthMiddleware {
 impl Middleware for AuthMiddleware {
     async fn handle(
         &self,
-        request: Request,
+        mut request: Request,
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<Response> {
@@ -77,30 +77,46 @@ impl Middleware for AuthMiddleware {
             return next.run(request, extensions).await;
         };
         let timeout = Timeout::of(&request, credentials);
+        let mut spare = self.replay.then(|| request.try_clone()).flatten();
 
-        let spare = self.replay.then(|| request.try_clone()).flatten();
         let (ask, renewal) = context.first_ask(timeout.left());
-        let judge = self.judge.clone();
-        let (mut request, sending) = Sending::first(request, credentials, judge, ask).await?;
+        let mut sending = match Sending::fresh(&mut request, credentials, &ask) {
+            Some(sending) => sending,
+            None => {
+                let credential = get(credentials, ask).await?;
+                Sending::new(&mut request, credentials, &credential)
+            }
+        }
+        .judged_by(self.judge.clone());
         if let Some(renewal) = renewal {
             renewal.done();
         }
-        timeout.shorten(&mut request);
-        let response = next.clone().run(request, extensions).await;
-        let (response, conclusion, attempt) = sending.conclude(response).await?;
-        let (Conclusion::Replay, Some(spare)) = (conclusion, spare) else {
-            return Ok(response);
-        };
-
-        // Its connection may be the one that the second attempt, or the login, waits for.
-        drop(response);
-        let ask = context.next_ask(timeout.left());
-        let (mut request, sending) = Sending::replay(spare, attempt, ask).await?;
-        timeout.shorten(&mut request);
-        let response = next.run(request, extensions).await;
-        let (response, ..) = sending.conclude(response).await?;
-        Ok(response)
+        // Twice at most: the second time there is no spare.
+        loop {
+            timeout.shorten(&mut request);
+            let response = next.clone().run(request, extensions).await;
+            let mut response = response.map_err(|error| sending.redact_error(error))?;
+            let body = if sending.wants_body(&response) {
+                read_ahead(&mut response).await
+            } else {
+                None
+            };
+            let (response, conclusion) = sending.conclude(response, body.as_ref());
+            let (Conclusion::Replay, Some(pristine)) = (conclusion, spare.take()) else {
+                return Ok(response);
+            };
+            // Its connection may be the one that the second attempt, or the login, waits for.
+            drop(response);
+            request = pristine;
+            let newer = get(credentials, context.next_ask(timeout.left())).await?;
+            sending = sending.replay(&mut request, &newer);
+        }
     }
+}
+
+async fn get(credentials: &Credentials, ask: Ask) -> Result<Arc<Credential>> {
+    let credential = credentials.get_with(ask).await;
+    credential.map_err(Error::middleware)
 }
 
 /// A request's own time-out is meant for all of it: what waits and a first attempt took is gone.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use auth_core::{Ask, Attempt, Conclusion, Credential, Credentials, Judge, ResponseView};
 use bytes::Bytes;
 use reqwest::{Body, Request, Response, Url};
-use reqwest_middleware::{Error, Result};
+use reqwest_middleware::Error;
 
 use super::redact::{Redactor, with_url};
 use crate::body::Peeked;
@@ -26,84 +26,105 @@ struct Attached {
 }
 
 impl Sending {
-    /// Puts a credential on a request that is sent next: the one at hand, or one that is waited for.
-    pub(super) async fn first(
-        mut request: Request,
+    /// Puts the credential at hand, if it is fresh and will do, on a request that is sent next.
+    pub(super) fn fresh(
+        request: &mut Request,
         credentials: &Credentials,
-        judge: Option<Arc<dyn Judge>>,
-        ask: Ask,
-    ) -> Result<(Request, Self)> {
-        let fresh = if ask.is_renewed() {
-            None
-        } else {
-            Attempt::fresh(credentials, |credential| {
-                Attached::to(&mut request, credential, credentials)
-            })
-        };
-        let (attempt, attached) = if let Some(fresh) = fresh {
-            fresh
-        } else {
-            let credential = get(credentials, ask).await?;
-            let attached = Attached::to(&mut request, &credential, credentials);
-            (Attempt::new(credentials, &credential), attached)
-        };
-        let attempt = attempt.judged_by(judge);
-        Ok((request, Self { attempt, attached }))
+        ask: &Ask,
+    ) -> Option<Self> {
+        if ask.is_renewed() {
+            return None;
+        }
+        let (attempt, attached) = Attempt::fresh(credentials, |credential| {
+            Attached::to(request, credential, credentials)
+        })?;
+        Some(Self { attempt, attached })
     }
 
-    /// Puts a newer credential on a request that was rejected before.
-    pub(super) async fn replay(
-        mut request: Request,
-        rejected: Attempt,
-        ask: Ask,
-    ) -> Result<(Request, Self)> {
-        let credential = get(rejected.credentials(), ask).await?;
-        let attached = Attached::to(&mut request, &credential, rejected.credentials());
-        let attempt = rejected.replay(&credential);
-        Ok((request, Self { attempt, attached }))
+    /// Puts this credential on a request that is sent next.
+    pub(super) fn new(
+        request: &mut Request,
+        credentials: &Credentials,
+        credential: &Credential,
+    ) -> Self {
+        let attached = Attached::to(request, credential, credentials);
+        let attempt = Attempt::new(credentials, credential);
+        Self { attempt, attached }
     }
 
-    /// Judges the response, and tells the cache. Neither response nor error shows a secret.
-    pub(super) async fn conclude(
-        self,
-        response: Result<Response>,
-    ) -> Result<(Response, Conclusion, Attempt)> {
-        let Self { attempt, attached } = self;
-        let mut response = response.map_err(|error| attached.redact_error(error))?;
+    pub(super) fn judged_by(self, judge: Option<Arc<dyn Judge>>) -> Self {
+        let attempt = self.attempt.judged_by(judge);
+        Self { attempt, ..self }
+    }
+
+    /// Puts a newer credential on the same request, which was rejected before.
+    pub(super) fn replay(self, request: &mut Request, newer: &Credential) -> Self {
+        let attached = Attached::to(request, newer, self.attempt.credentials());
+        let attempt = self.attempt.replay(newer);
+        Self { attempt, attached }
+    }
+
+    /// The error, without what is secret in its URL.
+    pub(super) fn redact_error(&self, error: Error) -> Error {
+        match &self.attached.redactor {
+            Some(redactor) => redactor.clean_error(error),
+            None => error,
+        }
+    }
+
+    pub(super) fn wants_body(&self, response: &Response) -> bool {
+        self.attempt.wants_body(response.status()) && self.is_answered_by(response)
+    }
+
+    /// Judges the response, and tells the cache. It comes back without what is secret in its URL.
+    pub(super) fn conclude(
+        &self,
+        mut response: Response,
+        body: Option<&Bytes>,
+    ) -> (Response, Conclusion) {
         let mut conclusion = Conclusion::HandOn;
-        if attached.is_answered_by(&response, attempt.credentials()) {
-            attempt.redact(response.headers_mut());
-            let body = if attempt.wants_body(response.status()) {
-                read_ahead(&mut response).await
-            } else {
-                None
-            };
+        if self.is_answered_by(&response) {
+            self.attempt.redact(response.headers_mut());
             let mut view = ResponseView::new(response.status(), response.headers());
-            if let Some(body) = &body {
+            if let Some(body) = body {
                 view = view.with_body(body);
             }
-            conclusion = attempt.conclude(&view);
-        } else if !response.url().is_in(attempt.credentials().scope()) {
+            conclusion = self.attempt.conclude(&view);
+        } else if !response.url().is_in(self.attempt.credentials().scope()) {
             tracing::warn!(
-                identity = ?attempt.credentials().identity(),
+                identity = ?self.attempt.credentials().identity(),
                 reached = %response.url().origin().ascii_serialization(),
                 "the client followed a redirect out of the credential's scope; give it auth_middleware::redirect_policy"
             );
         }
-        if let Some(redactor) = &attached.redactor {
+        if let Some(redactor) = &self.attached.redactor {
             response = redactor.clean_response(response);
         }
-        Ok((response, conclusion, attempt))
+        (response, conclusion)
+    }
+
+    /// Whether the response is one to a request that carried the credential. The client may have
+    /// followed redirects, which shows in the response's URL only; and what it carried across them
+    /// is up to the client.
+    fn is_answered_by(&self, response: &Response) -> bool {
+        let reached = response.url();
+        // A foreign server's 401 says nothing of our session.
+        if !reached.is_in(self.attempt.credentials().scope()) {
+            return false;
+        }
+        let Attached { sent_to, redactor } = &self.attached;
+        // From one origin of the scope to another, reqwest takes some headers along and leaves
+        // others behind.
+        let same_origin = sent_to
+            .as_ref()
+            .is_none_or(|sent_to| sent_to.origin() == reached.origin());
+        let in_query = |redactor: &Redactor| redactor.is_in_query_of(reached);
+        same_origin && redactor.as_ref().is_none_or(in_query)
     }
 }
 
-async fn get(credentials: &Credentials, ask: Ask) -> Result<Arc<Credential>> {
-    let credential = credentials.get_with(ask).await;
-    credential.map_err(Error::middleware)
-}
-
 /// As much of the body as a judge may read. The response still has all of it.
-async fn read_ahead(response: &mut Response) -> Option<Bytes> {
+pub(super) async fn read_ahead(response: &mut Response) -> Option<Bytes> {
     let taken = mem::replace(response, http::Response::new(Body::default()).into());
     let url = taken.url().clone();
     let (head, body) = http::Response::<Body>::from(taken).into_parts();
@@ -131,31 +152,5 @@ impl Attached {
             _ => None,
         };
         Self { sent_to, redactor }
-    }
-
-    fn redact_error(&self, error: Error) -> Error {
-        match &self.redactor {
-            Some(redactor) => redactor.clean_error(error),
-            None => error,
-        }
-    }
-
-    /// Whether the response is one to a request that carried the credential. The client may have
-    /// followed redirects, which shows in the response's URL only; and what it carried across them
-    /// is up to the client.
-    fn is_answered_by(&self, response: &Response, credentials: &Credentials) -> bool {
-        let reached = response.url();
-        // A foreign server's 401 says nothing of our session.
-        if !reached.is_in(credentials.scope()) {
-            return false;
-        }
-        // From one origin of the scope to another, reqwest takes some headers along and leaves
-        // others behind.
-        let same_origin = self
-            .sent_to
-            .as_ref()
-            .is_none_or(|sent_to| sent_to.origin() == reached.origin());
-        let in_query = |redactor: &Redactor| redactor.is_in_query_of(reached);
-        same_origin && self.redactor.as_ref().is_none_or(in_query)
     }
 }

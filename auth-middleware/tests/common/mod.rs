@@ -1,4 +1,4 @@
-//! A provider that does as it is told, and an API that remembers what it was sent.
+//! A scripted provider, and an API that records the requests that it receives.
 
 #![allow(
     dead_code,
@@ -26,21 +26,21 @@ use tokio::sync::Semaphore;
 
 pub const ORIGIN: &str = "https://api.example.com";
 
-/// What a login's token is put into.
+/// What a credential attaches its token to.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
     Bearer,
     Cookie,
     Query,
-    /// All three, and a header of the API's own.
+    /// All three, and a header that only this API has.
     All,
-    /// All of that from the first login, and from the others a bearer token alone.
+    /// [`All`](Self::All) from the first login, and a bearer token alone from later ones.
     AllThenBearer,
 }
 
 type Hook = Box<dyn Fn() -> futures_util::future::BoxFuture<'static, ()> + Send + Sync>;
 
-/// Logs in as `token-1`, `token-2`, …
+/// A provider whose logins return `token-1`, `token-2`, …
 pub struct Script {
     identity: Identity,
     scope: Scope,
@@ -51,15 +51,15 @@ pub struct Script {
     control: Arc<Control>,
 }
 
-/// What the test holds of it.
+/// The part of a [`Script`] that the test keeps.
 pub struct Control {
     pub logins: AtomicUsize,
     pub failures: Mutex<VecDeque<LoginError>>,
     pub gate: Semaphore,
     pub gated: std::sync::atomic::AtomicBool,
     pub hook: Mutex<Option<Arc<Hook>>>,
-    /// The clocks of its cache, which stand still until a test moves them.
-    pub hands: ManualClock,
+    /// The clocks of its cache. They stand still until a test advances them.
+    pub hand: ManualClock,
 }
 
 impl Control {
@@ -81,7 +81,7 @@ impl Control {
         self.gate.add_permits(1_000);
     }
 
-    /// Something that each login does first, such as sending a request.
+    /// Runs `hook` at the start of each login, for example to send a request.
     pub fn during_login<F>(&self, hook: impl Fn() -> F + Send + Sync + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -93,7 +93,8 @@ impl Control {
 
 impl Script {
     pub fn at(origin: &str) -> Self {
-        // Each script is an account of its own, at a login origin of its own, so that tests don't share a quota.
+        // Each script has its own account and its own login origin, so that tests don't share a
+        // quota.
         static ACCOUNTS: AtomicUsize = AtomicUsize::new(0);
         let account = ACCOUNTS.fetch_add(1, SeqCst);
         let login = Origin::parse(&format!("https://login-{account}.example.com")).unwrap();
@@ -110,7 +111,7 @@ impl Script {
                 gate: Semaphore::new(0),
                 gated: false.into(),
                 hook: Mutex::default(),
-                hands: ManualClock::new(),
+                hand: ManualClock::new(),
             }),
         }
     }
@@ -137,7 +138,7 @@ impl Script {
 
     pub fn build(self) -> (Credentials, Arc<Control>) {
         let control = Arc::clone(&self.control);
-        let clock = control.hands.clock();
+        let clock = control.hand.clock();
         (Credentials::builder(self).clock(clock).build(), control)
     }
 }
@@ -214,10 +215,11 @@ impl Seen {
     }
 }
 
-/// That the second of two requests carries `token-2` alone, and nothing that only the first login brought.
+/// Asserts that the second of two requests carries only `token-2`, and nothing else of the first
+/// login.
 pub fn assert_nothing_old(seen: &[Seen]) {
     let [first, second] = seen else {
-        panic!("two requests, and not {}", seen.len());
+        panic!("two requests expected, not {}", seen.len());
     };
     assert!(first.cookie().is_some() && first.headers.contains_key("x-api-key"));
     assert_eq!(first.uri.query(), Some("page=2&csrf=token-1"));
@@ -227,8 +229,8 @@ pub fn assert_nothing_old(seen: &[Seen]) {
     assert_eq!(second.uri.query(), Some("page=2"));
 }
 
-pub type Answer = Response<Full<Bytes>>;
-type Respond = Box<dyn Fn(&Seen) -> Answer + Send + Sync>;
+pub type ApiResponse = Response<Full<Bytes>>;
+type Respond = Box<dyn Fn(&Seen) -> ApiResponse + Send + Sync>;
 
 /// An API in memory, or behind a real socket.
 #[derive(Clone)]
@@ -238,21 +240,21 @@ pub struct Api {
 }
 
 impl Api {
-    pub fn new(respond: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> Self {
+    pub fn new(respond: impl Fn(&Seen) -> ApiResponse + Send + Sync + 'static) -> Self {
         Self {
             seen: Arc::default(),
             respond: Arc::new(Box::new(respond)),
         }
     }
 
-    /// Accepts this token only.
+    /// An API that accepts only this token.
     pub fn accepting(token: &'static str) -> Self {
         Self::new(move |seen| {
             let carried = seen.bearer().or(seen.cookie()).or(seen.uri.query());
             if carried.is_some_and(|carried| carried.contains(token)) {
-                answer(200, "fine")
+                response(200, "fine")
             } else {
-                answer(401, "who are you")
+                response(401, "who are you")
             }
         })
     }
@@ -265,7 +267,7 @@ impl Api {
         self.seen.lock().unwrap().len()
     }
 
-    pub async fn handle<B>(self, request: Request<B>) -> Result<Answer, Infallible>
+    pub async fn handle<B>(self, request: Request<B>) -> Result<ApiResponse, Infallible>
     where
         B: Body<Data = Bytes>,
         B::Error: std::fmt::Debug,
@@ -280,12 +282,12 @@ impl Api {
             body: body.to_bytes(),
             trailers,
         };
-        let answer = (self.respond)(&seen);
+        let response = (self.respond)(&seen);
         self.seen.lock().unwrap().push(seen);
-        Ok(answer)
+        Ok(response)
     }
 
-    /// Serves on loopback until the test's runtime ends; gives the origin.
+    /// Serves on loopback until the test's runtime ends. Returns the origin.
     #[allow(clippy::disallowed_methods, reason = "the server of a test")]
     pub async fn serve(&self) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -308,24 +310,24 @@ impl Api {
     }
 }
 
-/// Waits, within a current-thread runtime, for what other tasks do without any time passing.
+/// Runs the other tasks of a current-thread runtime until `done` returns true. No time passes.
 pub async fn until(mut done: impl FnMut() -> bool) {
     while !done() {
         tokio::task::yield_now().await;
     }
 }
 
-pub fn answer(status: u16, body: &'static str) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from_static(body.as_bytes())));
-    *answer.status_mut() = StatusCode::from_u16(status).unwrap();
-    answer
+pub fn response(status: u16, body: &'static str) -> ApiResponse {
+    let mut response = Response::new(Full::new(Bytes::from_static(body.as_bytes())));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap();
+    response
 }
 
 pub fn get(url: &str) -> Request<Full<Bytes>> {
     Request::get(url).body(Full::default()).unwrap()
 }
 
-/// A 403 with this word in its body means that the session is unknown; without it, that this is not permitted.
+/// Rejects a 403 whose body contains "expired". Any other 403 is a missing permission.
 pub struct BodyJudge;
 
 impl Judge for BodyJudge {
@@ -333,11 +335,11 @@ impl Judge for BodyJudge {
         status == StatusCode::FORBIDDEN
     }
 
-    fn judge(&self, answer: &auth_core::ResponseView<'_>) -> auth_core::Verdict {
-        if answer.status != StatusCode::FORBIDDEN {
-            return StatusJudge.judge(answer);
+    fn judge(&self, response: &auth_core::ResponseView<'_>) -> auth_core::Verdict {
+        if response.status != StatusCode::FORBIDDEN {
+            return StatusJudge.judge(response);
         }
-        match answer.body {
+        match response.body {
             Some(body) if body.windows(7).any(|word| word == b"expired") => {
                 auth_core::Verdict::Rejected
             }

@@ -1,0 +1,159 @@
+//! Dates of cookies, read as a user agent reads them (RFC 6265, section 5.1.1).
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+const MONTHS: [&str; 12] = [
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+];
+
+/// The time that a cookie's `Expires` names; one before the Unix epoch is the epoch.
+pub(super) fn parse(text: &str) -> Option<SystemTime> {
+    let (mut time, mut day, mut month, mut year) = (None, None, None, None);
+    for token in text.split(is_delimiter).filter(|token| !token.is_empty()) {
+        // Each is the first token that has its form, in this order.
+        let _taken = (time.is_none() && set(&mut time, time_of(token)))
+            || (day.is_none() && set(&mut day, number(token, 1, 2)))
+            || (month.is_none() && set(&mut month, month_of(token)))
+            || (year.is_none() && set(&mut year, number(token, 2, 4)));
+    }
+    let (hour, minute, second) = time?;
+    let year = match year? {
+        year @ 0..=69 => year + 2000,
+        year @ 70..=99 => year + 1900,
+        year => year,
+    };
+    let (day, month) = (day?, month?);
+    let valid = (1..=31).contains(&day) && year >= 1601 && hour <= 23 && minute <= 59;
+    if !valid || second > 59 {
+        return None;
+    }
+    let days = days_since_epoch(year, month, day);
+    let seconds = days * 86_400 + i64::from(hour * 3_600 + minute * 60 + second);
+    let seconds = u64::try_from(seconds).unwrap_or(0);
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
+fn set<T>(slot: &mut Option<T>, value: Option<T>) -> bool {
+    *slot = value;
+    slot.is_some()
+}
+
+const fn is_delimiter(letter: char) -> bool {
+    matches!(letter, '\t' | ' '..='/' | ';'..='@' | '['..='`' | '{'..='~')
+}
+
+/// The number that a token begins with, of so many digits; what follows them is ignored.
+fn number(token: &str, least: usize, most: usize) -> Option<u32> {
+    let digits = token.bytes().take_while(u8::is_ascii_digit).count();
+    if !(least..=most).contains(&digits) {
+        return None;
+    }
+    token[..digits].parse().ok()
+}
+
+fn time_of(token: &str) -> Option<(u32, u32, u32)> {
+    let mut fields = token.splitn(3, ':');
+    let (hour, minute, second) = (fields.next()?, fields.next()?, fields.next()?);
+    let whole = |field: &str| field.bytes().all(|byte| byte.is_ascii_digit());
+    if !whole(hour) || !whole(minute) {
+        return None;
+    }
+    Some((
+        number(hour, 1, 2)?,
+        number(minute, 1, 2)?,
+        number(second, 1, 2)?,
+    ))
+}
+
+fn month_of(token: &str) -> Option<u32> {
+    let name = token.get(..3)?.to_ascii_lowercase();
+    let index = MONTHS.iter().position(|month| *month == name)?;
+    u32::try_from(index + 1).ok()
+}
+
+/// Days from 1970-01-01 in the Gregorian calendar. A day that the month doesn't have counts on into
+/// the next one.
+fn days_since_epoch(year: u32, month: u32, day: u32) -> i64 {
+    // Years that begin in March have their leap day last.
+    let (year, month) = if month > 2 {
+        (i64::from(year), month - 3)
+    } else {
+        (i64::from(year) - 1, month + 9)
+    };
+    let leap_days = year / 4 - year / 100 + year / 400;
+    // The days before each month from March on: 0, 31, 61, 92, …
+    let before_month = i64::from((153 * month + 2) / 5);
+    // From 0000-03-01 to 1970-01-01.
+    const TO_EPOCH: i64 = 719_468;
+    365 * year + leap_days + before_month + i64::from(day) - 1 - TO_EPOCH
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(text: &str) -> Option<u64> {
+        let time = parse(text)?;
+        Some(time.duration_since(UNIX_EPOCH).unwrap().as_secs())
+    }
+
+    #[test]
+    fn rule_15_a_cookies_date_is_read_in_every_form_that_a_user_agent_reads() {
+        const NOON: Option<u64> = Some(1_795_262_400);
+        for text in [
+            "Sat, 21 Nov 2026 12:00:00 GMT",
+            "Saturday, 21-Nov-26 12:00:00 GMT",
+            "Sat Nov 21 12:00:00 2026",
+            "21 nov 2026 12:00:00",
+            "12:00:00 21 November 2026",
+            "Sat, 21-NOV-2026 12:0:0 UTC",
+            "21th Nov 2026x 12:00:00pm",
+        ] {
+            assert_eq!(seconds(text), NOON, "{text}");
+        }
+        assert_eq!(seconds("Thu, 01 Jan 1970 00:00:00 GMT"), Some(0));
+        assert_eq!(seconds("Mon, 01 Jan 1601 00:00:00 GMT"), Some(0));
+        assert_eq!(
+            seconds("Tue, 29 Feb 2028 23:59:59 GMT"),
+            Some(1_835_481_599)
+        );
+        assert_eq!(seconds("Fri, 31-Dec-99 23:59:59 GMT"), Some(946_684_799));
+        assert_eq!(seconds("Sun, 31-Dec-69 23:59:59 GMT"), Some(3_155_759_999));
+        assert_eq!(
+            seconds("Fri, 31 Dec 9999 23:59:59 GMT"),
+            Some(253_402_300_799)
+        );
+    }
+
+    #[test]
+    fn agrees_with_the_dates_that_http_writes() {
+        for days in (0..80_000).step_by(7) {
+            let time = UNIX_EPOCH + Duration::from_secs(days * 86_400 + 3_723);
+            assert_eq!(parse(&httpdate::fmt_http_date(time)), Some(time));
+        }
+    }
+
+    #[test]
+    fn what_is_no_date_is_none() {
+        for text in [
+            "",
+            "tomorrow",
+            "Sat, 21 Nov 2026",
+            "21 Nov 12:00:00",
+            "Nov 2026 12:00:00",
+            "21 2026 12:00:00",
+            "32 Nov 2026 12:00:00",
+            "0 Nov 2026 12:00:00",
+            "21 Nov 1600 12:00:00",
+            "21 Nov 2026 24:00:00",
+            "21 Nov 2026 12:60:00",
+            "21 Nov 2026 12:00:60",
+            "21 Nov 2026 123:00:00",
+            "21 Nov 20261 12:00:00",
+            "21 Nov 2026 12:00",
+            "ééé",
+        ] {
+            assert_eq!(seconds(text), None, "{text}");
+        }
+    }
+}
