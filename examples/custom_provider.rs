@@ -1,6 +1,6 @@
-//! An API of one's own: its login as a value, and then everything else is as for the others.
+//! Adds an API of your own. Its login is a value. The rest is as for the APIs that are built in.
 
-#![allow(clippy::print_stdout, reason = "it shows what came back")]
+#![allow(clippy::print_stdout, reason = "it prints the results")]
 
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ use http::{Request, Response, StatusCode};
 use reqwest_middleware::ClientBuilder;
 use serde::{Deserialize, Serialize};
 
-/// An API that takes an e-mail address and a password at `/v1/login`, and responds with a token that is valid for a day.
+/// An API that takes an e-mail address and a password at `/v1/login`, and responds with a token
+/// that is valid for a day.
 struct Acme(Account);
 
 #[derive(Serialize)]
@@ -53,12 +54,12 @@ impl Login for Acme {
             email: self.0.name(),
             password: password.expose(),
         };
-        // Keeps the password in memory that is zeroed.
+        // Keeps the password in memory that is zeroed when it is dropped.
         request::post_json(&self.url("/v1/login"), &body)
     }
 
     fn read(&self, response: &Response<Bytes>) -> Result<Session, LoginError> {
-        // What this API says of a wrong password; all other failures are as usual.
+        // This API responds with 400 to a wrong password. Other failures are as for any API.
         if response.status() == StatusCode::BAD_REQUEST {
             return Err(LoginError::refused("status 400"));
         }
@@ -71,7 +72,7 @@ impl Login for Acme {
     }
 }
 
-/// This API says 419 when a session is over.
+/// This API responds with 419 when a session is over.
 struct AcmeJudge;
 
 impl Judge for AcmeJudge {
@@ -85,7 +86,7 @@ impl Judge for AcmeJudge {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    // The V1 login's server plays Acme's, too: the two are alike.
+    // The demo server of the V1 login stands in for Acme's, because the two logins are alike.
     let settings = Settings::new().login_latency(Duration::from_millis(20));
     let server = DemoServer::start_with(Api::V1Login, settings).await?;
     let acme = Acme(Account::new("acme", server.base_url(), EMAIL, PASSWORD)?);
@@ -100,14 +101,14 @@ async fn main() -> anyhow::Result<()> {
     let client = ClientBuilder::new(client)
         .with(AuthMiddleware::new(credentials.clone()))
         .build();
-    let answer = client.get(server.url("/v1/me")).send().await?;
-    println!("{}", answer.status());
-    anyhow::ensure!(answer.status() == 200, "it is logged in");
+    let response = client.get(server.url("/v1/me")).send().await?;
+    println!("{}", response.status());
+    anyhow::ensure!(response.status() == 200, "the request is logged in");
 
     let wrong = Account::new("acme", server.base_url(), EMAIL, "not the password")?;
     let wrong = Credentials::new(Acme(wrong).via(ReqwestTransport::new()?));
     let error = wrong.get().await.expect_err("a wrong password");
-    anyhow::ensure!(error.is_login_refused(), "and is told so");
+    anyhow::ensure!(error.is_login_refused(), "the error says so");
     println!("{:#}", anyhow::Error::from(error));
     server.shutdown().await;
     Ok(())

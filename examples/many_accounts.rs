@@ -1,6 +1,7 @@
-//! Many accounts of one API behind one client: a pool finds the session, and each request says whose it is.
+//! Many accounts of one API behind one client. A pool finds the session, and each request names its
+//! account.
 
-#![allow(clippy::print_stdout, reason = "it shows what came back")]
+#![allow(clippy::print_stdout, reason = "it prints the results")]
 
 use std::num::NonZeroUsize;
 
@@ -23,7 +24,8 @@ async fn main() -> anyhow::Result<()> {
     let server = DemoServer::start_with(Api::Quinn, settings).await?;
     let me = server.url("/api/auth/me");
 
-    // The transport is shared, and so is the login quota: it counts attempts per address, not per account.
+    // The accounts share the transport. They share the login quota as well, because the server
+    // counts attempts per address, not per account.
     let transport = ReqwestTransport::new()?;
     let pool = Pool::new(NonZeroUsize::new(1_000).expect("not zero"));
     let mut accounts = Vec::new();
@@ -34,7 +36,7 @@ async fn main() -> anyhow::Result<()> {
         pool.add(provider)?;
     }
 
-    // One client for all of them. The first account is who it is when a request doesn't say.
+    // One client for all accounts. A request that names no account uses the first one.
     let first = pool.find(&accounts[0]).expect("it was added");
     let client = reqwest::Client::builder()
         .redirect(redirect_policy(first.scope().clone()))
@@ -45,16 +47,16 @@ async fn main() -> anyhow::Result<()> {
         .build();
     let mut requests = tokio::task::JoinSet::new();
     for number in 0..400 {
-        let whose = pool
+        let credentials = pool
             .find(&accounts[number % ACCOUNTS])
             .expect("it was added");
         let request = client
             .get(&me)
-            .with_extension(AuthContext::new().identity(whose));
+            .with_extension(AuthContext::new().identity(credentials));
         requests.spawn(request.send());
     }
-    while let Some(answer) = requests.join_next().await {
-        anyhow::ensure!(answer??.status() == 200, "each of them is served");
+    while let Some(response) = requests.join_next().await {
+        anyhow::ensure!(response??.status() == 200, "each request is served");
     }
     let counts = server.counts();
     println!(
@@ -66,16 +68,17 @@ async fn main() -> anyhow::Result<()> {
         "one login for each account"
     );
 
-    // A name alone gets nobody's session: the secret has to come from the same source.
-    let intruder = Quinn::new(server.base_url(), email(1), "a guess, long enough")?;
-    let refused = pool.add(intruder.via(transport));
+    // The name of an account alone does not give access to its session: the secret has to come from
+    // the same source.
+    let other = Quinn::new(server.base_url(), email(1), "a guess, long enough")?;
+    let refused = pool.add(other.via(transport));
     println!(
         "with another password: {}",
         refused.as_ref().expect_err("refused")
     );
     anyhow::ensure!(
         refused.is_err_and(|error| error == PoolError::DifferentSource),
-        "for that reason"
+        "the source differs"
     );
     server.shutdown().await;
     Ok(())

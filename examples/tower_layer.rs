@@ -1,6 +1,7 @@
-//! Adds a layer to a tower stack over hyper-util's client. No reqwest is involved, not even for the login.
+//! Adds a layer to a tower stack over hyper-util's client. Reqwest is not involved, not even for
+//! the login.
 
-#![allow(clippy::print_stdout, reason = "it shows what came back")]
+#![allow(clippy::print_stdout, reason = "it prints the results")]
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ async fn main() -> anyhow::Result<()> {
     let server = DemoServer::start(Api::CloudIo).await?;
     let hyper_client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
 
-    // The login has a stack of its own: it must not go through the layer that waits for it.
+    // The login has its own stack, because it must not pass through the layer that waits for it.
     let cloudio = CloudIo::new(server.base_url(), EMAIL, PASSWORD)?;
     let query = cloudio.url("/v1/query");
     let credentials = Credentials::new(cloudio.via(TowerTransport::new(hyper_client.clone())));
@@ -31,33 +32,33 @@ async fn main() -> anyhow::Result<()> {
         .service(hyper_client);
 
     let request = Request::post(&query)
-        // Don't wait longer than this for a credential.
+        // Waits no longer than this for a credential.
         .extension(AuthContext::new().ask(Ask::new().within(Duration::from_secs(10))))
         .body(Full::from("select 1"))?;
-    let answer = service
+    let response = service
         .ready()
         .await
         .map_err(anyhow::Error::from_boxed)?
         .call(request)
         .await;
-    let answer = answer.map_err(anyhow::Error::from_boxed)?;
-    let status = answer.status();
-    let echoed = answer.into_body().collect().await?.to_bytes();
+    let response = response.map_err(anyhow::Error::from_boxed)?;
+    let status = response.status();
+    let echoed = response.into_body().collect().await?.to_bytes();
     println!("{status}, echoed: {echoed:?}");
 
-    // Both values of the session, the token in a header and the csrf value in the query, died together and are renewed
-    // together.
+    // A revocation ends both values of the session, the token in a header and the csrf value in the
+    // query. One login renews both.
     server.revoke_all();
     let request = Request::post(&query).body(Full::from("select 2"))?;
-    let answer = service
+    let response = service
         .ready()
         .await
         .map_err(anyhow::Error::from_boxed)?
         .call(request)
         .await;
-    let answer = answer.map_err(anyhow::Error::from_boxed)?;
-    println!("after a revocation: {}", answer.status());
-    anyhow::ensure!(answer.status() == 200, "healed");
+    let response = response.map_err(anyhow::Error::from_boxed)?;
+    println!("after a revocation: {}", response.status());
+    anyhow::ensure!(response.status() == 200, "recovered");
     anyhow::ensure!(server.counts().logins.ok == 2, "by one login");
     println!("{:?}", credentials.status());
     server.shutdown().await;

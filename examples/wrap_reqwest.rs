@@ -1,6 +1,6 @@
-//! Wraps a reqwest client that is already there: from then on its requests are logged in.
+//! Wraps an existing reqwest client. Its requests carry the credential from then on.
 
-#![allow(clippy::print_stdout, reason = "it shows what came back")]
+#![allow(clippy::print_stdout, reason = "it prints the results")]
 
 use auth_core::Credentials;
 use auth_middleware::{AuthContext, AuthMiddleware, redirect_policy};
@@ -10,54 +10,55 @@ use reqwest_middleware::ClientBuilder;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    // Stands in for https://api.clay.com, which is where `Clay::new` goes by itself.
+    // Stands in for https://api.clay.com, the default base URL of `Clay::new`.
     let server = DemoServer::start(Api::Clay).await?;
     let clay = Clay::new(EMAIL, PASSWORD)?.base_url(server.base_url())?;
     let workspaces = clay.url("/v3/my-workspaces");
 
     let credentials = Credentials::new(clay.via(ReqwestTransport::new()?));
-    // The client is yours, with whatever it is set up for. It only must not carry credentials to other hosts.
+    // The client keeps its own configuration. Its redirect policy must not carry the credential to
+    // other hosts.
     let reqwest_client = reqwest::Client::builder()
         .redirect(redirect_policy(credentials.scope().clone()))
-        // The server is on this machine.
+        // The server is on loopback.
         .no_proxy()
         .build()?;
     let client = ClientBuilder::new(reqwest_client)
         .with(AuthMiddleware::new(credentials.clone()))
         .build();
 
-    // The first request logs in. So do four hundred at once: one login.
+    // A request logs in if there is no session. Four hundred at once cause one login.
     let mut requests = tokio::task::JoinSet::new();
     for _ in 0..400 {
         requests.spawn(client.get(&workspaces).send());
     }
-    while let Some(answer) = requests.join_next().await {
-        anyhow::ensure!(answer??.status() == 200, "each of them is served");
+    while let Some(response) = requests.join_next().await {
+        anyhow::ensure!(response??.status() == 200, "each request is served");
     }
     println!("400 requests, {} login", server.counts().logins.ok);
-    anyhow::ensure!(server.counts().logins.ok == 1, "one login for all of them");
+    anyhow::ensure!(server.counts().logins.ok == 1, "one login for all requests");
 
-    // The server forgets its sessions. Nobody notices.
+    // The server revokes its sessions. Callers do not notice.
     server.revoke_all();
-    let answer = client
+    let response = client
         .post(&workspaces)
         .body("a body that goes out twice")
         .send()
         .await?;
     println!(
         "after a revocation: {}, echoed: {:?}",
-        answer.status(),
-        answer.text().await?
+        response.status(),
+        response.text().await?
     );
 
-    // A request of its own kind: without a credential, and so without a session.
-    let answer = client
+    // A request can opt out: it is sent without a credential.
+    let response = client
         .get(&workspaces)
         .with_extension(AuthContext::skip())
         .send()
         .await?;
-    println!("skipped: {}", answer.status());
-    anyhow::ensure!(answer.status() == 401, "it went out bare");
+    println!("skipped: {}", response.status());
+    anyhow::ensure!(response.status() == 401, "it was sent without a credential");
 
     credentials.close().await?;
     let error = client

@@ -53,7 +53,7 @@ fn rule_5_a_fresh_credential_without_replay_adds_no_allocation() {
     let (credentials, _) = Script::at(ORIGIN).build();
     runtime.block_on(credentials.get()).unwrap();
     let mut service = AuthLayer::new(credentials).without_replay().layer(Inner);
-    // The first request of a thread makes the copy of the credential that it keeps.
+    // A first request, so that the measured ones find everything initialised.
     let first = service.call(request("https://api.example.com/me"));
     first.now_or_never().unwrap().unwrap();
     for url in [

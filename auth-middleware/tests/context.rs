@@ -154,10 +154,10 @@ async fn within_bounds_the_wait() {
     let mut call = Box::pin(service.oneshot(request));
     assert!(futures_util::poll!(&mut call).is_pending());
     until(|| control.logins() == 1).await;
-    control.hand.advance(Duration::from_millis(2_999));
+    control.clock.advance(Duration::from_millis(2_999));
     tokio::task::yield_now().await;
     assert!(futures_util::poll!(&mut call).is_pending());
-    control.hand.advance(Duration::from_millis(1));
+    control.clock.advance(Duration::from_millis(1));
     let error = call.await.unwrap_err();
     let error: &auth_core::Error = error.downcast_ref().unwrap();
     assert!(

@@ -98,7 +98,7 @@ async fn a_renewal_that_was_not_made_is_due_again() {
             .await
             .is_err()
     );
-    control.hand.advance(std::time::Duration::from_secs(60));
+    control.clock.advance(std::time::Duration::from_secs(60));
     service
         .ready()
         .await

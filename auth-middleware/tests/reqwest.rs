@@ -228,7 +228,7 @@ async fn rule_10_the_wait_ends_with_the_requests_own_timeout_or_the_contexts() {
         assert!(futures_util::poll!(&mut call).is_pending());
         until(|| control.logins() == 1).await;
         let expected = Duration::from_secs(expected);
-        control.hand.advance(expected);
+        control.clock.advance(expected);
         let error = call.await.unwrap_err();
         let error = auth_error(&error).unwrap();
         assert!(
@@ -455,8 +455,8 @@ async fn rule_7_a_response_to_a_request_that_lost_its_credential_in_a_redirect_i
     let origin = api.serve().await;
     let (credentials, control) = Script::at(&origin).and(&elsewhere).build();
     let url = format!("{origin}/away");
-    let response = client(&credentials).get(&url).send().await.unwrap();
-    assert_eq!(response.status(), 401);
+    let redirected = client(&credentials).get(&url).send().await.unwrap();
+    assert_eq!(redirected.status(), 401);
     assert_eq!(second.seen()[0].bearer(), None);
     assert_eq!((control.logins(), api.count()), (1, 1));
 
@@ -473,8 +473,8 @@ async fn rule_7_a_response_to_a_request_that_lost_its_credential_in_a_redirect_i
     let origin = api.serve().await;
     let (credentials, control) = Script::at(&origin).kind(Kind::Query).build();
     let url = format!("{origin}/away");
-    let response = client(&credentials).get(&url).send().await.unwrap();
-    assert_eq!(response.status(), 401);
+    let redirected = client(&credentials).get(&url).send().await.unwrap();
+    assert_eq!(redirected.status(), 401);
     assert_eq!((control.logins(), api.count()), (1, 2));
 }
 
@@ -505,9 +505,9 @@ impl reqwest_middleware::Middleware for TimeOuts {
 async fn a_requests_own_time_out_includes_the_wait_for_a_login() {
     let second = Duration::from_secs(1);
     let (credentials, control) = Script::at(ORIGIN).build();
-    let hand = control.hand.clone();
+    let clock = control.clock.clone();
     control.during_login(move || {
-        hand.advance(3 * second);
+        clock.advance(3 * second);
         std::future::ready(())
     });
     let below = TimeOuts::default();
@@ -548,14 +548,14 @@ async fn rule_10_the_wait_before_a_replay_ends_with_what_is_left_of_the_requests
     control.hold();
     let client = ClientBuilder::new(Client::new())
         .with(AuthMiddleware::new(credentials))
-        .with(SlowlyRejecting(control.hand.clone()))
+        .with(SlowlyRejecting(control.clock.clone()))
         .build();
     let request = client.get(ORIGIN).timeout(Duration::from_secs(5));
     let mut call = Box::pin(request.send());
     assert!(futures_util::poll!(&mut call).is_pending());
     until(|| control.logins() == 2).await;
     let left = Duration::from_secs(2);
-    control.hand.advance(left);
+    control.clock.advance(left);
     let error = call.await.unwrap_err();
     let error = auth_error(&error).unwrap();
     assert!(
@@ -568,10 +568,10 @@ async fn rule_10_the_wait_before_a_replay_ends_with_what_is_left_of_the_requests
 async fn setting_the_wall_clock_shortens_no_time_out() {
     let second = Duration::from_secs(1);
     let (credentials, control) = Script::at(ORIGIN).build();
-    let hand = control.hand.clone();
+    let clock = control.clock.clone();
     control.during_login(move || {
-        hand.advance(second);
-        hand.set_wall_forward(3_600 * second);
+        clock.advance(second);
+        clock.set_wall_forward(3_600 * second);
         std::future::ready(())
     });
     let below = TimeOuts::default();

@@ -39,8 +39,8 @@ fn client(credentials: &Credentials) -> ClientWithMiddleware {
 
 #[tokio::test]
 async fn each_attempt_carries_the_credential_current_when_it_is_sent_and_renewed_is_one_login() {
-    let tries = AtomicUsize::new(0);
-    let api = Api::new(move |_| match tries.fetch_add(1, SeqCst) {
+    let attempts = AtomicUsize::new(0);
+    let api = Api::new(move |_| match attempts.fetch_add(1, SeqCst) {
         0 | 2 => response(503, ""),
         1 => response(401, ""),
         _ => response(200, ""),

@@ -1,5 +1,5 @@
 //! Sessions of `auth_core::Credentials`, carried by requests to the demo servers.
-#![allow(clippy::unwrap_used, reason = "a test that can't go on stops here")]
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 #![cfg(all(feature = "demo", feature = "reqwest", feature = "tower"))]
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ mod common;
 
 use common::{over_reqwest, start};
 
-/// Keeps the mark of each request that it carries.
+/// Records the mark of each request that it carries.
 #[derive(Clone)]
 struct Watched {
     inner: ReqwestTransport,

@@ -1,5 +1,5 @@
-//! The demo servers behave as the documents say.
-#![allow(clippy::unwrap_used, reason = "a test that can't go on stops here")]
+//! The demo servers behave as documented.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 #![cfg(all(feature = "demo", feature = "reqwest", feature = "tower"))]
 
 use std::num::NonZeroU32;
@@ -18,7 +18,7 @@ use common::{over_reqwest, start};
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// What a request carries of a session, read from the response to the login.
+/// The part of a session that requests carry, read from the response to the login.
 #[derive(Clone, Debug, PartialEq)]
 struct Carried {
     header: (&'static str, String),
@@ -131,7 +131,7 @@ async fn sessions_end_when_the_documentation_says() {
         server.advance(23 * HOUR);
         assert_eq!(client.probe(&carried).await, 200, "{api:?}");
         server.advance(HOUR);
-        assert_eq!(client.probe(&carried).await, 401, "use has not extended it");
+        assert_eq!(client.probe(&carried).await, 401, "use does not extend it");
     }
 }
 
@@ -147,7 +147,11 @@ async fn quinn_slides_by_7_days_and_ends_after_30() {
     }
     assert_eq!(client.probe(&idle).await, 401);
     server.advance(DAY);
-    assert_eq!(client.probe(&busy).await, 401, "30 days are the end");
+    assert_eq!(
+        client.probe(&busy).await,
+        401,
+        "30 days are the absolute maximum"
+    );
 }
 
 #[tokio::test]
@@ -265,7 +269,7 @@ async fn the_limit_is_a_sliding_window_of_the_servers_clock() {
     assert_eq!(
         attempt().await,
         (200, None),
-        "what was turned away has not counted"
+        "a limited attempt does not count"
     );
     assert_eq!(attempt().await, (429, Some(40)));
     let logins = server.counts().logins;
@@ -319,7 +323,7 @@ async fn a_server_that_is_shut_down_or_dropped_closes_its_connections() {
         } else {
             server.shutdown().await;
         }
-        // Readable without data: the other end is closed.
+        // Readable without data: the server has closed the connection.
         idle.readable().await.unwrap();
         let read = idle.try_read(&mut [0]);
         assert!(

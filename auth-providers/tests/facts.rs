@@ -1,5 +1,5 @@
 //! What each login sends, and how it reads responses, without a server.
-#![allow(clippy::unwrap_used, reason = "a test that can't go on stops here")]
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -235,7 +235,7 @@ fn v1_is_good_for_as_long_as_its_token_says_or_else_one_day() {
 
 #[test]
 fn each_session_carries_what_its_api_wants_and_nothing_else() {
-    // A session shows only the names of what it carries.
+    // The `Debug` output of a session contains only the names of what it carries.
     let carried = |session: Session| format!("{session:?}").replace(['"', '[', ']'], "");
     let clay = carried(read(
         &clay(),
@@ -355,15 +355,15 @@ fn html_truncated_json_and_other_shapes_are_malformed_whatever_the_status() {
 fn a_refused_password_is_recognised_by_each_apis_own_status() {
     let error =
         json!({ "code": 403, "status": "ERROR", "title": "Access Denied", "message": "canary" });
-    let refused: [(Box<dyn Login>, u16); 4] = [
+    let refusals: [(Box<dyn Login>, u16); 4] = [
         (Box::new(clay()), 401),
         (Box::new(quinn()), 401),
         (Box::new(cloudio()), 403),
         (Box::new(v1()), 400),
     ];
-    for (login, own) in refused {
+    for (login, own) in refusals {
         for status in [400, 401, 403, 404, 422] {
-            // 401 means the same everywhere.
+            // 401 refuses the password for every API.
             let expected = if status == own || status == 401 {
                 LoginErrorKind::Refused
             } else {
@@ -381,7 +381,7 @@ fn a_refused_password_is_recognised_by_each_apis_own_status() {
         kind(&clay(), &Served::new(401, "")),
         LoginErrorKind::Refused
     );
-    // A 403 that is not in CloudIO's form, or not JSON, says nothing about the password.
+    // A 403 that is not JSON in CloudIO's form says nothing about the password.
     assert_eq!(
         kind(
             &cloudio(),

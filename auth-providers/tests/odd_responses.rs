@@ -1,4 +1,4 @@
-//! Responses that no document mentions.
+//! Responses that no documentation mentions.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
@@ -38,36 +38,39 @@ fn v1(
     login.read(&response)
 }
 
-fn life(session: &Session) -> Option<u64> {
-    session.lifetime().hard_expiry().map(|life| life.as_secs())
+fn expiry(session: &Session) -> Option<u64> {
+    session
+        .lifetime()
+        .hard_expiry()
+        .map(|expiry| expiry.as_secs())
 }
 
 #[test]
 fn a_token_that_was_issued_before_this_login_lives_for_what_is_left() {
     let token = token(NOON - 23 * HOUR, NOON + HOUR);
-    assert_eq!(life(&v1(false, &token, &[DATE]).unwrap()), Some(HOUR));
+    assert_eq!(expiry(&v1(false, &token, &[DATE]).unwrap()), Some(HOUR));
     assert_eq!(
-        life(&v1(false, &token, &[]).unwrap()),
+        expiry(&v1(false, &token, &[]).unwrap()),
         Some(24 * HOUR),
-        "without a date there is no telling"
+        "without a `Date` the remaining time is unknown"
     );
 }
 
 #[test]
 fn a_cookie_lives_for_its_max_age_within_the_documented_day_whatever_the_token_says() {
     let year = token(NOON, NOON + 365 * 24 * HOUR);
-    let lives = |line| life(&v1(true, &year, &[DATE, ("set-cookie", line)]).unwrap());
-    assert_eq!(lives("auth=x"), Some(24 * HOUR));
-    assert_eq!(lives("auth=x; Max-Age=3600"), Some(HOUR));
-    assert_eq!(lives("auth=x; Max-Age=999999"), Some(24 * HOUR));
+    let lifetime = |line| expiry(&v1(true, &year, &[DATE, ("set-cookie", line)]).unwrap());
+    assert_eq!(lifetime("auth=x"), Some(24 * HOUR));
+    assert_eq!(lifetime("auth=x; Max-Age=3600"), Some(HOUR));
+    assert_eq!(lifetime("auth=x; Max-Age=999999"), Some(24 * HOUR));
     let two = [
         ("set-cookie", "auth=x"),
         ("set-cookie", "balancer=y; Max-Age=60"),
     ];
     assert_eq!(
-        life(&v1(true, "opaque", &two).unwrap()),
+        expiry(&v1(true, "opaque", &two).unwrap()),
         Some(24 * HOUR),
-        "which one is the session is not known"
+        "the cookie of the session is not known"
     );
 }
 

@@ -1,5 +1,5 @@
 //! Logins over real sockets, through both transports.
-#![allow(clippy::unwrap_used, reason = "a test that can't go on stops here")]
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 #![cfg(all(feature = "demo", feature = "reqwest", feature = "tower"))]
 
 use std::time::Duration;

@@ -1,3 +1,3 @@
-//! The examples are beside this file's folder; this crate compiles the README's.
+//! Compiles the examples of the README as doctests. The other examples are in the folder above.
 
 #![cfg_attr(doctest, doc = include_str!("../../README.md"))]

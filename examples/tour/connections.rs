@@ -1,12 +1,14 @@
-//! How many connections this process may open: two file descriptors each, since the servers are in it, too.
+//! How many connections this process may open.
+//!
+//! A connection takes two file descriptors, because the servers run in the same process.
 
-/// No more than this are of use.
+/// More connections than this are of no use.
 const MOST: u64 = 2_000;
 
-/// What the rest of the program needs.
+/// File descriptors for the rest of the program.
 const SPARE: u64 = 200;
 
-/// Raises the limit of open files as far as it may, and says how many connections fit.
+/// Raises the limit of open files as far as allowed, and returns how many connections fit.
 #[cfg(unix)]
 pub(crate) fn most() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -28,7 +30,7 @@ pub(crate) fn most() -> usize {
     usize::try_from(connections).unwrap_or(16)
 }
 
-/// How many connections fit where there is no limit to ask for.
+/// Returns the maximum, where there is no limit to ask for.
 #[cfg(not(unix))]
 pub(crate) fn most() -> usize {
     usize::try_from(MOST).unwrap_or(16)

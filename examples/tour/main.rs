@@ -1,30 +1,32 @@
-//! The whole job under load: four login APIs, two fronts, and what the servers counted.
+//! The whole task under load: four login APIs, two integrations, and what the servers counted.
 //!
-//! `cargo run --example tour` starts a demo server for each API and front, sends thousands of concurrent requests through
-//! a cold start, a renewal, an expiry, a revocation in mid-flight, an outage of the login and a wrong password, and ends
-//! non-zero, naming the promise, if a server counted anything that breaks one.
+//! `cargo run --example tour` starts a demo server for each API and integration. It sends thousands
+//! of concurrent requests through a cold start, a renewal, an expiry, a revocation in mid-flight,
+//! an outage of the login and a wrong password. If a server counted anything that breaks a promise,
+//! it names the promise and exits non-zero.
 //!
-//! `cargo run --example tour --features tls -- --api clay --email you@example.com` does one login and one probe against the
-//! real service. The password comes from the environment variable `AUTH_PASSWORD`, never from an argument. For the APIs
-//! that have no host of their own, add `--base-url https://your.instance`.
+//! `cargo run --example tour --features tls -- --api clay --email you@example.com` does one login
+//! and one probe against the real service. The password comes from the environment variable
+//! `AUTH_PASSWORD`, never from an argument. For the APIs that have no host of their own, add
+//! `--base-url https://your.instance`.
 
-#![allow(clippy::print_stdout, reason = "it shows its progress and its result")]
+#![allow(clippy::print_stdout, reason = "it prints its progress and its result")]
 
-mod acts;
 mod connections;
-mod front;
+mod integration;
 mod real;
 mod report;
-mod stage;
+mod scenario;
+mod steps;
 
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use auth_providers::demo::Api;
 
-use front::Kind;
+use integration::Kind;
 use report::Report;
-use stage::{Played, Stage};
+use scenario::{Finished, Scenario};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -35,22 +37,22 @@ async fn main() -> anyhow::Result<ExitCode> {
     }
     let connections = connections::most();
     println!(
-        "{} requests in flight over up to {connections} connections, for each API and front\n",
-        acts::REQUESTS
+        "{} requests in flight over up to {connections} connections, for each API and integration\n",
+        steps::REQUESTS
     );
     let mut report = Report::default();
     for api in Api::ALL {
         for kind in Kind::ALL {
-            report.add(play(api, kind, connections).await?);
+            report.add(run(api, kind, connections).await?);
         }
     }
     Ok(report.close())
 }
 
-async fn play(api: Api, kind: Kind, connections: usize) -> anyhow::Result<Played> {
-    let mut stage = Stage::set(api, kind, connections).await?;
-    acts::play(&mut stage).await?;
-    Ok(stage.strike().await)
+async fn run(api: Api, kind: Kind, connections: usize) -> anyhow::Result<Finished> {
+    let mut scenario = Scenario::start(api, kind, connections).await?;
+    steps::run(&mut scenario).await?;
+    Ok(scenario.finish().await)
 }
 
 #[derive(Default)]

@@ -9,7 +9,7 @@ use auth_providers::demo::Api;
 use auth_providers::{Clay, CloudIo, Login, Quinn, ReqwestTransport, V1Login};
 use reqwest_middleware::ClientBuilder;
 
-/// Where the password is.
+/// The environment variable that holds the password.
 const VARIABLE: &str = "AUTH_PASSWORD";
 
 pub(crate) async fn visit(
@@ -62,7 +62,7 @@ pub(crate) async fn visit(
     };
     println!("logged in: {credential:?}");
     let Some(probe) = probe else {
-        println!("no probe: this API documents no path that one could ask without doing anything");
+        println!("no probe: this API documents no path without side effects");
         return Ok(ExitCode::SUCCESS);
     };
     let client = reqwest::Client::builder()
@@ -71,9 +71,9 @@ pub(crate) async fn visit(
     let client = ClientBuilder::new(client)
         .with(AuthMiddleware::new(credentials))
         .build();
-    let answer = client.get(&probe).send().await?;
-    println!("GET {probe}: {}", answer.status());
-    Ok(if answer.status().is_success() {
+    let response = client.get(&probe).send().await?;
+    println!("GET {probe}: {}", response.status());
+    Ok(if response.status().is_success() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

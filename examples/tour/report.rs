@@ -1,50 +1,50 @@
-//! The table of what the servers counted, and the verdict.
+//! The table of what the servers counted, and the result.
 
 use std::process::ExitCode;
 
 use auth_providers::demo::Counts;
 
-use crate::stage::Played;
+use crate::scenario::Finished;
 
 /// No API that documents a limit allows more.
 const MOST_LOGINS_A_MINUTE: u64 = 10;
 
 #[derive(Default)]
 pub(crate) struct Report {
-    played: Vec<Played>,
+    finished: Vec<Finished>,
 }
 
 impl Report {
-    pub(crate) fn add(&mut self, mut played: Played) {
-        let most = played.counts.most_logins_in_a_minute;
+    pub(crate) fn add(&mut self, mut finished: Finished) {
+        let most = finished.counts.most_logins_in_a_minute;
         if most > MOST_LOGINS_A_MINUTE {
             let promise = "at most 10 logins in any 60 seconds";
-            played.broken.push(format!("{promise}: {most} counted"));
+            finished.broken.push(format!("{promise}: {most} counted"));
         }
         println!();
-        self.played.push(played);
+        self.finished.push(finished);
     }
 
     pub(crate) fn close(self) -> ExitCode {
         println!("What the servers counted:\n");
         println!(
-            "| API     | front   | requests | 200    | 401    | sessions | refused | in outage | beyond limit | replays | most logins in 60 s | failed | told: wrong password |"
+            "| API     | integration | requests | 200    | 401    | sessions | refused | in outage | beyond limit | replays | most logins in 60 s | failed | told: wrong password |"
         );
         println!(
-            "|---------|---------|----------|--------|--------|----------|---------|-----------|--------------|---------|---------------------|--------|----------------------|"
+            "|---------|-------------|----------|--------|--------|----------|---------|-----------|--------------|---------|---------------------|--------|----------------------|"
         );
-        for played in &self.played {
+        for finished in &self.finished {
             let Counts {
                 logins,
                 calls,
                 replays,
                 most_logins_in_a_minute: most,
                 ..
-            } = played.counts;
+            } = finished.counts;
             println!(
-                "| {:<7} | {:<7} | {:>8} | {:>6} | {:>6} | {:>8} | {:>7} | {:>9} | {:>12} | {:>7} | {:>19} | {:>6} | {:>20} |",
-                format!("{:?}", played.api),
-                played.kind.name(),
+                "| {:<7} | {:<11} | {:>8} | {:>6} | {:>6} | {:>8} | {:>7} | {:>9} | {:>12} | {:>7} | {:>19} | {:>6} | {:>20} |",
+                format!("{:?}", finished.api),
+                finished.kind.name(),
                 calls.total(),
                 calls.ok,
                 calls.unauthorized,
@@ -54,19 +54,19 @@ impl Report {
                 logins.limited,
                 replays,
                 most,
-                played.failed,
-                played.told,
+                finished.failed,
+                finished.told,
             );
         }
         println!();
         let mut kept = true;
-        for played in &self.played {
-            for broken in &played.broken {
+        for finished in &self.finished {
+            for broken in &finished.broken {
                 kept = false;
                 println!(
                     "BROKEN  {:?} through {}: {broken}",
-                    played.api,
-                    played.kind.name()
+                    finished.api,
+                    finished.kind.name()
                 );
             }
         }
@@ -79,7 +79,7 @@ impl Report {
     }
 }
 
-/// What came in between two counts.
+/// The difference between two counts.
 pub(crate) fn minus(mut after: Counts, before: Counts) -> Counts {
     after.logins.ok -= before.logins.ok;
     after.logins.refused -= before.logins.refused;

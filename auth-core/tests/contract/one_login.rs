@@ -273,12 +273,12 @@ fn rule_1_a_live_login_is_not_superseded_while_it_takes_its_permit() {
 #[tokio::test]
 async fn rule_3_sessions_that_end_before_they_can_be_used_are_a_typed_error_and_not_a_loop() {
     let clock = ManualClock::new();
-    let hand = clock.clone();
+    let manual = clock.clone();
     // The session expires while its response is on the way.
     let credentials = on(&clock, Scripted::tokens(Lifetime::of(SECOND)))
         .observer(move |_: &Identity, event: &Event| {
             if matches!(event, Event::LoggedIn { .. }) {
-                hand.advance(2 * SECOND);
+                manual.advance(2 * SECOND);
             }
         })
         .build();

@@ -141,9 +141,9 @@ async fn rule_3_a_secret_source_that_hangs_times_out_as_a_login_does() {
 #[tokio::test]
 async fn an_observer_is_told_how_long_the_login_took() {
     let clock = ManualClock::new();
-    let hand = clock.clone();
+    let manual = clock.clone();
     let provider = Scripted::new(move |number| {
-        hand.advance(3 * SECOND);
+        manual.advance(3 * SECOND);
         session(number, Lifetime::of(HOUR))
     });
     let took = Arc::new(Mutex::new(None));

@@ -106,13 +106,13 @@ impl Model {
             attempts: Vec::new(),
             issued: None,
         }));
-        let (server_of_logins, hand) = (Arc::clone(&server), clock.clock());
+        let (server_of_logins, server_clock) = (Arc::clone(&server), clock.clock());
         let provider = Scripted::new(move |number| {
             let mut server = server_of_logins.lock();
-            server.attempts.push(hand.now());
+            server.attempts.push(server_clock.now());
             match server.mood {
                 Mood::Good => {
-                    server.issued = Some(hand.now());
+                    server.issued = Some(server_clock.now());
                     let session =
                         Session::new().with_cookie("session", &format!("value-{number}"))?;
                     Ok(session.with_lifetime(Lifetime::of(HOUR).idle(HOUR / 2)))

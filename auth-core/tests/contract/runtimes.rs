@@ -282,12 +282,12 @@ fn rule_3_a_login_on_a_runtime_that_is_not_driven_is_superseded_and_its_late_res
 /// after another login had succeeded.
 fn logouts_of_a_late_session(grace: Option<Duration>, tokens: [u64; 2]) -> u64 {
     let clock = ManualClock::new();
-    let hand = clock.clone();
+    let manual = clock.clone();
     let (logged_in, other) = mpsc::channel();
     let other = Mutex::new(other);
     let provider = Scripted::new(move |number| {
         if number == 1 {
-            hand.advance(12 * SECOND);
+            manual.advance(12 * SECOND);
             let other = other.lock().recv_timeout(Duration::from_secs(20));
             other.expect("another login succeeds");
         }

@@ -59,7 +59,7 @@ pub struct Control {
     pub gated: std::sync::atomic::AtomicBool,
     pub hook: Mutex<Option<Arc<Hook>>>,
     /// The clocks of its cache. They stand still until a test advances them.
-    pub hand: ManualClock,
+    pub clock: ManualClock,
 }
 
 impl Control {
@@ -111,7 +111,7 @@ impl Script {
                 gate: Semaphore::new(0),
                 gated: false.into(),
                 hook: Mutex::default(),
-                hand: ManualClock::new(),
+                clock: ManualClock::new(),
             }),
         }
     }
@@ -138,7 +138,7 @@ impl Script {
 
     pub fn build(self) -> (Credentials, Arc<Control>) {
         let control = Arc::clone(&self.control);
-        let clock = control.hand.clock();
+        let clock = control.clock.clock();
         (Credentials::builder(self).clock(clock).build(), control)
     }
 }

@@ -1,5 +1,5 @@
-//! What the socket tests share.
-#![allow(clippy::unwrap_used, reason = "a test that can't go on stops here")]
+//! Helpers shared by the tests over sockets.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::sync::Arc;
@@ -72,7 +72,7 @@ pub(crate) async fn start(api: Api) -> DemoServer {
     DemoServer::start(api).await.unwrap()
 }
 
-/// A server that sends the same bytes to each client and keeps what it receives.
+/// A server that sends the same bytes to each client and records what it receives.
 pub(crate) struct Canned {
     pub(crate) base_url: String,
     hits: Arc<AtomicUsize>,
@@ -105,7 +105,7 @@ impl Canned {
                         }
                     }
                     requests.lock().push(String::from_utf8(request).unwrap());
-                    // A client that has read enough may hang up.
+                    // A client that has read enough may close the connection.
                     let _ = stream.write_all(&response).await;
                 }
             }
@@ -127,7 +127,7 @@ impl Canned {
     }
 }
 
-/// An error, its Debug, and all its causes.
+/// The `Display` and `Debug` output of an error and of all its sources.
 pub(crate) fn printed(error: &dyn std::error::Error) -> String {
     let mut text = format!("{error} {error:?}\n");
     if let Some(cause) = error.source() {

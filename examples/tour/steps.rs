@@ -1,4 +1,4 @@
-//! What is played on each stage, and what each act promises.
+//! The steps of a scenario, and what each of them promises.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use http::StatusCode;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::front::Front;
+use crate::integration::Integration;
 use crate::report::minus;
-use crate::stage::Stage;
+use crate::scenario::Scenario;
 
 /// How many requests are in flight at once.
 pub(crate) const REQUESTS: u64 = 2_000;
@@ -20,7 +20,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 const OTHER_PASSWORD: &str = "another horse entirely";
 
-/// What an act must leave at the server, besides requests.
+/// What a step must leave at the server, besides requests.
 #[derive(Clone, Copy, Default)]
 struct Promise {
     logins: u64,
@@ -42,128 +42,138 @@ const ONE_LOGIN_AND_REPLAYS: Promise = Promise {
     ..ONE_LOGIN
 };
 
-pub(crate) async fn play(stage: &mut Stage) -> anyhow::Result<()> {
-    ordinary_life(stage).await;
-    revocation(stage).await;
-    outage(stage).await;
-    wrong_password(stage).await?;
+pub(crate) async fn run(scenario: &mut Scenario) -> anyhow::Result<()> {
+    lifetime(scenario).await;
+    revocation(scenario).await;
+    outage(scenario).await;
+    wrong_password(scenario).await?;
     Ok(())
 }
 
-async fn ordinary_life(stage: &mut Stage) {
-    let act = Act::begin(stage, "cold start", "one login per cold start");
-    let seen = send(stage, 1).await;
-    act.end(stage, ONE_LOGIN, seen);
+async fn lifetime(scenario: &mut Scenario) {
+    let step = Step::begin(scenario, "cold start", "one login per cold start");
+    let seen = send(scenario, 1).await;
+    step.end(scenario, ONE_LOGIN, seen);
 
-    let act = Act::begin(stage, "a normal run", "no login while the session is good");
-    let seen = send(stage, 2).await;
-    act.end(stage, Promise::default(), seen);
+    let step = Step::begin(
+        scenario,
+        "a normal run",
+        "no login while the session is good",
+    );
+    let seen = send(scenario, 2).await;
+    step.end(scenario, Promise::default(), seen);
 
-    if let Some(life) = life_known_to_the_client(stage.api) {
-        stage.advance(life.saturating_sub(MINUTE));
-        let act = Act::begin(stage, "renewal", "one renewal beside the traffic");
-        let seen = send(stage, 4).await;
-        act.end(stage, ONE_LOGIN, seen);
+    if let Some(lifetime) = lifetime_known_to_the_client(scenario.api) {
+        scenario.advance(lifetime.saturating_sub(MINUTE));
+        let step = Step::begin(scenario, "renewal", "one renewal beside the traffic");
+        let seen = send(scenario, 4).await;
+        step.end(scenario, ONE_LOGIN, seen);
     }
 
-    stage.advance(life_at_the_server(stage.api) + MINUTE);
-    let act = Act::begin(stage, "expiry", "one login per expiry");
-    let seen = send(stage, 1).await;
-    // CloudIO documents no life, so there it is the server who says that it is over.
-    let promise = if stage.api == Api::CloudIo {
+    scenario.advance(lifetime_at_the_server(scenario.api) + MINUTE);
+    let step = Step::begin(scenario, "expiry", "one login per expiry");
+    let seen = send(scenario, 1).await;
+    // CloudIO documents no lifetime, so only the server can say that the session is over.
+    let promise = if scenario.api == Api::CloudIo {
         ONE_LOGIN_AND_REPLAYS
     } else {
         ONE_LOGIN
     };
-    act.end(stage, promise, seen);
+    step.end(scenario, promise, seen);
 }
 
-async fn revocation(stage: &mut Stage) {
-    let act = Act::begin(
-        stage,
+async fn revocation(scenario: &mut Scenario) {
+    let step = Step::begin(
+        scenario,
         "revocation in mid-flight",
         "one login per revocation",
     );
-    let enough = stage.server.counts().calls.ok + REQUESTS;
+    let revoke_after = scenario.server.counts().calls.ok + REQUESTS;
     let mut revoked = false;
-    let server = &stage.server;
-    let seen = send_while(&stage.front, server, &mut stage.next_id, 3, || {
-        if !revoked && server.counts().calls.ok > enough {
-            server.revoke_all();
-            revoked = true;
-        }
-    });
+    let server = &scenario.server;
+    let seen = send_while(
+        &scenario.integration,
+        server,
+        &mut scenario.next_id,
+        3,
+        || {
+            if !revoked && server.counts().calls.ok > revoke_after {
+                server.revoke_all();
+                revoked = true;
+            }
+        },
+    );
     let seen = seen.await;
-    act.end(stage, ONE_LOGIN_AND_REPLAYS, seen);
+    step.end(scenario, ONE_LOGIN_AND_REPLAYS, seen);
 }
 
-async fn outage(stage: &mut Stage) {
-    let act = Act::begin(
-        stage,
+async fn outage(scenario: &mut Scenario) {
+    let step = Step::begin(
+        scenario,
         "login outage",
         "a good session is served while logins fail",
     );
-    stage.server.set_login_outage(true);
-    let renewal = stage.credentials.renew().await;
+    scenario.server.set_login_outage(true);
+    let renewal = scenario.credentials.renew().await;
     if !renewal.is_err_and(|error| error.is_unavailable()) {
         let broken = "a forced renewal in an outage must say that the login is unavailable";
-        stage.broken.push(broken.into());
+        scenario.broken.push(broken.into());
     }
-    let seen = send(stage, 1).await;
-    stage.server.set_login_outage(false);
+    let seen = send(scenario, 1).await;
+    scenario.server.set_login_outage(false);
     let promise = Promise {
         unavailable: 1,
         ..Promise::default()
     };
-    act.end(stage, promise, seen);
+    step.end(scenario, promise, seen);
     // The back-off after the failure is over.
-    stage.advance(MINUTE);
+    scenario.advance(MINUTE);
 }
 
-async fn wrong_password(stage: &mut Stage) -> anyhow::Result<()> {
-    stage.change_password(OTHER_PASSWORD);
-    stage.server.revoke_all();
-    let act = Act::begin(
-        stage,
+async fn wrong_password(scenario: &mut Scenario) -> anyhow::Result<()> {
+    scenario.change_password(OTHER_PASSWORD);
+    scenario.server.revoke_all();
+    let step = Step::begin(
+        scenario,
         "wrong password",
-        "one attempt with a wrong password, however many ask",
+        "one attempt with a wrong password, however many callers ask",
     );
-    let mut seen = send(stage, 1).await;
-    seen.add(send(stage, 1).await);
-    // Here nothing can heal a request: each must be told why.
+    let mut seen = send(scenario, 1).await;
+    seen.add(send(scenario, 1).await);
+    // No login can recover these requests, so each must get the error.
     let told = std::mem::take(&mut seen.told);
-    stage.told += told;
+    scenario.told += told;
     if told != 2 * REQUESTS {
         let all = 2 * REQUESTS;
         let broken =
             format!("all {all} requests must be told that the password is wrong, {told} were");
-        stage.broken.push(broken);
+        scenario.broken.push(broken);
     }
     let promise = Promise {
         refused: 1,
         ..Promise::default()
     };
-    act.end(stage, promise, seen);
+    step.end(scenario, promise, seen);
 
-    stage.mend_password(OTHER_PASSWORD).await?;
-    stage.advance(Duration::from_secs(2));
-    let act = Act::begin(
-        stage,
-        "mended password",
-        "a mended password logs in at once",
+    scenario.correct_password(OTHER_PASSWORD).await?;
+    scenario.advance(Duration::from_secs(2));
+    let step = Step::begin(
+        scenario,
+        "corrected password",
+        "a corrected password logs in at once",
     );
-    let seen = send(stage, 1).await;
-    act.end(stage, ONE_LOGIN, seen);
+    let seen = send(scenario, 1).await;
+    step.end(scenario, ONE_LOGIN, seen);
     Ok(())
 }
 
-/// How long the client knows a session to live, whatever it does.
-fn life_known_to_the_client(api: Api) -> Option<Duration> {
+/// The lifetime that the client knows, if use does not extend it.
+fn lifetime_known_to_the_client(api: Api) -> Option<Duration> {
     matches!(api, Api::Clay | Api::V1Login).then_some(DAY)
 }
 
-/// How long a silent session lives at the server.
-fn life_at_the_server(api: Api) -> Duration {
+/// How long an idle session lives at the server.
+fn lifetime_at_the_server(api: Api) -> Duration {
     match api {
         Api::Quinn => 7 * DAY,
         Api::CloudIo => HOUR / 2,
@@ -176,7 +186,7 @@ fn life_at_the_server(api: Api) -> Duration {
 struct Seen {
     good: u64,
     failed: u64,
-    /// Told that the password is wrong.
+    /// Errors that said that the password is wrong.
     told: u64,
 }
 
@@ -188,12 +198,12 @@ impl Seen {
     }
 }
 
-/// [`REQUESTS`] callers at once, each of whom sends `rounds` requests in a row.
-async fn send(stage: &mut Stage, rounds: u64) -> Seen {
+/// Runs [`REQUESTS`] callers at once. Each of them sends `rounds` requests in a row.
+async fn send(scenario: &mut Scenario, rounds: u64) -> Seen {
     send_while(
-        &stage.front,
-        &stage.server,
-        &mut stage.next_id,
+        &scenario.integration,
+        &scenario.server,
+        &mut scenario.next_id,
         rounds,
         || {},
     )
@@ -201,7 +211,7 @@ async fn send(stage: &mut Stage, rounds: u64) -> Seen {
 }
 
 async fn send_while(
-    front: &Front,
+    integration: &Integration,
     server: &auth_providers::demo::DemoServer,
     next_id: &mut u64,
     rounds: u64,
@@ -212,7 +222,11 @@ async fn send_while(
     for _ in 0..REQUESTS {
         let first = *next_id;
         *next_id += rounds;
-        callers.spawn(call(front.clone(), probe.clone(), first..first + rounds));
+        callers.spawn(call(
+            integration.clone(),
+            probe.clone(),
+            first..first + rounds,
+        ));
     }
     let mut seen = Seen::default();
     let mut look = tokio::time::interval(Duration::from_millis(5));
@@ -228,19 +242,20 @@ async fn send_while(
     }
 }
 
-async fn call(front: Front, probe: String, ids: std::ops::Range<u64>) -> Seen {
+async fn call(integration: Integration, probe: String, ids: std::ops::Range<u64>) -> Seen {
     let mut seen = Seen::default();
     for id in ids {
-        // Every other request is a POST, whose body must come back as it was sent.
+        // Every other request is a POST, whose body the server must echo unchanged.
         let body = (id % 2 == 1).then(|| Bytes::from(format!("the body of request {id}")));
-        match front.send(&probe, id, body.clone()).await {
-            Ok(reply)
-                if reply.status == StatusCode::OK && body.is_none_or(|body| body == reply.body) =>
+        match integration.send(&probe, id, body.clone()).await {
+            Ok(response)
+                if response.status == StatusCode::OK
+                    && body.is_none_or(|body| body == response.body) =>
             {
                 seen.good += 1;
             }
             Ok(_) => seen.failed += 1,
-            Err(error) => match Front::auth_error(&error) {
+            Err(error) => match Integration::auth_error(&error) {
                 Some(error) if error.is_login_refused() => seen.told += 1,
                 _ => seen.failed += 1,
             },
@@ -249,31 +264,31 @@ async fn call(front: Front, probe: String, ids: std::ops::Range<u64>) -> Seen {
     seen
 }
 
-/// One act, from what the server had counted before it.
-struct Act {
+/// One step, with what the server had counted before it.
+struct Step {
     name: &'static str,
     promise: &'static str,
     before: Counts,
     began: Instant,
 }
 
-impl Act {
-    fn begin(stage: &Stage, name: &'static str, promise: &'static str) -> Self {
+impl Step {
+    fn begin(scenario: &Scenario, name: &'static str, promise: &'static str) -> Self {
         Self {
             name,
             promise,
-            before: stage.server.counts(),
+            before: scenario.server.counts(),
             began: Instant::now(),
         }
     }
 
-    fn end(self, stage: &mut Stage, promise: Promise, seen: Seen) {
-        let counts = minus(stage.server.counts(), self.before);
+    fn end(self, scenario: &mut Scenario, promise: Promise, seen: Seen) {
+        let counts = minus(scenario.server.counts(), self.before);
         let failed = seen.failed + seen.told;
         println!(
             "{:<8} {:<8} {:<25} {:>6} requests, {:>4} × 401, {} logins, {} replays, {} failed, {:.1} s",
-            format!("{:?}", stage.api),
-            stage.kind.name(),
+            format!("{:?}", scenario.api),
+            scenario.kind.name(),
             self.name,
             counts.calls.total(),
             counts.calls.unauthorized,
@@ -282,11 +297,11 @@ impl Act {
             failed,
             self.began.elapsed().as_secs_f64(),
         );
-        stage.failed += failed;
+        scenario.failed += failed;
         let mut check = |what: &str, counted: u64, promised: u64| {
             if counted != promised {
                 let promise = self.promise;
-                stage
+                scenario
                     .broken
                     .push(format!("{promise}: {counted} {what}, {promised} promised"));
             }
@@ -307,7 +322,11 @@ impl Act {
                 counts.replays,
                 counts.calls.unauthorized,
             );
-            check("act without a rejection", u64::from(counts.replays == 0), 0);
+            check(
+                "step without a rejection",
+                u64::from(counts.replays == 0),
+                0,
+            );
         } else {
             check("replays", counts.replays, 0);
         }

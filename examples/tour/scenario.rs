@@ -1,4 +1,4 @@
-//! One API behind one front: a server, a client, and a clock that both go by.
+//! One API through one integration: a server, a client, and a clock that both use.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,27 +8,27 @@ use auth_core::{Credentials, Provider, SecretSource};
 use auth_providers::demo::{Api, Counts, DemoServer, EMAIL, PASSWORD, Settings};
 use auth_providers::{Clay, CloudIo, Login, Quinn, ReqwestTransport, TowerTransport, V1Login};
 
-use crate::front::{Front, Kind, hyper_client};
+use crate::integration::{Integration, Kind, hyper_client};
 
-/// Everything that a stage needs, and what was seen on it.
-pub(crate) struct Stage {
+/// The parts of a scenario, and what its callers saw.
+pub(crate) struct Scenario {
     pub(crate) api: Api,
     pub(crate) kind: Kind,
     pub(crate) server: DemoServer,
     pub(crate) credentials: Credentials,
-    pub(crate) front: Front,
+    pub(crate) integration: Integration,
     clock: ShiftedClock,
     secret: PathBuf,
     pub(crate) next_id: u64,
-    /// Requests that callers saw fail where a login could heal them.
+    /// Requests that failed although a login could have recovered them.
     pub(crate) failed: u64,
-    /// Requests that were told in so many words that the password is wrong.
+    /// Requests whose error said that the password is wrong.
     pub(crate) told: u64,
     pub(crate) broken: Vec<String>,
 }
 
-/// What is left of a stage when its server is gone.
-pub(crate) struct Played {
+/// The result of a scenario, after its server was shut down.
+pub(crate) struct Finished {
     pub(crate) api: Api,
     pub(crate) kind: Kind,
     pub(crate) counts: Counts,
@@ -37,8 +37,8 @@ pub(crate) struct Played {
     pub(crate) broken: Vec<String>,
 }
 
-impl Stage {
-    pub(crate) async fn set(api: Api, kind: Kind, connections: usize) -> anyhow::Result<Self> {
+impl Scenario {
+    pub(crate) async fn start(api: Api, kind: Kind, connections: usize) -> anyhow::Result<Self> {
         let settings = Settings::new()
             .login_latency(Duration::from_millis(100))
             .call_latency(Duration::from_millis(50));
@@ -52,7 +52,7 @@ impl Stage {
         Ok(Self {
             api,
             kind,
-            front: Front::new(kind, credentials.clone(), connections)?,
+            integration: Integration::new(kind, credentials.clone(), connections)?,
             credentials,
             server,
             clock,
@@ -64,28 +64,28 @@ impl Stage {
         })
     }
 
-    /// Time passes, for the client and for the server.
+    /// Advances the clocks of the client and of the server.
     pub(crate) fn advance(&self, by: Duration) {
         self.server.advance(by);
         self.clock.advance(by);
     }
 
-    /// The server's password changes, and the client's doesn't.
+    /// Changes the password at the server, but not at the client.
     pub(crate) fn change_password(&self, password: &str) {
         self.server.set_password(EMAIL, password);
     }
 
-    /// The client learns the new password.
-    pub(crate) async fn mend_password(&self, password: &str) -> anyhow::Result<()> {
+    /// Gives the client the new password.
+    pub(crate) async fn correct_password(&self, password: &str) -> anyhow::Result<()> {
         Ok(tokio::fs::write(&self.secret, password).await?)
     }
 
-    pub(crate) async fn strike(self) -> Played {
+    pub(crate) async fn finish(self) -> Finished {
         let counts = self.server.counts();
         let _ = tokio::fs::remove_file(&self.secret).await;
-        drop(self.front);
+        drop(self.integration);
         self.server.shutdown().await;
-        Played {
+        Finished {
             api: self.api,
             kind: self.kind,
             counts,
@@ -111,7 +111,7 @@ fn provider(
     })
 }
 
-/// The login goes over a client of the front's own kind.
+/// Carries the login over the kind of client that the integration uses.
 fn carried(login: impl Login, kind: Kind) -> anyhow::Result<Box<dyn Provider>> {
     Ok(match kind {
         Kind::Reqwest => Box::new(login.via(ReqwestTransport::new()?)),

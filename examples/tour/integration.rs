@@ -1,4 +1,4 @@
-//! The two fronts, as one thing to send a request through.
+//! The two integrations, behind one type that sends a request.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use tower::limit::ConcurrencyLimit;
 use tower::{ServiceBuilder, ServiceExt};
 
-/// Which front.
+/// The integrations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Reqwest,
@@ -34,9 +34,9 @@ impl Kind {
     }
 }
 
-/// A client with the credentials in front of it, and a limit of connections below them.
+/// A client with the credential's middleware or layer, and a limit of connections below it.
 #[derive(Clone)]
-pub(crate) enum Front {
+pub(crate) enum Integration {
     Reqwest(ClientWithMiddleware),
     Tower(Box<Auth<ConcurrencyLimit<HyperClient>>>),
 }
@@ -47,13 +47,13 @@ pub(crate) fn hyper_client() -> HyperClient {
     Client::builder(TokioExecutor::new()).build_http()
 }
 
-/// What came back.
-pub(crate) struct Reply {
+/// The response to a request.
+pub(crate) struct Response {
     pub(crate) status: StatusCode,
     pub(crate) body: Bytes,
 }
 
-impl Front {
+impl Integration {
     pub(crate) fn new(
         kind: Kind,
         credentials: Credentials,
@@ -61,12 +61,12 @@ impl Front {
     ) -> anyhow::Result<Self> {
         Ok(match kind {
             Kind::Reqwest => {
-                // The servers are on this machine, whatever proxy the environment names.
+                // The servers are on loopback, so no proxy of the environment applies.
                 let client = reqwest::Client::builder().no_proxy().build()?;
-                let slots = Slots(Arc::new(Semaphore::new(connections)));
+                let limit = ConnectionLimit(Arc::new(Semaphore::new(connections)));
                 let client = ClientBuilder::new(client)
                     .with(AuthMiddleware::new(credentials))
-                    .with(slots)
+                    .with(limit)
                     .build();
                 Self::Reqwest(client)
             }
@@ -80,13 +80,13 @@ impl Front {
         })
     }
 
-    /// Sends a GET, or a POST if there is a body. `id` tells the server which request this is, when it comes twice.
+    /// Sends a GET, or a POST if there is a body. The server recognises a replay by its `id`.
     pub(crate) async fn send(
         &self,
         url: &str,
         id: u64,
         body: Option<Bytes>,
-    ) -> anyhow::Result<Reply> {
+    ) -> anyhow::Result<Response> {
         match self {
             Self::Reqwest(client) => {
                 let request = match body {
@@ -96,7 +96,7 @@ impl Front {
                 let response = request.header("x-request-id", id).send().await?;
                 let status = response.status();
                 let body = response.bytes().await?;
-                Ok(Reply { status, body })
+                Ok(Response { status, body })
             }
             Self::Tower(service) => {
                 let method = if body.is_some() { "POST" } else { "GET" };
@@ -110,14 +110,14 @@ impl Front {
                 let status = response.status();
                 let body = response.into_body().collect().await;
                 let body = body
-                    .map_err(|error| anyhow::anyhow!("the body broke off: {error}"))?
+                    .map_err(|error| anyhow::anyhow!("the body was cut off: {error}"))?
                     .to_bytes();
-                Ok(Reply { status, body })
+                Ok(Response { status, body })
             }
         }
     }
 
-    /// Why a request could not have a credential, if that is why it failed.
+    /// The error of auth-core, if the request failed because it had no credential.
     pub(crate) fn auth_error(error: &anyhow::Error) -> Option<&auth_core::Error> {
         if let Some(error) = error.downcast_ref::<reqwest_middleware::Error>() {
             return auth_middleware::auth_error(error);
@@ -126,26 +126,26 @@ impl Front {
     }
 }
 
-/// Keeps the type of our errors, which a boxed error hides from `anyhow`.
+/// Keeps the type of an auth-core error, which a boxed error hides from `anyhow`.
 fn typed(error: BoxError) -> anyhow::Error {
     match error.downcast::<auth_core::Error>() {
-        Ok(ours) => anyhow::Error::new(*ours),
+        Ok(error) => anyhow::Error::new(*error),
         Err(other) => anyhow::Error::from_boxed(other),
     }
 }
 
-/// As many requests of a reqwest client at a time as there are connections.
-struct Slots(Arc<Semaphore>);
+/// Limits the concurrent requests of a reqwest client to the number of connections.
+struct ConnectionLimit(Arc<Semaphore>);
 
 #[async_trait]
-impl Middleware for Slots {
+impl Middleware for ConnectionLimit {
     async fn handle(
         &self,
         request: reqwest::Request,
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> reqwest_middleware::Result<reqwest::Response> {
-        let _slot = self
+        let _permit = self
             .0
             .acquire()
             .await
