@@ -89,28 +89,30 @@ impl Attempt {
     /// [`Error::LoginLoop`].
     #[inline]
     pub fn refuse_loop(credentials: &Credentials, extensions: &Extensions) -> Result<(), Error> {
-        match LoginMark::of(extensions) {
-            Some(mark) if mark.is_of(credentials.shared().engine.id) => Err(Error::LoginLoop),
-            _ => Ok(()),
-        }
+        LoginMark::refuse_loop(LoginMark::of(extensions), credentials.shared().engine.id)
     }
 
     /// A first attempt with the credential at hand, if it is good and no renewal is due: the
     /// quickest way to put a credential on a request that is sent now. The credential is lent to
     /// `attach`, so that no reference is counted, and the clocks are read once.
     ///
+    /// `judge` judges the response in place of the provider's judge, if there is one.
+    ///
     /// `None` means that nothing was lent, and `attach` not called: ask [`Credentials::get`].
     #[inline]
     pub fn fresh<T>(
         credentials: &Credentials,
+        judge: Option<&Arc<dyn Judge>>,
         attach: impl FnOnce(&Arc<Credential>) -> T,
     ) -> Option<(Self, T)> {
-        let now = Self::now(credentials);
-        credentials.shared().with_current(|credential| {
+        let shared = credentials.shared();
+        let now = shared.engine.clock.now();
+        shared.with_current(|credential| {
             let fresh = credential.life().freshness(now).is_fresh();
             fresh.then(|| {
                 let attached = attach(credential);
-                (Self::at(credentials, credential, now), attached)
+                let attempt = Self::at(credentials, credential, now, judge.cloned());
+                (attempt, attached)
             })
         })
     }
@@ -119,24 +121,31 @@ impl Attempt {
     /// credential is asked for: a sliding session slides from here.
     #[inline]
     pub fn new(credentials: &Credentials, credential: &Credential) -> Self {
-        Self::at(credentials, credential, Self::now(credentials))
+        let now = credentials.shared().engine.clock.now();
+        Self::at(credentials, credential, now, None)
     }
 
     /// The second attempt of the same request, sent now with a newer credential.
     #[inline]
     pub fn replay(self, newer: &Credential) -> Self {
+        let now = self.credentials.shared().engine.clock.now();
+        let replay = Self::at(&self.credentials, newer, now, self.judge);
         Self {
-            judge: self.judge,
             replay: true,
-            ..Self::new(&self.credentials, newer)
+            ..replay
         }
     }
 
     #[inline]
-    fn at(credentials: &Credentials, credential: &Credential, now: Moment) -> Self {
+    fn at(
+        credentials: &Credentials,
+        credential: &Credential,
+        now: Moment,
+        judge: Option<Arc<dyn Judge>>,
+    ) -> Self {
         Self {
             credentials: credentials.clone(),
-            judge: None,
+            judge,
             stamp: credential.stamp(),
             sent: now,
             slides: credential.life().slides(),
@@ -145,7 +154,7 @@ impl Attempt {
         }
     }
 
-    /// The same, with a judge in place of the provider's; with none, the provider's.
+    /// The same, with a judge in place of the provider's.
     #[inline]
     pub fn judged_by(mut self, judge: Option<Arc<dyn Judge>>) -> Self {
         self.judge = judge;
@@ -165,14 +174,14 @@ impl Attempt {
         let shared = credentials.shared();
         let rejected = || obtained.stamp().generation() <= shared.read(CacheState::rejected);
         shared
-            .current_if(shared.now(), Freshness::is_good)
+            .current_if(shared.engine.clock.now(), Freshness::is_good)
             .or_else(|| (asked_again && !rejected()).then(|| Arc::clone(obtained)))
     }
 
     /// The time by the clocks that the cache goes by, to count a request's own time-out.
     #[inline]
     pub fn now(credentials: &Credentials) -> Moment {
-        credentials.shared().now()
+        credentials.shared().engine.clock.now()
     }
 
     /// The cache that its response speaks to.
@@ -268,7 +277,7 @@ impl Attempt {
     /// starts nothing.
     pub fn rejected(&self) -> Conclusion {
         let (shared, stamp) = (self.credentials.shared(), self.stamp);
-        let now = shared.now();
+        let now = shared.engine.clock.now();
         match shared.update(|state| state.reject(stamp, self.replay, now)) {
             Ruling::Stale => Conclusion::Replay,
             Ruling::Believed => {
@@ -295,7 +304,7 @@ impl Attempt {
             let carried = current.stamp() == stamp;
             carried.then(|| current.change_in(headers)).flatten()
         });
-        let now = shared.now();
+        let now = shared.engine.clock.now();
         let policy = &shared.engine.options.policy;
         let event = match change {
             None => None,

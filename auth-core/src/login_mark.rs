@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use http::Extensions;
 
+use crate::error::Error;
+
 /// Tells the caches of this process apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct CacheId(u64);
@@ -46,8 +48,13 @@ impl LoginMark {
         extensions.get().copied().or_else(Self::current)
     }
 
-    pub(crate) fn is_of(self, cache: CacheId) -> bool {
-        self.0 == cache
+    /// Refuses a request, or a look, for the credential of the very cache whose login it belongs to:
+    /// it would wait for itself.
+    pub(crate) fn refuse_loop(mark: Option<Self>, cache: CacheId) -> Result<(), Error> {
+        match mark {
+            Some(Self(login)) if login == cache => Err(Error::LoginLoop),
+            _ => Ok(()),
+        }
     }
 
     /// Runs the login of a cache.

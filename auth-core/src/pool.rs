@@ -161,7 +161,7 @@ impl Pool {
         let mut table = self.shared.table.write();
         let credentials = table.remove(identity)?;
         if let Some(failure) = credentials.failure_in_force()
-            && table.has_room_for_a_failure(capacity, credentials.shared().now())
+            && table.has_room_for_a_failure(capacity, credentials.shared().engine.clock.now())
         {
             table.failures.insert(identity.clone(), failure);
         }
@@ -211,7 +211,7 @@ impl Table {
             };
             if !credentials.take_referenced() && credentials.is_unused() {
                 let failure = credentials.failure_in_force();
-                let now = credentials.shared().now();
+                let now = credentials.shared().engine.clock.now();
                 if failure.is_none() || self.has_room_for_a_failure(most_failures, now) {
                     let forgotten = self.entries.remove(&identity);
                     if let Some(failure) = failure {

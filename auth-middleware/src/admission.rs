@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Duration;
 
 use auth_core::{Ask, Attempt, Credentials, Error};
 use futures_util::FutureExt;
@@ -10,9 +9,29 @@ use futures_util::FutureExt;
 use crate::context::AuthContext;
 use crate::target::Target;
 
+/// A request that may carry a credential: whose, and how to ask for it.
+pub(crate) struct Admission<'a> {
+    pub(crate) credentials: &'a Credentials,
+    /// How to ask before a replay.
+    pub(crate) ask: Ask,
+    /// A renewal that this request is to make, and that is due again if it is dropped before it is
+    /// done.
+    pub(crate) renewal: Option<Renewal>,
+}
+
+impl Admission<'_> {
+    /// How to ask before the first attempt.
+    pub(crate) fn first_ask(&self) -> Ask {
+        match self.renewal {
+            Some(_) => self.ask.renewed(),
+            None => self.ask,
+        }
+    }
+}
+
 impl AuthContext {
-    /// The context of a request: its own, or else the applied one. Read where the request is
-    /// taken in, because an applied context is known to its own task only.
+    /// The context of a request: its own, or else the applied one. Read where the request is taken
+    /// in, because an applied context is known to its own task only.
     #[inline]
     pub(crate) fn of(extensions: &http::Extensions) -> Self {
         if let Some(own) = extensions.get::<Self>() {
@@ -23,18 +42,18 @@ impl AuthContext {
         applied.now_or_never().flatten().unwrap_or_default()
     }
 
-    /// Whose credential a request carries: the chosen identity's or else `own`. None if it
-    /// passes untouched, because it says so or because it goes out of the scope.
+    /// Whose credential a request carries: the chosen identity's or else `own`. None if it passes
+    /// untouched, because it says so or because it goes out of the scope.
     ///
     /// # Errors
     /// [`Error::LoginLoop`].
     #[inline]
-    pub(crate) fn credentials_for<'a>(
+    pub(crate) fn admit<'a>(
         &'a self,
         own: &'a Credentials,
         target: &impl Target,
         extensions: &http::Extensions,
-    ) -> Result<Option<&'a Credentials>, Error> {
+    ) -> Result<Option<Admission<'a>>, Error> {
         let choices = self.0.as_ref();
         if choices.is_some_and(|choices| choices.skip) {
             return Ok(None);
@@ -52,28 +71,14 @@ impl AuthContext {
             return Ok(None);
         }
         Attempt::refuse_loop(credentials, extensions)?;
-        Ok(Some(credentials))
-    }
-
-    /// How to ask for a credential before the first attempt: with the renewal that is due, if
-    /// one is. It is due again if it is dropped before it is done.
-    #[inline]
-    pub(crate) fn first_ask(&self, timeout: Option<Duration>) -> (Ask, Option<Renewal>) {
-        let ask = self.next_ask(timeout);
-        let due = self.0.as_ref().and_then(|choices| choices.renewal.as_ref());
-        // One request takes it; nothing else is published by the flag: relaxed.
-        match due.filter(|due| due.swap(false, Relaxed)) {
-            Some(due) => (ask.renewed(), Some(Renewal(Some(Arc::clone(due))))),
-            None => (ask, None),
-        }
-    }
-
-    /// How to ask for a credential before a replay, given what is left of the request's own
-    /// time-out.
-    #[inline]
-    pub(crate) fn next_ask(&self, timeout: Option<Duration>) -> Ask {
-        let ask = self.0.as_ref().map_or(Ask::new(), |choices| choices.ask);
-        timeout.map_or(ask, |timeout| ask.at_most(timeout))
+        let due = choices.and_then(|choices| choices.renewal.as_ref());
+        // One request takes it; the flag publishes nothing else: relaxed.
+        let taken = due.filter(|due| due.swap(false, Relaxed));
+        Ok(Some(Admission {
+            credentials,
+            ask: choices.map_or(Ask::new(), |choices| choices.ask),
+            renewal: taken.map(|due| Renewal(Some(Arc::clone(due)))),
+        }))
     }
 }
 

@@ -1,7 +1,6 @@
 //! What a caller does next, and the login that begins for it.
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use super::ask::Ask;
 use super::caller::Caller;
@@ -23,64 +22,54 @@ pub(super) enum Admission {
 impl Shared {
     /// Decides for one caller, and begins the login that the decision asks for.
     pub(super) fn admit(self: &Arc<Self>, caller: &Caller) -> Result<Admission, Error> {
+        let engine = &self.engine;
         let mut control = self.control.lock();
-        let decision = control.state.decide(self.now(), caller.ask.renewed);
+        let decision = control.state.decide(engine.clock.now(), caller.ask.renewed);
         let (served, purpose) = match decision {
             Decision::Serve(credential) => return Ok(Admission::Served(credential)),
-            Decision::ServeAndBegin(credential, purpose) => (Some(credential), Some(purpose)),
-            Decision::Begin(purpose) => (None, Some(purpose)),
-            Decision::Join => (None, None),
+            Decision::ServeAndBegin(credential, purpose) => (Some(credential), purpose),
+            Decision::Begin(purpose) => (None, purpose),
             Decision::Fail(error) => return Err(error),
-        };
-        let mut begun = None;
-        if let Some(purpose) = purpose {
-            let Some(runtime) = Runtime::current() else {
-                return served.map(Admission::Served).ok_or(Error::NoRuntime);
-            };
-            let ticket = self.ticket(purpose, served.is_none());
-            // Read after the ticket was made: what was free then is free now.
-            let now = self.now().steady;
-            if served.is_none() {
-                caller.can_wait(ticket.expected(), now)?;
+            Decision::Join => {
+                let flight = control.flight.clone().ok_or(Error::Closed)?;
+                drop(control);
+                engine.limiter.want(&flight.ticket);
+                return Ok(Admission::Waits(flight));
             }
-            let held = ticket.expected().saturating_sub(now);
-            let id = control.state.begin();
-            let current = control.state.current().cloned();
-            let cache: Weak<dyn Keep> = Arc::<Self>::downgrade(self);
-            let login = Login::new(&self.engine, cache, id, ticket, purpose, current);
-            control.flight = Some(Arc::clone(login.flight()));
-            begun = Some((login, runtime, Duration::from_nanos(held)));
+        };
+        let Some(runtime) = Runtime::current() else {
+            return served.map(Admission::Served).ok_or(Error::NoRuntime);
+        };
+        let wanted = served.is_none();
+        let ticket = match purpose {
+            // It may find its secret unchanged, and then sends nothing: it asks for its place in
+            // the queue only when it needs one.
+            Purpose::LoginIfChanged { .. } => Ticket::default(),
+            Purpose::Login | Purpose::Renewal => engine.limiter.ticket(wanted),
+        };
+        if wanted {
+            ticket.can_wait(caller.deadline, caller.fail_fast, &engine.clock)?;
         }
-        let flight = control.flight.clone();
+        let held = ticket.wait_left(&engine.clock);
+        let id = control.state.begin();
+        let current = control.state.current().cloned();
+        let cache: Weak<dyn Keep> = Arc::<Self>::downgrade(self);
+        let login = Login::new(engine, cache, id, ticket, purpose, current);
+        let flight = Arc::clone(login.flight());
+        control.flight = Some(Arc::clone(&flight));
         drop(control);
 
-        if let Some((login, runtime, held)) = begun {
-            login.spawn(&runtime);
-            if !held.is_zero() {
-                self.engine.emit(&Event::LoginHeld { wait: held });
-            }
+        flight.spawn(&runtime, login.run());
+        if !held.is_zero() {
+            engine.emit(&Event::LoginHeld { wait: held });
         }
-        if let Some(credential) = served {
-            return Ok(Admission::Served(credential));
-        }
-        let flight = flight.ok_or(Error::Closed)?;
-        self.engine.limiter.want(&flight.ticket);
-        Ok(Admission::Waits(flight))
+        Ok(served.map_or(Admission::Waits(flight), Admission::Served))
     }
 
     /// Begins the login that the next caller would begin, if there is a runtime here and nothing
     /// forbids it. No caller waits here: the next one gets the error, if there is one.
     pub(crate) fn begin_login(self: &Arc<Self>) {
-        let caller = Caller::new(Ask::new(), &self.engine.options, self.now());
+        let caller = Caller::new(Ask::new(), &self.engine.options, self.engine.clock.now());
         let _ = self.admit(&caller);
-    }
-
-    /// A login that may find its secret unchanged, and then sends nothing, asks for its place in the
-    /// queue only when it needs one.
-    fn ticket(&self, purpose: Purpose, wanted: bool) -> Ticket {
-        match purpose {
-            Purpose::LoginIfChanged { .. } => Ticket::default(),
-            Purpose::Login | Purpose::Renewal => self.engine.limiter.ticket(wanted),
-        }
     }
 }

@@ -10,6 +10,7 @@ use super::credentials::Credentials;
 use crate::credential::Credential;
 use crate::decide::Decision;
 use crate::error::Error;
+use crate::login_mark::LoginMark;
 
 /// How often a thread looks whether what began on it has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -36,8 +37,8 @@ impl Credentials {
         if let Some(credential) = shared.fresh_for(&ask) {
             return Ok(credential);
         }
-        shared.refuse_loop()?;
-        match shared.read(|state| state.decide(shared.now(), ask.renewed)) {
+        LoginMark::refuse_loop(LoginMark::current(), shared.engine.id)?;
+        match shared.read(|state| state.decide(shared.engine.clock.now(), ask.renewed)) {
             Decision::Serve(credential) => return Ok(credential),
             Decision::Fail(error) => return shared.or_stale(&ask, error),
             Decision::ServeAndBegin(..) | Decision::Begin(_) | Decision::Join => {}

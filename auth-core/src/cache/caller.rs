@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::ask::Ask;
 use crate::clock::{Moment, nanos};
-use crate::error::Error;
 use crate::options::Options;
 
 pub(super) struct Caller {
@@ -12,7 +11,7 @@ pub(super) struct Caller {
     pub(super) wait: Duration,
     /// On the steady clock.
     pub(super) deadline: u64,
-    fail_fast: bool,
+    pub(super) fail_fast: bool,
 }
 
 impl Caller {
@@ -29,15 +28,5 @@ impl Caller {
     /// Its time begins anew.
     pub(super) fn begin_anew(&mut self, now: Moment) {
         self.deadline = now.steady.saturating_add(nanos(self.wait));
-    }
-
-    /// Whether it can wait for a permit that is expected then, on the steady clock.
-    pub(super) fn can_wait(&self, expected: u64, now: u64) -> Result<(), Error> {
-        if expected <= now || (expected <= self.deadline && !self.fail_fast) {
-            return Ok(());
-        }
-        Err(Error::QuotaSpent {
-            retry_after: Duration::from_nanos(expected - now),
-        })
     }
 }

@@ -72,14 +72,14 @@ impl Credentials {
     #[inline]
     pub fn fresh(&self) -> Option<Arc<Credential>> {
         self.shared
-            .current_if(self.shared.now(), Freshness::is_fresh)
+            .current_if(self.shared.engine.clock.now(), Freshness::is_fresh)
     }
 
     /// Lends out what [`fresh`](Self::fresh) would give, without counting a reference: the quickest
     /// look at a credential. `None` means that nothing was lent, and `look` not called.
     #[inline]
     pub fn with_fresh<T>(&self, look: impl FnOnce(&Arc<Credential>) -> T) -> Option<T> {
-        let now = self.shared.now();
+        let now = self.shared.engine.clock.now();
         self.shared.with_current(|credential| {
             let fresh = credential.life().freshness(now).is_fresh();
             fresh.then(|| look(credential))
@@ -90,7 +90,7 @@ impl Credentials {
     /// renewal of one that is due.
     pub fn peek(&self) -> Option<Arc<Credential>> {
         self.shared
-            .current_if(self.shared.now(), Freshness::is_good)
+            .current_if(self.shared.engine.clock.now(), Freshness::is_good)
     }
 
     /// The current credential; if there is none, from the login under way or from one that begins now.
@@ -111,7 +111,7 @@ impl Credentials {
     /// # Cancel safety
     /// The future may be dropped at any time. A login that it started goes on, and its session is kept.
     pub fn get(&self) -> impl Future<Output = Result<Arc<Credential>, Error>> + Send {
-        self.get_with(Ask::new())
+        self.shared.get(Ask::new())
     }
 
     /// As [`get`](Self::get), with a deadline or a demand of the caller's own.
@@ -138,7 +138,7 @@ impl Credentials {
     /// # Cancel safety
     /// As [`get`](Self::get).
     pub fn renew(&self) -> impl Future<Output = Result<Arc<Credential>, Error>> + Send {
-        self.get_with(Ask::new().renewed())
+        self.shared.get(Ask::new().renewed())
     }
 
     /// Logs out and closes, for all clones: whoever waits gets [`Error::Closed`], and so does whoever asks from now on. A
@@ -159,7 +159,7 @@ impl Credentials {
 
     /// What there is to tell without secrets: the credential's stamp and age, the login under way, the last failure.
     pub fn status(&self) -> Status {
-        let now = self.shared.now();
+        let now = self.shared.engine.clock.now();
         self.shared.read(|state| Status::of(state, now))
     }
 
@@ -204,7 +204,7 @@ impl Credentials {
 
     /// The last failure, if it still forbids a login.
     pub(crate) fn failure_in_force(&self) -> Option<Failure> {
-        let now = self.shared.now();
+        let now = self.shared.engine.clock.now();
         self.shared.read(|state| {
             state
                 .failure()

@@ -23,7 +23,7 @@ impl Keep for Shared {
         outcome: LoginOutcome,
         took: Duration,
     ) -> Option<Arc<Credential>> {
-        let now = self.now();
+        let now = self.engine.clock.now();
         let jitter = random();
         let failed = matches!(outcome, Err(NoSession::Failed(..)));
         let (settled, flight) = self.commit(|control| {
@@ -108,7 +108,7 @@ impl Shared {
             return;
         };
         let engine = self.engine.clone();
-        let until = self.now().steady.saturating_add(nanos(grace));
+        let until = self.engine.clock.now().steady.saturating_add(nanos(grace));
         let superseded = Arc::clone(&session);
         let task = runtime.spawn(async move {
             engine.clock.sleep_until(until).await;

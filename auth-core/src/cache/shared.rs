@@ -45,10 +45,6 @@ impl Shared {
         }
     }
 
-    pub(crate) fn now(&self) -> Moment {
-        self.engine.clock.now()
-    }
-
     /// Lends out what is served, without counting a reference. Takes no lock.
     #[inline]
     pub(crate) fn with_current<T>(

@@ -42,8 +42,8 @@ impl Shared {
         if let Some(credential) = self.fresh_for(&ask) {
             return Ok(credential);
         }
-        self.refuse_loop()?;
-        let mut caller = Caller::new(ask, &self.engine.options, self.now());
+        LoginMark::refuse_loop(LoginMark::current(), self.engine.id)?;
+        let mut caller = Caller::new(ask, &self.engine.options, self.engine.clock.now());
         let result = self.wait(&mut caller).await;
         result.or_else(|error| self.or_stale(&ask, error))
     }
@@ -53,7 +53,7 @@ impl Shared {
         if ask.renewed {
             return None;
         }
-        self.current_if(self.now(), Freshness::is_fresh)
+        self.current_if(self.engine.clock.now(), Freshness::is_fresh)
     }
 
     /// Whatever keeps a login from being had, what may still be good is better than nothing.
@@ -61,16 +61,8 @@ impl Shared {
         if ask.renewed {
             return Err(error);
         }
-        self.current_if(self.now(), Freshness::may_be_good)
+        self.current_if(self.engine.clock.now(), Freshness::may_be_good)
             .ok_or(error)
-    }
-
-    /// A login that asks for the very credential that it is to fetch would wait for itself.
-    pub(super) fn refuse_loop(&self) -> Result<(), Error> {
-        match LoginMark::current() {
-            Some(mark) if mark.is_of(self.engine.id) => Err(Error::LoginLoop),
-            _ => Ok(()),
-        }
     }
 
     async fn wait(self: &Arc<Self>, caller: &mut Caller) -> Result<Arc<Credential>, Error> {
@@ -83,7 +75,7 @@ impl Shared {
             match self.watch(&flight, caller).await? {
                 Wake::Told(Some(result)) => {
                     let credential = result?;
-                    let now = self.now();
+                    let now = self.engine.clock.now();
                     // Ten thousand waiters need not take turns to hear that nothing has changed.
                     if self.is_current(&credential, now) {
                         return Ok(credential);
@@ -156,15 +148,22 @@ impl<'a> Watch<'a> {
             let Some(key) = self.key else {
                 continue;
             };
-            let (expected, due) = (flight.ticket.expected(), flight.ticket.due());
-            let now = shared.now().steady;
+            let due = flight.ticket.due();
+            let now = shared.engine.clock.now().steady;
             if now >= caller.deadline {
                 return Poll::Ready(Ok(Wake::TooLate));
             }
             if now >= due {
                 return Poll::Ready(Ok(Wake::Overdue));
             }
-            caller.can_wait(expected, now)?;
+            let Caller {
+                deadline,
+                fail_fast,
+                ..
+            } = *caller;
+            flight
+                .ticket
+                .can_wait(deadline, fail_fast, &shared.engine.clock)?;
             ready!(if due <= caller.deadline {
                 flight.waiters.poll_alarm(key, due, &shared.engine.clock)
             } else {

@@ -74,6 +74,8 @@ fn month_of(token: &str) -> Option<u32> {
 /// Days from 1970-01-01 in the Gregorian calendar. A day that the month doesn't have counts on into
 /// the next one.
 fn days_since_epoch(year: u32, month: u32, day: u32) -> i64 {
+    // From 0000-03-01 to 1970-01-01.
+    const TO_EPOCH: i64 = 719_468;
     // Years that begin in March have their leap day last.
     let (year, month) = if month > 2 {
         (i64::from(year), month - 3)
@@ -83,8 +85,6 @@ fn days_since_epoch(year: u32, month: u32, day: u32) -> i64 {
     let leap_days = year / 4 - year / 100 + year / 400;
     // The days before each month from March on: 0, 31, 61, 92, …
     let before_month = i64::from((153 * month + 2) / 5);
-    // From 0000-03-01 to 1970-01-01.
-    const TO_EPOCH: i64 = 719_468;
     365 * year + leap_days + before_month + i64::from(day) - 1 - TO_EPOCH
 }
 

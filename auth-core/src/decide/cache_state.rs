@@ -8,7 +8,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use super::failure::{AttemptedSecret, Failure, FailurePolicy};
-use super::outcome::{LoginOutcome, NoSession, Settled, unusable};
+use super::outcome::{LoginOutcome, NoSession, Settled};
 use super::rejection_breaker::RejectionBreaker;
 use super::renewal_backoff::RenewalBackoff;
 use crate::clock::Moment;
@@ -178,15 +178,11 @@ impl CacheState {
         self.abandon(id);
         let unwanted = self.closed || superseded;
         match outcome {
-            Ok(session) => match unusable(&session) {
-                None if unwanted => {
-                    let credential = self.issue(session, now, policy, jitter);
-                    self.discard(Some(credential))
-                }
-                None => self.log_in(session, now, policy, jitter),
-                Some(_) if unwanted => self.discard(None),
-                Some(error) => self.fail(error, None, now, policy, jitter),
-            },
+            Ok(session) if unwanted => {
+                let credential = self.issue(session, now, policy, jitter);
+                self.discard(Some(credential))
+            }
+            Ok(session) => self.log_in(session, now, policy, jitter),
             Err(_) if unwanted => self.discard(None),
             // Nothing was sent: a password that was refused is still refused.
             Err(NoSession::Failed(_, None)) if self.refusal_in_force(now) => self.looked(now),

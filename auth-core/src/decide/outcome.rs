@@ -1,7 +1,6 @@
 //! What a login brings, and what its end means.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::failure::AttemptedSecret;
 use crate::credential::Credential;
@@ -34,23 +33,4 @@ pub(crate) enum Settled {
     Discarded(Option<Arc<Credential>>),
     /// The cache was closed meanwhile: the session, if any, is to be logged out.
     Closed(Option<Arc<Credential>>),
-}
-
-/// Why a session that a login brought is of no use, if it is not.
-pub(super) fn unusable(session: &Session) -> Option<LoginError> {
-    if session.is_empty() {
-        return Some(LoginError::malformed("a session that carries nothing"));
-    }
-    let lifetime = session.lifetime();
-    let lives = [
-        lifetime.hard_expiry(),
-        lifetime.idle_timeout(),
-        lifetime.absolute_maximum(),
-    ];
-    if lives.contains(&Some(Duration::ZERO)) {
-        return Some(LoginError::malformed(
-            "a session that had expired when it was issued",
-        ));
-    }
-    None
 }

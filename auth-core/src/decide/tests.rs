@@ -113,10 +113,6 @@ fn rule_1_a_flight_is_told_from_those_before_it() {
         settle(&mut state, dead, failure(), at(0)),
         Settled::Discarded(None)
     ));
-    assert!(matches!(
-        settle(&mut state, dead, session(Duration::ZERO), at(0)),
-        Settled::Discarded(None)
-    ));
     assert!(
         state.failure().is_none(),
         "what is discarded teaches nothing"
@@ -139,7 +135,6 @@ fn rule_1_a_flight_is_told_from_those_before_it() {
 fn rule_19_what_lands_after_the_close_is_logged_out_and_teaches_nothing() {
     for (outcome, session_left) in [
         (session(HOUR), true),
-        (session(Duration::ZERO), false),
         (failure(), false),
         (Err(NoSession::Unchanged), false),
     ] {
@@ -156,25 +151,6 @@ fn rule_19_what_lands_after_the_close_is_logged_out_and_teaches_nothing() {
             Decision::Fail(Error::Closed)
         ));
     }
-}
-
-#[test]
-fn an_unusable_session_is_a_failure_and_leaves_what_there_is() {
-    let mut state = CacheState::default();
-    log_in(&mut state, HOUR, at(0));
-    let id = state.begin();
-    assert!(matches!(
-        settle(&mut state, id, session(Duration::ZERO), at(1)),
-        Settled::Failed(_)
-    ));
-    assert_eq!(
-        state.failure().map(Failure::kind),
-        Some(LoginErrorKind::Malformed)
-    );
-    assert_eq!(
-        state.current().map(|current| current.stamp().generation()),
-        Some(1)
-    );
 }
 
 #[test]

@@ -73,10 +73,10 @@ impl Life {
             born,
             lifetime,
             stated_idle: lifetime.idle,
-            absolute,
-            expires: hard.min(absolute),
             refresh: refresh_from(born, shortest, window, jitter),
             idle: IdleDeadline::new(Deadline::after_option(born, lifetime.idle)),
+            absolute,
+            expires: hard.min(absolute),
         }
     }
 

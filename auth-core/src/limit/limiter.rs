@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::select;
 
-use super::queue::Queue;
-use super::ticket::Ticket;
+use super::queue::{Queue, Ticket};
 use super::window::Window;
 use crate::clock::{Clock, nanos};
 use crate::quota::Quota;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::waiters::Waiters;
-use crate::clock::{Moment, nanos};
+use crate::clock::Moment;
 use crate::credential::Credential;
 use crate::decide::FlightId;
 use crate::error::Error;
@@ -46,15 +46,9 @@ impl Flight {
         })
     }
 
-    /// The task says that it will have come further by then, if it is driven.
-    pub(super) fn promise(&self, now: Moment, within: Duration) {
-        self.ticket
-            .set_due(now.steady.saturating_add(nanos(within)));
-    }
-
     /// Spawns the task. The caller holds no lock: on a runtime that is shutting down, the task is
     /// dropped here and now.
-    pub(super) fn spawn(&self, runtime: &Runtime, task: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(&self, runtime: &Runtime, task: impl Future<Output = ()> + Send + 'static) {
         // Pairs with `abort`: the task is set before the flag is read, there the other way round,
         // so that at least one of the two sees the other.
         let _ = self.task.set(runtime.spawn(task));

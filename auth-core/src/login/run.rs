@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::engine::Engine;
 use super::flight::Flight;
+use crate::clock::nanos;
 use crate::credential::Credential;
 use crate::decide::{
     AttemptedSecret, FlightId, LONGEST_RETRY_AFTER, LoginOutcome, NoSession, Purpose,
@@ -12,8 +13,8 @@ use crate::decide::{
 use crate::error::{LoginError, LoginErrorKind};
 use crate::event::Event;
 use crate::limit::{STALLED_AFTER, Ticket};
-use crate::runtime::Runtime;
 use crate::secret::{Fingerprint, Secret};
+use crate::session::Session;
 
 /// How much longer than its time-out a step may take before its task counts as not driven: enough
 /// for a runtime that is busy.
@@ -52,11 +53,14 @@ impl Login {
         purpose: Purpose,
         current: Option<Arc<Credential>>,
     ) -> Self {
+        ticket.set_due(engine.clock.now().steady + nanos(STALLED_AFTER));
         let flight = Flight::new(id, ticket);
-        flight.promise(engine.clock.now(), STALLED_AFTER);
         Self {
             engine: engine.clone(),
-            guard: FlightGuard { cache, flight },
+            guard: FlightGuard {
+                cache: Some(cache),
+                flight,
+            },
             purpose,
             current,
         }
@@ -66,13 +70,8 @@ impl Login {
         &self.guard.flight
     }
 
-    /// Spawns the task. The caller holds no lock.
-    pub(crate) fn spawn(self, runtime: &Runtime) {
-        let flight = Arc::clone(self.flight());
-        flight.spawn(runtime, self.run());
-    }
-
-    async fn run(self) {
+    /// What the login's task does.
+    pub(crate) async fn run(mut self) {
         let outcome = self.log_in().await;
         self.keep(outcome).await;
     }
@@ -119,7 +118,8 @@ impl Login {
             (Purpose::Renewal, Some(current)) => engine.provider.renew(current, secret),
             _ => engine.provider.login(secret),
         };
-        let failed = match engine.guarded(sent).await {
+        let result = engine.guarded(sent).await;
+        let failed = match result.and_then(usable) {
             Ok(session) => return Ok(session),
             Err(error) => error,
         };
@@ -135,8 +135,9 @@ impl Login {
     }
 
     /// Hands the outcome to the cache, and logs out a session that is of no use there.
-    async fn keep(self, outcome: LoginOutcome) {
-        let Some(cache) = self.guard.cache.upgrade() else {
+    async fn keep(&mut self, outcome: LoginOutcome) {
+        // From here on there is nothing to lose.
+        let Some(cache) = self.guard.cache.take().and_then(|cache| cache.upgrade()) else {
             return;
         };
         let flight = self.flight();
@@ -149,8 +150,9 @@ impl Login {
     }
 
     fn promise_a_step(&self) {
-        let within = self.engine.options.login_timeout.saturating_add(GRACE);
-        self.flight().promise(self.engine.clock.now(), within);
+        let within = nanos(self.engine.options.login_timeout.saturating_add(GRACE));
+        let now = self.engine.clock.now().steady;
+        self.flight().ticket.set_due(now.saturating_add(within));
     }
 
     fn attempted(&self, secret: Fingerprint) -> AttemptedSecret {
@@ -173,6 +175,25 @@ fn before_sending(error: LoginError) -> NoSession {
     NoSession::Failed(error, None)
 }
 
+/// A session that is of no use is a failed login.
+fn usable(session: Session) -> Result<Session, LoginError> {
+    if session.is_empty() {
+        return Err(LoginError::malformed("a session that carries nothing"));
+    }
+    let lifetime = session.lifetime();
+    let lives = [
+        lifetime.hard_expiry(),
+        lifetime.idle_timeout(),
+        lifetime.absolute_maximum(),
+    ];
+    if lives.contains(&Some(Duration::ZERO)) {
+        return Err(LoginError::malformed(
+            "a session that had expired when it was issued",
+        ));
+    }
+    Ok(session)
+}
+
 /// How long the server wants no login: what it said, or a whole window if it only said that there
 /// were too many.
 fn held_for(error: &LoginError, engine: &Engine) -> Option<Duration> {
@@ -184,13 +205,14 @@ fn held_for(error: &LoginError, engine: &Engine) -> Option<Duration> {
 
 /// Clears the flight away if its task is dropped before its end, or before it was ever polled.
 struct FlightGuard {
-    cache: Weak<dyn Keep>,
+    /// None once the outcome is kept.
+    cache: Option<Weak<dyn Keep>>,
     flight: Arc<Flight>,
 }
 
 impl Drop for FlightGuard {
     fn drop(&mut self) {
-        if let Some(cache) = self.cache.upgrade() {
+        if let Some(cache) = self.cache.take().and_then(|cache| cache.upgrade()) {
             cache.lose(self.flight.id);
         }
         self.flight.end();

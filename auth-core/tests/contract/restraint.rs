@@ -464,8 +464,7 @@ impl ReadSecret for Slow {
 }
 
 #[tokio::test]
-async fn rule_10_waiters_are_told_at_once_when_other_logins_take_the_permits_during_the_read()
- {
+async fn rule_10_waiters_are_told_at_once_when_other_logins_take_the_permits_during_the_read() {
     let clock = ManualClock::new();
     let read = Arc::new(tokio::sync::Notify::new());
     let slow = tokens().with_secret(SecretSource::custom(Slow(Arc::clone(&read))));

@@ -117,6 +117,22 @@ async fn a_session_that_had_expired_when_it_was_issued_is_a_failure_and_not_a_lo
 }
 
 #[tokio::test]
+async fn an_unusable_session_leaves_the_current_one_in_place() {
+    let provider = Scripted::new(|number| match number {
+        1 => session(number, Lifetime::of(HOUR)),
+        _ => session(number, Lifetime::of(std::time::Duration::ZERO)),
+    });
+    let credentials = on(&ManualClock::new(), provider).build();
+    let first = credentials.get().await.unwrap();
+    let error = credentials.renew().await.unwrap_err();
+    let kind = error.login_error().unwrap().kind();
+    assert_eq!(kind, LoginErrorKind::Malformed);
+    let status = credentials.status();
+    assert_eq!(status.stamp, Some(first.stamp()));
+    assert_eq!(status.failure, Some(LoginErrorKind::Malformed));
+}
+
+#[tokio::test]
 async fn a_session_that_carries_nothing_is_a_failure() {
     let credentials = on(
         &ManualClock::new(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use auth_core::{Ask, Attempt, Conclusion, Credential, Credentials, Judge, Moment};
+use auth_core::{Ask, Attempt, Conclusion, Credential, Credentials, Judge};
 use http::Extensions;
 use reqwest::{Request, Response};
 use reqwest_middleware::{Error, Middleware, Next, Result};
@@ -70,30 +70,42 @@ impl Middleware for AuthMiddleware {
         next: Next<'_>,
     ) -> Result<Response> {
         let context = AuthContext::of(extensions);
-        let credentials = context
-            .credentials_for(&self.credentials, request.url(), extensions)
-            .map_err(Error::middleware)?;
-        let Some(credentials) = credentials else {
+        let admission = context.admit(&self.credentials, request.url(), extensions);
+        let Some(mut admission) = admission.map_err(Error::middleware)? else {
             return next.run(request, extensions).await;
         };
-        let timeout = Timeout::of(&request, credentials);
-        let mut spare = self.replay.then(|| request.try_clone()).flatten();
+        let credentials = admission.credentials;
+        // The request's own time-out is meant for all of it: what waits and a first attempt took is
+        // gone.
+        let timeout = request.timeout().copied();
+        let asked = timeout.map(|_| Attempt::now(credentials));
+        let left = || {
+            let passed = Attempt::now(credentials).steady_since(asked?);
+            Some(timeout?.saturating_sub(passed))
+        };
+        let in_time = |ask: Ask| left().map_or(ask, |left| ask.at_most(left));
 
-        let (ask, renewal) = context.first_ask(timeout.left());
-        let mut sending = match Sending::fresh(&mut request, credentials, &ask) {
-            Some(sending) => sending,
-            None => {
-                let credential = get(credentials, ask).await?;
-                Sending::new(&mut request, credentials, &credential)
+        let mut spare = self.replay.then(|| request.try_clone()).flatten();
+        let judge = self.judge.as_ref();
+        let fresh = match admission.renewal {
+            Some(_) => None,
+            None => Sending::fresh(&mut request, credentials, judge),
+        };
+        let mut sending = if let Some(sending) = fresh {
+            sending
+        } else {
+            let credential = get(credentials, in_time(admission.first_ask())).await?;
+            if let Some(renewal) = admission.renewal.take() {
+                renewal.done();
             }
-        }
-        .judged_by(self.judge.clone());
-        if let Some(renewal) = renewal {
-            renewal.done();
-        }
+            Sending::new(&mut request, credentials, judge, &credential)
+        };
         // Twice at most: the second time there is no spare.
         loop {
-            timeout.shorten(&mut request);
+            if let (Some(left), Some(timeout)) = (left(), request.timeout_mut()) {
+                // A time-out of nothing would be no time-out to some.
+                *timeout = left.max(Duration::from_millis(1));
+            }
             let response = next.clone().run(request, extensions).await;
             let mut response = response.map_err(|error| sending.redact_error(error))?;
             let body = if sending.wants_body(&response) {
@@ -108,7 +120,7 @@ impl Middleware for AuthMiddleware {
             // Its connection may be the one that the second attempt, or the login, waits for.
             drop(response);
             request = pristine;
-            let newer = get(credentials, context.next_ask(timeout.left())).await?;
+            let newer = get(credentials, in_time(admission.ask)).await?;
             sending = sending.replay(&mut request, &newer);
         }
     }
@@ -117,36 +129,6 @@ impl Middleware for AuthMiddleware {
 async fn get(credentials: &Credentials, ask: Ask) -> Result<Arc<Credential>> {
     let credential = credentials.get_with(ask).await;
     credential.map_err(Error::middleware)
-}
-
-/// A request's own time-out is meant for all of it: what waits and a first attempt took is gone.
-struct Timeout<'a> {
-    credentials: &'a Credentials,
-    since: Option<(Duration, Moment)>,
-}
-
-impl<'a> Timeout<'a> {
-    fn of(request: &Request, credentials: &'a Credentials) -> Self {
-        let since = request
-            .timeout()
-            .map(|timeout| (*timeout, Attempt::now(credentials)));
-        Self { credentials, since }
-    }
-
-    fn left(&self) -> Option<Duration> {
-        let (timeout, asked) = self.since?;
-        let passed = Attempt::now(self.credentials).steady_since(asked);
-        Some(timeout.saturating_sub(passed))
-    }
-
-    fn shorten(&self, request: &mut Request) {
-        if let Some(left) = self.left()
-            && let Some(timeout) = request.timeout_mut()
-        {
-            // A time-out of nothing would be no time-out to some.
-            *timeout = left.max(Duration::from_millis(1));
-        }
-    }
 }
 
 impl fmt::Debug for AuthMiddleware {

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::mem;
 use std::sync::Arc;
 
-use auth_core::{Ask, Attempt, Conclusion, Credential, Credentials, Judge, ResponseView};
+use auth_core::{Attempt, Conclusion, Credential, Credentials, Judge, ResponseView};
 use bytes::Bytes;
 use reqwest::{Body, Request, Response, Url};
 use reqwest_middleware::Error;
@@ -26,16 +26,13 @@ struct Attached {
 }
 
 impl Sending {
-    /// Puts the credential at hand, if it is fresh and will do, on a request that is sent next.
+    /// Puts the credential at hand, if it is fresh, on a request that is sent next.
     pub(super) fn fresh(
         request: &mut Request,
         credentials: &Credentials,
-        ask: &Ask,
+        judge: Option<&Arc<dyn Judge>>,
     ) -> Option<Self> {
-        if ask.is_renewed() {
-            return None;
-        }
-        let (attempt, attached) = Attempt::fresh(credentials, |credential| {
+        let (attempt, attached) = Attempt::fresh(credentials, judge, |credential| {
             Attached::to(request, credential, credentials)
         })?;
         Some(Self { attempt, attached })
@@ -45,16 +42,12 @@ impl Sending {
     pub(super) fn new(
         request: &mut Request,
         credentials: &Credentials,
+        judge: Option<&Arc<dyn Judge>>,
         credential: &Credential,
     ) -> Self {
         let attached = Attached::to(request, credential, credentials);
-        let attempt = Attempt::new(credentials, credential);
+        let attempt = Attempt::new(credentials, credential).judged_by(judge.cloned());
         Self { attempt, attached }
-    }
-
-    pub(super) fn judged_by(self, judge: Option<Arc<dyn Judge>>) -> Self {
-        let attempt = self.attempt.judged_by(judge);
-        Self { attempt, ..self }
     }
 
     /// Puts a newer credential on the same request, which was rejected before.
@@ -138,9 +131,11 @@ pub(super) async fn read_ahead(response: &mut Response) -> Option<Bytes> {
 
 impl Attached {
     fn to(request: &mut Request, credential: &Credential, credentials: &Credentials) -> Self {
-        let clean = credential.has_query().then(|| request.url().clone());
-        if let Some(query) = credential.attach_query(request.url().query()) {
-            request.url_mut().set_query(Some(&query));
+        let mut clean = None;
+        if credential.has_query() {
+            clean = Some(request.url().clone());
+            let query = credential.attach_query(request.url().query());
+            request.url_mut().set_query(query.as_deref());
         }
         credential.attach_headers(request.headers_mut());
         // Where the scope is one origin, a response from within it is from the origin that was

@@ -87,37 +87,35 @@ where
     #[inline]
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let context = AuthContext::of(request.extensions());
-        let chosen =
-            context.credentials_for(&self.credentials, request.uri(), request.extensions());
-        let credentials = match chosen {
-            Ok(Some(credentials)) => credentials,
+        let admission = context.admit(&self.credentials, request.uri(), request.extensions());
+        let admission = match admission {
+            Ok(Some(admission)) => admission,
             Ok(None) => return AuthFuture::passing(self.inner.call(self.replay.pass(request))),
             Err(login_loop) => {
                 self.give_back();
                 return AuthFuture::failed(login_loop);
             }
         };
-        let (ask, renewal) = context.first_ask(None);
-        let (mut request, spare) = self
-            .replay
-            .split(request, &self.inner, context.next_ask(None));
-        let fresh = if ask.is_renewed() {
-            None
-        } else {
-            Attempt::fresh(credentials, |credential| credential.attach(&mut request))
+        let credentials = admission.credentials;
+        let (mut request, spare) = self.replay.split(request, &self.inner, admission.ask);
+        let fresh = match admission.renewal {
+            Some(_) => None,
+            None => Attempt::fresh(credentials, self.judge.as_ref(), |credential| {
+                credential.attach(&mut request)
+            }),
         };
-        let judge = self.judge.clone();
         match fresh {
             Some((attempt, Ok(()))) => {
-                let future = self.inner.call(request);
-                AuthFuture::sending(future, attempt.judged_by(judge), spare)
+                AuthFuture::sending(self.inner.call(request), attempt, spare)
             }
             Some((_, Err(error))) => {
                 self.give_back();
                 AuthFuture::failed(error)
             }
             None => {
-                let credentials = credentials.clone();
+                let (credentials, judge) = (credentials.clone(), self.judge.clone());
+                let ask = admission.first_ask();
+                let renewal = admission.renewal;
                 // What is ready may be a permit that the login itself needs: give it back before
                 // waiting.
                 self.give_back();
