@@ -1,11 +1,13 @@
 //! What a login brought.
 
 use std::fmt;
+use std::time::Duration;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
 
 use crate::credential::{Attachment, InvalidValue};
+use crate::error::LoginError;
 use crate::lifetime::Lifetime;
 
 /// What a login brought: the values that requests carry from now on, and how long they are good.
@@ -81,6 +83,25 @@ impl Session {
     /// How long it is good.
     pub const fn lifetime(&self) -> Lifetime {
         self.lifetime
+    }
+
+    /// The session, unless it is of no use: then its login has failed.
+    pub(crate) fn usable(self) -> Result<Self, LoginError> {
+        if self.is_empty() {
+            return Err(LoginError::malformed("a session that carries nothing"));
+        }
+        let lifetime = self.lifetime;
+        let lives = [
+            lifetime.hard_expiry(),
+            lifetime.idle_timeout(),
+            lifetime.absolute_maximum(),
+        ];
+        if lives.contains(&Some(Duration::ZERO)) {
+            return Err(LoginError::malformed(
+                "a session that had expired when it was issued",
+            ));
+        }
+        Ok(self)
     }
 
     /// Whether it carries nothing.

@@ -150,7 +150,7 @@ async fn rule_18_no_cookie_of_an_old_session_and_no_referer_is_sent() {
 async fn the_login_sends_its_own_user_agent_unless_the_users_client_sends_one() {
     let response = "HTTP/1.1 200 OK\r\nset-cookie: sessionId=a\r\nconnection: close\r\n\
                   content-length: 11\r\n\r\n{\"user\":{}}";
-    let ours = format!(
+    let expected = format!(
         "user-agent: auth-providers/{}\r\n",
         env!("CARGO_PKG_VERSION")
     );
@@ -158,7 +158,11 @@ async fn the_login_sends_its_own_user_agent_unless_the_users_client_sends_one() 
         let server = Canned::start(response).await;
         let quinn = provider(Api::Quinn, &server.base_url, CANARY, transport);
         quinn.login(&canary()).await.unwrap();
-        assert!(server.requests()[0].to_ascii_lowercase().contains(&ours));
+        assert!(
+            server.requests()[0]
+                .to_ascii_lowercase()
+                .contains(&expected)
+        );
     }
     let server = Canned::start(response).await;
     let named = reqwest::Client::builder().user_agent("mine/1");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Moment, nanos};
-use crate::error::{Error, LoginError, LoginErrorKind};
+use crate::error::{Error, LONGEST_RETRY_AFTER, LoginError, LoginErrorKind};
 use crate::secret::Fingerprint;
 
 /// How often a changeable source is looked at again after a refusal.
@@ -148,9 +148,6 @@ impl Failure {
         self.error.kind()
     }
 }
-
-/// The longest that a server may ask to wait; more than that is a mistake, or not meant for programs.
-pub(crate) const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 
 #[cfg(test)]
 #[allow(

@@ -15,5 +15,5 @@ mod renewal_backoff;
 mod tests;
 
 pub(crate) use cache_state::{CacheState, Decision, FlightId, Policy, Purpose, Ruling};
-pub(crate) use failure::{AttemptedSecret, Failure, FailurePolicy, LONGEST_RETRY_AFTER};
+pub(crate) use failure::{AttemptedSecret, Failure, FailurePolicy};
 pub(crate) use outcome::{LoginOutcome, NoSession, Settled};

@@ -7,6 +7,9 @@ use std::time::Duration;
 use crate::credential::InvalidValue;
 use crate::secret::SecretError;
 
+/// The longest that a server may ask to wait; more than that is a mistake, or not meant for programs.
+pub(crate) const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3_600);
+
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why one login failed, as the provider tells the cache.

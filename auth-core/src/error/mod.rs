@@ -5,4 +5,5 @@ mod error;
 mod login;
 
 pub use error::Error;
+pub(crate) use login::LONGEST_RETRY_AFTER;
 pub use login::{LoginError, LoginErrorKind};

@@ -9,6 +9,7 @@ use futures_util::future::select;
 use super::queue::{Queue, Ticket};
 use super::window::Window;
 use crate::clock::{Clock, nanos};
+use crate::error::{LONGEST_RETRY_AFTER, LoginError, LoginErrorKind};
 use crate::quota::Quota;
 use crate::runtime::Mutex;
 
@@ -75,13 +76,19 @@ impl Limiter {
         self.change(|_queue, _now| ());
     }
 
-    /// How long a permit counts at the server, as the strictest of those that share it state.
-    pub(crate) fn window(&self) -> Duration {
-        self.queue.lock().window.quota().window()
+    /// A login has failed: the server may want no other for a while. How long, if it does: what it
+    /// said, or a whole window if it only said that there were too many.
+    pub(crate) fn hold_after(&self, failed: &LoginError) -> Option<Duration> {
+        let asked = failed.retry_after().filter(|wait| !wait.is_zero());
+        let limited = failed.kind() == LoginErrorKind::Limited;
+        let window = || self.queue.lock().window.quota().window();
+        let wait = asked.or_else(|| limited.then(window))?;
+        let wait = wait.min(LONGEST_RETRY_AFTER);
+        self.hold(wait);
+        Some(wait)
     }
 
-    /// The server wants no login for this long.
-    pub(crate) fn hold(&self, wait: Duration) {
+    pub(super) fn hold(&self, wait: Duration) {
         self.change(|queue, now| queue.hold(now.saturating_add(nanos(wait))));
     }
 

@@ -7,13 +7,11 @@ use super::engine::Engine;
 use super::flight::Flight;
 use crate::clock::nanos;
 use crate::credential::Credential;
-use crate::decide::{
-    AttemptedSecret, FlightId, LONGEST_RETRY_AFTER, LoginOutcome, NoSession, Purpose,
-};
+use crate::decide::{AttemptedSecret, FlightId, LoginOutcome, NoSession, Purpose};
 use crate::error::{LoginError, LoginErrorKind};
 use crate::event::Event;
 use crate::limit::{STALLED_AFTER, Ticket};
-use crate::secret::{Fingerprint, Secret};
+use crate::secret::Secret;
 use crate::session::Session;
 
 /// How much longer than its time-out a step may take before its task counts as not driven: enough
@@ -119,15 +117,15 @@ impl Login {
             _ => engine.provider.login(secret),
         };
         let result = engine.guarded(sent).await;
-        let failed = match result.and_then(usable) {
+        let failed = match result.and_then(Session::usable) {
             Ok(session) => return Ok(session),
             Err(error) => error,
         };
-        let held = held_for(&failed, engine);
-        if let Some(wait) = held {
-            engine.limiter.hold(wait);
-        }
-        let attempted = self.attempted(secret.fingerprint());
+        let held = engine.limiter.hold_after(&failed);
+        let attempted = AttemptedSecret {
+            secret: secret.fingerprint(),
+            may_change: engine.provider.secret().fixed().is_none(),
+        };
         Err(NoSession::Failed(
             failed.with_retry_after(held),
             Some(attempted),
@@ -154,13 +152,6 @@ impl Login {
         let now = self.engine.clock.now().steady;
         self.flight().ticket.set_due(now.saturating_add(within));
     }
-
-    fn attempted(&self, secret: Fingerprint) -> AttemptedSecret {
-        AttemptedSecret {
-            secret,
-            may_change: self.engine.provider.secret().fixed().is_none(),
-        }
-    }
 }
 
 /// Nothing was sent yet: whatever went wrong is no failure of the server's.
@@ -173,34 +164,6 @@ fn before_sending(error: LoginError) -> NoSession {
         _ => LoginError::misconfigured("the password can't be right").with_source(error),
     };
     NoSession::Failed(error, None)
-}
-
-/// A session that is of no use is a failed login.
-fn usable(session: Session) -> Result<Session, LoginError> {
-    if session.is_empty() {
-        return Err(LoginError::malformed("a session that carries nothing"));
-    }
-    let lifetime = session.lifetime();
-    let lives = [
-        lifetime.hard_expiry(),
-        lifetime.idle_timeout(),
-        lifetime.absolute_maximum(),
-    ];
-    if lives.contains(&Some(Duration::ZERO)) {
-        return Err(LoginError::malformed(
-            "a session that had expired when it was issued",
-        ));
-    }
-    Ok(session)
-}
-
-/// How long the server wants no login: what it said, or a whole window if it only said that there
-/// were too many.
-fn held_for(error: &LoginError, engine: &Engine) -> Option<Duration> {
-    let asked = error.retry_after().filter(|wait| !wait.is_zero());
-    let limited = error.kind() == LoginErrorKind::Limited;
-    let wait = asked.or_else(|| limited.then_some(engine.limiter.window()))?;
-    Some(wait.min(LONGEST_RETRY_AFTER))
 }
 
 /// Clears the flight away if its task is dropped before its end, or before it was ever polled.

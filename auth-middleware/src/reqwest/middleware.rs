@@ -102,7 +102,10 @@ impl Middleware for AuthMiddleware {
         };
         // Twice at most: the second time there is no spare.
         loop {
-            if let (Some(left), Some(timeout)) = (left(), request.timeout_mut()) {
+            // Asked for only where there is one: `timeout_mut` makes room for one in any case.
+            if let Some(left) = left()
+                && let Some(timeout) = request.timeout_mut()
+            {
                 // A time-out of nothing would be no time-out to some.
                 *timeout = left.max(Duration::from_millis(1));
             }
