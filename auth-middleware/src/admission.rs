@@ -61,13 +61,7 @@ impl AuthContext {
         let chosen = choices.and_then(|choices| choices.identity.as_ref());
         let credentials = chosen.unwrap_or(own);
         if !target.is_in(credentials.scope()) {
-            let (scheme, host, port) = target.parts();
-            tracing::trace!(
-                scheme,
-                host,
-                port,
-                "a request out of the credential's scope passes untouched"
-            );
+            note_foreign(target);
             return Ok(None);
         }
         Attempt::refuse_loop(credentials, extensions)?;
@@ -80,6 +74,17 @@ impl AuthContext {
             renewal: taken.map(|due| Renewal(Some(Arc::clone(due)))),
         }))
     }
+}
+
+#[cold]
+fn note_foreign(target: &impl Target) {
+    let (scheme, host, port) = target.parts();
+    tracing::trace!(
+        scheme,
+        host,
+        port,
+        "a request out of the credential's scope passes untouched"
+    );
 }
 
 /// A renewal that one request has taken upon itself.

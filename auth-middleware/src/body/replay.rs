@@ -47,18 +47,26 @@ impl<B> ReplayBody<B> {
 }
 
 impl<B: Body<Data = Bytes>> ReplayBody<B> {
-    pub(crate) fn recording(body: B, limit: usize) -> (Self, Tape<B>) {
+    pub(crate) fn recording(body: B, limit: usize) -> Self {
         let tape = Tape::new();
         if body.size_hint().lower() > limit as u64 {
             tape.lose();
         }
         let recorder = Recorder {
-            tape: tape.clone(),
+            tape,
             limit,
             rest: Some(Box::pin(body)),
         };
         let kind = Kind::Recording { recorder };
-        (Self { kind }, tape)
+        Self { kind }
+    }
+
+    /// What a second sending is made from; none unless this is a first one.
+    pub(crate) fn tape(&self) -> Option<Tape<B>> {
+        match &self.kind {
+            Kind::Recording { recorder } => Some(recorder.tape.clone()),
+            Kind::Passing { .. } | Kind::Replaying { .. } => None,
+        }
     }
 
     pub(crate) fn from_tape(tape: &Tape<B>) -> Option<Self> {

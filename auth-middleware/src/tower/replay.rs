@@ -21,15 +21,19 @@ pub trait ReplayMode<B>: sealed::Sealed {
     #[doc(hidden)]
     type Spare<S>;
 
-    /// The request as the inner service gets it, and what is kept of it. `service` may be a readied
-    /// one: it is cloned, not taken.
+    /// The request as the inner service gets it.
     #[doc(hidden)]
-    fn split<S: Clone>(
+    fn wrap(&self, request: Request<B>) -> Request<Self::Body>;
+
+    /// What is kept of a wrapped request before its credential is attached. `service` may be a
+    /// readied one: it is cloned, not taken.
+    #[doc(hidden)]
+    fn keep<S: Clone>(
         &self,
-        request: Request<B>,
+        request: &Request<Self::Body>,
         service: &S,
         ask: Ask,
-    ) -> (Request<Self::Body>, Self::Spare<S>);
+    ) -> Self::Spare<S>;
 
     /// The second try, if the request can be sent twice.
     #[doc(hidden)]
@@ -73,18 +77,17 @@ impl<B: Clone> ReplayMode<B> for Cloning {
     type Spare<S> = Again<S, B>;
 
     #[inline]
-    fn split<S: Clone>(
-        &self,
-        request: Request<B>,
-        service: &S,
-        ask: Ask,
-    ) -> (Request<B>, Again<S, B>) {
-        let spare = Again {
+    fn wrap(&self, request: Request<B>) -> Request<B> {
+        request
+    }
+
+    #[inline]
+    fn keep<S: Clone>(&self, request: &Request<B>, service: &S, ask: Ask) -> Again<S, B> {
+        Again {
             service: service.clone(),
             request: request.clone(),
             ask,
-        };
-        (request, spare)
+        }
     }
 
     fn again<S>(spare: Again<S, B>) -> Option<Again<S, B>> {
@@ -117,7 +120,7 @@ impl sealed::Sealed for Buffering {}
 pub struct Buffered<S, B> {
     service: S,
     head: Request<()>,
-    tape: Tape<B>,
+    tape: Option<Tape<B>>,
     ask: Ask,
 }
 
@@ -125,26 +128,32 @@ impl<B: Body<Data = Bytes>> ReplayMode<B> for Buffering {
     type Body = ReplayBody<B>;
     type Spare<S> = Buffered<S, B>;
 
-    fn split<S: Clone>(
+    fn wrap(&self, request: Request<B>) -> Request<ReplayBody<B>> {
+        request.map(|body| ReplayBody::recording(body, self.limit))
+    }
+
+    fn keep<S: Clone>(
         &self,
-        request: Request<B>,
+        request: &Request<ReplayBody<B>>,
         service: &S,
         ask: Ask,
-    ) -> (Request<ReplayBody<B>>, Buffered<S, B>) {
-        let (parts, body) = request.into_parts();
-        let head = Request::from_parts(parts.clone(), ());
-        let (body, tape) = ReplayBody::recording(body, self.limit);
-        let spare = Buffered {
+    ) -> Buffered<S, B> {
+        let mut head = Request::new(());
+        request.method().clone_into(head.method_mut());
+        request.uri().clone_into(head.uri_mut());
+        *head.version_mut() = request.version();
+        request.headers().clone_into(head.headers_mut());
+        request.extensions().clone_into(head.extensions_mut());
+        Buffered {
             service: service.clone(),
             head,
-            tape,
+            tape: request.body().tape(),
             ask,
-        };
-        (Request::from_parts(parts, body), spare)
+        }
     }
 
     fn again<S>(spare: Buffered<S, B>) -> Option<Again<S, ReplayBody<B>>> {
-        let body = ReplayBody::from_tape(&spare.tape)?;
+        let body = ReplayBody::from_tape(&spare.tape?)?;
         Some(Again {
             service: spare.service,
             request: spare.head.map(|()| body),
@@ -169,9 +178,12 @@ impl<B> ReplayMode<B> for NoReplay {
     type Spare<S> = ();
 
     #[inline]
-    fn split<S: Clone>(&self, request: Request<B>, _: &S, _: Ask) -> (Request<B>, ()) {
-        (request, ())
+    fn wrap(&self, request: Request<B>) -> Request<B> {
+        request
     }
+
+    #[inline]
+    fn keep<S: Clone>(&self, _: &Request<B>, _: &S, _: Ask) {}
 
     fn again<S>((): ()) -> Option<Again<S, B>> {
         None

@@ -97,7 +97,8 @@ where
             }
         };
         let credentials = admission.credentials;
-        let (mut request, spare) = self.replay.split(request, &self.inner, admission.ask);
+        let mut request = self.replay.wrap(request);
+        let spare = self.replay.keep(&request, &self.inner, admission.ask);
         let fresh = match admission.renewal {
             Some(_) => None,
             None => Attempt::fresh(credentials, self.judge.as_ref(), |credential| {
