@@ -44,7 +44,7 @@ impl Shared {
         let ticket = match purpose {
             // It may find its secret unchanged, and then sends nothing: it asks for its place in
             // the queue only when it needs one.
-            Purpose::LoginIfChanged { .. } => Ticket::default(),
+            Purpose::LoginIfChanged { .. } => Ticket::new(wanted, 0),
             Purpose::Login | Purpose::Renewal => engine.limiter.ticket(wanted),
         };
         if wanted {

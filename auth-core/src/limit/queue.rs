@@ -125,7 +125,7 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
-    pub(super) fn new(wanted: bool, expected: u64) -> Self {
+    pub(crate) fn new(wanted: bool, expected: u64) -> Self {
         Self {
             wanted: AtomicBool::new(wanted),
             expected: AtomicU64::new(expected),

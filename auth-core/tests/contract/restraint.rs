@@ -165,6 +165,47 @@ async fn rule_10_logins_that_a_caller_waits_for_go_before_renewals() {
 }
 
 #[tokio::test]
+async fn rule_10_a_corrected_secret_that_a_caller_waits_for_goes_before_renewals() {
+    let clock = ManualClock::new();
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let vault = Arc::new(Vault::default());
+    *vault.password.lock() = "wrong".into();
+    let one_a_minute = Quota::DEFAULT.at_most(NonZeroU32::MIN);
+    let build = |name: &'static str, refuses: bool| {
+        let order = Arc::clone(&order);
+        let provider = Scripted::new(move |number| {
+            order.lock().push(name);
+            match number {
+                1 if refuses => Err(LoginError::refused("status 401")),
+                _ => session(number, Lifetime::of(HOUR)),
+            }
+        });
+        provider.with_quota(one_a_minute)
+    };
+    let renewing = on(&clock, build("renewal", false)).build();
+    let source = SecretSource::custom(VaultSource(Arc::clone(&vault)));
+    let refused = on(&clock, build("corrected", true).with_secret(source)).build();
+    let spender = on(&clock, build("spender", false)).build();
+    spend(&renewing, 1).await;
+    clock.advance(HOUR - 130 * SECOND);
+    refused.get().await.unwrap_err();
+    clock.advance(62 * SECOND);
+    spend(&spender, 1).await;
+    order.lock().clear();
+    renewing.get().await.unwrap();
+    settle().await;
+    *vault.password.lock() = "right".into();
+    clock.advance(SECOND);
+    let two_minutes = Ask::new().within(120 * SECOND);
+    let waiter = tokio::spawn(async move { refused.get_with(two_minutes).await });
+    settle().await;
+    clock.advance(61 * SECOND);
+    settle().await;
+    assert_eq!(*order.lock(), ["corrected"]);
+    waiter.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn rule_11_the_servers_retry_after_holds_every_login_to_it() {
     let clock = ManualClock::new();
     let limited = Scripted::new(|_| Err(LoginError::limited(Some(30 * SECOND))));
