@@ -1,4 +1,5 @@
-//! May a request carry a credential, whose, and how is it asked for: for both integrations alike.
+//! Whether a request may carry a credential, which identity's, and how to ask for it. Both
+//! integrations decide it here.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -9,18 +10,19 @@ use futures_util::FutureExt;
 use crate::context::AuthContext;
 use crate::target::Target;
 
-/// A request that may carry a credential: whose, and how to ask for it.
+/// A request that may carry a credential.
 pub(crate) struct Admission<'a> {
+    /// The cache that the credential comes from.
     pub(crate) credentials: &'a Credentials,
-    /// How to ask before a replay.
+    /// How to ask for the credential before a replay.
     pub(crate) ask: Ask,
-    /// A renewal that this request is to make, and that is due again if it is dropped before it is
-    /// done.
+    /// The renewal that this request is to make, if one is due. It is due again if the request
+    /// fails or is dropped before the renewal is done.
     pub(crate) renewal: Option<Renewal>,
 }
 
 impl Admission<'_> {
-    /// How to ask before the first attempt.
+    /// How to ask for the credential before the first attempt.
     pub(crate) fn first_ask(&self) -> Ask {
         match self.renewal {
             Some(_) => self.ask.renewed(),
@@ -30,23 +32,28 @@ impl Admission<'_> {
 }
 
 impl AuthContext {
-    /// The context of a request: its own, or else the applied one. Read where the request is taken
-    /// in, because an applied context is known to its own task only.
+    /// The context of a request: its own, or else the applied one.
+    ///
+    /// Call it when the integration is given the request: an applied context is visible only while
+    /// the future that it is applied to is polled.
     #[inline]
     pub(crate) fn of(extensions: &http::Extensions) -> Self {
         if let Some(own) = extensions.get::<Self>() {
             return own.clone();
         }
-        // The getter is async and never waits.
+        // The getter is an async fn that never waits.
         let applied = task_local_extensions::get_local_item::<Self>();
         applied.now_or_never().flatten().unwrap_or_default()
     }
 
-    /// Whose credential a request carries: the chosen identity's or else `own`. None if it passes
-    /// untouched, because it says so or because it goes out of the scope.
+    /// Decides which credential a request carries: that of the identity that the context chooses,
+    /// or else that of `own`.
+    ///
+    /// `None` means that the request passes untouched, because its context skips or because it goes
+    /// to an origin outside the scope.
     ///
     /// # Errors
-    /// [`Error::LoginLoop`].
+    /// [`Error::LoginLoop`], if the request is the login that the cache waits for.
     #[inline]
     pub(crate) fn admit<'a>(
         &'a self,
@@ -66,7 +73,8 @@ impl AuthContext {
         }
         Attempt::refuse_loop(credentials, extensions)?;
         let due = choices.and_then(|choices| choices.renewal.as_ref());
-        // One request takes it; the flag publishes nothing else: relaxed.
+        // Only one request takes the renewal. The flag publishes no other memory, so `Relaxed` is
+        // enough.
         let taken = due.filter(|due| due.swap(false, Relaxed));
         Ok(Some(Admission {
             credentials,
@@ -87,7 +95,8 @@ fn note_foreign(target: &impl Target) {
     );
 }
 
-/// A renewal that one request has taken upon itself.
+/// The guard of a renewal that one request has taken. Dropping it before [`done`](Self::done) makes
+/// the renewal due again.
 pub(crate) struct Renewal(Option<Arc<AtomicBool>>);
 
 impl Renewal {

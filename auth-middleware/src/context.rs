@@ -1,4 +1,4 @@
-//! What one request, or all that a task sends, wants otherwise.
+//! The choices for one request, or for all requests of a future.
 
 use std::fmt;
 use std::future::Future;
@@ -9,30 +9,30 @@ use std::sync::atomic::AtomicBool;
 use auth_core::{Ask, Credentials};
 use futures_util::FutureExt;
 
-/// What one request wants otherwise: no credential, another identity's, or one that is asked for in
-/// another way.
+/// The choices for one request: no credential, the credential of another identity, or an [`Ask`]
+/// that says how to get it.
 ///
-/// Put it into the request's extensions; or, where a client can't be reached into,
-/// [apply it](Self::apply_to) to all that a future sends. A request's own context replaces the
-/// applied one.
+/// Put the context into the request's extensions. If a client gives no access to its requests,
+/// [apply the context](Self::apply_to) to the future that sends them. A request's own context
+/// replaces the applied one as a whole.
 ///
 /// ```
 /// use std::time::Duration;
 /// use auth_core::Ask;
 /// use auth_middleware::AuthContext;
 ///
-/// let patient = Ask::new().within(Duration::from_secs(5)).wait_for_quota();
+/// let batch = Ask::new().within(Duration::from_secs(300)).wait_for_quota();
 /// let request = http::Request::get("https://api.example.com/v3/me")
-///     .extension(AuthContext::new().ask(patient))
+///     .extension(AuthContext::new().ask(batch))
 ///     .body(())?;
 /// # let _ = request;
 /// # Ok::<(), http::Error>(())
 /// ```
 ///
-/// With reqwest-middleware it is `client.get(url).with_extension(AuthContext::skip())`.
+/// With reqwest-middleware: `client.get(url).with_extension(AuthContext::skip())`.
 #[derive(Clone, Default)]
 pub struct AuthContext(
-    // A pointer, and none where nothing is wanted: it is looked for on behalf of every request.
+    // A pointer, and `None` without choices, because every request looks for a context.
     pub(crate) Option<Arc<Choices>>,
 );
 
@@ -41,33 +41,38 @@ pub(crate) struct Choices {
     pub(crate) skip: bool,
     pub(crate) identity: Option<Credentials>,
     pub(crate) ask: Ask,
-    /// Shared by all copies, because retries copy a request's extensions, and one renewal was asked
-    /// for, not one an attempt.
+    /// Whether the renewal is still due. All clones share it, because a retry clones the extensions
+    /// of a request, and all its attempts together make one renewal.
     pub(crate) renewal: Option<Arc<AtomicBool>>,
 }
 
 impl AuthContext {
-    /// Chooses nothing. On a request it replaces an applied context all the same.
+    /// A context without choices. In the extensions of a request, it still replaces an applied
+    /// context.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The request passes untouched: nothing is attached, judged or replayed.
+    /// A context whose requests pass untouched: nothing is attached, judged or replayed.
     pub fn skip() -> Self {
         Self::new().choose(|choices| choices.skip = true)
     }
 
-    /// Uses another identity: its credential, its scope, and its verdicts.
+    /// Uses another identity: its credential, its scope, and its cache.
+    ///
+    /// Its provider's judge judges the response, unless the integration has a judge of its own.
     pub fn identity(self, credentials: Credentials) -> Self {
         self.choose(|choices| choices.identity = Some(credentials))
     }
 
-    /// Asks for the credential like this, before the first attempt and again before a replay.
+    /// Gets the credential with this [`Ask`], before the first attempt and again before a replay.
+    /// Its [wait](Ask::within) bounds each of the two.
     ///
-    /// An [`Ask::renewed`] logs in anew before the request is sent, as at the start of a long
-    /// workflow. It is *one* renewal, by the request that comes first: not one for every attempt of
-    /// a request that a retry sends several times, nor for every request that was given a clone of
-    /// this context. For another renewal make another context.
+    /// [`Ask::renewed`] logs in anew before the request is sent, for example at the start of a long
+    /// workflow. All clones of this context together make *one* renewal: the first request that is
+    /// sent makes it. Other requests, and later attempts of a retry, use the current credential. If
+    /// the renewal fails or its request is dropped, the next request makes it. For another renewal,
+    /// create another context.
     pub fn ask(self, ask: Ask) -> Self {
         let renewal = ask.is_renewed().then(|| Arc::new(AtomicBool::new(true)));
         self.choose(|choices| {
@@ -76,17 +81,22 @@ impl AuthContext {
         })
     }
 
-    /// Runs `future`, and gives this context to every request that it sends, unless the request has
-    /// one of its own.
+    /// Runs `future`, and applies this context to every request that it sends, unless the request
+    /// has a context of its own.
     ///
-    /// For clients that can't be reached into, such as a generated one. A context that is applied
-    /// within another hides the outer one until it ends. It does not cross `tokio::spawn` or tower's
-    /// `Buffer`: what runs in another task is not in it. It is kept by the
-    /// [`task_local_extensions`] crate, of which it hides what was set outside, as any
-    /// `with_extensions` does.
+    /// This is for clients that give no access to their requests, such as generated ones.
+    ///
+    /// - A context that is applied within another hides the outer one until its future ends.
+    /// - The context belongs to the task. Requests that are sent from another task, such as one of
+    ///   `tokio::spawn` or of tower's `Buffer`, do not have it.
+    /// - The crate [`task_local_extensions`] stores the context. Extensions that were set outside
+    ///   are hidden within `future`, as by each `with_extensions`.
+    ///
+    /// # Panics
+    /// If `future` panics. The context then ends as well.
     ///
     /// # Cancel safety
-    /// As safe as `future` is. A panic of `future` passes through, and the context ends with it.
+    /// The same as that of `future`.
     ///
     /// ```
     /// use auth_middleware::AuthContext;
@@ -99,8 +109,8 @@ impl AuthContext {
     /// ```
     pub async fn apply_to<F: Future>(self, future: F) -> F::Output {
         let extensions = task_local_extensions::Extensions::new().with(self);
-        // An unwind through `with_extensions` would leave this context on the thread, for the next
-        // task that runs there.
+        // An unwind through `with_extensions` would leave this context on the thread, and the next
+        // task on that thread would have it.
         let caught = AssertUnwindSafe(future).catch_unwind();
         let (_, result) = task_local_extensions::with_extensions(extensions, caught).await;
         result.unwrap_or_else(|panic| resume_unwind(panic))

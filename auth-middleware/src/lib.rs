@@ -1,9 +1,16 @@
-//! Puts a session on every request, and heals a rejected one.
+//! Attaches the credential of a session to every request, and recovers from a rejected one.
 //!
-//! An API that one logs in to with an e-mail and a password gives a session that dies after a day, or after a week of
-//! silence, or when the server feels like it; and locks out whoever logs in ten times a minute. The cache of [`auth_core`]
-//! sees to the logins. This crate sees to the requests: it attaches the credential, reads from the answer whether the server
-//! still takes it, and sends a rejected request once more with something newer. Callers see neither logins nor expiries.
+//! An API without API keys has a login: e-mail address and password in, session out. The session
+//! expires after a day or after a week of inactivity, or the server revokes it earlier. A program
+//! that logs in again in each task then exceeds the limit of the login server, for example ten
+//! logins a minute. So the requests of a program have to share one session, and notice together
+//! that it has ended.
+//!
+//! The cache of [`auth_core`] logs in and keeps the session. This crate connects the cache with an
+//! HTTP client. It attaches the credential to each request, reads from the response whether the
+//! server still accepts it, and sends a rejected request once more with a newer credential. Callers
+//! see no login and no expiry. They see a 401 only if a new session would not help, or if the
+//! request can't be sent twice.
 //!
 //! # With reqwest
 //!
@@ -11,18 +18,48 @@
 //! use auth_middleware::{AuthMiddleware, redirect_policy};
 //! use reqwest_middleware::ClientBuilder;
 //! # use auth_core::{Credentials, LoginError, Session, testing::Scripted};
+//! # use reqwest::{Request, Response, ResponseBuilderExt};
+//! # use reqwest_middleware::{Error, Middleware, Next, Result};
+//! #
+//! # // The server, in place of the network. It has revoked the first session.
+//! # struct Server;
+//! #
+//! # #[async_trait::async_trait]
+//! # impl Middleware for Server {
+//! #     async fn handle(
+//! #         &self,
+//! #         request: Request,
+//! #         _: &mut http::Extensions,
+//! #         _: Next<'_>,
+//! #     ) -> Result<Response> {
+//! #         let revoked = request.headers()["authorization"] == "Bearer token-1";
+//! #         let response = http::Response::builder()
+//! #             .status(if revoked { 401 } else { 200 })
+//! #             .url(request.url().clone())
+//! #             .body("");
+//! #         Ok(response.map_err(Error::middleware)?.into())
+//! #     }
+//! # }
 //!
 //! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let provider = Scripted::new(|_| Ok::<_, LoginError>(Session::new().with_bearer("token")?));
+//! # async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+//! # let provider = Scripted::new(|number| {
+//! #     Ok::<_, LoginError>(Session::new().with_bearer(&format!("token-{number}"))?)
+//! # });
 //! let credentials = Credentials::new(provider);
+//! # let current = credentials.clone();
 //! let client = reqwest::Client::builder()
 //!     .redirect(redirect_policy(credentials.scope().clone()))
 //!     .build()?;
-//! let client = ClientBuilder::new(client).with(AuthMiddleware::new(credentials)).build();
+//! let client = ClientBuilder::new(client)
+//!     .with(AuthMiddleware::new(credentials))
+//! #   .with(Server)
+//!     .build();
 //!
-//! let answer = client.get("https://elsewhere.invalid/").send().await;
-//! assert!(answer.is_err(), "a foreign request passes untouched, here to nowhere");
+//! // The server has revoked the session: the middleware logs in and sends the request again.
+//! let response = client.get("https://api.example.com/v3/me").send().await?;
+//! assert_eq!(response.status(), 200);
+//! # assert_eq!(current.get().await?.stamp().generation(), 2);
 //! # Ok(())
 //! # }
 //! ```
@@ -39,90 +76,129 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), auth_middleware::BoxError> {
-//! # let provider = Scripted::new(|_| Ok::<_, LoginError>(Session::new().with_bearer("token")?));
+//! # let provider = Scripted::new(|number| {
+//! #     Ok::<_, LoginError>(Session::new().with_bearer(&format!("token-{number}"))?)
+//! # });
 //! # let credentials = Credentials::new(provider);
-//! // In a program this is a `hyper_util::client::legacy::Client`.
+//! // In a program, this is a client such as `hyper_util::client::legacy::Client`.
 //! let client = service_fn(|request: Request<Full<Bytes>>| async move {
-//!     assert_eq!(request.headers()["authorization"], "Bearer token");
-//!     Ok::<_, std::convert::Infallible>(Response::new(Full::from("fine")))
+//!     // The server has revoked the first session.
+//!     let revoked = request.headers()["authorization"] == "Bearer token-1";
+//!     let status = if revoked { 401 } else { 200 };
+//!     Response::builder().status(status).body(Full::<Bytes>::default())
 //! });
 //! let service = ServiceBuilder::new().layer(AuthLayer::new(credentials)).service(client);
 //!
 //! let request = Request::get("https://api.example.com/v3/me").body(Full::default())?;
-//! let answer = service.oneshot(request).await?;
-//! assert_eq!(answer.status(), 200);
+//! let response = service.oneshot(request).await?;
+//! assert_eq!(response.status(), 200);
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! # The contract
 //!
-//! The numbers are those of the whole contract, which `auth_core` states.
+//! The contract of the whole family is in `auth_core`. These are its rules that the integrations
+//! keep, with its numbers.
 //!
-//! - **4** No readied service, permit or lock is held while a request waits for a login or for its answer. Where no fresh
-//!   credential is at hand, and before a replay, the service is made ready anew after the wait: a login may share a
-//!   `ConcurrencyLimit` of one with the requests that wait for it.
-//! - **5** With a fresh credential and without replay, the tower layer allocates nothing of its own.
-//! - **7** An answer speaks only of what its request carried. Where a reqwest client has followed a redirect to another origin of the
-//!   scope, or away from a query secret, it is not judged.
-//! - **8** A request is replayed once, with something newer than it was rejected with. Where the cache does not hold the login
-//!   to be at fault, the answer goes out as it is.
-//! - **9** The second answer is the one the caller gets. The second sending is a pristine copy of the request with the
-//!   newer credential attached, body and all. A body that can't be sent twice isn't: the caller gets the first answer at once.
-//! - **13** A request in scope that did not ask to skip is never sent without its credential: the caller gets a typed error,
-//!   which [`auth_error`] finds with reqwest, and `downcast_ref::<auth_core::Error>()` with tower.
-//! - **15** What was accepted counts from when the request was *sent*. Cookies that the answer sets roll or end the session,
-//!   unless it was a rejection.
-//! - **16** Foreign requests, and those without a host, pass untouched: nothing is attached, judged or replayed. Whether a request is
-//!   foreign is decided by scheme, host and port. [`redirect_policy`] keeps a reqwest client from following a redirect out
-//!   of the scope; where a client of yours does, it is reported and the answer is not judged.
-//! - **17** No secret shows in what this crate prints. A query secret is in neither the URL of an answer of reqwest's nor in that of its
-//!   errors, even after a redirect within the scope. `Set-Cookie` headers of judged answers are marked sensitive.
-//! - **18** A login that is routed through its own front is [`auth_core::Error::LoginLoop`].
+//! - **4** While a request waits for a login, it holds no lock, no permit and no ready service.
+//!   Without a fresh credential, and before a replay, the service is made ready after the wait. So
+//!   a login may share a `ConcurrencyLimit` of one with the requests that wait for it.
+//! - **5** With a fresh credential and [without replay](AuthLayer::without_replay), the tower layer
+//!   allocates nothing of its own. A query pair, a merged `Cookie` header and a judge that reads
+//!   bodies allocate what they need.
+//! - **7** A response can reject only what its request carried. If a reqwest client has followed a
+//!   redirect to another origin, or to a URL without the credential's query pairs, the response is
+//!   not judged.
+//! - **8** A rejected request is sent once more, with a newer credential. If another login would
+//!   not help, the caller gets the rejection.
+//! - **9** The caller gets the second response. The second attempt is a pristine copy of the
+//!   request, body included, with the newer credential attached. If the body can't be sent twice,
+//!   the caller gets the first response at once, and the next request finds a new session.
+//! - **13** A request in scope is never sent without its credential, unless its context
+//!   [skips](AuthContext::skip) it. If there is no credential, before the first attempt or before a
+//!   replay, the caller gets an [`auth_core::Error`]. [`auth_error`] finds it with reqwest, and
+//!   `downcast_ref::<auth_core::Error>()` with tower.
+//! - **15** The idle time of an accepted session counts from when its request was *sent*. Cookies
+//!   that a response sets roll or end the session, unless the verdict is
+//!   [rejected](auth_core::Verdict::Rejected) or [unclear](auth_core::Verdict::Unclear).
+//! - **16** A request to an origin outside the credential's scope, or without a host, passes
+//!   untouched: nothing is attached, judged or replayed. An origin is scheme, host and port.
+//!   [`redirect_policy`] keeps a reqwest client within the scope. If a client without it leaves the
+//!   scope, a warning is logged and the response is not judged.
+//! - **17** Nothing that this crate prints contains a secret. A query secret is removed from the
+//!   URLs of reqwest's responses and errors, also after a redirect within the scope. `Set-Cookie`
+//!   headers of judged responses are marked sensitive.
+//! - **18** A login that is routed through its own integration fails with
+//!   [`auth_core::Error::LoginLoop`].
 //!
-//! # One request, or one task
+//! # Choices for one request
 //!
-//! [`AuthContext`] says what a request wants otherwise: no credential, a renewed one, another identity's, another wait.
-//! [`scope`] says it for all that a task sends.
+//! An [`AuthContext`] in a request's extensions makes the request skip the integration, gives it
+//! the credential of another identity, or says by an [`Ask`](auth_core::Ask) how to get the
+//! credential: renewed, or within a shorter wait. [`AuthContext::apply_to`] makes the same choices
+//! for every request that a future sends.
+//!
+//! # Replay with tower
+//!
+//! By default a request is [cloned](Cloning) before it is sent. For bodies that are not `Clone`,
+//! [`AuthLayer::buffered`] keeps what is sent of the body, up to a limit, and
+//! [`AuthLayer::without_replay`] sends no request twice.
+//!
+//! # Order of layers
+//!
+//! | | place | reason |
+//! |---|---|---|
+//! | retry | outside | each attempt carries the credential that is current when it is sent |
+//! | `FollowRedirect` of tower-http | outside | each hop is judged by its own URL, and carries a credential only in scope |
+//! | logging of requests | outside | a layer inside sees the credential |
+//! | decompression | inside | a judge reads the body as the inner layer passes it on |
+//!
+//! Outside means added before the integration:
+//! `.with(retry).with(AuthMiddleware::new(credentials))`, or the first layer of a `ServiceBuilder`.
+//! `AuthRetryStrategy`, of the feature `reqwest-retry`, classifies the errors of auth-core. Do not
+//! retry a login itself: the cache decides when the next login may be sent.
 //!
 //! # Cancel safety
 //!
-//! Dropping a request's future cancels that request, be it on its way, waiting for a login or between its two tries. The
-//! login goes on for whoever else waits, and its session is kept.
-//!
-//! # Order
-//!
-//! A retry belongs outside: `.with(retry).with(AuthMiddleware::new(credentials))`, or with tower the retry's layer first. Then each try
-//! carries the credential of its own moment. The feature `reqwest-retry` brings `AuthRetryStrategy`, which knows our errors. Never
-//! put a retry under the login: the cache decides when the next login may be tried.
-//!
-//! tower-http's `FollowRedirect` belongs outside, too: each hop is then judged by its own URL, and carries a credential only in scope.
-//!
-//! What logs requests belongs outside too. What is inside sees the credential.
-//!
-//! Decompression belongs inside: a judge that reads an answer's body reads it as it comes.
+//! Dropping the future of a request cancels that request only, whether it waits for a login or for
+//! a response. A login that it waited for goes on for the other waiters, and its session is kept.
 //!
 //! # Limits
 //!
-//! - Below the middleware, reqwest follows redirects by itself; see [`redirect_policy`].
-//! - A judge that wants bodies gets them up to [`auth_core::MAX_JUDGED_BODY`]. Until that much has come, or all of it, the caller waits
-//!   for its answer; only the caller's own time-out bounds that.
-//! - The client's own time-outs begin anew with the second try. With reqwest, a request's
-//!   own time-out does not: what waits for a credential and the first try took is gone.
-//! - A client with a cookie jar of its own mixes the sessions of identities that share it. Leave the jar out: a session's cookie
-//!   is kept here.
-//! - A login that is routed through its own front is a typed error. One that is routed through another identity's, whose login is
-//!   routed through the first one's, is not recognised, and ends with the login's time-out.
-//! - What the tower front hands on is an [`AuthBody`], which costs a discriminant beside the body itself.
+//! - reqwest follows redirects below the middleware. See [`redirect_policy`].
+//! - A judge that reads bodies gets those of up to [`auth_core::MAX_JUDGED_BODY`] bytes. The caller
+//!   gets the response after the body, or so much of it, has arrived. Only the caller's own
+//!   time-out bounds this wait.
+//! - A client's time-outs begin anew with the second attempt. The time-out of a single reqwest
+//!   request does not: it covers both attempts and the waits before them.
+//! - A client with a cookie jar mixes the sessions of identities that share it. Use a client
+//!   without a jar; the cache keeps the cookies of a session.
+//! - If the login of one identity is routed through the integration of another, and the login of
+//!   the other through that of the first, the loop is not detected. It ends with the time-out of
+//!   the login.
+//! - The tower integration returns responses with an [`AuthBody`], which adds a discriminant to the
+//!   inner body.
+//!
+//! # Other clients
+//!
+//! Both integrations are made of [`auth_core::Attempt`]s. An attempt records which credential a
+//! request carries. Its [`conclude`](auth_core::Attempt::conclude) turns a
+//! [`ResponseView`](auth_core::ResponseView) into a [`Conclusion`](auth_core::Conclusion). Use it
+//! to write an integration for another client.
 //!
 //! # Features
 //!
-//! `reqwest` and `tower`, both on by default, and `reqwest-retry`. With none of them there is only the context.
+//! - `reqwest` (default): [`AuthMiddleware`], [`auth_error`] and [`redirect_policy`].
+//! - `tower` (default): [`AuthLayer`] and its service.
+//! - `reqwest-retry`: `AuthRetryStrategy`. It turns on `reqwest`.
+//!
+//! Without any of them, the crate has [`AuthContext`] only.
 #![cfg_attr(
     not(all(feature = "reqwest", feature = "tower")),
     allow(
         rustdoc::broken_intra_doc_links,
-        reason = "links to what a feature brings are dead without it"
+        reason = "the links to the items of a feature are broken without it"
     )
 )]
 

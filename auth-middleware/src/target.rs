@@ -1,10 +1,10 @@
-//! Where a request goes, in the types that requests are written in.
+//! The URL of a request, in the type of each client.
 
 use auth_core::Scope;
 
 /// The URL of a request.
 pub(crate) trait Target {
-    /// Whether a request to it may carry a credential of this scope.
+    /// Whether a request to this URL may carry a credential of this scope.
     fn is_in(&self, scope: &Scope) -> bool;
 
     /// Scheme, host and port.

@@ -36,7 +36,7 @@ impl BaseUrl {
 
     /// Reads a URL with the scheme `https` or `http`, for any host.
     ///
-    /// Over plain HTTP, everyone on the network path can read the password and the session.
+    /// Over plain HTTP, any host on the network path can read the password and the session.
     ///
     /// # Errors
     /// As [`parse`](Self::parse), except for plain HTTP.

@@ -1,14 +1,14 @@
-//! The integrations: a whole call through each, beside what a program without ours puts there.
+//! The integrations: a whole call through each, beside what a program without them uses.
 //!
 //! Requests are made before the clock runs, and dropped at the end of the stack, where a client
-//! would send them. The reqwest chain ends in a middleware that answers at once: the time of a
+//! would send them. The reqwest chain ends in a middleware that responds at once: the time of a
 //! network hides what is measured, as `reqwest_loopback` shows.
 
 use std::sync::LazyLock;
 
 use auth_benches::ours::{self, Credentials};
 use auth_benches::{
-    Answering, CloneOnce, Inserting, Logins, Terminal, header_of, is_quick, longest, quickly,
+    CloneOnce, Inserting, Logins, Responding, Terminal, header_of, is_quick, longest, quickly,
     request, reqwest_request, token, two_workers,
 };
 use divan::{AllocProfiler, Bencher};
@@ -29,7 +29,7 @@ fn main() {
         .main();
 }
 
-/// A tower stack over a service that answers at once.
+/// A tower stack over a service that responds at once.
 mod tower_stack {
     use auth_middleware::AuthLayer;
     use bytes::Bytes;
@@ -41,7 +41,7 @@ mod tower_stack {
     use tower_http::set_header::SetRequestHeaderLayer;
 
     use super::{
-        Answering, Bencher, CloneOnce, FutureExt, LazyLock, OURS, header_of, request, token,
+        Bencher, CloneOnce, FutureExt, LazyLock, OURS, Responding, header_of, request, token,
     };
 
     fn bench<S>(bencher: Bencher<'_, '_>, mut service: S)
@@ -49,8 +49,8 @@ mod tower_stack {
         S: Service<Request<Full<Bytes>>>,
     {
         bencher.with_inputs(request).bench_local_values(|request| {
-            let answer = service.call(request).now_or_never();
-            assert!(matches!(answer, Some(Ok(_))));
+            let response = service.call(request).now_or_never();
+            assert!(matches!(response, Some(Ok(_))));
         });
     }
 
@@ -60,18 +60,18 @@ mod tower_stack {
 
     #[divan::bench]
     fn replay_off_constant_header(bencher: Bencher<'_, '_>) {
-        bench(bencher, constant().layer(Answering::default()));
+        bench(bencher, constant().layer(Responding::default()));
     }
 
     #[divan::bench]
     fn replay_off_ours(bencher: Bencher<'_, '_>) {
         let layer = AuthLayer::new(LazyLock::force(&OURS).clone()).without_replay();
-        bench(bencher, layer.layer(Answering::default()));
+        bench(bencher, layer.layer(Responding::default()));
     }
 
     #[divan::bench]
     fn replay_on_retry_over_constant_header(bencher: Bencher<'_, '_>) {
-        let service = constant().layer(Answering::default());
+        let service = constant().layer(Responding::default());
         bench(
             bencher,
             RetryLayer::new(CloneOnce::default()).layer(service),
@@ -81,11 +81,11 @@ mod tower_stack {
     #[divan::bench]
     fn replay_on_ours(bencher: Bencher<'_, '_>) {
         let layer = AuthLayer::new(LazyLock::force(&OURS).clone());
-        bench(bencher, layer.layer(Answering::default()));
+        bench(bencher, layer.layer(Responding::default()));
     }
 }
 
-/// A chain of reqwest-middleware that ends in one that answers at once.
+/// A chain of reqwest-middleware that ends in one that responds at once.
 mod reqwest_chain {
     use auth_middleware::AuthMiddleware;
     use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
@@ -105,8 +105,8 @@ mod reqwest_chain {
         bencher
             .with_inputs(reqwest_request)
             .bench_local_values(|request| {
-                let answer = client.execute(request).now_or_never();
-                assert!(matches!(answer, Some(Ok(_))));
+                let response = client.execute(request).now_or_never();
+                assert!(matches!(response, Some(Ok(_))));
             });
     }
 
@@ -136,7 +136,7 @@ mod reqwest_chain {
     }
 }
 
-/// reqwest itself, to a server on loopback that answers each request with 200 and no body.
+/// reqwest itself, to a server on loopback that responds to each request with 200 and no body.
 mod reqwest_loopback {
     use std::io::{BufRead, BufReader, Write};
     use std::net::{TcpListener, TcpStream};
@@ -163,11 +163,11 @@ mod reqwest_loopback {
 
     /// Serves one connection until the client closes it.
     fn serve(stream: &TcpStream) -> Option<()> {
-        let (mut answers, mut lines) = (stream, BufReader::new(stream).lines());
+        let (mut output, mut lines) = (stream, BufReader::new(stream).lines());
         loop {
             while !lines.next()?.ok()?.is_empty() {}
-            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-            answers.write_all(answer).ok()?;
+            let response = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+            output.write_all(response).ok()?;
         }
     }
 
@@ -182,8 +182,8 @@ mod reqwest_loopback {
             request
         };
         bencher.with_inputs(request).bench_local_values(|request| {
-            let answer = RUNTIME.block_on(client.execute(request));
-            assert!(answer.is_ok_and(|answer| answer.status() == 200));
+            let response = RUNTIME.block_on(client.execute(request));
+            assert!(response.is_ok_and(|response| response.status() == 200));
         });
     }
 

@@ -1,5 +1,5 @@
 //! What the benches and the comparison share: references by hand, herds of callers, services that
-//! answer at once, and the one file that calls auth-core ([`ours`]).
+//! respond at once, and the one file that calls auth-core ([`ours`]).
 //!
 //! `cargo bench -p auth-benches` runs four bench files; the README says how to read them.
 //! `benches/peers` is a workspace of its own, which measures the same work for other crates.
@@ -19,6 +19,6 @@ pub use herd::{Herd, HerdReport};
 pub use logins::{Failed, Logins, TOKEN_BYTES, token};
 pub use renewal::{Latencies, Traffic};
 pub use run::{is_quick, longest, quickly, report, two_workers};
-pub use stack::{Answering, CloneOnce, Inserting, Terminal, URL, request, reqwest_request};
+pub use stack::{CloneOnce, Inserting, Responding, Terminal, URL, request, reqwest_request};
 pub use statistics::{Spread, nearest_rank};
 pub use time::{Timestamp, monotonic, timed};

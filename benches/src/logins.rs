@@ -117,14 +117,14 @@ impl Logins {
     }
 }
 
-/// A login that was told to fail.
+/// A login that was made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Failed;
 
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("told to fail")
+        f.write_str("made to fail")
     }
 }
 

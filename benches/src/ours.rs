@@ -83,7 +83,7 @@ pub async fn is_served(credentials: Credentials) -> bool {
     credentials.get().await.is_ok()
 }
 
-/// A caller whose request carried the current credential, and was answered with a rejection of it.
+/// A caller whose request carried the current credential, and got a response that rejects it.
 ///
 /// Each call of the result reports the rejection, then waits for the next credential.
 ///
@@ -325,7 +325,7 @@ impl Provider for BenchProvider {
         };
         match self.logins.login().await {
             Ok(token) => Ok(Session::new().with_bearer(&token)?.with_lifetime(lifetime)),
-            Err(Failed) => Err(LoginError::unavailable("told to fail")),
+            Err(Failed) => Err(LoginError::unavailable("made to fail")),
         }
     }
 }

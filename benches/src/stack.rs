@@ -1,4 +1,4 @@
-//! Services that answer at once, and what a program without ours puts in its place.
+//! Services that respond at once, and what a program without auth-middleware uses in its place.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -41,12 +41,12 @@ pub fn reqwest_request() -> reqwest::Request {
     request.try_into().expect("a literal request")
 }
 
-/// A tower service that answers at once and allocates nothing.
+/// A tower service that responds at once and allocates nothing.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
-pub struct Answering;
+pub struct Responding;
 
-impl<B> Service<Request<B>> for Answering {
+impl<B> Service<Request<B>> for Responding {
     type Response = Response<Empty<Bytes>>;
     type Error = Infallible;
     type Future = Ready<Result<Self::Response, Infallible>>;
@@ -62,8 +62,7 @@ impl<B> Service<Request<B>> for Answering {
     }
 }
 
-/// A policy for tower's `Retry` that clones each request, and sends it again once if it was
-/// answered with a 401.
+/// A policy for tower's `Retry` that clones each request, and sends it again once if it gets a 401.
 #[derive(Clone, Copy, Debug)]
 pub struct CloneOnce {
     again: bool,
@@ -83,7 +82,8 @@ impl<B: Clone, R, E> Policy<Request<B>, Response<R>, E> for CloneOnce {
         _: &mut Request<B>,
         result: &mut Result<Response<R>, E>,
     ) -> Option<Ready<()>> {
-        let rejected = matches!(result, Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED);
+        let rejected =
+            matches!(result, Ok(response) if response.status() == StatusCode::UNAUTHORIZED);
         (rejected && std::mem::take(&mut self.again)).then(|| ready(()))
     }
 
@@ -116,7 +116,7 @@ impl Middleware for Inserting {
     }
 }
 
-/// The end of a reqwest-middleware chain: it answers at once, in place of the network.
+/// The end of a reqwest-middleware chain: it responds at once, in place of the network.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Terminal;
@@ -129,10 +129,10 @@ impl Middleware for Terminal {
         _: &mut Extensions,
         _: Next<'_>,
     ) -> reqwest_middleware::Result<reqwest::Response> {
-        let answer = Response::builder()
+        let response = Response::builder()
             .url(request.url().clone())
             .body(Bytes::new())
             .map_err(reqwest_middleware::Error::middleware)?;
-        Ok(answer.into())
+        Ok(response.into())
     }
 }

@@ -1,4 +1,4 @@
-//! The body of an answer that went through the tower front.
+//! The body of a response from the tower integration.
 
 use std::fmt;
 use std::pin::Pin;
@@ -11,7 +11,14 @@ use pin_project_lite::pin_project;
 use super::Peeked;
 
 pin_project! {
-    /// An answer's body: the inner service's own, or, where a judge has read it, that body once more from its beginning.
+    /// The body of a response from [`Auth`](crate::Auth).
+    ///
+    /// It has the frames of the inner service's body, all of them and in their order, even if a
+    /// judge has read some of them before.
+    ///
+    /// # Errors
+    /// Those of the inner service's body. If that body failed while a judge read it, the error
+    /// comes after the frames that were read.
     pub struct AuthBody<B>
     where
         B: Body<Data = Bytes>,
@@ -27,9 +34,9 @@ pin_project! {
     where
         B: Body<Data = Bytes>,
     {
-        // No judge asked for it.
+        // No judge wanted it.
         Untouched { #[pin] body: B },
-        // A judge has read it, or what it may read of it.
+        // A judge has read it, or as much of it as a judge may read.
         Judged { peeked: Box<Peeked<B>> },
     }
 }

@@ -1,4 +1,4 @@
-//! Bodies: of a request that may be sent twice, and of a response that a judge has read.
+//! The body of a request that may be sent twice, and of a response that a judge has read.
 
 #[cfg(feature = "tower")]
 mod auth;
@@ -12,4 +12,4 @@ pub(crate) use peeked::Peeked;
 #[cfg(feature = "tower")]
 pub use replay::ReplayBody;
 #[cfg(feature = "tower")]
-pub(crate) use replay::Tape;
+pub(crate) use replay::SharedBuffer;

@@ -1,4 +1,4 @@
-//! An answer's body, of which a judge has seen the beginning, and which the caller still gets whole.
+//! The body of a response of which a judge has read the beginning. The caller still gets all of it.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -9,22 +9,22 @@ use auth_core::MAX_JUDGED_BODY;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 
-/// Frames read ahead, and the body that they were read from.
+/// The frames that were read ahead, and the body that they were read from.
 pub(crate) struct Peeked<B: Body<Data = Bytes>> {
     frames: VecDeque<Frame<Bytes>>,
-    /// Bytes in `frames`.
+    /// The number of bytes in `frames`.
     held: usize,
     end: End<B::Error>,
-    // Boxed so that it can move on into the answer, having been polled here.
+    // It is boxed because it has been polled when it moves into the response.
     rest: Pin<Box<B>>,
 }
 
 enum End<E> {
-    /// More may come from `rest`.
+    /// `rest` may have more frames.
     Open,
     /// `rest` has ended.
     Clean,
-    /// `rest` has failed, which the caller is told after the frames.
+    /// `rest` has failed. The caller gets the error after the frames.
     Failed(E),
 }
 
@@ -38,7 +38,8 @@ impl<B: Body<Data = Bytes>> Peeked<B> {
         }
     }
 
-    /// Reads ahead until the body ends, fails, or proves larger than a judge may ask for.
+    /// Reads ahead until the body ends or fails, or is known to be larger than
+    /// [`MAX_JUDGED_BODY`].
     pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while matches!(self.end, End::Open) {
             if self.held > MAX_JUDGED_BODY || self.rest.size_hint().lower() > MAX_JUDGED_BODY as u64
@@ -57,7 +58,7 @@ impl<B: Body<Data = Bytes>> Peeked<B> {
         Poll::Ready(())
     }
 
-    /// All of the body, if it has ended and was no larger than a judge may ask for.
+    /// All of the body, if it has ended and is no larger than [`MAX_JUDGED_BODY`].
     pub(crate) fn whole(&self) -> Option<Bytes> {
         if !matches!(self.end, End::Clean) || self.held > MAX_JUDGED_BODY {
             return None;
@@ -109,7 +110,7 @@ impl<B: Body<Data = Bytes>> Body for Peeked<B> {
         let held = self.held as u64;
         let rest = match self.end {
             End::Open => self.rest.size_hint(),
-            // The failure stands for bytes that were promised; how many is not known.
+            // An unknown number of bytes is missing.
             End::Failed(_) => SizeHint::new(),
             End::Clean => SizeHint::with_exact(0),
         };
@@ -122,7 +123,7 @@ impl<B: Body<Data = Bytes>> Body for Peeked<B> {
     }
 }
 
-// The boxed body is pinned by its box, and an error never is.
+// The body is pinned by its box, and an error is never pinned.
 impl<B: Body<Data = Bytes>> Unpin for Peeked<B> {}
 
 impl<B: Body<Data = Bytes>> fmt::Debug for Peeked<B> {

@@ -1,4 +1,4 @@
-//! A request body that is remembered while it is sent.
+//! A request body that is kept while it is sent, so that it can be sent again.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,14 +12,27 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// A request body that remembers what was read of it, up to a limit, so that it can be sent again.
+    /// A request body that keeps what was read of it, up to a limit, so that it can be sent again.
     ///
-    /// It streams: nothing is held back until the whole body is there. What is remembered are references to the very
-    /// buffers that were sent, trailers included.
+    /// An [`AuthLayer`](crate::AuthLayer) makes it after
+    /// [`buffered`](crate::AuthLayer::buffered). It is a stream: each frame is passed on as it
+    /// comes. The frames that are kept share the buffers that were sent. Trailers are kept as well.
     ///
-    /// It is sent again if its first sender has read it to the end within the limit, or has let go of it before the end:
-    /// then the second sending is what was remembered, followed by the rest. It is *not* sent again if it is larger than
-    /// the limit, if it failed, or if the first sender is still reading it when the answer comes.
+    /// The body can be sent again in two cases:
+    ///
+    /// - The inner service read it to its end.
+    /// - The inner service dropped it before its end. The second attempt then sends the frames that
+    ///   were kept, followed by the rest.
+    ///
+    /// It cannot be sent again in three cases:
+    ///
+    /// - More bytes than the limit were read of it, or its size hint says from the start that it is
+    ///   larger.
+    /// - It failed.
+    /// - The inner service has responded, and still holds the body before its end.
+    ///
+    /// # Errors
+    /// Those of the body that it was made from.
     pub struct ReplayBody<B> {
         #[pin]
         kind: Kind<B>,
@@ -29,11 +42,11 @@ pin_project! {
 pin_project! {
     #[project = KindProj]
     enum Kind<B> {
-        // Of a request that is none of our business.
+        // The body of a request that carries no credential of this layer.
         Passing { #[pin] body: B },
-        // Of a first try.
+        // The body of a first attempt.
         Recording { recorder: Recorder<B> },
-        // Of a second try.
+        // The body of a second attempt.
         Replaying { pieces: VecDeque<Piece>, rest: Option<Pin<Box<B>>> },
     }
 }
@@ -48,12 +61,12 @@ impl<B> ReplayBody<B> {
 
 impl<B: Body<Data = Bytes>> ReplayBody<B> {
     pub(crate) fn recording(body: B, limit: usize) -> Self {
-        let tape = Tape::new();
+        let shared = SharedBuffer::new();
         if body.size_hint().lower() > limit as u64 {
-            tape.lose();
+            shared.discard();
         }
         let recorder = Recorder {
-            tape,
+            shared,
             limit,
             rest: Some(Box::pin(body)),
         };
@@ -61,47 +74,50 @@ impl<B: Body<Data = Bytes>> ReplayBody<B> {
         Self { kind }
     }
 
-    /// What a second sending is made from; none unless this is a first one.
-    pub(crate) fn tape(&self) -> Option<Tape<B>> {
+    /// What the body of a second attempt is made from. `None`, unless this is that of a first one.
+    pub(crate) fn buffer(&self) -> Option<SharedBuffer<B>> {
         match &self.kind {
-            Kind::Recording { recorder } => Some(recorder.tape.clone()),
+            Kind::Recording { recorder } => Some(recorder.shared.clone()),
             Kind::Passing { .. } | Kind::Replaying { .. } => None,
         }
     }
 
-    pub(crate) fn from_tape(tape: &Tape<B>) -> Option<Self> {
-        let mut reel = tape.lock();
-        if reel.state == TapeState::Lost || (reel.state == TapeState::Open && reel.rest.is_none()) {
+    pub(crate) fn from_buffer(shared: &SharedBuffer<B>) -> Option<Self> {
+        let mut buffer = shared.lock();
+        if buffer.state == BufferState::Discarded
+            || (buffer.state == BufferState::Open && buffer.rest.is_none())
+        {
             return None;
         }
-        let pieces = std::mem::take(&mut reel.pieces);
-        let rest = reel.rest.take();
-        reel.state = TapeState::Lost;
-        drop(reel);
+        let pieces = std::mem::take(&mut buffer.pieces);
+        let rest = buffer.rest.take();
+        buffer.state = BufferState::Discarded;
+        drop(buffer);
         let kind = Kind::Replaying { pieces, rest };
         Some(Self { kind })
     }
 }
 
-/// What a first sending leaves for a second, shared by the body under way and the future that may send it again.
-pub(crate) struct Tape<B>(Arc<Mutex<Reel<B>>>);
+/// The buffer of a first attempt. The body that is being sent and the future that may send it again
+/// share it.
+pub(crate) struct SharedBuffer<B>(Arc<Mutex<Buffer<B>>>);
 
-struct Reel<B> {
+struct Buffer<B> {
     pieces: VecDeque<Piece>,
     size: usize,
-    state: TapeState,
-    /// The unread rest, once the first sender has let go of it.
+    state: BufferState,
+    /// The part that was not read, after the first attempt's body was dropped.
     rest: Option<Pin<Box<B>>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum TapeState {
-    /// There may be more to come.
+enum BufferState {
+    /// The body may have more frames.
     Open,
     /// All of the body is in `pieces`.
     Whole,
-    /// It was too large, or failed, or is played already.
-    Lost,
+    /// The body was too large or failed, or its second attempt has been made.
+    Discarded,
 }
 
 enum Piece {
@@ -109,68 +125,68 @@ enum Piece {
     Trailers(HeaderMap),
 }
 
-impl<B> Tape<B> {
+impl<B> SharedBuffer<B> {
     fn new() -> Self {
-        Self(Arc::new(Mutex::new(Reel {
+        Self(Arc::new(Mutex::new(Buffer {
             pieces: VecDeque::new(),
             size: 0,
-            state: TapeState::Open,
+            state: BufferState::Open,
             rest: None,
         })))
     }
 
-    // Nothing panics under the lock; a poisoned one is as good as any.
-    fn lock(&self) -> MutexGuard<'_, Reel<B>> {
+    // Nothing panics under the lock, so a poisoned one is consistent.
+    fn lock(&self) -> MutexGuard<'_, Buffer<B>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lose(&self) {
-        let mut reel = self.lock();
-        reel.state = TapeState::Lost;
-        reel.pieces = VecDeque::new();
+    fn discard(&self) {
+        let mut buffer = self.lock();
+        buffer.state = BufferState::Discarded;
+        buffer.pieces = VecDeque::new();
     }
 
     fn record(&self, frame: &Frame<Bytes>, limit: usize) {
-        let mut reel = self.lock();
-        if reel.state != TapeState::Open {
+        let mut buffer = self.lock();
+        if buffer.state != BufferState::Open {
             return;
         }
-        // The answer has come and the future is gone: nobody will ask for what is remembered.
+        // The future has responded and is dropped: there is no second attempt.
         if Arc::strong_count(&self.0) == 1 {
-            reel.state = TapeState::Lost;
-            reel.pieces = VecDeque::new();
+            buffer.state = BufferState::Discarded;
+            buffer.pieces = VecDeque::new();
             return;
         }
         if let Some(data) = frame.data_ref() {
-            reel.size = reel.size.saturating_add(data.len());
-            if reel.size > limit {
-                reel.state = TapeState::Lost;
-                reel.pieces = VecDeque::new();
+            buffer.size = buffer.size.saturating_add(data.len());
+            if buffer.size > limit {
+                buffer.state = BufferState::Discarded;
+                buffer.pieces = VecDeque::new();
             } else {
-                reel.pieces.push_back(Piece::Data(data.clone()));
+                buffer.pieces.push_back(Piece::Data(data.clone()));
             }
         } else if let Some(trailers) = frame.trailers_ref() {
-            reel.pieces.push_back(Piece::Trailers(trailers.clone()));
+            buffer.pieces.push_back(Piece::Trailers(trailers.clone()));
         }
     }
 }
 
-impl<B> Clone for Tape<B> {
+impl<B> Clone for SharedBuffer<B> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<B> fmt::Debug for Tape<B> {
+impl<B> fmt::Debug for SharedBuffer<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tape").finish_non_exhaustive()
+        f.debug_struct("SharedBuffer").finish_non_exhaustive()
     }
 }
 
 struct Recorder<B> {
-    tape: Tape<B>,
+    shared: SharedBuffer<B>,
     limit: usize,
-    // Boxed, so that what was polled here can be polled on by the second try.
+    // It is boxed because it has been polled when it moves into the body of the second attempt.
     rest: Option<Pin<Box<B>>>,
 }
 
@@ -181,14 +197,14 @@ impl<B: Body<Data = Bytes>> Recorder<B> {
         };
         let frame = ready!(rest.as_mut().poll_frame(cx));
         match &frame {
-            Some(Ok(frame)) => self.tape.record(frame, self.limit),
-            Some(Err(_)) => self.tape.lose(),
+            Some(Ok(frame)) => self.shared.record(frame, self.limit),
+            Some(Err(_)) => self.shared.discard(),
             None => {
-                let mut reel = self.tape.lock();
-                if reel.state == TapeState::Open {
-                    reel.state = TapeState::Whole;
+                let mut buffer = self.shared.lock();
+                if buffer.state == BufferState::Open {
+                    buffer.state = BufferState::Whole;
                 }
-                drop(reel);
+                drop(buffer);
                 self.rest = None;
             }
         }
@@ -198,9 +214,9 @@ impl<B: Body<Data = Bytes>> Recorder<B> {
 
 impl<B> Drop for Recorder<B> {
     fn drop(&mut self) {
-        let mut reel = self.tape.lock();
-        if reel.state == TapeState::Open {
-            reel.rest = self.rest.take();
+        let mut buffer = self.shared.lock();
+        if buffer.state == BufferState::Open {
+            buffer.rest = self.rest.take();
         }
     }
 }

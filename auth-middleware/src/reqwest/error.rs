@@ -1,13 +1,14 @@
-//! Our error among those of reqwest-middleware.
+//! Finds the error of auth-core in an error of reqwest-middleware.
 
 use std::error::Error as StdError;
 
 use reqwest_middleware::Error;
 
-/// The reason why there was no credential for a request, if that is what failed: it was not sent at all, or it was sent
-/// once, rejected, and could not be sent again.
+/// Finds the reason why a request got no credential. The request was then not sent, or it was sent
+/// once, was rejected, and was not sent again.
 ///
-/// With the feature `reqwest-retry` it is found inside that crate's own error too.
+/// `None` means that the request failed for another reason. With the feature `reqwest-retry`, the
+/// reason is also found within an error of reqwest-retry.
 ///
 /// ```
 /// use auth_middleware::auth_error;
@@ -32,7 +33,8 @@ fn among<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a auth_core::Error
     if let Some(ours) = error.downcast_ref() {
         return Some(ours);
     }
-    // Transparent errors show their source's source instead of their source: they must be known by name.
+    // A transparent error returns the source of its inner error as its own, which skips the inner
+    // error. So these types are looked into by name.
     if let Some(error) = error.downcast_ref::<Error>() {
         return auth_error(error);
     }

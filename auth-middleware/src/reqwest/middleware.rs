@@ -1,4 +1,4 @@
-//! The middleware itself.
+//! The middleware.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,24 +13,41 @@ use reqwest_middleware::{Error, Middleware, Next, Result};
 use super::sending::{Sending, read_ahead};
 use crate::context::AuthContext;
 
-/// Puts a credential on each request of a reqwest client, judges the answer, and sends a rejected request once more.
+/// Attaches a credential to each request of a reqwest client, judges the response, and sends a
+/// rejected request once more.
 ///
-/// A request waits for a credential as long as its own [`timeout`](reqwest::RequestBuilder::timeout) or its
-/// [`AuthContext::within`] says, whichever is shorter, and otherwise as long as the cache's
-/// [wait time-out](auth_core::CredentialsBuilder::wait_timeout), 60 s unless set. The request's own `timeout` is meant for all of it:
-/// what waits and a first try took is gone. The client's is not known here, and counts anew from each sending.
+/// - A request waits for a credential for its own
+///   [`timeout`](reqwest::RequestBuilder::timeout) or its [`Ask::within`], whichever is shorter.
+///   Without both, it waits for the cache's
+///   [wait time-out](auth_core::CredentialsBuilder::wait_timeout), which is 60 s unless set.
+/// - The request's own `timeout` covers both attempts and both waits: each attempt gets what is
+///   left of it. The client's time-out is not known here, and begins anew with each attempt.
+/// - A body that is a stream cannot be sent twice. If the credential of such a request is rejected,
+///   the caller gets that response, and the next request finds a new session.
 ///
-/// A request whose body is a stream can't be sent twice: if its credential is rejected, the caller gets that answer, and
-/// the next request finds a new session.
+/// Add the middleware last, so that it is the innermost. A middleware below it, such as one that
+/// logs requests, sees the credential.
 ///
-/// Add it last, so that it is the innermost: a middleware below it, such as one that logs, sees the credential.
+/// ```
+/// use auth_middleware::AuthMiddleware;
+/// use reqwest_middleware::ClientBuilder;
+///
+/// # fn example(credentials: auth_core::Credentials) {
+/// let client = ClientBuilder::new(reqwest::Client::new())
+///     .with(AuthMiddleware::new(credentials))
+///     .build();
+/// # let _ = client;
+/// # }
+/// ```
 ///
 /// # Errors
-/// Those of the client. Where a request in scope can't have a credential it is not sent, or not sent again, and the error
-/// is one that [`auth_error`](crate::auth_error) finds.
+/// Those of the client and of the middlewares below. If a request in scope cannot get a credential,
+/// it is not sent, or not sent again, and [`auth_error`](crate::auth_error) finds the
+/// [`auth_core::Error`].
 ///
 /// # Cancel safety
-/// A dropped request cancels itself and nothing else: a login that it waited for goes on for the others.
+/// Dropping the future of a request cancels that request only. A login that it waited for goes on
+/// for the other waiters, and its session is kept.
 #[derive(Clone)]
 pub struct AuthMiddleware {
     credentials: Credentials,
@@ -48,13 +65,15 @@ impl AuthMiddleware {
         }
     }
 
-    /// Reads verdicts with this judge instead of the provider's, for another identity's requests too.
+    /// Judges responses with `judge` instead of the provider's judge, for requests of
+    /// [another identity](AuthContext::identity) as well.
     pub fn judge(mut self, judge: impl Judge) -> Self {
         self.judge = Some(Arc::new(judge));
         self
     }
 
-    /// Sends nothing twice. The caller gets the answer that rejected its credential; the login begins beside it.
+    /// Sends no request twice. The caller gets the response that rejected its credential. If the
+    /// rejection is believed, a login begins at once, and the next request uses the new session.
     pub fn without_replay(mut self) -> Self {
         self.replay = false;
         self
@@ -75,8 +94,7 @@ impl Middleware for AuthMiddleware {
             return next.run(request, extensions).await;
         };
         let credentials = admission.credentials;
-        // The request's own time-out is meant for all of it: what waits and a first attempt took is
-        // gone.
+        // The request's own time-out covers all waits and attempts: each gets what is left of it.
         let timeout = request.timeout().copied();
         let asked = timeout.map(|_| Attempt::now(credentials));
         let left = || {
@@ -100,13 +118,13 @@ impl Middleware for AuthMiddleware {
             }
             Sending::new(&mut request, credentials, judge, &credential)
         };
-        // Twice at most: the second time there is no spare.
+        // At most two attempts: the second one has no spare.
         loop {
-            // Asked for only where there is one: `timeout_mut` makes room for one in any case.
+            // `left` is asked first, since `timeout_mut` makes room for a time-out in any case.
             if let Some(left) = left()
                 && let Some(timeout) = request.timeout_mut()
             {
-                // A time-out of nothing would be no time-out to some.
+                // Some clients take a time-out of zero to be none.
                 *timeout = left.max(Duration::from_millis(1));
             }
             let response = next.clone().run(request, extensions).await;
@@ -120,7 +138,7 @@ impl Middleware for AuthMiddleware {
             let (Conclusion::Replay, Some(pristine)) = (conclusion, spare.take()) else {
                 return Ok(response);
             };
-            // Its connection may be the one that the second attempt, or the login, waits for.
+            // The login or the second attempt may wait for the connection of this response.
             drop(response);
             request = pristine;
             let newer = get(credentials, in_time(admission.ask)).await?;

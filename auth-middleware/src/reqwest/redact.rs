@@ -1,4 +1,4 @@
-//! Query secrets, kept out of what the caller is handed.
+//! Removes query secrets from the responses and errors that the caller gets.
 
 use std::fmt;
 
@@ -8,13 +8,14 @@ use percent_encoding::percent_decode_str;
 use reqwest::{Response, ResponseBuilderExt, Url};
 use reqwest_middleware::Error;
 
-/// What a credential has put into the query of a request. Reqwest shows that URL in its answers and errors.
+/// The pairs that a credential has put into the query of a request. Reqwest shows the URL in its
+/// responses and errors.
 ///
-/// It is made only for credentials that have something there.
+/// It exists only for credentials that have query pairs.
 pub(super) struct Redactor {
-    /// As the caller wrote it.
+    /// The URL as the caller wrote it.
     clean: Url,
-    /// As it was sent.
+    /// The URL as it was sent.
     sent: Url,
     pairs: Vec<Pair>,
 }
@@ -43,11 +44,11 @@ impl Redactor {
         })
     }
 
-    /// The URL without what is hidden. After a redirect the server may have repeated it, under the same name or within
-    /// the value of another, or even in the path.
+    /// The URL without the secrets. After a redirect, the server may have repeated a secret under
+    /// the same name, within the value of another pair, or in the path.
     fn clean(&self, url: &Url) -> Url {
         let mut clean = url.clone();
-        // Fragments aren't sent, and get lost on the way.
+        // A fragment is not sent, so the URLs are compared without regard to it.
         clean.set_fragment(self.sent.fragment());
         if clean == self.sent {
             clean.set_query(self.clean.query());
@@ -70,7 +71,7 @@ impl Redactor {
         clean
     }
 
-    /// Whether all of it is still there, in the URL that the answer came from.
+    /// Whether the URL that the response came from still has all the pairs.
     pub(super) fn is_in_query_of(&self, url: &Url) -> bool {
         let query = url.query().unwrap_or_default();
         let all = |ours: &Pair| {
@@ -97,11 +98,11 @@ impl Redactor {
         })
     }
 
-    /// The answer, with a URL that may be shown. All else of it stays; a header that repeats the secret, as `Location`
-    /// may, doesn't print.
+    /// The response, with a URL that may be shown. A header that repeats a secret, as `Location`
+    /// may, is marked sensitive. The rest of the response is unchanged.
     pub(super) fn clean_response(&self, mut response: Response) -> Response {
         for (name, value) in response.headers_mut() {
-            // `Location` may hold a newer secret, too.
+            // `Location` may hold a newer secret as well.
             if name == LOCATION || self.is_in(&String::from_utf8_lossy(value.as_bytes())) {
                 value.set_sensitive(true);
             }
@@ -121,36 +122,39 @@ impl Redactor {
         };
         let printed = format!("{error:?} {error}");
         if self.is_in(&printed) {
-            // A middleware below has wrapped an error of reqwest's, where its URL can't be reached.
+            // A middleware below has wrapped an error of reqwest, whose URL is then out of reach.
             return Error::middleware(Withheld);
         }
         error
     }
 }
 
-/// An answer of reqwest's that says it came from `url`.
-pub(super) fn with_url(mut answer: http::Response<reqwest::Body>, url: Url) -> Response {
-    // The extension that carries the URL is reqwest's own, and this builder the only way to one.
+/// A response of reqwest that has this URL.
+pub(super) fn with_url(mut response: http::Response<reqwest::Body>, url: Url) -> Response {
+    // The extension that carries the URL is private to reqwest. Only this builder can make one.
     let mut carrier = http::Response::new(());
     if let Ok(built) = http::Response::builder().url(url).body(()) {
         carrier = built;
     }
     let (carrier, ()) = carrier.into_parts();
-    answer.extensions_mut().extend(carrier.extensions);
-    answer.into()
+    response.extensions_mut().extend(carrier.extensions);
+    response.into()
 }
 
 fn decoded(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-/// An error that would have shown a secret.
+/// It replaces an error that would have shown a secret.
 #[derive(Debug)]
 struct Withheld;
 
 impl fmt::Display for Withheld {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the request failed in a middleware below the credential's; its error is withheld, as it holds a secret")
+        f.write_str(
+            "the request failed in a middleware below AuthMiddleware; its error holds a secret and \
+             is withheld",
+        )
     }
 }
 

@@ -1,23 +1,24 @@
-//! How far a reqwest client under the middleware may follow redirects.
+//! How far a reqwest client below the middleware may follow redirects.
 
 use auth_core::Scope;
 use reqwest::redirect::Policy;
 
 use crate::target::Target;
 
-/// As many as reqwest follows by default.
+/// The number of hops that reqwest follows by default.
 const HOPS: usize = 10;
 
-/// A redirect policy for a client that carries credentials: it stops at the edge of their scope.
+/// A redirect policy for a client that carries credentials: it follows no redirect out of their
+/// scope.
 ///
-/// A redirect that would leave `scope` is not followed; the caller gets the 3xx response, and
-/// decides. Within the scope, and for requests that were never in it, ten hops are followed, as by
-/// default.
+/// Once a request has been within `scope`, a redirect to an origin outside it is not followed, and
+/// the caller gets the 3xx response. Any other redirect is followed, up to ten hops, which is
+/// reqwest's default.
 ///
-/// Give it to every `reqwest::Client` under an [`AuthMiddleware`](crate::AuthMiddleware). Such a
-/// client follows redirects below the middleware, which sees none of the hops: left to itself it
-/// keeps a header such as `X-Api-Key` on every hop, and tells the new host the old query in
-/// `Referer`.
+/// Set this policy on each `reqwest::Client` below an [`AuthMiddleware`](crate::AuthMiddleware).
+/// The client follows redirects by itself, so the middleware sees none of the hops. With its
+/// default policy, it sends a header such as `X-Api-Key` to every host, and sends the previous URL
+/// with its query to the next host in `Referer`.
 ///
 /// ```
 /// use auth_core::{Origin, Scope};

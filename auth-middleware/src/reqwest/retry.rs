@@ -1,4 +1,4 @@
-//! What reqwest-retry may try again.
+//! The errors that reqwest-retry retries.
 
 use reqwest_middleware::Error;
 use reqwest_retry::{
@@ -7,15 +7,16 @@ use reqwest_retry::{
 
 use super::auth_error;
 
-/// A strategy for reqwest-retry's `RetryTransientMiddleware` that knows our errors.
+/// A strategy for reqwest-retry's `RetryTransientMiddleware` that knows the errors of auth-core.
 ///
-/// | what came | |
+/// | result | classified as |
 /// |---|---|
-/// | an answer, or an error of the request itself | as by default |
-/// | the login server is [unavailable](auth_core::Error::is_unavailable) | transient |
-/// | any other reason for there being no credential: refused, rate-limited, misconfigured, closed | fatal |
+/// | a response, or an error of the request itself | by reqwest-retry's default |
+/// | no credential: the login server is [unavailable](auth_core::Error::is_unavailable) | transient |
+/// | no credential for another reason: refused, rate-limited, misconfigured, closed | fatal |
 ///
-/// Add the retry *before* the credential, so that it is outside and each try carries the credential of its own moment:
+/// Add the retry *before* [`AuthMiddleware`](crate::AuthMiddleware). The retry is then outside, and
+/// each attempt gets the credential that is current when it is sent:
 ///
 /// ```
 /// use auth_middleware::{AuthMiddleware, AuthRetryStrategy};
@@ -32,23 +33,23 @@ use super::auth_error;
 /// # }
 /// ```
 ///
-/// Never under a login: the cache decides when the next one may be tried, within the quota that the server allows, and a
-/// retry there multiplies them. This strategy doesn't: as long as the cache holds a failure, a further try gets that failure.
-///
-/// reqwest-retry refuses a streaming body before anything is sent.
+/// - A retry outside does not multiply logins: while the cache remembers a failed login, further
+///   attempts get the same error. Do not retry within a [`Provider`](auth_core::Provider), since
+///   each of its attempts counts at the server, and the cache decides on the next one.
+/// - reqwest-retry fails a request whose body is a stream, before it sends it.
 #[derive(Clone, Copy, Debug, Default)]
 #[allow(
     clippy::exhaustive_structs,
-    reason = "a unit strategy, to be named as a value like reqwest-retry's own"
+    reason = "a unit strategy that is used as a value, as reqwest-retry's own are"
 )]
 pub struct AuthRetryStrategy;
 
 impl RetryableStrategy for AuthRetryStrategy {
     fn handle(&self, result: &Result<reqwest::Response, Error>) -> Option<Retryable> {
         match result {
-            Ok(answer) => default_on_request_success(answer),
+            Ok(response) => default_on_request_success(response),
             Err(error) => match auth_error(error) {
-                Some(ours) if ours.is_unavailable() => Some(Retryable::Transient),
+                Some(error) if error.is_unavailable() => Some(Retryable::Transient),
                 Some(_) => Some(Retryable::Fatal),
                 None => default_on_request_failure(error),
             },

@@ -1,4 +1,4 @@
-//! One attempt of a reqwest request: what its credential was put on, and what its response says.
+//! One attempt of a reqwest request: where its credential was attached, and what its response says.
 
 use std::future::poll_fn;
 use std::mem;
@@ -18,15 +18,16 @@ pub(super) struct Sending {
     attached: Attached,
 }
 
-/// Where a request goes that its credential was put on.
+/// Where a request with a credential was sent.
 struct Attached {
-    /// The URL that was sent, if the response's URL alone doesn't tell whose response it is.
+    /// The URL that was sent, if the response's URL alone does not show whether its request carried
+    /// the credential.
     sent_to: Option<Url>,
     redactor: Option<Redactor>,
 }
 
 impl Sending {
-    /// Puts the credential at hand, if it is fresh, on a request that is sent next.
+    /// Attaches the current credential, if it is fresh, to a request that is sent next.
     pub(super) fn fresh(
         request: &mut Request,
         credentials: &Credentials,
@@ -38,7 +39,7 @@ impl Sending {
         Some(Self { attempt, attached })
     }
 
-    /// Puts this credential on a request that is sent next.
+    /// Attaches `credential` to a request that is sent next.
     pub(super) fn new(
         request: &mut Request,
         credentials: &Credentials,
@@ -50,14 +51,14 @@ impl Sending {
         Self { attempt, attached }
     }
 
-    /// Puts a newer credential on the same request, which was rejected before.
+    /// Attaches a newer credential to the same request, which was rejected.
     pub(super) fn replay(self, request: &mut Request, newer: &Credential) -> Self {
         let attached = Attached::to(request, newer, self.attempt.credentials());
         let attempt = self.attempt.replay(newer);
         Self { attempt, attached }
     }
 
-    /// The error, without what is secret in its URL.
+    /// The error, without the secrets in its URL.
     pub(super) fn redact_error(&self, error: Error) -> Error {
         match &self.attached.redactor {
             Some(redactor) => redactor.clean_error(error),
@@ -69,7 +70,8 @@ impl Sending {
         self.attempt.wants_body(response.status()) && self.is_answered_by(response)
     }
 
-    /// Judges the response, and tells the cache. It comes back without what is secret in its URL.
+    /// Judges the response, and applies the verdict to the cache. Returns the response without the
+    /// secrets in its URL.
     pub(super) fn conclude(
         &self,
         mut response: Response,
@@ -87,7 +89,8 @@ impl Sending {
             tracing::warn!(
                 identity = ?self.attempt.credentials().identity(),
                 reached = %response.url().origin().ascii_serialization(),
-                "the client followed a redirect out of the credential's scope; give it auth_middleware::redirect_policy"
+                "the client followed a redirect out of the credential's scope; \
+                 give it auth_middleware::redirect_policy"
             );
         }
         if let Some(redactor) = &self.attached.redactor {
@@ -96,18 +99,19 @@ impl Sending {
         (response, conclusion)
     }
 
-    /// Whether the response is one to a request that carried the credential. The client may have
-    /// followed redirects, which shows in the response's URL only; and what it carried across them
-    /// is up to the client.
+    /// Whether the request that got this response carried the credential.
+    ///
+    /// The client may have followed redirects, which only the response's URL shows. What a request
+    /// carries after a redirect is decided by the client.
     fn is_answered_by(&self, response: &Response) -> bool {
         let reached = response.url();
-        // A foreign server's 401 says nothing of our session.
+        // A 401 from outside the scope says nothing about the session.
         if !reached.is_in(self.attempt.credentials().scope()) {
             return false;
         }
         let Attached { sent_to, redactor } = &self.attached;
-        // From one origin of the scope to another, reqwest takes some headers along and leaves
-        // others behind.
+        // After a redirect to another origin, reqwest keeps some headers and drops others, even
+        // within the scope.
         let same_origin = sent_to
             .as_ref()
             .is_none_or(|sent_to| sent_to.origin() == reached.origin());
@@ -116,7 +120,8 @@ impl Sending {
     }
 }
 
-/// As much of the body as a judge may read. The response still has all of it.
+/// Reads the body for a judge. `None`, if it failed or is larger than a judge may read. The
+/// response still has all of it.
 pub(super) async fn read_ahead(response: &mut Response) -> Option<Bytes> {
     let taken = mem::replace(response, http::Response::new(Body::default()).into());
     let url = taken.url().clone();
@@ -138,8 +143,8 @@ impl Attached {
             request.url_mut().set_query(query.as_deref());
         }
         credential.attach_headers(request.headers_mut());
-        // Where the scope is one origin, a response from within it is from the origin that was
-        // asked.
+        // If the scope has one origin, a response from within it comes from the origin of the
+        // request.
         let several = credentials.scope().origins().nth(1).is_some();
         let sent_to = (several || clean.is_some()).then(|| request.url().clone());
         let redactor = match (&clean, &sent_to) {

@@ -1,4 +1,4 @@
-//! One request of the tower integration, as states.
+//! The state machine of one request of the tower integration.
 
 use std::fmt;
 use std::pin::Pin;
@@ -19,8 +19,13 @@ use crate::admission::Renewal;
 use crate::body::{AuthBody, Peeked};
 
 pin_project! {
-    /// The future of [`Auth`](crate::Auth). With a fresh credential it allocates nothing of its own, unless a judge wants
-    /// the answer's body.
+    /// The response future of [`Auth`](crate::Auth).
+    ///
+    /// With a fresh credential it allocates nothing of its own, unless a judge wants the body of
+    /// the response, or the request is sent again.
+    ///
+    /// # Panics
+    /// If it is polled after it has completed.
     pub struct AuthFuture<S, R, B, ResB>
     where
         R: ReplayMode<B>,
@@ -41,16 +46,17 @@ type StageOf<S, R, B, ResB> = Stage<
 
 type WorkOf<S, R, B> = Box<Work<S, <R as ReplayMode<B>>::Body, <R as ReplayMode<B>>::Spare<S>>>;
 
-/// A credential on its way. It is boxed: only where none was at hand does it cost an allocation.
+/// A future that gets a credential. It is boxed, which costs an allocation only if no fresh
+/// credential was at hand.
 type Getting = Pin<Box<dyn Future<Output = Result<Arc<Credential>, Error>> + Send>>;
 
 pin_project! {
     #[project = StageProj]
     enum Stage<F, Spare, Work, Body> {
-        // Waiting for the inner service to respond to a request that carries no credential of ours.
+        // Waiting for the inner service to respond to a request that passes untouched.
         Passing { #[pin] future: F },
-        // Waiting for the inner service to respond to a request that carries a credential. `spare` is
-        // there on the first attempt.
+        // Waiting for the inner service to respond to a request that carries a credential. The
+        // first attempt has a `spare`.
         Sending { #[pin] future: F, attempt: Option<Attempt>, spare: Option<Spare> },
         // Waiting for as much of the response's body as the judge may read.
         Judging {
@@ -58,7 +64,8 @@ pin_project! {
             attempt: Option<Attempt>,
             spare: Option<Spare>,
         },
-        // Waiting for a credential. Nothing of the inner service is held that another could wait for.
+        // Waiting for a credential. The clone of the inner service in `work` is not ready, so it
+        // holds nothing that another task could wait for.
         Getting { getting: Getting, ask: Ask, work: Option<Work> },
         // Waiting for a clone of the inner service to be ready.
         Readying { obtained: Arc<Credential>, ask: Ask, work: Option<Work> },
@@ -75,20 +82,21 @@ struct Judged<Body> {
     body: Box<Body>,
 }
 
-/// A pristine request that waits to be sent.
+/// A request that waits to be sent, without a credential.
 pub(super) struct Work<S, B, Spare> {
     service: S,
     request: Request<B>,
-    /// For a second attempt; none, if this is it.
+    /// What a second attempt is made from. `None`, if this is the second attempt.
     spare: Option<Spare>,
     credentials: Credentials,
     judge: Option<Arc<dyn Judge>>,
-    /// The attempt whose credential was rejected; none, if this is the first.
+    /// The attempt whose credential was rejected. `None`, if this is the first attempt.
     rejected: Option<Attempt>,
-    /// Whether readiness took a while, in which a credential may have died.
+    /// Whether the service was not ready at once. The credential may have ended meanwhile.
     waited: bool,
+    /// Whether the credential was checked after such a wait before. See [`Attempt::newest`].
     asked_again: bool,
-    /// A renewal that was asked for, and given back if it is not done.
+    /// The renewal that this request makes. Dropping it makes the renewal due again.
     renewal: Option<Renewal>,
 }
 
@@ -133,8 +141,8 @@ impl<S, B, Spare> Work<S, B, Spare> {
         Box::pin(async move { credentials.get_with(ask).await })
     }
 
-    /// What to send with, now that there is nothing left to wait for. None, if the credential died
-    /// while the service was made ready.
+    /// The credential to send with, now that the service is ready. `None`, if the one that was
+    /// obtained ended during the wait for readiness, and no other is good.
     fn newest(&mut self, obtained: Arc<Credential>) -> Option<Arc<Credential>> {
         if !self.waited {
             return Some(obtained);
@@ -145,7 +153,7 @@ impl<S, B, Spare> Work<S, B, Spare> {
         newest
     }
 
-    /// Sends with a service that is ready.
+    /// The attempt that is sent now, with `credential`.
     fn attempt(&mut self, credential: &Credential) -> Attempt {
         match self.rejected.take() {
             Some(rejected) => rejected.replay(credential),
@@ -203,7 +211,7 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let response = self.as_mut().proceed(cx);
         if response.is_ready() {
-            // A future that has responded, or failed, may hold a permit for as long as it lives.
+            // The inner future may hold a permit until it is dropped.
             self.project().state.set(Stage::Ended);
         }
         response
@@ -217,7 +225,7 @@ where
     S::Error: Into<BoxError>,
     ResB: Body<Data = Bytes>,
 {
-    /// Goes from state to state until there is something to wait for, or an end.
+    /// Goes from state to state until it has to wait or has a result.
     #[inline]
     fn proceed(
         self: Pin<&mut Self>,
@@ -252,8 +260,8 @@ where
                             return Poll::Ready(Ok(response.map(AuthBody::untouched)));
                         }
                         let (rejected, spare) = (attempt.take().expect(ENDED), spare.take());
-                        // The future that responded goes first: it may hold the body that is to be
-                        // sent again.
+                        // This drops the future that responded, which may hold the body that is to
+                        // be sent again.
                         state.set(Stage::Ended);
                         let Some(again) = again::<S, R, B>(spare) else {
                             return Poll::Ready(Ok(response.map(AuthBody::untouched)));
@@ -321,7 +329,7 @@ where
 
 const ENDED: &str = "a future is not polled after its end";
 
-/// The second attempt, if the request can be sent twice.
+/// The request of a second attempt, if it can be sent twice.
 fn again<S, R: ReplayMode<B>, B>(spare: Option<R::Spare<S>>) -> Option<Again<S, R::Body>> {
     R::again(spare?)
 }
@@ -349,7 +357,8 @@ where
     }
 }
 
-/// Sends with a service that is ready.
+/// Sends the request with its service, which is ready, or asks for another credential if
+/// `obtained` ended meanwhile.
 fn send<S, R, B, ResB>(
     mut work: WorkOf<S, R, B>,
     obtained: Arc<Credential>,
@@ -361,7 +370,7 @@ where
     ResB: Body<Data = Bytes>,
 {
     let Some(credential) = work.newest(obtained) else {
-        // Its readiness isn't held through another wait.
+        // A clone is not ready: the readiness is not held through another wait.
         work.service = work.service.clone();
         return Ok(get::<S, R, B, ResB>(work, ask));
     };

@@ -9,14 +9,20 @@ use tower_layer::Layer;
 use super::Auth;
 use super::replay::{Buffering, Cloning, NoReplay};
 
-/// Puts a credential on each request of a tower stack, judges the answer, and sends a rejected request once more.
+/// Attaches a credential to each request of a tower stack, judges the response, and sends a
+/// rejected request once more.
 ///
-/// `R` is how: by cloning the request (the default, for bodies that are `Clone`), by [remembering](Self::buffered) its
-/// body, or [not at all](Self::without_replay).
+/// The [replay mode](crate::ReplayMode) `R` says how a request is sent again:
 ///
-/// A request is in the credential's scope only if its URI is absolute. One without a host, as some stacks have above
-/// the layer that completes it, passes untouched: put this layer below that one. The `Host` header is not asked, since
-/// what it says is not where the request goes.
+/// | | replay mode | request bodies |
+/// |---|---|---|
+/// | [`new`](AuthLayer::new) | [`Cloning`] | any that are `Clone` |
+/// | [`buffered`](Self::buffered) | [`Buffering`] | any, kept up to a limit |
+/// | [`without_replay`](Self::without_replay) | [`NoReplay`] | any; no request is sent again |
+///
+/// A request is in the credential's scope only if its URI is absolute. A request without a host
+/// passes untouched, so put this layer below any layer that completes URIs. The `Host` header is
+/// not read, because it does not decide where the request goes.
 ///
 /// ```
 /// use auth_middleware::AuthLayer;
@@ -40,7 +46,9 @@ pub struct AuthLayer<R = Cloning> {
 }
 
 impl AuthLayer {
-    /// A layer for one identity. Request bodies must be `Clone`; for others see [`buffered`](Self::buffered) and
+    /// A layer for one identity, with the replay mode [`Cloning`].
+    ///
+    /// For request bodies that are not `Clone`, add [`buffered`](Self::buffered) or
     /// [`without_replay`](Self::without_replay).
     pub fn new(credentials: Credentials) -> Self {
         Self {
@@ -52,20 +60,23 @@ impl AuthLayer {
 }
 
 impl<R> AuthLayer<R> {
-    /// Remembers up to `limit` bytes of each request's body while it is sent, so that it can be sent again. The inner
-    /// service gets a [`ReplayBody`](crate::ReplayBody). A larger body is sent once: if its credential is rejected, the
-    /// caller gets that answer at once.
+    /// Keeps up to `limit` bytes of each request's body while it is sent, so that it can be sent
+    /// again.
+    ///
+    /// The inner service gets a [`ReplayBody`](crate::ReplayBody). A larger body is sent once: if
+    /// its credential is rejected, the caller gets that response at once.
     pub fn buffered(self, limit: usize) -> AuthLayer<Buffering> {
         self.with_replay(Buffering::up_to(limit))
     }
 
-    /// Sends nothing twice, whatever the body. The caller gets the answer that rejected its credential; the login begins
-    /// beside it, and the next request finds a new session.
+    /// Sends no request twice. The caller gets the response that rejected its credential. If the
+    /// rejection is believed, a login begins at once, and the next request uses the new session.
     pub fn without_replay(self) -> AuthLayer<NoReplay> {
         self.with_replay(NoReplay)
     }
 
-    /// Reads verdicts with this judge instead of the provider's, for another identity's requests too.
+    /// Judges responses with `judge` instead of the provider's judge, for requests of
+    /// [another identity](crate::AuthContext::identity) as well.
     pub fn judge(mut self, judge: impl Judge) -> Self {
         self.judge = Some(Arc::new(judge));
         self

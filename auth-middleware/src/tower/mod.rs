@@ -10,6 +10,19 @@ pub use layer::AuthLayer;
 pub use replay::{Buffering, Cloning, NoReplay, ReplayMode};
 pub use service::Auth;
 
-/// The error of the tower integration: the inner service's own, or an [`auth_core::Error`], to be
-/// found by `downcast_ref`.
+/// The error of the tower integration: that of the inner service, an [`auth_core::Error`] or an
+/// [`auth_core::InvalidValue`]. `downcast_ref` tells them apart.
+///
+/// ```
+/// use auth_middleware::BoxError;
+///
+/// fn explain(error: &BoxError) -> &'static str {
+///     match error.downcast_ref::<auth_core::Error>() {
+///         Some(error) if error.is_login_refused() => "check the password",
+///         Some(_) => "could not log in",
+///         None => "the request failed",
+///     }
+/// }
+/// # let _ = explain;
+/// ```
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

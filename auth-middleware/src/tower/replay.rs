@@ -1,4 +1,4 @@
-//! What may be sent twice.
+//! The replay modes: how a request is kept, so that it can be sent again.
 
 use std::fmt;
 
@@ -7,26 +7,27 @@ use bytes::Bytes;
 use http::Request;
 use http_body::Body;
 
-use crate::body::{ReplayBody, Tape};
+use crate::body::{ReplayBody, SharedBuffer};
 
-/// How an [`AuthLayer`](crate::AuthLayer) sends a request again whose credential was rejected: [`Cloning`], [`Buffering`]
-/// or [`NoReplay`].
+/// How an [`AuthLayer`](crate::AuthLayer) sends a request again whose credential was rejected:
+/// [`Cloning`], [`Buffering`] or [`NoReplay`].
 ///
-/// Sealed: it is here to be named in bounds.
+/// The trait is sealed. It is public so that bounds can name it.
 pub trait ReplayMode<B>: sealed::Sealed {
     /// The body that the inner service gets.
     type Body;
 
-    /// What is kept while the first try is on its way: a pristine copy of the request, and a service to send it.
+    /// What is kept during the first attempt: a pristine copy of the request, and a service to send
+    /// it with.
     #[doc(hidden)]
     type Spare<S>;
 
-    /// The request as the inner service gets it.
+    /// The request with the body that the inner service gets.
     #[doc(hidden)]
     fn wrap(&self, request: Request<B>) -> Request<Self::Body>;
 
-    /// What is kept of a wrapped request before its credential is attached. `service` may be a
-    /// readied one: it is cloned, not taken.
+    /// Keeps a copy of a wrapped request, before its credential is attached. `service` may be
+    /// ready, so it is cloned and not taken.
     #[doc(hidden)]
     fn keep<S: Clone>(
         &self,
@@ -35,11 +36,11 @@ pub trait ReplayMode<B>: sealed::Sealed {
         ask: Ask,
     ) -> Self::Spare<S>;
 
-    /// The second try, if the request can be sent twice.
+    /// The request of the second attempt, if it can be sent twice.
     #[doc(hidden)]
     fn again<S>(spare: Self::Spare<S>) -> Option<Again<S, Self::Body>>;
 
-    /// A request that is none of our business.
+    /// A request that passes untouched, with the body that the inner service gets.
     #[doc(hidden)]
     fn pass(&self, request: Request<B>) -> Request<Self::Body>;
 }
@@ -49,7 +50,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A second try.
+/// The request of a second attempt.
 #[doc(hidden)]
 #[allow(unnameable_types, reason = "part of a sealed trait")]
 pub struct Again<S, B> {
@@ -64,8 +65,10 @@ impl<S, B> fmt::Debug for Again<S, B> {
     }
 }
 
-/// A request is cloned before it is sent, its body with it: for bodies such as `Full<Bytes>`, whose clone is a reference
-/// count.
+/// Clones each request before it is sent, and its body with it.
+///
+/// This suits bodies that are cheap to clone, such as `Full<Bytes>`, whose clone counts a
+/// reference.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Cloning;
@@ -100,7 +103,7 @@ impl<B: Clone> ReplayMode<B> for Cloning {
     }
 }
 
-/// Bodies are remembered while they are sent, up to a limit: see [`ReplayBody`].
+/// Keeps the body of each request while it is sent, up to a limit. See [`ReplayBody`].
 #[derive(Clone, Copy, Debug)]
 pub struct Buffering {
     limit: usize,
@@ -120,7 +123,7 @@ impl sealed::Sealed for Buffering {}
 pub struct Buffered<S, B> {
     service: S,
     head: Request<()>,
-    tape: Option<Tape<B>>,
+    body: Option<SharedBuffer<B>>,
     ask: Ask,
 }
 
@@ -147,13 +150,13 @@ impl<B: Body<Data = Bytes>> ReplayMode<B> for Buffering {
         Buffered {
             service: service.clone(),
             head,
-            tape: request.body().tape(),
+            body: request.body().buffer(),
             ask,
         }
     }
 
     fn again<S>(spare: Buffered<S, B>) -> Option<Again<S, ReplayBody<B>>> {
-        let body = ReplayBody::from_tape(&spare.tape?)?;
+        let body = ReplayBody::from_buffer(&spare.body?)?;
         Some(Again {
             service: spare.service,
             request: spare.head.map(|()| body),
@@ -166,7 +169,8 @@ impl<B: Body<Data = Bytes>> ReplayMode<B> for Buffering {
     }
 }
 
-/// Nothing is sent twice: the caller gets the answer that rejected its credential, and the next request finds a new session.
+/// Sends no request twice. The caller gets the response that rejected its credential, and the next
+/// request finds a new session.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct NoReplay;

@@ -17,16 +17,21 @@ use super::replay::{Cloning, ReplayMode};
 use crate::body::AuthBody;
 use crate::context::AuthContext;
 
-/// What [`AuthLayer`](crate::AuthLayer) makes of a service.
+/// A service whose requests carry a credential. Created by [`AuthLayer`](crate::AuthLayer).
 ///
-/// Ready when the inner service is. A request that finds no fresh credential gives that readiness back before it waits.
+/// It is ready when the inner service is. If a request finds no fresh credential, it releases that
+/// readiness before it waits, and makes the inner service ready again after the wait.
 ///
 /// # Errors
-/// Those of the inner service; [`auth_core::Error`] where a request in scope can't have a credential, in which case it is
-/// not sent, or after a rejection not sent again; [`auth_core::InvalidValue`] where its URI is too long for a credential's query pair.
+/// - Those of the inner service.
+/// - [`auth_core::Error`], if a request in scope cannot get a credential. It is then not sent, or
+///   not sent again.
+/// - [`auth_core::InvalidValue`], if the credential's query pairs do not fit into the request's
+///   URI.
 ///
 /// # Cancel safety
-/// A dropped future cancels its own request and nothing else: a login that it waited for goes on for the others.
+/// Dropping the response future cancels its own request only. A login that it waited for goes on
+/// for the other waiters, and its session is kept.
 #[derive(Clone)]
 pub struct Auth<S, R = Cloning> {
     inner: S,
@@ -50,19 +55,19 @@ impl<S, R> Auth<S, R> {
         }
     }
 
-    /// The inner service.
+    /// A reference to the inner service.
     pub const fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The inner service.
+    /// The inner service, without this one.
     pub fn into_inner(self) -> S {
         self.inner
     }
 }
 
 impl<S: Clone, R> Auth<S, R> {
-    /// Lets go of the inner service's readiness, which others may be waiting for.
+    /// Releases the readiness of the inner service, which other tasks may wait for.
     fn give_back(&mut self) {
         let unready = self.inner.clone();
         drop(mem::replace(&mut self.inner, unready));
@@ -117,8 +122,8 @@ where
                 let (credentials, judge) = (credentials.clone(), self.judge.clone());
                 let ask = admission.first_ask();
                 let renewal = admission.renewal;
-                // What is ready may be a permit that the login itself needs: give it back before
-                // waiting.
+                // Readiness may be a permit that the login itself needs, so it is released before
+                // the wait.
                 self.give_back();
                 let service = self.inner.clone();
                 let work = Work::first(service, request, spare, credentials, judge, renewal);

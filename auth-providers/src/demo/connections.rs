@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 
 use super::site::Site;
 
-/// The wait after `accept` has failed, most likely for want of a file descriptor. A connection that
-/// ends frees one; a loop without a wait would take a whole core until then.
+/// The wait after `accept` has failed, most likely because no file descriptor is free. A connection
+/// that ends frees one. Until then, a loop without a wait would use a whole core.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// Serves until `stop` is sent, then ends all connections. Dropping the future ends them as well.

@@ -19,7 +19,7 @@ use super::wire::{json_response, message, whole_seconds};
 /// 413.
 const MAX_BODY: usize = 64 * 1024 * 1024;
 
-/// What a server serves: the API that it plays, and its state.
+/// What a server serves: the API that it behaves as, and its state.
 #[derive(Debug)]
 pub(super) struct Site {
     pub(super) api: Api,

@@ -19,8 +19,8 @@ use super::shared::{BoundedBody, USER_AGENT, lacks_tls};
 /// it.
 ///
 /// - The service must follow no redirects, keep no cookies and not retry; see [`Transport`].
-///   Hyper-util's client follows no redirects and keeps no cookies. It sends a request again only if
-///   an idle connection was closed before any part of the request was sent.
+///   Hyper-util's client follows no redirects and keeps no cookies. It sends a request again only
+///   if an idle connection was closed before any part of the request was sent.
 /// - For `https`, the service needs a connector with TLS, such as that of hyper-rustls.
 /// - The service is cloned for each login. A clone that is ready is called at once, so it holds a
 ///   permit of a concurrency limit only during the login's request.

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use auth_benches::ours::Credentials;
 use auth_benches::{
-    Answering, CloneOnce, Inserting, Terminal, header_of, monotonic, quickly, request,
+    CloneOnce, Inserting, Responding, Terminal, header_of, monotonic, quickly, request,
     reqwest_request, token,
 };
 use auth_middleware::{AuthLayer, AuthMiddleware};
@@ -45,8 +45,8 @@ fn tower_calls<S: Service<Request<Full<Bytes>>>>(service: &mut S, chunks: u64) -
         let requests: Vec<_> = (0..CHUNK).map(|_| request()).collect();
         let start = monotonic();
         for request in requests {
-            let answer = service.call(request).now_or_never();
-            assert!(matches!(answer, Some(Ok(_))));
+            let response = service.call(request).now_or_never();
+            assert!(matches!(response, Some(Ok(_))));
         }
         spent += start.elapsed().as_nanos();
     }
@@ -78,22 +78,22 @@ fn constant() -> SetRequestHeaderLayer<HeaderValue> {
 }
 
 pub fn tower_stacks(ours: &Credentials) -> Vec<Row> {
-    let answering = Answering::default;
+    let responding = Responding::default;
     let mut off = Contest::new(TOWER_OFF, "ns", 61);
     let layer = AuthLayer::new(ours.clone()).without_replay();
-    enter(&mut off, TOWER_OURS, "", layer.layer(answering()));
+    enter(&mut off, TOWER_OURS, "", layer.layer(responding()));
     enter(
         &mut off,
         TOWER_CONSTANT,
         "a constant",
-        constant().layer(answering()),
+        constant().layer(responding()),
     );
     let bearer = AddAuthorizationLayer::bearer(&token()).as_sensitive(true);
     enter(
         &mut off,
         "AddAuthorization",
         "a constant",
-        bearer.layer(answering()),
+        bearer.layer(responding()),
     );
     let mut rows = off.run();
 
@@ -102,7 +102,7 @@ pub fn tower_stacks(ours: &Credentials) -> Vec<Row> {
         &mut on,
         TOWER_OURS,
         "",
-        AuthLayer::new(ours.clone()).layer(answering()),
+        AuthLayer::new(ours.clone()).layer(responding()),
     );
     let retry = RetryLayer::new(CloneOnce::default());
     let note = "a policy that clones the request";
@@ -110,7 +110,7 @@ pub fn tower_stacks(ours: &Credentials) -> Vec<Row> {
         &mut on,
         TOWER_RETRY,
         note,
-        retry.layer(constant().layer(answering())),
+        retry.layer(constant().layer(responding())),
     );
     rows.extend(on.run());
     rows
@@ -146,8 +146,8 @@ fn reqwest_calls(client: &ClientWithMiddleware, chunks: u64) -> f64 {
         let requests: Vec<_> = (0..CHUNK).map(|_| reqwest_request()).collect();
         let start = monotonic();
         for request in requests {
-            let answer = client.execute(request).now_or_never();
-            assert!(matches!(answer, Some(Ok(_))));
+            let response = client.execute(request).now_or_never();
+            assert!(matches!(response, Some(Ok(_))));
         }
         spent += start.elapsed().as_nanos();
     }
@@ -172,18 +172,18 @@ pub const COUNTED: &[(&str, &[(&str, &str)])] = &[
 
 /// Runs a counted work: makes and sends so many requests.
 pub fn counted_work(which: &str, ours: &Credentials, calls: u64) {
-    let answering = Answering::default;
+    let responding = Responding::default;
     match which {
         "tower" => (0..calls).for_each(|_| drop(black_box(request()))),
         "tower-off" => {
             let layer = AuthLayer::new(ours.clone()).without_replay();
-            tower_work(layer.layer(answering()), calls);
+            tower_work(layer.layer(responding()), calls);
         }
-        "tower-on" => tower_work(AuthLayer::new(ours.clone()).layer(answering()), calls),
-        "tower-constant" => tower_work(constant().layer(answering()), calls),
+        "tower-on" => tower_work(AuthLayer::new(ours.clone()).layer(responding()), calls),
+        "tower-constant" => tower_work(constant().layer(responding()), calls),
         "tower-retry" => {
             let retry = RetryLayer::new(CloneOnce::default());
-            tower_work(retry.layer(constant().layer(answering())), calls);
+            tower_work(retry.layer(constant().layer(responding())), calls);
         }
         _ => reqwest_work(&chain(which, ours), calls),
     }
@@ -191,15 +191,15 @@ pub fn counted_work(which: &str, ours: &Credentials, calls: u64) {
 
 fn tower_work<S: Service<Request<Full<Bytes>>>>(mut service: S, calls: u64) {
     for _ in 0..calls {
-        let answer = service.call(request()).now_or_never();
-        assert!(matches!(answer, Some(Ok(_))));
+        let response = service.call(request()).now_or_never();
+        assert!(matches!(response, Some(Ok(_))));
     }
 }
 
 fn reqwest_work(client: &ClientWithMiddleware, calls: u64) {
     for _ in 0..calls {
-        let answer = client.execute(reqwest_request()).now_or_never();
-        assert!(matches!(answer, Some(Ok(_))));
+        let response = client.execute(reqwest_request()).now_or_never();
+        assert!(matches!(response, Some(Ok(_))));
     }
 }
 

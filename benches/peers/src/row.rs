@@ -61,7 +61,7 @@ impl Row {
         self.implementation.starts_with("auth-")
     }
 
-    /// The median with its unit, the allocations, the logins and the failures of a self.
+    /// The median with its unit, the allocations, the logins and the failures of this row.
     pub fn figures(&self) -> String {
         let median = self.spread().median;
         let mut figures = match self.unit {
@@ -83,7 +83,7 @@ impl Row {
         figures
     }
 
-    /// What this one took over what the other one took.
+    /// The ratio of the cost of this row to that of `other`, as the median over the rounds.
     pub fn over(&self, other: &Self) -> f64 {
         over(&self.samples, &other.samples).expect("at least one round")
     }

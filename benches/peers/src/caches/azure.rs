@@ -46,10 +46,10 @@ impl TokenCredential for Credential {
 }
 
 #[derive(Debug)]
-struct Answering;
+struct Responding;
 
 #[async_trait]
-impl Policy for Answering {
+impl Policy for Responding {
     async fn send(&self, _: &Context, _: &mut Request, _: &[Arc<dyn Policy>]) -> PolicyResult {
         Ok(AsyncRawResponse::from_bytes(
             StatusCode::Ok,
@@ -84,10 +84,10 @@ fn batch(policies: Arc<[Arc<dyn Policy>]>) -> Batch {
         let (context, mut request) = (Context::new(), request());
         block_on(async {
             for _ in 0..times {
-                let answer = policies[0]
+                let response = policies[0]
                     .send(&context, &mut request, &policies[1..])
                     .await;
-                black_box(answer.expect("it is fresh"));
+                black_box(response.expect("it is fresh"));
             }
         });
     })
@@ -99,7 +99,7 @@ pub fn make(_: &Runtime, logins: &Logins, life: Life) -> Cache {
         life,
     });
     let policy = BearerTokenAuthorizationPolicy::new(credential, ["scope"]);
-    let policies: Arc<[Arc<dyn Policy>]> = Arc::new([Arc::new(policy), Arc::new(Answering)]);
+    let policies: Arc<[Arc<dyn Policy>]> = Arc::new([Arc::new(policy), Arc::new(Responding)]);
     let constant = Constant(format!("Bearer {}", token()));
     let hit = batch(Arc::clone(&policies));
     Cache {
@@ -115,6 +115,6 @@ pub fn make(_: &Runtime, logins: &Logins, life: Life) -> Cache {
             .boxed()
         }),
         hit: Some(hit),
-        forced: Some(batch(Arc::new([Arc::new(constant), Arc::new(Answering)]))),
+        forced: Some(batch(Arc::new([Arc::new(constant), Arc::new(Responding)]))),
     }
 }

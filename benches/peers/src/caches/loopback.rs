@@ -47,14 +47,14 @@ impl Endpoint {
 
     /// Serves one connection.
     pub async fn serve(self: Arc<Self>, stream: impl AsyncRead + AsyncWrite + Unpin) {
-        let service = service_fn(|request| self.answer(request));
+        let service = service_fn(|request| self.respond(request));
         // An error is the end of the connection, which the client closes at will.
         let _ = http1::Builder::new()
             .serve_connection(TokioIo::new(stream), service)
             .await;
     }
 
-    async fn answer(
+    async fn respond(
         &self,
         request: Request<Incoming>,
     ) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -73,12 +73,12 @@ impl Endpoint {
                 r#"{"error":"invalid_grant"}"#.to_owned(),
             ),
         };
-        let mut answer = Response::new(Full::from(body));
-        *answer.status_mut() = status;
+        let mut response = Response::new(Full::from(body));
+        *response.status_mut() = status;
         let json = http::HeaderValue::from_static("application/json");
-        answer
+        response
             .headers_mut()
             .insert(http::header::CONTENT_TYPE, json);
-        Ok(answer)
+        Ok(response)
     }
 }

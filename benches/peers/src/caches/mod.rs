@@ -130,7 +130,7 @@ pub const PEERS: &[Peer] = &[
     Peer {
         hit: "token(scopes).await: an Arc of a string; net of the boxed future",
         no_failing: Some(
-            "it tries each failure again four times within 750 ms, one caller after another: \
+            "it retries each failure four times within 750 ms, one caller after another: \
              two hours",
         ),
         ..Peer::new("gcp_auth", gcp::make)

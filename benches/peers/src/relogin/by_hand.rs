@@ -1,5 +1,4 @@
-//! The clients by hand: reqwest with its cookie jar, and a login when a request is answered with a
-//! 401.
+//! The clients by hand: reqwest with its cookie jar, and a login when a request gets a 401.
 
 use http::StatusCode;
 use reqwest::{Client, Response, Result};
@@ -21,7 +20,7 @@ async fn log_in(client: &Client, api: &str) -> Result<()> {
     login.send().await?.error_for_status().map(drop)
 }
 
-/// Each task that is answered with a 401 logs in.
+/// Each task that gets a 401 logs in.
 pub struct Simple {
     client: Client,
     api: String,
@@ -46,8 +45,8 @@ impl Simple {
     }
 }
 
-/// A task that is answered with a 401 takes the lock, and logs in unless another one has done so
-/// since the request was sent.
+/// A task that gets a 401 takes the lock, and logs in unless another task has done so since the
+/// request was sent.
 pub struct Locked {
     client: Client,
     api: String,

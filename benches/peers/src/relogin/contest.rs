@@ -34,7 +34,7 @@ struct Entry {
     name: &'static str,
     note: &'static str,
     /// Makes a client, which shares the connections of earlier ones. The function that it returns
-    /// sends a request, and says whether the last answer to it was a 200.
+    /// sends a request, and says whether the last response to it was a 200.
     make: Box<dyn Fn() -> Get>,
 }
 
@@ -53,7 +53,8 @@ fn entries(server: &Server) -> [Entry; 3] {
                 let (client, url) = (ours::client(&client, &api), format!("{api}{PATH}"));
                 Arc::new(move || {
                     let request = client.get(&url).send();
-                    async move { request.await.is_ok_and(|answer| answer.status() == 200) }.boxed()
+                    async move { request.await.is_ok_and(|response| response.status() == 200) }
+                        .boxed()
                 })
             }),
         },
@@ -82,8 +83,8 @@ fn entries(server: &Server) -> [Entry; 3] {
     ]
 }
 
-fn is_ok(answer: reqwest::Result<reqwest::Response>) -> bool {
-    answer.is_ok_and(|answer| answer.status() == StatusCode::OK)
+fn is_ok(response: reqwest::Result<reqwest::Response>) -> bool {
+    response.is_ok_and(|response| response.status() == StatusCode::OK)
 }
 
 /// Microseconds of a request with a fresh session, one request after the other.

@@ -86,14 +86,14 @@ impl Server {
 }
 
 async fn serve(sessions: Arc<Sessions>, stream: TcpStream) {
-    let service = service_fn(|request| answer(&sessions, request));
+    let service = service_fn(|request| respond(&sessions, request));
     // An error is the end of the connection, which the client closes at will.
     let _ = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
         .await;
 }
 
-async fn answer(
+async fn respond(
     sessions: &Sessions,
     request: Request<Incoming>,
 ) -> Result<Response<Empty<Bytes>>, Infallible> {
