@@ -1,4 +1,4 @@
-//! One try of one request, without I/O.
+//! One attempt of one request, without I/O.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,12 +17,13 @@ use crate::lifetime::Freshness;
 use crate::login_mark::LoginMark;
 use crate::runtime::random;
 
-/// One try of one request: what it carries, and what its response says of that.
+/// One attempt of one request: the credential that it carries, and what its response means for that
+/// credential.
 ///
-/// An integration with an HTTP client is made of attempts. A request that
-/// [may carry](Self::refuse_loop) the credential gets one [attached](Self::fresh), the response is
-/// [judged](Self::conclude), and where its credential was rejected the request is sent once more,
-/// in a [second attempt](Self::replay).
+/// An integration with an HTTP client is built from attempts. It checks that a request [may
+/// carry](Self::refuse_loop) the credential, [attaches](Self::fresh) one, and
+/// [judges](Self::conclude) the response. If the response rejected the credential, it sends the
+/// request once more, in a [second attempt](Self::replay).
 ///
 /// ```
 /// use auth_core::{Attempt, Conclusion, ResponseView};
@@ -30,7 +31,9 @@ use crate::runtime::random;
 /// # use auth_core::testing::Scripted;
 /// # struct Client;
 /// # impl Client {
-/// #     async fn send(&self, _: http::Request<()>) -> http::Response<()> { http::Response::new(()) }
+/// #     async fn send(&self, _: http::Request<()>) -> http::Response<()> {
+/// #         http::Response::new(())
+/// #     }
 /// # }
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -63,42 +66,46 @@ pub struct Attempt {
     judge: Option<Arc<dyn Judge>>,
     stamp: Stamp,
     sent: Moment,
-    /// Whether its acceptance moves a deadline.
+    /// Whether an accepted response moves the idle deadline.
     slides: bool,
     /// Whether the URL that was sent holds a secret.
     query: bool,
     replay: bool,
 }
 
-/// What becomes of a response.
+/// What to do with a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Conclusion {
-    /// The caller gets it. Where it rejected the credential, another login would not help, or the
-    /// request has been sent twice already.
+    /// Hand the response to the caller. If it rejected the credential, another login would not
+    /// help, or the request has been sent twice already.
     HandOn,
-    /// The credential was rejected: get a newer one, and send the request once more with it.
+    /// The response rejected the credential: get a newer one, and send the request once more with
+    /// it.
     Replay,
 }
 
 impl Attempt {
-    /// Refuses the login's own request where it is routed through the integration that waits for
-    /// it. `extensions` are the request's.
+    /// Refuses a request that belongs to the login of these credentials. Such a request is routed
+    /// through the integration that waits for it, and would wait for itself. `extensions` are the
+    /// request's own.
     ///
     /// # Errors
-    /// [`Error::LoginLoop`].
+    /// [`Error::LoginLoop`] if the request, or the task that sends it, has the
+    /// [mark](crate::LoginMark) of this cache's login.
     #[inline]
     pub fn refuse_loop(credentials: &Credentials, extensions: &Extensions) -> Result<(), Error> {
         LoginMark::refuse_loop(LoginMark::of(extensions), credentials.shared().engine.id)
     }
 
-    /// A first attempt with the credential at hand, if it is good and no renewal is due: the
-    /// quickest way to put a credential on a request that is sent now. The credential is lent to
-    /// `attach`, so that no reference is counted, and the clocks are read once.
+    /// A first attempt with the current credential, if it is good and no renewal is due. The
+    /// request must be sent now. The credential is lent to `attach`: no reference is counted, and
+    /// the clocks are read once.
     ///
-    /// `judge` judges the response in place of the provider's judge, if there is one.
+    /// If `judge` is given, it judges the response in place of the provider's judge.
     ///
-    /// `None` means that nothing was lent, and `attach` not called: ask [`Credentials::get`].
+    /// Returns `None`, without a call of `attach`, if there is no credential that is good and not
+    /// due. Ask [`Credentials::get`] then.
     #[inline]
     pub fn fresh<T>(
         credentials: &Credentials,
@@ -117,8 +124,10 @@ impl Attempt {
         })
     }
 
-    /// A first attempt with this credential. To be called when the request is sent, not when its
-    /// credential is asked for: a sliding session slides from here.
+    /// A first attempt with this credential.
+    ///
+    /// Call it when the request is sent, not when its credential is asked for: the idle deadline of
+    /// a sliding session counts from here.
     #[inline]
     pub fn new(credentials: &Credentials, credential: &Credential) -> Self {
         let now = credentials.shared().engine.clock.now();
@@ -154,18 +163,20 @@ impl Attempt {
         }
     }
 
-    /// The same, with a judge in place of the provider's.
+    /// Sets the judge of the response. With `None`, the provider's judge decides.
     #[inline]
     pub fn judged_by(mut self, judge: Option<Arc<dyn Judge>>) -> Self {
         self.judge = judge;
         self
     }
 
-    /// What to send with, after a wait since `obtained` was handed out: the newest that is good.
+    /// The credential to send with, after a wait since `obtained` was returned: the newest good
+    /// one.
     ///
-    /// `None` means to ask [`Credentials::get`] again, since nothing is good any more. Where that
-    /// has happened before, `obtained` goes out even if it expired meanwhile, since with very short
-    /// lives that could go on for ever; but never one that was rejected.
+    /// Returns `None` if no credential is good any more: ask [`Credentials::get`] again. If the
+    /// caller has `asked_again` before, `obtained` is returned even if it has expired in the
+    /// meantime, because with very short lives the caller could ask for ever. A rejected credential
+    /// is never returned.
     pub fn newest(
         credentials: &Credentials,
         obtained: &Arc<Credential>,
@@ -178,38 +189,40 @@ impl Attempt {
             .or_else(|| (asked_again && !rejected()).then(|| Arc::clone(obtained)))
     }
 
-    /// The time by the clocks that the cache goes by, to count a request's own time-out.
+    /// Reads the clocks of the cache, to count a request's own time-out.
     #[inline]
     pub fn now(credentials: &Credentials) -> Moment {
         credentials.shared().engine.clock.now()
     }
 
-    /// The cache that its response speaks to.
+    /// The cache that the response is reported to.
     #[inline]
     pub const fn credentials(&self) -> &Credentials {
         &self.credentials
     }
 
-    /// Which credential it carries.
+    /// The stamp of the credential that the request carries.
     #[inline]
     pub const fn stamp(&self) -> Stamp {
         self.stamp
     }
 
-    /// Whether the credential is in the URL as well, which is therefore a secret, and so is what
-    /// repeats it.
+    /// Whether the credential is in the URL as well. The URL is then a secret, and so is a response
+    /// header that repeats it.
     #[inline]
     pub const fn has_query(&self) -> bool {
         self.query
     }
 
-    /// Whether it is the second attempt of a request whose first was rejected.
+    /// Whether this is the second attempt of a request whose first one was rejected.
     #[inline]
     pub const fn is_replay(&self) -> bool {
         self.replay
     }
 
-    /// Marks what a response repeats of secrets as sensitive, so that it doesn't print.
+    /// Marks the response headers that repeat a secret as sensitive, so that `Debug` doesn't print
+    /// them: `Set-Cookie`, and the headers with URLs if the URL that was sent [holds a
+    /// secret](Self::has_query).
     #[inline]
     pub fn redact(&self, headers: &mut HeaderMap) {
         if headers.contains_key(SET_COOKIE) {
@@ -228,36 +241,42 @@ impl Attempt {
         }
     }
 
-    /// Whether the judge wants the body of a response with this status.
+    /// Whether the judge needs the body of a response with this status.
     #[inline]
     pub fn wants_body(&self, status: StatusCode) -> bool {
         self.judge().wants_body(status)
     }
 
-    /// Judges the response, and tells the cache what it says.
+    /// Judges the response and reports the verdict to the cache, and then the cookies that the
+    /// response sets. The cookies are ignored if the verdict is rejected or unclear.
+    ///
+    /// If the judge [needs the body](Self::wants_body), pass it in the view, unless it is longer
+    /// than [`MAX_JUDGED_BODY`](crate::MAX_JUDGED_BODY).
     #[inline]
     pub fn conclude(&self, response: &ResponseView<'_>) -> Conclusion {
         let verdict = self.judge().judge(response);
         if verdict == Verdict::Rejected {
-            // Cookies of such a response are not looked at. A server that no longer knows a session
-            // deletes its cookie in the same breath, or begins an anonymous one: neither may touch
-            // what another request has renewed by now.
+            // The cookies of a rejected response are ignored. A server that no longer knows a
+            // session deletes its cookie in the same response, or starts an anonymous session.
+            // Neither may change what another request has renewed in the meantime.
             return self.rejected();
         }
-        // First that it was accepted, then what it changed: the idle deadline is the revision's
-        // that was carried.
+        // Acceptance comes before the change: the idle deadline belongs to the revision that was
+        // carried.
         if verdict == Verdict::Accepted {
             self.accepted();
         }
-        // An unclear response may come from something in between, and not from the API itself.
+        // An unclear response may come from a proxy and not from the API itself.
         if verdict != Verdict::Unclear && response.headers.contains_key(SET_COOKIE) {
             self.cookies_set(response.headers);
         }
         Conclusion::HandOn
     }
 
-    /// The response accepted what its request carried: a sliding session slides, counted from the
-    /// sending; a replay shows that the last login helped. Takes no lock, unless for a replay.
+    /// Reports that the response accepted what its request carried.
+    ///
+    /// A sliding session slides, counted from the time of sending. An accepted replay shows that
+    /// the last login helped. Takes a lock only for a replay.
     #[inline]
     pub fn accepted(&self) {
         let shared = self.credentials.shared();
@@ -269,12 +288,12 @@ impl Attempt {
         }
     }
 
-    /// The response rejected what its request carried.
+    /// Reports that the response rejected what its request carried.
     ///
-    /// If the credential is the current one and the rejection is believed, it is never served
-    /// again, and the next login begins beside, if there is a runtime here and no failure forbids
-    /// it, whether or not the request can be replayed. A late response to an older credential
-    /// starts nothing.
+    /// If the credential is the current one and the rejection is believed, the credential is never
+    /// served again. The next login begins at once, whether or not the request can be replayed,
+    /// unless there is no tokio runtime here or a failure forbids it. A late rejection of an older
+    /// credential starts nothing.
     pub fn rejected(&self) -> Conclusion {
         let (shared, stamp) = (self.credentials.shared(), self.stamp);
         let now = shared.engine.clock.now();
@@ -293,10 +312,10 @@ impl Attempt {
         }
     }
 
-    /// The response sets cookies. They count only if its request carried the current generation and
-    /// revision, and only those that the credential carries.
+    /// Reports the cookies that a response sets. They count only if the request carried the current
+    /// generation and revision, and only if the credential carries cookies of their names.
     ///
-    /// Not to be called for a response that [rejected](Self::rejected) what its request carried.
+    /// Must not be called for a response that [rejected](Self::rejected) what its request carried.
     #[cold]
     pub fn cookies_set(&self, headers: &HeaderMap) {
         let (shared, stamp) = (self.credentials.shared(), self.stamp);

@@ -1,4 +1,4 @@
-//! A waker that counts, for tests.
+//! A waker that counts its wake-ups, for tests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};

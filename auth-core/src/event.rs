@@ -1,4 +1,4 @@
-//! What happened, for logs, metrics and an observer of the user's.
+//! What a cache did, for logs, metrics and an observer.
 
 use std::time::Duration;
 
@@ -12,48 +12,49 @@ use crate::identity::Identity;
 pub enum Event {
     /// A login was sent to the server.
     LoginSent,
-    /// A login, or a renewal, brought a session.
+    /// A login or a renewal has returned a session.
     LoggedIn {
-        /// Its generation.
+        /// The stamp of the new credential.
         stamp: Stamp,
-        /// How long the login took, without the wait for its permit.
+        /// How long the login took since it was sent, without the wait for its permit.
         took: Duration,
     },
     /// A login failed.
     LoginFailed {
-        /// How.
+        /// The kind of failure.
         kind: LoginErrorKind,
-        /// When the next one may be tried, counted from now.
+        /// The time until the next login may begin, counted from now.
         retry_after: Option<Duration>,
     },
-    /// A login has to wait for the quota, or for the server's `Retry-After`.
+    /// A login that begins has to wait for the quota, or for the server's `Retry-After`.
     LoginHeld {
-        /// How long, as far as can be told now.
+        /// How long, as far as is known now.
         wait: Duration,
     },
-    /// A login whose runtime is not driven any more was replaced by another.
+    /// A login whose runtime is not driven any more was replaced by another one.
     LoginSuperseded,
-    /// A rejection was believed: the credential is never served again.
+    /// A rejection was believed. The credential is never served again.
     Rejected {
-        /// The credential.
+        /// The stamp of the credential.
         stamp: Stamp,
     },
-    /// A rejection was not believed to be the login's fault: the answer stands, the session is kept.
+    /// A rejection was doubted, because another login would not help. The caller gets the response,
+    /// and the session is kept.
     RejectionDoubted {
-        /// The credential.
+        /// The stamp of the credential.
         stamp: Stamp,
     },
     /// The server rolled the credential's value, or gave it a new expiry.
     Rolled {
-        /// The new revision.
+        /// The stamp of the new revision.
         stamp: Stamp,
     },
     /// The server deleted the credential's cookie.
     Ended {
-        /// The credential.
+        /// The stamp of the credential.
         stamp: Stamp,
     },
-    /// A session was logged out, or could not be.
+    /// The logout of a session has ended.
     LoggedOut {
         /// Whether the server confirmed it.
         confirmed: bool,
@@ -62,11 +63,31 @@ pub enum Event {
     Closed,
 }
 
-/// Sees every [`Event`] of a cache, on whatever task or thread it happens.
+/// Receives every [`Event`] of a cache, on the task or thread that causes it.
 ///
-/// It is called with no lock held, and its caller waits for it: hand anything slow to somebody else.
+/// The observer is called with no lock held, and the cache waits for it to return: move slow work
+/// to another task. A panic in it is caught and ignored. A closure is an observer.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use auth_core::{Credentials, Event, Identity, Lifetime, testing::Scripted};
+///
+/// let logins = Arc::new(AtomicU64::new(0));
+/// let counter = Arc::clone(&logins);
+/// let credentials = Credentials::builder(Scripted::tokens(Lifetime::unknown()))
+///     .observer(move |_: &Identity, event: &Event| {
+///         if matches!(event, Event::LoginSent) {
+///             counter.fetch_add(1, Ordering::Relaxed);
+///         }
+///     })
+///     .build();
+/// credentials.blocking_get()?;
+/// assert_eq!(logins.load(Ordering::Relaxed), 1);
+/// # Ok::<(), auth_core::Error>(())
+/// ```
 pub trait Observer: Send + Sync + 'static {
-    /// Something happened.
+    /// Receives an event after it has happened.
     fn observe(&self, identity: &Identity, event: &Event);
 }
 
@@ -79,7 +100,9 @@ where
     }
 }
 
-/// Writes the event to `tracing`: failures and doubts as warnings, what a login does as information, the rest for debugging.
+/// Writes the event to `tracing`: failures, doubted rejections and superseded logins as warnings,
+/// logins, logouts, the end of sessions and waits for the quota as information, and the rest for
+/// debugging.
 pub(crate) fn trace(identity: &Identity, event: &Event) {
     let provider = identity.provider();
     let origin = identity.origin();
@@ -89,10 +112,10 @@ pub(crate) fn trace(identity: &Identity, event: &Event) {
             tracing::warn!(provider, %origin, kind, ?retry_after, "login failed");
         }
         Event::RejectionDoubted { stamp } => {
-            tracing::warn!(provider, %origin, %stamp, "the rejection is not the login's fault; the answer stands");
+            tracing::warn!(provider, %origin, %stamp, "another login would not help; the response stands");
         }
         Event::LoginSuperseded => {
-            tracing::warn!(provider, %origin, "login superseded: nobody drives its runtime");
+            tracing::warn!(provider, %origin, "login superseded: its runtime is not driven");
         }
         Event::LoginHeld { wait } => {
             tracing::info!(provider, %origin, ?wait, "login waits for the quota");

@@ -1,4 +1,4 @@
-//! Who logs in where.
+//! An account at an origin, as one provider logs it in.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,16 +7,25 @@ use std::sync::{Arc, LazyLock};
 
 use crate::origin::Origin;
 
-/// Who logs in where: a provider's name, the origin of its login, and an account.
+/// An account at an origin: a provider's name, the origin of its login, and an account.
 ///
-/// It is the key of a [`Pool`](crate::Pool). It prints without the account, which may be a person's
-/// e-mail address; [`account`](Self::account) gives it.
+/// It is the key of a [`Pool`](crate::Pool). Its `Debug` form omits the account, which may be an
+/// e-mail address; [`account`](Self::account) returns it.
 ///
-/// A clone costs one reference count, and it is hashed once, when it is made.
+/// A clone costs one reference count. The hash is computed once, when the identity is made.
+///
+/// ```
+/// use auth_core::{Identity, Origin};
+///
+/// let origin = Origin::parse("https://api.example.com")?;
+/// let identity = Identity::new("example", origin, "me@example.com");
+/// assert_eq!(format!("{identity:?}"), "Identity(example at https://api.example.com)");
+/// # Ok::<(), auth_core::OriginError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Identity(Arc<Parts>);
 
-// What tells most identities of one program apart comes first.
+// The order of the fields is that of the comparison: most identities differ in their hash.
 #[derive(PartialEq, Eq)]
 struct Parts {
     hash: u64,
@@ -25,12 +34,12 @@ struct Parts {
     origin: Origin,
 }
 
-/// Of this process alone: accounts can't be chosen so that their hashes collide.
+/// Keyed for this process, so that accounts can't be chosen to have colliding hashes.
 static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 impl Identity {
-    /// `provider` names the kind of API, `origin` is where the login goes, `account` is the e-mail
-    /// address or user name.
+    /// An identity. `provider` names the kind of API, `origin` is where the login goes, and
+    /// `account` is the e-mail address or user name.
     pub fn new(
         provider: impl Into<Cow<'static, str>>,
         origin: Origin,
@@ -45,17 +54,17 @@ impl Identity {
         }))
     }
 
-    /// The same account of the same kind of API, elsewhere.
+    /// The same account of the same kind of API, at another origin.
     pub fn at(&self, origin: Origin) -> Self {
         Self::new(self.0.provider.clone(), origin, self.account())
     }
 
-    /// The kind of API.
+    /// The name of the kind of API.
     pub fn provider(&self) -> &str {
         &self.0.provider
     }
 
-    /// Where the login goes.
+    /// The origin of the login.
     pub fn origin(&self) -> &Origin {
         &self.0.origin
     }
@@ -121,7 +130,7 @@ mod tests {
             Identity::new("quinn", origin("one"), "me@example.com"),
             one.at(origin("two")),
             Identity::new("clay", origin("one"), "you@example.com"),
-            // Where one part ends and the next begins matters.
+            // The boundary between two parts counts.
             Identity::new("claym", origin("one"), "e@example.com"),
         ];
         for other in &others {

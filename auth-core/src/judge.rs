@@ -10,11 +10,12 @@ pub struct ResponseView<'a> {
     pub status: StatusCode,
     /// The headers.
     pub headers: &'a HeaderMap,
-    /// The body, if the judge asked for it and it was no larger than [`MAX_JUDGED_BODY`].
+    /// The body, if the judge asked for it and it is at most [`MAX_JUDGED_BODY`] long.
     pub body: Option<&'a [u8]>,
 }
 
-/// The largest body that is read for a judge, in bytes: an error page is smaller, and a larger one is not held back for it.
+/// The largest body that is read for a judge, in bytes. Error pages are smaller, and a larger body
+/// is not delayed for the judge.
 pub const MAX_JUDGED_BODY: usize = 64 * 1024;
 
 impl<'a> ResponseView<'a> {
@@ -27,41 +28,64 @@ impl<'a> ResponseView<'a> {
         }
     }
 
-    /// The same, with its body.
+    /// Adds the body.
     pub const fn with_body(mut self, body: &'a [u8]) -> Self {
         self.body = Some(body);
         self
     }
 }
 
-/// What a response says of the credential that its request carried.
+/// What a response says about the credential that its request carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// The server took the credential. A sliding session slides.
+    /// The server accepted the credential. A sliding session slides.
     Accepted,
-    /// The server no longer knows the session: log in again.
+    /// The server no longer knows the session. A login may help.
     Rejected,
-    /// The session is good, but not for this: another login would not help.
+    /// The session is good, but not permitted to do this. Another login would not help.
     NotPermitted,
-    /// Nothing can be read from it: a proxy's 502, say.
+    /// The response says nothing about the credential, as a proxy's 502.
     Unclear,
 }
 
-/// Reads verdicts. A provider brings its own where 401 is not the whole story.
+/// Decides what a response says about its credential. A provider has its own judge if a status
+/// alone does not tell.
+///
+/// ```
+/// use auth_core::{Judge, ResponseView, StatusJudge, Verdict};
+///
+/// /// An API that sends 403 both for an expired session and for a missing permission.
+/// struct ByBody;
+///
+/// impl Judge for ByBody {
+///     fn wants_body(&self, status: http::StatusCode) -> bool {
+///         status == 403
+///     }
+///
+///     fn judge(&self, response: &ResponseView<'_>) -> Verdict {
+///         match response.body {
+///             Some(b"session expired") => Verdict::Rejected,
+///             _ => StatusJudge.judge(response),
+///         }
+///     }
+/// }
+/// ```
 pub trait Judge: Send + Sync + 'static {
-    /// Whether the verdict on a response of this status needs its body. The body is then read before the caller gets the
-    /// response, up to [`MAX_JUDGED_BODY`] bytes, and the caller still gets all of it.
+    /// Whether the verdict on a response with this status needs its body. The body is then read
+    /// before the caller gets the response, up to [`MAX_JUDGED_BODY`] bytes. The caller still gets
+    /// all of it.
     fn wants_body(&self, status: StatusCode) -> bool {
         let _ = status;
         false
     }
 
-    /// The verdict.
+    /// The verdict on a response.
     fn judge(&self, response: &ResponseView<'_>) -> Verdict;
 }
 
-/// 401 is a rejection, 403 is not; 2xx and 3xx accept; the rest proves nothing.
+/// A judge by the status alone: 401 rejects, 403 is not permitted, 2xx and 3xx accept, and the rest
+/// is unclear.
 #[derive(Clone, Copy, Debug, Default)]
 #[allow(
     clippy::exhaustive_structs,

@@ -1,14 +1,16 @@
-//! A credential cache for APIs that one logs in to: one login for ten thousand callers.
+//! A credential cache for APIs with a login: one login for ten thousand callers.
 //!
-//! Many useful APIs have no API keys. An e-mail address and a password go in, a session comes out: a cookie, a token, a
-//! csrf value beside it. It dies after a day, after a week of silence, or when the server feels like it; and more than
-//! ten logins in a minute lock a whole IP address out. This crate does what every program that calls such an API has to do, once and for all:
-//! log in when a session is needed, share it, renew it beside the traffic, notice when it was rejected, and log in as
-//! seldom as can be.
+//! Many APIs have no API keys. A login with an account and a password returns a session: a token, a
+//! cookie, or a CSRF value besides. The session ends after a day, after a week of inactivity, or
+//! when the server revokes it. A server that allows ten logins a minute locks the whole IP address
+//! out after more. So a program that calls such an API has to log in when it needs a session, share
+//! the session between its tasks, renew it before it expires, notice that it was rejected, and log
+//! in as seldom as possible. This crate does that.
 //!
-//! It knows no HTTP client. `auth-providers` knows how APIs log in, `auth-middleware` puts credentials on requests of
-//! `reqwest` and of `tower` stacks. Use this crate directly to write a [`Provider`] of your own, or a front for another
-//! client.
+//! It depends on no HTTP client. `auth-providers` implements the logins of several APIs, and
+//! `auth-middleware` puts credentials on the requests of `reqwest` and of `tower` stacks. Use this
+//! crate directly to implement a [`Provider`] for another API, or an integration with another
+//! client, which is built from [`Attempt`]s.
 //!
 //! ```
 //! use auth_core::{Credentials, Lifetime, LoginError, Session};
@@ -18,9 +20,10 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), auth_core::Error> {
 //! # let provider = Scripted::new(|_| {
-//! #     Ok::<_, LoginError>(Session::new().with_bearer("token")?.with_lifetime(Lifetime::of(Duration::from_secs(60))))
+//! #     let life = Lifetime::of(Duration::from_secs(60));
+//! #     Ok::<_, LoginError>(Session::new().with_bearer("token")?.with_lifetime(life))
 //! # });
-//! // A provider logs in; the handle is cheap to clone, and all clones are one identity.
+//! // The provider logs in. A clone of the handle is cheap, and all clones are one identity.
 //! let credentials = Credentials::new(provider);
 //!
 //! // Four hundred tasks, one login.
@@ -37,22 +40,29 @@
 //! # }
 //! ```
 //!
-//! What it promises is written down sentence by sentence in [`contract`], with the tests that prove each.
+//! [`contract`] states what the crate promises, sentence by sentence. [`internals`] explains how it
+//! keeps these promises.
 //!
 //! # Limits
 //!
-//! - What other processes, other machines behind the same address and earlier runs of this program spent of a login quota
-//!   can't be seen from here. Ask for a smaller share with [`Quota::at_most`].
-//! - Sessions are kept in memory and die with the process.
-//! - Copies of secrets inside an HTTP client, in TLS buffers and in the process's environment are not ours to zero.
-//! - Timers need a tokio runtime with its timer enabled; both the multi-threaded and the current-thread one will do.
+//! - Other processes, other machines behind the same address and earlier runs of this program spend
+//!   the same login quota, and this crate can't see it. Ask for a smaller share with
+//!   [`Quota::at_most`].
+//! - Sessions are kept in memory and end with the process.
+//! - This crate can't zero the copies of secrets in an HTTP client, in TLS buffers and in the
+//!   environment of the process.
+//! - Timers need a tokio runtime with its timer enabled, multi-threaded or current-thread.
 //!
 //! # Features
 //!
-//! - `test-util`: clocks that tests move by hand and a scripted provider, in [`clock`] and `testing`.
+//! - `test-util`: clocks that tests move by hand, in [`clock`], and a scripted provider, in
+//!   `testing`.
 
 #[cfg(doc)]
 pub mod contract;
+#[cfg(doc)]
+#[doc = include_str!("internals.md")]
+pub mod internals {}
 
 mod attempt;
 mod cache;

@@ -1,4 +1,4 @@
-//! What a cache is told when it is built, but for who it is.
+//! The options of a cache that are not specific to one identity.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -7,22 +7,22 @@ use crate::decide::{FailurePolicy, Policy};
 use crate::event::Observer;
 use crate::lifetime::RefreshWindow;
 
-/// See [`CredentialsBuilder`](crate::CredentialsBuilder) for what they mean.
+/// [`CredentialsBuilder`](crate::CredentialsBuilder) documents each of them.
 #[derive(Clone)]
 pub(crate) struct Options {
     pub(crate) policy: Policy,
     /// How long one login may take.
     pub(crate) login_timeout: Duration,
-    /// How long a caller waits that doesn't say.
+    /// How long a caller waits that states no limit.
     pub(crate) wait_timeout: Duration,
-    /// Whether a caller that doesn't say is told at once if the quota allows no login now.
+    /// Whether a caller that does not choose fails at once if the quota allows no login now.
     pub(crate) fail_fast: bool,
-    /// How long after it was superseded a session is logged out, if at all.
+    /// How long after it was superseded a session is logged out. `None` if never.
     pub(crate) superseded_logout: Option<Duration>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
-/// Caches with every option at its default, which most are, share these.
+/// Shared by all caches with every option at its default, which most have.
 static DEFAULT: LazyLock<Arc<Options>> = LazyLock::new(|| {
     Arc::new(Options {
         policy: Policy {

@@ -1,4 +1,4 @@
-//! Many identities: one cache each, in bounded number.
+//! Many identities, with one cache each, in bounded number.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -17,15 +17,17 @@ use crate::secret::Secret;
 
 /// Many identities, each with a cache of its own.
 ///
-/// An identity is added with the provider that logs it in, and found again by its name: provider, origin and account. The
-/// secret comes from that provider's source, and a look-up never brings one along, so nobody gets another's session by naming it, and
-/// adding an identity again from a different source is an error.
+/// An identity is added with the provider that logs it in, and found by its name: provider, origin
+/// and account. The secret comes from that provider's source, and a look-up never brings one along.
+/// So no caller gets the session of another identity by naming it, and to add an identity again
+/// with a different source is an error.
 ///
-/// The pool holds a bounded number. Beyond that it forgets identities that nobody uses: no handle is left outside the
-/// pool, and no login is under way. What a failed login forbids is remembered all the same, so that being forgotten is no
-/// way to try a refused password again. What rejections have taught is forgotten with the rest.
+/// The pool holds a bounded number of identities. Beyond that it forgets identities that are not in
+/// use: no handle is left outside the pool, and no login is under way. What a failed login forbids
+/// is still remembered, so that a refused password is not tried again because its identity was
+/// forgotten. What rejections have taught is forgotten.
 ///
-/// A clone costs one reference count; all clones are one pool.
+/// A clone costs one reference count, and all clones are one pool.
 ///
 /// ```
 /// use std::num::NonZeroUsize;
@@ -61,9 +63,10 @@ struct PoolShared {
 #[derive(Default)]
 struct Table {
     entries: HashMap<Identity, Credentials>,
-    /// Who is next to be looked at when there is no room: those found since the last look get another round.
+    /// The order in which identities are considered when there is no room. An identity that was
+    /// found since it was last considered goes to the end once more.
     round: VecDeque<Identity>,
-    /// What failed logins of forgotten identities still forbid.
+    /// What the failed logins of forgotten identities still forbid.
     failures: HashMap<Identity, Failure>,
 }
 
@@ -73,7 +76,8 @@ impl Pool {
         Self::with(capacity, |builder| builder)
     }
 
-    /// A pool of at most `capacity` identities, whose caches are built with the options that `configure` sets.
+    /// A pool of at most `capacity` identities, whose caches are built with the options that
+    /// `configure` sets.
     pub fn with(
         capacity: NonZeroUsize,
         configure: impl Fn(CredentialsBuilder) -> CredentialsBuilder + Send + Sync + 'static,
@@ -88,19 +92,20 @@ impl Pool {
         }
     }
 
-    /// The cache of the provider's identity: the one that is there, or a new one.
+    /// The cache of the provider's identity: the one in the pool, or a new one.
     ///
-    /// One that was [closed](Credentials::close) is not there any more.
+    /// An identity that was [closed](Credentials::close) is not in the pool any more.
     ///
     /// # Errors
-    /// [`PoolError::DifferentSource`] if the identity is there with another source of its secret; [`PoolError::Full`] if it is
-    /// not there and none can be forgotten: each is in use, or what its failed login forbids has still to be remembered and
-    /// there is no room for that.
+    /// - [`PoolError::DifferentSource`] if the identity is in the pool with another source of its
+    ///   secret.
+    /// - [`PoolError::Full`] if it is not in the pool and none can be forgotten: each one is in
+    ///   use, or there is no room to remember what its failed login forbids.
     pub fn add(&self, provider: impl Provider) -> Result<Credentials, PoolError> {
         if let Some(found) = self.found(&provider) {
             return found;
         }
-        // The provider and the user's options are asked with nobody locked out.
+        // The provider and the user's options are foreign code, and are called with no lock held.
         let identity = provider.identity().clone();
         let fixed = provider.secret().fixed().map(Secret::fingerprint);
         let credentials = (self.shared.configure)(Credentials::builder(provider)).build();
@@ -112,7 +117,7 @@ impl Pool {
             .is_some_and(|there| !there.is_closed())
         {
             drop(table);
-            // Somebody else was faster.
+            // Another thread has added it in the meantime.
             return self
                 .found(credentials.provider())
                 .unwrap_or(Ok(credentials));
@@ -127,7 +132,7 @@ impl Pool {
             None
         };
         if let Some(failure) = table.failures.remove(&identity)
-            // Another password than the one that was refused has not failed yet.
+            // A password other than the refused one has not failed yet.
             && fixed.is_none_or(|fixed| failure.refused_secret().is_none_or(|refused| refused == fixed))
         {
             credentials.remember(failure);
@@ -149,13 +154,14 @@ impl Pool {
         })
     }
 
-    /// The cache of an identity, if it was added and not forgotten.
+    /// The cache of an identity, if it is in the pool.
     pub fn find(&self, identity: &Identity) -> Option<Credentials> {
         self.shared.table.read().entries.get(identity)?.referenced()
     }
 
-    /// Takes an identity out, to add it again with another source, or to close it. Handles that are left go on working. What
-    /// a failed login forbids stays remembered, as long as there is room: for as many as the pool holds identities.
+    /// Removes an identity, to add it again with another source, or to close it. Its other handles
+    /// keep working. What a failed login forbids is still remembered, for at most as many
+    /// identities as the pool holds.
     pub fn remove(&self, identity: &Identity) -> Option<Credentials> {
         let capacity = self.shared.capacity;
         let mut table = self.shared.table.write();
@@ -169,17 +175,17 @@ impl Pool {
         Some(credentials)
     }
 
-    /// The identities that are there, in no particular order.
+    /// The identities in the pool, in no particular order.
     pub fn identities(&self) -> Vec<Identity> {
         self.shared.table.read().entries.keys().cloned().collect()
     }
 
-    /// How many identities there are.
+    /// The number of identities.
     pub fn len(&self) -> usize {
         self.shared.table.read().entries.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no identities.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -201,9 +207,11 @@ impl Table {
         Some(credentials)
     }
 
-    /// Forgets one identity that nobody uses, if there is one. What is returned is to be dropped when nobody is locked out.
+    /// Forgets one identity that is not in use, if there is one. The caller drops the returned
+    /// handle after it has released the lock.
     fn make_room(&mut self, most_failures: usize) -> Option<Credentials> {
-        // Two rounds: in the first, whoever was found since the last look is passed over.
+        // Two rounds. In the first one, an identity that was found since it was last considered is
+        // skipped.
         for _ in 0..2 * self.round.len() {
             let identity = self.round.pop_front()?;
             let Some(credentials) = self.entries.get(&identity) else {
@@ -237,15 +245,16 @@ impl Table {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PoolError {
-    /// The identity is there, and its secret comes from another source.
+    /// The identity is in the pool, and its secret comes from another source.
     #[error("this identity is in the pool with another source of its secret; remove it first")]
     DifferentSource,
-    /// Every identity of the pool is in use, or has failed to log in too recently to be forgotten.
+    /// Every identity of the pool is in use, or its login has failed too recently for it to be
+    /// forgotten.
     #[error(
         "none of the pool's {capacity} identities can be forgotten: drop handles, or make the pool larger"
     )]
     Full {
-        /// How many the pool holds.
+        /// How many identities the pool holds.
         capacity: usize,
     },
 }

@@ -1,4 +1,4 @@
-//! How one logs in, as the cache sees it.
+//! The login of one API, as the cache sees it.
 
 use std::sync::Arc;
 
@@ -13,14 +13,15 @@ use crate::quota::Quota;
 use crate::secret::{Secret, SecretSource};
 use crate::session::Session;
 
-/// Logs in to one API as one account.
+/// Logs in to one API with one account.
 ///
-/// This is the whole of what the cache needs to know about an API. `auth-providers` has ready-made ones, and makes one
-/// from any login that can be written as a request and the reading of its answer; implement the trait by hand for
-/// anything else.
+/// The trait is all that the cache needs to know about an API. `auth-providers` has providers for
+/// several APIs, and builds one from any login that can be written as a request and a function that
+/// reads the response. Implement the trait by hand for anything else.
 ///
-/// The cache calls [`login`](Self::login) with at most one call in flight for an identity, under its quota and its
-/// time-out, and remembers the failure. So a provider does not retry, cache, limit or wait by itself.
+/// The cache calls [`login`](Self::login) at most once at a time for an identity, within its quota
+/// and its time-out, and remembers a failure. So a provider must not retry, cache, limit or wait by
+/// itself.
 ///
 /// ```
 /// use async_trait::async_trait;
@@ -49,39 +50,44 @@ use crate::session::Session;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let identity = Identity::new("tokens", Origin::parse("https://api.example.com")?, "me@example.com");
-/// let credentials = auth_core::Credentials::new(Tokens { identity, password: "correct horse".into() });
+/// let origin = Origin::parse("https://api.example.com")?;
+/// let identity = Identity::new("tokens", origin, "me@example.com");
+/// let provider = Tokens { identity, password: "correct horse".into() };
+/// let credentials = auth_core::Credentials::new(provider);
 /// assert_eq!(credentials.get().await?.stamp().generation(), 1);
 /// # Ok(())
 /// # }
 /// ```
 #[async_trait]
 pub trait Provider: Send + Sync + 'static {
-    /// Who logs in where. Logins of all identities with the same origin share one quota.
+    /// The identity that is logged in. The logins of all identities with the same origin share one
+    /// quota.
     fn identity(&self) -> &Identity;
 
-    /// Where the password comes from. It is read before each login.
+    /// The source of the password. It is read before each login.
     fn secret(&self) -> &SecretSource;
 
-    /// The origins that the credential may be sent to: by default the one that one logs in to.
+    /// The origins that the credential may be sent to. By default the origin of the login.
     fn scope(&self) -> Scope {
         Scope::only(self.identity().origin().clone())
     }
 
-    /// How many logins the API allows: by default ten in any minute.
+    /// How many logins the API allows. By default ten in any minute.
     fn quota(&self) -> Quota {
         Quota::DEFAULT
     }
 
-    /// What an answer says of the credential: by default a 401 rejects it.
+    /// What a response says about the credential. By default a 401 rejects it.
     fn judge(&self) -> &dyn Judge {
         &StatusJudge
     }
 
-    /// Whether a password can be right at all, before an attempt is spent on it.
+    /// Checks whether a password can be right at all, before an attempt is spent on it. By default
+    /// any can.
     ///
     /// # Errors
-    /// [`LoginError::misconfigured`], saying what is wrong with it without repeating it.
+    /// [`LoginError::misconfigured`], which says what is wrong with the password without repeating
+    /// it.
     fn check_secret(&self, secret: &Secret) -> Result<(), LoginError> {
         let _ = secret;
         Ok(())
@@ -90,18 +96,20 @@ pub trait Provider: Send + Sync + 'static {
     /// Logs in, with no old credential attached.
     ///
     /// # Errors
-    /// Each kind of [`LoginError`] permits something different afterwards; see there.
+    /// A [`LoginError`]. Its kind decides what may happen next.
     ///
     /// # Cancel safety
-    /// The future is dropped when the login takes longer than
-    /// [its time-out](crate::CredentialsBuilder::login_timeout), or with the last handle.
+    /// The future is dropped if the login takes longer than [its
+    /// time-out](crate::CredentialsBuilder::login_timeout), or with the last handle.
     async fn login(&self, secret: &Secret) -> Result<Session, LoginError>;
 
-    /// Fetches the next session while the current one is still good: by default by logging in again. It counts as a login.
+    /// Gets the next session while the current one is still good. By default it logs in again. It
+    /// counts as a login.
     ///
     /// # Errors
-    /// As [`login`](Self::login). `Refused` means that the *password* was refused here, too. If what was refused is a refresh
-    /// token, log in within this very call, or fail with another kind: the next login, when the session has ended, is a
+    /// As [`login`](Self::login). [`Refused`](crate::LoginErrorKind::Refused) means that the server
+    /// refused the *password*. If the server refused a refresh token instead, log in within this
+    /// call, or fail with another kind: once the session has ended, the cache calls
     /// [`login`](Self::login).
     ///
     /// # Cancel safety
@@ -111,7 +119,7 @@ pub trait Provider: Send + Sync + 'static {
         self.login(secret).await
     }
 
-    /// Ends a session at the server: by default there is nothing to do.
+    /// Ends a session at the server. By default it does nothing.
     ///
     /// # Errors
     /// As [`login`](Self::login). The cache forgets the session in any case.
@@ -124,7 +132,7 @@ pub trait Provider: Send + Sync + 'static {
     }
 }
 
-/// A provider chosen at run time, or shared.
+/// A provider behind a pointer: one that is shared, or chosen at run time.
 macro_rules! provider_behind {
     ($pointer:ident) => {
         #[async_trait]

@@ -4,6 +4,15 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// How many logins an API allows in any window of a given length.
+///
+/// ```
+/// use std::num::NonZeroU32;
+/// use auth_core::Quota;
+///
+/// // This program is one of two behind the same address.
+/// let share = Quota::DEFAULT.at_most(NonZeroU32::new(5).expect("not zero"));
+/// assert_eq!(share.logins().get(), 5);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
     logins: NonZeroU32,
@@ -11,7 +20,8 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// Ten in any minute: what the one API that documents a limit allows, and a restrained guess for those that don't.
+    /// Ten in any minute. One API documents this limit, and it is a cautious guess for APIs that
+    /// document none.
     pub const DEFAULT: Self = match NonZeroU32::new(10) {
         Some(logins) => Self::new(logins, Duration::from_secs(60)),
         None => panic!("ten is not zero"),
@@ -22,14 +32,15 @@ impl Quota {
         Self { logins, window }
     }
 
-    /// A smaller share of the same quota, for a program that is not alone behind its address: other processes, other
-    /// machines behind the same NAT, and earlier runs of the same program count at the server and can't be seen from here.
+    /// A smaller share of the same quota, for a program that shares its address: the server also
+    /// counts the logins of other processes, of other machines behind the same NAT, and of earlier
+    /// runs of the program, and this crate can't see them.
     pub fn at_most(mut self, logins: NonZeroU32) -> Self {
         self.logins = self.logins.min(logins);
         self
     }
 
-    /// Few enough for both: the smaller number in the longer window.
+    /// A quota that keeps both: the smaller number in the longer window.
     pub fn strictest(self, other: Self) -> Self {
         Self {
             logins: self.logins.min(other.logins),
@@ -37,12 +48,12 @@ impl Quota {
         }
     }
 
-    /// How many.
+    /// The number of logins.
     pub const fn logins(&self) -> NonZeroU32 {
         self.logins
     }
 
-    /// In how long.
+    /// The length of the window.
     pub const fn window(&self) -> Duration {
         self.window
     }

@@ -1,4 +1,4 @@
-//! What a login brought.
+//! The result of a login.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,9 +10,10 @@ use crate::credential::{Attachment, InvalidValue};
 use crate::error::LoginError;
 use crate::lifetime::Lifetime;
 
-/// What a login brought: the values that requests carry from now on, and how long they are good.
+/// The result of a login: the values that requests carry from now on, and how long they are good.
 ///
-/// A provider builds one from the login's answer. Every value is checked here, once, so that attaching it can't fail.
+/// A provider builds it from the login's response. Every value is checked here once, so that
+/// attaching it can't fail.
 ///
 /// ```
 /// use std::time::Duration;
@@ -32,15 +33,15 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session that carries nothing yet. One that stays so is a failed login.
+    /// A session that carries nothing yet. If it stays empty, its login counts as failed.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// `Authorization: Bearer <token>`.
+    /// Adds `Authorization: Bearer <token>`.
     ///
     /// # Errors
-    /// The token is empty or can't stand in a header.
+    /// [`InvalidValue`] if the token is empty or can't be in a header.
     pub fn with_bearer(self, token: &str) -> Result<Self, InvalidValue> {
         if token.is_empty() {
             return Err(InvalidValue::new("bearer token", "is empty"));
@@ -50,42 +51,46 @@ impl Session {
         Ok(self.with_header(AUTHORIZATION, value))
     }
 
-    /// A header, which replaces one of the same name on the request. It is marked sensitive.
+    /// Adds a header, which replaces one of the same name on the request. It is marked sensitive.
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.attachment.set_header(name, value);
         self
     }
 
-    /// A pair in the `Cookie` header, beside whatever cookies the request has. The value goes out byte for byte as given.
+    /// Adds a pair to the `Cookie` header, beside the cookies that the request has. The value is
+    /// sent byte for byte as given.
     ///
     /// # Errors
-    /// The name is no token (RFC 6265, section 4.1.1), or the value is empty or can't stand in a `Cookie` header.
+    /// [`InvalidValue`] if the name is not a token (RFC 6265, section 4.1.1), or if the value is
+    /// empty or can't be in a `Cookie` header.
     pub fn with_cookie(mut self, name: &str, value: &str) -> Result<Self, InvalidValue> {
         self.attachment.set_cookie(name, value)?;
         Ok(self)
     }
 
-    /// A pair in the query, which replaces one of the same name. Name and value are percent-encoded here.
+    /// Adds a pair to the query, which replaces one of the same name. Name and value are
+    /// percent-encoded here.
     ///
     /// # Errors
-    /// The name or the value is empty.
+    /// [`InvalidValue`] if the name or the value is empty.
     pub fn with_query(mut self, name: &str, value: &str) -> Result<Self, InvalidValue> {
         self.attachment.set_query(name, value)?;
         Ok(self)
     }
 
-    /// How long it is good, counted from the receipt of the login's answer. Unknown, unless stated.
+    /// Sets how long the session is good, counted from the receipt of the login's response. Unknown
+    /// unless set.
     pub const fn with_lifetime(mut self, lifetime: Lifetime) -> Self {
         self.lifetime = lifetime;
         self
     }
 
-    /// How long it is good.
+    /// How long the session is good.
     pub const fn lifetime(&self) -> Lifetime {
         self.lifetime
     }
 
-    /// The session, unless it is of no use: then its login has failed.
+    /// The session, unless it is of no use. Its login has failed then.
     pub(crate) fn usable(self) -> Result<Self, LoginError> {
         if self.is_empty() {
             return Err(LoginError::malformed("a session that carries nothing"));

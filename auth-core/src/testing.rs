@@ -1,4 +1,4 @@
-//! A provider that tests script, and a gate that holds its logins back.
+//! A scripted provider for tests, and a gate that holds its logins.
 
 use std::fmt;
 use std::sync::Arc;
@@ -46,12 +46,13 @@ pub struct Scripted {
     logouts: Counter,
 }
 
-/// Counts what a [`Scripted`] provider was asked to do.
+/// Counts the calls of a [`Scripted`] provider.
 #[derive(Clone, Debug, Default)]
 pub struct Counter(Arc<AtomicU64>);
 
+// `SeqCst`, the strongest ordering, so that a test needs no argument about it.
 impl Counter {
-    /// How many so far.
+    /// The number of calls so far.
     pub fn count(&self) -> u64 {
         self.0.load(SeqCst)
     }
@@ -61,17 +62,17 @@ impl Counter {
     }
 }
 
-/// Holds logins back until it lets them through.
+/// Holds logins until it lets them through.
 #[derive(Clone, Debug)]
 pub struct Gate(Arc<Semaphore>);
 
 impl Gate {
-    /// A gate that lets nothing through.
+    /// A gate that lets no login through.
     pub fn shut() -> Self {
         Self(Arc::new(Semaphore::new(0)))
     }
 
-    /// Lets so many logins through, now or when they come.
+    /// Lets as many logins through, those that wait now first.
     pub fn let_through(&self, logins: usize) {
         self.0.add_permits(logins);
     }
@@ -84,7 +85,7 @@ impl Gate {
 }
 
 impl Scripted {
-    /// The script is called once a login, with its number.
+    /// A provider that calls the script once for each login, with its number.
     pub fn new(
         script: impl Fn(u64) -> Result<Session, LoginError> + Send + Sync + 'static,
     ) -> Self {
@@ -101,7 +102,8 @@ impl Scripted {
         }
     }
 
-    /// Every login succeeds, with the bearer token `token-<number>` and the given life.
+    /// A provider whose logins all succeed, with the bearer token `token-<number>` and the given
+    /// life.
     pub fn tokens(lifetime: Lifetime) -> Self {
         Self::new(move |number| {
             let token = format!("token-{number}");
@@ -109,36 +111,36 @@ impl Scripted {
         })
     }
 
-    /// Another identity.
+    /// Sets the identity.
     pub fn with_identity(mut self, identity: Identity) -> Self {
         self.identity = identity;
         self
     }
 
-    /// Another source of the password.
+    /// Sets the source of the password.
     pub fn with_secret(mut self, secret: impl Into<SecretSource>) -> Self {
         self.secret = secret.into();
         self
     }
 
-    /// Another quota.
+    /// Sets the quota.
     pub const fn with_quota(mut self, quota: Quota) -> Self {
         self.quota = quota;
         self
     }
 
-    /// Logins wait at the gate; they are counted before.
+    /// Lets logins wait at the gate. They are counted before.
     pub fn gated(mut self, gate: &Gate) -> Self {
         self.gate = Some(gate.clone());
         self
     }
 
-    /// Counts the logins, when they begin.
+    /// The count of logins, which includes those that have not ended.
     pub fn logins(&self) -> Counter {
         self.logins.clone()
     }
 
-    /// Counts the logouts.
+    /// The count of logouts.
     pub fn logouts(&self) -> Counter {
         self.logouts.clone()
     }

@@ -1,4 +1,4 @@
-//! What a caller does next, and the login that begins for it.
+//! The admission of a caller, and the login that begins for it.
 
 use std::sync::{Arc, Weak};
 
@@ -42,8 +42,8 @@ impl Shared {
         };
         let wanted = served.is_none();
         let ticket = match purpose {
-            // It may find its secret unchanged, and then sends nothing: it asks for its place in
-            // the queue only when it needs one.
+            // The login may find its secret unchanged, and then sends nothing. So it joins the
+            // queue only when it needs a permit.
             Purpose::LoginIfChanged { .. } => Ticket::new(wanted, 0),
             Purpose::Login | Purpose::Renewal => engine.limiter.ticket(wanted),
         };
@@ -67,7 +67,7 @@ impl Shared {
     }
 
     /// Begins the login that the next caller would begin, if there is a runtime here and nothing
-    /// forbids it. No caller waits here: the next one gets the error, if there is one.
+    /// forbids it. No caller waits for the result: if there is an error, the next caller gets it.
     pub(crate) fn begin_login(self: &Arc<Self>) {
         let caller = Caller::new(Ask::new(), &self.engine.options, self.engine.clock.now());
         let _ = self.admit(&caller);

@@ -1,8 +1,8 @@
-//! How a caller wants its credential.
+//! What a caller asks for.
 
 use std::time::Duration;
 
-/// How a caller wants its credential: how long to wait, and whether the one at hand will do.
+/// What a caller asks for: how long it waits, and whether the current credential is enough.
 ///
 /// ```
 /// use std::time::Duration;
@@ -20,8 +20,8 @@ pub struct Ask {
 }
 
 impl Ask {
-    /// As the cache was built: within its
-    /// [wait time-out](crate::CredentialsBuilder::wait_timeout), 60 s unless set.
+    /// The options of the cache: the caller waits for at most its [wait
+    /// time-out](crate::CredentialsBuilder::wait_timeout), 60 s unless set.
     pub const fn new() -> Self {
         Self {
             within: None,
@@ -30,43 +30,48 @@ impl Ask {
         }
     }
 
-    /// Wait no longer than this. If the quota allows no login before then, that is told at once.
+    /// Waits for at most `wait`. If the quota allows no login before then, the call fails at once
+    /// with [`Error::QuotaSpent`](crate::Error::QuotaSpent).
     pub const fn within(mut self, wait: Duration) -> Self {
         self.within = Some(wait);
         self
     }
 
-    /// Don't wait for the quota at all: if no login is allowed now, that is told at once. A login under way is waited for.
+    /// Does not wait for the quota: if it allows no login now, the call fails at once with
+    /// [`Error::QuotaSpent`](crate::Error::QuotaSpent). A login that has its permit is waited for.
     pub const fn fail_fast(mut self) -> Self {
         self.fail_fast = Some(true);
         self
     }
 
-    /// Wait for the quota, even if the cache was built to [fail fast](crate::CredentialsBuilder::fail_fast).
+    /// Waits for the quota, even if the cache was built to [fail
+    /// fast](crate::CredentialsBuilder::fail_fast).
     pub const fn wait_for_quota(mut self) -> Self {
         self.fail_fast = Some(false);
         self
     }
 
-    /// The credential at hand won't do: log in anew, or wait for the login that is under way. The one at hand is served to
-    /// others meanwhile, and stays if the login fails.
+    /// The current credential is not enough: a login begins, or the one under way is waited for.
+    /// Other callers are served the current credential in the meantime. If the login fails, it
+    /// stays in use.
     pub const fn renewed(mut self) -> Self {
         self.renewed = true;
         self
     }
 
-    /// Wait no longer than this, if nothing shorter was said.
+    /// Waits for at most `wait`, or less if [`within`](Self::within) was set to less.
     pub fn at_most(mut self, wait: Duration) -> Self {
         self.within = Some(self.within.map_or(wait, |within| within.min(wait)));
         self
     }
 
-    /// Whether the credential at hand won't do.
+    /// Whether the current credential is not enough.
     pub const fn is_renewed(&self) -> bool {
         self.renewed
     }
 
-    /// The credential at hand will do after all, as where another request has renewed it.
+    /// Undoes [`renewed`](Self::renewed), for example because another request has renewed the
+    /// credential.
     pub const fn not_renewed(mut self) -> Self {
         self.renewed = false;
         self

@@ -1,4 +1,4 @@
-//! How a thread without a runtime waits for a login.
+//! The calls for threads that have no runtime.
 
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -12,23 +12,27 @@ use crate::decide::Decision;
 use crate::error::Error;
 use crate::login_mark::LoginMark;
 
-/// How often a thread looks whether what began on it has ended.
+/// How often the thread looks whether the tasks on its runtime have ended. The result is sent
+/// before, so no caller waits for this; the thread only ends up to 20 ms late.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 impl Credentials {
-    /// [`get`](Self::get) for code that is not async, inside a runtime or outside any.
+    /// [`get`](Self::get) for code that is not async, inside or outside a runtime.
     ///
-    /// If a login has to begin or to be waited for, it starts a thread with a small tokio runtime of its own. What begins
-    /// there goes on there, so a login outlives its caller here as well, and the thread ends with it. Called from a
-    /// runtime's worker thread it blocks that worker: prefer `get` there.
+    /// Returns at once if the current credential is good and not due. Otherwise it starts a thread
+    /// with a tokio runtime of its own. A login that begins there continues there, so it outlives
+    /// its caller, and the thread ends with it. A renewal is only started there, and not waited
+    /// for.
+    ///
+    /// The call blocks its thread: on a worker thread of a runtime, prefer [`get`](Self::get).
     ///
     /// # Errors
-    /// As [`get`](Self::get), and [`Error::NoRuntime`] if the thread can't be started.
+    /// As [`get`](Self::get). [`Error::NoRuntime`] if the thread or its runtime can't be started.
     pub fn blocking_get(&self) -> Result<Arc<Credential>, Error> {
         self.blocking_get_with(Ask::new())
     }
 
-    /// As [`blocking_get`](Self::blocking_get), with a deadline or a demand of the caller's own.
+    /// As [`blocking_get`](Self::blocking_get), with the options of `ask`.
     ///
     /// # Errors
     /// As [`blocking_get`](Self::blocking_get).
@@ -46,10 +50,12 @@ impl Credentials {
         self.on_a_thread(move |credentials| async move { credentials.get_with(ask).await })
     }
 
-    /// [`close`](Self::close) for code that is not async.
+    /// [`close`](Self::close) for code that is not async. It blocks its thread until the logouts
+    /// have ended.
     ///
     /// # Errors
-    /// As [`close`](Self::close), and [`Error::NoRuntime`] if the thread can't be started: then the handle is still open.
+    /// As [`close`](Self::close). [`Error::NoRuntime`] if the thread or its runtime can't be
+    /// started. The handle is then still open.
     pub fn blocking_close(&self) -> Result<(), Error> {
         self.on_a_thread(|credentials| async move { credentials.close().await })
     }
@@ -68,7 +74,8 @@ impl Credentials {
                 return;
             };
             runtime.block_on(async move {
-                // The caller may have gone. Its handle goes before the result, lest it keep the cache alive from here.
+                // `work` drops the handle before the result is sent, so that this thread does not
+                // keep the cache alive. The receiver may be gone.
                 let result = work(credentials).await;
                 let _ = sender.send(result);
                 while Handle::current().metrics().num_alive_tasks() > 0 {

@@ -1,4 +1,4 @@
-//! The options of a cache, each with its default and why.
+//! The options of a cache, each with its default and the reason for it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::origin::Scope;
 use crate::provider::Provider;
 use crate::quota::Quota;
 
-/// Builds a [`Credentials`] with options.
+/// Builds [`Credentials`] with options.
 ///
 /// ```
 /// # use auth_core::{Credentials, LoginError, Session};
@@ -36,18 +36,19 @@ pub struct CredentialsBuilder {
     provider: Arc<dyn Provider>,
     scope: Option<Scope>,
     quota: Option<Quota>,
-    /// Shared with all other caches until the first one is set.
+    /// Shared with all other caches until the first option is set.
     options: Arc<Options>,
     clock: Clock,
 }
 
 impl CredentialsBuilder {
-    /// Thirty seconds: the slowest login pages take a few, and a caller's own 60 s leave room for a second login if the
-    /// first is lost.
+    /// Thirty seconds. The slowest login pages take a few seconds, and within its own 60 s a caller
+    /// can wait for a second login if the first one is lost.
     pub const DEFAULT_LOGIN_TIMEOUT: Duration = Options::DEFAULT_LOGIN_TIMEOUT;
 
-    /// A minute: one window of the quota. Whoever comes two seconds (the limiter's margin) or more after it was spent is
-    /// served when it is free again; whoever comes sooner is told so at once.
+    /// One minute, the window of the default quota. With the margin of 2 s that the limiter adds, a
+    /// caller that arrives 2 s or more after the quota was spent gets the next permit. A caller
+    /// that arrives earlier fails at once.
     pub const DEFAULT_WAIT_TIMEOUT: Duration = Options::DEFAULT_WAIT_TIMEOUT;
 
     pub(super) fn new(provider: Arc<dyn Provider>) -> Self {
@@ -65,37 +66,42 @@ impl CredentialsBuilder {
         self
     }
 
-    /// When a renewal starts ahead of the expiry: [`RefreshWindow::DEFAULT`] unless set.
+    /// When a renewal starts ahead of the expiry. [`RefreshWindow::DEFAULT`] unless set.
     pub fn refresh_window(self, window: RefreshWindow) -> Self {
         self.set(|options| options.policy.window = window)
     }
 
-    /// How long one login may take, from its permit to its answer; [30 s](Self::DEFAULT_LOGIN_TIMEOUT) unless set. A logout
-    /// and the reading of the secret get as long each.
+    /// How long one login may take, from its permit to its response. [30
+    /// s](Self::DEFAULT_LOGIN_TIMEOUT) unless set. The read of the secret and a logout may take as
+    /// long each.
     pub fn login_timeout(self, timeout: Duration) -> Self {
         self.set(|options| options.login_timeout = timeout)
     }
 
-    /// How long a caller waits all in all who doesn't say; [60 s](Self::DEFAULT_WAIT_TIMEOUT) unless set.
+    /// How long a caller waits in total, unless its [`Ask`](crate::Ask) says otherwise. [60
+    /// s](Self::DEFAULT_WAIT_TIMEOUT) unless set.
     pub fn wait_timeout(self, wait: Duration) -> Self {
         self.set(|options| options.wait_timeout = wait)
     }
 
-    /// Callers who don't say otherwise are told at once if the quota allows no login now. Unless set they wait, which suits
-    /// programs without a person in front of them.
+    /// If the quota allows no login now, callers fail at once with
+    /// [`Error::QuotaSpent`](crate::Error::QuotaSpent), unless their [`Ask`](crate::Ask) says
+    /// otherwise. Unless this is set, callers wait, which suits programs that run unattended.
     pub fn fail_fast(self) -> Self {
         self.set(|options| options.fail_fast = true)
     }
 
-    /// How long a refused secret isn't tried again, unless it changes; 15 minutes unless set, which is how long lockouts
-    /// commonly last.
+    /// How long a refused secret is not tried again, unless it changes. 15 minutes unless set,
+    /// which is how long account lockouts commonly last.
     pub fn refused_cooldown(self, cooldown: Duration) -> Self {
         self.set(|options| options.policy.failure.refused_cooldown = cooldown)
     }
 
-    /// How long to back off after an outage, a malformed answer or a panic: at most `first` after the first failure, doubling
-    /// up to `longest`, each time drawn at random between nothing and that. One second and one minute unless set.
-    /// Renewals that bring back the same expiry wait as long, without the draw.
+    /// The back-off after an outage, a malformed response or a panic. The wait is drawn at random
+    /// between zero and `first`, and the limit doubles with each further failure, up to `longest`.
+    /// One second and one minute unless set.
+    ///
+    /// Renewals that bring no later expiry back off by the same limits, without the random draw.
     pub fn backoff(self, first: Duration, longest: Duration) -> Self {
         self.set(|options| {
             options.policy.failure.backoff = first;
@@ -103,38 +109,44 @@ impl CredentialsBuilder {
         })
     }
 
-    /// Logs out a session `grace` after a renewal replaced it, for servers whose table of sessions fills up. Unless set, it
-    /// is left to its own expiry: requests under way may still use it. At most four are waited for at a time; those that
-    /// are left when the last handle is dropped are left to their expiry, too.
+    /// Logs out a session `grace` after a renewal has replaced it, for servers that limit the
+    /// number of sessions. Unless this is set, a superseded session is left to expire, because
+    /// requests under way may still use it.
+    ///
+    /// At most four superseded sessions wait for their logout at a time. Further ones, and those
+    /// that still wait when the last handle is dropped, are left to expire.
     pub fn log_out_superseded(self, grace: Duration) -> Self {
         self.set(|options| options.superseded_logout = Some(grace))
     }
 
-    /// The origins that the credential may be sent to, instead of the provider's.
+    /// The origins that the credential may be sent to, in place of the provider's.
     pub fn scope(mut self, scope: impl Into<Scope>) -> Self {
         self.scope = Some(scope.into());
         self
     }
 
-    /// A smaller share of the quota than the provider states; that one unless set. The strictest statement of all caches that log in at the same
-    /// origin holds for all of them.
+    /// A smaller share of the quota that the provider states. The provider's quota unless set; a
+    /// larger one has no effect. If caches that log in at the same origin state different quotas,
+    /// the strictest holds for all of them.
     pub const fn quota(mut self, quota: Quota) -> Self {
         self.quota = Some(quota);
         self
     }
 
-    /// Sees every event; nobody does unless set. What is worth a line is written to `tracing` in any case.
+    /// An observer of every event. None unless set. The events are also written to `tracing` in any
+    /// case.
     pub fn observer(self, observer: impl Observer) -> Self {
         self.set(|options| options.observer = Some(Arc::new(observer)))
     }
 
-    /// Another clock than the machine's, for tests. Logins on another clock count against a quota of their own.
+    /// Replaces the machine's clocks, for tests. Logins on another clock count against a quota of
+    /// their own.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// The handle. Nothing is sent until somebody asks for a credential.
+    /// Builds the handle. Nothing is sent until a caller asks for a credential.
     pub fn build(self) -> Credentials {
         let stated = self.provider.quota();
         let quota = self.quota.map_or(stated, |quota| quota.strictest(stated));

@@ -1,4 +1,4 @@
-//! One caller: what it asks for, and until when it waits.
+//! One caller: what it asks for, and its deadline.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::options::Options;
 pub(super) struct Caller {
     pub(super) ask: Ask,
     pub(super) wait: Duration,
-    /// On the steady clock.
+    /// On the steady clock, in nanoseconds.
     pub(super) deadline: u64,
     pub(super) fail_fast: bool,
 }
@@ -25,7 +25,7 @@ impl Caller {
         }
     }
 
-    /// Its time begins anew.
+    /// Starts the caller's wait anew.
     pub(super) fn begin_anew(&mut self, now: Moment) {
         self.deadline = now.steady.saturating_add(nanos(self.wait));
     }

@@ -1,4 +1,4 @@
-//! The end of a cache: what is served and what is under way is logged out.
+//! The end of a cache: its sessions and the login under way are logged out.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ impl Shared {
         if was_closed {
             return Ok(());
         }
-        // Their grace is over.
+        // A superseded session waits for its grace to end. The close ends it early.
         let mut sessions: Vec<Arc<Credential>> = session.into_iter().collect();
         for (task, session) in superseded {
             if !task.is_finished() {
@@ -44,8 +44,8 @@ impl Shared {
         }
         self.engine.emit(&Event::Closed);
         let runtime = Runtime::current().ok_or(Error::NoRuntime)?;
-        // A task of its own, so that the caller may go, and a share of the whole, so that a login
-        // under way finds the way back to be logged out.
+        // A task of its own continues if the caller drops its future. It holds the cache, so that a
+        // login under way can deliver its session to be logged out.
         let shared = Arc::clone(self);
         let (sender, result) = oneshot::channel();
         runtime.spawn(async move {
@@ -55,7 +55,7 @@ impl Shared {
                 result = result.and(logout);
             }
             if let Some(flight) = flight {
-                // Its login and its logout are bounded each.
+                // The rest of the login and its logout take one time-out each at most.
                 let wait = engine.options.login_timeout.saturating_mul(2);
                 let until = engine.clock.now().steady.saturating_add(nanos(wait));
                 let ended = pin!(flight.ended());

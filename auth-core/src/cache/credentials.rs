@@ -15,11 +15,11 @@ use crate::lifetime::Freshness;
 use crate::origin::Scope;
 use crate::provider::Provider;
 
-/// One identity's credential: fetched once, shared by all clones, renewed beside the traffic.
+/// The credential of one identity: one login for all callers, renewed while it is still served.
 ///
-/// A clone costs one reference count. All clones are one identity: one login is in flight at most, and everybody gets its
-/// result. When the last clone is dropped, a login under way is given up and nothing is logged out;
-/// [`close`](Self::close) logs out.
+/// A clone costs one reference count, and all clones are one identity: at most one login is in
+/// flight, and every caller gets its result. When the last clone is dropped, a login under way is
+/// aborted and nothing is logged out. [`close`](Self::close) logs out.
 ///
 /// ```
 /// # use auth_core::{Credentials, LoginError, Session};
@@ -32,25 +32,26 @@ use crate::provider::Provider;
 ///
 /// let credential = credentials.get().await?; // logs in, or waits for the login under way
 /// credential.attach(&mut request)?;
-/// assert!(credentials.fresh().is_some(), "from now on there is one at hand");
+/// assert!(credentials.fresh().is_some(), "the next caller does not wait");
 /// # Ok(())
 /// # }
 /// ```
 ///
-/// What a response says of the credential that its request carried is told to the cache by an
-/// [`Attempt`](crate::Attempt); the integrations of `auth-middleware` do that.
+/// An [`Attempt`](crate::Attempt) reports to the cache what a response says about the credential
+/// that its request carried. The integrations of `auth-middleware` do that.
 #[derive(Clone)]
 pub struct Credentials {
     shared: Arc<Shared>,
 }
 
 impl Credentials {
-    /// A handle with every option at its default. Nothing is sent until somebody asks for a credential.
+    /// A handle with every option at its default. Nothing is sent until a caller asks for a
+    /// credential.
     pub fn new(provider: impl Provider) -> Self {
         Self::builder(provider).build()
     }
 
-    /// A handle with options.
+    /// A builder for a handle with options.
     pub fn builder(provider: impl Provider) -> CredentialsBuilder {
         CredentialsBuilder::new(Arc::new(provider))
     }
@@ -65,18 +66,18 @@ impl Credentials {
         &self.shared
     }
 
-    /// The credential at hand, if it is good and no renewal is due.
+    /// The current credential, if it is good and no renewal is due.
     ///
-    /// The fast path: it waits for nothing, takes no lock, allocates nothing and starts nothing.
-    /// `None` means that [`get`](Self::get) has something to do.
+    /// This is the fast path: it doesn't wait, takes no lock, allocates nothing and starts nothing.
+    /// If it returns `None`, [`get`](Self::get) has a login to start or to wait for.
     #[inline]
     pub fn fresh(&self) -> Option<Arc<Credential>> {
         self.shared
             .current_if(self.shared.engine.clock.now(), Freshness::is_fresh)
     }
 
-    /// Lends out what [`fresh`](Self::fresh) would give, without counting a reference: the quickest
-    /// look at a credential. `None` means that nothing was lent, and `look` not called.
+    /// Lends what [`fresh`](Self::fresh) would return, without counting a reference. Returns
+    /// `None`, without a call of `look`, if there is no such credential.
     #[inline]
     pub fn with_fresh<T>(&self, look: impl FnOnce(&Arc<Credential>) -> T) -> Option<T> {
         let now = self.shared.engine.clock.now();
@@ -86,35 +87,43 @@ impl Credentials {
         })
     }
 
-    /// A look without waiting: the credential at hand, if it is good by both clocks. It starts nothing, not even the
-    /// renewal of one that is due.
+    /// The current credential, if it is good by both clocks. This call doesn't wait and starts
+    /// nothing, not even the renewal of a credential that is due.
     pub fn peek(&self) -> Option<Arc<Credential>> {
         self.shared
             .current_if(self.shared.engine.clock.now(), Freshness::is_good)
     }
 
-    /// The current credential; if there is none, from the login under way or from one that begins now.
+    /// The current credential or, if there is none, the one of the login under way or of a login
+    /// that begins now.
     ///
-    /// Inside the refresh window it returns at once and one renewal begins beside. Otherwise it waits, for 60 s unless
-    /// [set](CredentialsBuilder::wait_timeout); the time begins anew, three times at most, if a session ends before it can be
-    /// handed out. If no login can be had, a session that has only been silent for too long is served all the same.
+    /// Inside the refresh window the current credential is returned at once and one renewal begins.
+    /// Otherwise the call waits, for 60 s unless [set](CredentialsBuilder::wait_timeout). If a
+    /// session ends before it can be returned, the wait starts anew, at most three times.
+    ///
+    /// If no login succeeds in time, a session that is only past its idle deadline is returned,
+    /// because the server may still accept it.
     ///
     /// # Errors
-    /// [`Error::Login`] if the login fails, or has failed and may not be tried again yet; [`Error::QuotaSpent`] at once if no
-    /// login is allowed in time; [`Error::DeadlinePassed`] if the caller's time is over before the login's; [`Error::Abandoned`] if
-    /// the runtimes that logins were begun on were shut down; [`Error::Closed`];
-    /// [`Error::NoRuntime`] outside a tokio runtime, if a login has to be begun or waited for; [`Error::LoginLoop`] from within the login.
+    /// - [`Error::Login`] if the login fails, or has failed and may not be attempted again yet.
+    /// - [`Error::QuotaSpent`] at once, if no login is allowed before the caller's deadline.
+    /// - [`Error::DeadlinePassed`] if the login takes longer than the caller waits.
+    /// - [`Error::Abandoned`] if the runtimes on which logins began were shut down.
+    /// - [`Error::Closed`] if the handle was closed.
+    /// - [`Error::NoRuntime`] outside a tokio runtime, if a login has to begin or to be waited for.
+    /// - [`Error::LoginLoop`] within the login of this cache itself.
     ///
     /// # Panics
-    /// If a login has to be waited for on a tokio runtime whose timer was not enabled.
+    /// If a login has to be waited for on a tokio runtime whose timer is not enabled.
     ///
     /// # Cancel safety
-    /// The future may be dropped at any time. A login that it started goes on, and its session is kept.
+    /// The future may be dropped at any time. A login that it started continues, and its session is
+    /// kept.
     pub fn get(&self) -> impl Future<Output = Result<Arc<Credential>, Error>> + Send {
         self.shared.get(Ask::new())
     }
 
-    /// As [`get`](Self::get), with a deadline or a demand of the caller's own.
+    /// As [`get`](Self::get), with the options of `ask`.
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -128,9 +137,9 @@ impl Credentials {
         self.shared.get(ask)
     }
 
-    /// A credential from a login that begins now, or is under way: for the start of a workflow that must not be cut short
-    /// by an expiry. Others are served the one at hand meanwhile, and go on with it if the login fails. It counts against
-    /// the quota as any login does.
+    /// A credential from a login that begins now or is under way, for the start of a workflow that
+    /// an expiry must not interrupt. Other callers are served the current credential in the
+    /// meantime, and keep it if the login fails. The login counts against the quota.
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -141,35 +150,43 @@ impl Credentials {
         self.shared.get(Ask::new().renewed())
     }
 
-    /// Logs out and closes, for all clones: whoever waits gets [`Error::Closed`], and so does whoever asks from now on. A
-    /// login under way is logged out when it lands; that is waited for, too.
+    /// Closes the handle for all clones, and logs out.
     ///
-    /// It takes at most three times the [login's time-out](CredentialsBuilder::login_timeout). A second call returns at once.
+    /// Waiting callers get [`Error::Closed`], and so does every later call. If a login is under
+    /// way, the call waits for it and logs out its session as well.
+    ///
+    /// It takes at most three times the [login's time-out](CredentialsBuilder::login_timeout). A
+    /// second call returns at once.
     ///
     /// # Errors
-    /// [`Error::Login`] if the server did not confirm the logout of a session at hand (that of a login under way is reported
-    /// by its event alone); [`Error::Abandoned`] if the runtime was shut down meanwhile; [`Error::NoRuntime`] outside a tokio
-    /// runtime, where nothing can be sent. The handle is closed in any case.
+    /// - [`Error::Login`] if the server did not confirm the logout of a session that the cache
+    ///   held. The logout of a login under way is reported by
+    ///   [`Event::LoggedOut`](crate::Event::LoggedOut) alone.
+    /// - [`Error::Abandoned`] if the runtime was shut down in the meantime.
+    /// - [`Error::NoRuntime`] outside a tokio runtime, where nothing can be sent.
+    ///
+    /// The handle is closed in any case.
     ///
     /// # Cancel safety
-    /// Once polled, the handle is closed and the logout goes on by itself, even if the future is dropped.
+    /// The handle is closed by the first poll. The logouts continue even if the future is dropped.
     pub async fn close(&self) -> Result<(), Error> {
         self.shared.close().await
     }
 
-    /// What there is to tell without secrets: the credential's stamp and age, the login under way, the last failure.
+    /// A snapshot without secrets: the credential's stamp and age, the login under way, the last
+    /// failure.
     pub fn status(&self) -> Status {
         let now = self.shared.engine.clock.now();
         self.shared.read(|state| Status::of(state, now))
     }
 
-    /// Who logs in where.
+    /// The account, its provider and its origin.
     #[inline]
     pub fn identity(&self) -> &Identity {
         self.shared.engine.provider.identity()
     }
 
-    /// Where the credential may be sent.
+    /// The origins that the credential may be sent to.
     #[inline]
     pub fn scope(&self) -> &Scope {
         &self.shared.scope
@@ -179,7 +196,7 @@ impl Credentials {
         &*self.shared.engine.provider
     }
 
-    /// A clone for a caller of the pool that it is in, unless it is closed.
+    /// A clone for a caller of the pool, or `None` if the handle is closed.
     pub(crate) fn referenced(&self) -> Option<Self> {
         if self.is_closed() {
             return None;
@@ -188,7 +205,7 @@ impl Credentials {
         Some(self.clone())
     }
 
-    /// Whether a caller of the pool got it since this was asked before.
+    /// Whether a caller of the pool has found it since the last call of this function.
     pub(crate) fn take_referenced(&self) -> bool {
         self.shared.take_referenced()
     }

@@ -1,13 +1,15 @@
-//! One identity's credential: what is handed out, who waits, and what becomes of a login.
+//! The cache of one identity: the handle, what its clones share, and the code that carries
+//! decisions out.
 //!
-//! - [`credentials`], its [`builder`], [`ask`] and [`status`]: what users see
-//! - [`shared`]: what all clones of a handle share: one lock that is never held across an await,
-//!   and one slot that is read without it
-//! - [`admit`]: what a caller does next, and the login that begins for it; [`settle`]: what becomes
-//!   of a login; [`close`]: the end of all
+//! - [`credentials`], its [`builder`], [`ask`] and [`status`]: the public interface
+//! - [`shared`]: what all clones share: one lock that is never held across an await, and one slot
+//!   that is read without it
+//! - [`admit`]: the admission of a caller, and the login that begins for it
+//! - [`wait`]: how a [`caller`] waits for a login; [`blocking`]: how a thread does
+//! - [`settle`]: what the end of a login changes; [`close`]: the end of the cache
 //! - [`wait`]: how a [`caller`] waits for a login; [`blocking`]: how a thread does
 //!
-//! What is decided stands in [`decide`](crate::decide), how a login goes in
+//! The decisions are made in [`decide`](crate::decide), and a login runs in
 //! [`login`](crate::login).
 
 mod admit;

@@ -1,4 +1,4 @@
-//! What becomes of a login: what its waiters are told, and which session is superseded.
+//! The end of a login: the outcome for its waiters, and the session that it supersedes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +12,9 @@ use crate::event::Event;
 use crate::login::{Flight, Keep};
 use crate::runtime::{Runtime, random};
 
-/// So many superseded sessions wait to be logged out at once; more are left to their own expiry. A
-/// renewal comes once in a session's life, so that more than one or two are a server's fault.
+/// How many superseded sessions wait for their logout at a time. Further ones are left to expire. A
+/// renewal happens once in a session's life, so more than one or two within a grace mean that the
+/// server issues lives that are too short.
 const MOST_SUPERSEDED: usize = 4;
 
 impl Keep for Shared {
@@ -31,7 +32,8 @@ impl Keep for Shared {
             let settled = control.state.settle(id, outcome, now, policy, jitter);
             (settled, control.flight.take_if(|flight| flight.id == id))
         });
-        // The waiters come before the observer: they are in a hurry, and it may take its time.
+        // The waiters are woken before the observer is called, because the observer is foreign code
+        // and may take long.
         let tell = |told| {
             if let Some(flight) = flight {
                 flight.waiters.set(told);
@@ -67,7 +69,7 @@ impl Keep for Shared {
                         && served.is_none_or(|served| !served.is_same_value(session))
                 })
             }
-            // The waiters were told when it was closed.
+            // The close has released the waiters.
             Settled::Closed(session) => session,
         }
     }
@@ -78,7 +80,8 @@ impl Keep for Shared {
 }
 
 impl Shared {
-    /// A waiter finds that a flight's task is not driven: it is given up, and another may begin.
+    /// Gives up a flight whose task is not driven, as one of its waiters has found. Another flight
+    /// may begin then.
     pub(super) fn supersede(&self, flight: &Flight) {
         if self.abandon(flight.id) {
             self.engine.limiter.pass_over(&flight.ticket);
@@ -87,7 +90,8 @@ impl Shared {
         }
     }
 
-    /// The waiters of the flight, if it is still under way, decide anew. Whether it was.
+    /// Removes the flight if it is the one under way, and lets its waiters decide anew. Returns
+    /// whether it was.
     fn abandon(&self, id: FlightId) -> bool {
         let flight = self.commit(|control| {
             control.state.abandon(id);
@@ -100,8 +104,8 @@ impl Shared {
         true
     }
 
-    /// Logs out a session that another has replaced, by choice, after a grace for the requests under
-    /// way.
+    /// Logs out a superseded session, if the options say so, after a grace for the requests that
+    /// still use it.
     fn log_out_superseded(&self, session: Arc<Credential>) {
         let options = &self.engine.options;
         let (Some(grace), Some(runtime)) = (options.superseded_logout, Runtime::current()) else {

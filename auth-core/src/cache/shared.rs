@@ -1,4 +1,12 @@
 //! What all clones of a handle share.
+//!
+//! 1. The state and the flight under way are behind one lock, `control`. It is never held across an
+//!    await, a wake-up or a call of foreign code.
+//! 2. `commit` is the only function that changes what is served. Before it releases the lock, it
+//!    copies the state's current credential to the slot `current`, and then its `closed` to the
+//!    flag.
+//! 3. Readers load the slot and the flag without the lock. They may see the value before a commit
+//!    that runs at the same time, and never a value that no commit has published.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -11,15 +19,15 @@ use crate::login::{Engine, Flight};
 use crate::origin::Scope;
 use crate::runtime::{AtomicBool, Mutex, Slot, Task};
 
-/// One cache: what is decided stands behind one lock, what is served is read without it.
+/// One cache. Decisions are made under one lock, and the current credential is read without it.
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) scope: Scope,
-    /// What the state serves, for those that only read.
+    /// The state's current credential, for readers without the lock.
     current: Slot<Credential>,
-    /// What the state says of it, for those that only read.
+    /// Whether the state is closed, for readers without the lock.
     closed: AtomicBool,
-    /// Whether it was found in its pool since the pool last looked for room.
+    /// Whether a caller has found it in its pool since the pool last made room.
     referenced: AtomicBool,
     pub(super) control: Mutex<Control>,
 }
@@ -27,9 +35,10 @@ pub(crate) struct Shared {
 #[derive(Default)]
 pub(super) struct Control {
     pub(super) state: CacheState,
-    /// The flight under way. There is one whenever the state knows of one, unless closed.
+    /// The flight under way. Unless the cache is closed, it is there whenever the state has a
+    /// flight.
     pub(super) flight: Option<Arc<Flight>>,
-    /// Superseded sessions, and the tasks that wait to log them out.
+    /// The superseded sessions, and the tasks that log them out after their grace.
     pub(super) superseded: Vec<(Task, Arc<Credential>)>,
 }
 
@@ -45,7 +54,7 @@ impl Shared {
         }
     }
 
-    /// Lends out what is served, without counting a reference. Takes no lock.
+    /// Lends the current credential without counting a reference. Takes no lock.
     #[inline]
     pub(crate) fn with_current<T>(
         &self,
@@ -54,7 +63,7 @@ impl Shared {
         look((*self.current.load()).as_ref()?)
     }
 
-    /// What is served, if that will do. Takes no lock.
+    /// The current credential, if its freshness will do. Takes no lock.
     #[inline]
     pub(crate) fn current_if(
         &self,
@@ -66,7 +75,7 @@ impl Shared {
         })
     }
 
-    /// Whether this very credential is what is served, and not expired. Takes no lock.
+    /// Whether `credential` is the current one and has not expired. Takes no lock.
     pub(super) fn is_current(&self, credential: &Arc<Credential>, now: Moment) -> bool {
         let same = |current: &Arc<Credential>| {
             Arc::ptr_eq(current, credential) && current.life().freshness(now).may_be_good()
@@ -75,8 +84,8 @@ impl Shared {
             .is_some()
     }
 
-    /// A request with a credential of this login was accepted, and sent then: the idle deadline
-    /// moves, if this login is served. Takes no lock.
+    /// A request that was sent at `sent` with a credential of this generation was accepted. The
+    /// idle deadline moves if the generation is still served. Takes no lock.
     pub(crate) fn touch(&self, stamp: Stamp, sent: Moment) {
         self.with_current(|current| {
             (current.stamp().generation() == stamp.generation()).then(|| current.life().touch(sent))
@@ -84,7 +93,8 @@ impl Shared {
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        // Pairs with `commit`.
+        // Pairs with the release in `commit`: a thread that sees the flag also sees the empty slot,
+        // because `commit` stores the slot first.
         self.closed.load(Acquire)
     }
 
@@ -96,32 +106,34 @@ impl Shared {
         self.commit(|control| change(&mut control.state))
     }
 
-    /// Changes the state, and shows what it serves to those that only read.
+    /// Changes the state under the lock, and publishes what it serves to the readers without the
+    /// lock.
     pub(super) fn commit<T>(&self, change: impl FnOnce(&mut Control) -> T) -> T {
         let mut control = self.control.lock();
         let result = change(&mut control);
         let served = control.state.current();
         let shown = self.current.load();
+        // Stored under the lock, so that two commits can't store in the wrong order.
         if served.map(Arc::as_ptr) != (*shown).as_ref().map(Arc::as_ptr) {
             self.current.store(served.cloned());
         }
         if control.state.is_closed() {
-            // Pairs with `is_closed`.
+            // Pairs with the acquire in `is_closed`.
             self.closed.store(true, Release);
         }
         result
     }
 
-    /// It was found in its pool.
+    /// Notes that a caller has found it in its pool.
     pub(super) fn reference(&self) {
-        // A hint for the pool, which orders nothing by it: relaxed. Found by many at once, it is
-        // written by the first, so that the others share the cache line.
+        // Relaxed: the flag is a hint for the pool, and publishes no other memory. It is written
+        // only if it is not set, so that callers that find the cache at once share the cache line.
         if !self.referenced.load(Relaxed) {
             self.referenced.store(true, Relaxed);
         }
     }
 
-    /// Whether it was found since this was asked before.
+    /// Whether a caller has found it since the last call. Relaxed, as in `reference`.
     pub(super) fn take_referenced(&self) -> bool {
         self.referenced.swap(false, Relaxed)
     }
@@ -130,7 +142,8 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         let control = self.control.get_mut();
-        // Once closed, what is under way logs out by itself, and is bounded.
+        // After a close, the login under way has to deliver its session to be logged out. The close
+        // bounds its time.
         if !control.state.is_closed()
             && let Some(flight) = &control.flight
         {

@@ -1,4 +1,4 @@
-//! What a cache has to tell, without secrets.
+//! The status of a cache, without secrets.
 
 use std::time::Duration;
 
@@ -12,41 +12,41 @@ use crate::lifetime::Freshness;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Status {
-    /// Which credential is at hand, if one is.
+    /// The stamp of the current credential, if there is one.
     pub stamp: Option<Stamp>,
-    /// What the clocks say of it.
+    /// What the clocks say about it.
     pub condition: Condition,
-    /// How long ago its login was.
+    /// The time since its login.
     pub age: Option<Duration>,
-    /// How long until its hard expiry or absolute maximum, if one is known.
+    /// The time until its hard expiry or absolute maximum, if one is known.
     pub expires_in: Option<Duration>,
-    /// How long until it has been silent for too long, if silence ends it.
+    /// The time until its idle deadline, if inactivity ends the session.
     pub idle_in: Option<Duration>,
     /// Whether a login is under way or waits for its permit.
     pub login_under_way: bool,
-    /// How many sessions logins have brought so far.
+    /// How many sessions the logins have returned so far, including sessions that were discarded.
     pub sessions: u64,
-    /// How the last login failed, if no other has succeeded since.
+    /// The kind of the last failure, if no login has succeeded since.
     pub failure: Option<LoginErrorKind>,
-    /// How long until that failure permits another login.
+    /// The time until that failure permits another login.
     pub retry_after: Option<Duration>,
 }
 
-/// What there is at hand.
+/// The condition of the current credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Condition {
-    /// Nothing.
+    /// There is no credential.
     Empty,
-    /// A good credential.
+    /// The credential is good.
     Fresh,
-    /// A good credential whose renewal is due: the next caller starts it.
+    /// The credential is good and its renewal is due: the next caller starts it.
     Due,
-    /// One that has been silent for longer than its idle timeout.
+    /// The credential has been inactive for longer than its idle timeout.
     Lapsed,
-    /// One past its hard expiry or absolute maximum.
+    /// The credential is past its hard expiry or absolute maximum.
     Expired,
-    /// Nothing, and nothing will come.
+    /// The handle is closed: there is no credential and there will be none.
     Closed,
 }
 
@@ -77,7 +77,7 @@ impl Status {
     }
 }
 
-/// What is left of a deadline, unless there is none.
+/// The time left until a deadline, or `None` for a deadline that never comes.
 fn left(deadline: Deadline, now: Moment) -> Option<Duration> {
     (!deadline.is_never()).then(|| deadline.left(now))
 }

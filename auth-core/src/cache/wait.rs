@@ -1,4 +1,17 @@
-//! How a caller waits for a login: not for ever, and not for one that is not driven.
+//! How a caller waits for a login, for a bounded time and never for a task that is not driven.
+//!
+//! 1. *Admission*: the caller is served, fails, or waits for a flight.
+//! 2. *Wait*: the caller enters the flight's list of waiters. Then it reads the flight's `due`, the
+//!    clock and the ticket, in this order. It sleeps until it is woken or an alarm rings, and
+//!    begins this step anew.
+//! 3. *Told*: the flight has ended with a result. Its credential is returned, or a newer one if it
+//!    was rolled or replaced. If none is of use any more, the caller begins with step 1, a bounded
+//!    number of times.
+//! 4. *Lost*: the flight's task is gone without a result. The caller begins with step 1, a bounded
+//!    number of times.
+//! 5. *Overdue*: the flight is past its `due`, so its task is not driven. The caller supersedes the
+//!    flight and begins with step 1.
+//! 6. *Too late*: the caller's own deadline has passed. It fails, and the login continues.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -18,19 +31,19 @@ use crate::login::{Flight, Told, WaiterKey};
 use crate::login_mark::LoginMark;
 use crate::runtime::{Runtime, RuntimeId};
 
-/// So often a caller begins anew after its flight was lost, before it concludes that logins don't
-/// live here: a runtime that is shut down may take one or two with it, and no more.
+/// How many flights a caller loses before it concludes that no login survives on the runtimes here.
+/// A runtime that is shut down may take one or two flights with it, but not more.
 const MOST_FLIGHTS_LOST: u8 = 3;
 
-/// So often a login may bring what is of no use any more when its waiter looks: a revocation may
-/// follow a login at once, but not again and again.
+/// How many logins may return a session that is of no use by the time its waiter reads it. A
+/// revocation may follow a login at once, but not again and again.
 const MOST_IN_VAIN: u8 = 3;
 
 /// How a wait ended.
 enum Wake {
-    /// The login has ended.
+    /// The flight has ended.
     Told(Told),
-    /// The login's task is not driven: it hasn't come as far as it said.
+    /// The task of the login is not driven: it has missed the time that it stated.
     Overdue,
     /// The caller's own deadline has passed.
     TooLate,
@@ -48,7 +61,7 @@ impl Shared {
         result.or_else(|error| self.or_stale(&ask, error))
     }
 
-    /// What is at hand, if it is fresh and will do.
+    /// The current credential, if it is fresh and the caller asks for no other.
     pub(super) fn fresh_for(&self, ask: &Ask) -> Option<Arc<Credential>> {
         if ask.renewed {
             return None;
@@ -56,7 +69,8 @@ impl Shared {
         self.current_if(self.engine.clock.now(), Freshness::is_fresh)
     }
 
-    /// Whatever keeps a login from being had, what may still be good is better than nothing.
+    /// The current credential if it may still be good, or else `error`. Whatever prevents a login,
+    /// a credential that the server may still accept is better than none.
     pub(super) fn or_stale(&self, ask: &Ask, error: Error) -> Result<Arc<Credential>, Error> {
         if ask.renewed {
             return Err(error);
@@ -76,7 +90,8 @@ impl Shared {
                 Wake::Told(Some(result)) => {
                     let credential = result?;
                     let now = self.engine.clock.now();
-                    // Ten thousand waiters need not take turns to hear that nothing has changed.
+                    // Read without the lock, so that ten thousand waiters don't queue for it if
+                    // nothing has changed.
                     if self.is_current(&credential, now) {
                         return Ok(credential);
                     }
@@ -84,12 +99,12 @@ impl Shared {
                     if let Some(newer) = newer {
                         return Ok(newer);
                     }
-                    // It was rejected, ended or expired before this waiter looked at it.
+                    // The credential was rejected, ended or expired before this waiter read it.
                     in_vain += 1;
                     if in_vain > MOST_IN_VAIN {
                         return Err(short_lived());
                     }
-                    // The caller itself may have been asleep since, with its whole machine.
+                    // The machine may have slept since, and the caller with it.
                     caller.begin_anew(now);
                 }
                 Wake::Told(None) => {
@@ -128,7 +143,7 @@ struct Watch<'a> {
     own_timer: Option<Box<OwnTimer<'a>>>,
 }
 
-/// For a caller whose deadline comes before the flight's alarm, and is no other caller's.
+/// The timer of a caller whose deadline comes before the flight's alarm. It is not shared.
 struct OwnTimer<'a> {
     runtime: RuntimeId,
     timer: BoxFuture<'a, ()>,
@@ -137,8 +152,8 @@ struct OwnTimer<'a> {
 impl<'a> Watch<'a> {
     fn poll(&mut self, caller: &Caller, cx: &mut Context<'_>) -> Poll<Result<Wake, Error>> {
         let (shared, flight) = (self.shared, self.flight);
-        // Whatever wakes this caller, all is looked at again; and whatever changes after it was
-        // looked at, wakes it.
+        // Step 2 of the protocol. The waker is in the list before anything is read, so a change
+        // after the read wakes this caller, and each wake-up reads everything again.
         loop {
             if let Some(told) = flight.waiters.get() {
                 return Poll::Ready(Ok(Wake::Told(told.clone())));
@@ -186,7 +201,7 @@ impl<'a> Watch<'a> {
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        // Once told, the list is gone, and nothing is left to leave.
+        // The list is empty once the flight has ended.
         if let Some(key) = self.key
             && self.flight.waiters.get().is_none()
         {
@@ -216,7 +231,7 @@ mod tests {
     use crate::testing::Scripted;
 
     #[test]
-    fn whoever_leaves_leaves_no_waker_behind() {
+    fn a_waiter_that_leaves_leaves_no_waker_behind() {
         let runtime = Builder::new_current_thread().build().unwrap();
         let _entered = runtime.enter();
         let provider = Scripted::tokens(Lifetime::unknown());

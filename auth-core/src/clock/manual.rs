@@ -1,4 +1,4 @@
-//! Clocks for tests: one that stands still until it is moved, and the machine's with an offset.
+//! Clocks for tests: one that moves by hand, and the machine's clocks with an offset.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -11,7 +11,7 @@ use super::source::{Clock, Source};
 use super::{Moment, nanos, system};
 use crate::runtime::{AtomicU64, Mutex};
 
-/// Where manual clocks start: an hour of uptime, on 2026-01-01.
+/// Where manual clocks start: after an hour of uptime, on 2026-01-01.
 const START: Moment = Moment {
     steady: 3_600_000_000_000,
     wall: 1_767_225_600_000_000_000,
@@ -19,12 +19,15 @@ const START: Moment = Moment {
 
 fn next_id() -> u64 {
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+    // Relaxed: only the uniqueness of the number counts.
     NEXT.fetch_add(1, Relaxed)
 }
 
-/// A clock that moves only when told to. Waits on it end when it is moved past them.
+/// A clock that moves only when a test moves it. A wait on it ends when the clock is moved past its
+/// end.
 ///
-/// It is not tokio's paused time and must not be mixed with it: tokio's own timers know nothing of it.
+/// It is not tokio's paused time and must not be mixed with it: tokio's timers don't follow this
+/// clock.
 ///
 /// ```
 /// use std::time::Duration;
@@ -39,6 +42,8 @@ fn next_id() -> u64 {
 #[derive(Clone, Debug)]
 pub struct ManualClock(Arc<Hands>);
 
+/// All operations on the two times are relaxed. A wait compares `steady` under the lock of
+/// `sleepers`, and `move_steady` changes it under the same lock, so no wake-up is lost.
 #[derive(Debug)]
 pub(super) struct Hands {
     id: u64,
@@ -54,7 +59,8 @@ struct Sleepers {
 }
 
 impl ManualClock {
-    /// A new clock, independent of all others; quotas spent on one don't count on another.
+    /// A new clock, independent of all others. Quotas that are spent on one clock don't count on
+    /// another.
     pub fn new() -> Self {
         Self(Arc::new(Hands {
             id: next_id(),
@@ -64,28 +70,28 @@ impl ManualClock {
         }))
     }
 
-    /// The clock to give to a cache.
+    /// The clock to build a cache with.
     pub fn clock(&self) -> Clock {
         Clock(Source::Manual(Arc::clone(&self.0)))
     }
 
-    /// Time passes, on both clocks.
+    /// Moves both clocks forward.
     pub fn advance(&self, by: Duration) {
         self.0.wall.fetch_add(nanos(by), Relaxed);
         self.0.move_steady(by);
     }
 
-    /// Time passes on the clock that nobody can set, and the wall clock stands still.
+    /// Moves the steady clock forward, and leaves the wall clock.
     pub fn advance_steady(&self, by: Duration) {
         self.0.move_steady(by);
     }
 
-    /// Somebody sets the wall clock forward.
+    /// Sets the wall clock forward, and leaves the steady clock.
     pub fn set_wall_forward(&self, by: Duration) {
         self.0.wall.fetch_add(nanos(by), Relaxed);
     }
 
-    /// Somebody sets the wall clock back.
+    /// Sets the wall clock back, and leaves the steady clock.
     pub fn set_wall_back(&self, by: Duration) {
         let by = nanos(by);
         let _ = self
@@ -99,7 +105,7 @@ impl ManualClock {
         self.0.sleepers.lock().waiting.len()
     }
 
-    /// Time until the next wait ends, if there is one.
+    /// The time until the next wait ends, if there is one.
     pub fn next_wake(&self) -> Option<Duration> {
         let now = self.0.steady.load(Relaxed);
         let next = self.0.sleepers.lock().waiting.keys().next().copied();
@@ -171,8 +177,9 @@ impl Drop for Sleeper<'_> {
     }
 }
 
-/// The machine's clocks plus an offset that only grows: for programs that run in real time against a server whose own
-/// clock can be moved ahead, such as the demo servers of `auth-providers`.
+/// The machine's clocks plus an offset that only grows. It is for programs that run in real time
+/// against a server whose own clock can be moved forward, such as the demo servers of
+/// `auth-providers`.
 #[derive(Clone, Debug)]
 pub struct ShiftedClock(Arc<Shift>);
 
@@ -183,7 +190,7 @@ pub(super) struct Shift {
 }
 
 impl ShiftedClock {
-    /// A clock that shows the machine's time until it is moved ahead.
+    /// A clock that shows the machine's time until it is moved.
     pub fn new() -> Self {
         Self(Arc::new(Shift {
             id: next_id(),
@@ -191,12 +198,12 @@ impl ShiftedClock {
         }))
     }
 
-    /// The clock to give to a cache.
+    /// The clock to build a cache with.
     pub fn clock(&self) -> Clock {
         Clock(Source::Shifted(Arc::clone(&self.0)))
     }
 
-    /// Moves both clocks ahead.
+    /// Moves both clocks forward.
     pub fn advance(&self, by: Duration) {
         self.0.ahead.fetch_add(nanos(by), Relaxed);
     }

@@ -1,13 +1,15 @@
-//! Time on two clocks, read cheaply.
+//! The time on two clocks, read cheaply.
 //!
-//! A session's end is decided twice: on the wall clock, which a person or an NTP daemon can set, and on a *steady* clock,
-//! which nobody can set and which goes on counting while the machine sleeps. Whichever says "over" first is believed, so
-//! neither a laptop that slept all night nor a clock set back by an hour makes a dead session look fresh.
+//! The end of a session is decided on two clocks. The *wall clock* can be set, by a user or by NTP.
+//! The *steady clock* can't be set, and it counts on while the machine sleeps. The session ends as
+//! soon as one of them says so. So a dead session does not look fresh after the machine has slept
+//! or after the wall clock was set back.
 //!
-//! On Linux both are coarse clocks (a tick of 1 to 10 ms, about 5 ns a reading); the steady one is `CLOCK_MONOTONIC_COARSE`
-//! plus the time spent in suspend, which is read again from `CLOCK_BOOTTIME` whenever the monotonic clock has moved by
-//! 100 ms. Elsewhere the platform's monotonic clock serves, and where that one stands still during suspend the wall clock
-//! is what notices.
+//! On Linux both are coarse clocks, with a tick of 1 to 10 ms and about 5 ns for a reading. The
+//! steady clock is `CLOCK_MONOTONIC_COARSE` plus the time spent in suspend, which is read from
+//! `CLOCK_BOOTTIME` again each time the monotonic clock has moved by 100 ms. On other platforms the
+//! steady clock is [`Instant`](std::time::Instant). If that stands still during suspend, only the
+//! wall clock notices the time that has passed.
 
 #[cfg(feature = "test-util")]
 mod manual;

@@ -4,30 +4,32 @@ use std::time::Duration;
 
 /// One reading of both clocks.
 ///
-/// Opaque but for differences: readings are meaningful within one process only.
+/// A reading is opaque: only differences between readings of one process have a meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// Nanoseconds on the clock that nobody can set.
+    /// Nanoseconds on the steady clock.
     pub(crate) steady: u64,
-    /// Nanoseconds since the Unix epoch.
+    /// Nanoseconds since the Unix epoch, on the wall clock.
     pub(crate) wall: u64,
 }
 
 impl Moment {
-    /// How long ago `earlier` was: the larger of what the two clocks say, and zero if it is still to come.
+    /// The time since `earlier`: the larger difference of the two clocks. Zero if `earlier` is in
+    /// the future.
     pub fn since(self, earlier: Self) -> Duration {
         let steady = self.steady.saturating_sub(earlier.steady);
         let wall = self.wall.saturating_sub(earlier.wall);
         Duration::from_nanos(steady.max(wall))
     }
 
-    /// Time passed on the steady clock alone, for waits, back-off and quotas: setting the wall clock doesn't change it.
+    /// The time since `earlier` on the steady clock alone, for waits, back-off and quotas. Setting
+    /// the wall clock doesn't change it.
     pub fn steady_since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.steady.saturating_sub(earlier.steady))
     }
 }
 
-/// A point on both clocks that has passed as soon as either clock has reached it.
+/// A point on both clocks. It has passed as soon as either clock has reached it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Deadline {
     pub(crate) steady: u64,
@@ -57,7 +59,7 @@ impl Deadline {
         now.steady >= self.steady || now.wall >= self.wall
     }
 
-    /// The earlier of the two on each clock.
+    /// The earlier of the two deadlines, on each clock.
     pub(crate) fn min(self, other: Self) -> Self {
         Self {
             steady: self.steady.min(other.steady),
@@ -69,7 +71,7 @@ impl Deadline {
         self == Self::NEVER
     }
 
-    /// What is left on the clock that reaches it first; zero once passed.
+    /// The time left on the clock that reaches the deadline first. Zero once it has passed.
     pub(crate) fn left(self, now: Moment) -> Duration {
         let steady = self.steady.saturating_sub(now.steady);
         let wall = self.wall.saturating_sub(now.wall);

@@ -10,7 +10,7 @@ use super::manual::{Hands, Shift};
 use super::moment::Moment;
 use super::system;
 
-/// The clocks that a cache decides by: the machine's, or in tests one that is moved by hand.
+/// The clocks that a cache decides by: the machine's, or in tests a clock that moves by hand.
 #[derive(Clone, Debug, Default)]
 pub struct Clock(pub(super) Source);
 
@@ -30,7 +30,7 @@ impl Clock {
         Self(Source::System)
     }
 
-    /// Reads both clocks. About 10 ns on Linux.
+    /// Reads both clocks. It takes about 10 ns on Linux.
     #[inline]
     pub fn now(&self) -> Moment {
         match &self.0 {
@@ -42,7 +42,8 @@ impl Clock {
         }
     }
 
-    /// Waits until the steady clock reads `steady`. Needs a tokio runtime with its timer enabled, unless the clock is manual.
+    /// Waits until the steady clock reads `steady`. Needs a tokio runtime with its timer enabled,
+    /// unless the clock is manual.
     pub(crate) async fn sleep_until(&self, steady: u64) {
         #[cfg(feature = "test-util")]
         if let Source::Manual(hands) = &self.0 {
@@ -58,7 +59,8 @@ impl Clock {
         }
     }
 
-    /// Tells the process-wide registries apart: what happened on one clock says nothing about another.
+    /// The key of this clock in process-wide registries. Quotas on one clock don't count on
+    /// another.
     pub(crate) fn id(&self) -> u64 {
         match &self.0 {
             Source::System => 0,
@@ -70,8 +72,10 @@ impl Clock {
     }
 }
 
-/// tokio's timer stands still while the machine sleeps: a longer wait looks at the clock again in between.
+/// tokio's timer stands still while the machine sleeps. A longer wait reads the clock again at
+/// least this often, so it ends at most a minute late after a suspend.
 const LONGEST_NAP: Duration = Duration::from_secs(60);
 
-/// The coarse clock lags by a tick: what is left when tokio's timer has ended is no reason to spin.
+/// The coarse clock lags by a tick, so time may be left when tokio's timer ends. A nap of this
+/// length waits for the tick without spinning.
 const SHORTEST_NAP: Duration = Duration::from_millis(1);

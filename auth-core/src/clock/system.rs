@@ -1,4 +1,13 @@
-//! The machine's clocks. The only place that reads them.
+//! The machine's clocks. No other file reads them.
+//!
+//! On Linux the steady clock is the coarse monotonic clock plus the time spent in suspend:
+//!
+//! 1. `SUSPENDED` holds the largest difference seen so far between the boot clock, which counts
+//!    suspend, and the coarse monotonic clock, which doesn't.
+//! 2. `READ_AT` holds when that difference was last taken, on the monotonic clock.
+//! 3. A reader that finds `READ_AT` too old takes the difference again. It stores `SUSPENDED` first
+//!    and `READ_AT` second, so a thread that reads the new `READ_AT` also reads the new
+//!    `SUSPENDED`.
 
 use super::Moment;
 
@@ -18,7 +27,9 @@ mod linux {
 
     use rustix::time::{ClockId, clock_gettime};
 
-    /// Suspend shows at the latest this long after waking up.
+    /// How long after a resume the time spent in suspend may be missing, in nanoseconds. It is
+    /// short compared with the life of a session, and ten readings of the boot clock a second cost
+    /// nothing that could be measured.
     const REREAD_AFTER: u64 = 100_000_000;
 
     static SUSPENDED: AtomicU64 = AtomicU64::new(0);
@@ -27,21 +38,28 @@ mod linux {
     #[inline]
     pub(super) fn steady() -> u64 {
         let mut running = read(ClockId::MonotonicCoarse);
+        // Pairs with the release in `reread`. If another thread has stored a later time than this
+        // thread has read, the difference wraps around, and this thread reads again.
         if running.wrapping_sub(READ_AT.load(Acquire)) >= REREAD_AFTER {
             running = reread();
         }
+        // Relaxed: the acquire above orders it after the reading that `READ_AT` stands for.
         running + SUSPENDED.load(Relaxed)
     }
 
-    /// Looks how long the machine has slept so far.
+    /// Takes the time spent in suspend again.
     #[cold]
     fn reread() -> u64 {
-        // The boot clock first: if this thread is held up in between, the difference comes out too small, and is put
-        // right next time. The coarse clock lags by up to a tick, so the difference wavers; keeping its largest value
-        // keeps the sum from ever running backwards, at the price of one tick of haste.
+        // The boot clock is read first. If this thread is preempted between the two readings, the
+        // difference is too small and the next reading corrects it. The coarse clock lags by up to
+        // a tick, so the difference varies. Its maximum is kept, so that the sum never runs
+        // backwards; the sum is then up to a tick ahead.
+        //
+        // Relaxed: the release of `READ_AT` below publishes the value.
         let since_boot = read(ClockId::Boottime);
         let running = read(ClockId::MonotonicCoarse);
         SUSPENDED.fetch_max(since_boot.saturating_sub(running), Relaxed);
+        // Pairs with the acquire in `steady`: `SUSPENDED` is stored before.
         READ_AT.store(running, Release);
         running
     }
@@ -49,7 +67,8 @@ mod linux {
     #[inline]
     pub(super) fn read(clock: ClockId) -> u64 {
         let time = clock_gettime(clock);
-        // Neither is negative, and both together fit for five centuries.
+        // Neither value is negative, and their sum in nanoseconds fits into a `u64` for five
+        // centuries.
         #[allow(clippy::useless_conversion, reason = "it is no u64 on every platform")]
         let nanos = u64::from(time.tv_nsec.unsigned_abs());
         time.tv_sec.unsigned_abs() * 1_000_000_000 + nanos

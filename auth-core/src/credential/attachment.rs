@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use super::InvalidValue;
 
-/// Everything but RFC 3986's unreserved characters.
+/// All characters but the unreserved ones (RFC 3986, section 2.3).
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -19,7 +19,7 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC
 pub(crate) struct Attachment {
     headers: Vec<(HeaderName, HeaderValue)>,
     cookies: Vec<(String, String)>,
-    /// All cookies as one header value, for the request that has none of its own.
+    /// All cookies as one header value, for a request that has no `Cookie` header of its own.
     cookie_header: Option<HeaderValue>,
     query: Vec<(String, String)>,
 }
@@ -33,7 +33,7 @@ impl Attachment {
         !self.cookies.is_empty()
     }
 
-    /// How many cookies.
+    /// The number of cookies.
     pub(crate) fn cookies(&self) -> usize {
         self.cookies.len()
     }
@@ -55,7 +55,8 @@ impl Attachment {
 
     pub(crate) fn set_header(&mut self, name: HeaderName, value: HeaderValue) {
         self.headers.retain(|(known, _)| *known != name);
-        // As with the value: the first clone of a name that is not a standard one allocates.
+        // The first clone of a name that is not a standard one allocates, as with a value: see
+        // `prepared`.
         let _ = name.clone();
         self.headers.push((name, prepared(value)));
     }
@@ -98,7 +99,7 @@ impl Attachment {
     pub(crate) fn attach_headers(&self, headers: &mut HeaderMap) {
         for (name, value) in &self.headers {
             if name == AUTHORIZATION {
-                // The usual one: what the map does with a name is known to the compiler.
+                // The usual name, as a constant: the compiler then knows its hash.
                 headers.insert(AUTHORIZATION, value.clone());
             } else {
                 headers.insert(name.clone(), value.clone());
@@ -115,7 +116,8 @@ impl Attachment {
         }
     }
 
-    /// What the request has, less pairs of our names, then ours: all in one header (RFC 6265, section 5.4).
+    /// The `Cookie` header of the request without pairs of the credential's names, and then the
+    /// credential's pairs, in one header (RFC 6265, section 5.4).
     fn merge_cookies(&self, headers: &HeaderMap) -> HeaderValue {
         let mut line: Vec<u8> = Vec::new();
         for value in headers.get_all(COOKIE) {
@@ -136,7 +138,7 @@ impl Attachment {
         let mut ours = String::new();
         append_cookies(&mut ours, &self.cookies);
         line.extend_from_slice(ours.as_bytes());
-        // Both halves were header values before, and so is what joins them.
+        // Both parts were valid header values, and so is their concatenation.
         let mut merged = HeaderValue::from_bytes(&line)
             .unwrap_or_else(|_| unreachable!("header values joined by \"; \" are a header value"));
         merged.set_sensitive(true);
@@ -169,8 +171,8 @@ impl Attachment {
     }
 }
 
-/// Marked sensitive, and cloned once: the first clone of a value allocates its reference count, and that is to be behind
-/// us when a request clones it.
+/// Marks the value as sensitive, and clones it once: the first clone of a value allocates its
+/// reference count, so that no later clone for a request does.
 fn prepared(mut value: HeaderValue) -> HeaderValue {
     value.set_sensitive(true);
     let _ = value.clone();
@@ -201,7 +203,7 @@ fn append_cookies(line: &mut String, cookies: &[(String, String)]) {
     }
 }
 
-/// A `tchar` of RFC 9110, section 5.6.2.
+/// A `tchar` (RFC 9110, section 5.6.2).
 const fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')

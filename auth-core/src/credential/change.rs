@@ -3,12 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-/// What an answer does to the session that its request carried.
+/// What a response does to the session that its request carried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// The server gave a new value, or the same one with a new expiry.
+    /// The server set a new value, or the same value with a new expiry.
     Rolled(Rolled),
-    /// The server deleted the cookie: the session is over, as if it had expired.
+    /// The server deleted the cookie. The session has ended, as if it had expired.
     Ended,
 }
 
@@ -20,7 +20,7 @@ pub(crate) struct Rolled {
 }
 
 impl Rolled {
-    /// How long the new value is good, from its receipt, if the server said so.
+    /// How long the new value is good, counted from its receipt, if the server said so.
     pub(crate) const fn expires_in(&self) -> Option<Duration> {
         self.expires_in
     }

@@ -1,4 +1,4 @@
-//! Dates of cookies, read as a user agent reads them (RFC 6265, section 5.1.1).
+//! The dates of cookies, parsed as a user agent parses them (RFC 6265, section 5.1.1).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,11 +6,11 @@ const MONTHS: [&str; 12] = [
     "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
 ];
 
-/// The time that a cookie's `Expires` names; one before the Unix epoch is the epoch.
+/// The time that a cookie's `Expires` names. A time before the Unix epoch becomes the epoch.
 pub(super) fn parse(text: &str) -> Option<SystemTime> {
     let (mut time, mut day, mut month, mut year) = (None, None, None, None);
     for token in text.split(is_delimiter).filter(|token| !token.is_empty()) {
-        // Each is the first token that has its form, in this order.
+        // Each field is the first token of its form. The forms are tried in this order.
         let _taken = (time.is_none() && set(&mut time, time_of(token)))
             || (day.is_none() && set(&mut day, number(token, 1, 2)))
             || (month.is_none() && set(&mut month, month_of(token)))
@@ -42,7 +42,8 @@ const fn is_delimiter(letter: char) -> bool {
     matches!(letter, '\t' | ' '..='/' | ';'..='@' | '['..='`' | '{'..='~')
 }
 
-/// The number that a token begins with, of so many digits; what follows them is ignored.
+/// The number that a token begins with, if it has `least` to `most` digits. What follows the digits
+/// is ignored.
 fn number(token: &str, least: usize, most: usize) -> Option<u32> {
     let digits = token.bytes().take_while(u8::is_ascii_digit).count();
     if !(least..=most).contains(&digits) {
@@ -71,19 +72,19 @@ fn month_of(token: &str) -> Option<u32> {
     u32::try_from(index + 1).ok()
 }
 
-/// Days from 1970-01-01 in the Gregorian calendar. A day that the month doesn't have counts on into
-/// the next one.
+/// The days from 1970-01-01 in the Gregorian calendar. A day that the month doesn't have counts
+/// into the next month.
 fn days_since_epoch(year: u32, month: u32, day: u32) -> i64 {
     // From 0000-03-01 to 1970-01-01.
     const TO_EPOCH: i64 = 719_468;
-    // Years that begin in March have their leap day last.
+    // In a year that begins in March, the leap day is the last day.
     let (year, month) = if month > 2 {
         (i64::from(year), month - 3)
     } else {
         (i64::from(year) - 1, month + 9)
     };
     let leap_days = year / 4 - year / 100 + year / 400;
-    // The days before each month from March on: 0, 31, 61, 92, …
+    // The days before each month, counted from March: 0, 31, 61, 92, …
     let before_month = i64::from((153 * month + 2) / 5);
     365 * year + leap_days + before_month + i64::from(day) - 1 - TO_EPOCH
 }

@@ -1,4 +1,4 @@
-//! What is put on requests.
+//! The values that are put on requests.
 
 use std::fmt;
 
@@ -11,9 +11,22 @@ use super::{InvalidValue, Stamp};
 use crate::lifetime::Life;
 use crate::session::Session;
 
-/// A credential as it was at one moment: immutable, and shared behind an [`Arc`](std::sync::Arc).
+/// One value of a session: immutable, and shared behind an [`Arc`](std::sync::Arc).
 ///
-/// It prints as its stamp and the names of what it carries.
+/// Its `Debug` form shows its stamp and the names of what it carries, and no value.
+///
+/// ```
+/// # use auth_core::{Credentials, Lifetime, testing::Scripted};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let credentials = Credentials::new(Scripted::tokens(Lifetime::unknown()));
+/// let credential = credentials.get().await?;
+/// let mut request = http::Request::get("https://api.example.com/v3/me").body(())?;
+/// credential.attach(&mut request)?;
+/// assert_eq!(request.headers()["authorization"], "Bearer token-1");
+/// # Ok(())
+/// # }
+/// ```
 pub struct Credential {
     stamp: Stamp,
     attachment: Attachment,
@@ -29,7 +42,7 @@ impl Credential {
         }
     }
 
-    /// Which login and which revision this is.
+    /// Which login and which value of its session this is.
     #[inline]
     pub const fn stamp(&self) -> Stamp {
         self.stamp
@@ -37,23 +50,23 @@ impl Credential {
 
     /// Puts the headers and cookies on a request.
     ///
-    /// A header of the same name is replaced. Cookies are merged into the `Cookie` header that is there, replacing pairs of
-    /// the same name. Values are marked sensitive. Allocates nothing, unless the map has to grow or a `Cookie` header is
-    /// there already.
+    /// A header of the same name is replaced. Cookies are merged into a `Cookie` header that is
+    /// there, and replace pairs of the same name. Values are marked sensitive. Allocates nothing,
+    /// unless the map has to grow or there is a `Cookie` header already.
     pub fn attach_headers(&self, headers: &mut HeaderMap) {
         self.attachment.attach_headers(headers);
     }
 
-    /// Whether there is anything to put into the query.
+    /// Whether the credential has query pairs.
     #[inline]
     pub fn has_query(&self) -> bool {
         self.attachment.has_query()
     }
 
-    /// The query of a request with the credential's pairs in it: what was there, less pairs of the same name, and ours.
-    /// `None` if the credential has none, so that the query can stay as it is.
+    /// The query of a request with the credential's pairs added. They replace pairs of the same
+    /// name. Returns `None` if the credential has no query pairs: the query stays as it is.
     ///
-    /// The result is a secret: it must be shown nowhere.
+    /// The result is a secret and must not be printed.
     pub fn attach_query(&self, query: Option<&str>) -> Option<String> {
         self.attachment.attach_query(query)
     }
@@ -61,8 +74,9 @@ impl Credential {
     /// Puts everything on a request of the `http` crate: headers, cookies and query.
     ///
     /// # Errors
-    /// With its query pairs, the request's path and query are longer than the `http` crate allows (65,534 bytes), or its URI
-    /// is one that has no query, such as `host:port`. The request is then unchanged.
+    /// [`InvalidValue`] if the path and the query become longer than the `http` crate allows
+    /// (65,534 bytes), or if the URI can't have a query, such as `host:port`. The request is
+    /// unchanged then.
     #[inline]
     pub fn attach<B>(&self, request: &mut http::Request<B>) -> Result<(), InvalidValue> {
         if self.has_query() {
@@ -85,26 +99,27 @@ impl Credential {
         Ok(())
     }
 
-    /// The value of a cookie that it carries.
+    /// The value of a cookie that the credential carries.
     pub fn cookie(&self, name: &str) -> Option<&str> {
         self.attachment.cookie(name)
     }
 
-    /// The value of a header that it carries; its cookies are not among them.
+    /// The value of a header that the credential carries. Its cookies are not among them.
     #[inline]
     pub fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
         self.attachment.header(name)
     }
 
-    /// What an answer's `Set-Cookie` headers change about this credential, if anything: only cookies that it carries count,
-    /// and where it carries several, it ends with the last of them. Costs one look-up where the answer sets no cookie.
-    pub(crate) fn change_in(&self, answer: &HeaderMap) -> Option<Change> {
+    /// What the `Set-Cookie` headers of a response change about this credential, if anything. Only
+    /// cookies that it carries count, and if it carries several, the session ends when all are
+    /// deleted. If the response sets no cookie, this costs one look-up.
+    pub(crate) fn change_in(&self, response: &HeaderMap) -> Option<Change> {
         if !self.attachment.has_cookies() {
             return None;
         }
         let mut last: Vec<SetCookie> = Vec::new();
-        for cookie in set_cookies(answer).filter(|cookie| self.cookie(&cookie.name).is_some()) {
-            // The last one of a name wins, as in a browser.
+        for cookie in set_cookies(response).filter(|cookie| self.cookie(&cookie.name).is_some()) {
+            // The last cookie of a name counts, as in a browser.
             last.retain(|earlier| earlier.name != cookie.name);
             last.push(cookie);
         }
@@ -118,7 +133,8 @@ impl Credential {
         if deleted.len() == carried {
             return Some(Change::Ended);
         }
-        // One of several says little of the session: a load balancer's dies every half hour, a message's with its reading.
+        // The deletion of one cookie of several says little about the session: the cookie of a load
+        // balancer expires every half hour, and that of a flash message once it was shown.
         if rolled.is_empty() {
             return None;
         }
@@ -133,7 +149,8 @@ impl Credential {
         }))
     }
 
-    /// The same session with the server's new values: the next revision, or the same one if no value differs.
+    /// The same session with the server's new values. It is the next revision, or the same revision
+    /// if no value differs.
     pub(crate) fn roll(&self, rolled: &Rolled, life: Life) -> Result<Self, InvalidValue> {
         let mut attachment = self.attachment.clone();
         let mut stamp = self.stamp;

@@ -1,8 +1,9 @@
-//! A value that no request can carry.
+//! A value that a request can't carry.
 
 use thiserror::Error;
 
-/// A value that can't be carried. It says which one and why, and doesn't repeat it.
+/// A value that a request can't carry. The message names the value and the reason, and does not
+/// repeat the value.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("the {what} {why}")]
 pub struct InvalidValue {

@@ -1,4 +1,4 @@
-//! What a login brings, and how it is put on a request.
+//! The values of a session, and how they are put on requests.
 
 mod attachment;
 mod change;

@@ -1,4 +1,4 @@
-//! `Set-Cookie`, read as a session needs it (RFC 6265).
+//! `Set-Cookie` headers, parsed as far as a session needs it (RFC 6265).
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,8 +16,8 @@ pub struct SetCookie {
     pub name: String,
     /// The value, byte for byte: neither decoded nor unquoted.
     pub value: String,
-    /// How long it is good, from its receipt: `Max-Age`, or else `Expires` counted from the answer's own `Date`, so that a
-    /// wrong clock on either side doesn't matter.
+    /// How long the cookie is good, counted from its receipt: `Max-Age`, or else `Expires` minus
+    /// the response's own `Date`, so that a wrong clock on either side doesn't matter.
     pub expires_in: Option<Duration>,
     /// Whether the header deletes the cookie: its expiry is not in the future.
     pub deleted: bool,
@@ -33,7 +33,8 @@ impl fmt::Debug for SetCookie {
     }
 }
 
-/// The cookies that an answer sets, in order. Headers that can't be read as a cookie are passed over.
+/// The cookies that a response sets, in order. Headers that can't be parsed as a cookie are
+/// skipped.
 ///
 /// ```
 /// use std::time::Duration;
@@ -51,7 +52,7 @@ pub fn set_cookies(headers: &HeaderMap) -> impl Iterator<Item = SetCookie> + '_ 
     set_cookies.filter_map(|header| parse(std::str::from_utf8(header.as_bytes()).ok()?, headers))
 }
 
-/// One header, as a user agent reads it (RFC 6265, section 5.2). None where it sets no cookie.
+/// One header, as a user agent parses it (RFC 6265, section 5.2). `None` if it sets no cookie.
 fn parse(header: &str, headers: &HeaderMap) -> Option<SetCookie> {
     let mut parts = header.split(';');
     let (name, value) = parts.next()?.split_once('=')?;
@@ -63,14 +64,14 @@ fn parse(header: &str, headers: &HeaderMap) -> Option<SetCookie> {
     for attribute in parts {
         let (key, value) = attribute.split_once('=').unwrap_or((attribute, ""));
         let (key, value) = (trim(key), trim(value));
-        // The last one of a name wins, unless it can't be read.
+        // The last attribute of a name that can be parsed counts.
         if key.eq_ignore_ascii_case("max-age") {
             max_age = read_max_age(value).or(max_age);
         } else if key.eq_ignore_ascii_case("expires") {
             expires = cookie_date::parse(value).or(expires);
         }
     }
-    // `Max-Age` beats `Expires` (section 5.3).
+    // `Max-Age` has precedence over `Expires` (section 5.3).
     let expires_in = max_age.or_else(|| from_now(expires?, headers));
     Some(SetCookie {
         name: name.to_owned(),
@@ -80,12 +81,12 @@ fn parse(header: &str, headers: &HeaderMap) -> Option<SetCookie> {
     })
 }
 
-/// White space in a header is a space or a tab (section 5.2).
+/// White space is a space or a tab (section 5.2).
 fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
 
-/// Seconds, of which fewer than one are none (section 5.2.2).
+/// Seconds. A negative number counts as zero (section 5.2.2).
 fn read_max_age(text: &str) -> Option<Duration> {
     let (digits, negative) = match text.strip_prefix('-') {
         Some(digits) => (digits, true),
@@ -94,7 +95,7 @@ fn read_max_age(text: &str) -> Option<Duration> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    // More digits than a u64 holds still mean "very long".
+    // A number that is too large for a `u64` means "very long".
     let seconds = if negative {
         0
     } else {
@@ -103,11 +104,12 @@ fn read_max_age(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// How long until then, by the response's own `Date`. Zero where the time has passed.
+/// The time until `expires`, counted from the response's `Date`. Zero if it has passed.
 fn from_now(expires: SystemTime, headers: &HeaderMap) -> Option<Duration> {
     match date(headers) {
         Some(date) => Some(expires.duration_since(date).unwrap_or(Duration::ZERO)),
-        // Without a Date there is nothing to count from, but the epoch is past by any clock.
+        // Without a `Date` there is nothing to count from. The first day of the epoch has passed by
+        // any clock.
         None if expires < UNIX_EPOCH + Duration::from_secs(86_400) => Some(Duration::ZERO),
         None => None,
     }
@@ -146,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn expires_counts_from_the_answers_own_date() {
+    fn expires_counts_from_the_responses_own_date() {
         let cookie = read(NOON, "a=b; Expires=Sat, 21 Nov 2026 13:00:00 GMT").unwrap();
         assert_eq!(cookie.expires_in, Some(Duration::from_secs(3_600)));
         assert_eq!(

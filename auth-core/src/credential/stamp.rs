@@ -1,10 +1,11 @@
-//! Which login a credential came from, and which value of its session it is.
+//! The login that a credential came from, and its value within the session.
 
 use std::fmt;
 
-/// Which login a credential came from, and which value of that session it is.
+/// The login that a credential came from, and its value within the session.
 ///
-/// A *generation* is one login. A *revision* is a value that the server rolled in mid-session. Both only grow.
+/// A *generation* is one login. A *revision* is a value that the server rolled in mid-session. Both
+/// only grow, and stamps are ordered by age. A stamp prints as `generation.revision`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stamp {
     pub(crate) generation: u64,
@@ -12,7 +13,7 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// The login, counted from 1.
+    /// The login of the identity, counted from 1.
     pub const fn generation(self) -> u64 {
         self.generation
     }

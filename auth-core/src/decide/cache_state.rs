@@ -1,8 +1,8 @@
-//! The decisions of one cache: event in, decision out.
+//! The decisions of one cache: an event in, a decision out.
 //!
-//! Nothing here reads a clock, draws a random number, awaits, or knows of tasks: times and jitter
-//! are arguments, and what is to be done is the return value. The [`cache`](crate::cache) carries
-//! that out under one lock.
+//! No function here reads a clock, draws a random number, awaits or spawns. Times and jitter are
+//! arguments, and the return value says what to do. The [`cache`](crate::cache) calls these
+//! functions under its one lock and carries the decisions out.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -18,30 +18,30 @@ use crate::lifetime::{Freshness, Life, RefreshWindow, made_progress};
 use crate::secret::Fingerprint;
 use crate::session::Session;
 
-/// What the decisions depend on besides what happened.
+/// What the decisions depend on besides the events.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     pub(crate) window: RefreshWindow,
     pub(crate) failure: FailurePolicy,
 }
 
-/// What one cache knows, and what it decides from that.
+/// The state of one cache, and the decisions that follow from it.
 #[derive(Debug, Default)]
 pub(crate) struct CacheState {
     current: Option<Arc<Credential>>,
-    /// The last login's number.
+    /// The number of the last login.
     generation: u64,
     flight: Option<FlightId>,
     last_flight: Option<FlightId>,
     closed: bool,
-    /// The last generation that was rejected, or ended by the server; zero before the first.
+    /// The last generation that was rejected, or ended by the server. Zero before the first.
     rejected: u64,
     failure: Option<Failure>,
     breaker: RejectionBreaker,
     renewals: RenewalBackoff,
 }
 
-/// One login under way, told from those before it.
+/// The number of a flight, which tells it from the flights before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FlightId(NonZeroU64);
 
@@ -50,45 +50,47 @@ pub(crate) struct FlightId(NonZeroU64);
 pub(crate) enum Purpose {
     /// Log in: there is nothing to serve.
     Login,
-    /// Renew what is served: ahead of its expiry, beside the traffic, or because somebody insists.
+    /// Renew the current credential: ahead of its expiry, or because a caller asked for a renewed
+    /// one.
     Renewal,
-    /// Log in if the secret is another than the one that was refused; send nothing otherwise.
+    /// Log in if the secret is not the refused one. Send nothing otherwise.
     LoginIfChanged {
-        /// What was refused.
+        /// The secret that was refused.
         refused: Option<Fingerprint>,
     },
 }
 
-/// What a caller who wants a credential gets.
+/// What a caller that wants a credential gets.
 #[derive(Debug)]
 pub(crate) enum Decision {
-    /// This one, now.
+    /// This credential, now.
     Serve(Arc<Credential>),
-    /// This one, now, and a flight begins beside.
+    /// This credential, now, and a flight begins beside it.
     ServeAndBegin(Arc<Credential>, Purpose),
     /// A flight begins, and the caller waits for it.
     Begin(Purpose),
     /// The caller waits for the flight under way.
     Join,
-    /// Nothing.
+    /// No credential.
     Fail(Error),
 }
 
 /// What a rejection means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ruling {
-    /// The request carried something older than what is served now: nothing starts.
+    /// The request carried an older credential than the current one. Nothing starts.
     Stale,
     /// The credential is dead.
     Believed,
-    /// The login isn't at fault.
+    /// Another login would not help.
     Doubted,
-    /// The handle is closed: nothing starts any more.
+    /// The handle is closed. Nothing starts any more.
     Closed,
 }
 
 impl CacheState {
-    /// What a caller gets who wants a credential; with `renewed`, one from a login that begins now or is under way.
+    /// What a caller that wants a credential gets. With `renewed`, it gets the one of a login that
+    /// begins now or is under way.
     pub(crate) fn decide(&self, now: Moment, renewed: bool) -> Decision {
         if self.closed {
             return Decision::Fail(Error::Closed);
@@ -104,7 +106,8 @@ impl CacheState {
                         |purpose| Decision::ServeAndBegin(current.clone(), purpose),
                     );
                 }
-                // It may still be good, but first a login is tried; see `Shared::or_stale`.
+                // A lapsed credential may still be good, but a login is attempted first. See
+                // `Shared::or_stale`.
                 Freshness::Lapsed | Freshness::Expired => {}
             }
         }
@@ -126,7 +129,7 @@ impl CacheState {
             .is_some_and(|current| current.life().freshness(now).may_be_good())
     }
 
-    /// Whether the failure memory lets a login begin, and what for.
+    /// Whether the last failure permits a login, and its purpose.
     fn login(&self, now: Moment) -> Result<Purpose, Error> {
         match &self.failure {
             Some(failure) if failure.forbids(now) => {
@@ -142,7 +145,7 @@ impl CacheState {
         }
     }
 
-    /// Whether a renewal may begin beside the traffic, and what for.
+    /// Whether a renewal may begin beside the traffic, and its purpose.
     pub(super) fn renewal(&self, now: Moment) -> Option<Purpose> {
         if self.flight.is_some() || self.renewals.forbids(now) {
             return None;
@@ -184,7 +187,7 @@ impl CacheState {
             }
             Ok(session) => self.log_in(session, now, policy, jitter),
             Err(_) if unwanted => self.discard(None),
-            // Nothing was sent: a password that was refused is still refused.
+            // Nothing was sent, so a password that was refused is still refused.
             Err(NoSession::Failed(_, None)) if self.refusal_in_force(now) => self.looked(now),
             Err(NoSession::Failed(error, attempted)) => {
                 self.fail(error, attempted, now, policy, jitter)
@@ -199,14 +202,14 @@ impl CacheState {
         })
     }
 
-    /// The source of a refused secret was looked at in vain.
+    /// The source of a refused secret was read, and it has not changed.
     fn looked(&mut self, now: Moment) -> Settled {
         match &mut self.failure {
             Some(failure) => {
                 failure.looked(now);
                 Settled::Failed(failure.error(now))
             }
-            // The refusal has been forgotten meanwhile: the waiters decide anew.
+            // The refusal was forgotten in the meantime, so the waiters decide anew.
             None => Settled::Discarded(None),
         }
     }
@@ -276,14 +279,14 @@ impl CacheState {
         Settled::Failed(told)
     }
 
-    /// A flight's task is gone, with its runtime or by a panic of ours. Nobody is to wait for it.
+    /// The task of a flight is gone or not driven. No waiter may wait for it any longer.
     pub(crate) fn abandon(&mut self, id: FlightId) {
         if self.flight == Some(id) {
             self.flight = None;
         }
     }
 
-    /// An answer rejected what its request carried.
+    /// A response rejected what its request carried.
     pub(crate) fn reject(&mut self, stamp: Stamp, replay: bool, now: Moment) -> Ruling {
         if self.closed {
             return Ruling::Closed;
@@ -305,12 +308,13 @@ impl CacheState {
         }
     }
 
-    /// An answer accepted what a replay carried.
+    /// A response accepted what a replay carried.
     pub(crate) fn replay_accepted(&mut self, generation: u64) {
         self.breaker.replay_accepted(generation);
     }
 
-    /// An answer gave the session a new value. It counts only if its request carried the current one.
+    /// A response gave the session a new value. It counts only if its request carried the current
+    /// one.
     pub(crate) fn roll(
         &mut self,
         stamp: Stamp,
@@ -326,17 +330,18 @@ impl CacheState {
         let life = current
             .life()
             .roll(now, rolled.expires_in(), policy.window, jitter);
-        // A value that can't be carried is the server's mistake; the one at hand is as good as it was.
+        // If the new value can't be carried, the server is at fault, and the current one stays.
         let next = current.roll(rolled, life).ok()?;
         let stamp = next.stamp();
         self.current = Some(Arc::new(next));
         Some(stamp)
     }
 
-    /// An answer deleted the session's cookie. It counts only if its request carried the current one.
+    /// A response deleted the session's cookie. It counts only if its request carried the current
+    /// one.
     ///
-    /// As with a rejection, belief is withdrawn where logins don't help: a server that deletes a namesake of the session's
-    /// cookie with every answer would otherwise cause a login for each.
+    /// As with a rejection, the deletion is doubted if logins don't help. Otherwise a server that
+    /// deletes a cookie of the same name with every response would cause a login for each.
     pub(crate) fn end(&mut self, stamp: Stamp, now: Moment) -> bool {
         let current = self
             .current
@@ -345,7 +350,8 @@ impl CacheState {
         current && self.give_up(stamp.generation, now)
     }
 
-    /// Whether what an answer says of the current credential is believed: then it is never served again.
+    /// Whether a response that ends the current credential is believed. If so, the credential is
+    /// never served again.
     fn give_up(&mut self, generation: u64, now: Moment) -> bool {
         let believed = self.breaker.believes(now);
         if believed {
@@ -356,18 +362,19 @@ impl CacheState {
         believed
     }
 
-    /// The handle is closed. What was served until now is to be logged out.
+    /// The handle is closed. Returns the current credential, which is to be logged out.
     pub(crate) fn close(&mut self) -> Option<Arc<Credential>> {
         self.closed = true;
         self.failure = None;
         self.current.take()
     }
 
-    /// What somebody gets who waited for a flight that brought `landed`, looked at again now: it may have been rolled or
-    /// replaced since, or be of no use any more. Then there is nothing, and a decision is due.
+    /// What a waiter gets whose flight has returned `credential`. The credential may have been
+    /// rolled, replaced or ended since. Returns `None` if no credential is of use any more, and the
+    /// waiter has to decide anew.
     pub(crate) fn after_settling(
         &self,
-        landed: &Credential,
+        credential: &Credential,
         now: Moment,
     ) -> Result<Option<Arc<Credential>>, Error> {
         if self.closed {
@@ -376,7 +383,7 @@ impl CacheState {
         let current = self
             .current
             .as_ref()
-            .filter(|current| current.stamp().generation() >= landed.stamp().generation())
+            .filter(|current| current.stamp().generation() >= credential.stamp().generation())
             .filter(|current| current.life().freshness(now).may_be_good());
         Ok(current.cloned())
     }
@@ -389,12 +396,12 @@ impl CacheState {
         self.failure.as_ref()
     }
 
-    /// A failure from before the cache was built; see [`Pool`](crate::Pool).
+    /// Takes over a failure from before the cache was built. See [`Pool`](crate::Pool).
     pub(crate) fn remember(&mut self, failure: Failure) {
         self.failure = Some(failure);
     }
 
-    /// The last generation that was given up; zero before the first.
+    /// The last generation that was rejected or ended. Zero before the first.
     pub(crate) const fn rejected(&self) -> u64 {
         self.rejected
     }

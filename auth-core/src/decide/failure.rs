@@ -1,4 +1,4 @@
-//! What a failed login permits afterwards.
+//! What a failed login forbids, and for how long.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,30 +7,33 @@ use crate::clock::{Moment, nanos};
 use crate::error::{Error, LONGEST_RETRY_AFTER, LoginError, LoginErrorKind};
 use crate::secret::Fingerprint;
 
-/// How often a changeable source is looked at again after a refusal.
+/// How often a source that may change is read again after a refusal. Rule 12 states it: at most
+/// once a second.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long failures are remembered.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FailurePolicy {
-    /// How long a refused secret isn't tried again.
+    /// How long a refused secret is not tried again.
     pub(crate) refused_cooldown: Duration,
-    /// The longest wait after the first failure; each further one doubles it.
+    /// The longest wait after the first failure. Each further failure doubles it.
     pub(crate) backoff: Duration,
-    /// The longest wait at all.
+    /// The upper bound of the longest wait.
     pub(crate) longest_backoff: Duration,
 }
 
 impl FailurePolicy {
-    /// Refusals: 15 minutes, which is how long lockouts commonly last, so that a typo never completes one. Back-off: from
-    /// one second, so that a restart of the server is hardly noticed, to one minute, so that its return is.
+    /// A refused secret waits for 15 minutes, which is how long lockouts commonly last, so that a
+    /// wrong password never causes a lockout. The back-off begins at one second, so that a restart
+    /// of the server is hardly noticed, and ends at one minute, so that the server's return is
+    /// noticed soon.
     pub(crate) const DEFAULT: Self = Self {
         refused_cooldown: Duration::from_secs(15 * 60),
         backoff: Duration::from_secs(1),
         longest_backoff: Duration::from_secs(60),
     };
 
-    /// The longest wait after so many that backed off before.
+    /// The longest wait after `streak` failures that backed off.
     pub(crate) fn backoff_after(&self, streak: u32) -> Duration {
         self.backoff
             .saturating_mul(2_u32.saturating_pow(streak))
@@ -38,23 +41,23 @@ impl FailurePolicy {
     }
 }
 
-/// The secret that a login was tried with.
+/// The secret of one login attempt.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AttemptedSecret {
     pub(crate) secret: Fingerprint,
-    /// Whether its source may hold another one by now.
+    /// Whether its source may hold another secret by now.
     pub(crate) may_change: bool,
 }
 
-/// The last failure, and since when.
+/// The last failure, and when it happened.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     error: Arc<LoginError>,
-    /// No login before this, on the steady clock.
+    /// No login before this, on the steady clock in nanoseconds.
     until: u64,
-    /// How many that back off have gone before in a row, this one included.
+    /// How many failures in a row have backed off, this one included.
     streak: u32,
-    /// What was refused, and when the source was last looked at.
+    /// The secret that was refused, and when its source was last read.
     refused: Option<Refused>,
 }
 
@@ -65,8 +68,8 @@ struct Refused {
 }
 
 impl Failure {
-    /// Remembers a failure after `before`. `jitter` is a random number from 0 to 1: the back-off is drawn evenly from
-    /// nothing to its longest, so that a fleet doesn't come back in step.
+    /// The failure that follows `before`. `jitter` is a random number from 0 to 1. The back-off is
+    /// drawn evenly from zero to its longest, so that a fleet does not come back in step.
     pub(crate) fn after(
         before: Option<&Self>,
         error: Arc<LoginError>,
@@ -84,9 +87,10 @@ impl Failure {
         let mut streak_after = streak;
         let wait = match error.kind() {
             LoginErrorKind::Refused => policy.refused_cooldown,
-            // The limiter holds the whole origin; this is only what callers are told.
+            // The limiter holds the whole origin. This wait is only reported to callers.
             LoginErrorKind::Limited => asked,
-            // Nothing was sent, so nothing has to recover: look again as often as at a source that may change.
+            // Nothing was sent, so no server has to recover. The configuration is read again as
+            // often as a source that may change.
             LoginErrorKind::Misconfigured => LOOK_EVERY,
             LoginErrorKind::Unavailable
             | LoginErrorKind::TimedOut
@@ -113,7 +117,8 @@ impl Failure {
         now.steady < self.until && self.kind() != LoginErrorKind::Limited
     }
 
-    /// Whether a refused secret's source should be looked at again: nothing is sent unless it has changed.
+    /// Whether the source of a refused secret has to be read again. Nothing is sent unless the
+    /// secret has changed.
     pub(crate) fn wants_look(&self, now: Moment) -> bool {
         self.refused.is_some_and(|refused| {
             refused
@@ -123,7 +128,7 @@ impl Failure {
         })
     }
 
-    /// The source was looked at, and held the same secret.
+    /// The source was read, and held the same secret.
     pub(crate) fn looked(&mut self, now: Moment) {
         if let Some(refused) = &mut self.refused {
             refused.looked_at = now;
@@ -135,7 +140,7 @@ impl Failure {
         Some(self.refused?.attempted?.secret)
     }
 
-    /// What callers get meanwhile: the same failure, with the time left.
+    /// What callers get while it forbids a login: the same failure, with the time left.
     pub(crate) fn error(&self, now: Moment) -> Error {
         let left = Duration::from_nanos(self.until.saturating_sub(now.steady));
         Error::Login {

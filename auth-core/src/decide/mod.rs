@@ -1,10 +1,10 @@
-//! The decisions, pure: what happened goes in, what is to be done comes out.
+//! The decisions, as pure functions: an event goes in, what to do comes out.
 //!
-//! - [`cache_state`]: what a caller gets, what the end of a login and a rejection mean
-//! - [`outcome`]: what a login brings, and what its end means
-//! - [`failure`]: what a failed login permits afterwards
-//! - [`rejection_breaker`]: whether a rejection is believed to be the login's fault
-//! - [`renewal_backoff`]: how a renewal that made no progress backs off
+//! - [`cache_state`]: what a caller gets, and what the end of a login and a rejection mean
+//! - [`outcome`]: what a login returns, and what its end means
+//! - [`failure`]: what a failed login forbids, and for how long
+//! - [`rejection_breaker`]: whether a rejection is believed
+//! - [`renewal_backoff`]: how renewals without progress back off
 
 mod cache_state;
 mod failure;

@@ -1,27 +1,31 @@
-//! Whether a rejection is believed to be the login's fault.
+//! Whether a rejection is believed: a circuit breaker for the logins that rejections cause.
 //!
-//! A 401 usually means that the session is dead. It may also mean that a permission is missing, that a route is broken, or
-//! that another program logs in as the same account and each ousts the other. Then another login helps nobody, so belief
-//! is withdrawn as soon as logins turn out not to help.
+//! A 401 usually means that the session is dead. It may also mean that a permission is missing,
+//! that a route is broken, or that another program logs in to the same account and each login ends
+//! the other's session. Another login does not help then, so rejections are doubted as soon as
+//! logins turn out not to help.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::clock::Moment;
 
-/// How long rejections are doubted after a login that did not help; each further one doubles it.
+/// How long rejections are doubted after the first login that did not help. Each further one
+/// doubles it, up to [`LONGEST_COOLDOWN`]. Rule 8 states both.
 const FIRST_COOLDOWN: Duration = Duration::from_secs(5);
+/// The upper bound of the cooldown: one futile login in five minutes leaves the quota to others.
 const LONGEST_COOLDOWN: Duration = Duration::from_secs(300);
-/// So many logins caused by rejections within [`ONE_MINUTE`] are enough.
+/// How many logins that rejections cause are enough within [`ONE_MINUTE`]. Rule 8 states it. It
+/// leaves most of the default quota of ten to other logins.
 const MOST_PER_MINUTE: usize = 3;
 const ONE_MINUTE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
 pub(super) struct RejectionBreaker {
-    /// The last logins that a rejection caused, oldest first.
+    /// The last logins that rejections caused, oldest first.
     caused: VecDeque<Caused>,
     cooldown: Option<Cooldown>,
-    /// A rejection was believed, and the login that it causes has not landed yet.
+    /// A rejection was believed, and the login that it causes has not ended yet.
     pending: bool,
 }
 
@@ -52,18 +56,19 @@ impl RejectionBreaker {
         !cooling && !stormy
     }
 
-    /// A rejection was believed: the next login is its doing.
+    /// A rejection was believed, so it causes the next login.
     pub(super) fn believed(&mut self, now: Moment) {
         self.pending = true;
-        // The last login did not help, and this one is on probation: its cooldown begins now, so that requests which use
-        // the new session before its first replay was judged don't cause a further login.
+        // The last login did not help, so this one is on probation and its cooldown begins now.
+        // Requests that use the new session before its first replay was judged then cause no
+        // further login.
         if let Some(cooldown) = &mut self.cooldown {
             cooldown.since = now;
             cooldown.length = (cooldown.length * 2).min(LONGEST_COOLDOWN);
         }
     }
 
-    /// A login landed.
+    /// A login has returned a session.
     pub(super) fn landed(&mut self, generation: u64, now: Moment) {
         if !std::mem::take(&mut self.pending) {
             return;
@@ -92,8 +97,8 @@ impl RejectionBreaker {
         }
     }
 
-    /// A replay with the current credential was rejected: if a rejection caused its login, and no other replay vindicated
-    /// it, that login did not help.
+    /// A replay with the current credential was rejected. If a rejection caused its login and no
+    /// other replay was accepted with it, that login did not help.
     pub(super) fn replay_rejected(&mut self, generation: u64, now: Moment) {
         let in_vain = self
             .caused
@@ -153,7 +158,7 @@ mod tests {
             (8, 300.0),
             (9, 300.0),
         ] {
-            // Far enough apart not to be three within a minute.
+            // Far enough apart that no three fall into one minute.
             login(&mut breaker, generation, now);
             breaker.replay_rejected(generation, at(now));
             breaker.replay_rejected(generation, at(now + 0.1));
@@ -203,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_8_a_late_answer_to_an_older_replay_proves_nothing_new() {
+    fn rule_8_a_late_response_to_an_older_replay_proves_nothing_new() {
         let mut breaker = RejectionBreaker::default();
         login(&mut breaker, 2, 0.0);
         login(&mut breaker, 3, 1.0);

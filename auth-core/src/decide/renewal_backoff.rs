@@ -1,13 +1,14 @@
-//! Renewals that brought back the same expiry: a server that answers with the session it had would be asked on and on.
+//! The back-off of renewals that bring no later expiry. Without it, a server that returns the same
+//! session again would be asked all the time.
 
 use super::FailurePolicy;
 use crate::clock::{Moment, nanos};
 
 #[derive(Debug, Default)]
 pub(super) struct RenewalBackoff {
-    /// How many in a row.
+    /// How many renewals in a row brought no later expiry.
     streak: u32,
-    /// No renewal before this, on the steady clock.
+    /// No renewal before this, on the steady clock in nanoseconds.
     until: u64,
 }
 
@@ -17,7 +18,7 @@ impl RenewalBackoff {
         now.steady < self.until
     }
 
-    /// One more.
+    /// The back-off after one more of them.
     pub(super) fn next(&self, now: Moment, policy: &FailurePolicy) -> Self {
         let wait = policy.backoff_after(self.streak);
         Self {

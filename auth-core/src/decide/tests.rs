@@ -1,4 +1,4 @@
-//! What can be told of the decisions without anything around them.
+//! Tests of the decisions alone.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ fn begins(state: &CacheState, now: Moment, renewed: bool) -> Option<Purpose> {
 }
 
 #[test]
-fn who_insists_renews_what_there_is_and_logs_in_where_there_is_nothing() {
+fn a_renewed_credential_comes_from_a_renewal_or_else_from_a_login() {
     let mut state = CacheState::default();
     assert_eq!(begins(&state, at(0), true), Some(Purpose::Login));
     assert_eq!(begins(&state, at(0), false), Some(Purpose::Login));
@@ -74,7 +74,7 @@ fn who_insists_renews_what_there_is_and_logs_in_where_there_is_nothing() {
 fn rule_6_without_progress_the_next_renewal_waits_for_its_back_off_to_the_moment() {
     let mut state = CacheState::default();
     log_in(&mut state, HOUR, at(0));
-    // The same expiry again, and again: a second's wait, and then two.
+    // The same expiry again: the wait is one second, then two, then four.
     for (renewed_at, wait) in [(3_400, 1), (3_450, 2), (3_500, 4)] {
         assert_eq!(state.renewal(at(renewed_at)), Some(Purpose::Renewal));
         log_in(
@@ -132,7 +132,7 @@ fn rule_1_a_flight_is_told_from_those_before_it() {
 }
 
 #[test]
-fn rule_19_what_lands_after_the_close_is_logged_out_and_teaches_nothing() {
+fn rule_19_an_outcome_after_the_close_teaches_nothing_and_its_session_is_logged_out() {
     for (outcome, session_left) in [
         (session(HOUR), true),
         (failure(), false),

@@ -9,7 +9,7 @@ use super::{LoginError, LoginErrorKind};
 
 /// Why there is no credential.
 ///
-/// Cheap to clone: the failure of one login is shared by all who waited for it.
+/// A clone is cheap: one failure is shared by all callers that waited for the same login.
 ///
 /// ```
 /// use auth_core::{Credentials, Error};
@@ -28,36 +28,40 @@ use super::{LoginError, LoginErrorKind};
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The login failed, now or earlier, and the next one is not allowed yet. The source says how.
+    /// A login failed, now or earlier, and the next one is not allowed yet.
+    /// [`close`](crate::Credentials::close) returns it if a logout was not confirmed. The source
+    /// says how it failed.
     #[error("could not log in: {}", source.kind().words())]
     Login {
-        /// The failure, shared with everybody who waited for the same login.
+        /// The failure, shared by all callers that waited for the same login.
         source: Arc<LoginError>,
-        /// When the next login may be tried, counted from now.
+        /// The time until the next login may begin, counted from now.
         retry_after: Option<Duration>,
     },
-    /// No login is allowed now, by the quota or by the server's `Retry-After`, and the caller can't wait for the next one, or
-    /// doesn't want to.
+    /// No login is allowed now, by the quota or by the server's `Retry-After`, and the next one
+    /// comes after the caller's deadline or the caller asked to [fail fast](crate::Ask::fail_fast).
     #[error(
         "no login is allowed now, by the quota or by the server; the next is in {retry_after:?}"
     )]
     QuotaSpent {
-        /// When the next login is allowed, counted from now.
+        /// The time until the next login is allowed, counted from now.
         retry_after: Duration,
     },
-    /// The caller's deadline passed while the login was under way. The login goes on; ask again for its session.
+    /// The caller's deadline passed while the login was under way. The login continues; ask again
+    /// for its session.
     #[error("no credential within {waited:?}; the login goes on, ask again")]
     DeadlinePassed {
-        /// How long the caller was willing to wait.
+        /// The longest wait that the caller allowed.
         waited: Duration,
     },
-    /// The login was given up again and again: the runtimes that it ran on were shut down.
-    #[error("the login was abandoned by its runtime; ask from a runtime that lives on")]
+    /// Several logins in a row were lost, because the runtimes that they ran on were shut down.
+    #[error("the login was abandoned by its runtime; ask from a runtime that keeps running")]
     Abandoned,
-    /// There is no tokio runtime here, and what was asked for needs one.
+    /// There is no tokio runtime here, and the call needs one.
     #[error("no tokio runtime here to log in on; use blocking_get, or ask from within a runtime")]
     NoRuntime,
-    /// The login asked for the very credential that it was to fetch: it is routed through its own front.
+    /// The login asked for the credential that it is to fetch: its request is routed through its
+    /// own integration.
     #[error(
         "the login is routed through the layer that waits for it; give the provider a transport of its own"
     )]
@@ -68,7 +72,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The failed login, if one failed.
+    /// The failure of the login, if a login failed.
     pub fn login_error(&self) -> Option<&LoginError> {
         match self {
             Self::Login { source, .. } => Some(source),
@@ -81,18 +85,19 @@ impl Error {
             .is_some_and(|error| kinds.contains(&error.kind()))
     }
 
-    /// Whether the server refused the e-mail and password: nothing helps but mending them.
+    /// Whether the server refused the account or the password. Only correcting them helps.
     pub fn is_login_refused(&self) -> bool {
         self.is_login_error(&[LoginErrorKind::Refused])
     }
 
-    /// Whether logins are held back by a quota, ours or the server's; [`retry_after`](Self::retry_after) says how long.
+    /// Whether a quota delays logins, ours or the server's. [`retry_after`](Self::retry_after) says
+    /// how long.
     pub fn is_rate_limited(&self) -> bool {
         matches!(self, Self::QuotaSpent { .. }) || self.is_login_error(&[LoginErrorKind::Limited])
     }
 
-    /// Whether the login server could not be reached, did not answer in time or answered nonsense: trying again later may
-    /// help.
+    /// Whether the login server could not be reached, sent no response in time, or sent a malformed
+    /// one. A later call may succeed.
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::DeadlinePassed { .. } | Self::Abandoned)
             || self.is_login_error(&[
@@ -102,7 +107,7 @@ impl Error {
             ])
     }
 
-    /// Whether the configuration or the program is at fault, so that trying again is pointless.
+    /// Whether the configuration or the program is at fault. A retry does not help.
     pub fn is_misconfigured(&self) -> bool {
         matches!(self, Self::NoRuntime | Self::LoginLoop)
             || self.is_login_error(&[LoginErrorKind::Misconfigured, LoginErrorKind::Panicked])
@@ -113,7 +118,7 @@ impl Error {
         matches!(self, Self::Closed)
     }
 
-    /// How long to wait before another try makes sense, where that is known.
+    /// How long to wait before the next attempt, if that is known.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Login { retry_after, .. } => *retry_after,
@@ -137,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_answers_to_its_own_predicate() {
+    fn each_kind_has_its_own_predicate() {
         let cases = [
             (login(LoginError::refused("x")), [true, false, false, false]),
             (
@@ -179,13 +184,13 @@ mod tests {
             (Error::Closed, [false, false, false, false]),
         ];
         for (error, expected) in cases {
-            let answers = [
+            let predicates = [
                 error.is_login_refused(),
                 error.is_rate_limited(),
                 error.is_unavailable(),
                 error.is_misconfigured(),
             ];
-            assert_eq!(answers, expected, "{error}");
+            assert_eq!(predicates, expected, "{error}");
             assert_eq!(error.is_closed(), matches!(error, Error::Closed));
         }
     }

@@ -7,25 +7,36 @@ use std::time::Duration;
 use crate::credential::InvalidValue;
 use crate::secret::SecretError;
 
-/// The longest that a server may ask to wait; more than that is a mistake, or not meant for programs.
+/// The longest `Retry-After` that is obeyed, one hour (rule 11). A longer one is taken for a
+/// mistake of the server.
 pub(crate) const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why one login failed, as the provider tells the cache.
+/// Why one login failed, as the provider reports it to the cache.
 ///
-/// The kind decides what may be tried next:
+/// The kind decides what may happen next:
 ///
 /// | kind | what the cache does | what the user can do |
 /// |---|---|---|
-/// | [`Refused`](LoginErrorKind::Refused) | no login until the secret changes or the cooldown ends | mend the e-mail or password |
+/// | [`Refused`](LoginErrorKind::Refused) | no login until the secret changes or the cooldown ends | correct the e-mail or password |
 /// | [`Limited`](LoginErrorKind::Limited) | no login at this origin until the server's `Retry-After` | wait; log in less often |
 /// | [`Unavailable`](LoginErrorKind::Unavailable), [`TimedOut`](LoginErrorKind::TimedOut) | backs off, with jitter | wait; look at the server |
 /// | [`Malformed`](LoginErrorKind::Malformed) | backs off, with jitter | check the base URL; the API may have changed |
-/// | [`Misconfigured`](LoginErrorKind::Misconfigured) | looks again after a second; no attempt is spent, unless `login` itself says so | mend the configuration |
-/// | [`Panicked`](LoginErrorKind::Panicked) | backs off, with jitter | mend the provider |
+/// | [`Misconfigured`](LoginErrorKind::Misconfigured) | reads the configuration again after a second; no attempt is spent, unless `login` itself returned it | correct the configuration |
+/// | [`Panicked`](LoginErrorKind::Panicked) | backs off, with jitter | fix the provider |
 ///
-/// Nothing that a server sent is quoted, but for its status: an answer to a login may hold a secret.
+/// Of what a server sent, only the status is quoted, because a response to a login may hold a
+/// secret.
+///
+/// ```
+/// use std::time::Duration;
+/// use auth_core::{LoginError, LoginErrorKind};
+///
+/// let error = LoginError::limited(Some(Duration::from_secs(30)));
+/// assert_eq!(error.kind(), LoginErrorKind::Limited);
+/// assert_eq!(error.retry_after(), Some(Duration::from_secs(30)));
+/// ```
 #[derive(Debug)]
 pub struct LoginError {
     kind: LoginErrorKind,
@@ -34,21 +45,21 @@ pub struct LoginError {
     source: Option<BoxError>,
 }
 
-/// The kinds of failure that the cache tells apart. See [`LoginError`].
+/// The kinds of failure that the cache distinguishes. See [`LoginError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LoginErrorKind {
-    /// The server does not accept this e-mail and password.
+    /// The server does not accept this account and password.
     Refused,
     /// The server wants fewer logins.
     Limited,
-    /// The server could not be reached or could not answer.
+    /// The server could not be reached or could not process the login.
     Unavailable,
     /// The login took longer than its time-out.
     TimedOut,
-    /// The answer was not what the API documents.
+    /// The response was not what the API documents.
     Malformed,
-    /// The login could not even be tried: the secret can't be read, or can't be right.
+    /// The login was not attempted: the secret can't be read, or can't be right.
     Misconfigured,
     /// The provider panicked.
     Panicked,
@@ -60,13 +71,13 @@ impl LoginErrorKind {
             Self::Refused => "the server refused the e-mail and password; check both",
             Self::Limited => "the server wants fewer logins; wait before the next",
             Self::Unavailable => {
-                "the login server could not be reached or could not answer; try again later"
+                "the login server could not be reached or could not process the login; try again later"
             }
             Self::TimedOut => "the login took too long; try again later",
             Self::Malformed => {
-                "the login's answer was not what the API documents; check the base URL"
+                "the login's response was not what the API documents; check the base URL"
             }
-            Self::Misconfigured => "the login could not be tried; mend the configuration",
+            Self::Misconfigured => "the login could not be attempted; correct the configuration",
             Self::Panicked => {
                 "the provider panicked during the login; this is a bug in the provider"
             }
@@ -78,8 +89,8 @@ impl LoginErrorKind {
             Self::Refused => "refused",
             Self::Limited => "too many logins",
             Self::Unavailable => "the server is unavailable",
-            Self::TimedOut => "no answer in time",
-            Self::Malformed => "not the answer that was expected",
+            Self::TimedOut => "no response in time",
+            Self::Malformed => "not the response that was expected",
             Self::Misconfigured => "misconfigured",
             Self::Panicked => "the provider panicked",
         }
@@ -109,12 +120,13 @@ impl LoginError {
         }
     }
 
-    /// The server does not accept this e-mail and password. `detail` says how it said so: `"status 401"`.
+    /// The server does not accept this account and password. `detail` names the evidence:
+    /// `"status 401"`.
     pub fn refused(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(LoginErrorKind::Refused, detail)
     }
 
-    /// The server wants fewer logins; `retry_after` is how long it asked to wait, if it did.
+    /// The server wants fewer logins. `retry_after` is how long it asked to wait, if it did.
     pub fn limited(retry_after: Option<Duration>) -> Self {
         Self {
             retry_after,
@@ -122,17 +134,18 @@ impl LoginError {
         }
     }
 
-    /// The server could not be reached or could not answer.
+    /// The server could not be reached or could not process the login.
     pub fn unavailable(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(LoginErrorKind::Unavailable, detail)
     }
 
-    /// The answer was not what the API documents. `expected` says what was expected and what came, and quotes none of it.
+    /// The response was not what the API documents. `expected` says what was expected and what
+    /// came, and quotes nothing of it.
     pub fn malformed(expected: impl Into<Cow<'static, str>>) -> Self {
         Self::new(LoginErrorKind::Malformed, expected)
     }
 
-    /// The login could not even be tried, and nothing was sent.
+    /// The login was not attempted, and nothing was sent.
     pub fn misconfigured(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(LoginErrorKind::Misconfigured, detail)
     }
@@ -140,7 +153,7 @@ impl LoginError {
     pub(crate) fn timed_out(after: Duration) -> Self {
         Self::new(
             LoginErrorKind::TimedOut,
-            format!("no answer within {after:?}"),
+            format!("no response within {after:?}"),
         )
     }
 
@@ -148,19 +161,19 @@ impl LoginError {
         Self::new(LoginErrorKind::Panicked, "its message is not repeated here")
     }
 
-    /// The same, with its cause. The cause's own text must hold no secret: strip the URL from an HTTP client's error.
+    /// Adds the cause. Its text must hold no secret: strip the URL from an HTTP client's error.
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// The same, with the time that the server asked to wait.
+    /// Adds how long the server asked to wait.
     pub fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
         self.retry_after = retry_after;
         self
     }
 
-    /// What kind of failure.
+    /// The kind of failure.
     pub const fn kind(&self) -> LoginErrorKind {
         self.kind
     }

@@ -1,4 +1,4 @@
-//! What can go wrong, and what to do about it.
+//! The errors, and what to do about each.
 
 #[allow(clippy::module_inception, reason = "a file for each noun")]
 mod error;

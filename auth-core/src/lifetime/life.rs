@@ -1,6 +1,6 @@
 //! The deadlines of one session on two clocks.
 //!
-//! Everything here is a pure function of [`Moment`]s.
+//! Every function here takes the time as a [`Moment`] and reads no clock.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -9,45 +9,47 @@ use super::{Lifetime, RefreshWindow};
 use crate::clock::{Deadline, Moment, nanos};
 use crate::runtime::AtomicU64;
 
-/// What the clocks say of a credential.
+/// What the clocks say about a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Freshness {
-    /// Good, and not due.
+    /// Good, and no renewal is due.
     Fresh,
     /// Good, and inside the refresh window.
     Due,
-    /// Silent for longer than the idle timeout. It may still be good, if somebody else used the session.
+    /// Inactive for longer than the idle timeout. It may still be good, if another program has used
+    /// the session.
     Lapsed,
     /// Past its hard expiry or its absolute maximum.
     Expired,
 }
 
 impl Freshness {
-    /// Not past its hard end: after a long silence only the server knows.
+    /// Not past its hard end. After a long inactivity only the server knows whether the session is
+    /// good.
     #[inline]
     pub(crate) const fn may_be_good(self) -> bool {
         !matches!(self, Self::Expired)
     }
 
-    /// Good, and not due.
+    /// Good, and no renewal is due.
     #[inline]
     pub(crate) const fn is_fresh(self) -> bool {
         matches!(self, Self::Fresh)
     }
 
-    /// Good by both clocks, be it due or not.
+    /// Good by both clocks, whether or not a renewal is due.
     #[inline]
     pub(crate) const fn is_good(self) -> bool {
         matches!(self, Self::Fresh | Self::Due)
     }
 }
 
-/// The deadlines of one session, fixed at its login; only the idle one moves.
+/// The deadlines of one session. They are fixed at its login, except for the idle deadline.
 #[derive(Debug)]
 pub(crate) struct Life {
     born: Moment,
     lifetime: Lifetime,
-    /// The idle timeout that the provider stated; the server may have shortened it since.
+    /// The idle timeout that the provider stated. The server may have shortened it since.
     stated_idle: Option<Duration>,
     absolute: Deadline,
     expires: Deadline,
@@ -56,7 +58,7 @@ pub(crate) struct Life {
 }
 
 impl Life {
-    /// The life of a session whose login was answered at `born`.
+    /// The life of a session whose login response was received at `born`.
     pub(crate) fn begin(
         lifetime: Lifetime,
         born: Moment,
@@ -80,8 +82,9 @@ impl Life {
         }
     }
 
-    /// The life of the same session after the server rolled its value at `received`: a new hard expiry, if it gave one,
-    /// within the same absolute maximum; the idle deadline counts from the roll.
+    /// The life of the same session after the server rolled its value at `received`. The new hard
+    /// expiry, if there is one, stays within the same absolute maximum. The idle deadline counts
+    /// from the roll.
     pub(crate) fn roll(
         &self,
         received: Moment,
@@ -99,7 +102,8 @@ impl Life {
             idle: IdleDeadline::new(self.idle.get()),
         };
         if let Some(longest) = self.stated_idle {
-            // Where a session slides, a cookie's Max-Age states the longest silence, and not an expiry.
+            // In a sliding session, a cookie's `Max-Age` states the idle timeout, and not an
+            // expiry.
             let timeout = expires_in.map_or(longest, |max_age| max_age.min(longest));
             next.lifetime.idle = Some(timeout);
             next.idle = IdleDeadline::new(Deadline::after(received, timeout));
@@ -133,8 +137,8 @@ impl Life {
         Freshness::Fresh
     }
 
-    /// A request sent at `sent` was accepted: the idle deadline counts from there. It only ever moves forward, and is
-    /// stored at most once a second.
+    /// A request that was sent at `sent` was accepted, so the idle deadline counts from there. The
+    /// deadline only moves forward, and is stored at most once a second.
     #[inline]
     pub(crate) fn touch(&self, sent: Moment) {
         if let Some(timeout) = self.lifetime.idle {
@@ -172,14 +176,20 @@ fn refresh_from(
     })
 }
 
-/// A deadline that callers move without a lock.
+/// A deadline that callers move without a lock, each clock in an atomic of its own.
+///
+/// Every operation is relaxed. A deadline publishes no other memory, and `fetch_max` keeps each
+/// clock from moving back. A reader between the two stores sees one clock's new deadline and the
+/// other's old one. Whichever passes first ends the session, so such a reader sees the old deadline
+/// at worst.
 #[derive(Debug)]
 struct IdleDeadline {
     steady: AtomicU64,
     wall: AtomicU64,
 }
 
-/// How much later a deadline must be before it is worth writing a cache line that every caller reads.
+/// How much later a deadline must be to be stored, in nanoseconds. A store invalidates a cache line
+/// that every caller reads, and a second is little beside any idle timeout. Rule 15 states it.
 const WORTH_STORING: u64 = 1_000_000_000;
 
 impl IdleDeadline {
@@ -212,8 +222,8 @@ impl IdleDeadline {
     }
 }
 
-/// Whether a renewal that ended at `renewed` got any further than the session it replaced: a server that answers with
-/// the session it had before would otherwise be asked again at once.
+/// Whether a renewal moved the expiry from `old` to a later one, `renewed`. A server that returns
+/// the same session again would otherwise be asked again at once.
 pub(crate) fn made_progress(old: Deadline, renewed: Deadline) -> bool {
     renewed.is_never() || renewed.steady > old.steady.saturating_add(nanos(Duration::from_secs(1)))
 }

@@ -1,4 +1,4 @@
-//! How long a session is good: what a provider states, and what follows from it on two clocks.
+//! How long a session is good: what a provider states, and the deadlines that follow from it.
 
 mod life;
 mod stated;

@@ -1,17 +1,18 @@
-//! How long a session lives, as its provider states it.
+//! How long a session is good, as its provider states it.
 
 use std::time::Duration;
 
-/// How long a session lives, as its provider knows it. Everything counts from the receipt of the login's answer.
+/// How long a session is good, as its provider states it. Every duration counts from the receipt of
+/// the login's response.
 ///
 /// ```
 /// use std::time::Duration;
 /// use auth_core::Lifetime;
 ///
 /// const DAY: Duration = Duration::from_secs(86_400);
-/// // Good for a day:
+/// // A session of one day:
 /// let fixed = Lifetime::of(DAY);
-/// // Good for a week of silence, thirty days at most:
+/// // Seven days of inactivity end it, and thirty days in any case:
 /// let sliding = Lifetime::unknown().idle(7 * DAY).absolute(30 * DAY);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,7 +32,7 @@ impl Lifetime {
         }
     }
 
-    /// Dead after `life`, unless the server rolls the credential with a new expiry.
+    /// The session ends after `life`, unless the server rolls the credential with a new expiry.
     pub const fn of(life: Duration) -> Self {
         Self {
             hard: Some(life),
@@ -40,19 +41,20 @@ impl Lifetime {
         }
     }
 
-    /// Dead after `timeout` without a request. Each accepted request moves the deadline.
+    /// The session ends after `timeout` without an accepted request. Each accepted request moves
+    /// the deadline.
     pub const fn idle(mut self, timeout: Duration) -> Self {
         self.idle = Some(timeout);
         self
     }
 
-    /// Dead after `maximum`, whatever happens. Nothing moves this one.
+    /// The session ends after `maximum` in any case. Nothing moves this deadline.
     pub const fn absolute(mut self, maximum: Duration) -> Self {
         self.absolute = Some(maximum);
         self
     }
 
-    /// The same, with a hard expiry no later than `life`. It never lengthens anything.
+    /// Limits the hard expiry to `life`. It never lengthens anything.
     pub fn at_most(mut self, life: Duration) -> Self {
         self.hard = Some(self.hard.map_or(life, |hard| hard.min(life)));
         self
@@ -63,7 +65,7 @@ impl Lifetime {
         self.hard
     }
 
-    /// The longest silence that the session survives.
+    /// The longest inactivity after which the session is still good.
     pub const fn idle_timeout(&self) -> Option<Duration> {
         self.idle
     }

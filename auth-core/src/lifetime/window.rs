@@ -4,8 +4,18 @@ use std::time::Duration;
 
 /// When a renewal starts, ahead of the hard or absolute expiry.
 ///
-/// The window is the smaller of `lead` and `fraction` of the life, so that a short life is not all window, and each
-/// login shortens it by a random part of up to a quarter, so that a fleet doesn't renew in step.
+/// The window is the smaller of `lead` and `fraction` of the life, so that a short life is not all
+/// window. Each login shortens it by a random part of up to a quarter, so that a fleet does not
+/// renew in step.
+///
+/// ```
+/// use std::time::Duration;
+/// use auth_core::RefreshWindow;
+///
+/// // One minute before the expiry, and never in the first half of the life.
+/// let window = RefreshWindow::new(Duration::from_secs(60), 0.5);
+/// # let _ = window;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RefreshWindow {
     lead: Duration,
@@ -13,8 +23,8 @@ pub struct RefreshWindow {
 }
 
 impl RefreshWindow {
-    /// Five minutes, or a tenth of the life if that is shorter: long enough for a login that fails twice to be tried a
-    /// third time, short enough that a day's session isn't cut by more than 0.35 %.
+    /// Five minutes, or a tenth of the life if that is shorter. A login that fails twice can then
+    /// be attempted a third time, and a session of one day loses at most 0.35 % of its life.
     pub const DEFAULT: Self = Self {
         lead: Duration::from_secs(300),
         fraction: 0.1,
@@ -26,7 +36,8 @@ impl RefreshWindow {
         fraction: 0.0,
     };
 
-    /// A window of `lead`, but never more than `fraction` of the life. `fraction` is held between 0 and 0.9.
+    /// A window of `lead`, but never more than `fraction` of the life. `fraction` is clamped to the
+    /// range from 0 to 0.9, and NaN counts as 0.
     pub const fn new(lead: Duration, fraction: f64) -> Self {
         let fraction = if fraction.is_nan() {
             0.0
@@ -36,7 +47,8 @@ impl RefreshWindow {
         Self { lead, fraction }
     }
 
-    /// The window's length for a session of the given life; `jitter` is a random number from 0 to 1.
+    /// The window's length for a session of the given life. `jitter` is a random number from 0 to
+    /// 1.
     pub(super) fn length(self, life: Duration, jitter: f64) -> Duration {
         let longest = self.lead.min(life.mul_f64(self.fraction));
         longest.mul_f64(1.0 - 0.25 * jitter.clamp(0.0, 1.0))

@@ -1,4 +1,4 @@
-//! Permits to log in at one origin.
+//! The permits for logins at one origin.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::error::{LONGEST_RETRY_AFTER, LoginError, LoginErrorKind};
 use crate::quota::Quota;
 use crate::runtime::Mutex;
 
-/// Hands out permits to log in at one origin, first come first served, callers before renewals.
+/// Gives permits for logins at one origin: first come, first served, and callers before renewals.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     clock: Clock,
@@ -34,7 +34,10 @@ impl Limiter {
         Ticket::new(wanted, self.expected(wanted).max(now))
     }
 
-    /// Waits for a permit. Nothing is spent if the future is dropped before it is ready.
+    /// Waits for a permit.
+    ///
+    /// # Cancel safety
+    /// No permit is spent if the future is dropped before it is ready.
     pub(crate) async fn acquire(&self, ticket: &Arc<Ticket>) {
         self.change(|queue, now| queue.join(ticket, now));
         let _leaves = Leave {
@@ -42,6 +45,7 @@ impl Limiter {
             ticket,
         };
         loop {
+            // Registered before `expected` is read, so that a later change wakes this task.
             let mut sooner = pin!(ticket.sooner().notified());
             sooner.as_mut().enable();
             let until = ticket.expected();
@@ -64,20 +68,20 @@ impl Limiter {
             return;
         }
         let queued = self.change(|queue, _now| queue.holds(ticket));
-        // It has not joined the queue yet, or has left it with its permit.
+        // The ticket has not joined the queue yet, or has left it with its permit.
         if !queued && ticket.expected() > self.now() {
             ticket.tell(ticket.expect(self.expected(true)));
         }
     }
 
-    /// This login was given up: those behind it move up.
+    /// This login was given up, so the tickets behind it move up.
     pub(crate) fn pass_over(&self, ticket: &Ticket) {
         ticket.give_up();
         self.change(|_queue, _now| ());
     }
 
-    /// A login has failed: the server may want no other for a while. How long, if it does: what it
-    /// said, or a whole window if it only said that there were too many.
+    /// A login has failed, and the server may want no other for a while. Returns how long, if so:
+    /// its `Retry-After`, or a whole window if it only reported too many logins.
     pub(crate) fn hold_after(&self, failed: &LoginError) -> Option<Duration> {
         let asked = failed.retry_after().filter(|wait| !wait.is_zero());
         let limited = failed.kind() == LoginErrorKind::Limited;
@@ -101,19 +105,20 @@ impl Limiter {
         });
     }
 
-    /// Whether it remembers nothing that a new one would not know.
+    /// Whether it remembers nothing that a new limiter would not know.
     pub(super) fn is_idle(&self) -> bool {
         self.queue.lock().is_idle(self.now())
     }
 
-    /// Changes the queue, and tells every ticket in it when its permit is expected now.
+    /// Changes the queue, and notes on every ticket in it when its permit is expected now.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut Queue, u64) -> T) -> T {
         let now = self.now();
         let (result, changed) = {
             let mut queue = self.queue.lock();
             (change(&mut queue, now), queue.note(now))
         };
-        // With no lock held: thousands may wait for one of them.
+        // The tickets are told after the queue's lock is released: thousands of tasks may wait for
+        // one of them.
         for (ticket, compared) in changed {
             ticket.tell(compared);
         }
@@ -130,7 +135,7 @@ impl Limiter {
     }
 }
 
-/// Leaves the queue when dropped, and lets those behind move up.
+/// Leaves the queue when dropped, so that the tickets behind move up.
 struct Leave<'a> {
     limiter: &'a Limiter,
     ticket: &'a Arc<Ticket>,

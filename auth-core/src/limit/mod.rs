@@ -1,8 +1,9 @@
-//! How many logins go to one origin, exactly.
+//! The login quota of an origin, kept exactly.
 //!
-//! The API counts attempts per address, so all identities of this process that log in at the same
-//! origin share one [`Limiter`]: a [`queue`] of tickets before a sliding [`window`] of permits. The [`registry`] finds the limiter of an origin. How the count is exact is told in
-//! [`internals`](crate::internals).
+//! A server counts logins per address. So all identities of this process that log in at one origin
+//! share one [`Limiter`]: a [`queue`] of tickets, and a sliding [`window`] of permits behind it.
+//! The [`registry`] finds the limiter of an origin. [`internals`](crate::internals) explains how
+//! the count is exact.
 
 mod limiter;
 mod queue;

@@ -1,4 +1,16 @@
-//! Logins that wait for a permit, in their order; and the ticket of each.
+//! The queue of logins that wait for a permit, and the ticket of each.
+//!
+//! A ticket is shared by the queue, the login's task and its waiters. It has these states:
+//!
+//! 1. *Made*: `expected` is an estimate. The login's task states in `due` by when it will have made
+//!    its next step.
+//! 2. *Queued*: after each change, `Queue::note` states under the queue's lock when the permit is
+//!    `expected`, and then by when the task must have taken it, in `due`. A task whose permit is
+//!    expected sooner is notified, and waiters are woken if it is expected later.
+//! 3. *Gone*: the login was given up, or its `due` has passed, so its task is not driven. The
+//!    ticket stays in the queue, and the tickets behind it count as if it were not there.
+//! 4. *Permitted*: the ticket has left the queue. `expected` stays in the past, and the login's
+//!    task states `due` again.
 
 use std::cmp::Ordering;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -43,12 +55,12 @@ impl Queue {
         self.waiting.iter().any(|other| Arc::ptr_eq(other, ticket))
     }
 
-    /// The server wants no login before `until`. A shorter hold doesn't shorten a longer one.
+    /// The server wants no login before `until`. A shorter hold does not shorten a longer one.
     pub(super) fn hold(&mut self, until: u64) {
         self.held_until = self.held_until.max(until);
     }
 
-    /// Gives a permit, if there is one.
+    /// Gives a permit, if one is free.
     pub(super) fn give(&mut self, now: u64) -> bool {
         self.held_until <= now && self.window.give(now)
     }
@@ -62,11 +74,13 @@ impl Queue {
         self.free_at(ahead.count(), now)
     }
 
-    /// Notes on every ticket when its permit is expected: first on those that a caller waits for,
-    /// then on renewals. Those for which that has changed are returned, to be told.
+    /// Notes on every ticket when its permit is expected: first on the tickets of logins that a
+    /// caller waits for, then on renewals. Returns the tickets whose time has changed, which are to
+    /// be told.
     ///
-    /// Every ticket ahead keeps its permit: if the one `n` places down the queue is free by now, so
-    /// is each before it. So a login that is expected now may take one, whatever those ahead do.
+    /// Every ticket ahead keeps its permit: if the permit of the ticket at index `n` is free by
+    /// now, so is that of each ticket before it. So a login whose permit is expected now may take
+    /// one, in whatever order the tasks run.
     pub(super) fn note(&self, now: u64) -> Vec<(Arc<Ticket>, Ordering)> {
         let mut ahead = 0;
         let mut changed = Vec::new();
@@ -76,11 +90,11 @@ impl Queue {
                 .iter()
                 .filter(|ticket| ticket.is_wanted() == wanted)
             {
-                // One that is passed over may still come, and gets a permit if there is one to spare.
+                // A ticket that is passed over may come back. It gets a permit if one is left.
                 let gone = ticket.is_gone(now);
                 let free_at = self.free_at(ahead, now);
                 let before = ticket.expected();
-                // A turn that has come counts from when it came.
+                // A turn that has come keeps the time at which it came, and so does its `due`.
                 if free_at > now || before == 0 || before > now {
                     let compared = ticket.expect(free_at.max(now));
                     ticket.queued(now);
@@ -101,26 +115,28 @@ impl Queue {
     }
 }
 
-/// A task that could go on, and has not for this long, is not driven: its runtime has stopped.
-/// Longer than a busy runtime leaves a task waiting, and short beside a caller's wait of a minute.
+/// A task that could continue and has not for this long is not driven: its runtime has stopped. It
+/// is longer than a busy runtime delays a task, and short compared with a caller's wait of a
+/// minute.
 pub(crate) const STALLED_AFTER: Duration = Duration::from_secs(5);
 
-/// One login's place in the queue for a permit, shared by its task, its waiters and the queue.
+/// One login's entry in the queue for a permit, shared by its task, its waiters and the queue.
 #[derive(Debug, Default)]
 pub(crate) struct Ticket {
     /// A caller waits for this login, so it goes before renewals.
     wanted: AtomicBool,
     /// The login was given up, so the queue passes it over.
     given_up: AtomicBool,
-    /// When the permit can be had, on the steady clock, as far as can be told: since when, if it
-    /// can be had now. Zero before the first estimate.
+    /// When the permit is expected to be free, on the steady clock. If it is free now, since when.
+    /// Zero before the first estimate.
     expected: AtomicU64,
-    /// By when the login must have come further, on the steady clock. In the queue, the queue
-    /// states it; before and after, the login's task does.
+    /// By when the login must have made its next step, on the steady clock.
     due: AtomicU64,
-    /// Told when the permit is expected sooner than before: the task that waits for it looks again.
+    /// Notified when the permit is expected sooner than before, so that the waiting task looks
+    /// again.
     sooner: Notify,
-    /// Woken when the permit is expected later than before: some waiters may not be able to wait.
+    /// Woken when the permit is expected later than before, because it may now come after the
+    /// deadline of some waiters.
     later: OnceLock<Waker>,
 }
 
@@ -133,13 +149,13 @@ impl Ticket {
         }
     }
 
-    // `wanted` and `given_up` publish nothing but themselves, and the queue reads them again under
-    // its lock: relaxed.
+    // Relaxed, for `wanted` and `given_up`: each flag publishes no other memory. A thread that sets
+    // one takes the queue's lock next, and `note` reads the flags under that lock.
     pub(super) fn is_wanted(&self) -> bool {
         self.wanted.load(Relaxed)
     }
 
-    /// Whether the login was wanted already.
+    /// Notes that a caller waits for the login. Returns whether one did before.
     pub(super) fn set_wanted(&self) -> bool {
         self.wanted.swap(true, Relaxed)
     }
@@ -148,15 +164,16 @@ impl Ticket {
         self.given_up.store(true, Relaxed);
     }
 
-    /// When the permit can be had, on the steady clock: in the past if it can be had now, or was.
+    /// When the permit is free, on the steady clock. In the past if it is free now, or was given.
     pub(crate) fn expected(&self) -> u64 {
-        // Pairs with `expect`: a waiter that the later waker has woken sees the later time.
+        // Pairs with the swap in `expect`. A task or waiter that is told of a change is woken after
+        // the swap, so it reads the new time.
         self.expected.load(Acquire)
     }
 
-    /// How long until the permit can be had.
+    /// How long until the permit is free.
     pub(crate) fn wait_left(&self, clock: &Clock) -> Duration {
-        // The clock is read after the ticket: what was free then is free now.
+        // The clock is read after the ticket, so a permit that was free then is free now.
         let expected = self.expected();
         Duration::from_nanos(expected.saturating_sub(clock.now().steady))
     }
@@ -178,26 +195,29 @@ impl Ticket {
         Err(Error::QuotaSpent { retry_after })
     }
 
-    /// Notes when the permit can be had. How that compares with what was expected before is to be
-    /// [told](Self::tell), with no lock held.
+    /// Notes when the permit is free. Returns how that compares with the time before, which is to
+    /// be [told](Self::tell) after the queue's lock is released.
     pub(super) fn expect(&self, at: u64) -> Ordering {
-        // Pairs with `expected`.
+        // Pairs with the load in `expected`. The swap also reads the time before.
         at.cmp(&self.expected.swap(at, AcqRel))
     }
 
-    /// By when the login must have come further, on the steady clock.
+    /// By when the login must have made its next step, on the steady clock.
     pub(crate) fn due(&self) -> u64 {
-        // Pairs with `set_due`: a waiter that sees the old time looks again when it has come.
+        // Pairs with the store in `set_due`. `note` stores `expected` before `due`, so a waiter
+        // that reads `due` first and sees the new one also sees the new `expected`. A waiter that
+        // sees the old `due` sets its alarm for it, and reads again when it rings.
         self.due.load(Acquire)
     }
 
-    /// States by when the login must have come further.
+    /// States by when the login must have made its next step.
     pub(crate) fn set_due(&self, at: u64) {
-        // Pairs with `due`.
+        // Pairs with the load in `due`.
         self.due.store(at, Release);
     }
 
-    /// The login waits in the queue now, for a permit that is expected when the ticket says.
+    /// The login waits in the queue now, and its task must take the permit soon after it is
+    /// expected.
     pub(super) fn queued(&self, now: u64) {
         let from = self.expected().max(now);
         self.set_due(from.saturating_add(nanos(STALLED_AFTER)));
@@ -215,7 +235,8 @@ impl Ticket {
         }
     }
 
-    /// What to wake whenever the permit is expected later than before. The first one stays.
+    /// Sets the waker that is woken whenever the permit is expected later than before. The first
+    /// one stays.
     pub(crate) fn wake_when_later(&self, waker: Waker) {
         let _ = self.later.set(waker);
     }

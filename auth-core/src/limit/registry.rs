@@ -14,10 +14,10 @@ type Registry = HashMap<(u64, Origin), Arc<Limiter>>;
 static REGISTRY: OnceLock<Mutex<Registry>> = OnceLock::new();
 
 impl Limiter {
-    /// The limiter that all caches of this process share which log in at `origin` by the same
-    /// clock. If they state different quotas, the strictest holds.
+    /// The limiter that is shared by all caches of this process that log in at `origin` and use the
+    /// same clock. If they state different quotas, the strictest holds.
     pub(crate) fn shared(origin: &Origin, quota: Quota, clock: &Clock) -> Arc<Self> {
-        // What is modelled does not outlive one execution.
+        // A model's objects must not outlive one execution.
         if cfg!(feature = "shuttle") {
             return Arc::new(Self::new(quota, clock.clone()));
         }
@@ -27,7 +27,7 @@ impl Limiter {
             limiter.tighten(quota);
             return Arc::clone(limiter);
         }
-        // One that no cache uses, and that remembers no login, need not be kept.
+        // A limiter that no cache uses and that remembers no login is forgotten.
         registry.retain(|_, limiter| Arc::strong_count(limiter) > 1 || !limiter.is_idle());
         let limiter = Arc::new(Self::new(quota, clock.clone()));
         registry.insert(key, Arc::clone(&limiter));

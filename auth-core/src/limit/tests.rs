@@ -21,13 +21,13 @@ fn quota(logins: u32, seconds: u64) -> Quota {
     )
 }
 
-/// A permit, if there is one at once.
+/// Whether a permit is free at once.
 fn try_acquire(limiter: &Limiter) -> bool {
     let ticket = Arc::new(limiter.ticket(true));
     limiter.acquire(&ticket).now_or_never().is_some()
 }
 
-/// Asks for a permit after each of the gaps, and says when one was given, in milliseconds.
+/// Asks for a permit after each of the gaps, and returns when one was given, in milliseconds.
 fn given(
     gaps: &[u64],
     mut permit: impl FnMut() -> bool,
@@ -45,7 +45,8 @@ fn given(
     given
 }
 
-/// The most that any window of the length holds. Only windows that begin with a permit need to be looked at.
+/// The most permits in any window of the length. Only windows that begin with a permit can hold the
+/// most.
 fn most_in(window: u64, given: &[u64]) -> usize {
     given
         .iter()
@@ -69,7 +70,8 @@ proptest! {
         let hands = ManualClock::new();
         let limiter = Limiter::new(quota(logins, seconds), hands.clock());
         let given = given(&gaps, || try_acquire(&limiter), |gap| hands.advance(gap));
-        // The margin, too: requests that the network squeezes together by two seconds are still within the quota.
+        // The margin counts, too: requests that arrive two seconds closer together than they were
+        // sent are still within the quota.
         let most = most_in(seconds * 1_000 + 2_000, &given);
         prop_assert!(most <= logins as usize, "{most} logins in {seconds} s, {logins} documented");
     }
@@ -188,14 +190,14 @@ fn one_origin_one_limiter_per_clock() {
 
 const SECOND: u64 = 1_000_000_000;
 
-/// Joins the line without waiting in it.
-fn stand(limiter: &Limiter, wanted: bool) -> Arc<Ticket> {
+/// Joins the queue without waiting in it.
+fn queued(limiter: &Limiter, wanted: bool) -> Arc<Ticket> {
     let ticket = Arc::new(limiter.ticket(wanted));
     limiter.change(|queue, now| queue.join(&ticket, now));
     ticket
 }
 
-/// In how many seconds each is told to expect its permit.
+/// In how many seconds each ticket expects its permit.
 fn told(hands: &ManualClock, tickets: &[&Arc<Ticket>]) -> Vec<u64> {
     let now = hands.clock().now().steady;
     tickets
@@ -205,32 +207,33 @@ fn told(hands: &ManualClock, tickets: &[&Arc<Ticket>]) -> Vec<u64> {
 }
 
 #[test]
-fn rule_10_everybody_in_the_line_is_told_when_their_turn_comes() {
+fn rule_10_every_ticket_in_the_queue_is_told_when_its_turn_comes() {
     let hands = ManualClock::new();
     let limiter = Limiter::new(quota(2, 60), hands.clock());
     assert!(try_acquire(&limiter));
     hands.advance(Duration::from_secs(10));
     assert!(try_acquire(&limiter));
-    // Two permits, free in 52 and in 62 seconds, and each again a window and its margin after it was given.
-    let tickets: Vec<_> = (0..5).map(|_| stand(&limiter, true)).collect();
+    // The two permits are free in 52 and in 62 seconds, and each again a window and its margin
+    // after it was given.
+    let tickets: Vec<_> = (0..5).map(|_| queued(&limiter, true)).collect();
     let all: Vec<&Arc<Ticket>> = tickets.iter().collect();
     assert_eq!(told(&hands, &all), [52, 62, 52 + 62, 62 + 62, 52 + 124]);
     let now = hands.clock().now().steady;
     assert_eq!(
         (limiter.expected(true) - now) / SECOND,
         62 + 124,
-        "whoever comes next stands behind them"
+        "the next one queues behind them"
     );
 }
 
 #[test]
-fn rule_10_renewals_stand_behind_everybody_whom_somebody_waits_for() {
+fn rule_10_renewals_queue_behind_all_logins_that_a_caller_waits_for() {
     let hands = ManualClock::new();
     let limiter = Limiter::new(quota(1, 60), hands.clock());
     assert!(try_acquire(&limiter));
-    let renewal = stand(&limiter, false);
-    let caller = stand(&limiter, true);
-    let later_renewal = stand(&limiter, false);
+    let renewal = queued(&limiter, false);
+    let caller = queued(&limiter, true);
+    let later_renewal = queued(&limiter, false);
     let tickets = [&renewal, &caller, &later_renewal];
     assert_eq!(told(&hands, &tickets), [124, 62, 186]);
     let now = hands.clock().now().steady;
@@ -240,21 +243,21 @@ fn rule_10_renewals_stand_behind_everybody_whom_somebody_waits_for() {
     assert_eq!(
         told(&hands, &tickets),
         [186, 62, 124],
-        "now somebody waits for the last one"
+        "now a caller waits for the last one"
     );
 }
 
 #[test]
-fn rule_10_a_login_that_is_wanted_before_it_stands_in_the_line_is_told_so() {
+fn rule_10_a_login_that_is_wanted_before_it_joins_the_queue_is_told_so() {
     let hands = ManualClock::new();
     let limiter = Limiter::new(quota(1, 60), hands.clock());
     assert!(try_acquire(&limiter));
-    stand(&limiter, false);
+    queued(&limiter, false);
     let ticket = Arc::new(limiter.ticket(false));
     assert_eq!(told(&hands, &[&ticket]), [124]);
     limiter.want(&ticket);
     assert_eq!(told(&hands, &[&ticket]), [62]);
-    // One that has had its permit is told nothing any more.
+    // A ticket that has had its permit is told nothing any more.
     let limiter = Limiter::new(quota(1, 60), hands.clock());
     let served = Arc::new(limiter.ticket(false));
     assert!(limiter.acquire(&served).now_or_never().is_some());
@@ -263,11 +266,11 @@ fn rule_10_a_login_that_is_wanted_before_it_stands_in_the_line_is_told_so() {
 }
 
 #[test]
-fn rule_3_who_is_passed_over_keeps_nobody_waiting() {
+fn rule_3_a_ticket_that_is_passed_over_delays_no_other() {
     let hands = ManualClock::new();
     let limiter = Limiter::new(quota(1, 60), hands.clock());
     assert!(try_acquire(&limiter));
-    let (gone, next) = (stand(&limiter, true), stand(&limiter, true));
+    let (gone, next) = (queued(&limiter, true), queued(&limiter, true));
     assert_eq!(told(&hands, &[&gone, &next]), [62, 124]);
     limiter.pass_over(&gone);
     assert_eq!(told(&hands, &[&next]), [62]);
@@ -278,7 +281,7 @@ fn rule_3_who_is_passed_over_keeps_nobody_waiting() {
 }
 
 #[test]
-fn rule_3_who_misses_a_turn_for_longer_than_a_while_is_passed_over() {
+fn rule_3_a_ticket_that_misses_its_turn_for_too_long_is_passed_over() {
     let hands = ManualClock::new();
     let ticket = Ticket::default();
     let now = hands.clock().now().steady;
@@ -289,16 +292,16 @@ fn rule_3_who_misses_a_turn_for_longer_than_a_while_is_passed_over() {
 }
 
 #[test]
-fn rule_3_a_turn_counts_from_when_it_came_and_whoever_moves_up_is_told() {
+fn rule_3_a_turn_counts_from_when_it_came_and_a_ticket_that_moves_up_is_told() {
     let hands = ManualClock::new();
     let now = || hands.clock().now().steady;
     let limiter = Limiter::new(quota(2, 60), hands.clock());
     limiter.hold(Duration::from_secs(10));
     let held_until = now() + 10 * SECOND;
-    let [first, second, third] = [(); 3].map(|()| stand(&limiter, true));
+    let [first, second, third] = [(); 3].map(|()| queued(&limiter, true));
     assert_eq!(told(&hands, &[&first, &second, &third]), [10, 10, 62]);
     hands.advance(Duration::from_secs(12));
-    // Nobody drives the first two, and one of them leaves.
+    // The tasks of the first two are not driven, and one of them leaves.
     limiter.change(|queue, _now| queue.leave(&first));
     let moved_up = now();
     assert_eq!(second.expected(), held_until, "since when it could be had");
@@ -309,7 +312,7 @@ fn rule_3_a_turn_counts_from_when_it_came_and_whoever_moves_up_is_told() {
         (second.expected(), third.expected()),
         (held_until, moved_up)
     );
-    // One who joins without having asked before is told as well.
+    // A ticket that joins without an estimate is told as well.
     let newcomer = Arc::new(Ticket::default());
     limiter.pass_over(&second);
     limiter.change(|queue, now| queue.join(&newcomer, now));
@@ -317,7 +320,7 @@ fn rule_3_a_turn_counts_from_when_it_came_and_whoever_moves_up_is_told() {
 }
 
 #[test]
-fn rule_10_the_line_itself_gives_no_permit_too_many() {
+fn rule_10_the_queue_itself_gives_no_permit_too_many() {
     let hands = ManualClock::new();
     let limiter = Limiter::new(quota(2, 60), hands.clock());
     let now = hands.clock().now().steady;
@@ -353,7 +356,7 @@ fn rule_11_a_permit_is_given_at_the_very_end_of_a_hold() {
 }
 
 #[test]
-fn a_limiter_that_nobody_uses_and_that_remembers_nothing_is_forgotten() {
+fn a_limiter_that_no_cache_uses_and_that_remembers_nothing_is_forgotten() {
     let hands = ManualClock::new();
     let origin = |name: &str| {
         Origin::parse(&format!(
@@ -390,7 +393,7 @@ fn a_limiter_that_nobody_uses_and_that_remembers_nothing_is_forgotten() {
 }
 
 #[test]
-fn whoever_expects_a_permit_later_than_before_is_told() {
+fn a_ticket_whose_permit_is_expected_later_than_before_is_told() {
     let (told, waker) = CountingWaker::waker();
     let ticket = Ticket::default();
     let expect = |at| ticket.tell(ticket.expect(at));

@@ -1,9 +1,9 @@
 //! The permits of a sliding window.
 //!
-//! As many one-permit limiters of `governor`'s as the quota has logins, taken in turn, each of
-//! which gives its permit again only when the window is over. So ten cold identities log in at
-//! once, and no window of the documented length, wherever it starts, holds an eleventh login. A
-//! token bucket of ten that refills at ten a minute would let nineteen through.
+//! For each login of the quota there is one limiter of `governor`'s with a single permit. They are
+//! used in turn, and each gives its permit again only when the window is over. So ten cold
+//! identities log in at once, and no window of the documented length, wherever it starts, holds an
+//! eleventh login. A token bucket of ten that refills at ten a minute would allow nineteen.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -16,18 +16,20 @@ use governor::{Quota as Rate, RateLimiter};
 use crate::clock::{Clock, Moment, nanos};
 use crate::quota::Quota;
 
-/// Two requests that were sent a window apart may arrive closer together, if the first was slow on
-/// its way and the second was not: by this much at most.
+/// How much closer together two requests may arrive than they were sent, if the first one was slow
+/// on the way. Two seconds cover a lost packet: TCP sends it again after one second (RFC 6298,
+/// section 2).
 const MARGIN: Duration = Duration::from_secs(2);
 
-/// A longer window is taken for one of this length: governor's own time ends some centuries on.
+/// The longest window that is counted. A longer one is shortened to it, because governor counts
+/// time in 64-bit nanoseconds, which end after some centuries.
 const LONGEST_WINDOW: Duration = Duration::from_secs(366 * 86_400);
 
 #[derive(Debug)]
 pub(super) struct Window {
     quota: Quota,
     clock: Clock,
-    /// Permits that were given and not forgotten, oldest first: never more than the quota.
+    /// Permits that were given and not forgotten, oldest first. Never more than the quota.
     given: VecDeque<Permit>,
 }
 
@@ -44,7 +46,8 @@ impl Window {
         self.quota
     }
 
-    /// When the permit after `ahead` others is free, on the steady clock: in the past if it is now.
+    /// When the permit after `ahead` others is free, on the steady clock. In the past if it is free
+    /// now.
     pub(super) fn free_at(&self, ahead: usize, now: u64) -> u64 {
         let all = self.quota.logins().get() as usize;
         let never_given = all.saturating_sub(self.given.len());
@@ -61,7 +64,7 @@ impl Window {
         first.max(now).saturating_add(wait)
     }
 
-    /// Gives a permit, if there is one.
+    /// Gives a permit, if one is free.
     pub(super) fn give(&mut self, now: u64) -> bool {
         let reusable = self
             .given
@@ -83,9 +86,9 @@ impl Window {
         given
     }
 
-    /// Takes a stricter quota.
+    /// Changes to a stricter quota.
     pub(super) fn tighten(&mut self, quota: Quota, now: u64) {
-        // The oldest go: what is left is the most recent ones, which are those that still count.
+        // The oldest permits are dropped. The most recent ones are those that still count.
         let surplus = self
             .given
             .len()
@@ -94,7 +97,8 @@ impl Window {
         if quota.window() != self.quota.window() {
             self.given.retain(|permit| permit.free_at > now);
             for permit in &mut self.given {
-                // When exactly it was given is forgotten: now is the safe side.
+                // The time at which it was given is not known any more. To count it from now is
+                // safe.
                 *permit = Permit::new(quota, &self.clock);
                 permit.take();
             }
@@ -116,7 +120,7 @@ fn period(quota: Quota) -> Duration {
 #[derive(Debug)]
 struct Permit {
     limiter: RateLimiter<NotKeyed, InMemoryState, Steady, NoOpMiddleware<Duration>>,
-    /// When it is free again, on the steady clock: governor's own word.
+    /// When it is free again, on the steady clock, as governor states it.
     free_at: u64,
 }
 
@@ -140,7 +144,7 @@ impl Permit {
     }
 }
 
-/// The steady clock, as governor reads it: a server's window goes on while this machine sleeps.
+/// The steady clock for governor: the server's window continues while this machine sleeps.
 #[derive(Clone, Debug)]
 pub(super) struct Steady(pub(super) Clock);
 

@@ -1,4 +1,4 @@
-//! What every login of a cache needs, and no handle.
+//! What every login of a cache needs. It holds no handle.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -16,8 +16,8 @@ use crate::login_mark::{CacheId, LoginMark};
 use crate::options::Options;
 use crate::provider::Provider;
 
-/// A clone is a share: a task that outlives the handles takes one, and does not keep the cache
-/// alive by it.
+/// A clone is cheap and does not keep the cache alive, so a task that outlives the handles may hold
+/// one.
 #[derive(Clone)]
 pub(crate) struct Engine {
     pub(crate) provider: Arc<dyn Provider>,
@@ -32,12 +32,12 @@ impl Engine {
         let identity = self.provider.identity();
         event::trace(identity, event);
         if let Some(observer) = &self.options.observer {
-            // What is observed has happened; an observer that panics doesn't undo it.
+            // The event has happened, and a panic in the observer doesn't undo it.
             let _ = catch_unwind(AssertUnwindSafe(|| observer.observe(identity, event)));
         }
     }
 
-    /// Runs the provider's code: within the login's time-out, and with a panic caught.
+    /// Runs the provider's code within the login's time-out, and catches a panic in it.
     pub(super) async fn guarded<T>(
         &self,
         work: impl Future<Output = Result<T, LoginError>>,
@@ -52,7 +52,7 @@ impl Engine {
         }
     }
 
-    /// Ends a session at the server, as far as the server lets it.
+    /// Ends a session at the server. Returns what the server said.
     pub(crate) async fn log_out(&self, credential: &Credential) -> Result<(), LoginError> {
         let result = self.guarded(self.provider.logout(credential)).await;
         self.emit(&Event::LoggedOut {

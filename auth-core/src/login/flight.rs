@@ -1,4 +1,18 @@
-//! The login under way, as its waiters see it: a task of its own, so that it outlives its callers.
+//! The login under way, as its waiters see it. It runs in a task of its own, so that it outlives
+//! its callers.
+//!
+//! A flight has these states:
+//!
+//! 1. *Made*: it has a number and a ticket, and its task is not spawned yet.
+//! 2. *Unsent*: the task reads the secret and waits for its permit. `stop` and `abort` end it.
+//! 3. *Sent*: the task has stored `sent_at` and the server may have the login. `stop` leaves it to
+//!    end, so that its session can be logged out.
+//! 4. *Ended*: the waiters are told a result, or nothing. The task is gone and `ended` is notified.
+//!
+//! Two pairs of operations race, and in each a thread stores first and reads second. `send` stores
+//! `sent_at` and reads `stopped`; `stop` stores `stopped` and reads `sent_at`. `spawn` sets `task`
+//! and reads `stopped`; `abort` stores `stopped` and reads `task`. At least one of the two threads
+//! must see the other's store. Only `SeqCst` orders a store before a later load of another atomic.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, OnceLock};
@@ -14,20 +28,22 @@ use crate::error::Error;
 use crate::limit::Ticket;
 use crate::runtime::{AtomicBool, AtomicU64, Runtime, Task};
 
-/// What the waiters of a flight are told: its result, or nothing, and then each decides anew.
+/// What the waiters of a flight are told: its result, or nothing. If nothing, each decides anew.
 pub(crate) type Told = Option<Result<Arc<Credential>, Error>>;
 
 pub(crate) struct Flight {
     pub(crate) id: FlightId,
     pub(crate) waiters: Waiters<Told>,
-    /// Its place in the queue for a permit, and by when it must have come further.
+    /// Its ticket in the queue for a permit, which also states by when the task must have made its
+    /// next step.
     pub(crate) ticket: Arc<Ticket>,
-    /// When the login was sent, on the steady clock; zero before.
+    /// When the login was sent, on the steady clock. Zero before.
     sent_at: AtomicU64,
     /// The login is not wanted any more.
     stopped: AtomicBool,
     task: OnceLock<Task>,
-    /// Told when the task is gone, at its end or by being dropped. Only `close` listens.
+    /// Notified when the task is gone, at its end or because it was dropped. Only `close` waits for
+    /// it.
     ended: Notify,
 }
 
@@ -46,29 +62,30 @@ impl Flight {
         })
     }
 
-    /// Spawns the task. The caller holds no lock: on a runtime that is shutting down, the task is
-    /// dropped here and now.
+    /// Spawns the task. No lock may be held: on a runtime that is shutting down, the task is
+    /// dropped within this call, and its guard takes the cache's lock.
     pub(crate) fn spawn(&self, runtime: &Runtime, task: impl Future<Output = ()> + Send + 'static) {
-        // Pairs with `abort`: the task is set before the flag is read, there the other way round,
-        // so that at least one of the two sees the other.
+        // Pairs with `abort`. `OnceLock` orders with acquire and release only, so in theory both
+        // may miss the other's store. The task then reads the flag again in `send`, and sends
+        // nothing.
         let _ = self.task.set(runtime.spawn(task));
         if self.is_stopped() && !self.is_sent() {
             self.abort();
         }
     }
 
-    /// The login is about to be sent, unless it is not wanted any more.
+    /// Notes that the login is sent now. Returns whether it may be: it may not if it was stopped.
     pub(super) fn send(&self, now: Moment) -> bool {
-        // Pairs with `stop`: here the time is stored before the flag is read, there the other way
-        // round. So a login that is sent is seen by the one that stops it.
+        // Pairs with `stop`: the time is stored before the flag is read. So `stop` sees a login
+        // that is sent, or `send` sees the stop.
         self.sent_at.store(now.steady, SeqCst);
         !self.is_stopped()
     }
 
-    /// The login is not wanted any more: it ends before it is sent, if that is still possible.
-    /// Whether it is.
+    /// The login is not wanted any more. If it was not sent yet, it ends unsent. Returns whether it
+    /// does.
     pub(crate) fn stop(&self) -> bool {
-        // Pairs with `send`.
+        // Pairs with `send`: the flag is stored before the time is read.
         self.stopped.store(true, SeqCst);
         let unsent = !self.is_sent();
         if unsent {
@@ -77,9 +94,9 @@ impl Flight {
         unsent
     }
 
-    /// Ends the task, wherever it is.
+    /// Aborts the task, in whatever state it is.
     pub(crate) fn abort(&self) {
-        // Pairs with `spawn`.
+        // Pairs with `spawn`: the flag is stored before the task is read.
         self.stopped.store(true, SeqCst);
         if let Some(task) = self.task.get() {
             task.abort();
@@ -94,7 +111,8 @@ impl Flight {
         self.sent_at.load(SeqCst) != 0
     }
 
-    /// How long ago the login was sent.
+    /// How long ago the login was sent. Only the task that stored the time calls it, so any
+    /// ordering is enough.
     pub(super) fn took(&self, now: Moment) -> Duration {
         Duration::from_nanos(now.steady.saturating_sub(self.sent_at.load(SeqCst)))
     }

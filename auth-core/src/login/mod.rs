@@ -1,9 +1,9 @@
-//! One login, from its start to what is kept of it.
+//! One login, from its start to the outcome that the cache keeps.
 //!
 //! - [`run`]: its steps in order: look, permit, send, keep
 //! - [`flight`]: the login under way, as its waiters see it
-//! - [`waiters`]: those who wait for it
-//! - [`engine`]: what every login of a cache needs, and no handle
+//! - [`waiters`]: the list of its waiters
+//! - [`engine`]: what every login of a cache needs
 
 mod engine;
 mod flight;

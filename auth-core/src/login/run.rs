@@ -14,14 +14,14 @@ use crate::limit::{STALLED_AFTER, Ticket};
 use crate::secret::Secret;
 use crate::session::Session;
 
-/// How much longer than its time-out a step may take before its task counts as not driven: enough
-/// for a runtime that is busy.
+/// How much longer than its time-out a step may take before its task counts as not driven. A second
+/// is longer than a busy runtime delays a task.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Where the outcome of a login goes.
+/// The receiver of a login's outcome.
 pub(crate) trait Keep: Send + Sync {
-    /// A login has ended, and took this long since it was sent. What is returned is a session that
-    /// is of no use, to be logged out.
+    /// A login has ended, and has taken `took` since it was sent. Returns a session that is of no
+    /// use, which is to be logged out.
     fn settle(
         &self,
         id: FlightId,
@@ -29,7 +29,8 @@ pub(crate) trait Keep: Send + Sync {
         took: Duration,
     ) -> Option<Arc<Credential>>;
 
-    /// The task of a login is gone without an outcome, if it is still the one under way.
+    /// The task of a login is gone without an outcome. It matters only if the login is still the
+    /// one under way.
     fn lose(&self, id: FlightId);
 }
 
@@ -42,7 +43,7 @@ pub(crate) struct Login {
 }
 
 impl Login {
-    /// A login whose task is yet to be spawned. It doesn't keep the cache alive.
+    /// A login whose task is not spawned yet. It doesn't keep the cache alive.
     pub(crate) fn new(
         engine: &Engine,
         cache: Weak<dyn Keep>,
@@ -68,7 +69,7 @@ impl Login {
         &self.guard.flight
     }
 
-    /// What the login's task does.
+    /// The body of the login's task.
     pub(crate) async fn run(mut self) {
         let outcome = self.log_in().await;
         self.keep(outcome).await;
@@ -80,13 +81,13 @@ impl Login {
         self.send(&secret).await
     }
 
-    /// Reads the secret, and looks whether it is worth an attempt.
+    /// Reads the secret, and checks whether it is worth an attempt.
     async fn look(&self) -> Result<Secret, NoSession> {
         self.promise_a_step();
         let provider = &self.engine.provider;
         let read = async { Ok(provider.secret().read().await?) };
         let secret = self.engine.guarded(read).await.map_err(before_sending)?;
-        // What the provider says of the secret is its own code, and may panic as well.
+        // The check is code of the provider, and may panic as well.
         let check = async { provider.check_secret(&secret) };
         self.engine.guarded(check).await.map_err(before_sending)?;
         match self.purpose {
@@ -97,7 +98,7 @@ impl Login {
         }
     }
 
-    /// Waits for a permit. From here on the login counts as sent.
+    /// Waits for a permit. When it returns, the login counts as sent.
     async fn permit(&self) -> Result<(), NoSession> {
         let flight = self.flight();
         self.engine.limiter.acquire(&flight.ticket).await;
@@ -109,7 +110,7 @@ impl Login {
         Ok(())
     }
 
-    /// Logs in, or renews what there is.
+    /// Logs in, or renews the current session.
     async fn send(&self, secret: &Secret) -> LoginOutcome {
         let engine = &self.engine;
         let sent = match (&self.purpose, &self.current) {
@@ -134,7 +135,7 @@ impl Login {
 
     /// Hands the outcome to the cache, and logs out a session that is of no use there.
     async fn keep(&mut self, outcome: LoginOutcome) {
-        // From here on there is nothing to lose.
+        // The guard has nothing to report from here on.
         let Some(cache) = self.guard.cache.take().and_then(|cache| cache.upgrade()) else {
             return;
         };
@@ -154,7 +155,7 @@ impl Login {
     }
 }
 
-/// Nothing was sent yet: whatever went wrong is no failure of the server's.
+/// Nothing was sent yet, so the failure is not the server's.
 fn before_sending(error: LoginError) -> NoSession {
     let error = match error.kind() {
         LoginErrorKind::Misconfigured | LoginErrorKind::Panicked => error,
@@ -166,9 +167,10 @@ fn before_sending(error: LoginError) -> NoSession {
     NoSession::Failed(error, None)
 }
 
-/// Clears the flight away if its task is dropped before its end, or before it was ever polled.
+/// Reports the flight as lost if its task is dropped before it has an outcome, or before it was
+/// polled.
 struct FlightGuard {
-    /// None once the outcome is kept.
+    /// `None` once the outcome is kept.
     cache: Option<Weak<dyn Keep>>,
     flight: Arc<Flight>,
 }

@@ -1,27 +1,29 @@
-//! Those who wait for one login, and the value that ends their wait.
+//! The waiters of one login, and the value that ends their wait.
 //!
 //! The protocol:
 //!
-//! 1. A waiter *enters*: under the lock it looks whether the value is set, and if it is not, leaves
-//!    its waker in the list.
+//! 1. A waiter *enters*: under the lock it checks whether the value is set. If it is not, the
+//!    waiter leaves its waker in the list.
 //! 2. The value is set first, and then all wakers are taken under the lock. So a waiter either sees
 //!    the value in step 1, or its waker is among those taken: no wake-up is lost.
-//! 3. Only after it has entered does a waiter look at clocks and at the ticket. What changes after
-//!    that look wakes it, by the [`waker`](Waiters::waker) of all or by an alarm.
-//! 4. The waiters on one runtime share one *alarm*, a timer for the earliest moment that any of
-//!    them asked for. No task drives it: the timer's waker is that of the list. A timer may ring at
-//!    once, so it is polled with no lock held; the count of wakes tells whether it has rung before
-//!    it could be kept.
-//! 5. When all are woken to look again, their entries stay and their wakers and all alarms are
-//!    taken: each waiter enters again with another waker, and asks for its next alarm.
-//! 6. A waiter that leaves takes its entry with it, and the last one on a runtime that runtime's
-//!    alarm: a timer keeps a part of its runtime alive.
-//! 7. Wakers and timers are code of others: they are cloned, woken and dropped with no lock held.
+//! 3. Only after it has entered does a waiter read the clock and the ticket. A later change wakes
+//!    it, by the [`waker`](Waiters::waker) of the list or by an alarm.
+//! 4. The waiters on one runtime share one *alarm*, a timer for the earliest time that any of them
+//!    asked for. No task drives it: the timer's waker is that of the list. A timer may fire at
+//!    once, so it is polled with no lock held. The count of wakes tells whether it fired before it
+//!    was stored.
+//! 5. When all are woken to look again, their entries stay, and their wakers and all alarms are
+//!    taken. Each waiter enters again with a new waker, and asks for its next alarm.
+//! 6. A waiter that leaves removes its entry. The last one on a runtime also drops that runtime's
+//!    alarm, because a timer keeps a part of its runtime alive.
+//! 7. Wakers and timers are foreign code. They are cloned, woken and dropped with no lock held.
 //!
-//! It is of our own making because a herd of ten thousand is released by one walk over one list.
-//! `tokio::sync::SetOnce` and a timer for each waiter walk from one waiter's memory to the next;
-//! the waiters of `futures::future::Shared` poll it for each other, so that one that is dropped
-//! just as it was woken leaves the others asleep.
+//! There are no atomics here but the `OnceLock`, and the lock orders everything else.
+//!
+//! The list is hand-written because ten thousand waiters are then released by one walk over one
+//! allocation. `tokio::sync::SetOnce` with a timer for each waiter walks from one waiter's memory
+//! to the next. The waiters of `futures::future::Shared` poll the future for each other: if the one
+//! that was woken is dropped at that moment, the others are not woken.
 
 use std::mem;
 use std::sync::{Arc, OnceLock};
@@ -40,7 +42,7 @@ pub(crate) struct Waiters<T> {
     list: Arc<List>,
 }
 
-/// Where one waiter is in the list.
+/// One waiter's entry in the list, and the runtime that it runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WaiterKey {
     entry: usize,
@@ -52,11 +54,11 @@ struct List(Mutex<Entries>);
 
 #[derive(Default)]
 struct Entries {
-    /// None while a waiter that was woken to look has not come back.
+    /// `None` from a wake-up to look again until the waiter enters again.
     wakers: Slab<Option<Waker>>,
     /// One for each runtime that has waiters.
     runtimes: Vec<OnRuntime>,
-    /// How often all were woken to look.
+    /// How often all were woken to look again.
     wakes: u64,
 }
 
@@ -68,7 +70,7 @@ struct OnRuntime {
 
 struct Alarm {
     at: u64,
-    /// Kept, since it wakes nothing once it is dropped.
+    /// Kept because a timer that is dropped wakes nothing.
     _timer: BoxFuture<'static, ()>,
 }
 
@@ -93,12 +95,13 @@ impl<T> Waiters<T> {
         }
     }
 
-    /// Wakes all waiters to look again, though nothing may have been set.
+    /// A waker that wakes all waiters to look again.
     pub(super) fn waker(&self) -> Waker {
         Waker::from(Arc::clone(&self.list))
     }
 
-    /// Enters, or enters again, on the runtime that the waiter is on. None if the value is set.
+    /// Enters the list, or enters it again, on the runtime that the waiter runs on. Returns `None`
+    /// if the value is set.
     pub(crate) fn enter(
         &self,
         key: Option<WaiterKey>,
@@ -126,14 +129,14 @@ impl<T> Waiters<T> {
         Some(key)
     }
 
-    /// The waiter doesn't wait any more.
+    /// Leaves the list.
     pub(crate) fn leave(&self, key: WaiterKey) {
         let _left = self.list.0.lock().remove(key);
     }
 
-    /// Sees to it that all are woken at `at` on the steady clock, or earlier, for a waiter that is
-    /// in the list and on its runtime. Ready if that moment has come, or if all were woken or
-    /// released meanwhile.
+    /// Sees to it that all waiters are woken at `at` on the steady clock, or earlier. The waiter
+    /// must be in the list, and on its runtime. Ready if that time has come, or if all were woken
+    /// or released in the meantime.
     pub(crate) fn poll_alarm(&self, key: WaiterKey, at: u64, clock: &Clock) -> Poll<()> {
         let so_far = {
             let mut entries = self.list.0.lock();
@@ -145,7 +148,8 @@ impl<T> Waiters<T> {
         };
         let sleep = clock.clone();
         let mut timer = async move { sleep.sleep_until(at).await }.boxed();
-        // A task that has used up its turn with tokio has not used up that of the other waiters.
+        // tokio's cooperative budget belongs to the calling task. The timer serves all waiters, so
+        // it is polled even if that budget is used up.
         let waker = self.waker();
         let rung = unconstrained(&mut timer).poll_unpin(&mut Context::from_waker(&waker));
         if rung.is_ready() {
@@ -164,7 +168,7 @@ impl<T> Waiters<T> {
     }
 }
 
-/// Wakes all to look again.
+/// Wakes all waiters to look again.
 impl Wake for List {
     fn wake(self: Arc<Self>) {
         let mut entries = self.0.lock();
@@ -199,7 +203,8 @@ impl Entries {
         WaiterKey { entry, runtime }
     }
 
-    /// What is returned is to be dropped with no lock held. All may have been released before.
+    /// Removes a waiter, unless all were released. The caller drops the returned values after it
+    /// has released the lock.
     fn remove(&mut self, key: WaiterKey) -> Option<(Option<Waker>, Option<OnRuntime>)> {
         let waker = self.wakers.try_remove(key.entry)?;
         let index = (self.runtimes.iter()).position(|known| known.id == key.runtime)?;
@@ -211,7 +216,7 @@ impl Entries {
 }
 
 impl OnRuntime {
-    /// Whether its alarm rings at `at` or earlier.
+    /// Whether its alarm fires at `at` or earlier.
     fn rings_by(&self, at: u64) -> bool {
         self.alarm.as_ref().is_some_and(|alarm| alarm.at <= at)
     }

@@ -1,4 +1,4 @@
-//! Where a credential may go: scheme, host and port.
+//! Where a credential may be sent: scheme, host and port.
 
 #[allow(clippy::module_inception, reason = "a file for each noun")]
 mod origin;

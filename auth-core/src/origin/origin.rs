@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::uri::{self, Uri};
 use thiserror::Error;
 
-/// A scheme, a host and a port: the unit by which credentials are kept apart and logins are counted.
+/// A scheme, a host and a port. Credentials are kept apart and logins are counted by origin.
 ///
 /// ```
 /// use auth_core::Origin;
@@ -27,9 +27,10 @@ pub struct Origin(Arc<Parts>);
 #[derive(PartialEq, Eq, Hash)]
 struct Parts {
     scheme: Scheme,
-    /// Host and, unless it is the scheme's own, port, as they stand in a URL: lower case, an IPv6 address in brackets.
+    /// Host and port as in a URL: the host in lower case, an IPv6 address in brackets, and no port
+    /// if it is the scheme's default.
     authority: Box<str>,
-    /// Where the host ends in it.
+    /// The length of the host in `authority`.
     host_end: usize,
     port: u16,
 }
@@ -57,10 +58,11 @@ impl Scheme {
 }
 
 impl Origin {
-    /// The origin of `url`, which must be `https`, or `http` on this very machine.
+    /// The origin of `url`, which must be `https`, or `http` to this machine.
     ///
     /// # Errors
-    /// Not an absolute URL, no host, a user name or password in it, another scheme, or plain HTTP to another machine.
+    /// [`OriginError`] if it is not an absolute URL, has no host, contains a user name or password,
+    /// has another scheme, or is plain HTTP to another machine.
     pub fn parse(url: &str) -> Result<Self, OriginError> {
         let origin = Self::allow_plain_http(url)?;
         if origin.0.scheme == Scheme::Http && !is_loopback(origin.host()) {
@@ -71,11 +73,11 @@ impl Origin {
         Ok(origin)
     }
 
-    /// The origin of `url`, be it plain HTTP to another machine: whoever can listen on the way reads the password and the
-    /// session.
+    /// The origin of `url`, even if it is plain HTTP to another machine: the password and the
+    /// session can be read on the way.
     ///
     /// # Errors
-    /// As [`parse`](Self::parse), but for plain HTTP.
+    /// As [`parse`](Self::parse), except for plain HTTP.
     pub fn allow_plain_http(url: &str) -> Result<Self, OriginError> {
         let uri: Uri = url.parse().map_err(|_| OriginError::NotAUrl)?;
         let authority = uri.authority().ok_or(OriginError::NoHost)?;
@@ -90,7 +92,8 @@ impl Origin {
         if authority.host().is_empty() {
             return Err(OriginError::NoHost);
         }
-        // `host:port` parses even where the port is empty or too large; only a number that fits is one.
+        // `http` parses `host:port` even if the port is empty or too large. Only a number that fits
+        // is accepted.
         let port = match authority.as_str().strip_prefix(authority.host()) {
             Some("") => scheme.default_port(),
             Some(_) => authority.port_u16().ok_or(OriginError::NotAUrl)?,
@@ -115,10 +118,11 @@ impl Origin {
 
     /// Whether a request with this scheme, host and port goes to this origin. Allocates nothing.
     ///
-    /// `host` is compared without regard to case; an IPv6 address stands in brackets. No port means the scheme's own.
+    /// `host` is compared without regard to case, and an IPv6 address is in brackets. `None` is the
+    /// default port of the scheme.
     pub fn matches(&self, scheme: &str, host: &str, port: Option<u16>) -> bool {
         let scheme_of_ours = self.0.scheme;
-        // As nearly everybody writes it, and then without regard to case.
+        // The exact comparison is faster, and clients usually write lower case.
         let is = |theirs: &str, ours: &str| theirs == ours || theirs.eq_ignore_ascii_case(ours);
         is(scheme, scheme_of_ours.name())
             && port.unwrap_or(scheme_of_ours.default_port()) == self.0.port
@@ -127,8 +131,8 @@ impl Origin {
 
     /// Whether a request to `uri` goes to this origin. Allocates nothing.
     ///
-    /// A `uri` without a host goes nowhere that is known. Nor does one whose scheme was built in capitals (a parsed one never
-    /// has them): clients commonly take that for plain HTTP.
+    /// A `uri` without a host never does. Nor does a `uri` whose scheme was built in upper case,
+    /// which a parsed one never is: clients commonly take that for plain HTTP.
     #[inline]
     pub fn matches_uri(&self, uri: &Uri) -> bool {
         let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
@@ -140,14 +144,14 @@ impl Origin {
                 Scheme::Http => uri::Scheme::HTTP,
                 Scheme::Https => uri::Scheme::HTTPS,
             };
-        // As nearly all requests write it. Whatever else is written is looked at more closely.
+        // Nearly all requests have exactly this authority. Any other form is compared part by part.
         same_scheme
             && (authority.as_str() == &*ours.authority
                 || self.matches(ours.scheme.name(), authority.host(), authority.port_u16()))
     }
 }
 
-/// A host as clients write it on the wire: lower case, and an address in its one short form.
+/// A host as clients send it: in lower case, and an address in its shortest form.
 fn canonical(host: &str) -> Result<String, OriginError> {
     if let Some(address) = host
         .strip_prefix('[')
@@ -188,28 +192,29 @@ impl fmt::Debug for Origin {
     }
 }
 
-/// Why a URL is no origin to log in to. The URL itself is not repeated: it may hold a secret.
+/// Why a URL is not the origin of a login. The message does not repeat the URL, which may hold a
+/// secret.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum OriginError {
-    /// It can't be read as a URL.
+    /// It can't be parsed as a URL.
     #[error("not a URL; expected something like https://api.example.com")]
     NotAUrl,
     /// It has no host.
     #[error("the URL has no host; expected something like https://api.example.com")]
     NoHost,
-    /// It holds a user name or a password.
+    /// It contains a user name or a password.
     #[error("the URL holds a user name or password; give them to the provider instead")]
     UserInfo,
     /// Its scheme is neither `https` nor `http`.
     #[error("the URL's scheme must be https, or http on this machine")]
     Scheme,
-    /// It would send a password over plain HTTP to another machine.
+    /// It would send a password in plain HTTP to another machine.
     #[error(
         "plain HTTP to {host} would send the password in clear; use https, or say that plain HTTP is allowed"
     )]
     PlainHttp {
-        /// The host named.
+        /// The host in the URL.
         host: String,
     },
 }

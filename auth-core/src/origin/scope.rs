@@ -4,16 +4,26 @@ use http::uri::Uri;
 
 use super::Origin;
 
-/// The origins that a credential may be sent to. Anything else passes untouched.
+/// The origins that a credential may be sent to. Requests to other origins are passed on unchanged.
+///
+/// ```
+/// use auth_core::{Origin, Scope};
+///
+/// let scope = Scope::only(Origin::parse("https://login.example.com")?)
+///     .and(Origin::parse("https://data.example.com")?);
+/// assert!(scope.contains("https", "data.example.com", None));
+/// assert!(!scope.contains("https", "example.com", None));
+/// # Ok::<(), auth_core::OriginError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
     first: Origin,
-    // A list that holds no memory while it is empty, which it nearly always is.
+    // An empty box holds no memory, and a scope rarely has more than one origin.
     others: Box<[Origin]>,
 }
 
 impl Scope {
-    /// One origin and no other.
+    /// A scope of one origin.
     pub fn only(origin: Origin) -> Self {
         Self {
             first: origin,
@@ -21,7 +31,7 @@ impl Scope {
         }
     }
 
-    /// One more origin, for an API whose login and data live apart.
+    /// Adds an origin, for an API whose login and data have different ones.
     pub fn and(mut self, origin: Origin) -> Self {
         if !self.origins().any(|known| *known == origin) {
             let others = self.others.into_iter().chain([origin]);
@@ -30,7 +40,8 @@ impl Scope {
         self
     }
 
-    /// Whether a request with this scheme, host and port may carry the credential. Allocates nothing.
+    /// Whether a request with this scheme, host and port may carry the credential. Allocates
+    /// nothing.
     pub fn contains(&self, scheme: &str, host: &str, port: Option<u16>) -> bool {
         self.origins()
             .any(|origin| origin.matches(scheme, host, port))
@@ -42,7 +53,7 @@ impl Scope {
         self.first.matches_uri(uri) || self.others.iter().any(|origin| origin.matches_uri(uri))
     }
 
-    /// The origins, in the order given.
+    /// The origins, in the order in which they were added.
     pub fn origins(&self) -> impl Iterator<Item = &Origin> {
         std::iter::once(&self.first).chain(&self.others)
     }

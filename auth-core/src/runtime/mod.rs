@@ -1,8 +1,9 @@
-//! What the cache shares, spawns and draws by: the real thing, or a model of it that explores interleavings.
+//! Tasks, locks, atomics and random numbers: the real ones, or a model that explores interleavings.
 //!
-//! The code above this file is the same in both. The model (feature `shuttle`, which only the package in `explore` has)
-//! assumes sequential consistency, so it can't see what a weaker memory order allows; and it does not look inside `governor`,
-//! `tokio::sync` and `futures`, whose operations it takes as one step each.
+//! The code above this module is the same in both. The model has two limits. It assumes sequential
+//! consistency, so it can't find an error that only a weaker memory ordering allows. It takes the
+//! operations of `governor`, `tokio::sync` and `futures` as one step each. Only the package in
+//! `explore` enables it, with the feature `shuttle`.
 
 #[cfg(feature = "shuttle")]
 mod model;
@@ -14,7 +15,7 @@ pub(crate) use model::{AtomicBool, AtomicU64, Mutex, Runtime, RuntimeId, Slot, T
 #[cfg(not(feature = "shuttle"))]
 pub(crate) use real::{AtomicBool, AtomicU64, Mutex, Runtime, RuntimeId, Slot, Task, random};
 
-/// How many tasks the model has not seen the end of.
+/// How many tasks of the model have not ended.
 #[cfg(feature = "shuttle")]
 pub fn tasks() -> usize {
     model::tasks()

@@ -1,4 +1,4 @@
-//! The model: every operation is a point where another thread may go first.
+//! The model: before each operation on a lock, an atomic or a task, another thread may run.
 
 use std::future::Future;
 use std::ops::Deref;
@@ -57,12 +57,12 @@ impl<T> Slot<T> {
     }
 
     pub(crate) fn store(&self, value: Option<Arc<T>>) {
-        // What is replaced is dropped when nobody is locked out.
+        // The old value is dropped after the lock is released.
         drop(std::mem::replace(&mut *self.0.lock(), value));
     }
 }
 
-/// The model's executor, on which everybody is.
+/// The model's executor. There is only one.
 #[derive(Debug)]
 pub(crate) struct Runtime;
 
@@ -100,6 +100,7 @@ pub(crate) fn tasks() -> usize {
     TASKS.load(SeqCst)
 }
 
+/// One task in the count. The count is not part of the model, so its ordering is irrelevant.
 struct Live;
 
 impl Live {

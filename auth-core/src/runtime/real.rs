@@ -1,4 +1,4 @@
-//! The real thing.
+//! The real ones: tokio's tasks, the standard library's atomics, and `parking_lot`'s lock.
 
 use std::future::Future;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -13,7 +13,8 @@ pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64};
 
 pub(crate) use parking_lot::Mutex;
 
-/// An `Arc` that is read without a lock.
+/// An `Arc` that is read without a lock. `arc-swap` orders a load after the store whose value it
+/// returns, so that the credential behind it is complete.
 #[derive(Debug)]
 pub(crate) struct Slot<T>(ArcSwapOption<T>);
 
@@ -32,7 +33,7 @@ impl<T> Slot<T> {
     }
 }
 
-/// The runtime that the caller is on.
+/// The runtime that the caller runs on.
 #[derive(Debug)]
 pub(crate) struct Runtime(Handle);
 
@@ -45,7 +46,7 @@ impl Runtime {
         self.0.id()
     }
 
-    /// Runs a task beside the caller. On a runtime that is shutting down, it is dropped here and now.
+    /// Spawns a task. On a runtime that is shutting down, the task is dropped within this call.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Task {
         Task(self.0.spawn(task).abort_handle())
     }
@@ -67,7 +68,7 @@ impl Task {
 
 /// A random number from 0 to 1, for jitter.
 pub(crate) fn random() -> f64 {
-    // Each has keys of its own.
+    // Each `RandomState` has new keys, so the hash of an empty input differs each time.
     let drawn = RandomState::new().build_hasher().finish();
     #[allow(clippy::cast_precision_loss, reason = "a float holds 53 bits")]
     let (drawn, all) = ((drawn >> 11) as f64, (1_u64 << 53) as f64);

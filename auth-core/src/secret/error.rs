@@ -12,7 +12,8 @@ pub struct SecretError {
 }
 
 impl SecretError {
-    /// `message` says what can't be read and what to do about it. It must not contain the secret.
+    /// An error. `message` says what can't be read and what to do about it. It must not contain the
+    /// secret.
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
@@ -20,7 +21,7 @@ impl SecretError {
         }
     }
 
-    /// The same, with its cause.
+    /// Adds the cause.
     pub fn with_source(
         mut self,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,

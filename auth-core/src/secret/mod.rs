@@ -1,4 +1,4 @@
-//! Passwords, and where they come from.
+//! Passwords, and their sources.
 
 mod error;
 #[allow(clippy::module_inception, reason = "a file for each noun")]

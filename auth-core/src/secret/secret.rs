@@ -1,4 +1,4 @@
-//! A password, and what is kept of one that was tried.
+//! A password, and the fingerprint of one that was tried.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use zeroize::Zeroizing;
 
-/// A password, kept out of everything that prints and zeroed when dropped.
+/// A password. It is not printed, and it is zeroed when it is dropped.
 ///
 /// ```
 /// use auth_core::Secret;
@@ -19,17 +19,18 @@ use zeroize::Zeroizing;
 pub struct Secret(Zeroizing<Box<str>>);
 
 impl Secret {
-    /// The text itself. What is copied out of it is the caller's to zero.
+    /// The text itself. A copy of it is the caller's to zero.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether there is nothing in it.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.expose().is_empty()
     }
 
-    /// Compares without keeping a copy: a hash under a key that this process drew at random and that never leaves it.
+    /// A value to compare secrets by without keeping a copy: a hash under a random key of this
+    /// process.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         static KEY: OnceLock<RandomState> = OnceLock::new();
         Fingerprint(KEY.get_or_init(RandomState::new).hash_one(self.expose()))
@@ -37,12 +38,12 @@ impl Secret {
 }
 
 impl From<String> for Secret {
-    /// Takes the text over, and zeroes the buffer that it came in if it has to be copied.
+    /// Takes the text over. If it has to be copied, the old buffer is zeroed.
     fn from(text: String) -> Self {
         if text.len() == text.capacity() {
             return Self(Zeroizing::new(text.into()));
         }
-        // Shrinking might move it, and leave a copy behind.
+        // Shrinking may move the text, and leave a copy behind.
         let text = Zeroizing::new(text);
         Self::from(text.as_str())
     }

@@ -1,4 +1,4 @@
-//! Where the password comes from, asked anew at each login.
+//! The source of a password, read at each login.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -11,10 +11,11 @@ use zeroize::Zeroizing;
 
 use super::{Secret, SecretError};
 
-/// Where an identity's password comes from: a value, an environment variable, a file, or code of the user's.
+/// The source of an identity's password: a value, an environment variable, a file, or code of the
+/// user.
 ///
-/// It is read before each login. A variable or file that has changed is noticed after a refusal, too: the new password
-/// is tried at once, without waiting for the cooldown of the old one.
+/// It is read before each login. After a refusal, a change of the variable or file is noticed, and
+/// the new password is used at once, without a wait for the cooldown of the old one.
 ///
 /// A `&str` or `String` converts into a source of that value.
 ///
@@ -37,17 +38,33 @@ enum Source {
     Custom(Arc<dyn ReadSecret>),
 }
 
-/// Code of the user's that fetches a password, from a keychain or a vault.
+/// Reads a password from elsewhere, such as a keychain or a vault.
+///
+/// ```
+/// use auth_core::{ReadSecret, Secret, SecretError, SecretSource};
+///
+/// struct Vault;
+///
+/// #[async_trait::async_trait]
+/// impl ReadSecret for Vault {
+///     async fn read(&self) -> Result<Secret, SecretError> {
+///         Ok("correct horse".into())
+///     }
+/// }
+///
+/// let source = SecretSource::custom(Vault);
+/// # let _ = source;
+/// ```
 ///
 /// # Cancel safety
-/// The future may be dropped at any await: when the cache is dropped, or after
-/// [the login's timeout](crate::CredentialsBuilder::login_timeout).
+/// The future may be dropped at any await: when the last handle is dropped, or after [the login's
+/// time-out](crate::CredentialsBuilder::login_timeout).
 #[async_trait]
 pub trait ReadSecret: Send + Sync + 'static {
-    /// Fetches the password as it is now.
+    /// Reads the current password.
     ///
     /// # Errors
-    /// What the user should do about it. The message must not contain the secret.
+    /// A [`SecretError`] that says what to do about it. The message must not contain the secret.
     async fn read(&self) -> Result<Secret, SecretError>;
 }
 
@@ -62,20 +79,29 @@ impl SecretSource {
         Self(Source::Variable(name.as_ref().to_owned()))
     }
 
-    /// A file, read at each login. One line break at its end is not part of the password.
+    /// A file in UTF-8 of at most 64 KiB, read at each login. One line break at its end is not part
+    /// of the password.
     pub fn file(path: impl AsRef<Path>) -> Self {
         Self(Source::File(path.as_ref().to_owned()))
     }
 
-    /// Code of the user's.
+    /// Code of the user.
     pub fn custom(reader: impl ReadSecret) -> Self {
         Self(Source::Custom(Arc::new(reader)))
     }
 
-    /// Reads the password as it is now. An empty one is an error: no login can succeed with it.
+    /// Reads the current password. An empty one is an error, because no login can succeed with it.
     ///
     /// # Errors
-    /// The variable is not set or not Unicode, the file can't be read, the user's code failed, or the password is empty.
+    /// [`SecretError`] if the variable is not set or not Unicode, the file can't be read or is too
+    /// large, the user's code failed, or the password is empty.
+    ///
+    /// # Panics
+    /// If a file is read outside a tokio runtime.
+    ///
+    /// # Cancel safety
+    /// The future may be dropped at any time. A file that is being read is read to its end on a
+    /// blocking thread.
     pub async fn read(&self) -> Result<Secret, SecretError> {
         let secret = match &self.0 {
             Source::Value(secret) => secret.clone(),
@@ -97,7 +123,7 @@ impl SecretSource {
         }
     }
 
-    /// Whether both read the same place: the same value, variable, file or reader.
+    /// Whether both are the same source: an equal value, the same variable, file or reader.
     pub fn is_same(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Source::Value(one), Source::Value(two)) => one.fingerprint() == two.fingerprint(),
@@ -124,7 +150,7 @@ fn read_variable(name: &OsStr) -> Result<Secret, SecretError> {
 
 async fn read_file(path: PathBuf) -> Result<Secret, SecretError> {
     let shown = path.display().to_string();
-    // A file system that hangs must not hang the runtime's thread with it.
+    // A file system that hangs must not block a worker thread of the runtime.
     let bytes = tokio::task::spawn_blocking(move || read_whole(&path))
         .await
         .map_err(|error| {
@@ -139,7 +165,8 @@ async fn read_file(path: PathBuf) -> Result<Secret, SecretError> {
     Ok(line.strip_suffix('\r').unwrap_or(line).into())
 }
 
-/// Reads a file into memory that is zeroed, in one go, so that growing leaves no copies behind.
+/// Reads a file into memory that is zeroed. The buffer is allocated once, because growing it would
+/// leave copies behind.
 fn read_whole(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
     let file = std::fs::File::open(path)?;
     let length = file.metadata()?.len().min(LONGEST_FILE);
@@ -153,10 +180,11 @@ fn read_whole(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
-/// No password is longer, in bytes.
+/// The longest file that is read as a password, in bytes.
 const LONGEST_FILE: u64 = 64 * 1024;
 
-/// Reading to the end wants to see the end.
+/// `read_to_end` needs spare capacity to see the end of the file without growing the buffer. It
+/// probes with 32 bytes.
 const SPARE: usize = 32;
 
 impl From<&str> for SecretSource {

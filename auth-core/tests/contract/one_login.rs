@@ -205,6 +205,37 @@ async fn rule_3_a_login_that_asks_for_its_own_credential_gets_a_typed_error() {
 }
 
 #[tokio::test]
+async fn a_login_may_ask_for_the_credential_of_another_cache() {
+    struct Leads {
+        inner: Scripted,
+        other: auth_core::Credentials,
+    }
+    #[async_trait::async_trait]
+    impl Provider for Leads {
+        fn identity(&self) -> &auth_core::Identity {
+            self.inner.identity()
+        }
+        fn secret(&self) -> &SecretSource {
+            self.inner.secret()
+        }
+        async fn login(&self, secret: &Secret) -> Result<Session, LoginError> {
+            Attempt::refuse_loop(&self.other, &http::Extensions::new()).unwrap();
+            assert_eq!(token(&self.other.get().await.unwrap()), "token-1");
+            self.inner.login(secret).await
+        }
+    }
+    let clock = ManualClock::new();
+    let provider = Leads {
+        inner: tokens(),
+        other: on(&clock, tokens()).build(),
+    };
+    let credentials = auth_core::Credentials::builder(provider)
+        .clock(clock.clock())
+        .build();
+    credentials.get().await.unwrap();
+}
+
+#[tokio::test]
 async fn rule_4_a_caller_that_has_a_credential_does_not_wait_for_a_login() {
     let clock = ManualClock::new();
     let gate = Gate::shut();
