@@ -207,22 +207,9 @@ impl Attempt {
         self.stamp
     }
 
-    /// Whether the credential is in the URL as well. The URL is then a secret, and so is a response
-    /// header that repeats it.
-    #[inline]
-    pub const fn has_query(&self) -> bool {
-        self.query
-    }
-
-    /// Whether this is the second attempt of a request whose first one was rejected.
-    #[inline]
-    pub const fn is_replay(&self) -> bool {
-        self.replay
-    }
-
     /// Marks the response headers that repeat a secret as sensitive, so that `Debug` doesn't print
-    /// them: `Set-Cookie`, and the headers with URLs if the URL that was sent [holds a
-    /// secret](Self::has_query).
+    /// them: `Set-Cookie`, and the headers with URLs if the URL that was sent holds a
+    /// secret, too.
     #[inline]
     pub fn redact(&self, headers: &mut HeaderMap) {
         if headers.contains_key(SET_COOKIE) {

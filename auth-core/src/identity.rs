@@ -90,14 +90,7 @@ impl fmt::Debug for Identity {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 mod tests {
-    use std::collections::HashSet;
-    use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
-
     use super::*;
-
-    fn origin(host: &str) -> Origin {
-        Origin::parse(&format!("https://{host}.example.com")).unwrap()
-    }
 
     #[test]
     fn identities_are_told_apart_whatever_their_hashes() {
@@ -116,41 +109,5 @@ mod tests {
         ] {
             assert!(one != other, "{:?}", Identity(Arc::new(other)));
         }
-    }
-
-    #[test]
-    fn an_identity_is_its_provider_its_origin_and_its_account() {
-        let one = Identity::new("clay", origin("one"), "me@example.com");
-        assert_eq!(one.provider(), "clay");
-        assert_eq!(*one.origin(), origin("one"));
-        assert_eq!(one.account(), "me@example.com");
-        let same = Identity::new(String::from("clay"), origin("one"), "me@example.com");
-        assert_eq!(one, same);
-        let others = [
-            Identity::new("quinn", origin("one"), "me@example.com"),
-            one.at(origin("two")),
-            Identity::new("clay", origin("one"), "you@example.com"),
-            // The boundary between two parts counts.
-            Identity::new("claym", origin("one"), "e@example.com"),
-        ];
-        for other in &others {
-            assert_ne!(one, *other);
-        }
-        assert_eq!(others[1].at(origin("one")), one);
-        let hash =
-            |identity: &Identity| BuildHasherDefault::<DefaultHasher>::default().hash_one(identity);
-        assert_eq!(hash(&one), hash(&same));
-        assert!(others.iter().all(|other| hash(other) != hash(&one)));
-        let all: HashSet<_> = others.into_iter().chain([one, same]).collect();
-        assert_eq!(all.len(), 5, "what is equal has one hash");
-    }
-
-    #[test]
-    fn rule_17_an_identity_prints_without_its_account() {
-        let identity = Identity::new("clay", origin("one"), "me@example.com");
-        assert_eq!(
-            format!("{identity:?}"),
-            "Identity(clay at https://one.example.com)"
-        );
     }
 }

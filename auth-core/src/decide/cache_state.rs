@@ -329,7 +329,7 @@ impl CacheState {
             .filter(|current| current.stamp() == stamp)?;
         let life = current
             .life()
-            .roll(now, rolled.expires_in(), policy.window, jitter);
+            .roll(now, rolled.expires_in, policy.window, jitter);
         // If the new value can't be carried, the server is at fault, and the current one stays.
         let next = current.roll(rolled, life).ok()?;
         let stamp = next.stamp();

@@ -84,18 +84,6 @@ impl LoginErrorKind {
         }
     }
 
-    pub(super) const fn words(self) -> &'static str {
-        match self {
-            Self::Refused => "refused",
-            Self::Limited => "too many logins",
-            Self::Unavailable => "the server is unavailable",
-            Self::TimedOut => "no response in time",
-            Self::Malformed => "not the response that was expected",
-            Self::Misconfigured => "misconfigured",
-            Self::Panicked => "the provider panicked",
-        }
-    }
-
     /// A short name, for metrics and logs.
     pub const fn name(self) -> &'static str {
         match self {

@@ -250,6 +250,10 @@ mod tests {
         }
     }
 
+    fn after(life: &Life, by: Duration) -> Freshness {
+        life.freshness(later(by))
+    }
+
     fn begin(lifetime: Lifetime) -> Life {
         Life::begin(lifetime, START, RefreshWindow::DEFAULT, 0.0)
     }
@@ -258,28 +262,16 @@ mod tests {
     fn rule_6_the_window_is_the_smaller_of_lead_and_fraction() {
         let day = begin(Lifetime::of(DAY));
         assert_eq!(
-            day.freshness(later(DAY - Duration::from_secs(301))),
+            after(&day, DAY - Duration::from_secs(301)),
             Freshness::Fresh
         );
-        assert_eq!(
-            day.freshness(later(DAY - Duration::from_secs(300))),
-            Freshness::Due
-        );
-        assert_eq!(day.freshness(later(DAY)), Freshness::Expired);
+        assert_eq!(after(&day, DAY - Duration::from_secs(300)), Freshness::Due);
+        assert_eq!(after(&day, DAY), Freshness::Expired);
 
         let second = begin(Lifetime::of(Duration::from_secs(1)));
-        assert_eq!(
-            second.freshness(later(Duration::from_millis(899))),
-            Freshness::Fresh
-        );
-        assert_eq!(
-            second.freshness(later(Duration::from_millis(900))),
-            Freshness::Due
-        );
-        assert_eq!(
-            second.freshness(later(Duration::from_secs(1))),
-            Freshness::Expired
-        );
+        assert_eq!(after(&second, Duration::from_millis(899)), Freshness::Fresh);
+        assert_eq!(after(&second, Duration::from_millis(900)), Freshness::Due);
+        assert_eq!(after(&second, Duration::from_secs(1)), Freshness::Expired);
     }
 
     #[test]
@@ -300,27 +292,21 @@ mod tests {
     #[test]
     fn rule_6_an_unknown_life_and_an_idle_deadline_have_no_window() {
         let unknown = begin(Lifetime::unknown());
-        assert_eq!(unknown.freshness(later(3_650 * DAY)), Freshness::Fresh);
+        assert_eq!(after(&unknown, 3_650 * DAY), Freshness::Fresh);
         let idle = begin(Lifetime::unknown().idle(HOUR));
         assert_eq!(
-            idle.freshness(later(HOUR - Duration::from_nanos(1))),
+            after(&idle, HOUR - Duration::from_nanos(1)),
             Freshness::Fresh
         );
-        assert_eq!(idle.freshness(later(HOUR)), Freshness::Lapsed);
+        assert_eq!(after(&idle, HOUR), Freshness::Lapsed);
     }
 
     #[test]
     fn a_window_wider_than_the_life_leaves_part_of_the_life_fresh() {
         let greedy = RefreshWindow::new(10 * DAY, 5.0);
         let life = Life::begin(Lifetime::of(HOUR), START, greedy, 0.0);
-        assert_eq!(
-            life.freshness(later(Duration::from_secs(359))),
-            Freshness::Fresh
-        );
-        assert_eq!(
-            life.freshness(later(Duration::from_secs(361))),
-            Freshness::Due
-        );
+        assert_eq!(after(&life, Duration::from_secs(359)), Freshness::Fresh);
+        assert_eq!(after(&life, Duration::from_secs(361)), Freshness::Due);
         let life = Life::begin(
             Lifetime::of(HOUR),
             START,
@@ -328,15 +314,15 @@ mod tests {
             0.0,
         );
         assert_eq!(
-            life.freshness(later(HOUR - Duration::from_nanos(1))),
+            after(&life, HOUR - Duration::from_nanos(1)),
             Freshness::Fresh
         );
         let none = Life::begin(Lifetime::of(HOUR), START, RefreshWindow::NONE, 0.0);
         assert_eq!(
-            none.freshness(later(HOUR - Duration::from_nanos(1))),
+            after(&none, HOUR - Duration::from_nanos(1)),
             Freshness::Fresh
         );
-        assert_eq!(none.freshness(later(HOUR)), Freshness::Expired);
+        assert_eq!(after(&none, HOUR), Freshness::Expired);
     }
 
     #[test]
@@ -344,14 +330,8 @@ mod tests {
         let life = begin(Lifetime::unknown().idle(HOUR));
         life.touch(later(Duration::from_secs(1_800)));
         life.touch(later(Duration::from_secs(60)));
-        assert_eq!(
-            life.freshness(later(Duration::from_secs(5_399))),
-            Freshness::Fresh
-        );
-        assert_eq!(
-            life.freshness(later(Duration::from_secs(5_400))),
-            Freshness::Lapsed
-        );
+        assert_eq!(after(&life, Duration::from_secs(5_399)), Freshness::Fresh);
+        assert_eq!(after(&life, Duration::from_secs(5_400)), Freshness::Lapsed);
     }
 
     #[test]
@@ -371,28 +351,28 @@ mod tests {
     fn rule_15_an_absolute_maximum_is_absolute() {
         let life = begin(Lifetime::unknown().idle(7 * DAY).absolute(30 * DAY));
         life.touch(later(29 * DAY));
-        assert_eq!(life.freshness(later(30 * DAY - HOUR)), Freshness::Fresh);
+        assert_eq!(after(&life, 30 * DAY - HOUR), Freshness::Fresh);
         assert_eq!(
-            life.freshness(later(30 * DAY - Duration::from_secs(60))),
+            after(&life, 30 * DAY - Duration::from_secs(60)),
             Freshness::Due
         );
-        assert_eq!(life.freshness(later(30 * DAY)), Freshness::Expired);
+        assert_eq!(after(&life, 30 * DAY), Freshness::Expired);
 
         let rolled = begin(Lifetime::of(HOUR).absolute(DAY));
         let rolled = rolled.roll(later(23 * HOUR), Some(12 * HOUR), RefreshWindow::NONE, 0.0);
         assert_eq!(
-            rolled.freshness(later(DAY - Duration::from_nanos(1))),
+            after(&rolled, DAY - Duration::from_nanos(1)),
             Freshness::Fresh
         );
-        assert_eq!(rolled.freshness(later(DAY)), Freshness::Expired);
+        assert_eq!(after(&rolled, DAY), Freshness::Expired);
     }
 
     #[test]
     fn rule_15_max_age_counts_from_receipt_not_from_the_login() {
         let life = begin(Lifetime::of(HOUR));
         let rolled = life.roll(later(HOUR / 2), Some(HOUR), RefreshWindow::NONE, 0.0);
-        assert_eq!(rolled.freshness(later(HOUR)), Freshness::Fresh);
-        assert_eq!(rolled.freshness(later(HOUR + HOUR / 2)), Freshness::Expired);
+        assert_eq!(after(&rolled, HOUR), Freshness::Fresh);
+        assert_eq!(after(&rolled, HOUR + HOUR / 2), Freshness::Expired);
         assert_eq!(rolled.born(), START, "age counts from the login");
         let unknown = life.roll(later(HOUR / 2), None, RefreshWindow::NONE, 0.0);
         assert_eq!(
@@ -406,8 +386,8 @@ mod tests {
     fn rule_15_a_roll_of_a_sliding_session_moves_the_idle_deadline() {
         let life = begin(Lifetime::unknown().idle(7 * DAY).absolute(30 * DAY));
         let rolled = life.roll(later(6 * DAY), Some(7 * DAY), RefreshWindow::DEFAULT, 0.0);
-        assert_eq!(rolled.freshness(later(12 * DAY)), Freshness::Fresh);
-        assert_eq!(rolled.freshness(later(13 * DAY)), Freshness::Lapsed);
+        assert_eq!(after(&rolled, 12 * DAY), Freshness::Fresh);
+        assert_eq!(after(&rolled, 13 * DAY), Freshness::Lapsed);
         assert_eq!(rolled.expires(), life.expires());
     }
 

@@ -64,18 +64,3 @@ impl From<Origin> for Scope {
         Self::only(origin)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_scope_may_hold_several_origins() {
-        let login = Origin::parse("https://login.example.com").unwrap();
-        let data = Origin::parse("https://data.example.com:8443").unwrap();
-        let scope = Scope::only(login.clone()).and(data).and(login);
-        assert_eq!(scope.origins().count(), 2);
-        assert!(scope.contains("https", "data.example.com", Some(8443)));
-        assert!(!scope.contains("https", "data.example.com", None));
-    }
-}

@@ -6,6 +6,7 @@
 //! `explore` enables it, with the feature `shuttle`.
 
 #[cfg(feature = "shuttle")]
+#[path = "../../explore/model.rs"]
 mod model;
 #[cfg(not(feature = "shuttle"))]
 mod real;

@@ -12,14 +12,19 @@
 
 mod ends;
 mod fast_path;
+mod identity;
+mod judge;
 mod many;
 mod one_login;
+mod origin;
 mod provider;
 mod random;
 mod rejection;
 mod restraint;
 mod runtimes;
 mod secrecy;
+mod secret;
+mod set_cookie;
 mod support;
 mod table;
 mod time;

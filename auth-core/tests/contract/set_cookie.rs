@@ -1,0 +1,150 @@
+//! `Set-Cookie` and its dates, as a user agent reads them.
+
+use std::time::Duration;
+
+use auth_core::{SetCookie, set_cookies};
+use http::header::{DATE, SET_COOKIE};
+use http::{HeaderMap, HeaderValue};
+
+fn read(date: Option<&'static str>, set_cookie: &'static str) -> Option<SetCookie> {
+    let mut headers = HeaderMap::new();
+    if let Some(date) = date {
+        headers.insert(DATE, HeaderValue::from_static(date));
+    }
+    headers.insert(SET_COOKIE, HeaderValue::from_static(set_cookie));
+    set_cookies(&headers).next()
+}
+
+const NOON: Option<&str> = Some("Sat, 21 Nov 2026 12:00:00 GMT");
+
+#[test]
+fn rule_15_max_age_beats_expires() {
+    let cookie = read(
+        NOON,
+        "a=b; Expires=Sat, 21 Nov 2026 13:00:00 GMT; Max-Age=60",
+    )
+    .unwrap();
+    assert_eq!(cookie.expires_in, Some(Duration::from_secs(60)));
+    assert!(!cookie.deleted);
+}
+
+#[test]
+fn expires_counts_from_the_responses_own_date() {
+    let cookie = read(NOON, "a=b; Expires=Sat, 21 Nov 2026 13:00:00 GMT").unwrap();
+    assert_eq!(cookie.expires_in, Some(Duration::from_secs(3_600)));
+    assert_eq!(
+        read(None, "a=b; Expires=Sat, 21 Nov 2026 13:00:00 GMT")
+            .unwrap()
+            .expires_in,
+        None
+    );
+}
+
+#[test]
+fn a_cookie_that_is_over_is_deleted() {
+    for text in [
+        "a=; Max-Age=0",
+        "a=b; Max-Age=-1",
+        "a=b; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
+    ] {
+        assert!(read(None, text).unwrap().deleted, "{text}");
+    }
+    assert!(
+        read(NOON, "a=b; Expires=Sat, 21 Nov 2026 12:00:00 GMT")
+            .unwrap()
+            .deleted
+    );
+    assert!(!read(NOON, "a=b").unwrap().deleted);
+}
+
+#[test]
+fn the_value_is_kept_byte_for_byte() {
+    for value in ["s%3Aabc.def%2F", "\"quoted\"", "a=b=c=="] {
+        let text = Box::leak(format!("claysession={value}; Path=/; HttpOnly").into_boxed_str());
+        assert_eq!(read(None, text).unwrap().value, value);
+    }
+}
+
+#[test]
+fn what_is_no_cookie_is_passed_over_and_values_do_not_print() {
+    assert_eq!(read(None, "no pair here"), None);
+    let printed = format!("{:?}", read(None, "a=canary").unwrap());
+    assert!(!printed.contains("canary"));
+}
+
+/// The seconds from the epoch to the date of a cookie, by a response of the epoch.
+fn seconds(date: &str) -> Option<u64> {
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        DATE,
+        HeaderValue::from_static("Thu, 01 Jan 1970 00:00:00 GMT"),
+    );
+    let line = format!("a=b; Expires={date}");
+    headers.insert(
+        SET_COOKIE,
+        HeaderValue::from_bytes(line.as_bytes()).unwrap(),
+    );
+    let expires_in = set_cookies(&headers).next().unwrap().expires_in?;
+    Some(expires_in.as_secs())
+}
+
+#[test]
+fn rule_15_a_cookies_date_is_read_in_every_form_that_a_user_agent_reads() {
+    const NOON: Option<u64> = Some(1_795_262_400);
+    for text in [
+        "Sat, 21 Nov 2026 12:00:00 GMT",
+        "Saturday, 21-Nov-26 12:00:00 GMT",
+        "Sat Nov 21 12:00:00 2026",
+        "21 nov 2026 12:00:00",
+        "12:00:00 21 November 2026",
+        "Sat, 21-NOV-2026 12:0:0 UTC",
+        "21th Nov 2026x 12:00:00pm",
+    ] {
+        assert_eq!(seconds(text), NOON, "{text}");
+    }
+    assert_eq!(seconds("Thu, 01 Jan 1970 00:00:00 GMT"), Some(0));
+    assert_eq!(seconds("Mon, 01 Jan 1601 00:00:00 GMT"), Some(0));
+    assert_eq!(
+        seconds("Tue, 29 Feb 2028 23:59:59 GMT"),
+        Some(1_835_481_599)
+    );
+    assert_eq!(seconds("Fri, 31-Dec-99 23:59:59 GMT"), Some(946_684_799));
+    assert_eq!(seconds("Sun, 31-Dec-69 23:59:59 GMT"), Some(3_155_759_999));
+    assert_eq!(
+        seconds("Fri, 31 Dec 9999 23:59:59 GMT"),
+        Some(253_402_300_799)
+    );
+}
+
+#[test]
+fn dates_as_http_writes_them_are_read() {
+    for days in (0..80_000).step_by(7) {
+        let since_epoch = Duration::from_secs(days * 86_400 + 3_723);
+        let written = httpdate::fmt_http_date(std::time::UNIX_EPOCH + since_epoch);
+        assert_eq!(seconds(&written), Some(since_epoch.as_secs()), "{written}");
+    }
+}
+
+#[test]
+fn what_is_no_date_is_none() {
+    for text in [
+        "",
+        "tomorrow",
+        "Sat, 21 Nov 2026",
+        "21 Nov 12:00:00",
+        "Nov 2026 12:00:00",
+        "21 2026 12:00:00",
+        "32 Nov 2026 12:00:00",
+        "0 Nov 2026 12:00:00",
+        "21 Nov 1600 12:00:00",
+        "21 Nov 2026 24:00:00",
+        "21 Nov 2026 12:60:00",
+        "21 Nov 2026 12:00:60",
+        "21 Nov 2026 123:00:00",
+        "21 Nov 20261 12:00:00",
+        "21 Nov 2026 12:00",
+        "ééé",
+    ] {
+        assert_eq!(seconds(text), None, "{text}");
+    }
+}
