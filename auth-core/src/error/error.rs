@@ -130,8 +130,6 @@ impl Error {
 
 #[cfg(test)]
 mod tests {
-    use std::error::Error as _;
-
     use super::*;
 
     fn login(error: LoginError) -> Error {
@@ -194,34 +192,5 @@ mod tests {
             said.extend([login(error).to_string(), kind.sentence().to_owned()]);
         }
         assert_eq!(said.len(), 2 * kinds.len(), "{said:?}");
-    }
-
-    #[test]
-    fn a_message_does_not_repeat_its_source() {
-        let cause = std::io::Error::other("connection reset");
-        let error = login(LoginError::unavailable("POST failed").with_source(cause));
-        let source = error.source().unwrap();
-        assert!(!error.to_string().contains(&source.to_string()));
-        let cause = source.source().unwrap();
-        assert_eq!(cause.to_string(), "connection reset");
-        assert!(!source.to_string().contains(&cause.to_string()));
-    }
-
-    #[test]
-    fn the_time_to_wait_is_told() {
-        assert_eq!(
-            login(LoginError::refused("x")).retry_after(),
-            Some(Duration::from_secs(3))
-        );
-        assert_eq!(
-            Error::QuotaSpent {
-                retry_after: Duration::from_secs(7)
-            }
-            .retry_after(),
-            Some(Duration::from_secs(7))
-        );
-        assert_eq!(Error::Closed.retry_after(), None);
-        let limited = LoginError::limited(Some(Duration::from_secs(9)));
-        assert_eq!(limited.retry_after(), Some(Duration::from_secs(9)));
     }
 }

@@ -11,6 +11,7 @@
 )]
 
 mod ends;
+mod errors;
 mod fast_path;
 mod identity;
 mod judge;

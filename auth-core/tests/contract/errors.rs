@@ -1,0 +1,43 @@
+//! What an error says, and what it knows.
+
+use std::error::Error as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use auth_core::{Error, LoginError};
+
+fn login(error: LoginError) -> Error {
+    Error::Login {
+        source: Arc::new(error),
+        retry_after: Some(Duration::from_secs(3)),
+    }
+}
+
+#[test]
+fn a_message_does_not_repeat_its_source() {
+    let cause = std::io::Error::other("connection reset");
+    let error = login(LoginError::unavailable("POST failed").with_source(cause));
+    let source = error.source().unwrap();
+    assert!(!error.to_string().contains(&source.to_string()));
+    let cause = source.source().unwrap();
+    assert_eq!(cause.to_string(), "connection reset");
+    assert!(!source.to_string().contains(&cause.to_string()));
+}
+
+#[test]
+fn the_time_to_wait_is_told() {
+    assert_eq!(
+        login(LoginError::refused("x")).retry_after(),
+        Some(Duration::from_secs(3))
+    );
+    assert_eq!(
+        Error::QuotaSpent {
+            retry_after: Duration::from_secs(7)
+        }
+        .retry_after(),
+        Some(Duration::from_secs(7))
+    );
+    assert_eq!(Error::Closed.retry_after(), None);
+    let limited = LoginError::limited(Some(Duration::from_secs(9)));
+    assert_eq!(limited.retry_after(), Some(Duration::from_secs(9)));
+}
