@@ -10,6 +10,7 @@
     reason = "the callers of a test are tasks that end with its runtime"
 )]
 
+mod attempt;
 mod ends;
 mod errors;
 mod fast_path;

@@ -169,6 +169,7 @@ async fn rule_3_a_login_that_asks_for_its_own_credential_gets_a_typed_error() {
     struct Loops {
         inner: Scripted,
         own: Arc<std::sync::OnceLock<auth_core::Credentials>>,
+        mark: Arc<std::sync::OnceLock<auth_core::LoginMark>>,
     }
     #[async_trait::async_trait]
     impl Provider for Loops {
@@ -180,6 +181,9 @@ async fn rule_3_a_login_that_asks_for_its_own_credential_gets_a_typed_error() {
         }
         async fn login(&self, _: &Secret) -> Result<Session, LoginError> {
             let own = self.own.get().unwrap();
+            self.mark
+                .set(auth_core::LoginMark::current().unwrap())
+                .unwrap();
             let refused = Attempt::refuse_loop(own, &http::Extensions::new());
             assert!(matches!(refused, Err(Error::LoginLoop)));
             match own.get().await {
@@ -190,10 +194,11 @@ async fn rule_3_a_login_that_asks_for_its_own_credential_gets_a_typed_error() {
             }
         }
     }
-    let own = Arc::new(std::sync::OnceLock::new());
+    let (own, mark) = (Arc::default(), Arc::default());
     let provider = Loops {
         inner: tokens(),
         own: Arc::clone(&own),
+        mark: Arc::clone(&mark),
     };
     let credentials = auth_core::Credentials::builder(provider)
         .clock(ManualClock::new().clock())
@@ -202,6 +207,11 @@ async fn rule_3_a_login_that_asks_for_its_own_credential_gets_a_typed_error() {
     let error = credentials.get().await.unwrap_err();
     assert!(error.is_misconfigured(), "{error:?}");
     assert!(auth_core::LoginMark::current().is_none());
+    let mut extensions = http::Extensions::new();
+    assert!(Attempt::refuse_loop(&credentials, &extensions).is_ok());
+    extensions.insert(*mark.get().unwrap());
+    let refused = Attempt::refuse_loop(&credentials, &extensions);
+    assert!(matches!(refused, Err(Error::LoginLoop)), "it is carried");
 }
 
 #[tokio::test]

@@ -1,0 +1,157 @@
+//! One attempt of one request: what is redacted, judged and told to the cache.
+
+use std::sync::Arc;
+
+use auth_core::clock::ManualClock;
+use auth_core::testing::Scripted;
+use auth_core::{
+    Ask, Attempt, Conclusion, Credentials, Judge, Lifetime, ResponseView, Session, Verdict,
+};
+use http::header::{CONTENT_LOCATION, LINK, LOCATION, REFRESH, SET_COOKIE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use crate::support::{HOUR, SECOND, on, set_cookie, tokens};
+
+/// A session with a cookie that slides.
+fn sliding() -> Scripted {
+    Scripted::new(|number| {
+        Ok(Session::new()
+            .with_cookie("session", &format!("value-{number}"))?
+            .with_lifetime(Lifetime::unknown().idle(HOUR)))
+    })
+}
+
+/// A session with a secret in the query.
+fn in_query() -> Scripted {
+    Scripted::new(|_| Ok(Session::new().with_query("csrf", "canary")?))
+}
+
+fn says(verdict: Verdict) -> Arc<dyn Judge> {
+    struct Always(Verdict);
+    impl Judge for Always {
+        fn wants_body(&self, status: StatusCode) -> bool {
+            status == StatusCode::FORBIDDEN
+        }
+        fn judge(&self, _: &ResponseView<'_>) -> Verdict {
+            self.0
+        }
+    }
+    Arc::new(Always(verdict))
+}
+
+async fn attempt(credentials: &Credentials) -> Attempt {
+    Attempt::new(credentials, &credentials.get().await.unwrap())
+}
+
+#[tokio::test]
+async fn rule_17_headers_that_repeat_a_secret_are_marked_sensitive() {
+    let urls = [LOCATION, CONTENT_LOCATION, LINK, REFRESH];
+    let response = || {
+        let mut headers = set_cookie("session=canary");
+        headers.append(SET_COOKIE, HeaderValue::from_static("other=canary"));
+        headers.insert("x-other", HeaderValue::from_static("shown"));
+        for name in &urls {
+            headers.insert(name, HeaderValue::from_static("/?csrf=canary"));
+        }
+        headers
+    };
+    for (provider, urls_are_secret) in [(sliding(), false), (in_query(), true)] {
+        let credentials = on(&ManualClock::new(), provider).build();
+        let mut headers = response();
+        attempt(&credentials).await.redact(&mut headers);
+        for (name, value) in &headers {
+            let expected = name == SET_COOKIE || (urls_are_secret && urls.contains(name));
+            assert_eq!(value.is_sensitive(), expected, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn rule_15_only_an_accepted_response_slides_and_an_unclear_ones_cookies_are_ignored() {
+    for (verdict, slides, rolls) in [
+        (Verdict::Accepted, true, true),
+        (Verdict::NotPermitted, false, true),
+        (Verdict::Unclear, false, false),
+    ] {
+        let clock = ManualClock::new();
+        let credentials = on(&clock, sliding()).build();
+        let attempt = attempt(&credentials).await;
+        clock.advance(60 * SECOND);
+        let later = Attempt::new(&credentials, &credentials.get().await.unwrap());
+        let headers = HeaderMap::new();
+        let response = ResponseView::new(StatusCode::OK, &headers);
+        let conclusion = later.judged_by(Some(says(verdict))).conclude(&response);
+        assert_eq!(conclusion, Conclusion::HandOn);
+        let idle_in = if slides { HOUR } else { HOUR - 60 * SECOND };
+        assert_eq!(credentials.status().idle_in, Some(idle_in), "{verdict:?}");
+
+        let headers = set_cookie("session=rolled");
+        let response = ResponseView::new(StatusCode::OK, &headers);
+        attempt.judged_by(Some(says(verdict))).conclude(&response);
+        let value = credentials.get().await.unwrap();
+        let expected = if rolls { "rolled" } else { "value-1" };
+        assert_eq!(value.cookie("session"), Some(expected), "{verdict:?}");
+    }
+}
+
+#[tokio::test]
+async fn rule_15_the_cookies_of_a_rejection_are_ignored() {
+    let credentials = on(&ManualClock::new(), sliding()).build();
+    let first = attempt(&credentials).await;
+    let second = first.clone();
+    let headers = set_cookie("session=; Max-Age=0");
+    let response = ResponseView::new(StatusCode::UNAUTHORIZED, &headers);
+    assert_eq!(first.conclude(&response), Conclusion::Replay);
+    let newer = credentials.get().await.unwrap();
+    assert_eq!(newer.cookie("session"), Some("value-2"));
+    assert_eq!(second.conclude(&response), Conclusion::Replay, "a late one");
+    assert_eq!(credentials.status().stamp, Some(newer.stamp()));
+}
+
+#[tokio::test]
+async fn a_judge_of_its_own_replaces_the_providers() {
+    let credentials = on(&ManualClock::new(), tokens()).build();
+    let attempt = attempt(&credentials).await;
+    assert!(!attempt.wants_body(StatusCode::FORBIDDEN));
+    let judged = attempt.clone().judged_by(Some(says(Verdict::Unclear)));
+    assert!(judged.wants_body(StatusCode::FORBIDDEN) && !judged.wants_body(StatusCode::OK));
+    let headers = HeaderMap::new();
+    let response = ResponseView::new(StatusCode::UNAUTHORIZED, &headers);
+    assert_eq!(judged.conclude(&response), Conclusion::HandOn);
+    let rejected = says(Verdict::Rejected);
+    let (fresh, ()) = Attempt::fresh(&credentials, Some(&rejected), |_| ()).unwrap();
+    let response = ResponseView::new(StatusCode::OK, &headers);
+    assert_eq!(fresh.conclude(&response), Conclusion::Replay);
+    let newer = credentials.get().await.unwrap();
+    let replay = fresh.replay(&newer);
+    assert_eq!(replay.conclude(&response), Conclusion::HandOn, "doubted");
+    assert_eq!(credentials.status().stamp, Some(newer.stamp()));
+}
+
+#[tokio::test]
+async fn rule_17_an_attempt_prints_without_its_account() {
+    let credentials = on(&ManualClock::new(), tokens()).build();
+    let printed = format!("{:?}", attempt(&credentials).await);
+    assert!(printed.contains("https://api.example.com"), "{printed}");
+    assert!(printed.contains("generation: 1"), "{printed}");
+    assert!(!printed.contains("me@example.com") && !printed.contains("token-1"));
+}
+
+#[tokio::test]
+async fn what_is_lent_is_what_is_fresh() {
+    let credentials = on(&ManualClock::new(), tokens()).build();
+    assert!(credentials.with_fresh(|_| ()).is_none());
+    let credential = credentials.get().await.unwrap();
+    let lent = credentials.with_fresh(|lent| Arc::ptr_eq(lent, &credential));
+    assert_eq!(lent, Some(true));
+}
+
+#[test]
+fn an_ask_waits_for_the_shorter_of_two_times() {
+    let ask = Ask::new();
+    assert_eq!(ask.at_most(SECOND), ask.within(SECOND));
+    assert_eq!(ask.within(HOUR).at_most(SECOND), ask.within(SECOND));
+    assert_eq!(ask.within(SECOND).at_most(HOUR), ask.within(SECOND));
+    assert!(ask.renewed().is_renewed() && !ask.is_renewed());
+    assert_eq!(ask.renewed().not_renewed(), ask);
+}
