@@ -23,9 +23,11 @@ impl Limiter {
         }
         let mut registry = REGISTRY.get_or_init(Mutex::default).lock();
         let key = (clock.id(), origin.clone());
-        if let Some(limiter) = registry.get(&key) {
+        if let Some(limiter) = registry.get(&key).cloned() {
+            drop(registry);
+            // It may wake waiters, which must not happen under a lock.
             limiter.tighten(quota);
-            return Arc::clone(limiter);
+            return limiter;
         }
         // A limiter that no cache uses and that remembers no login is forgotten.
         registry.retain(|_, limiter| Arc::strong_count(limiter) > 1 || !limiter.is_idle());

@@ -14,7 +14,7 @@
 //! and reads `stopped`; `abort` stores `stopped` and reads `task`. At least one of the two threads
 //! must see the other's store. Only `SeqCst` orders a store before a later load of another atomic.
 
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{Ordering::SeqCst, fence};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -65,10 +65,10 @@ impl Flight {
     /// Spawns the task. No lock may be held: on a runtime that is shutting down, the task is
     /// dropped within this call, and its guard takes the cache's lock.
     pub(crate) fn spawn(&self, runtime: &Runtime, task: impl Future<Output = ()> + Send + 'static) {
-        // Pairs with `abort`. `OnceLock` orders with acquire and release only, so in theory both
-        // may miss the other's store. The task then reads the flag again in `send`, and sends
-        // nothing.
+        // Pairs with `abort`: the task is stored before the flag is read. So one of the two sees
+        // the other's store. The fences are what orders a store before a load of something else.
         let _ = self.task.set(runtime.spawn(task));
+        fence(SeqCst);
         if self.is_stopped() && !self.is_sent() {
             self.abort();
         }
@@ -98,6 +98,7 @@ impl Flight {
     pub(crate) fn abort(&self) {
         // Pairs with `spawn`: the flag is stored before the task is read.
         self.stopped.store(true, SeqCst);
+        fence(SeqCst);
         if let Some(task) = self.task.get() {
             task.abort();
         }

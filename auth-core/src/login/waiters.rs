@@ -155,11 +155,17 @@ impl<T> Waiters<T> {
         if rung.is_ready() {
             return Poll::Ready(());
         }
+        self.keep_alarm(key, so_far, Alarm { at, _timer: timer })
+    }
+
+    /// Keeps an alarm that was set when all had been woken `so_far` times. Ready if all were woken
+    /// or released since: the alarm itself may have rung, and would not ring again.
+    fn keep_alarm(&self, key: WaiterKey, so_far: u64, alarm: Alarm) -> Poll<()> {
         let mut entries = self.list.0.lock();
         let woken = entries.wakes != so_far;
         let replaced = match entries.on(key.runtime) {
-            Some(there) if !woken && there.rings_by(at) => return Poll::Pending,
-            Some(there) if !woken => there.alarm.replace(Alarm { at, _timer: timer }),
+            Some(there) if !woken && there.rings_by(alarm.at) => return Poll::Pending,
+            Some(there) if !woken => there.alarm.replace(alarm),
             _ => return Poll::Ready(()),
         };
         drop(entries);
@@ -337,6 +343,22 @@ mod tests {
             let at = entries.runtimes[0].alarm.as_ref().map(|alarm| alarm.at);
             assert_eq!(at, Some(start + 10));
         }
+    }
+
+    #[test]
+    fn rule_3_an_alarm_that_may_have_rung_before_it_was_kept_is_not_kept() {
+        let waiters = Waiters::<()>::new();
+        let key = waiters.enter(None, runtime(), Waker::noop()).unwrap();
+        let alarm = || Alarm {
+            at: 10,
+            _timer: std::future::pending().boxed(),
+        };
+        let so_far = waiters.list.0.lock().wakes;
+        waiters.waker().wake();
+        assert!(waiters.keep_alarm(key, so_far, alarm()).is_ready());
+        assert!(waiters.list.0.lock().runtimes[0].alarm.is_none());
+        assert!(waiters.keep_alarm(key, so_far + 1, alarm()).is_pending());
+        assert!(waiters.list.0.lock().runtimes[0].alarm.is_some());
     }
 
     #[test]
