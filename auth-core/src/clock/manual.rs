@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use super::source::{Clock, Source};
 use super::{Moment, nanos, system};
 use crate::runtime::{AtomicU64, Mutex};
 
@@ -40,7 +39,7 @@ fn next_id() -> u64 {
 /// assert_eq!(clock.now().since(start), Duration::from_secs(5));
 /// ```
 #[derive(Clone, Debug)]
-pub struct ManualClock(Arc<Hands>);
+pub struct ManualClock(pub(super) Arc<Hands>);
 
 /// All operations on the two times are relaxed. A wait compares `steady` under the lock of
 /// `sleepers`, and `move_steady` changes it under the same lock, so no wake-up is lost.
@@ -68,11 +67,6 @@ impl ManualClock {
             wall: AtomicU64::new(START.wall),
             sleepers: Mutex::default(),
         }))
-    }
-
-    /// The clock to build a cache with.
-    pub fn clock(&self) -> Clock {
-        Clock(Source::Manual(Arc::clone(&self.0)))
     }
 
     /// Moves both clocks forward.
@@ -181,7 +175,7 @@ impl Drop for Sleeper<'_> {
 /// against a server whose own clock can be moved forward, such as the demo servers of
 /// `auth-providers`.
 #[derive(Clone, Debug)]
-pub struct ShiftedClock(Arc<Shift>);
+pub struct ShiftedClock(pub(super) Arc<Shift>);
 
 #[derive(Debug)]
 pub(super) struct Shift {
@@ -196,11 +190,6 @@ impl ShiftedClock {
             id: next_id(),
             ahead: AtomicU64::new(0),
         }))
-    }
-
-    /// The clock to build a cache with.
-    pub fn clock(&self) -> Clock {
-        Clock(Source::Shifted(Arc::clone(&self.0)))
     }
 
     /// Moves both clocks forward.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use std::sync::Arc;
 
 #[cfg(feature = "test-util")]
-use super::manual::{Hands, Shift};
+use super::manual::{Hands, ManualClock, Shift, ShiftedClock};
 use super::moment::Moment;
 use super::system;
 
@@ -69,6 +69,22 @@ impl Clock {
             #[cfg(feature = "test-util")]
             Source::Manual(hands) => hands.id(),
         }
+    }
+}
+
+#[cfg(feature = "test-util")]
+impl ManualClock {
+    /// The clock to build a cache with.
+    pub fn clock(&self) -> Clock {
+        Clock(Source::Manual(Arc::clone(&self.0)))
+    }
+}
+
+#[cfg(feature = "test-util")]
+impl ShiftedClock {
+    /// The clock to build a cache with.
+    pub fn clock(&self) -> Clock {
+        Clock(Source::Shifted(Arc::clone(&self.0)))
     }
 }
 

@@ -13,7 +13,7 @@ use auth_benches::{Failed, Logins};
 use futures_util::FutureExt;
 use tokio::runtime::Runtime;
 
-use super::{Cache, Life};
+use super::{Cache, Life, bearer};
 
 struct Source {
     logins: Logins,
@@ -54,7 +54,7 @@ pub fn make(runtime: &Runtime, logins: &Logins, life: Life) -> Cache {
         }),
         hit: Some(Arc::new(move |times| {
             for _ in 0..times {
-                black_box(hit.token().access_token().to_owned());
+                black_box(bearer(hit.token().access_token().as_str()));
             }
         })),
         forced: None,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use auth_benches::Logins;
 use futures_util::future::BoxFuture;
+use http::HeaderValue;
 use tokio::runtime::Runtime;
 
 mod aliri;
@@ -116,7 +117,7 @@ pub const PEERS: &[Peer] = &[
         ..Peer::new("azure_core", azure::make)
     },
     Peer {
-        hit: "resolve_cached_identity().await: an Identity; net of the boxed future",
+        hit: "resolve_cached_identity().await, and a header of its string; net of the boxed future",
         ..Peer::new("aws-smithy-runtime", aws::make)
     },
     Peer {
@@ -124,11 +125,11 @@ pub const PEERS: &[Peer] = &[
         ..Peer::new("reqsign-core", reqsign::make)
     },
     Peer {
-        hit: "get_credential().await: an Arc of a string; net of the boxed future",
+        hit: "get_credential().await, and a header of its string; net of the boxed future",
         ..Peer::new("object_store", object_store::make)
     },
     Peer {
-        hit: "token(scopes).await: an Arc of a string; net of the boxed future",
+        hit: "token(scopes).await, and a header of its string; net of the boxed future",
         no_failing: Some(
             "it retries each failure four times within 750 ms, one caller after another: \
              two hours",
@@ -136,17 +137,24 @@ pub const PEERS: &[Peer] = &[
         ..Peer::new("gcp_auth", gcp::make)
     },
     Peer {
-        hit: "token(scopes).await: a string",
+        hit: "token(scopes).await, and a header of its string",
         ..Peer::new("yup-oauth2", yup::make)
     },
     Peer {
-        hit: "token(), then a copy of its string; the watcher reads no clock",
+        hit: "token(), and a header of its string; the watcher reads no clock",
         checks_expiry: false,
         no_cold: Some("there is a watcher only once the first login has succeeded"),
         no_failing: Some("there is a watcher only once the first login has succeeded"),
         ..Peer::new("aliri_tokens", aliri::make)
     },
 ];
+
+/// What the users of a peer that hands out a string do for each request.
+fn bearer(token: &str) -> HeaderValue {
+    let mut value = HeaderValue::try_from(format!("Bearer {token}")).expect("a token");
+    value.set_sensitive(true);
+    value
+}
 
 /// The cost that an interface of boxed futures forces on each call.
 fn boxed_future() -> Batch {

@@ -7,14 +7,14 @@ use async_trait::async_trait;
 use auth_benches::Logins;
 use futures_executor::block_on;
 use futures_util::FutureExt;
-use object_store::azure::MicrosoftAzureBuilder;
+use object_store::azure::{AzureCredential, MicrosoftAzureBuilder};
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
 };
 use object_store::{ClientOptions, RetryConfig};
 use tokio::runtime::Runtime;
 
-use super::{Cache, Life};
+use super::{Cache, Life, bearer};
 
 #[derive(Clone, Debug)]
 struct Server {
@@ -70,7 +70,11 @@ pub fn make(_: &Runtime, logins: &Logins, life: Life) -> Cache {
         hit: Some(Arc::new(move |times| {
             block_on(async {
                 for _ in 0..times {
-                    black_box(hit.get_credential().await.expect("it is fresh"));
+                    let credential = hit.get_credential().await.expect("it is fresh");
+                    let AzureCredential::BearerToken(token) = &*credential else {
+                        unreachable!("the endpoint hands out tokens only");
+                    };
+                    black_box(bearer(token));
                 }
             });
         })),

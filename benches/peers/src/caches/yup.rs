@@ -21,7 +21,7 @@ use yup_oauth2::authorized_user::AuthorizedUserSecret;
 use yup_oauth2::{AuthorizedUserAuthenticator, CustomHyperClientBuilder};
 
 use super::loopback::Endpoint;
-use super::{Cache, Life};
+use super::{Cache, Life, bearer};
 
 /// A connector to the endpoint: a pipe for each request.
 #[derive(Clone)]
@@ -108,7 +108,8 @@ pub fn make(runtime: &Runtime, logins: &Logins, life: Life) -> Cache {
         hit: Some(Arc::new(move |times| {
             block_on(async {
                 for _ in 0..times {
-                    black_box(hit.token(SCOPES).await.expect("it is fresh"));
+                    let token = hit.token(SCOPES).await.expect("it is fresh");
+                    black_box(bearer(token.token().expect("an access token")));
                 }
             });
         })),
