@@ -306,11 +306,12 @@ impl Attempt {
     #[cold]
     pub fn cookies_set(&self, headers: &HeaderMap) {
         let (shared, stamp) = (self.credentials.shared(), self.stamp);
-        let change = shared.with_current(|current| {
-            let carried = current.stamp() == stamp;
-            carried.then(|| current.change_in(headers)).flatten()
-        });
         let now = shared.engine.clock.now();
+        let change = shared.with_current(|current| {
+            // A session that has expired meanwhile is neither ended nor revived.
+            let good = current.stamp() == stamp && current.life().freshness(now).is_good();
+            good.then(|| current.change_in(headers)).flatten()
+        });
         let policy = &shared.engine.options.policy;
         let event = match change {
             None => None,

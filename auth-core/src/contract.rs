@@ -109,7 +109,8 @@
 //!
 //! Sliding sessions slide. The idle deadline counts from the sending of a request whose response
 //! was accepted, only ever moves forward, and is stored at most once a second. A `Set-Cookie`
-//! applies only if its request carried the current revision; a deletion of the current revision
+//! applies only if its request carried the current revision, and only to a session that has not
+//! expired meanwhile; a deletion of the current revision
 //! ends the session as expiry does, where it carries several cookies the deletion of all of them;
 //! and it is doubted as a rejection is (rule 8), lest a server that deletes a namesake with each
 //! response cause a login for each. An absolute maximum is absolute. `Max-Age` beats `Expires` and

@@ -130,12 +130,17 @@ impl Account {
         self.quota
     }
 
-    /// Sets the quota to the [strictest](Quota::strictest) of `quota` and [`Quota::DEFAULT`].
+    /// Sets the quota that the API's documents state, for the author of a [`Login`](crate::Login).
+    pub const fn set_documented_quota(&mut self, quota: Quota) {
+        self.quota = quota;
+    }
+
+    /// Sets the quota to the [strictest](Quota::strictest) of `quota` and the one before.
     ///
     /// Set a smaller quota for a program that shares its IP address with other programs. A larger
-    /// one is not taken: no window holds more than ten logins, and none is shorter than a minute.
+    /// one is not taken: no window holds more logins than before, and none is shorter.
     pub fn set_quota(&mut self, quota: Quota) {
-        self.quota = quota.strictest(Quota::DEFAULT);
+        self.quota = quota.strictest(self.quota);
     }
 }
 

@@ -544,6 +544,13 @@ fn rule_10_a_smaller_share_of_the_documented_quota_is_taken_and_a_larger_one_is_
     for login in all() {
         assert_eq!(login.account().quota(), logins(10));
     }
+    // Another API's documents may allow more, and a share of that is taken as well.
+    let mut account = clay().account().clone();
+    account.set_documented_quota(logins(60));
+    for (asked, taken) in [(61, 60), (30, 30)] {
+        account.set_quota(logins(asked));
+        assert_eq!(account.quota(), logins(taken));
+    }
 }
 
 /// Gives every login the same response.

@@ -121,6 +121,8 @@ impl Shared {
             // Pairs with the acquire in `is_closed`.
             self.closed.store(true, Release);
         }
+        // Before `shown`: if it is the last handle to a credential, foreign code may run.
+        drop(control);
         result
     }
 

@@ -27,7 +27,11 @@ pub(super) fn parse(text: &str) -> Option<SystemTime> {
     if !valid || second > 59 {
         return None;
     }
+    let (year_after, month_after) = (year + month / 12, month % 12 + 1);
     let days = days_since_epoch(year, month, day);
+    if days >= days_since_epoch(year_after, month_after, 1) {
+        return None;
+    }
     let seconds = days * 86_400 + i64::from(hour * 3_600 + minute * 60 + second);
     let seconds = u64::try_from(seconds).unwrap_or(0);
     UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
@@ -72,8 +76,7 @@ fn month_of(token: &str) -> Option<u32> {
     u32::try_from(index + 1).ok()
 }
 
-/// The days from 1970-01-01 in the Gregorian calendar. A day that the month doesn't have counts
-/// into the next month.
+/// The days from 1970-01-01 in the Gregorian calendar.
 fn days_since_epoch(year: u32, month: u32, day: u32) -> i64 {
     // From 0000-03-01 to 1970-01-01.
     const TO_EPOCH: i64 = 719_468;

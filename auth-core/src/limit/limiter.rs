@@ -49,8 +49,7 @@ impl Limiter {
             let mut sooner = pin!(ticket.sooner().notified());
             sooner.as_mut().enable();
             let until = ticket.expected();
-            let now = self.now();
-            if until <= now && self.queue.lock().give(now) {
+            if until <= self.now() && self.change(|queue, now| queue.take(ticket, now)) {
                 return;
             }
             select(sooner, pin!(self.clock.sleep_until(until))).await;
@@ -67,10 +66,13 @@ impl Limiter {
         if ticket.set_wanted() {
             return;
         }
-        let queued = self.change(|queue, _now| queue.holds(ticket));
-        // The ticket has not joined the queue yet, or has left it with its permit.
-        if !queued && ticket.expected() > self.now() {
-            ticket.tell(ticket.expect(self.expected(true)));
+        let compared = self.change(|queue, now| {
+            // If it has left with its permit, that was expected in the past.
+            let joins_later = !queue.holds(ticket) && ticket.expected() > now;
+            joins_later.then(|| ticket.expect(queue.expected(true, now)))
+        });
+        if let Some(compared) = compared {
+            ticket.tell(compared);
         }
     }
 

@@ -9,8 +9,8 @@
 //!    expected sooner is notified, and waiters are woken if it is expected later.
 //! 3. *Gone*: the login was given up, or its `due` has passed, so its task is not driven. The
 //!    ticket stays in the queue, and the tickets behind it count as if it were not there.
-//! 4. *Permitted*: the ticket has left the queue. `expected` stays in the past, and the login's
-//!    task states `due` again.
+//! 4. *Permitted*: the ticket has left the queue in the step that took the permit. `expected` stays
+//!    in the past, and the login's task states `due` again.
 
 use std::cmp::Ordering;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -60,7 +60,16 @@ impl Queue {
         self.held_until = self.held_until.max(until);
     }
 
-    /// Gives a permit, if one is free.
+    /// Takes a permit, if one is free, and leaves. In one step, so that no permit counts as given
+    /// and as waited for.
+    pub(super) fn take(&mut self, ticket: &Arc<Ticket>, now: u64) -> bool {
+        let given = self.give(now);
+        if given {
+            self.leave(ticket);
+        }
+        given
+    }
+
     pub(super) fn give(&mut self, now: u64) -> bool {
         self.held_until <= now && self.window.give(now)
     }

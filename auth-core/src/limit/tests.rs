@@ -329,6 +329,19 @@ fn rule_10_the_queue_itself_gives_no_permit_too_many() {
 }
 
 #[test]
+fn rule_10_a_login_that_has_its_permit_is_not_expected_to_wait_for_another() {
+    let limiter = Limiter::new(quota(1, 60), ManualClock::new().clock());
+    let ticket = Arc::new(limiter.ticket(true));
+    let expected = ticket.expected();
+    let mut given = [false; 2];
+    limiter.change(|queue, now| {
+        queue.join(&ticket, now);
+        given = [(); 2].map(|()| queue.take(&ticket, now));
+    });
+    assert_eq!((given, ticket.expected()), ([true, false], expected));
+}
+
+#[test]
 fn tightening_does_not_count_a_login_whose_window_is_just_over() {
     let hands = ManualClock::new();
     let limiter = Limiter::new(quota(1, 60), hands.clock());

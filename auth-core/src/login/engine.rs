@@ -54,7 +54,8 @@ impl Engine {
 
     /// Ends a session at the server. Returns what the server said.
     pub(crate) async fn log_out(&self, credential: &Credential) -> Result<(), LoginError> {
-        let result = self.guarded(self.provider.logout(credential)).await;
+        let sent = async { self.provider.logout(credential).await };
+        let result = self.guarded(sent).await;
         self.emit(&Event::LoggedOut {
             confirmed: result.is_ok(),
         });

@@ -113,9 +113,12 @@ impl Login {
     /// Logs in, or renews the current session.
     async fn send(&self, secret: &Secret) -> LoginOutcome {
         let engine = &self.engine;
-        let sent = match (&self.purpose, &self.current) {
-            (Purpose::Renewal, Some(current)) => engine.provider.renew(current, secret),
-            _ => engine.provider.login(secret),
+        // A provider may panic before it returns its future, so it is called within the guard.
+        let sent = async {
+            match (&self.purpose, &self.current) {
+                (Purpose::Renewal, Some(current)) => engine.provider.renew(current, secret).await,
+                _ => engine.provider.login(secret).await,
+            }
         };
         let result = engine.guarded(sent).await;
         let failed = match result.and_then(Session::usable) {

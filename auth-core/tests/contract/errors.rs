@@ -41,3 +41,34 @@ fn the_time_to_wait_is_told() {
     let limited = LoginError::limited(Some(Duration::from_secs(9)));
     assert_eq!(limited.retry_after(), Some(Duration::from_secs(9)));
 }
+
+#[test]
+fn each_kind_has_its_own_predicate() {
+    let (retry_after, waited) = (Duration::ZERO, Duration::ZERO);
+    for (error, expected) in [
+        (login(LoginError::refused("x")), "refused"),
+        (login(LoginError::limited(None)), "limited"),
+        (Error::QuotaSpent { retry_after }, "limited"),
+        (login(LoginError::unavailable("x")), "unavailable"),
+        (login(LoginError::malformed("x")), "unavailable"),
+        (Error::DeadlinePassed { waited }, "unavailable"),
+        (Error::Abandoned, "unavailable"),
+        (login(LoginError::misconfigured("x")), "misconfigured"),
+        (Error::NoRuntime, "misconfigured"),
+        (Error::LoginLoop, "misconfigured"),
+        (Error::Closed, "closed"),
+    ] {
+        let predicates = [
+            (error.is_login_refused(), "refused"),
+            (error.is_rate_limited(), "limited"),
+            (error.is_unavailable(), "unavailable"),
+            (error.is_misconfigured(), "misconfigured"),
+            (error.is_closed(), "closed"),
+        ];
+        let told: Vec<&str> = predicates
+            .into_iter()
+            .filter_map(|(is, name)| is.then_some(name))
+            .collect();
+        assert_eq!(told, [expected], "{error}");
+    }
+}

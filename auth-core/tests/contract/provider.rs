@@ -1,5 +1,6 @@
 //! How the cache calls a provider, and what it does with the results.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -158,4 +159,66 @@ async fn an_observer_is_told_how_long_the_login_took() {
         .build();
     credentials.get().await.unwrap();
     assert_eq!(*took.lock(), Some(3 * SECOND));
+}
+
+/// Written without `async_trait`, so each method runs before it returns its future.
+struct PanicsAtOnce {
+    inner: Recorder,
+    in_login: bool,
+}
+
+type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, LoginError>> + Send + 'a>>;
+
+impl Provider for PanicsAtOnce {
+    fn identity(&self) -> &Identity {
+        self.inner.identity()
+    }
+
+    fn secret(&self) -> &SecretSource {
+        self.inner.secret()
+    }
+
+    fn login<'a, 'b, 'c>(&'a self, _: &'b Secret) -> Answer<'c, Session>
+    where
+        'a: 'c,
+        'b: 'c,
+        Self: 'c,
+    {
+        let number = self.inner.record("login");
+        assert!(!self.in_login, "a bug before the future");
+        Box::pin(async move { session(number, Lifetime::of(HOUR)) })
+    }
+
+    fn logout<'a, 'b, 'c>(&'a self, _: &'b Credential) -> Answer<'c, ()>
+    where
+        'a: 'c,
+        'b: 'c,
+        Self: 'c,
+    {
+        panic!("a bug before the future")
+    }
+}
+
+fn panics_at_once(in_login: bool) -> (Credentials, Arc<Mutex<Vec<String>>>) {
+    let inner = Recorder::new();
+    let calls = Arc::clone(&inner.calls);
+    let credentials = Credentials::builder(PanicsAtOnce { inner, in_login })
+        .clock(ManualClock::new().clock())
+        .build();
+    (credentials, calls)
+}
+
+#[tokio::test]
+async fn rule_3_a_provider_that_panics_before_its_future_has_failed_as_any_other() {
+    let (credentials, calls) = panics_at_once(true);
+    for _ in 0..2 {
+        let error = credentials.get().await.unwrap_err();
+        assert!(error.is_misconfigured(), "{error:?}");
+    }
+    assert_eq!(*calls.lock(), ["login"], "the failure is remembered");
+
+    let (credentials, _calls) = panics_at_once(false);
+    credentials.get().await.unwrap();
+    let error = credentials.close().await.unwrap_err();
+    assert!(error.is_misconfigured(), "{error:?}");
 }

@@ -291,6 +291,19 @@ async fn rule_15_a_deletion_of_the_current_revision_ends_the_session_as_expiry_d
 }
 
 #[tokio::test]
+async fn rule_15_a_set_cookie_neither_ends_nor_revives_a_session_that_has_expired() {
+    let clock = ManualClock::new();
+    let credentials = on(&clock, cookies(Lifetime::of(HOUR))).build();
+    let first = credentials.get().await.unwrap();
+    clock.advance(HOUR);
+    let before = credentials.status();
+    for late in ["session=; Max-Age=0", "session=rolled; Max-Age=600"] {
+        Attempt::new(&credentials, &first).cookies_set(&set_cookie(late));
+        assert_eq!(credentials.status(), before, "{late}");
+    }
+}
+
+#[tokio::test]
 async fn rule_15_the_same_value_again_with_a_new_expiry_is_the_same_revision() {
     let clock = ManualClock::new();
     let credentials = on(&clock, cookies(Lifetime::of(HOUR))).build();
