@@ -30,7 +30,9 @@ async fn rule_17_no_secret_appears_in_anything_that_prints() {
         _ => Err(session_error()),
     })
     .with_secret(format!("{CANARY}-password"));
-    let mut printed = vec![format!("{provider:?} {:?}", session(0).unwrap())];
+    let issued = format!("{:?}", session(0).unwrap());
+    assert!(issued.contains("session"), "names are no secrets: {issued}");
+    let mut printed = vec![format!("{provider:?} {issued}")];
     let builder =
         on(&ManualClock::new(), provider).observer(move |identity: &Identity, event: &Event| {
             log.lock().push(format!("{identity:?} {event:?}"));
