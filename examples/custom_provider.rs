@@ -8,12 +8,11 @@ use auth_core::{
     Credentials, Identity, Judge, Lifetime, LoginError, ResponseView, Secret, Session, StatusJudge,
     Verdict,
 };
-use auth_middleware::{AuthMiddleware, redirect_policy};
+use auth_middleware::AuthMiddleware;
 use auth_providers::demo::{Api, DemoServer, EMAIL, PASSWORD, Settings};
 use auth_providers::{Account, Login, ReqwestTransport, request, response};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use reqwest_middleware::ClientBuilder;
 use serde::{Deserialize, Serialize};
 
 /// An API that takes an e-mail address and a password at `/v1/login`, and responds with a token
@@ -94,13 +93,8 @@ async fn main() -> anyhow::Result<()> {
     let credentials = Credentials::builder(acme.via(ReqwestTransport::new()?))
         .observer(|_: &Identity, event: &auth_core::Event| println!("  {event:?}"))
         .build();
-    let client = reqwest::Client::builder()
-        .redirect(redirect_policy(credentials.scope().clone()))
-        .no_proxy()
-        .build()?;
-    let client = ClientBuilder::new(client)
-        .with(AuthMiddleware::new(credentials.clone()))
-        .build();
+    let builder = reqwest::Client::builder().no_proxy();
+    let client = AuthMiddleware::build_client(builder, credentials.clone())?;
     let response = client.get(server.url("/v1/me")).send().await?;
     println!("{}", response.status());
     anyhow::ensure!(response.status() == 200, "the request is logged in");

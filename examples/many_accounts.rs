@@ -6,10 +6,9 @@
 use std::num::NonZeroUsize;
 
 use auth_core::{Pool, PoolError, Provider};
-use auth_middleware::{AuthContext, AuthMiddleware, redirect_policy};
+use auth_middleware::{AuthContext, AuthMiddleware};
 use auth_providers::demo::{Api, DemoServer, Settings};
 use auth_providers::{Login, Quinn, ReqwestTransport};
-use reqwest_middleware::ClientBuilder;
 
 const ACCOUNTS: usize = 8;
 
@@ -38,13 +37,7 @@ async fn main() -> anyhow::Result<()> {
 
     // One client for all accounts. A request that names no account uses the first one.
     let first = pool.find(&accounts[0]).expect("it was added");
-    let client = reqwest::Client::builder()
-        .redirect(redirect_policy(first.scope().clone()))
-        .no_proxy()
-        .build()?;
-    let client = ClientBuilder::new(client)
-        .with(AuthMiddleware::new(first))
-        .build();
+    let client = AuthMiddleware::build_client(reqwest::Client::builder().no_proxy(), first)?;
     let mut requests = tokio::task::JoinSet::new();
     for number in 0..400 {
         let credentials = pool

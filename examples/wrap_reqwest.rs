@@ -3,10 +3,9 @@
 #![allow(clippy::print_stdout, reason = "it prints the results")]
 
 use auth_core::Credentials;
-use auth_middleware::{AuthContext, AuthMiddleware, redirect_policy};
+use auth_middleware::{AuthContext, AuthMiddleware};
 use auth_providers::demo::{Api, DemoServer, EMAIL, PASSWORD};
 use auth_providers::{Clay, Login, ReqwestTransport};
-use reqwest_middleware::ClientBuilder;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -16,16 +15,10 @@ async fn main() -> anyhow::Result<()> {
     let workspaces = clay.url("/v3/my-workspaces");
 
     let credentials = Credentials::new(clay.via(ReqwestTransport::new()?));
-    // The client keeps its own configuration. Its redirect policy must not carry the credential to
-    // other hosts.
-    let reqwest_client = reqwest::Client::builder()
-        .redirect(redirect_policy(credentials.scope().clone()))
-        // The server is on loopback.
-        .no_proxy()
-        .build()?;
-    let client = ClientBuilder::new(reqwest_client)
-        .with(AuthMiddleware::new(credentials.clone()))
-        .build();
+    // The client keeps its own configuration, but for redirects: the middleware follows them, and
+    // the credential goes to no other host. The server is on loopback, so there is no proxy.
+    let builder = reqwest::Client::builder().no_proxy();
+    let client = AuthMiddleware::build_client(builder, credentials.clone())?;
 
     // A request logs in if there is no session. Four hundred at once cause one login.
     let mut requests = tokio::task::JoinSet::new();

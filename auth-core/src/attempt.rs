@@ -12,7 +12,7 @@ use crate::credential::{Change, Credential, Stamp};
 use crate::decide::{CacheState, Ruling};
 use crate::error::Error;
 use crate::event::Event;
-use crate::judge::{Judge, ResponseView, Verdict};
+use crate::judge::{Judge, RequestHead, ResponseView, Verdict};
 use crate::lifetime::Freshness;
 use crate::login_mark::LoginMark;
 use crate::runtime::random;
@@ -71,17 +71,21 @@ pub struct Attempt {
     /// Whether the URL that was sent holds a secret.
     query: bool,
     replay: bool,
+    /// For a judge that wants it.
+    request: Option<Box<RequestHead>>,
 }
 
 /// What to do with a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Conclusion {
-    /// Hand the response to the caller. If it rejected the credential, another login would not
-    /// help, or the request has been sent twice already.
+    /// Hand the response to the caller, or follow its redirect.
     HandOn,
+    /// The response rejected the credential, and another login would not help. Hand it to the
+    /// caller, and do not follow its redirect: that leads to the login page.
+    Rejected,
     /// The response rejected the credential: get a newer one, and send the request once more with
-    /// it.
+    /// it. If it can't be sent once more, this is as [`Rejected`](Self::Rejected).
     Replay,
 }
 
@@ -141,6 +145,7 @@ impl Attempt {
         let replay = Self::at(&self.credentials, newer, now, self.judge);
         Self {
             replay: true,
+            request: self.request,
             ..replay
         }
     }
@@ -160,6 +165,7 @@ impl Attempt {
             slides: credential.life().slides(),
             query: credential.has_query(),
             replay: false,
+            request: None,
         }
     }
 
@@ -167,6 +173,23 @@ impl Attempt {
     #[inline]
     pub fn judged_by(mut self, judge: Option<Arc<dyn Judge>>) -> Self {
         self.judge = judge;
+        self
+    }
+
+    /// Whether the judge of a request wants [its head](Self::of_request): `judge`, or else that of
+    /// the provider.
+    #[inline]
+    pub fn wants_request(credentials: &Credentials, judge: Option<&Arc<dyn Judge>>) -> bool {
+        match judge {
+            Some(judge) => judge.wants_request(),
+            None => credentials.shared().engine.provider.judge().wants_request(),
+        }
+    }
+
+    /// Notes the head of the request for its judge, as it was before the credential was attached.
+    #[inline]
+    pub fn of_request(mut self, head: Option<RequestHead>) -> Self {
+        self.request = head.map(Box::new);
         self
     }
 
@@ -241,6 +264,10 @@ impl Attempt {
     /// than [`MAX_JUDGED_BODY`](crate::MAX_JUDGED_BODY).
     #[inline]
     pub fn conclude(&self, response: &ResponseView<'_>) -> Conclusion {
+        let response = &ResponseView {
+            request: self.request.as_deref().or(response.request),
+            ..*response
+        };
         let verdict = self.judge().judge(response);
         if verdict == Verdict::Rejected {
             // The cookies of a rejected response are ignored. A server that no longer knows a
@@ -293,10 +320,27 @@ impl Attempt {
             }
             Ruling::Doubted => {
                 shared.engine.emit(&Event::RejectionDoubted { stamp });
-                Conclusion::HandOn
+                Conclusion::Rejected
             }
-            Ruling::Closed => Conclusion::HandOn,
+            Ruling::Closed => Conclusion::Rejected,
         }
+    }
+
+    /// Reports that the client below the integration has followed a redirect out of the scope by
+    /// itself. Its response says nothing about the credential.
+    #[cold]
+    pub fn left_scope(&self) {
+        let stamp = self.stamp;
+        let shared = self.credentials.shared();
+        shared.engine.emit(&Event::LeftScope { stamp });
+    }
+
+    /// The current credential of this cache, which may have expired. It is for comparison only: a
+    /// redirect out of the scope must not carry what it holds.
+    pub fn current(credentials: &Credentials) -> Option<Arc<Credential>> {
+        credentials
+            .shared()
+            .with_current(|current| Some(Arc::clone(current)))
     }
 
     /// Reports the cookies that a response sets. They count only if the request carried the current

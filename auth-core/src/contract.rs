@@ -52,8 +52,9 @@
 //! ## Rule 7
 //!
 //! A *generation* is one login; a value that the server rolls in mid-session is a *revision* of it.
-//! A response can only reject what its request carried: a late rejection of an older generation or
-//! revision starts nothing, and the request is replayed with the current one. A generation whose
+//! A response is judged only if it answers the very request that carried the credential, and it can
+//! only reject what that request carried: a late rejection of an older generation or revision
+//! starts nothing, and the request is replayed with the current one. A generation whose
 //! rejection was believed is never served again, not even when the login server is down.
 //!
 //! ## Rule 8
@@ -67,8 +68,9 @@
 //! ## Rule 9
 //!
 //! The caller gets the second response, to the same request bytes, attached anew to a pristine
-//! copy. A body that can't be sent twice isn't: the caller gets the first response at once, and the
-//! next request finds a new session. The integrations see to it: see `auth-middleware`.
+//! copy. A body that can't be sent twice isn't, nor is a request that says so: the caller gets the
+//! first response at once, and the next request finds a new session. Of a request that was
+//! redirected, that hop alone is sent again. The integrations see to it: see `auth-middleware`.
 //!
 //! # Restraint
 //!
@@ -121,8 +123,10 @@
 //! ## Rule 16
 //!
 //! A credential goes only to the origins it was issued for: scheme, host and port. No plain HTTP,
-//! save loopback or by explicit choice. What follows from it for requests and redirects is the
-//! integrations' to see to: see `auth-middleware`.
+//! save loopback or by explicit choice. Redirects are followed by the integrations, hop by hop: off
+//! the scope goes nothing of the credential, and back in it the credential of the same identity is
+//! attached anew. What follows from it for requests is the integrations' to see to: see
+//! `auth-middleware`.
 //!
 //! ## Rule 17
 //!

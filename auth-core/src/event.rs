@@ -54,6 +54,12 @@ pub enum Event {
         /// The stamp of the credential.
         stamp: Stamp,
     },
+    /// The client below an integration has followed a redirect out of the scope by itself. It may
+    /// have sent the credential there.
+    LeftScope {
+        /// The stamp of the credential.
+        stamp: Stamp,
+    },
     /// The logout of a session has ended.
     LoggedOut {
         /// Whether the server confirmed it.
@@ -113,6 +119,9 @@ pub(crate) fn trace(identity: &Identity, event: &Event) {
         }
         Event::RejectionDoubted { stamp } => {
             tracing::warn!(provider, %origin, %stamp, "another login would not help; the response stands");
+        }
+        Event::LeftScope { stamp } => {
+            tracing::warn!(provider, %origin, %stamp, "the client followed a redirect out of the scope");
         }
         Event::LoginSuperseded => {
             tracing::warn!(provider, %origin, "login superseded: its runtime is not driven");

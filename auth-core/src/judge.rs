@@ -1,11 +1,15 @@
 //! What a response says about the credential that its request carried.
 
-use http::{HeaderMap, StatusCode};
+use http::header::LOCATION;
+use http::{HeaderMap, Method, StatusCode, Uri};
 
 /// The part of a response that a [`Judge`] sees.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ResponseView<'a> {
+    /// The request that was answered, if the judge [wants it](Judge::wants_request). After a
+    /// redirect, it is the request of the last hop.
+    pub request: Option<&'a RequestHead>,
     /// The status.
     pub status: StatusCode,
     /// The headers.
@@ -22,16 +26,48 @@ impl<'a> ResponseView<'a> {
     /// A response without its body.
     pub const fn new(status: StatusCode, headers: &'a HeaderMap) -> Self {
         Self {
+            request: None,
             status,
             headers,
             body: None,
         }
     }
 
+    /// Adds the request that was answered.
+    pub const fn to_request(mut self, request: &'a RequestHead) -> Self {
+        self.request = Some(request);
+        self
+    }
+
     /// Adds the body.
     pub const fn with_body(mut self, body: &'a [u8]) -> Self {
         self.body = Some(body);
         self
+    }
+
+    /// Where the response redirects to: its `Location`, as it was sent.
+    pub fn location(&self) -> Option<&'a str> {
+        let redirects = self.status.is_redirection();
+        let location = self.headers.get(LOCATION).filter(|_| redirects)?;
+        location.to_str().ok()
+    }
+}
+
+/// The request that a response answers, as the caller or the redirect wrote it: without the
+/// credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RequestHead {
+    /// The method.
+    pub method: Method,
+    /// The URL.
+    pub uri: Uri,
+}
+
+impl RequestHead {
+    /// A request without its headers.
+    pub const fn new(method: Method, uri: Uri) -> Self {
+        Self { method, uri }
     }
 }
 
@@ -63,6 +99,10 @@ pub enum Verdict {
 ///         status == 403
 ///     }
 ///
+///     fn wants_request(&self) -> bool {
+///         false
+///     }
+///
 ///     fn judge(&self, response: &ResponseView<'_>) -> Verdict {
 ///         match response.body {
 ///             Some(b"session expired") => Verdict::Rejected,
@@ -80,6 +120,12 @@ pub trait Judge: Send + Sync + 'static {
         false
     }
 
+    /// Whether the verdict needs the method and the URL of the request. To keep them costs an
+    /// allocation for each request.
+    fn wants_request(&self) -> bool {
+        true
+    }
+
     /// The verdict on a response.
     fn judge(&self, response: &ResponseView<'_>) -> Verdict;
 }
@@ -94,6 +140,10 @@ pub trait Judge: Send + Sync + 'static {
 pub struct StatusJudge;
 
 impl Judge for StatusJudge {
+    fn wants_request(&self) -> bool {
+        false
+    }
+
     fn judge(&self, response: &ResponseView<'_>) -> Verdict {
         match response.status {
             StatusCode::UNAUTHORIZED => Verdict::Rejected,

@@ -100,7 +100,7 @@ pub use credential::{Credential, InvalidValue, SetCookie, Stamp, set_cookies};
 pub use error::{Error, LoginError, LoginErrorKind};
 pub use event::{Event, Observer};
 pub use identity::Identity;
-pub use judge::{Judge, MAX_JUDGED_BODY, ResponseView, StatusJudge, Verdict};
+pub use judge::{Judge, MAX_JUDGED_BODY, RequestHead, ResponseView, StatusJudge, Verdict};
 pub use lifetime::{Lifetime, RefreshWindow};
 pub use login_mark::LoginMark;
 pub use origin::{Origin, OriginError, Scope};

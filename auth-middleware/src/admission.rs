@@ -16,6 +16,8 @@ pub(crate) struct Admission<'a> {
     pub(crate) credentials: &'a Credentials,
     /// How to ask for the credential before a replay.
     pub(crate) ask: Ask,
+    /// Whether the request may be sent twice.
+    pub(crate) replay: bool,
     /// The renewal that this request is to make, if one is due. It is due again if the request
     /// fails or is dropped before the renewal is done.
     pub(crate) renewal: Option<Renewal>,
@@ -46,6 +48,14 @@ impl AuthContext {
         applied.now_or_never().flatten().unwrap_or_default()
     }
 
+    /// The credentials of the identity that the context chooses, or else `own`.
+    #[inline]
+    pub(crate) fn credentials<'a>(&'a self, own: &'a Credentials) -> &'a Credentials {
+        let choices = self.0.as_ref();
+        let chosen = choices.and_then(|choices| choices.identity.as_ref());
+        chosen.unwrap_or(own)
+    }
+
     /// Decides which credential a request carries: that of the identity that the context chooses,
     /// or else that of `own`.
     ///
@@ -65,8 +75,7 @@ impl AuthContext {
         if choices.is_some_and(|choices| choices.skip) {
             return Ok(None);
         }
-        let chosen = choices.and_then(|choices| choices.identity.as_ref());
-        let credentials = chosen.unwrap_or(own);
+        let credentials = self.credentials(own);
         if !target.is_in(credentials.scope()) {
             note_foreign(target);
             return Ok(None);
@@ -79,6 +88,7 @@ impl AuthContext {
         Ok(Some(Admission {
             credentials,
             ask: choices.map_or(Ask::new(), |choices| choices.ask),
+            replay: !choices.is_some_and(|choices| choices.once),
             renewal: taken.map(|due| Renewal(Some(Arc::clone(due)))),
         }))
     }

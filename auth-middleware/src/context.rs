@@ -41,6 +41,8 @@ pub(crate) struct Choices {
     pub(crate) skip: bool,
     pub(crate) identity: Option<Credentials>,
     pub(crate) ask: Ask,
+    /// Whether the request must not be sent twice.
+    pub(crate) once: bool,
     /// Whether the renewal is still due. All clones share it, because a retry clones the extensions
     /// of a request, and all its attempts together make one renewal.
     pub(crate) renewal: Option<Arc<AtomicBool>>,
@@ -79,6 +81,15 @@ impl AuthContext {
             choices.ask = ask.not_renewed();
             choices.renewal = renewal;
         })
+    }
+
+    /// Does not send the request twice. If its credential is rejected, the caller gets that
+    /// response, and the next request finds a new session.
+    ///
+    /// For a request that the server may have carried out although it rejected it. A redirect is
+    /// still followed.
+    pub fn without_replay(self) -> Self {
+        self.choose(|choices| choices.once = true)
     }
 
     /// Runs `future`, and applies this context to every request that it sends, unless the request
@@ -130,6 +141,7 @@ impl fmt::Debug for AuthContext {
             .field("skip", &choices.skip)
             .field("identity", &identity)
             .field("ask", &choices.ask)
+            .field("without_replay", &choices.once)
             .field("renewal", &choices.renewal)
             .finish()
     }

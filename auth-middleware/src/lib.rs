@@ -15,7 +15,7 @@
 //! # With reqwest
 //!
 //! ```
-//! use auth_middleware::{AuthMiddleware, redirect_policy};
+//! use auth_middleware::AuthMiddleware;
 //! use reqwest_middleware::ClientBuilder;
 //! # use auth_core::{Credentials, LoginError, Session, testing::Scripted};
 //! # use reqwest::{Request, Response, ResponseBuilderExt};
@@ -48,11 +48,9 @@
 //! # });
 //! let credentials = Credentials::new(provider);
 //! # let current = credentials.clone();
-//! let client = reqwest::Client::builder()
-//!     .redirect(redirect_policy(credentials.scope().clone()))
-//!     .build()?;
+//! let (client, auth) = AuthMiddleware::with_client(reqwest::Client::builder(), credentials)?;
 //! let client = ClientBuilder::new(client)
-//!     .with(AuthMiddleware::new(credentials))
+//!     .with(auth)
 //! #   .with(Server)
 //!     .build();
 //!
@@ -107,8 +105,8 @@
 //! - **5** With a fresh credential and [without replay](AuthLayer::without_replay), the tower layer
 //!   allocates nothing of its own. A query pair, a merged `Cookie` header and a judge that reads
 //!   bodies allocate what they need.
-//! - **7** A response can reject only what its request carried. If a reqwest client has followed a
-//!   redirect to another origin, or to a URL without the credential's query pairs, the response is
+//! - **7** A response can reject only what its request carried. Each hop of a redirect is judged by
+//!   its own URL. A response that a client brings from another URL than the one that was sent is
 //!   not judged.
 //! - **8** A rejected request is sent once more, with a newer credential. If another login would
 //!   not help, the caller gets the rejection.
@@ -124,8 +122,9 @@
 //!   [rejected](auth_core::Verdict::Rejected) or [unclear](auth_core::Verdict::Unclear).
 //! - **16** A request to an origin outside the credential's scope, or without a host, passes
 //!   untouched: nothing is attached, judged or replayed. An origin is scheme, host and port.
-//!   [`redirect_policy`] keeps a reqwest client within the scope. If a client without it leaves the
-//!   scope, a warning is logged and the response is not judged.
+//!   Redirects are followed by the integration, hop by hop, as [`Redirects`] says: off the scope
+//!   goes nothing of the credential. If the client has left the scope by itself, the request fails
+//!   with [`RedirectError::LeftScope`].
 //! - **17** Nothing that this crate prints contains a secret. A query secret is removed from the
 //!   URLs of reqwest's responses and errors, also after a redirect within the scope. `Set-Cookie`
 //!   headers of judged responses are marked sensitive.
@@ -136,7 +135,8 @@
 //!
 //! An [`AuthContext`] in a request's extensions makes the request skip the integration, gives it
 //! the credential of another identity, or says by an [`Ask`](auth_core::Ask) how to get the
-//! credential: renewed, or within a shorter wait. [`AuthContext::apply_to`] makes the same choices
+//! credential: renewed, or within a shorter wait. It also says that a request must not be sent
+//! twice. [`AuthContext::apply_to`] makes the same choices
 //! for every request that a future sends.
 //!
 //! # Replay with tower
@@ -150,12 +150,12 @@
 //! | | place | reason |
 //! |---|---|---|
 //! | retry | outside | each attempt carries the credential that is current when it is sent |
-//! | `FollowRedirect` of tower-http | outside | each hop is judged by its own URL, and carries a credential only in scope |
+//! | `FollowRedirect` of tower-http | in its place, [`AuthLayer::follow_redirects`] | outside, it drops the context of a request; inside, it takes the credential to other hosts |
 //! | logging of requests | outside | a layer inside sees the credential |
 //! | decompression | inside | a judge reads the body as the inner layer passes it on |
 //!
 //! Outside means added before the integration:
-//! `.with(retry).with(AuthMiddleware::new(credentials))`, or the first layer of a `ServiceBuilder`.
+//! `.with(retry).with(auth)`, or the first layer of a `ServiceBuilder`.
 //! `AuthRetryStrategy`, of the feature `reqwest-retry`, classifies the errors of auth-core. Do not
 //! retry a login itself: the cache decides when the next login may be sent.
 //!
@@ -166,7 +166,9 @@
 //!
 //! # Limits
 //!
-//! - reqwest follows redirects below the middleware. See [`redirect_policy`].
+//! - A body goes along with a redirect by 307 or 308, to another origin as well, as in a browser.
+//!   [`Redirects::within_scope`] follows no redirect out of the scope.
+//! - The default headers of a reqwest client go to every host, and the middleware can't see them.
 //! - A judge that reads bodies gets those of up to [`auth_core::MAX_JUDGED_BODY`] bytes. The caller
 //!   gets the response after the body, or so much of it, has arrived. Only the caller's own
 //!   time-out bounds this wait.
@@ -189,13 +191,14 @@
 //!
 //! # Features
 //!
-//! - `reqwest` (default): [`AuthMiddleware`], [`auth_error`] and [`redirect_policy`].
+//! - `reqwest` (default): [`AuthMiddleware`], [`auth_error`] and [`redirect_error`].
 //! - `tower` (default): [`AuthLayer`] and its service.
+//! - `follow` (default): [`AuthLayer::follow_redirects`]. It turns on `tower`.
 //! - `reqwest-retry`: `AuthRetryStrategy`. It turns on `reqwest`.
 //!
 //! Without any of them, the crate has [`AuthContext`] only.
 #![cfg_attr(
-    not(all(feature = "reqwest", feature = "tower")),
+    not(all(feature = "reqwest", feature = "follow")),
     allow(
         rustdoc::broken_intra_doc_links,
         reason = "the links to the items of a feature are broken without it"
@@ -207,6 +210,8 @@ mod admission;
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 mod body;
 mod context;
+#[cfg(any(feature = "reqwest", feature = "follow"))]
+mod redirect;
 #[cfg(feature = "reqwest")]
 mod reqwest;
 #[cfg(any(feature = "reqwest", feature = "tower"))]
@@ -217,14 +222,18 @@ mod tower;
 #[cfg(feature = "reqwest-retry")]
 pub use self::reqwest::AuthRetryStrategy;
 #[cfg(feature = "reqwest")]
-pub use self::reqwest::{AuthMiddleware, auth_error, redirect_policy};
+pub use self::reqwest::{AuthMiddleware, ClientError, auth_error, redirect_error};
 #[cfg(feature = "tower")]
 pub use self::tower::{
     Auth, AuthFuture, AuthLayer, BoxError, Buffering, Cloning, NoReplay, ReplayMode,
 };
+#[cfg(feature = "follow")]
+pub use self::tower::{Follow, FollowFuture, FollowLayer};
 #[cfg(feature = "tower")]
 pub use body::{AuthBody, ReplayBody};
 pub use context::AuthContext;
+#[cfg(any(feature = "reqwest", feature = "follow"))]
+pub use redirect::{RedirectError, Redirects};
 
 /// The README's examples, compiled.
 #[cfg(all(doctest, feature = "reqwest", feature = "tower"))]

@@ -23,8 +23,8 @@ impl Target for http::Uri {
     }
 }
 
-#[cfg(feature = "reqwest")]
-impl Target for reqwest::Url {
+#[cfg(any(feature = "reqwest", feature = "follow"))]
+impl Target for url::Url {
     fn is_in(&self, scope: &Scope) -> bool {
         self.host_str()
             .is_some_and(|host| scope.contains(self.scheme(), host, self.port()))

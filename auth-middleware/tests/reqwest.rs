@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use auth_core::clock::ManualClock;
 use auth_core::{Ask, Credentials, LoginError, LoginMark};
-use auth_middleware::{AuthContext, AuthMiddleware, auth_error, redirect_policy};
+use auth_middleware::{AuthContext, AuthMiddleware, auth_error};
 use bytes::Bytes;
 use common::{Api, BodyJudge, Kind, ORIGIN, Script, assert_nothing_old, response, until};
 use http::HeaderValue;
@@ -18,13 +18,7 @@ use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn client(credentials: &Credentials) -> ClientWithMiddleware {
-    wrap(Client::new(), credentials)
-}
-
-fn wrap(client: Client, credentials: &Credentials) -> ClientWithMiddleware {
-    ClientBuilder::new(client)
-        .with(AuthMiddleware::new(credentials.clone()))
-        .build()
+    AuthMiddleware::build_client(Client::builder(), credentials.clone()).unwrap()
 }
 
 /// Sends these bytes to every connection, and closes it.
@@ -150,7 +144,7 @@ async fn without_replay_nothing_is_sent_twice() {
     let api = Api::accepting("token-2");
     let origin = api.serve().await;
     let (credentials, _) = Script::at(&origin).build();
-    let middleware = AuthMiddleware::new(credentials).without_replay();
+    let middleware = AuthMiddleware::assuming_no_redirects(credentials).without_replay();
     let client = ClientBuilder::new(Client::new()).with(middleware).build();
     assert_eq!(client.get(&origin).send().await.unwrap().status(), 401);
     assert_eq!(api.count(), 1);
@@ -370,114 +364,6 @@ async fn a_body_that_breaks_off_while_it_is_judged_breaks_off_for_the_caller() {
     assert_eq!(control.logins(), 1, "an incomplete body is not judged");
 }
 
-fn redirect_to(url: String) -> Api {
-    Api::new(move |seen| match seen.uri.path() {
-        "/away" => {
-            let mut response = response(307, "");
-            response
-                .headers_mut()
-                .insert("location", url.parse().unwrap());
-            response
-        }
-        _ => response(200, "here"),
-    })
-}
-
-#[tokio::test]
-async fn rule_16_our_redirect_policy_stops_at_the_edge_of_the_scope() {
-    let foreign = Api::new(|_| response(200, "stolen"));
-    let elsewhere = foreign.serve().await;
-    let api = redirect_to(format!("{elsewhere}/"));
-    let origin = api.serve().await;
-    let (credentials, _) = Script::at(&origin).kind(Kind::All).build();
-    let policy = redirect_policy(credentials.scope().clone());
-    let client = wrap(
-        Client::builder().redirect(policy).build().unwrap(),
-        &credentials,
-    );
-    let response = client.get(format!("{origin}/away")).send().await.unwrap();
-    assert_eq!(response.status(), 307, "the caller gets the redirect");
-    assert_eq!(foreign.count(), 0);
-    // A request that was never in the scope may be redirected anywhere.
-    let api = redirect_to(format!("{elsewhere}/"));
-    let third = api.serve().await;
-    let response = client.get(format!("{third}/away")).send().await.unwrap();
-    assert_eq!(response.status(), 200);
-    assert_eq!(foreign.count(), 1);
-}
-
-#[tokio::test]
-async fn our_redirect_policy_follows_within_the_scope_but_not_for_ever() {
-    let api = redirect_to("/here".into());
-    let origin = api.serve().await;
-    let circle = redirect_to("/away".into());
-    let round = circle.serve().await;
-    let (credentials, _) = Script::at(&origin).and(&round).build();
-    let policy = redirect_policy(credentials.scope().clone());
-    let client = wrap(
-        Client::builder().redirect(policy).build().unwrap(),
-        &credentials,
-    );
-    let response = client.get(format!("{origin}/away")).send().await.unwrap();
-    assert_eq!(response.text().await.unwrap(), "here");
-    assert_eq!(api.seen()[1].bearer(), Some("token-1"));
-    let error = client
-        .get(format!("{round}/away"))
-        .send()
-        .await
-        .unwrap_err();
-    assert!(error.is_redirect(), "{error:?}");
-    assert_eq!(circle.count(), 11);
-}
-
-#[tokio::test]
-async fn rule_16_a_response_from_out_of_the_scope_is_not_judged() {
-    let foreign = Api::new(|_| response(401, "who are you"));
-    let elsewhere = foreign.serve().await;
-    let api = redirect_to(format!("{elsewhere}/"));
-    let origin = api.serve().await;
-    let (credentials, control) = Script::at(&origin).build();
-    let response = client(&credentials)
-        .get(format!("{origin}/away"))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(response.status(), 401);
-    assert_eq!((control.logins(), api.count(), foreign.count()), (1, 1, 1));
-}
-
-#[tokio::test]
-async fn rule_7_a_response_to_a_request_that_lost_its_credential_in_a_redirect_is_not_judged() {
-    // Reqwest drops `Authorization` on a redirect to another origin, even within the scope.
-    let second = Api::new(|_| response(401, "who are you"));
-    let elsewhere = second.serve().await;
-    let api = redirect_to(format!("{elsewhere}/"));
-    let origin = api.serve().await;
-    let (credentials, control) = Script::at(&origin).and(&elsewhere).build();
-    let url = format!("{origin}/away");
-    let redirected = client(&credentials).get(&url).send().await.unwrap();
-    assert_eq!(redirected.status(), 401);
-    assert_eq!(second.seen()[0].bearer(), None);
-    assert_eq!((control.logins(), api.count()), (1, 1));
-
-    // A redirect replaces the query.
-    let api = Api::new(|seen| match seen.uri.path() {
-        "/away" => {
-            let mut response = response(307, "");
-            let here = HeaderValue::from_static("/here?a=1");
-            response.headers_mut().insert("location", here);
-            response
-        }
-        _ => response(401, "no csrf"),
-    });
-    let origin = api.serve().await;
-    let (credentials, control) = Script::at(&origin).kind(Kind::Query).build();
-    let url = format!("{origin}/away");
-    let redirected = client(&credentials).get(&url).send().await.unwrap();
-    assert_eq!(redirected.status(), 401);
-    assert_eq!((control.logins(), api.count()), (1, 2));
-}
-
 /// Responds without a server, and records the time-out of each request.
 #[derive(Clone, Default)]
 struct TimeOuts(Arc<Mutex<Vec<Option<Duration>>>>);
@@ -512,7 +398,7 @@ async fn a_requests_own_time_out_includes_the_wait_for_a_login() {
     });
     let below = TimeOuts::default();
     let client = ClientBuilder::new(Client::new())
-        .with(AuthMiddleware::new(credentials))
+        .with(AuthMiddleware::assuming_no_redirects(credentials))
         .with(below.clone())
         .build();
     client.get(ORIGIN).timeout(5 * second).send().await.unwrap();
@@ -547,7 +433,7 @@ async fn rule_10_the_wait_before_a_replay_ends_with_what_is_left_of_the_requests
     credentials.get().await.unwrap();
     control.hold();
     let client = ClientBuilder::new(Client::new())
-        .with(AuthMiddleware::new(credentials))
+        .with(AuthMiddleware::assuming_no_redirects(credentials))
         .with(SlowlyRejecting(control.clock.clone()))
         .build();
     let request = client.get(ORIGIN).timeout(Duration::from_secs(5));
@@ -576,7 +462,7 @@ async fn setting_the_wall_clock_shortens_no_time_out() {
     });
     let below = TimeOuts::default();
     let client = ClientBuilder::new(Client::new())
-        .with(AuthMiddleware::new(credentials))
+        .with(AuthMiddleware::assuming_no_redirects(credentials))
         .with(below.clone())
         .build();
     client.get(ORIGIN).timeout(5 * second).send().await.unwrap();

@@ -31,10 +31,9 @@ impl RetryPolicy for AtOnce {
 
 fn client(credentials: &Credentials) -> ClientWithMiddleware {
     let retry = RetryTransientMiddleware::new_with_policy_and_strategy(AtOnce, AuthRetryStrategy);
-    ClientBuilder::new(Client::new())
-        .with(retry)
-        .with(AuthMiddleware::new(credentials.clone()))
-        .build()
+    let (client, auth) =
+        AuthMiddleware::with_client(Client::builder(), credentials.clone()).unwrap();
+    ClientBuilder::new(client).with(retry).with(auth).build()
 }
 
 #[tokio::test]

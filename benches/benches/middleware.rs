@@ -11,6 +11,7 @@ use auth_benches::{
     CloneOnce, Inserting, Logins, Responding, Terminal, header_of, is_quick, longest, quickly,
     request, reqwest_request, token, two_workers,
 };
+use auth_middleware::AuthMiddleware;
 use divan::{AllocProfiler, Bencher};
 use futures_util::FutureExt;
 
@@ -18,6 +19,13 @@ use futures_util::FutureExt;
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 
 static OURS: LazyLock<Credentials> = LazyLock::new(|| ours::logged_in(&two_workers()));
+
+/// The middleware of a client that follows no redirect by itself.
+fn middleware(credentials: Credentials) -> AuthMiddleware {
+    let builder = reqwest::Client::builder().no_proxy();
+    let built = AuthMiddleware::with_client(builder, credentials);
+    built.expect("a client").1
+}
 
 fn main() {
     divan::Divan::default()
@@ -87,13 +95,13 @@ mod tower_stack {
 
 /// A chain of reqwest-middleware that ends in one that responds at once.
 mod reqwest_chain {
-    use auth_middleware::AuthMiddleware;
     use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
     use reqwest_retry::RetryTransientMiddleware;
     use reqwest_retry::policies::ExponentialBackoff;
 
     use super::{
-        Bencher, FutureExt, Inserting, LazyLock, OURS, Terminal, header_of, reqwest_request, token,
+        Bencher, FutureExt, Inserting, LazyLock, OURS, Terminal, header_of, middleware,
+        reqwest_request, token,
     };
 
     fn chain() -> ClientBuilder {
@@ -117,13 +125,13 @@ mod reqwest_chain {
 
     #[divan::bench]
     fn ours_replay_off(bencher: Bencher<'_, '_>) {
-        let ours = AuthMiddleware::new(LazyLock::force(&OURS).clone());
+        let ours = middleware(LazyLock::force(&OURS).clone());
         bench(bencher, chain().with(ours.without_replay()));
     }
 
     #[divan::bench]
     fn ours_replay_on(bencher: Bencher<'_, '_>) {
-        let ours = AuthMiddleware::new(LazyLock::force(&OURS).clone());
+        let ours = middleware(LazyLock::force(&OURS).clone());
         bench(bencher, chain().with(ours));
     }
 
@@ -141,12 +149,12 @@ mod reqwest_loopback {
     use std::io::{BufRead, BufReader, Write};
     use std::net::{TcpListener, TcpStream};
 
-    use auth_middleware::AuthMiddleware;
     use reqwest_middleware::ClientBuilder;
     use tokio::runtime::Runtime;
 
     use super::{
-        Bencher, Inserting, LazyLock, Logins, header_of, ours, reqwest_request, token, two_workers,
+        Bencher, Inserting, LazyLock, Logins, header_of, middleware, ours, reqwest_request, token,
+        two_workers,
     };
 
     static RUNTIME: LazyLock<Runtime> = LazyLock::new(two_workers);
@@ -199,7 +207,7 @@ mod reqwest_loopback {
         let logins = Logins::at_once();
         let credentials = ours::scoped(&logins, &ORIGIN);
         ours::log_in(&RUNTIME, &credentials);
-        let ours = AuthMiddleware::new(credentials);
+        let ours = middleware(credentials);
         bench(bencher, |chain| chain.with(ours));
         assert_eq!(logins.count(), 1);
     }

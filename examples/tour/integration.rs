@@ -62,12 +62,10 @@ impl Integration {
         Ok(match kind {
             Kind::Reqwest => {
                 // The servers are on loopback, so no proxy of the environment applies.
-                let client = reqwest::Client::builder().no_proxy().build()?;
+                let builder = reqwest::Client::builder().no_proxy();
+                let (client, auth) = AuthMiddleware::with_client(builder, credentials)?;
                 let limit = ConnectionLimit(Arc::new(Semaphore::new(connections)));
-                let client = ClientBuilder::new(client)
-                    .with(AuthMiddleware::new(credentials))
-                    .with(limit)
-                    .build();
+                let client = ClientBuilder::new(client).with(auth).with(limit).build();
                 Self::Reqwest(client)
             }
             Kind::Tower => {

@@ -4,10 +4,9 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use auth_core::{Credentials, Provider, SecretSource};
-use auth_middleware::{AuthMiddleware, redirect_policy};
+use auth_middleware::AuthMiddleware;
 use auth_providers::demo::Api;
 use auth_providers::{Clay, CloudIo, Login, Quinn, ReqwestTransport, V1Login};
-use reqwest_middleware::ClientBuilder;
 
 /// The environment variable that holds the password.
 const VARIABLE: &str = "AUTH_PASSWORD";
@@ -65,12 +64,7 @@ pub(crate) async fn visit(
         println!("no probe: this API documents no path without side effects");
         return Ok(ExitCode::SUCCESS);
     };
-    let client = reqwest::Client::builder()
-        .redirect(redirect_policy(credentials.scope().clone()))
-        .build()?;
-    let client = ClientBuilder::new(client)
-        .with(AuthMiddleware::new(credentials))
-        .build();
+    let client = AuthMiddleware::build_client(reqwest::Client::builder(), credentials)?;
     let response = client.get(&probe).send().await?;
     println!("GET {probe}: {}", response.status());
     Ok(if response.status().is_success() {

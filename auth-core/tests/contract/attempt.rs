@@ -124,7 +124,7 @@ async fn a_judge_of_its_own_replaces_the_providers() {
     assert_eq!(fresh.conclude(&response), Conclusion::Replay);
     let newer = credentials.get().await.unwrap();
     let replay = fresh.replay(&newer);
-    assert_eq!(replay.conclude(&response), Conclusion::HandOn, "doubted");
+    assert_eq!(replay.conclude(&response), Conclusion::Rejected, "doubted");
     assert_eq!(credentials.status().stamp, Some(newer.stamp()));
 }
 

@@ -60,7 +60,7 @@ async fn rule_19_close_logs_out_for_all_clones() {
     assert_eq!(clone.status().condition, Condition::Closed);
     assert_eq!(
         Attempt::new(&clone, &credential).rejected(),
-        Conclusion::HandOn,
+        Conclusion::Rejected,
         "a closed cache starts no login"
     );
     clone.close().await.unwrap();
@@ -256,7 +256,7 @@ async fn after_a_close_no_rejection_is_doubted() {
     credentials.close().await.unwrap();
     assert_eq!(
         Attempt::new(&credentials, &credential).rejected(),
-        Conclusion::HandOn
+        Conclusion::Rejected
     );
     assert_eq!(doubts.load(SeqCst), 0);
 }

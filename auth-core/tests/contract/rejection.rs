@@ -192,7 +192,7 @@ async fn rule_8_ten_thousand_requests_rejected_twice_at_once_cost_one_login() {
     for request in requests {
         assert_eq!(
             request.await.unwrap(),
-            Conclusion::HandOn,
+            Conclusion::Rejected,
             "the caller gets the second response"
         );
     }
@@ -438,11 +438,11 @@ async fn rule_8_one_accepted_replay_resets_the_cooldown_after_a_rejected_one() {
     let second = credentials.get().await.unwrap();
     replay(&credentials, &second).rejected();
     let rejected = || Attempt::new(&credentials, &second).rejected();
-    assert_eq!(rejected(), Conclusion::HandOn);
+    assert_eq!(rejected(), Conclusion::Rejected);
     Attempt::new(&credentials, &second).accepted();
     assert_eq!(
         rejected(),
-        Conclusion::HandOn,
+        Conclusion::Rejected,
         "an accepted first attempt does not show that the login helped"
     );
     replay(&credentials, &second).accepted();

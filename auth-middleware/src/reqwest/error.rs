@@ -1,8 +1,10 @@
-//! Finds the error of auth-core in an error of reqwest-middleware.
+//! Finds our errors in an error of reqwest-middleware.
 
 use std::error::Error as StdError;
 
 use reqwest_middleware::Error;
+
+use crate::redirect::RedirectError;
 
 /// Finds the reason why a request got no credential. The request was then not sent, or it was sent
 /// once, was rejected, and was not sent again.
@@ -23,26 +25,44 @@ use reqwest_middleware::Error;
 /// # let _ = explain;
 /// ```
 pub fn auth_error(error: &Error) -> Option<&auth_core::Error> {
+    find(error)
+}
+
+/// Finds the reason why the redirects of a request could not be followed.
+///
+/// ```
+/// use auth_middleware::{RedirectError, redirect_error};
+///
+/// fn is_circle(error: &reqwest_middleware::Error) -> bool {
+///     matches!(redirect_error(error), Some(RedirectError::Loop { .. }))
+/// }
+/// # let _ = is_circle;
+/// ```
+pub fn redirect_error(error: &Error) -> Option<&RedirectError> {
+    find(error)
+}
+
+fn find<E: StdError + 'static>(error: &Error) -> Option<&E> {
     match error {
         Error::Middleware(error) => error.chain().find_map(among),
         Error::Reqwest(_) => None,
     }
 }
 
-fn among<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a auth_core::Error> {
+fn among<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
     if let Some(ours) = error.downcast_ref() {
         return Some(ours);
     }
     // A transparent error returns the source of its inner error as its own, which skips the inner
     // error. So these types are looked into by name.
     if let Some(error) = error.downcast_ref::<Error>() {
-        return auth_error(error);
+        return find(error);
     }
     #[cfg(feature = "reqwest-retry")]
     if let Some(error) = error.downcast_ref::<reqwest_retry::RetryError>() {
         return match error {
             reqwest_retry::RetryError::WithRetries { err, .. }
-            | reqwest_retry::RetryError::Error(err) => auth_error(err),
+            | reqwest_retry::RetryError::Error(err) => find(err),
         };
     }
     None

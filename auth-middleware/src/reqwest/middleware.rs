@@ -2,48 +2,79 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use auth_core::{Ask, Attempt, Conclusion, Credential, Credentials, Judge};
+use auth_core::{Ask, Conclusion, Credential, Credentials, Judge};
 use http::Extensions;
-use reqwest::{Request, Response};
-use reqwest_middleware::{Error, Middleware, Next, Result};
+use reqwest::{Client, Request, Response};
+use reqwest_middleware::{
+    ClientBuilder, ClientWithMiddleware, Error, Middleware, Next, Result as Answered,
+};
 
-use super::sending::{Sending, read_ahead};
+use super::client::{self, ClientError};
+use super::pristine::Pristine;
+use super::redact::Redactor;
+use super::sending::{Way, read_ahead};
+use super::time_left::TimeLeft;
+use crate::admission::Admission;
 use crate::context::AuthContext;
+use crate::redirect::{Answer, Journey, Redirects};
+use crate::target::Target;
 
-/// Attaches a credential to each request of a reqwest client, judges the response, and sends a
-/// rejected request once more.
+/// Attaches a credential to each request of a reqwest client, judges the response, follows its
+/// redirects, and sends a rejected request once more.
 ///
-/// - A request waits for a credential for its own
-///   [`timeout`](reqwest::RequestBuilder::timeout) or its [`Ask::within`], whichever is shorter.
-///   Without both, it waits for the cache's
-///   [wait time-out](auth_core::CredentialsBuilder::wait_timeout), which is 60 s unless set.
-/// - The request's own `timeout` covers both attempts and both waits: each attempt gets what is
-///   left of it. The client's time-out is not known here, and begins anew with each attempt.
-/// - A body that is a stream cannot be sent twice. If the credential of such a request is rejected,
-///   the caller gets that response, and the next request finds a new session.
-///
-/// Add the middleware last, so that it is the innermost. A middleware below it, such as one that
-/// logs requests, sees the credential.
-///
-/// ```
+/// ```no_run
 /// use auth_middleware::AuthMiddleware;
-/// use reqwest_middleware::ClientBuilder;
 ///
-/// # fn example(credentials: auth_core::Credentials) {
-/// let client = ClientBuilder::new(reqwest::Client::new())
-///     .with(AuthMiddleware::new(credentials))
-///     .build();
+/// # fn example(credentials: auth_core::Credentials) -> Result<(), auth_middleware::ClientError> {
+/// let client = AuthMiddleware::build_client(reqwest::Client::builder(), credentials)?;
 /// # let _ = client;
+/// # Ok(())
 /// # }
 /// ```
+///
+/// Further middlewares go around it, such as a retry. Add it last, so that it is the innermost: a
+/// middleware below it, such as one that logs requests, sees the credential.
+///
+/// ```
+/// use auth_middleware::{AuthMiddleware, Redirects};
+/// use reqwest_middleware::ClientBuilder;
+///
+/// # fn example(
+/// #     credentials: auth_core::Credentials,
+/// #     retry: impl reqwest_middleware::Middleware,
+/// # ) -> Result<(), auth_middleware::ClientError> {
+/// let (client, auth) = AuthMiddleware::with_client(reqwest::Client::builder(), credentials)?;
+/// let client = ClientBuilder::new(client)
+///     .with(retry)
+///     .with(auth.redirects(Redirects::new().at_most(5)))
+///     .build();
+/// # let _ = client;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// - **Redirects** are followed here and not by the client, as [`Redirects`] says. A client that
+///   followed them by itself would send headers such as `X-Api-Key` to every host, and the query of
+///   a URL in `Referer`. So the middleware comes with a client that does not, or checks one:
+///   [`with_client`](Self::with_client), [`for_client`](Self::for_client).
+/// - **Waiting.** A request waits for a credential for its own
+///   [`timeout`](reqwest::RequestBuilder::timeout) or its [`Ask::within`], whichever is shorter.
+///   Without both, it waits for the cache's
+///   [wait time-out](auth_core::CredentialsBuilder::wait_timeout).
+/// - **Time-out.** The request's own `timeout` spans all logins, hops and replays: each attempt
+///   gets what is left of it. The client's time-out is not known here, and begins anew with each
+///   attempt.
+/// - **Bodies.** A body that is a stream cannot be sent twice. If the credential of such a request
+///   is rejected, the caller gets that response, and the next request finds a new session. If it is
+///   redirected with 307 or 308, the caller gets the redirect.
 ///
 /// # Errors
 /// Those of the client and of the middlewares below. If a request in scope cannot get a credential,
 /// it is not sent, or not sent again, and [`auth_error`](crate::auth_error) finds the
-/// [`auth_core::Error`].
+/// [`auth_core::Error`]. [`redirect_error`](crate::redirect_error) finds the
+/// [`RedirectError`](crate::RedirectError).
 ///
 /// # Cancel safety
 /// Dropping the future of a request cancels that request only. A login that it waited for goes on
@@ -53,15 +84,68 @@ pub struct AuthMiddleware {
     credentials: Credentials,
     judge: Option<Arc<dyn Judge>>,
     replay: bool,
+    redirects: Redirects,
+    /// Whether the client below is known to follow no redirect by itself.
+    client_is_known: bool,
 }
 
 impl AuthMiddleware {
-    /// A middleware for one identity.
-    pub fn new(credentials: Credentials) -> Self {
+    /// Builds a client whose requests carry the credential. The client's own redirects are
+    /// switched off, and its other settings are kept.
+    ///
+    /// # Errors
+    /// [`ClientError::Build`].
+    pub fn build_client(
+        builder: reqwest::ClientBuilder,
+        credentials: Credentials,
+    ) -> Result<ClientWithMiddleware, ClientError> {
+        let (client, auth) = Self::with_client(builder, credentials)?;
+        Ok(ClientBuilder::new(client).with(auth).build())
+    }
+
+    /// Builds a client whose own redirects are switched off, and the middleware to put around it.
+    ///
+    /// # Errors
+    /// [`ClientError::Build`].
+    pub fn with_client(
+        builder: reqwest::ClientBuilder,
+        credentials: Credentials,
+    ) -> Result<(Client, Self), ClientError> {
+        Ok((client::build(builder)?, Self::new(credentials, true)))
+    }
+
+    /// A middleware for a client that was built elsewhere, with
+    /// [`Policy::none()`](reqwest::redirect::Policy::none).
+    ///
+    /// # Errors
+    /// [`ClientError::FollowsRedirects`] or [`ClientError::UnknownRedirects`], if the client was
+    /// built with another policy, which includes reqwest's default.
+    pub fn for_client(client: &Client, credentials: Credentials) -> Result<Self, ClientError> {
+        client::check(client)?;
+        Ok(Self::new(credentials, true))
+    }
+
+    /// A middleware for a client that can't be shown to follow no redirect, such as one that is
+    /// already within a [`ClientWithMiddleware`].
+    ///
+    /// **If the client follows redirects by itself, it sends what the request carries to other
+    /// hosts.** The middleware notices some of it. A response that does not come from the URL that
+    /// was sent changes nothing. If it comes from outside the scope, the request fails with
+    /// [`RedirectError::LeftScope`](crate::RedirectError::LeftScope), and there is an
+    /// [event](auth_core::Event::LeftScope). Two cases can't be noticed: redirects that lead back
+    /// to the same URL, and a request that fails after a redirect, since reqwest's error names the
+    /// first URL.
+    pub fn assuming_no_redirects(credentials: Credentials) -> Self {
+        Self::new(credentials, false)
+    }
+
+    fn new(credentials: Credentials, client_is_known: bool) -> Self {
         Self {
             credentials,
             judge: None,
             replay: true,
+            redirects: Redirects::new(),
+            client_is_known,
         }
     }
 
@@ -72,8 +156,16 @@ impl AuthMiddleware {
         self
     }
 
+    /// Sets how redirects are followed. The default is [`Redirects::new`].
+    pub fn redirects(mut self, redirects: Redirects) -> Self {
+        self.redirects = redirects;
+        self
+    }
+
     /// Sends no request twice. The caller gets the response that rejected its credential. If the
     /// rejection is believed, a login begins at once, and the next request uses the new session.
+    ///
+    /// For one request: [`AuthContext::without_replay`].
     pub fn without_replay(mut self) -> Self {
         self.replay = false;
         self
@@ -87,67 +179,127 @@ impl Middleware for AuthMiddleware {
         mut request: Request,
         extensions: &mut Extensions,
         next: Next<'_>,
-    ) -> Result<Response> {
+    ) -> Answered<Response> {
         let context = AuthContext::of(extensions);
-        let admission = context.admit(&self.credentials, request.url(), extensions);
-        let Some(mut admission) = admission.map_err(Error::middleware)? else {
-            return next.run(request, extensions).await;
+        let time = TimeLeft::of(&request, &self.credentials);
+        let mut trip = Trip {
+            middleware: self,
+            time,
+            redactor: Redactor::default(),
         };
-        let credentials = admission.credentials;
-        // The request's own time-out covers all waits and attempts: each gets what is left of it.
-        let timeout = request.timeout().copied();
-        let asked = timeout.map(|_| Attempt::now(credentials));
-        let left = || {
-            let passed = Attempt::now(credentials).steady_since(asked?);
-            Some(timeout?.saturating_sub(passed))
-        };
-        let in_time = |ask: Ask| left().map_or(ask, |left| ask.at_most(left));
+        let first = context.admit(&self.credentials, request.url(), extensions);
+        let mut admission = first.map_err(Error::middleware)?;
+        // A request that begins without a credential carries none on any hop.
+        let is_bare = admission.is_none();
+        let mut journey = Journey::default();
+        loop {
+            let (response, pristine) = trip
+                .send(request, admission.take(), extensions, &next)
+                .await?;
+            // There is no copy if the redirects of this response are not followed.
+            let Some(pristine) = pristine.filter(|_| Journey::may_go_on(response.status())) else {
+                return Ok(trip.redactor.clean_response(response));
+            };
+            let answer = Answer {
+                method: pristine.head().method(),
+                url: pristine.head().url(),
+                repeatable: pristine.is_whole(),
+                status: response.status(),
+                headers: response.headers(),
+            };
+            let credentials = context.credentials(&self.credentials);
+            let hop = journey.next(&answer, &self.redirects, credentials);
+            let Some(hop) = hop.map_err(Error::middleware)? else {
+                return Ok(trip.redactor.clean_response(response));
+            };
+            // The next hop may wait for the connection of this response.
+            drop(response);
+            request = pristine.into_hop(hop, &self.redirects);
+            if !is_bare && request.url().is_in(credentials.scope()) {
+                let next_hop = context.admit(&self.credentials, request.url(), extensions);
+                admission = next_hop.map_err(Error::middleware)?;
+            }
+        }
+    }
+}
 
-        let mut spare = self.replay.then(|| request.try_clone()).flatten();
-        let judge = self.judge.as_ref();
+/// One request with its hops.
+struct Trip<'a> {
+    middleware: &'a AuthMiddleware,
+    time: TimeLeft<'a>,
+    redactor: Redactor,
+}
+
+impl Trip<'_> {
+    /// Sends one hop, once more if it is rejected. Returns the response, and a pristine copy of the
+    /// hop, unless its redirect must not be followed.
+    async fn send(
+        &mut self,
+        mut request: Request,
+        admission: Option<Admission<'_>>,
+        extensions: &mut Extensions,
+        next: &Next<'_>,
+    ) -> Answered<(Response, Option<Pristine>)> {
+        let follows = self.middleware.redirects.follows();
+        let Some(mut admission) = admission else {
+            let pristine = follows.then(|| Pristine::of(&request));
+            self.time.apply_to(&mut request);
+            let response = next.clone().run(request, extensions).await;
+            let response = response.map_err(|error| self.redactor.clean_error(error))?;
+            return Ok((response, pristine));
+        };
+        let mut may_replay = self.middleware.replay && admission.replay;
+        let mut pristine = (may_replay || follows).then(|| Pristine::of(&request));
+        let way = Way {
+            credentials: admission.credentials,
+            judge: self.middleware.judge.as_ref(),
+            client_is_known: self.middleware.client_is_known,
+        };
         let fresh = match admission.renewal {
             Some(_) => None,
-            None => Sending::fresh(&mut request, credentials, judge),
+            None => way.fresh(&mut request, &mut self.redactor),
         };
         let mut sending = if let Some(sending) = fresh {
             sending
         } else {
-            let credential = get(credentials, in_time(admission.first_ask())).await?;
+            let ask = self.time.bound(admission.first_ask());
+            let credential = get(way.credentials, ask).await?;
             if let Some(renewal) = admission.renewal.take() {
                 renewal.done();
             }
-            Sending::new(&mut request, credentials, judge, &credential)
+            way.first(&mut request, &credential, &mut self.redactor)
         };
-        // At most two attempts: the second one has no spare.
+        // At most two attempts: the second one is not replayed.
         loop {
-            // `left` is asked first, since `timeout_mut` makes room for a time-out in any case.
-            if let Some(left) = left()
-                && let Some(timeout) = request.timeout_mut()
-            {
-                // Some clients take a time-out of zero to be none.
-                *timeout = left.max(Duration::from_millis(1));
-            }
+            self.time.apply_to(&mut request);
             let response = next.clone().run(request, extensions).await;
-            let mut response = response.map_err(|error| sending.redact_error(error))?;
+            let mut response = response.map_err(|error| self.redactor.clean_error(error))?;
+            sending.check_scope(&response)?;
             let body = if sending.wants_body(&response) {
                 read_ahead(&mut response).await
             } else {
                 None
             };
-            let (response, conclusion) = sending.conclude(response, body.as_ref());
-            let (Conclusion::Replay, Some(pristine)) = (conclusion, spare.take()) else {
-                return Ok(response);
+            let conclusion = sending.conclude(&mut response, body.as_ref());
+            if conclusion == Conclusion::HandOn {
+                return Ok((response, pristine.filter(|_| follows)));
+            }
+            let whole = pristine.filter(|copy| copy.is_whole() && may_replay);
+            let (Conclusion::Replay, Some(copy)) = (conclusion, whole) else {
+                return Ok((response, None));
             };
+            may_replay = false;
             // The login or the second attempt may wait for the connection of this response.
             drop(response);
-            request = pristine;
-            let newer = get(credentials, in_time(admission.ask)).await?;
-            sending = sending.replay(&mut request, &newer);
+            pristine = follows.then(|| Pristine::of(copy.head()));
+            request = copy.into_request();
+            let newer = get(way.credentials, self.time.bound(admission.ask)).await?;
+            sending = way.replay(sending, &mut request, &newer, &mut self.redactor);
         }
     }
 }
 
-async fn get(credentials: &Credentials, ask: Ask) -> Result<Arc<Credential>> {
+async fn get(credentials: &Credentials, ask: Ask) -> Answered<Arc<Credential>> {
     let credential = credentials.get_with(ask).await;
     credential.map_err(Error::middleware)
 }
@@ -157,6 +309,7 @@ impl fmt::Debug for AuthMiddleware {
         f.debug_struct("AuthMiddleware")
             .field("identity", self.credentials.identity())
             .field("replay", &self.replay)
+            .field("redirects", &self.redirects)
             .finish_non_exhaustive()
     }
 }

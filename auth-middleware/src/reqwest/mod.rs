@@ -1,15 +1,17 @@
 //! The integration with reqwest-middleware.
 
+mod client;
 mod error;
 mod middleware;
+mod pristine;
 mod redact;
-mod redirect;
 #[cfg(feature = "reqwest-retry")]
 mod retry;
 mod sending;
+mod time_left;
 
-pub use error::auth_error;
+pub use client::ClientError;
+pub use error::{auth_error, redirect_error};
 pub use middleware::AuthMiddleware;
-pub use redirect::redirect_policy;
 #[cfg(feature = "reqwest-retry")]
 pub use retry::AuthRetryStrategy;

@@ -23,13 +23,15 @@ use super::auth_error;
 /// use reqwest_middleware::ClientBuilder;
 /// use reqwest_retry::{RetryTransientMiddleware, policies::ExponentialBackoff};
 ///
-/// # fn example(credentials: auth_core::Credentials) {
+/// # fn example(credentials: auth_core::Credentials) -> Result<(), auth_middleware::ClientError> {
 /// let backoff = ExponentialBackoff::builder().build_with_max_retries(3);
-/// let client = ClientBuilder::new(reqwest::Client::new())
+/// let (client, auth) = AuthMiddleware::with_client(reqwest::Client::builder(), credentials)?;
+/// let client = ClientBuilder::new(client)
 ///     .with(RetryTransientMiddleware::new_with_policy_and_strategy(backoff, AuthRetryStrategy))
-///     .with(AuthMiddleware::new(credentials))
+///     .with(auth)
 ///     .build();
 /// # let _ = client;
+/// # Ok(())
 /// # }
 /// ```
 ///

@@ -1,122 +1,136 @@
-//! One attempt of a reqwest request: where its credential was attached, and what its response says.
+//! One attempt of one hop: where its credential was attached, and what its response says.
 
 use std::future::poll_fn;
 use std::mem;
 use std::sync::Arc;
 
-use auth_core::{Attempt, Conclusion, Credential, Credentials, Judge, ResponseView};
+use auth_core::{Attempt, Conclusion, Credential, Credentials, Judge, RequestHead, ResponseView};
 use bytes::Bytes;
 use reqwest::{Body, Request, Response, Url};
 use reqwest_middleware::Error;
 
 use super::redact::{Redactor, with_url};
 use crate::body::Peeked;
+use crate::redirect::RedirectError;
 use crate::target::Target;
 
+/// What all attempts of a hop have in common.
+pub(super) struct Way<'a> {
+    pub(super) credentials: &'a Credentials,
+    pub(super) judge: Option<&'a Arc<dyn Judge>>,
+    /// Whether the client below is known to follow no redirect by itself.
+    pub(super) client_is_known: bool,
+}
+
+/// A request that is sent with a credential.
 pub(super) struct Sending {
     attempt: Attempt,
-    attached: Attached,
-}
-
-/// Where a request with a credential was sent.
-struct Attached {
-    /// The URL that was sent, if the response's URL alone does not show whether its request carried
-    /// the credential.
+    /// The URL that was sent, if the response counts only if it comes from there.
     sent_to: Option<Url>,
-    redactor: Option<Redactor>,
 }
 
-impl Sending {
+impl Way<'_> {
     /// Attaches the current credential, if it is fresh, to a request that is sent next.
-    pub(super) fn fresh(
-        request: &mut Request,
-        credentials: &Credentials,
-        judge: Option<&Arc<dyn Judge>>,
-    ) -> Option<Self> {
-        let (attempt, attached) = Attempt::fresh(credentials, judge, |credential| {
-            Attached::to(request, credential, credentials)
+    pub(super) fn fresh(&self, request: &mut Request, redactor: &mut Redactor) -> Option<Sending> {
+        let head = self.head(request);
+        let (attempt, sent_to) = Attempt::fresh(self.credentials, self.judge, |credential| {
+            self.attach(request, credential, redactor)
         })?;
-        Some(Self { attempt, attached })
+        let attempt = attempt.of_request(head);
+        Some(Sending { attempt, sent_to })
     }
 
     /// Attaches `credential` to a request that is sent next.
-    pub(super) fn new(
+    pub(super) fn first(
+        &self,
         request: &mut Request,
-        credentials: &Credentials,
-        judge: Option<&Arc<dyn Judge>>,
         credential: &Credential,
-    ) -> Self {
-        let attached = Attached::to(request, credential, credentials);
-        let attempt = Attempt::new(credentials, credential).judged_by(judge.cloned());
-        Self { attempt, attached }
+        redactor: &mut Redactor,
+    ) -> Sending {
+        let head = self.head(request);
+        let sent_to = self.attach(request, credential, redactor);
+        let attempt = Attempt::new(self.credentials, credential)
+            .judged_by(self.judge.cloned())
+            .of_request(head);
+        Sending { attempt, sent_to }
     }
 
-    /// Attaches a newer credential to the same request, which was rejected.
-    pub(super) fn replay(self, request: &mut Request, newer: &Credential) -> Self {
-        let attached = Attached::to(request, newer, self.attempt.credentials());
-        let attempt = self.attempt.replay(newer);
-        Self { attempt, attached }
+    /// Attaches a newer credential to a pristine copy of a request that was rejected.
+    pub(super) fn replay(
+        &self,
+        rejected: Sending,
+        request: &mut Request,
+        newer: &Credential,
+        redactor: &mut Redactor,
+    ) -> Sending {
+        let sent_to = self.attach(request, newer, redactor);
+        let attempt = rejected.attempt.replay(newer);
+        Sending { attempt, sent_to }
     }
 
-    /// The error, without the secrets in its URL.
-    pub(super) fn redact_error(&self, error: Error) -> Error {
-        match &self.attached.redactor {
-            Some(redactor) => redactor.clean_error(error),
-            None => error,
+    fn head(&self, request: &Request) -> Option<RequestHead> {
+        if !Attempt::wants_request(self.credentials, self.judge) {
+            return None;
         }
+        let uri = request.url().as_str().parse().ok()?;
+        Some(RequestHead::new(request.method().clone(), uri))
     }
 
+    /// Returns the URL that the response must come from to count, unless any in scope will do.
+    fn attach(
+        &self,
+        request: &mut Request,
+        credential: &Credential,
+        redactor: &mut Redactor,
+    ) -> Option<Url> {
+        if credential.has_query() {
+            let written = request.url().clone();
+            let query = credential.attach_query(request.url().query());
+            request.url_mut().set_query(query.as_deref());
+            redactor.note(credential, written, request.url());
+        }
+        credential.attach_headers(request.headers_mut());
+        (!self.client_is_known).then(|| request.url().clone())
+    }
+}
+
+impl Sending {
     pub(super) fn wants_body(&self, response: &Response) -> bool {
         self.attempt.wants_body(response.status()) && self.is_answered_by(response)
     }
 
-    /// Judges the response, and applies the verdict to the cache. Returns the response without the
-    /// secrets in its URL.
-    pub(super) fn conclude(
-        &self,
-        mut response: Response,
-        body: Option<&Bytes>,
-    ) -> (Response, Conclusion) {
-        let mut conclusion = Conclusion::HandOn;
-        if self.is_answered_by(&response) {
-            self.attempt.redact(response.headers_mut());
-            let mut view = ResponseView::new(response.status(), response.headers());
-            if let Some(body) = body {
-                view = view.with_body(body);
-            }
-            conclusion = self.attempt.conclude(&view);
-        } else if !response.url().is_in(self.attempt.credentials().scope()) {
-            tracing::warn!(
-                identity = ?self.attempt.credentials().identity(),
-                reached = %response.url().origin().ascii_serialization(),
-                "the client followed a redirect out of the credential's scope; \
-                 give it auth_middleware::redirect_policy"
-            );
+    /// Judges the response, and applies the verdict to the cache.
+    pub(super) fn conclude(&self, response: &mut Response, body: Option<&Bytes>) -> Conclusion {
+        if !self.is_answered_by(response) {
+            return Conclusion::HandOn;
         }
-        if let Some(redactor) = &self.attached.redactor {
-            response = redactor.clean_response(response);
+        self.attempt.redact(response.headers_mut());
+        let mut view = ResponseView::new(response.status(), response.headers());
+        if let Some(body) = body {
+            view = view.with_body(body);
         }
-        (response, conclusion)
+        self.attempt.conclude(&view)
     }
 
-    /// Whether the request that got this response carried the credential.
-    ///
-    /// The client may have followed redirects, which only the response's URL shows. What a request
-    /// carries after a redirect is decided by the client.
+    /// Whether the request that got this response is the one that carried the credential: a client
+    /// that follows redirects drops the credential on some hops.
     fn is_answered_by(&self, response: &Response) -> bool {
+        let sent_to = self.sent_to.as_ref();
+        sent_to.is_none_or(|sent_to| sent_to == response.url())
+    }
+
+    /// Checks that the client has not followed a redirect out of the scope by itself.
+    ///
+    /// # Errors
+    /// [`RedirectError::LeftScope`].
+    pub(super) fn check_scope(&self, response: &Response) -> Result<(), Error> {
         let reached = response.url();
-        // A 401 from outside the scope says nothing about the session.
-        if !reached.is_in(self.attempt.credentials().scope()) {
-            return false;
+        if reached.is_in(self.attempt.credentials().scope()) {
+            return Ok(());
         }
-        let Attached { sent_to, redactor } = &self.attached;
-        // After a redirect to another origin, reqwest keeps some headers and drops others, even
-        // within the scope.
-        let same_origin = sent_to
-            .as_ref()
-            .is_none_or(|sent_to| sent_to.origin() == reached.origin());
-        let in_query = |redactor: &Redactor| redactor.is_in_query_of(reached);
-        same_origin && redactor.as_ref().is_none_or(in_query)
+        self.attempt.left_scope();
+        let origin = reached.origin().ascii_serialization();
+        Err(Error::middleware(RedirectError::LeftScope { origin }))
     }
 }
 
@@ -132,25 +146,4 @@ pub(super) async fn read_ahead(response: &mut Response) -> Option<Bytes> {
     let again = http::Response::from_parts(head, Body::wrap(body));
     *response = with_url(again, url);
     whole
-}
-
-impl Attached {
-    fn to(request: &mut Request, credential: &Credential, credentials: &Credentials) -> Self {
-        let mut clean = None;
-        if credential.has_query() {
-            clean = Some(request.url().clone());
-            let query = credential.attach_query(request.url().query());
-            request.url_mut().set_query(query.as_deref());
-        }
-        credential.attach_headers(request.headers_mut());
-        // If the scope has one origin, a response from within it comes from the origin of the
-        // request.
-        let several = credentials.scope().origins().nth(1).is_some();
-        let sent_to = (several || clean.is_some()).then(|| request.url().clone());
-        let redactor = match (&clean, &sent_to) {
-            (Some(clean), Some(sent_to)) => Redactor::new(credential, clean, sent_to),
-            _ => None,
-        };
-        Self { sent_to, redactor }
-    }
 }

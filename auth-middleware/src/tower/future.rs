@@ -5,7 +5,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use auth_core::{Ask, Attempt, Conclusion, Credential, Credentials, Error, Judge, ResponseView};
+use auth_core::{
+    Ask, Attempt, Conclusion, Credential, Credentials, Error, Judge, RequestHead, ResponseView,
+};
 use bytes::Bytes;
 use http::response::Parts;
 use http::{Request, Response};
@@ -15,6 +17,7 @@ use tower_service::Service;
 
 use super::BoxError;
 use super::replay::{Again, ReplayMode};
+use super::service::head_of;
 use crate::admission::Renewal;
 use crate::body::{AuthBody, Peeked};
 
@@ -104,7 +107,7 @@ impl<S, B, Spare> Work<S, B, Spare> {
     pub(super) fn first(
         service: S,
         request: Request<B>,
-        spare: Spare,
+        spare: Option<Spare>,
         credentials: Credentials,
         judge: Option<Arc<dyn Judge>>,
         renewal: Option<Renewal>,
@@ -112,7 +115,7 @@ impl<S, B, Spare> Work<S, B, Spare> {
         Box::new(Self {
             service,
             request,
-            spare: Some(spare),
+            spare,
             credentials,
             judge,
             rejected: None,
@@ -154,10 +157,12 @@ impl<S, B, Spare> Work<S, B, Spare> {
     }
 
     /// The attempt that is sent now, with `credential`.
-    fn attempt(&mut self, credential: &Credential) -> Attempt {
+    fn attempt(&mut self, credential: &Credential, head: Option<RequestHead>) -> Attempt {
         match self.rejected.take() {
             Some(rejected) => rejected.replay(credential),
-            None => Attempt::new(&self.credentials, credential).judged_by(self.judge.take()),
+            None => Attempt::new(&self.credentials, credential)
+                .judged_by(self.judge.take())
+                .of_request(head),
         }
     }
 }
@@ -174,12 +179,16 @@ where
         }
     }
 
-    pub(super) const fn sending(future: S::Future, attempt: Attempt, spare: R::Spare<S>) -> Self {
+    pub(super) const fn sending(
+        future: S::Future,
+        attempt: Attempt,
+        spare: Option<R::Spare<S>>,
+    ) -> Self {
         Self {
             state: Stage::Sending {
                 future,
                 attempt: Some(attempt),
-                spare: Some(spare),
+                spare,
             },
         }
     }
@@ -256,15 +265,18 @@ where
                         }
                     } else {
                         let view = ResponseView::new(response.status(), response.headers());
-                        if sent.conclude(&view) == Conclusion::HandOn {
+                        let conclusion = sent.conclude(&view);
+                        if conclusion == Conclusion::HandOn {
                             return Poll::Ready(Ok(response.map(AuthBody::untouched)));
                         }
                         let (rejected, spare) = (attempt.take().expect(ENDED), spare.take());
                         // This drops the future that responded, which may hold the body that is to
                         // be sent again.
                         state.set(Stage::Ended);
+                        let spare = spare.filter(|_| conclusion == Conclusion::Replay);
                         let Some(again) = again::<S, R, B>(spare) else {
-                            return Poll::Ready(Ok(response.map(AuthBody::untouched)));
+                            let response = response.map(AuthBody::untouched);
+                            return Poll::Ready(Ok(Rejected::mark(response)));
                         };
                         get_newer::<S, R, B, ResB>(again, rejected)
                     }
@@ -286,7 +298,10 @@ where
                     let spare = spare.filter(|_| conclusion == Conclusion::Replay);
                     let Some(again) = again::<S, R, B>(spare) else {
                         let response = Response::from_parts(head, AuthBody::judged(body));
-                        return Poll::Ready(Ok(response));
+                        return Poll::Ready(Ok(match conclusion {
+                            Conclusion::HandOn => response,
+                            _ => Rejected::mark(response),
+                        }));
                     };
                     get_newer::<S, R, B, ResB>(again, sent)
                 }
@@ -324,6 +339,19 @@ where
             };
             state.set(next);
         }
+    }
+}
+
+/// Marks a redirect that rejected the credential. It leads to the login page and is not followed.
+#[derive(Clone, Copy)]
+pub(super) struct Rejected;
+
+impl Rejected {
+    fn mark<B>(mut response: Response<B>) -> Response<B> {
+        if response.status().is_redirection() {
+            response.extensions_mut().insert(Self);
+        }
+        response
     }
 }
 
@@ -375,8 +403,10 @@ where
         return Ok(get::<S, R, B, ResB>(work, ask));
     };
     let mut work = *work;
+    let wants_head = Attempt::wants_request(&work.credentials, work.judge.as_ref());
+    let head = wants_head.then(|| head_of(&work.request));
     credential.attach(&mut work.request)?;
-    let attempt = work.attempt(&credential);
+    let attempt = work.attempt(&credential, head);
     Ok(Stage::Sending {
         future: work.service.call(work.request),
         attempt: Some(attempt),

@@ -1,10 +1,14 @@
 //! The integration with tower.
 
+#[cfg(feature = "follow")]
+mod follow;
 mod future;
 mod layer;
 mod replay;
 mod service;
 
+#[cfg(feature = "follow")]
+pub use follow::{Follow, FollowFuture, FollowLayer};
 pub use future::AuthFuture;
 pub use layer::AuthLayer;
 pub use replay::{Buffering, Cloning, NoReplay, ReplayMode};

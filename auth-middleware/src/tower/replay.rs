@@ -13,6 +13,12 @@ use crate::body::{ReplayBody, SharedBuffer};
 /// [`Cloning`], [`Buffering`] or [`NoReplay`].
 ///
 /// The trait is sealed. It is public so that bounds can name it.
+#[diagnostic::on_unimplemented(
+    message = "a request body `{B}` can't be sent again as `{Self}` does it",
+    label = "this body is not `Clone`",
+    note = "add `.buffered(limit)` to the `AuthLayer`, which keeps what is sent of a body, or \
+            `.without_replay()`, which sends no request twice"
+)]
 pub trait ReplayMode<B>: sealed::Sealed {
     /// The body that the inner service gets.
     type Body;
@@ -43,6 +49,10 @@ pub trait ReplayMode<B>: sealed::Sealed {
     /// A request that passes untouched, with the body that the inner service gets.
     #[doc(hidden)]
     fn pass(&self, request: Request<B>) -> Request<Self::Body>;
+
+    /// A copy of a body, for a redirect that repeats it. `None` for a body that can't be copied.
+    #[doc(hidden)]
+    fn copy(body: &B) -> Option<B>;
 }
 
 mod sealed {
@@ -75,6 +85,8 @@ pub struct Cloning;
 
 impl sealed::Sealed for Cloning {}
 
+// Without the attribute, the compiler names the missing `Clone` and not the remedy.
+#[diagnostic::do_not_recommend]
 impl<B: Clone> ReplayMode<B> for Cloning {
     type Body = B;
     type Spare<S> = Again<S, B>;
@@ -100,6 +112,10 @@ impl<B: Clone> ReplayMode<B> for Cloning {
     #[inline]
     fn pass(&self, request: Request<B>) -> Request<B> {
         request
+    }
+
+    fn copy(body: &B) -> Option<B> {
+        Some(body.clone())
     }
 }
 
@@ -167,6 +183,10 @@ impl<B: Body<Data = Bytes>> ReplayMode<B> for Buffering {
     fn pass(&self, request: Request<B>) -> Request<ReplayBody<B>> {
         request.map(ReplayBody::passing)
     }
+
+    fn copy(_: &B) -> Option<B> {
+        None
+    }
 }
 
 /// Sends no request twice. The caller gets the response that rejected its credential, and the next
@@ -196,5 +216,9 @@ impl<B> ReplayMode<B> for NoReplay {
     #[inline]
     fn pass(&self, request: Request<B>) -> Request<B> {
         request
+    }
+
+    fn copy(_: &B) -> Option<B> {
+        None
     }
 }

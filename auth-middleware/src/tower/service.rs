@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use auth_core::{Attempt, Credentials, Judge};
+use auth_core::{Attempt, Credentials, Judge, RequestHead};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
@@ -53,6 +53,11 @@ impl<S, R> Auth<S, R> {
             judge,
             replay,
         }
+    }
+
+    #[cfg(feature = "follow")]
+    pub(super) const fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
     /// A reference to the inner service.
@@ -103,15 +108,19 @@ where
         };
         let credentials = admission.credentials;
         let mut request = self.replay.wrap(request);
-        let spare = self.replay.keep(&request, &self.inner, admission.ask);
+        let keep = || self.replay.keep(&request, &self.inner, admission.ask);
+        let spare = admission.replay.then(keep);
+        let judge = self.judge.as_ref();
+        let head = Attempt::wants_request(credentials, judge).then(|| head_of(&request));
         let fresh = match admission.renewal {
             Some(_) => None,
-            None => Attempt::fresh(credentials, self.judge.as_ref(), |credential| {
+            None => Attempt::fresh(credentials, judge, |credential| {
                 credential.attach(&mut request)
             }),
         };
         match fresh {
             Some((attempt, Ok(()))) => {
+                let attempt = attempt.of_request(head);
                 AuthFuture::sending(self.inner.call(request), attempt, spare)
             }
             Some((_, Err(error))) => {
@@ -131,6 +140,11 @@ where
             }
         }
     }
+}
+
+/// For a judge that wants it.
+pub(super) fn head_of<B>(request: &Request<B>) -> RequestHead {
+    RequestHead::new(request.method().clone(), request.uri().clone())
 }
 
 impl<S: fmt::Debug, R: fmt::Debug> fmt::Debug for Auth<S, R> {

@@ -125,8 +125,9 @@ pub const CHAINS: &[(&str, &str)] = &[
 ];
 
 fn chain(which: &str, ours: &Credentials) -> ClientWithMiddleware {
-    let chain = ClientBuilder::new(reqwest::Client::new());
-    let ours = AuthMiddleware::new(ours.clone());
+    let builder = reqwest::Client::builder();
+    let (client, ours) = AuthMiddleware::with_client(builder, ours.clone()).expect("a client");
+    let chain = ClientBuilder::new(client);
     let chain = match which {
         "replay-on" => chain.with(ours),
         "replay-off" => chain.with(ours.without_replay()),

@@ -18,6 +18,10 @@ impl Judge for CloudIoJudge {
         status == StatusCode::FORBIDDEN && !self.forbidden_is_rejected
     }
 
+    fn wants_request(&self) -> bool {
+        false
+    }
+
     fn judge(&self, response: &ResponseView<'_>) -> Verdict {
         let forbidden = response.status == StatusCode::FORBIDDEN;
         if forbidden && (self.forbidden_is_rejected || response.body.is_some_and(blames_session)) {

@@ -18,7 +18,7 @@ use super::server::PASSWORD;
 pub fn client(client: &Client, api: &str) -> ClientWithMiddleware {
     let credentials = Credentials::new(Account::new(client, api));
     ClientBuilder::new(client.clone())
-        .with(AuthMiddleware::new(credentials))
+        .with(AuthMiddleware::assuming_no_redirects(credentials))
         .build()
 }
 

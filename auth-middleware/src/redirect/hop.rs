@@ -1,0 +1,63 @@
+//! The request that a redirect leads to.
+
+use std::sync::Arc;
+
+use auth_core::Credential;
+use http::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_LOCATION,
+    CONTENT_TYPE, COOKIE, EXPECT, HOST, PROXY_AUTHORIZATION, REFERER, TRAILER, TRANSFER_ENCODING,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use url::Url;
+
+use super::Redirects;
+
+/// Headers that describe a body (Fetch, "request-body-header name"), and those that frame it.
+const OF_THE_BODY: [HeaderName; 8] = [
+    CONTENT_ENCODING,
+    CONTENT_LANGUAGE,
+    CONTENT_LENGTH,
+    CONTENT_LOCATION,
+    CONTENT_TYPE,
+    EXPECT,
+    TRAILER,
+    TRANSFER_ENCODING,
+];
+
+/// Headers that are meant for one origin.
+const OF_THE_ORIGIN: [HeaderName; 5] = [AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION, REFERER];
+
+/// The request that a redirect leads to.
+pub(crate) struct Hop {
+    pub(crate) url: Url,
+    pub(crate) method: Method,
+    /// Whether the body goes along.
+    pub(crate) keeps_body: bool,
+    pub(super) same_origin: bool,
+    /// The credential whose headers stay in the scope.
+    pub(super) current: Option<Arc<Credential>>,
+}
+
+impl Hop {
+    /// Removes the headers that do not go along from those of the hop before, as the caller wrote
+    /// them.
+    pub(crate) fn rewrite(&self, headers: &mut HeaderMap, redirects: &Redirects) {
+        let stays = |(name, value): (&HeaderName, &HeaderValue)| {
+            let of_the_body = !self.keeps_body && OF_THE_BODY.contains(name);
+            let private = !self.same_origin && self.is_private(name, value, redirects);
+            (of_the_body || private).then(|| name.clone())
+        };
+        let staying: Vec<HeaderName> = headers.iter().filter_map(stays).collect();
+        for name in staying {
+            headers.remove(name);
+        }
+    }
+
+    fn is_private(&self, name: &HeaderName, value: &HeaderValue, redirects: &Redirects) -> bool {
+        let named = |current: &Arc<Credential>| current.header(name).is_some();
+        value.is_sensitive()
+            || OF_THE_ORIGIN.contains(name)
+            || redirects.private.contains(name)
+            || self.current.as_ref().is_some_and(named)
+    }
+}

@@ -1,0 +1,20 @@
+//! Redirects, hop by hop. Both integrations follow them with this room, which does no I/O.
+//!
+//! 1. An integration sends a hop as a request of its own: with a credential if its URL is in scope,
+//!    judged by its own URL, and replayed alone.
+//! 2. It asks the [`Journey`] for the next [`Hop`], if the response redirects.
+//! 3. It makes the next request from the pristine copy of the hop, to which no credential was
+//!    attached, and lets the hop change it.
+
+mod error;
+mod hop;
+mod journey;
+mod redirects;
+mod secrets;
+
+pub use error::RedirectError;
+pub(crate) use hop::Hop;
+pub(crate) use journey::{Answer, Journey};
+pub use redirects::Redirects;
+#[cfg(feature = "reqwest")]
+pub(crate) use secrets::QuerySecrets;

@@ -1,0 +1,92 @@
+//! How far redirects are followed.
+
+use http::HeaderName;
+
+/// Chromium and Firefox follow as many (Fetch, "HTTP-redirect fetch").
+const MOST: usize = 20;
+
+/// How the redirects of a request are followed.
+///
+/// An integration follows them itself, one hop after the other:
+///
+/// - **Method and body** are those of the Fetch standard. 303 turns every method but `HEAD` into
+///   `GET`, 301 and 302 turn `POST` into `GET`, and both without a body. 307 and 308 repeat method
+///   and body; if the body can't be sent again, the caller gets the redirect.
+/// - **The credential** is attached anew to each hop that is in scope, and to no other. It is the
+///   credential of the same identity, as the request's [context](crate::AuthContext) says. A
+///   request that began outside the scope, or skips the integration, carries none on any hop.
+/// - **The caller's own headers** go along, as in a browser, but some stay at the origin that they
+///   were written for: `Authorization`, `Proxy-Authorization`, `Cookie`, `Referer`, `Host`, headers
+///   that are marked [sensitive](http::HeaderValue::set_sensitive), headers that the credential has
+///   as well, and those of [`private_header`](Self::private_header). They do not come back when a
+///   later hop returns to that origin. No `Referer` is added.
+/// - **Each response** is judged by the URL of its own hop, and a rejected hop alone is sent again:
+///   a `POST` that was answered with 303 has been done.
+/// - The caller gets the redirect itself if its `Location` is not a URL of `http` or `https`, holds
+///   a user name, leads from `https` to plain `http`, or would take a secret of the credential out
+///   of the scope.
+///
+/// ```
+/// use auth_middleware::Redirects;
+/// use http::HeaderName;
+///
+/// let redirects = Redirects::new()
+///     .at_most(5)
+///     .private_header(HeaderName::from_static("x-tenant-key"));
+/// # let _ = redirects;
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirects {
+    pub(super) most: usize,
+    pub(super) within_scope: bool,
+    pub(super) private: Vec<HeaderName>,
+}
+
+impl Redirects {
+    /// Follows up to 20 redirects, as browsers do.
+    pub const fn new() -> Self {
+        Self {
+            most: MOST,
+            within_scope: false,
+            private: Vec::new(),
+        }
+    }
+
+    /// Follows no redirect: the caller gets the first response.
+    pub const fn none() -> Self {
+        let mut none = Self::new();
+        none.most = 0;
+        none
+    }
+
+    /// Follows up to this number of redirects. A request with more of them fails with
+    /// [`RedirectError::TooMany`](crate::RedirectError::TooMany). Zero is [`none`](Self::none).
+    pub const fn at_most(mut self, hops: usize) -> Self {
+        self.most = hops;
+        self
+    }
+
+    /// Follows no redirect out of the credential's scope: the caller gets it. A request that began
+    /// outside the scope is still followed.
+    pub const fn within_scope(mut self) -> Self {
+        self.within_scope = true;
+        self
+    }
+
+    /// Names a header of the caller's own that does not go to another origin.
+    pub fn private_header(mut self, name: HeaderName) -> Self {
+        self.private.push(name);
+        self
+    }
+
+    /// Whether any redirect is followed.
+    pub(crate) const fn follows(&self) -> bool {
+        self.most > 0
+    }
+}
+
+impl Default for Redirects {
+    fn default() -> Self {
+        Self::new()
+    }
+}

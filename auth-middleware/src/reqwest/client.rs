@@ -1,0 +1,47 @@
+//! Clients that follow no redirect by themselves.
+
+use reqwest::redirect::Policy;
+use reqwest::{Client, ClientBuilder};
+use thiserror::Error;
+
+/// Why a client can't be used below an [`AuthMiddleware`](crate::AuthMiddleware).
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The client could not be built.
+    #[error("the HTTP client could not be built")]
+    Build(#[source] reqwest::Error),
+    /// The client follows redirects by itself, below the middleware, which sees none of the hops.
+    #[error(
+        "this client follows redirects by itself, with what the request carries; build it with \
+         AuthMiddleware::with_client, or with reqwest::redirect::Policy::none()"
+    )]
+    FollowsRedirects,
+    /// The client has a redirect policy of its own, which can't be read.
+    #[error(
+        "this client has a redirect policy of its own; build it with AuthMiddleware::with_client, \
+         or with reqwest::redirect::Policy::none()"
+    )]
+    UnknownRedirects,
+}
+
+/// Builds a client that follows no redirect by itself and adds no `Referer`.
+pub(super) fn build(builder: ClientBuilder) -> Result<Client, ClientError> {
+    let builder = builder.redirect(Policy::none()).referer(false);
+    let built = builder.build();
+    built.map_err(|error| ClientError::Build(error.without_url()))
+}
+
+/// Checks that a client follows no redirect by itself. Reqwest shows a policy other than its
+/// default in the `Debug` form of a client, and only there.
+pub(super) fn check(client: &Client) -> Result<(), ClientError> {
+    let shown = format!("{client:?}");
+    // Default headers are shown, too, but with their quotes escaped.
+    match shown.split_once(" redirect_policy: \"") {
+        Some((_, policy)) if policy.starts_with("Policy(None)\"") => Ok(()),
+        Some((_, policy)) if !policy.starts_with("Policy(Limit(") => {
+            Err(ClientError::UnknownRedirects)
+        }
+        _ => Err(ClientError::FollowsRedirects),
+    }
+}

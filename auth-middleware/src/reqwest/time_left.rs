@@ -1,0 +1,46 @@
+//! What is left of a request's own time-out.
+
+use std::time::Duration;
+
+use auth_core::clock::Moment;
+use auth_core::{Ask, Attempt, Credentials};
+use reqwest::Request;
+
+/// What is left of a request's own time-out. It spans all logins, hops and replays.
+pub(super) struct TimeLeft<'a> {
+    credentials: &'a Credentials,
+    timeout: Option<(Duration, Moment)>,
+}
+
+impl<'a> TimeLeft<'a> {
+    /// Begins to count the time-out of a request, if it has one.
+    pub(super) fn of(request: &Request, credentials: &'a Credentials) -> Self {
+        let timeout = request.timeout().copied();
+        Self {
+            credentials,
+            timeout: timeout.map(|timeout| (timeout, Attempt::now(credentials))),
+        }
+    }
+
+    fn left(&self) -> Option<Duration> {
+        let (timeout, asked) = self.timeout?;
+        let passed = Attempt::now(self.credentials).steady_since(asked);
+        Some(timeout.saturating_sub(passed))
+    }
+
+    /// Limits a wait for a credential to the time that is left.
+    pub(super) fn bound(&self, ask: Ask) -> Ask {
+        self.left().map_or(ask, |left| ask.at_most(left))
+    }
+
+    /// Gives a request that is sent next the time that is left.
+    pub(super) fn apply_to(&self, request: &mut Request) {
+        // `left` is asked first, since `timeout_mut` makes room for a time-out in any case.
+        if let Some(left) = self.left()
+            && let Some(timeout) = request.timeout_mut()
+        {
+            // Some clients take a time-out of zero to be none.
+            *timeout = left.max(Duration::from_millis(1));
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The state machine of one request and its hops.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use auth_core::Credentials;
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tower_service::Service;
+use url::Url;
+
+use super::kept::Kept;
+use crate::body::AuthBody;
+use crate::context::AuthContext;
+use crate::redirect::{Answer, Journey, RedirectError, Redirects};
+use crate::target::Target;
+use crate::tower::future::Rejected;
+use crate::tower::replay::ReplayMode;
+use crate::tower::{Auth, AuthFuture, BoxError};
+
+pin_project! {
+    /// The response future of [`Follow`](crate::Follow).
+    pub struct FollowFuture<S, R, B, ResB>
+    where
+        R: ReplayMode<B>,
+        S: Service<Request<R::Body>>,
+        ResB: Body<Data = Bytes>,
+    {
+        #[pin]
+        pub(super) stage: Stage<AuthFuture<S, R, B, ResB>, B>,
+        pub(super) auth: Auth<S, R>,
+        pub(super) redirects: Arc<Redirects>,
+        pub(super) journey: Journey,
+        pub(super) credentials: Credentials,
+        pub(super) context: AuthContext,
+        pub(super) is_bare: bool,
+        pub(super) kept: Option<Kept<B>>,
+    }
+}
+
+pin_project! {
+    #[project = StageProj]
+    pub(super) enum Stage<F, B> {
+        // Waiting for the response to a hop.
+        Sending { #[pin] future: F },
+        // Waiting for the service to be ready for the next hop.
+        Readying { request: Option<Request<B>> },
+    }
+}
+
+impl<S, R, B, ResB> Future for FollowFuture<S, R, B, ResB>
+where
+    R: ReplayMode<B> + Clone,
+    S: Service<Request<R::Body>, Response = Response<ResB>> + Clone,
+    S::Error: Into<BoxError>,
+    B: Body + Default,
+    ResB: Body<Data = Bytes>,
+{
+    type Output = Result<Response<AuthBody<ResB>>, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            match this.stage.as_mut().project() {
+                StageProj::Sending { future } => {
+                    let response = ready!(future.poll(cx))?;
+                    let rejected = response.extensions().get::<Rejected>().is_some();
+                    if !Journey::may_go_on(response.status()) || rejected {
+                        return Poll::Ready(Ok(response));
+                    }
+                    let Some(kept) = this.kept.take() else {
+                        return Poll::Ready(Ok(response));
+                    };
+                    let next = next(
+                        this.journey,
+                        kept,
+                        &response,
+                        this.redirects,
+                        this.credentials,
+                    );
+                    let Some(mut request) = next? else {
+                        return Poll::Ready(Ok(response));
+                    };
+                    *this.kept = Some(Kept::of::<R>(&request));
+                    if *this.is_bare || !request.uri().is_in(this.credentials.scope()) {
+                        request.extensions_mut().insert(AuthContext::skip());
+                    }
+                    // The next hop may wait for the connection of this response.
+                    drop(response);
+                    let request = Some(request);
+                    this.stage.set(Stage::Readying { request });
+                }
+                StageProj::Readying { request } => {
+                    ready!(this.auth.poll_ready(cx))?;
+                    let request = request
+                        .take()
+                        .expect("a future is not polled after its end");
+                    // The clone is not ready, so nothing is held until the next hop.
+                    let clone = this.auth.clone();
+                    let future = std::mem::replace(this.auth, clone).call(request);
+                    this.stage.set(Stage::Sending { future });
+                }
+            }
+        }
+    }
+}
+
+/// The request of the next hop, if the response's redirect is followed.
+fn next<B: Body + Default, T>(
+    journey: &mut Journey,
+    kept: Kept<B>,
+    response: &Response<T>,
+    redirects: &Redirects,
+    credentials: &Credentials,
+) -> Result<Option<Request<B>>, RedirectError> {
+    let Ok(url) = Url::parse(&kept.head.uri().to_string()) else {
+        return Ok(None);
+    };
+    let answer = Answer {
+        method: kept.head.method(),
+        url: &url,
+        repeatable: kept.is_repeatable,
+        status: response.status(),
+        headers: response.headers(),
+    };
+    let Some(hop) = journey.next(&answer, redirects, credentials)? else {
+        return Ok(None);
+    };
+    let Ok(uri) = Uri::try_from(hop.url.as_str()) else {
+        return Ok(None);
+    };
+    Ok(Some(kept.into_hop(uri, hop, redirects)))
+}
+
+impl<S, R, B, ResB> fmt::Debug for FollowFuture<S, R, B, ResB>
+where
+    R: ReplayMode<B>,
+    S: Service<Request<R::Body>>,
+    ResB: Body<Data = Bytes>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FollowFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,849 @@
+//! Redirects, hop by hop, through both integrations, over real sockets.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+mod common;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use auth_core::{Credentials, Event, Identity, ResponseView, Verdict};
+use auth_middleware::{
+    AuthContext, AuthLayer, AuthMiddleware, ClientError, RedirectError, Redirects, redirect_error,
+};
+use bytes::Bytes;
+use common::{Api, ApiResponse, Kind, Script, Seen, response};
+use http::{HeaderName, HeaderValue, Method, Request};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client as HyperClient;
+use hyper_util::rt::TokioExecutor;
+use reqwest::Client;
+use reqwest::redirect::Policy;
+use reqwest_middleware::ClientBuilder;
+use tower::{ServiceBuilder, ServiceExt};
+
+/// Which integration sends the request.
+#[derive(Clone, Copy, Debug)]
+enum Via {
+    Reqwest,
+    Tower,
+}
+
+const BOTH: [Via; 2] = [Via::Reqwest, Via::Tower];
+
+/// What the caller gets.
+#[derive(Debug)]
+struct Got {
+    status: u16,
+    body: Bytes,
+}
+
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+async fn send(
+    via: Via,
+    credentials: &Credentials,
+    redirects: Redirects,
+    request: Request<&'static str>,
+) -> Result<Got, Failed> {
+    let (head, body) = request.into_parts();
+    match via {
+        Via::Reqwest => {
+            let (client, auth) =
+                AuthMiddleware::with_client(Client::builder(), credentials.clone())?;
+            let client = ClientBuilder::new(client)
+                .with(auth.redirects(redirects))
+                .build();
+            let mut request = client
+                .request(head.method, head.uri.to_string())
+                .headers(head.headers);
+            if !body.is_empty() {
+                request = request.body(body);
+            }
+            if let Some(context) = head.extensions.get::<AuthContext>() {
+                request = request.with_extension(context.clone());
+            }
+            let response = request.send().await?;
+            Ok(Got {
+                status: response.status().as_u16(),
+                body: response.bytes().await?,
+            })
+        }
+        Via::Tower => {
+            let client = HyperClient::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+            let service = ServiceBuilder::new()
+                .layer(AuthLayer::new(credentials.clone()).follow_redirects(redirects))
+                .service(client);
+            let request = Request::from_parts(head, Full::from(body));
+            let response = service.oneshot(request).await?;
+            Ok(Got {
+                status: response.status().as_u16(),
+                body: response.into_body().collect().await?.to_bytes(),
+            })
+        }
+    }
+}
+
+fn get(url: &str) -> Request<&'static str> {
+    Request::get(url).body("").unwrap()
+}
+
+fn post(url: &str) -> Request<&'static str> {
+    Request::post(url).body("a body").unwrap()
+}
+
+/// Redirects `/away` with this status and `Location`, and answers other paths with 200.
+fn redirecting(status: u16, location: &str) -> Api {
+    let location: HeaderValue = location.parse().unwrap();
+    Api::new(move |seen| match seen.uri.path() {
+        "/away" => moved(status, location.clone()),
+        _ => response(200, "here"),
+    })
+}
+
+fn moved(status: u16, location: HeaderValue) -> ApiResponse {
+    let mut response = response(status, "");
+    response.headers_mut().insert("location", location);
+    response
+}
+
+/// Nothing of a credential, and nothing that the caller wrote for another origin.
+#[track_caller]
+fn assert_bare(seen: &Seen) {
+    for name in ["authorization", "cookie", "x-api-key", "referer", "x-mine"] {
+        assert!(!seen.headers.contains_key(name), "{name}: {seen:?}");
+    }
+    assert!(!format!("{seen:?}").contains("token-"), "{seen:?}");
+}
+
+fn private() -> Redirects {
+    Redirects::new().private_header(HeaderName::from_static("x-mine"))
+}
+
+fn with_private_headers(mut request: Request<&'static str>) -> Request<&'static str> {
+    let headers = request.headers_mut();
+    headers.insert("authorization", HeaderValue::from_static("Basic mine"));
+    headers.insert("cookie", HeaderValue::from_static("mine=1"));
+    headers.insert("referer", HeaderValue::from_static("https://mine.example"));
+    headers.insert("x-api-key", HeaderValue::from_static("mine"));
+    headers.insert("x-mine", HeaderValue::from_static("mine"));
+    headers.insert("x-plain", HeaderValue::from_static("plain"));
+    request
+}
+
+#[tokio::test]
+async fn rule_16_off_the_scope_goes_nothing_of_the_credential_on_any_hop() {
+    for via in BOTH {
+        for status in [301, 302, 303, 307, 308] {
+            let last = Api::new(|_| response(200, "stored"));
+            let storage = last.serve().await;
+            let between = redirecting(status, &format!("{storage}/file"));
+            let elsewhere = between.serve().await;
+            let api = redirecting(status, &format!("{elsewhere}/away"));
+            let origin = api.serve().await;
+            let (credentials, control) = Script::at(&origin).kind(Kind::All).build();
+            let request = with_private_headers(get(&format!("{origin}/away?a=1")));
+            let got = send(via, &credentials, private(), request).await.unwrap();
+            assert_eq!((got.status, &*got.body), (200, &b"stored"[..]));
+            assert_eq!(api.seen()[0].bearer(), Some("token-1"));
+            assert_bare(&between.seen()[0]);
+            assert_bare(&last.seen()[0]);
+            assert_eq!(last.seen()[0].headers["x-plain"], "plain");
+            assert_eq!(control.logins(), 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn rule_16_back_in_the_scope_the_credential_is_attached_anew_and_nothing_else() {
+    for via in BOTH {
+        let slot = Arc::new(Mutex::new(String::new()));
+        let back = Arc::clone(&slot);
+        let there = Api::new(move |_| {
+            let location = back.lock().unwrap().parse().unwrap();
+            moved(302, location)
+        });
+        let elsewhere = there.serve().await;
+        let api = redirecting(302, &format!("{elsewhere}/there"));
+        let origin = api.serve().await;
+        *slot.lock().unwrap() = format!("{origin}/back");
+        let (credentials, _) = Script::at(&origin).kind(Kind::All).build();
+        let request = with_private_headers(get(&format!("{origin}/away")));
+        let got = send(via, &credentials, private(), request).await.unwrap();
+        assert_eq!(got.status, 200);
+        assert_bare(&there.seen()[0]);
+        let back = &api.seen()[1];
+        assert_eq!(back.bearer(), Some("token-1"));
+        assert_eq!(back.cookie(), Some("sid=token-1"));
+        assert_eq!(back.uri, "/back?csrf=token-1");
+        assert!(!back.headers.contains_key("x-mine"));
+    }
+}
+
+#[tokio::test]
+async fn rule_7_there_and_back_the_last_hop_is_judged_and_replayed_alone() {
+    for via in BOTH {
+        let slot = Arc::new(Mutex::new(String::new()));
+        let back = Arc::clone(&slot);
+        let there = Api::new(move |_| moved(302, back.lock().unwrap().parse().unwrap()));
+        let elsewhere = there.serve().await;
+        let location: HeaderValue = elsewhere.parse().unwrap();
+        let api = Api::new(move |seen| match (seen.uri.path(), seen.bearer()) {
+            ("/away", _) => moved(302, location.clone()),
+            (_, Some("token-1")) => response(401, "revoked"),
+            _ => response(200, "in"),
+        });
+        let origin = api.serve().await;
+        *slot.lock().unwrap() = format!("{origin}/back");
+        // Both are in scope.
+        let (credentials, control) = Script::at(&origin).and(&elsewhere).build();
+        let request = get(&format!("{origin}/away"));
+        let got = send(via, &credentials, private(), request).await.unwrap();
+        assert_eq!((got.status, &*got.body), (200, &b"in"[..]));
+        assert_eq!(there.seen()[0].bearer(), Some("token-1"));
+        let paths: Vec<_> = api.seen().iter().map(|seen| seen.uri.to_string()).collect();
+        assert_eq!(paths, ["/away", "/back", "/back"], "that hop alone");
+        assert_eq!(control.logins(), 2);
+    }
+}
+
+#[tokio::test]
+async fn rule_7_a_foreign_401_at_the_end_of_the_way_changes_nothing() {
+    for via in BOTH {
+        let foreign = Api::new(|_| response(401, "who are you"));
+        let elsewhere = foreign.serve().await;
+        let api = redirecting(302, &elsewhere);
+        let origin = api.serve().await;
+        let (credentials, control) = Script::at(&origin).build();
+        let request = get(&format!("{origin}/away"));
+        let got = send(via, &credentials, private(), request).await.unwrap();
+        assert_eq!(got.status, 401);
+        assert_eq!((control.logins(), api.count(), foreign.count()), (1, 1, 1));
+        let credential = credentials.get().await.unwrap();
+        assert_eq!(credential.stamp().generation(), 1);
+    }
+}
+
+#[tokio::test]
+async fn rule_9_a_post_that_was_answered_303_has_been_done_and_is_not_sent_again() {
+    for via in BOTH {
+        let api = Api::new(|seen| match (seen.uri.path(), seen.bearer()) {
+            ("/orders", _) => moved(303, HeaderValue::from_static("/orders/1")),
+            (_, Some("token-1")) => response(401, "revoked"),
+            _ => response(200, "order 1"),
+        });
+        let origin = api.serve().await;
+        let (credentials, _) = Script::at(&origin).build();
+        let request = post(&format!("{origin}/orders"));
+        let got = send(via, &credentials, private(), request).await.unwrap();
+        assert_eq!((got.status, &*got.body), (200, &b"order 1"[..]));
+        let seen: Vec<_> = (api.seen().iter())
+            .map(|seen| (seen.method.clone(), seen.uri.to_string(), seen.body.len()))
+            .collect();
+        let order = || (Method::GET, "/orders/1".to_owned(), 0);
+        let placed = (Method::POST, "/orders".to_owned(), 6);
+        assert_eq!(seen, [placed, order(), order()]);
+    }
+}
+
+#[tokio::test]
+async fn methods_and_bodies_are_those_of_fetch() {
+    for via in BOTH {
+        for (status, sent, expected) in [
+            (301, Method::POST, Method::GET),
+            (302, Method::POST, Method::GET),
+            (303, Method::POST, Method::GET),
+            (307, Method::POST, Method::POST),
+            (308, Method::POST, Method::POST),
+            (301, Method::PUT, Method::PUT),
+            (302, Method::DELETE, Method::DELETE),
+            (303, Method::PUT, Method::GET),
+            (303, Method::HEAD, Method::HEAD),
+            (302, Method::HEAD, Method::HEAD),
+        ] {
+            let api = redirecting(status, "/here#part");
+            let origin = api.serve().await;
+            let (credentials, _) = Script::at(&origin).build();
+            let body = if sent == Method::HEAD { "" } else { "a body" };
+            let request = Request::builder()
+                .method(&sent)
+                .uri(format!("{origin}/away"))
+                .header("content-type", "text/plain")
+                .header("content-language", "en")
+                .body(body)
+                .unwrap();
+            let got = send(via, &credentials, private(), request).await.unwrap();
+            assert_eq!(got.status, 200);
+            let seen = &api.seen()[1];
+            assert_eq!(seen.method, expected, "{via:?} {status} {sent}");
+            let keeps = expected == sent && !body.is_empty();
+            assert_eq!(seen.body, if keeps { "a body" } else { "" });
+            assert_eq!(
+                seen.headers.contains_key("content-language"),
+                expected == sent
+            );
+            assert_eq!(seen.headers.contains_key("content-type"), expected == sent);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_redirect_to_follow_is_handed_to_the_caller() {
+    for via in BOTH {
+        for location in [
+            "app://open",
+            "http://user:secret@127.0.0.1:1/",
+            "http://user@127.0.0.1:1/",
+            "http://[bad",
+            "mailto:me@example.com",
+        ] {
+            let api = redirecting(302, location);
+            let origin = api.serve().await;
+            let (credentials, _) = Script::at(&origin).build();
+            let request = get(&format!("{origin}/away"));
+            let got = send(via, &credentials, private(), request).await.unwrap();
+            assert_eq!((got.status, api.count()), (302, 1), "{location}");
+        }
+        for status in [200, 300, 304, 305] {
+            let api = redirecting(status, "/here");
+            let origin = api.serve().await;
+            let (credentials, _) = Script::at(&origin).build();
+            let request = get(&format!("{origin}/away"));
+            let got = send(via, &credentials, private(), request).await.unwrap();
+            assert_eq!((got.status, api.count()), (status, 1));
+        }
+    }
+}
+
+fn redirect_error_of(failed: &Failed) -> &RedirectError {
+    let through_reqwest = || redirect_error(failed.downcast_ref()?);
+    failed.downcast_ref().or_else(through_reqwest).unwrap()
+}
+
+#[tokio::test]
+async fn a_circle_and_too_many_redirects_are_typed_errors() {
+    for via in BOTH {
+        let circle = Api::new(|seen| match seen.uri.path() {
+            "/a" => moved(302, HeaderValue::from_static("/b")),
+            _ => moved(302, HeaderValue::from_static("/a")),
+        });
+        let origin = circle.serve().await;
+        let (credentials, _) = Script::at(&origin).build();
+        let failed = send(
+            via,
+            &credentials,
+            Redirects::new(),
+            get(&format!("{origin}/a")),
+        );
+        let failed = failed.await.unwrap_err();
+        let expected = RedirectError::Loop {
+            origin: origin.clone(),
+        };
+        assert_eq!(*redirect_error_of(&failed), expected);
+        assert_eq!(circle.count(), 2);
+
+        let endless = Api::new(|seen| moved(302, format!("{}x", seen.uri).parse().unwrap()));
+        let origin = endless.serve().await;
+        let (credentials, _) = Script::at(&origin).build();
+        for (redirects, most) in [(Redirects::new(), 20), (Redirects::new().at_most(3), 3)] {
+            let before = endless.count();
+            let failed = send(via, &credentials, redirects, get(&format!("{origin}/a")));
+            let failed = failed.await.unwrap_err();
+            assert_eq!(*redirect_error_of(&failed), RedirectError::TooMany { most });
+            assert_eq!(endless.count() - before, most + 1);
+        }
+        let got = send(
+            via,
+            &credentials,
+            Redirects::none(),
+            get(&format!("{origin}/a")),
+        );
+        assert_eq!(got.await.unwrap().status, 302);
+    }
+}
+
+#[tokio::test]
+async fn a_url_that_comes_again_after_a_cookie_was_set_is_no_circle() {
+    for via in BOTH {
+        let api = Api::new(|seen| {
+            if seen.cookie() == Some("sid=rolled") {
+                return response(200, "welcome");
+            }
+            let mut response = moved(302, HeaderValue::from_static("/here"));
+            let rolled = HeaderValue::from_static("sid=rolled; Path=/");
+            response.headers_mut().insert("set-cookie", rolled);
+            response
+        });
+        let origin = api.serve().await;
+        let (credentials, control) = Script::at(&origin).kind(Kind::Cookie).build();
+        let request = get(&format!("{origin}/here"));
+        let got = send(via, &credentials, Redirects::new(), request)
+            .await
+            .unwrap();
+        assert_eq!((got.status, api.count(), control.logins()), (200, 2, 1));
+    }
+}
+
+#[tokio::test]
+async fn rule_16_within_the_scope_only_by_choice() {
+    for via in BOTH {
+        let foreign = Api::new(|_| response(200, "elsewhere"));
+        let elsewhere = foreign.serve().await;
+        let api = redirecting(307, &elsewhere);
+        let origin = api.serve().await;
+        let (credentials, _) = Script::at(&origin).build();
+        let redirects = Redirects::new().within_scope();
+        let request = get(&format!("{origin}/away"));
+        let got = send(via, &credentials, redirects.clone(), request)
+            .await
+            .unwrap();
+        assert_eq!((got.status, foreign.count()), (307, 0));
+        // A request that began outside the scope is followed.
+        let third = redirecting(307, &elsewhere);
+        let url = format!("{}/away", third.serve().await);
+        let got = send(via, &credentials, redirects, get(&url)).await.unwrap();
+        assert_eq!((got.status, foreign.count()), (200, 1));
+    }
+}
+
+#[tokio::test]
+async fn rule_16_foreign_and_skipping_requests_are_followed_without_a_credential() {
+    for via in BOTH {
+        let api = redirecting(302, "/here");
+        let origin = api.serve().await;
+        let (credentials, control) = Script::at(&origin).kind(Kind::All).build();
+        let mut request = get(&format!("{origin}/away"));
+        request.extensions_mut().insert(AuthContext::skip());
+        let got = send(via, &credentials, Redirects::new(), request)
+            .await
+            .unwrap();
+        assert_eq!((got.status, api.count()), (200, 2));
+        api.seen().iter().for_each(assert_bare);
+
+        // A foreign server can't cause a request with the credential.
+        let foreign = redirecting(302, &format!("{origin}/here"));
+        let url = format!("{}/away", foreign.serve().await);
+        let got = send(via, &credentials, Redirects::new(), get(&url))
+            .await
+            .unwrap();
+        assert_eq!((got.status, api.count(), foreign.count()), (200, 3, 1));
+        assert_bare(&api.seen()[2]);
+        assert_eq!(control.logins(), 0);
+    }
+}
+
+#[tokio::test]
+async fn rule_16_each_hop_carries_the_credential_of_the_requests_own_identity() {
+    for via in BOTH {
+        let b = Api::new(|seen| match seen.uri.path() {
+            "/away" => moved(302, HeaderValue::from_static("/here")),
+            _ => response(200, "b"),
+        });
+        let at_b = b.serve().await;
+        let a = Api::new(|_| response(200, "a"));
+        let at_a = a.serve().await;
+        let (alice, of_alice) = Script::at(&at_a).and(&at_b).prefix("alice").build();
+        let (bob, of_bob) = Script::at(&at_b).prefix("bob").build();
+        let mut request = get(&format!("{at_b}/away"));
+        let context = AuthContext::new().identity(bob);
+        request.extensions_mut().insert(context.clone());
+        let got = send(via, &alice, Redirects::new(), request).await.unwrap();
+        assert_eq!(&*got.body, b"b");
+        let bearers: Vec<_> = b
+            .seen()
+            .iter()
+            .map(|seen| seen.bearer().map(String::from))
+            .collect();
+        assert_eq!(
+            bearers,
+            [Some("bob-1".to_owned()), Some("bob-1".to_owned())]
+        );
+
+        // Where the other tenant's origin is foreign, neither credential goes there.
+        let b = redirecting(302, &format!("{at_a}/here"));
+        let at_b = b.serve().await;
+        let (bob, _) = Script::at(&at_b).prefix("bob").build();
+        let mut request = get(&format!("{at_b}/away"));
+        request
+            .extensions_mut()
+            .insert(AuthContext::new().identity(bob));
+        send(via, &alice, Redirects::new(), request).await.unwrap();
+        assert_bare(&a.seen()[0]);
+        assert_eq!((of_alice.logins(), of_bob.logins()), (0, 1));
+    }
+}
+
+/// The `FollowRedirect` of tower-http, which drops extensions on every hop in version 0.6, and on
+/// foreign hops in version 0.7.
+macro_rules! around {
+    ($tower_http:ident, $auth:expr, $request:expr) => {{
+        let client = HyperClient::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+        let service = ServiceBuilder::new()
+            .layer($tower_http::follow_redirect::FollowRedirectLayer::new())
+            .layer($auth)
+            .service(client);
+        service.oneshot($request).await.unwrap().status()
+    }};
+}
+
+#[tokio::test]
+async fn rule_16_below_tower_http_the_layer_that_follows_keeps_the_context_of_a_request() {
+    let api = redirecting(302, "/here");
+    let origin = api.serve().await;
+    let (alice, _) = Script::at(&origin).prefix("alice").build();
+    let (bob, _) = Script::at(&origin).prefix("bob").build();
+    let contexts = [
+        (AuthContext::new().identity(bob), Some("bob-1")),
+        (AuthContext::skip(), None),
+    ];
+    for (context, expected) in contexts {
+        let request = || {
+            let request = Request::get(format!("{origin}/away")).extension(context.clone());
+            request.body(Full::<Bytes>::default()).unwrap()
+        };
+        let auth = || AuthLayer::new(alice.clone()).follow_redirects(Redirects::new());
+        let before = api.count();
+        assert_eq!(around!(tower_http, auth(), request()), 200);
+        assert_eq!(around!(tower_http_07, auth(), request()), 200);
+        let seen = &api.seen()[before..];
+        assert_eq!(seen.len(), 4);
+        assert!(
+            seen.iter().all(|seen| seen.bearer() == expected),
+            "{seen:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn rule_16_an_applied_context_holds_on_every_hop() {
+    for via in BOTH {
+        let api = redirecting(302, "/here");
+        let origin = api.serve().await;
+        let (alice, _) = Script::at(&origin).prefix("alice").build();
+        let (bob, _) = Script::at(&origin).prefix("bob").build();
+        let request = get(&format!("{origin}/away"));
+        let context = AuthContext::new().identity(bob);
+        let got = context.apply_to(send(via, &alice, Redirects::new(), request));
+        assert_eq!(got.await.unwrap().status, 200);
+        for seen in api.seen() {
+            assert_eq!(seen.bearer(), Some("bob-1"));
+        }
+    }
+}
+
+/// An API that redirects a dead session to its login page.
+fn with_login_page(dead: &'static str) -> Api {
+    Api::new(move |seen| match (seen.uri.path(), seen.bearer()) {
+        ("/login", _) => response(200, "<form>"),
+        (_, Some(token)) if token != dead => response(200, "data"),
+        _ => moved(302, HeaderValue::from_static("/login?next=%2Fdata")),
+    })
+}
+
+#[tokio::test]
+async fn rule_8_a_redirect_that_the_judge_rejects_is_replayed_and_never_followed() {
+    let judge = |response: &ResponseView<'_>| match response.location() {
+        Some(location) if location.starts_with("/login") => Verdict::Rejected,
+        _ => Verdict::Accepted,
+    };
+    for via in BOTH {
+        let api = with_login_page("token-1");
+        let origin = api.serve().await;
+        let (credentials, control) = Script::at(&origin).judge(ByClosure(judge)).build();
+        let request = get(&format!("{origin}/data"));
+        let got = send(via, &credentials, Redirects::new(), request)
+            .await
+            .unwrap();
+        assert_eq!((got.status, &*got.body), (200, &b"data"[..]));
+        assert_eq!(control.logins(), 2);
+
+        // Where another login does not help, the caller gets the redirect and not the page.
+        let api = with_login_page("token");
+        let origin = api.serve().await;
+        let closed = Api::new(|_| moved(302, HeaderValue::from_static("/login")));
+        drop(api);
+        let origin_of_closed = closed.serve().await;
+        let (credentials, _) = Script::at(&origin_of_closed)
+            .judge(ByClosure(judge))
+            .build();
+        for _ in 0..3 {
+            let request = get(&format!("{origin_of_closed}/data"));
+            let got = send(via, &credentials, Redirects::new(), request)
+                .await
+                .unwrap();
+            assert_eq!(got.status, 302);
+        }
+        assert!(closed.seen().iter().all(|seen| seen.uri.path() == "/data"));
+        drop(origin);
+    }
+}
+
+struct ByClosure<F>(F);
+
+impl<F> auth_core::Judge for ByClosure<F>
+where
+    F: Fn(&ResponseView<'_>) -> Verdict + Send + Sync + 'static,
+{
+    fn judge(&self, response: &ResponseView<'_>) -> Verdict {
+        (self.0)(response)
+    }
+}
+
+#[tokio::test]
+async fn rule_7_a_judge_sees_the_method_and_the_url_of_its_own_hop() {
+    for via in BOTH {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&seen);
+        let judge = move |response: &ResponseView<'_>| {
+            let request = response.request.unwrap();
+            noted
+                .lock()
+                .unwrap()
+                .push(format!("{} {}", request.method, request.uri));
+            Verdict::Accepted
+        };
+        let api = redirecting(303, "/here?b=2");
+        let origin = api.serve().await;
+        let (credentials, _) = Script::at(&origin)
+            .kind(Kind::Query)
+            .judge(ByClosure(judge))
+            .build();
+        let request = post(&format!("{origin}/away?a=1"));
+        send(via, &credentials, Redirects::new(), request)
+            .await
+            .unwrap();
+        let expected = [
+            format!("POST {origin}/away?a=1"),
+            format!("GET {origin}/here?b=2"),
+        ];
+        assert_eq!(*seen.lock().unwrap(), expected);
+    }
+}
+
+#[tokio::test]
+async fn rule_16_a_redirect_that_takes_a_secret_of_the_query_away_is_not_followed() {
+    for via in BOTH {
+        for encode in [
+            |secret: &str| format!("/?next={secret}"),
+            |secret: &str| format!("/?next={}", secret.replace('%', "%25")),
+            |secret: &str| format!("/{secret}/x"),
+            |secret: &str| format!("/#{secret}"),
+        ] {
+            let foreign = Api::new(|_| response(200, "stolen"));
+            let elsewhere = foreign.serve().await;
+            let api = Api::new(move |seen| {
+                let query = seen.uri.query().unwrap_or_default();
+                let secret = query.split("csrf=").nth(1).unwrap_or_default();
+                moved(
+                    302,
+                    format!("{elsewhere}{}", encode(secret)).parse().unwrap(),
+                )
+            });
+            let origin = api.serve().await;
+            let (credentials, _) = Script::at(&origin).kind(Kind::Query).build();
+            let request = get(&format!("{origin}/away"));
+            let got = send(via, &credentials, Redirects::new(), request)
+                .await
+                .unwrap();
+            assert_eq!((got.status, foreign.count()), (302, 0));
+        }
+    }
+}
+
+#[tokio::test]
+async fn rule_9_one_request_can_say_that_it_must_not_be_sent_twice() {
+    for via in BOTH {
+        let api = Api::accepting("token-2");
+        let origin = api.serve().await;
+        let (credentials, control) = Script::at(&origin).build();
+        let mut request = post(&format!("{origin}/pay"));
+        let context = AuthContext::new().without_replay();
+        request.extensions_mut().insert(context);
+        let got = send(via, &credentials, Redirects::new(), request)
+            .await
+            .unwrap();
+        assert_eq!((got.status, api.count()), (401, 1));
+        let request = get(&format!("{origin}/me"));
+        let got = send(via, &credentials, Redirects::new(), request)
+            .await
+            .unwrap();
+        assert_eq!((got.status, control.logins()), (200, 2));
+    }
+}
+
+#[tokio::test]
+async fn a_streaming_body_is_handed_on_with_307_and_dropped_with_303() {
+    for (status, expected) in [(307, 307), (308, 308), (303, 200), (302, 200)] {
+        let api = redirecting(status, "/here");
+        let origin = api.serve().await;
+        let (credentials, _) = Script::at(&origin).build();
+        let client = AuthMiddleware::build_client(Client::builder(), credentials).unwrap();
+        let pieces = ["a ", "body"].map(Ok::<_, std::io::Error>);
+        let stream = reqwest::Body::wrap_stream(futures_util::stream::iter(pieces));
+        let url = format!("{origin}/away");
+        let response = client.post(url).body(stream).send().await.unwrap();
+        assert_eq!(response.status(), expected);
+        assert_eq!(api.seen()[0].body, "a body");
+        if let Some(second) = api.seen().get(1) {
+            assert_eq!((second.method.as_str(), second.body.len()), ("GET", 0));
+        }
+    }
+}
+
+#[tokio::test]
+async fn with_tower_a_body_that_is_not_kept_whole_is_handed_on_with_307() {
+    let api = redirecting(307, "/here");
+    let origin = api.serve().await;
+    let (credentials, _) = Script::at(&origin).build();
+    let url = format!("{origin}/away");
+    for (body, expected) in [("a body", 307), ("", 200)] {
+        let client = HyperClient::builder(TokioExecutor::new()).build_http();
+        let auth = AuthLayer::new(credentials.clone()).without_replay();
+        let service = ServiceBuilder::new()
+            .layer(auth.follow_redirects(Redirects::new()))
+            .service(client);
+        let request = Request::put(&url).body(Full::<Bytes>::from(body)).unwrap();
+        assert_eq!(service.oneshot(request).await.unwrap().status(), expected);
+        let client = HyperClient::builder(TokioExecutor::new()).build_http();
+        let auth = AuthLayer::new(credentials.clone()).buffered(1_000);
+        let service = ServiceBuilder::new()
+            .layer(auth.follow_redirects(Redirects::new()))
+            .service(client);
+        let request = Request::put(&url).body(Full::<Bytes>::from(body)).unwrap();
+        assert_eq!(service.oneshot(request).await.unwrap().status(), expected);
+    }
+}
+
+#[tokio::test]
+async fn the_requests_own_timeout_spans_its_hops() {
+    let (credentials, control) = Script::at(common::ORIGIN).build();
+    credentials.get().await.unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let below = Below {
+        seen: Arc::clone(&seen),
+        clock: control.clock.clone(),
+    };
+    let auth = AuthMiddleware::assuming_no_redirects(credentials);
+    let client = ClientBuilder::new(Client::new())
+        .with(auth)
+        .with(below)
+        .build();
+    let second = Duration::from_secs(1);
+    let response = client
+        .get(format!("{}/3", common::ORIGIN))
+        .timeout(5 * second);
+    assert_eq!(response.send().await.unwrap().status(), 200);
+    let left = [5, 4, 3, 2].map(|left| Some(left * second));
+    assert_eq!(*seen.lock().unwrap(), left);
+}
+
+/// Takes a second for each request, and redirects `/3` to `/2` and so on.
+struct Below {
+    seen: Arc<Mutex<Vec<Option<Duration>>>>,
+    clock: auth_core::clock::ManualClock,
+}
+
+#[async_trait::async_trait]
+impl reqwest_middleware::Middleware for Below {
+    async fn handle(
+        &self,
+        request: reqwest::Request,
+        _: &mut http::Extensions,
+        _: reqwest_middleware::Next<'_>,
+    ) -> reqwest_middleware::Result<reqwest::Response> {
+        use reqwest::ResponseBuilderExt as _;
+        self.seen.lock().unwrap().push(request.timeout().copied());
+        self.clock.advance(Duration::from_secs(1));
+        let left: u32 = request.url().path()[1..].parse().unwrap();
+        let mut response = http::Response::builder().url(request.url().clone());
+        if let Some(next) = left.checked_sub(1) {
+            response = response.status(302).header("location", format!("/{next}"));
+        }
+        Ok(response.body("").unwrap().into())
+    }
+}
+
+#[test]
+fn rule_16_a_client_that_follows_redirects_by_itself_is_refused() {
+    let (credentials, _) = Script::at(common::ORIGIN).build();
+    let check = |client: reqwest::ClientBuilder| {
+        AuthMiddleware::for_client(&client.build().unwrap(), credentials.clone())
+    };
+    let builder = Client::builder;
+    assert!(check(builder().redirect(Policy::none())).is_ok());
+    // This pins what reqwest's `Debug` shows.
+    assert!(matches!(
+        check(builder()),
+        Err(ClientError::FollowsRedirects)
+    ));
+    let limited = check(builder().redirect(Policy::limited(3)));
+    assert!(matches!(limited, Err(ClientError::FollowsRedirects)));
+    let custom = check(builder().redirect(Policy::custom(|_| unreachable!())));
+    assert!(matches!(custom, Err(ClientError::UnknownRedirects)));
+    // A header can't pretend.
+    let mut headers = http::HeaderMap::new();
+    let text = HeaderValue::from_static(r#", redirect_policy: "Policy(None)","#);
+    headers.insert("x-text", text);
+    let pretends = check(
+        builder()
+            .redirect(Policy::limited(3))
+            .default_headers(headers.clone()),
+    );
+    assert!(matches!(pretends, Err(ClientError::FollowsRedirects)));
+    let by_default = check(builder().default_headers(headers));
+    assert!(matches!(by_default, Err(ClientError::FollowsRedirects)));
+}
+
+#[tokio::test]
+async fn rule_16_a_client_that_leaves_the_scope_by_itself_is_an_event_and_an_error() {
+    let foreign = Api::new(|_| response(401, "who are you"));
+    let elsewhere = foreign.serve().await;
+    let api = redirecting(302, &format!("{elsewhere}/path?token=canary"));
+    let origin = api.serve().await;
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&events);
+    let credentials = Credentials::builder(Script::at(&origin))
+        .observer(move |_: &Identity, event: &Event| noted.lock().unwrap().push(event.clone()))
+        .build();
+    let auth = AuthMiddleware::assuming_no_redirects(credentials.clone());
+    let client = ClientBuilder::new(Client::new()).with(auth).build();
+    let error = client
+        .get(format!("{origin}/away"))
+        .send()
+        .await
+        .unwrap_err();
+    let expected = RedirectError::LeftScope { origin: elsewhere };
+    assert_eq!(redirect_error(&error), Some(&expected));
+    let printed = format!("{error} {error:?}");
+    assert!(
+        !printed.contains("canary") && !printed.contains("path"),
+        "{printed}"
+    );
+    let stamp = credentials.get().await.unwrap().stamp();
+    assert_eq!(stamp.generation(), 1, "the session is kept");
+    let left = Event::LeftScope { stamp };
+    let events = events.lock().unwrap();
+    assert_eq!(events.iter().filter(|event| **event == left).count(), 1);
+}
+
+#[tokio::test]
+async fn rule_7_a_response_from_another_url_than_the_one_that_was_sent_changes_nothing() {
+    let api = Api::new(|seen| {
+        if seen.uri.path() == "/away" {
+            return moved(302, HeaderValue::from_static("/here"));
+        }
+        let mut response = response(401, "who are you");
+        let anonymous = HeaderValue::from_static("sid=anonymous; Path=/");
+        response.headers_mut().insert("set-cookie", anonymous);
+        response
+    });
+    let origin = api.serve().await;
+    let (credentials, control) = Script::at(&origin).kind(Kind::Cookie).build();
+    let auth = AuthMiddleware::assuming_no_redirects(credentials.clone());
+    let client = ClientBuilder::new(Client::new()).with(auth).build();
+    let response = client.get(format!("{origin}/away")).send().await.unwrap();
+    assert_eq!(response.status(), 401);
+    let current = credentials.get().await.unwrap();
+    assert_eq!(current.cookie("sid"), Some("token-1"));
+    assert_eq!(control.logins(), 1);
+}
