@@ -5,6 +5,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use auth_core::Credentials;
 use auth_providers::demo::{Api, DemoServer, EMAIL, PASSWORD, Settings};
 use auth_providers::{Clay, CloudIo, Login, Quinn, ReqwestTransport, Transport, V1Login, response};
 use bytes::Bytes;
@@ -365,4 +366,28 @@ async fn two_thousand_clients_are_served_at_once() {
         client.unwrap();
     }
     assert_eq!(server.counts().calls.ok, 6_000);
+}
+
+#[tokio::test]
+async fn a_redirect_needs_a_live_session() {
+    let server = DemoServer::start(Api::Clay).await.unwrap();
+    let clay = Clay::new(EMAIL, PASSWORD).unwrap();
+    let provider = clay.base_url(server.base_url()).unwrap();
+    let credentials = Credentials::new(provider.via(ReqwestTransport::new().unwrap()));
+    let path = server.api().probe_path();
+    server.set_redirect(path, "https://elsewhere.example/");
+    let url = server.url(path);
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap();
+    let response = client.get(&url).send().await.unwrap();
+    assert_eq!(response.status(), 401);
+    let mut headers = http::HeaderMap::new();
+    let credential = credentials.get().await.unwrap();
+    credential.attach_headers(&mut headers);
+    let response = client.get(&url).headers(headers).send().await.unwrap();
+    assert_eq!(response.status(), 302);
+    let location = &response.headers()["location"];
+    assert_eq!(location, "https://elsewhere.example/");
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use auth_core::Credentials;
-use auth_middleware::{Auth, AuthLayer, AuthMiddleware, BoxError};
+use auth_middleware::{
+    AuthContext, AuthLayer, AuthMiddleware, BoxError, Cloning, Follow, Redirects,
+};
 use bytes::Bytes;
 use http::{Extensions, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -38,7 +40,7 @@ impl Kind {
 #[derive(Clone)]
 pub(crate) enum Integration {
     Reqwest(ClientWithMiddleware),
-    Tower(Box<Auth<ConcurrencyLimit<HyperClient>>>),
+    Tower(Box<Follow<ConcurrencyLimit<HyperClient>, Cloning>>),
 }
 
 pub(crate) type HyperClient = Client<HttpConnector, Full<Bytes>>;
@@ -70,7 +72,7 @@ impl Integration {
             }
             Kind::Tower => {
                 let service = ServiceBuilder::new()
-                    .layer(AuthLayer::new(credentials))
+                    .layer(AuthLayer::new(credentials).follow_redirects(Redirects::new()))
                     .concurrency_limit(connections)
                     .service(hyper_client());
                 Self::Tower(Box::new(service))
@@ -113,6 +115,11 @@ impl Integration {
                 Ok(Response { status, body })
             }
         }
+    }
+
+    /// Sends a GET with these choices.
+    pub(crate) async fn get_as(&self, context: AuthContext, url: &str) -> anyhow::Result<Response> {
+        context.apply_to(self.send(url, 0, None)).await
     }
 
     /// The error of auth-core, if the request failed because it had no credential.

@@ -2,7 +2,8 @@
 //!
 //! `cargo run --example tour` starts a demo server for each API and integration. It sends thousands
 //! of concurrent requests through a cold start, a renewal, an expiry, a revocation in mid-flight,
-//! an outage of the login and a wrong password. If a server counted anything that breaks a promise,
+//! an outage of the login and a wrong password. Then it follows redirects, away and back, and shows
+//! what a foreign server got. If a server counted anything that breaks a promise,
 //! it names the promise and exits non-zero.
 //!
 //! `cargo run --example tour --features tls -- --api clay --email you@example.com` does one login
@@ -15,6 +16,7 @@
 mod connections;
 mod integration;
 mod real;
+mod redirects;
 mod report;
 mod scenario;
 mod steps;
@@ -45,6 +47,9 @@ async fn main() -> anyhow::Result<ExitCode> {
         for kind in Kind::ALL {
             report.add(run(api, kind, connections).await?);
         }
+    }
+    for kind in Kind::ALL {
+        report.add_broken(kind, redirects::run(kind).await?);
     }
     Ok(report.close())
 }

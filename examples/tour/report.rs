@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use auth_providers::demo::Counts;
 
+use crate::integration::Kind;
 use crate::scenario::Finished;
 
 /// No API that documents a limit allows more.
@@ -12,6 +13,8 @@ const MOST_LOGINS_A_MINUTE: u64 = 10;
 #[derive(Default)]
 pub(crate) struct Report {
     finished: Vec<Finished>,
+    /// The promises about redirects that were broken, and through which integration.
+    redirects: Vec<(Kind, String)>,
 }
 
 impl Report {
@@ -23,6 +26,11 @@ impl Report {
         }
         println!();
         self.finished.push(finished);
+    }
+
+    pub(crate) fn add_broken(&mut self, kind: Kind, broken: Vec<String>) {
+        let broken = broken.into_iter().map(|broken| (kind, broken));
+        self.redirects.extend(broken);
     }
 
     pub(crate) fn close(self) -> ExitCode {
@@ -69,6 +77,10 @@ impl Report {
                     finished.kind.name()
                 );
             }
+        }
+        for (kind, broken) in &self.redirects {
+            kept = false;
+            println!("BROKEN  redirects through {}: {broken}", kind.name());
         }
         if kept {
             println!("Every promise was kept.");

@@ -111,7 +111,7 @@ impl AuthMiddleware {
         builder: reqwest::ClientBuilder,
         credentials: Credentials,
     ) -> Result<(Client, Self), ClientError> {
-        Ok((client::build(builder)?, Self::new(credentials, true)))
+        Ok((client::build(builder)?, Self::over(credentials, true)))
     }
 
     /// A middleware for a client that was built elsewhere, with
@@ -122,7 +122,7 @@ impl AuthMiddleware {
     /// built with another policy, which includes reqwest's default.
     pub fn for_client(client: &Client, credentials: Credentials) -> Result<Self, ClientError> {
         client::check(client)?;
-        Ok(Self::new(credentials, true))
+        Ok(Self::over(credentials, true))
     }
 
     /// A middleware for a client that can't be shown to follow no redirect, such as one that is
@@ -136,10 +136,10 @@ impl AuthMiddleware {
     /// to the same URL, and a request that fails after a redirect, since reqwest's error names the
     /// first URL.
     pub fn assuming_no_redirects(credentials: Credentials) -> Self {
-        Self::new(credentials, false)
+        Self::over(credentials, false)
     }
 
-    fn new(credentials: Credentials, client_is_known: bool) -> Self {
+    fn over(credentials: Credentials, client_is_known: bool) -> Self {
         Self {
             credentials,
             judge: None,

@@ -122,6 +122,12 @@ impl DemoServer {
         self.site.state.lock().forbidden.insert(path.into());
     }
 
+    /// Makes requests to `path` with a live session get status 302, with this `Location`.
+    pub fn set_redirect(&self, path: impl Into<String>, location: impl Into<String>) {
+        let redirects = &mut self.site.state.lock().redirects;
+        redirects.insert(path.into(), location.into());
+    }
+
     /// Sets whether each response with status 200 sets the session's cookie to a new value. Old
     /// values stay valid. It has no effect on CloudIO, which sets no cookie.
     pub fn set_rolling_cookies(&self, on: bool) {

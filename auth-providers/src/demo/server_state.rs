@@ -21,6 +21,8 @@ pub(super) struct ServerState {
     pub(super) login_outage: bool,
     pub(super) rolls_cookies: bool,
     pub(super) forbidden: HashSet<String>,
+    /// The `Location` of each path that redirects.
+    pub(super) redirects: HashMap<String, String>,
     settings: Settings,
     /// The session of each token. A session whose cookie was rolled has several tokens.
     tokens: HashMap<String, u64>,
@@ -58,6 +60,7 @@ impl ServerState {
             login_outage: false,
             rolls_cookies: false,
             forbidden: HashSet::new(),
+            redirects: HashMap::new(),
             settings,
             tokens: HashMap::new(),
             sessions: HashMap::new(),

@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER, SET_COOKIE};
+use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
@@ -142,6 +142,9 @@ impl Site {
             return api.forbidden();
         }
         state.counts.calls.ok += 1;
+        if let Some(location) = state.redirects.get(path) {
+            return redirect(location);
+        }
         let lifetime = state.lifetime;
         let rolled = if state.rolls_cookies {
             state.roll(&token, |random| api.token(random, 0, &lifetime))
@@ -180,6 +183,14 @@ fn with_cookie(mut response: Response<Bytes>, cookie: Option<String>) -> Respons
     // Tokens are made of characters that a header may hold, so the conversion succeeds.
     if let Some(Ok(cookie)) = cookie.map(HeaderValue::try_from) {
         response.headers_mut().insert(SET_COOKIE, cookie);
+    }
+    response
+}
+
+fn redirect(location: &str) -> Response<Bytes> {
+    let mut response = message(StatusCode::FOUND, "Found");
+    if let Ok(location) = HeaderValue::try_from(location) {
+        response.headers_mut().insert(LOCATION, location);
     }
     response
 }
