@@ -165,6 +165,8 @@ impl AuthMiddleware {
     /// Sends no request twice. The caller gets the response that rejected its credential. If the
     /// rejection is believed, a login begins at once, and the next request uses the new session.
     ///
+    /// No body is kept, so the caller gets a redirect that repeats one (307 and 308).
+    ///
     /// For one request: [`AuthContext::without_replay`].
     pub fn without_replay(mut self) -> Self {
         self.replay = false;
@@ -176,49 +178,40 @@ impl AuthMiddleware {
 impl Middleware for AuthMiddleware {
     async fn handle(
         &self,
-        mut request: Request,
+        request: Request,
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Answered<Response> {
         let context = AuthContext::of(extensions);
-        let time = TimeLeft::of(&request, &self.credentials);
-        let mut trip = Trip {
-            middleware: self,
-            time,
-            redactor: Redactor::default(),
-        };
-        let first = context.admit(&self.credentials, request.url(), extensions);
-        let mut admission = first.map_err(Error::middleware)?;
+        let credentials = context.credentials(&self.credentials);
+        let admission = context.admit(&self.credentials, request.url(), extensions);
+        let mut admission = admission.map_err(Error::middleware)?;
         // A request that begins without a credential carries none on any hop.
         let is_bare = admission.is_none();
+        let mut trip = Trip {
+            middleware: self,
+            time: TimeLeft::of(&request, &self.credentials),
+            redactor: Redactor::default(),
+            pristine: None,
+            request: Some(request),
+        };
         let mut journey = Journey::default();
         loop {
-            let (response, pristine) = trip
-                .send(request, admission.take(), extensions, &next)
-                .await?;
-            // There is no copy if the redirects of this response are not followed.
-            let Some(pristine) = pristine.filter(|_| Journey::may_go_on(response.status())) else {
-                return Ok(trip.redactor.clean_response(response));
+            let response = match admission.take() {
+                Some(admission) => trip.send(admission, extensions, &next).await?,
+                None => trip.send_bare(extensions, &next).await?,
             };
-            let answer = Answer {
-                method: pristine.head().method(),
-                url: pristine.head().url(),
-                repeatable: pristine.is_whole(),
-                status: response.status(),
-                headers: response.headers(),
-            };
-            let credentials = context.credentials(&self.credentials);
-            let hop = journey.next(&answer, &self.redirects, credentials);
-            let Some(hop) = hop.map_err(Error::middleware)? else {
+            let hop = trip.next_hop(&response, &mut journey, credentials)?;
+            let Some(request) = hop else {
                 return Ok(trip.redactor.clean_response(response));
             };
             // The next hop may wait for the connection of this response.
             drop(response);
-            request = pristine.into_hop(hop, &self.redirects);
             if !is_bare && request.url().is_in(credentials.scope()) {
                 let next_hop = context.admit(&self.credentials, request.url(), extensions);
                 admission = next_hop.map_err(Error::middleware)?;
             }
+            trip.request = Some(request);
         }
     }
 }
@@ -228,36 +221,44 @@ struct Trip<'a> {
     middleware: &'a AuthMiddleware,
     time: TimeLeft<'a>,
     redactor: Redactor,
+    /// The hop that is sent next.
+    request: Option<Request>,
+    /// What is kept of the hop that was sent. `None` if its redirect must not be followed.
+    pristine: Option<Pristine>,
 }
 
 impl Trip<'_> {
-    /// Sends one hop, once more if it is rejected. Returns the response, and a pristine copy of the
-    /// hop, unless its redirect must not be followed.
-    async fn send(
+    /// Sends one hop without a credential.
+    async fn send_bare(
         &mut self,
-        mut request: Request,
-        admission: Option<Admission<'_>>,
         extensions: &mut Extensions,
         next: &Next<'_>,
-    ) -> Answered<(Response, Option<Pristine>)> {
-        let follows = self.middleware.redirects.follows();
-        let Some(mut admission) = admission else {
-            let pristine = follows.then(|| Pristine::of(&request));
-            self.time.apply_to(&mut request);
-            let response = next.clone().run(request, extensions).await;
-            let response = response.map_err(|error| self.redactor.clean_error(error))?;
-            return Ok((response, pristine));
-        };
+    ) -> Answered<Response> {
+        let mut request = self.request.take().expect(NEXT);
+        self.pristine = self.keep(&request, false);
+        self.time.apply_to(&mut request);
+        let response = next.clone().run(request, extensions).await;
+        response.map_err(|error| self.redactor.clean_error(error))
+    }
+
+    /// Sends one hop, once more if it is rejected.
+    async fn send(
+        &mut self,
+        mut admission: Admission<'_>,
+        extensions: &mut Extensions,
+        next: &Next<'_>,
+    ) -> Answered<Response> {
         let mut may_replay = self.middleware.replay && admission.replay;
-        let mut pristine = (may_replay || follows).then(|| Pristine::of(&request));
         let way = Way {
             credentials: admission.credentials,
             judge: self.middleware.judge.as_ref(),
             client_is_known: self.middleware.client_is_known,
         };
+        self.pristine = self.keep(self.request.as_ref().expect(NEXT), may_replay);
+        let request = self.request.as_mut().expect(NEXT);
         let fresh = match admission.renewal {
             Some(_) => None,
-            None => way.fresh(&mut request, &mut self.redactor),
+            None => way.fresh(request, &mut self.redactor),
         };
         let mut sending = if let Some(sending) = fresh {
             sending
@@ -267,10 +268,11 @@ impl Trip<'_> {
             if let Some(renewal) = admission.renewal.take() {
                 renewal.done();
             }
-            way.first(&mut request, &credential, &mut self.redactor)
+            way.first(request, &credential, &mut self.redactor)
         };
         // At most two attempts: the second one is not replayed.
         loop {
+            let mut request = self.request.take().expect(NEXT);
             self.time.apply_to(&mut request);
             let response = next.clone().run(request, extensions).await;
             let mut response = response.map_err(|error| self.redactor.clean_error(error))?;
@@ -282,22 +284,63 @@ impl Trip<'_> {
             };
             let conclusion = sending.conclude(&mut response, body.as_ref());
             if conclusion == Conclusion::HandOn {
-                return Ok((response, pristine.filter(|_| follows)));
+                return Ok(response);
             }
-            let whole = pristine.filter(|copy| copy.is_whole() && may_replay);
-            let (Conclusion::Replay, Some(copy)) = (conclusion, whole) else {
-                return Ok((response, None));
+            // The redirect of a rejected request leads to the login page.
+            let copy = self.pristine.take();
+            let copy = copy.filter(|copy| may_replay && copy.is_repeatable());
+            let (Conclusion::Replay, Some(copy)) = (conclusion, copy) else {
+                return Ok(response);
             };
             may_replay = false;
             // The login or the second attempt may wait for the connection of this response.
             drop(response);
-            pristine = follows.then(|| Pristine::of(copy.head()));
-            request = copy.into_request();
+            let request = copy.into_request();
+            self.pristine = self.keep(&request, false);
+            let request = self.request.insert(request);
             let newer = get(way.credentials, self.time.bound(admission.ask)).await?;
-            sending = way.replay(sending, &mut request, &newer, &mut self.redactor);
+            sending = way.replay(sending, request, &newer, &mut self.redactor);
         }
     }
+
+    /// What a replay or a redirect needs of a request that is sent next.
+    fn keep(&self, request: &Request, may_replay: bool) -> Option<Pristine> {
+        let follows = self.middleware.redirects.follows();
+        if self.middleware.replay {
+            (may_replay || follows).then(|| Pristine::of(request))
+        } else {
+            follows.then(|| Pristine::head(request))
+        }
+    }
+
+    /// The request that the response redirects to, if it is followed.
+    fn next_hop(
+        &mut self,
+        response: &Response,
+        journey: &mut Journey,
+        credentials: &Credentials,
+    ) -> Answered<Option<Request>> {
+        let redirects = &self.middleware.redirects;
+        if !Journey::may_go_on(response.status()) || !redirects.follows() {
+            return Ok(None);
+        }
+        let Some(pristine) = self.pristine.take() else {
+            return Ok(None);
+        };
+        let answer = Answer {
+            method: pristine.method(),
+            url: pristine.url(),
+            repeatable: pristine.is_repeatable(),
+            status: response.status(),
+            headers: response.headers(),
+        };
+        let hop = journey.next(&answer, redirects, credentials);
+        let hop = hop.map_err(Error::middleware)?;
+        Ok(hop.map(|hop| pristine.into_hop(hop, redirects)))
+    }
 }
+
+const NEXT: &str = "the next hop was stored before it is sent";
 
 async fn get(credentials: &Credentials, ask: Ask) -> Answered<Arc<Credential>> {
     let credential = credentials.get_with(ask).await;
