@@ -1,5 +1,5 @@
-//! Two accounts at two APIs through one client, and redirects: within the API, away, there and back,
-//! and away to a download.
+//! Two accounts at two APIs through one client, and redirects: within the API, away, there and
+//! back, and away to a download.
 
 use std::sync::{Arc, Mutex};
 

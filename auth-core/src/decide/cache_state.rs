@@ -45,6 +45,14 @@ pub(crate) struct CacheState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FlightId(NonZeroU64);
 
+impl FlightId {
+    pub(crate) const FIRST: Self = Self(NonZeroU64::MIN);
+
+    fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
 /// What a flight is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -159,10 +167,7 @@ impl CacheState {
 
     /// A flight begins, as decided.
     pub(crate) fn begin(&mut self) -> FlightId {
-        let number = self
-            .last_flight
-            .map_or(NonZeroU64::MIN, |FlightId(last)| last.saturating_add(1));
-        let id = FlightId(number);
+        let id = self.last_flight.map_or(FlightId::FIRST, FlightId::next);
         self.last_flight = Some(id);
         self.flight = Some(id);
         id

@@ -127,3 +127,35 @@ impl Flight {
         self.ended.notified().await;
     }
 }
+
+#[cfg(all(test, not(feature = "shuttle")))]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    struct Dropped(Arc<AtomicBool>);
+
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            self.0.store(true, SeqCst);
+        }
+    }
+
+    #[tokio::test]
+    async fn rule_19_a_login_that_was_stopped_before_its_task_was_stored_does_not_wait_for_a_permit()
+     {
+        let flight = Flight::new(FlightId::FIRST, Ticket::new(true, 0));
+        assert!(flight.stop());
+        let gone = Arc::new(AtomicBool::new(false));
+        let guard = Dropped(Arc::clone(&gone));
+        flight.spawn(&Runtime::current().unwrap(), async move {
+            let _guard = guard;
+            pending::<()>().await;
+        });
+        while !gone.load(SeqCst) {
+            tokio::task::yield_now().await;
+        }
+    }
+}

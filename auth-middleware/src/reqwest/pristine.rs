@@ -25,11 +25,11 @@ pub(super) struct Head {
     has_body: bool,
 }
 
-/// Headers in one buffer: for each of them its name, a colon or, if it is sensitive, an equals sign,
-/// its value and a line feed. Neither sign is in a name, and no value has a line feed.
+/// Headers in one buffer: for each of them its name, a colon or, if it is sensitive, an equals
+/// sign, its value and a line feed. Neither sign is in a name, and no value has a line feed.
 ///
-/// To clone the headers would allocate for each of them, which is a sixth of the whole call, and few
-/// requests are redirected.
+/// To clone the headers would allocate for each of them, which is a sixth of the whole call, and
+/// few requests are redirected.
 struct Lines(Vec<u8>);
 
 impl Pristine {
