@@ -12,8 +12,9 @@
 //! For one identity, at most one login is in flight. Every caller that needs it waits for that one
 //! and gets its result, the credential or the failure: a failing login with a thousand waiters is
 //! one login, not a thousand in a row. An identity is one handle and its clones, or one key of a
-//! pool. The secret comes from the identity's source, and a look-up never brings one along; a
-//! different source for a key in use is an error.
+//! pool: its provider, its login's URL with its path, and its account, which have a form that is
+//! the same in every process. The secret comes from the identity's source, and a look-up never
+//! brings one along; a different source for a key in use is an error, and so are other options.
 //!
 //! ## Rule 2
 //!

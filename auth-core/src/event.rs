@@ -111,38 +111,39 @@ where
 /// debugging.
 pub(crate) fn trace(identity: &Identity, event: &Event) {
     let provider = identity.provider();
-    let origin = identity.origin();
+    // With its path: two instances behind one host differ in nothing else.
+    let login = identity.login_url();
     match event {
         Event::LoginFailed { kind, retry_after } => {
             let kind = kind.name();
-            tracing::warn!(provider, %origin, kind, ?retry_after, "login failed");
+            tracing::warn!(provider, %login, kind, ?retry_after, "login failed");
         }
         Event::RejectionDoubted { stamp } => {
-            tracing::warn!(provider, %origin, %stamp, "another login would not help; the response stands");
+            tracing::warn!(provider, %login, %stamp, "another login would not help; the response stands");
         }
         Event::LeftScope { stamp } => {
             tracing::warn!(provider, %origin, %stamp, "the client followed a redirect out of the scope");
         }
         Event::LoginSuperseded => {
-            tracing::warn!(provider, %origin, "login superseded: its runtime is not driven");
+            tracing::warn!(provider, %login, "login superseded: its runtime is not driven");
         }
         Event::LoginHeld { wait } => {
-            tracing::info!(provider, %origin, ?wait, "login waits for the quota");
+            tracing::info!(provider, %login, ?wait, "login waits for the quota");
         }
         Event::LoggedIn { stamp, took } => {
-            tracing::info!(provider, %origin, %stamp, ?took, "logged in");
+            tracing::info!(provider, %login, %stamp, ?took, "logged in");
         }
         Event::LoggedOut { confirmed } => {
-            tracing::info!(provider, %origin, confirmed, "logged out");
+            tracing::info!(provider, %login, confirmed, "logged out");
         }
         Event::Rejected { stamp } => {
-            tracing::info!(provider, %origin, %stamp, "credential rejected");
+            tracing::info!(provider, %login, %stamp, "credential rejected");
         }
         Event::Ended { stamp } => {
-            tracing::info!(provider, %origin, %stamp, "session ended by the server");
+            tracing::info!(provider, %login, %stamp, "session ended by the server");
         }
-        Event::LoginSent => tracing::debug!(provider, %origin, "login sent"),
-        Event::Rolled { stamp } => tracing::debug!(provider, %origin, %stamp, "credential rolled"),
-        Event::Closed => tracing::debug!(provider, %origin, "closed"),
+        Event::LoginSent => tracing::debug!(provider, %login, "login sent"),
+        Event::Rolled { stamp } => tracing::debug!(provider, %login, %stamp, "credential rolled"),
+        Event::Closed => tracing::debug!(provider, %login, "closed"),
     }
 }

@@ -34,7 +34,7 @@ pub struct Account {
 impl Account {
     /// An account `name`, an e-mail address or user name, of the API at `base`.
     ///
-    /// `provider` names the kind of API. Together with the base URL's origin and `name` it is the
+    /// `provider` names the kind of API. Together with the base URL and `name` it is the
     /// [`identity`](Self::identity).
     ///
     /// # Errors
@@ -61,7 +61,7 @@ impl Account {
             return Err(ConfigError::EmptyPassword);
         }
         Ok(Self {
-            identity: Identity::new(provider, base.origin().clone(), name),
+            identity: Identity::new(provider, base.login_url(), name),
             secret,
             base,
             scope: None,
@@ -70,7 +70,7 @@ impl Account {
         })
     }
 
-    /// The key of the credential: the kind of API, the base URL's origin, and the account's name.
+    /// The key of the credential: the kind of API, the base URL, and the account's name.
     pub const fn identity(&self) -> &Identity {
         &self.identity
     }
@@ -90,7 +90,7 @@ impl Account {
         self.base.url(path)
     }
 
-    /// Moves the account to another base URL, and its identity to that URL's origin.
+    /// Moves the account to another base URL, and its identity with it.
     ///
     /// # Errors
     /// See [`BaseUrl::parse`].
@@ -99,7 +99,7 @@ impl Account {
         base: impl TryInto<BaseUrl, Error: Into<ConfigError>>,
     ) -> Result<(), ConfigError> {
         self.base = base.try_into().map_err(Into::into)?;
-        self.identity = self.identity.at(self.base.origin().clone());
+        self.identity = self.identity.at(self.base.login_url());
         Ok(())
     }
 
@@ -146,7 +146,7 @@ impl Account {
 
 #[cfg(test)]
 mod tests {
-    use auth_core::Origin;
+    use auth_core::{LoginUrl, Origin};
 
     use super::*;
 
@@ -178,13 +178,16 @@ mod tests {
     }
 
     #[test]
-    fn the_identity_and_the_default_scope_follow_the_base_url() {
+    fn rule_1_the_identity_and_the_default_scope_follow_the_base_url() {
         let mut account = Account::new("test", BASE, "me", "pw").unwrap();
         account.set_base_url("https://b.example/y").unwrap();
         assert_eq!(account.url("/login"), "https://b.example/y/login");
         assert_eq!(account.name(), "me");
         let origin = Origin::parse("https://b.example").unwrap();
-        assert_eq!(*account.identity().origin(), origin);
+        assert_eq!(
+            *account.identity().login_url(),
+            LoginUrl::new(origin.clone(), "/y")
+        );
         assert_eq!(account.scope(), Scope::only(origin));
     }
 

@@ -1,4 +1,4 @@
-use auth_core::{Origin, OriginError};
+use auth_core::{LoginUrl, Origin, OriginError};
 use http::Uri;
 
 use crate::config_error::ConfigError;
@@ -63,6 +63,11 @@ impl BaseUrl {
     /// The origin.
     pub const fn origin(&self) -> &Origin {
         &self.origin
+    }
+
+    /// What tells the logins below this URL from those below another one.
+    pub fn login_url(&self) -> LoginUrl {
+        LoginUrl::new(self.origin.clone(), &self.prefix)
     }
 
     /// The URL of `path`, which begins with a slash.
