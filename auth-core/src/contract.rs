@@ -31,7 +31,9 @@
 //!
 //! ## Rule 4
 //!
-//! No lock and no permit is held across a caller's request or across a login.
+//! No lock and no permit is held across a caller's request or across a login. A lock that a look-up
+//! in a pool needs, or the start of another identity, is held for a bounded time, however many
+//! identities and origins there are.
 //!
 //! # The fast path
 //!

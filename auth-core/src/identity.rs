@@ -86,6 +86,11 @@ impl Identity {
         &self.0.account
     }
 
+    /// The hash, which is keyed for this process.
+    pub(crate) fn keyed_hash(&self) -> u64 {
+        self.0.hash
+    }
+
     /// The identity as text, the same in every process and every version of this crate: a key to
     /// store something under. **It contains the account.** Where the account must not be read, hash
     /// the key with a secret.

@@ -83,6 +83,7 @@ mod options;
 mod origin;
 mod pool;
 mod provider;
+mod provider_options;
 mod quota;
 #[cfg(not(feature = "shuttle"))]
 mod runtime;
@@ -106,6 +107,7 @@ pub use login_mark::LoginMark;
 pub use origin::{LoginUrl, Origin, OriginError, Scope};
 pub use pool::{Pool, PoolError};
 pub use provider::Provider;
+pub use provider_options::ProviderOptions;
 pub use quota::Quota;
 pub use secret::{ReadSecret, Secret, SecretError, SecretSource};
 pub use session::Session;

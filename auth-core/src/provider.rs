@@ -9,6 +9,7 @@ use crate::error::LoginError;
 use crate::identity::Identity;
 use crate::judge::{Judge, StatusJudge};
 use crate::origin::Scope;
+use crate::provider_options::ProviderOptions;
 use crate::quota::Quota;
 use crate::secret::{Secret, SecretSource};
 use crate::session::Session;
@@ -80,6 +81,16 @@ pub trait Provider: Send + Sync + 'static {
     /// What a response says about the credential. By default a 401 rejects it.
     fn judge(&self) -> &dyn Judge {
         &StatusJudge
+    }
+
+    /// The options beside scope and quota, such as a lifetime that was set. By default none.
+    ///
+    /// A [`Pool`](crate::Pool) that already has the identity compares them: to add it again with
+    /// other options is an error, and not silently the cache with the first ones. Judges, closures
+    /// and the client that carries a login can't be compared, so those of the first provider
+    /// remain. State a judge's settings here if it has any.
+    fn options(&self) -> ProviderOptions {
+        ProviderOptions::none()
     }
 
     /// Checks whether a password can be right at all, before an attempt is spent on it. By default
@@ -155,6 +166,10 @@ macro_rules! provider_behind {
 
             fn judge(&self) -> &dyn Judge {
                 (**self).judge()
+            }
+
+            fn options(&self) -> ProviderOptions {
+                (**self).options()
             }
 
             fn check_secret(&self, secret: &Secret) -> Result<(), LoginError> {

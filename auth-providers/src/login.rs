@@ -1,4 +1,6 @@
-use auth_core::{Credential, Judge, Lifetime, LoginError, Quota, Secret, Session, StatusJudge};
+use auth_core::{
+    Credential, Judge, Lifetime, LoginError, ProviderOptions, Quota, Secret, Session, StatusJudge,
+};
 use bytes::Bytes;
 
 use crate::account::Account;
@@ -78,6 +80,12 @@ pub trait Login: Send + Sync + 'static {
     /// [`StatusJudge`]: a 401 rejects it.
     fn judge(&self) -> &dyn Judge {
         &StatusJudge
+    }
+
+    /// The options of this login beside those of its account, so that a pool tells it from one with
+    /// other options. By default none. See [`Provider::options`](auth_core::Provider::options).
+    fn options(&self) -> ProviderOptions {
+        ProviderOptions::none()
     }
 
     /// Checks whether a password can be right at all. It is called before each login, so that no

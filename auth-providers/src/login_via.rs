@@ -1,7 +1,9 @@
+use std::any::TypeId;
+
 use async_trait::async_trait;
 use auth_core::{
-    Credential, Identity, Judge, LoginError, LoginMark, Provider, Quota, Scope, Secret,
-    SecretSource, Session,
+    Credential, Identity, Judge, LoginError, LoginMark, Provider, ProviderOptions, Quota, Scope,
+    Secret, SecretSource, Session,
 };
 use http::StatusCode;
 
@@ -54,6 +56,12 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
 
     fn judge(&self) -> &dyn Judge {
         self.login.judge()
+    }
+
+    /// The kind of login, its own options, and the lifetime that was set. Not the transport.
+    fn options(&self) -> ProviderOptions {
+        let lifetime = self.login.account().lifetime();
+        ProviderOptions::of((TypeId::of::<L>(), self.login.options(), lifetime))
     }
 
     fn check_secret(&self, secret: &Secret) -> Result<(), LoginError> {

@@ -1,12 +1,13 @@
 //! What each login sends, and how it reads responses, without a server.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::{
-    Lifetime, LoginError, LoginErrorKind, Provider, Quota, Secret, SecretSource, Session, Verdict,
+    Lifetime, LoginError, LoginErrorKind, Pool, PoolError, Provider, Quota, Secret, SecretSource,
+    Session, Verdict,
 };
 use auth_providers::{
     BaseUrl, Clay, CloudIo, ConfigError, Login, Quinn, Transport, V1Login, response,
@@ -484,6 +485,112 @@ fn a_base_url_moves_the_login_its_scope_and_its_quota() {
     assert_eq!(origin.to_string(), "https://clay.example");
     assert!(account.scope().contains("https", "clay.example", None));
     assert!(!account.scope().contains("https", "api.clay.com", None));
+}
+
+/// For providers that log in nowhere.
+fn unsent() -> FixedResponse {
+    FixedResponse(Response::default())
+}
+
+fn pool() -> Pool {
+    Pool::new(NonZeroUsize::new(10).unwrap())
+}
+
+#[test]
+fn rule_1_two_instances_behind_one_host_are_two_identities() {
+    let pool = pool();
+    let instance = |path: &str, password: &str| {
+        let quinn = Quinn::new(format!("{HOST}{path}"), EMAIL, password).unwrap();
+        quinn.via(unsent())
+    };
+    let a = pool.add(instance("/tenant-a", PASSWORD)).unwrap();
+    let b = pool.add(instance("/tenant-b", "another password")).unwrap();
+    assert_ne!(a.identity(), b.identity());
+    assert_eq!(pool.len(), 2);
+    for same in ["/tenant-a/", "/./tenant-a", "/tenant-b/../tenant%2da"] {
+        let again = pool.add(instance(same, PASSWORD)).unwrap();
+        assert_eq!(again.identity(), a.identity(), "{same}");
+    }
+    assert_eq!(
+        a.identity().stable_key(),
+        "1:1,5:quinn,29:https://host.example/tenant-a,15:ada@example.com,"
+    );
+    let moved = instance("/tenant-a", PASSWORD).as_login().clone();
+    let moved = moved.base_url(format!("{HOST}/tenant-b")).unwrap();
+    assert_eq!(moved.account().identity(), b.identity());
+}
+
+/// Adds the first one, and then each of the others, which must be told apart from it.
+fn told_apart<L: Login + Clone>(first: &L, others: impl IntoIterator<Item = L>) {
+    let pool = pool();
+    let add = |login: &L| pool.add(login.clone().via(unsent()));
+    assert!(add(first).is_ok());
+    assert!(add(first).is_ok(), "the same options");
+    for (index, other) in others.into_iter().enumerate() {
+        let error = add(&other).unwrap_err();
+        assert_eq!(error, PoolError::DifferentOptions, "number {index}");
+    }
+}
+
+#[test]
+fn rule_1_a_login_with_other_options_is_not_silently_the_first_one() {
+    let minute = Lifetime::of(Duration::from_secs(60));
+    let fewer = Quota::DEFAULT.at_most(NonZeroU32::new(3).unwrap());
+    told_apart(
+        &v1(),
+        [
+            v1().with_cookie().lifetime(minute),
+            v1().with_cookie(),
+            v1().lifetime(minute),
+            v1().quota(fewer),
+        ],
+    );
+    told_apart(
+        &v1().lifetime(minute),
+        [v1(), v1().lifetime(minute.idle(DAY))],
+    );
+    told_apart(
+        &cloudio(),
+        [
+            cloudio().authentication_header(),
+            cloudio().session_timeout(DAY),
+            cloudio().forbidden_is_rejected(),
+        ],
+    );
+    let mut elsewhere = quinn();
+    let data = auth_core::Origin::parse("https://data.example").unwrap();
+    let scope = elsewhere.account().scope().and(data);
+    elsewhere.account_mut().set_scope(scope);
+    told_apart(&quinn(), [quinn().lifetime(minute), elsewhere]);
+    told_apart(&clay(), [clay().lifetime(minute)]);
+}
+
+#[test]
+fn rule_1_another_kind_of_login_under_the_same_name_is_not_silently_the_first_one() {
+    struct Own(Quinn);
+
+    impl Login for Own {
+        fn account(&self) -> &auth_providers::Account {
+            self.0.account()
+        }
+
+        fn account_mut(&mut self) -> &mut auth_providers::Account {
+            self.0.account_mut()
+        }
+
+        fn request(&self, secret: &Secret) -> Result<Request<Bytes>, LoginError> {
+            self.0.request(secret)
+        }
+
+        fn read(&self, response: &Response<Bytes>) -> Result<Session, LoginError> {
+            self.0.read(response)
+        }
+    }
+
+    let pool = pool();
+    pool.add(quinn().via(unsent())).unwrap();
+    let own = pool.add(Own(quinn()).via(unsent()));
+    assert_eq!(own.unwrap_err(), PoolError::DifferentOptions);
 }
 
 #[test]

@@ -15,7 +15,9 @@ use super::Origin;
 /// assert!(!scope.contains("https", "example.com", None));
 /// # Ok::<(), auth_core::OriginError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Scopes of the same origins are equal, in whatever order these were added.
+#[derive(Clone, Debug)]
 pub struct Scope {
     first: Origin,
     // An empty box holds no memory, and a scope rarely has more than one origin.
@@ -58,6 +60,16 @@ impl Scope {
         std::iter::once(&self.first).chain(&self.others)
     }
 }
+
+impl PartialEq for Scope {
+    fn eq(&self, other: &Self) -> bool {
+        // No origin is in a scope twice.
+        self.others.len() == other.others.len()
+            && (self.origins()).all(|origin| other.origins().any(|theirs| theirs == origin))
+    }
+}
+
+impl Eq for Scope {}
 
 impl From<Origin> for Scope {
     fn from(origin: Origin) -> Self {

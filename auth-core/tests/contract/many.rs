@@ -1,10 +1,17 @@
 //! Many identities in a bounded pool: rules 1 and 12.
 
-use std::num::NonZeroUsize;
+use std::collections::HashSet;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
 
+use async_trait::async_trait;
 use auth_core::clock::ManualClock;
 use auth_core::testing::{Gate, Scripted};
-use auth_core::{Identity, Lifetime, LoginError, Origin, Pool, PoolError};
+use auth_core::{
+    Ask, Error, Identity, Lifetime, LoginError, LoginUrl, Origin, Pool, PoolError, Provider,
+    ProviderOptions, Quota, Scope, Secret, SecretSource, Session,
+};
 
 use crate::support::{SECOND, settle, token};
 
@@ -60,6 +67,184 @@ async fn rule_1_a_different_source_for_a_key_in_use_is_an_error() {
         credentials.fresh().is_none(),
         "a new source gets no session of the old one"
     );
+}
+
+/// A provider with an option.
+struct WithOption(Scripted, Option<u32>);
+
+#[async_trait]
+impl Provider for WithOption {
+    fn identity(&self) -> &Identity {
+        self.0.identity()
+    }
+
+    fn secret(&self) -> &SecretSource {
+        self.0.secret()
+    }
+
+    fn options(&self) -> ProviderOptions {
+        ProviderOptions::of(self.1)
+    }
+
+    async fn login(&self, secret: &Secret) -> Result<Session, LoginError> {
+        self.0.login(secret).await
+    }
+}
+
+#[test]
+fn rule_1_other_options_for_a_key_in_use_are_an_error() {
+    let pool = pool(&ManualClock::new(), 10);
+    let with = |option| WithOption(account("me"), option);
+    let first = pool.add(with(Some(1))).unwrap();
+    assert!(pool.add(with(Some(1))).is_ok());
+    let three_a_minute = Quota::new(NonZeroU32::new(3).unwrap(), 60 * SECOND);
+    let others: [Box<dyn Provider>; 4] = [
+        Box::new(with(Some(2))),
+        Box::new(with(None)),
+        Box::new(account("me")),
+        Box::new(account("me").with_quota(three_a_minute)),
+    ];
+    for other in others {
+        assert_eq!(pool.add(other).unwrap_err(), PoolError::DifferentOptions);
+    }
+    let guess = WithOption(account("me").with_secret("a guess"), Some(2));
+    assert_eq!(pool.add(guess).unwrap_err(), PoolError::DifferentSource);
+    assert_eq!(pool.len(), 1);
+    let message = PoolError::DifferentOptions.to_string();
+    assert!(message.contains("remove it first"), "{message}");
+
+    // Behind a pointer, a provider has the same options.
+    assert!(pool.add(Arc::new(with(Some(1)))).is_ok());
+    drop(first);
+    pool.remove(&identity("me")).unwrap();
+    assert!(pool.add(with(Some(2))).is_ok());
+}
+
+#[test]
+fn rule_1_another_quota_or_scope_for_a_key_in_use_is_an_error() {
+    struct Scoped(Scripted, Scope);
+
+    #[async_trait]
+    impl Provider for Scoped {
+        fn identity(&self) -> &Identity {
+            self.0.identity()
+        }
+
+        fn secret(&self) -> &SecretSource {
+            self.0.secret()
+        }
+
+        fn scope(&self) -> Scope {
+            self.1.clone()
+        }
+
+        fn quota(&self) -> Quota {
+            self.0.quota()
+        }
+
+        async fn login(&self, secret: &Secret) -> Result<Session, LoginError> {
+            self.0.login(secret).await
+        }
+    }
+
+    let pool = pool(&ManualClock::new(), 10);
+    let data = || Origin::parse("https://data.example.com").unwrap();
+    let login = || identity("me").origin().clone();
+    let scoped = |scope| Scoped(account("me"), scope);
+    pool.add(scoped(Scope::only(login()).and(data()))).unwrap();
+    assert!(pool.add(scoped(Scope::only(data()).and(login()))).is_ok());
+    let other = scoped(Scope::only(login()));
+    assert_eq!(pool.add(other).unwrap_err(), PoolError::DifferentOptions);
+    let three_a_minute = Quota::new(NonZeroU32::new(3).unwrap(), 60 * SECOND);
+    let other = Scoped(
+        account("me").with_quota(three_a_minute),
+        Scope::only(login()).and(data()),
+    );
+    assert_eq!(pool.add(other).unwrap_err(), PoolError::DifferentOptions);
+}
+
+#[test]
+fn rule_1_a_thread_that_adds_an_identity_second_is_told_of_other_options() {
+    let own: Arc<OnceLock<Pool>> = Arc::default();
+    let (seen, first_call) = (Arc::clone(&own), AtomicBool::new(true));
+    // As another thread would, between this one's look and its addition.
+    let pool = Pool::with(NonZeroUsize::MIN, move |builder| {
+        if first_call.swap(false, SeqCst) {
+            let first = WithOption(account("me"), Some(1));
+            seen.get().unwrap().add(first).unwrap();
+        }
+        builder
+    });
+    own.set(pool.clone()).unwrap();
+    let second = WithOption(account("me"), Some(2));
+    assert_eq!(pool.add(second).unwrap_err(), PoolError::DifferentOptions);
+    assert!(pool.add(WithOption(account("me"), Some(1))).is_ok());
+}
+
+#[tokio::test]
+async fn rule_1_two_instances_behind_one_host_have_two_sessions() {
+    let pool = pool(&ManualClock::new(), 10);
+    let at = |path: &str| {
+        let origin = Origin::parse("https://many.example.com").unwrap();
+        let tenant = identity("me").at(LoginUrl::new(origin, path));
+        Scripted::tokens(Lifetime::unknown()).with_identity(tenant)
+    };
+    let (a, b) = (at("/tenant-a"), at("/tenant-b"));
+    let logins = [a.logins(), b.logins()];
+    // Another secret is not another source of the first instance's.
+    let b = b.with_secret("another password");
+    let (a, b) = (pool.add(a).unwrap(), pool.add(b).unwrap());
+    a.get().await.unwrap();
+    b.get().await.unwrap();
+    assert_eq!(logins.map(|logins| logins.count()), [1, 1]);
+    assert_eq!(pool.len(), 2);
+    let again = pool.add(at("/tenant-a/")).unwrap();
+    assert!(again.fresh().is_some(), "the same URL");
+}
+
+#[tokio::test]
+async fn rule_10_two_instances_behind_one_host_share_its_quota() {
+    let pool = pool(&ManualClock::new(), 10);
+    let once = Quota::new(NonZeroU32::MIN, 60 * SECOND);
+    let at = |path: &str| {
+        let origin = Origin::parse("https://shared.example.com").unwrap();
+        let tenant = identity("me").at(LoginUrl::new(origin, path));
+        Scripted::tokens(Lifetime::unknown())
+            .with_identity(tenant)
+            .with_quota(once)
+    };
+    let (a, b) = (at("/tenant-a"), at("/tenant-b"));
+    let logins = b.logins();
+    pool.add(a).unwrap().get().await.unwrap();
+    let ask = Ask::new().within(SECOND);
+    let refused = pool.add(b).unwrap().get_with(ask).await.unwrap_err();
+    assert!(matches!(refused, Error::QuotaSpent { .. }), "{refused:?}");
+    assert_eq!(logins.count(), 0);
+}
+
+#[test]
+fn rule_4_a_refused_addition_to_a_large_pool_and_look_ups_both_end() {
+    let pool = pool(&ManualClock::new(), 2_000);
+    let name = |number: u32| number.to_string();
+    let held: Vec<_> = (0..2_000)
+        .map(|number| pool.add(account(&name(number))).unwrap())
+        .collect();
+    std::thread::scope(|threads| {
+        for newcomer in ["a", "b"] {
+            let pool = &pool;
+            threads.spawn(move || {
+                let full = PoolError::Full { capacity: 2_000 };
+                assert_eq!(pool.add(account(newcomer)).unwrap_err(), full);
+            });
+        }
+        for number in 0..2_000 {
+            assert!(pool.find(&identity(&name(number))).is_some());
+        }
+    });
+    let listed: HashSet<_> = pool.identities().into_iter().collect();
+    assert_eq!((listed.len(), pool.len()), (2_000, 2_000));
+    drop(held);
+    assert!(pool.add(account("a")).is_ok());
 }
 
 #[tokio::test]

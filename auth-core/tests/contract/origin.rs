@@ -87,8 +87,13 @@ fn what_is_no_origin_is_refused_with_a_reason() {
 fn a_scope_may_hold_several_origins() {
     let login = Origin::parse("https://login.example.com").unwrap();
     let data = Origin::parse("https://data.example.com:8443").unwrap();
-    let scope = Scope::only(login.clone()).and(data).and(login);
+    let scope = Scope::only(login.clone())
+        .and(data.clone())
+        .and(login.clone());
     assert_eq!(scope.origins().count(), 2);
+    assert_eq!(scope, Scope::only(data.clone()).and(login.clone()));
+    assert_ne!(scope, Scope::only(login.clone()));
+    assert_ne!(Scope::only(data), Scope::only(login));
     assert!(scope.contains("https", "data.example.com", Some(8443)));
     assert!(!scope.contains("https", "data.example.com", None));
 }

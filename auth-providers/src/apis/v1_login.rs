@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use auth_core::{Lifetime, LoginError, Secret, SecretSource, Session, set_cookies};
+use auth_core::{
+    Lifetime, LoginError, ProviderOptions, Secret, SecretSource, Session, set_cookies,
+};
 use bytes::Bytes;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -43,7 +45,7 @@ pub struct V1Login {
     carries: Carries,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Carries {
     Token,
     Cookies,
@@ -101,6 +103,15 @@ impl Login for V1Login {
 
     fn account_mut(&mut self) -> &mut Account {
         &mut self.account
+    }
+
+    fn options(&self) -> ProviderOptions {
+        // Taken apart so that no field is forgotten: the account is compared by itself.
+        let Self {
+            account: _,
+            carries,
+        } = self;
+        ProviderOptions::of(*carries)
     }
 
     fn request(&self, secret: &Secret) -> Result<http::Request<Bytes>, LoginError> {

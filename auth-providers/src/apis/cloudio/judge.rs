@@ -8,7 +8,7 @@ use serde::Deserialize;
 /// the cache's bounds. A wrong `NotPermitted` leaves an expired session in use. A 403 is `Rejected`
 /// only if the title or message of its JSON says that the session, a token or the csrf value is
 /// expired, invalid or missing.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct CloudIoJudge {
     pub(super) forbidden_is_rejected: bool,
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use auth_core::{Judge, Lifetime, LoginError, Secret, SecretSource, Session};
+use auth_core::{Judge, Lifetime, LoginError, ProviderOptions, Secret, SecretSource, Session};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -148,6 +148,17 @@ impl Login for CloudIo {
 
     fn judge(&self) -> &dyn Judge {
         &self.judge
+    }
+
+    fn options(&self) -> ProviderOptions {
+        // Taken apart so that no field is forgotten: the account is compared by itself.
+        let Self {
+            account: _,
+            login_header,
+            idle,
+            judge,
+        } = self;
+        ProviderOptions::of((login_header.clone(), *idle, *judge))
     }
 
     fn request(&self, secret: &Secret) -> Result<http::Request<Bytes>, LoginError> {
