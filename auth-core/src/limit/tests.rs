@@ -394,13 +394,20 @@ fn a_limiter_that_no_cache_uses_and_that_remembers_nothing_is_forgotten() {
             .map(|weak| weak.upgrade().is_some())
             .collect::<Vec<_>>()
     };
-    Limiter::shared(&origin("a newcomer"), Quota::DEFAULT, &hands.clock());
+    // Each newcomer looks at a few of the others, those of other tests among them.
+    let sweep = |hands: &ManualClock, name: &str| {
+        for number in 0..100 {
+            let newcomer = origin(&format!("{name} {number}"));
+            Limiter::shared(&newcomer, Quota::DEFAULT, &hands.clock());
+        }
+    };
+    sweep(&hands, "a newcomer");
     assert_eq!(alive(), [false, true, true, true]);
     hands.advance(Duration::from_secs(62));
-    Limiter::shared(&origin("another"), Quota::DEFAULT, &hands.clock());
+    sweep(&hands, "another");
     assert_eq!(alive(), [false, true, false, true]);
     hands.advance(Duration::from_secs(38));
-    Limiter::shared(&origin("a third"), Quota::DEFAULT, &hands.clock());
+    sweep(&hands, "a third");
     assert_eq!(alive(), [false, true, false, false]);
     drop(used);
 }

@@ -21,10 +21,10 @@ use thiserror::Error;
 /// ```
 ///
 /// A clone costs one reference count.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin(Arc<Parts>);
 
-#[derive(PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Parts {
     scheme: Scheme,
     /// Host and port as in a URL: the host in lower case, an IPv6 address in brackets, and no port
@@ -35,7 +35,7 @@ struct Parts {
     port: u16,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Scheme {
     Http,
     Https,
