@@ -111,6 +111,20 @@ pub enum Verdict {
 ///     }
 /// }
 /// ```
+///
+/// A closure is a judge, too. It gets no bodies:
+///
+/// ```
+/// use auth_core::{Judge, ResponseView, StatusJudge, Verdict};
+///
+/// /// An API that sends an expired session to its login page.
+/// fn judge() -> impl Judge {
+///     |response: &ResponseView<'_>| match response.headers.get("location") {
+///         Some(to) if to.as_bytes().starts_with(b"/login") => Verdict::Rejected,
+///         _ => StatusJudge.judge(response),
+///     }
+/// }
+/// ```
 pub trait Judge: Send + Sync + 'static {
     /// Whether the verdict on a response with this status needs its body. The body is then read
     /// before the caller gets the response, up to [`MAX_JUDGED_BODY`] bytes. The caller still gets
@@ -128,6 +142,15 @@ pub trait Judge: Send + Sync + 'static {
 
     /// The verdict on a response.
     fn judge(&self, response: &ResponseView<'_>) -> Verdict;
+}
+
+impl<F> Judge for F
+where
+    F: Fn(&ResponseView<'_>) -> Verdict + Send + Sync + 'static,
+{
+    fn judge(&self, response: &ResponseView<'_>) -> Verdict {
+        self(response)
+    }
 }
 
 /// A judge by the status alone: 401 rejects, 403 is not permitted, 2xx and 3xx accept, and the rest

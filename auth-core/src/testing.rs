@@ -36,6 +36,23 @@ use crate::session::Session;
 /// assert_eq!(logins.count(), 1);
 /// # }
 /// ```
+///
+/// Its origin is [`ORIGIN`](Self::ORIGIN), and requests to other origins carry no credential. So a
+/// test against a server of its own [states that server](Self::with_origin):
+///
+/// ```
+/// use auth_core::{Credentials, Lifetime, Origin};
+/// use auth_core::testing::Scripted;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// let url = format!("http://{}", server.local_addr()?);
+/// let provider = Scripted::tokens(Lifetime::unknown()).with_origin(Origin::parse(&url)?);
+/// let credentials = Credentials::new(provider);
+/// assert!(credentials.scope().contains_uri(&format!("{url}/v3/me").parse()?));
+/// # Ok(())
+/// # }
+/// ```
 pub struct Scripted {
     identity: Identity,
     secret: SecretSource,
@@ -85,11 +102,14 @@ impl Gate {
 }
 
 impl Scripted {
+    /// The origin of every scripted provider that is given no other one.
+    pub const ORIGIN: &str = "https://api.example.com";
+
     /// A provider that calls the script once for each login, with its number.
     pub fn new(
         script: impl Fn(u64) -> Result<Session, LoginError> + Send + Sync + 'static,
     ) -> Self {
-        let origin = Origin::parse("https://api.example.com")
+        let origin = Origin::parse(Self::ORIGIN)
             .unwrap_or_else(|error| unreachable!("a literal origin: {error}"));
         Self {
             identity: Identity::new("scripted", origin, "me@example.com"),
@@ -111,7 +131,13 @@ impl Scripted {
         })
     }
 
-    /// Sets the identity.
+    /// Moves the provider to another origin, and its scope with it.
+    pub fn with_origin(mut self, origin: Origin) -> Self {
+        self.identity = self.identity.at(origin);
+        self
+    }
+
+    /// Sets the identity. Its origin is the provider's scope.
     pub fn with_identity(mut self, identity: Identity) -> Self {
         self.identity = identity;
         self

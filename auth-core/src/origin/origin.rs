@@ -58,7 +58,9 @@ impl Scheme {
 }
 
 impl Origin {
-    /// The origin of `url`, which must be `https`, or `http` to this machine.
+    /// The origin of `url`, which must be `https`, or `http` to this machine: to `localhost`,
+    /// `127.0.0.0/8` or `[::1]`. No other name is taken for this machine, since a name server says
+    /// where it leads.
     ///
     /// # Errors
     /// [`OriginError`] if it is not an absolute URL, has no host, contains a user name or password,
@@ -169,15 +171,16 @@ fn canonical(host: &str) -> Result<String, OriginError> {
     Ok(host.to_ascii_lowercase())
 }
 
+/// Whether a host as [`canonical`] returns it is this machine, whatever a name server says.
+///
+/// A name below `localhost`, and `localhost` with a dot at its end, are asked of the name server by
+/// many systems, in spite of RFC 6761. `0.0.0.0` and an IPv4 address within an IPv6 one are this
+/// machine on some systems only, or by the way.
 fn is_loopback(host: &str) -> bool {
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-        .unwrap_or(host);
+    let in_brackets = |host: &str| host.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
     host == "localhost"
-        || host.ends_with(".localhost")
-        || bare.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
-        || bare.parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_loopback())
+        || host.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback())
+        || in_brackets(host).is_some_and(|ip: Ipv6Addr| ip.is_loopback())
 }
 
 impl fmt::Display for Origin {

@@ -1,7 +1,12 @@
-//! What a status says.
+//! What a response says.
 
-use auth_core::{Judge, ResponseView, StatusJudge, Verdict};
+use std::sync::Arc;
+
+use auth_core::clock::ManualClock;
+use auth_core::{Attempt, Conclusion, Judge, ResponseView, StatusJudge, Verdict};
 use http::{HeaderMap, StatusCode};
+
+use crate::support::{on, tokens};
 
 #[test]
 fn rule_15_2xx_and_3xx_accept_and_a_502_proves_nothing() {
@@ -22,4 +27,28 @@ fn rule_15_2xx_and_3xx_accept_and_a_502_proves_nothing() {
         assert_eq!(StatusJudge.judge(&response), verdict, "{status}");
         assert!(!StatusJudge.wants_body(response.status));
     }
+}
+
+#[tokio::test]
+async fn rule_7_a_closure_judges_what_a_response_says_and_gets_no_body() {
+    let credentials = on(&ManualClock::new(), tokens()).build();
+    let credential = credentials.get().await.unwrap();
+    let judge = |response: &ResponseView<'_>| {
+        assert!(response.body.is_none());
+        match response.headers.get("location") {
+            Some(to) if to == "/login" => Verdict::Rejected,
+            _ => StatusJudge.judge(response),
+        }
+    };
+    let attempt = Attempt::new(&credentials, &credential).judged_by(Some(Arc::new(judge)));
+    let every = (100..600).map(|status| StatusCode::from_u16(status).unwrap());
+    assert!(every.into_iter().all(|status| !attempt.wants_body(status)));
+    let mut headers = HeaderMap::new();
+    let conclude = |headers: &HeaderMap| {
+        let response = ResponseView::new(StatusCode::FOUND, headers);
+        attempt.conclude(&response)
+    };
+    assert_eq!(conclude(&headers), Conclusion::HandOn);
+    headers.insert("location", "/login".parse().unwrap());
+    assert_eq!(conclude(&headers), Conclusion::Replay);
 }

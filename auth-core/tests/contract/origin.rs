@@ -46,7 +46,7 @@ fn rule_16_no_plain_http_save_loopback_or_by_explicit_choice() {
         "http://localhost:1",
         "http://127.3.4.5",
         "http://[::1]:8080",
-        "http://a.localhost",
+        "http://LOCALHOST",
     ] {
         assert!(Origin::parse(url).is_ok(), "{url}");
     }
@@ -55,6 +55,15 @@ fn rule_16_no_plain_http_save_loopback_or_by_explicit_choice() {
         "http://127.0.0.1.evil.net",
         "http://10.0.0.1",
         "http://[::2]",
+        // A name server is asked for these.
+        "http://evil.localhost",
+        "http://localhost.",
+        "http://localhost.localdomain",
+        // These are this machine on some systems.
+        "http://0.0.0.0",
+        "http://[::]",
+        "http://[::ffff:127.0.0.1]",
+        "http://[::127.0.0.1]",
     ] {
         assert!(
             matches!(Origin::parse(url), Err(OriginError::PlainHttp { .. })),
@@ -71,6 +80,7 @@ fn what_is_no_origin_is_refused_with_a_reason() {
         ("https://", OriginError::NotAUrl),
         ("https://a b", OriginError::NotAUrl),
         ("https://127.1", OriginError::NotAUrl),
+        ("http://127.0.0.1.", OriginError::NotAUrl),
         ("https://.", OriginError::NotAUrl),
         ("https://example.com:", OriginError::NotAUrl),
         ("https://example.com:99999", OriginError::NotAUrl),
