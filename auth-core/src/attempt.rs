@@ -20,10 +20,11 @@ use crate::runtime::random;
 /// One attempt of one request: the credential that it carries, and what its response means for that
 /// credential.
 ///
-/// An integration with an HTTP client is built from attempts. It checks that a request [may
-/// carry](Self::refuse_loop) the credential, [attaches](Self::fresh) one, and
-/// [judges](Self::conclude) the response. If the response rejected the credential, it sends the
-/// request once more, in a [second attempt](Self::replay).
+/// An integration with an HTTP client is built from attempts. It passes on a request that is [out
+/// of scope](Self::out_of_scope), checks that any other one [may carry](Self::refuse_loop) the
+/// credential, [attaches](Self::fresh) one, and [judges](Self::conclude) the response. If the
+/// response rejected the credential, it sends the request once more, in a [second
+/// attempt](Self::replay).
 ///
 /// ```
 /// use auth_core::{Attempt, Conclusion, ResponseView};
@@ -100,6 +101,23 @@ impl Attempt {
     #[inline]
     pub fn refuse_loop(credentials: &Credentials, extensions: &Extensions) -> Result<(), Error> {
         LoginMark::refuse_loop(LoginMark::of(extensions), credentials.shared().engine.id)
+    }
+
+    /// Counts a request that the integration passes on without a credential, because its URL is not
+    /// in the [scope](Credentials::scope). Pass the URL's scheme, host and port, as far as it has
+    /// them.
+    ///
+    /// The first request to a foreign origin is an [event](Event::OutOfScope) and a warning, since
+    /// it may be a mistake, such as `localhost` for `127.0.0.1`. After 8 foreign origins there are
+    /// no more warnings. Do not call it for a request that is meant to carry no credential.
+    #[cold]
+    pub fn out_of_scope(
+        credentials: &Credentials,
+        scheme: Option<&str>,
+        host: Option<&str>,
+        port: Option<u16>,
+    ) {
+        credentials.shared().missed(scheme, host, port);
     }
 
     /// A first attempt with the current credential, if it is good and no renewal is due. The

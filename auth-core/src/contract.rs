@@ -127,11 +127,11 @@
 //!
 //! A credential goes only to the origins it was issued for: scheme, host and port. No plain HTTP,
 //! save loopback (`localhost`, 127.0.0.0/8, \[::1\]) or by explicit choice. A request that misses
-//! them passes without the credential and not in silence: each one is counted, and the first one to
-//! each of the first 8 foreign origins is a warning. Redirects are followed by the integrations,
-//! hop by hop: off the scope goes nothing of the credential, and back in it the credential of the
-//! same identity is attached anew. What follows from it for requests is the integrations' to see
-//! to: see `auth-middleware`.
+//! them passes without the credential, and not in silence: every such request is counted, and for
+//! each handle there is one warning for each foreign origin, for at most 8 of them. Redirects are
+//! followed by the integrations, hop by hop: off the scope goes nothing of the credential, and back
+//! in it the credential of the same identity is attached anew. What follows from it for requests is
+//! the integrations' to see to: see `auth-middleware`.
 //!
 //! ## Rule 17
 //!
@@ -142,8 +142,8 @@
 //! ## Rule 18
 //!
 //! The login carries no old credential, follows no redirect, uses no cookie jar, is written to no
-//! log by its client, and reads a bounded response: see `auth-providers`. A login that is routed through its own integration is a
-//! typed error, not a deadlock.
+//! log by its client, and reads a bounded response: see `auth-providers`. A login that is routed
+//! through its own integration is a typed error, not a deadlock.
 //!
 //! # Ends
 //!

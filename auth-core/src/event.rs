@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::credential::Stamp;
 use crate::error::LoginErrorKind;
 use crate::identity::Identity;
+use crate::origin::{Miss, Scope};
 
 /// Something that a cache did. No event holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +66,17 @@ pub enum Event {
         /// Whether the server confirmed it.
         confirmed: bool,
     },
+    /// A request went out of the credential's scope, and passes without the credential. For a
+    /// handle and its clones it happens once for each foreign origin, and for the first 8 of them
+    /// alone. [`Status::out_of_scope`](crate::Status::out_of_scope) counts all such requests.
+    OutOfScope {
+        /// Scheme, host and port of the request's URL, as in a URL; never its path or query.
+        asked: String,
+        /// Where the credential may go.
+        scope: Scope,
+        /// How the one misses the other.
+        miss: Miss,
+    },
     /// The handle was closed.
     Closed,
 }
@@ -106,8 +118,8 @@ where
     }
 }
 
-/// Writes the event to `tracing`: failures, doubted rejections and superseded logins as warnings,
-/// logins, logouts, the end of sessions and waits for the quota as information, and the rest for
+/// Writes the event to `tracing`: failures, doubted rejections, superseded logins and requests out
+/// of the scope as warnings, logins, logouts, the end of sessions and waits for the quota as information, and the rest for
 /// debugging.
 pub(crate) fn trace(identity: &Identity, event: &Event) {
     let provider = identity.provider();
@@ -126,6 +138,15 @@ pub(crate) fn trace(identity: &Identity, event: &Event) {
         }
         Event::LoginSuperseded => {
             tracing::warn!(provider, %login, "login superseded: its runtime is not driven");
+        }
+        Event::OutOfScope { asked, scope, miss } => {
+            tracing::warn!(
+                ?identity,
+                %asked,
+                %scope,
+                "a request goes out of the credential's scope and carries none: {miss}; for a \
+                 request that needs none, say so with the integration's `AuthContext::skip()`"
+            );
         }
         Event::LoginHeld { wait } => {
             tracing::info!(provider, %login, ?wait, "login waits for the quota");

@@ -104,7 +104,7 @@ pub use identity::Identity;
 pub use judge::{Judge, MAX_JUDGED_BODY, RequestHead, ResponseView, StatusJudge, Verdict};
 pub use lifetime::{Lifetime, RefreshWindow};
 pub use login_mark::LoginMark;
-pub use origin::{LoginUrl, Origin, OriginError, Scope};
+pub use origin::{LoginUrl, Miss, Origin, OriginError, Scope};
 pub use pool::{Pool, PoolError};
 pub use provider::Provider;
 pub use provider_options::ProviderOptions;

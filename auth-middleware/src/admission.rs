@@ -77,7 +77,8 @@ impl AuthContext {
         }
         let credentials = self.credentials(own);
         if !target.is_in(credentials.scope()) {
-            note_foreign(target);
+            let (scheme, host, port) = target.parts();
+            Attempt::out_of_scope(credentials, scheme, host, port);
             return Ok(None);
         }
         Attempt::refuse_loop(credentials, extensions)?;
@@ -92,17 +93,6 @@ impl AuthContext {
             renewal: taken.map(|due| Renewal(Some(Arc::clone(due)))),
         }))
     }
-}
-
-#[cold]
-fn note_foreign(target: &impl Target) {
-    let (scheme, host, port) = target.parts();
-    tracing::trace!(
-        scheme,
-        host,
-        port,
-        "a request out of the credential's scope passes untouched"
-    );
 }
 
 /// The guard of a renewal that one request has taken. Dropping it before [`done`](Self::done) makes

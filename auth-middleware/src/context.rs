@@ -55,7 +55,8 @@ impl AuthContext {
         Self::default()
     }
 
-    /// A context whose requests pass untouched: nothing is attached, judged or replayed.
+    /// A context whose requests pass untouched: nothing is attached, judged or replayed, and a
+    /// request out of the scope is neither a warning nor counted.
     pub fn skip() -> Self {
         Self::new().choose(|choices| choices.skip = true)
     }

@@ -122,6 +122,8 @@
 //!   [rejected](auth_core::Verdict::Rejected) or [unclear](auth_core::Verdict::Unclear).
 //! - **16** A request to an origin outside the credential's scope, or without a host, passes
 //!   untouched: nothing is attached, judged or replayed. An origin is scheme, host and port.
+//!   The first such request to each of a few origins is a warning that says how it misses the
+//!   scope, and [`Status::out_of_scope`](auth_core::Status::out_of_scope) counts them all.
 //!   Redirects are followed by the integration, hop by hop, as [`Redirects`] says: off the scope
 //!   goes nothing of the credential. If the client has left the scope by itself, the request fails
 //!   with [`RedirectError::LeftScope`].

@@ -174,10 +174,12 @@ impl Credentials {
     }
 
     /// A snapshot without secrets: the credential's stamp and age, the login under way, the last
-    /// failure.
+    /// failure, and how many requests have missed the scope.
     pub fn status(&self) -> Status {
         let now = self.shared.engine.clock.now();
-        self.shared.read(|state| Status::of(state, now))
+        let out_of_scope = self.shared.out_of_scope();
+        self.shared
+            .read(|state| Status::of(state, out_of_scope, now))
     }
 
     /// The account, its provider and its origin.

@@ -4,6 +4,7 @@
 //! - [`credentials`], its [`builder`], [`ask`] and [`status`]: the public interface
 //! - [`shared`]: what all clones share: one lock that is never held across an await, and one slot
 //!   that is read without it
+//! - [`out_of_scope`]: the requests that missed the scope
 //! - [`admit`]: the admission of a caller, and the login that begins for it
 //! - [`wait`]: how a [`caller`] waits for a login; [`blocking`]: how a thread does
 //! - [`settle`]: what the end of a login changes; [`close`]: the end of the cache
@@ -19,6 +20,7 @@ mod builder;
 mod caller;
 mod close;
 mod credentials;
+mod out_of_scope;
 mod settle;
 mod shared;
 mod status;

@@ -8,12 +8,14 @@
 //! 3. Readers load the slot and the flag without the lock. They may see the value before a commit
 //!    that runs at the same time, and never a value that no commit has published.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::{Arc, OnceLock};
 
+use super::out_of_scope::OutOfScope;
 use crate::clock::Moment;
 use crate::credential::{Credential, Stamp};
 use crate::decide::CacheState;
+use crate::event::Event;
 use crate::lifetime::Freshness;
 use crate::login::{Engine, Flight};
 use crate::origin::Scope;
@@ -29,6 +31,8 @@ pub(crate) struct Shared {
     closed: AtomicBool,
     /// Whether a caller has found it in its pool since the pool last made room.
     referenced: AtomicBool,
+    /// The requests that missed the scope. Most caches see none.
+    out_of_scope: OnceLock<Box<OutOfScope>>,
     pub(super) control: Mutex<Control>,
 }
 
@@ -50,6 +54,7 @@ impl Shared {
             current: Slot::empty(),
             closed: AtomicBool::new(false),
             referenced: AtomicBool::new(false),
+            out_of_scope: OnceLock::new(),
             control: Mutex::default(),
         }
     }
@@ -124,6 +129,25 @@ impl Shared {
         // Before `shown`: if it is the last handle to a credential, foreign code may run.
         drop(control);
         result
+    }
+
+    /// How many requests have missed the scope.
+    pub(super) fn out_of_scope(&self) -> u64 {
+        self.out_of_scope
+            .get()
+            .map_or(0, |missed| missed.requests())
+    }
+
+    /// A request has missed the scope.
+    pub(crate) fn missed(&self, scheme: Option<&str>, host: Option<&str>, port: Option<u16>) {
+        let missed = self.out_of_scope.get_or_init(Box::default);
+        if let Some(asked) = missed.count(scheme, host, port) {
+            self.engine.emit(&Event::OutOfScope {
+                asked,
+                scope: self.scope.clone(),
+                miss: self.scope.miss(scheme, host, port),
+            });
+        }
     }
 
     /// Notes that a caller has found it in its pool.

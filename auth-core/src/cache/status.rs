@@ -30,6 +30,10 @@ pub struct Status {
     pub failure: Option<LoginErrorKind>,
     /// The time until that failure permits another login.
     pub retry_after: Option<Duration>,
+    /// How many requests have passed without the credential because they went out of its
+    /// [scope](crate::Credentials::scope). An [event](crate::Event::OutOfScope) names the first
+    /// origins that they went to.
+    pub out_of_scope: u64,
 }
 
 /// The condition of the current credential.
@@ -51,7 +55,7 @@ pub enum Condition {
 }
 
 impl Status {
-    pub(super) fn of(state: &CacheState, now: Moment) -> Self {
+    pub(super) fn of(state: &CacheState, out_of_scope: u64, now: Moment) -> Self {
         let life = state.current().map(|credential| credential.life());
         let condition = match life.map(|life| life.freshness(now)) {
             None if state.is_closed() => Condition::Closed,
@@ -73,6 +77,7 @@ impl Status {
             retry_after: state
                 .failure()
                 .and_then(|failure| failure.error(now).retry_after()),
+            out_of_scope,
         }
     }
 }

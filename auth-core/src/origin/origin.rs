@@ -7,6 +7,8 @@ use std::sync::Arc;
 use http::uri::{self, Uri};
 use thiserror::Error;
 
+use super::Miss;
+
 /// A scheme, a host and a port. Credentials are kept apart and logins are counted by origin.
 ///
 /// ```
@@ -150,6 +152,29 @@ impl Origin {
         same_scheme
             && (authority.as_str() == &*ours.authority
                 || self.matches(ours.scheme.name(), authority.host(), authority.port_u16()))
+    }
+}
+
+impl Origin {
+    /// How a request with this scheme, host and port misses this origin.
+    pub(super) fn miss(&self, scheme: &str, host: &str, port: Option<u16>) -> Miss {
+        let without_dot = |host: &str| host.trim_end_matches('.').to_ascii_lowercase();
+        let (ours, theirs) = (without_dot(self.host()), without_dot(host));
+        let same_scheme = scheme == self.0.scheme.name();
+        let same_port = port.unwrap_or(self.0.scheme.default_port()) == self.0.port;
+        if ours == theirs {
+            if !host.eq_ignore_ascii_case(self.host()) {
+                Miss::Dot
+            } else if !same_scheme {
+                Miss::Scheme
+            } else {
+                Miss::Port
+            }
+        } else if is_loopback(&ours) && is_loopback(&theirs) && same_scheme && same_port {
+            Miss::LoopbackName
+        } else {
+            Miss::Host
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! The origins that a credential may be sent to.
 
+use std::fmt;
+
 use http::uri::Uri;
 
-use super::Origin;
+use super::{Miss, Origin};
 
 /// The origins that a credential may be sent to. Requests to other origins are passed on unchanged.
 ///
@@ -55,6 +57,17 @@ impl Scope {
         self.first.matches_uri(uri) || self.others.iter().any(|origin| origin.matches_uri(uri))
     }
 
+    /// How a request with this scheme, host and port misses the scope. The nearest miss counts.
+    pub(crate) fn miss(&self, scheme: Option<&str>, host: Option<&str>, port: Option<u16>) -> Miss {
+        let (Some(scheme), Some(host)) = (scheme, host) else {
+            return Miss::NoOrigin;
+        };
+        let mut misses = self.origins().map(|origin| origin.miss(scheme, host, port));
+        misses
+            .find(|miss| *miss != Miss::Host)
+            .unwrap_or(Miss::Host)
+    }
+
     /// The origins, in the order in which they were added.
     pub fn origins(&self) -> impl Iterator<Item = &Origin> {
         std::iter::once(&self.first).chain(&self.others)
@@ -70,6 +83,15 @@ impl PartialEq for Scope {
 }
 
 impl Eq for Scope {}
+
+impl fmt::Display for Scope {
+    /// The origins, with commas between them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.first)?;
+        let mut others = self.others.iter();
+        others.try_for_each(|origin| write!(f, ", {origin}"))
+    }
+}
 
 impl From<Origin> for Scope {
     fn from(origin: Origin) -> Self {

@@ -1,7 +1,14 @@
 //! Where a credential may go.
 
-use auth_core::{Origin, OriginError, Scope};
+use std::sync::Arc;
+
+use auth_core::clock::ManualClock;
+use auth_core::testing::Scripted;
+use auth_core::{
+    Attempt, Credentials, Event, Identity, Lifetime, Miss, Origin, OriginError, Scope,
+};
 use http::Uri;
+use parking_lot::Mutex;
 
 #[test]
 fn rule_16_scheme_host_and_port_must_all_match() {
@@ -106,4 +113,139 @@ fn a_scope_may_hold_several_origins() {
     assert_ne!(Scope::only(data), Scope::only(login));
     assert!(scope.contains("https", "data.example.com", Some(8443)));
     assert!(!scope.contains("https", "data.example.com", None));
+}
+
+/// The events of a cache.
+type Log = Arc<Mutex<Vec<Event>>>;
+
+/// A cache of this scope, and its events.
+fn watched(scope: Scope) -> (Credentials, Log) {
+    let log = Log::default();
+    let events = Arc::clone(&log);
+    let credentials = Credentials::builder(Scripted::tokens(Lifetime::unknown()))
+        .clock(ManualClock::new().clock())
+        .scope(scope)
+        .observer(move |_: &Identity, event: &Event| events.lock().push(event.clone()))
+        .build();
+    (credentials, log)
+}
+
+/// Reports a request to this URL.
+fn request(credentials: &Credentials, url: &str) {
+    let uri: Uri = url.parse().unwrap();
+    assert!(!credentials.scope().contains_uri(&uri), "{url}");
+    Attempt::out_of_scope(credentials, uri.scheme_str(), uri.host(), uri.port_u16());
+}
+
+#[test]
+fn rule_16_a_request_that_misses_the_scope_is_an_event_once_and_always_counted() {
+    let scope = Scope::only(Origin::parse("http://127.0.0.1:8080").unwrap());
+    let (credentials, log) = watched(scope.clone());
+    assert_eq!(credentials.status().out_of_scope, 0);
+    for _ in 0..100 {
+        request(&credentials.clone(), "http://localhost:8080/private?secret");
+        request(&credentials, "http://LocalHost:8080/another");
+        request(&credentials, "https://example.com");
+        request(&credentials, "https://example.com:443/");
+    }
+    assert_eq!(credentials.status().out_of_scope, 400);
+    let event = |asked: &str, miss| Event::OutOfScope {
+        asked: asked.to_owned(),
+        scope: scope.clone(),
+        miss,
+    };
+    assert_eq!(
+        *log.lock(),
+        [
+            event("http://localhost:8080", Miss::LoopbackName),
+            event("https://example.com", Miss::Host)
+        ]
+    );
+}
+
+#[test]
+fn rule_16_a_client_for_everything_warns_of_a_bounded_number_of_origins() {
+    let (credentials, log) = watched(Origin::parse("https://api.example.com").unwrap().into());
+    for round in 0..2 {
+        for host in 0..1_000 {
+            request(&credentials, &format!("https://{host}.example.com/"));
+        }
+        assert_eq!(log.lock().len(), 8, "in round {round}");
+    }
+    assert_eq!(credentials.status().out_of_scope, 2_000);
+    // Another handle has warnings of its own.
+    let (other, log) = watched(Origin::parse("https://api.example.com").unwrap().into());
+    request(&other, "https://0.example.com");
+    assert_eq!(log.lock().len(), 1);
+}
+
+/// The event of one request to this URL.
+fn missed(scope: &Scope, url: &str) -> (String, Miss) {
+    let (credentials, log) = watched(scope.clone());
+    request(&credentials, url);
+    let events = std::mem::take(&mut *log.lock());
+    match events.as_slice() {
+        [Event::OutOfScope { asked, miss, .. }] => (asked.clone(), *miss),
+        events => panic!("{events:?}"),
+    }
+}
+
+#[test]
+fn rule_16_a_near_miss_is_told_from_another_host() {
+    let scope = |url| Scope::only(Origin::parse(url).unwrap());
+    let api = scope("https://api.example.com");
+    let dotted = scope("https://api.example.com.");
+    let local = scope("http://127.0.0.1:8080");
+    let both = api.clone().and(Origin::parse("http://[::1]").unwrap());
+    for (scope, url, miss) in [
+        (&api, "/v3/me?a=b", Miss::NoOrigin),
+        (&api, "api.example.com:443", Miss::NoOrigin),
+        (&api, "https://api.example.com./v3", Miss::Dot),
+        (&dotted, "https://API.example.com", Miss::Dot),
+        (&api, "http://api.example.com/", Miss::Scheme),
+        (&api, "http://api.example.com:443", Miss::Scheme),
+        (&api, "https://api.example.com:8443", Miss::Port),
+        (&local, "http://127.0.0.1", Miss::Port),
+        (&api, "https://example.com", Miss::Host),
+        (&local, "http://localhost:8080/", Miss::LoopbackName),
+        (&local, "http://[::1]:8080", Miss::LoopbackName),
+        (&local, "http://localhost.:8080", Miss::LoopbackName),
+        (&local, "http://localhost:9000", Miss::Host),
+        (&local, "https://localhost:8080", Miss::Host),
+        (&local, "http://example.com:8080", Miss::Host),
+        // The nearest of several origins counts.
+        (&both, "http://localhost", Miss::LoopbackName),
+        (&both, "https://example.com", Miss::Host),
+    ] {
+        assert_eq!(missed(scope, url).1, miss, "{url}");
+    }
+}
+
+#[test]
+fn rule_17_a_request_out_of_scope_is_named_by_its_origin_alone() {
+    let api = Scope::only(Origin::parse("https://api.example.com").unwrap());
+    for (url, shown) in [
+        ("/canary?canary", "a URL without an origin"),
+        ("example.com:443", "//example.com:443"),
+        ("http://example.com:80/canary?canary", "http://example.com"),
+        ("https://example.com:80", "https://example.com:80"),
+        ("https://canary:canary@example.com", "https://example.com"),
+    ] {
+        assert_eq!(missed(&api, url).0, shown);
+    }
+    // A scheme that was built in upper case is another one, as for `Origin::matches_uri`.
+    let (credentials, log) = watched(api);
+    Attempt::out_of_scope(&credentials, Some("HTTPS"), Some("api.example.com"), None);
+    let printed = format!("{:?}", log.lock());
+    assert!(printed.contains("HTTPS://api.example.com") && printed.contains("Scheme"));
+}
+
+#[test]
+fn a_scope_is_printed_as_its_origins() {
+    let scope = Scope::only(Origin::parse("https://login.example.com").unwrap())
+        .and(Origin::parse("https://data.example.com:8443").unwrap());
+    assert_eq!(
+        scope.to_string(),
+        "https://login.example.com, https://data.example.com:8443"
+    );
 }
