@@ -119,8 +119,8 @@ where
 }
 
 /// Writes the event to `tracing`: failures, doubted rejections, superseded logins and requests out
-/// of the scope as warnings, logins, logouts, the end of sessions and waits for the quota as information, and the rest for
-/// debugging.
+/// of the scope as warnings, logins, logouts, the end of sessions and waits for the quota as
+/// information, and the rest for debugging.
 pub(crate) fn trace(identity: &Identity, event: &Event) {
     let provider = identity.provider();
     // With its path: two instances behind one host differ in nothing else.
@@ -134,7 +134,7 @@ pub(crate) fn trace(identity: &Identity, event: &Event) {
             tracing::warn!(provider, %login, %stamp, "another login would not help; the response stands");
         }
         Event::LeftScope { stamp } => {
-            tracing::warn!(provider, %origin, %stamp, "the client followed a redirect out of the scope");
+            tracing::warn!(provider, %login, %stamp, "the client followed a redirect out of the scope");
         }
         Event::LoginSuperseded => {
             tracing::warn!(provider, %login, "login superseded: its runtime is not driven");

@@ -34,7 +34,7 @@
 //!
 //! - A login carries no earlier credential and uses no cookie jar.
 //! - It follows no redirect, since a 307 would send the password again, to any host.
-//! - The client does not retry it.
+//! - The client does not retry it, and does not log what it sends.
 //! - At most [256 KiB](response::MAX_RESPONSE) of a response are read, after decompression.
 //! - Only the API's own response refuses a password. HTML, a proxy's error and an outage do not.
 //! - A 200 without the documented cookie or token is a failed login.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use auth_core::{LoginErrorKind, Secret};
 use auth_providers::demo::{Api, PASSWORD};
 use auth_providers::{Login, Quinn, ReqwestTransport};
+use parking_lot::Mutex;
 
 mod common;
 
@@ -144,6 +145,48 @@ async fn rule_18_no_cookie_of_an_old_session_and_no_referer_is_sent() {
         assert!(!request.contains("\r\ncookie:"), "{request}");
         assert!(!request.contains("\r\nreferer:"), "{request}");
     }
+}
+
+/// What all crates of this process log.
+struct Captured(Mutex<String>);
+
+static CAPTURED: Captured = Captured(Mutex::new(String::new()));
+
+impl log::Log for Captured {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let line = format!("{} {}\n", record.target(), record.args());
+        self.0.lock().push_str(&line);
+    }
+
+    fn flush(&self) {}
+}
+
+#[tokio::test]
+async fn rule_18_a_login_is_not_logged_by_its_client() {
+    const PASSWORD: &str = "canary-verbose";
+    log::set_logger(&CAPTURED).unwrap();
+    log::set_max_level(log::LevelFilter::Trace);
+    let response = "HTTP/1.1 200 OK\r\nset-cookie: sessionId=canary-verbose\r\n\
+                  connection: close\r\ncontent-length: 11\r\n\r\n{\"user\":{}}";
+    let server = Canned::start(response).await;
+    let verbose = || reqwest::Client::builder().connection_verbose(true);
+    let transport = ReqwestTransport::from_builder(verbose()).unwrap();
+    let quinn = provider(Api::Quinn, &server.base_url, PASSWORD, transport);
+    quinn.login(&PASSWORD.into()).await.unwrap();
+    let printed = std::mem::take(&mut *CAPTURED.0.lock());
+    assert!(printed.contains("reqwest::connect"), "{printed}");
+    assert!(!printed.contains(PASSWORD), "{printed}");
+
+    // Any other client that is told to logs it.
+    let request = verbose().build().unwrap().post(&server.base_url);
+    let body = format!("{{\"password\":\"{PASSWORD}\"}}");
+    request.body(body).send().await.unwrap();
+    let printed = std::mem::take(&mut *CAPTURED.0.lock());
+    assert!(printed.contains(PASSWORD), "{printed}");
 }
 
 #[tokio::test]

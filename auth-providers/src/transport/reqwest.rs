@@ -11,9 +11,9 @@ use super::shared::{BoundedBody, USER_AGENT, lacks_tls};
 
 /// Carries logins over a reqwest client that is used for nothing else.
 ///
-/// The client follows no redirects, keeps no cookies, sends no `Referer` and does not retry,
-/// whatever its builder says. It is built here because these settings of an existing client cannot
-/// be changed.
+/// The client follows no redirects, keeps no cookies, sends no `Referer`, does not retry, and
+/// writes neither what it sends nor the keys of its connections to a log, whatever its builder
+/// says. It is built here because these settings of an existing client cannot be changed.
 ///
 /// ```
 /// use std::time::Duration;
@@ -57,7 +57,8 @@ impl ReqwestTransport {
     }
 
     /// A client with the proxies, certificates, time-outs, user agent and other settings of
-    /// `builder`, except for redirects, cookies, `Referer` and retries.
+    /// `builder`, except for redirects, cookies, `Referer`, retries, `connection_verbose` and
+    /// `tls_sslkeylogfile`.
     ///
     /// Without `no_proxy()`, logins over plain HTTP use the environment's proxy, too, which sees
     /// the password. The builder's default headers are sent with each login, so they must not hold
@@ -83,30 +84,40 @@ impl ReqwestTransport {
 fn build(builder: ClientBuilder) -> Result<Client, ClientError> {
     builder
         .redirect(Policy::none())
-        // See `NoCookieStore`.
-        .cookie_store(false)
         .referer(false)
         .retry(retry::never())
+        // It would write the password to the log.
+        .connection_verbose(false)
+        // See `WithoutFeature` for these.
+        .cookie_store(false)
+        // The keys would decrypt the password.
+        .tls_sslkeylogfile(false)
         .build()
         .map_err(|error| ClientError(error.without_url()))
 }
 
-/// Makes `builder.cookie_store(false)` compile whether or not reqwest's feature `cookies` is on.
+/// Makes `builder.cookie_store(false)` compile whether or not reqwest's feature `cookies` is on,
+/// and `builder.tls_sslkeylogfile(false)` whether or not it has rustls.
 ///
-/// With the feature, which any crate of a program may turn on, a builder may have a jar, and its
-/// inherent method of this name removes it. An inherent method takes precedence over a trait's.
-/// Without the feature no builder has a jar, and the call resolves to this method, which does
-/// nothing. Turning the feature on here would cost every program the five crates of the jar.
+/// With the feature, which any crate of a program may turn on, a builder may have the setting, and
+/// its inherent method of this name undoes it. An inherent method takes precedence over a trait's.
+/// Without the feature no builder has the setting, and the call resolves to this method, which does
+/// nothing. Turning `cookies` on here would cost every program the five crates of the jar.
 #[allow(
     dead_code,
-    reason = "it is not called if reqwest's feature `cookies` is on"
+    reason = "a method is not called if reqwest's feature for it is on"
 )]
-trait NoCookieStore {
+trait WithoutFeature {
     fn cookie_store(self, enable: bool) -> Self;
+    fn tls_sslkeylogfile(self, on: bool) -> Self;
 }
 
-impl NoCookieStore for ClientBuilder {
+impl WithoutFeature for ClientBuilder {
     fn cookie_store(self, _: bool) -> Self {
+        self
+    }
+
+    fn tls_sslkeylogfile(self, _: bool) -> Self {
         self
     }
 }
