@@ -14,7 +14,7 @@ use common::{Api, ORIGIN, Script, get, response};
 use http::Request;
 use http_body_util::Full;
 use reqwest::Client;
-use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use reqwest_middleware::ClientWithMiddleware;
 use tower::{Layer, ServiceExt, service_fn};
 
 /// The warnings of this thread.
@@ -59,9 +59,7 @@ async fn send(api: &Api, credentials: &Credentials, request: Request<Full<Bytes>
 }
 
 fn client(credentials: &Credentials) -> ClientWithMiddleware {
-    ClientBuilder::new(Client::new())
-        .with(AuthMiddleware::new(credentials.clone()))
-        .build()
+    AuthMiddleware::build_client(Client::builder(), credentials.clone()).unwrap()
 }
 
 #[track_caller]
