@@ -8,13 +8,14 @@ use http::{Extensions, HeaderMap, HeaderName, StatusCode};
 
 use crate::cache::Credentials;
 use crate::clock::Moment;
-use crate::credential::{Change, Credential, Stamp};
-use crate::decide::{CacheState, Ruling};
+use crate::credential::{Credential, SetCookie, Stamp, Target, set_cookies};
+use crate::decide::{CacheState, CookiesSet, Ruling};
 use crate::error::Error;
 use crate::event::Event;
-use crate::judge::{Judge, RequestHead, ResponseView, Verdict};
+use crate::judge::{Judge, RequestHead, ResponseView, Verdict, is_from_between};
 use crate::lifetime::Freshness;
 use crate::login_mark::LoginMark;
+use crate::origin::Scope;
 use crate::runtime::random;
 
 /// One attempt of one request: the credential that it carries, and what its response means for that
@@ -74,6 +75,25 @@ pub struct Attempt {
     replay: bool,
     /// For a judge that wants it.
     request: Option<Box<RequestHead>>,
+    went: Went,
+    /// Whether the answer sets cookies, once that was looked up.
+    sets_cookies: Option<bool>,
+}
+
+/// Where a request went.
+#[derive(Clone)]
+enum Went {
+    /// The cookies that its answer sets don't depend on it.
+    Anywhere,
+    /// They do, and it was not stated.
+    Unstated,
+    To(Box<Place>),
+}
+
+#[derive(Clone)]
+struct Place {
+    host: String,
+    path: String,
 }
 
 /// What to do with a response.
@@ -184,7 +204,25 @@ impl Attempt {
             query: credential.has_query(),
             replay: false,
             request: None,
+            went: Went::of(credential, credentials.scope()),
+            sets_cookies: None,
         }
+    }
+
+    /// States where the request goes, for the cookies that its answer sets. It is kept only if they
+    /// depend on it, and only then this allocates.
+    ///
+    /// Unless it is stated, a cookie that the answer sets is taken to come from the first origin of
+    /// the scope.
+    #[inline]
+    pub fn sent_to(mut self, target: Target<'_>) -> Self {
+        if matches!(self.went, Went::Unstated) {
+            self.went = Went::To(Box::new(Place {
+                host: target.host().to_owned(),
+                path: target.path().to_owned(),
+            }));
+        }
+        self
     }
 
     /// Sets the judge of the response. With `None`, the provider's judge decides.
@@ -251,9 +289,13 @@ impl Attempt {
     /// Marks the response headers that repeat a secret as sensitive, so that `Debug` doesn't print
     /// them: `Set-Cookie`, and the headers with URLs if the URL that was sent holds a
     /// secret, too.
+    ///
+    /// Call it before [`conclude`](Self::conclude), which then needs no look-up of its own.
     #[inline]
-    pub fn redact(&self, headers: &mut HeaderMap) {
-        if headers.contains_key(SET_COOKIE) {
+    pub fn redact(&mut self, headers: &mut HeaderMap) {
+        let sets_cookies = headers.contains_key(SET_COOKIE);
+        self.sets_cookies = Some(sets_cookies);
+        if sets_cookies {
             set_sensitive(headers, &[SET_COOKIE]);
         }
         if self.query {
@@ -276,7 +318,9 @@ impl Attempt {
     }
 
     /// Judges the response and reports the verdict to the cache, and then the cookies that the
-    /// response sets. The cookies are ignored if the verdict is rejected or unclear.
+    /// response sets. The cookies are ignored if the verdict is rejected or unclear, and if the
+    /// status is one that something between the client and the API writes: 407, 502, 503, 504 and
+    /// 511.
     ///
     /// If the judge [needs the body](Self::wants_body), pass it in the view, unless it is longer
     /// than [`MAX_JUDGED_BODY`](crate::MAX_JUDGED_BODY).
@@ -299,7 +343,9 @@ impl Attempt {
             self.accepted();
         }
         // An unclear response may come from a proxy and not from the API itself.
-        if verdict != Verdict::Unclear && response.headers.contains_key(SET_COOKIE) {
+        let heard = verdict != Verdict::Unclear && !is_from_between(response.status.as_u16());
+        let sets_cookies = || response.headers.contains_key(SET_COOKIE);
+        if heard && self.sets_cookies.unwrap_or_else(sets_cookies) {
             self.cookies_set(response.headers);
         }
         Conclusion::HandOn
@@ -362,30 +408,54 @@ impl Attempt {
     }
 
     /// Reports the cookies that a response sets. They count only if the request carried the current
-    /// generation and revision, and only if the credential carries cookies of their names.
+    /// generation and revision, and only if the session has cookies of their names or
+    /// [keeps them all](crate::Session::keep_cookies).
     ///
     /// Must not be called for a response that [rejected](Self::rejected) what its request carried.
     #[cold]
     pub fn cookies_set(&self, headers: &HeaderMap) {
         let (shared, stamp) = (self.credentials.shared(), self.stamp);
         let now = shared.engine.clock.now();
-        let change = shared.with_current(|current| {
+        let target = self.target();
+        let set = shared.with_current(|current| {
             // A session that has expired meanwhile is neither ended nor revived.
             let good = current.stamp() == stamp && current.life().freshness(now).is_good();
-            good.then(|| current.change_in(headers)).flatten()
+            let own = |set: &SetCookie| good && current.keeps_cookie(&set.name);
+            let set: Vec<_> = set_cookies(headers).filter(own).collect();
+            // Most answers set a cookie to what it is, and take no lock.
+            current.change_by(&set, target, now).map(|_| set)
         });
-        let policy = &shared.engine.options.policy;
-        let event = match change {
-            None => None,
-            Some(Change::Rolled(rolled)) => shared
-                .update(|state| state.roll(stamp, &rolled, now, policy, random()))
-                .map(|stamp| Event::Rolled { stamp }),
-            Some(Change::Ended) => shared
-                .update(|state| state.end(stamp, now))
-                .then_some(Event::Ended { stamp }),
+        let Some(set) = set else {
+            return;
         };
-        if let Some(event) = event {
-            shared.engine.emit(&event);
+        let policy = &shared.engine.options.policy;
+        let told =
+            shared.update(|state| state.set_cookies(stamp, (&set, target), now, policy, random()));
+        match told {
+            CookiesSet::Nothing => {}
+            CookiesSet::Rolled(stamp) => shared.engine.emit(&Event::Rolled { stamp }),
+            CookiesSet::Ended => shared.engine.emit(&Event::Ended { stamp }),
+        }
+    }
+
+    fn target(&self) -> Target<'_> {
+        match &self.went {
+            Went::To(place) => Target::new("", &place.host, &place.path),
+            Went::Anywhere | Went::Unstated => {
+                Target::new("", self.credentials.scope().first().host(), "/")
+            }
+        }
+    }
+}
+
+impl Went {
+    #[inline]
+    fn of(credential: &Credential, scope: &Scope) -> Self {
+        let counts = credential.depends_on_path() || scope.has_several_origins();
+        if counts && credential.hears_cookies() {
+            Self::Unstated
+        } else {
+            Self::Anywhere
         }
     }
 }

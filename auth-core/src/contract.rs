@@ -40,8 +40,8 @@
 //! ## Rule 5
 //!
 //! A fresh credential costs no wait, no lock and no allocation. Attaching a header allocates
-//! nothing; merging into a `Cookie` header that is there, or adding a query pair, allocates what it
-//! builds.
+//! nothing; merging into a `Cookie` header that is there, sending some of the session's cookies and
+//! not all, or adding a query pair, allocates what it builds.
 //!
 //! ## Rule 6
 //!
@@ -59,6 +59,11 @@
 //! only reject what that request carried: a late rejection of an older generation or revision
 //! starts nothing, and the request is replayed with the current one. A generation whose
 //! rejection was believed is never served again, not even when the login server is down.
+//!
+//! The cookies that a response sets are heard whatever its status is, if its request carried the
+//! current revision; but not from a rejection, nor from what something between the client and the
+//! API wrote: 407, 502, 503, 504, 511, and what the judge calls unclear. A new revision is another
+//! value of a cookie that the provider added, or of a namesake of one.
 //!
 //! ## Rule 8
 //!
@@ -113,13 +118,26 @@
 //! ## Rule 15
 //!
 //! Sliding sessions slide. The idle deadline counts from the sending of a request whose response
-//! was accepted, only ever moves forward, and is stored at most once a second. A `Set-Cookie`
-//! applies only if its request carried the current revision, and only to a session that has not
-//! expired meanwhile; a deletion of the current revision
-//! ends the session as expiry does, where it carries several cookies the deletion of all of them;
-//! and it is doubted as a rejection is (rule 8), lest a server that deletes a namesake with each
-//! response cause a login for each. An absolute maximum is absolute. `Max-Age` beats `Expires` and
-//! counts from receipt.
+//! was accepted, only ever moves forward, and is stored at most once a second. An absolute maximum
+//! is absolute.
+//!
+//! Cookies are read, kept, replaced, deleted and sent as a user agent does it (RFC 6265, section
+//! 5): each is its name, domain and path, and has a life of its own, in which `Max-Age` beats
+//! `Expires` and counts from receipt. `Domain` and `Path` narrow the scope and never widen it. A
+//! cookie that the provider adds goes to the whole scope where the server does not narrow it, and
+//! one with `Secure` to loopback as well. A cookie of another name is kept by choice.
+//!
+//! The life of a session is the least of those of the cookies that its provider named; in a sliding
+//! session that is the idle timeout. A cookie whose life the server has not stated has the one that
+//! the provider stated for the session. When the server states a life anew, it counts from there;
+//! the one that the provider stated is forgotten once all named cookies have such a life, or one of
+//! them a life that is no longer. No other cookie ends a session or extends it.
+//!
+//! A deletion of the named cookie of the current revision ends the session as expiry does, where
+//! there are several the deletion of all; and it is doubted as a rejection is (rule 8), lest a
+//! server that deletes it with each response cause a login for each. A session that has expired
+//! meanwhile is neither ended nor revived. A cookie that is set to what it is changes nothing,
+//! unless a deadline moves by a second or more, and that is no event.
 //!
 //! # Secrecy
 //!

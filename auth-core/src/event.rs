@@ -45,12 +45,12 @@ pub enum Event {
         /// The stamp of the credential.
         stamp: Stamp,
     },
-    /// The server rolled the credential's value, or gave it a new expiry.
+    /// The server rolled the credential's value. A new expiry alone is no event.
     Rolled {
         /// The stamp of the new revision.
         stamp: Stamp,
     },
-    /// The server deleted the credential's cookie.
+    /// The server deleted the credential's cookies.
     Ended {
         /// The stamp of the credential.
         stamp: Stamp,

@@ -72,6 +72,16 @@ impl RequestHead {
 }
 
 /// What a response says about the credential that its request carried.
+///
+/// | | slides the session | its cookies count | |
+/// |---|---|---|---|
+/// | `Accepted` | yes | yes | |
+/// | `NotPermitted`, `Unproven` | no | yes | |
+/// | `Unclear` | no | no | |
+/// | `Rejected` | no | no | a login may begin |
+///
+/// The cookies of a response with the status 407, 502, 503, 504 or 511 never count: something
+/// between the client and the API has written it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
@@ -81,7 +91,10 @@ pub enum Verdict {
     Rejected,
     /// The session is good, but not permitted to do this. Another login would not help.
     NotPermitted,
-    /// The response says nothing about the credential, as a proxy's 502.
+    /// The API itself has answered, and does not say whether it accepted the credential, as with a
+    /// 404 or a 500.
+    Unproven,
+    /// The response may not come from the API at all, as a proxy's 502.
     Unclear,
 }
 
@@ -153,8 +166,15 @@ where
     }
 }
 
-/// A judge by the status alone: 401 rejects, 403 is not permitted, 2xx and 3xx accept, and the rest
-/// is unclear.
+/// A judge by the status alone.
+///
+/// | status | verdict |
+/// |---|---|
+/// | 2xx, 3xx | [`Accepted`](Verdict::Accepted) |
+/// | 401 | [`Rejected`](Verdict::Rejected) |
+/// | 403 | [`NotPermitted`](Verdict::NotPermitted) |
+/// | 407, 502, 503, 504, 511, and what is no final status | [`Unclear`](Verdict::Unclear) |
+/// | any other 4xx or 5xx | [`Unproven`](Verdict::Unproven) |
 #[derive(Clone, Copy, Debug, Default)]
 #[allow(
     clippy::exhaustive_structs,
@@ -168,11 +188,19 @@ impl Judge for StatusJudge {
     }
 
     fn judge(&self, response: &ResponseView<'_>) -> Verdict {
-        match response.status {
-            StatusCode::UNAUTHORIZED => Verdict::Rejected,
-            StatusCode::FORBIDDEN => Verdict::NotPermitted,
-            status if status.is_success() || status.is_redirection() => Verdict::Accepted,
+        match response.status.as_u16() {
+            401 => Verdict::Rejected,
+            403 => Verdict::NotPermitted,
+            200..=399 => Verdict::Accepted,
+            status if is_from_between(status) => Verdict::Unclear,
+            400..=599 => Verdict::Unproven,
             _ => Verdict::Unclear,
         }
     }
+}
+
+/// Whether proxies, gateways and captive portals answer with this status, and not the API (RFC
+/// 9110, sections 15.5.8 and 15.6.3 to 15.6.5; RFC 6585, section 6).
+pub(crate) const fn is_from_between(status: u16) -> bool {
+    matches!(status, 407 | 502..=504 | 511)
 }

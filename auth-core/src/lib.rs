@@ -97,7 +97,7 @@ pub mod testing;
 pub use attempt::{Attempt, Conclusion};
 pub use cache::{Ask, Condition, Credentials, CredentialsBuilder, Status};
 pub use clock::{Clock, Moment};
-pub use credential::{Credential, InvalidValue, SetCookie, Stamp, set_cookies};
+pub use credential::{Credential, InvalidValue, SetCookie, Stamp, Target, set_cookies};
 pub use error::{Error, LoginError, LoginErrorKind};
 pub use event::{Event, Observer};
 pub use identity::Identity;

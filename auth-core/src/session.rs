@@ -4,9 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use http::header::AUTHORIZATION;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::credential::{Attachment, InvalidValue};
+use crate::credential::{Attachment, InvalidValue, SetCookie, Target};
 use crate::error::LoginError;
 use crate::lifetime::Lifetime;
 
@@ -57,8 +57,11 @@ impl Session {
         self
     }
 
-    /// Adds a pair to the `Cookie` header, beside the cookies that the request has. The value is
-    /// sent byte for byte as given.
+    /// Adds a cookie that the session needs. Every request within the scope carries it, byte for
+    /// byte as given, beside the cookies that the request has.
+    ///
+    /// The server may set it anew, and then its life is a bound of the session's. Until then it has
+    /// the life that the session is [given](Self::with_lifetime).
     ///
     /// # Errors
     /// [`InvalidValue`] if the name is not a token (RFC 6265, section 4.1.1), or if the value is
@@ -66,6 +69,54 @@ impl Session {
     pub fn with_cookie(mut self, name: &str, value: &str) -> Result<Self, InvalidValue> {
         self.attachment.set_cookie(name, value)?;
         Ok(self)
+    }
+
+    /// Adds a cookie that the session needs, as the login's response set it: with its path, its
+    /// domain, `Secure`, and its life, which is a bound of the session's. Attributes narrow the
+    /// scope and never widen it. Without them, the cookie goes to the whole scope.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use auth_core::{Session, set_cookies};
+    ///
+    /// let mut headers = http::HeaderMap::new();
+    /// headers.append("set-cookie", "sid=s%3Aabc; Secure; Max-Age=3600".parse()?);
+    /// headers.append("set-cookie", "csrf=29f5; Path=/api".parse()?);
+    /// let mut session = Session::new();
+    /// for cookie in set_cookies(&headers) {
+    ///     session = session.with_set_cookie(&cookie)?;
+    /// }
+    /// assert_eq!(session.lifetime().hard_expiry(), Some(Duration::from_secs(3_600)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`InvalidValue`] if the cookie is deleted or empty, or can't be in a `Cookie` header.
+    pub fn with_set_cookie(mut self, cookie: &SetCookie) -> Result<Self, InvalidValue> {
+        self.attachment.add_cookie(cookie, true)?;
+        Ok(self)
+    }
+
+    /// As [`with_set_cookie`](Self::with_set_cookie), for a cookie that the session can do without:
+    /// it neither ends the session nor extends it.
+    ///
+    /// # Errors
+    /// As [`with_set_cookie`](Self::with_set_cookie).
+    pub fn with_optional_cookie(mut self, cookie: &SetCookie) -> Result<Self, InvalidValue> {
+        self.attachment.add_cookie(cookie, false)?;
+        Ok(self)
+    }
+
+    /// Keeps every cookie beside its own, as a browser does: those that the login's `response` sets
+    /// and those of later responses. They go where a browser would send them, within the scope, and
+    /// neither end the session nor extend it. A load balancer that pins a session to a machine
+    /// needs its cookie.
+    ///
+    /// Unless this is called, only cookies of the names that were added are kept. Call it after
+    /// they were. `target` is where the login was sent.
+    pub fn keep_cookies(mut self, response: &HeaderMap, target: Target<'_>) -> Self {
+        self.attachment.keep_cookies(response, target);
+        self
     }
 
     /// Adds a pair to the query, which replaces one of the same name. Name and value are
@@ -79,14 +130,32 @@ impl Session {
     }
 
     /// Sets how long the session is good, counted from the receipt of the login's response. Unknown
-    /// unless set.
+    /// unless set. The life of a cookie that the session needs may shorten it: the hard expiry or,
+    /// in a sliding session, the idle timeout.
     pub const fn with_lifetime(mut self, lifetime: Lifetime) -> Self {
         self.lifetime = lifetime;
         self
     }
 
+    /// As [`with_lifetime`](Self::with_lifetime), whatever lives its cookies were given so far.
+    pub fn override_lifetime(mut self, lifetime: Lifetime) -> Self {
+        self.attachment.forget_cookie_lives();
+        self.with_lifetime(lifetime)
+    }
+
     /// How long the session is good.
-    pub const fn lifetime(&self) -> Lifetime {
+    pub fn lifetime(&self) -> Lifetime {
+        let stated = self.lifetime;
+        let lives = self.attachment.cookie_lives(stated.hard_expiry());
+        match (lives.shortest, stated.idle_timeout()) {
+            (None, _) => stated,
+            (Some(shortest), Some(idle)) => stated.idle(shortest.min(idle)),
+            (Some(shortest), None) => stated.at_most(shortest),
+        }
+    }
+
+    /// How long the session is good, without regard to its cookies.
+    pub(crate) const fn stated_lifetime(&self) -> Lifetime {
         self.lifetime
     }
 
@@ -95,7 +164,7 @@ impl Session {
         if self.is_empty() {
             return Err(LoginError::malformed("a session that carries nothing"));
         }
-        let lifetime = self.lifetime;
+        let lifetime = self.lifetime();
         let lives = [
             lifetime.hard_expiry(),
             lifetime.idle_timeout(),

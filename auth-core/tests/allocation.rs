@@ -9,7 +9,8 @@ use std::time::Duration;
 use allocation_counter::measure;
 use auth_core::testing::Scripted;
 use auth_core::{
-    Attempt, Conclusion, Credentials, Identity, Lifetime, Origin, ResponseView, Session,
+    Attempt, Conclusion, Credentials, Identity, Lifetime, Origin, ResponseView, Session, Target,
+    set_cookies,
 };
 use http::{HeaderMap, StatusCode};
 
@@ -35,11 +36,12 @@ fn rule_5_a_fresh_credential_is_handed_out_attached_and_accepted_without_an_allo
     });
     let credentials = logged_in(provider);
     let mut headers = HeaderMap::with_capacity(8);
+    let here = Target::new("https", "api.example.com", "/v3/me");
     let mut rounds = 0;
     let counted = measure(|| {
         for _ in 0..1_000 {
             let credential = credentials.fresh().unwrap();
-            credential.attach_headers(&mut headers);
+            credential.attach_headers(here, &mut headers);
             let attempt = Attempt::new(&credentials, &credential);
             assert_eq!(
                 attempt.conclude(&ResponseView::new(StatusCode::OK, &headers)),
@@ -48,7 +50,7 @@ fn rule_5_a_fresh_credential_is_handed_out_attached_and_accepted_without_an_allo
             attempt.accepted();
             headers.clear();
             let fresh = Attempt::fresh(&credentials, None, |credential| {
-                credential.attach_headers(&mut headers);
+                credential.attach_headers(here, &mut headers);
             });
             fresh.unwrap().0.accepted();
             headers.clear();
@@ -57,6 +59,36 @@ fn rule_5_a_fresh_credential_is_handed_out_attached_and_accepted_without_an_allo
     });
     assert_eq!(rounds, 1_000);
     assert_eq!(counted.count_total, 0);
+}
+
+#[test]
+fn rule_5_cookies_that_all_go_to_a_request_are_attached_without_an_allocation() {
+    let provider = Scripted::new(|_| {
+        let mut headers = HeaderMap::new();
+        for line in [
+            "session=s; Path=/; Secure; Max-Age=3600",
+            "csrf=c; Path=/v3; Domain=example.com",
+        ] {
+            headers.append("set-cookie", line.parse().unwrap());
+        }
+        let mut session = Session::new();
+        for cookie in set_cookies(&headers) {
+            session = session.with_set_cookie(&cookie)?;
+        }
+        Ok(session)
+    });
+    let credential = logged_in(provider).peek().unwrap();
+    let mut headers = HeaderMap::with_capacity(8);
+    for (path, cookies, allocates) in [
+        ("/v3/me", "csrf=c; session=s", false),
+        ("/other", "session=s", true),
+    ] {
+        let target = Target::new("https", "api.example.com", path);
+        let counted = measure(|| credential.attach_headers(target, &mut headers));
+        assert_eq!(headers["cookie"], cookies);
+        assert_eq!(counted.count_total > 0, allocates, "{path}");
+        headers.clear();
+    }
 }
 
 #[test]

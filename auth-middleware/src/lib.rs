@@ -103,8 +103,8 @@
 //!   Without a fresh credential, and before a replay, the service is made ready after the wait. So
 //!   a login may share a `ConcurrencyLimit` of one with the requests that wait for it.
 //! - **5** With a fresh credential and [without replay](AuthLayer::without_replay), the tower layer
-//!   allocates nothing of its own. A query pair, a merged `Cookie` header and a judge that reads
-//!   bodies allocate what they need.
+//!   allocates nothing of its own. A query pair, a `Cookie` header that is merged or holds only
+//!   some of the session's cookies, and a judge that reads bodies allocate what they need.
 //! - **7** A response can reject only what its request carried. Each hop of a redirect is judged by
 //!   its own URL. A response that a client brings from another URL than the one that was sent is
 //!   not judged.
@@ -118,8 +118,10 @@
 //!   replay, the caller gets an [`auth_core::Error`]. [`auth_error`] finds it with reqwest, and
 //!   `downcast_ref::<auth_core::Error>()` with tower.
 //! - **15** The idle time of an accepted session counts from when its request was *sent*. Cookies
-//!   that a response sets roll or end the session, unless the verdict is
-//!   [rejected](auth_core::Verdict::Rejected) or [unclear](auth_core::Verdict::Unclear).
+//!   are sent to the hosts and paths that they were set for. Those that a response sets roll or end
+//!   the session, whatever its status, unless the verdict is
+//!   [rejected](auth_core::Verdict::Rejected) or [unclear](auth_core::Verdict::Unclear), or the
+//!   status is 407, 502, 503, 504 or 511.
 //! - **16** A request to an origin outside the credential's scope, or without a host, passes
 //!   untouched: nothing is attached, judged or replayed. An origin is scheme, host and port.
 //!   The first such request to each of a few origins is a warning that says how it misses the

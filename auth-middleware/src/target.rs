@@ -1,11 +1,14 @@
 //! The URL of a request, in the type of each client.
 
-use auth_core::Scope;
+use auth_core::{self as core, Scope};
 
 /// The URL of a request.
 pub(crate) trait Target {
     /// Whether a request to this URL may carry a credential of this scope.
     fn is_in(&self, scope: &Scope) -> bool;
+
+    /// What its cookies depend on.
+    fn for_cookies(&self) -> core::Target<'_>;
 
     /// Scheme, host and port.
     fn parts(&self) -> (Option<&str>, Option<&str>, Option<u16>);
@@ -18,6 +21,11 @@ impl Target for http::Uri {
         scope.contains_uri(self)
     }
 
+    #[inline]
+    fn for_cookies(&self) -> core::Target<'_> {
+        core::Target::of(self)
+    }
+
     fn parts(&self) -> (Option<&str>, Option<&str>, Option<u16>) {
         (self.scheme_str(), self.host(), self.port_u16())
     }
@@ -28,6 +36,14 @@ impl Target for url::Url {
     fn is_in(&self, scope: &Scope) -> bool {
         self.host_str()
             .is_some_and(|host| scope.contains(self.scheme(), host, self.port()))
+    }
+
+    fn for_cookies(&self) -> core::Target<'_> {
+        core::Target::new(
+            self.scheme(),
+            self.host_str().unwrap_or_default(),
+            self.path(),
+        )
     }
 
     fn parts(&self) -> (Option<&str>, Option<&str>, Option<u16>) {

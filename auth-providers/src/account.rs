@@ -29,6 +29,7 @@ pub struct Account {
     scope: Option<Scope>,
     lifetime: Option<Lifetime>,
     quota: Quota,
+    keeps_cookies: bool,
 }
 
 impl Account {
@@ -67,6 +68,7 @@ impl Account {
             scope: None,
             lifetime: None,
             quota: Quota::DEFAULT,
+            keeps_cookies: false,
         })
     }
 
@@ -123,6 +125,17 @@ impl Account {
     /// Sets the lifetime of every session.
     pub const fn set_lifetime(&mut self, lifetime: Lifetime) {
         self.lifetime = Some(lifetime);
+    }
+
+    /// Whether sessions keep every cookie beside their own.
+    pub const fn keeps_cookies(&self) -> bool {
+        self.keeps_cookies
+    }
+
+    /// Makes sessions keep every cookie beside their own. See
+    /// [`Login::keep_cookies`](crate::Login::keep_cookies).
+    pub const fn set_keep_cookies(&mut self) {
+        self.keeps_cookies = true;
     }
 
     /// How many logins are allowed in any window. The default is [`Quota::DEFAULT`].

@@ -148,6 +148,28 @@ pub trait Login: Send + Sync + 'static {
         self
     }
 
+    /// Keeps every cookie that the login and later responses set beside the session's own, as a
+    /// browser does. Without this they are dropped.
+    ///
+    /// An API needs it behind a load balancer that pins a session to a machine by a cookie of its
+    /// own, as `AWSALB`. Such a cookie neither ends the session nor extends it.
+    ///
+    /// ```
+    /// use auth_providers::{Login, Quinn};
+    ///
+    /// let quinn = Quinn::new("https://acme.replit.app", "ada@example.com", "correct horse")?
+    ///     .keep_cookies();
+    /// # let _ = quinn;
+    /// # Ok::<(), auth_providers::ConfigError>(())
+    /// ```
+    fn keep_cookies(mut self) -> Self
+    where
+        Self: Sized,
+    {
+        self.account_mut().set_keep_cookies();
+        self
+    }
+
     /// Combines this login with the transport that carries it.
     fn via<T: Transport>(self, transport: T) -> LoginVia<Self, T>
     where

@@ -3,7 +3,7 @@ use std::any::TypeId;
 use async_trait::async_trait;
 use auth_core::{
     Credential, Identity, Judge, LoginError, LoginMark, Provider, ProviderOptions, Quota, Scope,
-    Secret, SecretSource, Session,
+    Secret, SecretSource, Session, Target,
 };
 use http::StatusCode;
 
@@ -76,15 +76,20 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
         if let Some(mark) = LoginMark::current() {
             request.extensions_mut().insert(mark);
         }
+        let account = self.login.account();
+        let sent_to = request.uri().clone();
         let response = self.transport.carry(request).await?;
-        let session = self.login.read(&response)?;
+        let mut session = self.login.read(&response)?;
         if session.is_empty() {
             return Err(LoginError::malformed("the response brought no session"));
         }
-        Ok(match self.login.account().lifetime() {
-            Some(lifetime) => session.with_lifetime(lifetime),
-            None => session,
-        })
+        if let Some(lifetime) = account.lifetime() {
+            session = session.override_lifetime(lifetime);
+        }
+        if account.keeps_cookies() {
+            session = session.keep_cookies(response.headers(), Target::of(&sent_to));
+        }
+        Ok(session)
     }
 
     async fn logout(&self, credential: &Credential) -> Result<(), LoginError> {

@@ -7,7 +7,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use auth_core::{LoginError, SetCookie, set_cookies};
+use auth_core::{LoginError, Origin, SetCookie, set_cookies};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use http::{HeaderName, Response, StatusCode};
@@ -81,14 +81,41 @@ pub fn json<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<T, LoginE
     })
 }
 
-/// The last cookie with this name that the response sets, other than empty or deleted ones.
+/// The cookie of a session: of those with this name that the response sets, the one that most
+/// requests to `origin` carry, or of several the last.
 ///
 /// A deletion in the same response is meant for a cookie of the same name with another path or
-/// domain.
-pub fn cookie(response: &Response<Bytes>, name: &str) -> Option<SetCookie> {
-    set_cookies(response.headers())
-        .filter(|cookie| cookie.name == name && !cookie.deleted && !cookie.value.is_empty())
-        .last()
+/// domain. The path of the login's own URL, which is that of a cookie without a `Path`, says
+/// nothing about where the API is.
+pub fn cookie(response: &Response<Bytes>, name: &str, origin: &Origin) -> Option<SetCookie> {
+    let namesakes = cookies(response, origin)
+        .into_iter()
+        .filter(|cookie| cookie.name == name);
+    // Of several that are least, `min_by_key` returns the first: in reverse, the last.
+    namesakes.rev().min_by_key(|cookie| match &cookie.path {
+        Some(path) if path == "/" => 0,
+        None => 1,
+        Some(path) => path.len(),
+    })
+}
+
+/// The cookies that a user agent has after this response from `origin`, other than empty ones: of
+/// each name, domain and path the last (RFC 6265, section 5.3).
+pub fn cookies(response: &Response<Bytes>, origin: &Origin) -> Vec<SetCookie> {
+    let host = origin.host();
+    let mut all: Vec<SetCookie> = Vec::new();
+    for cookie in set_cookies(response.headers()).filter(|cookie| cookie.is_from(host)) {
+        let key = |cookie: &SetCookie| {
+            let domain = cookie.domain.as_deref().unwrap_or(host).to_owned();
+            (cookie.name.clone(), domain, cookie.path.clone())
+        };
+        let its_key = key(&cookie);
+        all.retain(|earlier| key(earlier) != its_key);
+        if !cookie.deleted && !cookie.value.is_empty() {
+            all.push(cookie);
+        }
+    }
+    all
 }
 
 /// The wait that a server asks for: `Retry-After` or else `X-Retry-After`, in seconds or as a date.
@@ -248,24 +275,43 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_last_cookie_of_a_name_wins() {
+    fn cookies_of(lines: &[&str], name: &str) -> Option<String> {
         let mut response = response(200, "");
-        for text in ["a=1", "b=2", "a=3; Max-Age=60"] {
-            let value = text.parse().unwrap();
+        for line in lines {
+            let value = line.parse().unwrap();
             response.headers_mut().append("set-cookie", value);
         }
-        assert_eq!(cookie(&response, "a").unwrap().value, "3");
-        assert!(cookie(&response, "c").is_none());
-        let namesake = "a=; Max-Age=0; Path=/api".parse().unwrap();
-        response.headers_mut().append("set-cookie", namesake);
-        assert_eq!(
-            cookie(&response, "a").unwrap().value,
-            "3",
-            "its namesake is deleted"
-        );
-        let empty = "b=".parse().unwrap();
-        response.headers_mut().insert("set-cookie", empty);
-        assert!(cookie(&response, "b").is_none());
+        let origin = Origin::parse("https://api.example.com").unwrap();
+        cookie(&response, name, &origin).map(|cookie| cookie.value)
+    }
+
+    #[test]
+    fn rule_15_the_cookie_of_a_session_is_the_last_that_goes_everywhere() {
+        for (lines, value) in [
+            (&["a=1", "b=2", "a=3; Max-Age=60"][..], Some("3")),
+            (&["b=2"], None),
+            (&["A=1"], None),
+            (&["a="], None),
+            (&["a=1; Max-Age=0"], None),
+            (&["a=3", "a=; Max-Age=0; Path=/api"], Some("3")),
+            (&["a=3; Path=/", "a=; Max-Age=0; Path=/"], None),
+            (&["a=; Max-Age=0; Path=/", "a=3; Path=/"], Some("3")),
+            (&["a=3; Path=/", "a=4; Path=/legacy"], Some("3")),
+            (&["a=4; Path=/legacy", "a=3; Path=/"], Some("3")),
+            (&["a=3; Path=/", "a=4"], Some("3")),
+            (&["a=4; Path=/legacy", "a=3"], Some("3")),
+            (
+                &["a=3; Path=/", "a=4; Domain=example.com; Path=/"],
+                Some("4"),
+            ),
+            (&["a=3", "a=4; Domain=example.org"], Some("3")),
+            (&["a=3", "a=4; Domain=com"], Some("3")),
+            (
+                &["a=3; Path=/", "a=4; Domain=api.example.com; Path=/"],
+                Some("4"),
+            ),
+        ] {
+            assert_eq!(cookies_of(lines, "a").as_deref(), value, "{lines:?}");
+        }
     }
 }

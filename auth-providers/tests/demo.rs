@@ -5,7 +5,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use auth_core::Credentials;
+use auth_core::{Credentials, Origin, Target};
 use auth_providers::demo::{Api, DemoServer, EMAIL, PASSWORD, Settings};
 use auth_providers::{Clay, CloudIo, Login, Quinn, ReqwestTransport, Transport, V1Login, response};
 use bytes::Bytes;
@@ -58,7 +58,8 @@ impl<'a> Client<'a> {
 
     fn carried(&self, response: &Response<Bytes>) -> Carried {
         let cookie = |name| {
-            let value = response::cookie(response, name).unwrap().value;
+            let origin = Origin::parse(&self.server.base_url()).unwrap();
+            let value = response::cookie(response, name, &origin).unwrap().value;
             ("cookie", format!("other=1; {name}={value}"))
         };
         let body = || response::json::<serde_json::Value>(response).unwrap();
@@ -385,7 +386,8 @@ async fn a_redirect_needs_a_live_session() {
     assert_eq!(response.status(), 401);
     let mut headers = http::HeaderMap::new();
     let credential = credentials.get().await.unwrap();
-    credential.attach_headers(&mut headers);
+    let target = Target::new("http", "127.0.0.1", path);
+    credential.attach_headers(target, &mut headers);
     let response = client.get(&url).headers(headers).send().await.unwrap();
     assert_eq!(response.status(), 302);
     let location = &response.headers()["location"];

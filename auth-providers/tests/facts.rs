@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::{
-    Lifetime, LoginError, LoginErrorKind, Pool, PoolError, Provider, Quota, Secret, SecretSource,
-    Session, Verdict,
+    Credentials, Lifetime, LoginError, LoginErrorKind, Pool, PoolError, Provider, Quota, Secret,
+    SecretSource, Session, Verdict,
 };
 use auth_providers::{
     BaseUrl, Clay, CloudIo, ConfigError, Login, Quinn, Transport, V1Login, response,
@@ -694,4 +694,56 @@ async fn a_lifetime_that_was_set_overrides_the_documentation_and_the_response() 
         let session = provider.login(&PASSWORD.into()).await.unwrap();
         assert_eq!(session.lifetime(), minute, "{:?}", provider.identity());
     }
+}
+
+/// The `Cookie` header of a request to `url` after a login.
+async fn cookies_at(provider: impl Provider, url: &str) -> String {
+    let credential = Credentials::new(provider).get().await.unwrap();
+    let mut request = Request::get(url).body(()).unwrap();
+    credential.attach(&mut request).unwrap();
+    let cookies = request.headers().get("cookie");
+    cookies.map_or(String::new(), |value| value.to_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn rule_15_the_sessions_cookie_goes_to_the_whole_scope_and_others_only_by_choice() {
+    let quinn_set = |line: &'static str| {
+        let response = quinn_ok().with("set-cookie", line);
+        let response = response.with("set-cookie", "AWSALB=n3; Path=/; Max-Age=604800");
+        FixedResponse(response.with("set-cookie", "ui=1").0)
+    };
+    let at = |path: &str| quinn().url(path);
+    for (line, path, carried) in [
+        ("sessionId=s%3Aa", "/data", "sessionId=s%3Aa"),
+        ("sessionId=a; Path=/; Secure", "/data", "sessionId=a"),
+        ("sessionId=a; Path=/api", "/api/x", "sessionId=a"),
+        ("sessionId=a; Path=/api", "/data", ""),
+    ] {
+        let via = quinn().via(quinn_set(line));
+        assert_eq!(cookies_at(via, &at(path)).await, carried, "{line}");
+    }
+    for (path, carried) in [
+        ("/data", "sessionId=a; AWSALB=n3"),
+        ("/api/auth/me", "ui=1; sessionId=a; AWSALB=n3"),
+    ] {
+        let via = quinn().keep_cookies().via(quinn_set("sessionId=a; Path=/"));
+        assert_eq!(cookies_at(via, &at(path)).await, carried);
+    }
+
+    let balanced = |response: Served| response.with("set-cookie", "lb=1; Path=/");
+    let clay_set = FixedResponse(balanced(clay_ok("claysession=c")).0);
+    let url = clay().url("/v3/x");
+    let via = clay().keep_cookies().via(clay_set);
+    assert_eq!(cookies_at(via, &url).await, "claysession=c; lb=1");
+    let via = cloudio()
+        .keep_cookies()
+        .via(FixedResponse(balanced(cloudio_ok("j", "c")).0));
+    assert_eq!(cookies_at(via, &cloudio().url("/x")).await, "lb=1");
+    let via = v1()
+        .keep_cookies()
+        .via(FixedResponse(balanced(v1_ok("t")).0));
+    assert_eq!(cookies_at(via, &v1().url("/x")).await, "lb=1");
+    let set = balanced(v1_ok("t")).with("set-cookie", "auth=a; Path=/");
+    let via = v1().with_cookie().via(FixedResponse(set.0));
+    assert_eq!(cookies_at(via, &v1().url("/x")).await, "lb=1; auth=a");
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_core::{
     Attempt, Clock, Credential, Lifetime, LoginError, Moment, Origin, Provider, RefreshWindow,
-    Scope, Secret, SecretSource, Session,
+    Scope, Secret, SecretSource, Session, Target,
 };
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -144,13 +144,16 @@ pub fn header(credential: &Credential) -> HeaderValue {
     header.expect("a bearer token")
 }
 
+/// A request within the scope. Where it goes does not matter to a bearer token.
+const TARGET: Target<'_> = Target::new("https", "api.example.com", "/v3/me");
+
 /// Puts the fresh credential, which is borrowed, on `headers`: `with_fresh()`.
 ///
 /// # Panics
 /// There is no fresh credential.
 #[inline]
 pub fn attach_borrowed(credentials: &Credentials, headers: &mut HeaderMap) {
-    let attached = credentials.with_fresh(|credential| credential.attach_headers(headers));
+    let attached = credentials.with_fresh(|credential| credential.attach_headers(TARGET, headers));
     attached.expect("it is fresh");
 }
 
@@ -161,7 +164,7 @@ pub fn attach_borrowed(credentials: &Credentials, headers: &mut HeaderMap) {
 #[inline]
 pub fn attach_owned(credentials: &Credentials, headers: &mut HeaderMap) {
     let credential = credentials.fresh().expect("it is fresh");
-    credential.attach_headers(headers);
+    credential.attach_headers(TARGET, headers);
 }
 
 /// Puts the credential that `get()` returns on `headers`.
@@ -171,7 +174,7 @@ pub fn attach_owned(credentials: &Credentials, headers: &mut HeaderMap) {
 #[inline]
 pub async fn attach_from_get(credentials: &Credentials, headers: &mut HeaderMap) {
     let credential = credentials.get().await.expect("it is fresh");
-    credential.attach_headers(headers);
+    credential.attach_headers(TARGET, headers);
 }
 
 /// The clocks that auth-core reads for each decision.

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use auth_core::{Credential, Credentials};
+use auth_core::{Credential, Credentials, Target};
 use auth_middleware::AuthContext;
 use auth_providers::demo::{Api, DemoServer, EMAIL, PASSWORD};
 use auth_providers::{CloudIo, Login, Quinn, ReqwestTransport};
@@ -86,7 +86,8 @@ pub(crate) async fn run(kind: Kind) -> anyhow::Result<Vec<String>> {
 /// Everything that a request with this credential carries.
 fn secrets(credential: &Credential) -> Vec<String> {
     let mut headers = http::HeaderMap::new();
-    credential.attach_headers(&mut headers);
+    let target = Target::new("http", "127.0.0.1", "/");
+    credential.attach_headers(target, &mut headers);
     let values = headers.values().filter_map(|value| value.to_str().ok());
     let words = values.flat_map(|value| value.split([' ', ';', '=']));
     let query = credential.attach_query(None).unwrap_or_default();

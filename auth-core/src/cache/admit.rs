@@ -9,6 +9,7 @@ use crate::credential::Credential;
 use crate::decide::{Decision, Purpose};
 use crate::error::Error;
 use crate::event::Event;
+use crate::lifetime::Freshness;
 use crate::limit::Ticket;
 use crate::login::{Flight, Keep, Login};
 use crate::runtime::Runtime;
@@ -23,6 +24,7 @@ impl Shared {
     /// Decides for one caller, and begins the login that the decision asks for.
     pub(super) fn admit(self: &Arc<Self>, caller: &Caller) -> Result<Admission, Error> {
         let engine = &self.engine;
+        self.drop_expired_cookies();
         let mut control = self.control.lock();
         let decision = control.state.decide(engine.clock.now(), caller.ask.renewed);
         let (served, purpose) = match decision {
@@ -64,6 +66,16 @@ impl Shared {
             engine.emit(&Event::LoginHeld { wait: held });
         }
         Ok(served.map_or(Admission::Waits(flight), Admission::Served))
+    }
+
+    /// Drops the cookies that have expired beside the current session. Takes the lock only if there
+    /// are any.
+    pub(super) fn drop_expired_cookies(&self) {
+        let now = self.engine.clock.now();
+        let outdated = |freshness| freshness == Freshness::Outdated;
+        if self.current_if(now, outdated).is_some() {
+            self.update(|state| state.drop_expired_cookies(now));
+        }
     }
 
     /// Begins the login that the next caller would begin, if there is a runtime here and nothing

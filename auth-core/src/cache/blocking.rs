@@ -42,6 +42,7 @@ impl Credentials {
             return Ok(credential);
         }
         LoginMark::refuse_loop(LoginMark::current(), shared.engine.id)?;
+        shared.drop_expired_cookies();
         match shared.read(|state| state.decide(shared.engine.clock.now(), ask.renewed)) {
             Decision::Serve(credential) => return Ok(credential),
             Decision::Fail(error) => return shared.or_stale(&ask, error),

@@ -60,7 +60,7 @@ impl Status {
         let condition = match life.map(|life| life.freshness(now)) {
             None if state.is_closed() => Condition::Closed,
             None => Condition::Empty,
-            Some(Freshness::Fresh) => Condition::Fresh,
+            Some(Freshness::Fresh | Freshness::Outdated) => Condition::Fresh,
             Some(Freshness::Due) => Condition::Due,
             Some(Freshness::Lapsed) => Condition::Lapsed,
             Some(Freshness::Expired) => Condition::Expired,

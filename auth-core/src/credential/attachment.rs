@@ -1,12 +1,16 @@
 //! The values that a credential puts on a request, prepared once.
 
 use std::fmt;
+use std::time::Duration;
 
-use http::header::{AUTHORIZATION, COOKIE};
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use super::InvalidValue;
+use super::cookie::{Cookie, Role};
+use super::cookies::Cookies;
+use super::{InvalidValue, SetCookie, Target, set_cookies};
+use crate::lifetime::CookieLives;
 
 /// All characters but the unreserved ones (RFC 3986, section 2.3).
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC
@@ -15,12 +19,10 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-#[derive(Clone, Default, PartialEq)]
+#[derive(Clone, Default)]
 pub(crate) struct Attachment {
     headers: Vec<(HeaderName, HeaderValue)>,
-    cookies: Vec<(String, String)>,
-    /// All cookies as one header value, for a request that has no `Cookie` header of its own.
-    cookie_header: Option<HeaderValue>,
+    pub(super) cookies: Cookies,
     query: Vec<(String, String)>,
 }
 
@@ -29,22 +31,9 @@ impl Attachment {
         self.headers.is_empty() && self.cookies.is_empty() && self.query.is_empty()
     }
 
-    pub(crate) fn has_cookies(&self) -> bool {
-        !self.cookies.is_empty()
-    }
-
-    /// The number of cookies.
-    pub(crate) fn cookies(&self) -> usize {
-        self.cookies.len()
-    }
-
     #[inline]
     pub(crate) const fn has_query(&self) -> bool {
         !self.query.is_empty()
-    }
-
-    pub(crate) fn cookie(&self, name: &str) -> Option<&str> {
-        find(&self.cookies, name)
     }
 
     #[inline]
@@ -68,21 +57,47 @@ impl Attachment {
                 "is not a token (RFC 6265, section 4.1.1)",
             ));
         }
-        if value.is_empty() {
-            return Err(InvalidValue::new("cookie's value", "is empty"));
+        self.cookies.add(Cookie::new(name, value, Role::Named))
+    }
+
+    /// Adds a cookie as a server set it, which the session needs or not.
+    pub(crate) fn add_cookie(&mut self, set: &SetCookie, needed: bool) -> Result<(), InvalidValue> {
+        if set.deleted {
+            return Err(InvalidValue::new("cookie", "has expired"));
         }
-        if value.contains(';') {
-            return Err(InvalidValue::new("cookie's value", "contains a semicolon"));
+        let role = if needed { Role::Named } else { Role::Optional };
+        self.cookies.add(Cookie::set_by(set, role))
+    }
+
+    /// Keeps every cookie from now on, beginning with those that the login's response sets.
+    pub(crate) fn keep_cookies(&mut self, response: &HeaderMap, target: Target<'_>) {
+        self.cookies.keep_all(set_cookies(response), target);
+    }
+
+    /// Forgets the lives of the cookies that the session needs.
+    pub(crate) fn forget_cookie_lives(&mut self) {
+        self.cookies.forget_lives();
+    }
+
+    /// What the lives of the cookies say about the session's.
+    pub(crate) fn cookie_lives(&self, stated: Option<Duration>) -> CookieLives {
+        self.cookies.lives(stated)
+    }
+
+    /// The same beside other cookies.
+    pub(super) fn with_cookies(&self, cookies: Cookies) -> Self {
+        Self {
+            headers: self.headers.clone(),
+            cookies,
+            query: self.query.clone(),
         }
-        let mut cookies = self.cookies.clone();
-        put(&mut cookies, name, value);
-        let mut line = String::new();
-        append_cookies(&mut line, &cookies);
-        let header = HeaderValue::try_from(line)
-            .map_err(|_| InvalidValue::new("cookie's value", "can't stand in a header"))?;
-        self.cookie_header = Some(prepared(header));
-        self.cookies = cookies;
-        Ok(())
+    }
+
+    /// Whether both put the same on a request, but for cookies that only answers have set.
+    pub(super) fn is_same_value(&self, other: &Self) -> bool {
+        self.headers == other.headers
+            && self.query == other.query
+            && self.cookies.is_same_value(&other.cookies)
     }
 
     pub(crate) fn set_query(&mut self, name: &str, value: &str) -> Result<(), InvalidValue> {
@@ -96,7 +111,7 @@ impl Attachment {
         Ok(())
     }
 
-    pub(crate) fn attach_headers(&self, headers: &mut HeaderMap) {
+    pub(crate) fn attach_headers(&self, target: Target<'_>, headers: &mut HeaderMap) {
         for (name, value) in &self.headers {
             if name == AUTHORIZATION {
                 // The usual name, as a constant: the compiler then knows its hash.
@@ -105,44 +120,7 @@ impl Attachment {
                 headers.insert(name.clone(), value.clone());
             }
         }
-        let Some(ours) = &self.cookie_header else {
-            return;
-        };
-        if headers.contains_key(COOKIE) {
-            let merged = self.merge_cookies(headers);
-            headers.insert(COOKIE, merged);
-        } else {
-            headers.insert(COOKIE, ours.clone());
-        }
-    }
-
-    /// The `Cookie` header of the request without pairs of the credential's names, and then the
-    /// credential's pairs, in one header (RFC 6265, section 5.4).
-    fn merge_cookies(&self, headers: &HeaderMap) -> HeaderValue {
-        let mut line: Vec<u8> = Vec::new();
-        for value in headers.get_all(COOKIE) {
-            for pair in value.as_bytes().split(|byte| *byte == b';') {
-                let pair = pair.trim_ascii();
-                let name = pair.split(|byte| *byte == b'=').next().unwrap_or(pair);
-                let is_ours = self
-                    .cookies
-                    .iter()
-                    .any(|(ours, _)| ours.as_bytes() == name.trim_ascii());
-                if pair.is_empty() || is_ours {
-                    continue;
-                }
-                line.extend_from_slice(pair);
-                line.extend_from_slice(b"; ");
-            }
-        }
-        let mut ours = String::new();
-        append_cookies(&mut ours, &self.cookies);
-        line.extend_from_slice(ours.as_bytes());
-        // Both parts were valid header values, and so is their concatenation.
-        let mut merged = HeaderValue::from_bytes(&line)
-            .unwrap_or_else(|_| unreachable!("header values joined by \"; \" are a header value"));
-        merged.set_sensitive(true);
-        merged
+        self.cookies.attach(target, headers);
     }
 
     pub(crate) fn attach_query(&self, query: Option<&str>) -> Option<String> {
@@ -173,7 +151,7 @@ impl Attachment {
 
 /// Marks the value as sensitive, and clones it once: the first clone of a value allocates its
 /// reference count, so that no later clone for a request does.
-fn prepared(mut value: HeaderValue) -> HeaderValue {
+pub(super) fn prepared(mut value: HeaderValue) -> HeaderValue {
     value.set_sensitive(true);
     let _ = value.clone();
     value
@@ -192,17 +170,6 @@ fn put(pairs: &mut Vec<(String, String)>, name: &str, value: &str) {
     }
 }
 
-fn append_cookies(line: &mut String, cookies: &[(String, String)]) {
-    for (index, (name, value)) in cookies.iter().enumerate() {
-        if index > 0 {
-            line.push_str("; ");
-        }
-        line.push_str(name);
-        line.push('=');
-        line.push_str(value);
-    }
-}
-
 /// A `tchar` (RFC 9110, section 5.6.2).
 const fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
@@ -212,21 +179,22 @@ const fn is_token(byte: u8) -> bool {
 impl fmt::Debug for Attachment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        let query: Vec<&str> = self.query.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("Attachment")
             .field("headers", &headers)
-            .field("cookies", &names(&self.cookies))
-            .field("query", &names(&self.query))
+            .field("cookies", &self.cookies.names())
+            .field("query", &query)
             .finish_non_exhaustive()
     }
 }
 
-fn names(pairs: &[(String, String)]) -> Vec<&str> {
-    pairs.iter().map(|(name, _)| name.as_str()).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use http::header::COOKIE;
+
     use super::*;
+
+    const HERE: Target<'_> = Target::new("https", "api.example.com", "/");
 
     fn cookie(value: &str) -> Attachment {
         let mut attachment = Attachment::default();
@@ -241,7 +209,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer one"));
         headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer two"));
-        attachment.attach_headers(&mut headers);
+        attachment.attach_headers(HERE, &mut headers);
         let all: Vec<_> = headers.get_all(AUTHORIZATION).iter().collect();
         assert_eq!(all, ["Bearer ours"]);
         assert!(all[0].is_sensitive());
@@ -251,7 +219,7 @@ mod tests {
     fn headers_are_kept_by_name() {
         const KEY: HeaderName = HeaderName::from_static("x-api-key");
         let mut attachment = cookie("s1");
-        assert!(!attachment.has_query() && attachment.has_cookies());
+        assert!(!attachment.has_query());
         for (name, value) in [(KEY, "old"), (AUTHORIZATION, "Bearer ours"), (KEY, "new")] {
             attachment.set_header(name, HeaderValue::from_static(value));
         }
@@ -262,13 +230,12 @@ mod tests {
             assert!(kept == value && kept.is_sensitive());
         }
         let mut headers = HeaderMap::new();
-        attachment.attach_headers(&mut headers);
+        attachment.attach_headers(HERE, &mut headers);
         assert_eq!(headers[KEY], "new");
         assert_eq!(headers[AUTHORIZATION], "Bearer ours");
         assert_eq!(headers[COOKIE], "session=s1");
         assert_eq!(headers.len(), 3);
         assert!(attachment.header(&COOKIE).is_none());
-        assert!(!Attachment::default().has_cookies());
     }
 
     #[test]
@@ -276,14 +243,14 @@ mod tests {
         let mut attachment = cookie("s%3Aab/+=");
         attachment.set_cookie("csrf", "x").unwrap();
         let mut headers = HeaderMap::new();
-        attachment.attach_headers(&mut headers);
+        attachment.attach_headers(HERE, &mut headers);
         assert_eq!(headers[COOKIE], "session=s%3Aab/+=; csrf=x");
         assert!(headers[COOKIE].is_sensitive());
 
         let mut headers = HeaderMap::new();
         headers.append(COOKIE, HeaderValue::from_static("a=1; session=old;;  b=2"));
         headers.append(COOKIE, HeaderValue::from_static("sessionx=3; csrf = y"));
-        attachment.attach_headers(&mut headers);
+        attachment.attach_headers(HERE, &mut headers);
         let all: Vec<_> = headers.get_all(COOKIE).iter().collect();
         assert_eq!(all, ["a=1; b=2; sessionx=3; session=s%3Aab/+=; csrf=x"]);
         assert!(all[0].is_sensitive());

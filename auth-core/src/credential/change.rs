@@ -1,18 +1,20 @@
-//! What a response does to the session that its request carried.
+//! What the cookies of an answer do to the session that its request carried.
 
-use std::time::Duration;
+use super::attachment::Attachment;
 
-/// What a response does to the session that its request carried.
+/// What the cookies of an answer do to the session that its request carried.
 pub(crate) enum Change {
-    /// The server set new values of some cookies, or the same values with a new expiry.
-    Rolled(Rolled),
-    /// The server deleted the cookie. The session has ended, as if it had expired.
+    /// Other values, or the same values with other lives.
+    Cookies(NewCookies),
+    /// The server deleted the session's cookies. The session has ended, as if it had expired.
     Ended,
 }
 
-/// New values of cookies that a credential carries, by name, and how long they are good, counted
-/// from their receipt, if the server said so.
-pub(crate) struct Rolled {
-    pub(crate) cookies: Vec<(String, String)>,
-    pub(crate) expires_in: Option<Duration>,
+/// What a credential puts on requests after an answer has set cookies.
+pub(crate) struct NewCookies {
+    pub(super) attachment: Attachment,
+    /// Whether this is another revision: a value of the session's own cookies differs.
+    pub(super) rolled: bool,
+    /// Whether the answer set a cookie that the session needs, so that its life counts anew.
+    pub(crate) restated: bool,
 }

@@ -1,14 +1,15 @@
 //! The values that are put on requests.
 
 use std::fmt;
+use std::mem;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::attachment::Attachment;
-use super::change::{Change, Rolled};
-use super::set_cookie::{SetCookie, set_cookies};
-use super::{InvalidValue, Stamp};
-use crate::lifetime::Life;
+use super::change::{Change, NewCookies};
+use super::{InvalidValue, SetCookie, Stamp, Target};
+use crate::clock::Moment;
+use crate::lifetime::{Life, RefreshWindow};
 use crate::session::Session;
 
 /// One value of a session: immutable, and shared behind an [`Arc`](std::sync::Arc).
@@ -34,11 +35,22 @@ pub struct Credential {
 }
 
 impl Credential {
-    pub(crate) fn new(stamp: Stamp, session: Session, life: Life) -> Self {
+    /// The first value of a session whose login's response was received at `received`.
+    pub(crate) fn new(
+        stamp: Stamp,
+        session: Session,
+        received: Moment,
+        window: RefreshWindow,
+        jitter: f64,
+    ) -> Self {
+        let lifetime = session.stated_lifetime();
+        let mut attachment = session.attachment;
+        attachment.cookies.begin(received);
+        let lives = attachment.cookie_lives(lifetime.hard_expiry());
         Self {
             stamp,
-            attachment: session.attachment,
-            life,
+            attachment,
+            life: Life::begin(lifetime, &lives, received, window, jitter),
         }
     }
 
@@ -48,13 +60,16 @@ impl Credential {
         self.stamp
     }
 
-    /// Puts the headers and cookies on a request.
+    /// Puts the headers, and the cookies that a user agent would send to `target`, on a request.
     ///
     /// A header of the same name is replaced. Cookies are merged into a `Cookie` header that is
     /// there, and replace pairs of the same name. Values are marked sensitive. Allocates nothing,
-    /// unless the map has to grow or there is a `Cookie` header already.
-    pub fn attach_headers(&self, headers: &mut HeaderMap) {
-        self.attachment.attach_headers(headers);
+    /// unless the map has to grow, there is a `Cookie` header already, or the request carries only
+    /// some of the cookies.
+    ///
+    /// The target must be within the [scope](crate::Scope) of the credential.
+    pub fn attach_headers(&self, target: Target<'_>, headers: &mut HeaderMap) {
+        self.attachment.attach_headers(target, headers);
     }
 
     /// Whether the credential has query pairs.
@@ -82,7 +97,15 @@ impl Credential {
         if self.has_query() {
             self.attach_to_uri(request.uri_mut())?;
         }
-        self.attach_headers(request.headers_mut());
+        if self.attachment.cookies.go_everywhere() {
+            let anywhere = Target::new("", "", "");
+            self.attach_headers(anywhere, request.headers_mut());
+        } else {
+            // The URI can't be borrowed beside the headers.
+            let mut headers = mem::take(request.headers_mut());
+            self.attach_headers(Target::of(request.uri()), &mut headers);
+            *request.headers_mut() = headers;
+        }
         Ok(())
     }
 
@@ -99,9 +122,22 @@ impl Credential {
         Ok(())
     }
 
-    /// The value of a cookie that the credential carries.
+    /// The value of a cookie that the credential carries. Of several with this name, it is the one
+    /// that the provider added.
     pub fn cookie(&self, name: &str) -> Option<&str> {
-        self.attachment.cookie(name)
+        self.attachment.cookies.get(name)
+    }
+
+    /// Whether the session has a cookie of this name, with a value now or without. It belongs to no
+    /// other cookie jar.
+    pub fn owns_cookie(&self, name: &str) -> bool {
+        self.attachment.cookies.own(name)
+    }
+
+    /// Whether the session keeps a cookie of this name when a response sets it: it
+    /// [owns](Self::owns_cookie) one, or [keeps them all](crate::Session::keep_cookies).
+    pub fn keeps_cookie(&self, name: &str) -> bool {
+        self.attachment.cookies.keep(name)
     }
 
     /// The value of a header that the credential carries. Its cookies are not among them.
@@ -110,66 +146,78 @@ impl Credential {
         self.attachment.header(name)
     }
 
-    /// What the `Set-Cookie` headers of a response change about this credential, if anything. Only
-    /// cookies that it carries count, and if it carries several, the session ends when all are
-    /// deleted. If the response sets no cookie, this costs one look-up.
-    pub(crate) fn change_in(&self, response: &HeaderMap) -> Option<Change> {
-        if !self.attachment.has_cookies() {
-            return None;
-        }
-        let mut last: Vec<SetCookie> = Vec::new();
-        for cookie in set_cookies(response).filter(|cookie| self.cookie(&cookie.name).is_some()) {
-            // The last cookie of a name counts, as in a browser.
-            last.retain(|earlier| earlier.name != cookie.name);
-            last.push(cookie);
-        }
-        if last.is_empty() {
-            return None;
-        }
-        let (deleted, rolled): (Vec<_>, Vec<_>) = last
-            .into_iter()
-            .partition(|cookie| cookie.deleted || cookie.value.is_empty());
-        let carried = self.attachment.cookies();
-        if deleted.len() == carried {
+    /// Whether a `Set-Cookie` may change this credential.
+    #[inline]
+    pub(crate) const fn hears_cookies(&self) -> bool {
+        self.attachment.cookies.hears()
+    }
+
+    /// Whether the path of a request decides which cookies its answer sets.
+    #[inline]
+    pub(crate) fn depends_on_path(&self) -> bool {
+        self.attachment.cookies.depend_on_path()
+    }
+
+    /// What the cookies that an answer sets change about this credential, if anything.
+    pub(crate) fn change_by(
+        &self,
+        set: &[SetCookie],
+        target: Target<'_>,
+        received: Moment,
+    ) -> Option<Change> {
+        let before = &self.attachment.cookies;
+        let slides = self.life.slides();
+        let updated = before.updated(set, target, received, slides)?;
+        let ended = updated.cookies.lost_all_named(before);
+        let attachment = self.attachment.with_cookies(updated.cookies);
+        // What carries nothing is no session.
+        if ended || attachment.is_empty() {
             return Some(Change::Ended);
         }
-        // The deletion of one cookie of several says little about the session: the cookie of a load
-        // balancer expires every half hour, and that of a flash message once it was shown.
-        if rolled.is_empty() {
-            return None;
-        }
-        let expires_in = rolled.iter().filter_map(|cookie| cookie.expires_in).min();
-        let cookies: Vec<_> = rolled
-            .into_iter()
-            .map(|cookie| (cookie.name, cookie.value))
-            .collect();
-        Some(Change::Rolled(Rolled {
-            expires_in: expires_in.filter(|_| cookies.len() == carried),
-            cookies,
+        Some(Change::Cookies(NewCookies {
+            attachment,
+            rolled: updated.rolled,
+            restated: updated.named,
         }))
     }
 
-    /// The same session with the server's new values. It is the next revision, or the same revision
-    /// if no value differs.
-    pub(crate) fn roll(&self, rolled: &Rolled, life: Life) -> Result<Self, InvalidValue> {
-        let mut attachment = self.attachment.clone();
+    /// The same session with other cookies: the next revision if a value of its own differs.
+    pub(crate) fn with_cookies(
+        &self,
+        new: NewCookies,
+        received: Moment,
+        window: RefreshWindow,
+        jitter: f64,
+    ) -> Self {
         let mut stamp = self.stamp;
-        for (name, value) in &rolled.cookies {
-            if self.cookie(name) != Some(value) {
-                attachment.set_cookie(name, value)?;
-                stamp.revision = self.stamp.revision + 1;
-            }
-        }
-        Ok(Self {
+        stamp.revision += u64::from(new.rolled);
+        let lives = new.attachment.cookie_lives(self.life.stated());
+        let life = self
+            .life
+            .roll(&lives, new.restated, received, window, jitter);
+        Self {
             stamp,
-            attachment,
+            attachment: new.attachment,
             life,
+        }
+    }
+
+    /// The same session without the cookies beside it that have expired. `None` if it carries
+    /// nothing then.
+    pub(crate) fn without_expired_cookies(&self, now: Moment) -> Option<Self> {
+        let cookies = self.attachment.cookies.without_expired(now);
+        let attachment = self.attachment.with_cookies(cookies);
+        let lives = attachment.cookie_lives(self.life.stated());
+        (!attachment.is_empty()).then(|| Self {
+            stamp: self.stamp,
+            attachment,
+            life: self.life.with_others(&lives),
         })
     }
 
     /// Whether both put the same on a request.
     pub(crate) fn is_same_value(&self, other: &Self) -> bool {
-        self.attachment == other.attachment
+        self.attachment.is_same_value(&other.attachment)
     }
 
     #[inline]

@@ -1,4 +1,4 @@
-//! `Set-Cookie` headers, parsed as far as a session needs it (RFC 6265).
+//! `Set-Cookie` headers, parsed as a user agent parses them (RFC 6265, section 5.2).
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::HeaderMap;
 use http::header::{DATE, SET_COOKIE};
 
-use super::cookie_date;
+use super::{Target, cookie_date};
 
 /// One `Set-Cookie` header.
 #[derive(Clone, PartialEq, Eq)]
@@ -21,6 +21,50 @@ pub struct SetCookie {
     pub expires_in: Option<Duration>,
     /// Whether the header deletes the cookie: its expiry is not in the future.
     pub deleted: bool,
+    /// The last `Domain`, in lower case and without the dot that it may begin with. Without one,
+    /// the cookie belongs to the host that set it.
+    pub domain: Option<String>,
+    /// The last `Path`, if it begins with a slash. Without one, the path follows from the URL of
+    /// the request (RFC 6265, section 5.1.4).
+    pub path: Option<String>,
+    /// Whether the cookie goes over TLS only.
+    pub secure: bool,
+}
+
+impl SetCookie {
+    /// Whether a user agent takes the cookie from this host: without a `Domain`, or with one that
+    /// covers the host (RFC 6265, section 5.3). A `Domain` of a single label, as `com`, covers
+    /// nothing but itself.
+    ///
+    /// ```
+    /// let mut headers = http::HeaderMap::new();
+    /// headers.insert("set-cookie", "a=1; Domain=.Example.com".parse()?);
+    /// let cookie = auth_core::set_cookies(&headers).next().expect("one cookie");
+    /// assert!(cookie.is_from("api.example.com"));
+    /// assert!(!cookie.is_from("api.example.org"));
+    /// # Ok::<(), http::header::InvalidHeaderValue>(())
+    /// ```
+    pub fn is_from(&self, host: &str) -> bool {
+        let host = Target::new("", host, "");
+        let takes = |domain: &str| {
+            // Every single label is a public suffix (publicsuffix.org, the rule `*`).
+            host.is_host(domain) || (domain.contains('.') && host.is_in_domain(domain))
+        };
+        self.domain.as_deref().is_none_or(takes)
+    }
+
+    /// Whether the name promises what the attributes don't keep, so that browsers refuse the cookie
+    /// (RFC 6265bis, section 4.1.3).
+    fn breaks_its_promise(&self) -> bool {
+        let begins = |prefix: &str| {
+            let name = self.name.as_bytes();
+            let start = name.get(..prefix.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+        };
+        let of_one_host = self.domain.is_none() && self.path.as_deref() == Some("/");
+        (begins("__Secure-") && !self.secure)
+            || (begins("__Host-") && !(self.secure && of_one_host))
+    }
 }
 
 impl fmt::Debug for SetCookie {
@@ -29,12 +73,15 @@ impl fmt::Debug for SetCookie {
             .field("name", &self.name)
             .field("expires_in", &self.expires_in)
             .field("deleted", &self.deleted)
+            .field("domain", &self.domain)
+            .field("path", &self.path)
+            .field("secure", &self.secure)
             .finish_non_exhaustive()
     }
 }
 
 /// The cookies that a response sets, in order. Headers that can't be parsed as a cookie are
-/// skipped.
+/// skipped, and so are those of `__Host-` and `__Secure-` names whose attributes browsers refuse.
 ///
 /// ```
 /// use std::time::Duration;
@@ -61,24 +108,38 @@ fn parse(header: &str, headers: &HeaderMap) -> Option<SetCookie> {
         return None;
     }
     let (mut max_age, mut expires) = (None, None);
+    let (mut domain, mut path, mut secure) = (None, None, false);
     for attribute in parts {
         let (key, value) = attribute.split_once('=').unwrap_or((attribute, ""));
         let (key, value) = (trim(key), trim(value));
-        // The last attribute of a name that can be parsed counts.
+        // The last attribute of a name counts, of dates and ages the last that can be parsed.
         if key.eq_ignore_ascii_case("max-age") {
             max_age = read_max_age(value).or(max_age);
         } else if key.eq_ignore_ascii_case("expires") {
             expires = cookie_date::parse(value).or(expires);
+        } else if key.eq_ignore_ascii_case("domain") && !value.is_empty() {
+            domain = Some(value.strip_prefix('.').unwrap_or(value));
+        } else if key.eq_ignore_ascii_case("path") {
+            // A path that is no path counts as well: it means the default path.
+            path = Some(value).filter(|path| path.starts_with('/'));
+        } else if key.eq_ignore_ascii_case("secure") {
+            secure = true;
         }
     }
     // `Max-Age` has precedence over `Expires` (section 5.3).
     let expires_in = max_age.or_else(|| from_now(expires?, headers));
-    Some(SetCookie {
+    let cookie = SetCookie {
         name: name.to_owned(),
         value: value.to_owned(),
         expires_in,
         deleted: expires_in == Some(Duration::ZERO),
-    })
+        domain: domain
+            .filter(|domain| !domain.is_empty())
+            .map(str::to_ascii_lowercase),
+        path: path.map(str::to_owned),
+        secure,
+    };
+    (!cookie.breaks_its_promise()).then_some(cookie)
 }
 
 /// White space is a space or a tab (section 5.2).
@@ -104,13 +165,16 @@ fn read_max_age(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
+/// 2026-01-01, since the epoch.
+const WRITTEN: Duration = Duration::from_secs(1_767_225_600);
+
 /// The time until `expires`, counted from the response's `Date`. Zero if it has passed.
 fn from_now(expires: SystemTime, headers: &HeaderMap) -> Option<Duration> {
     match date(headers) {
         Some(date) => Some(expires.duration_since(date).unwrap_or(Duration::ZERO)),
-        // Without a `Date` there is nothing to count from. The first day of the epoch has passed by
-        // any clock.
-        None if expires < UNIX_EPOCH + Duration::from_secs(86_400) => Some(Duration::ZERO),
+        // Without a `Date` there is nothing to count from. What had passed when this was written
+        // has passed by any clock.
+        None if expires < UNIX_EPOCH + WRITTEN => Some(Duration::ZERO),
         None => None,
     }
 }

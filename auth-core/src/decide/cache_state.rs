@@ -12,9 +12,9 @@ use super::outcome::{LoginOutcome, NoSession, Settled};
 use super::rejection_breaker::RejectionBreaker;
 use super::renewal_backoff::RenewalBackoff;
 use crate::clock::Moment;
-use crate::credential::{Credential, Rolled, Stamp};
+use crate::credential::{Change, Credential, SetCookie, Stamp, Target};
 use crate::error::{Error, LoginError, LoginErrorKind};
-use crate::lifetime::{Freshness, Life, RefreshWindow, made_progress};
+use crate::lifetime::{Freshness, RefreshWindow, made_progress};
 use crate::secret::Fingerprint;
 use crate::session::Session;
 
@@ -96,6 +96,17 @@ pub(crate) enum Ruling {
     Closed,
 }
 
+/// What the cookies of an answer meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CookiesSet {
+    /// Nothing that an observer is told of.
+    Nothing,
+    /// The session has a new revision.
+    Rolled(Stamp),
+    /// The session has ended.
+    Ended,
+}
+
 impl CacheState {
     /// What a caller that wants a credential gets. With `renewed`, it gets the one of a login that
     /// begins now or is under way.
@@ -107,7 +118,10 @@ impl CacheState {
             && !renewed
         {
             match current.life().freshness(now) {
-                Freshness::Fresh => return Decision::Serve(current.clone()),
+                // Of an outdated one, the cookie has expired since the admission began.
+                Freshness::Fresh | Freshness::Outdated => {
+                    return Decision::Serve(current.clone());
+                }
                 Freshness::Due => {
                     return self.renewal(now).map_or_else(
                         || Decision::Serve(current.clone()),
@@ -239,8 +253,7 @@ impl CacheState {
             generation: self.generation,
             revision: 0,
         };
-        let life = Life::begin(session.lifetime(), now, policy.window, jitter);
-        Arc::new(Credential::new(stamp, session, life))
+        Arc::new(Credential::new(stamp, session, now, policy.window, jitter))
     }
 
     fn log_in(&mut self, session: Session, now: Moment, policy: &Policy, jitter: f64) -> Settled {
@@ -318,41 +331,48 @@ impl CacheState {
         self.breaker.replay_accepted(generation);
     }
 
-    /// A response gave the session a new value. It counts only if its request carried the current
-    /// one.
-    pub(crate) fn roll(
+    /// An answer to a request to `target` set cookies. They count only if the request carried the
+    /// current credential.
+    ///
+    /// As with a rejection, the deletion of the session's cookies is doubted if logins don't help.
+    /// Otherwise a server that deletes them with every response would cause a login for each.
+    pub(crate) fn set_cookies(
         &mut self,
         stamp: Stamp,
-        rolled: &Rolled,
+        (set, target): (&[SetCookie], Target<'_>),
         now: Moment,
         policy: &Policy,
         jitter: f64,
-    ) -> Option<Stamp> {
-        let current = self
-            .current
-            .as_ref()
-            .filter(|current| current.stamp() == stamp)?;
-        let life = current
-            .life()
-            .roll(now, rolled.expires_in, policy.window, jitter);
-        // If the new value can't be carried, the server is at fault, and the current one stays.
-        let next = current.roll(rolled, life).ok()?;
-        let stamp = next.stamp();
-        self.current = Some(Arc::new(next));
-        Some(stamp)
+    ) -> CookiesSet {
+        let same = |current: &&Arc<Credential>| current.stamp() == stamp;
+        let Some(current) = self.current.as_ref().filter(same) else {
+            return CookiesSet::Nothing;
+        };
+        match current.change_by(set, target, now) {
+            Some(Change::Cookies(new)) => {
+                let next = current.with_cookies(new, now, policy.window, jitter);
+                let rolled = next.stamp();
+                self.current = Some(Arc::new(next));
+                if rolled == stamp {
+                    CookiesSet::Nothing
+                } else {
+                    CookiesSet::Rolled(rolled)
+                }
+            }
+            Some(Change::Ended) if self.give_up(stamp.generation, now) => CookiesSet::Ended,
+            // The deletion is doubted, or there is no change.
+            Some(Change::Ended) | None => CookiesSet::Nothing,
+        }
     }
 
-    /// A response deleted the session's cookie. It counts only if its request carried the current
-    /// one.
-    ///
-    /// As with a rejection, the deletion is doubted if logins don't help. Otherwise a server that
-    /// deletes a cookie of the same name with every response would cause a login for each.
-    pub(crate) fn end(&mut self, stamp: Stamp, now: Moment) -> bool {
-        let current = self
-            .current
-            .as_ref()
-            .is_some_and(|current| current.stamp() == stamp);
-        current && self.give_up(stamp.generation, now)
+    /// Drops the cookies that have expired beside the current session, and the session if it
+    /// carries nothing without them.
+    pub(crate) fn drop_expired_cookies(&mut self, now: Moment) {
+        if let Some(current) = &self.current
+            && current.life().freshness(now) == Freshness::Outdated
+        {
+            self.current = current.without_expired_cookies(now).map(Arc::new);
+        }
     }
 
     /// Whether a response that ends the current credential is believed. If so, the credential is

@@ -14,6 +14,6 @@ mod renewal_backoff;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cache_state::{CacheState, Decision, FlightId, Policy, Purpose, Ruling};
+pub(crate) use cache_state::{CacheState, CookiesSet, Decision, FlightId, Policy, Purpose, Ruling};
 pub(crate) use failure::{AttemptedSecret, Failure, FailurePolicy};
 pub(crate) use outcome::{LoginOutcome, NoSession, Settled};

@@ -5,7 +5,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::{Lifetime, RefreshWindow};
+use super::{CookieLives, Lifetime, RefreshWindow};
 use crate::clock::{Deadline, Moment, nanos};
 use crate::runtime::AtomicU64;
 
@@ -16,6 +16,8 @@ pub(crate) enum Freshness {
     Fresh,
     /// Good, and inside the refresh window.
     Due,
+    /// Good, but a cookie beside the session's has expired and must not be sent any more.
+    Outdated,
     /// Inactive for longer than the idle timeout. It may still be good, if another program has used
     /// the session.
     Lapsed,
@@ -40,7 +42,7 @@ impl Freshness {
     /// Good by both clocks, whether or not a renewal is due.
     #[inline]
     pub(crate) const fn is_good(self) -> bool {
-        matches!(self, Self::Fresh | Self::Due)
+        matches!(self, Self::Fresh | Self::Due | Self::Outdated)
     }
 }
 
@@ -54,6 +56,10 @@ pub(crate) struct Life {
     absolute: Deadline,
     expires: Deadline,
     refresh: Deadline,
+    /// When the first cookie expires that the session can do without.
+    others: Deadline,
+    /// The earlier of `refresh` and `others`: before it, only the idle deadline can pass.
+    watch: Deadline,
     idle: IdleDeadline,
 }
 
@@ -61,73 +67,100 @@ impl Life {
     /// The life of a session whose login response was received at `born`.
     pub(crate) fn begin(
         lifetime: Lifetime,
+        cookies: &CookieLives,
         born: Moment,
         window: RefreshWindow,
         jitter: f64,
     ) -> Self {
-        let absolute = Deadline::after_option(born, lifetime.absolute);
-        let hard = Deadline::after_option(born, lifetime.hard);
-        let shortest = [lifetime.hard, lifetime.absolute]
-            .into_iter()
-            .flatten()
-            .min();
-        Self {
+        let unbounded = Self {
             born,
             lifetime,
             stated_idle: lifetime.idle,
-            refresh: refresh_from(born, shortest, window, jitter),
-            idle: IdleDeadline::new(Deadline::after_option(born, lifetime.idle)),
-            absolute,
-            expires: hard.min(absolute),
-        }
+            absolute: Deadline::after_option(born, lifetime.absolute),
+            expires: Deadline::NEVER,
+            refresh: Deadline::NEVER,
+            others: Deadline::NEVER,
+            watch: Deadline::NEVER,
+            idle: IdleDeadline::new(Deadline::NEVER),
+        };
+        unbounded.roll(cookies, true, born, window, jitter)
     }
 
-    /// The life of the same session after the server rolled its value at `received`. The new hard
-    /// expiry, if there is one, stays within the same absolute maximum. The idle deadline counts
-    /// from the roll.
+    /// The life of the same session after an answer, received at `received`, has set cookies.
+    ///
+    /// The hard expiry is the least end of the cookies that the session needs, within the same
+    /// absolute maximum. In a sliding session the cookies state the idle timeout instead, and the
+    /// deadline counts from the answer if it has `restated` one of them.
     pub(crate) fn roll(
         &self,
+        cookies: &CookieLives,
+        restated: bool,
         received: Moment,
-        expires_in: Option<Duration>,
         window: RefreshWindow,
         jitter: f64,
     ) -> Self {
-        let mut next = Self {
+        let mut next = self.with_others(cookies);
+        let mut expires = self.hard_end(cookies);
+        if let Some(stated) = self.stated_idle {
+            expires = Deadline::after_option(self.born, self.lifetime.hard);
+            let timeout = cookies.shortest.map_or(stated, |life| life.min(stated));
+            next.lifetime.idle = Some(timeout);
+            if restated {
+                next.idle = IdleDeadline::new(Deadline::after(received, timeout));
+            }
+        }
+        expires = expires.min(self.absolute);
+        if expires != self.expires {
+            let left = (!expires.is_never()).then(|| expires.left(received));
+            next.expires = expires;
+            next.refresh = refresh_from(received, left, window, jitter);
+            next.watch = next.refresh.min(next.others);
+        }
+        next
+    }
+
+    /// The end of the cookies that the session needs. One without a life of its own has the one
+    /// that the provider stated, until the server has stated it anew.
+    fn hard_end(&self, cookies: &CookieLives) -> Deadline {
+        if cookies.restated {
+            cookies.least
+        } else {
+            let stated = Deadline::after_option(self.born, self.lifetime.hard);
+            cookies.least.min(stated)
+        }
+    }
+
+    /// The same life beside other cookies.
+    pub(crate) fn with_others(&self, cookies: &CookieLives) -> Self {
+        Self {
             born: self.born,
             lifetime: self.lifetime,
             stated_idle: self.stated_idle,
             absolute: self.absolute,
             expires: self.expires,
             refresh: self.refresh,
+            others: cookies.others,
+            watch: self.refresh.min(cookies.others),
             idle: IdleDeadline::new(self.idle.get()),
-        };
-        if let Some(longest) = self.stated_idle {
-            // In a sliding session, a cookie's `Max-Age` states the idle timeout, and not an
-            // expiry.
-            let timeout = expires_in.map_or(longest, |max_age| max_age.min(longest));
-            next.lifetime.idle = Some(timeout);
-            next.idle = IdleDeadline::new(Deadline::after(received, timeout));
-            return next;
         }
-        let Some(left) = expires_in else {
-            return next;
-        };
-        let left = left.min(self.absolute.left(received));
-        Self {
-            expires: Deadline::after(received, left).min(self.absolute),
-            refresh: refresh_from(received, Some(left), window, jitter),
-            ..next
-        }
+    }
+
+    /// The hard expiry that the provider stated.
+    pub(crate) const fn stated(&self) -> Option<Duration> {
+        self.lifetime.hard
     }
 
     #[inline]
     pub(crate) fn freshness(&self, now: Moment) -> Freshness {
-        if self.refresh.passed(now) {
+        if self.watch.passed(now) {
             if self.expires.passed(now) {
                 return Freshness::Expired;
             }
             if self.idle.passed(now) {
                 return Freshness::Lapsed;
+            }
+            if self.others.passed(now) {
+                return Freshness::Outdated;
             }
             return Freshness::Due;
         }
@@ -190,7 +223,7 @@ struct IdleDeadline {
 
 /// How much later a deadline must be to be stored, in nanoseconds. A store invalidates a cache line
 /// that every caller reads, and a second is little beside any idle timeout. Rule 15 states it.
-const WORTH_STORING: u64 = 1_000_000_000;
+pub(crate) const WORTH_STORING: u64 = 1_000_000_000;
 
 impl IdleDeadline {
     const fn new(deadline: Deadline) -> Self {
@@ -243,6 +276,24 @@ mod tests {
         wall: 1_700_000_000_000_000_000,
     };
 
+    const NONE: CookieLives = CookieLives {
+        least: Deadline::NEVER,
+        shortest: None,
+        restated: false,
+        others: Deadline::NEVER,
+    };
+
+    /// The life after an answer has set the session's only cookie, for `max_age` from then on.
+    fn rolled(life: &Life, received: Moment, max_age: Option<Duration>) -> Life {
+        let cookies = CookieLives {
+            least: Deadline::after_option(received, max_age),
+            shortest: max_age,
+            restated: max_age.is_some(),
+            ..NONE
+        };
+        life.roll(&cookies, true, received, RefreshWindow::NONE, 0.0)
+    }
+
     fn later(by: Duration) -> Moment {
         Moment {
             steady: START.steady + nanos(by),
@@ -255,7 +306,7 @@ mod tests {
     }
 
     fn begin(lifetime: Lifetime) -> Life {
-        Life::begin(lifetime, START, RefreshWindow::DEFAULT, 0.0)
+        Life::begin(lifetime, &NONE, START, RefreshWindow::DEFAULT, 0.0)
     }
 
     #[test]
@@ -276,7 +327,15 @@ mod tests {
 
     #[test]
     fn rule_6_jitter_shortens_the_window_by_at_most_a_quarter() {
-        let life = |jitter| Life::begin(Lifetime::of(DAY), START, RefreshWindow::DEFAULT, jitter);
+        let life = |jitter| {
+            Life::begin(
+                Lifetime::of(DAY),
+                &NONE,
+                START,
+                RefreshWindow::DEFAULT,
+                jitter,
+            )
+        };
         let at = later(DAY - Duration::from_secs(230));
         assert_eq!(life(0.0).freshness(at), Freshness::Due);
         assert_eq!(life(1.0).freshness(at), Freshness::Fresh);
@@ -304,11 +363,12 @@ mod tests {
     #[test]
     fn a_window_wider_than_the_life_leaves_part_of_the_life_fresh() {
         let greedy = RefreshWindow::new(10 * DAY, 5.0);
-        let life = Life::begin(Lifetime::of(HOUR), START, greedy, 0.0);
+        let life = Life::begin(Lifetime::of(HOUR), &NONE, START, greedy, 0.0);
         assert_eq!(after(&life, Duration::from_secs(359)), Freshness::Fresh);
         assert_eq!(after(&life, Duration::from_secs(361)), Freshness::Due);
         let life = Life::begin(
             Lifetime::of(HOUR),
+            &NONE,
             START,
             RefreshWindow::new(HOUR, f64::NAN),
             0.0,
@@ -317,7 +377,7 @@ mod tests {
             after(&life, HOUR - Duration::from_nanos(1)),
             Freshness::Fresh
         );
-        let none = Life::begin(Lifetime::of(HOUR), START, RefreshWindow::NONE, 0.0);
+        let none = Life::begin(Lifetime::of(HOUR), &NONE, START, RefreshWindow::NONE, 0.0);
         assert_eq!(
             after(&none, HOUR - Duration::from_nanos(1)),
             Freshness::Fresh
@@ -359,7 +419,7 @@ mod tests {
         assert_eq!(after(&life, 30 * DAY), Freshness::Expired);
 
         let rolled = begin(Lifetime::of(HOUR).absolute(DAY));
-        let rolled = rolled.roll(later(23 * HOUR), Some(12 * HOUR), RefreshWindow::NONE, 0.0);
+        let rolled = self::rolled(&rolled, later(23 * HOUR), Some(12 * HOUR));
         assert_eq!(
             after(&rolled, DAY - Duration::from_nanos(1)),
             Freshness::Fresh
@@ -370,11 +430,11 @@ mod tests {
     #[test]
     fn rule_15_max_age_counts_from_receipt_not_from_the_login() {
         let life = begin(Lifetime::of(HOUR));
-        let rolled = life.roll(later(HOUR / 2), Some(HOUR), RefreshWindow::NONE, 0.0);
+        let rolled = rolled(&life, later(HOUR / 2), Some(HOUR));
         assert_eq!(after(&rolled, HOUR), Freshness::Fresh);
         assert_eq!(after(&rolled, HOUR + HOUR / 2), Freshness::Expired);
         assert_eq!(rolled.born(), START, "age counts from the login");
-        let unknown = life.roll(later(HOUR / 2), None, RefreshWindow::NONE, 0.0);
+        let unknown = self::rolled(&life, later(HOUR / 2), None);
         assert_eq!(
             unknown.expires(),
             life.expires(),
@@ -385,7 +445,7 @@ mod tests {
     #[test]
     fn rule_15_a_roll_of_a_sliding_session_moves_the_idle_deadline() {
         let life = begin(Lifetime::unknown().idle(7 * DAY).absolute(30 * DAY));
-        let rolled = life.roll(later(6 * DAY), Some(7 * DAY), RefreshWindow::DEFAULT, 0.0);
+        let rolled = rolled(&life, later(6 * DAY), Some(7 * DAY));
         assert_eq!(after(&rolled, 12 * DAY), Freshness::Fresh);
         assert_eq!(after(&rolled, 13 * DAY), Freshness::Lapsed);
         assert_eq!(rolled.expires(), life.expires());

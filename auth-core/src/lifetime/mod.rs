@@ -1,9 +1,11 @@
 //! How long a session is good: what a provider states, and the deadlines that follow from it.
 
+mod cookie_lives;
 mod life;
 mod stated;
 mod window;
 
-pub(crate) use life::{Freshness, Life, made_progress};
+pub(crate) use cookie_lives::CookieLives;
+pub(crate) use life::{Freshness, Life, WORTH_STORING, made_progress};
 pub use stated::Lifetime;
 pub use window::RefreshWindow;

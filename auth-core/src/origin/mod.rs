@@ -8,5 +8,6 @@ mod scope;
 
 pub use login_url::LoginUrl;
 pub use miss::Miss;
+pub(crate) use origin::is_loopback;
 pub use origin::{Origin, OriginError};
 pub use scope::Scope;

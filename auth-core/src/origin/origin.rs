@@ -116,7 +116,8 @@ impl Origin {
         })))
     }
 
-    fn host(&self) -> &str {
+    /// The host, in lower case. An IPv6 address is in brackets.
+    pub fn host(&self) -> &str {
         &self.0.authority[..self.0.host_end]
     }
 
@@ -201,7 +202,7 @@ fn canonical(host: &str) -> Result<String, OriginError> {
 /// A name below `localhost`, and `localhost` with a dot at its end, are asked of the name server by
 /// many systems, in spite of RFC 6761. `0.0.0.0` and an IPv4 address within an IPv6 one are this
 /// machine on some systems only, or by the way.
-fn is_loopback(host: &str) -> bool {
+pub(crate) fn is_loopback(host: &str) -> bool {
     let in_brackets = |host: &str| host.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
     host == "localhost"
         || host.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback())

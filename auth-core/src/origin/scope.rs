@@ -68,6 +68,14 @@ impl Scope {
             .unwrap_or(Miss::Host)
     }
 
+    pub(crate) const fn first(&self) -> &Origin {
+        &self.first
+    }
+
+    pub(crate) const fn has_several_origins(&self) -> bool {
+        !self.others.is_empty()
+    }
+
     /// The origins, in the order in which they were added.
     pub fn origins(&self) -> impl Iterator<Item = &Origin> {
         std::iter::once(&self.first).chain(&self.others)

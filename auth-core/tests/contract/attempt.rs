@@ -71,6 +71,7 @@ async fn rule_15_only_an_accepted_response_slides_and_an_unclear_ones_cookies_ar
     for (verdict, slides, rolls) in [
         (Verdict::Accepted, true, true),
         (Verdict::NotPermitted, false, true),
+        (Verdict::Unproven, false, true),
         (Verdict::Unclear, false, false),
     ] {
         let clock = ManualClock::new();
@@ -91,6 +92,23 @@ async fn rule_15_only_an_accepted_response_slides_and_an_unclear_ones_cookies_ar
         let value = credentials.get().await.unwrap();
         let expected = if rolls { "rolled" } else { "value-1" };
         assert_eq!(value.cookie("session"), Some(expected), "{verdict:?}");
+    }
+}
+
+#[tokio::test]
+async fn rule_7_the_cookies_of_what_lies_between_are_ignored_whatever_the_judge_says() {
+    for (status, heard) in [(500, true), (407, false), (502, false), (511, false)] {
+        let credentials = on(&ManualClock::new(), sliding()).build();
+        let mut headers = set_cookie("session=rolled");
+        let mut attempt = attempt(&credentials).await;
+        attempt.redact(&mut headers);
+        let response = ResponseView::new(StatusCode::from_u16(status).unwrap(), &headers);
+        attempt
+            .judged_by(Some(says(Verdict::Accepted)))
+            .conclude(&response);
+        let value = credentials.get().await.unwrap();
+        let expected = if heard { "rolled" } else { "value-1" };
+        assert_eq!(value.cookie("session"), Some(expected), "{status}");
     }
 }
 

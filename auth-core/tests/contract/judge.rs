@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode};
 use crate::support::{on, tokens};
 
 #[test]
-fn rule_15_2xx_and_3xx_accept_and_a_502_proves_nothing() {
+fn rule_15_2xx_and_3xx_accept_and_what_lies_between_says_nothing() {
     let headers = HeaderMap::new();
     for (status, verdict) in [
         (200, Verdict::Accepted),
@@ -17,11 +17,23 @@ fn rule_15_2xx_and_3xx_accept_and_a_502_proves_nothing() {
         (304, Verdict::Accepted),
         (307, Verdict::Accepted),
         (101, Verdict::Unclear),
-        (400, Verdict::Unclear),
+        (400, Verdict::Unproven),
         (401, Verdict::Rejected),
         (403, Verdict::NotPermitted),
-        (429, Verdict::Unclear),
+        (404, Verdict::Unproven),
+        (407, Verdict::Unclear),
+        (409, Verdict::Unproven),
+        (422, Verdict::Unproven),
+        (429, Verdict::Unproven),
+        (500, Verdict::Unproven),
+        (501, Verdict::Unproven),
         (502, Verdict::Unclear),
+        (503, Verdict::Unclear),
+        (504, Verdict::Unclear),
+        (505, Verdict::Unproven),
+        (511, Verdict::Unclear),
+        (599, Verdict::Unproven),
+        (600, Verdict::Unclear),
     ] {
         let response = ResponseView::new(StatusCode::from_u16(status).unwrap(), &headers);
         assert_eq!(StatusJudge.judge(&response), verdict, "{status}");

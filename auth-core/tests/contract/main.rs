@@ -11,6 +11,7 @@
 )]
 
 mod attempt;
+mod cookies;
 mod ends;
 mod errors;
 mod fast_path;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::support::{HOUR, on};
+use crate::support::{HERE, HOUR, on};
 
 const CANARY: &str = "canary4711";
 
@@ -43,7 +43,7 @@ async fn rule_17_no_secret_appears_in_anything_that_prints() {
     let credential = credentials.get().await.unwrap();
     let attempt = Attempt::new(&credentials, &credential);
     let mut headers = http::HeaderMap::new();
-    credential.attach_headers(&mut headers);
+    credential.attach_headers(HERE, &mut headers);
     headers.insert(
         "set-cookie",
         HeaderValue::from_static("session=canary4711-rolled"),

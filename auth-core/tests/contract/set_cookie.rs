@@ -46,6 +46,7 @@ fn a_cookie_that_is_over_is_deleted() {
         "a=; Max-Age=0",
         "a=b; Max-Age=-1",
         "a=b; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
+        "a=b; Expires=Wed, 31-Dec-25 23:59:59 GMT",
     ] {
         assert!(read(None, text).unwrap().deleted, "{text}");
     }
@@ -62,6 +63,113 @@ fn the_value_is_kept_byte_for_byte() {
     for value in ["s%3Aabc.def%2F", "\"quoted\"", "a=b=c=="] {
         let text = Box::leak(format!("claysession={value}; Path=/; HttpOnly").into_boxed_str());
         assert_eq!(read(None, text).unwrap().value, value);
+    }
+}
+
+#[test]
+fn rule_15_the_last_attribute_of_a_name_counts_whatever_its_case() {
+    for (text, domain, path, secure) in [
+        ("a=b", None, None, false),
+        (
+            "a=b; Domain=.Example.COM; Path=/x; Secure",
+            Some("example.com"),
+            Some("/x"),
+            true,
+        ),
+        (
+            "a=b;domain=a.org;DOMAIN=b.org;path=/a;PATH=/b",
+            Some("b.org"),
+            Some("/b"),
+            false,
+        ),
+        (
+            "a=b; Domain=a.org; Domain=; Path=/a; Path=",
+            Some("a.org"),
+            None,
+            false,
+        ),
+        ("a=b; Path=a; Secure=no", None, None, true),
+        (
+            "a=b; Domain=..a.org; Path=\"/a\"",
+            Some(".a.org"),
+            None,
+            false,
+        ),
+        (
+            "a=b; \t Domain = a.org ; Path = /a b ;",
+            Some("a.org"),
+            Some("/a b"),
+            false,
+        ),
+        ("a=b; Domain; Path", None, None, false),
+        ("a=b; XPath=/x; Path-=/y", None, None, false),
+    ] {
+        let cookie = read(None, text).unwrap();
+        let read = (
+            cookie.domain.as_deref(),
+            cookie.path.as_deref(),
+            cookie.secure,
+        );
+        assert_eq!(read, (domain, path, secure), "{text}");
+    }
+}
+
+#[test]
+fn rule_15_the_first_pair_is_the_cookie() {
+    for (text, name, value) in [
+        ("a=b=c; a=d", "a", "b=c"),
+        (" a \t=\t b ; Path=/", "a", "b"),
+        ("a=\"b, c\"", "a", "\"b, c\""),
+        ("a=", "a", ""),
+        ("a b[]=%20", "a b[]", "%20"),
+        ("Path=/x; Max-Age=1", "Path", "/x"),
+    ] {
+        let cookie = read(None, text).unwrap();
+        assert_eq!((&*cookie.name, &*cookie.value), (name, value), "{text}");
+    }
+    for text in ["", "a", "=b", " =b", "; a=b", "a; b=c"] {
+        assert_eq!(read(None, text), None, "{text}");
+    }
+}
+
+#[test]
+fn rule_15_an_age_is_a_whole_number_of_seconds() {
+    let hour = "Sat, 21 Nov 2026 13:00:00 GMT";
+    for (age, seconds) in [
+        ("60", Some(60)),
+        ("060", Some(60)),
+        ("-60", Some(0)),
+        ("99999999999999999999", Some(u64::MAX)),
+        ("60; Max-Age=90", Some(90)),
+        ("60; Max-Age=soon", Some(60)),
+        ("+60", Some(3_600)),
+        ("1e3", Some(3_600)),
+        ("", Some(3_600)),
+        ("\"60\"", Some(3_600)),
+    ] {
+        let text = Box::leak(format!("a=b; Expires={hour}; Max-Age={age}").into_boxed_str());
+        let expires_in = read(NOON, text).unwrap().expires_in;
+        assert_eq!(expires_in.map(|life| life.as_secs()), seconds, "{age}");
+    }
+}
+
+#[test]
+fn rule_15_a_prefix_promises_what_browsers_ask_of_it() {
+    for text in [
+        "__Host-a=b; Secure; Path=/",
+        "__Secure-a=b; Secure; Domain=a.org; Path=/x",
+        "__Hosta=b",
+    ] {
+        assert!(read(None, text).is_some(), "{text}");
+    }
+    for text in [
+        "__Host-a=b; Path=/",
+        "__Host-a=b; Secure",
+        "__Host-a=b; Secure; Path=/x",
+        "__host-a=b; Secure; Path=/; Domain=a.org",
+        "__Secure-a=b; Path=/",
+    ] {
+        assert_eq!(read(None, text), None, "{text}");
     }
 }
 

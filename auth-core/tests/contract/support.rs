@@ -5,10 +5,13 @@ use std::time::Duration;
 use auth_core::clock::ManualClock;
 use auth_core::testing::Scripted;
 use auth_core::{
-    Attempt, Credential, Credentials, CredentialsBuilder, Lifetime, LoginError, Session,
+    Attempt, Credential, Credentials, CredentialsBuilder, Lifetime, LoginError, Session, Target,
 };
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue};
+
+/// A request within the scope of the scripted provider.
+pub(crate) const HERE: Target<'_> = Target::new("https", "api.example.com", "/v3/me");
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
@@ -40,7 +43,7 @@ pub(crate) fn session(number: u64, lifetime: Lifetime) -> Result<Session, LoginE
 /// The bearer token that the credential attaches.
 pub(crate) fn token(credential: &Credential) -> String {
     let mut headers = http::HeaderMap::new();
-    credential.attach_headers(&mut headers);
+    credential.attach_headers(HERE, &mut headers);
     let value = headers["authorization"].to_str().unwrap();
     value.trim_start_matches("Bearer ").to_owned()
 }

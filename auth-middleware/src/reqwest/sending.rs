@@ -36,7 +36,9 @@ impl Way<'_> {
         let (attempt, sent_to) = Attempt::fresh(self.credentials, self.judge, |credential| {
             self.attach(request, credential, redactor)
         })?;
-        let attempt = attempt.of_request(head);
+        let attempt = attempt
+            .of_request(head)
+            .sent_to(request.url().for_cookies());
         Some(Sending { attempt, sent_to })
     }
 
@@ -51,7 +53,8 @@ impl Way<'_> {
         let sent_to = self.attach(request, credential, redactor);
         let attempt = Attempt::new(self.credentials, credential)
             .judged_by(self.judge.cloned())
-            .of_request(head);
+            .of_request(head)
+            .sent_to(request.url().for_cookies());
         Sending { attempt, sent_to }
     }
 
@@ -64,7 +67,10 @@ impl Way<'_> {
         redactor: &mut Redactor,
     ) -> Sending {
         let sent_to = self.attach(request, newer, redactor);
-        let attempt = rejected.attempt.replay(newer);
+        let attempt = rejected
+            .attempt
+            .replay(newer)
+            .sent_to(request.url().for_cookies());
         Sending { attempt, sent_to }
     }
 
@@ -89,7 +95,10 @@ impl Way<'_> {
             request.url_mut().set_query(query.as_deref());
             redactor.note(credential, written, request.url());
         }
-        credential.attach_headers(request.headers_mut());
+        // The URL can't be borrowed beside the headers.
+        let mut headers = mem::take(request.headers_mut());
+        credential.attach_headers(request.url().for_cookies(), &mut headers);
+        *request.headers_mut() = headers;
         (!self.client_is_known).then(|| request.url().clone())
     }
 }
@@ -100,7 +109,7 @@ impl Sending {
     }
 
     /// Judges the response, and applies the verdict to the cache.
-    pub(super) fn conclude(&self, response: &mut Response, body: Option<&Bytes>) -> Conclusion {
+    pub(super) fn conclude(&mut self, response: &mut Response, body: Option<&Bytes>) -> Conclusion {
         if !self.is_answered_by(response) {
             return Conclusion::HandOn;
         }

@@ -20,6 +20,7 @@ use super::replay::{Again, ReplayMode};
 use super::service::head_of;
 use crate::admission::Renewal;
 use crate::body::{AuthBody, Peeked};
+use crate::target::Target;
 
 pin_project! {
     /// The response future of [`Auth`](crate::Auth).
@@ -253,7 +254,7 @@ where
                     spare,
                 } => {
                     let mut response = ready!(future.poll(cx)).map_err(Into::into)?;
-                    let sent = attempt.as_ref().expect(ENDED);
+                    let sent = attempt.as_mut().expect(ENDED);
                     sent.redact(response.headers_mut());
                     if sent.wants_body(response.status()) {
                         let (head, body) = response.into_parts();
@@ -407,6 +408,7 @@ where
     let head = wants_head.then(|| head_of(&work.request));
     credential.attach(&mut work.request)?;
     let attempt = work.attempt(&credential, head);
+    let attempt = attempt.sent_to(work.request.uri().for_cookies());
     Ok(Stage::Sending {
         future: work.service.call(work.request),
         attempt: Some(attempt),

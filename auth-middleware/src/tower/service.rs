@@ -16,6 +16,7 @@ use super::future::{AuthFuture, Work};
 use super::replay::{Cloning, ReplayMode};
 use crate::body::AuthBody;
 use crate::context::AuthContext;
+use crate::target::Target;
 
 /// A service whose requests carry a credential. Created by [`AuthLayer`](crate::AuthLayer).
 ///
@@ -120,7 +121,8 @@ where
         };
         match fresh {
             Some((attempt, Ok(()))) => {
-                let attempt = attempt.of_request(head);
+                let target = request.uri().for_cookies();
+                let attempt = attempt.of_request(head).sent_to(target);
                 AuthFuture::sending(self.inner.call(request), attempt, spare)
             }
             Some((_, Err(error))) => {

@@ -94,10 +94,10 @@ impl Login for Clay {
         if !response::json::<ResponseBody>(response)?.success {
             return Err(LoginError::malformed("status 200 without success"));
         }
-        let cookie = response::cookie(response, COOKIE)
+        let cookie = response::cookie(response, COOKIE, self.account.identity().origin())
             .ok_or_else(|| LoginError::malformed("no claysession cookie"))?;
         Ok(Session::new()
-            .with_cookie(COOKIE, &cookie.value)?
+            .with_set_cookie(&cookie)?
             .with_lifetime(lifetime(&cookie, response)))
     }
 

@@ -125,11 +125,11 @@ impl Login for Quinn {
     fn read(&self, response: &http::Response<Bytes>) -> Result<Session, LoginError> {
         response::expect_success(response)?;
         response::json::<ResponseBody>(response)?;
-        let cookie = response::cookie(response, COOKIE)
+        let cookie = response::cookie(response, COOKIE, self.account.identity().origin())
             .ok_or_else(|| LoginError::malformed("no sessionId cookie"))?;
         let idle = cookie.expires_in.unwrap_or(IDLE);
         Ok(Session::new()
-            .with_cookie(COOKIE, &cookie.value)?
+            .with_set_cookie(&cookie)?
             .with_lifetime(Lifetime::unknown().idle(idle).absolute(ABSOLUTE)))
     }
 

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use auth_core::{
-    Lifetime, LoginError, ProviderOptions, Secret, SecretSource, Session, set_cookies,
-};
+use auth_core::{Lifetime, LoginError, Origin, ProviderOptions, Secret, SecretSource, Session};
 use bytes::Bytes;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -141,32 +139,30 @@ impl Login for V1Login {
                     stated.unwrap_or(LIFE),
                 )
             }
-            Carries::Cookies => with_cookies(response)?,
+            Carries::Cookies => with_cookies(response, self.account.identity().origin())?,
         };
         Ok(session.with_lifetime(Lifetime::of(life)))
     }
 }
 
-/// A session of all cookies that a request can carry, and its life: at most the documented day, and
-/// less if its only cookie says so. Of several cookies, it is unknown which one is the session's.
-fn with_cookies(response: &http::Response<Bytes>) -> Result<(Session, Duration), LoginError> {
+/// A session of all cookies that the login sets, and its life: at most the documented day, and less
+/// if its only cookie says so. Of several cookies, it is unknown which one is the session's, so
+/// each is one that the session can do without.
+fn with_cookies(
+    response: &http::Response<Bytes>,
+    origin: &Origin,
+) -> Result<(Session, Duration), LoginError> {
+    let cookies = response::cookies(response, origin);
+    if let [only] = cookies.as_slice() {
+        let life = only.expires_in.map_or(LIFE, |life| life.min(LIFE));
+        return Ok((Session::new().with_set_cookie(only)?, life));
+    }
     let mut session = Session::new();
-    let mut ages = Vec::new();
-    for set in set_cookies(response.headers()) {
-        // The last cookie of a name counts, and replaces those before it.
-        let Some(cookie) = response::cookie(response, &set.name) else {
-            continue;
-        };
-        // A cookie that no request can carry is not the session's.
-        if let Ok(with) = session.clone().with_cookie(&cookie.name, &cookie.value) {
-            session = with;
-            ages.retain(|(name, _)| *name != cookie.name);
-            ages.push((cookie.name, cookie.expires_in));
-        }
+    for cookie in &cookies {
+        session = session.with_optional_cookie(cookie)?;
     }
-    match ages.as_slice() {
-        [] => Err(LoginError::malformed("no cookie that can be carried")),
-        [(_, Some(age))] => Ok((session, LIFE.min(*age))),
-        _ => Ok((session, LIFE)),
+    if session.is_empty() {
+        return Err(LoginError::malformed("no cookie that can be carried"));
     }
+    Ok((session, LIFE))
 }

@@ -1,0 +1,150 @@
+//! One cookie of a session.
+
+use std::time::Duration;
+
+use http::HeaderValue;
+
+use super::{InvalidValue, SetCookie, Target};
+use crate::clock::Deadline;
+
+/// One cookie of a session, as a user agent stores it (RFC 6265, section 5.3).
+#[derive(Clone)]
+pub(super) struct Cookie {
+    pub(super) name: String,
+    pub(super) value: String,
+    pub(super) hosts: Hosts,
+    pub(super) path: String,
+    pub(super) secure: bool,
+    pub(super) role: Role,
+    /// How long it is good, as the server has stated it last.
+    pub(super) life: Option<Duration>,
+    /// The end of `life`, counted from the receipt.
+    pub(super) expires: Deadline,
+    /// Whether `life` comes from a later answer than the login's.
+    pub(super) restated: bool,
+    /// Whether it is sent. A cookie of the provider that was deleted or has expired stays, so that
+    /// it is known when the server sets it again.
+    pub(super) live: bool,
+}
+
+/// The hosts that a cookie goes to, within the session's scope.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Hosts {
+    /// All of them.
+    Scope,
+    /// The one that set it.
+    Only(String),
+    /// Those of its `Domain`.
+    Domain(String),
+}
+
+impl Hosts {
+    /// The `domain` of a cookie that `host` has set (section 5.3, step 6).
+    pub(super) fn domain<'a>(&'a self, host: &'a str) -> &'a str {
+        match self {
+            Self::Scope => host,
+            Self::Only(domain) | Self::Domain(domain) => domain,
+        }
+    }
+
+    fn include(&self, target: Target<'_>) -> bool {
+        match self {
+            Self::Scope => true,
+            Self::Only(host) => target.is_host(host),
+            Self::Domain(domain) => target.is_in_domain(domain),
+        }
+    }
+}
+
+/// What a cookie is to its session.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The provider named it: the session can't do without.
+    Named,
+    /// The provider added it, and the session can do without.
+    Optional,
+    /// An answer set it.
+    Kept,
+}
+
+impl Cookie {
+    /// A cookie for the whole scope, without a life of its own.
+    pub(super) fn new(name: &str, value: &str, role: Role) -> Self {
+        Self {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            hosts: Hosts::Scope,
+            path: "/".to_owned(),
+            secure: false,
+            role,
+            life: None,
+            expires: Deadline::NEVER,
+            restated: false,
+            live: true,
+        }
+    }
+
+    /// A cookie as a server set it. What the server did not narrow goes to the whole scope.
+    pub(super) fn set_by(set: &SetCookie, role: Role) -> Self {
+        Self {
+            hosts: set.domain.clone().map_or(Hosts::Scope, Hosts::Domain),
+            path: set.path.clone().unwrap_or_else(|| "/".to_owned()),
+            secure: set.secure,
+            life: set.expires_in,
+            ..Self::new(&set.name, &set.value, role)
+        }
+    }
+
+    /// Checks that a `Cookie` header can hold the pair.
+    pub(super) fn check(&self) -> Result<(), InvalidValue> {
+        let invalid = |why| Err(InvalidValue::new("cookie's value", why));
+        if self.value.is_empty() {
+            invalid("is empty")
+        } else if self.value.contains(';') {
+            invalid("contains a semicolon")
+        } else if !self.can_be_sent() {
+            invalid("can't stand in a header")
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(super) fn can_be_sent(&self) -> bool {
+        let valid = |text: &str| HeaderValue::from_bytes(text.as_bytes()).is_ok();
+        valid(&self.name) && valid(&self.value)
+    }
+
+    /// Whether there are requests that it doesn't go to.
+    pub(super) const fn is_narrow(&self) -> bool {
+        self.secure || !matches!(self.hosts, Hosts::Scope) || self.path.len() > 1
+    }
+
+    /// Whether a request carries it (section 5.4).
+    pub(super) fn goes_to(&self, target: Target<'_>) -> bool {
+        self.live
+            && self.hosts.include(target)
+            && target.is_below(&self.path)
+            && (!self.secure || target.is_secure())
+    }
+
+    /// Whether it is the cookie that `host` sets with this name, domain and path. Without a domain,
+    /// that is the host's.
+    pub(super) fn has_key(&self, name: &str, domain: Option<&str>, path: &str, host: &str) -> bool {
+        let ours = self.hosts.domain(host);
+        let same_domain = ours.eq_ignore_ascii_case(domain.unwrap_or(host));
+        self.name == name && same_domain && self.path == path
+    }
+
+    /// What it puts on a request, and for which paths.
+    pub(super) fn sent(&self) -> (&str, &str, &str) {
+        (&self.name, &self.path, &self.value)
+    }
+
+    /// Whether it goes to the same requests as `other`, with the same value.
+    pub(super) fn is_sent_as(&self, other: &Self) -> bool {
+        self.live == other.live
+            && self.sent() == other.sent()
+            && self.hosts == other.hosts
+            && self.secure == other.secure
+    }
+}
