@@ -214,6 +214,12 @@ mod admission;
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 mod body;
 mod context;
+#[cfg(any(feature = "reqwest", feature = "tower"))]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the integrations do not take a jar yet")
+)]
+mod jar;
 #[cfg(any(feature = "reqwest", feature = "follow"))]
 mod redirect;
 #[cfg(feature = "reqwest")]
@@ -236,6 +242,8 @@ pub use self::tower::{Follow, FollowFuture, FollowLayer};
 #[cfg(feature = "tower")]
 pub use body::{AuthBody, ReplayBody};
 pub use context::AuthContext;
+#[cfg(any(feature = "reqwest", feature = "tower"))]
+pub use jar::CookieJar;
 #[cfg(any(feature = "reqwest", feature = "follow"))]
 pub use redirect::{RedirectError, Redirects};
 

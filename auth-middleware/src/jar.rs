@@ -1,0 +1,216 @@
+//! A cookie jar of the user's, beside the cookies of the session.
+
+use std::sync::Arc;
+
+use auth_core::Credential;
+use http::header::{COOKIE, SET_COOKIE};
+use http::{HeaderMap, HeaderValue};
+
+/// A cookie jar of the user's, for cookies that belong to no session: those of a load balancer, or
+/// a consent.
+///
+/// A reqwest client asks its own jar only where a request has no `Cookie` header, so its cookies
+/// vanish beside those of a session. It also keeps every cookie that a response sets, the session's
+/// among them, and sends it with the requests of other identities. So give the jar to the
+/// integration, and build the client without it:
+///
+/// - A request with a credential carries the jar's cookies beside the session's.
+/// - What its response sets is stored in the jar, except for the session's cookies. A session that
+///   [keeps them all](auth_core::Session::keep_cookies) leaves nothing to the jar.
+/// - A cookie of the session never enters the jar and never comes from it.
+/// - A request without a credential does not see the jar.
+///
+/// `reqwest::cookie::Jar`, of reqwest's feature `cookies`, becomes one in a few lines:
+///
+/// ```text
+/// struct Shared(Arc<reqwest::cookie::Jar>);
+///
+/// impl CookieJar for Shared {
+///     fn cookies(&self, url: &str) -> Option<HeaderValue> {
+///         self.0.cookies(&url.parse().ok()?)
+///     }
+///
+///     fn store(&self, set_cookies: &mut dyn Iterator<Item = &HeaderValue>, url: &str) {
+///         if let Ok(url) = url.parse() {
+///             self.0.set_cookies(set_cookies, &url);
+///         }
+///     }
+/// }
+/// ```
+pub trait CookieJar: Send + Sync + 'static {
+    /// The `Cookie` header of a request to `url`, if the jar has cookies for it.
+    fn cookies(&self, url: &str) -> Option<HeaderValue>;
+
+    /// Stores what the `Set-Cookie` headers of a response from `url` set.
+    fn store(&self, set_cookies: &mut dyn Iterator<Item = &HeaderValue>, url: &str);
+}
+
+impl<J: CookieJar + ?Sized> CookieJar for Arc<J> {
+    fn cookies(&self, url: &str) -> Option<HeaderValue> {
+        (**self).cookies(url)
+    }
+
+    fn store(&self, set_cookies: &mut dyn Iterator<Item = &HeaderValue>, url: &str) {
+        (**self).store(set_cookies, url);
+    }
+}
+
+// The integrations call it before `Credential::attach_headers`, and `store_cookies` after the
+// response.
+/// Adds the jar's cookies to the `Cookie` header of a request to `url`, before `credential` is
+/// attached to it. A pair that the request has goes before one of the same name in the jar, and
+/// the session's own cookies are left out.
+pub(crate) fn add_cookies(
+    jar: &dyn CookieJar,
+    url: &str,
+    credential: &Credential,
+    headers: &mut HeaderMap,
+) {
+    let Some(cookies) = jar.cookies(url) else {
+        return;
+    };
+    let own: Vec<&[u8]> = headers.get_all(COOKIE).iter().flat_map(pairs).collect();
+    let is_own = |pair: &[u8]| own.iter().any(|own| name_of(own) == name_of(pair));
+    let added = pairs(&cookies)
+        .filter(|pair| !is_own(pair) && !names(pair, |name| credential.owns_cookie(name)));
+    let merged: Vec<&[u8]> = own.iter().copied().chain(added).collect();
+    if merged.len() == own.len() {
+        return;
+    }
+    // The parts were header values, and so is their concatenation.
+    if let Ok(mut value) = HeaderValue::from_bytes(&merged.join(&b"; "[..])) {
+        value.set_sensitive(true);
+        headers.insert(COOKIE, value);
+    }
+}
+
+/// Stores what the response from `url` sets in the jar, except for the cookies of the session,
+/// whose `credential` the request carried.
+pub(crate) fn store_cookies(
+    jar: &dyn CookieJar,
+    url: &str,
+    credential: &Credential,
+    response: &HeaderMap,
+) {
+    let mut rest = response.get_all(SET_COOKIE).iter().filter(|line| {
+        let pair = pairs(line).next().unwrap_or_default();
+        !names(pair, |name| credential.keeps_cookie(name))
+    });
+    jar.store(&mut rest, url);
+}
+
+fn pairs(header: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    let pairs = header.as_bytes().split(|byte| *byte == b';');
+    pairs
+        .map(<[u8]>::trim_ascii)
+        .filter(|pair| !pair.is_empty())
+}
+
+/// Whether the name of the pair is one of the session's.
+fn names(pair: &[u8], is_session: impl Fn(&str) -> bool) -> bool {
+    std::str::from_utf8(name_of(pair)).is_ok_and(is_session)
+}
+
+fn name_of(pair: &[u8]) -> &[u8] {
+    let name = pair.split(|byte| *byte == b'=').next().unwrap_or(pair);
+    name.trim_ascii()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use auth_core::testing::Scripted;
+    use auth_core::{Credentials, Session, Target};
+
+    use super::*;
+
+    const URL: &str = "https://api.example.com/v3/me";
+    const TARGET: Target<'_> = Target::new("https", "api.example.com", "/v3/me");
+
+    /// A jar with these cookies for every request, and what it was told to store.
+    #[derive(Default)]
+    struct Jar(Option<&'static str>, Mutex<Vec<String>>);
+
+    impl CookieJar for Jar {
+        fn cookies(&self, url: &str) -> Option<HeaderValue> {
+            assert_eq!(url, URL);
+            self.0.map(HeaderValue::from_static)
+        }
+
+        fn store(&self, set_cookies: &mut dyn Iterator<Item = &HeaderValue>, url: &str) {
+            assert_eq!(url, URL);
+            let lines =
+                set_cookies.map(|line| String::from_utf8(line.as_bytes().to_vec()).unwrap());
+            self.1.lock().unwrap().extend(lines);
+        }
+    }
+
+    async fn credential(keeps_all: bool) -> Arc<Credential> {
+        let credentials = Credentials::new(Scripted::new(move |_| {
+            let session = Session::new().with_cookie("sid", "s")?;
+            Ok(if keeps_all {
+                session.keep_cookies(&HeaderMap::new(), TARGET)
+            } else {
+                session
+            })
+        }));
+        credentials.get().await.unwrap()
+    }
+
+    async fn sent(in_jar: Option<&'static str>, given: &[&'static str], keeps_all: bool) -> String {
+        let credential = credential(keeps_all).await;
+        let given = given
+            .iter()
+            .map(|line| (COOKIE, HeaderValue::from_static(line)));
+        let mut headers: HeaderMap = given.collect();
+        let jar: Arc<dyn CookieJar> = Arc::new(Jar(in_jar, Mutex::default()));
+        add_cookies(&jar, URL, &credential, &mut headers);
+        credential.attach_headers(TARGET, &mut headers);
+        assert_eq!(headers.len(), 1);
+        assert!(headers[COOKIE].is_sensitive());
+        headers[COOKIE].to_str().unwrap().to_owned()
+    }
+
+    async fn stored(lines: &[&str], keeps_all: bool) -> Vec<String> {
+        let jar = Jar::default();
+        let value = |line: &&str| HeaderValue::from_bytes(line.as_bytes()).unwrap();
+        let response = lines.iter().map(|line| (SET_COOKIE, value(line)));
+        let response: HeaderMap = response.collect();
+        store_cookies(&jar, URL, &*credential(keeps_all).await, &response);
+        jar.1.into_inner().unwrap()
+    }
+
+    #[tokio::test]
+    async fn rule_15_a_jars_cookies_are_sent_beside_the_sessions() {
+        assert_eq!(sent(Some("lb=node7"), &[], false).await, "lb=node7; sid=s");
+        assert_eq!(sent(None, &["a=1"], false).await, "a=1; sid=s");
+        let given = ["a=1; lb=own", "c=2"];
+        let merged = "a=1; lb=own; c=2; d=3; sid=s";
+        assert_eq!(sent(Some("lb=node7; d=3"), &given, false).await, merged);
+    }
+
+    #[tokio::test]
+    async fn rule_16_a_cookie_of_the_session_neither_enters_the_jar_nor_comes_from_it() {
+        let foreign = Some("sid=another; lb=node7; sid=third");
+        assert_eq!(sent(foreign, &[], false).await, "lb=node7; sid=s");
+        assert_eq!(sent(foreign, &["sid=own"], false).await, "lb=node7; sid=s");
+        let lines = [
+            "sid=rolled; Path=/",
+            "lb=node8; Path=/",
+            "sid=; Path=/legacy; Max-Age=0",
+            " sid =rolled",
+            "sid=é",
+            "SID=other",
+        ];
+        assert_eq!(
+            stored(&lines, false).await,
+            ["lb=node8; Path=/", "SID=other"]
+        );
+        assert_eq!(sent(foreign, &[], true).await, "lb=node7; sid=s");
+        assert!(
+            stored(&lines, true).await.is_empty(),
+            "the session keeps them all"
+        );
+    }
+}
