@@ -407,6 +407,59 @@ async fn rule_16_domain_and_secure_narrow_the_scope() {
 }
 
 #[tokio::test]
+async fn rule_16_a_domain_that_does_not_cover_the_host_of_the_answer_sets_nothing() {
+    let data = Target::new("https", "data.example.com", "/");
+    for (from, line, at_api, at_data) in [
+        (at("/"), "sid=1; Path=/; Domain=com", "sid=0", "sid=0"),
+        (
+            at("/"),
+            "sid=1; Path=/; Domain=b.example.com",
+            "sid=0",
+            "sid=0",
+        ),
+        (
+            data,
+            "sid=1; Path=/; Domain=api.example.com",
+            "sid=0",
+            "sid=0",
+        ),
+        (data, "sid=1; Path=/; Domain=data.example.com", "", "sid=1"),
+        (data, "sid=1; Path=/", "sid=1", "sid=1"),
+        (
+            data,
+            "sid=1; Path=/; Domain=.example.com",
+            "sid=0; sid=1",
+            "sid=0; sid=1",
+        ),
+    ] {
+        let browser = named(&["sid=0"]);
+        browser.send(from, 200, &[line]).await;
+        assert_eq!(browser.cookies(at("/")).await, at_api, "{line}");
+        assert_eq!(browser.cookies(data).await, at_data, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn rule_15_only_a_named_cookie_that_is_set_moves_the_idle_deadline() {
+    for (line, moves) in [
+        ("sid=2; Path=/", true),
+        ("csrf=; Path=/; Max-Age=0", false),
+        ("AWSALB=n4; Path=/", false),
+        ("AWSALB=n3; Path=/; Max-Age=9", false),
+    ] {
+        let browser = Browser::new(|_| {
+            let session = set_by(&["sid=1", "csrf=c"])?.keep_cookies(&response(&[]), HERE);
+            Ok(session.with_lifetime(Lifetime::unknown().idle(HOUR)))
+        });
+        browser.send(HERE, 200, &["AWSALB=n3; Path=/"]).await;
+        browser.clock.advance(60 * SECOND);
+        browser.send(HERE, 404, &[line]).await;
+        let left = if moves { HOUR } else { HOUR - 60 * SECOND };
+        assert_eq!(browser.credentials.status().idle_in, Some(left), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn rule_15_cookies_of_one_name_are_sent_together_longer_paths_first_and_then_older_ones() {
     let browser = named(&["sid=root; Path=/", "csrf=c; Path=/"]);
     let lines = [
@@ -496,6 +549,9 @@ async fn rule_15_cookies_beside_the_sessions_are_kept_by_choice() {
         "the flash has expired"
     );
     assert!(browser.credentials.fresh().is_some());
+    browser.send(at("/"), 200, &["AWSALB=; Path=/"]).await;
+    let empty = browser.cookies(at("/")).await;
+    assert_eq!(empty, "sid=s; AWSALB=", "a value like any other");
     browser
         .send(at("/"), 200, &["AWSALB=; Path=/; Max-Age=0"])
         .await;
