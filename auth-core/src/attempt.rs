@@ -73,27 +73,20 @@ pub struct Attempt {
     /// Whether the URL that was sent holds a secret.
     query: bool,
     replay: bool,
-    /// For a judge that wants it.
-    request: Option<Box<RequestHead>>,
-    went: Went,
+    /// Whether the cookies that the answer sets depend on where the request went.
+    place_counts: bool,
     /// Whether the answer sets cookies, once that was looked up.
     sets_cookies: Option<bool>,
+    /// What few requests need. Together in one box, because the future of a request holds this.
+    noted: Option<Box<Noted>>,
 }
 
-/// Where a request went.
-#[derive(Clone)]
-enum Went {
-    /// The cookies that its answer sets don't depend on it.
-    Anywhere,
-    /// They do, and it was not stated.
-    Unstated,
-    To(Box<Place>),
-}
-
-#[derive(Clone)]
-struct Place {
-    host: String,
-    path: String,
+#[derive(Clone, Default)]
+struct Noted {
+    /// For a judge that wants it.
+    head: Option<RequestHead>,
+    /// The host and the path of the request.
+    place: Option<(String, String)>,
 }
 
 /// What to do with a response.
@@ -183,7 +176,7 @@ impl Attempt {
         let replay = Self::at(&self.credentials, newer, now, self.judge);
         Self {
             replay: true,
-            request: self.request,
+            noted: self.noted,
             ..replay
         }
     }
@@ -203,9 +196,9 @@ impl Attempt {
             slides: credential.life().slides(),
             query: credential.has_query(),
             replay: false,
-            request: None,
-            went: Went::of(credential, credentials.scope()),
+            place_counts: place_counts(credential, credentials.scope()),
             sets_cookies: None,
+            noted: None,
         }
     }
 
@@ -216,11 +209,9 @@ impl Attempt {
     /// the scope.
     #[inline]
     pub fn sent_to(mut self, target: Target<'_>) -> Self {
-        if matches!(self.went, Went::Unstated) {
-            self.went = Went::To(Box::new(Place {
-                host: target.host().to_owned(),
-                path: target.path().to_owned(),
-            }));
+        if self.place_counts {
+            let place = (target.host().to_owned(), target.path().to_owned());
+            self.noted.get_or_insert_default().place = Some(place);
         }
         self
     }
@@ -245,7 +236,9 @@ impl Attempt {
     /// Notes the head of the request for its judge, as it was before the credential was attached.
     #[inline]
     pub fn of_request(mut self, head: Option<RequestHead>) -> Self {
-        self.request = head.map(Box::new);
+        if head.is_some() {
+            self.noted.get_or_insert_default().head = head;
+        }
         self
     }
 
@@ -327,7 +320,7 @@ impl Attempt {
     #[inline]
     pub fn conclude(&self, response: &ResponseView<'_>) -> Conclusion {
         let response = &ResponseView {
-            request: self.request.as_deref().or(response.request),
+            request: self.head().or(response.request),
             ..*response
         };
         let verdict = self.judge().judge(response);
@@ -439,25 +432,23 @@ impl Attempt {
     }
 
     fn target(&self) -> Target<'_> {
-        match &self.went {
-            Went::To(place) => Target::new("", &place.host, &place.path),
-            Went::Anywhere | Went::Unstated => {
-                Target::new("", self.credentials.scope().first().host(), "/")
-            }
+        let place = self.noted.as_ref().and_then(|noted| noted.place.as_ref());
+        match place {
+            Some((host, path)) => Target::new("", host, path),
+            None => Target::new("", self.credentials.scope().first().host(), "/"),
         }
+    }
+
+    #[inline]
+    fn head(&self) -> Option<&RequestHead> {
+        self.noted.as_ref()?.head.as_ref()
     }
 }
 
-impl Went {
-    #[inline]
-    fn of(credential: &Credential, scope: &Scope) -> Self {
-        let counts = credential.depends_on_path() || scope.has_several_origins();
-        if counts && credential.hears_cookies() {
-            Self::Unstated
-        } else {
-            Self::Anywhere
-        }
-    }
+/// Whether the cookies that an answer sets depend on where its request went.
+#[inline]
+fn place_counts(credential: &Credential, scope: &Scope) -> bool {
+    (credential.depends_on_path() || scope.has_several_origins()) && credential.hears_cookies()
 }
 
 #[inline(never)]

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use auth_core::Credential;
+use auth_core::{Attempt, Credential, Credentials};
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
+
+use crate::target::Target;
 
 /// A cookie jar of the user's, for cookies that belong to no session: those of a load balancer, or
 /// a consent.
@@ -18,7 +20,7 @@ use http::{HeaderMap, HeaderValue};
 /// - What its response sets is stored in the jar, except for the session's cookies. A session that
 ///   [keeps them all](auth_core::Session::keep_cookies) leaves nothing to the jar.
 /// - A cookie of the session never enters the jar and never comes from it.
-/// - A request without a credential does not see the jar.
+/// - A request without a credential carries the jar's cookies alone.
 ///
 /// `reqwest::cookie::Jar`, of reqwest's feature `cookies`, becomes one in a few lines:
 ///
@@ -55,15 +57,84 @@ impl<J: CookieJar + ?Sized> CookieJar for Arc<J> {
     }
 }
 
-// The integrations call it before `Credential::attach_headers`, and `store_cookies` after the
-// response.
+/// One request in which a jar takes part.
+pub(crate) struct JarRequest {
+    jar: Arc<dyn CookieJar>,
+    url: String,
+    /// Those whose scope the URL is in.
+    credentials: Option<Credentials>,
+    /// Whether the request carries their credential.
+    carries: bool,
+}
+
+impl JarRequest {
+    /// A request to `url` that carries a credential, if there is a jar.
+    #[inline]
+    pub(crate) fn carrying(
+        credentials: &Credentials,
+        jar: Option<&Arc<dyn CookieJar>>,
+        url: &impl ToString,
+    ) -> Option<Box<Self>> {
+        let jar = Arc::clone(jar?);
+        Some(Box::new(Self {
+            jar,
+            url: url.to_string(),
+            credentials: Some(credentials.clone()),
+            carries: true,
+        }))
+    }
+
+    /// A request to `url` that carries none, if there is a jar.
+    #[inline]
+    pub(crate) fn bare<U: Target + ToString>(
+        credentials: &Credentials,
+        jar: Option<&Arc<dyn CookieJar>>,
+        url: &U,
+    ) -> Option<Box<Self>> {
+        let jar = Arc::clone(jar?);
+        let in_scope = url.is_in(credentials.scope());
+        Some(Box::new(Self {
+            jar,
+            url: url.to_string(),
+            credentials: in_scope.then(|| credentials.clone()),
+            carries: false,
+        }))
+    }
+
+    fn current(&self) -> Option<Arc<Credential>> {
+        self.credentials.as_ref().and_then(Attempt::current)
+    }
+
+    /// Adds the jar's cookies to a request that carries no credential.
+    pub(crate) fn add_to(&self, headers: &mut HeaderMap) {
+        add_cookies(&*self.jar, &self.url, self.current().as_deref(), headers);
+    }
+
+    /// Adds the jar's cookies to a request, before `credential` is attached to it.
+    pub(crate) fn add_beside(&self, credential: &Credential, headers: &mut HeaderMap) {
+        add_cookies(&*self.jar, &self.url, Some(credential), headers);
+    }
+
+    /// Stores what the response sets, except for the session's cookies.
+    pub(crate) fn store(&self, response: &HeaderMap) {
+        if !response.contains_key(SET_COOKIE) {
+            return;
+        }
+        let current = self.current();
+        // Without the session, its cookies can't be told from others.
+        if current.is_some() || !self.carries {
+            store_cookies(&*self.jar, &self.url, current.as_deref(), response);
+        }
+    }
+}
+
 /// Adds the jar's cookies to the `Cookie` header of a request to `url`, before `credential` is
-/// attached to it. A pair that the request has goes before one of the same name in the jar, and
-/// the session's own cookies are left out.
-pub(crate) fn add_cookies(
+/// attached to it, if it carries one. A pair that the request has goes before one of the same name
+/// in the jar, and the session's own cookies are left out.
+fn add_cookies(
     jar: &dyn CookieJar,
     url: &str,
-    credential: &Credential,
+    credential: Option<&Credential>,
     headers: &mut HeaderMap,
 ) {
     let Some(cookies) = jar.cookies(url) else {
@@ -71,8 +142,8 @@ pub(crate) fn add_cookies(
     };
     let own: Vec<&[u8]> = headers.get_all(COOKIE).iter().flat_map(pairs).collect();
     let is_own = |pair: &[u8]| own.iter().any(|own| name_of(own) == name_of(pair));
-    let added = pairs(&cookies)
-        .filter(|pair| !is_own(pair) && !names(pair, |name| credential.owns_cookie(name)));
+    let is_sessions = |name: &str| credential.is_some_and(|session| session.owns_cookie(name));
+    let added = pairs(&cookies).filter(|pair| !is_own(pair) && !names(pair, is_sessions));
     let merged: Vec<&[u8]> = own.iter().copied().chain(added).collect();
     if merged.len() == own.len() {
         return;
@@ -84,17 +155,18 @@ pub(crate) fn add_cookies(
     }
 }
 
-/// Stores what the response from `url` sets in the jar, except for the cookies of the session,
-/// whose `credential` the request carried.
-pub(crate) fn store_cookies(
+/// Stores what the response from `url` sets in the jar, except for the cookies of the session of
+/// `credential`, to whose scope the URL belongs.
+fn store_cookies(
     jar: &dyn CookieJar,
     url: &str,
-    credential: &Credential,
+    credential: Option<&Credential>,
     response: &HeaderMap,
 ) {
+    let is_sessions = |name: &str| credential.is_some_and(|session| session.keeps_cookie(name));
     let mut rest = response.get_all(SET_COOKIE).iter().filter(|line| {
         let pair = pairs(line).next().unwrap_or_default();
-        !names(pair, |name| credential.keeps_cookie(name))
+        !names(pair, is_sessions)
     });
     jar.store(&mut rest, url);
 }
@@ -121,7 +193,7 @@ mod tests {
     use std::sync::Mutex;
 
     use auth_core::testing::Scripted;
-    use auth_core::{Credentials, Session, Target};
+    use auth_core::{Session, Target};
 
     use super::*;
 
@@ -165,7 +237,7 @@ mod tests {
             .map(|line| (COOKIE, HeaderValue::from_static(line)));
         let mut headers: HeaderMap = given.collect();
         let jar: Arc<dyn CookieJar> = Arc::new(Jar(in_jar, Mutex::default()));
-        add_cookies(&jar, URL, &credential, &mut headers);
+        add_cookies(&jar, URL, Some(&*credential), &mut headers);
         credential.attach_headers(TARGET, &mut headers);
         assert_eq!(headers.len(), 1);
         assert!(headers[COOKIE].is_sensitive());
@@ -177,7 +249,8 @@ mod tests {
         let value = |line: &&str| HeaderValue::from_bytes(line.as_bytes()).unwrap();
         let response = lines.iter().map(|line| (SET_COOKIE, value(line)));
         let response: HeaderMap = response.collect();
-        store_cookies(&jar, URL, &*credential(keeps_all).await, &response);
+        let credential = credential(keeps_all).await;
+        store_cookies(&jar, URL, Some(&*credential), &response);
         jar.1.into_inner().unwrap()
     }
 

@@ -178,8 +178,9 @@
 //!   time-out bounds this wait.
 //! - A client's time-outs begin anew with the second attempt. The time-out of a single reqwest
 //!   request does not: it covers both attempts and the waits before them.
-//! - A client with a cookie jar mixes the sessions of identities that share it. Use a client
-//!   without a jar; the cache keeps the cookies of a session.
+//! - A client with a cookie jar of its own mixes the sessions of identities that share it.
+//!   [`AuthMiddleware::with_client`] takes the jar away. Give a jar to the integration, as a
+//!   [`CookieJar`]; the cache keeps the cookies of a session.
 //! - If the login of one identity is routed through the integration of another, and the login of
 //!   the other through that of the first, the loop is not detected. It ends with the time-out of
 //!   the login.
@@ -215,10 +216,6 @@ mod admission;
 mod body;
 mod context;
 #[cfg(any(feature = "reqwest", feature = "tower"))]
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the integrations do not take a jar yet")
-)]
 mod jar;
 #[cfg(any(feature = "reqwest", feature = "follow"))]
 mod redirect;

@@ -25,11 +25,35 @@ pub enum ClientError {
     UnknownRedirects,
 }
 
-/// Builds a client that follows no redirect by itself and adds no `Referer`.
+/// Builds a client that follows no redirect by itself, adds no `Referer` and has no cookie jar,
+/// which would give the session's cookies to requests without it.
 pub(super) fn build(builder: ClientBuilder) -> Result<Client, ClientError> {
-    let builder = builder.redirect(Policy::none()).referer(false);
-    let built = builder.build();
+    let built = builder
+        .redirect(Policy::none())
+        .referer(false)
+        // See `NoCookieStore`.
+        .cookie_store(false)
+        .build();
     built.map_err(|error| ClientError::Build(error.without_url()))
+}
+
+/// Makes `builder.cookie_store(false)` compile whether or not reqwest's feature `cookies` is on.
+///
+/// With the feature, which any crate of a program may turn on, a builder may have a jar, and its
+/// inherent method of this name removes it. An inherent method takes precedence over a trait's.
+/// Without the feature no builder has a jar, and this method does nothing.
+#[allow(
+    dead_code,
+    reason = "it is not called if reqwest's feature `cookies` is on"
+)]
+trait NoCookieStore {
+    fn cookie_store(self, enable: bool) -> Self;
+}
+
+impl NoCookieStore for ClientBuilder {
+    fn cookie_store(self, _: bool) -> Self {
+        self
+    }
 }
 
 /// Checks that a client follows no redirect by itself. Reqwest shows a policy other than its

@@ -18,6 +18,7 @@ use super::sending::{Way, read_ahead};
 use super::time_left::TimeLeft;
 use crate::admission::Admission;
 use crate::context::AuthContext;
+use crate::jar::{CookieJar, JarRequest};
 use crate::redirect::{Answer, Journey, Redirects};
 use crate::target::Target;
 
@@ -87,11 +88,12 @@ pub struct AuthMiddleware {
     redirects: Redirects,
     /// Whether the client below is known to follow no redirect by itself.
     client_is_known: bool,
+    jar: Option<Arc<dyn CookieJar>>,
 }
 
 impl AuthMiddleware {
-    /// Builds a client whose requests carry the credential. The client's own redirects are
-    /// switched off, and its other settings are kept.
+    /// Builds a client whose requests carry the credential. The client's own redirects and cookie
+    /// jar are switched off, and its other settings are kept.
     ///
     /// # Errors
     /// [`ClientError::Build`].
@@ -104,6 +106,9 @@ impl AuthMiddleware {
     }
 
     /// Builds a client whose own redirects are switched off, and the middleware to put around it.
+    ///
+    /// A cookie jar of the builder is taken away as well: it would keep the session's cookies, and
+    /// send them with requests that skip the session. Give a jar to [`jar`](Self::jar).
     ///
     /// # Errors
     /// [`ClientError::Build`].
@@ -146,6 +151,7 @@ impl AuthMiddleware {
             replay: true,
             redirects: Redirects::new(),
             client_is_known,
+            jar: None,
         }
     }
 
@@ -159,6 +165,13 @@ impl AuthMiddleware {
     /// Sets how redirects are followed. The default is [`Redirects::new`].
     pub fn redirects(mut self, redirects: Redirects) -> Self {
         self.redirects = redirects;
+        self
+    }
+
+    /// Sends the cookies of a jar beside those of the session, and stores in it what responses set.
+    /// The session's own cookies neither enter nor leave it. See [`CookieJar`].
+    pub fn jar(mut self, jar: impl CookieJar) -> Self {
+        self.jar = Some(Arc::new(jar));
         self
     }
 
@@ -199,7 +212,7 @@ impl Middleware for AuthMiddleware {
         loop {
             let response = match admission.take() {
                 Some(admission) => trip.send(admission, extensions, &next).await?,
-                None => trip.send_bare(extensions, &next).await?,
+                None => trip.send_bare(credentials, extensions, &next).await?,
             };
             let hop = trip.next_hop(&response, &mut journey, credentials)?;
             let Some(request) = hop else {
@@ -228,17 +241,26 @@ struct Trip<'a> {
 }
 
 impl Trip<'_> {
-    /// Sends one hop without a credential.
+    /// Sends one hop without a credential. `credentials` are those that it would carry in scope.
     async fn send_bare(
         &mut self,
+        credentials: &Credentials,
         extensions: &mut Extensions,
         next: &Next<'_>,
     ) -> Answered<Response> {
         let mut request = self.request.take().expect(NEXT);
         self.pristine = self.keep(&request, false);
+        let jar = JarRequest::bare(credentials, self.middleware.jar.as_ref(), request.url());
+        if let Some(jar) = &jar {
+            jar.add_to(request.headers_mut());
+        }
         self.time.apply_to(&mut request);
         let response = next.clone().run(request, extensions).await;
-        response.map_err(|error| self.redactor.clean_error(error))
+        let response = response.map_err(|error| self.redactor.clean_error(error))?;
+        if let Some(jar) = &jar {
+            jar.store(response.headers());
+        }
+        Ok(response)
     }
 
     /// Sends one hop, once more if it is rejected.
@@ -253,6 +275,7 @@ impl Trip<'_> {
             credentials: admission.credentials,
             judge: self.middleware.judge.as_ref(),
             client_is_known: self.middleware.client_is_known,
+            jar: self.middleware.jar.as_ref(),
         };
         self.pristine = self.keep(self.request.as_ref().expect(NEXT), may_replay);
         let request = self.request.as_mut().expect(NEXT);

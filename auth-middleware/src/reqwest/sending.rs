@@ -11,6 +11,7 @@ use reqwest_middleware::Error;
 
 use super::redact::{Redactor, with_url};
 use crate::body::Peeked;
+use crate::jar::{CookieJar, JarRequest};
 use crate::redirect::RedirectError;
 use crate::target::Target;
 
@@ -20,6 +21,7 @@ pub(super) struct Way<'a> {
     pub(super) judge: Option<&'a Arc<dyn Judge>>,
     /// Whether the client below is known to follow no redirect by itself.
     pub(super) client_is_known: bool,
+    pub(super) jar: Option<&'a Arc<dyn CookieJar>>,
 }
 
 /// A request that is sent with a credential.
@@ -27,19 +29,25 @@ pub(super) struct Sending {
     attempt: Attempt,
     /// The URL that was sent, if the response counts only if it comes from there.
     sent_to: Option<Url>,
+    jar: Option<Box<JarRequest>>,
 }
 
 impl Way<'_> {
     /// Attaches the current credential, if it is fresh, to a request that is sent next.
     pub(super) fn fresh(&self, request: &mut Request, redactor: &mut Redactor) -> Option<Sending> {
         let head = self.head(request);
+        let jar = self.jar_request(request);
         let (attempt, sent_to) = Attempt::fresh(self.credentials, self.judge, |credential| {
-            self.attach(request, credential, redactor)
+            self.attach(request, credential, redactor, jar.as_deref())
         })?;
         let attempt = attempt
             .of_request(head)
             .sent_to(request.url().for_cookies());
-        Some(Sending { attempt, sent_to })
+        Some(Sending {
+            attempt,
+            sent_to,
+            jar,
+        })
     }
 
     /// Attaches `credential` to a request that is sent next.
@@ -50,12 +58,17 @@ impl Way<'_> {
         redactor: &mut Redactor,
     ) -> Sending {
         let head = self.head(request);
-        let sent_to = self.attach(request, credential, redactor);
+        let jar = self.jar_request(request);
+        let sent_to = self.attach(request, credential, redactor, jar.as_deref());
         let attempt = Attempt::new(self.credentials, credential)
             .judged_by(self.judge.cloned())
             .of_request(head)
             .sent_to(request.url().for_cookies());
-        Sending { attempt, sent_to }
+        Sending {
+            attempt,
+            sent_to,
+            jar,
+        }
     }
 
     /// Attaches a newer credential to a pristine copy of a request that was rejected.
@@ -66,12 +79,17 @@ impl Way<'_> {
         newer: &Credential,
         redactor: &mut Redactor,
     ) -> Sending {
-        let sent_to = self.attach(request, newer, redactor);
+        let jar = rejected.jar;
+        let sent_to = self.attach(request, newer, redactor, jar.as_deref());
         let attempt = rejected
             .attempt
             .replay(newer)
             .sent_to(request.url().for_cookies());
-        Sending { attempt, sent_to }
+        Sending {
+            attempt,
+            sent_to,
+            jar,
+        }
     }
 
     fn head(&self, request: &Request) -> Option<RequestHead> {
@@ -82,13 +100,21 @@ impl Way<'_> {
         Some(RequestHead::new(request.method().clone(), uri))
     }
 
+    fn jar_request(&self, request: &Request) -> Option<Box<JarRequest>> {
+        JarRequest::carrying(self.credentials, self.jar, request.url())
+    }
+
     /// Returns the URL that the response must come from to count, unless any in scope will do.
     fn attach(
         &self,
         request: &mut Request,
         credential: &Credential,
         redactor: &mut Redactor,
+        jar: Option<&JarRequest>,
     ) -> Option<Url> {
+        if let Some(jar) = jar {
+            jar.add_beside(credential, request.headers_mut());
+        }
         if credential.has_query() {
             let written = request.url().clone();
             let query = credential.attach_query(request.url().query());
@@ -114,6 +140,9 @@ impl Sending {
             return Conclusion::HandOn;
         }
         self.attempt.redact(response.headers_mut());
+        if let Some(jar) = &self.jar {
+            jar.store(response.headers());
+        }
         let mut view = ResponseView::new(response.status(), response.headers());
         if let Some(body) = body {
             view = view.with_body(body);

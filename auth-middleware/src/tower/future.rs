@@ -17,9 +17,10 @@ use tower_service::Service;
 
 use super::BoxError;
 use super::replay::{Again, ReplayMode};
-use super::service::head_of;
+use super::service::{attach, head_of};
 use crate::admission::Renewal;
 use crate::body::{AuthBody, Peeked};
+use crate::jar::JarRequest;
 use crate::target::Target;
 
 pin_project! {
@@ -38,6 +39,7 @@ pin_project! {
     {
         #[pin]
         state: StageOf<S, R, B, ResB>,
+        jar: Option<Box<JarRequest>>,
     }
 }
 
@@ -174,9 +176,10 @@ where
     S: Service<Request<R::Body>>,
     ResB: Body<Data = Bytes>,
 {
-    pub(super) const fn passing(future: S::Future) -> Self {
+    pub(super) const fn passing(future: S::Future, jar: Option<Box<JarRequest>>) -> Self {
         Self {
             state: Stage::Passing { future },
+            jar,
         }
     }
 
@@ -184,6 +187,7 @@ where
         future: S::Future,
         attempt: Attempt,
         spare: Option<R::Spare<S>>,
+        jar: Option<Box<JarRequest>>,
     ) -> Self {
         Self {
             state: Stage::Sending {
@@ -191,12 +195,14 @@ where
                 attempt: Some(attempt),
                 spare,
             },
+            jar,
         }
     }
 
-    pub(super) fn getting(work: WorkOf<S, R, B>, ask: Ask) -> Self {
+    pub(super) fn getting(work: WorkOf<S, R, B>, ask: Ask, jar: Option<Box<JarRequest>>) -> Self {
         Self {
             state: get::<S, R, B, ResB>(work, ask),
+            jar,
         }
     }
 
@@ -205,6 +211,7 @@ where
             state: Stage::Failed {
                 error: Some(error.into()),
             },
+            jar: None,
         }
     }
 }
@@ -241,11 +248,15 @@ where
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<AuthBody<ResB>>, BoxError>> {
-        let mut state = self.project().state;
+        let this = self.project();
+        let (mut state, jar) = (this.state, this.jar.as_deref());
         loop {
             let next = match state.as_mut().project() {
                 StageProj::Passing { future } => {
                     let response = ready!(future.poll(cx)).map_err(Into::into)?;
+                    if let Some(jar) = jar {
+                        jar.store(response.headers());
+                    }
                     return Poll::Ready(Ok(response.map(AuthBody::untouched)));
                 }
                 StageProj::Sending {
@@ -256,6 +267,9 @@ where
                     let mut response = ready!(future.poll(cx)).map_err(Into::into)?;
                     let sent = attempt.as_mut().expect(ENDED);
                     sent.redact(response.headers_mut());
+                    if let Some(jar) = jar {
+                        jar.store(response.headers());
+                    }
                     if sent.wants_body(response.status()) {
                         let (head, body) = response.into_parts();
                         let body = Box::new(Peeked::new(body));
@@ -331,7 +345,7 @@ where
                         Poll::Ready(ready) => ready.map_err(Into::into)?,
                     }
                     let obtained = Arc::clone(obtained);
-                    send::<S, R, B, ResB>(work.take().expect(ENDED), obtained, *ask)?
+                    send::<S, R, B, ResB>(work.take().expect(ENDED), obtained, *ask, jar)?
                 }
                 StageProj::Failed { error } => {
                     return Poll::Ready(Err(error.take().expect(ENDED)));
@@ -392,6 +406,7 @@ fn send<S, R, B, ResB>(
     mut work: WorkOf<S, R, B>,
     obtained: Arc<Credential>,
     ask: Ask,
+    jar: Option<&JarRequest>,
 ) -> Result<StageOf<S, R, B, ResB>, BoxError>
 where
     R: ReplayMode<B>,
@@ -406,7 +421,7 @@ where
     let mut work = *work;
     let wants_head = Attempt::wants_request(&work.credentials, work.judge.as_ref());
     let head = wants_head.then(|| head_of(&work.request));
-    credential.attach(&mut work.request)?;
+    attach(&credential, jar, &mut work.request)?;
     let attempt = work.attempt(&credential, head);
     let attempt = attempt.sent_to(work.request.uri().for_cookies());
     Ok(Stage::Sending {

@@ -8,6 +8,7 @@ use tower_layer::Layer;
 
 use super::Auth;
 use super::replay::{Buffering, Cloning, NoReplay};
+use crate::jar::CookieJar;
 
 /// Attaches a credential to each request of a tower stack, judges the response, and sends a
 /// rejected request once more.
@@ -42,6 +43,7 @@ use super::replay::{Buffering, Cloning, NoReplay};
 pub struct AuthLayer<R = Cloning> {
     credentials: Credentials,
     judge: Option<Arc<dyn Judge>>,
+    jar: Option<Arc<dyn CookieJar>>,
     replay: R,
 }
 
@@ -54,6 +56,7 @@ impl AuthLayer {
         Self {
             credentials,
             judge: None,
+            jar: None,
             replay: Cloning,
         }
     }
@@ -82,10 +85,18 @@ impl<R> AuthLayer<R> {
         self
     }
 
+    /// Sends the cookies of a jar beside those of the session, and stores in it what responses set.
+    /// The session's own cookies neither enter nor leave it. See [`CookieJar`].
+    pub fn jar(mut self, jar: impl CookieJar) -> Self {
+        self.jar = Some(Arc::new(jar));
+        self
+    }
+
     fn with_replay<T>(self, replay: T) -> AuthLayer<T> {
         AuthLayer {
             credentials: self.credentials,
             judge: self.judge,
+            jar: self.jar,
             replay,
         }
     }
@@ -99,6 +110,7 @@ impl<S, R: Clone> Layer<S> for AuthLayer<R> {
             inner,
             self.credentials.clone(),
             self.judge.clone(),
+            self.jar.clone(),
             self.replay.clone(),
         )
     }

@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use auth_core::{Attempt, Credentials, Judge, RequestHead};
+use auth_core::{Attempt, Credential, Credentials, InvalidValue, Judge, RequestHead};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
@@ -16,6 +16,7 @@ use super::future::{AuthFuture, Work};
 use super::replay::{Cloning, ReplayMode};
 use crate::body::AuthBody;
 use crate::context::AuthContext;
+use crate::jar::{CookieJar, JarRequest};
 use crate::target::Target;
 
 /// A service whose requests carry a credential. Created by [`AuthLayer`](crate::AuthLayer).
@@ -38,6 +39,7 @@ pub struct Auth<S, R = Cloning> {
     inner: S,
     credentials: Credentials,
     judge: Option<Arc<dyn Judge>>,
+    jar: Option<Arc<dyn CookieJar>>,
     replay: R,
 }
 
@@ -46,12 +48,14 @@ impl<S, R> Auth<S, R> {
         inner: S,
         credentials: Credentials,
         judge: Option<Arc<dyn Judge>>,
+        jar: Option<Arc<dyn CookieJar>>,
         replay: R,
     ) -> Self {
         Self {
             inner,
             credentials,
             judge,
+            jar,
             replay,
         }
     }
@@ -96,18 +100,27 @@ where
     }
 
     #[inline]
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let context = AuthContext::of(request.extensions());
         let admission = context.admit(&self.credentials, request.uri(), request.extensions());
         let admission = match admission {
             Ok(Some(admission)) => admission,
-            Ok(None) => return AuthFuture::passing(self.inner.call(self.replay.pass(request))),
+            Ok(None) => {
+                let credentials = context.credentials(&self.credentials);
+                let jar = JarRequest::bare(credentials, self.jar.as_ref(), request.uri());
+                if let Some(jar) = &jar {
+                    jar.add_to(request.headers_mut());
+                }
+                let response = self.inner.call(self.replay.pass(request));
+                return AuthFuture::passing(response, jar);
+            }
             Err(login_loop) => {
                 self.give_back();
                 return AuthFuture::failed(login_loop);
             }
         };
         let credentials = admission.credentials;
+        let jar = JarRequest::carrying(credentials, self.jar.as_ref(), request.uri());
         let mut request = self.replay.wrap(request);
         let keep = || self.replay.keep(&request, &self.inner, admission.ask);
         let spare = admission.replay.then(keep);
@@ -116,14 +129,14 @@ where
         let fresh = match admission.renewal {
             Some(_) => None,
             None => Attempt::fresh(credentials, judge, |credential| {
-                credential.attach(&mut request)
+                attach(credential, jar.as_deref(), &mut request)
             }),
         };
         match fresh {
             Some((attempt, Ok(()))) => {
                 let target = request.uri().for_cookies();
                 let attempt = attempt.of_request(head).sent_to(target);
-                AuthFuture::sending(self.inner.call(request), attempt, spare)
+                AuthFuture::sending(self.inner.call(request), attempt, spare, jar)
             }
             Some((_, Err(error))) => {
                 self.give_back();
@@ -138,10 +151,23 @@ where
                 self.give_back();
                 let service = self.inner.clone();
                 let work = Work::first(service, request, spare, credentials, judge, renewal);
-                AuthFuture::getting(work, ask)
+                AuthFuture::getting(work, ask, jar)
             }
         }
     }
+}
+
+/// Puts the credential on a request, beside the cookies of the jar.
+#[inline]
+pub(super) fn attach<B>(
+    credential: &Credential,
+    jar: Option<&JarRequest>,
+    request: &mut Request<B>,
+) -> Result<(), InvalidValue> {
+    if let Some(jar) = jar {
+        jar.add_beside(credential, request.headers_mut());
+    }
+    credential.attach(request)
 }
 
 /// For a judge that wants it.

@@ -1,0 +1,139 @@
+//! A user's cookie jar beside the cookies of sessions, through both integrations.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use auth_core::Credentials;
+use auth_middleware::{AuthContext, AuthLayer, AuthMiddleware, CookieJar};
+use bytes::Bytes;
+use common::{Api, Kind, Script, response};
+use http::{HeaderValue, Request};
+use http_body_util::Full;
+use hyper_util::client::legacy::Client as HyperClient;
+use hyper_util::rt::TokioExecutor;
+use reqwest_middleware::ClientBuilder;
+use tower::{ServiceBuilder, ServiceExt};
+
+/// A jar that sends every cookie everywhere.
+#[derive(Clone, Default)]
+struct Jar(Arc<Mutex<BTreeMap<String, String>>>);
+
+impl CookieJar for Jar {
+    fn cookies(&self, _: &str) -> Option<HeaderValue> {
+        let cookies = self.0.lock().unwrap();
+        let pairs: Vec<String> = (cookies.iter())
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        (!pairs.is_empty()).then(|| HeaderValue::try_from(pairs.join("; ")).unwrap())
+    }
+
+    fn store(&self, set_cookies: &mut dyn Iterator<Item = &HeaderValue>, url: &str) {
+        assert!(!url.contains("csrf"), "the jar sees no secret: {url}");
+        for line in set_cookies {
+            let pair = line.to_str().unwrap().split(';').next().unwrap();
+            let (name, value) = pair.split_once('=').unwrap();
+            self.0.lock().unwrap().insert(name.into(), value.into());
+        }
+    }
+}
+
+/// A load balancer's cookie, and a session's.
+fn api() -> Api {
+    Api::new(|seen| {
+        let mut response = match seen.cookie() {
+            Some(cookie) if cookie.contains("sid=bad") => response(401, ""),
+            _ => response(200, ""),
+        };
+        for line in ["lb=node7; Path=/", "sid=rolled; Path=/"] {
+            let line = HeaderValue::from_static(line);
+            response.headers_mut().append("set-cookie", line);
+        }
+        response
+    })
+}
+
+async fn send(tower: bool, jar: &Jar, credentials: &Credentials, url: &str, context: AuthContext) {
+    if tower {
+        let client = HyperClient::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+        let service = ServiceBuilder::new()
+            .layer(AuthLayer::new(credentials.clone()).jar(jar.clone()))
+            .service(client);
+        let request = Request::get(url).extension(context);
+        let request = request.body(Full::default()).unwrap();
+        service.oneshot(request).await.unwrap();
+    } else {
+        // A jar of the client's own would keep the session's cookie.
+        let builder = reqwest::Client::builder().cookie_store(true);
+        let (client, auth) = AuthMiddleware::with_client(builder, credentials.clone()).unwrap();
+        let client = ClientBuilder::new(client)
+            .with(auth.jar(jar.clone()))
+            .build();
+        let request = client.get(url).with_extension(context);
+        request.send().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn rule_15_a_users_jar_is_merged_and_the_sessions_cookies_stay_out_of_it() {
+    for tower in [false, true] {
+        let (api, jar) = (api(), Jar::default());
+        let origin = api.serve().await;
+        let (mine, _) = Script::at(&origin).kind(Kind::Cookie).build();
+        let (other, _) = Script::at(&origin).kind(Kind::All).prefix("other").build();
+        for _ in 0..2 {
+            send(tower, &jar, &mine, &origin, AuthContext::new()).await;
+        }
+        let as_other = AuthContext::new().identity(other.clone());
+        send(tower, &jar, &mine, &origin, as_other.clone()).await;
+        send(tower, &jar, &mine, &origin, AuthContext::skip()).await;
+        let cookies: Vec<_> = (api.seen().iter())
+            .map(|seen| seen.cookie().unwrap_or_default().to_owned())
+            .collect();
+        let expected = [
+            "sid=token-1",
+            "lb=node7; sid=rolled",
+            "lb=node7; sid=other-1",
+            "lb=node7",
+        ];
+        assert_eq!(cookies, expected, "tower: {tower}");
+        let kept: Vec<_> = jar.0.lock().unwrap().clone().into_keys().collect();
+        assert_eq!(kept, ["lb"], "tower: {tower}");
+    }
+}
+
+#[tokio::test]
+async fn rule_15_the_jar_takes_part_in_requests_that_waited_and_in_replays() {
+    for tower in [false, true] {
+        let jar = Jar::default();
+        jar.0.lock().unwrap().insert("ui".into(), "dark".into());
+        let api = Api::accepting("token-2");
+        let origin = api.serve().await;
+        let (credentials, control) = Script::at(&origin).kind(Kind::Cookie).build();
+        // The first attempt waits for the login, and is rejected.
+        send(tower, &jar, &credentials, &origin, AuthContext::new()).await;
+        let cookies: Vec<_> = (api.seen().iter())
+            .map(|seen| seen.cookie().unwrap_or_default().to_owned())
+            .collect();
+        assert_eq!(cookies, ["ui=dark; sid=token-1", "ui=dark; sid=token-2"]);
+        assert_eq!(control.logins(), 2);
+    }
+}
+
+#[tokio::test]
+async fn rule_16_a_foreign_request_carries_the_jars_cookies_alone() {
+    for tower in [false, true] {
+        let (api, jar) = (api(), Jar::default());
+        let origin = api.serve().await;
+        let (credentials, control) = Script::at(common::ORIGIN).kind(Kind::Cookie).build();
+        for _ in 0..2 {
+            send(tower, &jar, &credentials, &origin, AuthContext::new()).await;
+        }
+        // Out of the scope, a namesake belongs to another server.
+        assert_eq!(api.seen()[1].cookie(), Some("lb=node7; sid=rolled"));
+        assert_eq!(control.logins(), 0);
+    }
+}
