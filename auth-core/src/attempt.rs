@@ -63,6 +63,10 @@ use crate::runtime::random;
 /// # }
 /// ```
 #[derive(Clone)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "facts about one request that do not depend on each other"
+)]
 pub struct Attempt {
     credentials: Credentials,
     judge: Option<Arc<dyn Judge>>,
@@ -208,8 +212,9 @@ impl Attempt {
     /// Unless it is stated, a cookie that the answer sets is taken to come from the first origin of
     /// the scope.
     #[inline]
-    pub fn sent_to(mut self, target: Target<'_>) -> Self {
+    pub fn sent_to<'a>(mut self, target: impl FnOnce() -> Target<'a>) -> Self {
         if self.place_counts {
+            let target = target();
             let place = (target.host().to_owned(), target.path().to_owned());
             self.noted.get_or_insert_default().place = Some(place);
         }

@@ -77,8 +77,7 @@ impl AuthContext {
         }
         let credentials = self.credentials(own);
         if !target.is_in(credentials.scope()) {
-            let (scheme, host, port) = target.parts();
-            Attempt::out_of_scope(credentials, scheme, host, port);
+            note_out_of_scope(credentials, target);
             return Ok(None);
         }
         Attempt::refuse_loop(credentials, extensions)?;
@@ -93,6 +92,12 @@ impl AuthContext {
             renewal: taken.map(|due| Renewal(Some(Arc::clone(due)))),
         }))
     }
+}
+
+#[cold]
+fn note_out_of_scope(credentials: &Credentials, target: &impl Target) {
+    let (scheme, host, port) = target.parts();
+    Attempt::out_of_scope(credentials, scheme, host, port);
 }
 
 /// The guard of a renewal that one request has taken. Dropping it before [`done`](Self::done) makes

@@ -115,11 +115,17 @@ impl JarRequest {
         add_cookies(&*self.jar, &self.url, Some(credential), headers);
     }
 
-    /// Stores what the response sets, except for the session's cookies.
-    pub(crate) fn store(&self, response: &HeaderMap) {
-        if !response.contains_key(SET_COOKIE) {
-            return;
+    /// Stores what the response sets, except for the session's cookies, if there is a jar.
+    #[inline]
+    pub(crate) fn heard(jar: Option<&Self>, response: &HeaderMap) {
+        if let Some(request) = jar
+            && response.contains_key(SET_COOKIE)
+        {
+            request.store(response);
         }
+    }
+
+    fn store(&self, response: &HeaderMap) {
         let current = self.current();
         // Without the session, its cookies can't be told from others.
         if current.is_some() || !self.carries {

@@ -57,7 +57,7 @@ impl Browser {
     async fn send(&self, target: Target<'_>, status: u16, lines: &[&str]) -> String {
         let carried = self.cookies(target).await;
         let credential = self.credentials.get().await.unwrap();
-        let attempt = Attempt::new(&self.credentials, &credential).sent_to(target);
+        let attempt = Attempt::new(&self.credentials, &credential).sent_to(|| target);
         let mut headers = response(lines);
         let mut redacted = attempt.clone();
         redacted.redact(&mut headers);
@@ -617,7 +617,7 @@ async fn rule_15_a_named_cookie_that_was_deleted_is_known_when_it_is_set_again()
 async fn rule_15_a_load_balancers_cookie_does_not_make_a_rejection_late() {
     let browser = keeping("sid=s; Path=/", &[]);
     let first = browser.credentials.get().await.unwrap();
-    let sent = Attempt::new(&browser.credentials, &first).sent_to(HERE);
+    let sent = Attempt::new(&browser.credentials, &first).sent_to(|| HERE);
     browser.send(HERE, 200, &["AWSALB=n2; Path=/"]).await;
     sent.rejected();
     assert!(

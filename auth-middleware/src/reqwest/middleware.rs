@@ -257,9 +257,7 @@ impl Trip<'_> {
         self.time.apply_to(&mut request);
         let response = next.clone().run(request, extensions).await;
         let response = response.map_err(|error| self.redactor.clean_error(error))?;
-        if let Some(jar) = &jar {
-            jar.store(response.headers());
-        }
+        JarRequest::heard(jar.as_deref(), response.headers());
         Ok(response)
     }
 

@@ -42,7 +42,7 @@ impl Way<'_> {
         })?;
         let attempt = attempt
             .of_request(head)
-            .sent_to(request.url().for_cookies());
+            .sent_to(|| request.url().for_cookies());
         Some(Sending {
             attempt,
             sent_to,
@@ -63,7 +63,7 @@ impl Way<'_> {
         let attempt = Attempt::new(self.credentials, credential)
             .judged_by(self.judge.cloned())
             .of_request(head)
-            .sent_to(request.url().for_cookies());
+            .sent_to(|| request.url().for_cookies());
         Sending {
             attempt,
             sent_to,
@@ -84,7 +84,7 @@ impl Way<'_> {
         let attempt = rejected
             .attempt
             .replay(newer)
-            .sent_to(request.url().for_cookies());
+            .sent_to(|| request.url().for_cookies());
         Sending {
             attempt,
             sent_to,
@@ -140,9 +140,7 @@ impl Sending {
             return Conclusion::HandOn;
         }
         self.attempt.redact(response.headers_mut());
-        if let Some(jar) = &self.jar {
-            jar.store(response.headers());
-        }
+        JarRequest::heard(self.jar.as_deref(), response.headers());
         let mut view = ResponseView::new(response.status(), response.headers());
         if let Some(body) = body {
             view = view.with_body(body);

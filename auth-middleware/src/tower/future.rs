@@ -254,9 +254,7 @@ where
             let next = match state.as_mut().project() {
                 StageProj::Passing { future } => {
                     let response = ready!(future.poll(cx)).map_err(Into::into)?;
-                    if let Some(jar) = jar {
-                        jar.store(response.headers());
-                    }
+                    JarRequest::heard(jar, response.headers());
                     return Poll::Ready(Ok(response.map(AuthBody::untouched)));
                 }
                 StageProj::Sending {
@@ -267,9 +265,7 @@ where
                     let mut response = ready!(future.poll(cx)).map_err(Into::into)?;
                     let sent = attempt.as_mut().expect(ENDED);
                     sent.redact(response.headers_mut());
-                    if let Some(jar) = jar {
-                        jar.store(response.headers());
-                    }
+                    JarRequest::heard(jar, response.headers());
                     if sent.wants_body(response.status()) {
                         let (head, body) = response.into_parts();
                         let body = Box::new(Peeked::new(body));
@@ -423,7 +419,7 @@ where
     let head = wants_head.then(|| head_of(&work.request));
     attach(&credential, jar, &mut work.request)?;
     let attempt = work.attempt(&credential, head);
-    let attempt = attempt.sent_to(work.request.uri().for_cookies());
+    let attempt = attempt.sent_to(|| work.request.uri().for_cookies());
     Ok(Stage::Sending {
         future: work.service.call(work.request),
         attempt: Some(attempt),

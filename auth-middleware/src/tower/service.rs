@@ -134,8 +134,9 @@ where
         };
         match fresh {
             Some((attempt, Ok(()))) => {
-                let target = request.uri().for_cookies();
-                let attempt = attempt.of_request(head).sent_to(target);
+                let attempt = attempt
+                    .of_request(head)
+                    .sent_to(|| request.uri().for_cookies());
                 AuthFuture::sending(self.inner.call(request), attempt, spare, jar)
             }
             Some((_, Err(error))) => {
