@@ -16,6 +16,27 @@ fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
     }
 }
 
+#[test]
+fn every_test_that_the_threats_name_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // It is beside the crates in the repository, but not in a published package.
+    let Ok(threats) = std::fs::read_to_string(root.join("../SECURITY.md")) else {
+        return;
+    };
+    let list = std::fs::read_to_string(root.join("src/contract_tests.txt")).unwrap();
+    let tests: BTreeSet<&str> = list
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    let named: Vec<&str> = (threats.split('`'))
+        .filter(|word| word.starts_with("rule_"))
+        .collect();
+    assert!(named.len() > 15, "the table was not found");
+    for test in named {
+        assert!(tests.contains(test), "{test} is no test");
+    }
+}
+
 /// The tests of a source file that are named after a rule, as lines of the list.
 fn proofs(name: &str, text: &str) -> Vec<String> {
     let functions = text.lines().filter_map(|line| {
