@@ -324,8 +324,8 @@ fn redirect_error_of(failed: &Failed) -> &RedirectError {
 async fn a_circle_and_too_many_redirects_are_typed_errors() {
     for via in BOTH {
         let circle = Api::new(|seen| match seen.uri.path() {
-            "/a" => moved(302, HeaderValue::from_static("/b")),
-            _ => moved(302, HeaderValue::from_static("/a")),
+            "/a" => moved(302, HeaderValue::from_static("/b#part")),
+            _ => moved(302, HeaderValue::from_static("/a#other")),
         });
         let origin = circle.serve().await;
         let (credentials, _) = Script::at(&origin).build();

@@ -70,7 +70,8 @@ impl Journey {
         }
         self.taken += 1;
         self.note(answer);
-        if self.seen.iter().any(|(m, u)| *m == method && *u == url) {
+        let sent = without_fragment(&url);
+        if self.seen.iter().any(|(m, u)| *m == method && *u == sent) {
             let origin = url.origin().ascii_serialization();
             return Err(RedirectError::Loop { origin });
         }
@@ -89,10 +90,16 @@ impl Journey {
             self.seen.clear();
             return;
         }
-        let mut url = answer.url.clone();
-        url.set_fragment(None);
-        self.seen.push((answer.method.clone(), url));
+        let sent = without_fragment(answer.url);
+        self.seen.push((answer.method.clone(), sent));
     }
+}
+
+/// A URL as it is sent.
+fn without_fragment(url: &Url) -> Url {
+    let mut url = url.clone();
+    url.set_fragment(None);
+    url
 }
 
 /// The URL that the response redirects to, if it may be followed.
