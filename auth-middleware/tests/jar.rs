@@ -60,7 +60,7 @@ async fn send(tower: bool, jar: &Jar, credentials: &Credentials, url: &str, cont
     if tower {
         let client = HyperClient::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
         let service = ServiceBuilder::new()
-            .layer(AuthLayer::new(credentials.clone()).jar(jar.clone()))
+            .layer(AuthLayer::new(credentials.clone()).jar(Arc::new(jar.clone())))
             .service(client);
         let request = Request::get(url).extension(context);
         let request = request.body(Full::default()).unwrap();

@@ -197,10 +197,14 @@ async fn rule_17_layers_services_futures_contexts_and_attached_headers_do_not_pr
     credentials.get().await.unwrap();
     assert_silent_debug(&AuthLayer::new(credentials.clone()));
     assert_silent_debug(&AuthMiddleware::assuming_no_redirects(credentials.clone()));
-    assert_silent_debug(
-        &AuthContext::new()
-            .identity(credentials.clone())
-            .ask(Ask::new().renewed()),
+    let context = AuthContext::new()
+        .identity(credentials.clone())
+        .ask(Ask::new().renewed());
+    assert_silent_debug(&context);
+    let printed = format!("{context:?}");
+    assert!(
+        printed.contains("skip: false") && printed.contains("Identity("),
+        "{printed}"
     );
     let printed = Arc::new(Mutex::new(String::new()));
     let record = Arc::clone(&printed);
