@@ -100,8 +100,9 @@
 //! A refused password isn't tried again until the secret changes or a cooldown ends, however many
 //! requests ask; they get the same typed error. Meanwhile the source is looked at again, at most
 //! once a second and compared without keeping a copy in clear, so that a corrected secret logs in
-//! at once. Outages are not refusals: they back off, with jitter, and never lock a good password
-//! out.
+//! at once. A 401 to a login is a refusal, whatever its body is and however it is labelled; a 407
+//! is a proxy's, and is none. Outages are not refusals: they back off, with jitter, and never lock
+//! a good password out.
 //!
 //! ## Rule 13
 //!
@@ -160,7 +161,8 @@
 //! ## Rule 18
 //!
 //! The login carries no old credential, follows no redirect, uses no cookie jar, is written to no
-//! log by its client, and reads a bounded response: see `auth-providers`. A login that is routed
+//! log by its client, and reads a bounded response: see `auth-providers`. What surrounds the values
+//! in that response does not decide: byte order marks, white space, a label. A login that is routed
 //! through its own integration is a typed error, not a deadlock.
 //!
 //! # Ends

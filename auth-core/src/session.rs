@@ -40,9 +40,13 @@ impl Session {
 
     /// Adds `Authorization: Bearer <token>`.
     ///
+    /// White space and byte order marks around the token are left out, since no token contains any
+    /// (RFC 6750, section 2.1).
+    ///
     /// # Errors
     /// [`InvalidValue`] if the token is empty or can't be in a header.
     pub fn with_bearer(self, token: &str) -> Result<Self, InvalidValue> {
+        let token = token.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
         if token.is_empty() {
             return Err(InvalidValue::new("bearer token", "is empty"));
         }
@@ -190,5 +194,23 @@ impl fmt::Debug for Session {
             .field("attachment", &self.attachment)
             .field("lifetime", &self.lifetime)
             .finish()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_18_what_surrounds_a_bearer_token_is_left_out() {
+        for token in ["t-1", " t-1", "t-1\n", "\u{feff}t-1", "\r\n\tt-1 \u{a0}"] {
+            let session = Session::new().with_bearer(token).unwrap();
+            let header = session.attachment.header(&AUTHORIZATION).unwrap();
+            assert_eq!(header, "Bearer t-1", "{token:?}");
+        }
+        for token in ["", " ", "\u{feff}\n", "t\n1", "t-1\0"] {
+            assert!(Session::new().with_bearer(token).is_err(), "{token:?}");
+        }
     }
 }

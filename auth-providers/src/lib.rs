@@ -36,7 +36,8 @@
 //! - It follows no redirect, since a 307 would send the password again, to any host.
 //! - The client does not retry it, and does not log what it sends.
 //! - At most [256 KiB](response::MAX_RESPONSE) of a response are read, after decompression.
-//! - Only the API's own response refuses a password. HTML, a proxy's error and an outage do not.
+//! - Status 401 refuses a password, whatever its body is, and so does the status that an API
+//!   documents for it. A proxy's error and an outage do not.
 //! - A 200 without the documented cookie or token is a failed login.
 //! - No `Debug` output, error or source of an error contains a password or a part of a response.
 //! - The body or header with the password is zeroed when the client drops it. Copies that the

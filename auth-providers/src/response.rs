@@ -1,9 +1,9 @@
 //! Reads the response to a login.
 //!
-//! A response counts only as far as it has the form that the API documents. HTML instead of JSON
-//! comes from a proxy or a maintenance page. It never refuses a password: it is
-//! [malformed](LoginError::malformed), unless the status says "too many requests" or "unavailable".
-//! No error repeats what a server sent, except for the status.
+//! A status means what the HTTP specification says, whatever the body is and whatever it is called:
+//! a 401 refuses the password, as plain text, as HTML or without a body. A session counts only if
+//! it has the form that the API documents. What surrounds the form does not decide: a byte order
+//! mark, white space or a label. No error repeats what a server sent, except for the status.
 
 use std::time::{Duration, SystemTime};
 
@@ -38,11 +38,15 @@ pub fn expect_success(response: &Response<Bytes>) -> Result<(), LoginError> {
 ///
 /// | status | error |
 /// |---|---|
-/// | 401, unless the body is HTML | [`LoginError::refused`] (RFC 9110, section 15.5.2) |
+/// | 401 | [`LoginError::refused`] (RFC 9110, section 15.5.2), with any body or none |
 /// | 429 | [`LoginError::limited`], with [`retry_after`] |
 /// | 408, 5xx | [`LoginError::unavailable`], with [`retry_after`] |
+/// | 407 | [`LoginError::unavailable`]: a proxy wants a password of its own, and the login has not reached the API |
 /// | 3xx | [`LoginError::malformed`]: a redirect could send the password anywhere |
-/// | 401 with HTML, any other status | [`LoginError::malformed`] |
+/// | any other status | [`LoginError::malformed`] |
+///
+/// The body and its `Content-Type` are no evidence against a 401: Express, for one, labels the text
+/// of `res.status(401).send("Invalid password")` as HTML.
 pub fn failure(response: &Response<Bytes>) -> LoginError {
     let status = response.status();
     let code = status.as_u16();
@@ -51,34 +55,53 @@ pub fn failure(response: &Response<Bytes>) -> LoginError {
     } else if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
         LoginError::unavailable(format!("status {code}"))
             .with_retry_after(retry_after(response.headers()))
+    } else if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+        LoginError::unavailable("status 407: the proxy wants a password of its own")
+    } else if status == StatusCode::UNAUTHORIZED {
+        LoginError::refused("status 401")
     } else if status.is_redirection() {
         LoginError::malformed(format!("status {code}: a login's redirect is not followed"))
     } else if is_html(response) {
         LoginError::malformed(format!("status {code} with HTML instead of JSON"))
-    } else if status == StatusCode::UNAUTHORIZED {
-        LoginError::refused("status 401")
     } else {
         LoginError::malformed(format!("status {code}"))
     }
 }
 
-/// Reads the body as JSON.
+/// Reads the body as JSON, whatever its `Content-Type` is.
+///
+/// Byte order marks, white space and NUL bytes around the JSON are skipped. The text is UTF-8, as
+/// RFC 8259 (section 8.1) requires; a `charset` in the label does not change that, nor does it in a
+/// browser.
 ///
 /// # Errors
 /// [`LoginError::malformed`]. Its message says whether the body is HTML, is cut short, is not JSON,
 /// or is JSON of another shape.
 pub fn json<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<T, LoginError> {
-    if is_html(response) {
-        return Err(LoginError::malformed("HTML instead of JSON"));
-    }
     // The message of serde_json's error quotes the body, so only its category is kept.
-    serde_json::from_slice(response.body()).map_err(|error| {
+    serde_json::from_slice(bare(response.body())).map_err(|error| {
         LoginError::malformed(match error.classify() {
+            _ if is_html(response) => "HTML instead of JSON",
             Category::Eof => "JSON that is cut short",
             Category::Data => "JSON in which a documented field is missing or has another type",
             Category::Syntax | Category::Io => "something that is not JSON",
         })
     })
+}
+
+/// What may surround a text: byte order marks, of which a server in PHP sends one for each of its
+/// source files that has one, white space and NUL bytes.
+const AROUND: [&[u8]; 6] = [b"\xEF\xBB\xBF", b" ", b"\t", b"\r", b"\n", b"\0"];
+
+/// A text without what is [`AROUND`] it.
+pub(crate) fn bare(mut text: &[u8]) -> &[u8] {
+    while let Some(rest) = AROUND.iter().find_map(|around| {
+        let behind = || text.strip_suffix(*around);
+        text.strip_prefix(*around).or_else(behind)
+    }) {
+        text = rest;
+    }
+    text
 }
 
 /// The cookie of a session: of those with this name that the response sets, the one that most
@@ -158,9 +181,7 @@ pub fn is_html(response: &Response<Bytes>) -> bool {
             .to_ascii_lowercase()
             .starts_with(b"text/html")
     });
-    let body = response.body();
-    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-    declared || body.trim_ascii_start().first() == Some(&b'<')
+    declared || bare(response.body()).first() == Some(&b'<')
 }
 
 #[cfg(test)]
@@ -204,16 +225,86 @@ mod tests {
         }
     }
 
+    fn labelled(status: u16, label: &str, body: impl Into<Bytes>) -> Response<Bytes> {
+        Response::builder()
+            .status(status)
+            .header(CONTENT_TYPE, label)
+            .body(body.into())
+            .unwrap()
+    }
+
     #[test]
-    fn html_is_never_a_wrong_password() {
-        for body in ["<!doctype html>", " \r\n<html>", "\u{feff}<html>"] {
-            let error = failure(&response(401, body));
-            assert_eq!(error.kind(), LoginErrorKind::Malformed, "{body}");
+    fn rule_12_a_401_is_a_refusal_whatever_its_body_is_and_is_called() {
+        for label in [
+            "text/html",
+            "Text/HTML; charset=utf-8",
+            "text/plain",
+            "application/json",
+            "application/octet-stream",
+            "nonsense",
+            "",
+        ] {
+            for body in [
+                "",
+                "Invalid email or password",
+                "<!doctype html>",
+                "{}",
+                "{",
+            ] {
+                let error = failure(&labelled(401, label, body));
+                assert_eq!(error.kind(), LoginErrorKind::Refused, "{label} {body}");
+                assert!(expect_success(&labelled(401, label, body)).is_err());
+            }
         }
-        let mut declared = response(401, "Please log in");
-        let html = "Text/HTML; charset=utf-8".parse().unwrap();
-        declared.headers_mut().insert(CONTENT_TYPE, html);
-        assert_eq!(failure(&declared).kind(), LoginErrorKind::Malformed);
+        for body in ["", " \r\n<html>", "\u{feff}<html>"] {
+            let error = failure(&response(401, body));
+            assert_eq!(error.kind(), LoginErrorKind::Refused, "no label, {body}");
+        }
+    }
+
+    #[test]
+    fn rule_12_a_proxy_that_wants_a_password_refuses_none() {
+        let mut proxy = labelled(407, "text/html", "<html>");
+        let basic = "Basic realm=proxy".parse().unwrap();
+        proxy.headers_mut().insert("proxy-authenticate", basic);
+        let error = failure(&proxy);
+        assert_eq!(error.kind(), LoginErrorKind::Unavailable);
+        assert!(error.to_string().contains("407"), "{error}");
+    }
+
+    #[test]
+    fn rule_18_what_surrounds_json_and_what_it_is_called_does_not_decide() {
+        for (before, after) in [
+            ("", ""),
+            ("\u{feff}", ""),
+            ("\u{feff}\u{feff}", ""),
+            (" \r\n\u{feff}\t", "\n"),
+            ("", "\0"),
+            ("", "\r\n\0\0\n"),
+            ("\u{feff}", " \u{feff}\n"),
+        ] {
+            for label in [
+                "application/json",
+                "APPLICATION/JSON; charset=UTF-8",
+                "application/json; charset=iso-8859-1",
+                "text/html; charset=utf-8",
+                "text/plain",
+            ] {
+                let body = format!("{before}[1]{after}");
+                let served = labelled(200, label, body.clone());
+                assert_eq!(json::<[u8; 1]>(&served).unwrap(), [1], "{label} {body:?}");
+            }
+        }
+        for inside in ["[\u{feff}1]", "[1\0]", "\u{feff}", "\0", "", "[1]x"] {
+            let served = labelled(200, "application/json", inside);
+            assert!(json::<[u8; 1]>(&served).is_err(), "{inside:?}");
+        }
+        let utf_16: Vec<u8> = "\u{feff}[1]"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        let error = json::<[u8; 1]>(&labelled(200, "application/json", utf_16)).unwrap_err();
+        assert_eq!(error.kind(), LoginErrorKind::Malformed);
     }
 
     #[test]

@@ -2,6 +2,8 @@ use auth_core::{Judge, ResponseView, StatusJudge, Verdict};
 use http::StatusCode;
 use serde::Deserialize;
 
+use crate::response::bare;
+
 /// Distinguishes an expired session from a missing permission. CloudIO documents no difference.
 ///
 /// A wrong `Rejected` costs a login, and every request without permission would cause one, within
@@ -68,7 +70,7 @@ const PHRASES: &[&str] = &[
 const REACH: usize = 3;
 
 fn blames_session(body: &[u8]) -> bool {
-    let Ok(refusal) = serde_json::from_slice::<ErrorBody>(body) else {
+    let Ok(refusal) = serde_json::from_slice::<ErrorBody>(bare(body)) else {
         return false;
     };
     [refusal.title, refusal.message]
@@ -136,6 +138,13 @@ mod tests {
             let verdict = verdict(judge, 403, Some(&message(text)));
             assert_eq!(verdict, Verdict::NotPermitted, "{text}");
         }
+    }
+
+    #[test]
+    fn rule_7_a_byte_order_mark_before_a_rejection_does_not_hide_it() {
+        let body = format!("\u{feff}{}\r\n", message("Session expired"));
+        let verdict = verdict(CloudIoJudge::default(), 403, Some(&body));
+        assert_eq!(verdict, Verdict::Rejected);
     }
 
     #[test]

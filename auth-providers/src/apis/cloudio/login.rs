@@ -190,7 +190,8 @@ impl Login for CloudIo {
         let life = self.idle.map_or(life, |timeout| life.idle(timeout));
         Ok(Session::new()
             .with_bearer(&jwt)?
-            .with_query(CSRF, &csrf)?
+            // White space is no part of it: the page's sample is hexadecimal.
+            .with_query(CSRF, csrf.trim())?
             .with_lifetime(life))
     }
 }
