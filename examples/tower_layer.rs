@@ -21,10 +21,14 @@ async fn main() -> anyhow::Result<()> {
     let server = DemoServer::start(Api::CloudIo).await?;
     let hyper_client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
 
-    // The login has its own stack, because it must not pass through the layer that waits for it.
+    // The login has its own client, because it must not pass through the layer that waits for it,
+    // nor take a connection that another runtime may have left idle.
+    let login_client = Client::builder(TokioExecutor::new())
+        .pool_max_idle_per_host(0)
+        .build_http::<Full<Bytes>>();
     let cloudio = CloudIo::new(server.base_url(), EMAIL, PASSWORD)?;
     let query = cloudio.url("/v1/query");
-    let credentials = Credentials::new(cloudio.via(TowerTransport::new(hyper_client.clone())));
+    let credentials = Credentials::new(cloudio.via(TowerTransport::new(login_client)));
 
     let mut service = ServiceBuilder::new()
         .layer(AuthLayer::new(credentials.clone()))

@@ -160,10 +160,11 @@
 //!
 //! ## Rule 18
 //!
-//! The login carries no old credential, follows no redirect, uses no cookie jar, is written to no
-//! log by its client, and reads a bounded response: see `auth-providers`. What surrounds the values
-//! in that response does not decide: byte order marks, white space, a label. A login that is routed
-//! through its own integration is a typed error, not a deadlock.
+//! The login carries no old credential, follows no redirect, uses no cookie jar and no connection
+//! of an earlier login, states the length of a body that is empty, is written to no log by its
+//! client, and reads a bounded response: see `auth-providers`. What surrounds the values in that
+//! response does not decide: byte order marks, white space, a label. A login that is routed through
+//! its own integration is a typed error, not a deadlock.
 //!
 //! # Ends
 //!

@@ -51,6 +51,24 @@ pub(crate) fn post(url: &str, body: Bytes) -> Result<Request<Bytes>, LoginError>
         })
 }
 
+/// A `POST` request without a body, such as a logout. The transports state its length, zero.
+///
+/// # Errors
+/// [`LoginError::misconfigured`], if `url` is not a URL.
+///
+/// ```
+/// use auth_providers::request;
+///
+/// let request = request::post_empty("https://api.example.com/logout")?;
+/// assert!(!request.headers().contains_key("content-type"));
+/// # Ok::<(), auth_core::LoginError>(())
+/// ```
+pub fn post_empty(url: &str) -> Result<Request<Bytes>, LoginError> {
+    let mut request = post(url, Bytes::new())?;
+    request.headers_mut().remove(CONTENT_TYPE);
+    Ok(request)
+}
+
 /// A header value that is marked sensitive, and zeroed when its last user drops it.
 ///
 /// # Errors

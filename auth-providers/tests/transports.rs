@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use auth_core::{LoginErrorKind, Secret};
-use auth_providers::demo::{Api, PASSWORD};
+use auth_core::{Ask, Credentials, LoginErrorKind, Secret};
+use auth_providers::demo::{Api, EMAIL, PASSWORD};
 use auth_providers::{Login, Quinn, ReqwestTransport};
 use parking_lot::Mutex;
 
@@ -244,6 +244,67 @@ async fn rule_18_a_response_is_read_up_to_its_bound_and_no_further() {
         let server = Canned::start(longest.clone()).await;
         let quinn = provider(Api::Quinn, &server.base_url, CANARY, transport);
         quinn.login(&canary()).await.unwrap();
+    }
+}
+
+/// The status of a failure says enough, so that a refusal is not taken for an outage and repeated.
+#[tokio::test]
+async fn rule_12_a_status_counts_even_if_its_body_is_too_long_or_breaks_off() {
+    let long = "x".repeat(256 * 1024 + 1);
+    for (status, kind) in [
+        ("401 Unauthorized", LoginErrorKind::Refused),
+        ("429 Too Many Requests", LoginErrorKind::Limited),
+        ("503 Service Unavailable", LoginErrorKind::Unavailable),
+    ] {
+        let head = format!("HTTP/1.1 {status}\r\nretry-after: 9\r\n");
+        let too_long = format!("{head}content-length: {}\r\n\r\n{long}", long.len());
+        let cut_short = format!("{head}content-length: 100\r\n\r\ncanary");
+        for response in [too_long, cut_short] {
+            for transport in both() {
+                let server = Canned::start(response.clone()).await;
+                let quinn = provider(Api::Quinn, &server.base_url, CANARY, transport);
+                let error = quinn.login(&canary()).await.unwrap_err();
+                assert_eq!(error.kind(), kind, "{status}");
+                assert!(error.to_string().contains(&status[..3]), "{error}");
+                assert!(!printed(&error).contains("canary"), "{}", printed(&error));
+            }
+        }
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+#[test]
+fn rule_3_a_login_does_not_need_the_runtime_of_an_earlier_one() {
+    let servers = tokio::runtime::Runtime::new().unwrap();
+    for transport in both() {
+        let server = servers.block_on(start(Api::Quinn));
+        let quinn = Quinn::new(server.base_url(), EMAIL, PASSWORD).unwrap();
+        let credentials = Credentials::new(quinn.via(transport));
+        // This runtime is kept, and is not driven after its login.
+        let idle = runtime();
+        let first = idle.block_on(async {
+            let first = credentials.get().await.unwrap();
+            // A client would keep the connection about now.
+            for _ in 0..1_000 {
+                tokio::task::yield_now().await;
+            }
+            first
+        });
+        let renewed = runtime().block_on(async {
+            let renewed = Ask::new().renewed();
+            let waits =
+                tokio::time::timeout(Duration::from_secs(10), credentials.get_with(renewed));
+            waits.await.expect("in time").unwrap()
+        });
+        assert_ne!(first.stamp(), renewed.stamp());
+        assert_eq!(server.counts().logins.ok, 2);
+        drop(idle);
     }
 }
 

@@ -45,8 +45,14 @@ pub(crate) enum Integration {
 
 pub(crate) type HyperClient = Client<HttpConnector, Full<Bytes>>;
 
-pub(crate) fn hyper_client() -> HyperClient {
+fn hyper_client() -> HyperClient {
     Client::builder(TokioExecutor::new()).build_http()
+}
+
+/// A client for logins. It keeps no idle connections, which another runtime may have left.
+pub(crate) fn login_client() -> HyperClient {
+    let mut builder = Client::builder(TokioExecutor::new());
+    builder.pool_max_idle_per_host(0).build_http()
 }
 
 /// The response to a request.

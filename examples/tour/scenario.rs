@@ -8,7 +8,7 @@ use auth_core::{Credentials, Provider, SecretSource};
 use auth_providers::demo::{Api, Counts, DemoServer, EMAIL, PASSWORD, Settings};
 use auth_providers::{Clay, CloudIo, Login, Quinn, ReqwestTransport, TowerTransport, V1Login};
 
-use crate::integration::{Integration, Kind, hyper_client};
+use crate::integration::{Integration, Kind, login_client};
 
 /// The parts of a scenario, and what its callers saw.
 pub(crate) struct Scenario {
@@ -115,6 +115,6 @@ fn provider(
 fn carried(login: impl Login, kind: Kind) -> anyhow::Result<Box<dyn Provider>> {
     Ok(match kind {
         Kind::Reqwest => Box::new(login.via(ReqwestTransport::new()?)),
-        Kind::Tower => Box::new(login.via(TowerTransport::new(hyper_client()))),
+        Kind::Tower => Box::new(login.via(TowerTransport::new(login_client()))),
     })
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use auth_core::{Credential, Lifetime, LoginError, Secret, SecretSource, Session};
 use bytes::Bytes;
-use http::Method;
 use serde::{Deserialize, Serialize};
 
 use crate::account::Account;
@@ -134,9 +133,7 @@ impl Login for Quinn {
     }
 
     fn logout_request(&self, credential: &Credential) -> Option<http::Request<Bytes>> {
-        let mut request = http::Request::new(Bytes::new());
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.url(LOGOUT_PATH).parse().ok()?;
+        let mut request = request::post_empty(&self.url(LOGOUT_PATH)).ok()?;
         credential.attach(&mut request).ok()?;
         Some(request)
     }

@@ -9,6 +9,9 @@ use bytes::Bytes;
 /// An implementation
 /// - follows no redirect, since a 307 would send the password again, to any host;
 /// - keeps no cookies, and attaches no earlier credential;
+/// - keeps no idle connection for the next login, which may run on another runtime;
+/// - sends `Content-Length: 0` with a `POST`, `PUT` or `PATCH` without a body (RFC 9110, section
+///   8.6);
 /// - does not retry, since each attempt counts at the server, and the cache decides on the next;
 /// - reads at most [`MAX_RESPONSE`](crate::response::MAX_RESPONSE) bytes, after decompression;
 /// - has no URL, header or body in its errors.
@@ -17,8 +20,9 @@ pub trait Transport: Send + Sync + 'static {
     /// Sends `request`, whose URI is absolute, and reads the response, whatever its status.
     ///
     /// # Errors
-    /// - [`LoginError::unavailable`], if no response arrived, or not all of it.
-    /// - [`LoginError::malformed`], if the response is too large.
+    /// - [`LoginError::unavailable`], if no response arrived, or not all of a successful one.
+    /// - [`LoginError::malformed`], if a successful response is too large. Any other status says
+    ///   enough with the part of its body that arrived.
     /// - [`LoginError::misconfigured`], if the request cannot be sent at all.
     ///
     /// # Cancel safety

@@ -7,13 +7,14 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, retry};
 
 use super::Transport;
-use super::shared::{BoundedBody, USER_AGENT, lacks_tls};
+use super::shared::{BoundedBody, USER_AGENT, lacks_tls, state_empty_body};
 
 /// Carries logins over a reqwest client that is used for nothing else.
 ///
-/// The client follows no redirects, keeps no cookies, sends no `Referer`, does not retry, and
-/// writes neither what it sends nor the keys of its connections to a log, whatever its builder
-/// says. It is built here because these settings of an existing client cannot be changed.
+/// The client follows no redirects, keeps no cookies and no idle connections, sends no `Referer`,
+/// does not retry, and writes neither what it sends nor the keys of its connections to a log,
+/// whatever its builder says. It is built here because these settings of an existing client cannot
+/// be changed.
 ///
 /// ```
 /// use std::time::Duration;
@@ -57,8 +58,9 @@ impl ReqwestTransport {
     }
 
     /// A client with the proxies, certificates, time-outs, user agent and other settings of
-    /// `builder`, except for redirects, cookies, `Referer`, retries, `connection_verbose` and
-    /// `tls_sslkeylogfile`.
+    /// `builder`, except for redirects, cookies, `Referer`, retries, idle connections,
+    /// `connection_verbose` and `tls_sslkeylogfile`. A builder without a user agent sends none,
+    /// which some servers reject.
     ///
     /// Without `no_proxy()`, logins over plain HTTP use the environment's proxy, too, which sees
     /// the password. The builder's default headers are sent with each login, so they must not hold
@@ -86,6 +88,9 @@ fn build(builder: ClientBuilder) -> Result<Client, ClientError> {
         .redirect(Policy::none())
         .referer(false)
         .retry(retry::never())
+        // A login on another runtime would take an idle connection that is driven by the runtime of
+        // the last login, and wait for that one. Logins are rare, so a new connection is cheap.
+        .pool_max_idle_per_host(0)
         // It would write the password to the log.
         .connection_verbose(false)
         // See `WithoutFeature` for these.
@@ -126,8 +131,9 @@ impl WithoutFeature for ClientBuilder {
 impl Transport for ReqwestTransport {
     async fn carry(
         &self,
-        request: http::Request<Bytes>,
+        mut request: http::Request<Bytes>,
     ) -> Result<http::Response<Bytes>, LoginError> {
+        state_empty_body(&mut request);
         let client = self.client_for(request.uri());
         let request = request.try_into().map_err(|error: reqwest::Error| {
             LoginError::misconfigured("the login's URL can't be used")
@@ -135,15 +141,20 @@ impl Transport for ReqwestTransport {
         })?;
         let mut incoming = client.execute(request).await.map_err(no_response)?;
         let mut body = BoundedBody::default();
-        while let Some(piece) = incoming.chunk().await.map_err(no_response)? {
-            body.push(piece)?;
-        }
-        let mut response = http::Response::new(body.finish());
+        let ended = read(&mut incoming, &mut body).await;
+        let mut response = http::Response::new(body.finish(incoming.status(), ended)?);
         *response.status_mut() = incoming.status();
         *response.version_mut() = incoming.version();
         *response.headers_mut() = std::mem::take(incoming.headers_mut());
         Ok(response)
     }
+}
+
+async fn read(incoming: &mut reqwest::Response, body: &mut BoundedBody) -> Result<(), LoginError> {
+    while let Some(piece) = incoming.chunk().await.map_err(no_response)? {
+        body.push(piece)?;
+    }
+    Ok(())
 }
 
 fn no_response(error: reqwest::Error) -> LoginError {

@@ -13,7 +13,7 @@ use http_body_util::{BodyExt as _, Full};
 use tower_service::Service;
 
 use super::Transport;
-use super::shared::{BoundedBody, USER_AGENT, lacks_tls};
+use super::shared::{BoundedBody, USER_AGENT, lacks_tls, state_empty_body};
 
 /// Carries logins over any tower service, such as hyper-util's client or a stack of layers around
 /// it.
@@ -21,6 +21,9 @@ use super::shared::{BoundedBody, USER_AGENT, lacks_tls};
 /// - The service must follow no redirects, keep no cookies and not retry; see [`Transport`].
 ///   Hyper-util's client follows no redirects and keeps no cookies. It sends a request again only
 ///   if an idle connection was closed before any part of the request was sent.
+/// - The service should keep no idle connections: `pool_max_idle_per_host(0)` with hyper-util's
+///   client. A connection is driven by the runtime whose login opened it. If that runtime stops
+///   running, a login on another one that takes the connection is not sent, and times out.
 /// - For `https`, the service needs a connector with TLS, such as that of hyper-rustls.
 /// - The service is cloned for each login. A clone that is ready is called at once, so it holds a
 ///   permit of a concurrency limit only during the login's request.
@@ -34,7 +37,9 @@ use super::shared::{BoundedBody, USER_AGENT, lacks_tls};
 /// use http_body_util::Full;
 /// use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 ///
-/// let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+/// let client = Client::builder(TokioExecutor::new())
+///     .pool_max_idle_per_host(0)
+///     .build_http::<Full<Bytes>>();
 /// let transport = TowerTransport::new(client);
 /// # let _ = transport; }
 /// ```
@@ -84,13 +89,17 @@ where
 {
     async fn carry(
         &self,
-        request: http::Request<Bytes>,
+        mut request: http::Request<Bytes>,
     ) -> Result<http::Response<Bytes>, LoginError> {
+        state_empty_body(&mut request);
         let mut request = request.map(Full::new);
-        request
-            .headers_mut()
-            .entry(header::USER_AGENT)
-            .or_insert(HeaderValue::from_static(USER_AGENT));
+        // What reqwest and curl send, too.
+        for (name, value) in [(header::USER_AGENT, USER_AGENT), (header::ACCEPT, "*/*")] {
+            let headers = request.headers_mut();
+            headers
+                .entry(name)
+                .or_insert(HeaderValue::from_static(value));
+        }
         let response = {
             let mut service = self.service();
             poll_fn(|cx| service.poll_ready(cx))
@@ -99,8 +108,11 @@ where
             service.call(request)
         };
         let response = response.await.map_err(|error| no_response(error.into()))?;
-        let (parts, body) = response.into_parts();
-        Ok(http::Response::from_parts(parts, read(body).await?))
+        let (parts, incoming) = response.into_parts();
+        let mut body = BoundedBody::default();
+        let ended = read(incoming, &mut body).await;
+        let body = body.finish(parts.status, ended)?;
+        Ok(http::Response::from_parts(parts, body))
     }
 }
 
@@ -115,21 +127,20 @@ fn no_response(error: Box<dyn Error + Send + Sync>) -> LoginError {
     failed.with_source(error)
 }
 
-async fn read<B>(body: B) -> Result<Bytes, LoginError>
+async fn read<B>(incoming: B, body: &mut BoundedBody) -> Result<(), LoginError>
 where
     B: Body,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let mut body = std::pin::pin!(body);
-    let mut read = BoundedBody::default();
-    while let Some(frame) = body.frame().await {
+    let mut incoming = std::pin::pin!(incoming);
+    while let Some(frame) = incoming.frame().await {
         let frame = frame.map_err(|error| {
             LoginError::unavailable("the response broke off").with_source(error)
         })?;
         // Trailers are ignored: no API documents any.
         if let Ok(piece) = frame.into_data() {
-            read.push(piece)?;
+            body.push(piece)?;
         }
     }
-    Ok(read.finish())
+    Ok(())
 }

@@ -27,7 +27,8 @@ pub(crate) fn over_reqwest() -> ReqwestTransport {
 }
 
 pub(crate) fn over_tower() -> HyperTransport {
-    TowerTransport::new(Client::builder(TokioExecutor::new()).build_http())
+    let mut client = Client::builder(TokioExecutor::new());
+    TowerTransport::new(client.pool_max_idle_per_host(0).build_http())
 }
 
 pub(crate) fn both() -> [Arc<dyn Transport>; 2] {
@@ -94,12 +95,7 @@ impl Canned {
                     let (mut stream, _) = listener.accept().await.unwrap();
                     AtomicUsize::fetch_add(&hits, 1, SeqCst);
                     let mut request = Vec::new();
-                    // A GET, as some redirects make of a POST, ends with its headers.
-                    let ended = |request: &[u8]| {
-                        let head_only = request.starts_with(b"GET");
-                        request.ends_with(if head_only { &b"\r\n\r\n"[..] } else { b"}" })
-                    };
-                    while !ended(&request) {
+                    while !is_whole(&request) {
                         if stream.read_buf(&mut request).await.unwrap() == 0 {
                             break;
                         }
@@ -125,6 +121,20 @@ impl Canned {
     pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().clone()
     }
+}
+
+/// Whether all of a request has arrived: its head, and the body whose length the head states.
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        name.eq_ignore_ascii_case("content-length")
+            .then(|| value.parse().unwrap())
+    });
+    body.len() >= length.unwrap_or(0)
 }
 
 /// The `Display` and `Debug` output of an error and of all its sources.
