@@ -114,7 +114,8 @@
 //! ## Rule 14
 //!
 //! Expiry is decided on two clocks, the wall clock and one that can't be set, and the earlier
-//! verdict wins.
+//! verdict wins. Each time that a server states is read by itself, in the unit that makes it
+//! plausible, and a life a hundred times the documented one states nothing: see `auth-providers`.
 //!
 //! ## Rule 15
 //!

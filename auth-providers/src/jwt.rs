@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
+use serde_json::Value;
 
 /// Accepts padding, which RFC 7515 (section 2) forbids and some servers add.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -23,15 +24,16 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 /// session.
 pub(crate) fn life(token: &str, responded_at: Option<SystemTime>) -> Option<Duration> {
     let claims = claims(token)?;
-    let expires = claims.exp?;
+    let expires = seconds(&claims.exp)?;
+    let issued = seconds(&claims.iat);
     let responded_at = responded_at
         .and_then(|date| date.duration_since(SystemTime::UNIX_EPOCH).ok())
         .map(|date| date.as_secs_f64());
     // A token that expires before it is issued is a mistake of the server's. It states nothing.
-    if claims.iat.is_some_and(|issued| expires <= issued) {
+    if issued.is_some_and(|issued| expires <= issued) {
         return None;
     }
-    [claims.iat, responded_at]
+    [issued, responded_at]
         .into_iter()
         .flatten()
         .filter_map(|start| Duration::try_from_secs_f64(expires - start).ok())
@@ -39,11 +41,31 @@ pub(crate) fn life(token: &str, responded_at: Option<SystemTime>) -> Option<Dura
         .min()
 }
 
-/// Seconds since the Unix epoch (RFC 7519, section 2: a number, with or without a fraction).
+/// Each claim is read by itself, so that one of another type does not hide the other.
 #[derive(Deserialize)]
 struct Claims {
-    exp: Option<f64>,
-    iat: Option<f64>,
+    #[serde(default)]
+    exp: Value,
+    #[serde(default)]
+    iat: Value,
+}
+
+/// Numbers from here on are not seconds since the Unix epoch: the year is 5138. As milliseconds,
+/// they begin in 1973.
+const NO_SECONDS: f64 = 1e11;
+
+/// A time in seconds since the Unix epoch (RFC 7519, section 2: a number, with or without a
+/// fraction). Some servers write milliseconds, microseconds or nanoseconds, and some write the
+/// number as a string. The unit is the one that makes the time plausible.
+fn seconds(claim: &Value) -> Option<f64> {
+    let stated = match claim {
+        Value::Number(number) => number.as_f64()?,
+        Value::String(text) => text.trim().parse().ok()?,
+        _ => return None,
+    };
+    let units = [1.0, 1e3, 1e6, 1e9];
+    let unit = units.into_iter().find(|unit| stated < NO_SECONDS * unit)?;
+    (stated >= 0.0).then_some(stated / unit)
 }
 
 fn claims(token: &str) -> Option<Claims> {
@@ -100,9 +122,52 @@ mod tests {
             token(r#"{"iat": 10, "exp": 9}"#),
             token(r#"{"iat": 0, "exp": 1e300}"#),
             token(r#"{"iat": -1e308, "exp": 1e308}"#),
+            token(r#"{"iat": 0, "exp": -1}"#),
+            token(r#"{"iat": 0, "exp": 1e20}"#),
+            token(r#"{"iat": 0, "exp": 123456789012345678901234567890}"#),
+            token(r#"{"iat": 0, "exp": "NaN"}"#),
+            token(r#"{"iat": 0, "exp": "inf"}"#),
+            token(r#"{"iat": 0, "exp": "-1"}"#),
+            token(r#"{"iat": 0, "exp": true}"#),
+            token(r#"{"iat": 0, "exp": null}"#),
+            token(r#"{"iat": 0, "exp": [60]}"#),
         ];
         for token in unreadable {
             assert_eq!(life(&token, Some(after_epoch(0))), None, "{token}");
+        }
+    }
+
+    /// 2025-12-17, and a day later.
+    const ISSUED: u64 = 1_766_000_000;
+    const EXPIRES: u64 = ISSUED + 86_400;
+    const DAY: Option<Duration> = Some(Duration::from_secs(86_400));
+
+    /// A time in each unit that servers use, as a number, with a fraction, and as a string.
+    fn written(seconds: u64) -> Vec<String> {
+        let mut forms = Vec::new();
+        for zeros in ["", "000", "000000", "000000000"] {
+            forms.push(format!("{seconds}{zeros}"));
+            forms.push(format!("{seconds}{zeros}.0"));
+            forms.push(format!("\"{seconds}{zeros}\""));
+        }
+        forms
+    }
+
+    #[test]
+    fn rule_14_each_time_is_read_by_itself_in_the_unit_that_makes_it_plausible() {
+        for expires in written(EXPIRES) {
+            for issued in written(ISSUED) {
+                let both = token(&format!(r#"{{"iat": {issued}, "exp": {expires}}}"#));
+                assert_eq!(life(&both, None), DAY, "{issued} {expires}");
+            }
+            let alone = token(&format!(r#"{{"exp": {expires}}}"#));
+            assert_eq!(life(&alone, Some(after_epoch(ISSUED))), DAY, "{expires}");
+            assert_eq!(life(&alone, None), None, "{expires}");
+            // An `iat` that can't be read hides nothing.
+            for unreadable in ["\"today\"", "null", "-1", "1e300", "{}"] {
+                let token = token(&format!(r#"{{"iat": {unreadable}, "exp": {expires}}}"#));
+                assert_eq!(life(&token, Some(after_epoch(ISSUED))), DAY, "{unreadable}");
+            }
         }
     }
 }

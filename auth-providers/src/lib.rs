@@ -68,6 +68,7 @@ mod login;
 mod login_via;
 pub mod request;
 pub mod response;
+mod stated_life;
 mod transport;
 
 pub use account::Account;

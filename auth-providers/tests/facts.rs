@@ -235,6 +235,40 @@ fn v1_is_good_for_as_long_as_its_token_says_or_else_one_day() {
 }
 
 #[test]
+fn rule_14_a_life_a_hundred_times_the_documented_one_states_nothing() {
+    let issued = 1_766_000_000_u64;
+    let v1_life = |claims: &Value| read(&v1(), &v1_ok(&jwt(claims))).lifetime();
+    let milliseconds = json!({ "iat": issued, "exp": (issued + 86_400) * 1_000 });
+    assert_eq!(v1_life(&milliseconds), Lifetime::of(DAY));
+    let after_days = |days: u64| json!({ "iat": issued, "exp": issued + days * 86_400 });
+    assert_eq!(v1_life(&after_days(99)), Lifetime::of(99 * DAY));
+    for days in [100, 1_000, 100_000] {
+        assert_eq!(v1_life(&after_days(days)), Lifetime::of(DAY), "{days}");
+    }
+    let quinn_life = |max_age: u64| {
+        let cookie = format!("sessionId=a; Max-Age={max_age}");
+        let served = quinn_ok().with("set-cookie", &cookie);
+        read(&quinn(), &served).lifetime()
+    };
+    let sliding = |idle| Lifetime::unknown().idle(idle).absolute(30 * DAY);
+    assert_eq!(quinn_life(604_800_000), sliding(7 * DAY));
+    assert_eq!(quinn_life(u64::MAX), sliding(7 * DAY));
+    assert_eq!(
+        quinn_life(60_479_999)
+            .idle_timeout()
+            .map(|idle| idle.as_secs()),
+        Some(60_479_999)
+    );
+    let clay_served = clay_ok("claysession=a; Max-Age=86400000");
+    assert_eq!(read(&clay(), &clay_served).lifetime(), Lifetime::of(DAY));
+    let cookie = v1_ok("t").with("set-cookie", "a=a; Max-Age=86400000");
+    assert_eq!(
+        read(&v1().with_cookie(), &cookie).lifetime(),
+        Lifetime::of(DAY)
+    );
+}
+
+#[test]
 fn each_session_carries_what_its_api_wants_and_nothing_else() {
     // The `Debug` output of a session contains only the names of what it carries.
     let carried = |session: Session| format!("{session:?}").replace(['"', '[', ']'], "");

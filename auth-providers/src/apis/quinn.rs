@@ -11,6 +11,7 @@ use crate::account::Account;
 use crate::base_url::BaseUrl;
 use crate::config_error::ConfigError;
 use crate::login::Login;
+use crate::stated_life::is_plausible;
 use crate::{request, response};
 
 /// "POST /api/auth/login"
@@ -124,8 +125,9 @@ impl Login for Quinn {
     fn read(&self, response: &http::Response<Bytes>) -> Result<Session, LoginError> {
         response::expect_success(response)?;
         response::json::<ResponseBody>(response)?;
-        let cookie = response::cookie(response, COOKIE, self.account.identity().origin())
+        let mut cookie = response::cookie(response, COOKIE, self.account.identity().origin())
             .ok_or_else(|| LoginError::malformed("no sessionId cookie"))?;
+        cookie.expires_in = cookie.expires_in.filter(|idle| is_plausible(*idle, IDLE));
         let idle = cookie.expires_in.unwrap_or(IDLE);
         Ok(Session::new()
             .with_set_cookie(&cookie)?

@@ -11,6 +11,7 @@ use crate::account::Account;
 use crate::base_url::BaseUrl;
 use crate::config_error::ConfigError;
 use crate::login::Login;
+use crate::stated_life::is_plausible;
 use crate::{jwt, request, response};
 
 /// "`POST /v1/login`"
@@ -24,8 +25,9 @@ pub(crate) const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// - The response has a token, "also the bearer token", and sets a cookie whose name is not
 ///   documented. Requests carry the token; after [`with_cookie`](Self::with_cookie) they carry the
 ///   cookies instead.
-/// - A token that can be read as a JWT is valid until its expiry, any other for one day. The token
-///   of the page's own sample cannot be read as one.
+/// - A token that can be read as a JWT is valid until its expiry, any other for one day, and so is
+///   one whose expiry is a hundred days away or more. The token of the page's own sample cannot be
+///   read as a JWT.
 /// - Status 400 means that the e-mail address or password is wrong, or that the request is
 ///   malformed. The request of this login has the documented form, so a 400 with a JSON object
 ///   refuses the login. A 400 with another body may come from a proxy and does not.
@@ -134,9 +136,10 @@ impl Login for V1Login {
         let (session, life) = match self.carries {
             Carries::Token => {
                 let stated = jwt::life(&data.token, response::date(response.headers()));
+                let life = stated.filter(|life| is_plausible(*life, LIFE));
                 (
                     Session::new().with_bearer(&data.token)?,
-                    stated.unwrap_or(LIFE),
+                    life.unwrap_or(LIFE),
                 )
             }
             Carries::Cookies => with_cookies(response, self.account.identity().origin())?,
