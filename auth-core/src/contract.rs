@@ -26,8 +26,10 @@
 //! Nothing waits for ever. A login that panics, hangs past its time-out, or sits on a runtime that
 //! is not driven any more releases its waiters with a typed error: each waiter has a timer on its
 //! own runtime, which the waiters on that runtime may share, and may supersede a dead login, whose
-//! late result is then discarded. Outside any runtime there is a typed error, or the blocking call,
-//! which brings its own thread.
+//! late result is then discarded. At most one reading of a secret's source that may block, such as
+//! a file, is under way, on a thread that no runtime waits for; a login waits for it within its
+//! time-out. Outside any runtime there is a typed error, or the blocking call, which brings its own
+//! thread.
 //!
 //! ## Rule 4
 //!
@@ -96,6 +98,9 @@
 //! on being served.
 //!
 //! ## Rule 12
+//!
+//! A secret is taken as it would be typed, from every source alike: without a byte order mark
+//! before it and without one line break after it. One that can't be typed costs no attempt.
 //!
 //! A refused password isn't tried again until the secret changes or a cooldown ends, however many
 //! requests ask; they get the same typed error. Meanwhile the source is looked at again, at most

@@ -109,5 +109,5 @@ pub use pool::{Pool, PoolError};
 pub use provider::Provider;
 pub use provider_options::ProviderOptions;
 pub use quota::Quota;
-pub use secret::{ReadSecret, Secret, SecretError, SecretSource};
+pub use secret::{ReadSecret, Secret, SecretError, SecretSource, as_typed, can_be_typed};
 pub use session::Session;

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use auth_core::{Identity, Lifetime, Quota, Scope, Secret, SecretSource};
+use auth_core::{Identity, Lifetime, Quota, Scope, Secret, SecretSource, as_typed, can_be_typed};
 
 use crate::base_url::BaseUrl;
 use crate::config_error::ConfigError;
@@ -35,15 +35,18 @@ pub struct Account {
 impl Account {
     /// An account `name`, an e-mail address or user name, of the API at `base`.
     ///
+    /// The name is read [as it would be typed](as_typed), so one line break at its end is cut off.
+    ///
     /// `provider` names the kind of API. Together with the base URL and `name` it is the
     /// [`identity`](Self::identity).
     ///
     /// # Errors
     /// - [`ConfigError::BaseUrl`] or [`ConfigError::QueryInBaseUrl`]: see [`BaseUrl::parse`].
     /// - [`ConfigError::EmptyAccount`]: `name` is empty or blank.
-    /// - [`ConfigError::UnusualAccount`]: `name` has white space around it or a control character
-    ///   in it, such as the line break at the end of a file.
+    /// - [`ConfigError::UnusualAccount`]: `name` has white space around it, or a character in it
+    ///   that can't be typed.
     /// - [`ConfigError::EmptyPassword`]: `secret` is a fixed value, and empty.
+    /// - [`ConfigError::UntypedPassword`]: `secret` is a fixed value that can't be typed.
     pub fn new(
         provider: impl Into<Cow<'static, str>>,
         base: impl TryInto<BaseUrl, Error: Into<ConfigError>>,
@@ -51,15 +54,21 @@ impl Account {
         secret: impl Into<SecretSource>,
     ) -> Result<Self, ConfigError> {
         let base = base.try_into().map_err(Into::into)?;
-        let (name, secret) = (name.as_ref(), secret.into());
+        let (name, secret) = (as_typed(name.as_ref()), secret.into());
         if name.trim().is_empty() {
             return Err(ConfigError::EmptyAccount);
         }
-        if name.trim() != name || name.contains(char::is_control) {
+        if name.trim() != name || !can_be_typed(name) {
             return Err(ConfigError::UnusualAccount);
         }
         if secret.fixed().is_some_and(Secret::is_empty) {
             return Err(ConfigError::EmptyPassword);
+        }
+        if secret
+            .fixed()
+            .is_some_and(|secret| !can_be_typed(secret.expose()))
+        {
+            return Err(ConfigError::UntypedPassword);
         }
         Ok(Self {
             identity: Identity::new(provider, base.login_url(), name),
@@ -172,7 +181,41 @@ mod tests {
         };
         assert_eq!(refused(" ", "pw".into()), ConfigError::EmptyAccount);
         assert_eq!(refused("me", "".into()), ConfigError::EmptyPassword);
+        assert_eq!(refused("\n", "pw".into()), ConfigError::EmptyAccount);
+        assert_eq!(refused("me", "\r\n".into()), ConfigError::EmptyPassword);
         assert!(Account::new("test", BASE, "me", SecretSource::variable("X")).is_ok());
+    }
+
+    #[test]
+    fn rule_12_a_name_and_a_password_are_taken_as_they_would_be_typed() {
+        for (name, password) in [
+            ("me\n", "pw\n"),
+            ("me\r\n", "pw\r\n"),
+            ("\u{feff}me", "\u{feff}pw"),
+        ] {
+            let account = Account::new("test", BASE, name, password).unwrap();
+            assert_eq!(account.name(), "me");
+            assert_eq!(account.secret().fixed().unwrap().expose(), "pw");
+            let plain = Account::new("test", BASE, "me", "pw").unwrap();
+            assert_eq!(account.identity(), plain.identity());
+        }
+        for text in [
+            "a\nb",
+            "a\n\n",
+            "\na",
+            "a\tb",
+            "a\0",
+            "a\u{feff}",
+            "a\u{2028}b",
+        ] {
+            let account = |name: &str, password: &str| Account::new("test", BASE, name, password);
+            let refused = account(text, "pw").unwrap_err();
+            assert_eq!(refused, ConfigError::UnusualAccount, "{text:?}");
+            let refused = account("me", text).unwrap_err();
+            assert_eq!(refused, ConfigError::UntypedPassword, "{text:?}");
+        }
+        let spaced = Account::new("test", BASE, "me", " pw ").unwrap();
+        assert_eq!(spaced.secret().fixed().unwrap().expose(), " pw ");
     }
 
     #[test]

@@ -10,7 +10,8 @@ pub enum ConfigError {
     /// The e-mail address or user name is empty.
     #[error("the e-mail address or user name is empty")]
     EmptyAccount,
-    /// The e-mail address or user name has white space around it or a control character in it.
+    /// The e-mail address or user name has white space around it or a character in it that can't be
+    /// typed.
     #[error(
         "the e-mail address or user name has white space around it or a control character in it"
     )]
@@ -21,6 +22,10 @@ pub enum ConfigError {
     /// The password is empty.
     #[error("the password is empty")]
     EmptyPassword,
+    /// The password contains a character that can't be typed, such as a line break that is not its
+    /// last character.
+    #[error("the password contains a line break or another control character")]
+    UntypedPassword,
     /// The password is shorter than the API accepts.
     #[error("the password is shorter than the {minimum} characters that the API requires")]
     ShortPassword {

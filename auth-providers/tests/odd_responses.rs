@@ -105,7 +105,7 @@ fn a_cookie_of_the_same_name_deleted_on_another_path_does_not_hide_the_sessions(
 
 #[test]
 fn an_account_with_white_space_or_control_characters_is_a_configuration_error() {
-    for account in ["me@example.com\n", " me@example.com", "me\t@example.com"] {
+    for account in ["me@example.com\n\n", " me@example.com", "me\t@example.com"] {
         let refused = Quinn::new("https://quinn.example.com", account, "password").unwrap_err();
         assert_eq!(refused, ConfigError::UnusualAccount, "{account:?}");
     }

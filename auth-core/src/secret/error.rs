@@ -1,14 +1,16 @@
 //! Why a password could not be read.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
-/// A password could not be read.
-#[derive(Debug, Error)]
+/// A password could not be read. A clone shares the cause.
+#[derive(Clone, Debug, Error)]
 #[error("{message}")]
 pub struct SecretError {
     message: String,
     #[source]
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 impl SecretError {
@@ -26,7 +28,7 @@ impl SecretError {
         mut self,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        self.source = Some(source.into());
+        self.source = Some(Arc::from(source.into()));
         self
     }
 }

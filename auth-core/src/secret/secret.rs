@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 
 use zeroize::Zeroizing;
 
+use super::as_typed;
+
 /// A password. It is not printed, and it is zeroed when it is dropped.
 ///
 /// ```
@@ -27,6 +29,16 @@ impl Secret {
     /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.expose().is_empty()
+    }
+
+    /// The secret [as it would be typed](as_typed). If that is another text, the old buffer is
+    /// zeroed.
+    pub(super) fn typed(self) -> Self {
+        let typed = as_typed(self.expose());
+        if typed.len() == self.expose().len() {
+            return self;
+        }
+        Self::from(typed)
     }
 
     /// A value to compare secrets by without keeping a copy: a hash under a random key of this

@@ -9,13 +9,17 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use zeroize::Zeroizing;
 
-use super::{Secret, SecretError};
+use super::reading::{Place, read_at};
+use super::{Secret, SecretError, can_be_typed};
 
 /// The source of an identity's password: a value, an environment variable, a file, or code of the
 /// user.
 ///
 /// It is read before each login. After a refusal, a change of the variable or file is noticed, and
 /// the new password is used at once, without a wait for the cooldown of the old one.
+///
+/// Whatever the source is, the password is the text [as it would be typed](crate::as_typed): a byte
+/// order mark before it and one line break after it are not part of it.
 ///
 /// A `&str` or `String` converts into a source of that value.
 ///
@@ -35,10 +39,15 @@ enum Source {
     Value(Secret),
     Variable(OsString),
     File(PathBuf),
+    Blocking(Arc<dyn Fn() -> Result<Secret, SecretError> + Send + Sync>),
     Custom(Arc<dyn ReadSecret>),
 }
 
-/// Reads a password from elsewhere, such as a keychain or a vault.
+/// Reads a password from elsewhere, such as a vault.
+///
+/// It must not block its thread. Code that blocks is for [`SecretSource::blocking`]: on a blocking
+/// thread of a runtime, a call that hangs would keep the runtime from ending, and each login would
+/// add one.
 ///
 /// ```
 /// use auth_core::{ReadSecret, Secret, SecretError, SecretSource};
@@ -71,7 +80,7 @@ pub trait ReadSecret: Send + Sync + 'static {
 impl SecretSource {
     /// A fixed value.
     pub fn value(secret: impl Into<Secret>) -> Self {
-        Self(Source::Value(secret.into()))
+        Self(Source::Value(secret.into().typed()))
     }
 
     /// An environment variable of this process, read at each login.
@@ -79,38 +88,78 @@ impl SecretSource {
         Self(Source::Variable(name.as_ref().to_owned()))
     }
 
-    /// A file in UTF-8 of at most 64 KiB, read at each login. One line break at its end is not part
-    /// of the password.
+    /// A file in UTF-8 of at most 64 KiB, read at each login.
+    ///
+    /// It may hang, as a pipe without a writer does, or a file on a network: it is read as
+    /// [`blocking`](Self::blocking) code is, by at most one thread of the process.
     pub fn file(path: impl AsRef<Path>) -> Self {
         Self(Source::File(path.as_ref().to_owned()))
     }
 
-    /// Code of the user.
+    /// Code of the user that may block, such as a call to the system's keychain.
+    ///
+    /// It is called on a thread of its own, and not again before it has returned: logins that need
+    /// the password meanwhile wait for the same call, within their time-outs. No runtime waits for
+    /// the thread when it shuts down.
+    ///
+    /// ```
+    /// use auth_core::{SecretError, SecretSource};
+    ///
+    /// let source = SecretSource::blocking(|| {
+    ///     let output = std::process::Command::new("pass").args(["show", "acme"]).output();
+    ///     let output = output
+    ///         .map_err(|error| SecretError::new("`pass` can't be run").with_source(error))?;
+    ///     let text = String::from_utf8(output.stdout);
+    ///     Ok(text.map_err(|_| SecretError::new("`pass show acme` is not UTF-8"))?.into())
+    /// });
+    /// # let _ = source;
+    /// ```
+    pub fn blocking(
+        read: impl Fn() -> Result<Secret, SecretError> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Source::Blocking(Arc::new(read)))
+    }
+
+    /// Async code of the user.
     pub fn custom(reader: impl ReadSecret) -> Self {
         Self(Source::Custom(Arc::new(reader)))
     }
 
-    /// Reads the current password. An empty one is an error, because no login can succeed with it.
+    /// Reads the current password. One that is empty or can't be typed is an error, because no
+    /// login can succeed with it.
     ///
     /// # Errors
     /// [`SecretError`] if the variable is not set or not Unicode, the file can't be read or is too
-    /// large, the user's code failed, or the password is empty.
-    ///
-    /// # Panics
-    /// If a file is read outside a tokio runtime.
+    /// large, the user's code failed, or the password is empty or [can't be
+    /// typed](crate::can_be_typed).
     ///
     /// # Cancel safety
-    /// The future may be dropped at any time. A file that is being read is read to its end on a
-    /// blocking thread.
+    /// The future may be dropped at any time. Code that blocks, such as the reading of a file, runs
+    /// on. If the password is read again meanwhile, that waits for the same result.
     pub async fn read(&self) -> Result<Secret, SecretError> {
         let secret = match &self.0 {
+            // It was taken as typed when it was given.
             Source::Value(secret) => secret.clone(),
-            Source::Variable(name) => read_variable(name)?,
-            Source::File(path) => read_file(path.clone()).await?,
-            Source::Custom(reader) => reader.read().await?,
+            Source::Variable(name) => read_variable(name)?.typed(),
+            Source::File(path) => {
+                let place = Place::File(path.clone());
+                let path = path.clone();
+                read_at(place, move || read_file(&path)).await?.typed()
+            }
+            Source::Blocking(read) => {
+                let place = Place::Code(Arc::as_ptr(read).addr());
+                let read = Arc::clone(read);
+                read_at(place, move || read()).await?.typed()
+            }
+            Source::Custom(reader) => reader.read().await?.typed(),
         };
         if secret.is_empty() {
             return Err(SecretError::new(format!("{self:?} is empty")));
+        }
+        if !can_be_typed(secret.expose()) {
+            return Err(SecretError::new(format!(
+                "{self:?} contains a line break or another control character, which can't be typed"
+            )));
         }
         Ok(secret)
     }
@@ -129,6 +178,7 @@ impl SecretSource {
             (Source::Value(one), Source::Value(two)) => one.fingerprint() == two.fingerprint(),
             (Source::Variable(one), Source::Variable(two)) => one == two,
             (Source::File(one), Source::File(two)) => one == two,
+            (Source::Blocking(one), Source::Blocking(two)) => Arc::ptr_eq(one, two),
             (Source::Custom(one), Source::Custom(two)) => Arc::ptr_eq(one, two),
             _ => false,
         }
@@ -148,21 +198,14 @@ fn read_variable(name: &OsStr) -> Result<Secret, SecretError> {
     })
 }
 
-async fn read_file(path: PathBuf) -> Result<Secret, SecretError> {
-    let shown = path.display().to_string();
-    // A file system that hangs must not block a worker thread of the runtime.
-    let bytes = tokio::task::spawn_blocking(move || read_whole(&path))
-        .await
-        .map_err(|error| {
-            SecretError::new(format!("reading {shown} was interrupted")).with_source(error)
-        })?
-        .map_err(|error| {
-            SecretError::new(format!("file {shown} can't be read")).with_source(error)
-        })?;
+fn read_file(path: &Path) -> Result<Secret, SecretError> {
+    let shown = path.display();
+    let bytes = read_whole(path).map_err(|error| {
+        SecretError::new(format!("file {shown} can't be read")).with_source(error)
+    })?;
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| SecretError::new(format!("file {shown} is not UTF-8")))?;
-    let line = text.strip_suffix('\n').unwrap_or(text);
-    Ok(line.strip_suffix('\r').unwrap_or(line).into())
+    Ok(text.into())
 }
 
 /// Reads a file into memory that is zeroed. The buffer is allocated once, because growing it would
@@ -211,7 +254,9 @@ impl fmt::Debug for SecretSource {
             Source::Value(_) => f.write_str("the password given"),
             Source::Variable(name) => write!(f, "environment variable {}", name.display()),
             Source::File(path) => write!(f, "file {}", path.display()),
-            Source::Custom(_) => f.write_str("the password of a custom source"),
+            Source::Blocking(_) | Source::Custom(_) => {
+                f.write_str("the password of a custom source")
+            }
         }
     }
 }
