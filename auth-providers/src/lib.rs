@@ -32,13 +32,15 @@
 //! They hold for each login of this crate over each of its transports, save that the first three
 //! depend on the service that a `TowerTransport` is given.
 //!
-//! - A login carries no earlier credential and uses no cookie jar.
+//! - A login carries no earlier credential, and uses no cookie jar and no connection of an earlier
+//!   login.
 //! - It follows no redirect, since a 307 would send the password again, to any host.
 //! - The client does not retry it, and does not log what it sends.
 //! - At most [256 KiB](response::MAX_RESPONSE) of a response are read, after decompression.
 //! - Status 401 refuses a password, whatever its body is, and so does the status that an API
 //!   documents for it. A proxy's error and an outage do not.
-//! - A 200 without the documented cookie or token is a failed login.
+//! - A 200 without the documented cookie or token is a failed login. Byte order marks and white
+//!   space around values, and the label of the body, do not decide.
 //! - No `Debug` output, error or source of an error contains a password or a part of a response.
 //! - The body or header with the password is zeroed when the client drops it. Copies that the
 //!   client and TLS make are not. The `Debug` output of an `http::Request` contains its body, so do
