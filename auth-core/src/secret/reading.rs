@@ -24,8 +24,8 @@ type Reading = watch::Receiver<Option<Outcome>>;
 pub(super) enum Place {
     /// A file, for all sources of this process that read it.
     File(PathBuf),
-    /// Code of the user, by its address. A reading owns the code until it is no longer under way, so
-    /// the address is not another's meanwhile.
+    /// Code of the user, by its address. A reading owns the code until it is no longer under way,
+    /// so the address is not another's meanwhile.
     Code(usize),
 }
 
@@ -58,8 +58,8 @@ fn join_or_start(
     let (sender, reading) = watch::channel(None);
     let key = place.clone();
     let run = move || {
-        // It is dropped before `read` is, so that a `Place::Code` stays good: `read` is only lent to
-        // the call.
+        // It is dropped before `read` is, which the thread only borrows for the call: the address in
+        // a `Place::Code` stays that of this code.
         let entry = Entry(key);
         let outcome = read();
         // From here on the place may change, so the next caller starts a reading of its own.

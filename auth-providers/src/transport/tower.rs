@@ -23,7 +23,8 @@ use super::shared::{BoundedBody, USER_AGENT, lacks_tls, state_empty_body};
 ///   if an idle connection was closed before any part of the request was sent.
 /// - The service should keep no idle connections: `pool_max_idle_per_host(0)` with hyper-util's
 ///   client. A connection is driven by the runtime whose login opened it. If that runtime stops
-///   running, a login on another one that takes the connection is not sent, and times out.
+///   running, a login on another one that takes the connection is not sent, and times out. The
+///   same holds for a layer with a task of its own, such as tower's `Buffer`.
 /// - For `https`, the service needs a connector with TLS, such as that of hyper-rustls.
 /// - The service is cloned for each login. A clone that is ready is called at once, so it holds a
 ///   permit of a concurrency limit only during the login's request.
