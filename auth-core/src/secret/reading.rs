@@ -58,8 +58,8 @@ fn join_or_start(
     let (sender, reading) = watch::channel(None);
     let key = place.clone();
     let run = move || {
-        // It is dropped before `read` is, which the thread only borrows for the call: the address in
-        // a `Place::Code` stays that of this code.
+        // It is dropped before `read`, which the call only borrows, so the address in a
+        // `Place::Code` stays that of this code.
         let entry = Entry(key);
         let outcome = read();
         // From here on the place may change, so the next caller starts a reading of its own.
