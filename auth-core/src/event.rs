@@ -24,6 +24,8 @@ pub enum Event {
     LoginFailed {
         /// The kind of failure.
         kind: LoginErrorKind,
+        /// What the [`LoginError`](crate::LoginError) and its causes say.
+        reason: String,
         /// The time until the next login may begin, counted from now.
         retry_after: Option<Duration>,
     },
@@ -126,9 +128,13 @@ pub(crate) fn trace(identity: &Identity, event: &Event) {
     // With its path: two instances behind one host differ in nothing else.
     let login = identity.login_url();
     match event {
-        Event::LoginFailed { kind, retry_after } => {
+        Event::LoginFailed {
+            kind,
+            reason,
+            retry_after,
+        } => {
             let kind = kind.name();
-            tracing::warn!(provider, %login, kind, ?retry_after, "login failed");
+            tracing::warn!(provider, %login, kind, reason, ?retry_after, "login failed");
         }
         Event::RejectionDoubted { stamp } => {
             tracing::warn!(provider, %login, %stamp, "another login would not help; the response stands");

@@ -51,7 +51,7 @@ pub fn failure(response: &Response<Bytes>) -> LoginError {
     let status = response.status();
     let code = status.as_u16();
     if status == StatusCode::TOO_MANY_REQUESTS {
-        LoginError::limited(retry_after(response.headers()))
+        LoginError::limited(retry_after(response.headers())).with_detail(format!("status {code}"))
     } else if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
         LoginError::unavailable(format!("status {code}"))
             .with_retry_after(retry_after(response.headers()))
@@ -221,7 +221,10 @@ mod tests {
             (403, LoginErrorKind::Malformed),
             (404, LoginErrorKind::Malformed),
         ] {
-            assert_eq!(failure(&response(status, "{}")).kind(), kind, "{status}");
+            let error = failure(&response(status, "{}"));
+            assert_eq!(error.kind(), kind, "{status}");
+            let named = format!("status {status}");
+            assert!(error.to_string().contains(&named), "{error}");
         }
     }
 

@@ -7,7 +7,6 @@ use super::shared::Shared;
 use crate::clock::nanos;
 use crate::credential::Credential;
 use crate::decide::{FlightId, LoginOutcome, NoSession, Settled};
-use crate::error::LoginError;
 use crate::event::Event;
 use crate::login::{Flight, Keep};
 use crate::runtime::{Runtime, random};
@@ -53,11 +52,15 @@ impl Keep for Shared {
                 None
             }
             Settled::Failed(error) => {
-                let retry_after = error.retry_after();
-                let kind = error.login_error().map(LoginError::kind);
+                let event = error.login_error().filter(|_| failed);
+                let event = event.map(|login| Event::LoginFailed {
+                    kind: login.kind(),
+                    reason: login.reason(),
+                    retry_after: error.retry_after(),
+                });
                 tell(Some(Err(error)));
-                if let (true, Some(kind)) = (failed, kind) {
-                    self.engine.emit(&Event::LoginFailed { kind, retry_after });
+                if let Some(event) = event {
+                    self.engine.emit(&event);
                 }
                 None
             }

@@ -31,7 +31,7 @@ pub enum Error {
     /// A login failed, now or earlier, and the next one is not allowed yet.
     /// [`close`](crate::Credentials::close) returns it if a logout was not confirmed. The source
     /// says how it failed.
-    #[error("could not log in: {}", source.kind().name().replace('_', " "))]
+    #[error("could not log in: {}{}", source.kind().name().replace('_', " "), next(*retry_after))]
     Login {
         /// The failure, shared by all callers that waited for the same login.
         source: Arc<LoginError>,
@@ -126,6 +126,14 @@ impl Error {
             _ => None,
         }
     }
+}
+
+fn next(retry_after: Option<Duration>) -> String {
+    retry_after
+        .filter(|wait| !wait.is_zero())
+        .map_or_else(String::new, |wait| {
+            format!("; the next login may begin in {wait:?}")
+        })
 }
 
 #[cfg(test)]

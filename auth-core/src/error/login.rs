@@ -1,7 +1,9 @@
 //! Why one login failed.
 
 use std::borrow::Cow;
+use std::error::Error as _;
 use std::fmt;
+use std::iter::successors;
 use std::time::Duration;
 
 use crate::credential::InvalidValue;
@@ -33,8 +35,9 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// use std::time::Duration;
 /// use auth_core::{LoginError, LoginErrorKind};
 ///
-/// let error = LoginError::limited(Some(Duration::from_secs(30)));
+/// let error = LoginError::limited(Some(Duration::from_secs(30))).with_detail("status 503");
 /// assert_eq!(error.kind(), LoginErrorKind::Limited);
+/// assert!(error.to_string().ends_with("(status 503)"));
 /// assert_eq!(error.retry_after(), Some(Duration::from_secs(30)));
 /// ```
 #[derive(Debug)]
@@ -114,12 +117,10 @@ impl LoginError {
         Self::new(LoginErrorKind::Refused, detail)
     }
 
-    /// The server wants fewer logins. `retry_after` is how long it asked to wait, if it did.
+    /// The server wants fewer logins. `retry_after` is how long it asked to wait, if it did. Add
+    /// the evidence with [`with_detail`](Self::with_detail): `"status 429"`.
     pub fn limited(retry_after: Option<Duration>) -> Self {
-        Self {
-            retry_after,
-            ..Self::new(LoginErrorKind::Limited, "status 429")
-        }
+        Self::new(LoginErrorKind::Limited, "").with_retry_after(retry_after)
     }
 
     /// The server could not be reached or could not process the login.
@@ -155,6 +156,13 @@ impl LoginError {
         self
     }
 
+    /// Names the evidence, in place of what was named before: `"status 429"`. It must quote nothing
+    /// else of what the server sent.
+    pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+        self.detail = detail.into();
+        self
+    }
+
     /// Adds how long the server asked to wait.
     pub fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
         self.retry_after = retry_after;
@@ -170,11 +178,23 @@ impl LoginError {
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
+
+    /// The failure and its causes in one text, for the log.
+    pub(crate) fn reason(&self) -> String {
+        let causes = successors(self.source(), |&cause| cause.source());
+        causes.fold(self.to_string(), |reason, cause| {
+            format!("{reason}: {cause}")
+        })
+    }
 }
 
 impl fmt::Display for LoginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.kind.sentence(), self.detail)
+        f.write_str(self.kind.sentence())?;
+        if self.detail.is_empty() {
+            return Ok(());
+        }
+        write!(f, " ({})", self.detail)
     }
 }
 

@@ -43,6 +43,25 @@ fn the_time_to_wait_is_told() {
 }
 
 #[test]
+fn an_error_names_the_status_and_the_wait_that_are_known() {
+    let limited = LoginError::limited(None);
+    assert!(!limited.to_string().contains("429"), "{limited}");
+    let limited = limited.with_detail("status 503");
+    assert!(limited.to_string().ends_with("(status 503)"), "{limited}");
+    let error = login(limited).to_string();
+    assert!(error.ends_with("the next login may begin in 3s"), "{error}");
+    let source = Arc::new(LoginError::refused("status 401"));
+    for retry_after in [None, Some(Duration::ZERO)] {
+        let source = Arc::clone(&source);
+        let error = Error::Login {
+            source,
+            retry_after,
+        };
+        assert_eq!(error.to_string(), "could not log in: refused");
+    }
+}
+
+#[test]
 fn each_kind_has_its_own_predicate() {
     let (retry_after, waited) = (Duration::ZERO, Duration::ZERO);
     for (error, expected) in [

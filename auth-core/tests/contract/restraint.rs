@@ -6,8 +6,8 @@ use std::sync::Arc;
 use auth_core::clock::ManualClock;
 use auth_core::testing::{Gate, Scripted};
 use auth_core::{
-    Ask, Attempt, Credentials, Error, Identity, Lifetime, LoginError, LoginErrorKind, Origin,
-    Quota, ReadSecret, Secret, SecretError, SecretSource,
+    Ask, Attempt, Credentials, Error, Event, Identity, Lifetime, LoginError, LoginErrorKind,
+    Origin, Quota, ReadSecret, Secret, SecretError, SecretSource,
 };
 use parking_lot::Mutex;
 
@@ -209,7 +209,7 @@ async fn rule_10_a_corrected_secret_that_a_caller_waits_for_goes_before_renewals
 async fn rule_11_the_servers_retry_after_holds_every_login_to_it() {
     let clock = ManualClock::new();
     let limited = Scripted::new(|_| Err(LoginError::limited(Some(30 * SECOND))));
-    let limited = on(&clock, limited).build();
+    let limited = on(&clock, limited).fail_fast().build();
     let provider = tokens().with_identity(Identity::new(
         "other",
         Origin::parse("https://api.example.com").unwrap(),
@@ -419,16 +419,37 @@ async fn an_observer_is_told_of_a_login_that_waits_for_the_quota() {
     gate.let_through(10);
     let log = Arc::clone(&seen);
     let credentials = on(&clock, tokens().gated(&gate))
-        .observer(move |_: &Identity, event: &auth_core::Event| log.lock().push(event.clone()))
+        .observer(move |_: &Identity, event: &Event| log.lock().push(event.clone()))
         .build();
     spend(&credentials, 10).await;
     clock.advance(10 * SECOND);
     let waiter = tokio::spawn(async move { credentials.renew().await });
     settle().await;
-    assert!(
-        matches!(seen.lock().last(), Some(auth_core::Event::LoginHeld { wait }) if *wait == 52 * SECOND)
-    );
+    assert!(matches!(seen.lock().last(), Some(Event::LoginHeld { wait }) if *wait == 52 * SECOND));
     waiter.abort();
+}
+
+#[tokio::test]
+async fn an_observer_is_told_why_a_login_failed() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&seen);
+    let provider = Scripted::new(|_| {
+        let cause = std::io::Error::other("connection reset");
+        Err(LoginError::unavailable("no answer").with_source(cause))
+    });
+    let credentials = on(&ManualClock::new(), provider)
+        .observer(move |_: &Identity, event: &Event| log.lock().push(event.clone()))
+        .build();
+    credentials.get().await.unwrap_err();
+    let seen = seen.lock();
+    let Some(Event::LoginFailed { kind, reason, .. }) = seen.last() else {
+        panic!("{seen:?}");
+    };
+    assert_eq!(*kind, LoginErrorKind::Unavailable);
+    assert!(
+        reason.ends_with("(no answer): connection reset"),
+        "{reason}"
+    );
 }
 
 #[tokio::test]
