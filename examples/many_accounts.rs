@@ -24,7 +24,8 @@ async fn main() -> anyhow::Result<()> {
     let me = server.url("/api/auth/me");
 
     // The accounts share the transport. They share the login quota as well, because the server
-    // counts attempts per address, not per account.
+    // counts attempts per address, not per account. With more accounts than the quota allows in two
+    // windows, ask with `Ask::new().wait_for_quota()`.
     let transport = ReqwestTransport::new()?;
     let pool = Pool::new(NonZeroUsize::new(1_000).expect("not zero"));
     let mut accounts = Vec::new();

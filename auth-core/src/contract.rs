@@ -11,10 +11,13 @@
 //!
 //! For one identity, at most one login is in flight. Every caller that needs it waits for that one
 //! and gets its result, the credential or the failure: a failing login with a thousand waiters is
-//! one login, not a thousand in a row. An identity is one handle and its clones, or one key of a
-//! pool: its provider, its login's URL with its path, and its account, which have a form that is
-//! the same in every process. The secret comes from the identity's source, and a look-up never
-//! brings one along; a different source for a key in use is an error, and so are other options.
+//! one login, not a thousand in a row. A login that the server only postponed, within the caller's
+//! time, is no failure for those who wait: they wait on for the next one, together. A caller whose
+//! time does not reach gets the failure at once. An identity is one handle and its clones, or one
+//! key of a pool: its provider, its login's URL with its path, and its account, which have a form
+//! that is the same in every process. The secret comes from the identity's source, and a look-up
+//! never brings one along; a different source for a key in use is an error, and so are other
+//! options.
 //!
 //! ## Rule 2
 //!
@@ -33,9 +36,10 @@
 //!
 //! ## Rule 4
 //!
-//! No lock and no permit is held across a caller's request or across a login. A lock that a look-up
-//! in a pool needs, or the start of another identity, is held for a bounded time, however many
-//! identities and origins there are.
+//! No lock is held across a caller's request or across a login. A permit lasts until its login
+//! ends, at most its time-out, and then lapses by itself; no request with a session waits for it. A
+//! lock that a look-up in a pool needs, or the start of another identity, is held for a bounded
+//! time, however many identities and origins there are.
 //!
 //! # The fast path
 //!
@@ -86,11 +90,15 @@
 //!
 //! ## Rule 10
 //!
-//! In no window of the documented length are there more logins than documented, for all identities
-//! and clones in the process that log in at the same origin; first attempts, retries and failures
-//! counted; ten a minute where nothing is documented. Waiting callers spend one permit together;
-//! logins that a caller waits for go before renewals. A caller whose deadline comes before its
-//! permit is told so at once, with the time to wait.
+//! In no window of the documented length do more logins arrive at the server than documented, for
+//! all identities and clones in the process that log in at the same origin; first attempts, retries
+//! and failures counted; ten a minute where nothing is documented. So a permit is bound while its
+//! login is under way, and its window begins when that login has ended. After a time-out, a panic
+//! or a drop the login may still arrive, so the window begins when its time-out ends. Waiting
+//! callers spend one permit together; logins that a caller waits for go before renewals. While
+//! logins are under way, callers are told the earliest time at which a permit may be free, and
+//! again when it moves. No caller is refused while a permit is free. A caller whose deadline comes
+//! before its permit and the time that a login takes is told so at once, with the time to wait.
 //!
 //! ## Rule 11
 //!

@@ -48,6 +48,9 @@
 //! - Other processes, other machines behind the same address and earlier runs of this program spend
 //!   the same login quota, and this crate can't see it. Ask for a smaller share with
 //!   [`Quota::at_most`].
+//! - The quota holds for logins that arrive at the server within their time-out. What a network or
+//!   a proxy delivers later than that, or a task that was not driven sends later, may be one login
+//!   too many.
 //! - Sessions are kept in memory and end with the process.
 //! - This crate can't zero the copies of secrets in an HTTP client, in TLS buffers and in the
 //!   environment of the process.

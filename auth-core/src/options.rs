@@ -39,7 +39,11 @@ static DEFAULT: LazyLock<Arc<Options>> = LazyLock::new(|| {
 
 impl Options {
     pub(crate) const DEFAULT_LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
-    pub(crate) const DEFAULT_WAIT_TIMEOUT: Duration = Duration::from_secs(60);
+    pub(crate) const DEFAULT_WAIT_TIMEOUT: Duration = Duration::from_secs(120);
+
+    /// How long a caller waits that states no limit and [waits for the
+    /// quota](crate::Ask::wait_for_quota).
+    pub(crate) const QUOTA_WAIT: Duration = Duration::from_secs(86_400);
 
     pub(crate) fn default() -> Arc<Self> {
         Arc::clone(&DEFAULT)

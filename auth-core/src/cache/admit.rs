@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use super::ask::Ask;
 use super::caller::Caller;
 use super::shared::Shared;
+use crate::clock::nanos;
 use crate::credential::Credential;
 use crate::decide::{Decision, Purpose};
 use crate::error::Error;
@@ -50,7 +51,7 @@ impl Shared {
             Purpose::Login | Purpose::Renewal => engine.limiter.ticket(wanted),
         };
         if wanted {
-            ticket.can_wait(caller.deadline, caller.fail_fast, &engine.clock)?;
+            self.can_wait(caller, &ticket)?;
         }
         let held = ticket.wait_left(&engine.clock);
         let id = control.state.begin();
@@ -76,6 +77,27 @@ impl Shared {
         if self.current_if(now, outdated).is_some() {
             self.update(|state| state.drop_expired_cookies(now));
         }
+    }
+
+    /// Whether a caller waits for the permit of a login.
+    ///
+    /// # Errors
+    /// [`Error::QuotaSpent`] with the time to wait, if the permit is not free and the caller does
+    /// not wait for it: the login would end after its deadline, it fails fast, or it has a
+    /// credential that may be good.
+    pub(super) fn can_wait(&self, caller: &Caller, ticket: &Ticket) -> Result<(), Error> {
+        let engine = &self.engine;
+        let retry_after = ticket.wait_left(&engine.clock);
+        if retry_after.is_zero() {
+            return Ok(());
+        }
+        let login = engine.limiter.login_takes();
+        let login = login.min(nanos(engine.options.login_timeout));
+        let in_time = ticket.expected().saturating_add(login) < caller.deadline;
+        if in_time && !caller.fail_fast && self.stale(&caller.ask).is_none() {
+            return Ok(());
+        }
+        Err(Error::QuotaSpent { retry_after })
     }
 
     /// Begins the login that the next caller would begin, if there is a runtime here and nothing

@@ -21,7 +21,12 @@ pub struct Ask {
 
 impl Ask {
     /// The options of the cache: the caller waits for at most its [wait
-    /// time-out](crate::CredentialsBuilder::wait_timeout), 60 s unless set.
+    /// time-out](crate::CredentialsBuilder::wait_timeout), 120 s unless set.
+    ///
+    /// Then one of the next logins that the default quota allows is waited for. A caller for whom
+    /// the quota allows none in that time is told so at once, with the time to wait. A program that
+    /// logs in with many accounts at once [waits for the quota](Self::wait_for_quota); one that a
+    /// person waits for [fails fast](Self::fail_fast).
     pub const fn new() -> Self {
         Self {
             within: None,
@@ -30,8 +35,9 @@ impl Ask {
         }
     }
 
-    /// Waits for at most `wait`. If the quota allows no login before then, the call fails at once
-    /// with [`Error::QuotaSpent`](crate::Error::QuotaSpent).
+    /// Waits for at most `wait`. If the quota allows no login that would end before then, the call
+    /// fails at once with [`Error::QuotaSpent`](crate::Error::QuotaSpent). A login is expected to
+    /// take as long as the last ones at that origin, or 3 s if there was none.
     pub const fn within(mut self, wait: Duration) -> Self {
         self.within = Some(wait);
         self
@@ -45,7 +51,20 @@ impl Ask {
     }
 
     /// Waits for the quota, even if the cache was built to [fail
-    /// fast](crate::CredentialsBuilder::fail_fast).
+    /// fast](crate::CredentialsBuilder::fail_fast): for a batch of accounts. Unless
+    /// [`within`](Self::within) states a limit, the caller waits for a day in place of the cache's
+    /// wait time-out. In a day the default quota allows 13,900 logins. A call that fails for another
+    /// reason fails at once.
+    ///
+    /// ```
+    /// # use auth_core::{Ask, Credentials, Error};
+    /// # async fn log_in(accounts: Vec<Credentials>) -> Result<(), Error> {
+    /// // Ten accounts log in at once, and ten more with every minute.
+    /// let logins = accounts.iter().map(|account| account.get_with(Ask::new().wait_for_quota()));
+    /// futures_util::future::try_join_all(logins).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub const fn wait_for_quota(mut self) -> Self {
         self.fail_fast = Some(false);
         self

@@ -42,13 +42,14 @@ pub struct CredentialsBuilder {
 }
 
 impl CredentialsBuilder {
-    /// Thirty seconds. The slowest login pages take a few seconds, and within its own 60 s a caller
-    /// can wait for a second login if the first one is lost.
+    /// Thirty seconds. The slowest login pages take a few seconds, and within its own 120 s a
+    /// caller can wait for a second login if the first one is lost.
     pub const DEFAULT_LOGIN_TIMEOUT: Duration = Options::DEFAULT_LOGIN_TIMEOUT;
 
-    /// One minute, the window of the default quota. With the margin of 2 s that the limiter adds, a
-    /// caller that arrives 2 s or more after the quota was spent gets the next permit. A caller
-    /// that arrives earlier fails at once.
+    /// Two minutes. A caller that finds the default quota spent gets one of the next ten permits:
+    /// the logins under way take 30 s at most, the window and its margin are 62 s, and 28 s are
+    /// left for the caller's own login. So does a caller whose login the server postpones by a
+    /// minute. A caller whose permit is a second window away is told so at once.
     pub const DEFAULT_WAIT_TIMEOUT: Duration = Options::DEFAULT_WAIT_TIMEOUT;
 
     pub(super) fn new(provider: Arc<dyn Provider>) -> Self {
@@ -74,19 +75,24 @@ impl CredentialsBuilder {
     /// How long one login may take, from its permit to its response. [30
     /// s](Self::DEFAULT_LOGIN_TIMEOUT) unless set. The read of the secret and a logout may take as
     /// long each.
+    ///
+    /// A login that is not seen to end binds its permit for so long, or for an hour if this is
+    /// longer. What arrives at the server even later is not counted.
     pub fn login_timeout(self, timeout: Duration) -> Self {
         self.set(|options| options.login_timeout = timeout)
     }
 
-    /// How long a caller waits in total, unless its [`Ask`](crate::Ask) says otherwise. [60
-    /// s](Self::DEFAULT_WAIT_TIMEOUT) unless set.
+    /// How long a caller waits in total, unless its [`Ask`](crate::Ask) says otherwise. [120
+    /// s](Self::DEFAULT_WAIT_TIMEOUT) unless set. A caller that would wait in vain for the quota is
+    /// told so at once.
     pub fn wait_timeout(self, wait: Duration) -> Self {
         self.set(|options| options.wait_timeout = wait)
     }
 
     /// If the quota allows no login now, callers fail at once with
     /// [`Error::QuotaSpent`](crate::Error::QuotaSpent), unless their [`Ask`](crate::Ask) says
-    /// otherwise. Unless this is set, callers wait, which suits programs that run unattended.
+    /// otherwise. Unless this is set, callers wait, which suits programs that run unattended. A
+    /// person at a prompt is better told.
     pub fn fail_fast(self) -> Self {
         self.set(|options| options.fail_fast = true)
     }

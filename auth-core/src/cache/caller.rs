@@ -16,7 +16,10 @@ pub(super) struct Caller {
 
 impl Caller {
     pub(super) fn new(ask: Ask, options: &Options, now: Moment) -> Self {
-        let wait = ask.within.unwrap_or(options.wait_timeout);
+        let wait = ask.within.unwrap_or(match ask.fail_fast {
+            Some(false) => Options::QUOTA_WAIT,
+            _ => options.wait_timeout,
+        });
         Self {
             ask,
             wait,

@@ -98,7 +98,7 @@ impl Credentials {
     /// that begins now.
     ///
     /// Inside the refresh window the current credential is returned at once and one renewal begins.
-    /// Otherwise the call waits, for 60 s unless [set](CredentialsBuilder::wait_timeout). If a
+    /// Otherwise the call waits, for 120 s unless [set](CredentialsBuilder::wait_timeout). If a
     /// session ends before it can be returned, the wait starts anew, at most three times.
     ///
     /// If no login succeeds in time, a session that is only past its idle deadline is returned,
@@ -106,7 +106,8 @@ impl Credentials {
     ///
     /// # Errors
     /// - [`Error::Login`] if the login fails, or has failed and may not be attempted again yet.
-    /// - [`Error::QuotaSpent`] at once, if no login is allowed before the caller's deadline.
+    /// - [`Error::QuotaSpent`] at once, if no login is allowed that would end before the caller's
+    ///   deadline.
     /// - [`Error::DeadlinePassed`] if the login takes longer than the caller waits.
     /// - [`Error::Abandoned`] if the runtimes on which logins began were shut down.
     /// - [`Error::Closed`] if the handle was closed.

@@ -6,7 +6,8 @@
 //!    begins this step anew.
 //! 3. *Told*: the flight has ended with a result. Its credential is returned, or a newer one if it
 //!    was rolled or replaced. If none is of use any more, the caller begins with step 1, a bounded
-//!    number of times.
+//!    number of times. So it does if the server has only postponed the login, as long as its time
+//!    reaches to the next one.
 //! 4. *Lost*: the flight's task is gone without a result. The caller begins with step 1, a bounded
 //!    number of times.
 //! 5. *Overdue*: the flight is past its `due`, so its task is not driven. The caller supersedes the
@@ -72,23 +73,35 @@ impl Shared {
     /// The current credential if it may still be good, or else `error`. Whatever prevents a login,
     /// a credential that the server may still accept is better than none.
     pub(super) fn or_stale(&self, ask: &Ask, error: Error) -> Result<Arc<Credential>, Error> {
+        self.stale(ask).ok_or(error)
+    }
+
+    /// The current credential if it may still be good, and the caller asks for no other.
+    pub(super) fn stale(&self, ask: &Ask) -> Option<Arc<Credential>> {
         if ask.renewed {
-            return Err(error);
+            return None;
         }
         self.current_if(self.engine.clock.now(), Freshness::may_be_good)
-            .ok_or(error)
     }
 
     async fn wait(self: &Arc<Self>, caller: &mut Caller) -> Result<Arc<Credential>, Error> {
         let (mut lost, mut in_vain) = (0, 0);
+        let mut postponed = None;
         loop {
-            let flight = match self.admit(caller)? {
-                Admission::Served(credential) => return Ok(credential),
-                Admission::Waits(flight) => flight,
+            let flight = match (self.admit(caller), postponed.take()) {
+                (Ok(Admission::Served(credential)), _) => return Ok(credential),
+                (Ok(Admission::Waits(flight)), _) => flight,
+                // The next login comes too late for this caller. Why it was postponed says more.
+                (Err(Error::QuotaSpent { .. }), Some(error)) | (Err(error), _) => {
+                    return Err(error);
+                }
             };
             match self.watch(&flight, caller).await? {
-                Wake::Told(Some(result)) => {
-                    let credential = result?;
+                Wake::Told(Some(Err(error))) => match self.or_stale(&caller.ask, error) {
+                    Err(error) if error.is_postponed() => postponed = Some(error),
+                    result => return result,
+                },
+                Wake::Told(Some(Ok(credential))) => {
                     let now = self.engine.clock.now();
                     // Read without the lock, so that ten thousand waiters don't queue for it if
                     // nothing has changed.
@@ -171,14 +184,7 @@ impl<'a> Watch<'a> {
             if now >= due {
                 return Poll::Ready(Ok(Wake::Overdue));
             }
-            let Caller {
-                deadline,
-                fail_fast,
-                ..
-            } = *caller;
-            flight
-                .ticket
-                .can_wait(deadline, fail_fast, &shared.engine.clock)?;
+            shared.can_wait(caller, &flight.ticket)?;
             ready!(if due <= caller.deadline {
                 flight.waiters.poll_alarm(key, due, &shared.engine.clock)
             } else {

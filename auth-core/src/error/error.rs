@@ -39,12 +39,14 @@ pub enum Error {
         retry_after: Option<Duration>,
     },
     /// No login is allowed now, by the quota or by the server's `Retry-After`, and the next one
-    /// comes after the caller's deadline or the caller asked to [fail fast](crate::Ask::fail_fast).
+    /// would end after the caller's deadline or the caller asked to [fail
+    /// fast](crate::Ask::fail_fast).
     #[error(
         "no login is allowed now, by the quota or by the server; the next is in {retry_after:?}"
     )]
     QuotaSpent {
-        /// The time until the next login is allowed, counted from now.
+        /// The time until the next login is allowed at the earliest, counted from now. It may be
+        /// later if logins are under way.
         retry_after: Duration,
     },
     /// The caller's deadline passed while the login was under way. The login continues; ask again
@@ -111,6 +113,11 @@ impl Error {
     pub fn is_misconfigured(&self) -> bool {
         matches!(self, Self::NoRuntime | Self::LoginLoop)
             || self.is_login_error(&[LoginErrorKind::Misconfigured, LoginErrorKind::Panicked])
+    }
+
+    /// Whether the server wants the login later. No failure forbids it then, only the limiter.
+    pub(crate) fn is_postponed(&self) -> bool {
+        self.is_login_error(&[LoginErrorKind::Limited])
     }
 
     /// Whether the handle was closed.

@@ -22,7 +22,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// | kind | what the cache does | what the user can do |
 /// |---|---|---|
 /// | [`Refused`](LoginErrorKind::Refused) | no login until the secret changes or the cooldown ends | correct the e-mail or password |
-/// | [`Limited`](LoginErrorKind::Limited) | no login at this origin until the server's `Retry-After` | wait; log in less often |
+/// | [`Limited`](LoginErrorKind::Limited) | no login at this origin until the server's `Retry-After`; callers whose time reaches wait on for the next one | wait; log in less often |
 /// | [`Unavailable`](LoginErrorKind::Unavailable), [`TimedOut`](LoginErrorKind::TimedOut) | backs off, with jitter | wait; look at the server |
 /// | [`Malformed`](LoginErrorKind::Malformed) | backs off, with jitter | check the base URL; the API may have changed |
 /// | [`Misconfigured`](LoginErrorKind::Misconfigured) | reads the configuration again after a second; no attempt is spent, unless `login` itself returned it | correct the configuration |

@@ -2,22 +2,34 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use futures_util::future::select;
 
+use super::Permit;
 use super::queue::{Queue, Ticket};
-use super::window::Window;
+use super::window::{PermitId, Window};
 use crate::clock::{Clock, nanos};
 use crate::error::{LONGEST_RETRY_AFTER, LoginError, LoginErrorKind};
 use crate::quota::Quota;
-use crate::runtime::Mutex;
+use crate::runtime::{AtomicU64, Mutex};
+
+/// How long a login is expected to take before one has ended: the slowest login pages take a few
+/// seconds.
+const FIRST_LOGIN: Duration = Duration::from_secs(3);
+
+/// The longest time for which a permit is bound. A time-out may be longer, or endless, and a permit
+/// that was lost must lapse.
+const LONGEST_LOGIN: Duration = Duration::from_secs(3_600);
 
 /// Gives permits for logins at one origin: first come, first served, and callers before renewals.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     clock: Clock,
     queue: Mutex<Queue>,
+    /// How long a login is expected to take, in nanoseconds.
+    login_takes: AtomicU64,
 }
 
 impl Limiter {
@@ -25,6 +37,7 @@ impl Limiter {
         Self {
             queue: Mutex::new(Queue::new(Window::new(quota, clock.clone()))),
             clock,
+            login_takes: AtomicU64::new(nanos(FIRST_LOGIN)),
         }
     }
 
@@ -34,11 +47,16 @@ impl Limiter {
         Ticket::new(wanted, self.expected(wanted).max(now))
     }
 
-    /// Waits for a permit.
+    /// Waits for a permit, for a login that may take as long as its time-out.
     ///
     /// # Cancel safety
     /// No permit is spent if the future is dropped before it is ready.
-    pub(crate) async fn acquire(&self, ticket: &Arc<Ticket>) {
+    pub(crate) async fn acquire(
+        self: &Arc<Self>,
+        ticket: &Arc<Ticket>,
+        timeout: Duration,
+    ) -> Permit {
+        let timeout = nanos(timeout.min(LONGEST_LOGIN));
         self.change(|queue, now| queue.join(ticket, now));
         let _leaves = Leave {
             limiter: self,
@@ -49,11 +67,39 @@ impl Limiter {
             let mut sooner = pin!(ticket.sooner().notified());
             sooner.as_mut().enable();
             let until = ticket.expected();
-            if until <= self.now() && self.change(|queue, now| queue.take(ticket, now)) {
-                return;
+            if until <= self.now()
+                && let Some(permit) = self.change(|queue, now| {
+                    let id = queue.take(ticket, now, now.saturating_add(timeout))?;
+                    Some(Permit::new(Arc::clone(self), id, now))
+                })
+            {
+                return permit;
             }
             select(sooner, pin!(self.clock.sleep_until(until))).await;
         }
+    }
+
+    /// The login of a permit has ended.
+    pub(super) fn end(&self, id: PermitId, given_at: u64) {
+        self.change(|queue, now| {
+            queue.window.end(id, now);
+            // The longest of the last logins: each that was quicker takes a quarter off. Relaxed,
+            // because it is a hint that publishes no other memory. It is stored under the lock.
+            let before = self.login_takes.load(Relaxed);
+            let took = now.saturating_sub(given_at);
+            (self.login_takes).store(took.max(before - before / 4), Relaxed);
+        });
+    }
+
+    /// The login of a permit will not be seen to end.
+    pub(super) fn lose(&self, id: PermitId) {
+        self.change(|queue, _now| queue.window.lose(id));
+    }
+
+    /// How long a login at this origin is expected to take, in nanoseconds.
+    pub(crate) fn login_takes(&self) -> u64 {
+        // Relaxed, as in `end`.
+        self.login_takes.load(Relaxed)
     }
 
     /// When a login that joins the queue now can have a permit, on the steady clock.
@@ -61,9 +107,10 @@ impl Limiter {
         self.queue.lock().expected(wanted, self.now())
     }
 
-    /// A caller waits for this login from now on.
+    /// A caller waits for this login from now on. If it waits for its permit, the ticket states
+    /// anew when that is expected, for the caller to decide by.
     pub(crate) fn want(&self, ticket: &Arc<Ticket>) {
-        if ticket.set_wanted() {
+        if ticket.set_wanted() && ticket.expected() <= self.now() {
             return;
         }
         let compared = self.change(|queue, now| {

@@ -6,6 +6,7 @@
 //! the count is exact.
 
 mod limiter;
+mod permit;
 mod queue;
 mod registry;
 #[cfg(test)]
@@ -13,4 +14,5 @@ mod tests;
 mod window;
 
 pub(crate) use limiter::Limiter;
+pub(crate) use permit::Permit;
 pub(crate) use queue::{STALLED_AFTER, Ticket};

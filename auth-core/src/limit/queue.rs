@@ -5,8 +5,10 @@
 //! 1. *Made*: `expected` is an estimate. The login's task states in `due` by when it will have made
 //!    its next step.
 //! 2. *Queued*: after each change, `Queue::note` states under the queue's lock when the permit is
-//!    `expected`, and then by when the task must have taken it, in `due`. A task whose permit is
-//!    expected sooner is notified, and waiters are woken if it is expected later.
+//!    `expected` at the earliest, and then by when the task must have taken it, in `due`. A task
+//!    whose permit is expected sooner is notified, and waiters are woken if it is expected later. A
+//!    permit that others are logging in with is expected later from moment to moment: then they are
+//!    told again once it is a second later, or the expected time has come.
 //! 3. *Gone*: the login was given up, or its `due` has passed, so its task is not driven. The
 //!    ticket stays in the queue, and the tickets behind it count as if it were not there.
 //! 4. *Permitted*: the ticket has left the queue in the step that took the permit. `expected` stays
@@ -20,9 +22,8 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::window::Window;
+use super::window::{PermitId, Window};
 use crate::clock::{Clock, nanos};
-use crate::error::Error;
 use crate::runtime::{AtomicBool, AtomicU64};
 
 #[derive(Debug)]
@@ -60,18 +61,27 @@ impl Queue {
         self.held_until = self.held_until.max(until);
     }
 
-    /// Takes a permit, if one is free, and leaves. In one step, so that no permit counts as given
-    /// and as waited for.
-    pub(super) fn take(&mut self, ticket: &Arc<Ticket>, now: u64) -> bool {
-        let given = self.give(now);
-        if given {
-            self.leave(ticket);
+    /// Takes a permit for a login that times out at `until`, and leaves: if one is free, and
+    /// another for each ticket ahead. In one step, so that no permit counts as given and as waited
+    /// for.
+    pub(super) fn take(&mut self, ticket: &Arc<Ticket>, now: u64, until: u64) -> Option<PermitId> {
+        if self.free_at(self.ahead_of(ticket, now), now) > now {
+            return None;
         }
-        given
+        let given = self.window.give(until)?;
+        self.leave(ticket);
+        Some(given)
     }
 
-    pub(super) fn give(&mut self, now: u64) -> bool {
-        self.held_until <= now && self.window.give(now)
+    /// How many tickets have their turn before this one.
+    fn ahead_of(&self, ticket: &Arc<Ticket>, now: u64) -> usize {
+        let wanted = ticket.is_wanted();
+        let earlier = (self.waiting.iter())
+            .take_while(|other| !Arc::ptr_eq(other, ticket))
+            .filter(|other| other.is_wanted() == wanted && !other.is_gone(now));
+        let before_renewals = (self.waiting.iter())
+            .filter(|other| !wanted && other.is_wanted() && !other.is_gone(now));
+        earlier.count() + before_renewals.count()
     }
 
     /// When a login that joins now can have a permit, on the steady clock.
@@ -87,9 +97,8 @@ impl Queue {
     /// caller waits for, then on renewals. Returns the tickets whose time has changed, which are to
     /// be told.
     ///
-    /// Every ticket ahead keeps its permit: if the permit of the ticket at index `n` is free by
-    /// now, so is that of each ticket before it. So a login whose permit is expected now may take
-    /// one, in whatever order the tasks run.
+    /// Every ticket ahead keeps its permit, in whatever order the tasks run: `take` counts the
+    /// tickets ahead as this function does.
     pub(super) fn note(&self, now: u64) -> Vec<(Arc<Ticket>, Ordering)> {
         let mut ahead = 0;
         let mut changed = Vec::new();
@@ -103,8 +112,13 @@ impl Queue {
                 let gone = ticket.is_gone(now);
                 let free_at = self.free_at(ahead, now);
                 let before = ticket.expected();
-                // A turn that has come keeps the time at which it came, and so does its `due`.
-                if free_at > now || before == 0 || before > now {
+                let moved = if before <= now {
+                    // A turn that has come keeps the time at which it came, and so does its `due`.
+                    free_at > now || before == 0
+                } else {
+                    free_at < before || free_at - before >= nanos(TOLD_AGAIN)
+                };
+                if moved {
                     let compared = ticket.expect(free_at.max(now));
                     ticket.queued(now);
                     changed.push((Arc::clone(ticket), compared));
@@ -123,6 +137,10 @@ impl Queue {
         self.window.free_at(ahead, now).max(self.held_until)
     }
 }
+
+/// How much later a permit must be expected before the tickets are told. While logins are under way
+/// it is later at every change, and a thousand tickets would be told of each that joins.
+const TOLD_AGAIN: Duration = Duration::from_secs(1);
 
 /// A task that could continue and has not for this long is not driven: its runtime has stopped. It
 /// is longer than a busy runtime delays a task, and short compared with a caller's wait of a
@@ -185,23 +203,6 @@ impl Ticket {
         // The clock is read after the ticket, so a permit that was free then is free now.
         let expected = self.expected();
         Duration::from_nanos(expected.saturating_sub(clock.now().steady))
-    }
-
-    /// Whether a caller with this deadline, on the steady clock, can wait for the permit.
-    ///
-    /// # Errors
-    /// [`Error::QuotaSpent`], with the time to wait.
-    pub(crate) fn can_wait(
-        &self,
-        deadline: u64,
-        fail_fast: bool,
-        clock: &Clock,
-    ) -> Result<(), Error> {
-        let retry_after = self.wait_left(clock);
-        if retry_after.is_zero() || (self.expected() <= deadline && !fail_fast) {
-            return Ok(());
-        }
-        Err(Error::QuotaSpent { retry_after })
     }
 
     /// Notes when the permit is free. Returns how that compares with the time before, which is to

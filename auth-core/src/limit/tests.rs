@@ -8,7 +8,7 @@ use governor::{Quota as Rate, RateLimiter};
 use proptest::prelude::*;
 
 use super::window::Steady;
-use super::{Limiter, STALLED_AFTER, Ticket};
+use super::{Limiter, Permit, STALLED_AFTER, Ticket};
 use crate::clock::{ManualClock, nanos};
 use crate::counting_waker::CountingWaker;
 use crate::origin::Origin;
@@ -21,10 +21,21 @@ fn quota(logins: u32, seconds: u64) -> Quota {
     )
 }
 
-/// Whether a permit is free at once.
-fn try_acquire(limiter: &Limiter) -> bool {
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+fn new(quota: Quota, hands: &ManualClock) -> Arc<Limiter> {
+    Arc::new(Limiter::new(quota, hands.clock()))
+}
+
+/// A permit, if one is free at once.
+fn permit(limiter: &Arc<Limiter>) -> Option<Permit> {
     let ticket = Arc::new(limiter.ticket(true));
-    limiter.acquire(&ticket).now_or_never().is_some()
+    limiter.acquire(&ticket, TIMEOUT).now_or_never()
+}
+
+/// Whether a permit is free at once. The login ends at once, too.
+fn try_acquire(limiter: &Arc<Limiter>) -> bool {
+    permit(limiter).map(Permit::end).is_some()
 }
 
 /// Asks for a permit after each of the gaps, and returns when one was given, in milliseconds.
@@ -68,7 +79,7 @@ proptest! {
         seconds in 1_u64..90,
     ) {
         let hands = ManualClock::new();
-        let limiter = Limiter::new(quota(logins, seconds), hands.clock());
+        let limiter = new(quota(logins, seconds), &hands);
         let given = given(&gaps, || try_acquire(&limiter), |gap| hands.advance(gap));
         // The margin counts, too: requests that arrive two seconds closer together than they were
         // sent are still within the quota.
@@ -81,7 +92,7 @@ proptest! {
         gaps in prop::collection::vec(0_u64..20_000, 1..200),
     ) {
         let hands = ManualClock::new();
-        let limiter = Limiter::new(quota(10, 60), hands.clock());
+        let limiter = new(quota(10, 60), &hands);
         let mut log: Vec<u64> = Vec::new();
         let mut now = 0;
         for gap in gaps {
@@ -103,7 +114,10 @@ fn rule_10_the_property_fails_for_governors_own_quota_per_minute() {
     let rate = Rate::per_minute(NonZeroU32::new(10).unwrap());
     let limiter = RateLimiter::<_, _, _, NoOpMiddleware<Duration>>::direct_with_clock(
         rate,
-        Steady(hands.clock()),
+        Steady {
+            clock: hands.clock(),
+            from: 0,
+        },
     );
     let gaps = vec![1_000; 200];
     let given = given(&gaps, || limiter.check().is_ok(), |gap| hands.advance(gap));
@@ -116,14 +130,14 @@ fn rule_10_the_property_fails_for_governors_own_quota_per_minute() {
 
 #[test]
 fn rule_10_ten_cold_identities_log_in_at_once() {
-    let limiter = Limiter::new(Quota::DEFAULT, ManualClock::new().clock());
+    let limiter = new(Quota::DEFAULT, &ManualClock::new());
     assert_eq!((0..20).filter(|_| try_acquire(&limiter)).count(), 10);
 }
 
 #[test]
 fn rule_10_neither_the_wall_clock_nor_a_shorter_day_gives_a_permit_early() {
     let hands = ManualClock::new();
-    let limiter = Limiter::new(quota(1, 60), hands.clock());
+    let limiter = new(quota(1, 60), &hands);
     assert!(try_acquire(&limiter));
     hands.set_wall_forward(Duration::from_secs(86_400));
     assert!(!try_acquire(&limiter));
@@ -135,7 +149,7 @@ fn rule_10_neither_the_wall_clock_nor_a_shorter_day_gives_a_permit_early() {
 #[test]
 fn tightening_forgets_no_login_that_still_counts() {
     let hands = ManualClock::new();
-    let limiter = Limiter::new(quota(10, 60), hands.clock());
+    let limiter = new(quota(10, 60), &hands);
     for _ in 0..4 {
         assert!(try_acquire(&limiter));
         hands.advance(Duration::from_secs(1));
@@ -209,7 +223,7 @@ fn told(hands: &ManualClock, tickets: &[&Arc<Ticket>]) -> Vec<u64> {
 #[test]
 fn rule_10_every_ticket_in_the_queue_is_told_when_its_turn_comes() {
     let hands = ManualClock::new();
-    let limiter = Limiter::new(quota(2, 60), hands.clock());
+    let limiter = new(quota(2, 60), &hands);
     assert!(try_acquire(&limiter));
     hands.advance(Duration::from_secs(10));
     assert!(try_acquire(&limiter));
@@ -229,7 +243,7 @@ fn rule_10_every_ticket_in_the_queue_is_told_when_its_turn_comes() {
 #[test]
 fn rule_10_renewals_queue_behind_all_logins_that_a_caller_waits_for() {
     let hands = ManualClock::new();
-    let limiter = Limiter::new(quota(1, 60), hands.clock());
+    let limiter = new(quota(1, 60), &hands);
     assert!(try_acquire(&limiter));
     let renewal = queued(&limiter, false);
     let caller = queued(&limiter, true);
@@ -246,7 +260,7 @@ fn rule_10_renewals_queue_behind_all_logins_that_a_caller_waits_for() {
 #[test]
 fn rule_10_a_login_that_is_wanted_before_it_joins_the_queue_is_told_so() {
     let hands = ManualClock::new();
-    let limiter = Limiter::new(quota(1, 60), hands.clock());
+    let limiter = new(quota(1, 60), &hands);
     assert!(try_acquire(&limiter));
     let renewal = queued(&limiter, false);
     let ticket = Arc::new(limiter.ticket(false));
@@ -258,9 +272,15 @@ fn rule_10_a_login_that_is_wanted_before_it_joins_the_queue_is_told_so() {
     limiter.want(&renewal);
     assert_eq!(woken.count(), 0, "it does not count as ahead of itself");
     // A ticket that has had its permit is told nothing any more.
-    let limiter = Limiter::new(quota(1, 60), hands.clock());
+    let limiter = new(quota(1, 60), &hands);
     let served = Arc::new(limiter.ticket(false));
-    assert!(limiter.acquire(&served).now_or_never().is_some());
+    assert!(
+        limiter
+            .acquire(&served, TIMEOUT)
+            .now_or_never()
+            .map(Permit::end)
+            .is_some()
+    );
     limiter.want(&served);
     assert_eq!(told(&hands, &[&served]), [0]);
 }
@@ -268,7 +288,7 @@ fn rule_10_a_login_that_is_wanted_before_it_joins_the_queue_is_told_so() {
 #[test]
 fn rule_3_a_ticket_that_is_passed_over_delays_no_other() {
     let hands = ManualClock::new();
-    let limiter = Limiter::new(quota(1, 60), hands.clock());
+    let limiter = new(quota(1, 60), &hands);
     assert!(try_acquire(&limiter));
     let (gone, next) = (queued(&limiter, true), queued(&limiter, true));
     assert_eq!(told(&hands, &[&gone, &next]), [62, 124]);
@@ -295,7 +315,7 @@ fn rule_3_a_ticket_that_misses_its_turn_for_too_long_is_passed_over() {
 fn rule_3_a_turn_counts_from_when_it_came_and_a_ticket_that_moves_up_is_told() {
     let hands = ManualClock::new();
     let now = || hands.clock().now().steady;
-    let limiter = Limiter::new(quota(2, 60), hands.clock());
+    let limiter = new(quota(2, 60), &hands);
     limiter.hold(Duration::from_secs(10));
     let held_until = now() + 10 * SECOND;
     let [first, second, third] = [(); 3].map(|()| queued(&limiter, true));
@@ -322,21 +342,21 @@ fn rule_3_a_turn_counts_from_when_it_came_and_a_ticket_that_moves_up_is_told() {
 #[test]
 fn rule_10_the_queue_itself_gives_no_permit_too_many() {
     let hands = ManualClock::new();
-    let limiter = Limiter::new(quota(2, 60), hands.clock());
+    let limiter = new(quota(2, 60), &hands);
     let now = hands.clock().now().steady;
-    let given = [(); 4].map(|()| limiter.queue().give(now));
+    let given = [(); 4].map(|()| limiter.queue().window.give(now).is_some());
     assert_eq!(given, [true, true, false, false]);
 }
 
 #[test]
 fn rule_10_a_login_that_has_its_permit_is_not_expected_to_wait_for_another() {
-    let limiter = Limiter::new(quota(1, 60), ManualClock::new().clock());
+    let limiter = new(quota(1, 60), &ManualClock::new());
     let ticket = Arc::new(limiter.ticket(true));
     let expected = ticket.expected();
     let mut given = [false; 2];
     limiter.change(|queue, now| {
         queue.join(&ticket, now);
-        given = [(); 2].map(|()| queue.take(&ticket, now));
+        given = [(); 2].map(|()| queue.take(&ticket, now, now).is_some());
     });
     assert_eq!((given, ticket.expected()), ([true, false], expected));
 }
@@ -344,7 +364,7 @@ fn rule_10_a_login_that_has_its_permit_is_not_expected_to_wait_for_another() {
 #[test]
 fn tightening_does_not_count_a_login_whose_window_is_just_over() {
     let hands = ManualClock::new();
-    let limiter = Limiter::new(quota(1, 60), hands.clock());
+    let limiter = new(quota(1, 60), &hands);
     assert!(try_acquire(&limiter));
     hands.advance(Duration::from_secs(62));
     limiter.tighten(quota(1, 120));
@@ -356,7 +376,7 @@ fn tightening_does_not_count_a_login_whose_window_is_just_over() {
 #[test]
 fn rule_11_a_permit_is_given_at_the_very_end_of_a_hold() {
     let hands = ManualClock::new();
-    let limiter = Limiter::new(Quota::DEFAULT, hands.clock());
+    let limiter = new(Quota::DEFAULT, &hands);
     limiter.hold(Duration::from_secs(30));
     limiter.hold(Duration::from_secs(10));
     hands.advance(Duration::from_secs(30) - Duration::from_nanos(1));
@@ -428,7 +448,7 @@ fn a_ticket_whose_permit_is_expected_later_than_before_is_told() {
 #[test]
 fn rule_10_a_window_of_days_is_kept() {
     let hands = ManualClock::new();
-    let limiter = Limiter::new(quota(1, 2 * 86_400), hands.clock());
+    let limiter = new(quota(1, 2 * 86_400), &hands);
     assert!(try_acquire(&limiter));
     hands.advance(Duration::from_secs(2 * 86_400));
     assert!(!try_acquire(&limiter));

@@ -1,9 +1,17 @@
-//! The permits of a sliding window.
+//! The permits of a sliding window, which begins for each when its login has ended.
 //!
-//! For each login of the quota there is one limiter of `governor`'s with a single permit. They are
-//! used in turn, and each gives its permit again only when the window is over. So ten cold
-//! identities log in at once, and no window of the documented length, wherever it starts, holds an
-//! eleventh login. A token bucket of ten that refills at ten a minute would allow nineteen.
+//! A permit that was given is in one of these states:
+//!
+//! 1. *Under way*: its login has not ended. It counts as if that ended at its time-out, so it
+//!    lapses by itself, whatever becomes of the login's task.
+//! 2. *Lost*: the login was dropped, has timed out or has panicked. It may still arrive at the
+//!    server, so its window begins at the time-out.
+//! 3. *Ended*: the window has begun. When it is over, the permit is free.
+//!
+//! For each permit there is one limiter of `governor`'s with a single cell, taken at the beginning
+//! of the window. A permit is free when its limiter gives the cell again. So ten cold identities
+//! log in at once, and no window of the documented length, wherever it starts, holds an eleventh
+//! login. A token bucket of ten that refills at ten a minute would allow nineteen.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -16,9 +24,8 @@ use governor::{Quota as Rate, RateLimiter};
 use crate::clock::{Clock, Moment, nanos};
 use crate::quota::Quota;
 
-/// How much closer together two requests may arrive than they were sent, if the first one was slow
-/// on the way. Two seconds cover a lost packet: TCP sends it again after one second (RFC 6298,
-/// section 2).
+/// How much longer a window is than documented: a second for a server that counts in whole seconds,
+/// and a second for what a proxy still delivers of a login whose connection has failed.
 const MARGIN: Duration = Duration::from_secs(2);
 
 /// The longest window that is counted. A longer one is shortened to it, because governor counts
@@ -29,9 +36,16 @@ const LONGEST_WINDOW: Duration = Duration::from_secs(366 * 86_400);
 pub(super) struct Window {
     quota: Quota,
     clock: Clock,
-    /// Permits that were given and not forgotten, oldest first. Never more than the quota.
-    given: VecDeque<Permit>,
+    /// Permits that were given and not forgotten, in the order in which they are free by
+    /// themselves. More than the quota if it was tightened, or if a login ended long after its
+    /// time-out.
+    given: VecDeque<Given>,
+    /// The number of the last permit.
+    last: PermitId,
 }
+
+/// The number of a permit, which tells it from those before it.
+pub(super) type PermitId = u64;
 
 impl Window {
     pub(super) const fn new(quota: Quota, clock: Clock) -> Self {
@@ -39,6 +53,7 @@ impl Window {
             quota,
             clock,
             given: VecDeque::new(),
+            last: 0,
         }
     }
 
@@ -46,16 +61,14 @@ impl Window {
         self.quota
     }
 
-    /// When the permit after `ahead` others is free, on the steady clock. In the past if it is free
-    /// now.
+    /// When the permit after `ahead` others is free at the earliest, on the steady clock. In the
+    /// past if it is free now.
     pub(super) fn free_at(&self, ahead: usize, now: u64) -> u64 {
         let all = self.quota.logins().get() as usize;
-        let never_given = all.saturating_sub(self.given.len());
         let (round, turn) = (ahead / all, ahead % all);
-        let first = match turn.checked_sub(never_given) {
-            Some(index) => self.given.get(index).map_or(0, |permit| permit.free_at),
-            None => 0,
-        };
+        let first = (turn + self.given.len())
+            .checked_sub(all)
+            .map_or(0, |index| self.earliest(index, now));
         if round == 0 {
             return first;
         }
@@ -64,43 +77,67 @@ impl Window {
         first.max(now).saturating_add(wait)
     }
 
-    /// Gives a permit, if one is free.
-    pub(super) fn give(&mut self, now: u64) -> bool {
-        let reusable = self
+    /// The earliest time at which `index` and one of the given permits may be free.
+    fn earliest(&self, index: usize, now: u64) -> u64 {
+        // A login under way may end now. Permits that are free by then come first, whatever their
+        // state, then those under way, then those whose logins count as ended later than now.
+        let soonest = now.saturating_add(nanos(period(self.quota)));
+        let by_then = self
             .given
-            .front()
-            .is_some_and(|oldest| oldest.free_at <= now);
-        let permit = if reusable {
-            self.given.pop_front()
-        } else if self.given.len() < self.quota.logins().get() as usize {
-            Some(Permit::new(self.quota, &self.clock))
-        } else {
-            None
+            .partition_point(|permit| permit.free_at <= soonest);
+        let Some(after) = index.checked_sub(by_then) else {
+            return self.given[index].free_at;
         };
-        let Some(mut permit) = permit else {
-            return false;
-        };
-        // governor decides: a permit that it refuses is not given.
-        let given = permit.take();
-        self.given.push_back(permit);
-        given
+        let mut later = (self.given.range(by_then..)).filter(|permit| !permit.under_way);
+        let under_way = self.given.len() - by_then - later.clone().count();
+        after
+            .checked_sub(under_way)
+            .and_then(|lost| later.nth(lost))
+            .map_or(soonest, |lost| lost.free_at)
+    }
+
+    /// Gives a permit, if one is free, to a login that times out at `until`.
+    pub(super) fn give(&mut self, until: u64) -> Option<PermitId> {
+        while self.given.len() >= self.quota.logins().get() as usize {
+            // governor decides: a permit that it refuses is not free.
+            if !self.given.front()?.take() {
+                return None;
+            }
+            self.given.pop_front();
+        }
+        self.last += 1;
+        self.insert(self.last, true, until);
+        Some(self.last)
+    }
+
+    /// The login of this permit has ended, so its window begins: even if the permit had lapsed.
+    pub(super) fn end(&mut self, id: PermitId, now: u64) {
+        self.given.retain(|permit| permit.id != id);
+        self.insert(id, false, now);
+    }
+
+    /// The login of this permit will not be seen to end before its time-out.
+    pub(super) fn lose(&mut self, id: PermitId) {
+        if let Some(lost) = self.given.iter_mut().find(|permit| permit.id == id) {
+            lost.under_way = false;
+        }
+    }
+
+    fn insert(&mut self, id: PermitId, under_way: bool, begins: u64) {
+        let permit = Given::new(id, under_way, begins, self.quota, &self.clock);
+        let index = (self.given).partition_point(|other| other.free_at <= permit.free_at);
+        self.given.insert(index, permit);
     }
 
     /// Changes to a stricter quota.
     pub(super) fn tighten(&mut self, quota: Quota, now: u64) {
-        // The oldest permits are dropped. The most recent ones are those that still count.
-        let surplus = self
-            .given
-            .len()
-            .saturating_sub(quota.logins().get() as usize);
-        self.given.drain(..surplus);
         if quota.window() != self.quota.window() {
             self.given.retain(|permit| permit.free_at > now);
             for permit in &mut self.given {
-                // The time at which it was given is not known any more. To count it from now is
-                // safe.
-                *permit = Permit::new(quota, &self.clock);
-                permit.take();
+                // governor can't be asked for a window that has begun before. To count it from now
+                // is safe.
+                let begins = permit.begins.max(now);
+                *permit = Given::new(permit.id, permit.under_way, begins, quota, &self.clock);
             }
         }
         self.quota = quota;
@@ -116,43 +153,63 @@ fn period(quota: Quota) -> Duration {
     quota.window().min(LONGEST_WINDOW) + MARGIN
 }
 
-/// One permit, given again only when the window is over.
+/// One permit that was given.
 #[derive(Debug)]
-struct Permit {
+struct Given {
+    id: PermitId,
+    /// Whether its login may yet be seen to end before the time-out.
+    under_way: bool,
+    /// When its window begins, on the steady clock. If the login has not ended, at its time-out.
+    begins: u64,
     limiter: RateLimiter<NotKeyed, InMemoryState, Steady, NoOpMiddleware<Duration>>,
-    /// When it is free again, on the steady clock, as governor states it.
+    /// When it is free again by itself, on the steady clock, as governor states it.
     free_at: u64,
 }
 
-impl Permit {
-    fn new(quota: Quota, clock: &Clock) -> Self {
+impl Given {
+    /// A permit whose window begins now or later.
+    fn new(id: PermitId, under_way: bool, begins: u64, quota: Quota, clock: &Clock) -> Self {
         let rate = Rate::with_period(period(quota))
             .unwrap_or_else(|| unreachable!("the margin alone is longer than nothing"))
             .allow_burst(NonZeroU32::MIN);
+        let steady = Steady {
+            clock: clock.clone(),
+            from: begins,
+        };
+        let limiter = RateLimiter::direct_with_clock(rate, steady);
+        let _taken = limiter.check();
+        let free_at = match limiter.check() {
+            Ok(()) => begins,
+            Err(not_until) => nanos(not_until.earliest_possible()),
+        };
         Self {
-            limiter: RateLimiter::direct_with_clock(rate, Steady(clock.clone())),
-            free_at: 0,
+            id,
+            under_way,
+            begins,
+            limiter,
+            free_at,
         }
     }
 
-    fn take(&mut self) -> bool {
-        let taken = self.limiter.check().is_ok();
-        if let Err(not_until) = self.limiter.check() {
-            self.free_at = nanos(not_until.earliest_possible());
-        }
-        taken
+    /// Whether it is free, so that another login may have it.
+    fn take(&self) -> bool {
+        self.limiter.check().is_ok()
     }
 }
 
-/// The steady clock for governor: the server's window continues while this machine sleeps.
+/// The steady clock for governor: the server's window continues while this machine sleeps. It
+/// stands still until the window begins.
 #[derive(Clone, Debug)]
-pub(super) struct Steady(pub(super) Clock);
+pub(super) struct Steady {
+    pub(super) clock: Clock,
+    pub(super) from: u64,
+}
 
 impl governor::clock::Clock for Steady {
     type Instant = Duration;
 
     fn now(&self) -> Duration {
-        let Moment { steady, .. } = self.0.now();
-        Duration::from_nanos(steady)
+        let Moment { steady, .. } = self.clock.now();
+        Duration::from_nanos(steady.max(self.from))
     }
 }

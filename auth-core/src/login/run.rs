@@ -10,7 +10,7 @@ use crate::credential::Credential;
 use crate::decide::{AttemptedSecret, FlightId, LoginOutcome, NoSession, Purpose};
 use crate::error::{LoginError, LoginErrorKind};
 use crate::event::Event;
-use crate::limit::{STALLED_AFTER, Ticket};
+use crate::limit::{Permit, STALLED_AFTER, Ticket};
 use crate::secret::Secret;
 use crate::session::Session;
 
@@ -77,8 +77,8 @@ impl Login {
 
     async fn log_in(&self) -> LoginOutcome {
         let secret = self.look().await?;
-        self.permit().await?;
-        self.send(&secret).await
+        let permit = self.permit().await?;
+        self.send(&secret, permit).await
     }
 
     /// Reads the secret, and checks whether it is worth an attempt.
@@ -99,19 +99,21 @@ impl Login {
     }
 
     /// Waits for a permit. When it returns, the login counts as sent.
-    async fn permit(&self) -> Result<(), NoSession> {
-        let flight = self.flight();
-        self.engine.limiter.acquire(&flight.ticket).await;
+    async fn permit(&self) -> Result<Permit, NoSession> {
+        let (flight, engine) = (self.flight(), &self.engine);
+        let timeout = engine.options.login_timeout;
+        let permit = engine.limiter.acquire(&flight.ticket, timeout).await;
         self.promise_a_step();
-        if !flight.send(self.engine.clock.now()) {
+        if !flight.send(engine.clock.now()) {
+            permit.end();
             return Err(NoSession::Unchanged);
         }
-        self.engine.emit(&Event::LoginSent);
-        Ok(())
+        engine.emit(&Event::LoginSent);
+        Ok(permit)
     }
 
-    /// Logs in, or renews the current session.
-    async fn send(&self, secret: &Secret) -> LoginOutcome {
+    /// Logs in, or renews the current session. The permit is bound until that has ended.
+    async fn send(&self, secret: &Secret, permit: Permit) -> LoginOutcome {
         let engine = &self.engine;
         // A provider may panic before it returns its future, so it is called within the guard.
         let sent = async {
@@ -121,6 +123,11 @@ impl Login {
             }
         };
         let result = engine.guarded(sent).await;
+        match result.as_ref().map_err(LoginError::kind) {
+            // The provider's future was dropped, and what it has sent may still arrive.
+            Err(LoginErrorKind::TimedOut | LoginErrorKind::Panicked) => drop(permit),
+            _ => permit.end(),
+        }
         let failed = match result.and_then(Session::usable) {
             Ok(session) => return Ok(session),
             Err(error) => error,
