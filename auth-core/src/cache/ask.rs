@@ -53,8 +53,8 @@ impl Ask {
     /// Waits for the quota, even if the cache was built to [fail
     /// fast](crate::CredentialsBuilder::fail_fast): for a batch of accounts. Unless
     /// [`within`](Self::within) states a limit, the caller waits for a day in place of the cache's
-    /// wait time-out. In a day the default quota allows 13,900 logins. A call that fails for another
-    /// reason fails at once.
+    /// wait time-out. In a day the default quota allows 13,900 logins. A failure for another reason
+    /// is told at once.
     ///
     /// ```
     /// # use auth_core::{Ask, Credentials, Error};

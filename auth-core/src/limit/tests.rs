@@ -88,24 +88,69 @@ proptest! {
     }
 
     #[test]
-    fn rule_10_a_permit_that_is_due_is_given(
-        gaps in prop::collection::vec(0_u64..20_000, 1..200),
+    fn rule_10_a_permit_that_is_due_is_given_and_the_earliest_time_is_told(
+        logins in prop::collection::vec(
+            (0_u64..20_000, prop_oneof![3 => (0_u64..40_000).prop_map(Some), 1 => Just(None)]),
+            1..200,
+        ),
     ) {
         let hands = ManualClock::new();
+        let start = hands.clock().now().steady;
         let limiter = new(quota(10, 60), &hands);
-        let mut log: Vec<u64> = Vec::new();
-        let mut now = 0;
-        for gap in gaps {
-            hands.advance(Duration::from_millis(gap));
-            now += gap;
-            let recent = log.iter().filter(|at| **at + 62_000 > now).count();
-            let permit = try_acquire(&limiter);
-            prop_assert_eq!(permit, recent < 10, "at {} ms after {:?}", now, log);
-            if permit {
-                log.push(now);
+        let (mut now, mut model) = (0, Vec::<Modelled>::new());
+        for (gap, took) in logins {
+            let until = now + gap;
+            while now < until {
+                let ends = model.iter().filter_map(|login| login.ends.filter(|at| *at > now));
+                let next = ends.fold(until, u64::min);
+                hands.advance(Duration::from_millis(next - now));
+                now = next;
+                for login in model.iter_mut().filter(|login| login.ends == Some(now)) {
+                    if let Some(permit) = login.permit.take() {
+                        permit.end();
+                    }
+                }
+            }
+            let expected = earliest(&model, now);
+            let told = limiter.expected(true).saturating_sub(start) / MILLISECOND;
+            prop_assert_eq!(told.max(now), expected, "at {} ms", now);
+            let permit = permit(&limiter);
+            prop_assert_eq!(permit.is_some(), expected == now, "at {} ms", now);
+            if let Some(permit) = permit {
+                // A login of no time ends at once, and a lost one is dropped at once.
+                let permit = match took {
+                    Some(0) => { permit.end(); None }
+                    Some(_) => Some(permit),
+                    None => None,
+                };
+                model.push(Modelled { given: now, ends: took.map(|took| now + took), permit });
             }
         }
     }
+}
+
+/// A login of the model, in milliseconds.
+struct Modelled {
+    given: u64,
+    /// `None` if it is lost.
+    ends: Option<u64>,
+    permit: Option<Permit>,
+}
+
+/// When a tenth other login has left the window at the earliest.
+fn earliest(model: &[Modelled], now: u64) -> u64 {
+    let counted = model.iter().map(|login| {
+        let timed_out = login.given + 30_000;
+        62_000
+            + match login.ends {
+                Some(ends) if ends <= now => ends,
+                Some(_) => timed_out.min(now),
+                None => timed_out,
+            }
+    });
+    let mut left: Vec<u64> = counted.filter(|free| *free > now).collect();
+    left.sort_unstable();
+    left.len().checked_sub(10).map_or(now, |index| left[index])
 }
 
 #[test]
@@ -180,6 +225,25 @@ fn tightening_forgets_no_login_that_still_counts() {
 }
 
 #[test]
+fn tightening_forgets_no_login_that_is_under_way() {
+    let hands = ManualClock::new();
+    let limiter = new(quota(3, 60), &hands);
+    let [first, second, third] = [(); 3].map(|()| permit(&limiter).unwrap());
+    hands.advance(Duration::from_secs(10));
+    first.end();
+    limiter.tighten(quota(1, 120));
+    hands.advance(Duration::from_secs(10));
+    second.end();
+    drop(third);
+    let expected = || (limiter.expected(true) - hands.clock().now().steady) / SECOND;
+    assert_eq!(expected(), 10 + 122, "after the third one's time-out");
+    hands.advance(Duration::from_secs(10 + 122) - Duration::from_nanos(1));
+    assert!(!try_acquire(&limiter));
+    hands.advance(Duration::from_nanos(1));
+    assert!(try_acquire(&limiter));
+}
+
+#[test]
 fn one_origin_one_limiter_per_clock() {
     let origin = Origin::parse("https://limit.example.com").unwrap();
     let hands = ManualClock::new();
@@ -203,6 +267,7 @@ fn one_origin_one_limiter_per_clock() {
 }
 
 const SECOND: u64 = 1_000_000_000;
+const MILLISECOND: u64 = 1_000_000;
 
 /// Joins the queue without waiting in it.
 fn queued(limiter: &Limiter, wanted: bool) -> Arc<Ticket> {
@@ -337,6 +402,75 @@ fn rule_3_a_turn_counts_from_when_it_came_and_a_ticket_that_moves_up_is_told() {
     limiter.pass_over(&second);
     limiter.change(|queue, now| queue.join(&newcomer, now));
     assert_eq!(newcomer.expected(), now());
+}
+
+#[test]
+fn rule_10_a_ticket_takes_no_permit_of_those_ahead_of_it_though_its_turn_seemed_to_come() {
+    let hands = ManualClock::new();
+    let limiter = new(quota(2, 60), &hands);
+    let [early, late] = [(); 2].map(|()| permit(&limiter).unwrap());
+    let (renewal, wanted) = (queued(&limiter, false), queued(&limiter, true));
+    assert_eq!(
+        told(&hands, &[&wanted, &renewal]),
+        [62, 62],
+        "at the earliest"
+    );
+    hands.advance(Duration::from_millis(300));
+    early.end();
+    hands.advance(Duration::from_millis(300));
+    late.end();
+    hands.advance(Duration::from_millis(61_800));
+    assert_eq!(told(&hands, &[&wanted, &renewal]), [0, 0], "not told again");
+    let take = |ticket| limiter.change(|queue, now| queue.take(ticket, now, now));
+    assert!(
+        take(&renewal).is_none(),
+        "one is free, and another is ahead"
+    );
+    assert!(take(&wanted).is_some());
+    hands.advance(Duration::from_millis(300));
+    assert!(take(&renewal).is_some());
+}
+
+#[test]
+fn rule_10_tickets_are_told_again_when_the_earliest_time_has_moved_by_a_second() {
+    let hands = ManualClock::new();
+    let limiter = new(quota(1, 60), &hands);
+    let under_way = permit(&limiter).unwrap();
+    let ticket = queued(&limiter, true);
+    let (woken, waker) = CountingWaker::waker();
+    ticket.wake_when_later(waker);
+    for _ in 0..10 {
+        hands.advance(Duration::from_millis(100) - Duration::from_nanos(1));
+        drop(queued(&limiter, true));
+    }
+    assert_eq!(woken.count(), 0, "others join all the time");
+    hands.advance(Duration::from_nanos(10));
+    under_way.end();
+    assert_eq!(woken.count(), 1);
+    assert_eq!(told(&hands, &[&ticket]), [62]);
+    hands.advance(Duration::from_secs(62));
+    assert!(
+        limiter
+            .change(|queue, now| queue.take(&ticket, now, now))
+            .is_some()
+    );
+}
+
+#[test]
+fn the_expected_time_of_a_login_is_the_longest_of_the_last_ones() {
+    let hands = ManualClock::new();
+    let limiter = new(quota(100, 60), &hands);
+    let ends_after = |seconds| {
+        let permit = permit(&limiter).unwrap();
+        hands.advance(Duration::from_secs(seconds));
+        permit.end();
+        Duration::from_nanos(limiter.login_takes())
+    };
+    assert_eq!(limiter.login_takes(), 3 * SECOND, "before the first");
+    assert_eq!(ends_after(16), Duration::from_secs(16));
+    assert_eq!(ends_after(1), Duration::from_secs(12));
+    assert_eq!(ends_after(1), Duration::from_secs(9));
+    assert_eq!(ends_after(20), Duration::from_secs(20));
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! A server that is far away and slow, on a manual clock. It counts the logins as they arrive.
 
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -117,12 +120,11 @@ impl LateServer {
 
     /// The most logins that have arrived within any time of this length.
     pub(crate) fn most_in(&self, window: Duration) -> usize {
-        let arrived = self.arrived();
-        let within = |start: &Duration| {
-            let later = arrived.iter().filter(|at| *at >= start);
-            later.filter(|at| **at < *start + window).count()
-        };
-        arrived.iter().map(within).max().unwrap_or(0)
+        let mut arrived = self.arrived();
+        arrived.sort_unstable();
+        let until = |start: &Duration| arrived.partition_point(|at| *at < *start + window);
+        let within = |(index, start)| until(start) - index;
+        arrived.iter().enumerate().map(within).max().unwrap_or(0)
     }
 
     /// Sends a login. Its client waits for the answer. If it does not, the login arrives anyway.
@@ -154,6 +156,23 @@ impl LateServer {
         settle().await;
         while tasks.iter().any(|task| !task.is_finished()) {
             assert!(self.now() < end, "a task has not ended");
+            self.step(end).await;
+        }
+    }
+
+    /// Lets time pass until the future is ready, for an hour at most.
+    pub(crate) async fn until_ready<T>(&self, future: impl Future<Output = T>) -> T {
+        let end = self.now() + 3_600 * SECOND;
+        let mut future = pin!(future);
+        loop {
+            if let Poll::Ready(ready) = futures_util::poll!(&mut future) {
+                return ready;
+            }
+            assert!(self.now() < end, "it is not ready");
+            settle().await;
+            if let Poll::Ready(ready) = futures_util::poll!(&mut future) {
+                return ready;
+            }
             self.step(end).await;
         }
     }

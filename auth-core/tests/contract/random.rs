@@ -11,17 +11,25 @@ use std::time::Duration;
 use auth_core::clock::ManualClock;
 use auth_core::testing::Scripted;
 use auth_core::{
-    Ask, Attempt, Conclusion, Credentials, Error, Lifetime, LoginError, Moment, Session,
+    Ask, Attempt, Conclusion, Credentials, CredentialsBuilder, Error, Lifetime, LoginError, Moment,
+    Quota, Session,
 };
 use parking_lot::Mutex;
 use proptest::prelude::*;
 
-use crate::support::{HOUR, SECOND, on, replay, set_cookie, settle};
+use crate::late_server::{LateServer, Trip};
+use crate::support::{HOUR, SECOND, replay, set_cookie, settle};
 
 const REFUSED_COOLDOWN: Duration = Duration::from_secs(900);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
-const QUOTA: usize = 10;
+/// Small, so that it is often spent.
+const LOGINS: u32 = 4;
 const WINDOW: Duration = Duration::from_secs(62);
+const TIMEOUT: Duration = CredentialsBuilder::DEFAULT_LOGIN_TIMEOUT;
+
+fn quota() -> Quota {
+    Quota::DEFAULT.at_most(LOGINS.try_into().unwrap())
+}
 
 #[derive(Clone, Debug)]
 enum Operation {
@@ -37,10 +45,14 @@ enum Operation {
     End(usize),
     /// A rejected request is replayed, and accepted or rejected again.
     Replay(bool),
-    /// How the server responds to logins from now on.
+    /// How the server responds to logins from now on, and when.
     Server(Mood),
-    /// Time passes.
+    Stalls(Trip),
+    /// Another account at the origin sends a login, and its handle is dropped at once.
+    Vanish,
+    /// Time passes: step by step, or in one step that no task sees, as when the machine sleeps.
     Pass(Duration),
+    Sleep(Duration),
     /// The wall clock is set back.
     SetBack(Duration),
 }
@@ -66,24 +78,41 @@ fn operation() -> impl Strategy<Value = Operation> {
         2 => prop_oneof![
             3 => Just(Mood::Good), 1 => Just(Mood::Down), 1 => Just(Mood::Refuses), 1 => Just(Mood::Limits)
         ].prop_map(Operation::Server),
+        3 => trip().prop_map(Operation::Stalls),
+        2 => Just(Operation::Vanish),
         4 => seconds(0..20).prop_map(Operation::Pass),
         2 => seconds(20..1_000).prop_map(Operation::Pass),
-        1 => seconds(1_000..9_000).prop_map(Operation::Pass),
+        2 => seconds(0..200).prop_map(Operation::Sleep),
+        1 => seconds(1_000..9_000).prop_map(Operation::Sleep),
         1 => seconds(0..5_000).prop_map(Operation::SetBack),
     ]
+}
+
+/// A login arrives within its time-out, at any time until it is answered.
+fn trip() -> impl Strategy<Value = Trip> {
+    let stall = prop_oneof![1 => Just(0), 1 => 0..5_000_u64, 2 => 0..40_000_u64];
+    (stall, 0..=100_u64).prop_map(|(stall, part)| {
+        let millis = Duration::from_millis;
+        Trip::of(millis(stall.min(29_999) * part / 100), millis(stall))
+    })
 }
 
 /// The state of the server.
 struct Server {
     mood: Mood,
-    /// When each login attempt arrived.
-    attempts: Vec<Moment>,
+    trip: Trip,
     /// When the last session was issued.
     issued: Option<Moment>,
+    /// The end of the cooldown after a refused password, and whether it was tried again before.
+    refused_until: Option<Duration>,
+    tried_again: bool,
+    /// Whether another account sends the next login.
+    other: bool,
 }
 
 struct Model {
     clock: ManualClock,
+    late: LateServer,
     server: Arc<Mutex<Server>>,
     credentials: Credentials,
     /// The requests sent so far, oldest first.
@@ -93,9 +122,6 @@ struct Model {
     newest_served: u64,
     /// When rejections were believed.
     believed: Vec<Moment>,
-    /// The end of the cooldown after a refused password. No attempt may arrive before it.
-    refused_until: Option<Duration>,
-    start: Moment,
 }
 
 impl Model {
@@ -103,13 +129,24 @@ impl Model {
         let clock = ManualClock::new();
         let server = Arc::new(Mutex::new(Server {
             mood: Mood::Good,
-            attempts: Vec::new(),
+            trip: Trip::of(Duration::ZERO, Duration::ZERO),
             issued: None,
+            refused_until: None,
+            tried_again: false,
+            other: false,
         }));
+        let (start, server_clock) = (clock.clock().now(), clock.clock());
+        let plan = Arc::clone(&server);
+        let late = LateServer::new(&clock, move |_| {
+            let mut server = plan.lock();
+            let now = server_clock.now().steady_since(start);
+            let refused = server.refused_until.is_some_and(|until| now < until);
+            server.tried_again |= refused && !server.other;
+            server.trip
+        });
         let (server_of_logins, server_clock) = (Arc::clone(&server), clock.clock());
         let provider = Scripted::new(move |number| {
             let mut server = server_of_logins.lock();
-            server.attempts.push(server_clock.now());
             match server.mood {
                 Mood::Good => {
                     server.issued = Some(server_clock.now());
@@ -118,25 +155,28 @@ impl Model {
                     Ok(session.with_lifetime(Lifetime::of(HOUR).idle(HOUR / 2)))
                 }
                 Mood::Down => Err(LoginError::unavailable("status 503")),
-                Mood::Refuses => Err(LoginError::refused("status 401")),
+                Mood::Refuses => {
+                    let until = server_clock.now().steady_since(start) + REFUSED_COOLDOWN;
+                    server.refused_until = Some(until);
+                    Err(LoginError::refused("status 401"))
+                }
                 Mood::Limits => Err(LoginError::limited(Some(30 * SECOND))),
             }
         });
-        let credentials = on(&clock, provider)
+        let credentials = late
+            .scripted("me", quota(), provider)
             .refused_cooldown(REFUSED_COOLDOWN)
             .backoff(SECOND, LONGEST_BACKOFF)
             .build();
-        let start = clock.clock().now();
         Self {
             clock,
+            late,
             server,
             credentials,
             sent: Vec::new(),
             dead: HashSet::new(),
             newest_served: 0,
             believed: Vec::new(),
-            refused_until: None,
-            start,
         }
     }
 
@@ -145,7 +185,7 @@ impl Model {
     }
 
     fn attempts(&self) -> usize {
-        self.server.lock().attempts.len()
+        self.late.sent().len()
     }
 
     async fn run(&mut self, operation: &Operation) {
@@ -172,11 +212,25 @@ impl Model {
             Operation::Roll(back) => self.set_cookie(*back, "session=rolled; Max-Age=600"),
             Operation::End(back) => self.set_cookie(*back, "session=; Max-Age=0"),
             Operation::Server(mood) => self.server.lock().mood = *mood,
-            Operation::Pass(time) => self.clock.advance(*time),
+            Operation::Stalls(trip) => self.server.lock().trip = *trip,
+            Operation::Vanish => self.vanish().await,
+            Operation::Pass(time) => self.late.pass(*time).await,
+            Operation::Sleep(time) => self.clock.advance(*time),
             Operation::SetBack(time) => self.clock.set_wall_back(*time),
         }
         settle().await;
-        self.check(before);
+        self.check();
+    }
+
+    /// Its login may arrive at the server though no task waits for it.
+    async fn vanish(&self) {
+        let name = format!("account-{}", self.attempts());
+        let other = self.late.account(&name, quota()).build();
+        let mut get = Box::pin(other.get_with(Ask::new().fail_fast()));
+        self.server.lock().other = true;
+        let _ = futures_util::poll!(&mut get);
+        settle().await;
+        self.server.lock().other = false;
     }
 
     fn request(&self, back: usize) -> Option<Attempt> {
@@ -187,7 +241,8 @@ impl Model {
         let renewed = ask == Ask::new().fail_fast().renewed();
         let before = self.attempts();
         let served = self.credentials.peek();
-        match self.credentials.get_with(ask).await {
+        let get = self.credentials.get_with(ask);
+        match self.late.until_ready(get).await {
             Ok(credential) => {
                 let generation = credential.stamp().generation();
                 assert!(
@@ -210,9 +265,13 @@ impl Model {
                     renewed || served.is_none(),
                     "rule 13: a good credential was there: {error}"
                 );
-                let mood = self.server.lock().mood;
+                let (mood, trip) = {
+                    let state = self.server.lock();
+                    (state.mood, state.trip)
+                };
                 if self.attempts() > before {
                     let expected = match mood {
+                        _ if trip.answered >= Some(TIMEOUT) => error.is_unavailable(),
                         Mood::Good => panic!("the login succeeds: {error}"),
                         Mood::Down => error.is_unavailable(),
                         Mood::Refuses => error.is_login_refused(),
@@ -224,7 +283,7 @@ impl Model {
                         .retry_after()
                         .expect("an error without an attempt states the wait");
                     let longest = match &error {
-                        Error::QuotaSpent { .. } => WINDOW,
+                        Error::QuotaSpent { .. } => TIMEOUT + WINDOW,
                         _ if error.is_login_refused() => REFUSED_COOLDOWN,
                         _ => LONGEST_BACKOFF,
                     };
@@ -266,7 +325,8 @@ impl Model {
         if self.reject(&first) != Conclusion::Replay {
             return;
         }
-        let Ok(credential) = self.credentials.get_with(Ask::new().fail_fast()).await else {
+        let get = self.credentials.get_with(Ask::new().fail_fast());
+        let Ok(credential) = self.late.until_ready(get).await else {
             return;
         };
         assert!(
@@ -308,30 +368,18 @@ impl Model {
     }
 
     /// Checks the invariants that hold after every operation.
-    fn check(&mut self, before: usize) {
+    fn check(&self) {
         let now = self.now();
         let server = self.server.lock();
-        if let Some(until) = self.refused_until
-            && now.since(self.start) < until
-        {
-            assert_eq!(
-                server.attempts.len(),
-                before,
-                "rule 12: a refused password is not tried again"
-            );
-        }
-        if server.attempts.len() > before && server.mood == Mood::Refuses {
-            self.refused_until = Some(now.since(self.start) + REFUSED_COOLDOWN);
-        }
-        for start in &server.attempts {
-            let in_window =
-                |at: &&Moment| at.since(*start) < WINDOW && start.since(**at) == Duration::ZERO;
-            let attempts = server.attempts.iter().filter(in_window).count();
-            assert!(
-                attempts <= QUOTA,
-                "rule 10: {attempts} attempts in a window"
-            );
-        }
+        assert!(
+            !server.tried_again,
+            "rule 12: a refused password is not tried again"
+        );
+        let most = self.late.most_in(WINDOW);
+        assert!(
+            most <= LOGINS as usize,
+            "rule 10: {most} arrivals in a window"
+        );
         for start in &self.believed {
             let in_minute = self
                 .believed
@@ -339,7 +387,7 @@ impl Model {
                 .filter(|at| at.since(*start) < 60 * SECOND && start.since(**at) == Duration::ZERO);
             // A fourth may be believed if the login of the third has failed: only logins count.
             assert!(
-                in_minute.count() <= 3 + server.attempts.len() / 4,
+                in_minute.count() <= 3 + self.attempts() / 4,
                 "rule 8: rejections believed in a minute"
             );
         }
