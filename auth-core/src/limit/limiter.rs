@@ -91,6 +91,11 @@ impl Limiter {
         });
     }
 
+    /// The login of a permit was not sent.
+    pub(super) fn take_back(&self, id: PermitId) {
+        self.change(|queue, _now| queue.window.take_back(id));
+    }
+
     /// The login of a permit will not be seen to end.
     pub(super) fn lose(&self, id: PermitId) {
         self.change(|queue, _now| queue.window.lose(id));

@@ -32,6 +32,12 @@ impl Permit {
         self.ended = true;
         self.limiter.end(self.id, self.given_at);
     }
+
+    /// Nothing was sent, so another login may have it now.
+    pub(crate) fn give_back(mut self) {
+        self.ended = true;
+        self.limiter.take_back(self.id);
+    }
 }
 
 impl Drop for Permit {

@@ -10,7 +10,14 @@ use crate::origin::Origin;
 use crate::quota::Quota;
 use crate::runtime::Mutex;
 
+#[cfg(not(feature = "shuttle"))]
 static REGISTRY: Mutex<Registry> = Mutex::new(Registry::new());
+
+// A model's objects must not outlive one execution.
+#[cfg(feature = "shuttle")]
+shuttle::lazy_static! {
+    static ref REGISTRY: Mutex<Registry> = Mutex::new(Registry::new());
+}
 
 /// How many limiters are looked at when one is added: more than one, so that those that are
 /// forgotten in the end outrun those that are added.
@@ -31,10 +38,6 @@ impl Limiter {
     /// The limiter that is shared by all caches of this process that log in at `origin` and use the
     /// same clock. If they state different quotas, the strictest holds.
     pub(crate) fn shared(origin: &Origin, quota: Quota, clock: &Clock) -> Arc<Self> {
-        // A model's objects must not outlive one execution.
-        if cfg!(feature = "shuttle") {
-            return Arc::new(Self::new(quota, clock.clone()));
-        }
         let key = (clock.id(), origin.clone());
         let new = || Arc::new(Self::new(quota, clock.clone()));
         let (limiter, forgotten) = REGISTRY.lock().get_or_add(key, new);

@@ -112,8 +112,13 @@ impl Window {
 
     /// The login of this permit has ended, so its window begins: even if the permit had lapsed.
     pub(super) fn end(&mut self, id: PermitId, now: u64) {
-        self.given.retain(|permit| permit.id != id);
+        self.take_back(id);
         self.insert(id, false, now);
+    }
+
+    /// The login of this permit was not sent.
+    pub(super) fn take_back(&mut self, id: PermitId) {
+        self.given.retain(|permit| permit.id != id);
     }
 
     /// The login of this permit will not be seen to end before its time-out.

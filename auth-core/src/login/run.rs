@@ -105,7 +105,7 @@ impl Login {
         let permit = engine.limiter.acquire(&flight.ticket, timeout).await;
         self.promise_a_step();
         if !flight.send(engine.clock.now()) {
-            permit.end();
+            permit.give_back();
             return Err(NoSession::Unchanged);
         }
         engine.emit(&Event::LoginSent);
