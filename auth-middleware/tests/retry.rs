@@ -5,7 +5,7 @@
 mod common;
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use auth_core::{Ask, Credentials, LoginError};
 use auth_middleware::{AuthContext, AuthMiddleware, AuthRetryStrategy, auth_error};
@@ -100,7 +100,9 @@ async fn a_login_that_was_unavailable_is_transient_and_the_rest_is_fatal() {
     for (error, transient) in cases {
         let (credentials, control) = Script::at("https://api.example.com").build();
         control.fail_next(error);
-        let error = credentials.get().await.unwrap_err();
+        // A caller with more time waits for the login after one that the server has postponed.
+        let soon = Ask::new().within(Duration::from_secs(1));
+        let error = credentials.get_with(soon).await.unwrap_err();
         let shown = format!("{error:?}");
         let verdict = AuthRetryStrategy.handle(&Err(reqwest_middleware::Error::middleware(error)));
         assert_eq!(
