@@ -225,6 +225,14 @@ fn tightening_forgets_no_login_that_still_counts() {
 }
 
 #[test]
+fn rule_10_a_permit_whose_login_was_not_sent_is_free_at_once() {
+    let limiter = new(quota(1, 60), &ManualClock::new());
+    permit(&limiter).unwrap().give_back();
+    assert!(try_acquire(&limiter));
+    assert!(!try_acquire(&limiter));
+}
+
+#[test]
 fn tightening_forgets_no_login_that_is_under_way() {
     let hands = ManualClock::new();
     let limiter = new(quota(3, 60), &hands);
