@@ -133,3 +133,73 @@ impl<B: Body<Data = Bytes>> fmt::Debug for Peeked<B> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::task::Waker;
+
+    use super::*;
+
+    /// Sends frames of these sizes, and counts how often it is asked.
+    struct Frames {
+        sizes: Vec<usize>,
+        hint: u64,
+        asked: Arc<AtomicUsize>,
+    }
+
+    impl Body for Frames {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            self.asked.fetch_add(1, SeqCst);
+            let size = self.sizes.pop();
+            Poll::Ready(size.map(|size| Ok(Frame::data(Bytes::from(vec![b'x'; size])))))
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            let mut hint = SizeHint::new();
+            hint.set_lower(self.hint);
+            hint
+        }
+    }
+
+    /// How often a body is asked while it is read ahead, and its length if all of it was.
+    fn read(sizes: &[usize], hint: usize) -> (usize, Option<usize>) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let mut peeked = Peeked::new(Frames {
+            sizes: sizes.iter().rev().copied().collect(),
+            hint: hint as u64,
+            asked: Arc::clone(&asked),
+        });
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(peeked.poll_fill(&mut context).is_ready());
+        (asked.load(SeqCst), peeked.whole().map(|whole| whole.len()))
+    }
+
+    #[test]
+    fn a_body_is_read_up_to_the_limit_and_no_further() {
+        const MOST: usize = MAX_JUDGED_BODY;
+        assert_eq!(read(&[], 0), (1, Some(0)));
+        assert_eq!(
+            read(&[MOST - 1, 1], 0),
+            (3, Some(MOST)),
+            "as large as allowed"
+        );
+        assert_eq!(read(&[MOST - 1, 2, 1, 1], 0), (2, None), "too large by one");
+        assert_eq!(read(&[MOST], MOST), (2, Some(MOST)), "told to be as large");
+        assert_eq!(
+            read(&[MOST, 1], MOST + 1),
+            (0, None),
+            "told to be too large"
+        );
+        assert_eq!(read(&[1, 1], MOST + 2), (0, None));
+    }
+}
