@@ -171,17 +171,51 @@ mod tests {
         }
     }
 
-    /// How often a body is asked while it is read ahead, and its length if all of it was.
-    fn read(sizes: &[usize], hint: usize) -> (usize, Option<usize>) {
-        let asked = Arc::new(AtomicUsize::new(0));
+    fn filled(sizes: &[usize], hint: usize, asked: &Arc<AtomicUsize>) -> Peeked<Frames> {
         let mut peeked = Peeked::new(Frames {
             sizes: sizes.iter().rev().copied().collect(),
             hint: hint as u64,
-            asked: Arc::clone(&asked),
+            asked: Arc::clone(asked),
         });
         let mut context = Context::from_waker(Waker::noop());
         assert!(peeked.poll_fill(&mut context).is_ready());
+        peeked
+    }
+
+    /// How often a body is asked while it is read ahead, and its length if all of it was.
+    fn read(sizes: &[usize], hint: usize) -> (usize, Option<usize>) {
+        let asked = Arc::default();
+        let peeked = filled(sizes, hint, &asked);
         (asked.load(SeqCst), peeked.whole().map(|whole| whole.len()))
+    }
+
+    fn next(peeked: &mut Peeked<Frames>) -> Option<usize> {
+        let mut context = Context::from_waker(Waker::noop());
+        let Poll::Ready(frame) = Pin::new(peeked).poll_frame(&mut context) else {
+            panic!("it never waits");
+        };
+        frame.map(|frame| frame.unwrap().into_data().unwrap().len())
+    }
+
+    #[test]
+    fn what_was_read_ahead_counts_until_the_caller_has_it() {
+        let mut peeked = filled(&[3, 2], 0, &Arc::default());
+        for (left, frame) in [(5, Some(3)), (2, Some(2)), (0, None)] {
+            assert_eq!(peeked.size_hint().exact(), Some(left));
+            assert_eq!(peeked.is_end_stream(), left == 0);
+            assert!(format!("{peeked:?}").contains(&format!("held: {left}")));
+            assert_eq!(next(&mut peeked), frame);
+        }
+        // The rest of a body that is too large comes from where it came from.
+        let asked = Arc::default();
+        let mut peeked = filled(&[MAX_JUDGED_BODY + 1, 1], 0, &asked);
+        assert_eq!(peeked.size_hint().lower(), MAX_JUDGED_BODY as u64 + 1);
+        assert_eq!(peeked.size_hint().upper(), None);
+        for frame in [Some(MAX_JUDGED_BODY + 1), Some(1), None] {
+            assert!(!peeked.is_end_stream());
+            assert_eq!(next(&mut peeked), frame);
+        }
+        assert_eq!(asked.load(SeqCst), 3);
     }
 
     #[test]
