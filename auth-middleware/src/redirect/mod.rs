@@ -2,19 +2,19 @@
 //!
 //! 1. An integration sends a hop as a request of its own: with a credential if its URL is in scope,
 //!    judged by its own URL, and replayed alone.
-//! 2. It asks the [`Journey`] for the next [`Hop`], if the response redirects.
+//! 2. It asks the [`Chain`] for the next [`Hop`], if the response redirects.
 //! 3. It makes the next request from the pristine copy of the hop, to which no credential was
 //!    attached, and lets the hop change it.
 
+mod chain;
 mod error;
 mod hop;
-mod journey;
 mod redirects;
 mod secrets;
 
+pub(crate) use chain::{Answer, Chain};
 pub use error::RedirectError;
 pub(crate) use hop::Hop;
-pub(crate) use journey::{Answer, Journey};
 pub use redirects::Redirects;
 #[cfg(feature = "reqwest")]
 pub(crate) use secrets::QuerySecrets;

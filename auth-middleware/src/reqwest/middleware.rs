@@ -14,12 +14,12 @@ use reqwest_middleware::{
 use super::client::{self, ClientError};
 use super::pristine::Pristine;
 use super::redact::Redactor;
-use super::sending::{Way, read_ahead};
+use super::sending::{HopContext, read_ahead};
 use super::time_left::TimeLeft;
 use crate::admission::Admission;
 use crate::context::AuthContext;
 use crate::jar::{CookieJar, JarRequest};
-use crate::redirect::{Answer, Journey, Redirects};
+use crate::redirect::{Answer, Chain, Redirects};
 use crate::target::Target;
 
 /// Attaches a credential to each request of a reqwest client, judges the response, follows its
@@ -201,22 +201,22 @@ impl Middleware for AuthMiddleware {
         let mut admission = admission.map_err(Error::middleware)?;
         // A request that begins without a credential carries none on any hop.
         let is_bare = admission.is_none();
-        let mut trip = Trip {
+        let mut call = Call {
             middleware: self,
             time: TimeLeft::of(&request, &self.credentials),
             redactor: Redactor::default(),
             pristine: None,
             request: Some(request),
         };
-        let mut journey = Journey::default();
+        let mut chain = Chain::default();
         loop {
             let response = match admission.take() {
-                Some(admission) => trip.send(admission, extensions, &next).await?,
-                None => trip.send_bare(credentials, extensions, &next).await?,
+                Some(admission) => call.send(admission, extensions, &next).await?,
+                None => call.send_bare(credentials, extensions, &next).await?,
             };
-            let hop = trip.next_hop(&response, &mut journey, credentials)?;
+            let hop = call.next_hop(&response, &mut chain, credentials)?;
             let Some(request) = hop else {
-                return Ok(trip.redactor.clean_response(response));
+                return Ok(call.redactor.clean_response(response));
             };
             // The next hop may wait for the connection of this response.
             drop(response);
@@ -224,13 +224,13 @@ impl Middleware for AuthMiddleware {
                 let next_hop = context.admit(&self.credentials, request.url(), extensions);
                 admission = next_hop.map_err(Error::middleware)?;
             }
-            trip.request = Some(request);
+            call.request = Some(request);
         }
     }
 }
 
 /// One request with its hops.
-struct Trip<'a> {
+struct Call<'a> {
     middleware: &'a AuthMiddleware,
     time: TimeLeft<'a>,
     redactor: Redactor,
@@ -240,7 +240,7 @@ struct Trip<'a> {
     pristine: Option<Pristine>,
 }
 
-impl Trip<'_> {
+impl Call<'_> {
     /// Sends one hop without a credential. `credentials` are those that it would carry in scope.
     async fn send_bare(
         &mut self,
@@ -269,7 +269,7 @@ impl Trip<'_> {
         next: &Next<'_>,
     ) -> Answered<Response> {
         let mut may_replay = self.middleware.replay && admission.replay;
-        let way = Way {
+        let context = HopContext {
             credentials: admission.credentials,
             judge: self.middleware.judge.as_ref(),
             client_is_known: self.middleware.client_is_known,
@@ -279,17 +279,17 @@ impl Trip<'_> {
         let request = self.request.as_mut().expect(NEXT);
         let fresh = match admission.renewal {
             Some(_) => None,
-            None => way.fresh(request, &mut self.redactor),
+            None => context.fresh(request, &mut self.redactor),
         };
         let mut sending = if let Some(sending) = fresh {
             sending
         } else {
             let ask = self.time.bound(admission.first_ask());
-            let credential = get(way.credentials, ask).await?;
+            let credential = get(context.credentials, ask).await?;
             if let Some(renewal) = admission.renewal.take() {
                 renewal.done();
             }
-            way.first(request, &credential, &mut self.redactor)
+            context.first(request, &credential, &mut self.redactor)
         };
         // At most two attempts: the second one is not replayed.
         loop {
@@ -319,8 +319,8 @@ impl Trip<'_> {
             let request = copy.into_request();
             self.pristine = self.keep(&request, false);
             let request = self.request.insert(request);
-            let newer = get(way.credentials, self.time.bound(admission.ask)).await?;
-            sending = way.replay(sending, request, &newer, &mut self.redactor);
+            let newer = get(context.credentials, self.time.bound(admission.ask)).await?;
+            sending = context.replay(sending, request, &newer, &mut self.redactor);
         }
     }
 
@@ -338,11 +338,11 @@ impl Trip<'_> {
     fn next_hop(
         &mut self,
         response: &Response,
-        journey: &mut Journey,
+        chain: &mut Chain,
         credentials: &Credentials,
     ) -> Answered<Option<Request>> {
         let redirects = &self.middleware.redirects;
-        if !Journey::may_go_on(response.status()) || !redirects.follows() {
+        if !Chain::may_redirect(response.status()) || !redirects.follows() {
             return Ok(None);
         }
         let Some(pristine) = self.pristine.take() else {
@@ -355,7 +355,7 @@ impl Trip<'_> {
             status: response.status(),
             headers: response.headers(),
         };
-        let hop = journey.next(&answer, redirects, credentials);
+        let hop = chain.next(&answer, redirects, credentials);
         let hop = hop.map_err(Error::middleware)?;
         Ok(hop.map(|hop| pristine.into_hop(hop, redirects)))
     }

@@ -16,7 +16,7 @@ use crate::redirect::RedirectError;
 use crate::target::Target;
 
 /// What all attempts of a hop have in common.
-pub(super) struct Way<'a> {
+pub(super) struct HopContext<'a> {
     pub(super) credentials: &'a Credentials,
     pub(super) judge: Option<&'a Arc<dyn Judge>>,
     /// Whether the client below is known to follow no redirect by itself.
@@ -32,7 +32,7 @@ pub(super) struct Sending {
     jar: Option<Box<JarRequest>>,
 }
 
-impl Way<'_> {
+impl HopContext<'_> {
     /// Attaches the current credential, if it is fresh, to a request that is sent next.
     pub(super) fn fresh(&self, request: &mut Request, redactor: &mut Redactor) -> Option<Sending> {
         let head = self.head(request);

@@ -16,7 +16,7 @@ use url::Url;
 use super::kept::Kept;
 use crate::body::AuthBody;
 use crate::context::AuthContext;
-use crate::redirect::{Answer, Journey, RedirectError, Redirects};
+use crate::redirect::{Answer, Chain, RedirectError, Redirects};
 use crate::target::Target;
 use crate::tower::future::Rejected;
 use crate::tower::replay::ReplayMode;
@@ -34,7 +34,7 @@ pin_project! {
         pub(super) stage: Stage<AuthFuture<S, R, B, ResB>, B>,
         pub(super) auth: Auth<S, R>,
         pub(super) redirects: Arc<Redirects>,
-        pub(super) journey: Journey,
+        pub(super) chain: Chain,
         pub(super) credentials: Credentials,
         pub(super) context: AuthContext,
         pub(super) is_bare: bool,
@@ -69,14 +69,14 @@ where
                 StageProj::Sending { future } => {
                     let response = ready!(future.poll(cx))?;
                     let rejected = response.extensions().get::<Rejected>().is_some();
-                    if !Journey::may_go_on(response.status()) || rejected {
+                    if !Chain::may_redirect(response.status()) || rejected {
                         return Poll::Ready(Ok(response));
                     }
                     let Some(kept) = this.kept.take() else {
                         return Poll::Ready(Ok(response));
                     };
                     let next = next(
-                        this.journey,
+                        this.chain,
                         kept,
                         &response,
                         this.redirects,
@@ -111,7 +111,7 @@ where
 
 /// The request of the next hop, if the response's redirect is followed.
 fn next<B: Body + Default, T>(
-    journey: &mut Journey,
+    chain: &mut Chain,
     kept: Kept<B>,
     response: &Response<T>,
     redirects: &Redirects,
@@ -127,7 +127,7 @@ fn next<B: Body + Default, T>(
         status: response.status(),
         headers: response.headers(),
     };
-    let Some(hop) = journey.next(&answer, redirects, credentials)? else {
+    let Some(hop) = chain.next(&answer, redirects, credentials)? else {
         return Ok(None);
     };
     let Ok(uri) = Uri::try_from(hop.url.as_str()) else {

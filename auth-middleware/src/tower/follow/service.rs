@@ -15,7 +15,7 @@ use super::future::Stage;
 use super::kept::Kept;
 use crate::body::AuthBody;
 use crate::context::AuthContext;
-use crate::redirect::{Journey, Redirects};
+use crate::redirect::{Chain, Redirects};
 use crate::target::Target;
 use crate::tower::replay::ReplayMode;
 use crate::tower::{Auth, BoxError};
@@ -82,7 +82,7 @@ where
             stage: Stage::Sending { future: first },
             auth: clone,
             redirects: Arc::clone(&self.redirects),
-            journey: Journey::default(),
+            chain: Chain::default(),
             credentials,
             context,
             is_bare,

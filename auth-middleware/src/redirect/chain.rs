@@ -11,7 +11,7 @@ use crate::target::Target;
 
 /// The redirects of one request so far.
 #[derive(Default)]
-pub(crate) struct Journey {
+pub(crate) struct Chain {
     /// How many redirects were followed.
     taken: usize,
     /// The requests that were sent since a response last set a cookie.
@@ -28,10 +28,10 @@ pub(crate) struct Answer<'a> {
     pub(crate) headers: &'a HeaderMap,
 }
 
-impl Journey {
+impl Chain {
     /// Whether a response with this status may redirect. Nothing else need be looked at then.
     #[inline]
-    pub(crate) const fn may_go_on(status: StatusCode) -> bool {
+    pub(crate) const fn may_redirect(status: StatusCode) -> bool {
         matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
     }
 
@@ -47,7 +47,7 @@ impl Journey {
         redirects: &Redirects,
         credentials: &Credentials,
     ) -> Result<Option<Hop>, RedirectError> {
-        if !redirects.follows() || !Self::may_go_on(answer.status) {
+        if !redirects.follows() || !Self::may_redirect(answer.status) {
             return Ok(None);
         }
         let Some(url) = location(answer) else {
