@@ -4,50 +4,15 @@
 
 mod common;
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
 use auth_core::Credentials;
 use auth_middleware::{AuthContext, AuthLayer, AuthMiddleware};
 use bytes::Bytes;
-use common::{Api, ORIGIN, Script, get, response};
+use common::{Api, Log, ORIGIN, Script, get, response};
 use http::Request;
 use http_body_util::Full;
 use reqwest::Client;
 use reqwest_middleware::ClientWithMiddleware;
 use tower::{Layer, ServiceExt, service_fn};
-
-/// The warnings of this thread.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn start() -> (Self, tracing::subscriber::DefaultGuard) {
-        let log = Self::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .with_max_level(tracing::Level::WARN)
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    fn lines(&self) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().map(str::to_owned).collect()
-    }
-}
 
 async fn send(api: &Api, credentials: &Credentials, request: Request<Full<Bytes>>) {
     let api = api.clone();

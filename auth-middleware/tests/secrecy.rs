@@ -5,12 +5,11 @@
 mod common;
 
 use std::fmt::Debug;
-use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use auth_core::{Ask, Credentials, LoginError};
 use auth_middleware::{AuthContext, AuthLayer, AuthMiddleware, Redirects};
-use common::{Api, Kind, ORIGIN, Script, get, response};
+use common::{Api, Kind, Log, ORIGIN, Script, get, response};
 use http::HeaderValue;
 use reqwest::Client;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
@@ -236,28 +235,9 @@ async fn rule_17_a_failed_login_does_not_print_the_password() {
     assert_silent_error(&error);
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn rule_17_a_client_that_leaves_the_scope_is_logged_without_the_url() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(move || writer.clone())
-        .with_max_level(tracing::Level::WARN)
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (log, _guard) = Log::start();
     let foreign = Api::new(|_| response(200, ""));
     let elsewhere = foreign.serve().await;
     let location = format!("{elsewhere}/path?token=canary-3");
@@ -275,7 +255,7 @@ async fn rule_17_a_client_that_leaves_the_scope_is_logged_without_the_url() {
         .build();
     let request = client.get(format!("{origin}/me"));
     request.send().await.unwrap_err();
-    let printed = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let printed = log.lines().join("\n");
     assert!(printed.contains("out of the scope"), "{printed}");
     assert!(!printed.contains("path"), "{printed}");
     assert_silent(&printed);
