@@ -373,7 +373,8 @@ impl Attempt {
     pub fn rejected(&self) -> Conclusion {
         let (shared, stamp) = (self.credentials.shared(), self.stamp);
         let now = shared.engine.clock.now();
-        match shared.update(|state| state.reject(stamp, self.replay, now)) {
+        let policy = &shared.engine.options.policy;
+        match shared.update(|state| state.reject(stamp, now, policy)) {
             Ruling::Stale => Conclusion::Replay,
             Ruling::Believed => {
                 shared.engine.emit(&Event::Rejected { stamp });

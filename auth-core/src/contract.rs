@@ -53,8 +53,13 @@
 //!
 //! Inside the refresh window the current credential is served at once and one renewal runs beside
 //! it. The window precedes the hard or absolute expiry, never the idle deadline; an unknown life
-//! has none. It is the smaller of a configured lead and a fraction of the life, with jitter. A
-//! renewal that brings back the same expiry is no progress and backs off.
+//! has none. It is the smaller of a configured lead and a fraction of the life, with jitter; but
+//! within half of the life it leaves room for a second, and for the login, by what the last one
+//! took. A renewal that brings back the same expiry is no progress and backs off.
+//!
+//! A renewal that fails backs off, and never holds back a login that a caller waits for. If the
+//! session is over by then, the login follows in the same flight, with a permit of its own. Only
+//! what rule 12 says of the password holds it back.
 //!
 //! # Rejection
 //!
@@ -74,10 +79,17 @@
 //! ## Rule 8
 //!
 //! The rejection of the current credential is believed at any age, unless the last login that a
-//! rejection caused did not help (its replays were rejected too) less than a cooldown ago (5 s,
-//! doubling to 5 min; one accepted replay resets it), or three such logins fell into the last
-//! minute. Then the login isn't at fault: the response stands, the session is kept, no login is
-//! spent.
+//! rejection caused is on probation, or a number of such logins (three, unless set) fell into the
+//! last minute. Then the login isn't at fault: the response stands, the session is kept, no login
+//! is spent. The probation begins with the landing of the login and lasts for a cooldown: 5 s, and
+//! twice as long as the last time, up to 5 min, where that ended without an accepted replay. One
+//! accepted replay ends it.
+//!
+//! A rejection at the told end of a life is an expiry: it is believed in any case, casts no doubt
+//! and does not count. Servers that count whole seconds end a session up to a second before the
+//! life that they told, so the told end is a second before it, counted from the sending of the
+//! login, or of the request that an idle timeout counts from; and never in the first quarter of the
+//! life.
 //!
 //! ## Rule 9
 //!
@@ -102,8 +114,8 @@
 //!
 //! ## Rule 11
 //!
-//! The login server's `Retry-After` holds every login to it, capped at an hour; sessions in hand go
-//! on being served.
+//! The login server's `Retry-After` on a failed login, whatever its status, holds every login to
+//! it, capped at an hour; sessions in hand go on being served.
 //!
 //! ## Rule 12
 //!
@@ -111,11 +123,19 @@
 //! before it and without one line break after it. One that can't be typed costs no attempt.
 //!
 //! A refused password isn't tried again until the secret changes or a cooldown ends, however many
-//! requests ask; they get the same typed error. Meanwhile the source is looked at again, at most
-//! once a second and compared without keeping a copy in clear, so that a corrected secret logs in
-//! at once. A 401 to a login is a refusal, whatever its body is and however it is labelled; a 407
-//! is a proxy's, and is none. Outages are not refusals: they back off, with jitter, and never lock
-//! a good password out.
+//! requests ask; they get the same typed error. The cooldown (15 min, unless set) doubles with each
+//! further refusal, up to a day, while neither a login succeeds nor the secret changes. A locked
+//! account is treated as a refused password. A 401 to a login is a refusal, whatever its body is
+//! and however it is labelled; a 407 is a proxy's, and is none.
+//!
+//! Whatever may be a refusal is tried with an unchanged secret at most 4 times in any 15 min,
+//! renewals counted: at once, after 30 s, 2 min and 5 min, and then every 15 min. That is every
+//! answer that brings no session and that says neither "not now" (408, 429, 5xx) nor "wrong".
+//!
+//! Meanwhile the source is looked at again, at most once a second and compared without keeping a
+//! copy in clear, so that a corrected secret logs in at once. Outages are not refusals: they back
+//! off, with jitter, and never lock a good password out. An account that has too many sessions is
+//! logged out of the oldest superseded one that still waits for it, and backs off for minutes.
 //!
 //! ## Rule 13
 //!
@@ -149,8 +169,9 @@
 //! them a life that is no longer. No other cookie ends a session or extends it.
 //!
 //! A deletion of the named cookie of the current revision ends the session as expiry does, where
-//! there are several the deletion of all; and it is doubted as a rejection is (rule 8), lest a
-//! server that deletes it with each response cause a login for each. A session that has expired
+//! there are several the deletion of all. It counts in the last minute as a rejection does, and is
+//! doubted after as many (rule 8), lest a server that deletes it with each response cause a login
+//! for each; but it puts no login on probation, and is believed on one. A session that has expired
 //! meanwhile is neither ended nor revived. A cookie that is set to what it is changes nothing,
 //! unless a deadline moves by a second or more, and that is no event.
 //!
@@ -185,5 +206,9 @@
 //! ## Rule 19
 //!
 //! Dropping the last handle stops renewals and leaks no task; it never logs out. `close().await`
-//! does, for all clones: waiters get `Closed`, a login in flight is logged out when it ends. A
-//! superseded session is logged out only by choice, after a grace, in bounded number.
+//! does, for all clones: waiters get `Closed`, a login in flight is logged out when it ends.
+//!
+//! A superseded session is logged out only by choice, after a grace, in bounded number, whether it
+//! was renewed, has expired or was rejected; and never where a logout ends all sessions of the
+//! account. What the answer to a logout means is the provider's to say. It knows why the session is
+//! logged out, and whether it was over before: an answer that rejects such a session is no failure.

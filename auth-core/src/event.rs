@@ -20,13 +20,15 @@ pub enum Event {
         /// How long the login took since it was sent, without the wait for its permit.
         took: Duration,
     },
-    /// A login failed.
+    /// A login or a renewal failed. If the session is over, a login may follow a failed renewal at
+    /// once, and [`LoginSent`](Self::LoginSent) comes again.
     LoginFailed {
         /// The kind of failure.
         kind: LoginErrorKind,
         /// What the [`LoginError`](crate::LoginError) and its causes say.
         reason: String,
-        /// The time until the next login may begin, counted from now.
+        /// The time until the next login may begin, counted from now; or the next renewal, if a
+        /// renewal failed.
         retry_after: Option<Duration>,
     },
     /// A login that begins has to wait for the quota, or for the server's `Retry-After`.
@@ -36,13 +38,16 @@ pub enum Event {
     },
     /// A login whose runtime is not driven any more was replaced by another one.
     LoginSuperseded,
-    /// A rejection was believed. The credential is never served again.
+    /// A rejection was believed, or came when the session was told to end. The credential is never
+    /// served again.
     Rejected {
         /// The stamp of the credential.
         stamp: Stamp,
     },
-    /// A rejection was doubted, because another login would not help. The caller gets the response,
-    /// and the session is kept.
+    /// A rejection was doubted, because another login would not help: the last one that a rejection
+    /// caused is on probation, or there were [too
+    /// many](crate::CredentialsBuilder::rejection_logins_per_minute) in the last minute. The caller
+    /// gets the response, and the session is kept.
     RejectionDoubted {
         /// The stamp of the credential.
         stamp: Stamp,
@@ -65,7 +70,7 @@ pub enum Event {
     },
     /// The logout of a session has ended.
     LoggedOut {
-        /// Whether the server confirmed it.
+        /// Whether the server confirmed it, or said that the session was over.
         confirmed: bool,
     },
     /// A request went out of the credential's scope, and passes without the credential. For a

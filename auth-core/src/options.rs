@@ -28,6 +28,7 @@ static DEFAULT: LazyLock<Arc<Options>> = LazyLock::new(|| {
         policy: Policy {
             window: RefreshWindow::DEFAULT,
             failure: FailurePolicy::DEFAULT,
+            rejection_logins: Policy::DEFAULT_REJECTION_LOGINS,
         },
         login_timeout: Options::DEFAULT_LOGIN_TIMEOUT,
         wait_timeout: Options::DEFAULT_WAIT_TIMEOUT,

@@ -8,6 +8,7 @@ use crate::credential::Credential;
 use crate::error::LoginError;
 use crate::identity::Identity;
 use crate::judge::{Judge, StatusJudge};
+use crate::logout::{Logout, LogoutScope};
 use crate::origin::Scope;
 use crate::provider_options::ProviderOptions;
 use crate::quota::Quota;
@@ -119,9 +120,10 @@ pub trait Provider: Send + Sync + 'static {
     ///
     /// # Errors
     /// As [`login`](Self::login). [`Refused`](crate::LoginErrorKind::Refused) means that the server
-    /// refused the *password*. If the server refused a refresh token instead, log in within this
-    /// call, or fail with another kind: once the session has ended, the cache calls
-    /// [`login`](Self::login).
+    /// refused the *password*. If the server refused a refresh token instead, fail with
+    /// [`Unavailable`](crate::LoginErrorKind::Unavailable): once the session has ended, the cache
+    /// calls [`login`](Self::login). A failed renewal does not hold that login back, unless it may
+    /// have been a refusal of the password for the fourth time.
     ///
     /// # Cancel safety
     /// As [`login`](Self::login).
@@ -130,16 +132,24 @@ pub trait Provider: Send + Sync + 'static {
         self.login(secret).await
     }
 
-    /// Ends a session at the server. By default it does nothing.
+    /// Ends a session at the server. By default it does nothing. `logout` says what for, and
+    /// whether the session was over before.
     ///
     /// # Errors
-    /// As [`login`](Self::login). The cache forgets the session in any case.
+    /// As [`login`](Self::login), if the server did not confirm it. What its answer means is the
+    /// provider's to say; one that rejects a session that was over is no failure. The cache forgets
+    /// the session in any case.
     ///
     /// # Cancel safety
     /// As [`login`](Self::login).
-    async fn logout(&self, credential: &Credential) -> Result<(), LoginError> {
-        let _ = credential;
+    async fn logout(&self, credential: &Credential, logout: Logout) -> Result<(), LoginError> {
+        let _ = (credential, logout);
         Ok(())
+    }
+
+    /// What one logout ends. By default the session that it carries.
+    fn logout_scope(&self) -> LogoutScope {
+        LogoutScope::ThisSession
     }
 }
 
@@ -188,8 +198,16 @@ macro_rules! provider_behind {
                 (**self).renew(current, secret).await
             }
 
-            async fn logout(&self, credential: &Credential) -> Result<(), LoginError> {
-                (**self).logout(credential).await
+            async fn logout(
+                &self,
+                credential: &Credential,
+                logout: Logout,
+            ) -> Result<(), LoginError> {
+                (**self).logout(credential, logout).await
+            }
+
+            fn logout_scope(&self) -> LogoutScope {
+                (**self).logout_scope()
             }
         }
     };

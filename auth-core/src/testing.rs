@@ -11,6 +11,7 @@ use crate::credential::Credential;
 use crate::error::LoginError;
 use crate::identity::Identity;
 use crate::lifetime::Lifetime;
+use crate::logout::Logout;
 use crate::origin::Origin;
 use crate::provider::Provider;
 use crate::quota::Quota;
@@ -194,7 +195,7 @@ impl Provider for Scripted {
         (self.script)(number)
     }
 
-    async fn logout(&self, _credential: &Credential) -> Result<(), LoginError> {
+    async fn logout(&self, _credential: &Credential, _logout: Logout) -> Result<(), LoginError> {
         self.logouts.next();
         Ok(())
     }

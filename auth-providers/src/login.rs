@@ -1,5 +1,6 @@
 use auth_core::{
-    Credential, Judge, Lifetime, LoginError, ProviderOptions, Quota, Secret, Session, StatusJudge,
+    Credential, Judge, Lifetime, LoginError, Logout, LogoutScope, ProviderOptions, Quota, Secret,
+    Session, StatusJudge,
 };
 use bytes::Bytes;
 
@@ -7,6 +8,7 @@ use crate::account::Account;
 use crate::base_url::BaseUrl;
 use crate::config_error::ConfigError;
 use crate::login_via::LoginVia;
+use crate::response;
 use crate::transport::Transport;
 
 /// A login as a value, without I/O: the request to send, and how to read the response.
@@ -71,9 +73,13 @@ pub trait Login: Send + Sync + 'static {
     /// Reads the session from the response.
     ///
     /// # Errors
-    /// - [`LoginError::refused`], only if the API itself says that the name or password is wrong.
+    /// - [`LoginError::refused`], only if the API itself says that the name or password is wrong,
+    ///   and [`LoginError::locked`] or [`LoginError::seats_exhausted`] if it says that.
     /// - For any other failure, see [`response::failure`](crate::response::failure). A proxy's
-    ///   error page, for instance, is [`LoginError::malformed`].
+    ///   error page, for instance, is [`LoginError::malformed`]. Whatever is malformed may be a
+    ///   refusal, and is tried again at most 4 times in 15 minutes.
+    ///
+    /// The server's `Retry-After` is added to any of them that states none.
     fn read(&self, response: &http::Response<Bytes>) -> Result<Session, LoginError>;
 
     /// Decides from each response of the API whether the credential was rejected. The default is
@@ -103,6 +109,24 @@ pub trait Login: Send + Sync + 'static {
     fn logout_request(&self, credential: &Credential) -> Option<http::Request<Bytes>> {
         let _ = credential;
         None
+    }
+
+    /// Reads the answer to the [logout request](Self::logout_request). The default is
+    /// [`response::logged_out`](crate::response::logged_out), with this login's judge.
+    ///
+    /// # Errors
+    /// A [`LoginError`], if the server did not confirm that the session has ended, or was over.
+    fn logged_out(
+        &self,
+        response: &http::Response<Bytes>,
+        logout: Logout,
+    ) -> Result<(), LoginError> {
+        response::logged_out(response, self.judge(), logout.was_over)
+    }
+
+    /// What one logout ends. The default is the session that it carries.
+    fn logout_scope(&self) -> LogoutScope {
+        LogoutScope::ThisSession
     }
 
     /// The URL of a documented `GET` request that any live session may send, if there is one.

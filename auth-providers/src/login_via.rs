@@ -2,10 +2,9 @@ use std::any::TypeId;
 
 use async_trait::async_trait;
 use auth_core::{
-    Credential, Identity, Judge, LoginError, LoginMark, Provider, ProviderOptions, Quota, Scope,
-    Secret, SecretSource, Session, Target,
+    Credential, Identity, Judge, LoginError, LoginMark, Logout, LogoutScope, Provider,
+    ProviderOptions, Quota, Scope, Secret, SecretSource, Session, Target,
 };
-use http::StatusCode;
 
 use crate::login::Login;
 use crate::response;
@@ -79,10 +78,15 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
         let account = self.login.account();
         let sent_to = request.uri().clone();
         let response = self.transport.carry(request).await?;
-        let mut session = self.login.read(&response)?;
-        if session.is_empty() {
-            return Err(LoginError::malformed("the response brought no session"));
-        }
+        let read = self.login.read(&response).and_then(|session| {
+            let none = || LoginError::malformed("the response brought no session");
+            (!session.is_empty()).then_some(session).ok_or_else(none)
+        });
+        let mut session = read.map_err(|failed| {
+            let asked = response::retry_after(response.headers());
+            let wait = failed.retry_after().or(asked);
+            failed.with_retry_after(wait)
+        })?;
         if let Some(lifetime) = account.lifetime() {
             session = session.override_lifetime(lifetime);
         }
@@ -92,16 +96,15 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
         Ok(session)
     }
 
-    async fn logout(&self, credential: &Credential) -> Result<(), LoginError> {
+    async fn logout(&self, credential: &Credential, logout: Logout) -> Result<(), LoginError> {
         let Some(request) = self.login.logout_request(credential) else {
             return Ok(());
         };
         let response = self.transport.carry(request).await?;
-        match response.status() {
-            status if status.is_success() || status.is_redirection() => Ok(()),
-            // The session had ended before.
-            StatusCode::UNAUTHORIZED => Ok(()),
-            _ => Err(response::failure(&response)),
-        }
+        self.login.logged_out(&response, logout)
+    }
+
+    fn logout_scope(&self) -> LogoutScope {
+        self.login.logout_scope()
     }
 }

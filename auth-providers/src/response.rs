@@ -7,7 +7,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use auth_core::{LoginError, Origin, SetCookie, set_cookies};
+use auth_core::{
+    Judge, LoginError, MAX_JUDGED_BODY, Origin, ResponseView, SetCookie, Verdict, set_cookies,
+};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use http::{HeaderName, Response, StatusCode};
@@ -39,22 +41,21 @@ pub fn expect_success(response: &Response<Bytes>) -> Result<(), LoginError> {
 /// | status | error |
 /// |---|---|
 /// | 401 | [`LoginError::refused`] (RFC 9110, section 15.5.2), with any body or none |
-/// | 429 | [`LoginError::limited`], with [`retry_after`] |
-/// | 408, 5xx | [`LoginError::unavailable`], with [`retry_after`] |
+/// | 429 | [`LoginError::limited`] |
+/// | 408, 5xx | [`LoginError::unavailable`] |
 /// | 407 | [`LoginError::unavailable`]: a proxy wants a password of its own, and the login has not reached the API |
 /// | 3xx | [`LoginError::malformed`]: a redirect could send the password anywhere |
 /// | any other status | [`LoginError::malformed`] |
 ///
-/// The body and its `Content-Type` are no evidence against a 401: Express, for one, labels the text
-/// of `res.status(401).send("Invalid password")` as HTML.
+/// Each with [`retry_after`]. The body and its `Content-Type` are no evidence against a 401:
+/// Express, for one, labels the text of `res.status(401).send("Invalid password")` as HTML.
 pub fn failure(response: &Response<Bytes>) -> LoginError {
     let status = response.status();
     let code = status.as_u16();
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        LoginError::limited(retry_after(response.headers())).with_detail(format!("status {code}"))
+    let error = if status == StatusCode::TOO_MANY_REQUESTS {
+        LoginError::limited(None).with_detail(format!("status {code}"))
     } else if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
         LoginError::unavailable(format!("status {code}"))
-            .with_retry_after(retry_after(response.headers()))
     } else if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
         LoginError::unavailable("status 407: the proxy wants a password of its own")
     } else if status == StatusCode::UNAUTHORIZED {
@@ -65,6 +66,41 @@ pub fn failure(response: &Response<Bytes>) -> LoginError {
         LoginError::malformed(format!("status {code} with HTML instead of JSON"))
     } else {
         LoginError::malformed(format!("status {code}"))
+    };
+    error.with_retry_after(retry_after(response.headers()))
+}
+
+/// What the answer to a logout means, unless the API documents another meaning.
+///
+/// | answer | the session |
+/// |---|---|
+/// | 2xx, 3xx | has ended |
+/// | 401 | is over, if that was known before |
+/// | any other that `judge` calls rejected | is over |
+/// | any other | may still be good |
+///
+/// A 401 alone may ask for something else, such as a csrf token. If it does not, an API's own
+/// [`Login::logged_out`](crate::Login::logged_out) passes `was_over` as true.
+///
+/// # Errors
+/// If the session may still be good: [`failure`], or [`LoginError::malformed`] for a 401.
+pub fn logged_out(
+    response: &Response<Bytes>,
+    judge: &dyn Judge,
+    was_over: bool,
+) -> Result<(), LoginError> {
+    let status = response.status();
+    let mut answer = ResponseView::new(status, response.headers());
+    if response.body().len() <= MAX_JUDGED_BODY {
+        answer = answer.with_body(response.body());
+    }
+    match status {
+        StatusCode::UNAUTHORIZED if was_over => Ok(()),
+        // No password was sent, so none was refused.
+        StatusCode::UNAUTHORIZED => Err(LoginError::malformed("status 401 to a logout")),
+        status if status.is_success() || status.is_redirection() => Ok(()),
+        _ if judge.judge(&answer) == Verdict::Rejected => Ok(()),
+        _ => Err(failure(response)),
     }
 }
 

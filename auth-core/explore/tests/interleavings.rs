@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use auth_core::clock::ManualClock;
 use auth_core::{
     Ask, Attempt, Conclusion, Credential, Credentials, Error, Identity, Lifetime, LoginError,
-    Origin, Provider, Quota, Secret, SecretSource, Session,
+    Logout, Origin, Provider, Quota, Secret, SecretSource, Session,
 };
 use futures_util::future::select_all;
 use shuttle::future::{block_on, spawn};
@@ -37,6 +37,8 @@ enum Script {
     Panics,
     /// The first login hangs for ever, later ones succeed.
     HangsOnce,
+    /// Logins succeed, and renewals fail.
+    CantRenew,
 }
 
 /// Yields in the middle of each login, and counts how many logins are in flight at once.
@@ -100,7 +102,7 @@ impl Provider for Counting {
             Script::Fails => Err(LoginError::unavailable("status 503")),
             Script::Panics => panic!("a bug in the provider"),
             Script::HangsOnce if number == 1 => std::future::pending().await,
-            Script::Succeeds | Script::HangsOnce => Ok(Session::new()
+            Script::Succeeds | Script::HangsOnce | Script::CantRenew => Ok(Session::new()
                 .with_cookie("session", &format!("value-{number}"))?
                 .with_lifetime(Lifetime::of(HOUR))),
         };
@@ -108,7 +110,15 @@ impl Provider for Counting {
         result
     }
 
-    async fn logout(&self, _: &Credential) -> Result<(), LoginError> {
+    async fn renew(&self, _: &Credential, secret: &Secret) -> Result<Session, LoginError> {
+        if self.script != Script::CantRenew {
+            return self.login(secret).await;
+        }
+        shuttle::future::yield_now().await;
+        Err(LoginError::unavailable("status 503"))
+    }
+
+    async fn logout(&self, _: &Credential, _: Logout) -> Result<(), LoginError> {
         self.counts.logouts.fetch_add(1, SeqCst);
         Ok(())
     }
@@ -448,6 +458,61 @@ fn rule_7_a_rejection_concurrent_with_a_renewal_is_one_login_at_a_time() {
         // A rejection that comes first starts a login, which the renewal joins or follows.
         assert!(provider.logins() <= 3);
         assert_eq!(provider.most_in_flight(), 1);
+    });
+}
+
+#[test]
+fn rule_6_a_failed_renewal_concurrent_with_a_rejection_is_followed_by_one_login() {
+    explore(|| {
+        let (provider, credentials, _clock) = build(Script::CantRenew);
+        block_on(async {
+            let first = credentials.get().await.unwrap();
+            let sent = Attempt::new(&credentials, &first);
+            let renewing = spawn({
+                let credentials = credentials.clone();
+                // It gets the session of the login that follows, if the rejection came in between.
+                async move { credentials.renew().await.is_ok() }
+            });
+            let rejecting = spawn({
+                let credentials = credentials.clone();
+                async move {
+                    assert_eq!(sent.rejected(), Conclusion::Replay);
+                    credentials.get().await.unwrap().stamp().generation()
+                }
+            });
+            let _ = renewing.await.unwrap();
+            assert_eq!(rejecting.await.unwrap(), 2);
+        });
+        assert_eq!(provider.logins(), 2);
+        assert_eq!(provider.most_in_flight(), 1);
+    });
+}
+
+#[test]
+fn rule_19_close_during_a_failed_renewal_logs_out_the_login_that_follows_it() {
+    explore(|| {
+        let (provider, credentials, _clock) = build(Script::CantRenew);
+        block_on(async {
+            let first = credentials.get().await.unwrap();
+            let sent = Attempt::new(&credentials, &first);
+            let renewing = spawn({
+                let credentials = credentials.clone();
+                async move { credentials.renew().await }
+            });
+            let rejecting = spawn(async move { sent.rejected() });
+            let closing = spawn({
+                let credentials = credentials.clone();
+                async move { credentials.close().await }
+            });
+            let _ = renewing.await.unwrap();
+            let rejected = rejecting.await.unwrap() == Conclusion::Replay;
+            closing.await.unwrap().unwrap();
+            drop(credentials);
+            no_task_left().await;
+            // A session that was rejected is logged out only by choice.
+            let kept = u64::from(rejected);
+            assert_eq!(provider.logouts(), provider.logins() - kept);
+        });
     });
 }
 

@@ -1,6 +1,7 @@
 //! The options of a cache, each with its default and the reason for it.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,15 +98,21 @@ impl CredentialsBuilder {
         self.set(|options| options.fail_fast = true)
     }
 
-    /// How long a refused secret is not tried again, unless it changes. 15 minutes unless set,
-    /// which is how long account lockouts commonly last.
+    /// How long a secret is not tried again after its first refusal, unless it changes. 15 minutes
+    /// unless set, which is how long account lockouts commonly last.
+    ///
+    /// Each further refusal doubles it, up to a day, because a server may count refusals and never
+    /// forget one. A login that succeeds, or a changed secret, resets it.
     pub fn refused_cooldown(self, cooldown: Duration) -> Self {
         self.set(|options| options.policy.failure.refused_cooldown = cooldown)
     }
 
-    /// The back-off after an outage, a malformed response or a panic. The wait is drawn at random
-    /// between zero and `first`, and the limit doubles with each further failure, up to `longest`.
-    /// One second and one minute unless set.
+    /// The back-off after an outage. The wait is drawn at random between zero and `first`, and the
+    /// limit doubles with each further failure, up to `longest`. One second and one minute unless
+    /// set.
+    ///
+    /// A malformed response is no outage, because it may be a refusal: its waits can't be set. See
+    /// [`LoginErrorKind::Malformed`](crate::LoginErrorKind::Malformed).
     ///
     /// Renewals that bring no later expiry back off by the same limits, without the random draw.
     pub fn backoff(self, first: Duration, longest: Duration) -> Self {
@@ -115,12 +122,28 @@ impl CredentialsBuilder {
         })
     }
 
-    /// Logs out a session `grace` after a renewal has replaced it, for servers that limit the
-    /// number of sessions. Unless this is set, a superseded session is left to expire, because
-    /// requests under way may still use it.
+    /// How many logins the rejections of sessions may cause in any minute, and the deletions of
+    /// their cookies. Three unless set, which leaves most of the default quota of ten to other
+    /// logins. Further rejections are [doubted](crate::Event::RejectionDoubted), and callers get
+    /// the response.
+    ///
+    /// Raise it for a server that ends sessions more often than that without having told their
+    /// life, as one that restarts every few seconds. More than the quota has no effect. A session
+    /// that ends when the server said that it would does not count.
+    pub fn rejection_logins_per_minute(self, most: NonZeroU32) -> Self {
+        self.set(|options| options.policy.rejection_logins = most)
+    }
+
+    /// Logs out a session `grace` after a login has superseded it, for servers that limit the
+    /// number of sessions: whether it was renewed, has expired or was rejected. Unless this is set,
+    /// a superseded session is left to expire, because requests under way may still use it.
     ///
     /// At most four superseded sessions wait for their logout at a time. Further ones, and those
-    /// that still wait when the last handle is dropped, are left to expire.
+    /// that still wait when the last handle is dropped, are left to expire. If a login finds [too
+    /// many sessions](crate::LoginErrorKind::SeatsExhausted), the grace of the oldest ends at once.
+    ///
+    /// It has no effect where a logout ends [all sessions of the
+    /// account](crate::LogoutScope::Account).
     pub fn log_out_superseded(self, grace: Duration) -> Self {
         self.set(|options| options.superseded_logout = Some(grace))
     }

@@ -6,21 +6,24 @@ use std::sync::Arc;
 use futures_util::future::{join_all, select};
 use tokio::sync::oneshot;
 
+use super::leaving::Leaving;
 use super::shared::Shared;
 use crate::clock::nanos;
 use crate::credential::Credential;
 use crate::error::Error;
 use crate::event::Event;
+use crate::logout::{Logout, LogoutReason};
 use crate::runtime::Runtime;
 
 impl Shared {
     pub(super) async fn close(self: &Arc<Self>) -> Result<(), Error> {
-        let (was_closed, session, flight, superseded) = self.commit(|control| {
+        let (was_closed, session, rejected, flight, superseded) = self.commit(|control| {
             let was_closed = control.state.is_closed();
             let session = control.state.close();
             (
                 was_closed,
                 session,
+                control.state.take_given_up(),
                 control.flight.take(),
                 std::mem::take(&mut control.superseded),
             )
@@ -28,14 +31,14 @@ impl Shared {
         if was_closed {
             return Ok(());
         }
+        let closing = Logout::new(LogoutReason::Closing);
+        let mut sessions: Vec<(Arc<Credential>, Logout)> = Vec::new();
+        sessions.extend(session.map(|session| (session, closing)));
+        // The next login would have superseded it.
+        let rejected = rejected.filter(|_| self.superseded_grace().is_some());
+        sessions.extend(rejected.map(|session| (session, closing.of_dead_session())));
         // A superseded session waits for its grace to end. The close ends it early.
-        let mut sessions: Vec<Arc<Credential>> = session.into_iter().collect();
-        for (task, session) in superseded {
-            if !task.is_finished() {
-                task.abort();
-                sessions.push(session);
-            }
-        }
+        sessions.extend(superseded.into_iter().filter_map(Leaving::leave_now));
         if let Some(flight) = &flight {
             flight.waiters.set(Some(Err(Error::Closed)));
             if flight.stop() {
@@ -51,7 +54,10 @@ impl Shared {
         runtime.spawn(async move {
             let engine = &shared.engine;
             let mut result = Ok(());
-            for logout in join_all(sessions.iter().map(|session| engine.log_out(session))).await {
+            let logouts = sessions
+                .iter()
+                .map(|(session, logout)| engine.log_out(session, *logout));
+            for logout in join_all(logouts).await {
                 result = result.and(logout);
             }
             if let Some(flight) = flight {

@@ -222,13 +222,13 @@ impl Credentials {
         Arc::strong_count(&self.shared) == 1 && self.shared.read(|state| state.flight().is_none())
     }
 
-    /// The last failure, if it still forbids a login.
-    pub(crate) fn failure_in_force(&self) -> Option<Failure> {
+    /// The last failure, if it has to be remembered.
+    pub(crate) fn failure_to_remember(&self) -> Option<Failure> {
         let now = self.shared.engine.clock.now();
         self.shared.read(|state| {
             state
                 .failure()
-                .filter(|failure| failure.forbids(now))
+                .filter(|failure| failure.matters(now))
                 .cloned()
         })
     }

@@ -7,8 +7,8 @@
 //! - [`out_of_scope`]: the requests that missed the scope
 //! - [`admit`]: the admission of a caller, and the login that begins for it
 //! - [`wait`]: how a [`caller`] waits for a login; [`blocking`]: how a thread does
-//! - [`settle`]: what the end of a login changes; [`close`]: the end of the cache
-//! - [`wait`]: how a [`caller`] waits for a login; [`blocking`]: how a thread does
+//! - [`settle`]: what the end of a login changes; [`leaving`]: a superseded session that waits for
+//!   its logout; [`close`]: the end of the cache
 //!
 //! The decisions are made in [`decide`](crate::decide), and a login runs in
 //! [`login`](crate::login).
@@ -20,6 +20,7 @@ mod builder;
 mod caller;
 mod close;
 mod credentials;
+mod leaving;
 mod out_of_scope;
 mod settle;
 mod shared;

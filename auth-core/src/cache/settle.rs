@@ -3,32 +3,45 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::leaving::Leaving;
 use super::shared::Shared;
 use crate::clock::nanos;
 use crate::credential::Credential;
-use crate::decide::{FlightId, LoginOutcome, NoSession, Settled};
+use crate::decide::{End, Failed, FlightId, LoginOutcome, NoSession, Settled, Superseded};
+use crate::error::{Error, LoginErrorKind};
 use crate::event::Event;
 use crate::login::{Flight, Keep};
+use crate::logout::{Logout, LogoutReason, LogoutScope};
 use crate::runtime::{Runtime, random};
 
 /// How many superseded sessions wait for their logout at a time. Further ones are left to expire. A
-/// renewal happens once in a session's life, so more than one or two within a grace mean that the
-/// server issues lives that are too short.
+/// renewal happens once in a session's life, and rejections cause few logins, so more than a few
+/// within a grace mean that the grace is longer than the sessions.
 const MOST_SUPERSEDED: usize = 4;
 
 impl Keep for Shared {
+    fn not_renewed(&self, id: FlightId, failed: Failed, took: Duration) -> bool {
+        let end = self.end(took);
+        let policy = &self.engine.options.policy;
+        let told = self.update(|state| state.not_renewed(id, failed, &end, policy));
+        let Some((error, login_follows)) = told else {
+            return false;
+        };
+        self.report(&error);
+        login_follows
+    }
+
     fn settle(
         &self,
         id: FlightId,
         outcome: LoginOutcome,
         took: Duration,
-    ) -> Option<Arc<Credential>> {
-        let now = self.engine.clock.now();
-        let jitter = random();
+    ) -> Option<(Arc<Credential>, Logout)> {
+        let end = self.end(took);
         let failed = matches!(outcome, Err(NoSession::Failed(..)));
         let (settled, flight) = self.commit(|control| {
             let policy = &self.engine.options.policy;
-            let settled = control.state.settle(id, outcome, now, policy, jitter);
+            let settled = control.state.settle(id, outcome, &end, policy);
             (settled, control.flight.take_if(|flight| flight.id == id))
         });
         // The waiters are woken before the observer is called, because the observer is foreign code
@@ -44,7 +57,8 @@ impl Keep for Shared {
                 superseded,
             } => {
                 let stamp = credential.stamp();
-                if let Some(old) = superseded.filter(|old| !old.is_same_value(&credential)) {
+                if let Some(old) = superseded.filter(|old| !old.session.is_same_value(&credential))
+                {
                     self.log_out_superseded(old);
                 }
                 tell(Some(Ok(credential)));
@@ -52,28 +66,25 @@ impl Keep for Shared {
                 None
             }
             Settled::Failed(error) => {
-                let event = error.login_error().filter(|_| failed);
-                let event = event.map(|login| Event::LoginFailed {
-                    kind: login.kind(),
-                    reason: login.reason(),
-                    retry_after: error.retry_after(),
-                });
-                tell(Some(Err(error)));
-                if let Some(event) = event {
-                    self.engine.emit(&event);
+                tell(Some(Err(error.clone())));
+                if failed {
+                    self.report(&error);
                 }
                 None
             }
             Settled::Discarded(session) => {
                 tell(None);
                 let served = self.read(|state| state.current().cloned());
-                session.filter(|session| {
-                    self.engine.options.superseded_logout.is_some()
+                let session = session.filter(|session| {
+                    self.superseded_grace().is_some()
                         && served.is_none_or(|served| !served.is_same_value(session))
-                })
+                });
+                session.map(|session| (session, Logout::new(LogoutReason::Superseded)))
             }
             // The close has released the waiters.
-            Settled::Closed(session) => session,
+            Settled::Closed(session) => {
+                session.map(|session| (session, Logout::new(LogoutReason::Closing)))
+            }
         }
     }
 
@@ -83,6 +94,29 @@ impl Keep for Shared {
 }
 
 impl Shared {
+    fn end(&self, took: Duration) -> End {
+        End {
+            at: self.engine.clock.now(),
+            took,
+            jitter: random(),
+        }
+    }
+
+    /// Tells the observer of a login or a renewal that was sent and has failed.
+    fn report(&self, error: &Error) {
+        let Some(failure) = error.login_error() else {
+            return;
+        };
+        if failure.kind() == LoginErrorKind::SeatsExhausted {
+            self.log_out_oldest();
+        }
+        self.engine.emit(&Event::LoginFailed {
+            kind: failure.kind(),
+            reason: failure.reason(),
+            retry_after: error.retry_after(),
+        });
+    }
+
     /// Gives up a flight whose task is not driven, as one of its waiters has found. Another flight
     /// may begin then.
     pub(super) fn supersede(&self, flight: &Flight) {
@@ -107,32 +141,69 @@ impl Shared {
         true
     }
 
+    /// After which grace superseded sessions are logged out, if they are at all.
+    pub(super) fn superseded_grace(&self) -> Option<Duration> {
+        let engine = &self.engine;
+        let grace = engine.options.superseded_logout;
+        // Otherwise it would end the session that is served.
+        grace.filter(|_| engine.provider.logout_scope() == LogoutScope::ThisSession)
+    }
+
     /// Logs out a superseded session, if the options say so, after a grace for the requests that
     /// still use it.
-    fn log_out_superseded(&self, session: Arc<Credential>) {
-        let options = &self.engine.options;
-        let (Some(grace), Some(runtime)) = (options.superseded_logout, Runtime::current()) else {
+    fn log_out_superseded(&self, superseded: Superseded) {
+        let (Some(grace), Some(runtime)) = (self.superseded_grace(), Runtime::current()) else {
             return;
+        };
+        let Superseded { session, rejected } = superseded;
+        let logout = Logout {
+            reason: LogoutReason::Superseded,
+            was_over: rejected,
         };
         let engine = self.engine.clone();
         let until = self.engine.clock.now().steady.saturating_add(nanos(grace));
-        let superseded = Arc::clone(&session);
+        let leaving = Arc::clone(&session);
         let task = runtime.spawn(async move {
             engine.clock.sleep_until(until).await;
-            let _ = engine.log_out(&superseded).await;
+            let _ = engine.log_out(&leaving, logout).await;
         });
+        let leaving = Leaving {
+            task,
+            session,
+            logout,
+        };
         let refused = {
             let mut control = self.control.lock();
-            control.superseded.retain(|(task, _)| !task.is_finished());
+            control.superseded.retain(|other| !other.is_gone());
             if control.superseded.len() < MOST_SUPERSEDED {
-                control.superseded.push((task, session));
+                control.superseded.push(leaving);
                 None
             } else {
-                Some(task)
+                Some(leaving)
             }
         };
-        if let Some(task) = refused {
-            task.abort();
+        if let Some(leaving) = refused {
+            leaving.stay();
+        }
+    }
+
+    /// The account has too many sessions: logs out the oldest superseded one, if one waits for the
+    /// end of its grace.
+    fn log_out_oldest(&self) {
+        let Some(runtime) = Runtime::current() else {
+            return;
+        };
+        let oldest = {
+            let mut control = self.control.lock();
+            control.superseded.retain(|other| !other.is_gone());
+            let oldest = 0..control.superseded.len().min(1);
+            control.superseded.drain(oldest).next()
+        };
+        if let Some((session, logout)) = oldest.and_then(Leaving::leave_now) {
+            let engine = self.engine.clone();
+            runtime.spawn(async move {
+                let _ = engine.log_out(&session, logout).await;
+            });
         }
     }
 }

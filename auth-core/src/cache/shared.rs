@@ -11,6 +11,7 @@
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::{Arc, OnceLock};
 
+use super::leaving::Leaving;
 use super::out_of_scope::OutOfScope;
 use crate::clock::Moment;
 use crate::credential::{Credential, Stamp};
@@ -19,7 +20,7 @@ use crate::event::Event;
 use crate::lifetime::Freshness;
 use crate::login::{Engine, Flight};
 use crate::origin::Scope;
-use crate::runtime::{AtomicBool, Mutex, Slot, Task};
+use crate::runtime::{AtomicBool, Mutex, Slot};
 
 /// One cache. Decisions are made under one lock, and the current credential is read without it.
 pub(crate) struct Shared {
@@ -42,8 +43,8 @@ pub(super) struct Control {
     /// The flight under way. Unless the cache is closed, it is there whenever the state has a
     /// flight.
     pub(super) flight: Option<Arc<Flight>>,
-    /// The superseded sessions, and the tasks that log them out after their grace.
-    pub(super) superseded: Vec<(Task, Arc<Credential>)>,
+    /// The superseded sessions that wait for their logout, oldest first.
+    pub(super) superseded: Vec<Leaving>,
 }
 
 impl Shared {
@@ -176,8 +177,6 @@ impl Drop for Shared {
             self.engine.limiter.pass_over(&flight.ticket);
             flight.abort();
         }
-        for (task, _) in &control.superseded {
-            task.abort();
-        }
+        control.superseded.iter().for_each(Leaving::stay);
     }
 }

@@ -28,7 +28,7 @@ pub struct Status {
     pub sessions: u64,
     /// The kind of the last failure, if no login has succeeded since.
     pub failure: Option<LoginErrorKind>,
-    /// The time until that failure permits another login.
+    /// The time until that failure permits another login, or another renewal if a renewal failed.
     pub retry_after: Option<Duration>,
     /// How many requests have passed without the credential because they went out of its
     /// [scope](crate::Credentials::scope). An [event](crate::Event::OutOfScope) names the first

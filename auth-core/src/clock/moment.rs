@@ -59,6 +59,11 @@ impl Deadline {
         now.steady >= self.steady || now.wall >= self.wall
     }
 
+    /// Whether it has passed, or passes within this time.
+    pub(crate) fn is_within(self, wait: Duration, now: Moment) -> bool {
+        self.left(now) <= wait
+    }
+
     /// The earlier of the two deadlines, on each clock.
     pub(crate) fn min(self, other: Self) -> Self {
         Self {

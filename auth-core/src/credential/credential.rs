@@ -9,7 +9,7 @@ use super::attachment::Attachment;
 use super::change::{Change, NewCookies};
 use super::{InvalidValue, SetCookie, Stamp, Target};
 use crate::clock::Moment;
-use crate::lifetime::{Life, RefreshWindow};
+use crate::lifetime::{Birth, Life, RefreshWindow};
 use crate::session::Session;
 
 /// One value of a session: immutable, and shared behind an [`Arc`](std::sync::Arc).
@@ -35,22 +35,22 @@ pub struct Credential {
 }
 
 impl Credential {
-    /// The first value of a session whose login's response was received at `received`.
+    /// The first value of a session.
     pub(crate) fn new(
         stamp: Stamp,
         session: Session,
-        received: Moment,
+        birth: Birth,
         window: RefreshWindow,
         jitter: f64,
     ) -> Self {
         let lifetime = session.stated_lifetime();
         let mut attachment = session.attachment;
-        attachment.cookies.begin(received);
+        attachment.cookies.begin(birth.at);
         let lives = attachment.cookie_lives(lifetime.hard_expiry());
         Self {
             stamp,
             attachment,
-            life: Life::begin(lifetime, &lives, received, window, jitter),
+            life: Life::begin(lifetime, &lives, birth, window, jitter),
         }
     }
 

@@ -4,17 +4,17 @@
 //! arguments, and the return value says what to do. The [`cache`](crate::cache) calls these
 //! functions under its one lock and carries the decisions out.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 
-use super::failure::{AttemptedSecret, Failure, FailurePolicy};
-use super::outcome::{LoginOutcome, NoSession, Settled};
-use super::rejection_breaker::RejectionBreaker;
+use super::failure::{Attempted, Failure, FailurePolicy};
+use super::outcome::{End, Failed, LoginOutcome, NoSession, Settled, Superseded};
+use super::rejection_breaker::{EndedBy, RejectionBreaker};
 use super::renewal_backoff::RenewalBackoff;
 use crate::clock::Moment;
 use crate::credential::{Change, Credential, SetCookie, Stamp, Target};
-use crate::error::{Error, LoginError, LoginErrorKind};
-use crate::lifetime::{Freshness, RefreshWindow, made_progress};
+use crate::error::Error;
+use crate::lifetime::{Birth, Freshness, RefreshWindow, made_progress};
 use crate::secret::Fingerprint;
 use crate::session::Session;
 
@@ -23,6 +23,16 @@ use crate::session::Session;
 pub(crate) struct Policy {
     pub(crate) window: RefreshWindow,
     pub(crate) failure: FailurePolicy,
+    /// How many logins rejections and deletions may cause in a minute.
+    pub(crate) rejection_logins: NonZeroU32,
+}
+
+impl Policy {
+    /// Three leave most of the default quota of ten to other logins.
+    pub(crate) const DEFAULT_REJECTION_LOGINS: NonZeroU32 = match NonZeroU32::new(3) {
+        Some(three) => three,
+        None => panic!("three is not zero"),
+    };
 }
 
 /// The state of one cache, and the decisions that follow from it.
@@ -36,6 +46,8 @@ pub(crate) struct CacheState {
     closed: bool,
     /// The last generation that was rejected, or ended by the server. Zero before the first.
     rejected: u64,
+    /// The session that a response has rejected or ended, until the next one supersedes it.
+    given_up: Option<Arc<Credential>>,
     failure: Option<Failure>,
     breaker: RejectionBreaker,
     renewals: RenewalBackoff,
@@ -136,10 +148,8 @@ impl CacheState {
         if self.flight.is_some() {
             return Decision::Join;
         }
-        match self.login(now) {
-            Ok(Purpose::Login) if renewed && self.may_be_good(now) => {
-                Decision::Begin(Purpose::Renewal)
-            }
+        let renews = renewed && self.may_be_good(now);
+        match self.login(now, renews) {
             Ok(purpose) => Decision::Begin(purpose),
             Err(error) => Decision::Fail(error),
         }
@@ -151,19 +161,22 @@ impl CacheState {
             .is_some_and(|current| current.life().freshness(now).may_be_good())
     }
 
-    /// Whether the last failure permits a login, and its purpose.
-    fn login(&self, now: Moment) -> Result<Purpose, Error> {
-        match &self.failure {
-            Some(failure) if failure.forbids(now) => {
-                if failure.wants_look(now) {
-                    Ok(Purpose::LoginIfChanged {
-                        refused: failure.refused_secret(),
-                    })
-                } else {
-                    Err(failure.error(now))
-                }
+    /// Whether the last failure permits a login, or a renewal if it `renews`, and its purpose.
+    fn login(&self, now: Moment, renews: bool) -> Result<Purpose, Error> {
+        let forbids = |failure: &&Failure| {
+            if renews {
+                failure.forbids(now)
+            } else {
+                failure.forbids_login(now)
             }
-            _ => Ok(Purpose::Login),
+        };
+        match self.failure.as_ref().filter(forbids) {
+            Some(failure) if failure.wants_look(now) => Ok(Purpose::LoginIfChanged {
+                refused: failure.refused_secret(),
+            }),
+            Some(failure) => Err(failure.error(now)),
+            None if renews => Ok(Purpose::Renewal),
+            None => Ok(Purpose::Login),
         }
     }
 
@@ -172,11 +185,7 @@ impl CacheState {
         if self.flight.is_some() || self.renewals.forbids(now) {
             return None;
         }
-        match self.login(now) {
-            Ok(Purpose::Login) => Some(Purpose::Renewal),
-            Ok(look) => Some(look),
-            Err(_) => None,
-        }
+        self.login(now, true).ok()
     }
 
     /// A flight begins, as decided.
@@ -187,48 +196,83 @@ impl CacheState {
         id
     }
 
-    /// A flight ends. `jitter` is a random number from 0 to 1.
+    /// A renewal has failed, in the flight `id`. Returns the failure, and whether a login follows
+    /// in the same flight: the session is over by now, so callers wait for another one, and
+    /// nothing forbids it. Returns `None` if the flight is not wanted any more.
+    pub(crate) fn not_renewed(
+        &mut self,
+        id: FlightId,
+        failed: Failed,
+        end: &End,
+        policy: &Policy,
+    ) -> Option<(Error, bool)> {
+        if self.is_unwanted(id) {
+            return None;
+        }
+        let error = self.fail(Attempted::Renewal, failed, end, policy);
+        Some((error, self.wants_login(end.at)))
+    }
+
+    /// Whether there is no good session, and nothing forbids a login.
+    fn wants_login(&self, now: Moment) -> bool {
+        let good = |current: &Arc<Credential>| current.life().freshness(now).is_good();
+        let over = !self.current.as_ref().is_some_and(good);
+        over && matches!(self.login(now, false), Ok(Purpose::Login))
+    }
+
+    /// A flight ends.
     pub(crate) fn settle(
         &mut self,
         id: FlightId,
         outcome: LoginOutcome,
-        now: Moment,
+        end: &End,
         policy: &Policy,
-        jitter: f64,
     ) -> Settled {
-        let superseded = self.flight != Some(id);
+        let unwanted = self.is_unwanted(id);
         self.abandon(id);
-        let unwanted = self.closed || superseded;
+        let now = end.at;
         match outcome {
             Ok(session) if unwanted => {
-                let credential = self.issue(session, now, policy, jitter);
+                let credential = self.issue(session, end, policy);
                 self.discard(Some(credential))
             }
-            Ok(session) => self.log_in(session, now, policy, jitter),
+            Ok(session) => self.log_in(session, end, policy),
             Err(_) if unwanted => self.discard(None),
             // Nothing was sent, so a password that was refused is still refused.
-            Err(NoSession::Failed(_, None)) if self.refusal_in_force(now) => self.looked(now),
-            Err(NoSession::Failed(error, attempted)) => {
-                self.fail(error, attempted, now, policy, jitter)
+            Err(NoSession::Failed(Failed { secret: None, .. })) if self.secret_is_held(now) => {
+                self.looked(now)
             }
+            Err(NoSession::Failed(failed)) => {
+                Settled::Failed(self.fail(Attempted::Login, failed, end, policy))
+            }
+            // The session was rejected since its renewal failed, so the waiters begin a login.
+            Err(NoSession::NotRenewed) if self.wants_login(now) => self.discard(None),
+            Err(NoSession::NotRenewed) => self.failed_before(now),
             Err(NoSession::Unchanged) => self.looked(now),
         }
     }
 
-    fn refusal_in_force(&self, now: Moment) -> bool {
-        self.failure.as_ref().is_some_and(|failure| {
-            failure.kind() == LoginErrorKind::Refused && failure.forbids(now)
-        })
+    fn is_unwanted(&self, id: FlightId) -> bool {
+        self.closed || self.flight != Some(id)
+    }
+
+    fn secret_is_held(&self, now: Moment) -> bool {
+        let failure = self.failure.as_ref();
+        failure.is_some_and(|failure| failure.holds_secret(now))
     }
 
     /// The source of a refused secret was read, and it has not changed.
     fn looked(&mut self, now: Moment) -> Settled {
-        match &mut self.failure {
-            Some(failure) => {
-                failure.looked(now);
-                Settled::Failed(failure.error(now))
-            }
-            // The refusal was forgotten in the meantime, so the waiters decide anew.
+        if let Some(failure) = &mut self.failure {
+            failure.looked(now);
+        }
+        self.failed_before(now)
+    }
+
+    fn failed_before(&self, now: Moment) -> Settled {
+        match &self.failure {
+            Some(failure) => Settled::Failed(failure.error(now)),
+            // The failure was forgotten in the meantime, so the waiters decide anew.
             None => Settled::Discarded(None),
         }
     }
@@ -241,60 +285,49 @@ impl CacheState {
         }
     }
 
-    fn issue(
-        &mut self,
-        session: Session,
-        now: Moment,
-        policy: &Policy,
-        jitter: f64,
-    ) -> Arc<Credential> {
+    fn issue(&mut self, session: Session, end: &End, policy: &Policy) -> Arc<Credential> {
         self.generation += 1;
         let stamp = Stamp {
             generation: self.generation,
             revision: 0,
         };
-        Arc::new(Credential::new(stamp, session, now, policy.window, jitter))
+        let birth = Birth {
+            at: end.at,
+            took: end.took,
+        };
+        let credential = Credential::new(stamp, session, birth, policy.window, end.jitter);
+        Arc::new(credential)
     }
 
-    fn log_in(&mut self, session: Session, now: Moment, policy: &Policy, jitter: f64) -> Settled {
-        let credential = self.issue(session, now, policy, jitter);
-        let superseded = self.current.replace(Arc::clone(&credential));
-        let progress = superseded
+    fn log_in(&mut self, session: Session, end: &End, policy: &Policy) -> Settled {
+        let credential = self.issue(session, end, policy);
+        let replaced = self.current.replace(Arc::clone(&credential));
+        let progress = replaced
             .as_ref()
-            .is_none_or(|old| made_progress(old.life().expires(), credential.life().expires()));
+            .is_none_or(|old| made_progress(old.life(), credential.life()));
         self.renewals = if progress {
             RenewalBackoff::default()
         } else {
-            self.renewals.next(now, &policy.failure)
+            self.renewals.next(end.at, &policy.failure)
         };
         self.failure = None;
-        self.breaker.landed(self.generation, now);
+        self.breaker.landed(self.generation, end.at);
+        let rejected = replaced.is_none();
+        let superseded = replaced
+            .or_else(|| self.given_up.take())
+            .map(|session| Superseded { session, rejected });
         Settled::LoggedIn {
             credential,
             superseded,
         }
     }
 
-    fn fail(
-        &mut self,
-        error: LoginError,
-        attempted: Option<AttemptedSecret>,
-        now: Moment,
-        policy: &Policy,
-        jitter: f64,
-    ) -> Settled {
+    fn fail(&mut self, of: Attempted, failed: Failed, end: &End, policy: &Policy) -> Error {
         let before = self.failure.as_ref();
-        let failure = Failure::after(
-            before,
-            Arc::new(error),
-            attempted,
-            now,
-            &policy.failure,
-            jitter,
-        );
-        let told = failure.error(now);
+        let failure = Failure::after(before, of, failed, end, &policy.failure);
+        let told = failure.error(end.at);
         self.failure = Some(failure);
-        Settled::Failed(told)
+        told
     }
 
     /// The task of a flight is gone or not driven. No waiter may wait for it any longer.
@@ -305,7 +338,7 @@ impl CacheState {
     }
 
     /// A response rejected what its request carried.
-    pub(crate) fn reject(&mut self, stamp: Stamp, replay: bool, now: Moment) -> Ruling {
+    pub(crate) fn reject(&mut self, stamp: Stamp, now: Moment, policy: &Policy) -> Ruling {
         if self.closed {
             return Ruling::Closed;
         }
@@ -316,10 +349,7 @@ impl CacheState {
         {
             return Ruling::Stale;
         }
-        if replay {
-            self.breaker.replay_rejected(stamp.generation, now);
-        }
-        if self.give_up(stamp.generation, now) {
+        if self.give_up(EndedBy::Rejection, now, policy) {
             Ruling::Believed
         } else {
             Ruling::Doubted
@@ -334,8 +364,9 @@ impl CacheState {
     /// An answer to a request to `target` set cookies. They count only if the request carried the
     /// current credential.
     ///
-    /// As with a rejection, the deletion of the session's cookies is doubted if logins don't help.
-    /// Otherwise a server that deletes them with every response would cause a login for each.
+    /// As with a rejection, the deletion of the session's cookies is doubted after several in a
+    /// minute. Otherwise a server that deletes them with every response would cause a login for
+    /// each.
     pub(crate) fn set_cookies(
         &mut self,
         stamp: Stamp,
@@ -359,7 +390,9 @@ impl CacheState {
                     CookiesSet::Rolled(rolled)
                 }
             }
-            Some(Change::Ended) if self.give_up(stamp.generation, now) => CookiesSet::Ended,
+            Some(Change::Ended) if self.give_up(EndedBy::Deletion, now, policy) => {
+                CookiesSet::Ended
+            }
             // The deletion is doubted, or there is no change.
             Some(Change::Ended) | None => CookiesSet::Nothing,
         }
@@ -377,14 +410,20 @@ impl CacheState {
 
     /// Whether a response that ends the current credential is believed. If so, the credential is
     /// never served again.
-    fn give_up(&mut self, generation: u64, now: Moment) -> bool {
-        let believed = self.breaker.believes(now);
-        if believed {
-            self.breaker.believed(now);
-            self.rejected = generation;
-            self.current = None;
+    fn give_up(&mut self, by: EndedBy, now: Moment, policy: &Policy) -> bool {
+        // The end that the session was told to have is no reason for doubt.
+        let in_time = |current: &Arc<Credential>| current.life().told_end_has_come(now);
+        if !self.current.as_ref().is_some_and(in_time) {
+            if !self.breaker.believes(by, now, policy.rejection_logins) {
+                return false;
+            }
+            self.breaker.believed(by, now);
         }
-        believed
+        self.given_up = self.current.take();
+        if let Some(session) = &self.given_up {
+            self.rejected = session.stamp().generation;
+        }
+        true
     }
 
     /// The handle is closed. Returns the current credential, which is to be logged out.
@@ -392,6 +431,11 @@ impl CacheState {
         self.closed = true;
         self.failure = None;
         self.current.take()
+    }
+
+    /// The session that was rejected, or ended by the server, if none has superseded it yet.
+    pub(crate) const fn take_given_up(&mut self) -> Option<Arc<Credential>> {
+        self.given_up.take()
     }
 
     /// What a waiter gets whose flight has returned `credential`. The credential may have been

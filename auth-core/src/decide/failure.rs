@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::outcome::{End, Failed};
 use crate::clock::{Moment, nanos};
 use crate::error::{Error, LONGEST_RETRY_AFTER, LoginError, LoginErrorKind};
 use crate::secret::Fingerprint;
@@ -11,10 +12,37 @@ use crate::secret::Fingerprint;
 /// once a second.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// The upper bound of a refusal's cooldown. A server may count refusals and never forget one, so
+/// the cooldown doubles. It may refuse a good password for an hour, so it does not become never.
+const LONGEST_COOLDOWN: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The waits after an answer that may be a refusal. The last one repeats. A restart or a deployment
+/// passes within them. Of any five attempts in a row one is followed by the last wait, or by more,
+/// so that at most four fall into any 15 minutes.
+const UNSURE_WAITS: [Duration; 4] = [
+    Duration::from_secs(30),
+    Duration::from_secs(2 * 60),
+    Duration::from_secs(5 * 60),
+    Duration::from_secs(15 * 60),
+];
+
+/// How much longer than stated these waits are at most, by chance, so that a fleet does not come
+/// back in step.
+const UNSURE_JITTER: f64 = 0.2;
+
+/// How long answers that may be refusals count after the wait that they cause. Rule 12 counts them
+/// in any 15 minutes.
+const COUNTED: Duration = Duration::from_secs(15 * 60);
+
+/// The longest wait after the first login that found too many sessions. Each further one doubles
+/// it, up to [`LONGEST_FULL`]. A session ends when its user leaves, which takes minutes.
+const FIRST_FULL: Duration = Duration::from_secs(2 * 60);
+const LONGEST_FULL: Duration = Duration::from_secs(15 * 60);
+
 /// How long failures are remembered.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FailurePolicy {
-    /// How long a refused secret is not tried again.
+    /// How long a secret is not tried again after its first refusal. Each further one doubles it.
     pub(crate) refused_cooldown: Duration,
     /// The longest wait after the first failure. Each further failure doubles it.
     pub(crate) backoff: Duration,
@@ -35,10 +63,20 @@ impl FailurePolicy {
 
     /// The longest wait after `streak` failures that backed off.
     pub(crate) fn backoff_after(&self, streak: u32) -> Duration {
-        self.backoff
-            .saturating_mul(2_u32.saturating_pow(streak))
-            .min(self.longest_backoff)
+        doubled(self.backoff, streak, self.longest_backoff)
     }
+
+    /// The cooldown after a refusal that `refusals` others of the same secret came before.
+    fn cooldown_after(&self, refusals: u32) -> Duration {
+        let longest = self.refused_cooldown.max(LONGEST_COOLDOWN);
+        doubled(self.refused_cooldown, refusals, longest)
+    }
+}
+
+fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
+    first
+        .saturating_mul(2_u32.saturating_pow(times))
+        .min(longest)
 }
 
 /// The secret of one login attempt.
@@ -49,95 +87,156 @@ pub(crate) struct AttemptedSecret {
     pub(crate) may_change: bool,
 }
 
+/// What was attempted, and failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attempted {
+    Login,
+    /// A renewal, which may have been a login with the password or not.
+    Renewal,
+}
+
+/// What a failure says of the secret that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Evidence {
+    /// Nothing.
+    None,
+    /// It may be wrong: an answer came, and brought no session.
+    MayBeWrong,
+    /// It is wrong, or its account is locked.
+    Wrong,
+}
+
+/// How many failures of a kind there were in a row, the last one included.
+#[derive(Clone, Copy, Debug, Default)]
+struct Streaks {
+    /// Outages. They back off.
+    outages: u32,
+    /// Logins that found too many sessions.
+    full: u32,
+    /// Answers that may be refusals of the same secret.
+    unsure: u32,
+    /// Refusals of the same secret.
+    refusals: u32,
+}
+
 /// The last failure, and when it happened.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     error: Arc<LoginError>,
-    /// No login before this, on the steady clock in nanoseconds.
+    of: Attempted,
+    evidence: Evidence,
+    /// No attempt before this, on the steady clock in nanoseconds.
     until: u64,
-    /// How many failures in a row have backed off, this one included.
-    streak: u32,
-    /// The secret that was refused, and when its source was last read.
-    refused: Option<Refused>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Refused {
-    attempted: Option<AttemptedSecret>,
+    streaks: Streaks,
+    /// The last secret that was sent.
+    secret: Option<AttemptedSecret>,
+    /// When the source of the secret was last read.
     looked_at: Moment,
 }
 
 impl Failure {
-    /// The failure that follows `before`. `jitter` is a random number from 0 to 1. The back-off is
-    /// drawn evenly from zero to its longest, so that a fleet does not come back in step.
+    /// The failure that follows `before`. The back-off of an outage is drawn evenly from zero to
+    /// its longest, so that a fleet does not come back in step.
     pub(crate) fn after(
         before: Option<&Self>,
-        error: Arc<LoginError>,
-        attempted: Option<AttemptedSecret>,
-        now: Moment,
+        of: Attempted,
+        failed: Failed,
+        end: &End,
         policy: &FailurePolicy,
-        jitter: f64,
     ) -> Self {
-        let streak = before.map_or(0, |failure| failure.streak);
-        let backoff = policy.backoff_after(streak);
+        let Failed { error, secret } = failed;
+        let (now, jitter) = (end.at, end.jitter.clamp(0.0, 1.0));
+        let mut streaks = before.map_or_else(Streaks::default, |before| before.streaks);
+        let known = before.and_then(|before| before.secret);
+        if let (Some(known), Some(sent)) = (known, secret)
+            && known.secret != sent.secret
+        {
+            streaks.unsure = 0;
+            streaks.refusals = 0;
+        }
         let asked = error
             .retry_after()
             .unwrap_or_default()
             .min(LONGEST_RETRY_AFTER);
-        let mut streak_after = streak;
-        let wait = match error.kind() {
-            LoginErrorKind::Refused => policy.refused_cooldown,
+        let evidence = evidence(error.kind(), secret.is_some());
+        let wait = match (evidence, error.kind()) {
+            (Evidence::Wrong, _) => policy.cooldown_after(next(&mut streaks.refusals)),
+            (Evidence::MayBeWrong, _) => {
+                let before = next(&mut streaks.unsure) as usize;
+                let wait = UNSURE_WAITS[before.min(UNSURE_WAITS.len() - 1)];
+                wait.mul_f64(1.0 + UNSURE_JITTER * jitter)
+            }
             // The limiter holds the whole origin. This wait is only reported to callers.
-            LoginErrorKind::Limited => asked,
+            (_, LoginErrorKind::Limited) => Duration::ZERO,
             // Nothing was sent, so no server has to recover. The configuration is read again as
             // often as a source that may change.
-            LoginErrorKind::Misconfigured => LOOK_EVERY,
-            LoginErrorKind::Unavailable
-            | LoginErrorKind::TimedOut
-            | LoginErrorKind::Malformed
-            | LoginErrorKind::Panicked => {
-                streak_after = streak.saturating_add(1);
-                backoff.mul_f64(jitter.clamp(0.0, 1.0)).max(asked)
+            (_, LoginErrorKind::Misconfigured) => LOOK_EVERY,
+            (_, LoginErrorKind::SeatsExhausted) => {
+                let longest = doubled(FIRST_FULL, next(&mut streaks.full), LONGEST_FULL);
+                longest.mul_f64(0.5 + 0.5 * jitter)
             }
+            _ => policy
+                .backoff_after(next(&mut streaks.outages))
+                .mul_f64(jitter),
         };
-        let refused = (error.kind() == LoginErrorKind::Refused).then_some(Refused {
-            attempted,
-            looked_at: now,
-        });
         Self {
-            error,
-            until: now.steady.saturating_add(nanos(wait)),
-            streak: streak_after,
-            refused,
+            error: Arc::new(error),
+            of,
+            evidence,
+            until: now.steady.saturating_add(nanos(wait.max(asked))),
+            streaks,
+            secret: secret.or(known),
+            looked_at: now,
         }
     }
 
-    /// Whether it still forbids a login.
+    /// Whether it still forbids the same again.
     pub(crate) fn forbids(&self, now: Moment) -> bool {
         now.steady < self.until && self.kind() != LoginErrorKind::Limited
     }
 
-    /// Whether the source of a refused secret has to be read again. Nothing is sent unless the
-    /// secret has changed.
+    /// Whether it still forbids a login. A failed renewal does not, unless it says of the password
+    /// what also holds a login back: that it is wrong, or that it may be, so often that rule 12
+    /// forbids another attempt.
+    pub(crate) fn forbids_login(&self, now: Moment) -> bool {
+        let holds = self.of == Attempted::Login
+            || match self.evidence {
+                Evidence::None => false,
+                Evidence::MayBeWrong => self.streaks.unsure as usize >= UNSURE_WAITS.len(),
+                Evidence::Wrong => true,
+            };
+        holds && self.forbids(now)
+    }
+
+    /// Whether it has to be remembered: it forbids something, or rule 12 counts it. If a refusal is
+    /// forgotten after its cooldown, the next one has the first cooldown again, which is enough.
+    pub(crate) fn matters(&self, now: Moment) -> bool {
+        let counted_until = self.until.saturating_add(nanos(COUNTED));
+        self.forbids(now) || (self.streaks.unsure > 0 && now.steady < counted_until)
+    }
+
+    /// Whether it is a refusal that still forbids a login, or may be one.
+    pub(crate) fn holds_secret(&self, now: Moment) -> bool {
+        self.evidence != Evidence::None && self.forbids(now)
+    }
+
+    /// Whether the source of a secret that is, or may be, refused has to be read again. Nothing is
+    /// sent unless the secret has changed.
     pub(crate) fn wants_look(&self, now: Moment) -> bool {
-        self.refused.is_some_and(|refused| {
-            refused
-                .attempted
-                .is_some_and(|attempted| attempted.may_change)
-                && now.steady_since(refused.looked_at) >= LOOK_EVERY
-        })
+        self.evidence != Evidence::None
+            && self.secret.is_some_and(|secret| secret.may_change)
+            && now.steady_since(self.looked_at) >= LOOK_EVERY
     }
 
     /// The source was read, and held the same secret.
-    pub(crate) fn looked(&mut self, now: Moment) {
-        if let Some(refused) = &mut self.refused {
-            refused.looked_at = now;
-        }
+    pub(crate) const fn looked(&mut self, now: Moment) {
+        self.looked_at = now;
     }
 
-    /// The secret that was refused.
+    /// The secret that is, or may be, refused.
     pub(crate) fn refused_secret(&self) -> Option<Fingerprint> {
-        Some(self.refused?.attempted?.secret)
+        let secret = self.secret.filter(|_| self.evidence != Evidence::None)?;
+        Some(secret.secret)
     }
 
     /// What callers get while it forbids a login: the same failure, with the time left.
@@ -152,6 +251,29 @@ impl Failure {
     pub(crate) fn kind(&self) -> LoginErrorKind {
         self.error.kind()
     }
+}
+
+/// What a failure of this kind says of the secret. It says nothing if the secret was not sent.
+const fn evidence(kind: LoginErrorKind, sent: bool) -> Evidence {
+    match kind {
+        LoginErrorKind::Refused | LoginErrorKind::Locked => Evidence::Wrong,
+        // A provider that panics has most likely read an answer that it does not know.
+        LoginErrorKind::Malformed | LoginErrorKind::Panicked if sent => Evidence::MayBeWrong,
+        LoginErrorKind::Malformed
+        | LoginErrorKind::Panicked
+        | LoginErrorKind::Limited
+        | LoginErrorKind::SeatsExhausted
+        | LoginErrorKind::Unavailable
+        | LoginErrorKind::TimedOut
+        | LoginErrorKind::Misconfigured => Evidence::None,
+    }
+}
+
+/// Counts one more. Returns how many there were before.
+const fn next(streak: &mut u32) -> u32 {
+    let before = *streak;
+    *streak = streak.saturating_add(1);
+    before
 }
 
 #[cfg(test)]
@@ -174,38 +296,57 @@ mod tests {
         }
     }
 
-    fn after(before: Option<&Failure>, error: LoginError, jitter: f64) -> Failure {
-        let attempted = AttemptedSecret {
-            secret: crate::Secret::from("secret").fingerprint(),
+    fn secret(secret: &str) -> AttemptedSecret {
+        AttemptedSecret {
+            secret: crate::Secret::from(secret).fingerprint(),
             may_change: true,
-        };
-        Failure::after(
-            before,
-            Arc::new(error),
-            Some(attempted),
-            NOW,
-            &FailurePolicy::DEFAULT,
+        }
+    }
+
+    fn end(at: Moment, jitter: f64) -> End {
+        End {
+            at,
+            took: Duration::ZERO,
             jitter,
-        )
+        }
+    }
+
+    fn failed(error: LoginError, sent: Option<&str>) -> Failed {
+        Failed {
+            error,
+            secret: sent.map(secret),
+        }
+    }
+
+    fn after(before: Option<&Failure>, error: LoginError, jitter: f64) -> Failure {
+        let failed = failed(error, Some("secret"));
+        let policy = &FailurePolicy::DEFAULT;
+        Failure::after(before, Attempted::Login, failed, &end(NOW, jitter), policy)
     }
 
     fn wait(failure: &Failure) -> Duration {
         failure.error(NOW).retry_after().unwrap()
     }
 
+    /// The waits of failures in a row, in seconds.
+    fn waits(error: fn() -> LoginError, jitter: f64, times: usize) -> Vec<u64> {
+        let mut last: Option<Failure> = None;
+        let mut next = || {
+            let failure = after(last.as_ref(), error(), jitter);
+            let seconds = wait(&failure).as_secs();
+            last = Some(failure);
+            seconds
+        };
+        (0..times).map(|_| next()).collect()
+    }
+
     #[test]
     fn rule_12_an_outage_backs_off_with_full_jitter_up_to_a_minute() {
-        let mut failure = after(None, LoginError::unavailable("x"), 1.0);
-        for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
-            assert_eq!(wait(&failure), Duration::from_secs(seconds));
-            failure = after(Some(&failure), LoginError::unavailable("x"), 1.0);
-        }
-        for _ in 0..100 {
-            failure = after(Some(&failure), LoginError::malformed("x"), 0.5);
-        }
-        assert_eq!(wait(&failure), Duration::from_secs(30));
+        let outage = || LoginError::unavailable("x");
+        assert_eq!(waits(outage, 1.0, 8), [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(waits(outage, 0.5, 100)[99], 30);
         assert_eq!(
-            wait(&after(None, LoginError::panicked(), 0.25)),
+            wait(&after(None, outage(), 0.25)),
             Duration::from_millis(250)
         );
         assert_eq!(
@@ -215,29 +356,141 @@ mod tests {
     }
 
     #[test]
-    fn rule_12_a_refusal_holds_for_its_cooldown_and_looks_at_the_source_each_second() {
-        let mut failure = after(None, LoginError::refused("x"), 0.0);
-        let cooldown = FailurePolicy::DEFAULT.refused_cooldown;
-        assert!(failure.forbids(later(cooldown - Duration::from_nanos(1))));
-        assert!(!failure.forbids(later(cooldown)));
-        assert!(!failure.wants_look(later(Duration::from_millis(999))));
-        assert!(failure.wants_look(later(Duration::from_secs(1))));
-        failure.looked(later(Duration::from_secs(1)));
-        assert!(!failure.wants_look(later(Duration::from_millis(1_999))));
-        assert!(failure.wants_look(later(Duration::from_secs(2))));
-        assert!(failure.error(NOW).is_login_refused());
+    fn rule_12_what_may_be_a_refusal_waits_so_that_a_short_outage_passes() {
+        for error in [|| LoginError::malformed("x"), LoginError::panicked] {
+            assert_eq!(waits(error, 0.0, 6), [30, 120, 300, 900, 900, 900]);
+            assert_eq!(waits(error, 1.0, 4), [36, 144, 360, 1_080]);
+        }
+        let unsent = failed(LoginError::panicked(), None);
+        let policy = &FailurePolicy::DEFAULT;
+        let failure = Failure::after(None, Attempted::Login, unsent, &end(NOW, 1.0), policy);
+        assert_eq!(wait(&failure), Duration::from_secs(1), "no secret was sent");
+        assert!(!failure.holds_secret(NOW));
     }
 
     #[test]
-    fn only_a_refusal_wants_a_look() {
-        for error in [
-            LoginError::unavailable("x"),
-            LoginError::misconfigured("x"),
-            LoginError::malformed("x"),
+    fn rule_12_outages_between_them_do_not_make_answers_that_may_be_refusals_fewer() {
+        let mut failure = after(None, LoginError::malformed("x"), 0.0);
+        for seconds in [120, 300, 900] {
+            failure = after(Some(&failure), LoginError::unavailable("x"), 0.0);
+            failure = after(Some(&failure), LoginError::limited(None), 0.0);
+            failure = after(Some(&failure), LoginError::malformed("x"), 0.0);
+            assert_eq!(wait(&failure).as_secs(), seconds);
+        }
+    }
+
+    #[test]
+    fn rule_12_the_cooldown_of_a_refusal_doubles_up_to_a_day_until_the_secret_changes() {
+        let minutes = [15, 30, 60, 120, 240, 480, 960, 1_440, 1_440];
+        let seconds: Vec<u64> = minutes.iter().map(|minutes| minutes * 60).collect();
+        for error in [|| LoginError::refused("x"), || LoginError::locked("x")] {
+            assert_eq!(waits(error, 0.5, 9), seconds);
+        }
+        let twice = after(
+            Some(&after(None, LoginError::refused("x"), 0.0)),
+            LoginError::refused("x"),
+            0.0,
+        );
+        let policy = &FailurePolicy::DEFAULT;
+        for (sent, expected) in [(Some("another"), 15), (Some("secret"), 60), (None, 60)] {
+            let failed = failed(LoginError::refused("x"), sent);
+            let next = Failure::after(
+                Some(&twice),
+                Attempted::Login,
+                failed,
+                &end(NOW, 0.0),
+                policy,
+            );
+            assert_eq!(wait(&next).as_secs(), expected * 60, "{sent:?}");
+        }
+        let longer = FailurePolicy {
+            refused_cooldown: 2 * LONGEST_COOLDOWN,
+            ..FailurePolicy::DEFAULT
+        };
+        assert_eq!(
+            longer.cooldown_after(5),
+            2 * LONGEST_COOLDOWN,
+            "as it was set"
+        );
+    }
+
+    #[test]
+    fn rule_12_too_many_sessions_back_off_for_minutes() {
+        let full = || LoginError::seats_exhausted("x");
+        assert_eq!(waits(full, 1.0, 5), [120, 240, 480, 900, 900]);
+        assert_eq!(waits(full, 0.0, 5), [60, 120, 240, 450, 450]);
+        assert!(!after(None, full(), 0.0).holds_secret(NOW));
+    }
+
+    #[test]
+    fn rule_12_a_refusal_holds_for_its_cooldown_and_looks_at_the_source_each_second() {
+        for error in [LoginError::refused("x"), LoginError::locked("x")] {
+            let mut failure = after(None, error, 0.0);
+            let cooldown = FailurePolicy::DEFAULT.refused_cooldown;
+            assert!(failure.forbids(later(cooldown - Duration::from_nanos(1))));
+            assert!(!failure.forbids(later(cooldown)));
+            assert!(!failure.wants_look(later(Duration::from_millis(999))));
+            assert!(failure.wants_look(later(Duration::from_secs(1))));
+            failure.looked(later(Duration::from_secs(1)));
+            assert!(!failure.wants_look(later(Duration::from_millis(1_999))));
+            assert!(failure.wants_look(later(Duration::from_secs(2))));
+        }
+    }
+
+    #[test]
+    fn only_what_may_be_a_refusal_wants_a_look() {
+        for (error, wants) in [
+            (LoginError::unavailable("x"), false),
+            (LoginError::misconfigured("x"), false),
+            (LoginError::seats_exhausted("x"), false),
+            (LoginError::limited(None), false),
+            (LoginError::malformed("x"), true),
+            (LoginError::locked("x"), true),
         ] {
             let failure = after(None, error, 1.0);
-            assert!(!failure.wants_look(later(Duration::from_secs(100))));
+            assert_eq!(
+                failure.wants_look(later(Duration::from_secs(10))),
+                wants,
+                "{failure:?}"
+            );
+            assert_eq!(failure.refused_secret().is_some(), wants);
         }
+    }
+
+    #[test]
+    fn rule_6_a_failed_renewal_holds_a_login_back_only_for_what_it_says_of_the_password() {
+        let policy = &FailurePolicy::DEFAULT;
+        let renewal = |before: Option<&Failure>, error| {
+            let failed = failed(error, Some("secret"));
+            Failure::after(before, Attempted::Renewal, failed, &end(NOW, 1.0), policy)
+        };
+        for (error, holds) in [
+            (LoginError::unavailable("x"), false),
+            (LoginError::timed_out(Duration::ZERO), false),
+            (LoginError::seats_exhausted("x"), false),
+            (LoginError::malformed("x"), false),
+            (LoginError::refused("x"), true),
+            (LoginError::locked("x"), true),
+        ] {
+            let failure = renewal(None, error);
+            assert!(failure.forbids(NOW), "it holds the next renewal back");
+            assert_eq!(failure.forbids_login(NOW), holds, "{failure:?}");
+        }
+        let mut failure = renewal(None, LoginError::malformed("x"));
+        for held in [false, false, true] {
+            failure = renewal(Some(&failure), LoginError::malformed("x"));
+            assert_eq!(failure.forbids_login(NOW), held, "the fourth holds");
+        }
+    }
+
+    #[test]
+    fn rule_12_what_counts_is_remembered_beyond_its_wait() {
+        let unsure = after(None, LoginError::malformed("x"), 0.0);
+        assert!(unsure.matters(later(Duration::from_secs(30 + 899))));
+        assert!(!unsure.matters(later(Duration::from_secs(30 + 900))));
+        let refused = after(None, LoginError::refused("x"), 0.0);
+        assert!(refused.matters(later(Duration::from_secs(899))));
+        assert!(!refused.matters(later(Duration::from_secs(900))));
     }
 
     #[test]
@@ -259,5 +512,22 @@ mod tests {
             wait(&after(None, outage(u64::MAX), 1.0)),
             Duration::from_secs(3_600)
         );
+    }
+
+    #[test]
+    fn rule_11_every_failure_waits_for_at_least_its_retry_after() {
+        let hour = Duration::from_secs(3_600);
+        for error in [
+            LoginError::refused("401"),
+            LoginError::locked("423"),
+            LoginError::seats_exhausted("409"),
+            LoginError::malformed("403"),
+            LoginError::unavailable("503"),
+            LoginError::misconfigured("x"),
+            LoginError::panicked(),
+        ] {
+            let failure = after(None, error.with_retry_after(Some(hour)), 0.0);
+            assert_eq!(wait(&failure), hour, "{failure:?}");
+        }
     }
 }

@@ -15,5 +15,7 @@ mod renewal_backoff;
 mod tests;
 
 pub(crate) use cache_state::{CacheState, CookiesSet, Decision, FlightId, Policy, Purpose, Ruling};
+#[cfg(test)]
+pub(crate) use failure::Attempted;
 pub(crate) use failure::{AttemptedSecret, Failure, FailurePolicy};
-pub(crate) use outcome::{LoginOutcome, NoSession, Settled};
+pub(crate) use outcome::{End, Failed, LoginOutcome, NoSession, Settled, Superseded};

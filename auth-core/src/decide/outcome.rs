@@ -1,8 +1,10 @@
 //! What a login returns, and what its end means.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::failure::AttemptedSecret;
+use crate::clock::Moment;
 use crate::credential::Credential;
 use crate::error::{Error, LoginError};
 use crate::session::Session;
@@ -14,10 +16,38 @@ pub(crate) type LoginOutcome = Result<Session, NoSession>;
 /// Why a login returns no session.
 #[derive(Debug)]
 pub(crate) enum NoSession {
-    /// The login failed. The secret is there if it was sent.
-    Failed(LoginError, Option<AttemptedSecret>),
+    /// The login failed.
+    Failed(Failed),
+    /// A renewal failed, and the cache knows it. No login follows in this flight.
+    NotRenewed,
     /// Nothing was sent: the refused secret has not changed, or the login is not wanted any more.
     Unchanged,
+}
+
+/// A login or a renewal that has just failed.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) error: LoginError,
+    /// The secret, if it was sent.
+    pub(crate) secret: Option<AttemptedSecret>,
+}
+
+/// The end of a login, and what goes into the decision besides its outcome.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct End {
+    pub(crate) at: Moment,
+    /// How long the login took since it was sent.
+    pub(crate) took: Duration,
+    /// A random number from 0 to 1.
+    pub(crate) jitter: f64,
+}
+
+/// A session that is not served any more.
+#[derive(Debug)]
+pub(crate) struct Superseded {
+    pub(crate) session: Arc<Credential>,
+    /// Whether it was rejected, or ended by the server. Otherwise a newer one has replaced it.
+    pub(crate) rejected: bool,
 }
 
 /// What the end of a flight means.
@@ -26,7 +56,7 @@ pub(crate) enum Settled {
     /// The waiters get this credential. The superseded one, if any, is no longer served.
     LoggedIn {
         credential: Arc<Credential>,
-        superseded: Option<Arc<Credential>>,
+        superseded: Option<Superseded>,
     },
     /// The waiters get this failure.
     Failed(Error),

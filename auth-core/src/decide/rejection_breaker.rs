@@ -5,110 +5,101 @@
 //! the other's session. Another login does not help then, so rejections are doubted as soon as
 //! logins turn out not to help.
 
-use std::collections::VecDeque;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::clock::Moment;
 
-/// How long rejections are doubted after the first login that did not help. Each further one
-/// doubles it, up to [`LONGEST_COOLDOWN`]. Rule 8 states both.
-const FIRST_COOLDOWN: Duration = Duration::from_secs(5);
-/// The upper bound of the cooldown: one futile login in five minutes leaves the quota to others.
-const LONGEST_COOLDOWN: Duration = Duration::from_secs(300);
-/// How many logins that rejections cause are enough within [`ONE_MINUTE`]. Rule 8 states it. It
-/// leaves most of the default quota of ten to other logins.
-const MOST_PER_MINUTE: usize = 3;
+/// How long a login that a rejection caused is on probation. Each further one doubles it, up to
+/// [`LONGEST_PROBATION`], while no replay is accepted. Rule 8 states both.
+const FIRST_PROBATION: Duration = Duration::from_secs(5);
+/// One futile login in five minutes leaves the quota to others.
+const LONGEST_PROBATION: Duration = Duration::from_secs(300);
+/// A login whose session was not rejected for so long did help, although no replay said so: not
+/// every request can be replayed. It is more than [`LONGEST_PROBATION`], so that a route that
+/// answers 401 all the time does not begin with the first probation again.
+const PROVEN_AFTER: Duration = Duration::from_secs(600);
 const ONE_MINUTE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
 pub(super) struct RejectionBreaker {
-    /// The last logins that rejections caused, oldest first.
-    caused: VecDeque<Caused>,
-    cooldown: Option<Cooldown>,
-    /// A rejection was believed, and the login that it causes has not ended yet.
-    pending: bool,
+    /// When the last logins that responses caused landed, oldest first.
+    landed: Vec<Moment>,
+    /// The generation of the last login that a rejection caused.
+    last: u64,
+    /// Its probation. `None` once a replay was accepted.
+    probation: Option<Probation>,
+    /// What was believed, if the login that it causes has not ended yet.
+    pending: Option<EndedBy>,
 }
 
-#[derive(Debug)]
-struct Caused {
-    generation: u64,
-    at: Moment,
-    vindicated: bool,
+/// How a response ends a session before its told end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EndedBy {
+    Rejection,
+    /// It deletes the session's cookies. Its request is not replayed, so no replay can prove that
+    /// the login helped, and there is no probation.
+    Deletion,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Cooldown {
+struct Probation {
     since: Moment,
     length: Duration,
 }
 
 impl RejectionBreaker {
-    /// Whether a rejection of the current credential is believed now.
-    pub(super) fn believes(&self, now: Moment) -> bool {
-        let cooling = self
-            .cooldown
-            .is_some_and(|cooldown| now.steady_since(cooldown.since) < cooldown.length);
-        let stormy = self.caused.len() == MOST_PER_MINUTE
-            && self
-                .caused
-                .front()
-                .is_some_and(|oldest| now.steady_since(oldest.at) < ONE_MINUTE);
-        !cooling && !stormy
+    /// Whether a response that ends the current credential is believed now. `most` is how many
+    /// logins such responses may cause in a minute.
+    pub(super) fn believes(&self, by: EndedBy, now: Moment, most: NonZeroU32) -> bool {
+        let on_probation = self
+            .probation
+            .is_some_and(|probation| now.steady_since(probation.since) < probation.length);
+        let lately = self
+            .landed
+            .iter()
+            .filter(|at| now.steady_since(**at) < ONE_MINUTE);
+        let doubted = by == EndedBy::Rejection && on_probation;
+        !doubted && lately.count() < most.get() as usize
     }
 
-    /// A rejection was believed, so it causes the next login.
-    pub(super) fn believed(&mut self, now: Moment) {
-        self.pending = true;
-        // The last login did not help, so this one is on probation and its cooldown begins now.
-        // Requests that use the new session before its first replay was judged then cause no
-        // further login.
-        if let Some(cooldown) = &mut self.cooldown {
-            cooldown.since = now;
-            cooldown.length = (cooldown.length * 2).min(LONGEST_COOLDOWN);
+    /// It was believed, so it causes the next login.
+    pub(super) fn believed(&mut self, by: EndedBy, now: Moment) {
+        self.pending = Some(by);
+        if by == EndedBy::Deletion {
+            return;
         }
+        let unproven = self
+            .probation
+            .filter(|last| now.steady_since(last.since) < PROVEN_AFTER);
+        self.probation = Some(Probation {
+            since: now,
+            length: unproven.map_or(FIRST_PROBATION, |last| {
+                (last.length * 2).min(LONGEST_PROBATION)
+            }),
+        });
     }
 
     /// A login has returned a session.
     pub(super) fn landed(&mut self, generation: u64, now: Moment) {
-        if !std::mem::take(&mut self.pending) {
+        let Some(by) = self.pending.take() else {
             return;
+        };
+        if by == EndedBy::Rejection {
+            // It is on probation from now on. So requests that use the new session before its
+            // first replay was judged cause no further login.
+            let length = self.probation.map_or(FIRST_PROBATION, |last| last.length);
+            self.probation = Some(Probation { since: now, length });
+            self.last = generation;
         }
-        if self.caused.len() == MOST_PER_MINUTE {
-            self.caused.pop_front();
-        }
-        self.caused.push_back(Caused {
-            generation,
-            at: now,
-            vindicated: false,
-        });
+        self.landed.retain(|at| now.steady_since(*at) < ONE_MINUTE);
+        self.landed.push(now);
     }
 
     /// A replay was accepted: the login that it used did help.
     pub(super) fn replay_accepted(&mut self, generation: u64) {
-        for caused in &mut self.caused {
-            caused.vindicated |= caused.generation == generation;
-        }
-        if self
-            .caused
-            .back()
-            .is_none_or(|last| generation >= last.generation)
-        {
-            self.cooldown = None;
-        }
-    }
-
-    /// A replay with the current credential was rejected. If a rejection caused its login and no
-    /// other replay was accepted with it, that login did not help.
-    pub(super) fn replay_rejected(&mut self, generation: u64, now: Moment) {
-        let in_vain = self
-            .caused
-            .back()
-            .is_some_and(|last| last.generation == generation && !last.vindicated);
-        if in_vain && self.cooldown.is_none() {
-            self.cooldown = Some(Cooldown {
-                since: now,
-                length: FIRST_COOLDOWN,
-            });
+        if generation >= self.last {
+            self.probation = None;
         }
     }
 }
@@ -125,13 +116,19 @@ mod tests {
         }
     }
 
+    const THREE: NonZeroU32 = NonZeroU32::new(3).unwrap();
+
+    fn believes(breaker: &RejectionBreaker, seconds: f64) -> bool {
+        breaker.believes(EndedBy::Rejection, at(seconds), THREE)
+    }
+
     /// A rejection that is believed, and the login that it causes.
     fn login(breaker: &mut RejectionBreaker, generation: u64, seconds: f64) {
         assert!(
-            breaker.believes(at(seconds)),
+            believes(breaker, seconds),
             "login {generation} at {seconds} s"
         );
-        breaker.believed(at(seconds));
+        breaker.believed(EndedBy::Rejection, at(seconds));
         breaker.landed(generation, at(seconds));
     }
 
@@ -139,16 +136,27 @@ mod tests {
     fn rule_8_a_rejection_is_believed_at_any_age() {
         let mut breaker = RejectionBreaker::default();
         breaker.landed(1, at(0.0));
-        assert!(breaker.believes(at(0.0)));
+        assert!(believes(&breaker, 0.0));
         login(&mut breaker, 2, 0.001);
-        assert!(breaker.believes(at(0.002)), "no replay was judged yet");
+        breaker.replay_accepted(2);
+        assert!(believes(&breaker, 0.002));
     }
 
     #[test]
-    fn rule_8_a_login_that_did_not_help_is_followed_by_a_cooldown_that_doubles() {
+    fn rule_8_a_login_that_a_rejection_caused_is_on_probation_from_its_landing() {
+        let mut breaker = RejectionBreaker::default();
+        breaker.believed(EndedBy::Rejection, at(0.0));
+        breaker.landed(2, at(3.0));
+        assert!(!believes(&breaker, 3.0), "no replay was judged yet");
+        assert!(!believes(&breaker, 7.999));
+        assert!(believes(&breaker, 8.0));
+    }
+
+    #[test]
+    fn rule_8_the_probation_doubles_while_no_replay_is_accepted() {
         let mut breaker = RejectionBreaker::default();
         let mut now = 100.0;
-        for (generation, cooldown) in [
+        for (generation, probation) in [
             (2, 5.0),
             (3, 10.0),
             (4, 20.0),
@@ -160,67 +168,60 @@ mod tests {
         ] {
             // Far enough apart that no three fall into one minute.
             login(&mut breaker, generation, now);
-            breaker.replay_rejected(generation, at(now));
-            breaker.replay_rejected(generation, at(now + 0.1));
             assert!(
-                !breaker.believes(at(now + cooldown - 0.001)),
+                !believes(&breaker, now + probation - 0.001),
                 "generation {generation}"
             );
-            now += cooldown;
+            now += probation;
             if generation < 5 {
                 now += 60.0;
             }
         }
+        login(&mut breaker, 10, now + 299.9);
+        assert!(!believes(&breaker, now + 299.9 + 299.9));
     }
 
     #[test]
-    fn rule_8_a_login_on_probation_is_not_doubled_by_requests_that_overtake_its_replay() {
+    fn rule_8_a_session_that_lasted_has_helped_although_no_replay_said_so() {
         let mut breaker = RejectionBreaker::default();
         login(&mut breaker, 2, 0.0);
-        breaker.replay_rejected(2, at(0.0));
+        login(&mut breaker, 3, 10.0);
+        login(&mut breaker, 4, 610.0);
+        assert!(!believes(&breaker, 614.9));
+        assert!(believes(&breaker, 615.0));
+    }
+
+    #[test]
+    fn rule_8_one_accepted_replay_ends_it() {
+        let mut breaker = RejectionBreaker::default();
+        login(&mut breaker, 2, 0.0);
         login(&mut breaker, 3, 5.0);
-        assert!(
-            !breaker.believes(at(5.0)),
-            "on probation until a replay is accepted"
-        );
-    }
-
-    #[test]
-    fn rule_8_one_accepted_replay_resets_it() {
-        let mut breaker = RejectionBreaker::default();
-        login(&mut breaker, 2, 0.0);
-        breaker.replay_rejected(2, at(0.0));
-        assert!(!breaker.believes(at(1.0)));
-        breaker.replay_accepted(2);
-        assert!(breaker.believes(at(1.0)));
-        breaker.replay_rejected(2, at(1.0));
-        assert!(
-            breaker.believes(at(1.0)),
-            "vindicated once, a login stays so"
-        );
-        login(&mut breaker, 3, 1.0);
-        breaker.replay_rejected(3, at(1.0));
-        assert!(
-            !breaker.believes(at(5.9)),
-            "the cooldown is the first one again"
-        );
-        assert!(breaker.believes(at(6.0)));
+        assert!(!believes(&breaker, 14.9));
+        breaker.replay_accepted(3);
+        assert!(believes(&breaker, 6.0));
+        login(&mut breaker, 4, 66.0);
+        assert!(!believes(&breaker, 70.9), "the first probation again");
+        breaker.replay_accepted(5);
+        assert!(believes(&breaker, 70.9), "a renewed session was accepted");
     }
 
     #[test]
     fn rule_8_a_late_response_to_an_older_replay_proves_nothing_new() {
         let mut breaker = RejectionBreaker::default();
         login(&mut breaker, 2, 0.0);
-        login(&mut breaker, 3, 1.0);
-        breaker.replay_rejected(3, at(1.0));
+        login(&mut breaker, 3, 5.0);
         breaker.replay_accepted(2);
         assert!(
-            !breaker.believes(at(2.0)),
+            !believes(&breaker, 6.0),
             "an older login helped, the last one did not"
         );
-        breaker.replay_rejected(1, at(2.0));
+        breaker.believed(EndedBy::Rejection, at(15.0));
         breaker.replay_accepted(3);
-        assert!(breaker.believes(at(2.0)));
+        breaker.landed(4, at(16.0));
+        assert!(
+            !believes(&breaker, 16.0),
+            "the next one is on probation all the same"
+        );
     }
 
     #[test]
@@ -230,10 +231,31 @@ mod tests {
             login(&mut breaker, generation, seconds);
             breaker.replay_accepted(generation);
         }
-        assert!(!breaker.believes(at(59.999)));
+        assert!(!believes(&breaker, 59.999));
+        assert!(breaker.believes(EndedBy::Rejection, at(20.0), NonZeroU32::new(4).unwrap()));
         login(&mut breaker, 5, 60.0);
-        assert!(!breaker.believes(at(69.999)));
-        assert!(breaker.believes(at(70.0)));
+        breaker.replay_accepted(5);
+        assert!(!believes(&breaker, 69.999));
+        assert!(believes(&breaker, 70.0));
+    }
+
+    #[test]
+    fn rule_15_a_deletion_counts_in_the_minute_and_knows_no_probation() {
+        let mut breaker = RejectionBreaker::default();
+        login(&mut breaker, 2, 0.0);
+        for generation in [3, 4] {
+            assert!(breaker.believes(EndedBy::Deletion, at(1.0), THREE));
+            breaker.believed(EndedBy::Deletion, at(1.0));
+            breaker.landed(generation, at(1.0));
+        }
+        assert!(!breaker.believes(EndedBy::Deletion, at(59.0), THREE));
+        let ten = NonZeroU32::new(10).unwrap();
+        let rejection = |seconds| breaker.believes(EndedBy::Rejection, at(seconds), ten);
+        assert!(
+            !rejection(4.9),
+            "the probation of the last rejection's login"
+        );
+        assert!(rejection(5.0), "a deletion begins none");
     }
 
     #[test]
@@ -241,8 +263,7 @@ mod tests {
         let mut breaker = RejectionBreaker::default();
         for generation in 1..10 {
             breaker.landed(generation, at(0.0));
-            breaker.replay_rejected(generation, at(0.0));
         }
-        assert!(breaker.believes(at(0.0)));
+        assert!(believes(&breaker, 0.0));
     }
 }

@@ -12,6 +12,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const POLICY: Policy = Policy {
     window: RefreshWindow::DEFAULT,
     failure: FailurePolicy::DEFAULT,
+    rejection_logins: Policy::DEFAULT_REJECTION_LOGINS,
 };
 
 fn at(seconds: u64) -> Moment {
@@ -29,14 +30,26 @@ fn session(life: Duration) -> LoginOutcome {
 }
 
 fn failure() -> LoginOutcome {
-    Err(NoSession::Failed(
+    Err(NoSession::Failed(failed(
         LoginError::unavailable("status 503"),
         None,
-    ))
+    )))
+}
+
+const fn failed(error: LoginError, secret: Option<AttemptedSecret>) -> Failed {
+    Failed { error, secret }
+}
+
+const fn end(at: Moment) -> End {
+    End {
+        at,
+        took: Duration::ZERO,
+        jitter: 0.0,
+    }
 }
 
 fn settle(state: &mut CacheState, id: FlightId, outcome: LoginOutcome, now: Moment) -> Settled {
-    state.settle(id, outcome, now, &POLICY, 0.0)
+    state.settle(id, outcome, &end(now), &POLICY)
 }
 
 fn log_in(state: &mut CacheState, life: Duration, now: Moment) {
@@ -154,12 +167,12 @@ fn rule_19_an_outcome_after_the_close_teaches_nothing_and_its_session_is_logged_
 }
 
 #[test]
-fn rule_12_only_a_refusal_that_is_in_force_survives_a_source_that_cant_be_read() {
+fn rule_12_only_what_may_be_a_refusal_and_is_in_force_survives_a_source_that_cant_be_read() {
     let unreadable = || {
-        Err(NoSession::Failed(
+        Err(NoSession::Failed(failed(
             LoginError::misconfigured("no variable"),
             None,
-        ))
+        )))
     };
     let attempted = AttemptedSecret {
         secret: crate::Secret::from("secret").fingerprint(),
@@ -171,7 +184,7 @@ fn rule_12_only_a_refusal_that_is_in_force_survives_a_source_that_cant_be_read()
         settle(
             &mut state,
             id,
-            Err(NoSession::Failed(error, Some(attempted))),
+            Err(NoSession::Failed(failed(error, Some(attempted)))),
             at(0),
         );
         let id = state.begin();
@@ -180,6 +193,12 @@ fn rule_12_only_a_refusal_that_is_in_force_survives_a_source_that_cant_be_read()
     };
     let refused = || LoginError::refused("status 401");
     assert_eq!(kind_after(refused(), at(10)), Some(LoginErrorKind::Refused));
+    let unsure = LoginError::malformed("status 200");
+    assert_eq!(
+        kind_after(unsure, at(10)),
+        Some(LoginErrorKind::Malformed),
+        "nor one that may be refused"
+    );
     assert_eq!(
         kind_after(refused(), at(900)),
         Some(LoginErrorKind::Misconfigured),

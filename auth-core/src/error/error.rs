@@ -92,6 +92,17 @@ impl Error {
         self.is_login_error(&[LoginErrorKind::Refused])
     }
 
+    /// Whether the server accepts the account only once its owner has acted there: it is disabled,
+    /// its password has expired, or it wants a second factor.
+    pub fn is_locked(&self) -> bool {
+        self.is_login_error(&[LoginErrorKind::Locked])
+    }
+
+    /// Whether the account has as many sessions as the server allows. One has to end first.
+    pub fn is_seats_exhausted(&self) -> bool {
+        self.is_login_error(&[LoginErrorKind::SeatsExhausted])
+    }
+
     /// Whether a quota delays logins, ours or the server's. [`retry_after`](Self::retry_after) says
     /// how long.
     pub fn is_rate_limited(&self) -> bool {
@@ -151,6 +162,8 @@ mod tests {
     fn each_kind_has_its_own_words() {
         let kinds = [
             LoginErrorKind::Refused,
+            LoginErrorKind::Locked,
+            LoginErrorKind::SeatsExhausted,
             LoginErrorKind::Limited,
             LoginErrorKind::Unavailable,
             LoginErrorKind::TimedOut,

@@ -21,12 +21,17 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 ///
 /// | kind | what the cache does | what the user can do |
 /// |---|---|---|
-/// | [`Refused`](LoginErrorKind::Refused) | no login until the secret changes or the cooldown ends | correct the e-mail or password |
+/// | [`Refused`](LoginErrorKind::Refused) | no login until the secret changes or the cooldown ends: 15 minutes, doubling up to a day | correct the e-mail or password |
+/// | [`Locked`](LoginErrorKind::Locked) | as if it was refused | log in by hand: unlock the account, renew its password, or turn its second factor off |
+/// | [`SeatsExhausted`](LoginErrorKind::SeatsExhausted) | logs out the oldest superseded session that waits for it, and backs off for minutes | end a session by hand; share one session; log out superseded ones |
 /// | [`Limited`](LoginErrorKind::Limited) | no login at this origin until the server's `Retry-After`; callers whose time reaches wait on for the next one | wait; log in less often |
 /// | [`Unavailable`](LoginErrorKind::Unavailable), [`TimedOut`](LoginErrorKind::TimedOut) | backs off, with jitter | wait; look at the server |
-/// | [`Malformed`](LoginErrorKind::Malformed) | backs off, with jitter | check the base URL; the API may have changed |
+/// | [`Malformed`](LoginErrorKind::Malformed) | at most 4 logins in 15 minutes, until the secret changes: it may be a refusal | check the password and the base URL; the API may have changed |
 /// | [`Misconfigured`](LoginErrorKind::Misconfigured) | reads the configuration again after a second; no attempt is spent, unless `login` itself returned it | correct the configuration |
-/// | [`Panicked`](LoginErrorKind::Panicked) | backs off, with jitter | fix the provider |
+/// | [`Panicked`](LoginErrorKind::Panicked) | as if it was malformed | fix the provider |
+///
+/// Any of them may state the server's `Retry-After`, and then every login at this origin waits for
+/// as long.
 ///
 /// Of what a server sent, only the status is quoted, because a response to a login may hold a
 /// secret.
@@ -54,13 +59,23 @@ pub struct LoginError {
 pub enum LoginErrorKind {
     /// The server does not accept this account and password.
     Refused,
+    /// The password may be right, and the server does not accept the account until its owner has
+    /// acted there: it is disabled, its password has expired, or it wants a second factor.
+    Locked,
+    /// The account has as many sessions as the server allows.
+    SeatsExhausted,
     /// The server wants fewer logins.
     Limited,
     /// The server could not be reached or could not process the login.
     Unavailable,
     /// The login took longer than its time-out.
     TimedOut,
-    /// The response was not what the API documents.
+    /// The response was not what the API documents, and brought no session. It may be a refusal:
+    /// many servers answer a wrong password with a page, a form or a redirect.
+    ///
+    /// So an unchanged secret is tried again after 30 s, 2 minutes and 5 minutes, and then every 15
+    /// minutes, each up to a fifth longer by chance. An answer that is no refusal for sure should
+    /// be [`Unavailable`](Self::Unavailable).
     Malformed,
     /// The login was not attempted: the secret can't be read, or can't be right.
     Misconfigured,
@@ -72,13 +87,19 @@ impl LoginErrorKind {
     pub(super) const fn sentence(self) -> &'static str {
         match self {
             Self::Refused => "the server refused the e-mail and password; check both",
+            Self::Locked => {
+                "the server does not let this account in before its owner has logged in by hand"
+            }
+            Self::SeatsExhausted => {
+                "the account has as many sessions as the server allows; end one of them"
+            }
             Self::Limited => "the server wants fewer logins; wait before the next",
             Self::Unavailable => {
                 "the login server could not be reached or could not process the login; try again later"
             }
             Self::TimedOut => "the login took too long; try again later",
             Self::Malformed => {
-                "the login's response was not what the API documents; check the base URL"
+                "the login's response was not what the API documents; check the password and the base URL"
             }
             Self::Misconfigured => "the login could not be attempted; correct the configuration",
             Self::Panicked => {
@@ -91,6 +112,8 @@ impl LoginErrorKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Refused => "refused",
+            Self::Locked => "locked",
+            Self::SeatsExhausted => "seats_exhausted",
             Self::Limited => "limited",
             Self::Unavailable => "unavailable",
             Self::TimedOut => "timed_out",
@@ -117,6 +140,17 @@ impl LoginError {
         Self::new(LoginErrorKind::Refused, detail)
     }
 
+    /// The server does not accept the account until its owner has acted there. `detail` names the
+    /// evidence: `"a second factor is wanted"`.
+    pub fn locked(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(LoginErrorKind::Locked, detail)
+    }
+
+    /// The account has as many sessions as the server allows. `detail` names the evidence.
+    pub fn seats_exhausted(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(LoginErrorKind::SeatsExhausted, detail)
+    }
+
     /// The server wants fewer logins. `retry_after` is how long it asked to wait, if it did. Add
     /// the evidence with [`with_detail`](Self::with_detail): `"status 429"`.
     pub fn limited(retry_after: Option<Duration>) -> Self {
@@ -128,8 +162,8 @@ impl LoginError {
         Self::new(LoginErrorKind::Unavailable, detail)
     }
 
-    /// The response was not what the API documents. `expected` says what was expected and what
-    /// came, and quotes nothing of it.
+    /// The response was not what the API documents, so it may be a refusal. `expected` says what
+    /// was expected and what came, and quotes nothing of it.
     pub fn malformed(expected: impl Into<Cow<'static, str>>) -> Self {
         Self::new(LoginErrorKind::Malformed, expected)
     }

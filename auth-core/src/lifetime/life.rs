@@ -46,15 +46,29 @@ impl Freshness {
     }
 }
 
+/// By how much a server that counts whole seconds ends a session before the life that it told.
+pub(super) const WHOLE_SECOND: Duration = Duration::from_secs(1);
+
+/// The end of the login that returned a session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Birth {
+    /// When its response was received.
+    pub(crate) at: Moment,
+    /// How long the login took. At the server the session began that long before, at most.
+    pub(crate) took: Duration,
+}
+
 /// The deadlines of one session. They are fixed at its login, except for the idle deadline.
 #[derive(Debug)]
 pub(crate) struct Life {
-    born: Moment,
+    birth: Birth,
     lifetime: Lifetime,
     /// The idle timeout that the provider stated. The server may have shortened it since.
     stated_idle: Option<Duration>,
     absolute: Deadline,
     expires: Deadline,
+    /// When the server may have ended the session, by what it told of its hard expiry.
+    told_end: Deadline,
     refresh: Deadline,
     /// When the first cookie expires that the session can do without.
     others: Deadline,
@@ -64,26 +78,27 @@ pub(crate) struct Life {
 }
 
 impl Life {
-    /// The life of a session whose login response was received at `born`.
+    /// The life of a session from its birth.
     pub(crate) fn begin(
         lifetime: Lifetime,
         cookies: &CookieLives,
-        born: Moment,
+        birth: Birth,
         window: RefreshWindow,
         jitter: f64,
     ) -> Self {
         let unbounded = Self {
-            born,
+            birth,
             lifetime,
             stated_idle: lifetime.idle,
-            absolute: Deadline::after_option(born, lifetime.absolute),
+            absolute: Deadline::after_option(birth.at, lifetime.absolute),
             expires: Deadline::NEVER,
+            told_end: Deadline::NEVER,
             refresh: Deadline::NEVER,
             others: Deadline::NEVER,
             watch: Deadline::NEVER,
             idle: IdleDeadline::new(Deadline::NEVER),
         };
-        unbounded.roll(cookies, true, born, window, jitter)
+        unbounded.roll(cookies, true, birth.at, window, jitter)
     }
 
     /// The life of the same session after an answer, received at `received`, has set cookies.
@@ -102,7 +117,7 @@ impl Life {
         let mut next = self.with_others(cookies);
         let mut expires = self.hard_end(cookies);
         if let Some(stated) = self.stated_idle {
-            expires = Deadline::after_option(self.born, self.lifetime.hard);
+            expires = Deadline::after_option(self.birth.at, self.lifetime.hard);
             let timeout = cookies.shortest.map_or(stated, |life| life.min(stated));
             next.lifetime.idle = Some(timeout);
             if restated {
@@ -113,7 +128,10 @@ impl Life {
         if expires != self.expires {
             let left = (!expires.is_never()).then(|| expires.left(received));
             next.expires = expires;
-            next.refresh = refresh_from(received, left, window, jitter);
+            let took = self.birth.took;
+            let told = left.map(|life| told_part(life, took.saturating_add(WHOLE_SECOND)));
+            next.told_end = Deadline::after_option(received, told);
+            next.refresh = refresh_from(received, left, took, window, jitter);
             next.watch = next.refresh.min(next.others);
         }
         next
@@ -125,7 +143,7 @@ impl Life {
         if cookies.restated {
             cookies.least
         } else {
-            let stated = Deadline::after_option(self.born, self.lifetime.hard);
+            let stated = Deadline::after_option(self.birth.at, self.lifetime.hard);
             cookies.least.min(stated)
         }
     }
@@ -133,11 +151,12 @@ impl Life {
     /// The same life beside other cookies.
     pub(crate) fn with_others(&self, cookies: &CookieLives) -> Self {
         Self {
-            born: self.born,
+            birth: self.birth,
             lifetime: self.lifetime,
             stated_idle: self.stated_idle,
             absolute: self.absolute,
             expires: self.expires,
+            told_end: self.told_end,
             refresh: self.refresh,
             others: cookies.others,
             watch: self.refresh.min(cookies.others),
@@ -185,8 +204,18 @@ impl Life {
         self.lifetime.idle.is_some()
     }
 
+    /// Whether the server may have ended the session by now, as it told. It may count whole
+    /// seconds, from the receipt of the login or of the request that moved the idle deadline.
+    pub(crate) fn told_end_has_come(&self, now: Moment) -> bool {
+        let idle = self.lifetime.idle.is_some_and(|timeout| {
+            let early = timeout.saturating_sub(told_part(timeout, WHOLE_SECOND));
+            self.idle.get().is_within(early, now)
+        });
+        idle || self.told_end.passed(now)
+    }
+
     pub(crate) const fn born(&self) -> Moment {
-        self.born
+        self.birth.at
     }
 
     pub(crate) const fn expires(&self) -> Deadline {
@@ -201,12 +230,21 @@ impl Life {
 fn refresh_from(
     start: Moment,
     life: Option<Duration>,
+    took: Duration,
     window: RefreshWindow,
     jitter: f64,
 ) -> Deadline {
     life.map_or(Deadline::NEVER, |life| {
-        Deadline::after(start, life.saturating_sub(window.length(life, jitter)))
+        let window = window.length(life, took, jitter);
+        Deadline::after(start, life.saturating_sub(window))
     })
+}
+
+/// The part of a life after which the server may end it `early` by as much. It is a quarter of the
+/// life at least, so that a rejection right after a login is never taken for the end of a short
+/// life.
+fn told_part(life: Duration, early: Duration) -> Duration {
+    life.saturating_sub(early).max(life / 4)
 }
 
 /// A deadline that callers move without a lock, each clock in an atomic of its own.
@@ -255,10 +293,14 @@ impl IdleDeadline {
     }
 }
 
-/// Whether a renewal moved the expiry from `old` to a later one, `renewed`. A server that returns
-/// the same session again would otherwise be asked again at once.
-pub(crate) fn made_progress(old: Deadline, renewed: Deadline) -> bool {
-    renewed.is_never() || renewed.steady > old.steady.saturating_add(nanos(Duration::from_secs(1)))
+/// Whether a renewal moved the expiry of `old` to a later one. A server that returns the same
+/// session again would otherwise be asked again at once.
+pub(crate) fn made_progress(old: &Life, renewed: &Life) -> bool {
+    let (old, expires) = (old.expires, renewed.expires);
+    // A server that counts whole seconds states the same expiry anew up to a second later. A life
+    // of a few seconds is renewed before a second of it has passed.
+    let least = WHOLE_SECOND.min(expires.left(renewed.birth.at) / 4);
+    expires.is_never() || expires.steady > old.steady.saturating_add(nanos(least))
 }
 
 #[cfg(test)]
@@ -274,6 +316,11 @@ mod tests {
     const START: Moment = Moment {
         steady: 1_000_000_000_000,
         wall: 1_700_000_000_000_000_000,
+    };
+
+    const BIRTH: Birth = Birth {
+        at: START,
+        took: Duration::ZERO,
     };
 
     const NONE: CookieLives = CookieLives {
@@ -306,7 +353,7 @@ mod tests {
     }
 
     fn begin(lifetime: Lifetime) -> Life {
-        Life::begin(lifetime, &NONE, START, RefreshWindow::DEFAULT, 0.0)
+        Life::begin(lifetime, &NONE, BIRTH, RefreshWindow::DEFAULT, 0.0)
     }
 
     #[test]
@@ -319,10 +366,13 @@ mod tests {
         assert_eq!(after(&day, DAY - Duration::from_secs(300)), Freshness::Due);
         assert_eq!(after(&day, DAY), Freshness::Expired);
 
-        let second = begin(Lifetime::of(Duration::from_secs(1)));
-        assert_eq!(after(&second, Duration::from_millis(899)), Freshness::Fresh);
-        assert_eq!(after(&second, Duration::from_millis(900)), Freshness::Due);
-        assert_eq!(after(&second, Duration::from_secs(1)), Freshness::Expired);
+        let minute = begin(Lifetime::of(Duration::from_secs(60)));
+        assert_eq!(
+            after(&minute, Duration::from_millis(53_999)),
+            Freshness::Fresh
+        );
+        assert_eq!(after(&minute, Duration::from_secs(54)), Freshness::Due);
+        assert_eq!(after(&minute, Duration::from_secs(60)), Freshness::Expired);
     }
 
     #[test]
@@ -331,7 +381,7 @@ mod tests {
             Life::begin(
                 Lifetime::of(DAY),
                 &NONE,
-                START,
+                BIRTH,
                 RefreshWindow::DEFAULT,
                 jitter,
             )
@@ -363,13 +413,13 @@ mod tests {
     #[test]
     fn a_window_wider_than_the_life_leaves_part_of_the_life_fresh() {
         let greedy = RefreshWindow::new(10 * DAY, 5.0);
-        let life = Life::begin(Lifetime::of(HOUR), &NONE, START, greedy, 0.0);
+        let life = Life::begin(Lifetime::of(HOUR), &NONE, BIRTH, greedy, 0.0);
         assert_eq!(after(&life, Duration::from_secs(359)), Freshness::Fresh);
         assert_eq!(after(&life, Duration::from_secs(361)), Freshness::Due);
         let life = Life::begin(
             Lifetime::of(HOUR),
             &NONE,
-            START,
+            BIRTH,
             RefreshWindow::new(HOUR, f64::NAN),
             0.0,
         );
@@ -377,7 +427,7 @@ mod tests {
             after(&life, HOUR - Duration::from_nanos(1)),
             Freshness::Fresh
         );
-        let none = Life::begin(Lifetime::of(HOUR), &NONE, START, RefreshWindow::NONE, 0.0);
+        let none = Life::begin(Lifetime::of(HOUR), &NONE, BIRTH, RefreshWindow::NONE, 0.0);
         assert_eq!(
             after(&none, HOUR - Duration::from_nanos(1)),
             Freshness::Fresh
@@ -478,18 +528,88 @@ mod tests {
 
     #[test]
     fn rule_6_the_same_expiry_again_is_no_progress() {
-        let old = Deadline::after(START, HOUR);
-        assert!(!made_progress(old, old));
-        assert!(!made_progress(
-            old,
-            Deadline::after(later(Duration::from_millis(900)), HOUR)
-        ));
-        assert!(made_progress(
-            old,
-            Deadline::after(later(Duration::from_secs(2)), HOUR)
-        ));
-        let second = later(Duration::from_secs(1));
-        assert!(!made_progress(old, Deadline::after(second, HOUR)));
-        assert!(made_progress(old, Deadline::NEVER));
+        let old = begin(Lifetime::of(HOUR));
+        let renewed = |after, life| {
+            let birth = Birth {
+                at: later(after),
+                ..BIRTH
+            };
+            let life = Life::begin(life, &NONE, birth, RefreshWindow::DEFAULT, 0.0);
+            made_progress(&old, &life)
+        };
+        let (half, second) = (HOUR / 2, Duration::from_secs(1));
+        assert!(!renewed(half, Lifetime::of(half)));
+        assert!(!renewed(half, Lifetime::of(half + second)));
+        assert!(renewed(half, Lifetime::of(half + second * 2)));
+        assert!(renewed(half, Lifetime::unknown()));
+    }
+
+    #[test]
+    fn rule_6_a_life_of_two_seconds_makes_progress_before_a_second_has_passed() {
+        let two = Lifetime::of(Duration::from_secs(2));
+        let old = begin(two);
+        let renewed = |millis| {
+            let birth = Birth {
+                at: later(Duration::from_millis(millis)),
+                ..BIRTH
+            };
+            made_progress(
+                &old,
+                &Life::begin(two, &NONE, birth, RefreshWindow::DEFAULT, 0.0),
+            )
+        };
+        assert!(!renewed(500));
+        assert!(renewed(501));
+    }
+
+    #[test]
+    fn rule_6_the_window_leaves_room_for_a_second_and_for_the_login_within_half_of_the_life() {
+        for (life, took, fresh) in [
+            (5_000, 0, 4_000),
+            (5_000, 500, 3_000),
+            (5_000, 10_000, 2_500),
+            (2_000, 100, 1_000),
+            // Here the fraction is more than that.
+            (20_000, 500, 18_000),
+        ] {
+            let birth = Birth {
+                took: Duration::from_millis(took),
+                ..BIRTH
+            };
+            let lifetime = Lifetime::of(Duration::from_millis(life));
+            let life = Life::begin(lifetime, &NONE, birth, RefreshWindow::DEFAULT, 0.0);
+            let before = Duration::from_millis(fresh) - Duration::from_nanos(1);
+            assert_eq!(after(&life, before), Freshness::Fresh);
+            assert_eq!(after(&life, Duration::from_millis(fresh)), Freshness::Due);
+        }
+    }
+
+    #[test]
+    fn rule_8_the_told_end_is_a_second_early_and_counts_from_the_sending() {
+        let told_end = |lifetime, took| {
+            let birth = Birth {
+                took: Duration::from_millis(took),
+                ..BIRTH
+            };
+            let life = Life::begin(lifetime, &NONE, birth, RefreshWindow::NONE, 0.0);
+            (0..100_000)
+                .find(|millis| life.told_end_has_come(later(Duration::from_millis(*millis))))
+        };
+        let of = |millis| Lifetime::of(Duration::from_millis(millis));
+        assert_eq!(told_end(of(10_000), 0), Some(9_000));
+        assert_eq!(told_end(of(10_000), 700), Some(8_300));
+        assert_eq!(
+            told_end(of(10_000).absolute(Duration::from_secs(5)), 0),
+            Some(4_000)
+        );
+        assert_eq!(told_end(of(1_000), 0), Some(250), "a quarter at least");
+        assert_eq!(told_end(of(10_000), 30_000), Some(2_500));
+        assert_eq!(told_end(Lifetime::unknown(), 0), None);
+        let idle = Lifetime::unknown().idle(Duration::from_secs(10));
+        assert_eq!(told_end(idle, 700), Some(9_000), "from the last request");
+        let life = begin(idle);
+        life.touch(later(Duration::from_secs(5)));
+        assert!(!life.told_end_has_come(later(Duration::from_secs(13))));
+        assert!(life.told_end_has_come(later(Duration::from_secs(14))));
     }
 }

@@ -6,6 +6,6 @@ mod stated;
 mod window;
 
 pub(crate) use cookie_lives::CookieLives;
-pub(crate) use life::{Freshness, Life, WORTH_STORING, made_progress};
+pub(crate) use life::{Birth, Freshness, Life, WORTH_STORING, made_progress};
 pub use stated::Lifetime;
 pub use window::RefreshWindow;

@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
+use super::life::WHOLE_SECOND;
+
 /// When a renewal starts, ahead of the hard or absolute expiry.
 ///
 /// The window is the smaller of `lead` and `fraction` of the life, so that a short life is not all
 /// window. Each login shortens it by a random part of up to a quarter, so that a fleet does not
 /// renew in step.
+///
+/// But it leaves room for a second, by which servers that count whole seconds end a session early,
+/// and for the renewal itself, as far as that fits into half of the life.
 ///
 /// ```
 /// use std::time::Duration;
@@ -47,11 +52,18 @@ impl RefreshWindow {
         Self { lead, fraction }
     }
 
-    /// The window's length for a session of the given life. `jitter` is a random number from 0 to
-    /// 1.
-    pub(super) fn length(self, life: Duration, jitter: f64) -> Duration {
+    /// The window's length for a session of the given life, whose login took `took`. `jitter` is a
+    /// random number from 0 to 1.
+    pub(super) fn length(self, life: Duration, took: Duration, jitter: f64) -> Duration {
         let longest = self.lead.min(life.mul_f64(self.fraction));
-        longest.mul_f64(1.0 - 0.25 * jitter.clamp(0.0, 1.0))
+        if longest.is_zero() {
+            return longest;
+        }
+        // The life began at the server when the login was sent, at the earliest, and the renewal
+        // will take about as long as the login.
+        let room = took.saturating_mul(2).saturating_add(WHOLE_SECOND);
+        let window = longest.mul_f64(1.0 - 0.25 * jitter.clamp(0.0, 1.0));
+        window.max(room.min(life / 2))
     }
 }
 

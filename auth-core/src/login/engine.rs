@@ -13,6 +13,7 @@ use crate::error::LoginError;
 use crate::event::{self, Event};
 use crate::limit::Limiter;
 use crate::login_mark::{CacheId, LoginMark};
+use crate::logout::Logout;
 use crate::options::Options;
 use crate::provider::Provider;
 
@@ -53,8 +54,14 @@ impl Engine {
     }
 
     /// Ends a session at the server. Returns what the server said.
-    pub(crate) async fn log_out(&self, credential: &Credential) -> Result<(), LoginError> {
-        let sent = async { self.provider.logout(credential).await };
+    pub(crate) async fn log_out(
+        &self,
+        credential: &Credential,
+        mut logout: Logout,
+    ) -> Result<(), LoginError> {
+        // It may have expired in the grace before its logout.
+        logout.was_over |= !credential.life().freshness(self.clock.now()).may_be_good();
+        let sent = async { self.provider.logout(credential, logout).await };
         let result = self.guarded(sent).await;
         self.emit(&Event::LoggedOut {
             confirmed: result.is_ok(),

@@ -6,7 +6,8 @@
 //! 1. *Made*: it has a number and a ticket, and its task is not spawned yet.
 //! 2. *Unsent*: the task reads the secret and waits for its permit. `stop` and `abort` end it.
 //! 3. *Sent*: the task has stored `sent_at` and the server may have the login. `stop` leaves it to
-//!    end, so that its session can be logged out.
+//!    end, so that its session can be logged out. A renewal that has failed may go back to step 2,
+//!    for the login that follows it.
 //! 4. *Ended*: the waiters are told a result, or nothing. The task is gone and `ended` is notified.
 //!
 //! Two pairs of operations race, and in each a thread stores first and reads second. `send` stores
@@ -79,6 +80,14 @@ impl Flight {
         // Pairs with `stop`: the time is stored before the flag is read. So `stop` sees a login
         // that is sent, or `send` sees the stop.
         self.sent_at.store(now.steady, SeqCst);
+        !self.is_stopped()
+    }
+
+    /// The renewal that was sent has failed, and its login is not sent yet. Returns whether it may
+    /// be: it may not if it was stopped.
+    pub(super) fn begin_anew(&self) -> bool {
+        // Pairs with `stop`, as `send` does.
+        self.sent_at.store(0, SeqCst);
         !self.is_stopped()
     }
 

@@ -7,10 +7,11 @@ use super::engine::Engine;
 use super::flight::Flight;
 use crate::clock::nanos;
 use crate::credential::Credential;
-use crate::decide::{AttemptedSecret, FlightId, LoginOutcome, NoSession, Purpose};
+use crate::decide::{AttemptedSecret, Failed, FlightId, LoginOutcome, NoSession, Purpose};
 use crate::error::{LoginError, LoginErrorKind};
 use crate::event::Event;
 use crate::limit::{Permit, STALLED_AFTER, Ticket};
+use crate::logout::Logout;
 use crate::secret::Secret;
 use crate::session::Session;
 
@@ -20,6 +21,10 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// The receiver of a login's outcome.
 pub(crate) trait Keep: Send + Sync {
+    /// A renewal has failed, and took `took`. Returns whether a login follows in the same flight,
+    /// because the session is over.
+    fn not_renewed(&self, id: FlightId, failed: Failed, took: Duration) -> bool;
+
     /// A login has ended, and has taken `took` since it was sent. Returns a session that is of no
     /// use, which is to be logged out.
     fn settle(
@@ -27,7 +32,7 @@ pub(crate) trait Keep: Send + Sync {
         id: FlightId,
         outcome: LoginOutcome,
         took: Duration,
-    ) -> Option<Arc<Credential>>;
+    ) -> Option<(Arc<Credential>, Logout)>;
 
     /// The task of a login is gone without an outcome. It matters only if the login is still the
     /// one under way.
@@ -77,8 +82,19 @@ impl Login {
 
     async fn log_in(&self) -> LoginOutcome {
         let secret = self.look().await?;
-        let permit = self.permit().await?;
-        self.send(&secret, permit).await
+        let mut permit = self.permit().await?;
+        if let (Purpose::Renewal, Some(current)) = (&self.purpose, &self.current) {
+            let renewed = async { self.engine.provider.renew(current, &secret).await };
+            match self.send(&secret, permit, renewed).await {
+                Ok(session) => return Ok(session),
+                Err(failed) => self.begin_anew(failed)?,
+            }
+            permit = self.permit().await?;
+        }
+        // A provider may panic before it returns its future, so it is called within the guard.
+        let sent = async { self.engine.provider.login(&secret).await };
+        let sent = self.send(&secret, permit, sent).await;
+        sent.map_err(NoSession::Failed)
     }
 
     /// Reads the secret, and checks whether it is worth an attempt.
@@ -112,16 +128,14 @@ impl Login {
         Ok(permit)
     }
 
-    /// Logs in, or renews the current session. The permit is bound until that has ended.
-    async fn send(&self, secret: &Secret, permit: Permit) -> LoginOutcome {
+    /// Sends a login or a renewal with this secret. The permit is bound until that has ended.
+    async fn send(
+        &self,
+        secret: &Secret,
+        permit: Permit,
+        sent: impl Future<Output = Result<Session, LoginError>>,
+    ) -> Result<Session, Failed> {
         let engine = &self.engine;
-        // A provider may panic before it returns its future, so it is called within the guard.
-        let sent = async {
-            match (&self.purpose, &self.current) {
-                (Purpose::Renewal, Some(current)) => engine.provider.renew(current, secret).await,
-                _ => engine.provider.login(secret).await,
-            }
-        };
         let result = engine.guarded(sent).await;
         match result.as_ref().map_err(LoginError::kind) {
             // The provider's future was dropped, and what it has sent may still arrive.
@@ -137,10 +151,23 @@ impl Login {
             secret: secret.fingerprint(),
             may_change: engine.provider.secret().fixed().is_none(),
         };
-        Err(NoSession::Failed(
-            failed.with_retry_after(held),
-            Some(attempted),
-        ))
+        Err(Failed {
+            error: failed.with_retry_after(held),
+            secret: Some(attempted),
+        })
+    }
+
+    /// The renewal has failed. Succeeds if a login is to follow.
+    fn begin_anew(&self, failed: Failed) -> Result<(), NoSession> {
+        let flight = self.flight();
+        let took = flight.took(self.engine.clock.now());
+        let cache = self.guard.cache.as_ref().and_then(Weak::upgrade);
+        let follows = cache.is_some_and(|cache| cache.not_renewed(flight.id, failed, took));
+        if follows && flight.begin_anew() {
+            Ok(())
+        } else {
+            Err(NoSession::NotRenewed)
+        }
     }
 
     /// Hands the outcome to the cache, and logs out a session that is of no use there.
@@ -153,8 +180,8 @@ impl Login {
         let took = flight.took(self.engine.clock.now());
         let useless = cache.settle(flight.id, outcome, took);
         drop(cache);
-        if let Some(session) = useless {
-            let _ = self.engine.log_out(&session).await;
+        if let Some((session, logout)) = useless {
+            let _ = self.engine.log_out(&session, logout).await;
         }
     }
 
@@ -174,7 +201,10 @@ fn before_sending(error: LoginError) -> NoSession {
         }
         _ => LoginError::misconfigured("the password can't be right").with_source(error),
     };
-    NoSession::Failed(error, None)
+    NoSession::Failed(Failed {
+        error,
+        secret: None,
+    })
 }
 
 /// Reports the flight as lost if its task is dropped before it has an outcome, or before it was

@@ -147,7 +147,7 @@ impl Table {
         let Some(entry) = self.entries.get(identity) else {
             return Removal::Unknown;
         };
-        if let Some(failure) = entry.credentials.failure_in_force() {
+        if let Some(failure) = entry.credentials.failure_to_remember() {
             let now = now(&entry.credentials);
             if self.failures.len() < self.capacity {
                 self.failures.insert(identity.clone(), failure);
@@ -207,7 +207,7 @@ impl Table {
             let found_lately = entry.credentials.take_referenced();
             let unused = entry.credentials.is_unused();
             if unused && !(found_lately && search.first_round) {
-                let failure = entry.credentials.failure_in_force();
+                let failure = entry.credentials.failure_to_remember();
                 if failure.is_none() || self.failures.len() < self.capacity {
                     let forgotten = self.entries.remove(&identity);
                     if let Some(failure) = failure {
@@ -227,10 +227,10 @@ impl Table {
         Room::NotYet
     }
 
-    /// Forgets the failures in one bucket that forbid nothing any more.
+    /// Forgets the failures in one bucket that do not matter any more.
     fn sweep(&mut self, now: Moment) {
         self.failures
-            .retain_in(self.next_sweep, |failure| failure.forbids(now));
+            .retain_in(self.next_sweep, |failure| failure.matters(now));
         self.next_sweep = (self.next_sweep + 1) % self.failures.buckets();
     }
 }
@@ -242,12 +242,11 @@ fn now(credentials: &Credentials) -> Moment {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;
     use crate::clock::ManualClock;
-    use crate::decide::FailurePolicy;
+    use crate::decide::{Attempted, End, Failed, FailurePolicy};
     use crate::error::LoginError;
     use crate::lifetime::Lifetime;
     use crate::origin::Origin;
@@ -279,9 +278,22 @@ mod tests {
     }
 
     fn refused(clock: &ManualClock) -> Failure {
-        let error = Arc::new(LoginError::refused("status 401"));
-        let now = clock.clock().now();
-        Failure::after(None, error, None, now, &FailurePolicy::DEFAULT, 0.0)
+        let failed = Failed {
+            error: LoginError::refused("status 401"),
+            secret: None,
+        };
+        let end = End {
+            at: clock.clock().now(),
+            took: Duration::ZERO,
+            jitter: 0.0,
+        };
+        Failure::after(
+            None,
+            Attempted::Login,
+            failed,
+            &end,
+            &FailurePolicy::DEFAULT,
+        )
     }
 
     /// Searches one slice for room for another identity, and checks how many were looked at.

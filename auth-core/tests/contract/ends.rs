@@ -5,10 +5,13 @@ use std::sync::{Arc, OnceLock};
 
 use auth_core::clock::ManualClock;
 use auth_core::testing::{Gate, Scripted};
-use auth_core::{Attempt, Conclusion, Condition, Credentials, Event, Identity, Lifetime};
+use auth_core::{
+    Attempt, Conclusion, Condition, Credentials, Event, Identity, Lifetime, LoginError, Logout,
+    LogoutReason, LogoutScope,
+};
 use futures_util::FutureExt;
 
-use crate::support::{HOUR, SECOND, on, settle, tokens};
+use crate::support::{HOUR, Renewing, SECOND, on, replay, settle, tokens};
 
 fn alive_tasks() -> usize {
     tokio::runtime::Handle::current()
@@ -259,4 +262,155 @@ async fn after_a_close_no_rejection_is_doubted() {
         Conclusion::Rejected
     );
     assert_eq!(doubts.load(SeqCst), 0);
+}
+
+/// A session, then one that supersedes it, and ten seconds of grace.
+async fn superseded_by(
+    provider: Renewing,
+    supersede: impl AsyncFnOnce(&Credentials, &ManualClock),
+) -> Vec<(u64, Logout)> {
+    let clock = ManualClock::new();
+    let logouts = provider.logouts();
+    let credentials = provider.on(&clock).log_out_superseded(10 * SECOND).build();
+    credentials.get().await.unwrap();
+    supersede(&credentials, &clock).await;
+    assert_eq!(credentials.get().await.unwrap().stamp().generation(), 2);
+    settle().await;
+    clock.advance(10 * SECOND - SECOND / 100);
+    settle().await;
+    assert_eq!(*logouts.lock(), [], "the grace");
+    clock.advance(SECOND / 100);
+    settle().await;
+    logouts.lock().clone()
+}
+
+async fn renew(credentials: &Credentials, _: &ManualClock) {
+    credentials.renew().await.unwrap();
+}
+
+async fn expire(_: &Credentials, clock: &ManualClock) {
+    clock.advance(HOUR);
+}
+
+async fn reject(credentials: &Credentials, _: &ManualClock) {
+    let current = credentials.get().await.unwrap();
+    let conclusion = Attempt::new(credentials, &current).rejected();
+    assert_eq!(conclusion, Conclusion::Replay);
+}
+
+#[tokio::test]
+async fn rule_19_whatever_superseded_a_session_its_logout_is_told_whether_it_was_over() {
+    let superseded = Logout::new(LogoutReason::Superseded);
+    let renewed = superseded_by(Renewing::new(tokens()), renew).await;
+    assert_eq!(renewed, [(1, superseded)]);
+    let expired = superseded_by(Renewing::new(tokens()), expire).await;
+    assert_eq!(expired, [(1, superseded.of_dead_session())]);
+    let rejected = superseded_by(Renewing::new(tokens()), reject).await;
+    assert_eq!(rejected, [(1, superseded.of_dead_session())]);
+}
+
+#[tokio::test]
+async fn rule_19_where_a_logout_ends_all_sessions_only_the_close_logs_out() {
+    let account = || Renewing::new(tokens()).with_logout_scope(LogoutScope::Account);
+    assert_eq!(superseded_by(account(), renew).await, []);
+    assert_eq!(superseded_by(account(), expire).await, []);
+    assert_eq!(superseded_by(account(), reject).await, []);
+
+    let provider = account();
+    let logouts = provider.logouts();
+    let credentials = provider
+        .on(&ManualClock::new())
+        .log_out_superseded(SECOND)
+        .build();
+    credentials.get().await.unwrap();
+    credentials.renew().await.unwrap();
+    credentials.close().await.unwrap();
+    assert_eq!(*logouts.lock(), [(2, Logout::new(LogoutReason::Closing))]);
+}
+
+#[tokio::test]
+async fn rule_19_a_route_that_is_always_forbidden_leaves_one_session_open() {
+    let clock = ManualClock::new();
+    let provider = Renewing::new(Scripted::tokens(Lifetime::unknown()));
+    let (logins, logouts) = (provider.logins(), provider.logouts());
+    let credentials = provider.on(&clock).log_out_superseded(SECOND).build();
+    for _ in 0..6_000 {
+        let current = credentials.get().await.unwrap();
+        if Attempt::new(&credentials, &current).rejected() == Conclusion::Replay {
+            let second = credentials.get().await.unwrap();
+            replay(&credentials, &second).rejected();
+        }
+        settle().await;
+        clock.advance(SECOND / 10);
+    }
+    assert!(logins.count() > 5);
+    assert_eq!(logouts.lock().len() as u64, logins.count() - 1);
+}
+
+#[tokio::test]
+async fn rule_19_a_close_logs_a_rejected_session_out_that_nothing_has_superseded_yet() {
+    for by_choice in [true, false] {
+        let gate = Gate::shut();
+        gate.let_through(1);
+        let provider = Renewing::new(tokens().gated(&gate));
+        let logouts = provider.logouts();
+        let mut builder = provider.on(&ManualClock::new());
+        if by_choice {
+            builder = builder.log_out_superseded(HOUR);
+        }
+        let credentials = builder.build();
+        let first = credentials.get().await.unwrap();
+        Attempt::new(&credentials, &first).rejected();
+        settle().await;
+        let closing = tokio::spawn(async move { credentials.close().await });
+        settle().await;
+        gate.let_through(1);
+        closing.await.unwrap().unwrap();
+        settle().await;
+        let closing = Logout::new(LogoutReason::Closing);
+        let expected = [(1, closing.of_dead_session()), (2, closing)];
+        let expected = &expected[usize::from(!by_choice)..];
+        assert_eq!(*logouts.lock(), expected);
+    }
+}
+
+#[tokio::test]
+async fn rule_19_a_close_tells_that_a_session_has_expired() {
+    let clock = ManualClock::new();
+    let provider = Renewing::new(tokens());
+    let logouts = provider.logouts();
+    let credentials = provider.on(&clock).build();
+    credentials.get().await.unwrap();
+    clock.advance(HOUR);
+    credentials.close().await.unwrap();
+    let closing = Logout::new(LogoutReason::Closing);
+    assert_eq!(*logouts.lock(), [(1, closing.of_dead_session())]);
+}
+
+#[tokio::test]
+async fn rule_12_a_login_that_finds_too_many_sessions_ends_the_grace_of_the_oldest() {
+    let clock = ManualClock::new();
+    let inner = Scripted::new(|number| match number {
+        4 => Err(LoginError::seats_exhausted("status 409")),
+        _ => crate::support::session(number, Lifetime::of(HOUR)),
+    });
+    let provider = Renewing::new(inner);
+    let (logins, logouts) = (provider.logins(), provider.logouts());
+    let credentials = provider.on(&clock).log_out_superseded(HOUR).build();
+    credentials.get().await.unwrap();
+    credentials.renew().await.unwrap();
+    credentials.renew().await.unwrap();
+    settle().await;
+    assert_eq!(*logouts.lock(), []);
+    assert!(credentials.renew().await.unwrap_err().is_seats_exhausted());
+    settle().await;
+    let superseded = Logout::new(LogoutReason::Superseded);
+    assert_eq!(*logouts.lock(), [(1, superseded)], "one of the two");
+    for _ in 0..50 {
+        assert!(credentials.renew().await.unwrap_err().is_seats_exhausted());
+        clock.advance(SECOND);
+    }
+    assert_eq!(logins.count(), 4, "it backs off for minutes");
+    clock.advance(70 * SECOND);
+    credentials.renew().await.unwrap();
 }

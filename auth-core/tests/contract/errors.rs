@@ -66,6 +66,8 @@ fn each_kind_has_its_own_predicate() {
     let (retry_after, waited) = (Duration::ZERO, Duration::ZERO);
     for (error, expected) in [
         (login(LoginError::refused("x")), "refused"),
+        (login(LoginError::locked("x")), "locked"),
+        (login(LoginError::seats_exhausted("x")), "seats exhausted"),
         (login(LoginError::limited(None)), "limited"),
         (Error::QuotaSpent { retry_after }, "limited"),
         (login(LoginError::unavailable("x")), "unavailable"),
@@ -79,6 +81,8 @@ fn each_kind_has_its_own_predicate() {
     ] {
         let predicates = [
             (error.is_login_refused(), "refused"),
+            (error.is_locked(), "locked"),
+            (error.is_seats_exhausted(), "seats exhausted"),
             (error.is_rate_limited(), "limited"),
             (error.is_unavailable(), "unavailable"),
             (error.is_misconfigured(), "misconfigured"),

@@ -97,12 +97,16 @@ impl LateServer {
         quota: Quota,
         scripted: Scripted,
     ) -> CredentialsBuilder {
-        let origin = Origin::parse("https://late.example.com").unwrap();
         let scripted = scripted
             .with_quota(quota)
-            .with_identity(Identity::new("late", origin, name));
+            .with_identity(Self::identity(name));
         let server = self.clone();
         Credentials::builder(Late { scripted, server }).clock(self.0.hands.clock())
+    }
+
+    pub(crate) fn identity(name: &str) -> Identity {
+        let origin = Origin::parse("https://late.example.com").unwrap();
+        Identity::new("late", origin, name)
     }
 
     pub(crate) fn now(&self) -> Duration {
@@ -128,7 +132,7 @@ impl LateServer {
     }
 
     /// Sends a login. Its client waits for the answer. If it does not, the login arrives anyway.
-    async fn receive(&self) {
+    pub(crate) async fn receive(&self) {
         let (sender, answer) = oneshot::channel();
         {
             let now = self.now();

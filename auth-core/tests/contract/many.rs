@@ -305,6 +305,27 @@ async fn rule_12_a_refusal_is_remembered_when_its_identity_is_forgotten() {
 }
 
 #[tokio::test]
+async fn rule_12_what_may_be_a_refusal_counts_when_its_identity_is_forgotten_again_and_again() {
+    let clock = ManualClock::new();
+    let pool = pool(&clock, 1);
+    let attempts = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    for _ in 0..90 {
+        let counted = std::sync::Arc::clone(&attempts);
+        let unsure = Scripted::new(move |_| {
+            counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            Err(LoginError::malformed("status 200"))
+        });
+        let unsure = pool.add(unsure.with_identity(identity("me"))).unwrap();
+        assert!(unsure.get().await.unwrap_err().is_unavailable());
+        drop(unsure);
+        drop(pool.add(account("other")).unwrap());
+        clock.advance(10 * SECOND);
+    }
+    let attempts = attempts.load(std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(attempts, 4, "in 15 minutes");
+}
+
+#[tokio::test]
 async fn rule_12_a_refusal_is_forgotten_only_after_its_cooldown() {
     let clock = ManualClock::new();
     let pool = pool(&clock, 1);

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use auth_core::clock::ManualClock;
 use auth_core::testing::Scripted;
 use auth_core::{
-    Credential, Credentials, Error, Event, Identity, Lifetime, LoginError, LoginErrorKind,
+    Credential, Credentials, Error, Event, Identity, Lifetime, LoginError, LoginErrorKind, Logout,
     Provider, ReadSecret, Secret, SecretError, SecretSource, Session,
 };
 use parking_lot::Mutex;
@@ -189,7 +189,7 @@ impl Provider for PanicsAtOnce {
         Box::pin(async move { session(number, Lifetime::of(HOUR)) })
     }
 
-    fn logout<'a, 'b, 'c>(&'a self, _: &'b Credential) -> Answer<'c, ()>
+    fn logout<'a, 'b, 'c>(&'a self, _: &'b Credential, _: Logout) -> Answer<'c, ()>
     where
         'a: 'c,
         'b: 'c,

@@ -8,20 +8,26 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth_core::clock::ManualClock;
-use auth_core::testing::Scripted;
+use async_trait::async_trait;
+use auth_core::clock::{Clock, ManualClock};
 use auth_core::{
-    Ask, Attempt, Conclusion, Credentials, CredentialsBuilder, Error, Lifetime, LoginError, Moment,
-    Quota, Session,
+    Ask, Attempt, Conclusion, Credential, Credentials, CredentialsBuilder, Error, Identity,
+    Lifetime, LoginError, LoginErrorKind, Moment, Provider, Quota, Secret, SecretSource, Session,
+    Status,
 };
 use parking_lot::Mutex;
 use proptest::prelude::*;
 
 use crate::late_server::{LateServer, Trip};
-use crate::support::{HOUR, SECOND, replay, set_cookie, settle};
+use crate::support::{DAY, HOUR, SECOND, replay, set_cookie, settle};
 
 const REFUSED_COOLDOWN: Duration = Duration::from_secs(900);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
+/// Rule 12 counts answers that may be refusals in any window of this length.
+const QUARTER: Duration = Duration::from_secs(900);
+/// The longest wait after one of them, with its jitter.
+const LONGEST_UNSURE: Duration = Duration::from_secs(1_080);
+const FIRST_PROBATION: Duration = Duration::from_secs(5);
 /// Small, so that it is often spent.
 const LOGINS: u32 = 4;
 const WINDOW: Duration = Duration::from_secs(62);
@@ -57,11 +63,19 @@ enum Operation {
     SetBack(Duration),
 }
 
+/// How the server answers logins and renewals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mood {
     Good,
+    /// Logins are good, and renewals find the server down.
+    CantRenew,
     Down,
     Refuses,
+    Locks,
+    /// The answers bring no session, and do not say why.
+    Unclear,
+    /// There are too many sessions.
+    Full,
     Limits,
 }
 
@@ -76,7 +90,9 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => (0..4_usize).prop_map(Operation::Roll),
         1 => (0..4_usize).prop_map(Operation::End),
         2 => prop_oneof![
-            3 => Just(Mood::Good), 1 => Just(Mood::Down), 1 => Just(Mood::Refuses), 1 => Just(Mood::Limits)
+            3 => Just(Mood::Good), 2 => Just(Mood::CantRenew), 1 => Just(Mood::Down),
+            1 => Just(Mood::Refuses), 1 => Just(Mood::Locks), 2 => Just(Mood::Unclear),
+            1 => Just(Mood::Full), 1 => Just(Mood::Limits)
         ].prop_map(Operation::Server),
         3 => trip().prop_map(Operation::Stalls),
         2 => Just(Operation::Vanish),
@@ -103,11 +119,95 @@ struct Server {
     trip: Trip,
     /// When the last session was issued.
     issued: Option<Moment>,
-    /// The end of the cooldown after a refused password, and whether it was tried again before.
-    refused_until: Option<Duration>,
-    tried_again: bool,
-    /// Whether another account sends the next login.
-    other: bool,
+    sessions: u64,
+    /// Since the last session: when an answer came that may have been a refusal.
+    unsure: Vec<Moment>,
+    /// Since the last session: how many refusals there were, and when the last came.
+    refusals: u32,
+    refused: Option<Moment>,
+    /// Whether an attempt was sent before the cooldown of a refusal had ended.
+    asked_too_soon: bool,
+    /// Whether the last attempt was a renewal that failed.
+    renewal_failed: bool,
+}
+
+impl Server {
+    fn ask(&mut self, renewal: bool, now: Moment) {
+        self.renewal_failed = renewal;
+        if let Some(refused) = self.refused {
+            let doubled = REFUSED_COOLDOWN * 2_u32.pow(self.refusals.min(8) - 1);
+            self.asked_too_soon |= now.since(refused) < doubled.min(DAY);
+        }
+    }
+
+    fn answer(&mut self, renewal: bool, now: Moment) -> Result<Session, LoginError> {
+        match self.mood {
+            Mood::CantRenew if renewal => return Err(LoginError::unavailable("status 503")),
+            Mood::Good | Mood::CantRenew => {}
+            Mood::Down => return Err(LoginError::unavailable("status 503")),
+            Mood::Refuses | Mood::Locks => {
+                self.refusals += 1;
+                self.refused = Some(now);
+                return Err(match self.mood {
+                    Mood::Locks => LoginError::locked("status 423"),
+                    _ => LoginError::refused("status 401"),
+                });
+            }
+            Mood::Unclear => {
+                self.unsure.push(now);
+                return Err(LoginError::malformed("status 200"));
+            }
+            Mood::Full => return Err(LoginError::seats_exhausted("status 409")),
+            Mood::Limits => return Err(LoginError::limited(Some(30 * SECOND))),
+        }
+        self.renewal_failed = false;
+        self.unsure.clear();
+        (self.refusals, self.refused) = (0, None);
+        self.issued = Some(now);
+        self.sessions += 1;
+        let session = Session::new().with_cookie("session", &format!("value-{}", self.sessions))?;
+        Ok(session.with_lifetime(Lifetime::of(HOUR).idle(HOUR / 2)))
+    }
+}
+
+/// Logs in to the server, and renews with a request of its own.
+struct Renewing {
+    identity: Identity,
+    secret: SecretSource,
+    late: LateServer,
+    server: Arc<Mutex<Server>>,
+    clock: Clock,
+}
+
+impl Renewing {
+    async fn send(&self, renewal: bool) -> Result<Session, LoginError> {
+        self.server.lock().ask(renewal, self.clock.now());
+        self.late.receive().await;
+        self.server.lock().answer(renewal, self.clock.now())
+    }
+}
+
+#[async_trait]
+impl Provider for Renewing {
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn secret(&self) -> &SecretSource {
+        &self.secret
+    }
+
+    fn quota(&self) -> Quota {
+        quota()
+    }
+
+    async fn login(&self, _: &Secret) -> Result<Session, LoginError> {
+        self.send(false).await
+    }
+
+    async fn renew(&self, _: &Credential, _: &Secret) -> Result<Session, LoginError> {
+        self.send(true).await
+    }
 }
 
 struct Model {
@@ -122,6 +222,8 @@ struct Model {
     newest_served: u64,
     /// When rejections were believed.
     believed: Vec<Moment>,
+    /// When a rejection was last believed, if no replay was accepted since, but at the told end.
+    unproven: Option<Moment>,
 }
 
 impl Model {
@@ -131,40 +233,24 @@ impl Model {
             mood: Mood::Good,
             trip: Trip::of(Duration::ZERO, Duration::ZERO),
             issued: None,
-            refused_until: None,
-            tried_again: false,
-            other: false,
+            sessions: 0,
+            unsure: Vec::new(),
+            refusals: 0,
+            refused: None,
+            asked_too_soon: false,
+            renewal_failed: false,
         }));
-        let (start, server_clock) = (clock.clock().now(), clock.clock());
         let plan = Arc::clone(&server);
-        let late = LateServer::new(&clock, move |_| {
-            let mut server = plan.lock();
-            let now = server_clock.now().steady_since(start);
-            let refused = server.refused_until.is_some_and(|until| now < until);
-            server.tried_again |= refused && !server.other;
-            server.trip
-        });
-        let (server_of_logins, server_clock) = (Arc::clone(&server), clock.clock());
-        let provider = Scripted::new(move |number| {
-            let mut server = server_of_logins.lock();
-            match server.mood {
-                Mood::Good => {
-                    server.issued = Some(server_clock.now());
-                    let session =
-                        Session::new().with_cookie("session", &format!("value-{number}"))?;
-                    Ok(session.with_lifetime(Lifetime::of(HOUR).idle(HOUR / 2)))
-                }
-                Mood::Down => Err(LoginError::unavailable("status 503")),
-                Mood::Refuses => {
-                    let until = server_clock.now().steady_since(start) + REFUSED_COOLDOWN;
-                    server.refused_until = Some(until);
-                    Err(LoginError::refused("status 401"))
-                }
-                Mood::Limits => Err(LoginError::limited(Some(30 * SECOND))),
-            }
-        });
-        let credentials = late
-            .scripted("me", quota(), provider)
+        let late = LateServer::new(&clock, move |_| plan.lock().trip);
+        let provider = Renewing {
+            identity: LateServer::identity("me"),
+            secret: "correct horse".into(),
+            late: late.clone(),
+            server: Arc::clone(&server),
+            clock: clock.clock(),
+        };
+        let credentials = Credentials::builder(provider)
+            .clock(clock.clock())
             .refused_cooldown(REFUSED_COOLDOWN)
             .backoff(SECOND, LONGEST_BACKOFF)
             .build();
@@ -177,6 +263,7 @@ impl Model {
             dead: HashSet::new(),
             newest_served: 0,
             believed: Vec::new(),
+            unproven: None,
         }
     }
 
@@ -227,10 +314,8 @@ impl Model {
         let name = format!("account-{}", self.attempts());
         let other = self.late.account(&name, quota()).build();
         let mut get = Box::pin(other.get_with(Ask::new().fail_fast()));
-        self.server.lock().other = true;
         let _ = futures_util::poll!(&mut get);
         settle().await;
-        self.server.lock().other = false;
     }
 
     fn request(&self, back: usize) -> Option<Attempt> {
@@ -265,16 +350,23 @@ impl Model {
                     renewed || served.is_none(),
                     "rule 13: a good credential was there: {error}"
                 );
-                let (mood, trip) = {
-                    let state = self.server.lock();
-                    (state.mood, state.trip)
+                let (mood, trip, renewal_failed) = {
+                    let now = self.server.lock();
+                    (now.mood, now.trip, now.renewal_failed)
                 };
                 if self.attempts() > before {
                     let expected = match mood {
                         _ if trip.answered >= Some(TIMEOUT) => error.is_unavailable(),
                         Mood::Good => panic!("the login succeeds: {error}"),
-                        Mood::Down => error.is_unavailable(),
+                        // If the session is over, the login follows, unless the quota is spent.
+                        Mood::CantRenew => {
+                            (renewed && served.is_some() && error.is_unavailable())
+                                || matches!(error, Error::QuotaSpent { .. })
+                        }
+                        Mood::Down | Mood::Unclear => error.is_unavailable(),
                         Mood::Refuses => error.is_login_refused(),
+                        Mood::Locks => error.is_locked(),
+                        Mood::Full => error.is_seats_exhausted(),
                         Mood::Limits => error.is_rate_limited(),
                     };
                     assert!(expected, "{mood:?}: {error:?}");
@@ -282,12 +374,21 @@ impl Model {
                     let wait = error
                         .retry_after()
                         .expect("an error without an attempt states the wait");
-                    let longest = match &error {
-                        Error::QuotaSpent { .. } => TIMEOUT + WINDOW,
-                        _ if error.is_login_refused() => REFUSED_COOLDOWN,
-                        _ => LONGEST_BACKOFF,
+                    let longest = match error.login_error().map(LoginError::kind) {
+                        None => TIMEOUT + WINDOW,
+                        Some(LoginErrorKind::Refused | LoginErrorKind::Locked) => DAY,
+                        Some(LoginErrorKind::Malformed) => LONGEST_UNSURE,
+                        Some(LoginErrorKind::SeatsExhausted) => QUARTER,
+                        Some(_) => LONGEST_BACKOFF,
                     };
                     assert!(wait <= longest, "{wait:?} for {error:?}");
+                    let of_secret = error.is_login_refused()
+                        || error.is_locked()
+                        || self.server.lock().unsure.len() >= 4;
+                    assert!(
+                        renewed || !renewal_failed || error.login_error().is_none() || of_secret,
+                        "rule 6: a failed renewal holds a login back: {error:?}"
+                    );
                 }
             }
         }
@@ -299,8 +400,14 @@ impl Model {
         let was_current = status.stamp == Some(attempt.stamp());
         match conclusion {
             Conclusion::Replay if was_current => {
-                self.dead.insert(attempt.stamp().generation());
-                self.believed.push(self.now());
+                let now = self.now();
+                let told_end = self.believed(&status, attempt.stamp().generation());
+                if !told_end && let Some(last) = self.unproven.replace(now) {
+                    assert!(
+                        now.since(last) >= FIRST_PROBATION,
+                        "rule 8: believed on probation"
+                    );
+                }
             }
             Conclusion::Replay => {}
             _ => {
@@ -316,6 +423,18 @@ impl Model {
             }
         }
         conclusion
+    }
+
+    /// The response that ends this generation was believed. Returns whether it came at the told end
+    /// of the life.
+    fn believed(&mut self, before: &Status, generation: u64) -> bool {
+        self.dead.insert(generation);
+        let soon = |left: Option<Duration>| left.is_some_and(|left| left <= SECOND);
+        let told_end = soon(before.expires_in) || soon(before.idle_in);
+        if !told_end {
+            self.believed.push(self.now());
+        }
+        told_end
     }
 
     async fn replay(&mut self, accepted: bool) {
@@ -337,6 +456,7 @@ impl Model {
         let second = replay(&self.credentials, &credential);
         if accepted {
             second.accepted();
+            self.unproven = None;
         } else {
             self.reject(&second);
         }
@@ -362,7 +482,7 @@ impl Model {
             let after = self.credentials.status();
             assert!(after.stamp.is_none() || after.stamp == before.stamp);
             if let (None, Some(ended)) = (after.stamp, before.stamp) {
-                self.dead.insert(ended.generation());
+                self.believed(&before, ended.generation());
             }
         }
     }
@@ -372,9 +492,15 @@ impl Model {
         let now = self.now();
         let server = self.server.lock();
         assert!(
-            !server.tried_again,
+            !server.asked_too_soon,
             "rule 12: a refused password is not tried again"
         );
+        for start in &server.unsure {
+            let in_quarter =
+                |at: &&Moment| at.since(*start) < QUARTER && start.since(**at) == Duration::ZERO;
+            let answers = server.unsure.iter().filter(in_quarter).count();
+            assert!(answers <= 4, "rule 12: {answers} that may be refusals");
+        }
         let most = self.late.most_in(WINDOW);
         assert!(
             most <= LOGINS as usize,

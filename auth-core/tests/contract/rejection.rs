@@ -200,6 +200,56 @@ async fn rule_8_ten_thousand_requests_rejected_twice_at_once_cost_one_login() {
 }
 
 #[tokio::test]
+async fn rule_8_a_forbidden_route_whose_replay_is_slow_costs_one_login_in_one_cooldown() {
+    let clock = ManualClock::new();
+    let provider = Scripted::tokens(Lifetime::unknown());
+    let logins = provider.logins();
+    let credentials = on(&clock, provider).build();
+    let first = credentials.get().await.unwrap();
+    assert_eq!(
+        Attempt::new(&credentials, &first).rejected(),
+        Conclusion::Replay
+    );
+    let second = credentials.get().await.unwrap();
+    let slow = replay(&credentials, &second);
+    clock.advance(SECOND);
+    assert_eq!(
+        Attempt::new(&credentials, &second).rejected(),
+        Conclusion::Rejected,
+        "another request to the same route, before the replay was answered"
+    );
+    clock.advance(SECOND);
+    assert_eq!(slow.rejected(), Conclusion::Rejected);
+    settle().await;
+    assert_eq!(logins.count(), 2);
+}
+
+#[tokio::test]
+async fn rule_8_a_route_that_is_always_forbidden_and_slow_costs_one_login_per_cooldown() {
+    let clock = ManualClock::new();
+    let provider = Scripted::tokens(Lifetime::unknown());
+    let logins = provider.logins();
+    let credentials = on(&clock, provider).build();
+    let mut under_way = std::collections::VecDeque::new();
+    // A request each half second, each answered 8 s later, for ten minutes.
+    for _ in 0..1_200 {
+        let current = credentials.get().await.unwrap();
+        under_way.push_back((current.clone(), Attempt::new(&credentials, &current)));
+        if under_way.len() > 16
+            && let Some((carried, attempt)) = under_way.pop_front()
+            && attempt.rejected() == Conclusion::Replay
+        {
+            let newer = credentials.get().await.unwrap();
+            assert_ne!(newer.stamp(), carried.stamp());
+            under_way.push_back((newer.clone(), replay(&credentials, &newer)));
+        }
+        clock.advance(SECOND / 2);
+    }
+    // After 5, 10, 20, 40, 80, 160 and 300 s, and none of a replay that is accepted.
+    assert!(logins.count() <= 1 + 8, "{} logins", logins.count());
+}
+
+#[tokio::test]
 async fn rule_8_two_programs_that_end_each_others_sessions_cause_no_login_storm() {
     let clock = ManualClock::new();
     let provider = Scripted::tokens(Lifetime::unknown());
@@ -332,13 +382,16 @@ async fn a_cookie_that_the_credential_does_not_carry_changes_nothing() {
 
 #[tokio::test]
 async fn rule_8_a_late_rejection_of_an_older_replay_does_not_count_against_a_login_that_helped() {
-    let credentials = on(&ManualClock::new(), tokens()).build();
+    let clock = ManualClock::new();
+    let credentials = on(&clock, tokens()).build();
     let first = credentials.get().await.unwrap();
     Attempt::new(&credentials, &first).rejected();
     let second = credentials.get().await.unwrap();
     let late = replay(&credentials, &second);
+    clock.advance(5 * SECOND);
     Attempt::new(&credentials, &second).rejected();
     let third = credentials.get().await.unwrap();
+    assert_ne!(third.stamp(), second.stamp());
     replay(&credentials, &third).accepted();
     assert_eq!(late.rejected(), Conclusion::Replay);
     assert_eq!(
@@ -353,9 +406,10 @@ async fn rule_8_a_replay_of_an_older_revision_proves_nothing_about_the_current_o
     let first = credentials.get().await.unwrap();
     Attempt::new(&credentials, &first).rejected();
     let second = credentials.get().await.unwrap();
-    let replay = replay(&credentials, &second);
+    let late = replay(&credentials, &second);
+    replay(&credentials, &second).accepted();
     Attempt::new(&credentials, &second).cookies_set(&set_cookie("session=rolled"));
-    assert_eq!(replay.rejected(), Conclusion::Replay);
+    assert_eq!(late.rejected(), Conclusion::Replay);
     let rolled = credentials.get().await.unwrap();
     assert_eq!(
         Attempt::new(&credentials, &rolled).rejected(),

@@ -250,6 +250,141 @@ async fn rule_11_a_retry_after_is_capped_and_a_missing_one_is_a_whole_window() {
 }
 
 #[tokio::test]
+async fn rule_11_a_retry_after_counts_whatever_the_failure() {
+    for error in [
+        || LoginError::malformed("status 423"),
+        || LoginError::refused("status 401"),
+        || LoginError::locked("status 403"),
+        || LoginError::seats_exhausted("status 409"),
+    ] {
+        let clock = ManualClock::new();
+        let wait = 2_000 * SECOND;
+        let provider = Scripted::new(move |_| Err(error().with_retry_after(Some(wait))));
+        let logins = provider.logins();
+        let credentials = on(&clock, provider).build();
+        let other = on(&clock, tokens()).build();
+        for asked in 0..1_000 {
+            let fail_fast = Ask::new().fail_fast();
+            let error = credentials.get_with(fail_fast).await.unwrap_err();
+            assert!(error.retry_after() >= Some(wait - asked * SECOND / 20));
+            let held = other.get_with(fail_fast).await.unwrap_err();
+            assert!(matches!(held, Error::QuotaSpent { .. }), "{held:?}");
+            clock.advance(SECOND / 20);
+        }
+        assert_eq!(logins.count(), 1);
+        clock.advance(wait - 50 * SECOND);
+        other.get().await.unwrap();
+        credentials.get().await.unwrap_err();
+        assert_eq!(logins.count(), 2);
+    }
+}
+
+#[tokio::test]
+async fn rule_12_the_cooldown_of_a_refused_password_doubles_up_to_a_day() {
+    for error in [
+        || LoginError::refused("status 401"),
+        || LoginError::locked("status 403"),
+    ] {
+        let clock = ManualClock::new();
+        let (start, attempts) = (clock.clock().now(), Arc::new(Mutex::new(Vec::new())));
+        let (log, server) = (Arc::clone(&attempts), clock.clock());
+        let provider = Scripted::new(move |_| {
+            log.lock().push(server.now().since(start).as_secs() / 60);
+            Err(error())
+        });
+        let credentials = on(&clock, provider).build();
+        for _ in 0..5 * 24 * 60 {
+            credentials.get().await.unwrap_err();
+            clock.advance(60 * SECOND);
+        }
+        let minutes = [0, 15, 45, 105, 225, 465, 945, 1_905, 3_345, 4_785, 6_225];
+        assert_eq!(*attempts.lock(), minutes);
+    }
+}
+
+#[tokio::test]
+async fn rule_12_a_login_that_succeeds_or_a_changed_secret_resets_the_cooldown() {
+    let clock = ManualClock::new();
+    let vault = Arc::new(Vault::default());
+    *vault.password.lock() = "first".into();
+    let provider = Scripted::new(|number| match number {
+        4 => session(number, Lifetime::of(SECOND)),
+        _ => Err(LoginError::refused("status 401")),
+    })
+    .with_secret(SecretSource::custom(VaultSource(Arc::clone(&vault))));
+    let logins = provider.logins();
+    let credentials = on(&clock, provider).build();
+    let told = async || {
+        let error = credentials.get().await.unwrap_err();
+        error.retry_after().unwrap()
+    };
+    let cooldown = 900 * SECOND;
+    assert_eq!(told().await, cooldown);
+    clock.advance(cooldown);
+    assert_eq!(told().await, 2 * cooldown);
+    *vault.password.lock() = "second".into();
+    clock.advance(SECOND);
+    assert_eq!(told().await, cooldown, "a changed secret");
+    assert_eq!(logins.count(), 3, "and it is tried at once");
+    clock.advance(cooldown);
+    credentials.get().await.unwrap();
+    clock.advance(SECOND);
+    assert_eq!(told().await, cooldown, "a success");
+}
+
+#[tokio::test]
+async fn rule_12_what_may_be_a_refusal_is_tried_at_most_four_times_until_the_secret_changes() {
+    let clock = ManualClock::new();
+    let vault = Arc::new(Vault::default());
+    *vault.password.lock() = "wrong".into();
+    let right = Arc::clone(&vault);
+    let provider = Scripted::new(move |number| match right.password.lock().as_str() {
+        "right" => session(number, Lifetime::of(HOUR)),
+        _ if number == 2 => panic!("an answer that the provider does not know"),
+        _ => Err(LoginError::malformed("status 200")),
+    })
+    .with_secret(SecretSource::custom(VaultSource(Arc::clone(&vault))));
+    let logins = provider.logins();
+    let credentials = on(&clock, provider).build();
+    for _ in 0..900 {
+        let error = credentials.get().await.unwrap_err();
+        // The second answer is the one that the provider does not know.
+        assert_eq!(error.is_misconfigured(), logins.count() == 2);
+        assert_eq!(error.is_unavailable(), logins.count() != 2);
+        clock.advance(SECOND);
+    }
+    assert_eq!(logins.count(), 4);
+    assert!(*vault.reads.lock() > 800, "the source is looked at");
+    *vault.password.lock() = "right".into();
+    assert_eq!(token(&credentials.get().await.unwrap()), "token-5");
+}
+
+#[tokio::test]
+async fn rule_12_a_short_outage_that_looks_like_a_refusal_costs_little() {
+    for (outage, back_within) in [(20, 20), (100, 80), (240, 300)] {
+        let clock = ManualClock::new();
+        let (start, server) = (clock.clock().now(), clock.clock());
+        let provider = Scripted::new(move |number| {
+            if server.now().since(start) < outage * SECOND {
+                Err(LoginError::malformed("status 404"))
+            } else {
+                session(number, Lifetime::of(HOUR))
+            }
+        });
+        let credentials = on(&clock, provider).build();
+        let mut seconds = 0;
+        while credentials.get().await.is_err() {
+            clock.advance(SECOND);
+            seconds += 1;
+        }
+        assert!(
+            seconds <= outage + back_within,
+            "back {seconds} s after the beginning of an outage of {outage} s"
+        );
+    }
+}
+
+#[tokio::test]
 async fn rule_12_a_refused_password_is_not_tried_again_however_many_callers_ask() {
     let clock = ManualClock::new();
     let provider = Scripted::new(|_| Err(LoginError::refused("status 401")));

@@ -1,14 +1,20 @@
 //! Helpers shared by the tests.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use auth_core::clock::ManualClock;
-use auth_core::testing::Scripted;
+use auth_core::testing::{Counter, Scripted};
 use auth_core::{
-    Attempt, Credential, Credentials, CredentialsBuilder, Lifetime, LoginError, Session, Target,
+    Attempt, Credential, Credentials, CredentialsBuilder, Identity, Lifetime, LoginError, Logout,
+    LogoutScope, Provider, Quota, Secret, SecretSource, Session, Target,
 };
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue};
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 
 /// A request within the scope of the scripted provider.
 pub(crate) const HERE: Target<'_> = Target::new("https", "api.example.com", "/v3/me");
@@ -62,5 +68,107 @@ pub(crate) fn set_cookie(line: &'static str) -> HeaderMap {
 pub(crate) async fn settle() {
     for _ in 0..50 {
         tokio::task::yield_now().await;
+    }
+}
+
+type Renew = Box<dyn Fn(u64) -> Result<Session, LoginError> + Send + Sync>;
+
+/// A scripted provider with renewals of its own, and a record of its logouts.
+pub(crate) struct Renewing {
+    inner: Scripted,
+    gate: Option<Arc<Semaphore>>,
+    renew: Option<Renew>,
+    renewals: Arc<AtomicU64>,
+    scope: LogoutScope,
+    logouts: Arc<Mutex<Vec<(u64, Logout)>>>,
+}
+
+impl Renewing {
+    pub(crate) fn new(inner: Scripted) -> Self {
+        Self {
+            inner,
+            gate: None,
+            renew: None,
+            renewals: Arc::default(),
+            scope: LogoutScope::ThisSession,
+            logouts: Arc::default(),
+        }
+    }
+
+    /// Renewals are no logins. The function is given their number, counted from 1.
+    pub(crate) fn renewed_by(
+        mut self,
+        renew: impl Fn(u64) -> Result<Session, LoginError> + Send + Sync + 'static,
+    ) -> Self {
+        self.renew = Some(Box::new(renew));
+        self
+    }
+
+    /// Renewals wait at the gate, and are counted before.
+    pub(crate) fn gated(mut self, gate: &Arc<Semaphore>) -> Self {
+        self.gate = Some(Arc::clone(gate));
+        self
+    }
+
+    pub(crate) fn with_logout_scope(mut self, scope: LogoutScope) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    pub(crate) fn logins(&self) -> Counter {
+        self.inner.logins()
+    }
+
+    pub(crate) fn renewals(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.renewals)
+    }
+
+    /// The generations that were logged out, and what each logout was told.
+    pub(crate) fn logouts(&self) -> Arc<Mutex<Vec<(u64, Logout)>>> {
+        Arc::clone(&self.logouts)
+    }
+
+    pub(crate) fn on(self, clock: &ManualClock) -> CredentialsBuilder {
+        Credentials::builder(self).clock(clock.clock())
+    }
+}
+
+#[async_trait]
+impl Provider for Renewing {
+    fn identity(&self) -> &Identity {
+        self.inner.identity()
+    }
+
+    fn secret(&self) -> &SecretSource {
+        self.inner.secret()
+    }
+
+    fn quota(&self) -> Quota {
+        self.inner.quota()
+    }
+
+    async fn login(&self, secret: &Secret) -> Result<Session, LoginError> {
+        self.inner.login(secret).await
+    }
+
+    async fn renew(&self, _: &Credential, secret: &Secret) -> Result<Session, LoginError> {
+        let Some(renew) = &self.renew else {
+            return self.inner.login(secret).await;
+        };
+        let number = self.renewals.fetch_add(1, SeqCst) + 1;
+        if let Some(gate) = &self.gate {
+            gate.acquire().await.unwrap().forget();
+        }
+        renew(number)
+    }
+
+    async fn logout(&self, credential: &Credential, logout: Logout) -> Result<(), LoginError> {
+        let generation = credential.stamp().generation();
+        self.logouts.lock().push((generation, logout));
+        Ok(())
+    }
+
+    fn logout_scope(&self) -> LogoutScope {
+        self.scope
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use auth_core::{Credential, Lifetime, LoginError, Secret, SecretSource, Session};
+use auth_core::{Credential, Lifetime, LoginError, Logout, Secret, SecretSource, Session};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -138,6 +138,11 @@ impl Login for Quinn {
         let mut request = request::post_empty(&self.url(LOGOUT_PATH)).ok()?;
         credential.attach(&mut request).ok()?;
         Some(request)
+    }
+
+    /// A logout needs nothing but the cookie, so a 401 says that the session is over.
+    fn logged_out(&self, response: &http::Response<Bytes>, _: Logout) -> Result<(), LoginError> {
+        response::logged_out(response, self.judge(), true)
     }
 
     fn probe_url(&self) -> Option<String> {

@@ -1,0 +1,63 @@
+//! Why a session is logged out, and what its logout ends.
+
+/// Why a session is logged out, and what is known about it.
+///
+/// [`Provider::logout`](crate::Provider::logout) is told, because it decides what the server's
+/// answer means: that a session is over is what an answer to the logout of a session that was over
+/// before is expected to say, and no failure.
+///
+/// ```
+/// use auth_core::{Logout, LogoutReason};
+///
+/// let logout = Logout::new(LogoutReason::Superseded).of_dead_session();
+/// assert!(logout.was_over);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Logout {
+    /// What the logout is for.
+    pub reason: LogoutReason,
+    /// Whether the session was known to be over before: it had expired, or the server had rejected
+    /// it or deleted its cookies.
+    pub was_over: bool,
+}
+
+/// What a logout is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LogoutReason {
+    /// A newer session is served in its place. See
+    /// [`log_out_superseded`](crate::CredentialsBuilder::log_out_superseded).
+    Superseded,
+    /// The handle was [closed](crate::Credentials::close).
+    Closing,
+}
+
+impl Logout {
+    /// The logout of a session that is good, as far as is known.
+    pub const fn new(reason: LogoutReason) -> Self {
+        Self {
+            reason,
+            was_over: false,
+        }
+    }
+
+    /// States that the session was over before.
+    pub const fn of_dead_session(mut self) -> Self {
+        self.was_over = true;
+        self
+    }
+}
+
+/// What one logout ends at the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LogoutScope {
+    /// The session that it carries, and no other.
+    #[default]
+    ThisSession,
+    /// All sessions of the account; or, where a renewal continues the same session with other
+    /// values, that session. A superseded session is then never logged out, because that would end
+    /// the one that is served.
+    Account,
+}

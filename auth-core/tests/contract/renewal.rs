@@ -1,0 +1,256 @@
+//! Rule 6: a renewal that fails, and the login that it must not hold back.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use auth_core::clock::ManualClock;
+use auth_core::testing::Scripted;
+use auth_core::{Ask, Attempt, Error, Event, Identity, Lifetime, LoginError, Quota};
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+
+use crate::support::{HOUR, Renewing, SECOND, session, settle, token, tokens};
+
+/// Its logins work, and its renewals fail.
+fn cant_renew(error: fn() -> LoginError) -> Renewing {
+    Renewing::new(tokens()).renewed_by(move |_| Err(error()))
+}
+
+#[tokio::test]
+async fn rule_6_where_renewals_fail_and_logins_work_no_request_goes_without_a_session() {
+    for error in [
+        || LoginError::unavailable("status 503"),
+        || LoginError::malformed("status 404"),
+        || LoginError::seats_exhausted("status 409"),
+    ] {
+        let clock = ManualClock::new();
+        let provider = cant_renew(error);
+        let (logins, renewals) = (provider.logins(), provider.renewals());
+        let credentials = provider.on(&clock).build();
+        for _ in 0..3 * 3_600 {
+            credentials.get().await.unwrap();
+            settle().await;
+            clock.advance(SECOND);
+        }
+        assert_eq!(logins.count(), 3);
+        let renewals = renewals.load(SeqCst);
+        assert!(
+            (6..=3 * 20).contains(&renewals),
+            "{renewals} renewals, which back off"
+        );
+    }
+}
+
+#[tokio::test]
+async fn rule_6_a_login_follows_a_failed_renewal_in_the_same_flight_once_the_session_is_over() {
+    for rejected in [false, true] {
+        let clock = ManualClock::new();
+        let gate = Arc::new(Semaphore::new(0));
+        let provider = cant_renew(|| LoginError::unavailable("status 503")).gated(&gate);
+        let logins = provider.logins();
+        let credentials = provider.on(&clock).build();
+        let first = credentials.get().await.unwrap();
+        clock.advance(HOUR - SECOND);
+        credentials.get().await.unwrap();
+        settle().await;
+        assert!(credentials.status().login_under_way, "a renewal");
+        if rejected {
+            Attempt::new(&credentials, &first).rejected();
+        } else {
+            clock.advance(SECOND);
+        }
+        let mut caller = Box::pin(credentials.get());
+        assert!(futures_util::poll!(&mut caller).is_pending());
+        gate.add_permits(1);
+        assert_eq!(token(&caller.await.unwrap()), "token-2");
+        assert_eq!(logins.count(), 2);
+        assert_eq!(credentials.status().failure, None);
+    }
+}
+
+#[tokio::test]
+async fn rule_6_a_failed_renewal_of_a_good_session_causes_no_login() {
+    let clock = ManualClock::new();
+    let provider = cant_renew(|| LoginError::unavailable("status 503"));
+    let logins = provider.logins();
+    let credentials = provider.on(&clock).build();
+    credentials.get().await.unwrap();
+    assert!(credentials.renew().await.unwrap_err().is_unavailable());
+    assert_eq!(token(&credentials.get().await.unwrap()), "token-1");
+    assert_eq!(logins.count(), 1);
+}
+
+#[tokio::test]
+async fn rule_6_a_session_that_may_be_over_is_logged_in_after_its_renewal_failed() {
+    let clock = ManualClock::new();
+    let idle = Scripted::new(|number| session(number, Lifetime::unknown().idle(HOUR)));
+    let provider = Renewing::new(idle).renewed_by(|_| Err(LoginError::unavailable("status 503")));
+    let credentials = provider.on(&clock).build();
+    credentials.get().await.unwrap();
+    clock.advance(2 * HOUR);
+    assert_eq!(token(&credentials.renew().await.unwrap()), "token-2");
+}
+
+#[tokio::test]
+async fn rule_6_a_password_that_the_renewal_found_refused_is_not_tried_by_the_login() {
+    for (error, refused) in [
+        (LoginError::refused as fn(&'static str) -> LoginError, true),
+        (LoginError::locked, false),
+    ] {
+        let clock = ManualClock::new();
+        let provider = Renewing::new(tokens()).renewed_by(move |_| Err(error("status 401")));
+        let logins = provider.logins();
+        let credentials = provider.on(&clock).build();
+        let first = credentials.get().await.unwrap();
+        let told = credentials.renew().await.unwrap_err();
+        assert_eq!(
+            (told.is_login_refused(), told.is_locked()),
+            (refused, !refused)
+        );
+        Attempt::new(&credentials, &first).rejected();
+        let told = credentials.get().await.unwrap_err();
+        assert_eq!(
+            (told.is_login_refused(), told.is_locked()),
+            (refused, !refused)
+        );
+        assert_eq!(logins.count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn rule_6_no_login_follows_a_renewal_whose_password_was_refused() {
+    let clock = ManualClock::new();
+    let gate = Arc::new(Semaphore::new(0));
+    let provider = cant_renew(|| LoginError::refused("status 401")).gated(&gate);
+    let logins = provider.logins();
+    let credentials = provider.on(&clock).build();
+    let first = credentials.get().await.unwrap();
+    let renewal = tokio::spawn({
+        let credentials = credentials.clone();
+        async move { credentials.renew().await }
+    });
+    settle().await;
+    Attempt::new(&credentials, &first).rejected();
+    gate.add_permits(1);
+    assert!(renewal.await.unwrap().unwrap_err().is_login_refused());
+    assert!(credentials.get().await.unwrap_err().is_login_refused());
+    assert_eq!(logins.count(), 1);
+}
+
+#[tokio::test]
+async fn rule_12_renewals_count_among_the_four_attempts_that_may_be_refused() {
+    let clock = ManualClock::new();
+    let good = Arc::new(Mutex::new(true));
+    let logins_are_good = Arc::clone(&good);
+    let inner = Scripted::new(move |number| {
+        if *logins_are_good.lock() {
+            session(number, Lifetime::of(100 * HOUR))
+        } else {
+            Err(LoginError::malformed("status 200"))
+        }
+    });
+    let logins = inner.logins();
+    // The renewal is a login, as by default.
+    let credentials = Renewing::new(inner).on(&clock).build();
+    let first = credentials.get().await.unwrap();
+    *good.lock() = false;
+    for _ in 0..600 {
+        credentials.renew().await.unwrap_err();
+        clock.advance(SECOND);
+    }
+    assert_eq!(logins.count(), 1 + 4);
+    Attempt::new(&credentials, &first).rejected();
+    for _ in 0..300 {
+        assert!(credentials.get().await.unwrap_err().is_unavailable());
+        clock.advance(SECOND);
+    }
+    assert_eq!(logins.count(), 1 + 4, "the fifth would be the login");
+}
+
+#[tokio::test]
+async fn rule_10_the_login_that_follows_a_renewal_has_a_permit_of_its_own() {
+    let clock = ManualClock::new();
+    let two = Quota::DEFAULT.at_most(NonZeroU32::new(2).unwrap());
+    let gate = Arc::new(Semaphore::new(0));
+    let inner = Scripted::tokens(Lifetime::of(HOUR)).with_quota(two);
+    let provider = Renewing::new(inner)
+        .renewed_by(|_| Err(LoginError::unavailable("status 503")))
+        .gated(&gate);
+    let logins = provider.logins();
+    let credentials = provider.on(&clock).build();
+    let first = credentials.get().await.unwrap();
+    let renewal = tokio::spawn({
+        let credentials = credentials.clone();
+        async move { credentials.renew().await }
+    });
+    settle().await;
+    Attempt::new(&credentials, &first).rejected();
+    let hasty = Ask::new().within(SECOND);
+    let mut hasty = Box::pin(credentials.get_with(hasty));
+    let patient = Ask::new().within(100 * SECOND);
+    let mut patient = Box::pin(credentials.get_with(patient));
+    assert!(futures_util::poll!(&mut hasty).is_pending());
+    assert!(futures_util::poll!(&mut patient).is_pending());
+    gate.add_permits(1);
+    settle().await;
+    assert!(matches!(hasty.await, Err(Error::QuotaSpent { .. })));
+    assert!(futures_util::poll!(&mut patient).is_pending());
+    assert_eq!(logins.count(), 1, "both permits are spent");
+    clock.advance(62 * SECOND);
+    assert_eq!(token(&patient.await.unwrap()), "token-2");
+    let _ = renewal.await.unwrap();
+}
+
+#[tokio::test]
+async fn rule_19_a_login_that_is_to_follow_a_renewal_is_not_sent_after_the_close() {
+    let clock = ManualClock::new();
+    let two = Quota::DEFAULT.at_most(NonZeroU32::new(2).unwrap());
+    let gate = Arc::new(Semaphore::new(0));
+    let inner = Scripted::tokens(Lifetime::of(HOUR)).with_quota(two);
+    let provider = Renewing::new(inner)
+        .renewed_by(|_| Err(LoginError::unavailable("status 503")))
+        .gated(&gate);
+    let logins = provider.logins();
+    let credentials = provider.on(&clock).build();
+    let first = credentials.get().await.unwrap();
+    let renewal = tokio::spawn({
+        let credentials = credentials.clone();
+        async move { credentials.renew().await }
+    });
+    settle().await;
+    Attempt::new(&credentials, &first).rejected();
+    gate.add_permits(1);
+    settle().await;
+    // The login waits for its permit, and so the close does not wait for it.
+    credentials.close().await.unwrap();
+    renewal.await.unwrap().unwrap_err();
+    clock.advance(HOUR);
+    settle().await;
+    assert_eq!(logins.count(), 1);
+}
+
+#[tokio::test]
+async fn an_observer_is_told_of_the_renewal_that_failed_and_of_the_login_that_followed() {
+    let clock = ManualClock::new();
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&events);
+    let idle = Scripted::new(|number| session(number, Lifetime::unknown().idle(HOUR)));
+    let provider = Renewing::new(idle).renewed_by(|_| Err(LoginError::unavailable("status 503")));
+    let credentials = provider
+        .on(&clock)
+        .observer(move |_: &Identity, event: &Event| {
+            log.lock().push(match event {
+                Event::LoginSent => "sent",
+                Event::LoginFailed { .. } => "failed",
+                Event::LoggedIn { .. } => "logged in",
+                _ => "other",
+            });
+        })
+        .build();
+    credentials.get().await.unwrap();
+    clock.advance(2 * HOUR);
+    credentials.renew().await.unwrap();
+    let expected = ["sent", "logged in", "sent", "failed", "sent", "logged in"];
+    assert_eq!(*events.lock(), expected);
+}

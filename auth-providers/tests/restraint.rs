@@ -1,0 +1,313 @@
+//! How often a login that was written without a thought of it is tried again.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use auth_core::clock::ManualClock;
+use auth_core::{
+    Ask, Attempt, Conclusion, Credential, Credentials, Event, Identity, Judge, LoginError, Moment,
+    ResponseView, Secret, Session, StatusJudge, Verdict,
+};
+use auth_providers::{Account, Login, Transport, request, response};
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response};
+use parking_lot::Mutex;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// An API that is described in the few lines of `examples/custom_provider.rs`, and its logout.
+struct Acme(Account);
+
+#[derive(serde::Deserialize)]
+struct ResponseBody {
+    token: String,
+}
+
+impl Acme {
+    fn new() -> Self {
+        Self(
+            Account::new(
+                "acme",
+                "https://acme.example.com",
+                "ada",
+                "not the password",
+            )
+            .unwrap(),
+        )
+    }
+}
+
+impl Login for Acme {
+    fn account(&self) -> &Account {
+        &self.0
+    }
+
+    fn account_mut(&mut self) -> &mut Account {
+        &mut self.0
+    }
+
+    fn judge(&self) -> &dyn Judge {
+        &AcmeJudge
+    }
+
+    fn request(&self, password: &Secret) -> Result<Request<Bytes>, LoginError> {
+        let body = BTreeMap::from([("user", self.0.name()), ("password", password.expose())]);
+        request::post_json(&self.url("/login"), &body)
+    }
+
+    fn read(&self, response: &Response<Bytes>) -> Result<Session, LoginError> {
+        if response.status() == 409 {
+            return Err(LoginError::seats_exhausted("status 409"));
+        }
+        response::expect_success(response)?;
+        let ResponseBody { token } = response::json(response)?;
+        Ok(Session::new().with_bearer(&token)?)
+    }
+
+    fn logout_request(&self, credential: &Credential) -> Option<Request<Bytes>> {
+        let mut request = Request::new(Bytes::new());
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.url("/logout").parse().ok()?;
+        credential.attach(&mut request).ok()?;
+        Some(request)
+    }
+}
+
+/// This API answers with 403 and these words when a session is over.
+struct AcmeJudge;
+
+impl Judge for AcmeJudge {
+    fn judge(&self, response: &ResponseView<'_>) -> Verdict {
+        match response.body {
+            Some(b"session is over") if response.status == 403 => Verdict::Rejected,
+            _ => StatusJudge.judge(response),
+        }
+    }
+}
+
+/// An answer as a server writes it.
+#[derive(Clone, Copy)]
+struct Answer {
+    status: u16,
+    headers: &'static [(&'static str, &'static str)],
+    body: &'static str,
+}
+
+impl Answer {
+    const fn new(status: u16, body: &'static str) -> Self {
+        Self {
+            status,
+            headers: &[],
+            body,
+        }
+    }
+
+    const fn with(self, headers: &'static [(&'static str, &'static str)]) -> Self {
+        Self { headers, ..self }
+    }
+
+    fn response(self) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::from_static(self.body.as_bytes()));
+        *response.status_mut() = self.status.try_into().unwrap();
+        for (name, value) in self.headers {
+            let value = HeaderValue::from_static(value);
+            response.headers_mut().append(*name, value);
+        }
+        response
+    }
+}
+
+const TOKEN: Answer = Answer::new(200, r#"{"token":"t-1"}"#);
+
+/// Answers each login and each logout with the same, and notes when a login arrived.
+#[derive(Clone)]
+struct Server {
+    clock: ManualClock,
+    login: Answer,
+    logout: Answer,
+    logins: Arc<Mutex<Vec<Moment>>>,
+}
+
+impl Server {
+    fn new(clock: &ManualClock, login: Answer, logout: Answer) -> Self {
+        Self {
+            clock: clock.clone(),
+            login,
+            logout,
+            logins: Arc::default(),
+        }
+    }
+}
+
+#[async_trait]
+impl Transport for Server {
+    async fn carry(&self, request: Request<Bytes>) -> Result<Response<Bytes>, LoginError> {
+        if request.uri().path() == "/logout" {
+            return Ok(self.logout.response());
+        }
+        self.logins.lock().push(self.clock.clock().now());
+        Ok(self.login.response())
+    }
+}
+
+/// When the logins arrive if a caller asks as often as stated, for as long.
+async fn asked(answer: Answer, every: Duration, times: u32) -> Vec<Duration> {
+    let clock = ManualClock::new();
+    let server = Server::new(&clock, answer, answer);
+    let logins = Arc::clone(&server.logins);
+    let credentials = Credentials::builder(Acme::new().via(server))
+        .clock(clock.clock())
+        .build();
+    let start = clock.clock().now();
+    for _ in 0..times {
+        let ask = Ask::new().fail_fast();
+        credentials.get_with(ask).await.unwrap_err();
+        clock.advance(every);
+    }
+    let logins = logins.lock();
+    logins.iter().map(|at| at.since(start)).collect()
+}
+
+#[tokio::test]
+async fn rule_12_a_wrong_password_is_tried_four_times_in_15_minutes_however_a_server_says_it() {
+    const FORM: &str = "<form action='/login'><input name='password'></form>";
+    let html: &[_] = &[("content-type", "text/html; charset=utf-8")];
+    let json: &[_] = &[("content-type", "application/json")];
+    // The attempts in an hour. A refusal's cooldown is 15 minutes, and then 30.
+    let (wrong, unsure) = (3..=3, 6..=7);
+    for (way, answer, attempts) in [
+        (
+            "401 JSON",
+            Answer::new(401, r#"{"error":"x"}"#).with(json),
+            wrong.clone(),
+        ),
+        (
+            "401 HTML",
+            Answer::new(401, "Invalid password").with(html),
+            wrong.clone(),
+        ),
+        (
+            "403",
+            Answer::new(403, r#"{"error":"x"}"#).with(json),
+            unsure.clone(),
+        ),
+        (
+            "400",
+            Answer::new(400, r#"{"error":"x"}"#).with(json),
+            unsure.clone(),
+        ),
+        ("422", Answer::new(422, "").with(json), unsure.clone()),
+        ("200 text", Answer::new(200, "Fails."), unsure.clone()),
+        (
+            "200 form",
+            Answer::new(200, FORM).with(html),
+            unsure.clone(),
+        ),
+        (
+            "200 false",
+            Answer::new(200, "false").with(json),
+            unsure.clone(),
+        ),
+        (
+            "302",
+            Answer::new(302, "").with(&[("location", "/login?error=1")]),
+            unsure.clone(),
+        ),
+        ("204", Answer::new(204, ""), unsure.clone()),
+    ] {
+        let arrived = asked(answer, SECOND, 3_600).await;
+        assert!(attempts.contains(&arrived.len()), "{way}: {arrived:?}");
+        for start in &arrived {
+            let window = *start..*start + 900 * SECOND;
+            let within = arrived.iter().filter(|at| window.contains(*at)).count();
+            assert!(within <= 4, "{way}: {within} from {start:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn rule_12_an_outage_is_tried_again_within_a_minute() {
+    for status in [408, 500, 502, 503] {
+        let arrived = asked(Answer::new(status, ""), SECOND, 3_600).await;
+        let longest = arrived
+            .windows(2)
+            .map(|two| two[1].saturating_sub(two[0]))
+            .max();
+        assert!(longest.unwrap() <= 61 * SECOND, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn rule_11_a_retry_after_counts_on_every_failed_login() {
+    let wait: &[_] = &[("retry-after", "900")];
+    for answer in [
+        Answer::new(423, "").with(wait),
+        Answer::new(403, "").with(wait),
+        Answer::new(400, "").with(wait),
+        Answer::new(409, "").with(wait),
+        Answer::new(401, "{}").with(wait),
+        Answer::new(429, "").with(wait),
+        Answer::new(503, "").with(wait),
+        Answer::new(302, "").with(wait),
+        Answer::new(200, "Fails.").with(wait),
+        Answer::new(200, r#"{"token":""}"#).with(wait),
+    ] {
+        let arrived = asked(answer, SECOND / 20, 20 * 899).await;
+        assert_eq!(arrived.len(), 1, "status {}", answer.status);
+    }
+}
+
+/// Closes a session, which was rejected before or not. Returns whether the close succeeded, and
+/// whether each logout was confirmed.
+async fn closed(answer: Answer, rejected: bool) -> (bool, Vec<bool>) {
+    let clock = ManualClock::new();
+    let confirmed = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&confirmed);
+    let server = Server::new(&clock, TOKEN, answer);
+    let builder = Credentials::builder(Acme::new().via(server))
+        .clock(clock.clock())
+        .log_out_superseded(SECOND)
+        .observer(move |_: &Identity, event: &Event| {
+            if let Event::LoggedOut { confirmed } = event {
+                log.lock().push(*confirmed);
+            }
+        });
+    let credentials = builder.build();
+    let session = credentials.get().await.unwrap();
+    if rejected {
+        let outside = std::thread::scope(|scope| {
+            // No runtime, so no login begins.
+            let reject = || Attempt::new(&credentials, &session).rejected();
+            scope.spawn(reject).join().unwrap()
+        });
+        assert_eq!(outside, Conclusion::Replay);
+    }
+    let closed = credentials.close().await.is_ok();
+    let confirmed = confirmed.lock().clone();
+    (closed, confirmed)
+}
+
+#[tokio::test]
+async fn rule_19_a_401_confirms_a_logout_only_where_the_session_was_known_to_be_over() {
+    let csrf = Answer::new(401, "missing csrf token");
+    assert_eq!(closed(csrf, false).await, (false, vec![false]));
+    assert_eq!(closed(csrf, true).await, (true, vec![true]));
+}
+
+#[tokio::test]
+async fn rule_19_what_says_that_a_session_is_over_is_no_failure_of_its_logout() {
+    let over = Answer::new(403, "session is over");
+    for rejected in [false, true] {
+        assert_eq!(closed(over, rejected).await, (true, vec![true]));
+        assert_eq!(
+            closed(Answer::new(204, ""), rejected).await,
+            (true, vec![true])
+        );
+        for answer in [Answer::new(403, "not permitted"), Answer::new(500, "")] {
+            assert_eq!(closed(answer, rejected).await, (false, vec![false]));
+        }
+    }
+}
