@@ -292,4 +292,23 @@ mod tests {
             "the session keeps them all"
         );
     }
+
+    #[test]
+    fn rule_16_without_the_session_a_response_to_a_request_that_carried_it_is_not_stored() {
+        let credentials = Credentials::new(Scripted::tokens(auth_core::Lifetime::unknown()));
+        let mut response = HeaderMap::new();
+        response.insert(SET_COOKIE, HeaderValue::from_static("sid=s"));
+        let uri: http::Uri = URL.parse().unwrap();
+        for (carries, stored) in [(true, &[][..]), (false, &["sid=s".to_owned()][..])] {
+            let kept = Arc::new(Jar::default());
+            let jar: Arc<dyn CookieJar> = kept.clone();
+            let request = if carries {
+                JarRequest::carrying(&credentials, Some(&jar), &uri)
+            } else {
+                JarRequest::bare(&credentials, Some(&jar), &uri)
+            };
+            JarRequest::heard(request.as_deref(), &response);
+            assert_eq!(*kept.1.lock().unwrap(), stored, "carries: {carries}");
+        }
+    }
 }

@@ -66,8 +66,7 @@ async fn send(tower: bool, jar: &Jar, credentials: &Credentials, url: &str, cont
         let request = request.body(Full::default()).unwrap();
         service.oneshot(request).await.unwrap();
     } else {
-        // A jar of the client's own would keep the session's cookie.
-        let builder = reqwest::Client::builder().cookie_store(true);
+        let builder = reqwest::Client::builder();
         let (client, auth) = AuthMiddleware::with_client(builder, credentials.clone()).unwrap();
         let client = ClientBuilder::new(client)
             .with(auth.jar(jar.clone()))
@@ -136,4 +135,20 @@ async fn rule_16_a_foreign_request_carries_the_jars_cookies_alone() {
         assert_eq!(api.seen()[1].cookie(), Some("lb=node7; sid=rolled"));
         assert_eq!(control.logins(), 0);
     }
+}
+
+#[tokio::test]
+async fn rule_16_a_clients_own_jar_is_taken_away_since_it_would_keep_the_sessions_cookies() {
+    let api = api();
+    let origin = api.serve().await;
+    let (credentials, _) = Script::at(&origin).kind(Kind::Cookie).build();
+    let builder = reqwest::Client::builder().cookie_store(true);
+    let client = AuthMiddleware::build_client(builder, credentials).unwrap();
+    for context in [AuthContext::new(), AuthContext::skip()] {
+        let request = client.get(&origin).with_extension(context);
+        request.send().await.unwrap();
+    }
+    let seen = api.seen();
+    let cookies: Vec<_> = seen.iter().map(common::Seen::cookie).collect();
+    assert_eq!(cookies, [Some("sid=token-1"), None]);
 }

@@ -4,23 +4,25 @@
 
 mod common;
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use auth_core::{Credentials, Event, Identity, ResponseView, Verdict};
+use auth_core::testing::Scripted;
+use auth_core::{Credentials, Event, Identity, ResponseView, Session, Verdict};
 use auth_middleware::{
     AuthContext, AuthLayer, AuthMiddleware, ClientError, RedirectError, Redirects, redirect_error,
 };
 use bytes::Bytes;
 use common::{Api, ApiResponse, Kind, Script, Seen, response};
-use http::{HeaderName, HeaderValue, Method, Request};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::rt::TokioExecutor;
 use reqwest::Client;
 use reqwest::redirect::Policy;
 use reqwest_middleware::ClientBuilder;
-use tower::{ServiceBuilder, ServiceExt};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
 /// Which integration sends the request.
 #[derive(Clone, Copy, Debug)]
@@ -110,7 +112,14 @@ fn moved(status: u16, location: HeaderValue) -> ApiResponse {
 /// Nothing of a credential, and nothing that the caller wrote for another origin.
 #[track_caller]
 fn assert_bare(seen: &Seen) {
-    for name in ["authorization", "cookie", "x-api-key", "referer", "x-mine"] {
+    for name in [
+        "authorization",
+        "cookie",
+        "x-api-key",
+        "referer",
+        "x-mine",
+        "x-sensitive",
+    ] {
         assert!(!seen.headers.contains_key(name), "{name}: {seen:?}");
     }
     assert!(!format!("{seen:?}").contains("token-"), "{seen:?}");
@@ -127,6 +136,9 @@ fn with_private_headers(mut request: Request<&'static str>) -> Request<&'static 
     headers.insert("referer", HeaderValue::from_static("https://mine.example"));
     headers.insert("x-api-key", HeaderValue::from_static("mine"));
     headers.insert("x-mine", HeaderValue::from_static("mine"));
+    let mut sensitive = HeaderValue::from_static("mine");
+    sensitive.set_sensitive(true);
+    headers.insert("x-sensitive", sensitive);
     headers.insert("x-plain", HeaderValue::from_static("plain"));
     request
 }
@@ -304,6 +316,16 @@ async fn what_is_no_redirect_to_follow_is_handed_to_the_caller() {
             let got = send(via, &credentials, private(), request).await.unwrap();
             assert_eq!((got.status, api.count()), (302, 1), "{location}");
         }
+        let differing = Api::new(|_| {
+            let mut response = moved(302, HeaderValue::from_static("/here"));
+            let other = HeaderValue::from_static("/there");
+            response.headers_mut().append("location", other);
+            response
+        });
+        let origin = differing.serve().await;
+        let (credentials, _) = Script::at(&origin).build();
+        let got = send(via, &credentials, private(), get(&origin)).await;
+        assert_eq!((got.unwrap().status, differing.count()), (302, 1));
         for status in [200, 300, 304, 305] {
             let api = redirecting(status, "/here");
             let origin = api.serve().await;
@@ -528,6 +550,57 @@ async fn rule_16_an_applied_context_holds_on_every_hop() {
         for seen in api.seen() {
             assert_eq!(seen.bearer(), Some("bob-1"));
         }
+    }
+}
+
+/// A service that pools connections, say, polls the future of a request where it likes.
+#[tokio::test]
+async fn rule_16_an_applied_context_holds_though_the_hops_are_sent_elsewhere() {
+    let api = redirecting(302, "/here");
+    let origin = api.serve().await;
+    let (alice, _) = Script::at(&origin).prefix("alice").build();
+    let (bob, _) = Script::at(&origin).prefix("bob").build();
+    let client = HyperClient::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+    let layer = AuthLayer::new(alice).follow_redirects(Redirects::new());
+    let mut service = layer.layer(client);
+    let request = Request::get(format!("{origin}/away")).body(Full::default());
+    let context = AuthContext::new().identity(bob);
+    let service = service.ready().await.unwrap();
+    let mut sent = None;
+    let call = async { sent = Some(service.call(request.unwrap())) };
+    context.apply_to(call).await;
+    let response = sent.unwrap().await.unwrap();
+    assert_eq!(response.status(), 200);
+    for seen in api.seen() {
+        assert_eq!(seen.bearer(), Some("bob-1"));
+    }
+}
+
+/// From https to http, even at the same host, everybody on the way could read the request.
+#[tokio::test]
+async fn rule_16_a_redirect_from_https_to_http_is_handed_to_the_caller() {
+    for (from, to, status) in [
+        ("https", "http", 302),
+        ("https", "https", 200),
+        ("http", "https", 200),
+    ] {
+        let script = Scripted::new(|_| Ok(Session::new().with_bearer("token")?));
+        let credentials = Credentials::builder(script).build();
+        let location = format!("{to}://api.example.com/here");
+        let api = service_fn(move |request: Request<Full<Bytes>>| {
+            let response = Response::new(Full::<Bytes>::default());
+            let (mut head, body) = response.into_parts();
+            if request.uri().path() == "/away" {
+                head.status = StatusCode::FOUND;
+                head.headers.insert("location", location.parse().unwrap());
+            }
+            std::future::ready(Ok::<_, Infallible>(Response::from_parts(head, body)))
+        });
+        let layer = AuthLayer::new(credentials).follow_redirects(Redirects::new());
+        let request = Request::get(format!("{from}://api.example.com/away"));
+        let request = request.body(Full::<Bytes>::default()).unwrap();
+        let response = layer.layer(api).oneshot(request).await.unwrap();
+        assert_eq!(response.status(), status, "{from} to {to}");
     }
 }
 

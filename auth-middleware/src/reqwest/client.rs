@@ -25,12 +25,11 @@ pub enum ClientError {
     UnknownRedirects,
 }
 
-/// Builds a client that follows no redirect by itself, adds no `Referer` and has no cookie jar,
-/// which would give the session's cookies to requests without it.
+/// Builds a client that follows no redirect by itself, and so adds no `Referer`, and that has no
+/// cookie jar, which would give the session's cookies to requests without it.
 pub(super) fn build(builder: ClientBuilder) -> Result<Client, ClientError> {
     let built = builder
         .redirect(Policy::none())
-        .referer(false)
         // See `NoCookieStore`.
         .cookie_store(false)
         .build();
