@@ -8,8 +8,8 @@ use http::{Extensions, HeaderMap, HeaderName, StatusCode};
 
 use crate::cache::Credentials;
 use crate::clock::Moment;
-use crate::credential::{Credential, SetCookie, Stamp, Target, set_cookies};
-use crate::decide::{CacheState, CookiesSet, Ruling};
+use crate::credential::{Brought, Credential, SetCookie, Stamp, Target, Update, set_cookies};
+use crate::decide::{CacheState, Heard, Ruling};
 use crate::error::Error;
 use crate::event::Event;
 use crate::judge::{Judge, RequestHead, ResponseView, Verdict, is_from_between};
@@ -79,8 +79,8 @@ pub struct Attempt {
     replay: bool,
     /// Whether the cookies that the answer sets depend on where the request went.
     place_counts: bool,
-    /// Whether the answer sets cookies, once that was looked up.
-    sets_cookies: Option<bool>,
+    /// Whether the answer may bring values, once that was looked up.
+    brings: Option<bool>,
     /// What few requests need. Together in one box, because the future of a request holds this.
     noted: Option<Box<Noted>>,
 }
@@ -201,7 +201,7 @@ impl Attempt {
             query: credential.has_query(),
             replay: false,
             place_counts: place_counts(credential, credentials.scope()),
-            sets_cookies: None,
+            brings: None,
             noted: None,
         }
     }
@@ -284,21 +284,27 @@ impl Attempt {
         self.stamp
     }
 
-    /// Marks the response headers that repeat a secret as sensitive, so that `Debug` doesn't print
-    /// them: `Set-Cookie`, and the headers with URLs if the URL that was sent holds a
-    /// secret, too.
+    /// Marks the response headers that hold a secret as sensitive, so that `Debug` doesn't print
+    /// them: `Set-Cookie`, those that the [provider names](crate::Provider::secret_headers), and
+    /// the headers with URLs if the URL that was sent holds a secret, too.
     ///
     /// Call it before [`conclude`](Self::conclude), which then needs no look-up of its own.
     #[inline]
     pub fn redact(&mut self, headers: &mut HeaderMap) {
         let sets_cookies = headers.contains_key(SET_COOKIE);
-        self.sets_cookies = Some(sets_cookies);
+        let mut brings = sets_cookies;
         if sets_cookies {
             set_sensitive(headers, &[SET_COOKIE]);
         }
         if self.query {
             set_sensitive(headers, &[LOCATION, CONTENT_LOCATION, LINK, REFRESH]);
         }
+        let shared = self.credentials.shared();
+        if shared.updates {
+            set_sensitive(headers, shared.engine.provider.secret_headers());
+            brings = true;
+        }
+        self.brings = Some(brings);
     }
 
     #[inline]
@@ -309,16 +315,19 @@ impl Attempt {
         }
     }
 
-    /// Whether the judge needs the body of a response with this status.
+    /// Whether the judge needs the body of a response with this status, or the provider for the
+    /// [values](crate::Provider::update) that it reads.
     #[inline]
     pub fn wants_body(&self, status: StatusCode) -> bool {
-        self.judge().wants_body(status)
+        let shared = self.credentials.shared();
+        let for_values = || shared.engine.provider.judge().wants_body(status);
+        self.judge().wants_body(status) || (shared.updates && for_values())
     }
 
     /// Judges the response and reports the verdict to the cache, and then the cookies that the
-    /// response sets. The cookies are ignored if the verdict is rejected or unclear, and if the
-    /// status is one that something between the client and the API writes: 407, 502, 503, 504 and
-    /// 511.
+    /// response sets and the [values](crate::Provider::update) that the provider reads from it.
+    /// These are ignored if the verdict is rejected or unclear, and if the status is one that
+    /// something between the client and the API writes: 407, 502, 503, 504 and 511.
     ///
     /// If the judge [needs the body](Self::wants_body), pass it in the view, unless it is longer
     /// than [`MAX_JUDGED_BODY`](crate::MAX_JUDGED_BODY).
@@ -342,9 +351,10 @@ impl Attempt {
         }
         // An unclear response may come from a proxy and not from the API itself.
         let heard = verdict != Verdict::Unclear && !is_from_between(response.status.as_u16());
-        let sets_cookies = || response.headers.contains_key(SET_COOKIE);
-        if heard && self.sets_cookies.unwrap_or_else(sets_cookies) {
-            self.cookies_set(response.headers);
+        let updates = self.credentials.shared().updates;
+        let brings = || updates || response.headers.contains_key(SET_COOKIE);
+        if heard && self.brings.unwrap_or_else(brings) {
+            self.hear(response.headers, updates.then_some(response));
         }
         Conclusion::HandOn
     }
@@ -413,27 +423,47 @@ impl Attempt {
     /// Must not be called for a response that [rejected](Self::rejected) what its request carried.
     #[cold]
     pub fn cookies_set(&self, headers: &HeaderMap) {
+        self.hear(headers, None);
+    }
+
+    /// Reports the cookies of an answer and, if it is given whole, the values that the provider
+    /// reads from it.
+    #[cold]
+    fn hear(&self, headers: &HeaderMap, answer: Option<&ResponseView<'_>>) {
         let (shared, stamp) = (self.credentials.shared(), self.stamp);
         let now = shared.engine.clock.now();
         let target = self.target();
-        let set = shared.with_current(|current| {
+        let heard = shared.with_current(|current| {
             // A session that has expired meanwhile is neither ended nor revived.
-            let good = current.stamp() == stamp && current.life().freshness(now).is_good();
-            let own = |set: &SetCookie| good && current.keeps_cookie(&set.name);
-            let set: Vec<_> = set_cookies(headers).filter(own).collect();
-            // Most answers set a cookie to what it is, and take no lock.
-            current.change_by(&set, target, now).map(|_| set)
+            if current.stamp() != stamp || !current.life().freshness(now).is_good() {
+                return None;
+            }
+            let own = |set: &SetCookie| current.keeps_cookie(&set.name);
+            let cookies: Vec<_> = set_cookies(headers).filter(own).collect();
+            let read = |answer| shared.engine.provider.update(answer, current);
+            let update = answer.map_or_else(Update::new, read);
+            let brought = Brought {
+                cookies: &cookies,
+                target,
+                update: &update,
+            };
+            // Most answers set a value to what it is, and take no lock.
+            current.change_by(brought, now).map(|_| (cookies, update))
         });
-        let Some(set) = set else {
+        let Some((cookies, update)) = heard else {
             return;
         };
+        let brought = Brought {
+            cookies: &cookies,
+            target,
+            update: &update,
+        };
         let policy = &shared.engine.options.policy;
-        let told =
-            shared.update(|state| state.set_cookies(stamp, (&set, target), now, policy, random()));
+        let told = shared.update(|state| state.hear(stamp, brought, now, policy, random()));
         match told {
-            CookiesSet::Nothing => {}
-            CookiesSet::Rolled(stamp) => shared.engine.emit(&Event::Rolled { stamp }),
-            CookiesSet::Ended => shared.engine.emit(&Event::Ended { stamp }),
+            Heard::Nothing => {}
+            Heard::Rolled(stamp) => shared.engine.emit(&Event::Rolled { stamp }),
+            Heard::Ended => shared.engine.emit(&Event::Ended { stamp }),
         }
     }
 

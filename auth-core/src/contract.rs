@@ -46,8 +46,9 @@
 //! ## Rule 5
 //!
 //! A fresh credential costs no wait, no lock and no allocation. Attaching a header allocates
-//! nothing; merging into a `Cookie` header that is there, sending some of the session's cookies and
-//! not all, or adding a query pair, allocates what it builds.
+//! nothing, with or without a condition; merging into a `Cookie` header that is there, sending some
+//! of the session's cookies and not all, or adding a query pair, allocates what it builds. The
+//! method and the path of a request are looked at only if some part of the session depends on them.
 //!
 //! ## Rule 6
 //!
@@ -71,10 +72,12 @@
 //! starts nothing, and the request is replayed with the current one. A generation whose
 //! rejection was believed is never served again, not even when the login server is down.
 //!
-//! The cookies that a response sets are heard whatever its status is, if its request carried the
-//! current revision; but not from a rejection, nor from what something between the client and the
-//! API wrote: 407, 502, 503, 504, 511, and what the judge calls unclear. A new revision is another
-//! value of a cookie that the provider added, or of a namesake of one.
+//! The cookies that a response sets, and the values that the provider reads from it, are heard
+//! whatever its status is, if its request carried the current revision; but not from a rejection,
+//! nor from what something between the client and the API wrote: 407, 502, 503, 504, 511, and what
+//! the judge calls unclear. A new revision is another value of a cookie that the provider added, or
+//! of a namesake of one, or of a header, a query pair or a kept value. All that one response brings
+//! is one revision, and of several responses to one revision the first that brings another counts.
 //!
 //! ## Rule 8
 //!
@@ -172,8 +175,12 @@
 //! there are several the deletion of all. It counts in the last minute as a rejection does, and is
 //! doubted after as many (rule 8), lest a server that deletes it with each response cause a login
 //! for each; but it puts no login on probation, and is believed on one. A session that has expired
-//! meanwhile is neither ended nor revived. A cookie that is set to what it is changes nothing,
-//! unless a deadline moves by a second or more, and that is no event.
+//! meanwhile is neither ended nor revived. A cookie or another value that is set to what it is
+//! changes nothing, unless a deadline moves by a second or more, and that is no event.
+//!
+//! A header or a query pair that is derived from a cookie has the value of the cookie in the same
+//! revision, and is not sent while there is none. A kept value has a life of its own, which ends
+//! the value and not the session.
 //!
 //! # Secrecy
 //!
@@ -187,19 +194,25 @@
 //! in it the credential of the same identity is attached anew. What follows from it for requests is
 //! the integrations' to see to: see `auth-middleware`.
 //!
+//! A header or a query pair with a condition goes only to requests that meet it: those with a
+//! method other than `GET`, `HEAD`, `OPTIONS` and `TRACE`, those below one of its paths in whole
+//! segments, or both. Each hop is looked at by its own method and path.
+//!
 //! ## Rule 17
 //!
-//! Passwords, tokens, cookies, csrf values and query secrets appear in no `Debug`, `Display`, error
-//! chain, panic message, log or event of ours. Headers are marked sensitive. The secret is zeroed
-//! where we own the memory.
+//! Passwords, tokens, cookies, csrf values, kept values and query secrets appear in no `Debug`,
+//! `Display`, error chain, panic message, log or event of ours. Headers are marked sensitive, and
+//! so are those of a response that its provider names. The secret, kept values and the plain form
+//! of a session are zeroed where we own the memory.
 //!
 //! ## Rule 18
 //!
 //! The login carries no old credential, follows no redirect, uses no cookie jar and no connection
 //! of an earlier login, states the length of a body that is empty, is written to no log by its
 //! client, and reads a bounded response: see `auth-providers`. What surrounds the values in that
-//! response does not decide: byte order marks, white space, a label. A login that is routed through
-//! its own integration is a typed error, not a deadlock.
+//! response does not decide: byte order marks, white space, a label. A value that a session keeps
+//! is on no request: its own renewal and its own logout are given it, and those of no other
+//! session. A login that is routed through its own integration is a typed error, not a deadlock.
 //!
 //! # Ends
 //!

@@ -52,7 +52,7 @@ pub enum Event {
         /// The stamp of the credential.
         stamp: Stamp,
     },
-    /// The server rolled the credential's value. A new expiry alone is no event.
+    /// The server rolled values of the credential. A new expiry alone is no event.
     Rolled {
         /// The stamp of the new revision.
         stamp: Stamp,

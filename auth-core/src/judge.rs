@@ -73,15 +73,15 @@ impl RequestHead {
 
 /// What a response says about the credential that its request carried.
 ///
-/// | | slides the session | its cookies count | |
+/// | | slides the session | its cookies and [values](crate::Provider::update) count | |
 /// |---|---|---|---|
 /// | `Accepted` | yes | yes | |
 /// | `NotPermitted`, `Unproven` | no | yes | |
 /// | `Unclear` | no | no | |
 /// | `Rejected` | no | no | a login may begin |
 ///
-/// The cookies of a response with the status 407, 502, 503, 504 or 511 never count: something
-/// between the client and the API has written it.
+/// Those of a response with the status 407, 502, 503, 504 or 511 never count: something between the
+/// client and the API has written it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {

@@ -95,13 +95,16 @@ mod runtime;
 pub mod runtime;
 mod secret;
 mod session;
+mod session_parts;
 #[cfg(feature = "test-util")]
 pub mod testing;
 
 pub use attempt::{Attempt, Conclusion};
 pub use cache::{Ask, Condition, Credentials, CredentialsBuilder, Status};
 pub use clock::{Clock, Moment};
-pub use credential::{Credential, InvalidValue, SetCookie, Stamp, Target, set_cookies};
+pub use credential::{
+    Credential, InvalidValue, Part, SetCookie, Stamp, Target, Update, When, set_cookies,
+};
 pub use error::{Error, LoginError, LoginErrorKind};
 pub use event::{Event, Observer};
 pub use identity::Identity;
@@ -116,3 +119,4 @@ pub use provider_options::ProviderOptions;
 pub use quota::Quota;
 pub use secret::{ReadSecret, Secret, SecretError, SecretSource, as_typed, can_be_typed};
 pub use session::Session;
+pub use session_parts::SessionParts;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use http::HeaderName;
 
-use crate::credential::Credential;
+use crate::credential::{Credential, Update};
 use crate::error::LoginError;
 use crate::identity::Identity;
-use crate::judge::{Judge, StatusJudge};
+use crate::judge::{Judge, ResponseView, StatusJudge};
 use crate::logout::{Logout, LogoutScope};
 use crate::origin::Scope;
 use crate::provider_options::ProviderOptions;
@@ -84,6 +85,32 @@ pub trait Provider: Send + Sync + 'static {
         &StatusJudge
     }
 
+    /// Whether responses bring [new values](Self::update). It is asked once, when the handle is
+    /// built. By default they don't.
+    fn updates(&self) -> bool {
+        false
+    }
+
+    /// The new values that a response brings beside its cookies: a csrf value that changes with
+    /// each answer, or a token in a header. `credential` is what its request carried.
+    ///
+    /// It is called only if the provider [says so](Self::updates), and for the responses whose
+    /// cookies count: see [`Verdict`](crate::Verdict). All that one response brings is one new
+    /// revision, and of several responses to one revision the first that brings another value
+    /// counts. The body is there if the provider's [judge wants it](Judge::wants_body), and the
+    /// request if the judge wants that.
+    fn update(&self, response: &ResponseView<'_>, credential: &Credential) -> Update {
+        let _ = (response, credential);
+        Update::new()
+    }
+
+    /// The headers of responses that [`update`](Self::update) has secrets from. They are marked
+    /// sensitive in every response to a request with the credential, so that its `Debug` does not
+    /// print them.
+    fn secret_headers(&self) -> &[HeaderName] {
+        &[]
+    }
+
     /// The options beside scope and quota, such as a lifetime that was set. By default none.
     ///
     /// A [`Pool`](crate::Pool) that already has the identity compares them: to add it again with
@@ -118,6 +145,10 @@ pub trait Provider: Send + Sync + 'static {
     /// Gets the next session while the current one is still good. By default it logs in again. It
     /// counts as a login.
     ///
+    /// `current` is the session that is renewed, with the values that it
+    /// [keeps](Credential::kept), such as a refresh token. The next session has only what is
+    /// returned here.
+    ///
     /// # Errors
     /// As [`login`](Self::login). [`Refused`](crate::LoginErrorKind::Refused) means that the server
     /// refused the *password*. If the server refused a refresh token instead, fail with
@@ -132,8 +163,9 @@ pub trait Provider: Send + Sync + 'static {
         self.login(secret).await
     }
 
-    /// Ends a session at the server. By default it does nothing. `logout` says what for, and
-    /// whether the session was over before.
+    /// Ends a session at the server. By default it does nothing. `credential` is that very session,
+    /// with the values that it [keeps](Credential::kept). `logout` says what for, and whether the
+    /// session was over before.
     ///
     /// # Errors
     /// As [`login`](Self::login), if the server did not confirm it. What its answer means is the
@@ -176,6 +208,18 @@ macro_rules! provider_behind {
 
             fn judge(&self) -> &dyn Judge {
                 (**self).judge()
+            }
+
+            fn updates(&self) -> bool {
+                (**self).updates()
+            }
+
+            fn update(&self, response: &ResponseView<'_>, credential: &Credential) -> Update {
+                (**self).update(response, credential)
+            }
+
+            fn secret_headers(&self) -> &[HeaderName] {
+                (**self).secret_headers()
             }
 
             fn options(&self) -> ProviderOptions {

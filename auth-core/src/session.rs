@@ -6,11 +6,16 @@ use std::time::Duration;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::credential::{Attachment, InvalidValue, SetCookie, Target};
+use crate::clock::Clock;
+use crate::credential::{
+    Attachment, InvalidValue, Kept, KeptValue, Line, Lines, Part, SetCookie, Target, basic, damaged,
+};
 use crate::error::LoginError;
 use crate::lifetime::Lifetime;
+use crate::session_parts::SessionParts;
 
-/// The result of a login: the values that requests carry from now on, and how long they are good.
+/// The result of a login: the values that requests carry from now on, those that the session keeps
+/// for its own renewal and logout, and how long they are good.
 ///
 /// A provider builds it from the login's response. Every value is checked here once, so that
 /// attaching it can't fail.
@@ -29,7 +34,10 @@ use crate::lifetime::Lifetime;
 #[derive(Clone, Default)]
 pub struct Session {
     pub(crate) attachment: Attachment,
+    pub(crate) kept: Kept,
     lifetime: Lifetime,
+    /// The time to the idle deadline. Unless it is known, that is the whole timeout.
+    idle_left: Option<Duration>,
 }
 
 impl Session {
@@ -55,10 +63,93 @@ impl Session {
         Ok(self.with_header(AUTHORIZATION, value))
     }
 
+    /// Adds `Authorization: Basic` with this user and password, in UTF-8 (RFC 7617).
+    ///
+    /// # Errors
+    /// [`InvalidValue`] if the user contains a colon, or one of the two a control character.
+    pub fn with_basic(self, user: &str, password: &str) -> Result<Self, InvalidValue> {
+        Ok(self.with_header(AUTHORIZATION, basic(user, password)?))
+    }
+
     /// Adds a header, which replaces one of the same name on the request. It is marked sensitive.
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.attachment.set_header(name, value);
         self
+    }
+
+    /// Adds a header whose value is that of one of the session's cookies, also after the server has
+    /// rolled it: a double submit. It is not sent while the session has no such cookie.
+    ///
+    /// [`Part::header_from_cookie`] takes more choices.
+    ///
+    /// # Errors
+    /// [`InvalidValue`] if the header's name is not a token, or the cookie's is empty.
+    pub fn with_header_from_cookie(self, name: &str, cookie: &str) -> Result<Self, InvalidValue> {
+        self.with_part(Part::header_from_cookie(name, cookie))
+    }
+
+    /// Adds a header or a query pair that only some requests carry, or that is derived from a
+    /// cookie. It replaces one with the same name and the same condition.
+    ///
+    /// A request carries each name once. If several parts with the name go to it, one with a
+    /// condition goes before one without, and of those with a condition the one that was added
+    /// last.
+    ///
+    /// ```
+    /// use auth_core::{Part, Session, When};
+    ///
+    /// let writes = When::unsafe_methods().below("/api");
+    /// let session = Session::new()
+    ///     .with_bearer("t-1")?
+    ///     .with_part(Part::header("x-csrf-token", "29f567c3").when(writes))?;
+    /// # Ok::<(), auth_core::InvalidValue>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`InvalidValue`] if a header's name is not a token or its value can't be in a header, if the
+    /// name or the value of a query pair is empty, if the name of the cookie is, or if a path of
+    /// the condition does not begin with a slash.
+    pub fn with_part(mut self, part: Part) -> Result<Self, InvalidValue> {
+        self.attachment.add(part)?;
+        Ok(self)
+    }
+
+    /// Keeps a value that no request carries, for the session's own renewal and its own logout: a
+    /// refresh token, the number of the session, or that of the account. They read it from their
+    /// [credential](crate::Credential::kept). It replaces one of the same name.
+    ///
+    /// # Errors
+    /// [`InvalidValue`] if the name or the value is empty.
+    pub fn with_kept(mut self, name: &str, value: &str) -> Result<Self, InvalidValue> {
+        self.kept.set(KeptValue::new(name, value, None)?);
+        Ok(self)
+    }
+
+    /// As [`with_kept`](Self::with_kept), for a value that is good for `life`, counted from the
+    /// receipt of the login's response. Its end does not end the session.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use auth_core::{Lifetime, Session};
+    ///
+    /// const MINUTE: Duration = Duration::from_secs(60);
+    /// let session = Session::new()
+    ///     .with_bearer("access")?
+    ///     .with_lifetime(Lifetime::of(5 * MINUTE))
+    ///     .with_kept_for("refresh_token", "refresh", 24 * 60 * MINUTE)?;
+    /// # Ok::<(), auth_core::InvalidValue>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`with_kept`](Self::with_kept).
+    pub fn with_kept_for(
+        mut self,
+        name: &str,
+        value: &str,
+        life: Duration,
+    ) -> Result<Self, InvalidValue> {
+        self.kept.set(KeptValue::new(name, value, Some(life))?);
+        Ok(self)
     }
 
     /// Adds a cookie that the session needs. Every request within the scope carries it, byte for
@@ -138,6 +229,7 @@ impl Session {
     /// in a sliding session, the idle timeout.
     pub const fn with_lifetime(mut self, lifetime: Lifetime) -> Self {
         self.lifetime = lifetime;
+        self.idle_left = None;
         self
     }
 
@@ -182,18 +274,111 @@ impl Session {
         Ok(self)
     }
 
-    /// Whether it carries nothing.
+    /// The session as plain parts, for a program that stores it. That of a credential in use is
+    /// [`Credentials::session`](crate::Credentials::session).
+    pub fn to_parts(&self) -> SessionParts {
+        SessionParts::of(self)
+    }
+
+    /// The session after it was stored for a time: what is left of its lives then. Kept values
+    /// whose life has ended are dropped.
+    pub fn aged(mut self, by: Duration) -> Self {
+        let left = |life: Option<Duration>| life.map(|life| life.saturating_sub(by));
+        let stated = self.lifetime;
+        let idle = stated.idle_timeout();
+        self.lifetime = Lifetime::within(
+            left(stated.hard_expiry()),
+            idle,
+            left(stated.absolute_maximum()),
+        );
+        self.idle_left = left(self.idle_left.or_else(|| self.lifetime().idle_timeout()));
+        self.attachment.age_cookies(by, idle.is_some());
+        self.kept.age(by);
+        self
+    }
+
+    pub(crate) const fn idle_left(&self) -> Option<Duration> {
+        self.idle_left
+    }
+
+    /// The session that a credential has come to.
+    pub(crate) const fn resumed(
+        attachment: Attachment,
+        kept: Kept,
+        lifetime: Lifetime,
+        idle_left: Option<Duration>,
+    ) -> Self {
+        Self {
+            attachment,
+            kept,
+            lifetime,
+            idle_left,
+        }
+    }
+
+    /// The session whose kept values end on this clock.
+    pub(crate) fn on(mut self, clock: &Clock) -> Self {
+        self.kept.on(clock);
+        self
+    }
+
+    /// Writes its plain form. See [`SessionParts`].
+    pub(crate) fn write(&self, lines: &mut Lines) {
+        let line = lines.line("session").text("form", FORM);
+        line.time("hard", self.lifetime.hard_expiry())
+            .time("idle", self.lifetime.idle_timeout())
+            .time("absolute", self.lifetime.absolute_maximum())
+            .time("idle-left", self.idle_left)
+            .flag("keeps-cookies", self.attachment.keeps_all_cookies())
+            .end();
+        self.attachment.write(lines);
+        self.kept.write(lines);
+    }
+
+    /// Reads its plain form.
+    pub(crate) fn read<'a>(
+        mut lines: impl Iterator<Item = Line<'a>>,
+    ) -> Result<Self, InvalidValue> {
+        let first = lines.next().ok_or_else(damaged)?;
+        if first.kind() != "session" || *first.need("form")? != FORM {
+            return Err(damaged());
+        }
+        let (hard, idle) = (first.time("hard")?, first.time("idle")?);
+        let mut session = Self {
+            lifetime: Lifetime::within(hard, idle, first.time("absolute")?),
+            idle_left: first.time("idle-left")?,
+            ..Self::new()
+        };
+        for line in lines {
+            match line.kind() {
+                "header" | "query" => session.attachment.add(Part::read(line)?)?,
+                "cookie" => session.attachment.read_cookie(line)?,
+                "kept" => session.kept.read(line)?,
+                _ => return Err(damaged()),
+            }
+        }
+        if first.flag("keeps-cookies") {
+            session = session.keep_cookies(&HeaderMap::new(), Target::new("", "", ""));
+        }
+        Ok(session)
+    }
+
+    /// Whether it carries nothing. What it [keeps](Self::with_kept) does not count.
     pub fn is_empty(&self) -> bool {
         self.attachment.is_empty()
     }
 }
 
+/// The plain form that this version writes and reads.
+const FORM: &str = "1";
+
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
             .field("attachment", &self.attachment)
+            .field("kept", &self.kept)
             .field("lifetime", &self.lifetime)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -9,10 +9,10 @@ use std::time::Duration;
 use allocation_counter::measure;
 use auth_core::testing::Scripted;
 use auth_core::{
-    Attempt, Conclusion, Credentials, Identity, Lifetime, Origin, ResponseView, Session, Target,
-    set_cookies,
+    Attempt, Conclusion, Credentials, Identity, Lifetime, Origin, Part, ResponseView, Session,
+    Target, When, set_cookies,
 };
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 
 fn logged_in(provider: Scripted) -> Credentials {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -59,6 +59,33 @@ fn rule_5_a_fresh_credential_is_handed_out_attached_and_accepted_without_an_allo
     });
     assert_eq!(rounds, 1_000);
     assert_eq!(counted.count_total, 0);
+}
+
+#[test]
+fn rule_5_headers_with_a_condition_or_from_a_cookie_are_attached_without_an_allocation() {
+    let provider = Scripted::new(|_| {
+        let writes = When::unsafe_methods().below("/v3");
+        Ok(Session::new()
+            .with_bearer("t")?
+            .with_cookie("csrf", "c")?
+            .with_part(Part::header("x-own-header", "v").when(writes.clone()))?
+            .with_part(Part::header_from_cookie("x-csrf-token", "csrf").when(writes))?
+            .with_kept_for("refresh_token", "r", Duration::from_secs(3_600))?)
+    });
+    let credential = logged_in(provider).peek().unwrap();
+    let mut request = http::Request::new(());
+    request.headers_mut().reserve(8);
+    for (method, carried) in [(Method::GET, 2), (Method::PATCH, 4)] {
+        *request.method_mut() = method;
+        *request.uri_mut() = "https://api.example.com/v3/me".parse().unwrap();
+        let counted = measure(|| {
+            credential.attach(&mut request).unwrap();
+            assert_eq!(credential.kept("refresh_token"), Some("r"));
+        });
+        assert_eq!(request.headers().len(), carried);
+        assert_eq!(counted.count_total, 0, "{}", request.method());
+        request.headers_mut().clear();
+    }
 }
 
 #[test]

@@ -121,17 +121,20 @@
 //!   are sent to the hosts and paths that they were set for. Those that a response sets roll or end
 //!   the session, whatever its status, unless the verdict is
 //!   [rejected](auth_core::Verdict::Rejected) or [unclear](auth_core::Verdict::Unclear), or the
-//!   status is 407, 502, 503, 504 or 511.
+//!   status is 407, 502, 503, 504 or 511. So do the [values](auth_core::Provider::update) that the
+//!   provider reads from it.
 //! - **16** A request to an origin outside the credential's scope, or without a host, passes
 //!   untouched: nothing is attached, judged or replayed. An origin is scheme, host and port.
 //!   The first such request to each of a few origins is a warning that says how it misses the
 //!   scope, and [`Status::out_of_scope`](auth_core::Status::out_of_scope) counts them all.
 //!   Redirects are followed by the integration, hop by hop, as [`Redirects`] says: off the scope
 //!   goes nothing of the credential. If the client has left the scope by itself, the request fails
-//!   with [`RedirectError::LeftScope`].
+//!   with [`RedirectError::LeftScope`]. A part with a [condition](auth_core::When) goes by the
+//!   method and the path of each hop.
 //! - **17** Nothing that this crate prints contains a secret. A query secret is removed from the
 //!   URLs of reqwest's responses and errors, also after a redirect within the scope. `Set-Cookie`
-//!   headers of judged responses are marked sensitive.
+//!   headers of judged responses are marked sensitive, and those that the
+//!   [provider names](auth_core::Provider::secret_headers).
 //! - **18** A login that is routed through its own integration fails with
 //!   [`auth_core::Error::LoginLoop`].
 //!

@@ -7,8 +7,8 @@ pub(crate) trait Target {
     /// Whether a request to this URL may carry a credential of this scope.
     fn is_in(&self, scope: &Scope) -> bool;
 
-    /// What its cookies depend on.
-    fn for_cookies(&self) -> core::Target<'_>;
+    /// What the parts of a credential depend on, but for the method.
+    fn target(&self) -> core::Target<'_>;
 
     /// Scheme, host and port.
     fn parts(&self) -> (Option<&str>, Option<&str>, Option<u16>);
@@ -22,7 +22,7 @@ impl Target for http::Uri {
     }
 
     #[inline]
-    fn for_cookies(&self) -> core::Target<'_> {
+    fn target(&self) -> core::Target<'_> {
         core::Target::of(self)
     }
 
@@ -38,7 +38,7 @@ impl Target for url::Url {
             .is_some_and(|host| scope.contains(self.scheme(), host, self.port()))
     }
 
-    fn for_cookies(&self) -> core::Target<'_> {
+    fn target(&self) -> core::Target<'_> {
         core::Target::new(
             self.scheme(),
             self.host_str().unwrap_or_default(),

@@ -1,8 +1,9 @@
 use auth_core::{
-    Credential, Judge, Lifetime, LoginError, Logout, LogoutScope, ProviderOptions, Quota, Secret,
-    Session, StatusJudge,
+    Credential, Judge, Lifetime, LoginError, Logout, LogoutScope, ProviderOptions, Quota,
+    ResponseView, Secret, Session, StatusJudge, Update,
 };
 use bytes::Bytes;
+use http::HeaderName;
 
 use crate::account::Account;
 use crate::base_url::BaseUrl;
@@ -86,6 +87,25 @@ pub trait Login: Send + Sync + 'static {
     /// [`StatusJudge`]: a 401 rejects it.
     fn judge(&self) -> &dyn Judge {
         &StatusJudge
+    }
+
+    /// Whether responses of the API bring [new values](Self::update). By default they don't. See
+    /// [`Provider::updates`](auth_core::Provider::updates).
+    fn updates(&self) -> bool {
+        false
+    }
+
+    /// Reads the new values that a response of the API brings, such as a csrf value that changes
+    /// with each of them. See [`Provider::update`](auth_core::Provider::update).
+    fn update(&self, response: &ResponseView<'_>, credential: &Credential) -> Update {
+        let _ = (response, credential);
+        Update::new()
+    }
+
+    /// The headers that [`update`](Self::update) has secrets from. See
+    /// [`Provider::secret_headers`](auth_core::Provider::secret_headers).
+    fn secret_headers(&self) -> &[HeaderName] {
+        &[]
     }
 
     /// The options of this login beside those of its account, so that a pool tells it from one with

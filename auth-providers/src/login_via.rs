@@ -3,8 +3,9 @@ use std::any::TypeId;
 use async_trait::async_trait;
 use auth_core::{
     Credential, Identity, Judge, LoginError, LoginMark, Logout, LogoutScope, Provider,
-    ProviderOptions, Quota, Scope, Secret, SecretSource, Session, Target,
+    ProviderOptions, Quota, ResponseView, Scope, Secret, SecretSource, Session, Target, Update,
 };
+use http::HeaderName;
 
 use crate::login::Login;
 use crate::response;
@@ -55,6 +56,18 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
 
     fn judge(&self) -> &dyn Judge {
         self.login.judge()
+    }
+
+    fn updates(&self) -> bool {
+        self.login.updates()
+    }
+
+    fn update(&self, response: &ResponseView<'_>, credential: &Credential) -> Update {
+        self.login.update(response, credential)
+    }
+
+    fn secret_headers(&self) -> &[HeaderName] {
+        self.login.secret_headers()
     }
 
     /// The kind of login, its own options, and the lifetime that was set. Not the transport.

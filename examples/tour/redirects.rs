@@ -86,15 +86,13 @@ pub(crate) async fn run(kind: Kind) -> anyhow::Result<Vec<String>> {
 /// Everything that a request with this credential carries.
 fn secrets(credential: &Credential) -> Vec<String> {
     let mut headers = http::HeaderMap::new();
-    let target = Target::new("http", "127.0.0.1", "/");
+    let target = Target::new("http", "127.0.0.1", "/").with_method(&http::Method::POST);
     credential.attach_headers(target, &mut headers);
     let values = headers.values().filter_map(|value| value.to_str().ok());
     let words = values.flat_map(|value| value.split([' ', ';', '=']));
-    let query = credential.attach_query(None).unwrap_or_default();
-    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     words
+        .chain(credential.query_secrets())
         .map(str::to_owned)
-        .chain(pairs.map(|(_, value)| value.to_owned()))
         .filter(|word| word.len() > 8)
         .collect()
 }

@@ -14,6 +14,7 @@ use crate::identity::Identity;
 use crate::lifetime::Freshness;
 use crate::origin::Scope;
 use crate::provider::Provider;
+use crate::session::Session;
 
 /// The credential of one identity: one login for all callers, renewed while it is still served.
 ///
@@ -181,6 +182,15 @@ impl Credentials {
         let out_of_scope = self.shared.out_of_scope();
         self.shared
             .read(|state| Status::of(state, out_of_scope, now))
+    }
+
+    /// The session of the current credential, if that may be good, as a login would bring it now:
+    /// with its values of now, and with what is left of their lives. For a program that stores it
+    /// [as plain parts](crate::Session::to_parts).
+    pub fn session(&self) -> Option<Session> {
+        let now = self.shared.engine.clock.now();
+        let current = self.shared.current_if(now, Freshness::may_be_good)?;
+        Some(current.session(now))
     }
 
     /// The account, its provider and its origin.

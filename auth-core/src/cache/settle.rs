@@ -39,6 +39,7 @@ impl Keep for Shared {
     ) -> Option<(Arc<Credential>, Logout)> {
         let end = self.end(took);
         let failed = matches!(outcome, Err(NoSession::Failed(..)));
+        let outcome = outcome.map(|session| session.on(&self.engine.clock));
         let (settled, flight) = self.commit(|control| {
             let policy = &self.engine.options.policy;
             let settled = control.state.settle(id, outcome, &end, policy);

@@ -26,6 +26,8 @@ use crate::runtime::{AtomicBool, Mutex, Slot};
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) scope: Scope,
+    /// Whether the provider reads new values from responses.
+    pub(crate) updates: bool,
     /// The state's current credential, for readers without the lock.
     current: Slot<Credential>,
     /// Whether the state is closed, for readers without the lock.
@@ -50,6 +52,7 @@ pub(super) struct Control {
 impl Shared {
     pub(super) fn new(engine: Engine, scope: Scope) -> Self {
         Self {
+            updates: engine.provider.updates(),
             engine,
             scope,
             current: Slot::empty(),

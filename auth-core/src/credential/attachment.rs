@@ -9,45 +9,176 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use super::cookie::{Cookie, Role};
 use super::cookies::Cookies;
-use super::{InvalidValue, SetCookie, Target, set_cookies};
+use super::dependent::{Dependent, Dependents};
+use super::line::{Line, Lines};
+use super::part::{FromCookie, Part, Place, Source};
+use super::update::{Update, check_pair};
+use super::{InvalidValue, SetCookie, Target, When, set_cookies};
 use crate::lifetime::CookieLives;
 
 /// All characters but the unreserved ones (RFC 3986, section 2.3).
-const QUERY: &AsciiSet = &NON_ALPHANUMERIC
+pub(super) const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
+/// How many former query values are remembered. A response that is older than so many revisions of
+/// one session is late.
+const MOST_FORMER: usize = 8;
+
 #[derive(Clone, Default)]
 pub(crate) struct Attachment {
+    /// For every request.
     headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) cookies: Cookies,
+    /// For every request.
     query: Vec<(String, String)>,
+    dependents: Dependents,
+    /// What query pairs had as their values before. Responses under way may still hold them.
+    former_query: Vec<String>,
+    facts: Facts,
+}
+
+/// What a request looks at first, prepared once.
+#[derive(Clone, Copy, Default)]
+struct Facts {
+    /// Whether there is a query pair, for whatever request.
+    has_query: bool,
+    /// Whether there are requests within the scope that don't carry everything.
+    by_target: bool,
+    /// Whether there is more than headers for every request.
+    more_than_headers: bool,
 }
 
 impl Attachment {
     pub(crate) fn is_empty(&self) -> bool {
-        self.headers.is_empty() && self.cookies.is_empty() && self.query.is_empty()
+        self.headers.is_empty()
+            && self.cookies.is_empty()
+            && self.query.is_empty()
+            && self.dependents.headers.live().next().is_none()
+            && self.dependents.query.live().next().is_none()
     }
 
     #[inline]
     pub(crate) const fn has_query(&self) -> bool {
-        !self.query.is_empty()
+        self.facts.has_query
+    }
+
+    /// Whether every request within the scope carries everything.
+    #[inline]
+    pub(crate) const fn goes_everywhere(&self) -> bool {
+        !self.facts.by_target
     }
 
     #[inline]
     pub(crate) fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
-        let (_, value) = self.headers.iter().find(|(known, _)| known == name)?;
-        Some(value)
+        let of_all = self.headers.iter().map(|(known, value)| (known, value));
+        let mut all = of_all.chain(self.dependents.headers.live());
+        all.find(|(known, _)| *known == name)
+            .map(|(_, value)| value)
+    }
+
+    /// Whether there is a header of this name, with a value now or without.
+    pub(crate) fn owns_header(&self, name: &HeaderName) -> bool {
+        let mut dependent = self.dependents.headers.iter();
+        self.headers.iter().any(|(known, _)| known == name)
+            || dependent.any(|part| part.name == *name)
+    }
+
+    /// The values that query pairs have or had lately.
+    pub(crate) fn query_values(&self) -> impl Iterator<Item = &str> {
+        let of_all = self.query.iter().map(|(_, value)| value);
+        let dependent = self.dependents.query.live().map(|(_, value)| value);
+        let all = of_all.chain(dependent).chain(&self.former_query);
+        all.map(String::as_str)
     }
 
     pub(crate) fn set_header(&mut self, name: HeaderName, value: HeaderValue) {
         self.headers.retain(|(known, _)| *known != name);
+        self.dependents.headers.remove(&name, &When::any_method());
         // The first clone of a name that is not a standard one allocates, as with a value: see
         // `prepared`.
         let _ = name.clone();
         self.headers.push((name, prepared(value)));
+        self.prepare();
+    }
+
+    /// Adds a header or a query pair, in place of one with the same name and condition.
+    pub(crate) fn add(&mut self, part: Part) -> Result<(), InvalidValue> {
+        let Part {
+            place,
+            source,
+            when,
+        } = part;
+        when.check()?;
+        match (place, source) {
+            (Place::Header(name), source) => {
+                let name = HeaderName::try_from(name)
+                    .map_err(|_| InvalidValue::new("header's name", "is not a token"))?;
+                let (value, cookie) = read(source, |bytes| {
+                    HeaderValue::from_bytes(bytes)
+                        .map_err(|_| InvalidValue::new("header's value", "can't stand in a header"))
+                })?;
+                match value {
+                    Some(value) if when.is_always() => self.set_header(name, value),
+                    value => self.add_header(name, value, cookie, when),
+                }
+            }
+            (Place::Query(name), source) => {
+                let (value, cookie) = read(source, |bytes| {
+                    let text = std::str::from_utf8(bytes).map_err(|_| {
+                        InvalidValue::new("query parameter's value", "is not UTF-8")
+                    })?;
+                    check_pair(&name, text).map(|()| text.to_owned())
+                })?;
+                check_pair(&name, value.as_deref().unwrap_or("derived"))?;
+                match value {
+                    Some(value) if when.is_always() => self.set_query(&name, &value)?,
+                    value => self.add_query(name, value, cookie, when),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn add_header(
+        &mut self,
+        name: HeaderName,
+        value: Option<HeaderValue>,
+        cookie: Option<FromCookie>,
+        when: When,
+    ) {
+        if when.is_always() {
+            self.headers.retain(|(known, _)| *known != name);
+        }
+        let _ = name.clone();
+        self.dependents.headers.add(Dependent {
+            name,
+            value: value.map(prepared),
+            cookie,
+            when,
+        });
+        self.prepare();
+    }
+
+    fn add_query(
+        &mut self,
+        name: String,
+        value: Option<String>,
+        cookie: Option<FromCookie>,
+        when: When,
+    ) {
+        if when.is_always() {
+            self.query.retain(|(known, _)| *known != name);
+        }
+        self.dependents.query.add(Dependent {
+            name,
+            value,
+            cookie,
+            when,
+        });
+        self.prepare();
     }
 
     pub(crate) fn set_cookie(&mut self, name: &str, value: &str) -> Result<(), InvalidValue> {
@@ -57,7 +188,9 @@ impl Attachment {
                 "is not a token (RFC 6265, section 4.1.1)",
             ));
         }
-        self.cookies.add(Cookie::new(name, value, Role::Named))
+        self.cookies.add(Cookie::new(name, value, Role::Named))?;
+        self.prepare();
+        Ok(())
     }
 
     /// Adds a cookie as a server set it, which the session needs or not.
@@ -66,12 +199,15 @@ impl Attachment {
             return Err(InvalidValue::new("cookie", "has expired"));
         }
         let role = if needed { Role::Named } else { Role::Optional };
-        self.cookies.add(Cookie::set_by(set, role))
+        self.cookies.add(Cookie::set_by(set, role))?;
+        self.prepare();
+        Ok(())
     }
 
     /// Keeps every cookie from now on, beginning with those that the login's response sets.
     pub(crate) fn keep_cookies(&mut self, response: &HeaderMap, target: Target<'_>) {
         self.cookies.keep_all(set_cookies(response), target);
+        self.prepare();
     }
 
     /// Forgets the lives of the cookies that the session needs.
@@ -84,31 +220,124 @@ impl Attachment {
         self.cookies.lives(stated)
     }
 
-    /// The same beside other cookies.
+    /// The same beside other cookies, with what is derived from them.
     pub(super) fn with_cookies(&self, cookies: Cookies) -> Self {
-        Self {
+        let mut next = Self {
             headers: self.headers.clone(),
             cookies,
             query: self.query.clone(),
+            dependents: self.dependents.clone(),
+            former_query: self.former_query.clone(),
+            facts: self.facts,
+        };
+        next.prepare();
+        next.remember_query_of(self);
+        next
+    }
+
+    /// The same with the values of an answer.
+    pub(super) fn with_update(mut self, update: &Update) -> Self {
+        if update.carries_nothing() {
+            return self;
         }
+        let before = self.clone();
+        for (name, value) in &update.headers {
+            let value = prepared(value.clone());
+            let plain = self.headers.iter_mut().find(|(known, _)| known == name);
+            let dependent = self.dependents.headers.set(name, &value);
+            match plain {
+                Some((_, old)) => *old = value,
+                None if dependent => {}
+                None => self.set_header(name.clone(), value),
+            }
+        }
+        for (name, value) in &update.query {
+            let dependent = self.dependents.query.set(name, value);
+            if find(&self.query, name).is_some() || !dependent {
+                put(&mut self.query, name, value);
+            }
+        }
+        self.prepare();
+        self.remember_query_of(&before);
+        self
+    }
+
+    fn remember_query_of(&mut self, before: &Self) {
+        for value in before.query_values() {
+            if self.query_values().all(|known| known != value) {
+                self.former_query.push(value.to_owned());
+            }
+        }
+        let most = self.former_query.len().saturating_sub(MOST_FORMER);
+        self.former_query.drain(..most);
+    }
+
+    /// Whether both have the same headers and query pairs.
+    pub(super) fn has_same_parts(&self, other: &Self) -> bool {
+        self.headers == other.headers
+            && self.query == other.query
+            && self.dependents == other.dependents
     }
 
     /// Whether both put the same on a request, but for cookies that only answers have set.
     pub(super) fn is_same_value(&self, other: &Self) -> bool {
-        self.headers == other.headers
-            && self.query == other.query
-            && self.cookies.is_same_value(&other.cookies)
+        self.has_same_parts(other) && self.cookies.is_same_value(&other.cookies)
     }
 
     pub(crate) fn set_query(&mut self, name: &str, value: &str) -> Result<(), InvalidValue> {
-        if name.is_empty() {
-            return Err(InvalidValue::new("query parameter's name", "is empty"));
-        }
-        if value.is_empty() {
-            return Err(InvalidValue::new("query parameter's value", "is empty"));
-        }
+        check_pair(name, value)?;
+        let always = When::any_method();
+        self.dependents.query.remove(&name.to_owned(), &always);
         put(&mut self.query, name, value);
+        self.prepare();
         Ok(())
+    }
+
+    /// Writes a line for each part and for each cookie.
+    pub(crate) fn write(&self, lines: &mut Lines) {
+        for (name, value) in &self.headers {
+            let line = lines.line("header").text("name", name.as_str());
+            line.word("value", value.as_bytes()).end();
+        }
+        for part in self.dependents.headers.iter() {
+            let line = lines.line("header").text("name", part.name.as_str());
+            part.write(line, HeaderValue::as_bytes);
+        }
+        for (name, value) in &self.query {
+            let line = lines.line("query").text("name", name);
+            line.text("value", value).end();
+        }
+        for part in self.dependents.query.iter() {
+            let line = lines.line("query").text("name", &part.name);
+            part.write(line, String::as_bytes);
+        }
+        self.cookies.write(lines);
+    }
+
+    /// Adds the cookie of a line.
+    pub(crate) fn read_cookie(&mut self, line: Line<'_>) -> Result<(), InvalidValue> {
+        self.cookies.restore(Cookie::read(line)?);
+        self.prepare();
+        Ok(())
+    }
+
+    /// The lives of cookies are shorter by this time, in a session that `slides` or not.
+    pub(crate) fn age_cookies(&mut self, by: Duration, slides: bool) {
+        self.cookies.age(by, slides);
+    }
+
+    pub(crate) const fn keeps_all_cookies(&self) -> bool {
+        self.cookies.keeps_all
+    }
+
+    /// Evaluates what is derived, and the facts.
+    fn prepare(&mut self) {
+        self.dependents.derive(&self.cookies);
+        self.facts = Facts {
+            has_query: !self.query.is_empty() || self.dependents.query.live().next().is_some(),
+            by_target: !self.cookies.go_everywhere() || self.dependents.have_conditions(),
+            more_than_headers: !self.cookies.is_empty() || !self.dependents.is_empty(),
+        };
     }
 
     pub(crate) fn attach_headers(&self, target: Target<'_>, headers: &mut HeaderMap) {
@@ -120,32 +349,65 @@ impl Attachment {
                 headers.insert(name.clone(), value.clone());
             }
         }
-        self.cookies.attach(target, headers);
+        if self.facts.more_than_headers {
+            for (name, value) in self.dependents.headers.of(target) {
+                headers.insert(name.clone(), value.clone());
+            }
+            self.cookies.attach(target, headers);
+        }
     }
 
-    pub(crate) fn attach_query(&self, query: Option<&str>) -> Option<String> {
-        if self.query.is_empty() {
+    pub(crate) fn attach_query(&self, target: Target<'_>, query: Option<&str>) -> Option<String> {
+        let ours = self.query_of(target);
+        if ours.is_empty() {
             return None;
         }
         let mut line = String::new();
         for pair in query.unwrap_or("").split('&') {
             let name = pair.split('=').next().unwrap_or(pair);
             let name = percent_decode_str(name).decode_utf8_lossy();
-            if pair.is_empty() || find(&self.query, &name).is_some() {
+            if pair.is_empty() || ours.iter().any(|(ours, _)| *ours == name) {
                 continue;
             }
             line.push_str(pair);
             line.push('&');
         }
-        for (index, (name, value)) in self.query.iter().enumerate() {
+        for (index, (name, value)) in ours.into_iter().enumerate() {
             if index > 0 {
                 line.push('&');
             }
-            line.extend(utf8_percent_encode(name, QUERY));
+            line.extend(utf8_percent_encode(name, UNRESERVED));
             line.push('=');
-            line.extend(utf8_percent_encode(value, QUERY));
+            line.extend(utf8_percent_encode(value, UNRESERVED));
         }
         Some(line)
+    }
+
+    /// The pairs that a request to this target carries, each name once.
+    fn query_of(&self, target: Target<'_>) -> Vec<(&str, &str)> {
+        let mut pairs: Vec<(&str, &str)> = Vec::new();
+        let of_all = self.query.iter().map(|(name, value)| (name, value));
+        for (name, value) in of_all.chain(self.dependents.query.of(target)) {
+            match pairs.iter_mut().find(|(known, _)| known == name) {
+                Some((_, old)) => *old = value,
+                None => pairs.push((name, value)),
+            }
+        }
+        pairs
+    }
+}
+
+/// What a part's source gives: a value that is `checked`, or the cookie to have it from.
+fn read<V>(
+    source: Source,
+    checked: impl FnOnce(&[u8]) -> Result<V, InvalidValue>,
+) -> Result<(Option<V>, Option<FromCookie>), InvalidValue> {
+    match source {
+        Source::Value(bytes) => Ok((Some(checked(&bytes)?), None)),
+        Source::Cookie(cookie) if cookie.name.is_empty() => {
+            Err(InvalidValue::new("cookie's name", "is empty"))
+        }
+        Source::Cookie(cookie) => Ok((None, Some(cookie))),
     }
 }
 
@@ -178,8 +440,14 @@ const fn is_token(byte: u8) -> bool {
 
 impl fmt::Debug for Attachment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
-        let query: Vec<&str> = self.query.iter().map(|(name, _)| name.as_str()).collect();
+        let of_all = self.headers.iter().map(|(name, _)| name.as_str());
+        let dependent = self.dependents.headers.iter();
+        let dependent = dependent.map(|part| part.name.as_str());
+        let headers: Vec<&str> = of_all.chain(dependent).collect();
+        let of_all = self.query.iter().map(|(name, _)| name.as_str());
+        let dependent = self.dependents.query.iter();
+        let dependent = dependent.map(|part| part.name.as_str());
+        let query: Vec<&str> = of_all.chain(dependent).collect();
         f.debug_struct("Attachment")
             .field("headers", &headers)
             .field("cookies", &self.cookies.names())
@@ -259,17 +527,20 @@ mod tests {
     #[test]
     fn query_pairs_are_encoded_and_replace_their_namesakes() {
         let mut attachment = Attachment::default();
-        assert_eq!(attachment.attach_query(Some("a=1")), None);
+        assert_eq!(attachment.attach_query(HERE, Some("a=1")), None);
         attachment.set_query("csrf", "a b&c=d/é").unwrap();
         let encoded = "csrf=a%20b%26c%3Dd%2F%C3%A9";
-        assert_eq!(attachment.attach_query(None).unwrap(), encoded);
-        assert_eq!(attachment.attach_query(Some("")).unwrap(), encoded);
+        assert_eq!(attachment.attach_query(HERE, None).unwrap(), encoded);
+        assert_eq!(attachment.attach_query(HERE, Some("")).unwrap(), encoded);
         let given = "x=1&csrf=old&%63srf=old&y=%20&csrfx=2";
         let expected = format!("x=1&y=%20&csrfx=2&{encoded}");
-        assert_eq!(attachment.attach_query(Some(given)).unwrap(), expected);
+        assert_eq!(
+            attachment.attach_query(HERE, Some(given)).unwrap(),
+            expected
+        );
         attachment.set_query("v", "2").unwrap();
         assert_eq!(
-            attachment.attach_query(None).unwrap(),
+            attachment.attach_query(HERE, None).unwrap(),
             format!("{encoded}&v=2")
         );
     }

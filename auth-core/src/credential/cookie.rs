@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+use super::line::{Line, Lines, damaged};
 use super::{InvalidValue, SetCookie, Target};
 use crate::clock::Deadline;
 
@@ -112,6 +113,62 @@ impl Cookie {
     pub(super) fn can_be_sent(&self) -> bool {
         let valid = |text: &str| HeaderValue::from_bytes(text.as_bytes()).is_ok();
         valid(&self.name) && valid(&self.value)
+    }
+
+    /// Writes the line of it.
+    pub(super) fn write(&self, lines: &mut Lines) {
+        let line = lines.line("cookie").text("name", &self.name);
+        line.text("value", &self.value).text("path", &self.path);
+        match &self.hosts {
+            Hosts::Scope => {}
+            Hosts::Only(host) => {
+                line.text("host", host);
+            }
+            Hosts::Domain(domain) => {
+                line.text("domain", domain);
+            }
+        }
+        line.flag("secure", self.secure)
+            .time("life", self.life)
+            .flag("optional", self.role == Role::Optional)
+            .flag("kept", self.role == Role::Kept)
+            .flag("restated", self.restated)
+            .flag("gone", !self.live)
+            .end();
+    }
+
+    /// The cookie of a line.
+    pub(super) fn read(line: Line<'_>) -> Result<Self, InvalidValue> {
+        let role = match (line.flag("optional"), line.flag("kept")) {
+            (false, false) => Role::Named,
+            (true, false) => Role::Optional,
+            (false, true) => Role::Kept,
+            (true, true) => return Err(damaged()),
+        };
+        let hosts = match (line.text("host")?, line.text("domain")?) {
+            (None, None) => Hosts::Scope,
+            (Some(host), None) => Hosts::Only(host.to_string()),
+            (None, Some(domain)) => Hosts::Domain(domain.to_string()),
+            (Some(_), Some(_)) => return Err(damaged()),
+        };
+        let cookie = Self {
+            hosts,
+            path: line.need("path")?.to_string(),
+            secure: line.flag("secure"),
+            life: line.time("life")?,
+            restated: line.flag("restated"),
+            live: !line.flag("gone"),
+            ..Self::new(&line.need("name")?, &line.need("value")?, role)
+        };
+        let separates = |text: &String| text.contains(';');
+        let is_one_pair = !cookie.name.is_empty()
+            && !cookie.name.contains('=')
+            && ![&cookie.name, &cookie.value].into_iter().any(separates);
+        if is_one_pair && cookie.can_be_sent() && cookie.path.starts_with('/') {
+            Ok(cookie)
+        } else {
+            Err(damaged())
+        }
     }
 
     /// Whether there are requests that it doesn't go to.

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::attachment::prepared;
 use super::cookie::{Cookie, Hosts, Role};
+use super::line::Lines;
 use super::{InvalidValue, SetCookie, Target};
 use crate::clock::{Deadline, Moment};
 use crate::lifetime::{CookieLives, WORTH_STORING};
@@ -23,7 +24,7 @@ pub(super) struct Cookies {
     /// were first set.
     list: Vec<Cookie>,
     /// Whether cookies are kept that the provider did not name.
-    keeps_all: bool,
+    pub(super) keeps_all: bool,
     /// All live cookies as one header value.
     header: Option<HeaderValue>,
     /// Whether there is a live cookie that does not go to the whole scope.
@@ -125,13 +126,24 @@ impl Cookies {
     /// Adds a cookie of the provider. It replaces one with the same name, domain and path.
     pub(super) fn add(&mut self, cookie: Cookie) -> Result<(), InvalidValue> {
         cookie.check()?;
+        self.restore(cookie);
+        Ok(())
+    }
+
+    /// Adds a cookie as it was. It replaces one with the same name, domain and path.
+    pub(super) fn restore(&mut self, cookie: Cookie) {
         self.list.retain(|known| {
             let same = known.name == cookie.name && known.path == cookie.path;
             !(same && known.hosts == cookie.hosts)
         });
         self.insert(cookie);
         self.prepare();
-        Ok(())
+    }
+
+    pub(super) fn write(&self, lines: &mut Lines) {
+        for cookie in &self.list {
+            cookie.write(lines);
+        }
     }
 
     /// Forgets the lives of the named cookies.
@@ -160,6 +172,25 @@ impl Cookies {
     pub(super) fn begin(&mut self, received: Moment) {
         for cookie in &mut self.list {
             cookie.expires = Deadline::after_option(received, cookie.life);
+        }
+    }
+
+    /// Their lives are what is left of them. In a session that `slides`, a named cookie's life
+    /// states the idle timeout, of which nothing goes.
+    pub(super) fn leave(&mut self, now: Moment, slides: bool) {
+        for cookie in &mut self.list {
+            if !(slides && cookie.role == Role::Named) {
+                cookie.life = cookie.life.map(|_| cookie.expires.left(now));
+            }
+        }
+    }
+
+    /// Their lives are shorter by this time, as in [`leave`](Self::leave).
+    pub(super) fn age(&mut self, by: Duration, slides: bool) {
+        for cookie in &mut self.list {
+            if !(slides && cookie.role == Role::Named) {
+                cookie.life = cookie.life.map(|life| life.saturating_sub(by));
+            }
         }
     }
 

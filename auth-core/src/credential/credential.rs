@@ -3,11 +3,12 @@
 use std::fmt;
 use std::mem;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::attachment::Attachment;
-use super::change::{Change, NewCookies};
-use super::{InvalidValue, SetCookie, Stamp, Target};
+use super::change::{Brought, Change, NewValues};
+use super::kept::Kept;
+use super::{InvalidValue, Stamp, Target};
 use crate::clock::Moment;
 use crate::lifetime::{Birth, Life, RefreshWindow};
 use crate::session::Session;
@@ -31,6 +32,7 @@ use crate::session::Session;
 pub struct Credential {
     stamp: Stamp,
     attachment: Attachment,
+    kept: Kept,
     life: Life,
 }
 
@@ -44,13 +46,15 @@ impl Credential {
         jitter: f64,
     ) -> Self {
         let lifetime = session.stated_lifetime();
+        let idle_left = session.idle_left();
         let mut attachment = session.attachment;
         attachment.cookies.begin(birth.at);
         let lives = attachment.cookie_lives(lifetime.hard_expiry());
         Self {
             stamp,
             attachment,
-            life: Life::begin(lifetime, &lives, birth, window, jitter),
+            kept: session.kept.begin(birth.at),
+            life: Life::begin(lifetime, &lives, birth, window, jitter).idle_for(idle_left),
         }
     }
 
@@ -60,30 +64,40 @@ impl Credential {
         self.stamp
     }
 
-    /// Puts the headers, and the cookies that a user agent would send to `target`, on a request.
+    /// Puts the headers that go to `target`, and the cookies that a user agent would send there, on
+    /// a request.
     ///
     /// A header of the same name is replaced. Cookies are merged into a `Cookie` header that is
     /// there, and replace pairs of the same name. Values are marked sensitive. Allocates nothing,
     /// unless the map has to grow, there is a `Cookie` header already, or the request carries only
     /// some of the cookies.
     ///
+    /// If some headers go only to unsafe methods, the target must [have the
+    /// method](Target::with_method).
+    ///
     /// The target must be within the [scope](crate::Scope) of the credential.
     pub fn attach_headers(&self, target: Target<'_>, headers: &mut HeaderMap) {
         self.attachment.attach_headers(target, headers);
     }
 
-    /// Whether the credential has query pairs.
+    /// Whether the credential has query pairs, for whatever request.
     #[inline]
     pub fn has_query(&self) -> bool {
         self.attachment.has_query()
     }
 
-    /// The query of a request with the credential's pairs added. They replace pairs of the same
-    /// name. Returns `None` if the credential has no query pairs: the query stays as it is.
+    /// The query of a request to `target` with the credential's pairs added. They replace pairs of
+    /// the same name. Returns `None` if no pair goes there: the query stays as it is.
     ///
     /// The result is a secret and must not be printed.
-    pub fn attach_query(&self, query: Option<&str>) -> Option<String> {
-        self.attachment.attach_query(query)
+    pub fn attach_query(&self, target: Target<'_>, query: Option<&str>) -> Option<String> {
+        self.attachment.attach_query(target, query)
+    }
+
+    /// The values of all query pairs, and those that they had until a server rolled them lately. A
+    /// URL that holds one of them must neither be printed nor leave the scope.
+    pub fn query_secrets(&self) -> impl Iterator<Item = &str> {
+        self.attachment.query_values()
     }
 
     /// Puts everything on a request of the `http` crate: headers, cookies and query.
@@ -95,22 +109,27 @@ impl Credential {
     #[inline]
     pub fn attach<B>(&self, request: &mut http::Request<B>) -> Result<(), InvalidValue> {
         if self.has_query() {
-            self.attach_to_uri(request.uri_mut())?;
+            // The method can't be borrowed beside the URI. Only one that is no standard method
+            // allocates.
+            let method = request.method().clone();
+            self.attach_to_uri(&method, request.uri_mut())?;
         }
-        if self.attachment.cookies.go_everywhere() {
+        if self.attachment.goes_everywhere() {
             let anywhere = Target::new("", "", "");
             self.attach_headers(anywhere, request.headers_mut());
         } else {
-            // The URI can't be borrowed beside the headers.
+            // Neither the URI nor the method can be borrowed beside the headers.
             let mut headers = mem::take(request.headers_mut());
-            self.attach_headers(Target::of(request.uri()), &mut headers);
+            let target = Target::of(request.uri()).with_method(request.method());
+            self.attach_headers(target, &mut headers);
             *request.headers_mut() = headers;
         }
         Ok(())
     }
 
-    fn attach_to_uri(&self, uri: &mut http::Uri) -> Result<(), InvalidValue> {
-        let Some(query) = self.attach_query(uri.query()) else {
+    fn attach_to_uri(&self, method: &Method, uri: &mut http::Uri) -> Result<(), InvalidValue> {
+        let target = Target::of(uri).with_method(method);
+        let Some(query) = self.attach_query(target, uri.query()) else {
             return Ok(());
         };
         let path_and_query = format!("{}?{query}", uri.path());
@@ -140,10 +159,25 @@ impl Credential {
         self.attachment.cookies.keep(name)
     }
 
-    /// The value of a header that the credential carries. Its cookies are not among them.
+    /// The value of a header that the credential carries. Of several with this name, it is the one
+    /// without a condition. Cookies are not among them.
     #[inline]
     pub fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
         self.attachment.header(name)
+    }
+
+    /// Whether the session has a header of this name, with a value now or without, for whatever
+    /// request.
+    pub fn owns_header(&self, name: &HeaderName) -> bool {
+        self.attachment.owns_header(name)
+    }
+
+    /// A value that the session [keeps](crate::Session::with_kept) and no request carries, unless
+    /// its life has ended. For its own renewal and its own logout, and for nothing that prints.
+    ///
+    /// It is not carried over: a renewal that is to keep it states it again.
+    pub fn kept(&self, name: &str) -> Option<&str> {
+        self.kept.get(name)
     }
 
     /// Whether a `Set-Cookie` may change this credential.
@@ -158,33 +192,45 @@ impl Credential {
         self.attachment.cookies.depend_on_path()
     }
 
-    /// What the cookies that an answer sets change about this credential, if anything.
-    pub(crate) fn change_by(
-        &self,
-        set: &[SetCookie],
-        target: Target<'_>,
-        received: Moment,
-    ) -> Option<Change> {
+    /// What an answer that was received at `received` changes about this credential, if anything.
+    pub(crate) fn change_by(&self, brought: Brought<'_>, received: Moment) -> Option<Change> {
+        let Brought {
+            cookies: set,
+            target,
+            update,
+        } = brought;
         let before = &self.attachment.cookies;
-        let slides = self.life.slides();
-        let updated = before.updated(set, target, received, slides)?;
-        let ended = updated.cookies.lost_all_named(before);
-        let attachment = self.attachment.with_cookies(updated.cookies);
+        let cookies = before.updated(set, target, received, self.life.slides());
+        let kept = self.kept.updated(&update.kept, received);
+        if cookies.is_none() && kept.is_none() && update.carries_nothing() {
+            return None;
+        }
+        let changed = cookies.is_some() || kept.is_some();
+        let (cookies, cookie_rolled, restated) = cookies.map_or_else(
+            || (before.clone(), false, false),
+            |updated| (updated.cookies, updated.rolled, updated.named),
+        );
+        let (kept, kept_rolled) = kept.unwrap_or_else(|| (self.kept.clone(), false));
+        let ended = cookies.lost_all_named(before);
+        let attachment = self.attachment.with_cookies(cookies).with_update(update);
         // What carries nothing is no session.
         if ended || attachment.is_empty() {
             return Some(Change::Ended);
         }
-        Some(Change::Cookies(NewCookies {
+        let part_rolled = !attachment.has_same_parts(&self.attachment);
+        let new = NewValues {
             attachment,
-            rolled: updated.rolled,
-            restated: updated.named,
-        }))
+            kept,
+            rolled: cookie_rolled || kept_rolled || part_rolled,
+            restated,
+        };
+        (changed || part_rolled).then(|| Change::Values(new.into()))
     }
 
-    /// The same session with other cookies: the next revision if a value of its own differs.
-    pub(crate) fn with_cookies(
+    /// The same session with other values: the next revision if one of its own differs.
+    pub(crate) fn with_values(
         &self,
-        new: NewCookies,
+        new: NewValues,
         received: Moment,
         window: RefreshWindow,
         jitter: f64,
@@ -198,6 +244,7 @@ impl Credential {
         Self {
             stamp,
             attachment: new.attachment,
+            kept: new.kept,
             life,
         }
     }
@@ -211,8 +258,19 @@ impl Credential {
         (!attachment.is_empty()).then(|| Self {
             stamp: self.stamp,
             attachment,
+            kept: self.kept.clone(),
             life: self.life.with_others(&lives),
         })
+    }
+
+    /// The session as a login would bring it now: with its values of now, and with what is left of
+    /// their lives.
+    pub(crate) fn session(&self, now: Moment) -> Session {
+        let mut attachment = self.attachment.clone();
+        attachment.cookies.leave(now, self.life.slides());
+        let lives = self.attachment.cookie_lives(self.life.stated());
+        let (lifetime, idle_left) = self.life.left(&lives, now);
+        Session::resumed(attachment, self.kept.left(now), lifetime, idle_left)
     }
 
     /// Whether both put the same on a request.
@@ -231,6 +289,7 @@ impl fmt::Debug for Credential {
         f.debug_struct("Credential")
             .field("stamp", &self.stamp)
             .field("attachment", &self.attachment)
+            .field("kept", &self.kept)
             .finish_non_exhaustive()
     }
 }

@@ -1,21 +1,34 @@
 //! The values of a session, and how they are put on requests.
 
 mod attachment;
+mod basic;
 mod change;
 mod cookie;
 mod cookie_date;
 mod cookies;
 #[allow(clippy::module_inception, reason = "a file for each noun")]
 mod credential;
+mod dependent;
 mod invalid_value;
+mod kept;
+mod line;
+mod part;
 mod set_cookie;
 mod stamp;
 mod target;
+mod update;
+mod when;
 
 pub(crate) use attachment::Attachment;
-pub(crate) use change::Change;
+pub(crate) use basic::basic;
+pub(crate) use change::{Brought, Change};
 pub use credential::Credential;
 pub use invalid_value::InvalidValue;
+pub(crate) use kept::{Kept, KeptValue};
+pub(crate) use line::{Line, Lines, damaged};
+pub use part::Part;
 pub use set_cookie::{SetCookie, set_cookies};
 pub use stamp::Stamp;
 pub use target::Target;
+pub use update::Update;
+pub use when::When;

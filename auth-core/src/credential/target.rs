@@ -1,19 +1,24 @@
-//! Where a request goes, as far as its cookies depend on it.
+//! Where a request goes, as far as what it carries depends on it.
 
 use std::net::Ipv4Addr;
 
-use http::Uri;
+use http::{Method, Uri};
 
 use crate::origin::is_loopback;
 
 /// Where a request goes: the parts of its URL that decide which cookies it carries, and which ones
-/// its response may set (RFC 6265, section 5.1).
+/// its response may set (RFC 6265, section 5.1), and its method, which decides on the parts with a
+/// [condition](crate::When).
 ///
 /// ```
 /// use auth_core::Target;
+/// use http::{Method, Uri};
 ///
-/// let uri: http::Uri = "https://api.example.com/v3/me?full=1".parse()?;
+/// let uri: Uri = "https://api.example.com/v3/me?full=1".parse()?;
 /// assert_eq!(Target::of(&uri), Target::new("https", "api.example.com", "/v3/me"));
+///
+/// let write = Target::of(&uri).with_method(&Method::PUT);
+/// # assert_ne!(write, Target::of(&uri));
 /// # Ok::<(), http::uri::InvalidUri>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,13 +26,19 @@ pub struct Target<'a> {
     scheme: &'a str,
     host: &'a str,
     path: &'a str,
+    method: Option<&'a Method>,
 }
 
 impl<'a> Target<'a> {
     /// A target from the parts of a URL. An IPv6 address is in brackets, and `path` has no query.
     #[inline]
     pub const fn new(scheme: &'a str, host: &'a str, path: &'a str) -> Self {
-        Self { scheme, host, path }
+        Self {
+            scheme,
+            host,
+            path,
+            method: None,
+        }
     }
 
     /// The target of a request with this URI. A part that the URI does not have is empty, and then
@@ -36,6 +47,18 @@ impl<'a> Target<'a> {
     pub fn of(uri: &'a Uri) -> Self {
         let scheme = uri.scheme_str().unwrap_or_default();
         Self::new(scheme, uri.host().unwrap_or_default(), uri.path())
+    }
+
+    /// Adds the method of the request. Without it, the target matches only parts that do not depend
+    /// on the method.
+    #[inline]
+    pub const fn with_method(mut self, method: &'a Method) -> Self {
+        self.method = Some(method);
+        self
+    }
+
+    pub(super) const fn method(&self) -> Option<&'a Method> {
+        self.method
     }
 
     pub(crate) const fn host(&self) -> &'a str {

@@ -12,7 +12,7 @@ use super::outcome::{End, Failed, LoginOutcome, NoSession, Settled, Superseded};
 use super::rejection_breaker::{EndedBy, RejectionBreaker};
 use super::renewal_backoff::RenewalBackoff;
 use crate::clock::Moment;
-use crate::credential::{Change, Credential, SetCookie, Stamp, Target};
+use crate::credential::{Brought, Change, Credential, Stamp};
 use crate::error::Error;
 use crate::lifetime::{Birth, Freshness, RefreshWindow, made_progress};
 use crate::secret::Fingerprint;
@@ -108,9 +108,9 @@ pub(crate) enum Ruling {
     Closed,
 }
 
-/// What the cookies of an answer meant.
+/// What the values of an answer meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CookiesSet {
+pub(crate) enum Heard {
     /// Nothing that an observer is told of.
     Nothing,
     /// The session has a new revision.
@@ -361,40 +361,37 @@ impl CacheState {
         self.breaker.replay_accepted(generation);
     }
 
-    /// An answer to a request to `target` set cookies. They count only if the request carried the
-    /// current credential.
+    /// An answer brought values. They count only if the request carried the current credential.
     ///
     /// As with a rejection, the deletion of the session's cookies is doubted after several in a
     /// minute. Otherwise a server that deletes them with every response would cause a login for
     /// each.
-    pub(crate) fn set_cookies(
+    pub(crate) fn hear(
         &mut self,
         stamp: Stamp,
-        (set, target): (&[SetCookie], Target<'_>),
+        brought: Brought<'_>,
         now: Moment,
         policy: &Policy,
         jitter: f64,
-    ) -> CookiesSet {
+    ) -> Heard {
         let same = |current: &&Arc<Credential>| current.stamp() == stamp;
         let Some(current) = self.current.as_ref().filter(same) else {
-            return CookiesSet::Nothing;
+            return Heard::Nothing;
         };
-        match current.change_by(set, target, now) {
-            Some(Change::Cookies(new)) => {
-                let next = current.with_cookies(new, now, policy.window, jitter);
+        match current.change_by(brought, now) {
+            Some(Change::Values(new)) => {
+                let next = current.with_values(*new, now, policy.window, jitter);
                 let rolled = next.stamp();
                 self.current = Some(Arc::new(next));
                 if rolled == stamp {
-                    CookiesSet::Nothing
+                    Heard::Nothing
                 } else {
-                    CookiesSet::Rolled(rolled)
+                    Heard::Rolled(rolled)
                 }
             }
-            Some(Change::Ended) if self.give_up(EndedBy::Deletion, now, policy) => {
-                CookiesSet::Ended
-            }
+            Some(Change::Ended) if self.give_up(EndedBy::Deletion, now, policy) => Heard::Ended,
             // The deletion is doubted, or there is no change.
-            Some(Change::Ended) | None => CookiesSet::Nothing,
+            Some(Change::Ended) | None => Heard::Nothing,
         }
     }
 

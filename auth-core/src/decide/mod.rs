@@ -14,7 +14,7 @@ mod renewal_backoff;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cache_state::{CacheState, CookiesSet, Decision, FlightId, Policy, Purpose, Ruling};
+pub(crate) use cache_state::{CacheState, Decision, FlightId, Heard, Policy, Purpose, Ruling};
 #[cfg(test)]
 pub(crate) use failure::Attempted;
 pub(crate) use failure::{AttemptedSecret, Failure, FailurePolicy};

@@ -164,6 +164,31 @@ impl Life {
         }
     }
 
+    /// The same life in a session whose idle deadline is so far away, if one is stated.
+    pub(crate) fn idle_for(mut self, left: Option<Duration>) -> Self {
+        if let (Some(left), Some(_)) = (left, self.lifetime.idle) {
+            self.idle = IdleDeadline::new(Deadline::after(self.birth.at, left));
+        }
+        self
+    }
+
+    /// What is left of it beside these cookies: a lifetime that counts from `now`, and the time to
+    /// the idle deadline. A hard expiry that the cookies have made forgotten is none.
+    pub(crate) fn left(&self, cookies: &CookieLives, now: Moment) -> (Lifetime, Option<Duration>) {
+        let left = |deadline: Deadline| (!deadline.is_never()).then(|| deadline.left(now));
+        let forgotten = cookies.restated && self.stated_idle.is_none();
+        let hard = self.lifetime.hard.filter(|_| !forgotten);
+        let lifetime = Lifetime {
+            hard: left(Deadline::after_option(self.birth.at, hard)),
+            idle: self.stated_idle,
+            absolute: left(self.absolute),
+        };
+        (
+            lifetime,
+            self.stated_idle.and_then(|_| left(self.idle.get())),
+        )
+    }
+
     /// The hard expiry that the provider stated.
     pub(crate) const fn stated(&self) -> Option<Duration> {
         self.lifetime.hard

@@ -54,6 +54,18 @@ impl Lifetime {
         self
     }
 
+    pub(crate) const fn within(
+        hard: Option<Duration>,
+        idle: Option<Duration>,
+        absolute: Option<Duration>,
+    ) -> Self {
+        Self {
+            hard,
+            idle,
+            absolute,
+        }
+    }
+
     /// Limits the hard expiry to `life`. It never lengthens anything.
     pub fn at_most(mut self, life: Duration) -> Self {
         self.hard = Some(self.hard.map_or(life, |hard| hard.min(life)));

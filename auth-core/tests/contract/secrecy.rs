@@ -2,7 +2,9 @@
 
 use auth_core::clock::ManualClock;
 use auth_core::testing::Scripted;
-use auth_core::{Attempt, Event, Identity, Lifetime, LoginError, Session};
+use auth_core::{
+    Attempt, Event, Identity, Lifetime, LoginError, Part, Session, SessionParts, Update, When,
+};
 use http::HeaderValue;
 use std::error::Error as _;
 use std::sync::Arc;
@@ -18,6 +20,11 @@ fn session(number: u64) -> Result<Session, LoginError> {
         .with_bearer(&format!("{CANARY}-token-{number}"))?
         .with_cookie("session", &format!("{CANARY}-cookie"))?
         .with_query("csrf", &format!("{CANARY}-csrf"))?
+        .with_part(Part::header("x-csrf", format!("{CANARY}-csrf")).when(When::unsafe_methods()))?
+        .with_part(Part::query("write", format!("{CANARY}-csrf")).when(When::unsafe_methods()))?
+        .with_header_from_cookie("x-twin", "session")?
+        .with_kept("account", &format!("{CANARY}-account"))?
+        .with_kept_for("refresh_token", &format!("{CANARY}-refresh"), HOUR)?
         .with_lifetime(Lifetime::of(HOUR)))
 }
 
@@ -65,6 +72,59 @@ async fn rule_17_no_secret_appears_in_anything_that_prints() {
     assert!(printed.len() > 6, "events were observed");
     for line in printed {
         assert!(!line.is_empty() && !line.contains(CANARY), "{line}");
+    }
+}
+
+#[test]
+fn rule_17_parts_updates_and_plain_sessions_print_names_alone() {
+    let secret = format!("{CANARY} /=1");
+    let session = session(1).unwrap().with_basic("me", &secret).unwrap();
+    let parts = session.to_parts();
+    assert!(parts.expose().contains(CANARY), "it holds them");
+    let update = Update::new()
+        .with_header(
+            http::header::AUTHORIZATION,
+            HeaderValue::from_static("canary4711"),
+        )
+        .with_query("csrf", &secret)
+        .and_then(|update| update.with_kept("account", &secret))
+        .and_then(|update| update.with_kept_for("refresh_token", &secret, HOUR))
+        .unwrap();
+    let broken = SessionParts::from(format!("{CANARY} header\nheader value={CANARY} name=%FF"));
+    let aged = session.clone().aged(HOUR / 2);
+    let part = Part::query("csrf", &secret).when(When::any_method().below("/api"));
+    for (printed, names) in [
+        (
+            format!("{session:?} {session:#?}"),
+            "refresh_token account x-csrf x-twin write",
+        ),
+        (
+            format!("{aged:?}"),
+            "refresh_token account x-csrf x-twin write",
+        ),
+        (
+            format!("{parts:?} {parts:#?}"),
+            "authorization x-csrf x-twin session write account",
+        ),
+        (
+            format!("{update:?} {update:#?}"),
+            "authorization csrf refresh_token account",
+        ),
+        (format!("{:?}", Part::header("x-csrf", &secret)), "x-csrf"),
+        (format!("{part:?}"), "csrf /api"),
+        (
+            format!("{:?}", Part::header_from_cookie("x-twin", "sid")),
+            "x-twin sid",
+        ),
+        (
+            format!("{broken:?} {:?}", broken.to_session().unwrap_err()),
+            "damaged",
+        ),
+    ] {
+        assert!(!printed.contains(CANARY), "{printed}");
+        for name in names.split(' ') {
+            assert!(printed.contains(name), "{name}: {printed}");
+        }
     }
 }
 

@@ -54,7 +54,7 @@ impl Hop {
     }
 
     fn is_private(&self, name: &HeaderName, value: &HeaderValue, redirects: &Redirects) -> bool {
-        let named = |current: &Arc<Credential>| current.header(name).is_some();
+        let named = |current: &Arc<Credential>| current.owns_header(name);
         value.is_sensitive()
             || OF_THE_ORIGIN.contains(name)
             || redirects.private.contains(name)

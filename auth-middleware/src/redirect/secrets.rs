@@ -6,15 +6,13 @@ use percent_encoding::percent_decode_str;
 /// How often a text is decoded. A text that still changes then is taken to hold a secret.
 const ROUNDS: usize = 8;
 
-/// The values that a credential puts into the query of a request.
+/// The values that a credential puts into the query of a request, and those that it had lately.
 #[derive(Clone, Default)]
 pub(crate) struct QuerySecrets(Vec<String>);
 
 impl QuerySecrets {
     pub(crate) fn of(credential: &Credential) -> Self {
-        let query = credential.attach_query(None).unwrap_or_default();
-        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        Self(pairs.map(|(_, value)| decoded(value)).collect())
+        Self(credential.query_secrets().map(str::to_owned).collect())
     }
 
     pub(crate) fn is_empty(&self) -> bool {

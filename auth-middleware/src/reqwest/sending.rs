@@ -40,9 +40,7 @@ impl HopContext<'_> {
         let (attempt, sent_to) = Attempt::fresh(self.credentials, self.judge, |credential| {
             self.attach(request, credential, redactor, jar.as_deref())
         })?;
-        let attempt = attempt
-            .of_request(head)
-            .sent_to(|| request.url().for_cookies());
+        let attempt = attempt.of_request(head).sent_to(|| request.url().target());
         Some(Sending {
             attempt,
             sent_to,
@@ -63,7 +61,7 @@ impl HopContext<'_> {
         let attempt = Attempt::new(self.credentials, credential)
             .judged_by(self.judge.cloned())
             .of_request(head)
-            .sent_to(|| request.url().for_cookies());
+            .sent_to(|| request.url().target());
         Sending {
             attempt,
             sent_to,
@@ -84,7 +82,7 @@ impl HopContext<'_> {
         let attempt = rejected
             .attempt
             .replay(newer)
-            .sent_to(|| request.url().for_cookies());
+            .sent_to(|| request.url().target());
         Sending {
             attempt,
             sent_to,
@@ -117,13 +115,16 @@ impl HopContext<'_> {
         }
         if credential.has_query() {
             let written = request.url().clone();
-            let query = credential.attach_query(request.url().query());
-            request.url_mut().set_query(query.as_deref());
+            let target = written.target().with_method(request.method());
+            if let Some(query) = credential.attach_query(target, written.query()) {
+                request.url_mut().set_query(Some(&query));
+            }
             redactor.note(credential, written, request.url());
         }
-        // The URL can't be borrowed beside the headers.
+        // Neither the URL nor the method can be borrowed beside the headers.
         let mut headers = mem::take(request.headers_mut());
-        credential.attach_headers(request.url().for_cookies(), &mut headers);
+        let target = request.url().target().with_method(request.method());
+        credential.attach_headers(target, &mut headers);
         *request.headers_mut() = headers;
         (!self.client_is_known).then(|| request.url().clone())
     }

@@ -419,7 +419,7 @@ where
     let head = wants_head.then(|| head_of(&work.request));
     attach(&credential, jar, &mut work.request)?;
     let attempt = work.attempt(&credential, head);
-    let attempt = attempt.sent_to(|| work.request.uri().for_cookies());
+    let attempt = attempt.sent_to(|| work.request.uri().target());
     Ok(Stage::Sending {
         future: work.service.call(work.request),
         attempt: Some(attempt),

@@ -134,9 +134,7 @@ where
         };
         match fresh {
             Some((attempt, Ok(()))) => {
-                let attempt = attempt
-                    .of_request(head)
-                    .sent_to(|| request.uri().for_cookies());
+                let attempt = attempt.of_request(head).sent_to(|| request.uri().target());
                 AuthFuture::sending(self.inner.call(request), attempt, spare, jar)
             }
             Some((_, Err(error))) => {

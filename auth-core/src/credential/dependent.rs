@@ -1,0 +1,149 @@
+//! The headers and query pairs that depend on the request, or on a cookie.
+
+use http::{HeaderName, HeaderValue};
+use percent_encoding::percent_decode_str;
+
+use super::attachment::prepared;
+use super::cookies::Cookies;
+use super::line::Lines;
+use super::part::FromCookie;
+use super::{Target, When};
+
+/// A header or a query pair that not every request carries, or whose value is a cookie's.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Dependent<N, V> {
+    pub(super) name: N,
+    /// The value now. `None` while the cookie is gone or its value can't be here.
+    pub(super) value: Option<V>,
+    /// The cookie that it is derived from.
+    pub(super) cookie: Option<FromCookie>,
+    pub(super) when: When,
+}
+
+impl<N, V> Dependent<N, V> {
+    /// Writes the rest of a line, after the name.
+    pub(super) fn write(&self, line: &mut Lines, bytes: impl Fn(&V) -> &[u8]) {
+        match (&self.cookie, &self.value) {
+            (Some(cookie), _) => {
+                line.text("cookie", &cookie.name)
+                    .flag("percent-decoded", cookie.percent_decoded);
+            }
+            (None, Some(value)) => {
+                line.word("value", bytes(value));
+            }
+            (None, None) => {}
+        }
+        line.flag("unsafe", self.when.unsafe_only);
+        for path in &self.when.below {
+            line.text("below", path);
+        }
+        line.end();
+    }
+}
+
+/// The headers and query pairs that depend on the request, or on a cookie.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(super) struct Dependents {
+    pub(super) headers: Parts<HeaderName, HeaderValue>,
+    pub(super) query: Parts<String, String>,
+}
+
+/// Those of one kind: first the ones without a condition, and then in the order in which they were
+/// added. Of several with one name that a request may carry, it carries the last.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Parts<N, V>(Vec<Dependent<N, V>>);
+
+impl Dependents {
+    pub(super) const fn is_empty(&self) -> bool {
+        self.headers.0.is_empty() && self.query.0.is_empty()
+    }
+
+    /// Gives what is derived the values of these cookies.
+    pub(super) fn derive(&mut self, cookies: &Cookies) {
+        self.headers.derive(cookies, |bytes| {
+            HeaderValue::from_bytes(&bytes).ok().map(prepared)
+        });
+        self.query
+            .derive(cookies, |bytes| String::from_utf8(bytes).ok());
+    }
+
+    /// Whether some of them don't go to every request.
+    pub(super) fn have_conditions(&self) -> bool {
+        self.headers.have_conditions() || self.query.have_conditions()
+    }
+}
+
+impl<N: PartialEq, V: PartialEq> Parts<N, V> {
+    /// Adds one. It replaces one with the same name and condition.
+    pub(super) fn add(&mut self, part: Dependent<N, V>) {
+        self.remove(&part.name, &part.when);
+        let at = if part.when.is_always() {
+            self.0.partition_point(|known| known.when.is_always())
+        } else {
+            self.0.len()
+        };
+        self.0.insert(at, part);
+    }
+
+    pub(super) fn remove(&mut self, name: &N, when: &When) {
+        self.0
+            .retain(|known| known.name != *name || known.when != *when);
+    }
+
+    /// Sets the value of those with this name, and returns whether there are any. What is derived
+    /// has to be derived again.
+    pub(super) fn set(&mut self, name: &N, value: &V) -> bool
+    where
+        V: Clone,
+    {
+        let mut known = false;
+        for part in self.0.iter_mut().filter(|part| part.name == *name) {
+            part.value = Some(value.clone());
+            known = true;
+        }
+        known
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Dependent<N, V>> {
+        self.0.iter()
+    }
+
+    /// Those that have a value.
+    pub(super) fn live(&self) -> impl Iterator<Item = (&N, &V)> {
+        self.0
+            .iter()
+            .filter_map(|part| Some((&part.name, part.value.as_ref()?)))
+    }
+
+    /// Those that a request to this target carries.
+    pub(super) fn of(&self, target: Target<'_>) -> impl Iterator<Item = (&N, &V)> {
+        let theirs = self.0.iter().filter(move |part| part.when.includes(target));
+        theirs.filter_map(|part| Some((&part.name, part.value.as_ref()?)))
+    }
+
+    fn have_conditions(&self) -> bool {
+        self.0.iter().any(|part| !part.when.is_always())
+    }
+
+    fn derive(&mut self, cookies: &Cookies, read: impl Fn(Vec<u8>) -> Option<V>) {
+        for part in &mut self.0 {
+            let Some(cookie) = &part.cookie else {
+                continue;
+            };
+            let value = cookies.get(&cookie.name).map(|value| {
+                if cookie.percent_decoded {
+                    percent_decode_str(value).collect()
+                } else {
+                    value.as_bytes().to_vec()
+                }
+            });
+            part.value = value.filter(|value| !value.is_empty()).and_then(&read);
+        }
+    }
+}
+
+impl<N, V> Default for Parts<N, V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}

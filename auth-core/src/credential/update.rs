@@ -1,0 +1,117 @@
+//! The new values that an answer brings, beside its cookies.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+
+use super::InvalidValue;
+use super::kept::KeptValue;
+
+/// The new values of a session that a response brings, beside its cookies: headers, query pairs and
+/// kept values. [`Provider::update`](crate::Provider::update) reads them.
+///
+/// A part of the session that has the name gets the value, and stays under its condition. One that
+/// is derived from a cookie follows its cookie alone. What the session does not have is added, for
+/// every request.
+///
+/// ```
+/// use auth_core::Update;
+/// use http::{HeaderMap, HeaderName, HeaderValue};
+///
+/// const CSRF: HeaderName = HeaderName::from_static("x-csrf-token");
+///
+/// fn update(headers: &HeaderMap) -> Update {
+///     match headers.get("x-updated-csrf-token") {
+///         Some(csrf) => Update::new().with_header(CSRF, csrf.clone()),
+///         None => Update::new(),
+///     }
+/// }
+/// # let brings = HeaderMap::from_iter([(CSRF, HeaderValue::from_static("c2"))]);
+/// # assert!(update(&brings).is_empty());
+/// ```
+#[derive(Clone, Default)]
+pub struct Update {
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) query: Vec<(String, String)>,
+    pub(super) kept: Vec<KeptValue>,
+}
+
+impl Update {
+    /// No new value.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets a header. It is marked sensitive.
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Sets a pair of the query.
+    ///
+    /// # Errors
+    /// [`InvalidValue`] if the name or the value is empty.
+    pub fn with_query(mut self, name: &str, value: &str) -> Result<Self, InvalidValue> {
+        check_pair(name, value)?;
+        self.query.push((name.to_owned(), value.to_owned()));
+        Ok(self)
+    }
+
+    /// Sets a value that the session keeps. See [`Session::with_kept`](crate::Session::with_kept).
+    ///
+    /// # Errors
+    /// [`InvalidValue`] if the name or the value is empty.
+    pub fn with_kept(mut self, name: &str, value: &str) -> Result<Self, InvalidValue> {
+        self.kept.push(KeptValue::new(name, value, None)?);
+        Ok(self)
+    }
+
+    /// As [`with_kept`](Self::with_kept), for a value that is good for `life`, counted from the
+    /// receipt of the response.
+    ///
+    /// # Errors
+    /// As [`with_kept`](Self::with_kept).
+    pub fn with_kept_for(
+        mut self,
+        name: &str,
+        value: &str,
+        life: Duration,
+    ) -> Result<Self, InvalidValue> {
+        self.kept.push(KeptValue::new(name, value, Some(life))?);
+        Ok(self)
+    }
+
+    /// Whether it sets nothing.
+    pub const fn is_empty(&self) -> bool {
+        self.carries_nothing() && self.kept.is_empty()
+    }
+
+    pub(super) const fn carries_nothing(&self) -> bool {
+        self.headers.is_empty() && self.query.is_empty()
+    }
+}
+
+pub(super) fn check_pair(name: &str, value: &str) -> Result<(), InvalidValue> {
+    if name.is_empty() {
+        return Err(InvalidValue::new("query parameter's name", "is empty"));
+    }
+    if value.is_empty() {
+        return Err(InvalidValue::new("query parameter's value", "is empty"));
+    }
+    Ok(())
+}
+
+impl fmt::Debug for Update {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        let query: Vec<&str> = self.query.iter().map(|(name, _)| name.as_str()).collect();
+        let kept: Vec<&str> = self.kept.iter().map(|kept| kept.name.as_str()).collect();
+        f.debug_struct("Update")
+            .field("headers", &headers)
+            .field("query", &query)
+            .field("kept", &kept)
+            .finish()
+    }
+}
