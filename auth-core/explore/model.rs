@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use shuttle::future::AbortHandle;
-use shuttle::sync::MutexGuard;
+pub(crate) use shuttle::sync::MutexGuard;
 
 pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64};
 
@@ -63,7 +63,7 @@ impl<T> Slot<T> {
 }
 
 /// The model's executor. There is only one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Runtime;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

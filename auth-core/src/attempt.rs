@@ -72,8 +72,8 @@ pub struct Attempt {
     judge: Option<Arc<dyn Judge>>,
     stamp: Stamp,
     sent: Moment,
-    /// Whether an accepted response moves the idle deadline.
-    slides: bool,
+    /// Whether an accepted response moves the idle deadline, or proves a refresh.
+    acceptance_counts: bool,
     /// Whether the URL that was sent holds a secret.
     query: bool,
     replay: bool,
@@ -197,7 +197,7 @@ impl Attempt {
             judge,
             stamp: credential.stamp(),
             sent: now,
-            slides: credential.life().slides(),
+            acceptance_counts: credential.life().slides() || credential.is_unproven(),
             query: credential.has_query(),
             replay: false,
             place_counts: place_counts(credential, credentials.scope()),
@@ -366,7 +366,7 @@ impl Attempt {
     #[inline]
     pub fn accepted(&self) {
         let shared = self.credentials.shared();
-        if self.slides {
+        if self.acceptance_counts {
             shared.touch(self.stamp, self.sent);
         }
         if self.replay {
@@ -462,7 +462,10 @@ impl Attempt {
         let told = shared.update(|state| state.hear(stamp, brought, now, policy, random()));
         match told {
             Heard::Nothing => {}
-            Heard::Rolled(stamp) => shared.engine.emit(&Event::Rolled { stamp }),
+            Heard::Rolled(stamp) => {
+                shared.advance_timer();
+                shared.engine.emit(&Event::Rolled { stamp });
+            }
             Heard::Ended => shared.engine.emit(&Event::Ended { stamp }),
         }
     }

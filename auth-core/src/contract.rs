@@ -58,9 +58,19 @@
 //! within half of the life it leaves room for a second, and for the login, by what the last one
 //! took. A renewal that brings back the same expiry is no progress and backs off.
 //!
-//! A renewal that fails backs off, and never holds back a login that a caller waits for. If the
-//! session is over by then, the login follows in the same flight, with a permit of its own. Only
-//! what rule 12 says of the password holds it back.
+//! A session that has what a refresh takes, such as a refresh token, is refreshed before the
+//! password is used: ahead of its expiry, after it, and after a rejection that is believed. What it
+//! keeps and the refresh does not bring stays. A refresh that is refused is followed by the login
+//! in the same flight, with a permit of its own, and so is one that fails otherwise, if the session
+//! is over. It never counts as a refused password, and never holds back a login. In an outage of
+//! the refresh a good session is served, and refreshes back off.
+//!
+//! A token that can be used once is marked spent before it is sent. Nothing of it is known after
+//! that until the server has answered, unless no byte has left: it is never sent again, and the
+//! password is used. A token that was refused is not sent again either.
+//!
+//! A renewal that fails never holds back a login that a caller waits for: only what rule 12 says of
+//! the password does.
 //!
 //! # Rejection
 //!
@@ -88,6 +98,9 @@
 //! twice as long as the last time, up to 5 min, where that ended without an accepted replay. One
 //! accepted replay ends it.
 //!
+//! If no request with a refreshed session was accepted yet, its rejection is believed on probation
+//! as well, and the password is used, once. A late rejection spends no refresh.
+//!
 //! A rejection at the told end of a life is an expiry: it is believed in any case, casts no doubt
 //! and does not count. Servers that count whole seconds end a session up to a second before the
 //! life that they told, so the told end is a second before it, counted from the sending of the
@@ -114,6 +127,10 @@
 //! logins are under way, callers are told the earliest time at which a permit may be free, and
 //! again when it moves. No caller is refused while a permit is free. A caller whose deadline comes
 //! before its permit and the time that a login takes is told so at once, with the time to wait.
+//!
+//! A refresh is no login, unless its provider says that the server counts it as one. Otherwise it
+//! has a quota of its own for each identity (30 a minute, unless set). Where that is spent, a good
+//! session is used on, and for one that is over the password is used.
 //!
 //! ## Rule 11
 //!
@@ -207,11 +224,11 @@
 //!
 //! ## Rule 18
 //!
-//! The login carries no old credential, follows no redirect, uses no cookie jar and no connection
+//! The login carries nothing of an earlier session, follows no redirect, uses no cookie jar and no connection
 //! of an earlier login, states the length of a body that is empty, is written to no log by its
 //! client, and reads a bounded response: see `auth-providers`. What surrounds the values in that
 //! response does not decide: byte order marks, white space, a label. A value that a session keeps
-//! is on no request: its own renewal and its own logout are given it, and those of no other
+//! is on no request: its own refresh and its own logout are given it, and those of no other
 //! session. A login that is routed through its own integration is a typed error, not a deadlock.
 //!
 //! # Ends

@@ -13,15 +13,14 @@ use crate::origin::{Miss, Scope};
 pub enum Event {
     /// A login was sent to the server.
     LoginSent,
-    /// A login or a renewal has returned a session.
+    /// A login has returned a session.
     LoggedIn {
         /// The stamp of the new credential.
         stamp: Stamp,
         /// How long the login took since it was sent, without the wait for its permit.
         took: Duration,
     },
-    /// A login or a renewal failed. If the session is over, a login may follow a failed renewal at
-    /// once, and [`LoginSent`](Self::LoginSent) comes again.
+    /// A login failed.
     LoginFailed {
         /// The kind of failure.
         kind: LoginErrorKind,
@@ -29,6 +28,25 @@ pub enum Event {
         reason: String,
         /// The time until the next login may begin, counted from now; or the next renewal, if a
         /// renewal failed.
+        retry_after: Option<Duration>,
+    },
+    /// A refresh of the session was sent to the server.
+    RefreshSent,
+    /// A refresh has returned a session.
+    Refreshed {
+        /// The stamp of the new credential.
+        stamp: Stamp,
+        /// How long the refresh took since it was sent.
+        took: Duration,
+    },
+    /// A refresh failed. If the server has refused it, or the session is over, a login follows.
+    RefreshFailed {
+        /// The kind of failure. [`Refused`](LoginErrorKind::Refused) is the token and not the
+        /// password.
+        kind: LoginErrorKind,
+        /// What the [`LoginError`](crate::LoginError) and its causes say.
+        reason: String,
+        /// The time until the next refresh may begin, counted from now.
         retry_after: Option<Duration>,
     },
     /// A login that begins has to wait for the quota, or for the server's `Retry-After`.
@@ -126,8 +144,8 @@ where
 }
 
 /// Writes the event to `tracing`: failures, doubted rejections, superseded logins and requests out
-/// of the scope as warnings, logins, logouts, the end of sessions and waits for the quota as
-/// information, and the rest for debugging.
+/// of the scope as warnings, logins, refreshes, logouts, the end of sessions and waits for the quota
+/// as information, and the rest for debugging.
 pub(crate) fn trace(identity: &Identity, event: &Event) {
     let provider = identity.provider();
     // With its path: two instances behind one host differ in nothing else.
@@ -140,6 +158,14 @@ pub(crate) fn trace(identity: &Identity, event: &Event) {
         } => {
             let kind = kind.name();
             tracing::warn!(provider, %login, kind, reason, ?retry_after, "login failed");
+        }
+        Event::RefreshFailed {
+            kind,
+            reason,
+            retry_after,
+        } => {
+            let kind = kind.name();
+            tracing::warn!(provider, %login, kind, reason, ?retry_after, "refresh failed");
         }
         Event::RejectionDoubted { stamp } => {
             tracing::warn!(provider, %login, %stamp, "another login would not help; the response stands");
@@ -165,6 +191,9 @@ pub(crate) fn trace(identity: &Identity, event: &Event) {
         Event::LoggedIn { stamp, took } => {
             tracing::info!(provider, %login, %stamp, ?took, "logged in");
         }
+        Event::Refreshed { stamp, took } => {
+            tracing::info!(provider, %login, %stamp, ?took, "refreshed");
+        }
         Event::LoggedOut { confirmed } => {
             tracing::info!(provider, %login, confirmed, "logged out");
         }
@@ -175,6 +204,7 @@ pub(crate) fn trace(identity: &Identity, event: &Event) {
             tracing::info!(provider, %login, %stamp, "session ended by the server");
         }
         Event::LoginSent => tracing::debug!(provider, %login, "login sent"),
+        Event::RefreshSent => tracing::debug!(provider, %login, "refresh sent"),
         Event::Rolled { stamp } => tracing::debug!(provider, %login, %stamp, "credential rolled"),
         Event::Closed => tracing::debug!(provider, %login, "closed"),
     }

@@ -89,6 +89,7 @@ mod pool;
 mod provider;
 mod provider_options;
 mod quota;
+mod refresh;
 #[cfg(not(feature = "shuttle"))]
 mod runtime;
 #[cfg(feature = "shuttle")]
@@ -117,6 +118,7 @@ pub use pool::{Pool, PoolError};
 pub use provider::Provider;
 pub use provider_options::ProviderOptions;
 pub use quota::Quota;
+pub use refresh::Refresh;
 pub use secret::{ReadSecret, Secret, SecretError, SecretSource, as_typed, can_be_typed};
 pub use session::Session;
 pub use session_parts::SessionParts;

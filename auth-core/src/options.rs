@@ -19,6 +19,8 @@ pub(crate) struct Options {
     pub(crate) fail_fast: bool,
     /// How long after it was superseded a session is logged out. `None` if never.
     pub(crate) superseded_logout: Option<Duration>,
+    /// Whether a timer renews the session.
+    pub(crate) keep_fresh: bool,
     pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
@@ -34,6 +36,7 @@ static DEFAULT: LazyLock<Arc<Options>> = LazyLock::new(|| {
         wait_timeout: Options::DEFAULT_WAIT_TIMEOUT,
         fail_fast: false,
         superseded_logout: None,
+        keep_fresh: false,
         observer: None,
     })
 });

@@ -13,6 +13,7 @@ use crate::logout::{Logout, LogoutScope};
 use crate::origin::Scope;
 use crate::provider_options::ProviderOptions;
 use crate::quota::Quota;
+use crate::refresh::Refresh;
 use crate::secret::{Secret, SecretSource};
 use crate::session::Session;
 
@@ -142,25 +143,41 @@ pub trait Provider: Send + Sync + 'static {
     /// time-out](crate::CredentialsBuilder::login_timeout), or with the last handle.
     async fn login(&self, secret: &Secret) -> Result<Session, LoginError>;
 
-    /// Gets the next session while the current one is still good. By default it logs in again. It
-    /// counts as a login.
+    /// Whether sessions are renewed ahead of their expiry. By default they are. It is asked once,
+    /// when the handle is built.
     ///
-    /// `current` is the session that is renewed, with the values that it
-    /// [keeps](Credential::kept), such as a refresh token. The next session has only what is
-    /// returned here.
+    /// On a server with one session for each account a renewal ends the session that requests under
+    /// way still use.
+    fn renews_ahead(&self) -> bool {
+        true
+    }
+
+    /// How sessions are [refreshed](Self::refresh). By default they are not: the password is used.
+    /// It is asked once, when the handle is built.
+    fn refresh_by(&self) -> Option<Refresh> {
+        None
+    }
+
+    /// Gets the next session from the current one, without the password. It is called only if the
+    /// provider [says how](Self::refresh_by), and then before a login: ahead of the session's
+    /// expiry, and, with a token, once it has expired or was rejected.
+    ///
+    /// `current` is the session that is refreshed, with the values that it
+    /// [keeps](Credential::kept), such as the refresh token. Those that the returned session does
+    /// not keep by itself stay: an absent refresh token means that the old one is still good.
     ///
     /// # Errors
-    /// As [`login`](Self::login). [`Refused`](crate::LoginErrorKind::Refused) means that the server
-    /// refused the *password*. If the server refused a refresh token instead, fail with
-    /// [`Unavailable`](crate::LoginErrorKind::Unavailable): once the session has ended, the cache
-    /// calls [`login`](Self::login). A failed renewal does not hold that login back, unless it may
-    /// have been a refusal of the password for the fourth time.
+    /// A [`LoginError`], which says nothing of the password.
+    /// [`Refused`](crate::LoginErrorKind::Refused) means that the server does not accept the token:
+    /// it is not sent again, and the login follows at once. After any other failure a session that
+    /// is good is used on, and one that is over is followed by the login. Say
+    /// [`not_sent`](LoginError::not_sent) if no byte has left.
     ///
     /// # Cancel safety
     /// As [`login`](Self::login).
-    async fn renew(&self, current: &Credential, secret: &Secret) -> Result<Session, LoginError> {
+    async fn refresh(&self, current: &Credential) -> Result<Session, LoginError> {
         let _ = current;
-        self.login(secret).await
+        Err(LoginError::misconfigured("this provider has no refresh"))
     }
 
     /// Ends a session at the server. By default it does nothing. `credential` is that very session,
@@ -234,12 +251,16 @@ macro_rules! provider_behind {
                 (**self).login(secret).await
             }
 
-            async fn renew(
-                &self,
-                current: &Credential,
-                secret: &Secret,
-            ) -> Result<Session, LoginError> {
-                (**self).renew(current, secret).await
+            fn renews_ahead(&self) -> bool {
+                (**self).renews_ahead()
+            }
+
+            fn refresh_by(&self) -> Option<Refresh> {
+                (**self).refresh_by()
+            }
+
+            async fn refresh(&self, current: &Credential) -> Result<Session, LoginError> {
+                (**self).refresh(current).await
             }
 
             async fn logout(

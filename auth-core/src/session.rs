@@ -6,16 +6,17 @@ use std::time::Duration;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::credential::{
-    Attachment, InvalidValue, Kept, KeptValue, Line, Lines, Part, SetCookie, Target, basic, damaged,
+    Attachment, Credential, InvalidValue, Kept, KeptValue, Line, Lines, Part, SetCookie, Target,
+    basic, damaged,
 };
 use crate::error::LoginError;
 use crate::lifetime::Lifetime;
 use crate::session_parts::SessionParts;
 
 /// The result of a login: the values that requests carry from now on, those that the session keeps
-/// for its own renewal and logout, and how long they are good.
+/// for its own refresh and logout, and how long they are good.
 ///
 /// A provider builds it from the login's response. Every value is checked here once, so that
 /// attaching it can't fail.
@@ -114,7 +115,7 @@ impl Session {
         Ok(self)
     }
 
-    /// Keeps a value that no request carries, for the session's own renewal and its own logout: a
+    /// Keeps a value that no request carries, for the session's own refresh and its own logout: a
     /// refresh token, the number of the session, or that of the account. They read it from their
     /// [credential](crate::Credential::kept). It replaces one of the same name.
     ///
@@ -299,6 +300,12 @@ impl Session {
 
     pub(crate) const fn idle_left(&self) -> Option<Duration> {
         self.idle_left
+    }
+
+    /// The session that continues an earlier one: it keeps what that kept and it does not bring.
+    pub(crate) fn continuing(mut self, before: &Credential, now: Moment) -> Self {
+        self.kept.continue_from(before.all_kept(now));
+        self
     }
 
     /// The session that a credential has come to.

@@ -8,15 +8,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::clock::ManualClock;
 use auth_core::{
     Ask, Attempt, Conclusion, Credential, Credentials, Error, Identity, Lifetime, LoginError,
-    Logout, Origin, Provider, Quota, Secret, SecretSource, Session,
+    Logout, Origin, Provider, Quota, Refresh, Secret, SecretSource, Session,
 };
 use futures_util::future::select_all;
 use shuttle::future::{block_on, spawn};
@@ -37,8 +37,10 @@ enum Script {
     Panics,
     /// The first login hangs for ever, later ones succeed.
     HangsOnce,
-    /// Logins succeed, and renewals fail.
-    CantRenew,
+    /// Logins succeed, and refreshes fail.
+    CantRefresh,
+    /// Refresh tokens can be used once, and every second refresh fails after it was sent.
+    Rotates,
 }
 
 /// Yields in the middle of each login, and counts how many logins are in flight at once.
@@ -56,6 +58,8 @@ struct Counts {
     in_flight: AtomicU64,
     most_in_flight: AtomicU64,
     logouts: AtomicU64,
+    /// The refresh tokens that were sent.
+    seen: Mutex<Vec<String>>,
 }
 
 impl Counting {
@@ -82,6 +86,13 @@ impl Counting {
     }
 }
 
+fn rotated(name: &str) -> Result<Session, LoginError> {
+    let session = Session::new()
+        .with_bearer(name)?
+        .with_kept("refresh", name)?;
+    Ok(session.with_lifetime(Lifetime::of(HOUR)))
+}
+
 #[async_trait]
 impl Provider for Counting {
     fn identity(&self) -> &Identity {
@@ -102,7 +113,8 @@ impl Provider for Counting {
             Script::Fails => Err(LoginError::unavailable("status 503")),
             Script::Panics => panic!("a bug in the provider"),
             Script::HangsOnce if number == 1 => std::future::pending().await,
-            Script::Succeeds | Script::HangsOnce | Script::CantRenew => Ok(Session::new()
+            Script::Rotates => rotated(&format!("login-{number}")),
+            Script::Succeeds | Script::HangsOnce | Script::CantRefresh => Ok(Session::new()
                 .with_cookie("session", &format!("value-{number}"))?
                 .with_lifetime(Lifetime::of(HOUR))),
         };
@@ -110,9 +122,27 @@ impl Provider for Counting {
         result
     }
 
-    async fn renew(&self, _: &Credential, secret: &Secret) -> Result<Session, LoginError> {
-        if self.script != Script::CantRenew {
-            return self.login(secret).await;
+    fn refresh_by(&self) -> Option<Refresh> {
+        match self.script {
+            Script::CantRefresh => Some(Refresh::with_session()),
+            Script::Rotates => Some(Refresh::with_kept("refresh").single_use()),
+            _ => None,
+        }
+    }
+
+    async fn refresh(&self, current: &Credential) -> Result<Session, LoginError> {
+        if let Some(token) = current.kept("refresh") {
+            shuttle::future::yield_now().await;
+            let number = {
+                let mut seen = self.counts.seen.lock().unwrap();
+                assert!(!seen.contains(&token.to_owned()), "{token} is sent twice");
+                seen.push(token.to_owned());
+                seen.len()
+            };
+            shuttle::future::yield_now().await;
+            if number % 2 == 1 {
+                return rotated(&format!("refresh-{number}"));
+            }
         }
         shuttle::future::yield_now().await;
         Err(LoginError::unavailable("status 503"))
@@ -462,9 +492,9 @@ fn rule_7_a_rejection_concurrent_with_a_renewal_is_one_login_at_a_time() {
 }
 
 #[test]
-fn rule_6_a_failed_renewal_concurrent_with_a_rejection_is_followed_by_one_login() {
+fn rule_6_a_failed_refresh_concurrent_with_a_rejection_is_followed_by_one_login() {
     explore(|| {
-        let (provider, credentials, _clock) = build(Script::CantRenew);
+        let (provider, credentials, _clock) = build(Script::CantRefresh);
         block_on(async {
             let first = credentials.get().await.unwrap();
             let sent = Attempt::new(&credentials, &first);
@@ -489,9 +519,47 @@ fn rule_6_a_failed_renewal_concurrent_with_a_rejection_is_followed_by_one_login(
 }
 
 #[test]
-fn rule_19_close_during_a_failed_renewal_logs_out_the_login_that_follows_it() {
+fn rule_6_a_token_that_can_be_used_once_is_sent_once() {
     explore(|| {
-        let (provider, credentials, _clock) = build(Script::CantRenew);
+        // The provider checks that it is given no token twice.
+        let (_provider, credentials, clock) = build(Script::Rotates);
+        block_on(async {
+            let first = credentials.get().await.unwrap();
+            let renewing = spawn({
+                let credentials = credentials.clone();
+                async move {
+                    let _ = credentials.renew().await;
+                    let _ = credentials.renew().await;
+                }
+            });
+            let rejecting = spawn({
+                let credentials = credentials.clone();
+                async move {
+                    Attempt::new(&credentials, &first).rejected();
+                    // Its deadline may pass meanwhile.
+                    let _ = credentials.get().await;
+                }
+            });
+            let leaving = spawn({
+                let credentials = credentials.clone();
+                async move {
+                    clock.advance(HOUR);
+                    let mut get = Box::pin(credentials.get());
+                    let _ = futures_util::poll!(&mut get);
+                }
+            });
+            for task in [renewing, rejecting, leaving] {
+                task.await.unwrap();
+            }
+            credentials.get().await.unwrap();
+        });
+    });
+}
+
+#[test]
+fn rule_19_close_during_a_failed_refresh_logs_out_the_login_that_follows_it() {
+    explore(|| {
+        let (provider, credentials, _clock) = build(Script::CantRefresh);
         block_on(async {
             let first = credentials.get().await.unwrap();
             let sent = Attempt::new(&credentials, &first);

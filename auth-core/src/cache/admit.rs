@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use super::ask::Ask;
 use super::caller::Caller;
-use super::shared::Shared;
+use super::shared::{Control, Shared};
 use crate::clock::nanos;
 use crate::credential::Credential;
 use crate::decide::{Decision, Purpose};
@@ -13,7 +13,7 @@ use crate::event::Event;
 use crate::lifetime::Freshness;
 use crate::limit::Ticket;
 use crate::login::{Flight, Keep, Login};
-use crate::runtime::Runtime;
+use crate::runtime::{MutexGuard, Runtime};
 
 /// What a caller does next.
 pub(super) enum Admission {
@@ -26,7 +26,7 @@ impl Shared {
     pub(super) fn admit(self: &Arc<Self>, caller: &Caller) -> Result<Admission, Error> {
         let engine = &self.engine;
         self.drop_expired_cookies();
-        let mut control = self.control.lock();
+        let control = self.control.lock();
         let decision = control.state.decide(engine.clock.now(), caller.ask.renewed);
         let (served, purpose) = match decision {
             Decision::Serve(credential) => return Ok(Admission::Served(credential)),
@@ -43,30 +43,55 @@ impl Shared {
         let Some(runtime) = Runtime::current() else {
             return served.map(Admission::Served).ok_or(Error::NoRuntime);
         };
+        if let Some(keep) = &self.keep_fresh {
+            keep.note(&runtime);
+        }
         let wanted = served.is_none();
-        let ticket = match purpose {
-            // The login may find its secret unchanged, and then sends nothing. So it joins the
-            // queue only when it needs a permit.
-            Purpose::LoginIfChanged { .. } => Ticket::new(wanted, 0),
-            Purpose::Login | Purpose::Renewal => engine.limiter.ticket(wanted),
-        };
+        let ticket = self.ticket(purpose, wanted);
         if wanted {
             self.can_wait(caller, &ticket)?;
         }
+        let flight = self.begin(control, &runtime, purpose, ticket);
+        Ok(served.map_or(Admission::Waits(flight), Admission::Served))
+    }
+
+    /// The ticket of a login or a refresh that begins now.
+    pub(super) fn ticket(&self, purpose: Purpose, wanted: bool) -> Ticket {
+        let engine = &self.engine;
+        match purpose {
+            // The login may find its secret unchanged, and then sends nothing. So it joins the
+            // queue only when it needs a permit.
+            Purpose::LoginIfChanged { .. } => Ticket::new(wanted, 0),
+            // So does a refresh that is no login, once it has failed.
+            Purpose::Refresh if !engine.refresh_counts_as_login => Ticket::new(wanted, 0),
+            _ => engine.limiter.ticket(wanted),
+        }
+    }
+
+    /// Begins the flight that was decided on.
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        mut control: MutexGuard<'_, Control>,
+        runtime: &Runtime,
+        purpose: Purpose,
+        ticket: Ticket,
+    ) -> Arc<Flight> {
+        let engine = &self.engine;
         let held = ticket.wait_left(&engine.clock);
         let id = control.state.begin();
-        let current = control.state.current().cloned();
+        let by_refresh = |_: &&Arc<Credential>| purpose == Purpose::Refresh;
+        let refreshed = control.state.refreshed().filter(by_refresh).cloned();
         let cache: Weak<dyn Keep> = Arc::<Self>::downgrade(self);
-        let login = Login::new(engine, cache, id, ticket, purpose, current);
+        let login = Login::new(engine, cache, id, ticket, purpose, refreshed);
         let flight = Arc::clone(login.flight());
         control.flight = Some(Arc::clone(&flight));
         drop(control);
 
-        flight.spawn(&runtime, login.run());
+        flight.spawn(runtime, login.run());
         if !held.is_zero() {
             engine.emit(&Event::LoginHeld { wait: held });
         }
-        Ok(served.map_or(Admission::Waits(flight), Admission::Served))
+        flight
     }
 
     /// Drops the cookies that have expired beside the current session. Takes the lock only if there

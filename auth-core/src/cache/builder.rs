@@ -17,6 +17,7 @@ use crate::options::Options;
 use crate::origin::Scope;
 use crate::provider::Provider;
 use crate::quota::Quota;
+use crate::refresh::Refresh;
 
 /// Builds [`Credentials`] with options.
 ///
@@ -148,6 +149,21 @@ impl CredentialsBuilder {
         self.set(|options| options.superseded_logout = Some(grace))
     }
 
+    /// Renews the session by a timer: ahead of its expiry and of its idle deadline, or right at the
+    /// expiry if nothing is [renewed ahead](crate::Provider::renews_ahead). So no caller waits for
+    /// a login where requests are rare. Unless this is set, the first request that comes in the
+    /// refresh window, or after it, begins the renewal, and a session that is not used is left to
+    /// expire.
+    ///
+    /// The timer runs as a task on a runtime on which a caller has waited, moves to another such
+    /// runtime if that one is shut down, and ends with the last handle. It waits for the quota
+    /// after all callers, backs off as callers do, and tries no password that is, or may be,
+    /// refused. When the machine was suspended, renewals are spread over a minute. It begins with
+    /// the first login, which a caller asks for.
+    pub fn keep_fresh(self) -> Self {
+        self.set(|options| options.keep_fresh = true)
+    }
+
     /// The origins that the credential may be sent to, in place of the provider's.
     pub fn scope(mut self, scope: impl Into<Scope>) -> Self {
         self.scope = Some(scope.into());
@@ -176,19 +192,24 @@ impl CredentialsBuilder {
     }
 
     /// Builds the handle. Nothing is sent until a caller asks for a credential.
-    pub fn build(self) -> Credentials {
+    pub fn build(mut self) -> Credentials {
+        if !self.provider.renews_ahead() {
+            self = self.refresh_window(RefreshWindow::NONE);
+        }
         let stated = self.provider.quota();
         let quota = self.quota.map_or(stated, |quota| quota.strictest(stated));
         let limiter = Limiter::shared(self.provider.identity().origin(), quota, &self.clock);
         let scope = self.scope.unwrap_or_else(|| self.provider.scope());
+        let refresh = self.provider.refresh_by();
         let engine = Engine {
             provider: self.provider,
             limiter,
             options: self.options,
             clock: self.clock,
             id: CacheId::next(),
+            refresh_counts_as_login: refresh.as_ref().is_some_and(Refresh::is_login),
         };
-        Credentials::assemble(Shared::new(engine, scope))
+        Credentials::assemble(Shared::new(engine, scope, refresh))
     }
 }
 

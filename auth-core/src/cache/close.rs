@@ -31,6 +31,9 @@ impl Shared {
         if was_closed {
             return Ok(());
         }
+        if let Some(keep) = &self.keep_fresh {
+            keep.stop();
+        }
         let closing = Logout::new(LogoutReason::Closing);
         let mut sessions: Vec<(Arc<Credential>, Logout)> = Vec::new();
         sessions.extend(session.map(|session| (session, closing)));

@@ -58,9 +58,11 @@ impl Credentials {
     }
 
     pub(super) fn assemble(shared: Shared) -> Self {
-        Self {
-            shared: Arc::new(shared),
+        let shared = Arc::new(shared);
+        if let Some(keep) = &shared.keep_fresh {
+            keep.of(&shared);
         }
+        Self { shared }
     }
 
     pub(crate) const fn shared(&self) -> &Arc<Shared> {

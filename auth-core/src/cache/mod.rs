@@ -20,6 +20,7 @@ mod builder;
 mod caller;
 mod close;
 mod credentials;
+mod keep_fresh;
 mod leaving;
 mod out_of_scope;
 mod settle;

@@ -7,8 +7,10 @@ use super::leaving::Leaving;
 use super::shared::Shared;
 use crate::clock::nanos;
 use crate::credential::Credential;
-use crate::decide::{End, Failed, FlightId, LoginOutcome, NoSession, Settled, Superseded};
-use crate::error::{Error, LoginErrorKind};
+use crate::decide::{
+    End, FlightId, LoginOutcome, Means, NoSession, Obtained, Purpose, Settled, Superseded,
+};
+use crate::error::{Error, LoginError, LoginErrorKind};
 use crate::event::Event;
 use crate::login::{Flight, Keep};
 use crate::logout::{Logout, LogoutReason, LogoutScope};
@@ -20,15 +22,29 @@ use crate::runtime::{Runtime, random};
 const MOST_SUPERSEDED: usize = 4;
 
 impl Keep for Shared {
-    fn not_renewed(&self, id: FlightId, failed: Failed, took: Duration) -> bool {
-        let end = self.end(took);
+    fn send_refresh(&self, id: FlightId, session: &Credential) -> bool {
+        let now = self.engine.clock.now();
+        self.update(|state| state.send_refresh(id, session, now))
+    }
+
+    fn not_refreshed(
+        &self,
+        id: FlightId,
+        session: &Credential,
+        error: LoginError,
+    ) -> Result<Purpose, NoSession> {
+        let end = self.end(Duration::ZERO);
         let policy = &self.engine.options.policy;
-        let told = self.update(|state| state.not_renewed(id, failed, &end, policy));
-        let Some((error, login_follows)) = told else {
-            return false;
-        };
-        self.report(&error);
-        login_follows
+        let told = self.update(|state| state.not_refreshed(id, (session, error), &end, policy));
+        let (told, follows) = told.ok_or(NoSession::Unchanged)?;
+        if let Some(failure) = told.login_error() {
+            self.engine.emit(&Event::RefreshFailed {
+                kind: failure.kind(),
+                reason: failure.reason(),
+                retry_after: told.retry_after(),
+            });
+        }
+        follows.ok_or(NoSession::NotRefreshed(told))
     }
 
     fn settle(
@@ -39,7 +55,10 @@ impl Keep for Shared {
     ) -> Option<(Arc<Credential>, Logout)> {
         let end = self.end(took);
         let failed = matches!(outcome, Err(NoSession::Failed(..)));
-        let outcome = outcome.map(|session| session.on(&self.engine.clock));
+        let outcome = outcome.map(|obtained| Obtained {
+            session: obtained.session.on(&self.engine.clock),
+            ..obtained
+        });
         let (settled, flight) = self.commit(|control| {
             let policy = &self.engine.options.policy;
             let settled = control.state.settle(id, outcome, &end, policy);
@@ -52,9 +71,11 @@ impl Keep for Shared {
                 flight.waiters.set(told);
             }
         };
+        self.set_timer();
         match settled {
             Settled::LoggedIn {
                 credential,
+                by,
                 superseded,
             } => {
                 let stamp = credential.stamp();
@@ -63,7 +84,10 @@ impl Keep for Shared {
                     self.log_out_superseded(old);
                 }
                 tell(Some(Ok(credential)));
-                self.engine.emit(&Event::LoggedIn { stamp, took });
+                self.engine.emit(&match by {
+                    Means::Password => Event::LoggedIn { stamp, took },
+                    Means::Refresh => Event::Refreshed { stamp, took },
+                });
                 None
             }
             Settled::Failed(error) => {
@@ -71,6 +95,11 @@ impl Keep for Shared {
                 if failed {
                     self.report(&error);
                 }
+                None
+            }
+            Settled::NotRenewed(error) => {
+                tell(None);
+                self.report(&error);
                 None
             }
             Settled::Discarded(session) => {
@@ -103,7 +132,7 @@ impl Shared {
         }
     }
 
-    /// Tells the observer of a login or a renewal that was sent and has failed.
+    /// Tells the observer of a login that has failed.
     fn report(&self, error: &Error) {
         let Some(failure) = error.login_error() else {
             return;
@@ -139,6 +168,7 @@ impl Shared {
             return false;
         };
         flight.waiters.set(None);
+        self.set_timer();
         true
     }
 

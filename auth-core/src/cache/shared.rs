@@ -11,6 +11,7 @@
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::{Arc, OnceLock};
 
+use super::keep_fresh::KeepFresh;
 use super::leaving::Leaving;
 use super::out_of_scope::OutOfScope;
 use crate::clock::Moment;
@@ -20,6 +21,7 @@ use crate::event::Event;
 use crate::lifetime::Freshness;
 use crate::login::{Engine, Flight};
 use crate::origin::Scope;
+use crate::refresh::Refresh;
 use crate::runtime::{AtomicBool, Mutex, Slot};
 
 /// One cache. Decisions are made under one lock, and the current credential is read without it.
@@ -36,6 +38,8 @@ pub(crate) struct Shared {
     referenced: AtomicBool,
     /// The requests that missed the scope. Most caches see none.
     out_of_scope: OnceLock<Box<OutOfScope>>,
+    /// The timer, if renewals begin by themselves.
+    pub(super) keep_fresh: Option<Box<KeepFresh>>,
     pub(super) control: Mutex<Control>,
 }
 
@@ -50,16 +54,20 @@ pub(super) struct Control {
 }
 
 impl Shared {
-    pub(super) fn new(engine: Engine, scope: Scope) -> Self {
+    pub(super) fn new(engine: Engine, scope: Scope, refresh: Option<Refresh>) -> Self {
         Self {
             updates: engine.provider.updates(),
+            keep_fresh: engine.options.keep_fresh.then(Box::default),
             engine,
             scope,
             current: Slot::empty(),
             closed: AtomicBool::new(false),
             referenced: AtomicBool::new(false),
             out_of_scope: OnceLock::new(),
-            control: Mutex::default(),
+            control: Mutex::new(Control {
+                state: CacheState::new(refresh),
+                ..Control::default()
+            }),
         }
     }
 
@@ -93,11 +101,11 @@ impl Shared {
             .is_some()
     }
 
-    /// A request that was sent at `sent` with a credential of this generation was accepted. The
-    /// idle deadline moves if the generation is still served. Takes no lock.
+    /// A request that was sent at `sent` with a credential of this generation was accepted. If the
+    /// generation is still served, its idle deadline moves, and it is proven. Takes no lock.
     pub(crate) fn touch(&self, stamp: Stamp, sent: Moment) {
         self.with_current(|current| {
-            (current.stamp().generation() == stamp.generation()).then(|| current.life().touch(sent))
+            (current.stamp().generation() == stamp.generation()).then(|| current.accepted(sent))
         });
     }
 
@@ -181,5 +189,8 @@ impl Drop for Shared {
             flight.abort();
         }
         control.superseded.iter().for_each(Leaving::stay);
+        if let Some(keep) = &self.keep_fresh {
+            keep.stop();
+        }
     }
 }

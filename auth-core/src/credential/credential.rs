@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::mem;
+use std::sync::atomic::Ordering::Relaxed;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
@@ -11,6 +12,8 @@ use super::kept::Kept;
 use super::{InvalidValue, Stamp, Target};
 use crate::clock::Moment;
 use crate::lifetime::{Birth, Life, RefreshWindow};
+use crate::runtime::AtomicBool;
+use crate::secret::Secret;
 use crate::session::Session;
 
 /// One value of a session: immutable, and shared behind an [`Arc`](std::sync::Arc).
@@ -34,6 +37,8 @@ pub struct Credential {
     attachment: Attachment,
     kept: Kept,
     life: Life,
+    /// It was refreshed, and no request with it was accepted yet.
+    unproven: AtomicBool,
 }
 
 impl Credential {
@@ -55,6 +60,32 @@ impl Credential {
             attachment,
             kept: session.kept.begin(birth.at),
             life: Life::begin(lifetime, &lives, birth, window, jitter).idle_for(idle_left),
+            unproven: AtomicBool::new(false),
+        }
+    }
+
+    /// The same session, which was refreshed.
+    pub(crate) fn refreshed(self) -> Self {
+        Self {
+            unproven: AtomicBool::new(true),
+            ..self
+        }
+    }
+
+    // Relaxed, for `unproven`: the flag publishes no other memory, and a request that is judged
+    // before the store is seen costs one login at most.
+
+    /// Whether it was refreshed, and no request with it was accepted yet.
+    #[inline]
+    pub(crate) fn is_unproven(&self) -> bool {
+        self.unproven.load(Relaxed)
+    }
+
+    /// A request that was sent at `sent` was accepted.
+    pub(crate) fn accepted(&self, sent: Moment) {
+        self.life.touch(sent);
+        if self.is_unproven() {
+            self.unproven.store(false, Relaxed);
         }
     }
 
@@ -173,11 +204,19 @@ impl Credential {
     }
 
     /// A value that the session [keeps](crate::Session::with_kept) and no request carries, unless
-    /// its life has ended. For its own renewal and its own logout, and for nothing that prints.
-    ///
-    /// It is not carried over: a renewal that is to keep it states it again.
+    /// its life has ended. For its own refresh and its own logout, and for nothing that prints.
     pub fn kept(&self, name: &str) -> Option<&str> {
         self.kept.get(name)
+    }
+
+    /// As [`kept`](Self::kept), at this time.
+    pub(crate) fn kept_at(&self, name: &str, now: Moment) -> Option<&Secret> {
+        self.kept.at(name, now)
+    }
+
+    /// What is left of all values that the session keeps.
+    pub(crate) fn all_kept(&self, now: Moment) -> Kept {
+        self.kept.left(now)
     }
 
     /// Whether a `Set-Cookie` may change this credential.
@@ -246,6 +285,7 @@ impl Credential {
             attachment: new.attachment,
             kept: new.kept,
             life,
+            unproven: AtomicBool::new(self.is_unproven()),
         }
     }
 
@@ -260,6 +300,7 @@ impl Credential {
             attachment,
             kept: self.kept.clone(),
             life: self.life.with_others(&lives),
+            unproven: AtomicBool::new(self.is_unproven()),
         })
     }
 

@@ -91,9 +91,22 @@ impl Kept {
 
     /// The value with this name, if its life has not ended.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.at(name, self.clock.now()).map(Secret::expose)
+    }
+
+    /// The value with this name, if its life has not ended by then.
+    pub(super) fn at(&self, name: &str, now: Moment) -> Option<&Secret> {
         let kept = self.values.iter().find(|kept| kept.name == name)?;
-        let ended = !kept.expires.is_never() && kept.expires.passed(self.clock.now());
-        (!ended).then(|| kept.value.expose())
+        (!kept.expires.passed(now)).then_some(&kept.value)
+    }
+
+    /// Adds those of `before` whose names are not here.
+    pub(crate) fn continue_from(&mut self, before: Self) {
+        for kept in before.values {
+            if !self.values.iter().any(|new| new.name == kept.name) {
+                self.values.push(kept);
+            }
+        }
     }
 
     /// What the values of an answer make of them, and whether one of them is another. `None` if it

@@ -8,15 +8,16 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 
 use super::failure::{Attempted, Failure, FailurePolicy};
-use super::outcome::{End, Failed, LoginOutcome, NoSession, Settled, Superseded};
+use super::outcome::{End, Failed, LoginOutcome, Means, NoSession, Obtained, Settled, Superseded};
+use super::refreshes::{Possible, Refreshes};
 use super::rejection_breaker::{EndedBy, RejectionBreaker};
 use super::renewal_backoff::RenewalBackoff;
 use crate::clock::Moment;
 use crate::credential::{Brought, Change, Credential, Stamp};
-use crate::error::Error;
+use crate::error::{Error, LoginError};
 use crate::lifetime::{Birth, Freshness, RefreshWindow, made_progress};
+use crate::refresh::Refresh;
 use crate::secret::Fingerprint;
-use crate::session::Session;
 
 /// What the decisions depend on besides the events.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +52,8 @@ pub(crate) struct CacheState {
     failure: Option<Failure>,
     breaker: RejectionBreaker,
     renewals: RenewalBackoff,
+    /// How sessions are refreshed, if they are. Most are not, so it is a pointer.
+    refreshes: Option<Box<Refreshes>>,
 }
 
 /// The number of a flight, which tells it from the flights before it.
@@ -70,9 +73,11 @@ impl FlightId {
 pub(crate) enum Purpose {
     /// Log in: there is nothing to serve.
     Login,
-    /// Renew the current credential: ahead of its expiry, or because a caller asked for a renewed
-    /// one.
+    /// Log in while the current credential is good: ahead of its expiry, or because a caller asked
+    /// for a renewed one.
     Renewal,
+    /// Refresh the session, whether it is good or over, and log in if that is refused.
+    Refresh,
     /// Log in if the secret is not the refused one. Send nothing otherwise.
     LoginIfChanged {
         /// The secret that was refused.
@@ -120,6 +125,13 @@ pub(crate) enum Heard {
 }
 
 impl CacheState {
+    pub(crate) fn new(refresh: Option<Refresh>) -> Self {
+        Self {
+            refreshes: refresh.map(|by| Box::new(Refreshes::new(by))),
+            ..Self::default()
+        }
+    }
+
     /// What a caller that wants a credential gets. With `renewed`, it gets the one of a login that
     /// begins now or is under way.
     pub(crate) fn decide(&self, now: Moment, renewed: bool) -> Decision {
@@ -148,6 +160,14 @@ impl CacheState {
         if self.flight.is_some() {
             return Decision::Join;
         }
+        match (self.refresh(now), &self.refreshes) {
+            (Possible::Now, _) => return Decision::Begin(Purpose::Refresh),
+            // The session is good, so the password is not needed yet.
+            (Possible::Later, Some(refreshes)) if self.is_good(now) => {
+                return Decision::Fail(refreshes.error(now));
+            }
+            _ => {}
+        }
         let renews = renewed && self.may_be_good(now);
         match self.login(now, renews) {
             Ok(purpose) => Decision::Begin(purpose),
@@ -159,6 +179,24 @@ impl CacheState {
         self.current
             .as_ref()
             .is_some_and(|current| current.life().freshness(now).may_be_good())
+    }
+
+    /// Whether the session can be refreshed: the current one, or the one that was given up.
+    fn refresh(&self, now: Moment) -> Possible {
+        match (&self.refreshes, self.refreshed()) {
+            (Some(refreshes), Some(session)) => refreshes.possible(session, self.is_good(now), now),
+            _ => Possible::No,
+        }
+    }
+
+    /// The session that a refresh begins with.
+    pub(crate) fn refreshed(&self) -> Option<&Arc<Credential>> {
+        self.current.as_ref().or(self.given_up.as_ref())
+    }
+
+    fn is_good(&self, now: Moment) -> bool {
+        let current = self.current.as_ref();
+        current.is_some_and(|current| current.life().freshness(now).is_good())
     }
 
     /// Whether the last failure permits a login, or a renewal if it `renews`, and its purpose.
@@ -185,7 +223,38 @@ impl CacheState {
         if self.flight.is_some() || self.renewals.forbids(now) {
             return None;
         }
-        self.login(now, true).ok()
+        match self.refresh(now) {
+            Possible::Now => Some(Purpose::Refresh),
+            // The session is good, so the password is not needed yet.
+            Possible::Later => None,
+            Possible::No => self.login(now, true).ok(),
+        }
+    }
+
+    /// When the session is to be renewed though no caller asks for it, on the steady clock. `None`
+    /// if a flight is under way, or if only a caller's wish is worth an attempt.
+    pub(crate) fn next_renewal(&self, now: Moment) -> Option<u64> {
+        if self.closed || self.flight.is_some() {
+            return None;
+        }
+        let due = self.current.as_ref()?.life().renewed_at(now)?;
+        let held = match (self.refresh(now), &self.refreshes) {
+            (Possible::Now | Possible::Later, Some(refreshes)) => refreshes.held_until(now),
+            _ if self.secret_is_held(now) => return None,
+            _ => self.failure.as_ref().map_or(0, Failure::until),
+        };
+        Some(due.max(held).max(self.renewals.until()))
+    }
+
+    /// The purpose of a renewal that no caller asks for, if it is time for one.
+    pub(crate) fn unasked(&self, now: Moment) -> Option<Purpose> {
+        if self.next_renewal(now)? > now.steady {
+            return None;
+        }
+        if self.refresh(now) == Possible::Now {
+            return Some(Purpose::Refresh);
+        }
+        self.login(now, self.is_good(now)).ok()
     }
 
     /// A flight begins, as decided.
@@ -196,28 +265,41 @@ impl CacheState {
         id
     }
 
-    /// A renewal has failed, in the flight `id`. Returns the failure, and whether a login follows
-    /// in the same flight: the session is over by now, so callers wait for another one, and
-    /// nothing forbids it. Returns `None` if the flight is not wanted any more.
-    pub(crate) fn not_renewed(
+    /// The refresh of `session` is sent, in the flight `id`. Returns whether it may be: it may not
+    /// if the flight is not wanted any more.
+    pub(crate) fn send_refresh(&mut self, id: FlightId, session: &Credential, now: Moment) -> bool {
+        let wanted = !self.is_unwanted(id);
+        if let (true, Some(refreshes)) = (wanted, &mut self.refreshes) {
+            refreshes.send(session, now);
+        }
+        wanted
+    }
+
+    /// The refresh of `session` has failed, in the flight `id`. Returns what its callers are told,
+    /// and the purpose of the login that follows in the same flight, if one does: the server has
+    /// refused the refresh, or the session is over. Returns `None` if the flight is not wanted any
+    /// more.
+    pub(crate) fn not_refreshed(
         &mut self,
         id: FlightId,
-        failed: Failed,
+        (session, error): (&Credential, LoginError),
         end: &End,
         policy: &Policy,
-    ) -> Option<(Error, bool)> {
+    ) -> Option<(Error, Option<Purpose>)> {
         if self.is_unwanted(id) {
             return None;
         }
-        let error = self.fail(Attempted::Renewal, failed, end, policy);
-        Some((error, self.wants_login(end.at)))
+        let refreshes = self.refreshes.as_mut()?;
+        let refused = refreshes.failed(error, session, end, &policy.failure);
+        let told = refreshes.error(end.at);
+        let good = self.is_good(end.at);
+        let follows = (refused || !good).then(|| self.login(end.at, good).ok());
+        Some((told, follows.flatten()))
     }
 
     /// Whether there is no good session, and nothing forbids a login.
     fn wants_login(&self, now: Moment) -> bool {
-        let good = |current: &Arc<Credential>| current.life().freshness(now).is_good();
-        let over = !self.current.as_ref().is_some_and(good);
-        over && matches!(self.login(now, false), Ok(Purpose::Login))
+        !self.is_good(now) && matches!(self.login(now, false), Ok(Purpose::Login))
     }
 
     /// A flight ends.
@@ -232,22 +314,34 @@ impl CacheState {
         self.abandon(id);
         let now = end.at;
         match outcome {
-            Ok(session) if unwanted => {
-                let credential = self.issue(session, end, policy);
-                self.discard(Some(credential))
+            Ok(obtained) if unwanted => {
+                // A refreshed session may be the one that is served.
+                let distinct = obtained.by == Means::Password || self.closed;
+                let credential = self.issue(obtained, end, policy);
+                self.discard(distinct.then_some(credential))
             }
-            Ok(session) => self.log_in(session, end, policy),
+            Ok(obtained) => self.log_in(obtained, end, policy),
             Err(_) if unwanted => self.discard(None),
             // Nothing was sent, so a password that was refused is still refused.
             Err(NoSession::Failed(Failed { secret: None, .. })) if self.secret_is_held(now) => {
                 self.looked(now)
             }
             Err(NoSession::Failed(failed)) => {
-                Settled::Failed(self.fail(Attempted::Login, failed, end, policy))
+                let of = failed.of;
+                let told = self.fail(failed, end, policy);
+                // The session is over since its renewal began, so the waiters begin a login.
+                if of == Attempted::Renewal && self.wants_login(now) {
+                    Settled::NotRenewed(told)
+                } else {
+                    Settled::Failed(told)
+                }
             }
-            // The session was rejected since its renewal failed, so the waiters begin a login.
-            Err(NoSession::NotRenewed) if self.wants_login(now) => self.discard(None),
-            Err(NoSession::NotRenewed) => self.failed_before(now),
+            // The session was rejected since its refresh failed.
+            Err(NoSession::NotRefreshed(_)) if self.wants_login(now) => self.discard(None),
+            Err(NoSession::NotRefreshed(told)) => match self.login(now, false) {
+                Err(error) if !self.is_good(now) => Settled::Failed(error),
+                _ => Settled::Failed(told),
+            },
             Err(NoSession::Unchanged) => self.looked(now),
         }
     }
@@ -285,7 +379,13 @@ impl CacheState {
         }
     }
 
-    fn issue(&mut self, session: Session, end: &End, policy: &Policy) -> Arc<Credential> {
+    fn issue(&mut self, obtained: Obtained, end: &End, policy: &Policy) -> Arc<Credential> {
+        let Obtained { mut session, by } = obtained;
+        if by == Means::Refresh
+            && let Some(before) = self.refreshed()
+        {
+            session = session.continuing(before, end.at);
+        }
         self.generation += 1;
         let stamp = Stamp {
             generation: self.generation,
@@ -296,11 +396,15 @@ impl CacheState {
             took: end.took,
         };
         let credential = Credential::new(stamp, session, birth, policy.window, end.jitter);
-        Arc::new(credential)
+        Arc::new(match by {
+            Means::Password => credential,
+            Means::Refresh => credential.refreshed(),
+        })
     }
 
-    fn log_in(&mut self, session: Session, end: &End, policy: &Policy) -> Settled {
-        let credential = self.issue(session, end, policy);
+    fn log_in(&mut self, obtained: Obtained, end: &End, policy: &Policy) -> Settled {
+        let by = obtained.by;
+        let credential = self.issue(obtained, end, policy);
         let replaced = self.current.replace(Arc::clone(&credential));
         let progress = replaced
             .as_ref()
@@ -310,21 +414,35 @@ impl CacheState {
         } else {
             self.renewals.next(end.at, &policy.failure)
         };
-        self.failure = None;
         self.breaker.landed(self.generation, end.at);
         let rejected = replaced.is_none();
-        let superseded = replaced
-            .or_else(|| self.given_up.take())
-            .map(|session| Superseded { session, rejected });
+        let before = replaced.or_else(|| self.given_up.take());
+        let superseded = match by {
+            Means::Password => {
+                self.failure = None;
+                if let Some(refreshes) = &mut self.refreshes {
+                    refreshes.logged_in();
+                }
+                before.map(|session| Superseded { session, rejected })
+            }
+            // It is the same session at the server, and says nothing of the password.
+            Means::Refresh => {
+                if let Some(refreshes) = &mut self.refreshes {
+                    refreshes.succeeded();
+                }
+                None
+            }
+        };
         Settled::LoggedIn {
             credential,
+            by,
             superseded,
         }
     }
 
-    fn fail(&mut self, of: Attempted, failed: Failed, end: &End, policy: &Policy) -> Error {
+    fn fail(&mut self, failed: Failed, end: &End, policy: &Policy) -> Error {
         let before = self.failure.as_ref();
-        let failure = Failure::after(before, of, failed, end, &policy.failure);
+        let failure = Failure::after(before, failed, end, &policy.failure);
         let told = failure.error(end.at);
         self.failure = Some(failure);
         told
@@ -411,10 +529,16 @@ impl CacheState {
         // The end that the session was told to have is no reason for doubt.
         let in_time = |current: &Arc<Credential>| current.life().told_end_has_come(now);
         if !self.current.as_ref().is_some_and(in_time) {
+            let unproven = |current: &Arc<Credential>| current.is_unproven();
+            let unproven = self.current.as_ref().is_some_and(unproven);
+            let by = if unproven { EndedBy::FirstUse } else { by };
             if !self.breaker.believes(by, now, policy.rejection_logins) {
                 return false;
             }
             self.breaker.believed(by, now);
+            if let (true, Some(refreshes)) = (unproven, &mut self.refreshes) {
+                refreshes.distrust();
+            }
         }
         self.given_up = self.current.take();
         if let Some(session) = &self.given_up {

@@ -91,7 +91,7 @@ pub(crate) struct AttemptedSecret {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Attempted {
     Login,
-    /// A renewal, which may have been a login with the password or not.
+    /// A login while a session was good.
     Renewal,
 }
 
@@ -139,12 +139,11 @@ impl Failure {
     /// its longest, so that a fleet does not come back in step.
     pub(crate) fn after(
         before: Option<&Self>,
-        of: Attempted,
         failed: Failed,
         end: &End,
         policy: &FailurePolicy,
     ) -> Self {
-        let Failed { error, secret } = failed;
+        let Failed { error, of, secret } = failed;
         let (now, jitter) = (end.at, end.jitter.clamp(0.0, 1.0));
         let mut streaks = before.map_or_else(Streaks::default, |before| before.streaks);
         let known = before.and_then(|before| before.secret);
@@ -239,6 +238,11 @@ impl Failure {
         Some(secret.secret)
     }
 
+    /// When the next attempt may be, on the steady clock.
+    pub(super) const fn until(&self) -> u64 {
+        self.until
+    }
+
     /// What callers get while it forbids a login: the same failure, with the time left.
     pub(crate) fn error(&self, now: Moment) -> Error {
         let left = Duration::from_nanos(self.until.saturating_sub(now.steady));
@@ -314,6 +318,7 @@ mod tests {
     fn failed(error: LoginError, sent: Option<&str>) -> Failed {
         Failed {
             error,
+            of: Attempted::Login,
             secret: sent.map(secret),
         }
     }
@@ -321,7 +326,7 @@ mod tests {
     fn after(before: Option<&Failure>, error: LoginError, jitter: f64) -> Failure {
         let failed = failed(error, Some("secret"));
         let policy = &FailurePolicy::DEFAULT;
-        Failure::after(before, Attempted::Login, failed, &end(NOW, jitter), policy)
+        Failure::after(before, failed, &end(NOW, jitter), policy)
     }
 
     fn wait(failure: &Failure) -> Duration {
@@ -363,7 +368,7 @@ mod tests {
         }
         let unsent = failed(LoginError::panicked(), None);
         let policy = &FailurePolicy::DEFAULT;
-        let failure = Failure::after(None, Attempted::Login, unsent, &end(NOW, 1.0), policy);
+        let failure = Failure::after(None, unsent, &end(NOW, 1.0), policy);
         assert_eq!(wait(&failure), Duration::from_secs(1), "no secret was sent");
         assert!(!failure.holds_secret(NOW));
     }
@@ -394,13 +399,7 @@ mod tests {
         let policy = &FailurePolicy::DEFAULT;
         for (sent, expected) in [(Some("another"), 15), (Some("secret"), 60), (None, 60)] {
             let failed = failed(LoginError::refused("x"), sent);
-            let next = Failure::after(
-                Some(&twice),
-                Attempted::Login,
-                failed,
-                &end(NOW, 0.0),
-                policy,
-            );
+            let next = Failure::after(Some(&twice), failed, &end(NOW, 0.0), policy);
             assert_eq!(wait(&next).as_secs(), expected * 60, "{sent:?}");
         }
         let longer = FailurePolicy {
@@ -461,8 +460,11 @@ mod tests {
     fn rule_6_a_failed_renewal_holds_a_login_back_only_for_what_it_says_of_the_password() {
         let policy = &FailurePolicy::DEFAULT;
         let renewal = |before: Option<&Failure>, error| {
-            let failed = failed(error, Some("secret"));
-            Failure::after(before, Attempted::Renewal, failed, &end(NOW, 1.0), policy)
+            let failed = Failed {
+                of: Attempted::Renewal,
+                ..failed(error, Some("secret"))
+            };
+            Failure::after(before, failed, &end(NOW, 1.0), policy)
         };
         for (error, holds) in [
             (LoginError::unavailable("x"), false),

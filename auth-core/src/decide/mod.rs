@@ -3,19 +3,21 @@
 //! - [`cache_state`]: what a caller gets, and what the end of a login and a rejection mean
 //! - [`outcome`]: what a login returns, and what its end means
 //! - [`failure`]: what a failed login forbids, and for how long
+//! - [`refreshes`]: whether a session can be refreshed, and whether its token was spent
 //! - [`rejection_breaker`]: whether a rejection is believed
 //! - [`renewal_backoff`]: how renewals without progress back off
 
 mod cache_state;
 mod failure;
 mod outcome;
+mod refreshes;
 mod rejection_breaker;
 mod renewal_backoff;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use cache_state::{CacheState, Decision, FlightId, Heard, Policy, Purpose, Ruling};
-#[cfg(test)]
-pub(crate) use failure::Attempted;
-pub(crate) use failure::{AttemptedSecret, Failure, FailurePolicy};
-pub(crate) use outcome::{End, Failed, LoginOutcome, NoSession, Settled, Superseded};
+pub(crate) use failure::{Attempted, AttemptedSecret, Failure, FailurePolicy};
+pub(crate) use outcome::{
+    End, Failed, LoginOutcome, Means, NoSession, Obtained, Settled, Superseded,
+};

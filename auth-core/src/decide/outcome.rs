@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::failure::AttemptedSecret;
+use super::failure::{Attempted, AttemptedSecret};
 use crate::clock::Moment;
 use crate::credential::Credential;
 use crate::error::{Error, LoginError};
@@ -11,23 +11,38 @@ use crate::session::Session;
 
 /// What a login task hands to the cache: a session whose response was just received, or the reason
 /// why there is none.
-pub(crate) type LoginOutcome = Result<Session, NoSession>;
+pub(crate) type LoginOutcome = Result<Obtained, NoSession>;
+
+/// A session, and how it was obtained.
+#[derive(Debug)]
+pub(crate) struct Obtained {
+    pub(crate) session: Session,
+    pub(crate) by: Means,
+}
+
+/// How a session is obtained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Means {
+    Password,
+    Refresh,
+}
 
 /// Why a login returns no session.
 #[derive(Debug)]
 pub(crate) enum NoSession {
     /// The login failed.
     Failed(Failed),
-    /// A renewal failed, and the cache knows it. No login follows in this flight.
-    NotRenewed,
+    /// A refresh failed, and the cache knows it. No login follows in this flight.
+    NotRefreshed(Error),
     /// Nothing was sent: the refused secret has not changed, or the login is not wanted any more.
     Unchanged,
 }
 
-/// A login or a renewal that has just failed.
+/// A login that has just failed.
 #[derive(Debug)]
 pub(crate) struct Failed {
     pub(crate) error: LoginError,
+    pub(crate) of: Attempted,
     /// The secret, if it was sent.
     pub(crate) secret: Option<AttemptedSecret>,
 }
@@ -56,10 +71,13 @@ pub(crate) enum Settled {
     /// The waiters get this credential. The superseded one, if any, is no longer served.
     LoggedIn {
         credential: Arc<Credential>,
+        by: Means,
         superseded: Option<Superseded>,
     },
     /// The waiters get this failure.
     Failed(Error),
+    /// A renewal failed, and its session is over. The waiters decide anew.
+    NotRenewed(Error),
     /// The flight was superseded. The waiters decide anew, and the session, if any, is not used.
     Discarded(Option<Arc<Credential>>),
     /// The cache was closed in the meantime. The session, if any, is to be logged out.

@@ -40,6 +40,9 @@ pub(super) enum EndedBy {
     /// It deletes the session's cookies. Its request is not replayed, so no replay can prove that
     /// the login helped, and there is no probation.
     Deletion,
+    /// As a rejection, of a refreshed session with which no request was accepted yet. The refresh
+    /// may be at fault, so a login with the password is worth it even on probation.
+    FirstUse,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +69,7 @@ impl RejectionBreaker {
     /// It was believed, so it causes the next login.
     pub(super) fn believed(&mut self, by: EndedBy, now: Moment) {
         self.pending = Some(by);
-        if by == EndedBy::Deletion {
+        if by != EndedBy::Rejection {
             return;
         }
         let unproven = self
@@ -85,7 +88,7 @@ impl RejectionBreaker {
         let Some(by) = self.pending.take() else {
             return;
         };
-        if by == EndedBy::Rejection {
+        if by != EndedBy::Deletion {
             // It is on probation from now on. So requests that use the new session before its
             // first replay was judged cause no further login.
             let length = self.probation.map_or(FIRST_PROBATION, |last| last.length);

@@ -18,6 +18,11 @@ impl RenewalBackoff {
         now.steady < self.until
     }
 
+    /// No renewal before this, on the steady clock.
+    pub(super) const fn until(&self) -> u64 {
+        self.until
+    }
+
     /// The back-off after one more of them.
     pub(super) fn next(&self, now: Moment, policy: &FailurePolicy) -> Self {
         let wait = policy.backoff_after(self.streak);

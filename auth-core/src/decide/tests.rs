@@ -26,7 +26,10 @@ fn at(seconds: u64) -> Moment {
 #[allow(clippy::unnecessary_wraps, reason = "it is an outcome")]
 fn session(life: Duration) -> LoginOutcome {
     let session = Session::new().with_bearer("token").unwrap();
-    Ok(session.with_lifetime(Lifetime::of(life)))
+    Ok(Obtained {
+        session: session.with_lifetime(Lifetime::of(life)),
+        by: Means::Password,
+    })
 }
 
 fn failure() -> LoginOutcome {
@@ -37,7 +40,11 @@ fn failure() -> LoginOutcome {
 }
 
 const fn failed(error: LoginError, secret: Option<AttemptedSecret>) -> Failed {
-    Failed { error, secret }
+    Failed {
+        error,
+        of: Attempted::Login,
+        secret,
+    }
 }
 
 const fn end(at: Moment) -> End {

@@ -50,6 +50,7 @@ pub struct LoginError {
     kind: LoginErrorKind,
     detail: Cow<'static, str>,
     retry_after: Option<Duration>,
+    not_sent: bool,
     source: Option<BoxError>,
 }
 
@@ -130,6 +131,7 @@ impl LoginError {
             kind,
             detail: detail.into(),
             retry_after: None,
+            not_sent: false,
             source: None,
         }
     }
@@ -201,6 +203,18 @@ impl LoginError {
     pub fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
         self.retry_after = retry_after;
         self
+    }
+
+    /// Notes that not one byte of the request has left, as where no connection came about. So a
+    /// token that can be [used once](crate::Refresh::single_use) is still good. If in doubt, don't.
+    pub const fn not_sent(mut self) -> Self {
+        self.not_sent = true;
+        self
+    }
+
+    /// Whether it is known that [not one byte has left](Self::not_sent).
+    pub const fn is_not_sent(&self) -> bool {
+        self.not_sent || matches!(self.kind, LoginErrorKind::Misconfigured)
     }
 
     /// The kind of failure.

@@ -49,6 +49,9 @@ impl Freshness {
 /// By how much a server that counts whole seconds ends a session before the life that it told.
 pub(super) const WHOLE_SECOND: Duration = Duration::from_secs(1);
 
+/// By how much a timer renews a session ahead of its idle deadline, at most.
+const LONGEST_IDLE_LEAD: Duration = Duration::from_secs(300);
+
 /// The end of the login that returned a session.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Birth {
@@ -237,6 +240,19 @@ impl Life {
             self.idle.get().is_within(early, now)
         });
         idle || self.told_end.passed(now)
+    }
+
+    /// When a session is renewed that no caller waits for, on the steady clock: ahead of its expiry
+    /// or of its idle deadline, by a tenth of the timeout, or else at its expiry. `None` if neither
+    /// is known.
+    pub(crate) fn renewed_at(&self, now: Moment) -> Option<u64> {
+        let at = |deadline: Deadline| now.steady.saturating_add(nanos(deadline.left(now)));
+        let refresh = Some(self.refresh.min(self.expires)).filter(|by| !by.is_never());
+        let idle = self.lifetime.idle.map(|timeout| {
+            let lead = (timeout / 10).min(LONGEST_IDLE_LEAD);
+            at(self.idle.get()).saturating_sub(nanos(lead))
+        });
+        refresh.map(at).into_iter().chain(idle).min()
     }
 
     pub(crate) const fn born(&self) -> Moment {

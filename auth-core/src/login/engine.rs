@@ -26,6 +26,8 @@ pub(crate) struct Engine {
     pub(crate) options: Arc<Options>,
     pub(crate) clock: Clock,
     pub(crate) id: CacheId,
+    /// Whether a refresh spends a permit.
+    pub(crate) refresh_counts_as_login: bool,
 }
 
 impl Engine {

@@ -6,7 +6,7 @@
 //! 1. *Made*: it has a number and a ticket, and its task is not spawned yet.
 //! 2. *Unsent*: the task reads the secret and waits for its permit. `stop` and `abort` end it.
 //! 3. *Sent*: the task has stored `sent_at` and the server may have the login. `stop` leaves it to
-//!    end, so that its session can be logged out. A renewal that has failed may go back to step 2,
+//!    end, so that its session can be logged out. A refresh that has failed may go back to step 2,
 //!    for the login that follows it.
 //! 4. *Ended*: the waiters are told a result, or nothing. The task is gone and `ended` is notified.
 //!
@@ -83,7 +83,7 @@ impl Flight {
         !self.is_stopped()
     }
 
-    /// The renewal that was sent has failed, and its login is not sent yet. Returns whether it may
+    /// The refresh that was sent has failed, and its login is not sent yet. Returns whether it may
     /// be: it may not if it was stopped.
     pub(super) fn begin_anew(&self) -> bool {
         // Pairs with `stop`, as `send` does.

@@ -1,4 +1,4 @@
-//! One login, step by step: look, permit, send, keep.
+//! One login, step by step: refresh, look, permit, send, keep.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -7,7 +7,9 @@ use super::engine::Engine;
 use super::flight::Flight;
 use crate::clock::nanos;
 use crate::credential::Credential;
-use crate::decide::{AttemptedSecret, Failed, FlightId, LoginOutcome, NoSession, Purpose};
+use crate::decide::{
+    Attempted, AttemptedSecret, Failed, FlightId, LoginOutcome, Means, NoSession, Obtained, Purpose,
+};
 use crate::error::{LoginError, LoginErrorKind};
 use crate::event::Event;
 use crate::limit::{Permit, STALLED_AFTER, Ticket};
@@ -21,9 +23,17 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// The receiver of a login's outcome.
 pub(crate) trait Keep: Send + Sync {
-    /// A renewal has failed, and took `took`. Returns whether a login follows in the same flight,
-    /// because the session is over.
-    fn not_renewed(&self, id: FlightId, failed: Failed, took: Duration) -> bool;
+    /// The refresh of a session is sent now. Returns whether it may be.
+    fn send_refresh(&self, id: FlightId, session: &Credential) -> bool;
+
+    /// The refresh of a session has failed. Returns what its waiters are told, or else the purpose
+    /// of the login that follows in the same flight.
+    fn not_refreshed(
+        &self,
+        id: FlightId,
+        session: &Credential,
+        error: LoginError,
+    ) -> Result<Purpose, NoSession>;
 
     /// A login has ended, and has taken `took` since it was sent. Returns a session that is of no
     /// use, which is to be logged out.
@@ -44,7 +54,8 @@ pub(crate) struct Login {
     engine: Engine,
     guard: FlightGuard,
     purpose: Purpose,
-    current: Option<Arc<Credential>>,
+    /// The session that is refreshed first, if the purpose is that.
+    refreshed: Option<Arc<Credential>>,
 }
 
 impl Login {
@@ -55,7 +66,7 @@ impl Login {
         id: FlightId,
         ticket: Ticket,
         purpose: Purpose,
-        current: Option<Arc<Credential>>,
+        refreshed: Option<Arc<Credential>>,
     ) -> Self {
         ticket.set_due(engine.clock.now().steady + nanos(STALLED_AFTER));
         let flight = Flight::new(id, ticket);
@@ -66,7 +77,7 @@ impl Login {
                 flight,
             },
             purpose,
-            current,
+            refreshed,
         }
     }
 
@@ -80,21 +91,72 @@ impl Login {
         self.keep(outcome).await;
     }
 
-    async fn log_in(&self) -> LoginOutcome {
-        let secret = self.look().await?;
-        let mut permit = self.permit().await?;
-        if let (Purpose::Renewal, Some(current)) = (&self.purpose, &self.current) {
-            let renewed = async { self.engine.provider.renew(current, &secret).await };
-            match self.send(&secret, permit, renewed).await {
-                Ok(session) => return Ok(session),
-                Err(failed) => self.begin_anew(failed)?,
+    async fn log_in(&mut self) -> LoginOutcome {
+        if let Some(current) = self.refreshed.take() {
+            match self.refresh(&current).await? {
+                Ok(session) => {
+                    let by = Means::Refresh;
+                    return Ok(Obtained { session, by });
+                }
+                Err(error) => self.purpose = self.after_refresh(&current, error)?,
             }
-            permit = self.permit().await?;
         }
+        let secret = self.look().await?;
+        let permit = self.permit().await?;
+        self.engine.emit(&Event::LoginSent);
+        let session = self.send(&secret, permit).await?;
+        let by = Means::Password;
+        Ok(Obtained { session, by })
+    }
+
+    /// Refreshes a session. Nothing of the password is read.
+    async fn refresh(
+        &self,
+        current: &Credential,
+    ) -> Result<Result<Session, LoginError>, NoSession> {
+        let (flight, engine) = (self.flight(), &self.engine);
+        self.promise_a_step();
+        let permit = if engine.refresh_counts_as_login {
+            Some(self.permit().await?)
+        } else if flight.send(engine.clock.now()) {
+            None
+        } else {
+            return Err(NoSession::Unchanged);
+        };
+        let marks = |cache: Arc<dyn Keep>| cache.send_refresh(flight.id, current);
+        if !self.cache().is_some_and(marks) {
+            if let Some(permit) = permit {
+                permit.give_back();
+            }
+            return Err(NoSession::Unchanged);
+        }
+        engine.emit(&Event::RefreshSent);
         // A provider may panic before it returns its future, so it is called within the guard.
-        let sent = async { self.engine.provider.login(&secret).await };
-        let sent = self.send(&secret, permit, sent).await;
-        sent.map_err(NoSession::Failed)
+        let sent = async { engine.provider.refresh(current).await };
+        let result = engine.guarded(sent).await.and_then(Session::usable);
+        if let Some(permit) = permit {
+            end(permit, &result);
+            if let Err(failed) = &result {
+                engine.limiter.hold_after(failed);
+            }
+        }
+        Ok(result)
+    }
+
+    /// The refresh has failed. Returns the purpose of the login that follows, if one does.
+    fn after_refresh(&self, current: &Credential, error: LoginError) -> Result<Purpose, NoSession> {
+        let flight = self.flight();
+        let cache = self.cache().ok_or(NoSession::Unchanged)?;
+        let purpose = cache.not_refreshed(flight.id, current, error)?;
+        if flight.begin_anew() {
+            Ok(purpose)
+        } else {
+            Err(NoSession::Unchanged)
+        }
+    }
+
+    fn cache(&self) -> Option<Arc<dyn Keep>> {
+        self.guard.cache.as_ref()?.upgrade()
     }
 
     /// Reads the secret, and checks whether it is worth an attempt.
@@ -124,25 +186,17 @@ impl Login {
             permit.give_back();
             return Err(NoSession::Unchanged);
         }
-        engine.emit(&Event::LoginSent);
         Ok(permit)
     }
 
-    /// Sends a login or a renewal with this secret. The permit is bound until that has ended.
-    async fn send(
-        &self,
-        secret: &Secret,
-        permit: Permit,
-        sent: impl Future<Output = Result<Session, LoginError>>,
-    ) -> Result<Session, Failed> {
+    /// Logs in with this secret. The permit is bound until that has ended.
+    async fn send(&self, secret: &Secret, permit: Permit) -> Result<Session, NoSession> {
         let engine = &self.engine;
-        let result = engine.guarded(sent).await;
-        match result.as_ref().map_err(LoginError::kind) {
-            // The provider's future was dropped, and what it has sent may still arrive.
-            Err(LoginErrorKind::TimedOut | LoginErrorKind::Panicked) => drop(permit),
-            _ => permit.end(),
-        }
-        let failed = match result.and_then(Session::usable) {
+        // A provider may panic before it returns its future, so it is called within the guard.
+        let sent = async { engine.provider.login(secret).await };
+        let result = engine.guarded(sent).await.and_then(Session::usable);
+        end(permit, &result);
+        let failed = match result {
             Ok(session) => return Ok(session),
             Err(error) => error,
         };
@@ -151,23 +205,14 @@ impl Login {
             secret: secret.fingerprint(),
             may_change: engine.provider.secret().fixed().is_none(),
         };
-        Err(Failed {
+        Err(NoSession::Failed(Failed {
             error: failed.with_retry_after(held),
+            of: match self.purpose {
+                Purpose::Renewal => Attempted::Renewal,
+                _ => Attempted::Login,
+            },
             secret: Some(attempted),
-        })
-    }
-
-    /// The renewal has failed. Succeeds if a login is to follow.
-    fn begin_anew(&self, failed: Failed) -> Result<(), NoSession> {
-        let flight = self.flight();
-        let took = flight.took(self.engine.clock.now());
-        let cache = self.guard.cache.as_ref().and_then(Weak::upgrade);
-        let follows = cache.is_some_and(|cache| cache.not_renewed(flight.id, failed, took));
-        if follows && flight.begin_anew() {
-            Ok(())
-        } else {
-            Err(NoSession::NotRenewed)
-        }
+        }))
     }
 
     /// Hands the outcome to the cache, and logs out a session that is of no use there.
@@ -192,6 +237,15 @@ impl Login {
     }
 }
 
+/// A login or a refresh has ended.
+fn end(permit: Permit, result: &Result<Session, LoginError>) {
+    match result.as_ref().map_err(LoginError::kind) {
+        // The provider's future was dropped, and what it has sent may still arrive.
+        Err(LoginErrorKind::TimedOut | LoginErrorKind::Panicked) => drop(permit),
+        _ => permit.end(),
+    }
+}
+
 /// Nothing was sent yet, so the failure is not the server's.
 fn before_sending(error: LoginError) -> NoSession {
     let error = match error.kind() {
@@ -203,6 +257,7 @@ fn before_sending(error: LoginError) -> NoSession {
     };
     NoSession::Failed(Failed {
         error,
+        of: Attempted::Login,
         secret: None,
     })
 }

@@ -279,6 +279,7 @@ mod tests {
 
     fn refused(clock: &ManualClock) -> Failure {
         let failed = Failed {
+            of: Attempted::Login,
             error: LoginError::refused("status 401"),
             secret: None,
         };
@@ -287,13 +288,7 @@ mod tests {
             took: Duration::ZERO,
             jitter: 0.0,
         };
-        Failure::after(
-            None,
-            Attempted::Login,
-            failed,
-            &end,
-            &FailurePolicy::DEFAULT,
-        )
+        Failure::after(None, failed, &end, &FailurePolicy::DEFAULT)
     }
 
     /// Searches one slice for room for another identity, and checks how many were looked at.

@@ -12,9 +12,13 @@ mod model;
 mod real;
 
 #[cfg(feature = "shuttle")]
-pub(crate) use model::{AtomicBool, AtomicU64, Mutex, Runtime, RuntimeId, Slot, Task, random};
+pub(crate) use model::{
+    AtomicBool, AtomicU64, Mutex, MutexGuard, Runtime, RuntimeId, Slot, Task, random,
+};
 #[cfg(not(feature = "shuttle"))]
-pub(crate) use real::{AtomicBool, AtomicU64, Mutex, Runtime, RuntimeId, Slot, Task, random};
+pub(crate) use real::{
+    AtomicBool, AtomicU64, Mutex, MutexGuard, Runtime, RuntimeId, Slot, Task, random,
+};
 
 /// How many tasks of the model have not ended.
 #[cfg(feature = "shuttle")]

@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64};
 
-pub(crate) use parking_lot::Mutex;
+pub(crate) use parking_lot::{Mutex, MutexGuard};
 
 /// An `Arc` that is read without a lock. `arc-swap` orders a load after the store whose value it
 /// returns, so that the credential behind it is complete.
@@ -34,7 +34,7 @@ impl<T> Slot<T> {
 }
 
 /// The runtime that the caller runs on.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Runtime(Handle);
 
 impl Runtime {

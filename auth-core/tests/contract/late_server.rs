@@ -133,13 +133,24 @@ impl LateServer {
 
     /// Sends a login. Its client waits for the answer. If it does not, the login arrives anyway.
     pub(crate) async fn receive(&self) {
+        self.answer(true).await;
+    }
+
+    /// As [`receive`](Self::receive), for a request that is no login and is not counted.
+    pub(crate) async fn receive_other(&self) {
+        self.answer(false).await;
+    }
+
+    async fn answer(&self, is_login: bool) {
         let (sender, answer) = oneshot::channel();
         {
             let now = self.now();
             let mut state = self.0.state.lock();
             let trip = (self.0.plan)(state.sent.len());
-            state.sent.push(now);
-            state.add(now + trip.arrives, Step::Arrives);
+            if is_login {
+                state.sent.push(now);
+                state.add(now + trip.arrives, Step::Arrives);
+            }
             let answered = trip.answered.map_or(Duration::MAX, |after| now + after);
             state.add(answered, Step::Answers(sender));
         }

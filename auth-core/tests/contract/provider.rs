@@ -8,7 +8,7 @@ use auth_core::clock::ManualClock;
 use auth_core::testing::Scripted;
 use auth_core::{
     Credential, Credentials, Error, Event, Identity, Lifetime, LoginError, LoginErrorKind, Logout,
-    Provider, ReadSecret, Secret, SecretError, SecretSource, Session,
+    Provider, ReadSecret, Refresh, Secret, SecretError, SecretSource, Session,
 };
 use parking_lot::Mutex;
 
@@ -66,14 +66,18 @@ impl Provider for Recorder {
         session(self.record("login"), Lifetime::of(HOUR))
     }
 
-    async fn renew(&self, current: &Credential, _: &Secret) -> Result<Session, LoginError> {
-        let number = self.record(format!("renew {}", current.stamp()));
+    fn refresh_by(&self) -> Option<Refresh> {
+        Some(Refresh::with_session())
+    }
+
+    async fn refresh(&self, current: &Credential) -> Result<Session, LoginError> {
+        let number = self.record(format!("refresh {}", current.stamp()));
         session(number, Lifetime::of(HOUR))
     }
 }
 
 #[tokio::test]
-async fn a_renewal_is_given_the_current_credential_and_a_login_is_not() {
+async fn a_refresh_is_given_the_current_credential_and_a_login_is_not() {
     let clock = ManualClock::new();
     let provider = Recorder::new();
     let calls = Arc::clone(&provider.calls);
@@ -85,7 +89,10 @@ async fn a_renewal_is_given_the_current_credential_and_a_login_is_not() {
     settle().await;
     clock.advance(HOUR);
     assert_eq!(token(&credentials.get().await.unwrap()), "token-4");
-    assert_eq!(*calls.lock(), ["login", "renew 1.0", "renew 2.0", "login"]);
+    assert_eq!(
+        *calls.lock(),
+        ["login", "refresh 1.0", "refresh 2.0", "login"]
+    );
 }
 
 async fn failure_of(provider: Recorder) -> (LoginErrorKind, String) {

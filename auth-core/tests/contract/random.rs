@@ -11,9 +11,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_core::clock::{Clock, ManualClock};
 use auth_core::{
-    Ask, Attempt, Conclusion, Credential, Credentials, CredentialsBuilder, Error, Identity,
-    Lifetime, LoginError, LoginErrorKind, Moment, Provider, Quota, Secret, SecretSource, Session,
-    Status,
+    Ask, Attempt, Conclusion, Credential, Credentials, CredentialsBuilder, Event, Identity,
+    Lifetime, LoginError, LoginErrorKind, Moment, Provider, Quota, Refresh, Secret, SecretSource,
+    Session, Status,
 };
 use parking_lot::Mutex;
 use proptest::prelude::*;
@@ -63,13 +63,16 @@ enum Operation {
     SetBack(Duration),
 }
 
-/// How the server answers logins and renewals.
+/// How the server answers logins and refreshes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mood {
     Good,
-    /// Logins are good, and renewals find the server down.
-    CantRenew,
+    /// Logins are good, and refreshes find the server down.
+    CantRefresh,
+    /// Logins are good, and refresh tokens are refused.
+    Revokes,
     Down,
+    /// The password, and not the refresh token.
     Refuses,
     Locks,
     /// The answers bring no session, and do not say why.
@@ -90,7 +93,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => (0..4_usize).prop_map(Operation::Roll),
         1 => (0..4_usize).prop_map(Operation::End),
         2 => prop_oneof![
-            3 => Just(Mood::Good), 2 => Just(Mood::CantRenew), 1 => Just(Mood::Down),
+            3 => Just(Mood::Good), 2 => Just(Mood::CantRefresh), 1 => Just(Mood::Revokes), 1 => Just(Mood::Down),
             1 => Just(Mood::Refuses), 1 => Just(Mood::Locks), 2 => Just(Mood::Unclear),
             1 => Just(Mood::Full), 1 => Just(Mood::Limits)
         ].prop_map(Operation::Server),
@@ -127,23 +130,25 @@ struct Server {
     refused: Option<Moment>,
     /// Whether an attempt was sent before the cooldown of a refusal had ended.
     asked_too_soon: bool,
-    /// Whether the last attempt was a renewal that failed.
-    renewal_failed: bool,
+    /// Whether the last attempt was a refresh that failed.
+    refresh_failed: bool,
+    /// The refresh tokens that it has seen, and whether it saw one twice.
+    seen: HashSet<String>,
+    reused: bool,
 }
 
 impl Server {
-    fn ask(&mut self, renewal: bool, now: Moment) {
-        self.renewal_failed = renewal;
+    fn ask(&mut self, now: Moment) {
+        self.refresh_failed = false;
         if let Some(refused) = self.refused {
             let doubled = REFUSED_COOLDOWN * 2_u32.pow(self.refusals.min(8) - 1);
             self.asked_too_soon |= now.since(refused) < doubled.min(DAY);
         }
     }
 
-    fn answer(&mut self, renewal: bool, now: Moment) -> Result<Session, LoginError> {
+    fn answer(&mut self, now: Moment) -> Result<Session, LoginError> {
         match self.mood {
-            Mood::CantRenew if renewal => return Err(LoginError::unavailable("status 503")),
-            Mood::Good | Mood::CantRenew => {}
+            Mood::Good | Mood::CantRefresh | Mood::Revokes => {}
             Mood::Down => return Err(LoginError::unavailable("status 503")),
             Mood::Refuses | Mood::Locks => {
                 self.refusals += 1;
@@ -160,18 +165,40 @@ impl Server {
             Mood::Full => return Err(LoginError::seats_exhausted("status 409")),
             Mood::Limits => return Err(LoginError::limited(Some(30 * SECOND))),
         }
-        self.renewal_failed = false;
         self.unsure.clear();
         (self.refusals, self.refused) = (0, None);
+        self.issue(now)
+    }
+
+    fn ask_refresh(&mut self, token: &str) {
+        self.refresh_failed = true;
+        self.reused |= !self.seen.insert(token.to_owned());
+    }
+
+    fn refresh(&mut self, now: Moment) -> Result<Session, LoginError> {
+        match self.mood {
+            Mood::CantRefresh | Mood::Down => Err(LoginError::unavailable("status 503")),
+            Mood::Revokes => Err(LoginError::refused("status 400")),
+            Mood::Limits => Err(LoginError::limited(Some(30 * SECOND))),
+            _ => {
+                self.refresh_failed = false;
+                self.issue(now)
+            }
+        }
+    }
+
+    fn issue(&mut self, now: Moment) -> Result<Session, LoginError> {
         self.issued = Some(now);
         self.sessions += 1;
-        let session = Session::new().with_cookie("session", &format!("value-{}", self.sessions))?;
+        let session = Session::new()
+            .with_cookie("session", &format!("value-{}", self.sessions))?
+            .with_kept_for("refresh", &format!("token-{}", self.sessions), 2 * HOUR)?;
         Ok(session.with_lifetime(Lifetime::of(HOUR).idle(HOUR / 2)))
     }
 }
 
-/// Logs in to the server, and renews with a request of its own.
-struct Renewing {
+/// Logs in to the server, and refreshes with a token that can be used once.
+struct Refreshing {
     identity: Identity,
     secret: SecretSource,
     late: LateServer,
@@ -179,16 +206,8 @@ struct Renewing {
     clock: Clock,
 }
 
-impl Renewing {
-    async fn send(&self, renewal: bool) -> Result<Session, LoginError> {
-        self.server.lock().ask(renewal, self.clock.now());
-        self.late.receive().await;
-        self.server.lock().answer(renewal, self.clock.now())
-    }
-}
-
 #[async_trait]
-impl Provider for Renewing {
+impl Provider for Refreshing {
     fn identity(&self) -> &Identity {
         &self.identity
     }
@@ -202,11 +221,20 @@ impl Provider for Renewing {
     }
 
     async fn login(&self, _: &Secret) -> Result<Session, LoginError> {
-        self.send(false).await
+        self.server.lock().ask(self.clock.now());
+        self.late.receive().await;
+        self.server.lock().answer(self.clock.now())
     }
 
-    async fn renew(&self, _: &Credential, _: &Secret) -> Result<Session, LoginError> {
-        self.send(true).await
+    fn refresh_by(&self) -> Option<Refresh> {
+        Some(Refresh::with_kept("refresh").single_use())
+    }
+
+    async fn refresh(&self, current: &Credential) -> Result<Session, LoginError> {
+        let token = current.kept("refresh").expect("it is asked for no other");
+        self.server.lock().ask_refresh(token);
+        self.late.receive_other().await;
+        self.server.lock().refresh(self.clock.now())
     }
 }
 
@@ -224,6 +252,9 @@ struct Model {
     believed: Vec<Moment>,
     /// When a rejection was last believed, if no replay was accepted since, but at the told end.
     unproven: Option<Moment>,
+    /// Generations that a refresh has returned, and those with which a request was accepted.
+    refreshed: Arc<Mutex<HashSet<u64>>>,
+    accepted: HashSet<u64>,
 }
 
 impl Model {
@@ -238,19 +269,28 @@ impl Model {
             refusals: 0,
             refused: None,
             asked_too_soon: false,
-            renewal_failed: false,
+            refresh_failed: false,
+            seen: HashSet::new(),
+            reused: false,
         }));
         let plan = Arc::clone(&server);
         let late = LateServer::new(&clock, move |_| plan.lock().trip);
-        let provider = Renewing {
+        let provider = Refreshing {
             identity: LateServer::identity("me"),
             secret: "correct horse".into(),
             late: late.clone(),
             server: Arc::clone(&server),
             clock: clock.clock(),
         };
+        let refreshed = Arc::new(Mutex::new(HashSet::new()));
+        let log = Arc::clone(&refreshed);
         let credentials = Credentials::builder(provider)
             .clock(clock.clock())
+            .observer(move |_: &Identity, event: &Event| {
+                if let Event::Refreshed { stamp, .. } = event {
+                    log.lock().insert(stamp.generation());
+                }
+            })
             .refused_cooldown(REFUSED_COOLDOWN)
             .backoff(SECOND, LONGEST_BACKOFF)
             .build();
@@ -264,6 +304,8 @@ impl Model {
             newest_served: 0,
             believed: Vec::new(),
             unproven: None,
+            refreshed,
+            accepted: HashSet::new(),
         }
     }
 
@@ -282,7 +324,7 @@ impl Model {
             Operation::Renew => self.get(Ask::new().fail_fast().renewed()).await,
             Operation::Accept(back) => {
                 if let Some(attempt) = self.request(*back) {
-                    attempt.accepted();
+                    self.accept(&attempt);
                     assert_eq!(
                         self.attempts(),
                         before,
@@ -350,18 +392,16 @@ impl Model {
                     renewed || served.is_none(),
                     "rule 13: a good credential was there: {error}"
                 );
-                let (mood, trip, renewal_failed) = {
+                let (mood, trip, refresh_failed) = {
                     let now = self.server.lock();
-                    (now.mood, now.trip, now.renewal_failed)
+                    (now.mood, now.trip, now.refresh_failed)
                 };
                 if self.attempts() > before {
                     let expected = match mood {
                         _ if trip.answered >= Some(TIMEOUT) => error.is_unavailable(),
                         Mood::Good => panic!("the login succeeds: {error}"),
-                        // If the session is over, the login follows, unless the quota is spent.
-                        Mood::CantRenew => {
-                            (renewed && served.is_some() && error.is_unavailable())
-                                || matches!(error, Error::QuotaSpent { .. })
+                        Mood::CantRefresh | Mood::Revokes => {
+                            panic!("the login that follows succeeds: {error}")
                         }
                         Mood::Down | Mood::Unclear => error.is_unavailable(),
                         Mood::Refuses => error.is_login_refused(),
@@ -386,12 +426,21 @@ impl Model {
                         || error.is_locked()
                         || self.server.lock().unsure.len() >= 4;
                     assert!(
-                        renewed || !renewal_failed || error.login_error().is_none() || of_secret,
-                        "rule 6: a failed renewal holds a login back: {error:?}"
+                        renewed || !refresh_failed || error.login_error().is_none() || of_secret,
+                        "rule 6: a failed refresh holds a login back: {error:?}"
                     );
                 }
             }
         }
+    }
+
+    fn accept(&mut self, attempt: &Attempt) {
+        let generation = attempt.stamp().generation();
+        let current = self.credentials.status().stamp;
+        if current.is_some_and(|current| current.generation() == generation) {
+            self.accepted.insert(generation);
+        }
+        attempt.accepted();
     }
 
     fn reject(&mut self, attempt: &Attempt) -> Conclusion {
@@ -402,7 +451,13 @@ impl Model {
             Conclusion::Replay if was_current => {
                 let now = self.now();
                 let told_end = self.believed(&status, attempt.stamp().generation());
-                if !told_end && let Some(last) = self.unproven.replace(now) {
+                let generation = attempt.stamp().generation();
+                let first_use = self.refreshed.lock().contains(&generation)
+                    && !self.accepted.contains(&generation);
+                if !told_end
+                    && !first_use
+                    && let Some(last) = self.unproven.replace(now)
+                {
                     assert!(
                         now.since(last) >= FIRST_PROBATION,
                         "rule 8: believed on probation"
@@ -455,7 +510,7 @@ impl Model {
         self.newest_served = credential.stamp().generation();
         let second = replay(&self.credentials, &credential);
         if accepted {
-            second.accepted();
+            self.accept(&second);
             self.unproven = None;
         } else {
             self.reject(&second);
@@ -495,6 +550,7 @@ impl Model {
             !server.asked_too_soon,
             "rule 12: a refused password is not tried again"
         );
+        assert!(!server.reused, "rule 6: a refresh token is sent twice");
         for start in &server.unsure {
             let in_quarter =
                 |at: &&Moment| at.since(*start) < QUARTER && start.since(**at) == Duration::ZERO;

@@ -1,32 +1,33 @@
-//! Rule 6: a renewal that fails, and the login that it must not hold back.
+//! Rule 6: a renewal that fails, and the login that it must not hold back; whether it is a refresh
+//! or a login with the password.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use auth_core::clock::ManualClock;
-use auth_core::testing::Scripted;
-use auth_core::{Ask, Attempt, Error, Event, Identity, Lifetime, LoginError, Quota};
+use auth_core::testing::{Gate, Scripted};
+use auth_core::{Ask, Attempt, Error, Event, Identity, Lifetime, LoginError, Quota, Refresh};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
-use crate::support::{HOUR, Renewing, SECOND, session, settle, token, tokens};
+use crate::support::{HOUR, Renewing, SECOND, session, settle, then_fails, token, tokens};
 
-/// Its logins work, and its renewals fail.
-fn cant_renew(error: fn() -> LoginError) -> Renewing {
-    Renewing::new(tokens()).renewed_by(move |_| Err(error()))
+/// Its logins work, and its refreshes fail.
+fn cant_refresh(error: fn() -> LoginError) -> Renewing {
+    Renewing::new(tokens()).refreshed(Refresh::with_session(), move |_| Err(error()))
 }
 
 #[tokio::test]
-async fn rule_6_where_renewals_fail_and_logins_work_no_request_goes_without_a_session() {
+async fn rule_6_where_refreshes_fail_and_logins_work_no_request_goes_without_a_session() {
     for error in [
         || LoginError::unavailable("status 503"),
         || LoginError::malformed("status 404"),
         || LoginError::seats_exhausted("status 409"),
     ] {
         let clock = ManualClock::new();
-        let provider = cant_renew(error);
-        let (logins, renewals) = (provider.logins(), provider.renewals());
+        let provider = cant_refresh(error);
+        let (logins, refreshes) = (provider.logins(), provider.refreshes());
         let credentials = provider.on(&clock).build();
         for _ in 0..3 * 3_600 {
             credentials.get().await.unwrap();
@@ -34,27 +35,27 @@ async fn rule_6_where_renewals_fail_and_logins_work_no_request_goes_without_a_se
             clock.advance(SECOND);
         }
         assert_eq!(logins.count(), 3);
-        let renewals = renewals.load(SeqCst);
+        let refreshes = refreshes.load(SeqCst);
         assert!(
-            (6..=3 * 20).contains(&renewals),
-            "{renewals} renewals, which back off"
+            (6..=3 * 20).contains(&refreshes),
+            "{refreshes} refreshes, which back off"
         );
     }
 }
 
 #[tokio::test]
-async fn rule_6_a_login_follows_a_failed_renewal_in_the_same_flight_once_the_session_is_over() {
+async fn rule_6_a_login_follows_a_failed_refresh_in_the_same_flight_once_the_session_is_over() {
     for rejected in [false, true] {
         let clock = ManualClock::new();
         let gate = Arc::new(Semaphore::new(0));
-        let provider = cant_renew(|| LoginError::unavailable("status 503")).gated(&gate);
+        let provider = cant_refresh(|| LoginError::unavailable("status 503")).gated(&gate);
         let logins = provider.logins();
         let credentials = provider.on(&clock).build();
         let first = credentials.get().await.unwrap();
         clock.advance(HOUR - SECOND);
         credentials.get().await.unwrap();
         settle().await;
-        assert!(credentials.status().login_under_way, "a renewal");
+        assert!(credentials.status().login_under_way, "a refresh");
         if rejected {
             Attempt::new(&credentials, &first).rejected();
         } else {
@@ -70,9 +71,9 @@ async fn rule_6_a_login_follows_a_failed_renewal_in_the_same_flight_once_the_ses
 }
 
 #[tokio::test]
-async fn rule_6_a_failed_renewal_of_a_good_session_causes_no_login() {
+async fn rule_6_a_failed_refresh_of_a_good_session_causes_no_login() {
     let clock = ManualClock::new();
-    let provider = cant_renew(|| LoginError::unavailable("status 503"));
+    let provider = cant_refresh(|| LoginError::unavailable("status 503"));
     let logins = provider.logins();
     let credentials = provider.on(&clock).build();
     credentials.get().await.unwrap();
@@ -82,26 +83,38 @@ async fn rule_6_a_failed_renewal_of_a_good_session_causes_no_login() {
 }
 
 #[tokio::test]
-async fn rule_6_a_session_that_may_be_over_is_logged_in_after_its_renewal_failed() {
+async fn rule_6_a_session_that_may_be_over_is_logged_in_after_its_refresh_failed() {
     let clock = ManualClock::new();
-    let idle = Scripted::new(|number| session(number, Lifetime::unknown().idle(HOUR)));
-    let provider = Renewing::new(idle).renewed_by(|_| Err(LoginError::unavailable("status 503")));
+    let provider = idle().refreshed(Refresh::with_kept("refresh_token"), |_| {
+        Err(LoginError::unavailable("status 503"))
+    });
     let credentials = provider.on(&clock).build();
     credentials.get().await.unwrap();
     clock.advance(2 * HOUR);
     assert_eq!(token(&credentials.renew().await.unwrap()), "token-2");
 }
 
+/// Its sessions end by inactivity, and keep a refresh token.
+fn idle() -> Renewing {
+    Renewing::new(Scripted::new(|number| {
+        let session = session(number, Lifetime::unknown().idle(HOUR))?;
+        Ok(session.with_kept("refresh_token", "r-1")?)
+    }))
+}
+
 #[tokio::test]
-async fn rule_6_a_password_that_the_renewal_found_refused_is_not_tried_by_the_login() {
+async fn rule_12_a_password_that_the_renewal_found_refused_is_not_tried_by_the_login() {
     for (error, refused) in [
-        (LoginError::refused as fn(&'static str) -> LoginError, true),
-        (LoginError::locked, false),
+        (
+            (|| LoginError::refused("status 401")) as fn() -> LoginError,
+            true,
+        ),
+        (|| LoginError::locked("status 423"), false),
     ] {
         let clock = ManualClock::new();
-        let provider = Renewing::new(tokens()).renewed_by(move |_| Err(error("status 401")));
-        let logins = provider.logins();
-        let credentials = provider.on(&clock).build();
+        let inner = then_fails(error);
+        let logins = inner.logins();
+        let credentials = Renewing::new(inner).on(&clock).build();
         let first = credentials.get().await.unwrap();
         let told = credentials.renew().await.unwrap_err();
         assert_eq!(
@@ -114,28 +127,46 @@ async fn rule_6_a_password_that_the_renewal_found_refused_is_not_tried_by_the_lo
             (told.is_login_refused(), told.is_locked()),
             (refused, !refused)
         );
-        assert_eq!(logins.count(), 1);
+        assert_eq!(logins.count(), 2);
     }
 }
 
 #[tokio::test]
-async fn rule_6_no_login_follows_a_renewal_whose_password_was_refused() {
-    let clock = ManualClock::new();
-    let gate = Arc::new(Semaphore::new(0));
-    let provider = cant_renew(|| LoginError::refused("status 401")).gated(&gate);
-    let logins = provider.logins();
-    let credentials = provider.on(&clock).build();
-    let first = credentials.get().await.unwrap();
-    let renewal = tokio::spawn({
-        let credentials = credentials.clone();
-        async move { credentials.renew().await }
-    });
-    settle().await;
-    Attempt::new(&credentials, &first).rejected();
-    gate.add_permits(1);
-    assert!(renewal.await.unwrap().unwrap_err().is_login_refused());
-    assert!(credentials.get().await.unwrap_err().is_login_refused());
-    assert_eq!(logins.count(), 1);
+async fn rule_6_a_session_that_is_over_when_its_renewal_fails_is_logged_in_at_once() {
+    for (error, logs_in) in [
+        (
+            (|| LoginError::unavailable("status 503")) as fn() -> LoginError,
+            true,
+        ),
+        (|| LoginError::refused("status 401"), false),
+    ] {
+        let clock = ManualClock::new();
+        let gate = Gate::shut();
+        let inner = then_fails(error).gated(&gate);
+        let logins = inner.logins();
+        let credentials = Renewing::new(inner).on(&clock).build();
+        gate.let_through(1);
+        let first = credentials.get().await.unwrap();
+        let renewal = tokio::spawn({
+            let credentials = credentials.clone();
+            async move { credentials.renew().await }
+        });
+        settle().await;
+        Attempt::new(&credentials, &first).rejected();
+        let waiting = tokio::spawn({
+            let credentials = credentials.clone();
+            async move { credentials.get().await }
+        });
+        gate.let_through(1);
+        settle().await;
+        assert_eq!(logins.count(), if logs_in { 3 } else { 2 });
+        gate.let_through(1);
+        for caller in [renewal, waiting] {
+            let told = caller.await.unwrap().unwrap_err();
+            assert_eq!(told.is_login_refused(), !logs_in, "{told}");
+        }
+        assert_eq!(logins.count(), if logs_in { 3 } else { 2 });
+    }
 }
 
 #[tokio::test]
@@ -169,13 +200,15 @@ async fn rule_12_renewals_count_among_the_four_attempts_that_may_be_refused() {
 }
 
 #[tokio::test]
-async fn rule_10_the_login_that_follows_a_renewal_has_a_permit_of_its_own() {
+async fn rule_10_the_login_that_follows_a_refresh_has_a_permit_of_its_own() {
     let clock = ManualClock::new();
     let two = Quota::DEFAULT.at_most(NonZeroU32::new(2).unwrap());
     let gate = Arc::new(Semaphore::new(0));
     let inner = Scripted::tokens(Lifetime::of(HOUR)).with_quota(two);
     let provider = Renewing::new(inner)
-        .renewed_by(|_| Err(LoginError::unavailable("status 503")))
+        .refreshed(Refresh::with_session().counts_as_login(), |_| {
+            Err(LoginError::unavailable("status 503"))
+        })
         .gated(&gate);
     let logins = provider.logins();
     let credentials = provider.on(&clock).build();
@@ -203,13 +236,15 @@ async fn rule_10_the_login_that_follows_a_renewal_has_a_permit_of_its_own() {
 }
 
 #[tokio::test]
-async fn rule_19_a_login_that_is_to_follow_a_renewal_is_not_sent_after_the_close() {
+async fn rule_19_a_login_that_is_to_follow_a_refresh_is_not_sent_after_the_close() {
     let clock = ManualClock::new();
     let two = Quota::DEFAULT.at_most(NonZeroU32::new(2).unwrap());
     let gate = Arc::new(Semaphore::new(0));
     let inner = Scripted::tokens(Lifetime::of(HOUR)).with_quota(two);
     let provider = Renewing::new(inner)
-        .renewed_by(|_| Err(LoginError::unavailable("status 503")))
+        .refreshed(Refresh::with_session().counts_as_login(), |_| {
+            Err(LoginError::unavailable("status 503"))
+        })
         .gated(&gate);
     let logins = provider.logins();
     let credentials = provider.on(&clock).build();
@@ -231,19 +266,23 @@ async fn rule_19_a_login_that_is_to_follow_a_renewal_is_not_sent_after_the_close
 }
 
 #[tokio::test]
-async fn an_observer_is_told_of_the_renewal_that_failed_and_of_the_login_that_followed() {
+async fn an_observer_is_told_of_the_refresh_that_failed_and_of_the_login_that_followed() {
     let clock = ManualClock::new();
     let events = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&events);
-    let idle = Scripted::new(|number| session(number, Lifetime::unknown().idle(HOUR)));
-    let provider = Renewing::new(idle).renewed_by(|_| Err(LoginError::unavailable("status 503")));
+    let provider = idle().refreshed(Refresh::with_kept("refresh_token"), |number| match number {
+        1 => Err(LoginError::unavailable("status 503")),
+        _ => session(9, Lifetime::of(HOUR)),
+    });
     let credentials = provider
         .on(&clock)
         .observer(move |_: &Identity, event: &Event| {
             log.lock().push(match event {
-                Event::LoginSent => "sent",
-                Event::LoginFailed { .. } => "failed",
+                Event::LoginSent => "login",
                 Event::LoggedIn { .. } => "logged in",
+                Event::RefreshSent => "refresh",
+                Event::RefreshFailed { .. } => "not refreshed",
+                Event::Refreshed { .. } => "refreshed",
                 _ => "other",
             });
         })
@@ -251,6 +290,17 @@ async fn an_observer_is_told_of_the_renewal_that_failed_and_of_the_login_that_fo
     credentials.get().await.unwrap();
     clock.advance(2 * HOUR);
     credentials.renew().await.unwrap();
-    let expected = ["sent", "logged in", "sent", "failed", "sent", "logged in"];
+    clock.advance(60 * SECOND);
+    credentials.renew().await.unwrap();
+    let expected = [
+        "login",
+        "logged in",
+        "refresh",
+        "not refreshed",
+        "login",
+        "logged in",
+        "refresh",
+        "refreshed",
+    ];
     assert_eq!(*events.lock(), expected);
 }

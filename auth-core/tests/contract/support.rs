@@ -9,7 +9,7 @@ use auth_core::clock::ManualClock;
 use auth_core::testing::{Counter, Scripted};
 use auth_core::{
     Attempt, Credential, Credentials, CredentialsBuilder, Identity, Lifetime, LoginError, Logout,
-    LogoutScope, Provider, Quota, Secret, SecretSource, Session, Target,
+    LogoutScope, Provider, Quota, Refresh, Secret, SecretSource, Session, Target,
 };
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue};
@@ -71,14 +71,14 @@ pub(crate) async fn settle() {
     }
 }
 
-type Renew = Box<dyn Fn(u64) -> Result<Session, LoginError> + Send + Sync>;
+type Script = Box<dyn Fn(u64) -> Result<Session, LoginError> + Send + Sync>;
 
-/// A scripted provider with renewals of its own, and a record of its logouts.
+/// A scripted provider with refreshes, and a record of its logouts.
 pub(crate) struct Renewing {
     inner: Scripted,
     gate: Option<Arc<Semaphore>>,
-    renew: Option<Renew>,
-    renewals: Arc<AtomicU64>,
+    refresh: Option<(Refresh, Script)>,
+    refreshes: Arc<AtomicU64>,
     scope: LogoutScope,
     logouts: Arc<Mutex<Vec<(u64, Logout)>>>,
 }
@@ -88,23 +88,24 @@ impl Renewing {
         Self {
             inner,
             gate: None,
-            renew: None,
-            renewals: Arc::default(),
+            refresh: None,
+            refreshes: Arc::default(),
             scope: LogoutScope::ThisSession,
             logouts: Arc::default(),
         }
     }
 
-    /// Renewals are no logins. The function is given their number, counted from 1.
-    pub(crate) fn renewed_by(
+    /// Sessions are refreshed. The function is given the number of the refresh, counted from 1.
+    pub(crate) fn refreshed(
         mut self,
-        renew: impl Fn(u64) -> Result<Session, LoginError> + Send + Sync + 'static,
+        by: Refresh,
+        refresh: impl Fn(u64) -> Result<Session, LoginError> + Send + Sync + 'static,
     ) -> Self {
-        self.renew = Some(Box::new(renew));
+        self.refresh = Some((by, Box::new(refresh)));
         self
     }
 
-    /// Renewals wait at the gate, and are counted before.
+    /// Refreshes wait at the gate, and are counted before.
     pub(crate) fn gated(mut self, gate: &Arc<Semaphore>) -> Self {
         self.gate = Some(Arc::clone(gate));
         self
@@ -119,8 +120,8 @@ impl Renewing {
         self.inner.logins()
     }
 
-    pub(crate) fn renewals(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.renewals)
+    pub(crate) fn refreshes(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.refreshes)
     }
 
     /// The generations that were logged out, and what each logout was told.
@@ -151,15 +152,17 @@ impl Provider for Renewing {
         self.inner.login(secret).await
     }
 
-    async fn renew(&self, _: &Credential, secret: &Secret) -> Result<Session, LoginError> {
-        let Some(renew) = &self.renew else {
-            return self.inner.login(secret).await;
-        };
-        let number = self.renewals.fetch_add(1, SeqCst) + 1;
+    fn refresh_by(&self) -> Option<Refresh> {
+        self.refresh.as_ref().map(|(by, _)| by.clone())
+    }
+
+    async fn refresh(&self, _: &Credential) -> Result<Session, LoginError> {
+        let (_, refresh) = self.refresh.as_ref().unwrap();
+        let number = self.refreshes.fetch_add(1, SeqCst) + 1;
         if let Some(gate) = &self.gate {
             gate.acquire().await.unwrap().forget();
         }
-        renew(number)
+        refresh(number)
     }
 
     async fn logout(&self, credential: &Credential, logout: Logout) -> Result<(), LoginError> {

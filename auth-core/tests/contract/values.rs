@@ -9,7 +9,7 @@ use auth_core::clock::ManualClock;
 use auth_core::testing::Scripted;
 use auth_core::{
     Attempt, Conclusion, Credential, Credentials, Event, Identity, Judge, Lifetime, LoginError,
-    LoginErrorKind, Logout, Part, Provider, ResponseView, Secret, SecretSource, Session,
+    LoginErrorKind, Logout, Part, Provider, Refresh, ResponseView, Secret, SecretSource, Session,
     StatusJudge, Target, Update, Verdict, When, set_cookies,
 };
 use http::header::{COOKIE, SET_COOKIE};
@@ -44,7 +44,7 @@ fn query(credential: &Arc<Credential>, method: &Method, path: &str) -> String {
 type Login = Box<dyn Fn(u64) -> Result<Session, LoginError> + Send + Sync>;
 type Read = Box<dyn Fn(&ResponseView<'_>, &Credential) -> Update + Send + Sync>;
 
-/// A provider that reads values from responses, and notes what its renewals and logouts are given.
+/// A provider that reads values from responses, and notes what its refreshes and logouts are given.
 struct Values {
     inner: Scripted,
     login: Login,
@@ -98,8 +98,15 @@ impl Provider for Values {
         self.next()
     }
 
-    async fn renew(&self, current: &Credential, _: &Secret) -> Result<Session, LoginError> {
-        self.note("renew", current);
+    fn refresh_by(&self) -> Option<Refresh> {
+        Some(Refresh::with_kept("refresh_token"))
+    }
+
+    async fn refresh(&self, current: &Credential) -> Result<Session, LoginError> {
+        self.note("refresh", current);
+        if current.kept("refresh_token") == Some("dead") {
+            return Err(LoginError::refused("status 400"));
+        }
         self.next()
     }
 
@@ -686,7 +693,7 @@ async fn rule_15_a_kept_value_ends_and_its_session_does_not() {
 }
 
 #[tokio::test]
-async fn rule_18_a_kept_value_is_given_to_its_own_renewal_and_its_own_logout_alone() {
+async fn rule_18_a_kept_value_is_given_to_its_own_refresh_and_its_own_logout_alone() {
     let handle = Handle::rolling(|number| match number {
         // The third login brings no refresh token.
         3 => csrf(number),
@@ -704,35 +711,32 @@ async fn rule_18_a_kept_value_is_given_to_its_own_renewal_and_its_own_logout_alo
     answer(&handle.attempt().await, 200, &[(NEW_CSRF, "new")]);
     handle.credentials.renew().await.unwrap();
     let third = handle.credentials.renew().await.unwrap();
-    assert_eq!(third.kept("refresh_token"), None, "not inherited");
+    assert_eq!(third.kept("refresh_token"), Some("r-2"), "it stays");
     settle().await;
     handle.clock.advance(SECOND);
     settle().await;
     handle.credentials.close().await.unwrap();
     let given = handle.given.lock();
-    let renewals = given.iter().filter(|line| line.starts_with("renew"));
-    let renewals: Vec<_> = renewals.collect();
-    assert_eq!(renewals, ["renew 1.1 r-1", "renew 2.0 r-2"]);
+    let refreshes = given.iter().filter(|line| line.starts_with("refresh"));
+    let refreshes: Vec<_> = refreshes.collect();
+    assert_eq!(refreshes, ["refresh 1.1 r-1", "refresh 2.0 r-2"]);
     let mut logouts: Vec<_> = given
         .iter()
         .filter(|line| line.starts_with("logout"))
         .collect();
     logouts.sort();
-    assert_eq!(
-        logouts,
-        ["logout 1.1 r-1", "logout 2.0 r-2", "logout 3.0 -"]
-    );
+    assert_eq!(logouts, ["logout 3.0 r-2"], "it is one session");
 }
 
 #[tokio::test]
 async fn rule_18_a_login_after_a_rejection_is_given_nothing_that_was_kept() {
     let handle = Handle::new(|number| match number {
-        1 => Ok(csrf(1)?.with_kept("refresh_token", "r-1")?),
+        1 => Ok(csrf(1)?.with_kept("refresh_token", "dead")?),
         _ => csrf(number),
     });
     answer(&handle.attempt().await, 401, &[]);
     assert_eq!(handle.get().await.kept("refresh_token"), None);
-    assert_eq!(*handle.given.lock(), [""; 0], "no renewal was asked");
+    assert_eq!(*handle.given.lock(), ["refresh 1.0 dead"], "refused");
 }
 
 #[tokio::test]

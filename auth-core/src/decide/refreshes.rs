@@ -1,0 +1,180 @@
+//! Whether a session can be refreshed now, and whether its token was spent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::failure::FailurePolicy;
+use super::outcome::End;
+use crate::clock::{Moment, nanos};
+use crate::credential::Credential;
+use crate::error::{Error, LONGEST_RETRY_AFTER, LoginError, LoginErrorKind};
+use crate::refresh::Refresh;
+use crate::secret::Fingerprint;
+
+/// The refreshes of one cache.
+#[derive(Debug)]
+pub(crate) struct Refreshes {
+    by: Refresh,
+    /// What must not be sent again: it may be spent, or it was refused.
+    spent: Option<Mark>,
+    /// The last refreshed session was rejected before any request with it was accepted.
+    distrusted: bool,
+    /// When the last ones were sent, oldest first, on the steady clock.
+    sent: Vec<u64>,
+    /// The last failure.
+    failure: Option<Arc<LoginError>>,
+    /// How many have failed in a row without being refused.
+    streak: u32,
+    /// None before this, on the steady clock.
+    until: u64,
+}
+
+/// What a refresh is made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mark {
+    Token(Fingerprint),
+    /// The session of this generation.
+    Session(u64),
+}
+
+/// Whether a session can be refreshed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Possible {
+    Now,
+    /// The last one has failed, or its own quota is spent.
+    Later,
+    /// The session has nothing that it could be refreshed with.
+    No,
+}
+
+impl Refreshes {
+    pub(crate) const fn new(by: Refresh) -> Self {
+        Self {
+            by,
+            spent: None,
+            distrusted: false,
+            sent: Vec::new(),
+            failure: None,
+            streak: 0,
+            until: 0,
+        }
+    }
+
+    /// Whether a session can be refreshed. It is `good` if it is neither over nor rejected.
+    pub(super) fn possible(&self, session: &Credential, good: bool, now: Moment) -> Possible {
+        let Some(mark) = self.mark(session, now) else {
+            return Possible::No;
+        };
+        let is_over = self.by.token.is_none() && !good;
+        if is_over || self.distrusted || self.spent == Some(mark) {
+            Possible::No
+        } else if now.steady < self.until || !self.quota_wait(now).is_zero() {
+            Possible::Later
+        } else {
+            Possible::Now
+        }
+    }
+
+    fn mark(&self, session: &Credential, now: Moment) -> Option<Mark> {
+        let Some(name) = &self.by.token else {
+            return Some(Mark::Session(session.stamp().generation));
+        };
+        let token = session.kept_at(name, now)?;
+        Some(Mark::Token(token.fingerprint()))
+    }
+
+    /// How long its own quota is spent.
+    fn quota_wait(&self, now: Moment) -> Duration {
+        let Some(quota) = self.by.quota else {
+            return Duration::ZERO;
+        };
+        // The one that must have left the window.
+        let most = quota.logins().get() as usize;
+        let first = self.sent.len().checked_sub(most);
+        let first = first.and_then(|index| self.sent.get(index));
+        let free_at = first.map(|at| at.saturating_add(nanos(quota.window())));
+        Duration::from_nanos(free_at.unwrap_or(0).saturating_sub(now.steady))
+    }
+
+    /// One is sent now.
+    pub(super) fn send(&mut self, session: &Credential, now: Moment) {
+        if self.by.single_use {
+            self.spent = self.mark(session, now);
+        }
+        if let Some(quota) = self.by.quota {
+            let most = quota.logins().get() as usize;
+            if self.sent.len() >= most {
+                self.sent.drain(..=self.sent.len() - most);
+            }
+            self.sent.push(now.steady);
+        }
+    }
+
+    /// One has returned a session. If that has the old token, the server takes it again.
+    pub(super) fn succeeded(&mut self) {
+        self.spent = None;
+        self.failure = None;
+        self.streak = 0;
+        self.until = 0;
+    }
+
+    /// A login has returned a session.
+    pub(super) fn logged_in(&mut self) {
+        self.succeeded();
+        self.distrusted = false;
+    }
+
+    /// One has failed. Returns whether the server has refused it.
+    pub(super) fn failed(
+        &mut self,
+        error: LoginError,
+        session: &Credential,
+        end: &End,
+        policy: &FailurePolicy,
+    ) -> bool {
+        let mark = self.mark(session, end.at);
+        if matches!(
+            error.kind(),
+            LoginErrorKind::Refused | LoginErrorKind::Locked
+        ) {
+            self.spent = mark;
+            self.failure = Some(Arc::new(error));
+            return true;
+        }
+        if error.is_not_sent() && self.spent == mark {
+            self.spent = None;
+        }
+        let asked = error.retry_after().unwrap_or_default();
+        let backoff = policy.backoff_after(self.streak).mul_f64(end.jitter);
+        self.streak = self.streak.saturating_add(1);
+        let wait = backoff.max(asked.min(LONGEST_RETRY_AFTER));
+        self.until = end.at.steady.saturating_add(nanos(wait));
+        self.failure = Some(Arc::new(error));
+        false
+    }
+
+    /// A refreshed session was rejected before any request with it was accepted.
+    pub(super) const fn distrust(&mut self) {
+        self.distrusted = true;
+    }
+
+    /// None before this, on the steady clock.
+    pub(super) fn held_until(&self, now: Moment) -> u64 {
+        let free_at = now.steady.saturating_add(nanos(self.quota_wait(now)));
+        self.until.max(free_at)
+    }
+
+    /// What a caller is told that asks for one: the last failure, or that the quota is spent; with
+    /// the time to wait.
+    pub(super) fn error(&self, now: Moment) -> Error {
+        match &self.failure {
+            Some(failure) => Error::Login {
+                source: Arc::clone(failure),
+                retry_after: Some(Duration::from_nanos(self.until.saturating_sub(now.steady))),
+            },
+            None => Error::QuotaSpent {
+                retry_after: self.quota_wait(now),
+            },
+        }
+    }
+}
