@@ -10,9 +10,9 @@ use auth_core::{
 };
 use auth_middleware::AuthMiddleware;
 use auth_providers::demo::{Api, DemoServer, EMAIL, PASSWORD, Settings};
-use auth_providers::{Account, Login, ReqwestTransport, request, response};
+use auth_providers::{Account, Answers, Login, ReqwestTransport, Step, request, response};
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, StatusCode};
 use serde::{Deserialize, Serialize};
 
 /// An API that takes an e-mail address and a password at `/v1/login`, and responds with a token
@@ -57,7 +57,8 @@ impl Login for Acme {
         request::post_json(&self.url("/v1/login"), &body)
     }
 
-    fn read(&self, response: &Response<Bytes>) -> Result<Session, LoginError> {
+    fn read(&self, answers: &Answers<'_>) -> Result<Step, LoginError> {
+        let response = answers.last();
         // This API responds with 400 to a wrong password. Other failures are as for any API.
         if response.status() == StatusCode::BAD_REQUEST {
             return Err(LoginError::refused("status 400"));
@@ -67,7 +68,8 @@ impl Login for Acme {
         let day = Duration::from_secs(86_400);
         Ok(Session::new()
             .with_bearer(&body.data.token)?
-            .with_lifetime(Lifetime::of(day)))
+            .with_lifetime(Lifetime::of(day))
+            .into())
     }
 }
 

@@ -150,7 +150,8 @@
 //!
 //! Whatever may be a refusal is tried with an unchanged secret at most 4 times in any 15 min,
 //! renewals counted: at once, after 30 s, 2 min and 5 min, and then every 15 min. That is every
-//! answer that brings no session and that says neither "not now" (408, 429, 5xx) nor "wrong".
+//! answer that brings no session and that says neither "not now" (408, 429, 5xx) nor "wrong". It
+//! brings none if the next request that it leads to can't be sent.
 //!
 //! Meanwhile the source is looked at again, at most once a second and compared without keeping a
 //! copy in clear, so that a corrected secret logs in at once. Outages are not refusals: they back
@@ -224,12 +225,17 @@
 //!
 //! ## Rule 18
 //!
-//! The login carries nothing of an earlier session, follows no redirect, uses no cookie jar and no connection
-//! of an earlier login, states the length of a body that is empty, is written to no log by its
-//! client, and reads a bounded response: see `auth-providers`. What surrounds the values in that
-//! response does not decide: byte order marks, white space, a label. A value that a session keeps
-//! is on no request: its own refresh and its own logout are given it, and those of no other
-//! session. A login that is routed through its own integration is a typed error, not a deadlock.
+//! A login is one request or several, at most 10, one after the other and within one permit. It
+//! carries nothing of an earlier session and no cookies but those that its own answers have set, as
+//! a user agent would send them. It goes to no origin that is neither its own nor in the scope,
+//! wherever an answer leads, and nor does a logout. It follows no redirect by itself, uses no
+//! connection of an earlier login, states the length of a body that is empty, is written to no log
+//! by its client, and reads bounded responses: see `auth-providers`. What surrounds the values in a
+//! response does not decide: byte order marks, white space, a label.
+//!
+//! A value that a session keeps is on no request: its own refresh and its own logout are given it,
+//! and those of no other session. A login that is routed through its own integration is a typed
+//! error, not a deadlock.
 //!
 //! # Ends
 //!

@@ -20,8 +20,8 @@ use crate::session::Session;
 /// Logs in to one API with one account.
 ///
 /// The trait is all that the cache needs to know about an API. `auth-providers` has providers for
-/// several APIs, and builds one from any login that can be written as a request and a function that
-/// reads the response. Implement the trait by hand for anything else.
+/// several APIs, and builds one from any login that can be written as requests and a function that
+/// reads their answers. Implement the trait by hand for anything else.
 ///
 /// The cache calls [`login`](Self::login) at most once at a time for an identity, within its quota
 /// and its time-out, and remembers a failure. So a provider must not retry, cache, limit or wait by

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::clock::{Clock, Moment};
@@ -213,6 +213,27 @@ impl Session {
     pub fn keep_cookies(mut self, response: &HeaderMap, target: Target<'_>) -> Self {
         self.attachment.keep_cookies(response, target);
         self
+    }
+
+    /// The `Cookie` header with which a user agent would send the session's cookies to `target`, if
+    /// any goes there (RFC 6265, section 5.4). A login of several requests sends the cookies of its
+    /// earlier answers so. The value is marked sensitive.
+    ///
+    /// ```
+    /// use auth_core::{Session, Target};
+    ///
+    /// let mut answer = http::HeaderMap::new();
+    /// answer.insert("set-cookie", "csrf=c-1; Path=/login".parse()?);
+    /// let login = Target::new("https", "api.example.com", "/login");
+    /// let jar = Session::new().keep_cookies(&answer, login);
+    /// assert_eq!(jar.cookie_header(login).expect("one"), "csrf=c-1");
+    /// assert!(jar.cookie_header(Target::new("https", "api.example.com", "/")).is_none());
+    /// # Ok::<(), http::header::InvalidHeaderValue>(())
+    /// ```
+    pub fn cookie_header(&self, target: Target<'_>) -> Option<HeaderValue> {
+        let mut headers = HeaderMap::new();
+        self.attachment.attach_headers(target, &mut headers);
+        headers.remove(COOKIE)
     }
 
     /// Adds a pair to the query, which replaces one of the same name. Name and value are

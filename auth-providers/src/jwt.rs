@@ -1,13 +1,23 @@
-//! The lifetime that a token states, if it can be read as a JWT (RFC 7519). Its signature is not
-//! verified, since only the server acts on the claims.
+//! What a token says that can be read as a JWT (RFC 7519): its claims, and the lifetime that they
+//! state.
+//!
+//! **No signature is verified.** A session's token is for the server, which checks it; a claim is
+//! what the answer to a login says, as any other part of that answer is. Don't decide by a claim
+//! what a user may do.
 
 use std::time::{Duration, SystemTime};
 
+use auth_core::LoginError;
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use bytes::Bytes;
+use http::Response;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+use crate::response::date;
 
 /// Accepts padding, which RFC 7515 (section 2) forbids and some servers add.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -17,13 +27,56 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// The time from the response's `Date`, or from `iat`, to `exp`, whichever is shorter: a token may
-/// have been issued before the login that returns it.
+/// The claims of a token, in a type of the caller's or as a `serde_json::Value`. Its signature is
+/// not verified.
 ///
-/// `None` if neither is known. The local clock is not used, since a wrong one would shorten every
-/// session.
-pub(crate) fn life(token: &str, responded_at: Option<SystemTime>) -> Option<Duration> {
-    let claims = claims(token)?;
+/// ```
+/// use auth_providers::jwt;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Claims {
+///     #[serde(rename = "csrfToken")]
+///     csrf: String,
+/// }
+///
+/// let Claims { csrf } = jwt::claims("e30.eyJjc3JmVG9rZW4iOiJjLTEifQ.c2ln")?;
+/// assert_eq!(csrf, "c-1");
+/// # Ok::<(), auth_core::LoginError>(())
+/// ```
+///
+/// # Errors
+/// [`LoginError::malformed`], if it is no JWT, or one with other claims. The error quotes nothing
+/// of it.
+pub fn claims<T: DeserializeOwned>(token: &str) -> Result<T, LoginError> {
+    let claims = payload(token).ok_or_else(|| LoginError::malformed("a token that is no JWT"))?;
+    // The message of serde_json's error quotes the claims.
+    serde_json::from_slice(&claims).map_err(|_| {
+        LoginError::malformed("a JWT without a documented claim, or with another type")
+    })
+}
+
+/// How long a token is good, by its claims: from the response's `Date`, or from `iat`, to `exp`,
+/// whichever is shorter, since a token may have been issued before the login that returns it.
+///
+/// `None` if neither is known, or if the token is no JWT. The local clock is not used, since a
+/// wrong one would shorten every session. The times may be in seconds, as the RFC says, or in
+/// milliseconds, microseconds or nanoseconds, as a number or as a string.
+///
+/// ```
+/// use std::time::Duration;
+/// use auth_providers::jwt;
+///
+/// // {"iat": 1000, "exp": 4600}
+/// let token = "e30.eyJpYXQiOiAxMDAwLCAiZXhwIjogNDYwMH0.c2ln";
+/// let response = http::Response::new("".into());
+/// assert_eq!(jwt::life(token, &response), Some(Duration::from_secs(3_600)));
+/// ```
+pub fn life(token: &str, response: &Response<Bytes>) -> Option<Duration> {
+    life_from(token, date(response.headers()))
+}
+
+fn life_from(token: &str, responded_at: Option<SystemTime>) -> Option<Duration> {
+    let claims: Times = claims(token).ok()?;
     let expires = seconds(&claims.exp)?;
     let issued = seconds(&claims.iat);
     let responded_at = responded_at
@@ -43,7 +96,7 @@ pub(crate) fn life(token: &str, responded_at: Option<SystemTime>) -> Option<Dura
 
 /// Each claim is read by itself, so that one of another type does not hide the other.
 #[derive(Deserialize)]
-struct Claims {
+struct Times {
     #[serde(default)]
     exp: Value,
     #[serde(default)]
@@ -68,13 +121,13 @@ fn seconds(claim: &Value) -> Option<f64> {
     (stated >= 0.0).then_some(stated / unit)
 }
 
-fn claims(token: &str) -> Option<Claims> {
+fn payload(token: &str) -> Option<Vec<u8>> {
     let mut parts = token.split('.');
     let (_header, payload, _signature) = (parts.next()?, parts.next()?, parts.next()?);
     if parts.next().is_some() {
         return None;
     }
-    serde_json::from_slice(&LENIENT.decode(payload).ok()?).ok()
+    LENIENT.decode(payload).ok()
 }
 
 #[cfg(test)]
@@ -93,15 +146,40 @@ mod tests {
     fn the_life_is_exp_less_iat_or_else_exp_less_the_responses_date() {
         let both = token(r#"{"iat": 1000, "exp": 4600, "user": {"id": 1}}"#);
         assert_eq!(
-            life(&both, Some(after_epoch(1))),
+            life_from(&both, Some(after_epoch(1))),
             Some(Duration::from_secs(3_600))
         );
         let exp = token(r#"{"exp": 4600.5}"#);
         assert_eq!(
-            life(&exp, Some(after_epoch(4_600))),
+            life_from(&exp, Some(after_epoch(4_600))),
             Some(Duration::from_millis(500))
         );
-        assert_eq!(life(&exp, None), None);
+        assert_eq!(life_from(&exp, None), None);
+    }
+
+    #[test]
+    fn rule_17_claims_that_cant_be_read_are_not_quoted() {
+        let claims_of = |payload| claims::<Value>(&token(payload));
+        assert_eq!(claims_of(r#"{"csrf": "c-1"}"#).unwrap()["csrf"], "c-1");
+        for token in [
+            "canary",
+            "a.b",
+            "a.b.c.canary",
+            "a.canary!.c",
+            &token("canary"),
+        ] {
+            let error = claims::<Value>(token).unwrap_err();
+            let printed = format!("{error} {error:?}");
+            assert!(
+                printed.contains("JWT") && !printed.contains("canary"),
+                "{printed}"
+            );
+        }
+        let error = claims::<u32>(&token("\"canary\"")).unwrap_err();
+        assert!(
+            !format!("{error} {error:?}").contains("canary"),
+            "{error:?}"
+        );
     }
 
     #[test]
@@ -133,7 +211,7 @@ mod tests {
             token(r#"{"iat": 0, "exp": [60]}"#),
         ];
         for token in unreadable {
-            assert_eq!(life(&token, Some(after_epoch(0))), None, "{token}");
+            assert_eq!(life_from(&token, Some(after_epoch(0))), None, "{token}");
         }
     }
 
@@ -158,15 +236,23 @@ mod tests {
         for expires in written(EXPIRES) {
             for issued in written(ISSUED) {
                 let both = token(&format!(r#"{{"iat": {issued}, "exp": {expires}}}"#));
-                assert_eq!(life(&both, None), DAY, "{issued} {expires}");
+                assert_eq!(life_from(&both, None), DAY, "{issued} {expires}");
             }
             let alone = token(&format!(r#"{{"exp": {expires}}}"#));
-            assert_eq!(life(&alone, Some(after_epoch(ISSUED))), DAY, "{expires}");
-            assert_eq!(life(&alone, None), None, "{expires}");
+            assert_eq!(
+                life_from(&alone, Some(after_epoch(ISSUED))),
+                DAY,
+                "{expires}"
+            );
+            assert_eq!(life_from(&alone, None), None, "{expires}");
             // An `iat` that can't be read hides nothing.
             for unreadable in ["\"today\"", "null", "-1", "1e300", "{}"] {
                 let token = token(&format!(r#"{{"iat": {unreadable}, "exp": {expires}}}"#));
-                assert_eq!(life(&token, Some(after_epoch(ISSUED))), DAY, "{unreadable}");
+                assert_eq!(
+                    life_from(&token, Some(after_epoch(ISSUED))),
+                    DAY,
+                    "{unreadable}"
+                );
             }
         }
     }

@@ -1,7 +1,8 @@
 //! Logins for APIs that have no API keys: e-mail address and password in, session out.
 //!
 //! A [`Login`] describes the login of one API as data: the request to send, and how to read the
-//! response. It does no I/O. A [`Transport`] sends the request with an HTTP client of its own.
+//! answer, which may want another request. It does no I/O. A [`Transport`] sends each request with
+//! an HTTP client of its own.
 //! Together they are an [`auth_core::Provider`], and `auth_core::Credentials` shares one session of
 //! it among all callers:
 //!
@@ -33,7 +34,7 @@
 //! depend on the service that a `TowerTransport` is given.
 //!
 //! - A login carries no earlier credential, and uses no cookie jar and no connection of an earlier
-//!   login.
+//!   login. If it takes several requests, they carry the cookies that its own answers have set.
 //! - It follows no redirect, since a 307 would send the password again, to any host.
 //! - The client does not retry it, and does not log what it sends.
 //! - At most [256 KiB](response::MAX_RESPONSE) of a response are read, after decompression.
@@ -45,6 +46,8 @@
 //! - The body or header with the password is zeroed when the client drops it. Copies that the
 //!   client and TLS make are not. The `Debug` output of an `http::Request` contains its body, so do
 //!   not print the result of [`Login::request`].
+//! - A login sends at most 10 requests, and none to an origin that is neither that of its base URL
+//!   nor in its scope, wherever an answer leads.
 //! - A login over plain HTTP goes to a loopback address only, unless the base URL was made by
 //!   [`BaseUrl::allow_plain_http`].
 //! - The cache starts at most ten logins in any minute, or fewer after [`Login::quota`]. It does
@@ -60,25 +63,31 @@
 //! - `demo`: [`demo`], servers that behave as the four APIs document, for tests.
 
 mod account;
+mod answers;
 mod apis;
 mod base_url;
 mod config_error;
 #[cfg(feature = "demo")]
 pub mod demo;
-mod jwt;
+mod iso_8601;
+pub mod jwt;
 mod login;
 mod login_via;
+mod markup;
 pub mod request;
 pub mod response;
 mod stated_life;
+mod step;
 mod transport;
 
 pub use account::Account;
+pub use answers::Answers;
 pub use apis::{Clay, CloudIo, Quinn, V1Login};
 pub use base_url::BaseUrl;
 pub use config_error::ConfigError;
 pub use login::Login;
 pub use login_via::LoginVia;
+pub use step::Step;
 #[cfg(feature = "tower")]
 pub use transport::TowerTransport;
 pub use transport::Transport;

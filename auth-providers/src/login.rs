@@ -1,18 +1,20 @@
 use auth_core::{
     Credential, Judge, Lifetime, LoginError, Logout, LogoutScope, ProviderOptions, Quota,
-    ResponseView, Secret, Session, StatusJudge, Update,
+    ResponseView, Secret, StatusJudge, Update,
 };
 use bytes::Bytes;
 use http::HeaderName;
 
 use crate::account::Account;
+use crate::answers::Answers;
 use crate::base_url::BaseUrl;
 use crate::config_error::ConfigError;
 use crate::login_via::LoginVia;
 use crate::response;
+use crate::step::Step;
 use crate::transport::Transport;
 
-/// A login as a value, without I/O: the request to send, and how to read the response.
+/// A login as a value, without I/O: the request to send, and how to read the answer.
 ///
 /// [`via`](Self::via) combines a login with a [`Transport`] to an [`auth_core::Provider`]. The
 /// modules [`request`](crate::request) and [`response`](crate::response) have what the logins of
@@ -22,7 +24,7 @@ use crate::transport::Transport;
 /// use std::collections::BTreeMap;
 ///
 /// use auth_core::{LoginError, Secret, Session};
-/// use auth_providers::{Account, Login, request, response};
+/// use auth_providers::{Account, Answers, Login, Step, request, response};
 /// use bytes::Bytes;
 ///
 /// struct Tokens(Account);
@@ -46,17 +48,78 @@ use crate::transport::Transport;
 ///         request::post_json(&self.url("/tokens"), &body)
 ///     }
 ///
-///     fn read(&self, response: &http::Response<Bytes>) -> Result<Session, LoginError> {
-///         response::expect_success(response)?;
-///         let ResponseBody { token } = response::json(response)?;
-///         Ok(Session::new().with_bearer(&token)?)
+///     fn read(&self, answers: &Answers<'_>) -> Result<Step, LoginError> {
+///         response::expect_success(answers.last())?;
+///         let ResponseBody { token } = response::json(answers.last())?;
+///         Ok(Session::new().with_bearer(&token)?.into())
 ///     }
 /// }
 ///
 /// let login = Tokens(Account::new("tokens", "https://api.example.com", "ada", "correct horse")?);
-/// let response = http::Response::new(Bytes::from_static(br#"{"token": "t-1"}"#));
-/// assert!(!login.read(&response)?.is_empty());
+/// let password = Secret::from("correct horse");
+/// let request = login.request(&password)?;
+/// let answer = http::Response::new(Bytes::from_static(br#"{"token": "t-1"}"#));
+/// let step = login.read(&Answers::new(request.uri(), answer, &password))?;
+/// assert!(matches!(step, Step::Session(_)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Several requests
+///
+/// [`read`](Self::read) is called after each answer, with all answers so far. It returns the
+/// session, or the next request: see [`Answers`] for an example, and [`LoginVia`] for what holds
+/// for each request. A login that sends several should say so to its users, because a server may
+/// count each of them.
+///
+/// # A second secret
+///
+/// A secret that is not the account's own, such as that of an OAuth client, is a field of the type
+/// [`Secret`], which is not printed and is zeroed:
+///
+/// ```
+/// use auth_core::{LoginError, Secret, Session};
+/// use auth_providers::{Account, Answers, Login, Step, request, response};
+/// use bytes::Bytes;
+///
+/// #[derive(Debug)]
+/// struct PasswordGrant {
+///     account: Account,
+///     client_id: String,
+///     client_secret: Secret,
+/// }
+///
+/// impl Login for PasswordGrant {
+/// #   fn account(&self) -> &Account {
+/// #       &self.account
+/// #   }
+/// #   fn account_mut(&mut self) -> &mut Account {
+/// #       &mut self.account
+/// #   }
+///     // …
+///     fn request(&self, password: &Secret) -> Result<http::Request<Bytes>, LoginError> {
+///         let fields = [
+///             ("grant_type", "password"),
+///             ("username", self.account.name()),
+///             ("password", password.expose()),
+///         ];
+///         let request = request::post_form(&self.url("/oauth/token"), &fields)?;
+///         request::with_basic(request, &self.client_id, self.client_secret.expose())
+///     }
+///
+///     fn read(&self, answers: &Answers<'_>) -> Result<Step, LoginError> {
+///         response::expect_success(answers.last())?;
+///         let token = response::json_at(answers.last(), "/access_token")?;
+///         Ok(Session::new().with_bearer(&token)?.into())
+///     }
+/// }
+///
+/// let login = PasswordGrant {
+///     account: Account::new("acme", "https://api.example.com", "ada", "correct horse")?,
+///     client_id: "cli".to_owned(),
+///     client_secret: "battery staple".into(),
+/// };
+/// assert!(!format!("{login:?}").contains("battery"));
+/// # Ok::<(), auth_providers::ConfigError>(())
 /// ```
 pub trait Login: Send + Sync + 'static {
     /// The account that logs in.
@@ -65,13 +128,15 @@ pub trait Login: Send + Sync + 'static {
     /// The account, for this trait's methods that change it.
     fn account_mut(&mut self) -> &mut Account;
 
-    /// Builds the login's request, with an absolute URI.
+    /// Builds the login's first request, with an absolute URI. Its origin is that of the base URL,
+    /// or in the [scope](Account::set_scope); to any other it is not sent.
     ///
     /// # Errors
     /// [`LoginError::misconfigured`], if the configuration yields no valid request.
     fn request(&self, secret: &Secret) -> Result<http::Request<Bytes>, LoginError>;
 
-    /// Reads the session from the response.
+    /// Reads what follows the answers so far: the session, or the next request. It is called after
+    /// each answer.
     ///
     /// # Errors
     /// - [`LoginError::refused`], only if the API itself says that the name or password is wrong,
@@ -80,8 +145,8 @@ pub trait Login: Send + Sync + 'static {
     ///   error page, for instance, is [`LoginError::malformed`]. Whatever is malformed may be a
     ///   refusal, and is tried again at most 4 times in 15 minutes.
     ///
-    /// The server's `Retry-After` is added to any of them that states none.
-    fn read(&self, response: &http::Response<Bytes>) -> Result<Session, LoginError>;
+    /// The `Retry-After` of the last answer is added to any of them that states none.
+    fn read(&self, answers: &Answers<'_>) -> Result<Step, LoginError>;
 
     /// Decides from each response of the API whether the credential was rejected. The default is
     /// [`StatusJudge`]: a 401 rejects it.

@@ -2,18 +2,37 @@ use std::any::TypeId;
 
 use async_trait::async_trait;
 use auth_core::{
-    Credential, Identity, Judge, LoginError, LoginMark, Logout, LogoutScope, Provider,
-    ProviderOptions, Quota, ResponseView, Scope, Secret, SecretSource, Session, Target, Update,
+    Credential, Identity, Judge, LoginError, LoginErrorKind, LoginMark, Logout, LogoutScope,
+    Provider, ProviderOptions, Quota, ResponseView, Scope, Secret, SecretSource, Session, Update,
 };
-use http::HeaderName;
+use bytes::Bytes;
+use http::{HeaderName, Request, Response, Uri};
 
+use crate::answers::Answers;
 use crate::login::Login;
 use crate::response;
+use crate::step::Step;
 use crate::transport::Transport;
+
+/// How many requests one login may send: two or three, as a rule, and room for a few redirects. A
+/// server that leads in a circle ends here.
+const MOST_REQUESTS: usize = 10;
 
 /// A [`Login`] and the [`Transport`] that carries it: an [`auth_core::Provider`].
 ///
-/// Created by [`Login::via`].
+/// Created by [`Login::via`]. It sends the requests of a login one after the other, at most 10, and
+/// all of them are one login: one permit of the quota, and one time-out.
+///
+/// - A request carries the cookies that the login's earlier answers have set, as a user agent would
+///   send them (RFC 6265, section 5.4), unless it has a `Cookie` header of its own. Nothing of an
+///   earlier session is on it.
+/// - No redirect is followed. A login that goes where an answer leads
+///   [makes it a request](Answers::location).
+/// - A request to an origin that is neither that of the base URL nor in the scope is not sent, so
+///   that no answer leads the password elsewhere. The login fails with
+///   [`Misconfigured`](auth_core::LoginErrorKind::Misconfigured), if it was the first request, or
+///   else with [`Malformed`](auth_core::LoginErrorKind::Malformed), and so it does after 10
+///   requests.
 #[derive(Clone, Debug)]
 pub struct LoginVia<L, T> {
     login: L,
@@ -82,37 +101,27 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
 
     async fn login(&self, secret: &Secret) -> Result<Session, LoginError> {
         self.login.check_secret(secret)?;
-        let mut request = self.login.request(secret)?;
-        // If this transport leads through an integration for the same credential, the mark makes
-        // the integration refuse the login. Without it, the login would wait for itself.
-        if let Some(mark) = LoginMark::current() {
-            request.extensions_mut().insert(mark);
+        let first = self.login.request(secret)?;
+        self.check_origin(&first, LoginError::misconfigured)?;
+        let (sent_to, answer) = self.send(first).await?;
+        let mut answers = Answers::new(&sent_to, answer, secret);
+        loop {
+            match self.read(&answers)? {
+                Step::Session(session) => return Ok(self.session(session, &answers)),
+                Step::Request(next) => {
+                    let (sent_to, answer) = self.send(next).await.map_err(once_sent)?;
+                    answers = answers.and(&sent_to, answer);
+                }
+            }
         }
-        let account = self.login.account();
-        let sent_to = request.uri().clone();
-        let response = self.transport.carry(request).await?;
-        let read = self.login.read(&response).and_then(|session| {
-            let none = || LoginError::malformed("the response brought no session");
-            (!session.is_empty()).then_some(session).ok_or_else(none)
-        });
-        let mut session = read.map_err(|failed| {
-            let asked = response::retry_after(response.headers());
-            let wait = failed.retry_after().or(asked);
-            failed.with_retry_after(wait)
-        })?;
-        if let Some(lifetime) = account.lifetime() {
-            session = session.override_lifetime(lifetime);
-        }
-        if account.keeps_cookies() {
-            session = session.keep_cookies(response.headers(), Target::of(&sent_to));
-        }
-        Ok(session)
     }
 
     async fn logout(&self, credential: &Credential, logout: Logout) -> Result<(), LoginError> {
         let Some(request) = self.login.logout_request(credential) else {
             return Ok(());
         };
+        // The URL may be what an answer said.
+        self.check_origin(&request, LoginError::malformed)?;
         let response = self.transport.carry(request).await?;
         self.login.logged_out(&response, logout)
     }
@@ -120,4 +129,90 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
     fn logout_scope(&self) -> LogoutScope {
         self.login.logout_scope()
     }
+}
+
+impl<L: Login, T: Transport> LoginVia<L, T> {
+    /// Sends one request of the login. Returns where it was sent, and the answer.
+    async fn send(
+        &self,
+        mut request: Request<Bytes>,
+    ) -> Result<(Uri, Response<Bytes>), LoginError> {
+        // If this transport leads through an integration for the same credential, the mark makes
+        // the integration refuse the login. Without it, the login would wait for itself.
+        if let Some(mark) = LoginMark::current() {
+            request.extensions_mut().insert(mark);
+        }
+        let sent_to = request.uri().clone();
+        let answer = self.transport.carry(request).await?;
+        Ok((sent_to, answer))
+    }
+
+    /// What follows these answers: a session that carries something, or a request that may be sent,
+    /// with its cookies.
+    fn read(&self, answers: &Answers<'_>) -> Result<Step, LoginError> {
+        let step = self.login.read(answers).and_then(|step| match step {
+            Step::Session(session) if session.is_empty() => {
+                Err(LoginError::malformed("the response brought no session"))
+            }
+            Step::Session(session) => Ok(Step::Session(session)),
+            Step::Request(mut next) => {
+                if answers.all().len() >= MOST_REQUESTS {
+                    return Err(LoginError::malformed(format!(
+                        "no session after {MOST_REQUESTS} requests"
+                    )));
+                }
+                self.check_origin(&next, LoginError::malformed)?;
+                answers.add_cookies(&mut next);
+                Ok(Step::Request(next))
+            }
+        });
+        step.map_err(|failed| {
+            let asked = response::retry_after(answers.last().headers());
+            let wait = failed.retry_after().or(asked);
+            once_sent(failed).with_retry_after(wait)
+        })
+    }
+
+    /// The session with the options of the account.
+    fn session(&self, mut session: Session, answers: &Answers<'_>) -> Session {
+        let account = self.login.account();
+        if let Some(lifetime) = account.lifetime() {
+            session = session.override_lifetime(lifetime);
+        }
+        if account.keeps_cookies() {
+            session = answers.keep_cookies(session);
+        }
+        session
+    }
+
+    /// Refuses a request that leads elsewhere. Its URL may be what an answer said, and the request
+    /// may carry the password. Origins are HTTPS, loopback, or plain HTTP by explicit choice.
+    fn check_origin(
+        &self,
+        request: &Request<Bytes>,
+        error: fn(&'static str) -> LoginError,
+    ) -> Result<(), LoginError> {
+        let (account, uri) = (self.login.account(), request.uri());
+        let within =
+            account.identity().origin().matches_uri(uri) || account.scope().contains_uri(uri);
+        // Clients make an `Authorization` header of it.
+        let has_user = uri.authority().is_some_and(|at| at.as_str().contains('@'));
+        match (within, has_user) {
+            (true, false) => Ok(()),
+            (true, true) => Err(error("the URL of a request holds a user name or password")),
+            (false, _) => Err(error(
+                "a request leads to an origin that is neither the base URL's nor in the scope",
+            )),
+        }
+    }
+}
+
+/// The failure of a login of which something was sent. A next request that can't be sent, such as
+/// one to an answer's URL that is none, is no mistake of the configuration, which would be tried
+/// again at once: the answer may have been a refusal.
+fn once_sent(failed: LoginError) -> LoginError {
+    if failed.kind() != LoginErrorKind::Misconfigured {
+        return failed;
+    }
+    LoginError::malformed("the next request of the login can't be sent").with_source(failed)
 }

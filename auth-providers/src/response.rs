@@ -1,4 +1,4 @@
-//! Reads the response to a login.
+//! Reads the answers to a login.
 //!
 //! A status means what the HTTP specification says, whatever the body is and whatever it is called:
 //! a 401 refuses the password, as plain text, as HTML or without a body. A session counts only if
@@ -7,14 +7,15 @@
 
 use std::time::{Duration, SystemTime};
 
-use auth_core::{
-    Judge, LoginError, MAX_JUDGED_BODY, Origin, ResponseView, SetCookie, Verdict, set_cookies,
-};
+use auth_core::{Judge, LoginError, MAX_JUDGED_BODY, ResponseView, Verdict};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use http::{HeaderName, Response, StatusCode};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_json::error::Category;
+
+use crate::{iso_8601, markup};
 
 /// The largest response to a login that is read, in bytes, after decompression.
 ///
@@ -125,6 +126,83 @@ pub fn json<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<T, LoginE
     })
 }
 
+/// The text at a JSON pointer (RFC 6901) in the body: a string, or a number or boolean as it is
+/// written. The pointer to the whole body is empty.
+///
+/// For more than one value, [`json`] reads a struct.
+///
+/// ```
+/// use auth_providers::response;
+///
+/// let response = http::Response::new(r#"{"data": {"sid": "s-1", "id": 7}}"#.into());
+/// assert_eq!(response::json_at(&response, "/data/sid")?, "s-1");
+/// assert_eq!(response::json_at(&response, "/data/id")?, "7");
+/// # Ok::<(), auth_core::LoginError>(())
+/// ```
+///
+/// # Errors
+/// [`LoginError::malformed`], as [`json`], and if there is no such text or it is empty.
+pub fn json_at(response: &Response<Bytes>, pointer: &str) -> Result<String, LoginError> {
+    let body: Value = json(response)?;
+    let text = match body.pointer(pointer) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        Some(Value::Bool(value)) => value.to_string(),
+        _ => String::new(),
+    };
+    found(text, || format!("JSON without a text at {pointer:?}"))
+}
+
+/// The value of a form field of an HTML page: that of the first `<input>` with this name, which is
+/// hidden as a rule, such as a csrf token.
+///
+/// References such as `&#x2B;` are replaced. Comments and scripts are skipped.
+///
+/// ```
+/// use auth_providers::response;
+///
+/// let page = r#"<form><input type="hidden" name="csrf" value="c&#43;1"></form>"#;
+/// let response = http::Response::new(page.into());
+/// assert_eq!(response::hidden_field(&response, "csrf")?, "c+1");
+/// # Ok::<(), auth_core::LoginError>(())
+/// ```
+///
+/// # Errors
+/// [`LoginError::malformed`], if there is no such field or its value is empty.
+pub fn hidden_field(response: &Response<Bytes>, name: &str) -> Result<String, LoginError> {
+    let value = markup::input_value(&String::from_utf8_lossy(response.body()), name);
+    found(value.unwrap_or_default(), || {
+        format!("a page without the form field {name:?}")
+    })
+}
+
+/// The text of an XML element: the first with this name, in whatever namespace, without white space
+/// around it.
+///
+/// ```
+/// use auth_providers::response;
+///
+/// let body = "<r:reply xmlns:r='urn:r'><r:sid>s&amp;1</r:sid></r:reply>";
+/// let response = http::Response::new(body.into());
+/// assert_eq!(response::xml_text(&response, "sid")?, "s&1");
+/// # Ok::<(), auth_core::LoginError>(())
+/// ```
+///
+/// # Errors
+/// [`LoginError::malformed`], if there is no such element, if it is empty or if it holds others.
+pub fn xml_text(response: &Response<Bytes>, element: &str) -> Result<String, LoginError> {
+    let text = markup::element_text(&String::from_utf8_lossy(response.body()), element);
+    let text = text.unwrap_or_default().trim().to_owned();
+    found(text, || format!("XML without a text in <{element}>"))
+}
+
+fn found(text: String, what: impl FnOnce() -> String) -> Result<String, LoginError> {
+    if text.is_empty() {
+        return Err(LoginError::malformed(what()));
+    }
+    Ok(text)
+}
+
 /// What may surround a text: byte order marks, of which a server in PHP sends one for each of its
 /// source files that has one, white space and NUL bytes.
 const AROUND: [&[u8]; 6] = [b"\xEF\xBB\xBF", b" ", b"\t", b"\r", b"\n", b"\0"];
@@ -138,43 +216,6 @@ pub(crate) fn bare(mut text: &[u8]) -> &[u8] {
         text = rest;
     }
     text
-}
-
-/// The cookie of a session: of those with this name that the response sets, the one that most
-/// requests to `origin` carry, or of several the last.
-///
-/// A deletion in the same response is meant for a cookie of the same name with another path or
-/// domain. The path of the login's own URL, which is that of a cookie without a `Path`, says
-/// nothing about where the API is.
-pub fn cookie(response: &Response<Bytes>, name: &str, origin: &Origin) -> Option<SetCookie> {
-    let namesakes = cookies(response, origin)
-        .into_iter()
-        .filter(|cookie| cookie.name == name);
-    // Of several that are least, `min_by_key` returns the first: in reverse, the last.
-    namesakes.rev().min_by_key(|cookie| match &cookie.path {
-        Some(path) if path == "/" => 0,
-        None => 1,
-        Some(path) => path.len(),
-    })
-}
-
-/// The cookies that a user agent has after this response from `origin`, other than empty ones: of
-/// each name, domain and path the last (RFC 6265, section 5.3).
-pub fn cookies(response: &Response<Bytes>, origin: &Origin) -> Vec<SetCookie> {
-    let host = origin.host();
-    let mut all: Vec<SetCookie> = Vec::new();
-    for cookie in set_cookies(response.headers()).filter(|cookie| cookie.is_from(host)) {
-        let key = |cookie: &SetCookie| {
-            let domain = cookie.domain.as_deref().unwrap_or(host).to_owned();
-            (cookie.name.clone(), domain, cookie.path.clone())
-        };
-        let its_key = key(&cookie);
-        all.retain(|earlier| key(earlier) != its_key);
-        if !cookie.deleted && !cookie.value.is_empty() {
-            all.push(cookie);
-        }
-    }
-    all
 }
 
 /// The wait that a server asks for: `Retry-After` or else `X-Retry-After`, in seconds or as a date.
@@ -202,6 +243,28 @@ fn read_wait(text: &str, headers: &HeaderMap) -> Option<Duration> {
     }
     let until = httpdate::parse_http_date(text).ok()?;
     Some(until.duration_since(date(headers)?).unwrap_or_default())
+}
+
+/// How long it is from a response to a time in it, such as the expiry of a session: ISO 8601 with
+/// any offset, as `2026-11-21T12:00:00+02:00`.
+///
+/// The response's own `Date` counts, so that neither clock has to be right. `None` without `Date`,
+/// if the time has no offset, if it can't be read, or if it has passed: then it states nothing.
+/// Where an API is documented to leave the offset out and to mean UTC, append a `Z`.
+///
+/// ```
+/// use std::time::Duration;
+/// use auth_providers::response;
+///
+/// let noon = "Sat, 21 Nov 2026 12:00:00 GMT";
+/// let response = http::Response::builder().header("date", noon).body("".into())?;
+/// let left = response::time_until(&response, "2026-11-21T15:00:00.5+02:00");
+/// assert_eq!(left, Some(Duration::from_millis(3_600_500)));
+/// # Ok::<(), http::Error>(())
+/// ```
+pub fn time_until(response: &Response<Bytes>, time: &str) -> Option<Duration> {
+    let left = iso_8601::parse(time)?.duration_since(date(response.headers())?);
+    left.ok().filter(|left| !left.is_zero())
 }
 
 /// The time in the response's `Date` header.
@@ -405,43 +468,51 @@ mod tests {
         }
     }
 
-    fn cookies_of(lines: &[&str], name: &str) -> Option<String> {
-        let mut response = response(200, "");
-        for line in lines {
-            let value = line.parse().unwrap();
-            response.headers_mut().append("set-cookie", value);
+    #[test]
+    fn a_text_is_found_in_json_html_and_xml_or_the_response_is_malformed() {
+        let json = response(
+            200,
+            r#"{"a": {"s": "t", "n": 7, "b": true, "e": "", "z": null}}"#,
+        );
+        assert_eq!(json_at(&json, "/a/s").unwrap(), "t");
+        assert_eq!(json_at(&json, "/a/n").unwrap(), "7");
+        assert_eq!(json_at(&json, "/a/b").unwrap(), "true");
+        assert_eq!(json_at(&response(200, "\"t\""), "").unwrap(), "t");
+        for pointer in ["/a", "/a/e", "/a/z", "/b", "a", ""] {
+            let error = json_at(&json, pointer).unwrap_err();
+            assert_eq!(error.kind(), LoginErrorKind::Malformed, "{pointer}");
         }
-        let origin = Origin::parse("https://api.example.com").unwrap();
-        cookie(&response, name, &origin).map(|cookie| cookie.value)
+        let page = response(200, "<input name=a value=b><input name=e>");
+        assert_eq!(hidden_field(&page, "a").unwrap(), "b");
+        let xml = response(200, "<a>\n b </a><e> </e>");
+        assert_eq!(xml_text(&xml, "a").unwrap(), "b");
+        for name in ["e", "z"] {
+            assert!(hidden_field(&page, name).is_err(), "{name}");
+            assert!(xml_text(&xml, name).is_err(), "{name}");
+        }
     }
 
     #[test]
-    fn rule_15_the_cookie_of_a_session_is_the_last_that_goes_everywhere() {
-        for (lines, value) in [
-            (&["a=1", "b=2", "a=3; Max-Age=60"][..], Some("3")),
-            (&["b=2"], None),
-            (&["A=1"], None),
-            (&["a="], None),
-            (&["a=1; Max-Age=0"], None),
-            (&["a=3", "a=; Max-Age=0; Path=/api"], Some("3")),
-            (&["a=3; Path=/", "a=; Max-Age=0; Path=/"], None),
-            (&["a=; Max-Age=0; Path=/", "a=3; Path=/"], Some("3")),
-            (&["a=3; Path=/", "a=4; Path=/legacy"], Some("3")),
-            (&["a=4; Path=/legacy", "a=3; Path=/"], Some("3")),
-            (&["a=3; Path=/", "a=4"], Some("3")),
-            (&["a=4; Path=/legacy", "a=3"], Some("3")),
-            (
-                &["a=3; Path=/", "a=4; Domain=example.com; Path=/"],
-                Some("4"),
-            ),
-            (&["a=3", "a=4; Domain=example.org"], Some("3")),
-            (&["a=3", "a=4; Domain=com"], Some("3")),
-            (
-                &["a=3; Path=/", "a=4; Domain=api.example.com; Path=/"],
-                Some("4"),
-            ),
+    fn rule_14_a_time_counts_from_the_responses_own_date() {
+        let until = |date: Option<&str>, time| {
+            let mut response = response(200, "");
+            if let Some(date) = date {
+                response.headers_mut().insert(DATE, date.parse().unwrap());
+            }
+            time_until(&response, time)
+        };
+        let (_, noon) = NOON;
+        let minute = Some(Duration::from_secs(60));
+        assert_eq!(until(Some(noon), "2026-11-21T12:01:00Z"), minute);
+        assert_eq!(until(Some(noon), "2026-11-21 07:01:00-0500"), minute);
+        assert_eq!(until(None, "2026-11-21T12:01:00Z"), None);
+        for time in [
+            "2026-11-21T12:00:00Z",
+            "2026-11-21T11:59:00Z",
+            "2026-11-21T12:01:00",
+            "soon",
         ] {
-            assert_eq!(cookies_of(lines, "a").as_deref(), value, "{lines:?}");
+            assert_eq!(until(Some(noon), time), None, "{time}");
         }
     }
 }

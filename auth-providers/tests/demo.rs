@@ -5,7 +5,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use auth_core::{Credentials, Origin, Target};
+use auth_core::{Credentials, Target, set_cookies};
 use auth_providers::demo::{Api, DemoServer, EMAIL, PASSWORD, Settings};
 use auth_providers::{Clay, CloudIo, Login, Quinn, ReqwestTransport, Transport, V1Login, response};
 use bytes::Bytes;
@@ -58,8 +58,8 @@ impl<'a> Client<'a> {
 
     fn carried(&self, response: &Response<Bytes>) -> Carried {
         let cookie = |name| {
-            let origin = Origin::parse(&self.server.base_url()).unwrap();
-            let value = response::cookie(response, name, &origin).unwrap().value;
+            let mut cookies = set_cookies(response.headers());
+            let value = cookies.find(|cookie| cookie.name == name).unwrap().value;
             ("cookie", format!("other=1; {name}={value}"))
         };
         let body = || response::json::<serde_json::Value>(response).unwrap();

@@ -10,12 +10,14 @@ use auth_core::{
     SecretSource, Session, Verdict,
 };
 use auth_providers::{
-    BaseUrl, Clay, CloudIo, ConfigError, Login, Quinn, Transport, V1Login, response,
+    Answers, BaseUrl, Clay, CloudIo, ConfigError, Login, Quinn, Step, Transport, V1Login, response,
 };
 use base64::Engine as _;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
+
+mod reading;
 
 const EMAIL: &str = "ada@example.com";
 const PASSWORD: &str = "canary-p\"w é";
@@ -118,11 +120,11 @@ fn v1_ok(token: &str) -> Served {
 }
 
 fn read(login: &impl Login, served: &Served) -> Session {
-    login.read(&served.0).unwrap()
+    reading::session(login, &served.0).unwrap()
 }
 
 fn refuse(login: &(impl Login + ?Sized), served: &Served) -> LoginError {
-    let error = login.read(&served.0).unwrap_err();
+    let error = reading::session(login, &served.0).unwrap_err();
     let printed = format!("{error} {error:?}");
     assert!(!printed.contains("canary"), "{printed}");
     error
@@ -677,8 +679,8 @@ fn rule_1_another_kind_of_login_under_the_same_name_is_not_silently_the_first_on
             self.0.request(secret)
         }
 
-        fn read(&self, response: &Response<Bytes>) -> Result<Session, LoginError> {
-            self.0.read(response)
+        fn read(&self, answers: &Answers<'_>) -> Result<Step, LoginError> {
+            self.0.read(answers)
         }
     }
 

@@ -11,6 +11,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
+mod reading;
+
 const HOUR: u64 = 3_600;
 /// Sat, 21 Nov 2026 12:00:00 GMT
 const NOON: u64 = 1_795_262_400;
@@ -35,7 +37,7 @@ fn v1(
     }
     let login = V1Login::new("https://v1.example.com", "me", "password").unwrap();
     let login = if cookies { login.with_cookie() } else { login };
-    login.read(&response)
+    reading::session(&login, &response)
 }
 
 fn expiry(session: &Session) -> Option<u64> {
@@ -100,7 +102,7 @@ fn a_cookie_of_the_same_name_deleted_on_another_path_does_not_hide_the_sessions(
             .headers_mut()
             .append("set-cookie", HeaderValue::from_static(line));
     }
-    assert!(quinn.read(&response).is_ok());
+    assert!(reading::session(&quinn, &response).is_ok());
 }
 
 #[test]

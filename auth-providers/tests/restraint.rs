@@ -11,7 +11,7 @@ use auth_core::{
     Ask, Attempt, Conclusion, Credential, Credentials, Event, Identity, Judge, LoginError, Moment,
     ResponseView, Secret, Session, StatusJudge, Verdict,
 };
-use auth_providers::{Account, Login, Transport, request, response};
+use auth_providers::{Account, Answers, Login, Step, Transport, request, response};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response};
 use parking_lot::Mutex;
@@ -58,13 +58,14 @@ impl Login for Acme {
         request::post_json(&self.url("/login"), &body)
     }
 
-    fn read(&self, response: &Response<Bytes>) -> Result<Session, LoginError> {
+    fn read(&self, answers: &Answers<'_>) -> Result<Step, LoginError> {
+        let response = answers.last();
         if response.status() == 409 {
             return Err(LoginError::seats_exhausted("status 409"));
         }
         response::expect_success(response)?;
         let ResponseBody { token } = response::json(response)?;
-        Ok(Session::new().with_bearer(&token)?)
+        Ok(Session::new().with_bearer(&token)?.into())
     }
 
     fn logout_request(&self, credential: &Credential) -> Option<Request<Bytes>> {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use auth_core::{
     Attempt, Credential, Credentials, LoginError, Part, ResponseView, Secret, Session, Update, When,
 };
-use auth_providers::{Account, Login, Transport, request};
+use auth_providers::{Account, Answers, Login, Step, Transport, request};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use parking_lot::Mutex;
@@ -30,12 +30,13 @@ impl Login for Console {
         request::post_json(&self.url("/login"), password.expose())
     }
 
-    fn read(&self, _: &Response<Bytes>) -> Result<Session, LoginError> {
+    fn read(&self, _: &Answers<'_>) -> Result<Step, LoginError> {
         let csrf = Part::header(CSRF.as_str(), "c1").when(When::unsafe_methods());
         Ok(Session::new()
             .with_bearer("t")?
             .with_part(csrf)?
-            .with_kept("session", "/sessions/7")?)
+            .with_kept("session", "/sessions/7")?
+            .into())
     }
 
     fn updates(&self) -> bool {

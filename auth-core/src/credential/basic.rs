@@ -5,8 +5,17 @@ use zeroize::Zeroizing;
 
 use super::InvalidValue;
 
-/// The value of an `Authorization` header with this user and password, in UTF-8.
-pub(crate) fn basic(user: &str, password: &str) -> Result<HeaderValue, InvalidValue> {
+/// The value of an `Authorization` header with this user and password, in UTF-8 (RFC 7617), marked
+/// sensitive: for the request of a login. A session [has it](crate::Session::with_basic) by itself.
+///
+/// ```
+/// assert_eq!(auth_core::basic("Aladdin", "open sesame")?, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+/// # Ok::<(), auth_core::InvalidValue>(())
+/// ```
+///
+/// # Errors
+/// [`InvalidValue`] if the user contains a colon, or one of the two a control character.
+pub fn basic(user: &str, password: &str) -> Result<HeaderValue, InvalidValue> {
     if user.contains(':') {
         return Err(InvalidValue::new("user name", "contains a colon"));
     }
@@ -25,8 +34,10 @@ pub(crate) fn basic(user: &str, password: &str) -> Result<HeaderValue, InvalidVa
     let mut line = Zeroizing::new(Vec::with_capacity(SCHEME.len() + encoded));
     line.extend_from_slice(SCHEME);
     encode(&pair, &mut line);
-    HeaderValue::from_bytes(&line)
-        .map_err(|_| InvalidValue::new("user name or password", "can't stand in a header"))
+    let mut value = HeaderValue::from_bytes(&line)
+        .map_err(|_| InvalidValue::new("user name or password", "can't stand in a header"))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 const SCHEME: &[u8] = b"Basic ";

@@ -20,7 +20,7 @@ mod update;
 mod when;
 
 pub(crate) use attachment::Attachment;
-pub(crate) use basic::basic;
+pub use basic::basic;
 pub(crate) use change::{Brought, Change};
 pub use credential::Credential;
 pub use invalid_value::InvalidValue;

@@ -103,8 +103,8 @@ impl<'a> Target<'a> {
         ours.strip_prefix(path).is_some_and(below)
     }
 
-    /// The path of a cookie that its response sets without one (section 5.1.4).
-    pub(super) fn default_path(&self) -> &'a str {
+    /// The path of a cookie that its response sets without one (RFC 6265, section 5.1.4).
+    pub fn default_path(&self) -> &'a str {
         match self.path.rfind('/') {
             Some(end) if end > 0 && self.path.starts_with('/') => &self.path[..end],
             _ => "/",

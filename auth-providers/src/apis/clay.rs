@@ -8,8 +8,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::account::Account;
+use crate::answers::Answers;
 use crate::config_error::ConfigError;
 use crate::login::Login;
+use crate::step::Step;
 use crate::{jwt, request, response};
 
 /// "`POST https://api.clay.com/v3/auth/login`"
@@ -89,16 +91,19 @@ impl Login for Clay {
         request::post_json(&self.url(LOGIN_PATH), &body)
     }
 
-    fn read(&self, response: &http::Response<Bytes>) -> Result<Session, LoginError> {
+    fn read(&self, answers: &Answers<'_>) -> Result<Step, LoginError> {
+        let response = answers.last();
         response::expect_success(response)?;
         if !response::json::<ResponseBody>(response)?.success {
             return Err(LoginError::malformed("status 200 without success"));
         }
-        let cookie = response::cookie(response, COOKIE, self.account.identity().origin())
+        let cookie = answers
+            .cookie(COOKIE)
             .ok_or_else(|| LoginError::malformed("no claysession cookie"))?;
         Ok(Session::new()
             .with_set_cookie(&cookie)?
-            .with_lifetime(lifetime(&cookie, response)))
+            .with_lifetime(lifetime(&cookie, response))
+            .into())
     }
 
     fn probe_url(&self) -> Option<String> {
@@ -107,10 +112,7 @@ impl Login for Clay {
 }
 
 fn lifetime(cookie: &SetCookie, response: &http::Response<Bytes>) -> Lifetime {
-    let stated = [
-        cookie.expires_in,
-        jwt::life(&cookie.value, response::date(response.headers())),
-    ];
+    let stated = [cookie.expires_in, jwt::life(&cookie.value, response)];
     stated
         .into_iter()
         .flatten()

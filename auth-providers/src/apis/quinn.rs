@@ -8,10 +8,12 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::account::Account;
+use crate::answers::Answers;
 use crate::base_url::BaseUrl;
 use crate::config_error::ConfigError;
 use crate::login::Login;
 use crate::stated_life::is_plausible;
+use crate::step::Step;
 use crate::{request, response};
 
 /// "POST /api/auth/login"
@@ -122,16 +124,18 @@ impl Login for Quinn {
         request::post_json(&self.url(LOGIN_PATH), &body)
     }
 
-    fn read(&self, response: &http::Response<Bytes>) -> Result<Session, LoginError> {
-        response::expect_success(response)?;
-        response::json::<ResponseBody>(response)?;
-        let mut cookie = response::cookie(response, COOKIE, self.account.identity().origin())
+    fn read(&self, answers: &Answers<'_>) -> Result<Step, LoginError> {
+        response::expect_success(answers.last())?;
+        response::json::<ResponseBody>(answers.last())?;
+        let mut cookie = answers
+            .cookie(COOKIE)
             .ok_or_else(|| LoginError::malformed("no sessionId cookie"))?;
         cookie.expires_in = cookie.expires_in.filter(|idle| is_plausible(*idle, IDLE));
         let idle = cookie.expires_in.unwrap_or(IDLE);
         Ok(Session::new()
             .with_set_cookie(&cookie)?
-            .with_lifetime(Lifetime::unknown().idle(idle).absolute(ABSOLUTE)))
+            .with_lifetime(Lifetime::unknown().idle(idle).absolute(ABSOLUTE))
+            .into())
     }
 
     fn logout_request(&self, credential: &Credential) -> Option<http::Request<Bytes>> {

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
-use auth_core::{Lifetime, LoginError, Origin, ProviderOptions, Secret, SecretSource, Session};
+use auth_core::{Lifetime, LoginError, ProviderOptions, Secret, SecretSource, Session};
 use bytes::Bytes;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::account::Account;
+use crate::answers::Answers;
 use crate::base_url::BaseUrl;
 use crate::config_error::ConfigError;
 use crate::login::Login;
 use crate::stated_life::is_plausible;
+use crate::step::Step;
 use crate::{jwt, request, response};
 
 /// "`POST /v1/login`"
@@ -122,7 +124,8 @@ impl Login for V1Login {
         request::post_json(&self.url(LOGIN_PATH), &body)
     }
 
-    fn read(&self, response: &http::Response<Bytes>) -> Result<Session, LoginError> {
+    fn read(&self, answers: &Answers<'_>) -> Result<Step, LoginError> {
+        let response = answers.last();
         if response.status() == StatusCode::BAD_REQUEST
             && response::json::<ErrorBody>(response).is_ok()
         {
@@ -135,27 +138,24 @@ impl Login for V1Login {
         }
         let (session, life) = match self.carries {
             Carries::Token => {
-                let stated = jwt::life(&data.token, response::date(response.headers()));
+                let stated = jwt::life(&data.token, response);
                 let life = stated.filter(|life| is_plausible(*life, LIFE));
                 (
                     Session::new().with_bearer(&data.token)?,
                     life.unwrap_or(LIFE),
                 )
             }
-            Carries::Cookies => with_cookies(response, self.account.identity().origin())?,
+            Carries::Cookies => with_cookies(answers)?,
         };
-        Ok(session.with_lifetime(Lifetime::of(life)))
+        Ok(session.with_lifetime(Lifetime::of(life)).into())
     }
 }
 
 /// A session of all cookies that the login sets, and its life: at most the documented day, and less
 /// if its only cookie says so. Of several cookies, it is unknown which one is the session's, so
 /// each is one that the session can do without.
-fn with_cookies(
-    response: &http::Response<Bytes>,
-    origin: &Origin,
-) -> Result<(Session, Duration), LoginError> {
-    let cookies = response::cookies(response, origin);
+fn with_cookies(answers: &Answers<'_>) -> Result<(Session, Duration), LoginError> {
+    let cookies = answers.cookies();
     if let [only] = cookies.as_slice() {
         let life = only.expires_in.map_or(LIFE, |life| life.min(LIFE));
         return Ok((Session::new().with_set_cookie(only)?, life));

@@ -11,9 +11,11 @@ use zeroize::Zeroizing;
 
 use super::judge::CloudIoJudge;
 use crate::account::Account;
+use crate::answers::Answers;
 use crate::base_url::BaseUrl;
 use crate::config_error::ConfigError;
 use crate::login::Login;
+use crate::step::Step;
 use crate::{jwt, request, response};
 
 /// "`POST https://next.cloudio.io/v1/auth`"
@@ -172,7 +174,8 @@ impl Login for CloudIo {
         Ok(request)
     }
 
-    fn read(&self, response: &http::Response<Bytes>) -> Result<Session, LoginError> {
+    fn read(&self, answers: &Answers<'_>) -> Result<Step, LoginError> {
+        let response = answers.last();
         if response.status() == StatusCode::FORBIDDEN {
             // A firewall sends 403, too. Only `"status": "ERROR"` is CloudIO's.
             return Err(match response::json::<ErrorBody>(response) {
@@ -185,13 +188,14 @@ impl Login for CloudIo {
         if status != "OK" {
             return Err(LoginError::malformed("status 200 without \"OK\""));
         }
-        let stated = jwt::life(&jwt, response::date(response.headers()));
+        let stated = jwt::life(&jwt, response);
         let life = stated.map_or(Lifetime::unknown(), Lifetime::of);
         let life = self.idle.map_or(life, |timeout| life.idle(timeout));
         Ok(Session::new()
             .with_bearer(&jwt)?
             // White space is no part of it: the page's sample is hexadecimal.
             .with_query(CSRF, csrf.trim())?
-            .with_lifetime(life))
+            .with_lifetime(life)
+            .into())
     }
 }
