@@ -129,11 +129,12 @@ impl<'a> Answers<'a> {
     /// use auth_providers::Answers;
     /// use http::Response;
     ///
-    /// let answer = Response::builder().status(302).header("location", "code?c=1").body("".into())?;
-    /// let (url, password) = ("https://api.example.com/auth/login".parse()?, "correct horse".into());
+    /// let answer = Response::builder().status(302).header("location", "code?c=1");
+    /// let answer = answer.body("".into())?;
+    /// let (url, password) = ("https://api.example.com/v1/login".parse()?, "correct horse".into());
     /// let answers = Answers::new(&url, answer, &password);
     /// let location = answers.location().expect("a redirect");
-    /// assert_eq!(location, "https://api.example.com/auth/code?c=1");
+    /// assert_eq!(location, "https://api.example.com/v1/code?c=1");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn location(&self) -> Option<String> {

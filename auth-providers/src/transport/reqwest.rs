@@ -27,6 +27,38 @@ use super::shared::{BoundedBody, USER_AGENT, lacks_tls, state_empty_body};
 /// # let _ = (transport, slow_network);
 /// # Ok::<(), auth_providers::ClientError>(())
 /// ```
+///
+/// # Certificates and proxies
+///
+/// The builder has them. The client of the program's own requests needs the same settings, so a
+/// function that returns the builder serves both.
+///
+/// ```no_run
+/// # #[cfg(feature = "rustls")]
+/// # fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use auth_providers::ReqwestTransport;
+/// use reqwest::{Certificate, Client, ClientBuilder, Identity, Proxy};
+/// use std::fs::read;
+///
+/// fn builder() -> Result<ClientBuilder, Box<dyn std::error::Error>> {
+///     // A private authority, which is trusted beside those of the system.
+///     let authority = Certificate::from_pem(&read("authority.pem")?)?;
+///     // A client certificate and its key, in one file.
+///     let identity = Identity::from_pem(&read("client.pem")?)?;
+///     // It sees the names of hosts, and nothing else of HTTPS.
+///     let proxy = Proxy::https("http://proxy.internal:3128")?;
+///     Ok(Client::builder()
+///         .user_agent("my-program/1.0")
+///         .tls_certs_merge([authority])
+///         .identity(identity)
+///         .proxy(proxy))
+/// }
+///
+/// let transport = ReqwestTransport::from_builder(builder()?)?;
+/// # let _ = transport;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct ReqwestTransport {
     client: Client,

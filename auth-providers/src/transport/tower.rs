@@ -44,6 +44,48 @@ use super::shared::{BoundedBody, USER_AGENT, lacks_tls, state_empty_body};
 /// let transport = TowerTransport::new(client);
 /// # let _ = transport; }
 /// ```
+///
+/// # Certificates and proxies
+///
+/// The service's connector has them. With hyper-rustls and hyper-util's feature `client-proxy`:
+///
+/// ```no_run
+/// # #[cfg(feature = "tower")]
+/// # fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use auth_providers::TowerTransport;
+/// use bytes::Bytes;
+/// use http_body_util::Full;
+/// use hyper_rustls::HttpsConnectorBuilder;
+/// use hyper_util::client::legacy::{Client, connect::HttpConnector, connect::proxy::Tunnel};
+/// use hyper_util::rt::TokioExecutor;
+/// use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+/// use rustls::{ClientConfig, RootCertStore};
+///
+/// // A private authority, the only one that is trusted.
+/// let mut roots = RootCertStore::empty();
+/// roots.add(CertificateDer::from_pem_file("authority.pem")?)?;
+/// // A client certificate and its key.
+/// let certificate = CertificateDer::from_pem_file("client.pem")?;
+/// let key = PrivateKeyDer::from_pem_file("client.key")?;
+/// let tls = ClientConfig::builder()
+///     .with_root_certificates(roots)
+///     .with_client_auth_cert(vec![certificate], key)?;
+///
+/// // The proxy sees the names of hosts, and nothing else.
+/// let proxy = Tunnel::new("http://proxy.internal:3128".parse()?, HttpConnector::new());
+/// let connector = HttpsConnectorBuilder::new()
+///     .with_tls_config(tls)
+///     .https_only()
+///     .enable_http1()
+///     .wrap_connector(proxy);
+/// let client = Client::builder(TokioExecutor::new())
+///     .pool_max_idle_per_host(0)
+///     .build::<_, Full<Bytes>>(connector);
+/// let transport = TowerTransport::new(client);
+/// # let _ = transport;
+/// # Ok(())
+/// # }
+/// ```
 pub struct TowerTransport<S> {
     /// The lock makes the transport `Sync` even if the service is not. It is held only while the
     /// service is cloned.
