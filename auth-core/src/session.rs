@@ -209,7 +209,8 @@ impl Session {
     /// needs its cookie.
     ///
     /// Unless this is called, only cookies of the names that were added are kept. Call it after
-    /// they were. `target` is where the login was sent.
+    /// they were, and if the login got several responses, for each of them in order. `target` is
+    /// where the request was sent.
     pub fn keep_cookies(mut self, response: &HeaderMap, target: Target<'_>) -> Self {
         self.attachment.keep_cookies(response, target);
         self

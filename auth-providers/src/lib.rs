@@ -26,7 +26,8 @@
 //! | [`CloudIo`] | user name, password | a bearer token and `csrf` in the query | until rejected |
 //! | [`V1Login`] | e-mail, password | a bearer token, or the cookies that were set | 1 day |
 //!
-//! For another API, implement [`Login`]; its example is complete.
+//! For another API, implement [`Login`]; its examples are complete. The modules [`request`],
+//! [`response`] and [`jwt`] have what the logins of most APIs need.
 //!
 //! # Guarantees
 //!

@@ -40,7 +40,8 @@ pub fn post_json<T: Serialize + ?Sized>(url: &str, body: &T) -> Result<Request<B
 /// browser does it: in UTF-8, and a space as `+` (WHATWG URL, section 5.2).
 ///
 /// The form is written into a buffer of the exact size, which is zeroed when its last user drops
-/// it.
+/// it. Some frameworks want to see an `Origin` or a `Referer` with a form, which a login inserts
+/// into the request's headers.
 ///
 /// # Errors
 /// [`LoginError::misconfigured`], if `url` is not a URL.

@@ -126,8 +126,8 @@ pub fn json<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<T, LoginE
     })
 }
 
-/// The text at a JSON pointer (RFC 6901) in the body: a string, or a number or boolean as it is
-/// written. The pointer to the whole body is empty.
+/// The text at a JSON pointer (RFC 6901) in the body: a string, or a number or boolean as JSON
+/// writes it. The pointer to the whole body is empty.
 ///
 /// For more than one value, [`json`] reads a struct.
 ///
@@ -141,7 +141,8 @@ pub fn json<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<T, LoginE
 /// ```
 ///
 /// # Errors
-/// [`LoginError::malformed`], as [`json`], and if there is no such text or it is empty.
+/// [`LoginError::malformed`], as [`json`], and if there is no such text or it is empty. The error
+/// names the pointer, so that must be no part of an answer.
 pub fn json_at(response: &Response<Bytes>, pointer: &str) -> Result<String, LoginError> {
     let body: Value = json(response)?;
     let text = match body.pointer(pointer) {
@@ -168,7 +169,8 @@ pub fn json_at(response: &Response<Bytes>, pointer: &str) -> Result<String, Logi
 /// ```
 ///
 /// # Errors
-/// [`LoginError::malformed`], if there is no such field or its value is empty.
+/// [`LoginError::malformed`], if there is no such field or its value is empty. The error names the
+/// field, so that must be no part of an answer.
 pub fn hidden_field(response: &Response<Bytes>, name: &str) -> Result<String, LoginError> {
     let value = markup::input_value(&String::from_utf8_lossy(response.body()), name);
     found(value.unwrap_or_default(), || {
@@ -190,6 +192,7 @@ pub fn hidden_field(response: &Response<Bytes>, name: &str) -> Result<String, Lo
 ///
 /// # Errors
 /// [`LoginError::malformed`], if there is no such element, if it is empty or if it holds others.
+/// The error names the element, so that must be no part of an answer.
 pub fn xml_text(response: &Response<Bytes>, element: &str) -> Result<String, LoginError> {
     let text = markup::element_text(&String::from_utf8_lossy(response.body()), element);
     let text = text.unwrap_or_default().trim().to_owned();
