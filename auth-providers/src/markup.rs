@@ -79,6 +79,13 @@ impl<'a> Tags<'a> {
     }
 }
 
+impl Tags<'_> {
+    /// Whether a tag has a name that begins so. In HTML, `<` before anything else is a text.
+    fn begins_name(&self, c: char) -> bool {
+        c.is_ascii_alphabetic() || (!self.is_html && (c.is_alphabetic() || c == '_'))
+    }
+}
+
 impl<'a> Iterator for Tags<'a> {
     type Item = Tag<'a>;
 
@@ -93,7 +100,7 @@ impl<'a> Iterator for Tags<'a> {
                 markup.split_once("]]>")?.1
             } else if markup.starts_with(['!', '?', '/']) {
                 markup.split_once('>')?.1
-            } else if markup.starts_with(|c: char| c.is_alphabetic() || c == '_') {
+            } else if markup.starts_with(|c| self.begins_name(c)) {
                 let tag = Tag::read(markup)?;
                 self.rest = if self.is_html {
                     tag.behind_raw_text()
@@ -263,6 +270,7 @@ mod tests {
             r#"<title></t<input name="csrf"></title><input name=csrf value=c-1>"#,
             r#"<p>1 < 2 <é><br/></p ><?x?><input name="csrf" value="c-1">"#,
             r#"<input =x name="csrf" value="c-1">"#,
+            "a <é it's <_ it's <input name=csrf value=c-1>",
         ] {
             assert_eq!(input_value(html, "csrf").as_deref(), Some("c-1"), "{html}");
         }
@@ -300,6 +308,7 @@ mod tests {
             "<x:sid xmlns:x='urn:y'>s-1</x:sid>",
             "<!-- <sid>x</sid> --><![CDATA[<sid>x</sid>]]><sid>s-1</sid><sid>s-2</sid>",
             "<sid><![CDATA[s]]>-<!-- < -->&#49;</sid>",
+            "<_a x='<sid>x</sid>'/><é x='<sid>x</sid>'/><sid>s-1</sid>",
         ] {
             assert_eq!(element_text(xml, "sid").as_deref(), Some("s-1"), "{xml}");
         }
