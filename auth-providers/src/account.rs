@@ -121,7 +121,8 @@ impl Account {
     }
 
     /// Sets the origins that the credential may be sent to, for an API whose login and data have
-    /// different origins.
+    /// different origins. The requests of the login go to these and to the base URL's origin, and
+    /// nowhere else.
     pub fn set_scope(&mut self, scope: Scope) {
         self.scope = Some(scope);
     }

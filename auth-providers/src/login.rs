@@ -74,7 +74,8 @@ use crate::transport::Transport;
 /// # A second secret
 ///
 /// A secret that is not the account's own, such as that of an OAuth client, is a field of the type
-/// [`Secret`], which is not printed and is zeroed:
+/// [`Secret`], which is not printed and is zeroed. It can't be compared, so it is none of the
+/// [options](Self::options); the client's name may be one.
 ///
 /// ```
 /// use auth_core::{LoginError, Secret, Session};
