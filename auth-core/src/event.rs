@@ -144,8 +144,8 @@ where
 }
 
 /// Writes the event to `tracing`: failures, doubted rejections, superseded logins and requests out
-/// of the scope as warnings, logins, refreshes, logouts, the end of sessions and waits for the quota
-/// as information, and the rest for debugging.
+/// of the scope as warnings, logins, refreshes, logouts, the end of sessions and waits for the
+/// quota as information, and the rest for debugging.
 pub(crate) fn trace(identity: &Identity, event: &Event) {
     let provider = identity.provider();
     // With its path: two instances behind one host differ in nothing else.
