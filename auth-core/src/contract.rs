@@ -92,11 +92,11 @@
 //! ## Rule 8
 //!
 //! The rejection of the current credential is believed at any age, unless the last login that a
-//! rejection caused is on probation, or a number of such logins (three, unless set) fell into the
-//! last minute. Then the login isn't at fault: the response stands, the session is kept, no login
-//! is spent. The probation begins with the landing of the login and lasts for a cooldown: 5 s, and
-//! twice as long as the last time, up to 5 min, where that ended without an accepted replay. One
-//! accepted replay ends it.
+//! rejection caused is on probation, or a number of such logins (three, unless set; no refreshes)
+//! fell into the last minute. Then the login isn't at fault: the response stands, the session is
+//! kept, no login is spent. The probation begins with the landing of the login and lasts for a
+//! cooldown: 5 s, and twice as long as the last time, up to 5 min, where that ended without an
+//! accepted replay. One accepted replay ends it.
 //!
 //! If no request with a refreshed session was accepted yet, its rejection is believed on probation
 //! as well, and the password is used, once. A late rejection spends no refresh.

@@ -1,6 +1,6 @@
 use auth_core::{
-    Credential, Judge, Lifetime, LoginError, Logout, LogoutScope, ProviderOptions, Quota,
-    ResponseView, Secret, StatusJudge, Update,
+    Credential, Judge, Lifetime, LoginError, Logout, LogoutScope, ProviderOptions, Quota, Refresh,
+    ResponseView, Secret, Session, StatusJudge, Update,
 };
 use bytes::Bytes;
 use http::HeaderName;
@@ -148,6 +148,91 @@ pub trait Login: Send + Sync + 'static {
     ///
     /// The `Retry-After` of the last answer is added to any of them that states none.
     fn read(&self, answers: &Answers<'_>) -> Result<Step, LoginError>;
+
+    /// How sessions are refreshed, without the password. By default they are not. See
+    /// [`Provider::refresh_by`](auth_core::Provider::refresh_by).
+    ///
+    /// If the server takes refreshes where it takes logins, as an OAuth token endpoint does, it
+    /// most likely counts both: say [`counts_as_login`](Refresh::counts_as_login).
+    ///
+    /// ```
+    /// use auth_core::{Credential, LoginError, Refresh, Secret, Session};
+    /// use auth_providers::{Account, Answers, Login, Step, request, response};
+    /// use bytes::Bytes;
+    /// use http::{Request, Response};
+    ///
+    /// struct Tokens(Account);
+    ///
+    /// fn session(answer: &Response<Bytes>) -> Result<Session, LoginError> {
+    ///     let session = Session::new()
+    ///         .with_bearer(&response::json_at(answer, "/access")?)?
+    ///         .with_kept("refresh", &response::json_at(answer, "/refresh")?)?;
+    ///     Ok(session)
+    /// }
+    ///
+    /// impl Login for Tokens {
+    /// #   fn account(&self) -> &Account {
+    /// #       &self.0
+    /// #   }
+    /// #   fn account_mut(&mut self) -> &mut Account {
+    /// #       &mut self.0
+    /// #   }
+    /// #   fn request(&self, password: &Secret) -> Result<Request<Bytes>, LoginError> {
+    /// #       request::post_form(&self.url("/login"), &[("password", password.expose())])
+    /// #   }
+    ///     // …
+    ///     fn read(&self, answers: &Answers<'_>) -> Result<Step, LoginError> {
+    ///         response::expect_success(answers.last())?;
+    ///         Ok(session(answers.last())?.into())
+    ///     }
+    ///
+    ///     fn refresh_by(&self) -> Option<Refresh> {
+    ///         Some(Refresh::with_kept("refresh").single_use())
+    ///     }
+    ///
+    ///     fn refresh_request(&self, current: &Credential) -> Result<Request<Bytes>, LoginError> {
+    ///         let token = current.kept("refresh").unwrap_or_default();
+    ///         request::post_form(&self.url("/refresh"), &[("token", token)])
+    ///     }
+    ///
+    ///     fn read_refresh(&self, answer: &Response<Bytes>) -> Result<Session, LoginError> {
+    ///         response::expect_refreshed(answer)?;
+    ///         session(answer)
+    ///     }
+    /// }
+    /// ```
+    fn refresh_by(&self) -> Option<Refresh> {
+        None
+    }
+
+    /// Builds the request of a refresh, with the values that the session
+    /// [keeps](Credential::kept). It carries nothing else of the session by itself, and may go
+    /// where a [login](Self::request) may.
+    ///
+    /// # Errors
+    /// [`LoginError::misconfigured`], if no valid request can be built.
+    fn refresh_request(&self, current: &Credential) -> Result<http::Request<Bytes>, LoginError> {
+        let _ = current;
+        Err(LoginError::misconfigured("this login has no refresh"))
+    }
+
+    /// Reads the refreshed session from the answer. What it does not keep by itself stays: an
+    /// absent refresh token means that the old one is still good.
+    ///
+    /// # Errors
+    /// [`LoginError::refused`], only if the server does not accept the token any more: it is not
+    /// sent again, and the login follows at once. For any other failure, see
+    /// [`response::expect_refreshed`](crate::response::expect_refreshed).
+    fn read_refresh(&self, answer: &http::Response<Bytes>) -> Result<Session, LoginError> {
+        let _ = answer;
+        Err(LoginError::misconfigured("this login has no refresh"))
+    }
+
+    /// Whether sessions are renewed ahead of their expiry. By default they are. See
+    /// [`Provider::renews_ahead`](auth_core::Provider::renews_ahead).
+    fn renews_ahead(&self) -> bool {
+        true
+    }
 
     /// Decides from each response of the API whether the credential was rejected. The default is
     /// [`StatusJudge`]: a 401 rejects it.

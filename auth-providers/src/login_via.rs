@@ -3,7 +3,8 @@ use std::any::TypeId;
 use async_trait::async_trait;
 use auth_core::{
     Credential, Identity, Judge, LoginError, LoginErrorKind, LoginMark, Logout, LogoutScope,
-    Provider, ProviderOptions, Quota, ResponseView, Scope, Secret, SecretSource, Session, Update,
+    Provider, ProviderOptions, Quota, Refresh, ResponseView, Scope, Secret, SecretSource, Session,
+    Target, Update,
 };
 use bytes::Bytes;
 use http::{HeaderName, Request, Response, Uri};
@@ -114,6 +115,34 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
                 }
             }
         }
+    }
+
+    fn renews_ahead(&self) -> bool {
+        self.login.renews_ahead()
+    }
+
+    fn refresh_by(&self) -> Option<Refresh> {
+        self.login.refresh_by()
+    }
+
+    async fn refresh(&self, current: &Credential) -> Result<Session, LoginError> {
+        let request = self.login.refresh_request(current)?;
+        self.check_origin(&request, LoginError::misconfigured)?;
+        let (sent_to, answer) = self.send(request).await?;
+        let read = self.login.read_refresh(&answer).map_err(once_sent);
+        let mut session = read.map_err(|failed| {
+            let asked = response::retry_after(answer.headers());
+            let wait = failed.retry_after().or(asked);
+            failed.with_retry_after(wait)
+        })?;
+        let account = self.login.account();
+        if let Some(lifetime) = account.lifetime() {
+            session = session.override_lifetime(lifetime);
+        }
+        if account.keeps_cookies() {
+            session = session.keep_cookies(answer.headers(), Target::of(&sent_to));
+        }
+        Ok(session)
     }
 
     async fn logout(&self, credential: &Credential, logout: Logout) -> Result<(), LoginError> {

@@ -71,6 +71,26 @@ pub fn failure(response: &Response<Bytes>) -> LoginError {
     error.with_retry_after(retry_after(response.headers()))
 }
 
+/// Passes a 2xx answer to a refresh. Otherwise as [`expect_success`], but 400, 401 and 403 mean
+/// that the server does not accept the token (RFC 6749, section 5.2, and what APIs without OAuth
+/// answer).
+///
+/// # Errors
+/// [`LoginError::refused`] for those, or else [`failure`].
+pub fn expect_refreshed(response: &Response<Bytes>) -> Result<(), LoginError> {
+    let status = response.status();
+    let refused = [
+        StatusCode::BAD_REQUEST,
+        StatusCode::UNAUTHORIZED,
+        StatusCode::FORBIDDEN,
+    ];
+    if refused.contains(&status) {
+        let refused = LoginError::refused(format!("status {} to a refresh", status.as_u16()));
+        return Err(refused.with_retry_after(retry_after(response.headers())));
+    }
+    expect_success(response)
+}
+
 /// What the answer to a logout means, unless the API documents another meaning.
 ///
 /// | answer | the session |

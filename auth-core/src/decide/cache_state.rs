@@ -414,7 +414,9 @@ impl CacheState {
         } else {
             self.renewals.next(end.at, &policy.failure)
         };
-        self.breaker.landed(self.generation, end.at);
+        let refreshes = self.refreshes.as_deref();
+        let counts = by == Means::Password || refreshes.is_some_and(Refreshes::count_as_logins);
+        self.breaker.landed(self.generation, end.at, counts);
         let rejected = replaced.is_none();
         let before = replaced.or_else(|| self.given_up.take());
         let superseded = match by {

@@ -60,6 +60,11 @@ impl Refreshes {
         }
     }
 
+    /// Whether each one counts as a login.
+    pub(super) const fn count_as_logins(&self) -> bool {
+        self.by.is_login()
+    }
+
     /// Whether a session can be refreshed. It is `good` if it is neither over nor rejected.
     pub(super) fn possible(&self, session: &Credential, good: bool, now: Moment) -> Possible {
         let Some(mark) = self.mark(session, now) else {

@@ -83,8 +83,9 @@ impl RejectionBreaker {
         });
     }
 
-    /// A login has returned a session.
-    pub(super) fn landed(&mut self, generation: u64, now: Moment) {
+    /// A login or a refresh has returned a session. A refresh does not count, unless it does as a
+    /// login.
+    pub(super) fn landed(&mut self, generation: u64, now: Moment, counts: bool) {
         let Some(by) = self.pending.take() else {
             return;
         };
@@ -96,7 +97,9 @@ impl RejectionBreaker {
             self.last = generation;
         }
         self.landed.retain(|at| now.steady_since(*at) < ONE_MINUTE);
-        self.landed.push(now);
+        if counts {
+            self.landed.push(now);
+        }
     }
 
     /// A replay was accepted: the login that it used did help.
@@ -132,13 +135,13 @@ mod tests {
             "login {generation} at {seconds} s"
         );
         breaker.believed(EndedBy::Rejection, at(seconds));
-        breaker.landed(generation, at(seconds));
+        breaker.landed(generation, at(seconds), true);
     }
 
     #[test]
     fn rule_8_a_rejection_is_believed_at_any_age() {
         let mut breaker = RejectionBreaker::default();
-        breaker.landed(1, at(0.0));
+        breaker.landed(1, at(0.0), true);
         assert!(believes(&breaker, 0.0));
         login(&mut breaker, 2, 0.001);
         breaker.replay_accepted(2);
@@ -149,7 +152,7 @@ mod tests {
     fn rule_8_a_login_that_a_rejection_caused_is_on_probation_from_its_landing() {
         let mut breaker = RejectionBreaker::default();
         breaker.believed(EndedBy::Rejection, at(0.0));
-        breaker.landed(2, at(3.0));
+        breaker.landed(2, at(3.0), true);
         assert!(!believes(&breaker, 3.0), "no replay was judged yet");
         assert!(!believes(&breaker, 7.999));
         assert!(believes(&breaker, 8.0));
@@ -220,7 +223,7 @@ mod tests {
         );
         breaker.believed(EndedBy::Rejection, at(15.0));
         breaker.replay_accepted(3);
-        breaker.landed(4, at(16.0));
+        breaker.landed(4, at(16.0), true);
         assert!(
             !believes(&breaker, 16.0),
             "the next one is on probation all the same"
@@ -249,7 +252,7 @@ mod tests {
         for generation in [3, 4] {
             assert!(breaker.believes(EndedBy::Deletion, at(1.0), THREE));
             breaker.believed(EndedBy::Deletion, at(1.0));
-            breaker.landed(generation, at(1.0));
+            breaker.landed(generation, at(1.0), true);
         }
         assert!(!breaker.believes(EndedBy::Deletion, at(59.0), THREE));
         let ten = NonZeroU32::new(10).unwrap();
@@ -265,7 +268,7 @@ mod tests {
     fn logins_for_other_reasons_do_not_count() {
         let mut breaker = RejectionBreaker::default();
         for generation in 1..10 {
-            breaker.landed(generation, at(0.0));
+            breaker.landed(generation, at(0.0), true);
         }
         assert!(believes(&breaker, 0.0));
     }

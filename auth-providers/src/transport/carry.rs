@@ -20,7 +20,8 @@ pub trait Transport: Send + Sync + 'static {
     /// Sends `request`, whose URI is absolute, and reads the response, whatever its status.
     ///
     /// # Errors
-    /// - [`LoginError::unavailable`], if no response arrived, or not all of a successful one.
+    /// - [`LoginError::unavailable`], if no response arrived, or not all of a successful one; with
+    ///   [`not_sent`](LoginError::not_sent), if no connection came about.
     /// - [`LoginError::malformed`], if a successful response is too large. Any other status says
     ///   enough with the part of its body that arrived.
     /// - [`LoginError::misconfigured`], if the request cannot be sent at all.

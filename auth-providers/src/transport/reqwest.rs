@@ -205,7 +205,13 @@ fn no_response(error: reqwest::Error) -> LoginError {
     } else {
         "no response"
     };
-    LoginError::unavailable(detail).with_source(error.without_url())
+    let failed = LoginError::unavailable(detail);
+    let failed = if error.is_connect() {
+        failed.not_sent()
+    } else {
+        failed
+    };
+    failed.with_source(error.without_url())
 }
 
 /// The HTTP client of a [`ReqwestTransport`] could not be built. The source says why.

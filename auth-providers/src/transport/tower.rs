@@ -1,6 +1,8 @@
 use std::error::Error;
 use std::fmt;
 use std::future::poll_fn;
+use std::io;
+use std::iter::successors;
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -147,7 +149,11 @@ where
             let mut service = self.service();
             poll_fn(|cx| service.poll_ready(cx))
                 .await
-                .map_err(|error| LoginError::unavailable("not ready").with_source(error))?;
+                .map_err(|error| {
+                    LoginError::unavailable("not ready")
+                        .not_sent()
+                        .with_source(error)
+                })?;
             service.call(request)
         };
         let response = response.await.map_err(|error| no_response(error.into()))?;
@@ -164,10 +170,19 @@ fn no_response(error: Box<dyn Error + Send + Sync>) -> LoginError {
         LoginError::misconfigured(
             "the service has no TLS; give its client a connector that has it, such as hyper-rustls",
         )
+    } else if refuses_connections(&*error) {
+        LoginError::unavailable("no connection").not_sent()
     } else {
         LoginError::unavailable("no response")
     };
     failed.with_source(error)
+}
+
+/// Whether no connection came about, by an error that only its making has.
+fn refuses_connections(error: &(dyn Error + 'static)) -> bool {
+    successors(Some(error), |&error| error.source())
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 async fn read<B>(incoming: B, body: &mut BoundedBody) -> Result<(), LoginError>

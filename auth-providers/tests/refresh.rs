@@ -1,0 +1,245 @@
+//! Logins as values whose sessions are refreshed.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+#![cfg(all(feature = "demo", feature = "reqwest", feature = "tower"))]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use auth_core::clock::ManualClock;
+use auth_core::{
+    Attempt, Credential, Credentials, Event, Identity, Lifetime, LoginError, Refresh, Secret,
+    Session,
+};
+use auth_providers::{Account, Answers, Login, Step, Transport, request, response};
+use bytes::Bytes;
+use http::{Request, Response};
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+
+mod common;
+
+use common::both;
+
+const BASE: &str = "https://acme.example/app";
+
+/// Access tokens and refresh tokens. A refresh goes to the URL that the session keeps.
+struct Acme(Account);
+
+impl Acme {
+    fn new() -> Self {
+        Self(Account::new("acme", BASE, "ada", "correct horse").unwrap())
+    }
+}
+
+fn session(answer: &Response<Bytes>) -> Result<Session, LoginError> {
+    let mut session = Session::new().with_bearer(&response::json_at(answer, "/access")?)?;
+    for name in ["refresh", "url"] {
+        if let Ok(value) = response::json_at(answer, &format!("/{name}")) {
+            session = session.with_kept(name, &value)?;
+        }
+    }
+    Ok(session.with_lifetime(Lifetime::of(Duration::from_secs(300))))
+}
+
+impl Login for Acme {
+    fn account(&self) -> &Account {
+        &self.0
+    }
+
+    fn account_mut(&mut self) -> &mut Account {
+        &mut self.0
+    }
+
+    fn request(&self, secret: &Secret) -> Result<Request<Bytes>, LoginError> {
+        request::post_form(&self.url("/login"), &[("password", secret.expose())])
+    }
+
+    fn read(&self, answers: &Answers<'_>) -> Result<Step, LoginError> {
+        response::expect_success(answers.last())?;
+        Ok(session(answers.last())?.into())
+    }
+
+    fn refresh_by(&self) -> Option<Refresh> {
+        Some(Refresh::with_kept("refresh").single_use())
+    }
+
+    fn refresh_request(&self, current: &Credential) -> Result<Request<Bytes>, LoginError> {
+        let own = self.url("/refresh");
+        let url = current.kept("url").unwrap_or(&own);
+        let token = current.kept("refresh").unwrap_or_default();
+        request::post_form(url, &[("token", token)])
+    }
+
+    fn read_refresh(&self, answer: &Response<Bytes>) -> Result<Session, LoginError> {
+        response::expect_refreshed(answer)?;
+        session(answer)
+    }
+}
+
+type Script = Box<dyn Fn(&str) -> Response<Bytes> + Send + Sync>;
+
+/// Answers by path, and notes each request.
+struct Scripted {
+    answer: Script,
+    sent: Arc<Mutex<Vec<String>>>,
+}
+
+#[async_trait]
+impl Transport for Scripted {
+    async fn carry(&self, request: Request<Bytes>) -> Result<Response<Bytes>, LoginError> {
+        let headers = request.headers();
+        assert!(!headers.contains_key("authorization") && !headers.contains_key("cookie"));
+        let body = String::from_utf8_lossy(request.body()).into_owned();
+        self.sent.lock().push(format!("{} {body}", request.uri()));
+        Ok((self.answer)(request.uri().path()))
+    }
+}
+
+/// A handle, the requests of its logins and refreshes, and the failures of refreshes.
+struct Handle {
+    credentials: Credentials,
+    clock: ManualClock,
+    sent: Arc<Mutex<Vec<String>>>,
+    failures: Arc<Mutex<Vec<String>>>,
+}
+
+impl Handle {
+    fn new(acme: Acme, answer: impl Fn(&str) -> Response<Bytes> + Send + Sync + 'static) -> Self {
+        let (sent, failures) = (Arc::default(), Arc::default());
+        let transport = Scripted {
+            answer: Box::new(answer),
+            sent: Arc::clone(&sent),
+        };
+        let (clock, log) = (ManualClock::new(), Arc::clone(&failures));
+        let log: Arc<Mutex<Vec<String>>> = log;
+        let credentials = Credentials::builder(acme.via(transport))
+            .clock(clock.clock())
+            .observer(move |_: &Identity, event: &Event| {
+                if let Event::RefreshFailed {
+                    kind, retry_after, ..
+                } = event
+                {
+                    log.lock().push(format!("{} {retry_after:?}", kind.name()));
+                }
+            })
+            .build();
+        Self {
+            credentials,
+            clock,
+            sent,
+            failures,
+        }
+    }
+
+    async fn after_expiry(&self) -> Arc<Credential> {
+        self.credentials.get().await.unwrap();
+        self.clock.advance(Duration::from_secs(300));
+        self.credentials.get().await.unwrap()
+    }
+}
+
+fn answer(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Response<Bytes> {
+    let mut answer = Response::builder().status(status);
+    for (name, value) in headers {
+        answer = answer.header(*name, *value);
+    }
+    answer.body(Bytes::from(body.to_owned())).unwrap()
+}
+
+const TOKENS: &str = r#"{"access": "a", "refresh": "r"}"#;
+
+#[tokio::test]
+async fn rule_18_a_refresh_carries_the_values_of_its_own_session_that_it_states() {
+    let handle = Handle::new(Acme::new(), |path| match path {
+        "/app/login" => answer(200, &[], TOKENS),
+        _ => answer(200, &[], r#"{"access": "b"}"#),
+    });
+    let refreshed = handle.after_expiry().await;
+    assert_eq!(refreshed.kept("refresh"), Some("r"), "it stays");
+    let sent = [
+        "https://acme.example/app/login password=correct+horse",
+        "https://acme.example/app/refresh token=r",
+    ];
+    assert_eq!(*handle.sent.lock(), sent);
+}
+
+#[tokio::test]
+async fn rule_6_what_a_server_answers_to_a_token_that_it_does_not_accept_is_no_refused_password() {
+    for status in [400, 401, 403] {
+        let handle = Handle::new(Acme::new(), move |path| match path {
+            "/app/login" => answer(200, &[], TOKENS),
+            _ => answer(status, &[], r#"{"error": "invalid_grant"}"#),
+        });
+        handle.after_expiry().await;
+        assert_eq!(handle.sent.lock().len(), 3, "the login follows");
+        assert!(handle.failures.lock()[0].starts_with("refused"));
+        assert_eq!(handle.credentials.status().failure, None);
+    }
+}
+
+#[tokio::test]
+async fn rule_11_the_retry_after_of_a_refresh_is_heard_whatever_its_status_is() {
+    for (status, body) in [(503, ""), (429, ""), (200, "not JSON"), (404, "")] {
+        let handle = Handle::new(Acme::new(), move |path| match path {
+            "/app/login" => answer(200, &[], TOKENS),
+            _ => answer(status, &[("retry-after", "70")], body),
+        });
+        handle.after_expiry().await;
+        let failure = handle.failures.lock()[0].clone();
+        assert!(failure.ends_with("Some(70s)"), "{status}: {failure}");
+    }
+}
+
+#[tokio::test]
+async fn rule_18_a_refresh_goes_to_no_origin_that_is_neither_the_logins_nor_in_the_scope() {
+    let handle = Handle::new(Acme::new(), |path| match path {
+        "/app/login" => answer(
+            200,
+            &[],
+            r#"{"access": "a", "refresh": "r", "url": "https://evil.example/"}"#,
+        ),
+        _ => answer(200, &[], TOKENS),
+    });
+    handle.after_expiry().await;
+    let sent = handle.sent.lock();
+    assert!(sent.iter().all(|line| !line.contains("evil")), "{sent:?}");
+    assert_eq!(sent.len(), 2, "the password is used");
+}
+
+#[tokio::test]
+async fn a_lifetime_that_was_set_holds_for_refreshed_sessions() {
+    let day = Duration::from_secs(86_400);
+    let acme = Acme::new().lifetime(Lifetime::of(day));
+    let handle = Handle::new(acme, |_| answer(200, &[], TOKENS));
+    let first = handle.credentials.get().await.unwrap();
+    Attempt::new(&handle.credentials, &first).rejected();
+    handle.credentials.get().await.unwrap();
+    assert_eq!(handle.sent.lock().len(), 2);
+    assert_eq!(handle.credentials.status().expires_in, Some(day));
+}
+
+#[tokio::test]
+async fn rule_6_a_connection_that_was_refused_has_sent_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    drop(listener);
+    for transport in both() {
+        let request = request::post_form(&url, &[("token", "r")]).unwrap();
+        let error = transport.carry(request).await.unwrap_err();
+        assert!(error.is_not_sent(), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn rule_6_a_connection_that_broke_off_may_have_sent_it() {
+    for transport in both() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let server = async { drop(listener.accept().await) };
+        let request = request::post_form(&url, &[("token", "r")]).unwrap();
+        let ((), answer) = tokio::join!(server, transport.carry(request));
+        let error = answer.unwrap_err();
+        assert!(!error.is_not_sent(), "{error}");
+    }
+}
