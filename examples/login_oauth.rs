@@ -96,8 +96,8 @@ impl Login for Acme {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let site: Arc<Site> = Arc::default();
-    let served = Arc::clone(&site);
-    let server = serve(move |request| served.serve(&request)).await?;
+    let of_server = Arc::clone(&site);
+    let server = serve(move |request| of_server.serve(&request)).await?;
     let acme = Acme {
         account: Account::new("acme", &*server.base_url, "ada", "correct horse")?,
         client_secret: "battery staple".into(),

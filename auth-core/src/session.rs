@@ -324,6 +324,12 @@ impl Session {
         self.idle_left
     }
 
+    /// The session without a value that it keeps.
+    pub(crate) fn without_kept(mut self, name: &str) -> Self {
+        self.kept.remove(name);
+        self
+    }
+
     /// The session that continues an earlier one: it keeps what that kept and it does not bring.
     pub(crate) fn continuing(mut self, before: &Credential, now: Moment) -> Self {
         self.kept.continue_from(before.all_kept(now));

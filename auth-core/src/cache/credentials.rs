@@ -188,11 +188,17 @@ impl Credentials {
 
     /// The session of the current credential, if that may be good, as a login would bring it now:
     /// with its values of now, and with what is left of their lives. For a program that stores it
-    /// [as plain parts](crate::Session::to_parts).
+    /// [as plain parts](crate::Session::to_parts). A refresh token that may be spent is left out,
+    /// so that the program that reads it does not send it again.
     pub fn session(&self) -> Option<Session> {
         let now = self.shared.engine.clock.now();
         let current = self.shared.current_if(now, Freshness::may_be_good)?;
-        Some(current.session(now))
+        let session = current.session(now);
+        let spent = self.shared.read(|state| state.spent_token(&current, now));
+        Some(match spent {
+            Some(name) => session.without_kept(&name),
+            None => session,
+        })
     }
 
     /// The account, its provider and its origin.

@@ -75,6 +75,10 @@ impl Kept {
         }
     }
 
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.values.retain(|kept| kept.name != name);
+    }
+
     /// Their lives are read on this clock.
     pub(crate) fn on(&mut self, clock: &Clock) {
         self.clock = clock.clone();

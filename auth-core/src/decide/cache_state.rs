@@ -194,6 +194,11 @@ impl CacheState {
         self.current.as_ref().or(self.given_up.as_ref())
     }
 
+    /// The name of the session's refresh token, if that must not be sent again.
+    pub(crate) fn spent_token(&self, session: &Credential, now: Moment) -> Option<String> {
+        self.refreshes.as_ref()?.spent_token(session, now)
+    }
+
     fn is_good(&self, now: Moment) -> bool {
         let current = self.current.as_ref();
         current.is_some_and(|current| current.life().freshness(now).is_good())

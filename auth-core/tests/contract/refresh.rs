@@ -389,6 +389,8 @@ async fn rule_6_a_single_use_token_is_sent_again_only_if_no_byte_had_left() {
         credentials.get().await.unwrap();
         let failed = credentials.renew().await.unwrap_err();
         assert!(failed.login_error().is_some());
+        let stored = credentials.session().unwrap().to_parts();
+        assert_eq!(stored.expose().contains("refresh_token"), sent_again);
         assert_eq!(logins.count(), 1, "the session is good");
         clock.advance(HOUR);
         credentials.get().await.unwrap();
