@@ -6,10 +6,10 @@ use std::sync::Arc;
 use http::header::{CONTENT_LOCATION, LINK, LOCATION, REFRESH, SET_COOKIE};
 use http::{Extensions, HeaderMap, HeaderName, StatusCode};
 
-use crate::cache::Credentials;
+use crate::cache::{Ask, Credentials};
 use crate::clock::Moment;
 use crate::credential::{Brought, Credential, SetCookie, Stamp, Target, Update, set_cookies};
-use crate::decide::{CacheState, Heard, Ruling};
+use crate::decide::{CacheState, Heard, Remedy, Ruling};
 use crate::error::Error;
 use crate::event::Event;
 use crate::judge::{Judge, RequestHead, ResponseView, Verdict, is_from_between};
@@ -76,7 +76,10 @@ pub struct Attempt {
     acceptance_counts: bool,
     /// Whether the URL that was sent holds a secret.
     query: bool,
+    /// It was sent again because it was rejected.
     replay: bool,
+    /// It was sent again because it lacked a part of the session.
+    repaired: bool,
     /// Whether the cookies that the answer sets depend on where the request went.
     place_counts: bool,
     /// Whether the answer may bring values, once that was looked up.
@@ -99,12 +102,17 @@ struct Noted {
 pub enum Conclusion {
     /// Hand the response to the caller, or follow its redirect.
     HandOn,
-    /// The response rejected the credential, and another login would not help. Hand it to the
+    /// The response rejected the credential, and another login would not help; or the request was
+    /// sent once more already. Hand it to the
     /// caller, and do not follow its redirect: that leads to the login page.
     Rejected,
     /// The response rejected the credential: get a newer one, and send the request once more with
     /// it. If it can't be sent once more, this is as [`Rejected`](Self::Rejected).
     Replay,
+    /// The request lacks a part of the session: get [the repaired one](Attempt::repaired), and send
+    /// the request once more with it. If it can't be sent once more, this is as
+    /// [`HandOn`](Self::HandOn).
+    Repair,
 }
 
 impl Attempt {
@@ -180,8 +188,38 @@ impl Attempt {
         let replay = Self::at(&self.credentials, newer, now, self.judge);
         Self {
             replay: true,
+            repaired: self.repaired,
             noted: self.noted,
             ..replay
+        }
+    }
+
+    /// The credential to send the request with once more, after the conclusion
+    /// [`Repair`](Conclusion::Repair).
+    ///
+    /// # Errors
+    /// - [`Error::Login`] if the part could not be fetched.
+    /// - Those of [`Credentials::get`], if the session has ended meanwhile.
+    ///
+    /// # Cancel safety
+    /// The future may be dropped at any time. A repair that it started continues.
+    pub fn repaired(
+        &self,
+        ask: Ask,
+    ) -> impl Future<Output = Result<Arc<Credential>, Error>> + Send + 'static {
+        let (credentials, stamp) = (self.credentials.clone(), self.stamp);
+        async move { credentials.shared().repaired(stamp, ask).await }
+    }
+
+    /// The attempt of the same request after a repair, sent now with the repaired credential.
+    pub fn after_repair(self, newer: &Credential) -> Self {
+        let now = self.credentials.shared().engine.clock.now();
+        let again = Self::at(&self.credentials, newer, now, self.judge);
+        Self {
+            replay: self.replay,
+            repaired: true,
+            noted: self.noted,
+            ..again
         }
     }
 
@@ -200,6 +238,7 @@ impl Attempt {
             acceptance_counts: credential.life().slides() || credential.is_unproven(),
             query: credential.has_query(),
             replay: false,
+            repaired: false,
             place_counts: place_counts(credential, credentials.scope()),
             brings: None,
             noted: None,
@@ -342,7 +381,10 @@ impl Attempt {
             // The cookies of a rejected response are ignored. A server that no longer knows a
             // session deletes its cookie in the same response, or starts an anonymous session.
             // Neither may change what another request has renewed in the meantime.
-            return self.rejected();
+            return match self.rejected() {
+                Conclusion::Replay if self.replay => Conclusion::Rejected,
+                conclusion => conclusion,
+            };
         }
         // Acceptance comes before the change: the idle deadline belongs to the revision that was
         // carried.
@@ -356,7 +398,26 @@ impl Attempt {
         if heard && self.brings.unwrap_or_else(brings) {
             self.hear(response.headers, updates.then_some(response));
         }
+        if verdict == Verdict::NeedsRepair && heard {
+            return self.needs_repair();
+        }
         Conclusion::HandOn
+    }
+
+    /// The response asked for another part of the session.
+    #[cold]
+    fn needs_repair(&self) -> Conclusion {
+        let shared = self.credentials.shared();
+        let now = shared.engine.clock.now();
+        if self.repaired {
+            shared.update(|state| state.not_repaired(now));
+            return Conclusion::HandOn;
+        }
+        let fetches = shared.engine.provider.repairs();
+        match shared.read(|state| state.ask_repair(self.stamp, fetches, now)) {
+            Remedy::Newer | Remedy::Fetch => Conclusion::Repair,
+            Remedy::None => Conclusion::HandOn,
+        }
     }
 
     /// Reports that the response accepted what its request carried.
@@ -368,6 +429,9 @@ impl Attempt {
         let shared = self.credentials.shared();
         if self.acceptance_counts {
             shared.touch(self.stamp, self.sent);
+        }
+        if self.repaired {
+            shared.update(CacheState::repair_helped);
         }
         if self.replay {
             shared.update(|state| state.replay_accepted(self.stamp.generation()));

@@ -101,6 +101,12 @@
 //! If no request with a refreshed session was accepted yet, its rejection is believed on probation
 //! as well, and the password is used, once. A late rejection spends no refresh.
 //!
+//! A response may ask for another *part* of the session, such as a csrf value: that is a repair and
+//! no login. The response brings the part, or the provider fetches it, once for all that wait, with
+//! no permit and no doubt of the login. Then the session has a new revision. A repair that fails,
+//! or whose replay asks again, starts a cooldown, in which values are heard and no request is sent
+//! again for one: 5 s, and twice as long as the last time, up to 5 min, until one helps.
+//!
 //! A rejection at the told end of a life is an expiry: it is believed in any case, casts no doubt
 //! and does not count. Servers that count whole seconds end a session up to a second before the
 //! life that they told, so the told end is a second before it, counted from the sending of the
@@ -109,10 +115,11 @@
 //!
 //! ## Rule 9
 //!
-//! The caller gets the second response, to the same request bytes, attached anew to a pristine
-//! copy. A body that can't be sent twice isn't, nor is a request that says so: the caller gets the
-//! first response at once, and the next request finds a new session. Of a request that was
-//! redirected, that hop alone is sent again. The integrations see to it: see `auth-middleware`.
+//! A request is sent again at most once for a rejection and once for a repair. The caller gets the
+//! last response, to the same request bytes, attached anew to a pristine copy. A body that can't be
+//! sent twice isn't, nor is a request that says so: the caller gets the first response at once, and
+//! the next request finds a new session. Of a request that was redirected, that hop alone is sent
+//! again. The integrations see to it: see `auth-middleware`.
 //!
 //! # Restraint
 //!

@@ -49,6 +49,15 @@ pub enum Event {
         /// The time until the next refresh may begin, counted from now.
         retry_after: Option<Duration>,
     },
+    /// The repair of a session has failed, or brought no other value. Callers get the failure.
+    RepairFailed {
+        /// The kind of failure.
+        kind: LoginErrorKind,
+        /// What the [`LoginError`](crate::LoginError) and its causes say.
+        reason: String,
+        /// The time in which no other repair begins.
+        retry_after: Duration,
+    },
     /// A login that begins has to wait for the quota, or for the server's `Retry-After`.
     LoginHeld {
         /// How long, as far as is known now.
@@ -166,6 +175,14 @@ pub(crate) fn trace(identity: &Identity, event: &Event) {
         } => {
             let kind = kind.name();
             tracing::warn!(provider, %login, kind, reason, ?retry_after, "refresh failed");
+        }
+        Event::RepairFailed {
+            kind,
+            reason,
+            retry_after,
+        } => {
+            let kind = kind.name();
+            tracing::warn!(provider, %login, kind, reason, ?retry_after, "repair failed");
         }
         Event::RejectionDoubted { stamp } => {
             tracing::warn!(provider, %login, %stamp, "another login would not help; the response stands");

@@ -77,6 +77,7 @@ impl RequestHead {
 /// |---|---|---|---|
 /// | `Accepted` | yes | yes | |
 /// | `NotPermitted`, `Unproven` | no | yes | |
+/// | `NeedsRepair` | no | yes | a part of the session is fetched, unless the response brings it |
 /// | `Unclear` | no | no | |
 /// | `Rejected` | no | no | a login may begin |
 ///
@@ -91,6 +92,13 @@ pub enum Verdict {
     Rejected,
     /// The session is good, but not permitted to do this. Another login would not help.
     NotPermitted,
+    /// The session is good, and the request lacks a part of it, or carries one that the server does
+    /// not take any more: a csrf value, or a session id. Another login would not help.
+    ///
+    /// The response brings the part itself, in a cookie or in [a value that the provider
+    /// reads](crate::Provider::update), or else the provider [fetches](crate::Provider::repair) it.
+    /// Then the request is sent once more.
+    NeedsRepair,
     /// The API itself has answered, and does not say whether it accepted the credential, as with a
     /// 404 or a 500.
     Unproven,

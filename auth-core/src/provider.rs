@@ -180,6 +180,28 @@ pub trait Provider: Send + Sync + 'static {
         Err(LoginError::misconfigured("this provider has no refresh"))
     }
 
+    /// Whether the provider can [repair](Self::repair) a session. By default it can't. It is asked
+    /// whenever a response [asks for a repair](crate::Verdict::NeedsRepair) and brings no value.
+    fn repairs(&self) -> bool {
+        false
+    }
+
+    /// Fetches the part of the session that a response has [asked
+    /// for](crate::Verdict::NeedsRepair): a csrf value or a session id. `current` is the session,
+    /// which the request of this step may carry. It is called once for all requests that ask, and
+    /// counts against no quota.
+    ///
+    /// # Errors
+    /// A [`LoginError`], which says nothing of the password. Callers get it, and no repair begins
+    /// for some seconds.
+    ///
+    /// # Cancel safety
+    /// As [`login`](Self::login).
+    async fn repair(&self, current: &Credential) -> Result<Update, LoginError> {
+        let _ = current;
+        Err(LoginError::misconfigured("this provider has no repair"))
+    }
+
     /// Ends a session at the server. By default it does nothing. `credential` is that very session,
     /// with the values that it [keeps](Credential::kept). `logout` says what for, and whether the
     /// session was over before.
@@ -261,6 +283,14 @@ macro_rules! provider_behind {
 
             async fn refresh(&self, current: &Credential) -> Result<Session, LoginError> {
                 (**self).refresh(current).await
+            }
+
+            fn repairs(&self) -> bool {
+                (**self).repairs()
+            }
+
+            async fn repair(&self, current: &Credential) -> Result<Update, LoginError> {
+                (**self).repair(current).await
             }
 
             async fn logout(

@@ -234,6 +234,32 @@ pub trait Login: Send + Sync + 'static {
         true
     }
 
+    /// Whether a part of the session can be fetched that a response has [asked
+    /// for](auth_core::Verdict::NeedsRepair) and does not bring. By default it can't. See
+    /// [`Provider::repairs`](auth_core::Provider::repairs).
+    fn repairs(&self) -> bool {
+        false
+    }
+
+    /// Builds the request that fetches the part. To carry the session,
+    /// [attach](Credential::attach) `current`. It may go where a [login](Self::request) may.
+    ///
+    /// # Errors
+    /// [`LoginError::misconfigured`], if no valid request can be built.
+    fn repair_request(&self, current: &Credential) -> Result<http::Request<Bytes>, LoginError> {
+        let _ = current;
+        Err(LoginError::misconfigured("this login has no repair"))
+    }
+
+    /// Reads the part from the answer.
+    ///
+    /// # Errors
+    /// See [`response::failure`](crate::response::failure). It says nothing of the password.
+    fn read_repair(&self, answer: &http::Response<Bytes>) -> Result<Update, LoginError> {
+        let _ = answer;
+        Err(LoginError::misconfigured("this login has no repair"))
+    }
+
     /// Decides from each response of the API whether the credential was rejected. The default is
     /// [`StatusJudge`]: a 401 rejects it.
     fn judge(&self) -> &dyn Judge {

@@ -145,6 +145,17 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
         Ok(session)
     }
 
+    fn repairs(&self) -> bool {
+        self.login.repairs()
+    }
+
+    async fn repair(&self, current: &Credential) -> Result<Update, LoginError> {
+        let request = self.login.repair_request(current)?;
+        self.check_origin(&request, LoginError::misconfigured)?;
+        let (_, answer) = self.send(request).await?;
+        self.login.read_repair(&answer)
+    }
+
     async fn logout(&self, credential: &Credential, logout: Logout) -> Result<(), LoginError> {
         let Some(request) = self.login.logout_request(credential) else {
             return Ok(());

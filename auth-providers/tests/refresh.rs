@@ -1,4 +1,4 @@
-//! Logins as values whose sessions are refreshed.
+//! Logins as values whose sessions are refreshed and repaired.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 #![cfg(all(feature = "demo", feature = "reqwest", feature = "tower"))]
 
@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_core::clock::ManualClock;
 use auth_core::{
-    Attempt, Credential, Credentials, Event, Identity, Lifetime, LoginError, Refresh, Secret,
-    Session,
+    Ask, Attempt, Credential, Credentials, Event, Identity, Lifetime, LoginError, Refresh, Secret,
+    Session, Update,
 };
 use auth_providers::{Account, Answers, Login, Step, Transport, request, response};
 use bytes::Bytes;
@@ -74,6 +74,20 @@ impl Login for Acme {
     fn read_refresh(&self, answer: &Response<Bytes>) -> Result<Session, LoginError> {
         response::expect_refreshed(answer)?;
         session(answer)
+    }
+
+    fn repairs(&self) -> bool {
+        true
+    }
+
+    fn repair_request(&self, current: &Credential) -> Result<Request<Bytes>, LoginError> {
+        request::get(current.kept("url").unwrap_or(&self.url("/csrf")))
+    }
+
+    fn read_repair(&self, answer: &Response<Bytes>) -> Result<Update, LoginError> {
+        response::expect_success(answer)?;
+        let csrf = response::json_at(answer, "/csrf")?;
+        Ok(Update::new().with_query("csrf", &csrf)?)
     }
 }
 
@@ -242,4 +256,33 @@ async fn rule_6_a_connection_that_broke_off_may_have_sent_it() {
         let error = answer.unwrap_err();
         assert!(!error.is_not_sent(), "{error}");
     }
+}
+
+#[tokio::test]
+async fn rule_8_a_login_as_a_value_fetches_the_part_that_a_response_asks_for() {
+    let handle = Handle::new(Acme::new(), |path| match path {
+        "/app/login" => answer(200, &[], TOKENS),
+        _ => answer(200, &[], r#"{"csrf": "c-1"}"#),
+    });
+    let first = handle.credentials.get().await.unwrap();
+    let attempt = Attempt::new(&handle.credentials, &first);
+    let repaired = attempt.repaired(Ask::new()).await.unwrap();
+    assert_eq!(repaired.stamp().revision(), 1);
+    assert_eq!(repaired.query_secrets().collect::<Vec<_>>(), ["c-1"]);
+    assert_eq!(handle.sent.lock()[1], "https://acme.example/app/csrf ");
+}
+
+#[tokio::test]
+async fn rule_18_a_repair_goes_to_no_origin_that_is_neither_the_logins_nor_in_the_scope() {
+    let handle = Handle::new(Acme::new(), |_| {
+        answer(
+            200,
+            &[],
+            r#"{"access": "a", "url": "https://evil.example/", "csrf": "c-1"}"#,
+        )
+    });
+    let first = handle.credentials.get().await.unwrap();
+    let attempt = Attempt::new(&handle.credentials, &first);
+    attempt.repaired(Ask::new()).await.unwrap_err();
+    assert_eq!(handle.sent.lock().len(), 1);
 }

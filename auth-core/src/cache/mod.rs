@@ -23,6 +23,7 @@ mod credentials;
 mod keep_fresh;
 mod leaving;
 mod out_of_scope;
+mod repair;
 mod settle;
 mod shared;
 mod status;

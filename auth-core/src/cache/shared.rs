@@ -14,6 +14,7 @@ use std::sync::{Arc, OnceLock};
 use super::keep_fresh::KeepFresh;
 use super::leaving::Leaving;
 use super::out_of_scope::OutOfScope;
+use super::repair::Repair;
 use crate::clock::Moment;
 use crate::credential::{Credential, Stamp};
 use crate::decide::CacheState;
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
     out_of_scope: OnceLock<Box<OutOfScope>>,
     /// The timer, if renewals begin by themselves.
     pub(super) keep_fresh: Option<Box<KeepFresh>>,
+    pub(super) repair: Repair,
     pub(super) control: Mutex<Control>,
 }
 
@@ -57,6 +59,7 @@ impl Shared {
     pub(super) fn new(engine: Engine, scope: Scope, refresh: Option<Refresh>) -> Self {
         Self {
             updates: engine.provider.updates(),
+            repair: Repair::default(),
             keep_fresh: engine.options.keep_fresh.then(Box::default),
             engine,
             scope,

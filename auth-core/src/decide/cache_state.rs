@@ -6,12 +6,14 @@
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::failure::{Attempted, Failure, FailurePolicy};
 use super::outcome::{End, Failed, LoginOutcome, Means, NoSession, Obtained, Settled, Superseded};
 use super::refreshes::{Possible, Refreshes};
 use super::rejection_breaker::{EndedBy, RejectionBreaker};
 use super::renewal_backoff::RenewalBackoff;
+use super::repair_breaker::RepairBreaker;
 use crate::clock::Moment;
 use crate::credential::{Brought, Change, Credential, Stamp};
 use crate::error::{Error, LoginError};
@@ -52,6 +54,7 @@ pub(crate) struct CacheState {
     failure: Option<Failure>,
     breaker: RejectionBreaker,
     renewals: RenewalBackoff,
+    repairs: RepairBreaker,
     /// How sessions are refreshed, if they are. Most are not, so it is a pointer.
     refreshes: Option<Box<Refreshes>>,
 }
@@ -111,6 +114,17 @@ pub(crate) enum Ruling {
     Doubted,
     /// The handle is closed. Nothing starts any more.
     Closed,
+}
+
+/// What helps a request whose response asks for another part of the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Remedy {
+    /// The credential is not the current one any more.
+    Newer,
+    /// The part has to be fetched.
+    Fetch,
+    /// Nothing, or nothing now.
+    None,
 }
 
 /// What the values of an answer meant.
@@ -484,6 +498,31 @@ impl CacheState {
     /// A response accepted what a replay carried.
     pub(crate) fn replay_accepted(&mut self, generation: u64) {
         self.breaker.replay_accepted(generation);
+    }
+
+    /// A response asked for another part of the session than its request carried. `fetches` says
+    /// whether the provider can fetch one.
+    pub(crate) fn ask_repair(&self, stamp: Stamp, fetches: bool, now: Moment) -> Remedy {
+        let same = |current: &Arc<Credential>| current.stamp() == stamp;
+        if self.closed || self.repairs.forbids(now) {
+            Remedy::None
+        } else if !self.current.as_ref().is_some_and(same) {
+            Remedy::Newer
+        } else if fetches {
+            Remedy::Fetch
+        } else {
+            Remedy::None
+        }
+    }
+
+    /// A repair has failed, or its replay asked for another one. Returns how long none begins.
+    pub(crate) fn not_repaired(&mut self, now: Moment) -> Duration {
+        self.repairs.futile(now)
+    }
+
+    /// A response accepted what a replay after a repair carried.
+    pub(crate) fn repair_helped(&mut self) {
+        self.repairs.helped();
     }
 
     /// An answer brought values. They count only if the request carried the current credential.

@@ -41,7 +41,7 @@ impl Engine {
     }
 
     /// Runs the provider's code within the login's time-out, and catches a panic in it.
-    pub(super) async fn guarded<T>(
+    pub(crate) async fn guarded<T>(
         &self,
         work: impl Future<Output = Result<T, LoginError>>,
     ) -> Result<T, LoginError> {

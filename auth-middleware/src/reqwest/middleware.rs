@@ -261,14 +261,14 @@ impl Call<'_> {
         Ok(response)
     }
 
-    /// Sends one hop, once more if it is rejected.
+    /// Sends one hop, once more if it is rejected, and once more if it lacks a part of the session.
     async fn send(
         &mut self,
         mut admission: Admission<'_>,
         extensions: &mut Extensions,
         next: &Next<'_>,
     ) -> Answered<Response> {
-        let mut may_replay = self.middleware.replay && admission.replay;
+        let may_replay = self.middleware.replay && admission.replay;
         let context = HopContext {
             credentials: admission.credentials,
             judge: self.middleware.judge.as_ref(),
@@ -291,7 +291,7 @@ impl Call<'_> {
             }
             context.first(request, &credential, &mut self.redactor)
         };
-        // At most two attempts: the second one is not replayed.
+        // At most three attempts: an attempt knows what it was sent again for.
         loop {
             let mut request = self.request.take().expect(NEXT);
             self.time.apply_to(&mut request);
@@ -304,23 +304,25 @@ impl Call<'_> {
                 None
             };
             let conclusion = sending.conclude(&mut response, body.as_ref());
-            if conclusion == Conclusion::HandOn {
-                return Ok(response);
-            }
+            let again = match conclusion {
+                Conclusion::HandOn => return Ok(response),
+                Conclusion::Replay | Conclusion::Repair => may_replay,
+                _ => false,
+            };
             // The redirect of a rejected request leads to the login page.
             let copy = self.pristine.take();
-            let copy = copy.filter(|copy| may_replay && copy.is_repeatable());
-            let (Conclusion::Replay, Some(copy)) = (conclusion, copy) else {
+            let Some(copy) = copy.filter(|copy| again && copy.is_repeatable()) else {
                 return Ok(response);
             };
-            may_replay = false;
             // The login or the second attempt may wait for the connection of this response.
             drop(response);
             let request = copy.into_request();
-            self.pristine = self.keep(&request, false);
+            self.pristine = self.keep(&request, true);
             let request = self.request.insert(request);
-            let newer = get(context.credentials, self.time.bound(admission.ask)).await?;
-            sending = context.replay(sending, request, &newer, &mut self.redactor);
+            let newer = sending
+                .newer(conclusion, self.time.bound(admission.ask))
+                .await?;
+            sending = context.again(sending, conclusion, request, &newer, &mut self.redactor);
         }
     }
 

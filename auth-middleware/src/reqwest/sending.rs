@@ -4,7 +4,9 @@ use std::future::poll_fn;
 use std::mem;
 use std::sync::Arc;
 
-use auth_core::{Attempt, Conclusion, Credential, Credentials, Judge, RequestHead, ResponseView};
+use auth_core::{
+    Ask, Attempt, Conclusion, Credential, Credentials, Judge, RequestHead, ResponseView,
+};
 use bytes::Bytes;
 use reqwest::{Body, Request, Response, Url};
 use reqwest_middleware::Error;
@@ -69,20 +71,23 @@ impl HopContext<'_> {
         }
     }
 
-    /// Attaches a newer credential to a pristine copy of a request that was rejected.
-    pub(super) fn replay(
+    /// Attaches a newer credential to a pristine copy of a request that is sent once more, because
+    /// of this conclusion.
+    pub(super) fn again(
         &self,
-        rejected: Sending,
+        before: Sending,
+        because: Conclusion,
         request: &mut Request,
         newer: &Credential,
         redactor: &mut Redactor,
     ) -> Sending {
-        let jar = rejected.jar;
+        let jar = before.jar;
         let sent_to = self.attach(request, newer, redactor, jar.as_deref());
-        let attempt = rejected
-            .attempt
-            .replay(newer)
-            .sent_to(|| request.url().target());
+        let attempt = match because {
+            Conclusion::Repair => before.attempt.after_repair(newer),
+            _ => before.attempt.replay(newer),
+        };
+        let attempt = attempt.sent_to(|| request.url().target());
         Sending {
             attempt,
             sent_to,
@@ -131,6 +136,19 @@ impl HopContext<'_> {
 }
 
 impl Sending {
+    /// The credential to send the request with once more, because of this conclusion.
+    pub(super) async fn newer(
+        &self,
+        because: Conclusion,
+        ask: Ask,
+    ) -> Result<Arc<Credential>, Error> {
+        let newer = match because {
+            Conclusion::Repair => self.attempt.repaired(ask).await,
+            _ => self.attempt.credentials().get_with(ask).await,
+        };
+        newer.map_err(Error::middleware)
+    }
+
     pub(super) fn wants_body(&self, response: &Response) -> bool {
         self.attempt.wants_body(response.status()) && self.is_answered_by(response)
     }

@@ -92,12 +92,12 @@ struct Judged<Body> {
 pub(super) struct Work<S, B, Spare> {
     service: S,
     request: Request<B>,
-    /// What a second attempt is made from. `None`, if this is the second attempt.
+    /// What another attempt is made from, if it may be sent once more.
     spare: Option<Spare>,
     credentials: Credentials,
     judge: Option<Arc<dyn Judge>>,
-    /// The attempt whose credential was rejected. `None`, if this is the first attempt.
-    rejected: Option<Attempt>,
+    /// The attempt before, and why the request is sent again. `None`, if this is the first attempt.
+    before: Option<(Attempt, Conclusion)>,
     /// Whether the service was not ready at once. The credential may have ended meanwhile.
     waited: bool,
     /// Whether the credential was checked after such a wait before. See [`Attempt::newest`].
@@ -121,21 +121,26 @@ impl<S, B, Spare> Work<S, B, Spare> {
             spare,
             credentials,
             judge,
-            rejected: None,
+            before: None,
             waited: false,
             asked_again: false,
             renewal,
         })
     }
 
-    fn again(again: Again<S, B>, rejected: Attempt) -> Box<Self> {
+    fn again(
+        again: Again<S, B>,
+        spare: Option<Spare>,
+        before: Attempt,
+        because: Conclusion,
+    ) -> Box<Self> {
         Box::new(Self {
             service: again.service,
             request: again.request,
-            spare: None,
-            credentials: rejected.credentials().clone(),
+            spare,
+            credentials: before.credentials().clone(),
             judge: None,
-            rejected: Some(rejected),
+            before: Some((before, because)),
             waited: false,
             asked_again: false,
             renewal: None,
@@ -143,6 +148,9 @@ impl<S, B, Spare> Work<S, B, Spare> {
     }
 
     fn get(&self, ask: Ask) -> Getting {
+        if let Some((before, Conclusion::Repair)) = &self.before {
+            return Box::pin(before.repaired(ask));
+        }
         let credentials = self.credentials.clone();
         Box::pin(async move { credentials.get_with(ask).await })
     }
@@ -161,8 +169,9 @@ impl<S, B, Spare> Work<S, B, Spare> {
 
     /// The attempt that is sent now, with `credential`.
     fn attempt(&mut self, credential: &Credential, head: Option<RequestHead>) -> Attempt {
-        match self.rejected.take() {
-            Some(rejected) => rejected.replay(credential),
+        match self.before.take() {
+            Some((before, Conclusion::Repair)) => before.after_repair(credential),
+            Some((before, _)) => before.replay(credential),
             None => Attempt::new(&self.credentials, credential)
                 .judged_by(self.judge.take())
                 .of_request(head),
@@ -280,16 +289,16 @@ where
                         if conclusion == Conclusion::HandOn {
                             return Poll::Ready(Ok(response.map(AuthBody::untouched)));
                         }
-                        let (rejected, spare) = (attempt.take().expect(ENDED), spare.take());
+                        let (before, spare) = (attempt.take().expect(ENDED), spare.take());
                         // This drops the future that responded, which may hold the body that is to
                         // be sent again.
                         state.set(Stage::Ended);
-                        let spare = spare.filter(|_| conclusion == Conclusion::Replay);
+                        let spare = spare.filter(|_| is_sent_again(conclusion));
                         let Some(again) = again::<S, R, B>(spare) else {
                             let response = response.map(AuthBody::untouched);
                             return Poll::Ready(Ok(Rejected::mark(response)));
                         };
-                        get_newer::<S, R, B, ResB>(again, rejected)
+                        get_newer::<S, R, B, ResB>(again, before, conclusion)
                     }
                 }
                 StageProj::Judging {
@@ -306,7 +315,7 @@ where
                         view = view.with_body(whole);
                     }
                     let conclusion = sent.conclude(&view);
-                    let spare = spare.filter(|_| conclusion == Conclusion::Replay);
+                    let spare = spare.filter(|_| is_sent_again(conclusion));
                     let Some(again) = again::<S, R, B>(spare) else {
                         let response = Response::from_parts(head, AuthBody::judged(body));
                         return Poll::Ready(Ok(match conclusion {
@@ -314,7 +323,7 @@ where
                             _ => Rejected::mark(response),
                         }));
                     };
-                    get_newer::<S, R, B, ResB>(again, sent)
+                    get_newer::<S, R, B, ResB>(again, sent, conclusion)
                 }
                 StageProj::Getting { getting, ask, work } => {
                     let obtained = ready!(getting.as_mut().poll(cx))?;
@@ -368,19 +377,28 @@ impl Rejected {
 
 const ENDED: &str = "a future is not polled after its end";
 
-/// The request of a second attempt, if it can be sent twice.
+const fn is_sent_again(conclusion: Conclusion) -> bool {
+    matches!(conclusion, Conclusion::Replay | Conclusion::Repair)
+}
+
+/// The request of another attempt, if it can be sent once more.
 fn again<S, R: ReplayMode<B>, B>(spare: Option<R::Spare<S>>) -> Option<Again<S, R::Body>> {
     R::again(spare?)
 }
 
-fn get_newer<S, R, B, ResB>(again: Again<S, R::Body>, rejected: Attempt) -> StageOf<S, R, B, ResB>
+fn get_newer<S, R, B, ResB>(
+    again: Again<S, R::Body>,
+    before: Attempt,
+    because: Conclusion,
+) -> StageOf<S, R, B, ResB>
 where
     R: ReplayMode<B>,
-    S: Service<Request<R::Body>>,
+    S: Service<Request<R::Body>> + Clone,
     ResB: Body<Data = Bytes>,
 {
     let ask = again.ask;
-    get::<S, R, B, ResB>(Work::again(again, rejected), ask)
+    let spare = R::keep(&again.request, &again.service, ask);
+    get::<S, R, B, ResB>(Work::again(again, Some(spare), before, because), ask)
 }
 
 fn get<S, R, B, ResB>(work: WorkOf<S, R, B>, ask: Ask) -> StageOf<S, R, B, ResB>

@@ -35,12 +35,7 @@ pub trait ReplayMode<B>: sealed::Sealed {
     /// Keeps a copy of a wrapped request, before its credential is attached. `service` may be
     /// ready, so it is cloned and not taken.
     #[doc(hidden)]
-    fn keep<S: Clone>(
-        &self,
-        request: &Request<Self::Body>,
-        service: &S,
-        ask: Ask,
-    ) -> Self::Spare<S>;
+    fn keep<S: Clone>(request: &Request<Self::Body>, service: &S, ask: Ask) -> Self::Spare<S>;
 
     /// The request of the second attempt, if it can be sent twice.
     #[doc(hidden)]
@@ -97,7 +92,7 @@ impl<B: Clone> ReplayMode<B> for Cloning {
     }
 
     #[inline]
-    fn keep<S: Clone>(&self, request: &Request<B>, service: &S, ask: Ask) -> Again<S, B> {
+    fn keep<S: Clone>(request: &Request<B>, service: &S, ask: Ask) -> Again<S, B> {
         Again {
             service: service.clone(),
             request: request.clone(),
@@ -151,12 +146,7 @@ impl<B: Body<Data = Bytes>> ReplayMode<B> for Buffering {
         request.map(|body| ReplayBody::recording(body, self.limit))
     }
 
-    fn keep<S: Clone>(
-        &self,
-        request: &Request<ReplayBody<B>>,
-        service: &S,
-        ask: Ask,
-    ) -> Buffered<S, B> {
+    fn keep<S: Clone>(request: &Request<ReplayBody<B>>, service: &S, ask: Ask) -> Buffered<S, B> {
         let mut head = Request::new(());
         request.method().clone_into(head.method_mut());
         request.uri().clone_into(head.uri_mut());
@@ -207,7 +197,7 @@ impl<B> ReplayMode<B> for NoReplay {
     }
 
     #[inline]
-    fn keep<S: Clone>(&self, _: &Request<B>, _: &S, _: Ask) {}
+    fn keep<S: Clone>(_: &Request<B>, _: &S, _: Ask) {}
 
     fn again<S>((): ()) -> Option<Again<S, B>> {
         None

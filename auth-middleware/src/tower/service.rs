@@ -122,7 +122,7 @@ where
         let credentials = admission.credentials;
         let jar = JarRequest::carrying(credentials, self.jar.as_ref(), request.uri());
         let mut request = self.replay.wrap(request);
-        let keep = || self.replay.keep(&request, &self.inner, admission.ask);
+        let keep = || R::keep(&request, &self.inner, admission.ask);
         let spare = admission.replay.then(keep);
         let judge = self.judge.as_ref();
         let head = Attempt::wants_request(credentials, judge).then(|| head_of(&request));
