@@ -13,7 +13,7 @@ use auth_core::{
     Ask, Credential, Credentials, Identity, Judge, LoginError, Origin, Part, Provider,
     ResponseView, Secret, SecretSource, Session, StatusJudge, Update, Verdict, When,
 };
-use auth_middleware::{AuthContext, AuthLayer, AuthMiddleware};
+use auth_middleware::{AuthContext, AuthLayer, AuthMiddleware, Redirects};
 use bytes::Bytes;
 use common::{Api, Seen, response};
 use futures_util::future::join_all;
@@ -21,6 +21,7 @@ use http::{HeaderName, HeaderValue, Request, StatusCode};
 use http_body_util::Full;
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::rt::TokioExecutor;
+use reqwest_middleware::ClientBuilder;
 use tower::{ServiceBuilder, ServiceExt};
 
 const CSRF: HeaderName = HeaderName::from_static("x-csrf");
@@ -196,7 +197,11 @@ impl Test {
             join_all(sent).await
         } else {
             let builder = reqwest::Client::builder();
-            let client = AuthMiddleware::build_client(builder, self.credentials.clone()).unwrap();
+            let (client, auth) =
+                AuthMiddleware::with_client(builder, self.credentials.clone()).unwrap();
+            // Without redirects, a copy is kept for this alone.
+            let auth = auth.redirects(Redirects::none());
+            let client = ClientBuilder::new(client).with(auth).build();
             let sent = (0..how_many).map(|_| {
                 let request = client.post(&self.url).body("a body");
                 let response = request.with_extension(context.clone()).send();

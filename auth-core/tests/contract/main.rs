@@ -30,6 +30,7 @@ mod random;
 mod refresh;
 mod rejection;
 mod renewal;
+mod repair;
 mod restraint;
 mod runtimes;
 mod secrecy;
