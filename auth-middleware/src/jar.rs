@@ -269,6 +269,15 @@ mod tests {
         assert_eq!(sent(Some("lb=node7; d=3"), &given, false).await, merged);
     }
 
+    #[test]
+    fn rule_17_a_jars_cookies_are_marked_sensitive_where_there_is_no_credential() {
+        let mut headers = HeaderMap::new();
+        let jar = Jar(Some("lb=node7"), Mutex::default());
+        add_cookies(&jar, URL, None, &mut headers);
+        assert!(headers[COOKIE].is_sensitive());
+        assert_eq!(headers[COOKIE], "lb=node7");
+    }
+
     #[tokio::test]
     async fn rule_16_a_cookie_of_the_session_neither_enters_the_jar_nor_comes_from_it() {
         let foreign = Some("sid=another; lb=node7; sid=third");

@@ -118,6 +118,57 @@ async fn rule_9_a_body_over_the_limit_gets_its_first_response_at_once() {
     assert_eq!(api.seen()[0].body, "hello world", "the whole body was sent");
 }
 
+#[tokio::test]
+async fn rule_9_a_body_that_is_said_to_be_over_the_limit_is_not_kept() {
+    for (limit, status) in [(4, 401), (5, 200), (6, 200)] {
+        let (credentials, _) = Script::at(ORIGIN).build();
+        // It reads nothing of the body.
+        let service = AuthLayer::new(credentials)
+            .buffered(limit)
+            .layer(service_fn(|request: Request<ReplayBody<Full<Bytes>>>| {
+                let second = request.headers()["authorization"] == "Bearer token-2";
+                let status = if second { 200 } else { 401 };
+                std::future::ready(Ok::<_, std::convert::Infallible>(response(status, "")))
+            }));
+        let request = Request::post(ORIGIN).body(Full::from("hello")).unwrap();
+        let response = service.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), status, "a limit of {limit}");
+    }
+}
+
+#[tokio::test]
+async fn rule_9_the_second_attempt_is_the_same_request_with_its_own_headers() {
+    let heads = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = Arc::clone(&heads);
+    let (credentials, _) = Script::at(ORIGIN).build();
+    let service = AuthLayer::new(credentials).buffered(10).layer(service_fn(
+        move |request: Request<ReplayBody<Stream>>| {
+            let (mut head, body) = request.into_parts();
+            let token = head.headers.remove("authorization").unwrap();
+            let marked = head.extensions.get::<&str>().copied();
+            let line = format!("{} {:?}", head.method, head.version);
+            seen.lock().unwrap().push((line, head.headers, marked));
+            async move {
+                body.collect().await.unwrap();
+                let status = if token == "Bearer token-2" { 200 } else { 401 };
+                Ok::<_, std::convert::Infallible>(response(status, ""))
+            }
+        },
+    ));
+    let mut request = post(Stream::of(&["hello"]));
+    *request.version_mut() = http::Version::HTTP_2;
+    request.headers_mut().insert("x-own", "1".parse().unwrap());
+    request.extensions_mut().insert("marked");
+    assert_eq!(service.oneshot(request).await.unwrap().status(), 200);
+    let heads = heads.lock().unwrap();
+    assert_eq!((heads.len(), &heads[0]), (2, &heads[1]));
+    assert_eq!(
+        (&*heads[0].0, heads[0].2),
+        ("POST HTTP/2.0", Some("marked"))
+    );
+    assert_eq!(heads[0].1["x-own"], "1");
+}
+
 async fn send_to<F>(
     body: Stream,
     serve: impl Fn(Request<ReplayBody<Stream>>) -> F + Clone + Send + 'static,
@@ -183,12 +234,17 @@ async fn a_body_that_failed_is_not_replayed() {
         fails: true,
         ..Stream::of(&["hello"])
     };
-    let status = send_to(body, |request| async {
-        assert!(request.into_body().collect().await.is_err());
-        Ok(response(401, ""))
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let sent = Arc::clone(&attempts);
+    let status = send_to(body, move |request| {
+        sent.fetch_add(1, SeqCst);
+        async {
+            assert!(request.into_body().collect().await.is_err());
+            Ok(response(401, ""))
+        }
     })
     .await;
-    assert_eq!(status, 401);
+    assert_eq!((status.as_u16(), attempts.load(SeqCst)), (401, 1));
 }
 
 #[tokio::test]
@@ -213,20 +269,24 @@ async fn a_buffered_body_streams_while_it_is_recorded() {
 }
 
 #[tokio::test]
-async fn the_length_of_a_replayed_body_is_that_of_the_first() {
-    let (credentials, _) = Script::at(ORIGIN).build();
-    let service = AuthLayer::new(credentials).buffered(100).layer(service_fn(
-        |request: Request<ReplayBody<Full<Bytes>>>| async move {
-            assert_eq!(request.body().size_hint().exact(), Some(5));
-            let token = request.headers()["authorization"].clone();
-            let body = request.into_body().collect().await.unwrap().to_bytes();
-            assert_eq!(body, "hello");
-            let status = if token == "Bearer token-2" { 200 } else { 401 };
-            Ok::<_, std::convert::Infallible>(response(status, ""))
-        },
-    ));
-    let request = Request::post(ORIGIN).body(Full::from("hello")).unwrap();
-    assert_eq!(service.oneshot(request).await.unwrap().status(), 200);
+async fn the_length_and_the_end_of_a_replayed_body_are_those_of_the_first() {
+    for text in ["hello", ""] {
+        let (credentials, _) = Script::at(ORIGIN).build();
+        let service = AuthLayer::new(credentials).buffered(100).layer(service_fn(
+            move |request: Request<ReplayBody<Full<Bytes>>>| async move {
+                let body = request.body();
+                assert_eq!(body.size_hint().exact(), Some(text.len() as u64));
+                assert_eq!(body.is_end_stream(), text.is_empty());
+                let token = request.headers()["authorization"].clone();
+                let body = request.into_body().collect().await.unwrap().to_bytes();
+                assert_eq!(body, text);
+                let status = if token == "Bearer token-2" { 200 } else { 401 };
+                Ok::<_, std::convert::Infallible>(response(status, ""))
+            },
+        ));
+        let request = Request::post(ORIGIN).body(Full::from(text)).unwrap();
+        assert_eq!(service.oneshot(request).await.unwrap().status(), 200);
+    }
 }
 
 /// A service whose future keeps the body until the future is dropped.

@@ -44,6 +44,29 @@ async fn rule_4_a_request_that_cant_be_sent_releases_its_permit() {
 }
 
 #[tokio::test]
+async fn rule_4_a_login_through_its_own_integration_releases_its_permit() {
+    let (credentials, control) = Script::at(ORIGIN).build();
+    let api = Api::new(|_| response(200, ""));
+    let handle = move |request: Request<Full<Bytes>>| api.clone().handle(request);
+    let inner = ConcurrencyLimit::new(tower::service_fn(handle), 1);
+    let service = AuthLayer::new(credentials.clone()).layer(inner);
+    let released = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&released);
+    control.during_login(move || {
+        let (mut one, seen) = (service.clone(), Arc::clone(&seen));
+        async move {
+            let mut other = one.clone();
+            let login = get(&format!("{ORIGIN}/login"));
+            one.ready().await.unwrap().call(login).await.unwrap_err();
+            let ready = poll!(Box::pin(other.ready())).is_ready();
+            seen.store(ready, SeqCst);
+        }
+    });
+    credentials.get().await.unwrap();
+    assert!(released.load(SeqCst));
+}
+
+#[tokio::test]
 async fn a_renewal_that_was_not_made_is_due_again() {
     let (credentials, control) = Script::at(ORIGIN).build();
     credentials.get().await.unwrap();

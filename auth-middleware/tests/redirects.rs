@@ -407,6 +407,43 @@ async fn a_url_that_comes_again_after_a_cookie_was_set_is_no_circle() {
 }
 
 #[tokio::test]
+async fn a_circle_in_which_a_cookie_was_set_is_walked_again() {
+    for via in BOTH {
+        let api = Api::new(|seen| match (seen.uri.path(), seen.cookie()) {
+            ("/a", Some("sid=rolled")) => response(200, "welcome"),
+            ("/a", _) => moved(302, HeaderValue::from_static("/b")),
+            _ => {
+                let mut response = moved(302, HeaderValue::from_static("/a"));
+                let rolled = HeaderValue::from_static("sid=rolled; Path=/");
+                response.headers_mut().insert("set-cookie", rolled);
+                response
+            }
+        });
+        let origin = api.serve().await;
+        let (credentials, _) = Script::at(&origin).kind(Kind::Cookie).build();
+        let request = get(&format!("{origin}/a"));
+        let got = send(via, &credentials, Redirects::new(), request).await;
+        assert_eq!((got.unwrap().status, api.count()), (200, 3));
+    }
+}
+
+#[tokio::test]
+async fn a_replay_that_is_redirected_is_followed() {
+    for via in BOTH {
+        let api = Api::new(|seen| match (seen.uri.path(), seen.bearer()) {
+            (_, Some("token-1")) => response(401, "revoked"),
+            ("/away", _) => moved(302, HeaderValue::from_static("/here")),
+            _ => response(200, "here"),
+        });
+        let origin = api.serve().await;
+        let (credentials, _) = Script::at(&origin).build();
+        let request = get(&format!("{origin}/away"));
+        let got = send(via, &credentials, Redirects::new(), request).await;
+        assert_eq!((got.unwrap().status, api.count()), (200, 3));
+    }
+}
+
+#[tokio::test]
 async fn rule_16_within_the_scope_only_by_choice() {
     for via in BOTH {
         let foreign = Api::new(|_| response(200, "elsewhere"));
@@ -663,6 +700,29 @@ where
 }
 
 #[tokio::test]
+async fn a_redirect_whose_body_a_judge_accepts_is_followed() {
+    struct Reads;
+    impl auth_core::Judge for Reads {
+        fn wants_body(&self, _: StatusCode) -> bool {
+            true
+        }
+        fn judge(&self, response: &ResponseView<'_>) -> Verdict {
+            assert!(response.body.is_some());
+            Verdict::Accepted
+        }
+    }
+    for via in BOTH {
+        let api = redirecting(302, "/here");
+        let origin = api.serve().await;
+        let (credentials, _) = Script::at(&origin).judge(Reads).build();
+        let request = get(&format!("{origin}/away"));
+        let got = send(via, &credentials, Redirects::new(), request).await;
+        let got = got.unwrap();
+        assert_eq!((got.status, &*got.body), (200, &b"here"[..]));
+    }
+}
+
+#[tokio::test]
 async fn rule_7_a_judge_sees_the_method_and_the_url_of_its_own_hop() {
     for via in BOTH {
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -754,10 +814,12 @@ async fn a_streaming_body_is_handed_on_with_307_and_dropped_with_303() {
         let pieces = ["a ", "body"].map(Ok::<_, std::io::Error>);
         let stream = reqwest::Body::wrap_stream(futures_util::stream::iter(pieces));
         let url = format!("{origin}/away");
-        let response = client.post(url).body(stream).send().await.unwrap();
+        let request = client.post(url).header("x-own", "1").body(stream);
+        let response = request.send().await.unwrap();
         assert_eq!(response.status(), expected);
         assert_eq!(api.seen()[0].body, "a body");
         if let Some(second) = api.seen().get(1) {
+            assert_eq!(second.headers["x-own"], "1");
             assert_eq!((second.method.as_str(), second.body.len()), ("GET", 0));
         }
     }
@@ -797,17 +859,25 @@ async fn the_requests_own_timeout_spans_its_hops() {
         clock: control.clock.clone(),
     };
     let auth = AuthMiddleware::assuming_no_redirects(credentials);
-    let client = ClientBuilder::new(Client::new())
-        .with(auth)
-        .with(below)
-        .build();
+    let below = Arc::new(below);
     let second = Duration::from_secs(1);
-    let response = client
-        .get(format!("{}/3", common::ORIGIN))
-        .timeout(5 * second);
-    assert_eq!(response.send().await.unwrap().status(), 200);
-    let left = [5, 4, 3, 2].map(|left| Some(left * second));
-    assert_eq!(*seen.lock().unwrap(), left);
+    for (auth, context) in [
+        (auth.clone(), AuthContext::new()),
+        (auth.clone(), AuthContext::skip()),
+        (auth.without_replay(), AuthContext::new()),
+    ] {
+        let client = ClientBuilder::new(Client::new())
+            .with(auth)
+            .with_arc(below.clone())
+            .build();
+        let request = client
+            .get(format!("{}/3", common::ORIGIN))
+            .with_extension(context)
+            .timeout(5 * second);
+        assert_eq!(request.send().await.unwrap().status(), 200);
+        let left = [5, 4, 3, 2].map(|left| Some(left * second));
+        assert_eq!(std::mem::take(&mut *seen.lock().unwrap()), left);
+    }
 }
 
 /// Takes a second for each request, and redirects `/3` to `/2` and so on.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use auth_core::clock::ManualClock;
-use auth_core::{Ask, Credentials, LoginError, LoginMark};
+use auth_core::{Ask, Credentials, LoginError, LoginMark, ResponseView, Verdict};
 use auth_middleware::{AuthContext, AuthMiddleware, auth_error};
 use bytes::Bytes;
 use common::{Api, BodyJudge, Kind, ORIGIN, Script, assert_nothing_old, response, until};
@@ -335,6 +335,25 @@ async fn a_judge_that_wants_the_body_gets_it_and_the_rest_of_the_response_is_unc
         "fine"
     );
     assert_eq!(control.logins(), 2);
+}
+
+#[tokio::test]
+async fn a_judge_of_the_middleware_replaces_the_providers() {
+    let teapots = |response: &ResponseView<'_>| match response.status.as_u16() {
+        418 => Verdict::Rejected,
+        _ => Verdict::Accepted,
+    };
+    let api = Api::new(|seen| match seen.bearer() {
+        Some("token-1") => response(418, ""),
+        _ => response(401, ""),
+    });
+    let origin = api.serve().await;
+    let (credentials, control) = Script::at(&origin).build();
+    let (client, auth) = AuthMiddleware::with_client(Client::builder(), credentials).unwrap();
+    let client = ClientBuilder::new(client).with(auth.judge(teapots)).build();
+    let response = client.get(&origin).send().await.unwrap();
+    assert_eq!(response.status(), 401);
+    assert_eq!((control.logins(), api.count()), (2, 2));
 }
 
 #[tokio::test]

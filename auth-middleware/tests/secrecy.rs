@@ -46,10 +46,21 @@ fn client(credentials: &Credentials) -> ClientWithMiddleware {
 
 #[tokio::test]
 async fn rule_17_the_url_of_a_response_is_the_callers_own() {
-    let api = Api::new(|_| response(500, "no"));
+    // The first request is replayed with a newer secret.
+    let api = Api::new(|seen| {
+        let uri = seen.uri.to_string();
+        let status = if uri.contains("canary-1") { 401 } else { 500 };
+        let mut response = response(status, "no");
+        let echo = HeaderValue::try_from(uri).unwrap();
+        response.headers_mut().insert("x-echo", echo);
+        response
+    });
     let origin = api.serve().await;
-    for kind in [Kind::Query, Kind::All] {
-        let credentials = credentials(&origin, kind);
+    for (kind, credentials) in [Kind::Query, Kind::All]
+        .map(|kind| (kind, credentials(&origin, kind)))
+        .into_iter()
+        .flat_map(|pair| [pair.clone(), pair])
+    {
         let url = format!("{origin}/me?a=%20b&csrf=mine");
         let response = client(&credentials)
             .get(format!("{url}#part"))
@@ -60,7 +71,9 @@ async fn rule_17_the_url_of_a_response_is_the_callers_own() {
             api.seen().last().unwrap().uri.to_string().contains(CANARY),
             "the secret was sent"
         );
-        assert_eq!(response.url().as_str(), url);
+        assert!(response.headers()["x-echo"].is_sensitive());
+        assert!(!response.headers()["content-length"].is_sensitive());
+        assert_eq!(response.url().as_str(), url, "{kind:?}");
         assert!(
             response.remote_addr().is_some(),
             "the rest of the response is unchanged"

@@ -19,6 +19,7 @@ use common::{
 };
 use futures_util::FutureExt;
 use http::{HeaderValue, Request, Response, StatusCode};
+use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -402,6 +403,21 @@ async fn a_judge_that_wants_the_body_gets_it_and_so_does_the_caller() {
         (StatusCode::OK, &b"fine"[..])
     );
     assert_eq!((control.logins(), api.count()), (2, 3));
+}
+
+#[tokio::test]
+async fn the_length_and_the_end_of_a_response_are_those_of_its_body() {
+    let (credentials, _) = Script::at(ORIGIN).judge(BodyJudge).build();
+    for (status, text) in [(200, "fine"), (204, ""), (403, "you may not"), (403, "")] {
+        let api = Api::new(move |_| response(status, text));
+        let service = AuthLayer::new(credentials.clone())
+            .layer(service_fn(move |request| api.clone().handle(request)));
+        let response = service.oneshot(get("https://api.example.com/")).await;
+        let body = response.unwrap().into_body();
+        let length = body.size_hint().exact();
+        assert_eq!(length, Some(text.len() as u64), "{status} {text}");
+        assert_eq!(body.is_end_stream(), text.is_empty(), "{status} {text}");
+    }
 }
 
 #[tokio::test]

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::{
-    Credentials, Lifetime, LoginError, LoginErrorKind, Pool, PoolError, Provider, Quota, Secret,
-    SecretSource, Session, Verdict,
+    Credentials, Lifetime, LoginError, LoginErrorKind, Logout, LogoutReason, Pool, PoolError,
+    Provider, Quota, Secret, SecretSource, Session, Verdict,
 };
 use auth_providers::{
     Answers, BaseUrl, Clay, CloudIo, ConfigError, Login, Quinn, Step, Transport, V1Login, response,
@@ -153,6 +153,8 @@ fn quinn_and_v1_send_email_and_password() {
     let sent = request(&quinn());
     assert_eq!(sent.uri(), "https://host.example/api/auth/login");
     assert_eq!(body(&sent), expected);
+    let probe = quinn().probe_url().unwrap();
+    assert_eq!(probe, "https://host.example/api/auth/me");
     let sent = request(&v1());
     assert_eq!(sent.uri(), "https://host.example/v1/login");
     assert_eq!(body(&sent), expected);
@@ -504,6 +506,16 @@ fn a_refused_password_is_recognised_by_each_apis_own_status() {
         kind(&v1(), &Served::new(400, "")),
         LoginErrorKind::Malformed
     );
+}
+
+#[test]
+fn rule_19_a_401_to_quinns_logout_says_that_the_session_is_over() {
+    let closing = Logout::new(LogoutReason::Closing);
+    for (status, done) in [(200, true), (401, true), (403, false), (503, false)] {
+        let answer = Served::new(status, "");
+        let logged_out = quinn().logged_out(&answer.0, closing);
+        assert_eq!(logged_out.is_ok(), done, "{status}");
+    }
 }
 
 #[test]

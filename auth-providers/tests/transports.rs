@@ -315,6 +315,7 @@ async fn a_response_that_breaks_off_is_unavailable() {
         let quinn = provider(Api::Quinn, &server.base_url, CANARY, transport);
         let error = quinn.login(&canary()).await.unwrap_err();
         assert_eq!(error.kind(), LoginErrorKind::Unavailable);
+        assert!(error.to_string().contains("broke off"), "{error}");
         assert!(!printed(&error).contains("canary"), "{}", printed(&error));
     }
 }
@@ -325,7 +326,10 @@ async fn a_short_password_spends_no_attempt() {
     let password = auth_core::SecretSource::variable("QUINN_PASSWORD");
     let quinn = Quinn::new(server.base_url(), "ada@example.com", password).unwrap();
     let quinn = quinn.via(over_reqwest());
-    let error = auth_core::Provider::login(&quinn, &"short".into()).await;
+    let short = Secret::from("short");
+    let refused = auth_core::Provider::check_secret(&quinn, &short).unwrap_err();
+    assert_eq!(refused.kind(), LoginErrorKind::Misconfigured);
+    let error = auth_core::Provider::login(&quinn, &short).await;
     assert_eq!(error.unwrap_err().kind(), LoginErrorKind::Misconfigured);
     assert_eq!(server.counts().most_logins_in_a_minute, 0);
 }

@@ -163,3 +163,18 @@ fn read_seconds(text: &str) -> Option<Duration> {
 pub(crate) const fn damaged() -> InvalidValue {
     InvalidValue::new("plain form of a session", "is damaged")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_17_the_text_is_written_into_a_buffer_that_does_not_grow() {
+        let text = Lines::written(|lines| {
+            let line = lines.line("kept").text("name", "a b").flag("unsafe", true);
+            line.time("life", Some(Duration::from_millis(1_250))).end();
+        });
+        assert_eq!(text, "kept name=a%20b unsafe life=1.25\n");
+        assert_eq!(text.capacity(), text.len());
+    }
+}

@@ -115,3 +115,21 @@ impl fmt::Debug for Update {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_update_is_empty_until_it_sets_something() {
+        assert!(Update::new().is_empty());
+        let header = HeaderName::from_static("x-csrf-token");
+        for update in [
+            Ok(Update::new().with_header(header, HeaderValue::from_static("c"))),
+            Update::new().with_query("csrf", "c"),
+            Update::new().with_kept("refresh_token", "r"),
+        ] {
+            assert!(!update.unwrap().is_empty());
+        }
+    }
+}

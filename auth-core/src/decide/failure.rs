@@ -374,6 +374,18 @@ mod tests {
     }
 
     #[test]
+    fn rule_12_what_may_be_a_refusal_of_another_secret_counts_anew() {
+        let policy = &FailurePolicy::DEFAULT;
+        let first = after(None, LoginError::malformed("x"), 0.0);
+        for (sent, seconds) in [("secret", 120), ("another", 30)] {
+            let failed = failed(LoginError::malformed("x"), Some(sent));
+            let end = end(NOW, 0.0);
+            let next = Failure::after(Some(&first), failed, &end, policy);
+            assert_eq!(wait(&next).as_secs(), seconds, "{sent}");
+        }
+    }
+
+    #[test]
     fn rule_12_outages_between_them_do_not_make_answers_that_may_be_refusals_fewer() {
         let mut failure = after(None, LoginError::malformed("x"), 0.0);
         for seconds in [120, 300, 900] {
@@ -507,6 +519,10 @@ mod tests {
     fn rule_11_a_limit_is_the_limiters_business_and_a_retry_after_is_capped() {
         let limited = LoginError::limited(Some(Duration::from_secs(9)));
         assert!(!after(None, limited, 1.0).forbids(NOW));
+        let limited = after(None, LoginError::limited(None), 1.0);
+        assert_eq!(wait(&limited), Duration::ZERO);
+        let outage = after(Some(&limited), LoginError::unavailable("503"), 1.0);
+        assert_eq!(wait(&outage), Duration::from_secs(1), "the first in a row");
         let outage =
             |wait| LoginError::unavailable("503").with_retry_after(Some(Duration::from_secs(wait)));
         assert_eq!(wait(&after(None, outage(20), 1.0)), Duration::from_secs(20));

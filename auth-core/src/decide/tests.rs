@@ -6,6 +6,7 @@ use super::*;
 use crate::clock::{Moment, nanos};
 use crate::error::{Error, LoginError, LoginErrorKind};
 use crate::lifetime::{Lifetime, RefreshWindow};
+use crate::refresh::Refresh;
 use crate::session::Session;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -116,6 +117,35 @@ fn rule_6_without_progress_the_next_renewal_waits_for_its_back_off_to_the_moment
         Some(Purpose::Renewal),
         "progress ends it"
     );
+}
+
+#[test]
+fn rule_6_waiters_of_a_failed_refresh_begin_a_login_if_the_session_was_rejected_meanwhile() {
+    for rejected in [false, true] {
+        let mut state = CacheState::new(Some(Refresh::with_session()));
+        log_in(&mut state, HOUR, at(0));
+        let current = state.current().unwrap().clone();
+        let id = state.begin();
+        let outage = LoginError::unavailable("status 503");
+        let told = state.not_refreshed(id, (&current, outage), &end(at(3_400)), &POLICY);
+        let (told, follows) = told.unwrap();
+        assert_eq!(follows, None, "the session is good");
+        if rejected {
+            let ruling = state.reject(current.stamp(), at(3_400), &POLICY);
+            assert_eq!(ruling, Ruling::Believed);
+        }
+        let settled = settle(
+            &mut state,
+            id,
+            Err(NoSession::NotRefreshed(told)),
+            at(3_400),
+        );
+        if rejected {
+            assert!(matches!(settled, Settled::Discarded(None)));
+        } else {
+            assert!(matches!(settled, Settled::Failed(_)));
+        }
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use auth_core::{
     Session, Target, set_cookies,
 };
 use http::header::{COOKIE, SET_COOKIE};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 
 use crate::support::{DAY, HERE, HOUR, SECOND, on};
 
@@ -25,11 +25,18 @@ struct Browser {
 
 impl Browser {
     fn new(login: impl Fn(u64) -> Result<Session, LoginError> + Send + Sync + 'static) -> Self {
+        Self::within(scope(), login)
+    }
+
+    fn within(
+        scope: Scope,
+        login: impl Fn(u64) -> Result<Session, LoginError> + Send + Sync + 'static,
+    ) -> Self {
         let (clock, provider) = (ManualClock::new(), Scripted::new(login));
         let (logins, rolled) = (provider.logins(), Arc::new(AtomicU64::new(0)));
         let count = Arc::clone(&rolled);
         let credentials = on(&clock, provider)
-            .scope(scope())
+            .scope(scope)
             .observer(move |_: &Identity, event: &Event| {
                 if matches!(event, Event::Rolled { .. }) {
                     count.fetch_add(1, SeqCst);
@@ -354,6 +361,73 @@ async fn rule_15_a_life_that_slides_is_stored_at_most_once_a_second() {
 }
 
 #[tokio::test]
+async fn rule_15_the_idle_timeout_is_no_end_of_a_cookie_that_a_sliding_session_can_do_without() {
+    let browser = Browser::new(|_| {
+        let optional = response(&["ui=1; Path=/; Max-Age=60"]);
+        let session = set_by(&["sid=s; Path=/; Max-Age=600"])?;
+        let session = session.with_optional_cookie(&set_cookies(&optional).next().unwrap())?;
+        Ok(session.with_lifetime(Lifetime::unknown().idle(HOUR)))
+    });
+    let before = browser.credentials.get().await.unwrap();
+    browser.clock.advance(50 * SECOND);
+    let named = "sid=s; Path=/; Max-Age=600";
+    browser.send(HERE, 200, &[named]).await;
+    let after = browser.credentials.get().await.unwrap();
+    assert!(Arc::ptr_eq(&before, &after), "the same idle timeout");
+    browser.send(HERE, 200, &["ui=1; Path=/; Max-Age=60"]).await;
+    browser.clock.advance(59 * SECOND);
+    assert_eq!(browser.cookies(HERE).await, "sid=s; ui=1");
+    browser.clock.advance(SECOND);
+    assert_eq!(browser.cookies(HERE).await, "sid=s");
+}
+
+#[tokio::test]
+async fn rule_14_a_life_that_is_stated_anew_counts_on_both_clocks() {
+    const LINE: &str = "sid=s; Path=/; Max-Age=3600";
+    let browser = named(&[LINE]);
+    browser.cookies(HERE).await;
+    browser.clock.set_wall_forward(HOUR / 2);
+    let expires_in = || browser.credentials.status().expires_in;
+    assert_eq!(expires_in(), Some(HOUR / 2));
+    browser.send(HERE, 200, &[LINE]).await;
+    assert_eq!(expires_in(), Some(HOUR));
+}
+
+#[tokio::test]
+async fn rule_15_a_request_is_given_the_cookies_that_go_to_its_url() {
+    let browser = named(&["sid=s; Path=/api"]);
+    let credential = browser.credentials.get().await.unwrap();
+    for (path, carried) in [("/api/x", true), ("/other", false)] {
+        let url = format!("https://api.example.com{path}");
+        let mut request = Request::get(url).body(()).unwrap();
+        credential.attach(&mut request).unwrap();
+        assert_eq!(request.headers().contains_key(COOKIE), carried, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn rule_16_a_cookie_belongs_to_the_session_that_has_it_or_keeps_them_all() {
+    let alone = named(&["sid=s"]).credentials.get().await.unwrap();
+    assert!(alone.owns_cookie("sid") && !alone.owns_cookie("lb"));
+    assert!(alone.keeps_cookie("sid") && !alone.keeps_cookie("lb"));
+    let all = keeping("sid=s", &[]).credentials.get().await.unwrap();
+    assert!(all.owns_cookie("sid") && !all.owns_cookie("lb"));
+    assert!(all.keeps_cookie("sid") && all.keeps_cookie("lb"));
+}
+
+#[tokio::test]
+async fn rule_15_a_cookie_that_the_provider_adds_replaces_one_of_its_name_domain_and_path() {
+    let browser = named(&[
+        "sid=1; Path=/api",
+        "sid=2; Path=/",
+        "sid=3; Path=/; Domain=example.com",
+        "sid=4; Path=/",
+    ]);
+    let cookies = browser.cookies(at("/api")).await;
+    assert_eq!(cookies, "sid=1; sid=3; sid=4");
+}
+
+#[tokio::test]
 async fn rule_15_a_cookie_of_the_provider_goes_to_the_whole_scope_unless_it_is_narrowed() {
     for (line, sent_to, not_sent_to) in [
         ("sid=s", &["/", "/api/x", "/other"][..], &[][..]),
@@ -504,6 +578,20 @@ async fn rule_15_an_answer_without_a_path_means_the_providers_cookie() {
 }
 
 #[tokio::test]
+async fn rule_15_the_path_of_an_answer_counts_where_there_is_one_origin() {
+    let one = || Scope::only(Origin::parse("https://api.example.com").unwrap());
+    let browser = Browser::within(one(), |_| set_by(&["sid=0; Path=/api"]));
+    browser.send(at("/api/x"), 200, &["sid=1"]).await;
+    assert_eq!(browser.cookies(at("/api/y")).await, "sid=1");
+    let browser = Browser::within(one(), |_| {
+        Ok(set_by(&["sid=s"])?.keep_cookies(&response(&[]), at("/login")))
+    });
+    browser.send(at("/v3/me"), 200, &["ui=1"]).await;
+    assert_eq!(browser.cookies(at("/v3/x")).await, "ui=1; sid=s");
+    assert_eq!(browser.cookies(at("/")).await, "sid=s");
+}
+
+#[tokio::test]
 async fn rule_15_cookies_beside_the_sessions_are_kept_by_choice() {
     let login = &[
         "sid=s; Path=/",
@@ -572,6 +660,22 @@ async fn rule_15_a_server_that_sets_another_cookie_each_time_does_not_fill_the_h
             .await;
     }
     assert_eq!(browser.cookies(HERE).await.split("; ").count(), 51);
+    // One that is deleted makes room.
+    let lines = ["c0=; Path=/; Max-Age=0", "new=1; Path=/"];
+    browser.send(HERE, 200, &lines).await;
+    assert!(browser.cookies(HERE).await.ends_with("; new=1"));
+}
+
+#[tokio::test]
+async fn rule_15_a_kept_cookie_that_has_expired_makes_room() {
+    let browser = keeping("sid=s; Path=/", &[]);
+    for round in 0..50 {
+        let line = format!("c{round}=1; Path=/; Max-Age=60");
+        browser.send(HERE, 200, &[&line]).await;
+    }
+    browser.clock.advance(60 * SECOND);
+    browser.send(HERE, 200, &["new=1; Path=/"]).await;
+    assert_eq!(browser.cookies(HERE).await, "sid=s; new=1");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use auth_core::clock::ManualClock;
 use auth_core::testing::{Gate, Scripted};
 use auth_core::{
     Attempt, Conclusion, Condition, Credentials, Event, Identity, Lifetime, LoginError, Logout,
-    LogoutReason, LogoutScope,
+    LogoutReason, LogoutScope, Session,
 };
 use futures_util::FutureExt;
 
@@ -244,6 +244,21 @@ async fn rule_19_a_close_between_admission_and_spawn_stops_the_login_task() {
 }
 
 #[tokio::test]
+async fn an_observer_is_told_of_a_close_once() {
+    let closed = Arc::new(AtomicU64::new(0));
+    let seen = Arc::clone(&closed);
+    let credentials = on(&ManualClock::new(), tokens())
+        .observer(move |_: &Identity, event: &Event| {
+            seen.fetch_add(u64::from(matches!(event, Event::Closed)), SeqCst);
+        })
+        .build();
+    credentials.get().await.unwrap();
+    credentials.close().await.unwrap();
+    let _ = credentials.clone().close().await;
+    assert_eq!(closed.load(SeqCst), 1);
+}
+
+#[tokio::test]
 async fn after_a_close_no_rejection_is_doubted() {
     let doubts = Arc::new(AtomicU64::new(0));
     let seen = Arc::clone(&doubts);
@@ -307,6 +322,24 @@ async fn rule_19_whatever_superseded_a_session_its_logout_is_told_whether_it_was
     assert_eq!(expired, [(1, superseded.of_dead_session())]);
     let rejected = superseded_by(Renewing::new(tokens()), reject).await;
     assert_eq!(rejected, [(1, superseded.of_dead_session())]);
+}
+
+#[tokio::test]
+async fn rule_19_a_session_whose_cookie_came_again_is_not_logged_out() {
+    let sessions = |same| {
+        Renewing::new(Scripted::new(move |number| {
+            let value = if same {
+                "s".to_owned()
+            } else {
+                number.to_string()
+            };
+            Ok(Session::new().with_cookie("sid", &value)?)
+        }))
+    };
+    assert_eq!(superseded_by(sessions(true), renew).await, []);
+    let superseded = Logout::new(LogoutReason::Superseded);
+    let other = superseded_by(sessions(false), renew).await;
+    assert_eq!(other, [(1, superseded)]);
 }
 
 #[tokio::test]
@@ -413,4 +446,34 @@ async fn rule_12_a_login_that_finds_too_many_sessions_ends_the_grace_of_the_olde
     assert_eq!(logins.count(), 4, "it backs off for minutes");
     clock.advance(70 * SECOND);
     credentials.renew().await.unwrap();
+    settle().await;
+    clock.advance(HOUR);
+    settle().await;
+    let generations: Vec<u64> = logouts.lock().iter().map(|(number, _)| *number).collect();
+    assert_eq!(generations, [1, 2, 3], "each once");
+}
+
+#[tokio::test]
+async fn rule_12_a_login_that_finds_too_many_sessions_passes_over_one_whose_grace_has_ended() {
+    let clock = ManualClock::new();
+    let inner = Scripted::new(|number| match number {
+        4 => Err(LoginError::seats_exhausted("status 409")),
+        _ => crate::support::session(number, Lifetime::of(HOUR)),
+    });
+    let provider = Renewing::new(inner);
+    let logouts = provider.logouts();
+    let credentials = provider.on(&clock).log_out_superseded(10 * SECOND).build();
+    credentials.get().await.unwrap();
+    credentials.renew().await.unwrap();
+    settle().await;
+    clock.advance(8 * SECOND);
+    credentials.renew().await.unwrap();
+    settle().await;
+    clock.advance(2 * SECOND);
+    settle().await;
+    let superseded = Logout::new(LogoutReason::Superseded);
+    assert_eq!(*logouts.lock(), [(1, superseded)]);
+    assert!(credentials.renew().await.unwrap_err().is_seats_exhausted());
+    settle().await;
+    assert_eq!(*logouts.lock(), [(1, superseded), (2, superseded)]);
 }

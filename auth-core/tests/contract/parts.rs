@@ -274,6 +274,8 @@ fn a_text_of_another_form_is_refused_without_repeating_it() {
         "session form=1 hard=canary",
         "session form=1 hard=1.0000000001",
         "session form=1 hard=-1",
+        "session form=1 hard=+1",
+        "session form=1 hard=1.",
         "session form=1 hard=.5",
         "session form=1\ncanary name=a value=b",
         "session form=1\n",
@@ -396,6 +398,17 @@ fn rule_15_a_session_that_is_taken_up_again_has_what_is_left_of_its_lives() {
             assert_alike(&one, &other, &clock);
         }
     }
+}
+
+#[test]
+fn a_lifetime_that_is_set_begins_anew_after_a_session_was_stored() {
+    let idle = Lifetime::unknown().idle(HOUR);
+    let session = Session::new().with_bearer("t").unwrap().with_lifetime(idle);
+    let whole = session.to_parts();
+    let aged = session.aged(SECOND);
+    assert_ne!(aged.to_parts().expose(), whole.expose());
+    let anew = aged.with_lifetime(idle).to_parts();
+    assert_eq!(anew.expose(), whole.expose());
 }
 
 #[test]

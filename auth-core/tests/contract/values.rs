@@ -271,6 +271,31 @@ async fn rule_16_of_parts_with_one_name_one_with_a_condition_goes_before_one_wit
 }
 
 #[tokio::test]
+async fn rule_16_a_header_belongs_to_the_session_whether_or_not_a_request_carries_it() {
+    let handle = Handle::new(|_| {
+        let writes = When::unsafe_methods();
+        Ok(Session::new()
+            .with_bearer("t")?
+            .with_part(Part::header("x-csrf-token", "c").when(writes))?
+            // It has no such cookie.
+            .with_header_from_cookie("x-mode", "mode")?)
+    });
+    let credential = handle.get().await;
+    for (name, owns) in [
+        ("authorization", true),
+        ("x-csrf-token", true),
+        ("x-mode", true),
+        ("x-other", false),
+        ("cookie", false),
+    ] {
+        let header = HeaderName::from_static(name);
+        assert_eq!(credential.owns_header(&header), owns, "{name}");
+    }
+    let sent = header(&credential, &Method::POST, "/");
+    assert_eq!(sent.as_deref(), Some("c"));
+}
+
+#[tokio::test]
 async fn rule_16_a_derived_part_without_a_condition_gives_way_to_one_that_was_added_before() {
     let handle = Handle::new(|_| {
         let writes = When::unsafe_methods();
@@ -314,6 +339,18 @@ async fn rule_16_a_part_without_a_condition_replaces_a_derived_one_and_the_other
         assert_eq!(sent.as_deref(), Some(value));
         assert_eq!(query(&credential, &Method::GET, "/"), pair);
     }
+    // What was replaced does not come back where there is no cookie.
+    let handle = Handle::new(move |_| {
+        Ok(Session::new()
+            .with_bearer("t")?
+            .with_header(CSRF, HeaderValue::from_static("stated"))
+            .with_query("csrf", "q")?
+            .with_header_from_cookie("x-csrf-token", "sid")?
+            .with_part(Part::query_from_cookie("csrf", "sid"))?)
+    });
+    let credential = handle.get().await;
+    assert_eq!(header(&credential, &Method::GET, "/"), None);
+    assert_eq!(query(&credential, &Method::GET, "/"), "");
 }
 
 #[test]
@@ -537,13 +574,16 @@ async fn rule_7_a_kept_value_alone_makes_a_revision_and_the_first_answer_counts(
         let token = response.headers[NEW_CSRF].to_str().unwrap();
         Update::new().with_kept("refresh_token", token).unwrap()
     };
-    let handle = Handle::of(csrf, Some(Box::new(read)), StatusJudge);
-    let (first, second) = (handle.attempt().await, handle.attempt().await);
-    answer(&first, 200, &[(NEW_CSRF, "r1")]);
-    answer(&second, 200, &[(NEW_CSRF, "r2")]);
-    let credential = handle.get().await;
-    assert_eq!(credential.kept("refresh_token"), Some("r1"));
-    assert_eq!((credential.stamp().revision(), handle.rolled()), (1, 1));
+    let keeping = |number| Ok(csrf(number)?.with_kept("refresh_token", "r0")?);
+    for login in [csrf, keeping] {
+        let handle = Handle::of(login, Some(Box::new(read)), StatusJudge);
+        let (first, second) = (handle.attempt().await, handle.attempt().await);
+        answer(&first, 200, &[(NEW_CSRF, "r1")]);
+        answer(&second, 200, &[(NEW_CSRF, "r2")]);
+        let credential = handle.get().await;
+        assert_eq!(credential.kept("refresh_token"), Some("r1"));
+        assert_eq!((credential.stamp().revision(), handle.rolled()), (1, 1));
+    }
 }
 
 #[tokio::test]
@@ -572,7 +612,8 @@ async fn rule_7_an_update_sets_every_part_of_its_name_but_those_that_a_cookie_st
         query
             .unwrap()
             .with_header(CSRF, new.clone())
-            .with_header(twin, new)
+            .with_header(twin, HeaderValue::from_static("another"))
+            .with_header(HeaderName::from_static("x-added"), new)
     };
     let login = |_| {
         let writes = When::unsafe_methods;
@@ -580,17 +621,19 @@ async fn rule_7_an_update_sets_every_part_of_its_name_but_those_that_a_cookie_st
             .with_cookie("sid", "s")?
             .with_header(CSRF, HeaderValue::from_static("0"))
             .with_part(Part::header("x-csrf-token", "0").when(writes()))?
+            .with_query("csrf", "0")?
             .with_part(Part::query("csrf", "0").when(writes()))?
             .with_header_from_cookie("x-twin", "sid")?)
     };
     let handle = Handle::of(login, Some(Box::new(read)), StatusJudge);
     answer(&handle.attempt().await, 200, &[(NEW_CSRF, "1")]);
     let credential = handle.get().await;
-    for (method, pair) in [(Method::GET, ""), (Method::POST, "csrf=1")] {
+    for method in [Method::GET, Method::POST] {
         let (headers, query) = carried(&credential, &method, "/");
         assert_eq!(headers[CSRF], "1", "{method}");
         assert_eq!(headers["x-twin"], "s", "{method}");
-        assert_eq!(query, pair, "{method}");
+        assert_eq!(headers["x-added"], "1", "{method}");
+        assert_eq!(query, "csrf=1", "{method}");
     }
 }
 
@@ -663,7 +706,7 @@ async fn rule_15_a_value_that_is_set_to_what_it_is_changes_nothing() {
         "no new credential"
     );
     // A deadline that moves by a second is stored, and is no event.
-    handle.clock.advance(SECOND);
+    handle.clock.advance(SECOND / 2);
     answer(&handle.attempt().await, 200, &[(NEW_CSRF, "v")]);
     let after = handle.get().await;
     assert!(!Arc::ptr_eq(&before, &after));

@@ -111,17 +111,11 @@ fn location(answer: &Answer<'_>) -> Option<Url> {
         return None;
     }
     let text = std::str::from_utf8(first.as_bytes()).ok()?;
-    let mut url = answer.url.join(text).ok()?;
+    let url = answer.url.join(text).ok()?;
     let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
     let names_a_user = !url.username().is_empty() || url.password().is_some();
     let is_downgrade = answer.url.scheme() == "https" && url.scheme() == "http";
-    if !is_web || names_a_user || is_downgrade {
-        return None;
-    }
-    if url.fragment().is_none() {
-        url.set_fragment(answer.url.fragment());
-    }
-    Some(url)
+    (is_web && !names_a_user && !is_downgrade).then_some(url)
 }
 
 /// The method of the next request, and whether it keeps the body (Fetch, "HTTP-redirect fetch",

@@ -343,10 +343,6 @@ impl Call<'_> {
         chain: &mut Chain,
         credentials: &Credentials,
     ) -> Answered<Option<Request>> {
-        let redirects = &self.middleware.redirects;
-        if !Chain::may_redirect(response.status()) || !redirects.follows() {
-            return Ok(None);
-        }
         let Some(pristine) = self.pristine.take() else {
             return Ok(None);
         };
@@ -357,6 +353,7 @@ impl Call<'_> {
             status: response.status(),
             headers: response.headers(),
         };
+        let redirects = &self.middleware.redirects;
         let hop = chain.next(&answer, redirects, credentials);
         let hop = hop.map_err(Error::middleware)?;
         Ok(hop.map(|hop| pristine.into_hop(hop, redirects)))

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use auth_core::Credential;
-use http::header::LOCATION;
 use reqwest::{Response, ResponseBuilderExt, Url};
 use reqwest_middleware::Error;
 
@@ -62,19 +61,15 @@ impl Redactor {
         shown
     }
 
-    /// The response, with a URL that may be shown. A header that repeats a secret, as `Location`
-    /// may, is marked sensitive. The rest of the response is unchanged.
+    /// The response, with a URL that may be shown. A header that repeats a secret is marked
+    /// sensitive. The rest of the response is unchanged.
     pub(super) fn clean_response(&self, mut response: Response) -> Response {
         if self.secrets.is_empty() {
             return response;
         }
-        for (name, value) in response.headers_mut() {
-            // `Location` may hold a newer secret as well.
-            let is_secret = || {
-                let text = String::from_utf8_lossy(value.as_bytes());
-                self.secrets.is_in(&text)
-            };
-            if name == LOCATION || is_secret() {
+        for value in response.headers_mut().values_mut() {
+            let text = String::from_utf8_lossy(value.as_bytes());
+            if self.secrets.is_in(&text) {
                 value.set_sensitive(true);
             }
         }

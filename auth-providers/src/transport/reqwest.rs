@@ -218,3 +218,18 @@ fn no_response(error: reqwest::Error) -> LoginError {
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client for logins could not be built")]
 pub struct ClientError(#[source] reqwest::Error);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_logins_over_plain_http_pass_by_the_environments_proxies() {
+        let transport = ReqwestTransport::new().unwrap();
+        for (url, passes_by) in [("http://127.0.0.1/", true), ("https://a.example/", false)] {
+            let client = transport.client_for(&url.parse().unwrap());
+            let direct = transport.direct.as_ref().unwrap();
+            assert_eq!(std::ptr::eq(client, direct), passes_by, "{url}");
+        }
+    }
+}
