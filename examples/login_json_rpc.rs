@@ -71,12 +71,13 @@ impl Login for Monitor {
     }
 }
 
-/// Looks at the body of every answer that is 200, up to 64 KiB.
+/// Looks at the body of an answer that is 200, if it is short JSON. The answers of downloads and
+/// streams are not held back for it.
 struct MonitorJudge;
 
 impl Judge for MonitorJudge {
-    fn wants_body(&self, status: StatusCode) -> bool {
-        status == StatusCode::OK
+    fn wants_body(&self, head: &ResponseView<'_>) -> bool {
+        head.status == StatusCode::OK && head.is_json_of_at_most(4 * 1024)
     }
 
     fn judge(&self, response: &ResponseView<'_>) -> Verdict {

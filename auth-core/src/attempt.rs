@@ -1,22 +1,23 @@
 //! One attempt of one request, without I/O.
 
 use std::fmt;
+use std::future::pending;
 use std::sync::Arc;
 
 use http::header::{CONTENT_LOCATION, LINK, LOCATION, REFRESH, SET_COOKIE};
-use http::{Extensions, HeaderMap, HeaderName, StatusCode};
+use http::{Extensions, HeaderMap, HeaderName};
 
 use crate::cache::{Ask, Credentials};
-use crate::clock::Moment;
+use crate::clock::{Moment, nanos};
 use crate::credential::{Brought, Credential, SetCookie, Stamp, Target, Update, set_cookies};
 use crate::decide::{CacheState, Heard, Remedy, Ruling};
 use crate::error::Error;
 use crate::event::Event;
-use crate::judge::{Judge, RequestHead, ResponseView, Verdict, is_from_between};
+use crate::judge::{Judge, MAX_JUDGED_TIME, RequestHead, ResponseView, Verdict, is_from_between};
 use crate::lifetime::Freshness;
 use crate::login_mark::LoginMark;
 use crate::origin::Scope;
-use crate::runtime::random;
+use crate::runtime::{Runtime, random};
 
 /// One attempt of one request: the credential that it carries, and what its response means for that
 /// credential.
@@ -268,12 +269,15 @@ impl Attempt {
     }
 
     /// Whether the judge of a request wants [its head](Self::of_request): `judge`, or else that of
-    /// the provider.
+    /// the provider, which is asked as well if the provider reads
+    /// [values](crate::Provider::update).
     #[inline]
     pub fn wants_request(credentials: &Credentials, judge: Option<&Arc<dyn Judge>>) -> bool {
+        let shared = credentials.shared();
+        let of_provider = || shared.engine.provider.judge().wants_request();
         match judge {
-            Some(judge) => judge.wants_request(),
-            None => credentials.shared().engine.provider.judge().wants_request(),
+            Some(judge) => judge.wants_request() || (shared.updates && of_provider()),
+            None => of_provider(),
         }
     }
 
@@ -354,13 +358,33 @@ impl Attempt {
         }
     }
 
-    /// Whether the judge needs the body of a response with this status, or the provider for the
-    /// [values](crate::Provider::update) that it reads.
+    /// Whether the body of the response with this head is to be read ahead: if the judge [needs
+    /// it](Judge::wants_body), or the judge of the provider for the
+    /// [values](crate::Provider::update) that the provider reads, and if it is none of those that
+    /// are never read ahead.
+    ///
+    /// A judge that says no costs no look-up of a header.
     #[inline]
-    pub fn wants_body(&self, status: StatusCode) -> bool {
+    pub fn wants_body(&self, head: &ResponseView<'_>) -> bool {
+        let head = &self.view(head);
         let shared = self.credentials.shared();
-        let for_values = || shared.engine.provider.judge().wants_body(status);
-        self.judge().wants_body(status) || (shared.updates && for_values())
+        let for_values = || shared.engine.provider.judge().wants_body(head);
+        (self.judge().wants_body(head) || (shared.updates && for_values()))
+            && head.may_be_read_ahead()
+    }
+
+    /// Waits from now on for [`MAX_JUDGED_TIME`](crate::MAX_JUDGED_TIME), by the cache's clock.
+    /// After it, a body is no longer read ahead. Outside any tokio runtime there is no timer, and
+    /// the wait does not end.
+    pub fn judged_time(&self) -> impl Future<Output = ()> + Send + 'static {
+        let clock = self.credentials.shared().engine.clock.clone();
+        let over = clock.now().steady.saturating_add(nanos(MAX_JUDGED_TIME));
+        async move {
+            match Runtime::current() {
+                Some(_) => clock.sleep_until(over).await,
+                None => pending().await,
+            }
+        }
     }
 
     /// Judges the response and reports the verdict to the cache, and then the cookies that the
@@ -368,14 +392,12 @@ impl Attempt {
     /// These are ignored if the verdict is rejected or unclear, and if the status is one that
     /// something between the client and the API writes: 407, 502, 503, 504 and 511.
     ///
-    /// If the judge [needs the body](Self::wants_body), pass it in the view, unless it is longer
-    /// than [`MAX_JUDGED_BODY`](crate::MAX_JUDGED_BODY).
+    /// If the body [is wanted](Self::wants_body), pass it in the view, unless it is longer than
+    /// [`MAX_JUDGED_BODY`](crate::MAX_JUDGED_BODY) or takes longer than
+    /// [that time](Self::judged_time).
     #[inline]
     pub fn conclude(&self, response: &ResponseView<'_>) -> Conclusion {
-        let response = &ResponseView {
-            request: self.head().or(response.request),
-            ..*response
-        };
+        let response = &self.view(response);
         let verdict = self.judge().judge(response);
         if verdict == Verdict::Rejected {
             // The cookies of a rejected response are ignored. A server that no longer knows a
@@ -542,9 +564,14 @@ impl Attempt {
         }
     }
 
+    /// The response, with the head of its request.
     #[inline]
-    fn head(&self) -> Option<&RequestHead> {
-        self.noted.as_ref()?.head.as_ref()
+    fn view<'a>(&'a self, response: &ResponseView<'a>) -> ResponseView<'a> {
+        let head = self.noted.as_ref().and_then(|noted| noted.head.as_ref());
+        ResponseView {
+            request: head.or(response.request),
+            ..*response
+        }
     }
 }
 

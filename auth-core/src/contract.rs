@@ -82,6 +82,11 @@
 //! starts nothing, and the request is replayed with the current one. A generation whose
 //! rejection was believed is never served again, not even when the login server is down.
 //!
+//! The verdict is by the head of the response. A body is read ahead only if the judge wants it by
+//! that head, no more than 64 KiB of it, and for 5 s at most; never an event stream, whatever the
+//! judge wants, nor another body that arrives piece by piece by its type, is encoded, or is longer
+//! by its own account. The caller gets all of it.
+//!
 //! The cookies that a response sets, and the values that the provider reads from it, are heard
 //! whatever its status is, if its request carried the current revision; but not from a rejection,
 //! nor from what something between the client and the API wrote: 407, 502, 503, 504, 511, and what

@@ -1,7 +1,9 @@
 //! What a response says about the credential that its request carried.
 
-use http::header::LOCATION;
-use http::{HeaderMap, Method, StatusCode, Uri};
+use std::time::Duration;
+
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 
 /// The part of a response that a [`Judge`] sees.
 #[derive(Clone, Copy, Debug)]
@@ -14,13 +16,18 @@ pub struct ResponseView<'a> {
     pub status: StatusCode,
     /// The headers.
     pub headers: &'a HeaderMap,
-    /// The body, if the judge asked for it and it is at most [`MAX_JUDGED_BODY`] long.
+    /// The body, if the judge [asked for it](Judge::wants_body) and all of it could be read ahead.
     pub body: Option<&'a [u8]>,
 }
 
 /// The largest body that is read for a judge, in bytes. Error pages are smaller, and a larger body
-/// is not delayed for the judge.
+/// is not delayed for the judge: one that says so in its `Content-Length` is not read at all.
 pub const MAX_JUDGED_BODY: usize = 64 * 1024;
+
+/// The longest time for which a body is read for a judge. A server that says why it rejects a
+/// request does so at once, and a slow link carries [`MAX_JUDGED_BODY`] in less. A body that takes
+/// longer may never end.
+pub const MAX_JUDGED_TIME: Duration = Duration::from_secs(5);
 
 impl<'a> ResponseView<'a> {
     /// A response without its body.
@@ -51,6 +58,85 @@ impl<'a> ResponseView<'a> {
         let location = self.headers.get(LOCATION).filter(|_| redirects)?;
         location.to_str().ok()
     }
+
+    /// The `Content-Type` as it was sent, but without its parameters. Compare it without regard to
+    /// case (RFC 9110, section 8.3.1).
+    pub fn media_type(&self) -> Option<&'a str> {
+        let text = self.headers.get(CONTENT_TYPE)?.to_str().ok()?;
+        text.split(';').next().map(str::trim)
+    }
+
+    /// The `Content-Length`, in bytes. A server that writes while it still computes states none. A
+    /// client that decompresses a body takes its length away.
+    pub fn content_length(&self) -> Option<u64> {
+        let text = self.headers.get(CONTENT_LENGTH)?.to_str().ok()?;
+        text.parse().ok()
+    }
+
+    /// Whether the `Content-Type` is `application/json`, or ends in `+json` (RFC 6839, section
+    /// 3.1).
+    pub fn is_json(&self) -> bool {
+        self.media_type().is_some_and(|media_type| {
+            media_type.eq_ignore_ascii_case("application/json") || ends_with(media_type, "+json")
+        })
+    }
+
+    /// Whether this is [JSON](Self::is_json) whose [`Content-Length`](Self::content_length) is
+    /// stated and at most so many bytes: what a verdict is, and a download or a stream is not.
+    pub fn is_json_of_at_most(&self, bytes: usize) -> bool {
+        let is_small = |length| length <= bytes as u64;
+        self.content_length().is_some_and(is_small) && self.is_json()
+    }
+
+    /// Whether the body may be read before the caller gets it, whatever a judge wants. See
+    /// [`Judge::wants_body`].
+    #[inline(never)]
+    pub(crate) fn may_be_read_ahead(&self) -> bool {
+        let is_plain = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
+        !self.status.is_informational()
+            && (self.content_length()).is_none_or(|length| length <= MAX_JUDGED_BODY as u64)
+            && !self.media_type().is_some_and(is_streamed)
+            && self.headers.get_all(CONTENT_ENCODING).iter().all(is_plain)
+    }
+}
+
+/// Media types whose body may go on for as long as its request does, or whose parts are read one by
+/// one. None of them is a verdict: the status of gRPC is in the trailers.
+const STREAMED: &[&str] = &[
+    "text/event-stream",
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+    "application/x-jsonlines",
+    "application/json-seq",
+    "application/stream+json",
+];
+/// The same, for all types that begin so.
+const STREAMED_FAMILIES: &[&str] = &[
+    "multipart/",
+    "audio/",
+    "video/",
+    "application/grpc",
+    "application/connect+",
+];
+
+fn is_streamed(media_type: &str) -> bool {
+    STREAMED
+        .iter()
+        .any(|streamed| media_type.eq_ignore_ascii_case(streamed))
+        || (STREAMED_FAMILIES.iter()).any(|family| starts_with(media_type, family))
+}
+
+/// Without regard to case.
+fn starts_with(text: &str, start: &str) -> bool {
+    let head = text.as_bytes().get(..start.len());
+    head.is_some_and(|head| head.eq_ignore_ascii_case(start.as_bytes()))
+}
+
+/// Without regard to case.
+fn ends_with(text: &str, end: &str) -> bool {
+    let at = text.len().checked_sub(end.len());
+    at.is_some_and(|at| text.as_bytes()[at..].eq_ignore_ascii_case(end.as_bytes()))
 }
 
 /// The request that a response answers, as the caller or the redirect wrote it: without the
@@ -111,22 +197,19 @@ pub enum Verdict {
 ///
 /// ```
 /// use auth_core::{Judge, ResponseView, StatusJudge, Verdict};
+/// use http::StatusCode;
 ///
-/// /// An API that sends 403 both for an expired session and for a missing permission.
+/// /// An API that answers 200 with an error in its JSON when a session is over.
 /// struct ByBody;
 ///
 /// impl Judge for ByBody {
-///     fn wants_body(&self, status: http::StatusCode) -> bool {
-///         status == 403
-///     }
-///
-///     fn wants_request(&self) -> bool {
-///         false
+///     fn wants_body(&self, head: &ResponseView<'_>) -> bool {
+///         head.status == StatusCode::OK && head.is_json_of_at_most(4 * 1024)
 ///     }
 ///
 ///     fn judge(&self, response: &ResponseView<'_>) -> Verdict {
 ///         match response.body {
-///             Some(b"session expired") => Verdict::Rejected,
+///             Some(br#"{"error":"session expired"}"#) => Verdict::Rejected,
 ///             _ => StatusJudge.judge(response),
 ///         }
 ///     }
@@ -147,11 +230,27 @@ pub enum Verdict {
 /// }
 /// ```
 pub trait Judge: Send + Sync + 'static {
-    /// Whether the verdict on a response with this status needs its body. The body is then read
-    /// before the caller gets the response, up to [`MAX_JUDGED_BODY`] bytes. The caller still gets
-    /// all of it.
-    fn wants_body(&self, status: StatusCode) -> bool {
-        let _ = status;
+    /// Whether the verdict needs the body of the response with this head, which is a view without a
+    /// body. By default it does not.
+    ///
+    /// The body that it wants is read before the caller gets the response, and the caller still
+    /// gets all of it. So the caller waits for the end of the body, or for more than
+    /// [`MAX_JUDGED_BODY`] bytes of it, or for [`MAX_JUDGED_TIME`]. A body that has not ended by
+    /// then is not in the view, and the verdict is by the head. Ask for the status first, and want
+    /// the body of a success only if it is [short and says so](ResponseView::is_json_of_at_most): a
+    /// download or a stream without a length would be held back, its first part with the rest.
+    ///
+    /// Whatever the judge says, these are not read, and their verdict is by their head:
+    ///
+    /// - what arrives piece by piece by its type: `text/event-stream`, `multipart/*`, `audio/*`,
+    ///   `video/*`, `application/grpc*`, `application/connect+*`, and JSON in lines or sequences
+    ///   (`application/x-ndjson`, `ndjson`, `jsonl`, `x-jsonlines`, `json-seq` and `stream+json`);
+    /// - a status below 200, such as 101, after which the connection speaks another protocol;
+    /// - a `Content-Length` above [`MAX_JUDGED_BODY`];
+    /// - a `Content-Encoding`, which the client below has not decoded. If it decodes by itself, it
+    ///   takes that header away, and the `Content-Length` with it.
+    fn wants_body(&self, head: &ResponseView<'_>) -> bool {
+        let _ = head;
         false
     }
 

@@ -109,7 +109,9 @@ pub use credential::{
 pub use error::{Error, LoginError, LoginErrorKind};
 pub use event::{Event, Observer};
 pub use identity::Identity;
-pub use judge::{Judge, MAX_JUDGED_BODY, RequestHead, ResponseView, StatusJudge, Verdict};
+pub use judge::{
+    Judge, MAX_JUDGED_BODY, MAX_JUDGED_TIME, RequestHead, ResponseView, StatusJudge, Verdict,
+};
 pub use lifetime::{Lifetime, RefreshWindow};
 pub use login_mark::LoginMark;
 pub use logout::{Logout, LogoutReason, LogoutScope};

@@ -98,8 +98,8 @@ pub trait Provider: Send + Sync + 'static {
     /// It is called only if the provider [says so](Self::updates), and for the responses whose
     /// cookies count: see [`Verdict`](crate::Verdict). All that one response brings is one new
     /// revision, and of several responses to one revision the first that brings another value
-    /// counts. The body is there if the provider's [judge wants it](Judge::wants_body), and the
-    /// request if the judge wants that.
+    /// counts. The body is there if the provider's [judge wants it](Judge::wants_body) by the head
+    /// of the response and it could be read ahead, and the request if the judge wants that.
     fn update(&self, response: &ResponseView<'_>, credential: &Credential) -> Update {
         let _ = (response, credential);
         Update::new()

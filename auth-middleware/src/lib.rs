@@ -107,7 +107,8 @@
 //!   some of the session's cookies, and a judge that reads bodies allocate what they need.
 //! - **7** A response can reject only what its request carried. Each hop of a redirect is judged by
 //!   its own URL. A response that a client brings from another URL than the one that was sent is
-//!   not judged.
+//!   not judged. A body is read ahead only if the [judge wants it](auth_core::Judge::wants_body) by
+//!   its head, and an event stream never: its first event reaches the caller at once.
 //! - **8** A rejected request is sent once more, with a newer credential. If another login would
 //!   not help, the caller gets the rejection.
 //! - **9** The caller gets the second response. The second attempt is a pristine copy of the
@@ -159,7 +160,7 @@
 //! | retry | outside | each attempt carries the credential that is current when it is sent |
 //! | `FollowRedirect` of tower-http | in its place, [`AuthLayer::follow_redirects`] | outside, it drops the context of a request; inside, it takes the credential to other hosts |
 //! | logging of requests | outside | a layer inside sees the credential |
-//! | decompression | inside | a judge reads the body as the inner layer passes it on |
+//! | decompression | inside | a judge reads no body that is still encoded |
 //!
 //! Outside means added before the integration:
 //! `.with(retry).with(auth)`, or the first layer of a `ServiceBuilder`.
@@ -177,8 +178,14 @@
 //!   [`Redirects::within_scope`] follows no redirect out of the scope.
 //! - The default headers of a reqwest client go to every host, and the middleware can't see them.
 //! - A judge that reads bodies gets those of up to [`auth_core::MAX_JUDGED_BODY`] bytes. The caller
-//!   gets the response after the body, or so much of it, has arrived. Only the caller's own
-//!   time-out bounds this wait.
+//!   gets the response when the body that its judge wants, or so much of it, has arrived, and after
+//!   [`auth_core::MAX_JUDGED_TIME`] at the latest. A judge that wants a body without a
+//!   `Content-Length` holds a slow one back that long, the first part with the rest. Outside any
+//!   tokio runtime there is no timer, and only the caller's time-out bounds the wait. A body that a
+//!   judge does not want, or may not [read](auth_core::Judge::wants_body), waits for nothing.
+//! - A client that decompresses takes the `Content-Length` away, so a judge that wants only bodies
+//!   with a length sees none that were compressed. An answer that is compressed and not
+//!   decompressed below is judged by its head.
 //! - A client's time-outs begin anew with the second attempt. The time-out of a single reqwest
 //!   request does not: it covers both attempts and the waits before them.
 //! - A client with a cookie jar of its own mixes the sessions of identities that share it.

@@ -703,7 +703,7 @@ where
 async fn a_redirect_whose_body_a_judge_accepts_is_followed() {
     struct Reads;
     impl auth_core::Judge for Reads {
-        fn wants_body(&self, _: StatusCode) -> bool {
+        fn wants_body(&self, _: &ResponseView<'_>) -> bool {
             true
         }
         fn judge(&self, response: &ResponseView<'_>) -> Verdict {

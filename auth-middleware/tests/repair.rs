@@ -81,7 +81,7 @@ fn update(csrf: &str) -> Update {
 }
 
 impl Judge for Csrf {
-    fn wants_body(&self, _: StatusCode) -> bool {
+    fn wants_body(&self, _: &ResponseView<'_>) -> bool {
         false
     }
 

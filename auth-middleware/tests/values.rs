@@ -113,8 +113,8 @@ impl Csrf {
 
 /// Wants the bodies of conflicts.
 impl Judge for Csrf {
-    fn wants_body(&self, status: StatusCode) -> bool {
-        status == StatusCode::CONFLICT
+    fn wants_body(&self, head: &ResponseView<'_>) -> bool {
+        head.status == StatusCode::CONFLICT
     }
 
     fn wants_request(&self) -> bool {

@@ -704,12 +704,12 @@ fn rule_1_another_kind_of_login_under_the_same_name_is_not_silently_the_first_on
 
 #[test]
 fn only_cloudio_judges_a_403_by_its_body() {
-    for login in all() {
-        let wants = login.judge().wants_body(StatusCode::FORBIDDEN);
-        assert_eq!(wants, login.account().identity().provider() == "cloudio");
-    }
     let headers = http::HeaderMap::new();
     let forbidden = auth_core::ResponseView::new(StatusCode::FORBIDDEN, &headers);
+    for login in all() {
+        let wants = login.judge().wants_body(&forbidden);
+        assert_eq!(wants, login.account().identity().provider() == "cloudio");
+    }
     assert_eq!(cloudio().judge().judge(&forbidden), Verdict::NotPermitted);
     let opted_in = cloudio().forbidden_is_rejected();
     assert_eq!(opted_in.judge().judge(&forbidden), Verdict::Rejected);

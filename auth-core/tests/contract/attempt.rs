@@ -29,8 +29,8 @@ fn in_query() -> Scripted {
 fn says(verdict: Verdict) -> Arc<dyn Judge> {
     struct Always(Verdict);
     impl Judge for Always {
-        fn wants_body(&self, status: StatusCode) -> bool {
-            status == StatusCode::FORBIDDEN
+        fn wants_body(&self, head: &ResponseView<'_>) -> bool {
+            head.status == StatusCode::FORBIDDEN
         }
         fn judge(&self, _: &ResponseView<'_>) -> Verdict {
             self.0
@@ -130,10 +130,12 @@ async fn rule_15_the_cookies_of_a_rejection_are_ignored() {
 async fn a_judge_of_its_own_replaces_the_providers() {
     let credentials = on(&ManualClock::new(), tokens()).build();
     let attempt = attempt(&credentials).await;
-    assert!(!attempt.wants_body(StatusCode::FORBIDDEN));
-    let judged = attempt.clone().judged_by(Some(says(Verdict::Unclear)));
-    assert!(judged.wants_body(StatusCode::FORBIDDEN) && !judged.wants_body(StatusCode::OK));
     let headers = HeaderMap::new();
+    let forbidden = ResponseView::new(StatusCode::FORBIDDEN, &headers);
+    assert!(!attempt.wants_body(&forbidden));
+    let judged = attempt.clone().judged_by(Some(says(Verdict::Unclear)));
+    assert!(judged.wants_body(&forbidden));
+    assert!(!judged.wants_body(&ResponseView::new(StatusCode::OK, &headers)));
     let response = ResponseView::new(StatusCode::UNAUTHORIZED, &headers);
     assert_eq!(judged.conclude(&response), Conclusion::HandOn);
     let rejected = says(Verdict::Rejected);

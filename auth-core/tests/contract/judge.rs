@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use auth_core::clock::ManualClock;
-use auth_core::{Attempt, Conclusion, Judge, ResponseView, StatusJudge, Verdict};
+use auth_core::{Attempt, Conclusion, Judge, MAX_JUDGED_BODY, ResponseView, StatusJudge, Verdict};
 use http::{HeaderMap, StatusCode};
 
 use crate::support::{on, tokens};
@@ -37,7 +37,7 @@ fn rule_15_2xx_and_3xx_accept_and_what_lies_between_says_nothing() {
     ] {
         let response = ResponseView::new(StatusCode::from_u16(status).unwrap(), &headers);
         assert_eq!(StatusJudge.judge(&response), verdict, "{status}");
-        assert!(!StatusJudge.wants_body(response.status));
+        assert!(!StatusJudge.wants_body(&response));
     }
 }
 
@@ -53,9 +53,10 @@ async fn rule_7_a_closure_judges_what_a_response_says_and_gets_no_body() {
         }
     };
     let attempt = Attempt::new(&credentials, &credential).judged_by(Some(Arc::new(judge)));
-    let every = (100..600).map(|status| StatusCode::from_u16(status).unwrap());
-    assert!(every.into_iter().all(|status| !attempt.wants_body(status)));
     let mut headers = HeaderMap::new();
+    for status in (100..600).map(|status| StatusCode::from_u16(status).unwrap()) {
+        assert!(!attempt.wants_body(&ResponseView::new(status, &headers)));
+    }
     let conclude = |headers: &HeaderMap| {
         let response = ResponseView::new(StatusCode::FOUND, headers);
         attempt.conclude(&response)
@@ -63,4 +64,107 @@ async fn rule_7_a_closure_judges_what_a_response_says_and_gets_no_body() {
     assert_eq!(conclude(&headers), Conclusion::HandOn);
     headers.insert("location", "/login".parse().unwrap());
     assert_eq!(conclude(&headers), Conclusion::Replay);
+}
+
+/// A head with these fields.
+fn head(fields: &[(&'static str, &str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in fields {
+        headers.append(*name, value.parse().unwrap());
+    }
+    headers
+}
+
+#[test]
+fn json_is_told_by_its_type_and_short_json_by_its_length_too() {
+    for (media_type, is_json) in [
+        ("application/json", true),
+        ("Application/JSON ; charset=UTF-8", true),
+        ("application/problem+json", true),
+        ("application/vnd.api+JSON;v=1", true),
+        ("application/jsonp", false),
+        ("application/json-seq", false),
+        ("text/html; of=application/json", false),
+        ("json", false),
+        ("", false),
+    ] {
+        let headers = head(&[("content-type", media_type), ("content-length", "10")]);
+        let view = ResponseView::new(StatusCode::OK, &headers);
+        assert_eq!(view.is_json(), is_json, "{media_type}");
+        assert_eq!(view.is_json_of_at_most(10), is_json, "{media_type}");
+        assert!(!view.is_json_of_at_most(9));
+    }
+    for length in ["", "-1", "ten", "10, 10"] {
+        let headers = head(&[("content-type", "text/json"), ("content-length", length)]);
+        let view = ResponseView::new(StatusCode::OK, &headers);
+        assert_eq!(view.content_length(), None, "{length}");
+        assert_eq!(view.media_type(), Some("text/json"));
+    }
+    let headers = head(&[("content-type", "application/json")]);
+    let view = ResponseView::new(StatusCode::OK, &headers);
+    assert!(view.is_json() && !view.is_json_of_at_most(usize::MAX));
+    let bare = HeaderMap::new();
+    let bare = ResponseView::new(StatusCode::OK, &bare);
+    assert_eq!((bare.media_type(), bare.is_json()), (None, false));
+}
+
+#[tokio::test]
+async fn rule_7_what_arrives_piece_by_piece_is_never_read_ahead() {
+    struct WantsAll;
+    impl Judge for WantsAll {
+        fn wants_body(&self, head: &ResponseView<'_>) -> bool {
+            assert!(head.body.is_none());
+            true
+        }
+        fn judge(&self, response: &ResponseView<'_>) -> Verdict {
+            StatusJudge.judge(response)
+        }
+    }
+    let credentials = on(&ManualClock::new(), tokens()).build();
+    let credential = credentials.get().await.unwrap();
+    let attempt = Attempt::new(&credentials, &credential).judged_by(Some(Arc::new(WantsAll)));
+    let wants = |status: u16, fields: &[(&'static str, &str)]| {
+        let status = StatusCode::from_u16(status).unwrap();
+        attempt.wants_body(&ResponseView::new(status, &head(fields)))
+    };
+    for media_type in [
+        "text/event-stream",
+        "TEXT/Event-Stream;charset=utf-8",
+        "multipart/x-mixed-replace; boundary=x",
+        "Multipart/Mixed",
+        "audio/mpeg",
+        "video/mp4",
+        "application/grpc",
+        "application/grpc-web+proto",
+        "application/connect+json",
+        "application/x-ndjson",
+        "application/ndjson",
+        "application/jsonl",
+        "application/x-jsonlines",
+        "application/json-seq",
+        "application/stream+json",
+    ] {
+        assert!(!wants(200, &[("content-type", media_type)]), "{media_type}");
+        assert!(!wants(401, &[("content-type", media_type)]), "{media_type}");
+    }
+    for media_type in [
+        "application/json",
+        "text/html",
+        "text/plain",
+        "text/event-streams",
+        "é",
+    ] {
+        assert!(wants(200, &[("content-type", media_type)]), "{media_type}");
+    }
+    assert!(wants(200, &[]) && !wants(101, &[]) && !wants(199, &[]));
+    let (most, more) = (
+        MAX_JUDGED_BODY.to_string(),
+        (MAX_JUDGED_BODY + 1).to_string(),
+    );
+    assert!(wants(403, &[("content-length", &most)]));
+    assert!(!wants(403, &[("content-length", &more)]));
+    assert!(wants(403, &[("content-encoding", "Identity")]));
+    assert!(!wants(403, &[("content-encoding", "gzip")]));
+    let twice = [("content-encoding", "identity"), ("content-encoding", "br")];
+    assert!(!wants(403, &twice));
 }

@@ -9,8 +9,8 @@ use auth_core::clock::ManualClock;
 use auth_core::testing::Scripted;
 use auth_core::{
     Attempt, Conclusion, Credential, Credentials, Event, Identity, Judge, Lifetime, LoginError,
-    LoginErrorKind, Logout, Part, Provider, Refresh, ResponseView, Secret, SecretSource, Session,
-    StatusJudge, Target, Update, Verdict, When, set_cookies,
+    LoginErrorKind, Logout, Part, Provider, Refresh, RequestHead, ResponseView, Secret,
+    SecretSource, Session, StatusJudge, Target, Update, Verdict, When, set_cookies,
 };
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
@@ -641,8 +641,8 @@ async fn rule_7_an_update_sets_every_part_of_its_name_but_those_that_a_cookie_st
 async fn rule_7_the_provider_reads_a_body_that_its_judge_wants() {
     struct Conflicts;
     impl Judge for Conflicts {
-        fn wants_body(&self, status: StatusCode) -> bool {
-            status == StatusCode::CONFLICT
+        fn wants_body(&self, head: &ResponseView<'_>) -> bool {
+            head.status == StatusCode::CONFLICT
         }
         fn wants_request(&self) -> bool {
             false
@@ -662,10 +662,10 @@ async fn rule_7_the_provider_reads_a_body_that_its_judge_wants() {
     let always: Arc<dyn Judge> = Arc::new(StatusJudge);
     // The judge of the integration takes its place, but not what the provider reads.
     let attempt = handle.attempt().await.judged_by(Some(always));
-    assert!(attempt.wants_body(StatusCode::CONFLICT));
-    assert!(!attempt.wants_body(StatusCode::OK));
     let headers = HeaderMap::new();
     let view = ResponseView::new(StatusCode::CONFLICT, &headers);
+    assert!(attempt.wants_body(&view));
+    assert!(!attempt.wants_body(&ResponseView::new(StatusCode::OK, &headers)));
     attempt.conclude(&view);
     assert_eq!(handle.rolled(), 0, "no body");
     attempt.conclude(&view.with_body(b"from-body"));
@@ -676,7 +676,50 @@ async fn rule_7_the_provider_reads_a_body_that_its_judge_wants() {
     let handle = Handle::of(csrf, None, Conflicts);
     let always: Arc<dyn Judge> = Arc::new(StatusJudge);
     let attempt = handle.attempt().await.judged_by(Some(always));
-    assert!(!attempt.wants_body(StatusCode::CONFLICT));
+    assert!(!attempt.wants_body(&view));
+}
+
+#[tokio::test]
+async fn rule_7_the_provider_is_told_the_request_if_its_judge_wants_that() {
+    /// Wants the bodies of answers to `POST`, and the requests for it.
+    struct Posts;
+    impl Judge for Posts {
+        fn wants_body(&self, head: &ResponseView<'_>) -> bool {
+            head.request
+                .is_some_and(|request| request.method == Method::POST)
+        }
+        fn judge(&self, response: &ResponseView<'_>) -> Verdict {
+            StatusJudge.judge(response)
+        }
+    }
+    let read = || -> Option<Read> {
+        let read = |response: &ResponseView<'_>, _: &Credential| {
+            let path = response.request.unwrap().uri.path();
+            let path = HeaderValue::from_str(path).unwrap();
+            Update::new().with_header(CSRF, path)
+        };
+        Some(Box::new(read))
+    };
+    let headers = HeaderMap::new();
+    let view = ResponseView::new(StatusCode::OK, &headers);
+    // The judge of the integration wants neither.
+    let always: Arc<dyn Judge> = Arc::new(StatusJudge);
+    for (read, wanted) in [(read(), true), (None, false)] {
+        let handle = Handle::of(csrf, read, Posts);
+        let wants = |judge| Attempt::wants_request(&handle.credentials, judge);
+        assert_eq!((wants(Some(&always)), wants(None)), (wanted, true));
+        let attempt = handle.attempt().await.judged_by(Some(Arc::clone(&always)));
+        for (method, is_post) in [(Method::POST, true), (Method::GET, false)] {
+            let head = RequestHead::new(method, "/rpc".parse().unwrap());
+            let attempt = attempt.clone().of_request(Some(head));
+            assert_eq!(attempt.wants_body(&view), wanted && is_post);
+            attempt.conclude(&view);
+        }
+        let value = header(&handle.get().await, &Method::GET, "/").unwrap();
+        assert_eq!(value, if wanted { "/rpc" } else { "1" });
+    }
+    let handle = Handle::of(csrf, read(), StatusJudge);
+    assert!(!Attempt::wants_request(&handle.credentials, Some(&always)));
 }
 
 #[tokio::test]

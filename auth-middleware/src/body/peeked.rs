@@ -38,9 +38,20 @@ impl<B: Body<Data = Bytes>> Peeked<B> {
         }
     }
 
-    /// Reads ahead until the body ends or fails, or is known to be larger than
-    /// [`MAX_JUDGED_BODY`].
-    pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Reads ahead until the body ends or fails, is known to be larger than [`MAX_JUDGED_BODY`], or
+    /// until the time is `over`.
+    pub(crate) fn poll_fill_until(
+        &mut self,
+        over: Pin<&mut (dyn Future<Output = ()> + Send)>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        match self.poll_fill(cx) {
+            Poll::Pending => over.poll(cx),
+            Poll::Ready(()) => Poll::Ready(()),
+        }
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while matches!(self.end, End::Open) {
             if self.held > MAX_JUDGED_BODY || self.rest.size_hint().lower() > MAX_JUDGED_BODY as u64
             {

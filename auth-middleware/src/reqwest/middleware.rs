@@ -14,7 +14,7 @@ use reqwest_middleware::{
 use super::client::{self, ClientError};
 use super::pristine::Pristine;
 use super::redact::Redactor;
-use super::sending::{HopContext, read_ahead};
+use super::sending::HopContext;
 use super::time_left::TimeLeft;
 use crate::admission::Admission;
 use crate::context::AuthContext;
@@ -298,11 +298,7 @@ impl Call<'_> {
             let response = next.clone().run(request, extensions).await;
             let mut response = response.map_err(|error| self.redactor.clean_error(error))?;
             sending.check_scope(&response)?;
-            let body = if sending.wants_body(&response) {
-                read_ahead(&mut response).await
-            } else {
-                None
-            };
+            let body = sending.read_ahead(&mut response).await;
             let conclusion = sending.conclude(&mut response, body.as_ref());
             let again = match conclusion {
                 Conclusion::HandOn => return Ok(response),

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::mem;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use auth_core::{
@@ -149,8 +150,19 @@ impl Sending {
         newer.map_err(Error::middleware)
     }
 
-    pub(super) fn wants_body(&self, response: &Response) -> bool {
-        self.attempt.wants_body(response.status()) && self.is_answered_by(response)
+    /// Reads the body for the judge, if it is wanted. `None`, if it failed, has not ended in time,
+    /// or is larger than a judge may read. The response still has all of it.
+    pub(super) async fn read_ahead(&self, response: &mut Response) -> Option<Bytes> {
+        if !self.wants_body(response) {
+            return None;
+        }
+        // Boxed, because the future of every request has room for this.
+        peek(response, Box::pin(self.attempt.judged_time())).await
+    }
+
+    fn wants_body(&self, response: &Response) -> bool {
+        let head = ResponseView::new(response.status(), response.headers());
+        self.attempt.wants_body(&head) && self.is_answered_by(response)
     }
 
     /// Judges the response, and applies the verdict to the cache.
@@ -189,14 +201,15 @@ impl Sending {
     }
 }
 
-/// Reads the body for a judge. `None`, if it failed or is larger than a judge may read. The
-/// response still has all of it.
-pub(super) async fn read_ahead(response: &mut Response) -> Option<Bytes> {
+async fn peek(
+    response: &mut Response,
+    mut over: Pin<Box<dyn Future<Output = ()> + Send>>,
+) -> Option<Bytes> {
     let taken = mem::replace(response, http::Response::new(Body::default()).into());
     let url = taken.url().clone();
     let (head, body) = http::Response::<Body>::from(taken).into_parts();
     let mut body = Peeked::new(body);
-    poll_fn(|cx| body.poll_fill(cx)).await;
+    poll_fn(|cx| body.poll_fill_until(over.as_mut(), cx)).await;
     let whole = body.whole();
     let again = http::Response::from_parts(head, Body::wrap(body));
     *response = with_url(again, url);

@@ -64,7 +64,7 @@ pin_project! {
         // Waiting for the inner service to respond to a request that carries a credential. The
         // first attempt has a `spare`.
         Sending { #[pin] future: F, attempt: Option<Attempt>, spare: Option<Spare> },
-        // Waiting for as much of the response's body as the judge may read.
+        // Waiting for as much of the response's body as the judge may read, or until it is late.
         Judging {
             response: Option<Box<Judged<Body>>>,
             attempt: Option<Attempt>,
@@ -86,6 +86,19 @@ pin_project! {
 struct Judged<Body> {
     head: Parts,
     body: Box<Body>,
+    /// Ends when the body is no longer read ahead.
+    over: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl<B: Body<Data = Bytes>> Judged<Peeked<B>> {
+    fn new(response: Response<B>, attempt: &Attempt) -> Box<Self> {
+        let (head, body) = response.into_parts();
+        Box::new(Self {
+            head,
+            body: Box::new(Peeked::new(body)),
+            over: Box::pin(attempt.judged_time()),
+        })
+    }
 }
 
 /// A request that waits to be sent, without a credential.
@@ -275,16 +288,14 @@ where
                     let sent = attempt.as_mut().expect(ENDED);
                     sent.redact(response.headers_mut());
                     JarRequest::heard(jar, response.headers());
-                    if sent.wants_body(response.status()) {
-                        let (head, body) = response.into_parts();
-                        let body = Box::new(Peeked::new(body));
+                    let view = ResponseView::new(response.status(), response.headers());
+                    if sent.wants_body(&view) {
                         Stage::Judging {
-                            response: Some(Box::new(Judged { head, body })),
+                            response: Some(Judged::new(response, sent)),
                             attempt: attempt.take(),
                             spare: spare.take(),
                         }
                     } else {
-                        let view = ResponseView::new(response.status(), response.headers());
                         let conclusion = sent.conclude(&view);
                         if conclusion == Conclusion::HandOn {
                             return Poll::Ready(Ok(response.map(AuthBody::untouched)));
@@ -306,8 +317,9 @@ where
                     attempt,
                     spare,
                 } => {
-                    ready!(response.as_mut().expect(ENDED).body.poll_fill(cx));
-                    let Judged { head, body } = *response.take().expect(ENDED);
+                    let judged = response.as_mut().expect(ENDED);
+                    ready!(judged.body.poll_fill_until(judged.over.as_mut(), cx));
+                    let Judged { head, body, .. } = *response.take().expect(ENDED);
                     let (sent, spare) = (attempt.take().expect(ENDED), spare.take());
                     let whole = body.whole();
                     let mut view = ResponseView::new(head.status, &head.headers);

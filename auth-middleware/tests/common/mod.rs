@@ -331,8 +331,8 @@ pub fn get(url: &str) -> Request<Full<Bytes>> {
 pub struct BodyJudge;
 
 impl Judge for BodyJudge {
-    fn wants_body(&self, status: StatusCode) -> bool {
-        status == StatusCode::FORBIDDEN
+    fn wants_body(&self, head: &auth_core::ResponseView<'_>) -> bool {
+        head.status == StatusCode::FORBIDDEN
     }
 
     fn judge(&self, response: &auth_core::ResponseView<'_>) -> auth_core::Verdict {

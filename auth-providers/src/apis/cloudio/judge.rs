@@ -16,8 +16,8 @@ pub(super) struct CloudIoJudge {
 }
 
 impl Judge for CloudIoJudge {
-    fn wants_body(&self, status: StatusCode) -> bool {
-        status == StatusCode::FORBIDDEN && !self.forbidden_is_rejected
+    fn wants_body(&self, head: &ResponseView<'_>) -> bool {
+        head.status == StatusCode::FORBIDDEN && !self.forbidden_is_rejected
     }
 
     fn wants_request(&self) -> bool {
@@ -107,6 +107,10 @@ mod tests {
         judge.judge(&response)
     }
 
+    fn wants(judge: CloudIoJudge, status: StatusCode) -> bool {
+        judge.wants_body(&ResponseView::new(status, &HeaderMap::new()))
+    }
+
     fn message(text: &str) -> String {
         serde_json::json!({ "code": 403, "status": "ERROR", "title": "Access Denied", "message": text })
             .to_string()
@@ -116,7 +120,7 @@ mod tests {
     fn a_401_rejects_and_a_403_only_if_it_blames_the_session() {
         let judge = CloudIoJudge::default();
         assert_eq!(verdict(judge, 401, None), Verdict::Rejected);
-        assert!(judge.wants_body(StatusCode::FORBIDDEN) && !judge.wants_body(StatusCode::OK));
+        assert!(wants(judge, StatusCode::FORBIDDEN) && !wants(judge, StatusCode::OK));
         for text in [
             "Session expired",
             "Invalid CSRF token!",
@@ -165,7 +169,7 @@ mod tests {
         let judge = CloudIoJudge {
             forbidden_is_rejected: true,
         };
-        assert!(!judge.wants_body(StatusCode::FORBIDDEN));
+        assert!(!wants(judge, StatusCode::FORBIDDEN));
         assert_eq!(verdict(judge, 403, None), Verdict::Rejected);
         assert_eq!(verdict(judge, 200, None), Verdict::Accepted);
     }
