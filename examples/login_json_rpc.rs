@@ -14,7 +14,6 @@ use auth_providers::{Account, Answers, Login, ReqwestTransport, Step, request, r
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{Request, Response, StatusCode};
-use serde::Serialize;
 use serde_json::{Value, json};
 
 mod small_server;
@@ -23,14 +22,6 @@ use small_server::{answer, serve};
 
 /// A monitoring server. Its method `login` returns a token.
 struct Monitor(Account);
-
-#[derive(Serialize)]
-struct Call<'a> {
-    jsonrpc: &'static str,
-    id: u32,
-    method: &'static str,
-    params: [&'a str; 2],
-}
 
 const WRONG: &str = "-32500";
 const OVER: i64 = -32_602;
@@ -49,12 +40,8 @@ impl Login for Monitor {
     }
 
     fn request(&self, password: &Secret) -> Result<Request<Bytes>, LoginError> {
-        let call = Call {
-            jsonrpc: "2.0",
-            id: 1,
-            method: "login",
-            params: [self.0.name(), password.expose()],
-        };
+        let params = [self.0.name(), password.expose()];
+        let call = json!({"jsonrpc": "2.0", "id": 1, "method": "login", "params": params});
         request::post_json(&self.url("/rpc"), &call)
     }
 
@@ -64,9 +51,10 @@ impl Login for Monitor {
         match response::json_at(answer, "/error/code").as_deref() {
             Ok(WRONG) => Err(LoginError::refused("the error is about the password")),
             Ok(_) => Err(LoginError::malformed("an error")),
-            Err(_) => Ok(Session::new()
-                .with_bearer(&response::json_at(answer, "/result")?)?
-                .into()),
+            Err(_) => {
+                let token = response::json_at(answer, "/result")?;
+                Ok(Session::new().with_bearer(&token)?.into())
+            }
         }
     }
 }

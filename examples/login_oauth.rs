@@ -12,84 +12,61 @@ use auth_middleware::AuthMiddleware;
 use auth_providers::{Account, Answers, Login, ReqwestTransport, Step, request, response};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use serde::Deserialize;
 
 mod small_server;
 
 use small_server::{answer, serve};
 
-/// An API with OAuth 2.0 tokens. The client has a secret of its own beside the account's password.
-struct Acme {
-    account: Account,
-    client_secret: Secret,
-}
+/// An API with OAuth 2.0 tokens. How a client's own secret goes along stands at `Login`.
+struct Acme(Account);
 
 /// What the token endpoint answers (RFC 6749, section 5.1).
-#[derive(Deserialize)]
-struct Tokens {
-    access_token: String,
-    expires_in: u64,
-    refresh_token: Option<String>,
-}
-
-impl Acme {
-    fn ask(&self, grant: &[(&str, &str)]) -> Result<Request<Bytes>, LoginError> {
-        let request = request::post_form(&self.url("/oauth/token"), grant)?;
-        request::with_basic(request, "cli", self.client_secret.expose())
-    }
-
-    fn session(answer: &Response<Bytes>) -> Result<Session, LoginError> {
-        let tokens: Tokens = response::json(answer)?;
-        let lifetime = Lifetime::of(Duration::from_secs(tokens.expires_in));
-        let session = Session::new().with_bearer(&tokens.access_token)?;
-        let session = session.with_lifetime(lifetime);
-        Ok(match tokens.refresh_token {
-            Some(token) => session.with_kept("refresh_token", &token)?,
-            None => session,
-        })
+fn session(answer: &Response<Bytes>) -> Result<Session, LoginError> {
+    let session = Session::new().with_bearer(&response::json_at(answer, "/access_token")?)?;
+    let seconds = response::json_at(answer, "/expires_in")?.parse().ok();
+    let life = Duration::from_secs(seconds.unwrap_or(300));
+    let session = session.with_lifetime(Lifetime::of(life));
+    match response::json_at(answer, "/refresh_token") {
+        Ok(token) => Ok(session.with_kept("refresh_token", &token)?),
+        Err(_) => Ok(session),
     }
 }
 
 impl Login for Acme {
     fn account(&self) -> &Account {
-        &self.account
+        &self.0
     }
 
     fn account_mut(&mut self) -> &mut Account {
-        &mut self.account
+        &mut self.0
     }
 
     fn request(&self, password: &Secret) -> Result<Request<Bytes>, LoginError> {
-        let (user, password) = (self.account.name(), password.expose());
-        self.ask(&[
-            ("grant_type", "password"),
-            ("username", user),
-            ("password", password),
-        ])
+        let user = [("grant_type", "password"), ("username", self.0.name())];
+        let grant = [&user[..], &[("password", password.expose())]].concat();
+        request::post_form(&self.url("/oauth/token"), &grant)
     }
 
     fn read(&self, answers: &Answers<'_>) -> Result<Step, LoginError> {
         response::expect_success(answers.last())?;
-        Ok(Self::session(answers.last())?.into())
+        Ok(session(answers.last())?.into())
     }
 
     fn refresh_by(&self) -> Option<Refresh> {
         // It goes to the login's own path, where the server counts both.
-        Some(
-            Refresh::with_kept("refresh_token")
-                .single_use()
-                .counts_as_login(),
-        )
+        let by_token = Refresh::with_kept("refresh_token").single_use();
+        Some(by_token.counts_as_login())
     }
 
     fn refresh_request(&self, current: &Credential) -> Result<Request<Bytes>, LoginError> {
         let token = current.kept("refresh_token").unwrap_or_default();
-        self.ask(&[("grant_type", "refresh_token"), ("refresh_token", token)])
+        let grant = [("grant_type", "refresh_token"), ("refresh_token", token)];
+        request::post_form(&self.url("/oauth/token"), &grant)
     }
 
     fn read_refresh(&self, answer: &Response<Bytes>) -> Result<Session, LoginError> {
         response::expect_refreshed(answer)?;
-        Self::session(answer)
+        session(answer)
     }
 }
 
@@ -98,10 +75,12 @@ async fn main() -> anyhow::Result<()> {
     let site: Arc<Site> = Arc::default();
     let of_server = Arc::clone(&site);
     let server = serve(move |request| of_server.serve(&request)).await?;
-    let acme = Acme {
-        account: Account::new("acme", &*server.base_url, "ada", "correct horse")?,
-        client_secret: "battery staple".into(),
-    };
+    let acme = Acme(Account::new(
+        "acme",
+        &*server.base_url,
+        "ada",
+        "correct horse",
+    )?);
     let credentials = Credentials::new(acme.via(ReqwestTransport::new()?));
     let builder = reqwest::Client::builder().no_proxy();
     let client = AuthMiddleware::build_client(builder, credentials)?;
@@ -158,10 +137,6 @@ impl Site {
             } else {
                 answer(StatusCode::UNAUTHORIZED, &[], "")
             };
-        }
-        // "cli:battery staple"
-        if authorization != "Basic Y2xpOmJhdHRlcnkgc3RhcGxl" {
-            return answer(StatusCode::UNAUTHORIZED, &[], "");
         }
         let body = request.body();
         if let Some(token) = body.strip_prefix("grant_type=refresh_token&refresh_token=") {
