@@ -26,7 +26,9 @@ use crate::runtime::{Runtime, random};
 /// of scope](Self::out_of_scope), checks that any other one [may carry](Self::refuse_loop) the
 /// credential, [attaches](Self::fresh) one, and [judges](Self::conclude) the response. If the
 /// response rejected the credential, it sends the request once more, in a [second
-/// attempt](Self::replay).
+/// attempt](Self::replay). If the response asked for another part of the session, it sends it once
+/// more [after a repair](Self::after_repair). The attempt knows what it was sent again for, so an
+/// integration goes on as long as it is told to.
 ///
 /// ```
 /// use auth_core::{Attempt, Conclusion, ResponseView};
@@ -111,8 +113,8 @@ pub enum Conclusion {
     /// it. If it can't be sent once more, this is as [`Rejected`](Self::Rejected).
     Replay,
     /// The request lacks a part of the session: get [the repaired one](Attempt::repaired), and send
-    /// the request once more with it. If it can't be sent once more, this is as
-    /// [`HandOn`](Self::HandOn).
+    /// the request once more with it. If it can't be sent once more, hand the response to the
+    /// caller.
     Repair,
 }
 

@@ -110,10 +110,14 @@
 //!   not judged. A body is read ahead only if the [judge wants it](auth_core::Judge::wants_body) by
 //!   its head, and an event stream never: its first event reaches the caller at once.
 //! - **8** A rejected request is sent once more, with a newer credential. If another login would
-//!   not help, the caller gets the rejection.
-//! - **9** The caller gets the second response. The second attempt is a pristine copy of the
-//!   request, body included, with the newer credential attached. If the body can't be sent twice,
-//!   the caller gets the first response at once, and the next request finds a new session.
+//!   not help, the caller gets the rejection. A request that [lacks a part of the
+//!   session](auth_core::Verdict::NeedsRepair) is sent once more with that part. If the part can't
+//!   be fetched, the caller gets the error.
+//! - **9** The caller gets the last response, of three attempts at most: one more for a rejection,
+//!   and one more for a repair. Each is a pristine copy of the request, body included, with the
+//!   newer credential attached. If the body can't be sent twice, the caller gets the first response
+//!   at once, and the next request finds a new session. A body that a tower layer
+//!   [keeps](AuthLayer::buffered) is sent twice and no more often.
 //! - **13** A request in scope is never sent without its credential, unless its context
 //!   [skips](AuthContext::skip) it. If there is no credential, before the first attempt or before a
 //!   replay, the caller gets an [`auth_core::Error`]. [`auth_error`] finds it with reqwest, and
@@ -186,8 +190,8 @@
 //! - A client that decompresses takes the `Content-Length` away, so a judge that wants only bodies
 //!   with a length sees none that were compressed. An answer that is compressed and not
 //!   decompressed below is judged by its head.
-//! - A client's time-outs begin anew with the second attempt. The time-out of a single reqwest
-//!   request does not: it covers both attempts and the waits before them.
+//! - A client's time-outs begin anew with each attempt. The time-out of a single reqwest request
+//!   does not: it covers all attempts and the waits before them.
 //! - A client with a cookie jar of its own mixes the sessions of identities that share it.
 //!   [`AuthMiddleware::with_client`] takes the jar away. Give a jar to the integration, as a
 //!   [`CookieJar`]; the cache keeps the cookies of a session.

@@ -11,7 +11,7 @@ use super::replay::{Buffering, Cloning, NoReplay};
 use crate::jar::CookieJar;
 
 /// Attaches a credential to each request of a tower stack, judges the response, and sends a
-/// rejected request once more.
+/// rejected request once more, and one that lacks a part of the session.
 ///
 /// The [replay mode](crate::ReplayMode) `R` says how a request is sent again:
 ///
