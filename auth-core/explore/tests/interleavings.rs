@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use auth_core::clock::ManualClock;
 use auth_core::{
     Ask, Attempt, Conclusion, Credential, Credentials, Error, Identity, Lifetime, LoginError,
-    Logout, Origin, Provider, Quota, Refresh, Secret, SecretSource, Session,
+    Logout, Origin, Provider, Quota, Refresh, Secret, SecretSource, Session, Update,
 };
 use futures_util::future::select_all;
 use shuttle::future::{block_on, spawn};
@@ -58,6 +58,7 @@ struct Counts {
     in_flight: AtomicU64,
     most_in_flight: AtomicU64,
     logouts: AtomicU64,
+    repairs: AtomicU64,
     /// The refresh tokens that were sent.
     seen: Mutex<Vec<String>>,
 }
@@ -146,6 +147,20 @@ impl Provider for Counting {
         }
         shuttle::future::yield_now().await;
         Err(LoginError::unavailable("status 503"))
+    }
+
+    fn repairs(&self) -> bool {
+        true
+    }
+
+    async fn repair(&self, _: &Credential) -> Result<Update, LoginError> {
+        let counts = &self.counts;
+        let number = counts.repairs.fetch_add(1, SeqCst) + 1;
+        let in_flight = counts.in_flight.fetch_add(1, SeqCst) + 1;
+        counts.most_in_flight.fetch_max(in_flight, SeqCst);
+        shuttle::future::yield_now().await;
+        counts.in_flight.fetch_sub(1, SeqCst);
+        Ok(Update::new().with_query("csrf", &number.to_string())?)
     }
 
     async fn logout(&self, _: &Credential, _: Logout) -> Result<(), LoginError> {
@@ -553,6 +568,63 @@ fn rule_6_a_token_that_can_be_used_once_is_sent_once() {
             }
             credentials.get().await.unwrap();
         });
+    });
+}
+
+#[test]
+fn rule_8_all_that_ask_for_a_repair_get_the_one_that_is_under_way() {
+    explore(|| {
+        let (provider, credentials, _clock) = build(Script::Succeeds);
+        block_on(async {
+            let first = credentials.get().await.unwrap();
+            let tasks: Vec<_> = (0..3)
+                .map(|number| {
+                    let attempt = Attempt::new(&credentials, &first);
+                    spawn(async move {
+                        let mut repaired = Box::pin(attempt.repaired(Ask::new()));
+                        if number == 2 {
+                            // This caller is gone before the repair ends, or joins it late.
+                            let _ = futures_util::poll!(&mut repaired);
+                            return;
+                        }
+                        let stamp = repaired.await.unwrap().stamp();
+                        assert_eq!((stamp.generation(), stamp.revision()), (1, 1));
+                    })
+                })
+                .collect();
+            for task in tasks {
+                task.await.unwrap();
+            }
+        });
+        assert_eq!(provider.counts.repairs.load(SeqCst), 1);
+        assert_eq!(provider.logins(), 1);
+    });
+}
+
+#[test]
+fn rule_8_a_repair_concurrent_with_a_rejection_ends_with_the_newer_session() {
+    explore(|| {
+        let (provider, credentials, _clock) = build(Script::Succeeds);
+        block_on(async {
+            let first = credentials.get().await.unwrap();
+            let attempt = Attempt::new(&credentials, &first);
+            let repairing = spawn({
+                let attempt = attempt.clone();
+                async move { attempt.repaired(Ask::new()).await.unwrap().stamp() }
+            });
+            let rejecting = spawn({
+                let credentials = credentials.clone();
+                async move {
+                    // It is late if the repair came first, and starts nothing.
+                    assert_eq!(attempt.rejected(), Conclusion::Replay);
+                    credentials.get().await.unwrap().stamp()
+                }
+            });
+            for stamp in [repairing.await.unwrap(), rejecting.await.unwrap()] {
+                assert!(stamp > first.stamp());
+            }
+        });
+        assert!(provider.logins() <= 2);
     });
 }
 

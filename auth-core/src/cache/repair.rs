@@ -52,7 +52,9 @@ impl Shared {
             if current.stamp() != stamp {
                 return Ok(current);
             }
-            let mut ended = self.begin_repair(&current)?;
+            let Some(mut ended) = self.begin_repair(&current)? else {
+                continue;
+            };
             let timer = pin!(clock.sleep_until(caller.deadline));
             match select(pin!(ended.wait_for(Option::is_some)), timer).await {
                 Either::Left((Ok(ended), _)) => {
@@ -71,15 +73,20 @@ impl Shared {
         Err(Error::Abandoned)
     }
 
-    /// The repair under way, or one that begins now.
-    fn begin_repair(self: &Arc<Self>, current: &Arc<Credential>) -> Result<Ended, Error> {
+    /// The repair under way, or one that begins now. `None` if `current` has been repaired.
+    fn begin_repair(self: &Arc<Self>, current: &Arc<Credential>) -> Result<Option<Ended>, Error> {
         let runtime = Runtime::current().ok_or(Error::NoRuntime)?;
         let (sender, ended) = watch::channel(None);
         {
             let mut under_way = self.repair.0.lock();
             let joins = |ended: &&Ended| ended.has_changed().is_ok() && ended.borrow().is_none();
             if let Some(ended) = under_way.as_ref().filter(joins) {
-                return Ok(ended.clone());
+                return Ok(Some(ended.clone()));
+            }
+            // A repair that has ended since the caller looked has changed the session before.
+            let same = |now: &Arc<Credential>| (now.stamp() == current.stamp()).then_some(());
+            if self.with_current(same).is_none() {
+                return Ok(None);
             }
             *under_way = Some(ended.clone());
         }
@@ -93,7 +100,7 @@ impl Shared {
                 let _ = sender.send(Some(cache.settle_repair(&current, fetched)));
             }
         });
-        Ok(ended)
+        Ok(Some(ended))
     }
 
     fn settle_repair(
