@@ -130,9 +130,10 @@ impl Refreshes {
         self.until = 0;
     }
 
-    /// A login has returned a session.
+    /// A login has returned a session. How long the server wants no refresh has not changed.
     pub(super) fn logged_in(&mut self) {
-        self.succeeded();
+        self.spent = None;
+        self.streak = 0;
         self.distrusted = false;
     }
 
