@@ -732,3 +732,22 @@ async fn rule_8_rejections_may_cause_more_than_three_refreshes_a_minute_that_hel
         assert_eq!((logins.count(), seen.lock().len()), (1, most));
     }
 }
+
+#[tokio::test]
+async fn rule_12_a_refused_password_is_told_though_a_refresh_has_failed_since() {
+    let clock = ManualClock::new();
+    let api = Api::failing(|| LoginError::unavailable("status 503"));
+    let api = api.logins_by(Scripted::new(|number| match number {
+        1 => with_token(access(1), "r-1"),
+        _ => Err(LoginError::refused("status 401")),
+    }));
+    let (logins, seen) = api.counters();
+    let credentials = api.on(&clock).build();
+    credentials.get().await.unwrap();
+    clock.advance(FIVE_MINUTES);
+    for _ in 0..2 {
+        assert!(credentials.get().await.unwrap_err().is_login_refused());
+        clock.advance(3 * SECOND);
+    }
+    assert_eq!((logins.count(), seen.lock().len()), (2, 2));
+}
