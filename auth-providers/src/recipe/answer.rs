@@ -107,9 +107,9 @@ impl<'a> Answer<'a> {
     fn header_is(&self, name: &HeaderName, test: &HeaderTest) -> bool {
         match test {
             HeaderTest::There(there) => self.headers.contains_key(name) == *there,
-            HeaderTest::Is(text) => {
+            HeaderTest::Is(expected) => {
                 let mut values = self.headers.get_all(name).iter();
-                values.any(|value| value.as_bytes().eq_ignore_ascii_case(text.as_bytes()))
+                values.any(|value| value.as_bytes().eq_ignore_ascii_case(expected.as_bytes()))
             }
             HeaderTest::Matches(pattern) => {
                 let mut values = self.headers.get_all(name).iter();

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::Compiled;
 use super::answer::Answer;
-use super::ask::header;
+use super::ask::{bearer, header};
 use super::schema::{Basic, CookieName, Only, PartTemplate, Takes};
 use super::template::{Missing, Place, Template};
 use super::values::Known;
@@ -55,90 +55,27 @@ impl Compiled {
             }
         }
         for (name, value) in &attach.cookie {
-            session = session.with_cookie(name, &self.value(value, known)?)?;
+            session = session.with_cookie(name, &value_of(value, known)?)?;
         }
         if let Some(token) = &attach.bearer {
-            if self.is_fetched(token, known) {
-                return Err(LoginError::misconfigured(
-                    "a bearer token can't be fetched later",
-                ));
-            }
-            session = session.with_bearer(&self.value(token, known)?)?;
+            session = session.with_bearer(&value_of(token, known)?)?;
         }
         if let Some(Basic { user, password }) = &attach.basic {
-            let (user, password) = (self.value(user, known)?, self.value(password, known)?);
+            let (user, password) = (value_of(user, known)?, value_of(password, known)?);
             session = session.with_basic(&user, &password)?;
         }
         for (name, part) in &attach.header {
-            let name = self.value(name, known)?;
-            if let Some(part) = self.part(&part.0, known, &Kind::Header(&name))? {
+            let name = value_of(name, known)?;
+            if let Some(part) = part_of(&part.0, known, &Kind::Header(&name)) {
                 session = session.with_part(part)?;
             }
         }
         for (name, part) in &attach.query {
-            if let Some(part) = self.part(&part.0, known, &Kind::Query(name))? {
+            if let Some(part) = part_of(&part.0, known, &Kind::Query(name)) {
                 session = session.with_part(part)?;
             }
         }
         Ok(session)
-    }
-
-    fn part(
-        &self,
-        part: &PartTemplate,
-        known: &Known<'_>,
-        kind: &Kind<'_>,
-    ) -> Result<Option<Part>, LoginError> {
-        let made = match (&part.value, &part.cookie) {
-            (_, Some(cookie)) => {
-                let derived = match kind {
-                    Kind::Header(name) => Part::header_from_cookie(*name, cookie),
-                    Kind::Query(name) => Part::query_from_cookie(*name, cookie),
-                };
-                if part.percent_decoded {
-                    derived.percent_decoded()
-                } else {
-                    derived
-                }
-            }
-            (Some(value), None) if self.is_fetched(value, known) => return Ok(None),
-            (Some(value), None) => match value.render(known, Place::Whole) {
-                Ok(value) => match kind {
-                    Kind::Header(name) => Part::header(*name, value.as_bytes()),
-                    Kind::Query(name) => Part::query(*name, &*value),
-                },
-                // An optional value that is not there.
-                Err(Missing(_)) => return Ok(None),
-            },
-            (None, None) => return Ok(None),
-        };
-        let mut when = match part.methods {
-            Some(Only::Unsafe) => When::unsafe_methods(),
-            None => When::any_method(),
-        };
-        for path in &part.below {
-            when = when.below(path);
-        }
-        Ok(Some(made.when(when)))
-    }
-
-    /// Whether a value names something that only a repair takes, and that is not there yet.
-    fn is_fetched(&self, value: &Template, known: &Known<'_>) -> bool {
-        let mut names = value.names();
-        names.any(|name| self.plan.fetched.contains(name) && known.get(name).is_none())
-    }
-
-    fn value(
-        &self,
-        template: &Template,
-        known: &Known<'_>,
-    ) -> Result<Zeroizing<String>, LoginError> {
-        let value = template.render(known, Place::Whole);
-        value.map_err(|Missing(name)| {
-            LoginError::malformed(format!(
-                "the answers have no value `{name}` for the session"
-            ))
-        })
     }
 
     /// The parts that change with these values, and what is kept of them.
@@ -151,13 +88,11 @@ impl Compiled {
         let mut update = Update::new();
         let names_changed = |template: &Template| template.names().any(changed);
         let value = |template: &Template| template.render(known, Place::Whole).ok();
-        if let Some(token) = attach.bearer.as_ref().filter(|token| names_changed(token)) {
-            if let Some(token) = value(token) {
-                let text = Zeroizing::new([b"Bearer ", token.trim().as_bytes()].concat());
-                if let Ok(value) = header(&text) {
-                    update = update.with_header(AUTHORIZATION, value);
-                }
-            }
+        let token = attach.bearer.as_ref().filter(|token| names_changed(token));
+        if let Some(token) = token.and_then(value)
+            && let Ok(value) = bearer(&token)
+        {
+            update = update.with_header(AUTHORIZATION, value);
         }
         for (name, part) in &attach.header {
             let Some(template) = &part.0.value else {
@@ -166,10 +101,10 @@ impl Compiled {
             if !names_changed(name) && !names_changed(template) {
                 continue;
             }
-            if let (Some(name), Some(value)) = (value(name), value(template)) {
-                if let Some((name, value)) = header_pair(&name, &value) {
-                    update = update.with_header(name, value);
-                }
+            if let (Some(name), Some(value)) = (value(name), value(template))
+                && let Some((name, value)) = header_pair(&name, &value)
+            {
+                update = update.with_header(name, value);
             }
         }
         for (name, part) in &attach.query {
@@ -194,6 +129,45 @@ impl Compiled {
 enum Kind<'a> {
     Header(&'a str),
     Query(&'a str),
+}
+
+/// A header or a pair of the query. `None` if it is of an optional value that is not there.
+fn part_of(part: &PartTemplate, known: &Known<'_>, kind: &Kind<'_>) -> Option<Part> {
+    let made = match (&part.value, &part.cookie) {
+        (Some(value), _) => {
+            let value = value.render(known, Place::Whole).ok()?;
+            match kind {
+                Kind::Header(name) => Part::header(*name, value.as_bytes()),
+                Kind::Query(name) => Part::query(*name, &*value),
+            }
+        }
+        (None, cookie) => {
+            let cookie = cookie.as_deref().unwrap_or_default();
+            let derived = match kind {
+                Kind::Header(name) => Part::header_from_cookie(*name, cookie),
+                Kind::Query(name) => Part::query_from_cookie(*name, cookie),
+            };
+            if part.percent_decoded {
+                derived.percent_decoded()
+            } else {
+                derived
+            }
+        }
+    };
+    let when = match part.methods {
+        Some(Only::Unsafe) => When::unsafe_methods(),
+        None => When::any_method(),
+    };
+    Some(made.when(part.below.iter().fold(when, When::below)))
+}
+
+fn value_of(template: &Template, known: &Known<'_>) -> Result<Zeroizing<String>, LoginError> {
+    let value = template.render(known, Place::Whole);
+    value.map_err(|Missing(name)| {
+        LoginError::malformed(format!(
+            "the answers have no value `{name}` for the session"
+        ))
+    })
 }
 
 fn header_pair(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {

@@ -1,6 +1,6 @@
 //! Values that are computed from others.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use auth_core::LoginError;
 use base64::Engine as _;
@@ -86,9 +86,7 @@ pub(super) fn compute(
             Hash::Sha256 => written(&hmac::<Hmac<Sha256>>(key.as_bytes(), of.as_bytes())),
         });
     }
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let now = since_1970();
     if let Some(template) = &compute.totp {
         return totp(&text(template)?, now.as_secs());
     }
@@ -100,6 +98,16 @@ pub(super) fn compute(
         return Ok(Zeroizing::new(time));
     }
     Ok(Zeroizing::new(uuid.to_owned()))
+}
+
+/// The time that a code of a second factor is of. It is the machine's own, as in an app.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no clock of the cache is meant, but the time of the day"
+)]
+fn since_1970() -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.unwrap_or_default()
 }
 
 fn hmac<M: Mac + KeyInit>(key: &[u8], text: &[u8]) -> Zeroizing<Vec<u8>> {

@@ -1,5 +1,6 @@
 //! Recipes from TOML and JSON, with the lines of what is wrong with them.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
@@ -73,7 +74,7 @@ fn in_value(value: &DeValue<'_>, span: &Range<usize>, field: &mut String) -> boo
         DeValue::Array(list) => {
             for (index, value) in list.iter().enumerate() {
                 let before = field.len();
-                field.push_str(&format!("[{index}]"));
+                let _ = write!(field, "[{index}]");
                 if in_value(value.get_ref(), span, field) || covers(&value.span(), span) {
                     return true;
                 }

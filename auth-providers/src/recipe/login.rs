@@ -75,11 +75,11 @@ impl RecipeLogin {
         if let Some(scope) = scope {
             self.account.set_scope(scope);
         }
-        if let Some(limits) = &schema.limits {
-            if let Some(window) = limits.window.get(|_| None) {
-                let quota = Quota::new(limits.logins, window);
-                self.account.set_documented_quota(quota);
-            }
+        if let Some(limits) = &schema.limits
+            && let Some(window) = limits.window.get(|_| None)
+        {
+            let quota = Quota::new(limits.logins, window);
+            self.account.set_documented_quota(quota);
         }
         Ok(())
     }
@@ -162,8 +162,8 @@ impl RecipeLogin {
         let schema = self.schema();
         let mut known = self.known().with_secret(&schema.secret, answers.secret());
         let mut rest = answers.all().iter();
-        for (index, step) in schema.login.iter().enumerate() {
-            let at = format!("login[{index}]");
+        for (index, step) in schema.login.0.iter().enumerate() {
+            let at = Schema::login_step(index);
             if step
                 .when
                 .as_ref()
@@ -213,10 +213,8 @@ impl RecipeLogin {
             let Some(value) = known.found(name) else {
                 continue;
             };
-            let takes = takes.get(name).into_iter().flat_map(|takes| &takes.0);
-            let life = takes
-                .filter_map(|take| answer.time(take.life.as_ref()?))
-                .next();
+            let mut places = takes.get(name).into_iter().flat_map(|takes| &takes.0);
+            let life = places.find_map(|take| answer.time(take.life.as_ref()?));
             session = match life {
                 Some(life) => session.with_kept_for(name, value, life)?,
                 None => session.with_kept(name, value)?,
@@ -336,7 +334,7 @@ impl Login for RecipeLogin {
     fn request(&self, secret: &Secret) -> Result<Request<Bytes>, LoginError> {
         let schema = self.schema();
         let mut known = self.known().with_secret(&schema.secret, secret);
-        for (index, step) in schema.login.iter().enumerate() {
+        for (index, step) in schema.login.0.iter().enumerate() {
             if step
                 .when
                 .as_ref()
@@ -344,7 +342,7 @@ impl Login for RecipeLogin {
             {
                 continue;
             }
-            self.compute(&format!("login[{index}]"), step, &mut known)?;
+            self.compute(&Schema::login_step(index), step, &mut known)?;
             let ask = Ask {
                 account: &self.account,
                 known: &known,
@@ -370,7 +368,7 @@ impl Login for RecipeLogin {
             Follows::Session(known) => {
                 let cookies = CookieSource::Login(answers);
                 let session = self.recipe.session(&known, &cookies)?;
-                let takes = self.schema().login.last().map(|step| &step.take);
+                let takes = self.schema().login.0.last().map(|step| &step.take);
                 let none = BTreeMap::new();
                 let cookie = |name: &str| answers.cookie(name);
                 let takes = takes.unwrap_or(&none);

@@ -75,8 +75,8 @@ impl Recipe {
     ///
     /// # Errors
     /// [`ValuesError`], which names the field.
-    pub fn login(&self, values: Values) -> Result<RecipeLogin, ValuesError> {
-        RecipeLogin::new(Arc::clone(&self.0), &values)
+    pub fn login(&self, values: &Values) -> Result<RecipeLogin, ValuesError> {
+        RecipeLogin::new(Arc::clone(&self.0), values)
     }
 }
 
