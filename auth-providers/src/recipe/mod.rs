@@ -1,4 +1,4 @@
-//! Logins described as data, in TOML or JSON.
+#![doc = include_str!("format.md")]
 
 mod answer;
 mod ask;
@@ -23,7 +23,9 @@ pub use login::RecipeLogin;
 use schema::Schema;
 pub use values::{Values, ValuesError};
 
-/// A login described as data: see the [module](self).
+/// A login described as data. See the [module](self) for its format.
+///
+/// A clone is the same recipe, checked once.
 #[derive(Clone, Debug)]
 pub struct Recipe(Arc<Compiled>);
 
@@ -50,6 +52,12 @@ impl Recipe {
     /// type.
     pub fn from_json(text: &str) -> Result<Self, RecipeError> {
         load::json(text).map(Self::of)
+    }
+
+    /// The JSON Schema of recipes, for editors. The file `recipes/schema.json` of this crate has it.
+    #[cfg(feature = "schema")]
+    pub fn schema() -> serde_json::Value {
+        schemars::schema_for!(Schema).into()
     }
 
     fn of((schema, plan): (Schema, Plan)) -> Self {
