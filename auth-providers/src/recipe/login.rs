@@ -117,6 +117,29 @@ impl RecipeLogin {
         Ok(())
     }
 
+    /// The request that tells a live session from a dead one, with this session, if the recipe has
+    /// one.
+    ///
+    /// # Errors
+    /// [`LoginError::misconfigured`], if no valid request can be built.
+    pub fn probe_request(
+        &self,
+        current: &Credential,
+    ) -> Result<Option<Request<Bytes>>, LoginError> {
+        let Some(probe) = &self.schema().probe else {
+            return Ok(None);
+        };
+        self.later("probe.step", &probe.step, current, true)
+            .map(Some)
+    }
+
+    /// Whether the answer to the [probe](Self::probe_request) says that the session is live.
+    pub fn is_live(&self, answer: &Response<Bytes>) -> bool {
+        let probe = self.schema().probe.as_ref();
+        let check = |step| check(step, &Answer::of(answer), answer, response::failure);
+        probe.is_some_and(|probe| check(&probe.step).is_ok())
+    }
+
     fn schema(&self) -> &Schema {
         &self.recipe.schema
     }
