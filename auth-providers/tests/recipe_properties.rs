@@ -1,6 +1,7 @@
 //! What holds for every recipe, every value and every answer.
 
 #![cfg(feature = "recipes")]
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 use std::sync::{Arc, LazyLock};
 

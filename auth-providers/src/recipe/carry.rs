@@ -51,7 +51,7 @@ impl Compiled {
         let mut session = Session::new();
         for (listed, is_needed) in [(&attach.cookies, true), (&attach.optional_cookies, false)] {
             for name in listed {
-                session = with_cookies(session, name, is_needed, cookies)?;
+                session = self.with_cookies(session, name, is_needed, (known, cookies))?;
             }
         }
         for (name, value) in &attach.cookie {
@@ -74,6 +74,40 @@ impl Compiled {
             if let Some(part) = part_of(&part.0, known, &Kind::Query(name)) {
                 session = session.with_part(part)?;
             }
+        }
+        Ok(session)
+    }
+
+    fn with_cookies(
+        &self,
+        mut session: Session,
+        name: &CookieName,
+        is_needed: bool,
+        (known, cookies): (&Known<'_>, &CookieSource<'_>),
+    ) -> Result<Session, LoginError> {
+        let matching = cookies.matching(name);
+        match cookies {
+            CookieSource::Refresh(_, current) if matching.is_empty() => {
+                return Ok(match current.cookie(name.as_str()) {
+                    Some(value) => session.with_cookie(name.as_str(), value)?,
+                    None => session,
+                });
+            }
+            CookieSource::Login(_) if matching.is_empty() && is_needed => {
+                return Err(LoginError::malformed(format!(
+                    "no {} cookie",
+                    name.as_str()
+                )));
+            }
+            _ => {}
+        }
+        for cookie in matching {
+            let cookie = self.schema.life.plausible(cookie, known);
+            session = if is_needed {
+                session.with_set_cookie(&cookie)?
+            } else {
+                session.with_optional_cookie(&cookie)?
+            };
         }
         Ok(session)
     }
@@ -175,35 +209,6 @@ fn header_pair(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
         HeaderName::try_from(name).ok()?,
         header(value.as_bytes()).ok()?,
     ))
-}
-
-fn with_cookies(
-    mut session: Session,
-    name: &CookieName,
-    is_needed: bool,
-    cookies: &CookieSource<'_>,
-) -> Result<Session, LoginError> {
-    let matching = cookies.matching(name);
-    if let (true, CookieSource::Refresh(_, current)) = (matching.is_empty(), cookies) {
-        return Ok(match current.cookie(name.as_str()) {
-            Some(value) => session.with_cookie(name.as_str(), value)?,
-            None => session,
-        });
-    }
-    if matching.is_empty() && is_needed {
-        return Err(LoginError::malformed(format!(
-            "no {} cookie",
-            name.as_str()
-        )));
-    }
-    for cookie in &matching {
-        session = if is_needed {
-            session.with_set_cookie(cookie)?
-        } else {
-            session.with_optional_cookie(cookie)?
-        };
-    }
-    Ok(session)
 }
 
 /// What the values of a step are, as an answer has them.

@@ -36,8 +36,10 @@ impl Check<'_> {
                 );
             }
         }
-        for (index, stated) in life.stated.iter().enumerate() {
-            check_stated(&format!("life.stated[{index}]"), stated, &self.taken)?;
+        for (key, places) in [("stated", &life.stated), ("idle_stated", &life.idle_stated)] {
+            for (index, stated) in places.iter().enumerate() {
+                check_stated(&format!("life.{key}[{index}]"), stated, &self.taken)?;
+            }
         }
         Ok(())
     }

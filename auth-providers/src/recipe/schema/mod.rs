@@ -5,6 +5,7 @@ mod attach;
 mod condition;
 mod leaf;
 mod life;
+mod pattern;
 mod step;
 mod take;
 
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub(super) use attach::{Attach, Only, PartTemplate};
-pub(super) use condition::{Clause, Expected, HeaderTest, Methods, NoMeaning, Reads, Wait};
+pub(super) use condition::{Clause, Expected, HeaderTest, Kind, Methods, NoMeaning, Reads, Wait};
 pub(super) use leaf::{CookieName, Pointer, Several, Span, read_span};
 pub(super) use life::{Life, Stated, Unit};
 pub(super) use step::{Basic, Bytes, Compute, Hash, Meaning, Node, Step, TimeUnit};
