@@ -16,7 +16,7 @@ use super::schema::{Schema, Take, Takes};
 use super::template::Template;
 
 /// What follows from a recipe, found when it is checked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Plan {
     /// The values that a session keeps, because something later names them.
     pub(super) kept: BTreeSet<String>,

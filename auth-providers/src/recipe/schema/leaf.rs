@@ -10,6 +10,7 @@ use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+#[cfg(feature = "schema")]
 use super::pattern::Pattern;
 use crate::recipe::template::Template;
 
@@ -114,6 +115,12 @@ impl TryFrom<String> for Name {
             Ok(name) => Ok(Self(Sorted(name))),
             Err(_) => Err(format!("{text:?} is not the name of a header")),
         }
+    }
+}
+
+impl From<HeaderName> for Name {
+    fn from(name: HeaderName) -> Self {
+        Self(Sorted(name))
     }
 }
 

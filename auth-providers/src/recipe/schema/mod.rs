@@ -17,7 +17,9 @@ pub(super) use attach::{Attach, Only, PartTemplate};
 pub(super) use condition::{Clause, Expected, HeaderTest, Kind, Methods, NoMeaning, Reads, Wait};
 pub(super) use leaf::{CookieName, Pointer, Several, Span, read_span};
 pub(super) use life::{Life, Stated, Unit};
-pub(super) use step::{Basic, Bytes, Compute, Hash, Meaning, Node, Step, TimeUnit};
+pub(super) use step::{Basic, Compute, Meaning, Node, Step, TimeUnit};
+#[cfg(feature = "recipes")]
+pub(super) use step::{Bytes, Hash};
 pub(super) use take::{Take, Takes};
 
 use super::template::Template;
@@ -241,6 +243,11 @@ impl Schema {
     /// Whether a field is a secret. The one that logs in is.
     pub(super) fn is_secret(&self, name: &str) -> bool {
         name == self.secret || self.fields.get(name).is_some_and(|field| field.secret)
+    }
+
+    /// The smallest number of characters of the secret that logs in.
+    pub(super) fn shortest_secret(&self) -> Option<usize> {
+        self.fields.get(&self.secret)?.at_least
     }
 
     /// What the recipe says about a field.

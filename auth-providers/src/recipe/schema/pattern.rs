@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub(in crate::recipe) struct Pattern {
     source: String,
+    #[cfg(feature = "recipes")]
     regex: regex_lite::Regex,
 }
 
+#[cfg(feature = "recipes")]
 impl Pattern {
     pub(in crate::recipe) fn matches(&self, text: &str) -> bool {
         self.regex.is_match(text)
@@ -23,15 +25,35 @@ impl Pattern {
         let matched = found.get(1).or_else(|| found.get(0))?;
         Some(matched.as_str())
     }
+}
 
+impl Pattern {
     pub(in crate::recipe) fn source(&self) -> &str {
         &self.source
+    }
+}
+
+/// Without the feature there are no regular expressions.
+#[cfg(not(feature = "recipes"))]
+impl Pattern {
+    pub(in crate::recipe) const fn matches(&self, _: &str) -> bool {
+        false
+    }
+
+    pub(in crate::recipe) const fn find<'a>(&self, _: &'a str) -> Option<&'a str> {
+        None
     }
 }
 
 impl TryFrom<String> for Pattern {
     type Error = String;
 
+    #[cfg(not(feature = "recipes"))]
+    fn try_from(source: String) -> Result<Self, String> {
+        Err(format!("{source:?} needs the feature `recipes`"))
+    }
+
+    #[cfg(feature = "recipes")]
     fn try_from(source: String) -> Result<Self, String> {
         match regex_lite::Regex::new(&source) {
             Ok(regex) => Ok(Self { source, regex }),
