@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use auth_core::clock::ManualClock;
 use auth_core::{
     Ask, Attempt, Credential, Credentials, Event, Identity, Lifetime, LoginError, Refresh, Secret,
-    Session, Update,
+    Session, Target, Update,
 };
 use auth_providers::{Account, Answers, Login, Step, Transport, request, response};
 use bytes::Bytes;
@@ -22,6 +22,7 @@ mod common;
 use common::both;
 
 const BASE: &str = "https://acme.example/app";
+const HERE: Target<'_> = Target::new("https", "acme.example", "/app/me");
 
 /// Access tokens and refresh tokens. A refresh goes to the URL that the session keeps.
 struct Acme(Account);
@@ -270,7 +271,7 @@ async fn rule_8_a_login_as_a_value_fetches_the_part_that_a_response_asks_for() {
     });
     let first = handle.credentials.get().await.unwrap();
     let attempt = Attempt::new(&handle.credentials, &first);
-    let repaired = attempt.repaired(Ask::new()).await.unwrap();
+    let repaired = attempt.repaired(HERE, Ask::new()).await.unwrap();
     assert_eq!(repaired.stamp().revision(), 1);
     assert_eq!(repaired.query_secrets().collect::<Vec<_>>(), ["c-1"]);
     assert_eq!(handle.sent.lock()[1], "https://acme.example/app/csrf ");
@@ -287,6 +288,6 @@ async fn rule_18_a_repair_goes_to_no_origin_that_is_neither_the_logins_nor_in_th
     });
     let first = handle.credentials.get().await.unwrap();
     let attempt = Attempt::new(&handle.credentials, &first);
-    attempt.repaired(Ask::new()).await.unwrap_err();
+    attempt.repaired(HERE, Ask::new()).await.unwrap_err();
     assert_eq!(handle.sent.lock().len(), 1);
 }

@@ -9,10 +9,12 @@ use super::InvalidValue;
 use super::kept::KeptValue;
 
 /// The new values of a session that a response brings, beside its cookies: headers, query pairs and
-/// kept values. [`Provider::update`](crate::Provider::update) reads them.
+/// kept values. [`Provider::update`](crate::Provider::update) reads them, and
+/// [`Provider::repair`](crate::Provider::repair) fetches them.
 ///
 /// A part of the session that has the name gets the value, and stays under its condition. One that
-/// is derived from a cookie follows its cookie alone. What the session does not have is added, for
+/// is derived from a cookie follows its cookie alone. One that is [to be
+/// fetched](crate::Part#fetched-parts) is there then. What the session does not have is added, for
 /// every request.
 ///
 /// ```
