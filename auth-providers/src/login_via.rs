@@ -152,8 +152,9 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
     async fn repair(&self, current: &Credential) -> Result<Update, LoginError> {
         let request = self.login.repair_request(current)?;
         self.check_origin(&request, LoginError::misconfigured)?;
-        let (_, answer) = self.send(request).await?;
-        self.login.read_repair(&answer, current)
+        let (sent_to, answer) = self.send(request).await?;
+        let update = self.login.read_repair(&answer, current)?;
+        Ok(update.with_cookies(answer.headers(), Target::of(&sent_to)))
     }
 
     async fn logout(&self, credential: &Credential, logout: Logout) -> Result<(), LoginError> {

@@ -278,6 +278,42 @@ async fn rule_8_a_login_as_a_value_fetches_the_part_that_a_response_asks_for() {
 }
 
 #[tokio::test]
+async fn rule_15_the_cookies_of_a_repair_come_with_its_part() {
+    let mut account = Account::new("acme", BASE, "ada", "correct horse").unwrap();
+    account.set_keep_cookies();
+    let handle = Handle::new(Acme(account), |path| match path {
+        "/app/login" => answer(200, &[("set-cookie", "sid=s-1; Path=/")], TOKENS),
+        _ => {
+            let cookies = [
+                ("set-cookie", "sid=s-2; Path=/"),
+                ("set-cookie", "own=o; Path=/app"),
+            ];
+            answer(200, &cookies, r#"{"csrf": "c-1"}"#)
+        }
+    });
+    let first = handle.credentials.get().await.unwrap();
+    let attempt = Attempt::new(&handle.credentials, &first);
+    let repaired = attempt.repaired(HERE, Ask::new()).await.unwrap();
+    assert_eq!(repaired.query_secrets().collect::<Vec<_>>(), ["c-1"]);
+    assert_eq!(repaired.cookie("sid"), Some("s-2"));
+    assert_eq!(repaired.cookie("own"), Some("o"));
+
+    // A session that names no cookies takes none.
+    let handle = Handle::new(Acme::new(), |path| match path {
+        "/app/login" => answer(200, &[], TOKENS),
+        _ => answer(
+            200,
+            &[("set-cookie", "own=o; Path=/app")],
+            r#"{"csrf": "c-1"}"#,
+        ),
+    });
+    let first = handle.credentials.get().await.unwrap();
+    let attempt = Attempt::new(&handle.credentials, &first);
+    let repaired = attempt.repaired(HERE, Ask::new()).await.unwrap();
+    assert_eq!(repaired.cookie("own"), None);
+}
+
+#[tokio::test]
 async fn rule_18_a_repair_goes_to_no_origin_that_is_neither_the_logins_nor_in_the_scope() {
     let handle = Handle::new(Acme::new(), |_| {
         answer(

@@ -98,6 +98,7 @@ impl Attachment {
     pub(crate) fn missing_of(&self, update: Update) -> Update {
         let (headers, query) = (&self.dependents.headers, &self.dependents.query);
         Update {
+            cookies: None,
             headers: (update.headers.into_iter())
                 .filter(|(name, _)| headers.is_missing(name))
                 .collect(),

@@ -15,7 +15,7 @@ use super::rejection_breaker::{EndedBy, RejectionBreaker};
 use super::renewal_backoff::RenewalBackoff;
 use super::repair_breaker::RepairBreaker;
 use crate::clock::Moment;
-use crate::credential::{Brought, Change, Credential, Stamp, Target, Update};
+use crate::credential::{Brought, Change, Credential, SetCookie, Stamp, Update};
 use crate::error::{Error, LoginError, LoginErrorKind};
 use crate::lifetime::{Birth, Freshness, RefreshWindow, made_progress};
 use crate::refresh::Refresh;
@@ -636,9 +636,12 @@ impl CacheState {
         if stamp != before.stamp() {
             update = current.missing_of(update);
         }
+        let (cookies, target) = update.set_cookies();
+        let own = |set: &&SetCookie| current.keeps_cookie(&set.name);
+        let cookies: Vec<_> = cookies.iter().filter(own).cloned().collect();
         let brought = Brought {
-            cookies: &[],
-            target: Target::new("", "", ""),
+            cookies: &cookies,
+            target,
             update: &update,
         };
         self.hear(stamp, brought, now, policy, jitter)

@@ -1,5 +1,7 @@
 //! What a session carries and keeps, by the values that were found.
 
+use std::collections::BTreeSet;
+
 use auth_core::{
     Credential, InvalidValue, LoginError, Part, Session, SetCookie, Update, When, set_cookies,
 };
@@ -47,7 +49,7 @@ impl Compiled {
         known: &Known<'_>,
         cookies: &CookieSource<'_>,
     ) -> Result<Session, LoginError> {
-        let attach = &self.schema.attach;
+        let (attach, fetched) = (&self.schema.attach, &self.plan.fetched);
         let mut session = Session::new();
         for (listed, is_needed) in [(&attach.cookies, true), (&attach.optional_cookies, false)] {
             for name in listed {
@@ -66,12 +68,12 @@ impl Compiled {
         }
         for (name, part) in &attach.header {
             let name = value_of(name, known)?;
-            if let Some(part) = part_of(&part.0, known, &Kind::Header(&name)) {
+            if let Some(part) = part_of(&part.0, known, &Kind::Header(&name), fetched) {
                 session = session.with_part(part)?;
             }
         }
         for (name, part) in &attach.query {
-            if let Some(part) = part_of(&part.0, known, &Kind::Query(name)) {
+            if let Some(part) = part_of(&part.0, known, &Kind::Query(name), fetched) {
                 session = session.with_part(part)?;
             }
         }
@@ -166,15 +168,25 @@ enum Kind<'a> {
 }
 
 /// A header or a pair of the query. `None` if it is of an optional value that is not there.
-fn part_of(part: &PartTemplate, known: &Known<'_>, kind: &Kind<'_>) -> Option<Part> {
+fn part_of(
+    part: &PartTemplate,
+    known: &Known<'_>,
+    kind: &Kind<'_>,
+    fetched: &BTreeSet<String>,
+) -> Option<Part> {
     let made = match (&part.value, &part.cookie) {
-        (Some(value), _) => {
-            let value = value.render(known, Place::Whole).ok()?;
-            match kind {
-                Kind::Header(name) => Part::header(*name, value.as_bytes()),
-                Kind::Query(name) => Part::query(*name, &*value),
+        (Some(value), _) => match (value.render(known, Place::Whole), kind) {
+            (Ok(value), Kind::Header(name)) => Part::header(*name, value.as_bytes()),
+            (Ok(value), Kind::Query(name)) => Part::query(*name, &*value),
+            // Only a repair takes it.
+            (Err(_), Kind::Header(name)) if value.names().any(|name| fetched.contains(name)) => {
+                Part::fetched_header(*name)
             }
-        }
+            (Err(_), Kind::Query(name)) if value.names().any(|name| fetched.contains(name)) => {
+                Part::fetched_query(*name)
+            }
+            (Err(Missing(_)), _) => return None,
+        },
         (None, cookie) => {
             let cookie = cookie.as_deref().unwrap_or_default();
             let derived = match kind {
