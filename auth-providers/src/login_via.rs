@@ -153,6 +153,7 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
         let request = self.login.repair_request(current)?;
         self.check_origin(&request, LoginError::misconfigured)?;
         let (_, answer) = self.send(request).await?;
+        response::expect_session(&answer, self.login.judge())?;
         self.login.read_repair(&answer)
     }
 
