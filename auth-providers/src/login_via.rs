@@ -153,6 +153,7 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
         let request = self.login.repair_request(current)?;
         self.check_origin(&request, LoginError::misconfigured)?;
         let (sent_to, answer) = self.send(request).await?;
+        response::expect_session(&answer, self.login.judge())?;
         let update = self.login.read_repair(&answer, current)?;
         Ok(update.with_cookies(answer.headers(), Target::of(&sent_to)))
     }

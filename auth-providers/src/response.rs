@@ -111,18 +111,34 @@ pub fn logged_out(
     was_over: bool,
 ) -> Result<(), LoginError> {
     let status = response.status();
-    let mut answer = ResponseView::new(status, response.headers());
-    if response.body().len() <= MAX_JUDGED_BODY {
-        answer = answer.with_body(response.body());
-    }
     match status {
         StatusCode::UNAUTHORIZED if was_over => Ok(()),
         // No password was sent, so none was refused.
         StatusCode::UNAUTHORIZED => Err(LoginError::malformed("status 401 to a logout")),
         status if status.is_success() || status.is_redirection() => Ok(()),
-        _ if judge.judge(&answer) == Verdict::Rejected => Ok(()),
+        _ if rejects(response, judge) => Ok(()),
         _ => Err(failure(response)),
     }
+}
+
+/// Passes an answer to the fetch of a part, unless `judge` says that it rejects the session.
+pub(crate) fn expect_session(
+    response: &Response<Bytes>,
+    judge: &dyn Judge,
+) -> Result<(), LoginError> {
+    if !rejects(response, judge) {
+        return Ok(());
+    }
+    let refused = LoginError::refused(format!("status {}", response.status().as_u16()));
+    Err(refused.with_retry_after(retry_after(response.headers())))
+}
+
+fn rejects(response: &Response<Bytes>, judge: &dyn Judge) -> bool {
+    let mut answer = ResponseView::new(response.status(), response.headers());
+    if response.body().len() <= MAX_JUDGED_BODY {
+        answer = answer.with_body(response.body());
+    }
+    judge.judge(&answer) == Verdict::Rejected
 }
 
 /// Reads the body as JSON, whatever its `Content-Type` is.

@@ -515,6 +515,22 @@ async fn rule_8_a_repair_that_a_response_asked_for_and_is_refused_rejects_the_se
     assert_eq!(handle.counts(), (2, 3));
 }
 
+#[tokio::test]
+async fn rule_8_what_comes_without_the_missing_part_serves_those_that_asked_for_another() {
+    let other = Update::new().with_query("other", "o").unwrap();
+    let handle = Handle::fetching(move |_, _| Ok(other.clone())).shut();
+    let first = handle.credentials.get().await.unwrap();
+    let mut write = Box::pin(handle.write());
+    assert!(futures_util::poll!(&mut write).is_pending());
+    let attempt = Attempt::new(&handle.credentials, &first);
+    let mut repaired = Box::pin(attempt.repaired(READ, Ask::new()));
+    assert!(futures_util::poll!(&mut repaired).is_pending());
+    handle.gate.add_permits(1);
+    assert!(write.await.is_err());
+    assert_eq!(repaired.await.unwrap().stamp().revision(), 1);
+    assert_eq!(handle.counts(), (1, 1));
+}
+
 /// The part, and a cookie that responses roll.
 fn rolling() -> Handle {
     let login = |number| {
@@ -667,8 +683,16 @@ async fn rule_19_a_caller_that_waits_for_a_fetch_gets_closed_at_once() {
 
 #[test]
 fn rule_3_outside_any_runtime_a_missing_part_is_a_typed_error() {
-    let handle = Handle::new();
-    handle.credentials.blocking_get().unwrap();
+    let handle = rolling();
+    let first = handle.credentials.blocking_get().unwrap();
+    let attempt = Attempt::new(&handle.credentials, &first);
+    respond(&attempt, StatusCode::OK, &set_cookie("sid=s1; Path=/"));
+    let newer = attempt.repaired(READ, Ask::new()).now_or_never();
+    assert_eq!(
+        newer.unwrap().unwrap().cookie("sid"),
+        Some("s1"),
+        "it is there"
+    );
     let write = handle.write().now_or_never().expect("ready at once");
     assert!(matches!(write, Err(Error::NoRuntime)));
     assert!(
