@@ -248,8 +248,8 @@ struct Model {
     /// Generations that a believed rejection or a deleted cookie has ended.
     dead: HashSet<u64>,
     newest_served: u64,
-    /// When rejections were believed.
-    believed: Vec<Moment>,
+    /// When rejections were believed, and of which generation.
+    believed: Vec<(Moment, u64)>,
     /// When a rejection was last believed, if no replay was accepted since, but at the told end.
     unproven: Option<Moment>,
     /// Generations that a refresh has returned, and those with which a request was accepted.
@@ -487,7 +487,7 @@ impl Model {
         let soon = |left: Option<Duration>| left.is_some_and(|left| left <= SECOND);
         let told_end = soon(before.expires_in) || soon(before.idle_in);
         if !told_end {
-            self.believed.push(self.now());
+            self.believed.push((self.now(), generation));
         }
         told_end
     }
@@ -562,11 +562,14 @@ impl Model {
             most <= LOGINS as usize,
             "rule 10: {most} arrivals in a window"
         );
-        for start in &self.believed {
-            let in_minute = self
-                .believed
-                .iter()
-                .filter(|at| at.since(*start) < 60 * SECOND && start.since(**at) == Duration::ZERO);
+        // Those that a refresh has followed don't count.
+        let refreshed = self.refreshed.lock();
+        let believed = (self.believed.iter())
+            .filter(|(_, generation)| !refreshed.contains(&(generation + 1)))
+            .map(|(at, _)| *at);
+        for start in believed.clone() {
+            let in_minute = (believed.clone())
+                .filter(|at| at.since(start) < 60 * SECOND && start.since(*at) == Duration::ZERO);
             // A fourth may be believed if the login of the third has failed: only logins count.
             assert!(
                 in_minute.count() <= 3 + self.attempts() / 4,
