@@ -267,3 +267,21 @@ fn kept_fresh_the_timer_moves_where_its_runtime_is_shut_down() {
     });
     assert_eq!(logins.count(), 1);
 }
+
+#[test]
+fn kept_fresh_a_timer_that_is_set_anew_stays_where_a_caller_has_waited_last() {
+    let clock = ManualClock::new();
+    let provider = refreshed();
+    let refreshes = provider.refreshes();
+    let credentials = provider.on(&clock).keep_fresh().build();
+    let runtime = || Builder::new_current_thread().build().unwrap();
+    let (stopped, driven) = (runtime(), runtime());
+    stopped.block_on(credentials.renew()).unwrap();
+    driven.block_on(async {
+        credentials.renew().await.unwrap();
+        credentials.renew().await.unwrap();
+        pass(&clock, FIVE_MINUTES, SECOND).await;
+    });
+    assert_eq!(refreshes.load(SeqCst), 3);
+    assert!(credentials.peek().is_some());
+}
