@@ -132,6 +132,8 @@ struct Server {
     asked_too_soon: bool,
     /// Whether the last attempt was a refresh that failed.
     refresh_failed: bool,
+    /// Whether the last login has brought no session, or none in time.
+    login_failed: bool,
     /// The refresh tokens that it has seen, and whether it saw one twice.
     seen: HashSet<String>,
     reused: bool,
@@ -140,6 +142,7 @@ struct Server {
 impl Server {
     fn ask(&mut self, now: Moment) {
         self.refresh_failed = false;
+        self.login_failed = true;
         if let Some(refused) = self.refused {
             let doubled = REFUSED_COOLDOWN * 2_u32.pow(self.refusals.min(8) - 1);
             self.asked_too_soon |= now.since(refused) < doubled.min(DAY);
@@ -165,6 +168,7 @@ impl Server {
             Mood::Full => return Err(LoginError::seats_exhausted("status 409")),
             Mood::Limits => return Err(LoginError::limited(Some(30 * SECOND))),
         }
+        self.login_failed = false;
         self.unsure.clear();
         (self.refusals, self.refused) = (0, None);
         self.issue(now)
@@ -270,6 +274,7 @@ impl Model {
             refused: None,
             asked_too_soon: false,
             refresh_failed: false,
+            login_failed: false,
             seen: HashSet::new(),
             reused: false,
         }));
@@ -422,11 +427,9 @@ impl Model {
                         Some(_) => LONGEST_BACKOFF,
                     };
                     assert!(wait <= longest, "{wait:?} for {error:?}");
-                    let of_secret = error.is_login_refused()
-                        || error.is_locked()
-                        || self.server.lock().unsure.len() >= 4;
+                    let of_login = self.server.lock().login_failed;
                     assert!(
-                        renewed || !refresh_failed || error.login_error().is_none() || of_secret,
+                        renewed || !refresh_failed || error.login_error().is_none() || of_login,
                         "rule 6: a failed refresh holds a login back: {error:?}"
                     );
                 }
