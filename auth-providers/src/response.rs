@@ -414,6 +414,24 @@ mod tests {
     }
 
     #[test]
+    fn rule_7_the_judge_of_a_logout_gets_a_body_of_64_kib_and_no_larger_one() {
+        struct RejectsBodies;
+        impl Judge for RejectsBodies {
+            fn judge(&self, response: &ResponseView<'_>) -> Verdict {
+                match response.body {
+                    Some(_) => Verdict::Rejected,
+                    None => Verdict::Unclear,
+                }
+            }
+        }
+        for (length, over) in [(MAX_JUDGED_BODY, true), (MAX_JUDGED_BODY + 1, false)] {
+            let answer = labelled(400, "text/plain", vec![b'x'; length]);
+            let logged_out = logged_out(&answer, &RejectsBodies, true);
+            assert_eq!(logged_out.is_ok(), over, "{length}");
+        }
+    }
+
+    #[test]
     fn rule_18_what_surrounds_json_and_what_it_is_called_does_not_decide() {
         for (before, after) in [
             ("", ""),

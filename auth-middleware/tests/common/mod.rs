@@ -18,7 +18,7 @@ use auth_core::{
     Session, StatusJudge, When,
 };
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
@@ -208,6 +208,7 @@ impl Provider for Script {
 pub struct Seen {
     pub method: Method,
     pub uri: Uri,
+    pub version: Version,
     pub headers: HeaderMap,
     pub body: Bytes,
     pub trailers: Option<HeaderMap>,
@@ -287,6 +288,7 @@ impl Api {
         let seen = Seen {
             method: head.method,
             uri: head.uri,
+            version: head.version,
             headers: head.headers,
             body: body.to_bytes(),
             trailers,
