@@ -5,8 +5,8 @@
 //!     email=ada@example.com password=env:ACME_PASSWORD
 //! ```
 //!
-//! It prints no secret, and nothing of what the server sent but statuses, types and lengths. Without
-//! arguments it starts a server of its own.
+//! It prints no secret, and nothing of what the server sent but statuses, types and lengths.
+//! Without arguments it starts a server of its own.
 
 #![allow(clippy::print_stdout, reason = "it prints the results")]
 

@@ -4,8 +4,8 @@ use anyhow::Context as _;
 use auth_core::SecretSource;
 use auth_providers::recipe::{Recipe, Values};
 
-/// Reads `FILE FIELD=VALUE ..`. A value may be `env:VARIABLE` or `file:PATH`, and a secret should be
-/// one of the two, since a command line is seen by others. Returns what else there is.
+/// Reads `FILE FIELD=VALUE ..`. A value may be `env:VARIABLE` or `file:PATH`, and a secret should
+/// be one of the two, since a command line is seen by others. Returns what else there is.
 pub(crate) fn read(arguments: &[String]) -> anyhow::Result<(Recipe, Values, Vec<String>)> {
     let [file, arguments @ ..] = arguments else {
         anyhow::bail!("name a recipe's file");
