@@ -28,17 +28,39 @@ pub(super) enum CookieSource<'a> {
 
 impl CookieSource<'_> {
     fn matching(&self, name: &CookieName) -> Vec<SetCookie> {
-        let is_meant = |cookie: &SetCookie| name.is_of(&cookie.name);
         match self {
             // Of namesakes, the one that most requests carry.
-            Self::Login(answers) => match answers.cookie(name.as_str()) {
-                Some(cookie) => vec![cookie],
-                None => answers.cookies().into_iter().filter(is_meant).collect(),
-            },
-            Self::Refresh(answer, _) => set_cookies(answer.headers())
-                .filter(|cookie| is_meant(cookie) && !cookie.deleted && !cookie.value.is_empty())
-                .collect(),
+            Self::Login(answers) => {
+                if let Some(cookie) = answers.cookie(name.as_str()) {
+                    return vec![cookie];
+                }
+                let all = answers.cookies().into_iter();
+                all.filter(|cookie| name.is_of(&cookie.name)).collect()
+            }
+            Self::Refresh(answer, _) => name.all_of_answer(answer).collect(),
         }
+    }
+}
+
+impl CookieName {
+    /// The first one that the answers of a login have set.
+    pub(super) fn of_login(&self, answers: &Answers<'_>) -> Option<SetCookie> {
+        CookieSource::Login(answers)
+            .matching(self)
+            .into_iter()
+            .next()
+    }
+
+    /// The first one that an answer sets.
+    pub(super) fn of_answer(&self, answer: &Response<Bytes>) -> Option<SetCookie> {
+        self.all_of_answer(answer).next()
+    }
+
+    fn all_of_answer(&self, answer: &Response<Bytes>) -> impl Iterator<Item = SetCookie> {
+        let is_set = |cookie: &SetCookie| {
+            self.is_of(&cookie.name) && !cookie.deleted && !cookie.value.is_empty()
+        };
+        set_cookies(answer.headers()).filter(is_set)
     }
 }
 
@@ -188,10 +210,10 @@ fn part_of(
             (Err(Missing(_)), _) => return None,
         },
         (None, cookie) => {
-            let cookie = cookie.as_deref().unwrap_or_default();
+            let cookie = cookie.as_ref()?.render(known, Place::Whole).ok()?;
             let derived = match kind {
-                Kind::Header(name) => Part::header_from_cookie(*name, cookie),
-                Kind::Query(name) => Part::query_from_cookie(*name, cookie),
+                Kind::Header(name) => Part::header_from_cookie(*name, &*cookie),
+                Kind::Query(name) => Part::query_from_cookie(*name, &*cookie),
             };
             if part.percent_decoded {
                 derived.percent_decoded()
@@ -228,7 +250,7 @@ pub(super) fn take_all(
     takes: &std::collections::BTreeMap<String, Takes>,
     answer: &Answer<'_>,
     known: &mut Known<'_>,
-    cookie: impl Fn(&str) -> Option<SetCookie>,
+    cookie: impl Fn(&CookieName) -> Option<SetCookie>,
     is_replaceable: impl Fn(&str) -> bool,
 ) -> Result<(), LoginError> {
     // Claims are of what was taken, so they come last.
@@ -247,7 +269,7 @@ pub(super) fn take_all(
         if !is_optional && !is_replaceable(name) {
             let places: Vec<String> = takes.0.iter().map(super::schema::Take::describe).collect();
             return Err(LoginError::malformed(format!(
-                "no {name} in the answer: {} was expected",
+                "{name} is missing or empty in the answer: {} was expected",
                 places.join(" or ")
             )));
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use auth_core::{
     Credential, Judge, LoginError, Logout, LogoutScope, Origin, ProviderOptions, Quota, Refresh,
-    ResponseView, Scope, Secret, Session, SetCookie, Update, set_cookies,
+    ResponseView, Scope, Secret, Session, SetCookie, Update,
 };
 use bytes::Bytes;
 use http::{HeaderName, Request, Response};
@@ -17,7 +17,7 @@ use super::answer::Answer;
 use super::ask::Ask;
 use super::carry::{CookieSource, take_all};
 use super::compute::compute;
-use super::schema::{Clause, Ends, Meaning, Schema, Step, Wait};
+use super::schema::{Clause, CookieName, Ends, Meaning, Schema, Step, Wait};
 use super::template::{Missing, Place, Template};
 use super::values::{Filled, Known, Values, ValuesError};
 use super::{Compiled, schema};
@@ -236,7 +236,7 @@ impl RecipeLogin {
             };
             let answer = Answer::of(response);
             check(step, &answer, response, response::failure)?;
-            let cookie = |name: &str| answers.cookie(name);
+            let cookie = |name: &CookieName| name.of_login(answers);
             take_all(&step.take, &answer, &mut known, cookie, |_| false)?;
         }
         Ok(Follows::Session(known))
@@ -250,8 +250,7 @@ impl RecipeLogin {
         current: &'a Credential,
     ) -> Result<Known<'a>, LoginError> {
         let mut known = self.known().with_session(current);
-        let cookie =
-            |name: &str| set_cookies(response.headers()).find(|cookie| cookie.name == name);
+        let cookie = |name: &CookieName| name.of_answer(response);
         let stays = |name: &str| current.kept(name).is_some();
         take_all(takes, &Answer::of(response), &mut known, cookie, stays)?;
         Ok(known)
@@ -264,7 +263,7 @@ impl RecipeLogin {
         takes: &BTreeMap<String, schema::Takes>,
         known: &Known<'_>,
         response: &Response<Bytes>,
-        cookie: impl Fn(&str) -> Option<SetCookie>,
+        cookie: impl Fn(&CookieName) -> Option<SetCookie>,
     ) -> Result<Session, LoginError> {
         let answer = Answer::of(response);
         let mut session = session.with_lifetime(self.schema().life.of(response, known, cookie));
@@ -441,7 +440,7 @@ impl Login for RecipeLogin {
                 let session = self.recipe.session(&known, &cookies)?;
                 let takes = self.schema().login.0.last().map(|step| &step.take);
                 let none = BTreeMap::new();
-                let cookie = |name: &str| answers.cookie(name);
+                let cookie = |name: &CookieName| name.of_login(answers);
                 let takes = takes.unwrap_or(&none);
                 let mut session = self.complete(session, takes, &known, answers.last(), cookie)?;
                 if self.schema().attach.all_cookies {
@@ -497,8 +496,7 @@ impl Login for RecipeLogin {
         let known = self.after(takes, response, current)?;
         let cookies = CookieSource::Refresh(response, current);
         let session = self.recipe.session(&known, &cookies)?;
-        let cookie =
-            |name: &str| set_cookies(response.headers()).find(|cookie| cookie.name == name);
+        let cookie = |name: &CookieName| name.of_answer(response);
         self.complete(session, takes, &known, response, cookie)
     }
 

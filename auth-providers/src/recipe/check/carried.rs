@@ -59,7 +59,7 @@ impl Check<'_> {
     }
 
     /// A name is fixed, or of values that are no secrets and are there when a session begins.
-    fn header_name(&self, at: &str, name: &Template) -> Checked {
+    fn plain_names(&self, at: &str, name: &Template) -> Checked {
         for part in name.names() {
             if !self.schema.has_field(part) && !self.taken.contains(part) {
                 return fail(at, self.unknown(part, &self.taken));
@@ -70,6 +70,11 @@ impl Check<'_> {
                 return fail(at, problem);
             }
         }
+        Ok(())
+    }
+
+    fn header_name(&self, at: &str, name: &Template) -> Checked {
+        self.plain_names(at, name)?;
         if name.names().next().is_some() {
             return Ok(());
         }
@@ -92,7 +97,7 @@ impl Check<'_> {
     }
 
     fn carried(&self, at: &str, value: &Template, known: &BTreeSet<String>) -> Checked {
-        if value.url_name().is_some() || value.mixes_url() {
+        if value.url_name().is_some() || value.json_name().is_some() || value.mixes() {
             return fail(at, "{+name} stands for a step's URL alone");
         }
         self.names(at, value, Role::Login, known)
@@ -100,15 +105,23 @@ impl Check<'_> {
 
     fn part(&self, at: &str, part: &PartTemplate, known: &BTreeSet<String>) -> Checked {
         let attach = &self.schema.attach;
-        let has_cookie = |name: &String| {
-            attach.lists_cookie(name) || attach.all_cookies || attach.cookie.contains_key(name)
+        let has_cookie = |name: &Template| {
+            let text = name.source();
+            let is_made = || name.names().next().is_some();
+            let some = || attach.cookies.iter().chain(&attach.optional_cookies);
+            attach.all_cookies
+                || attach.lists_cookie(text)
+                || attach.cookie.contains_key(text)
+                || (is_made() && some().any(|listed| listed.as_str().ends_with('*')))
         };
         match (&part.value, &part.cookie) {
             (Some(_), None) if part.percent_decoded => {
                 return fail(at, "only a cookie's value can be decoded");
             }
             (Some(value), None) => self.carried(at, value, known)?,
-            (None, Some(cookie)) if has_cookie(cookie) => {}
+            (None, Some(cookie)) if has_cookie(cookie) => {
+                self.plain_names(at, cookie)?;
+            }
             (None, Some(cookie)) => {
                 let problem =
                     format!("the session has no cookie {cookie:?}; add it to attach.cookies");

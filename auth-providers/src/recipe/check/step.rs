@@ -78,9 +78,12 @@ impl Check<'_> {
                 check_scheme(&at, template)?;
             }
             self.names(&at, template, role, known)?;
-            if template.mixes_url() || (template.url_name().is_some() && key != url.key) {
+            if template.mixes() || (template.url_name().is_some() && key != url.key) {
                 let problem = "{+name} is a whole URL or path, and stands for a step's URL alone";
                 return fail(at, problem);
+            }
+            if template.json_name().is_some() && !key.starts_with("json") {
+                return fail(at, "{#name} is a number or a boolean in a body of JSON");
             }
         }
         self.url(&format!("{at}.{}", url.key), url.template)

@@ -59,8 +59,9 @@ pub(in crate::recipe) struct Attached(pub(in crate::recipe) PartTemplate);
 pub(in crate::recipe) struct PartTemplate {
     /// The value.
     pub(in crate::recipe) value: Option<Template>,
-    /// The cookie that it always equals, in place of a value.
-    pub(in crate::recipe) cookie: Option<String>,
+    /// The cookie that it always equals, in place of a value. Its name may hold values that are no
+    /// secrets.
+    pub(in crate::recipe) cookie: Option<Template>,
     /// Takes the percent-encoding off that cookie.
     pub(in crate::recipe) percent_decoded: bool,
     /// Only requests with these methods carry it.
