@@ -64,7 +64,11 @@ impl Login for Acme {
         request::post_form(&self.url("/oauth/token"), &grant)
     }
 
-    fn read_refresh(&self, answer: &Response<Bytes>) -> Result<Session, LoginError> {
+    fn read_refresh(
+        &self,
+        answer: &Response<Bytes>,
+        _: &Credential,
+    ) -> Result<Session, LoginError> {
         response::expect_refreshed(answer)?;
         session(answer)
     }

@@ -75,6 +75,8 @@ pub mod jwt;
 mod login;
 mod login_via;
 mod markup;
+#[cfg(feature = "recipes")]
+pub mod recipe;
 pub mod request;
 pub mod response;
 mod stated_life;

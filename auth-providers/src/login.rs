@@ -195,7 +195,11 @@ pub trait Login: Send + Sync + 'static {
     ///         request::post_form(&self.url("/refresh"), &[("token", token)])
     ///     }
     ///
-    ///     fn read_refresh(&self, answer: &Response<Bytes>) -> Result<Session, LoginError> {
+    ///     fn read_refresh(
+    ///         &self,
+    ///         answer: &Response<Bytes>,
+    ///         _current: &Credential,
+    ///     ) -> Result<Session, LoginError> {
     ///         response::expect_refreshed(answer)?;
     ///         session(answer)
     ///     }
@@ -216,15 +220,20 @@ pub trait Login: Send + Sync + 'static {
         Err(LoginError::misconfigured("this login has no refresh"))
     }
 
-    /// Reads the refreshed session from the answer. What it does not keep by itself stays: an
-    /// absent refresh token means that the old one is still good.
+    /// Reads the refreshed session from the answer. `current` is the session that is refreshed. What
+    /// the new one does not keep by itself stays: an absent refresh token means that the old one is
+    /// still good.
     ///
     /// # Errors
     /// [`LoginError::refused`], only if the server does not accept the token any more: it is not
     /// sent again, and the login follows at once. For any other failure, see
     /// [`response::expect_refreshed`](crate::response::expect_refreshed).
-    fn read_refresh(&self, answer: &http::Response<Bytes>) -> Result<Session, LoginError> {
-        let _ = answer;
+    fn read_refresh(
+        &self,
+        answer: &http::Response<Bytes>,
+        current: &Credential,
+    ) -> Result<Session, LoginError> {
+        let _ = (answer, current);
         Err(LoginError::misconfigured("this login has no refresh"))
     }
 
@@ -251,12 +260,16 @@ pub trait Login: Send + Sync + 'static {
         Err(LoginError::misconfigured("this login has no repair"))
     }
 
-    /// Reads the part from the answer.
+    /// Reads the part from the answer. `current` is the session that lacks it.
     ///
     /// # Errors
     /// See [`response::failure`](crate::response::failure). It says nothing of the password.
-    fn read_repair(&self, answer: &http::Response<Bytes>) -> Result<Update, LoginError> {
-        let _ = answer;
+    fn read_repair(
+        &self,
+        answer: &http::Response<Bytes>,
+        current: &Credential,
+    ) -> Result<Update, LoginError> {
+        let _ = (answer, current);
         Err(LoginError::misconfigured("this login has no repair"))
     }
 

@@ -129,7 +129,7 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
         let request = self.login.refresh_request(current)?;
         self.check_origin(&request, LoginError::misconfigured)?;
         let (sent_to, answer) = self.send(request).await?;
-        let read = self.login.read_refresh(&answer).map_err(once_sent);
+        let read = self.login.read_refresh(&answer, current).map_err(once_sent);
         let mut session = read.map_err(|failed| {
             let asked = response::retry_after(answer.headers());
             let wait = failed.retry_after().or(asked);
@@ -153,7 +153,7 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
         let request = self.login.repair_request(current)?;
         self.check_origin(&request, LoginError::misconfigured)?;
         let (_, answer) = self.send(request).await?;
-        self.login.read_repair(&answer)
+        self.login.read_repair(&answer, current)
     }
 
     async fn logout(&self, credential: &Credential, logout: Logout) -> Result<(), LoginError> {

@@ -71,7 +71,11 @@ impl Login for Acme {
         request::post_form(url, &[("token", token)])
     }
 
-    fn read_refresh(&self, answer: &Response<Bytes>) -> Result<Session, LoginError> {
+    fn read_refresh(
+        &self,
+        answer: &Response<Bytes>,
+        _: &Credential,
+    ) -> Result<Session, LoginError> {
         response::expect_refreshed(answer)?;
         session(answer)
     }
@@ -84,7 +88,7 @@ impl Login for Acme {
         request::get(current.kept("url").unwrap_or(&self.url("/csrf")))
     }
 
-    fn read_repair(&self, answer: &Response<Bytes>) -> Result<Update, LoginError> {
+    fn read_repair(&self, answer: &Response<Bytes>, _: &Credential) -> Result<Update, LoginError> {
         response::expect_success(answer)?;
         let csrf = response::json_at(answer, "/csrf")?;
         Ok(Update::new().with_query("csrf", &csrf)?)

@@ -153,6 +153,31 @@ impl SecretSource {
             }
             Source::Custom(reader) => reader.read().await?.typed(),
         };
+        self.usable(secret)
+    }
+
+    /// As [`read`](Self::read), for code that is not async. It blocks its thread for as long as the
+    /// file or the user's code does.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), and for a [`custom`](Self::custom) source, which is async.
+    pub fn read_blocking(&self) -> Result<Secret, SecretError> {
+        let secret = match &self.0 {
+            Source::Value(secret) => secret.clone(),
+            Source::Variable(name) => read_variable(name)?.typed(),
+            Source::File(path) => read_file(path)?.typed(),
+            Source::Blocking(read) => read()?.typed(),
+            Source::Custom(_) => {
+                return Err(SecretError::new(format!(
+                    "{self:?} is async; read it first and give its value"
+                )));
+            }
+        };
+        self.usable(secret)
+    }
+
+    /// The secret, unless no login can succeed with it.
+    fn usable(&self, secret: Secret) -> Result<Secret, SecretError> {
         if secret.is_empty() {
             return Err(SecretError::new(format!("{self:?} is empty")));
         }

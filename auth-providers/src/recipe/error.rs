@@ -1,0 +1,57 @@
+//! Why a recipe can't be used.
+
+use std::fmt;
+
+/// A recipe that can't be used, found when it is loaded.
+///
+/// The message names the field, the line, and what to write instead. It quotes the recipe alone.
+///
+/// ```
+/// use auth_providers::recipe::Recipe;
+///
+/// let error = "recipe = 1\nname = \"acme\"\nbsae = \"https://acme.example\"".parse::<Recipe>();
+/// let error = error.expect_err("a typing error");
+/// assert_eq!(error.line(), Some(3));
+/// assert!(error.to_string().contains("`bsae`"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecipeError {
+    pub(super) field: String,
+    pub(super) line: Option<usize>,
+    pub(super) problem: String,
+}
+
+impl RecipeError {
+    pub(super) fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            line: None,
+            problem: problem.into(),
+        }
+    }
+
+    /// Where the mistake is, as `login[0].take.token`. Empty if it is none of a field.
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+
+    /// The line in the text, counted from one, if it was read from a text.
+    pub const fn line(&self) -> Option<usize> {
+        self.line
+    }
+}
+
+impl fmt::Display for RecipeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the recipe can't be used")?;
+        if let Some(line) = self.line {
+            write!(f, ", line {line}")?;
+        }
+        if !self.field.is_empty() {
+            write!(f, ", `{}`", self.field)?;
+        }
+        write!(f, ": {}", self.problem)
+    }
+}
+
+impl std::error::Error for RecipeError {}

@@ -1,0 +1,546 @@
+//! A recipe with its user's values: a login.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use auth_core::{
+    Credential, Judge, LoginError, LoginErrorKind, Logout, LogoutScope, Origin, ProviderOptions,
+    Quota, Refresh, ResponseView, Scope, Secret, Session, SetCookie, Update, set_cookies,
+};
+use bytes::Bytes;
+use http::{HeaderName, Request, Response};
+use zeroize::Zeroizing;
+
+use super::answer::Answer;
+use super::ask::Ask;
+use super::carry::{CookieSource, take_all};
+use super::compute::compute;
+use super::schema::{Clause, Ends, Meaning, Schema, Step, Wait};
+use super::template::{Missing, Place, Template};
+use super::values::{Filled, Known, Values, ValuesError};
+use super::{Compiled, schema};
+use crate::account::Account;
+use crate::answers::Answers;
+use crate::login::Login;
+use crate::response;
+
+/// A [`Recipe`](super::Recipe) with the values of its user: a [`Login`].
+///
+/// Created by [`Recipe::login`](super::Recipe::login).
+#[derive(Clone)]
+pub struct RecipeLogin {
+    recipe: Arc<Compiled>,
+    account: Account,
+    filled: Arc<Filled>,
+    plain: BTreeMap<String, String>,
+    uuid: String,
+}
+
+/// The account's name where an API has none.
+const NO_NAME: &str = "default";
+
+impl RecipeLogin {
+    pub(super) fn new(recipe: Arc<Compiled>, values: &Values) -> Result<Self, ValuesError> {
+        let schema = &recipe.schema;
+        let (filled, secret) = Filled::new(schema, values)?;
+        let known = Known::of(&filled);
+        let base = url_of_fields(&schema.base, &known)?;
+        let name = schema.account.as_ref().and_then(|field| filled.get(field));
+        let account = Account::new(schema.name.clone(), &*base, name.unwrap_or(NO_NAME), secret)?;
+        let mut login = Self {
+            plain: filled.plain(schema),
+            account,
+            uuid: uuid::Uuid::new_v4().to_string(),
+            filled: Arc::new(filled),
+            recipe,
+        };
+        login.set_limits()?;
+        login.check_values()?;
+        Ok(login)
+    }
+
+    fn set_limits(&mut self) -> Result<(), ValuesError> {
+        let schema = &self.recipe.schema;
+        let known = Known::of(&self.filled);
+        let mut scope: Option<Scope> = None;
+        for origin in &schema.scope {
+            let origin = url_of_fields(origin, &known)?;
+            let origin = Origin::parse(&origin).map_err(crate::ConfigError::from)?;
+            scope = Some(match scope {
+                Some(scope) => scope.and(origin),
+                None => Scope::only(origin),
+            });
+        }
+        if let Some(scope) = scope {
+            self.account.set_scope(scope);
+        }
+        if let Some(limits) = &schema.limits {
+            if let Some(window) = limits.window.get(|_| None) {
+                let quota = Quota::new(limits.logins, window);
+                self.account.set_documented_quota(quota);
+            }
+        }
+        Ok(())
+    }
+
+    /// What can be said of the values before a login.
+    fn check_values(&self) -> Result<(), ValuesError> {
+        let schema = &self.recipe.schema;
+        let unusable = |field: &str, problem| ValuesError::Unusable {
+            field: field.to_owned(),
+            problem,
+        };
+        for (name, field) in &schema.fields {
+            let fixed = self.account.secret().fixed();
+            let value = match fixed {
+                Some(secret) if *name == schema.secret => Some(secret.expose()),
+                _ => self.filled.get(name),
+            };
+            if value.is_some_and(|value| is_too_short(value, field.at_least)) {
+                return Err(unusable(name, "it is shorter than the API takes"));
+            }
+        }
+        for span in schema.life.spans() {
+            let Some(field) = span.field() else { continue };
+            if self
+                .filled
+                .get(field)
+                .is_some_and(|text| schema::read_span(text).is_none())
+            {
+                return Err(unusable(
+                    field,
+                    "it is no span of time, as 30s, 15m, 2h or 7d",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn schema(&self) -> &Schema {
+        &self.recipe.schema
+    }
+
+    fn known(&self) -> Known<'_> {
+        Known::of(&self.filled)
+    }
+
+    /// Adds what a step computes.
+    fn compute(&self, at: &str, step: &Step, known: &mut Known<'_>) -> Result<(), LoginError> {
+        for name in self.recipe.plan.computed.get(at).into_iter().flatten() {
+            match compute(&step.compute[name], known, &self.uuid) {
+                Ok(value) => known.set(name, &value),
+                // It is of an optional value.
+                Err(super::compute::ComputeError::Missing(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The request of a step after the login.
+    fn later(
+        &self,
+        at: &str,
+        step: &Step,
+        current: &Credential,
+        carries: bool,
+    ) -> Result<Request<Bytes>, LoginError> {
+        let mut known = self.known().with_session(current);
+        self.compute(at, step, &mut known)?;
+        let ask = Ask {
+            account: &self.account,
+            known: &known,
+            session: step.session.unwrap_or(carries).then_some(current),
+        };
+        ask.request(step)
+    }
+
+    /// The step that follows what is known after these answers, with that; or what is known in the
+    /// end.
+    fn follow<'a>(&'a self, answers: &Answers<'a>) -> Result<Follows<'a>, LoginError> {
+        let schema = self.schema();
+        let mut known = self.known().with_secret(&schema.secret, answers.secret());
+        let mut rest = answers.all().iter();
+        for (index, step) in schema.login.iter().enumerate() {
+            let at = format!("login[{index}]");
+            if step
+                .when
+                .as_ref()
+                .is_some_and(|name| known.get(name).is_none())
+            {
+                continue;
+            }
+            self.compute(&at, step, &mut known)?;
+            let Some(response) = rest.next() else {
+                return Ok(Follows::Step(step, known));
+            };
+            let answer = Answer::of(response);
+            check(step, &answer, response, response::failure)?;
+            let cookie = |name: &str| answers.cookie(name);
+            take_all(&step.take, &answer, &mut known, cookie, |_| false)?;
+        }
+        Ok(Follows::Session(known))
+    }
+
+    /// What is known of a session after an answer to a later step.
+    fn after<'a>(
+        &'a self,
+        takes: &BTreeMap<String, schema::Takes>,
+        response: &Response<Bytes>,
+        current: &'a Credential,
+    ) -> Result<Known<'a>, LoginError> {
+        let mut known = self.known().with_session(current);
+        let cookie =
+            |name: &str| set_cookies(response.headers()).find(|cookie| cookie.name == name);
+        let stays = |name: &str| current.kept(name).is_some();
+        take_all(takes, &Answer::of(response), &mut known, cookie, stays)?;
+        Ok(known)
+    }
+
+    /// The session's life and what it keeps.
+    fn complete(
+        &self,
+        session: Session,
+        takes: &BTreeMap<String, schema::Takes>,
+        known: &Known<'_>,
+        response: &Response<Bytes>,
+        cookie: impl Fn(&str) -> Option<SetCookie>,
+    ) -> Result<Session, LoginError> {
+        let answer = Answer::of(response);
+        let mut session = session.with_lifetime(self.schema().life.of(response, known, cookie));
+        for name in &self.recipe.plan.kept {
+            let Some(value) = known.found(name) else {
+                continue;
+            };
+            let takes = takes.get(name).into_iter().flat_map(|takes| &takes.0);
+            let life = takes
+                .filter_map(|take| answer.time(take.life.as_ref()?))
+                .next();
+            session = match life {
+                Some(life) => session.with_kept_for(name, value, life)?,
+                None => session.with_kept(name, value)?,
+            };
+        }
+        Ok(session)
+    }
+}
+
+enum Follows<'a> {
+    Step(&'a Step, Known<'a>),
+    Session(Known<'a>),
+}
+
+/// Passes an answer that no failure matches and that is a success.
+fn check(
+    step: &Step,
+    answer: &Answer<'_>,
+    response: &Response<Bytes>,
+    otherwise: fn(&Response<Bytes>) -> LoginError,
+) -> Result<(), LoginError> {
+    let failure = step.failures.iter().find(|failure| answer.matches(failure));
+    if let Some(failure) = failure {
+        return Err(failed(failure, answer));
+    }
+    let is_ok = if step.ok.is_empty() {
+        answer.status().is_success()
+    } else {
+        step.ok.iter().any(|clause| answer.matches(clause))
+    };
+    match is_ok {
+        true => Ok(()),
+        false if answer.status().is_success() => Err(LoginError::malformed(
+            "a success that is none of the recipe's `ok`",
+        )),
+        false => Err(otherwise(response)),
+    }
+}
+
+fn failed(failure: &Clause<Meaning>, answer: &Answer<'_>) -> LoginError {
+    let status = format!("status {}", answer.status().as_u16());
+    let wait = match &failure.wait {
+        Some(Wait::Fixed(span)) => span.get(|_| None),
+        Some(Wait::Read(reads)) => answer.time(reads),
+        None => None,
+    };
+    let wait = wait.or_else(|| answer.retry_after());
+    let error = match failure.means {
+        Some(Meaning::Refused) => LoginError::refused(status),
+        Some(Meaning::Locked) => LoginError::locked(status),
+        Some(Meaning::SeatsExhausted) => LoginError::seats_exhausted(status),
+        Some(Meaning::Limited) => LoginError::limited(None).with_detail(status),
+        Some(Meaning::Unavailable) => LoginError::unavailable(status),
+        Some(Meaning::Malformed) | None => LoginError::malformed(status),
+    };
+    error.with_retry_after(wait)
+}
+
+/// The failure of a refresh that the recipe says nothing about.
+fn refresh_failure(response: &Response<Bytes>) -> LoginError {
+    match response::expect_refreshed(response) {
+        Err(error) => error,
+        Ok(()) => response::failure(response),
+    }
+}
+
+fn is_too_short(value: &str, at_least: Option<usize>) -> bool {
+    at_least.is_some_and(|minimum| value.encode_utf16().count() < minimum)
+}
+
+/// A base URL or an origin with its fields, which stay where they stand.
+fn url_of_fields(template: &Template, known: &Known<'_>) -> Result<Zeroizing<String>, ValuesError> {
+    let is_whole = template.only_name().is_some();
+    for name in template.names() {
+        let leaves = |letter: char| "/?#@\\".contains(letter) || letter.is_whitespace();
+        if !is_whole && known.get(name).is_some_and(|value| value.contains(leaves)) {
+            return Err(ValuesError::Unusable {
+                field: name.to_owned(),
+                problem: "it stands within a URL, and can't hold /, ?, #, @, \\ or white space",
+            });
+        }
+    }
+    template
+        .render(known, Place::Whole)
+        .map_err(|Missing(field)| ValuesError::Missing {
+            about: "the URL needs it".to_owned(),
+            field,
+        })
+}
+
+impl Login for RecipeLogin {
+    fn account(&self) -> &Account {
+        &self.account
+    }
+
+    fn account_mut(&mut self) -> &mut Account {
+        &mut self.account
+    }
+
+    fn options(&self) -> ProviderOptions {
+        ProviderOptions::of((self.recipe.schema.clone(), self.plain.clone()))
+    }
+
+    fn check_secret(&self, secret: &Secret) -> Result<(), LoginError> {
+        let schema = self.schema();
+        let at_least = schema
+            .fields
+            .get(&schema.secret)
+            .and_then(|field| field.at_least);
+        if is_too_short(secret.expose(), at_least) {
+            let problem = "the secret is shorter than the API takes";
+            return Err(LoginError::misconfigured(problem));
+        }
+        Ok(())
+    }
+
+    fn request(&self, secret: &Secret) -> Result<Request<Bytes>, LoginError> {
+        let schema = self.schema();
+        let mut known = self.known().with_secret(&schema.secret, secret);
+        for (index, step) in schema.login.iter().enumerate() {
+            if step
+                .when
+                .as_ref()
+                .is_some_and(|name| known.get(name).is_none())
+            {
+                continue;
+            }
+            self.compute(&format!("login[{index}]"), step, &mut known)?;
+            let ask = Ask {
+                account: &self.account,
+                known: &known,
+                session: None,
+            };
+            return ask.request(step);
+        }
+        Err(LoginError::misconfigured(
+            "every step of the login is left out",
+        ))
+    }
+
+    fn read(&self, answers: &Answers<'_>) -> Result<crate::Step, LoginError> {
+        match self.follow(answers)? {
+            Follows::Step(step, known) => {
+                let ask = Ask {
+                    account: &self.account,
+                    known: &known,
+                    session: None,
+                };
+                Ok(ask.request(step)?.into())
+            }
+            Follows::Session(known) => {
+                let cookies = CookieSource::Login(answers);
+                let session = self.recipe.session(&known, &cookies)?;
+                let takes = self.schema().login.last().map(|step| &step.take);
+                let none = BTreeMap::new();
+                let cookie = |name: &str| answers.cookie(name);
+                let takes = takes.unwrap_or(&none);
+                let mut session = self.complete(session, takes, &known, answers.last(), cookie)?;
+                if self.schema().attach.all_cookies {
+                    session = answers.keep_cookies(session);
+                }
+                Ok(session.into())
+            }
+        }
+    }
+
+    fn refresh_by(&self) -> Option<Refresh> {
+        let refresh = self.schema().refresh.as_ref()?;
+        let mut by = match &refresh.with {
+            Some(name) => Refresh::with_kept(name.clone()),
+            None => Refresh::with_session(),
+        };
+        if refresh.single_use {
+            by = by.single_use();
+        }
+        if refresh.counts_as_login {
+            by = by.counts_as_login();
+        }
+        Some(by)
+    }
+
+    fn refresh_request(&self, current: &Credential) -> Result<Request<Bytes>, LoginError> {
+        let Some(refresh) = &self.schema().refresh else {
+            return Err(LoginError::misconfigured("the recipe has no refresh"));
+        };
+        self.later(
+            "refresh.step",
+            &refresh.step,
+            current,
+            refresh.with.is_none(),
+        )
+    }
+
+    fn read_refresh(
+        &self,
+        response: &Response<Bytes>,
+        current: &Credential,
+    ) -> Result<Session, LoginError> {
+        let Some(refresh) = &self.schema().refresh else {
+            return Err(LoginError::misconfigured("the recipe has no refresh"));
+        };
+        check(
+            &refresh.step,
+            &Answer::of(response),
+            response,
+            refresh_failure,
+        )?;
+        let takes = self.schema().refresh_takes();
+        let known = self.after(takes, response, current)?;
+        let cookies = CookieSource::Refresh(response, current);
+        let session = self.recipe.session(&known, &cookies)?;
+        let cookie =
+            |name: &str| set_cookies(response.headers()).find(|cookie| cookie.name == name);
+        self.complete(session, takes, &known, response, cookie)
+    }
+
+    fn renews_ahead(&self) -> bool {
+        self.schema().life.renew_ahead
+    }
+
+    fn repairs(&self) -> bool {
+        self.schema().repair.is_some()
+    }
+
+    fn repair_request(&self, current: &Credential) -> Result<Request<Bytes>, LoginError> {
+        let Some(repair) = &self.schema().repair else {
+            return Err(LoginError::misconfigured("the recipe has no repair"));
+        };
+        self.later("repair.step", &repair.step, current, true)
+    }
+
+    fn read_repair(
+        &self,
+        response: &Response<Bytes>,
+        current: &Credential,
+    ) -> Result<Update, LoginError> {
+        let Some(repair) = &self.schema().repair else {
+            return Err(LoginError::misconfigured("the recipe has no repair"));
+        };
+        let takes = &repair.step.take;
+        check(
+            &repair.step,
+            &Answer::of(response),
+            response,
+            response::failure,
+        )?;
+        let known = self.after(takes, response, current)?;
+        let changed = |name: &str| known.found(name).is_some();
+        Ok(self.recipe.update(&known, &changed)?)
+    }
+
+    fn judge(&self) -> &dyn Judge {
+        &*self.recipe
+    }
+
+    fn updates(&self) -> bool {
+        !self.schema().capture.is_empty()
+    }
+
+    fn update(&self, response: &ResponseView<'_>, credential: &Credential) -> Update {
+        let answer = Answer::of_view(response);
+        let mut known = self.known().with_session(credential);
+        for (name, takes) in &self.schema().capture {
+            let mut places = takes.0.iter();
+            if let Some(value) = places.find_map(|take| answer.take(take, &known, |_| None)) {
+                known.set(name, &value);
+            }
+        }
+        let changed = |name: &str| known.found(name).is_some();
+        // A value that can't be carried is none.
+        self.recipe.update(&known, &changed).unwrap_or_default()
+    }
+
+    fn secret_headers(&self) -> &[HeaderName] {
+        &self.recipe.plan.secret_headers
+    }
+
+    fn logout_request(&self, credential: &Credential) -> Option<Request<Bytes>> {
+        let logout = self.schema().logout.as_ref()?;
+        self.later("logout.step", &logout.step, credential, true)
+            .ok()
+    }
+
+    fn logged_out(&self, response: &Response<Bytes>, logout: Logout) -> Result<(), LoginError> {
+        let Some(recipe) = &self.schema().logout else {
+            return Ok(());
+        };
+        let answer = Answer::of(response);
+        if recipe.over.iter().any(|clause| answer.matches(clause)) {
+            return Ok(());
+        }
+        let step = &recipe.step;
+        match check(step, &answer, response, response::failure) {
+            Ok(()) => Ok(()),
+            // No secret was sent, so none was refused.
+            Err(error) if step.ok.is_empty() && error.kind() != LoginErrorKind::Malformed => {
+                response::logged_out(response, self.judge(), logout.was_over)
+            }
+            Err(_) if step.ok.is_empty() && step.failures.is_empty() => {
+                response::logged_out(response, self.judge(), logout.was_over)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn logout_scope(&self) -> LogoutScope {
+        match self.schema().logout.as_ref().map(|logout| logout.ends) {
+            Some(Ends::Account) => LogoutScope::Account,
+            _ => LogoutScope::ThisSession,
+        }
+    }
+
+    fn probe_url(&self) -> Option<String> {
+        let step = &self.schema().probe.as_ref()?.step;
+        let path = step.get.as_ref()?.render(&self.known(), Place::Url).ok()?;
+        Some(self.account.url(&path))
+    }
+}
+
+impl fmt::Debug for RecipeLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecipeLogin")
+            .field("recipe", &self.recipe.schema.name)
+            .field("account", &self.account)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,106 @@
+//! What requests carry.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::leaf::CookieName;
+use super::step::Basic;
+use crate::recipe::template::Template;
+
+/// What requests carry.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(in crate::recipe) struct Attach {
+    /// A bearer token.
+    pub(in crate::recipe) bearer: Option<Template>,
+    /// HTTP Basic.
+    pub(in crate::recipe) basic: Option<Basic>,
+    /// Cookies that the session needs, as they were set. A `*` at the end stands for any rest.
+    pub(in crate::recipe) cookies: Vec<CookieName>,
+    /// Cookies that it can do without.
+    pub(in crate::recipe) optional_cookies: Vec<CookieName>,
+    /// Every other cookie, as a browser keeps them.
+    pub(in crate::recipe) all_cookies: bool,
+    /// Cookies that are made of values.
+    pub(in crate::recipe) cookie: BTreeMap<String, Template>,
+    /// Headers. Their names may hold values that are no secrets.
+    pub(in crate::recipe) header: BTreeMap<Template, Attached>,
+    /// Pairs of the query.
+    pub(in crate::recipe) query: BTreeMap<String, Attached>,
+}
+
+/// The value of a header or of a pair of the query: a template, or a table.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(transparent)]
+pub(in crate::recipe) struct Attached(pub(in crate::recipe) PartTemplate);
+
+/// A header or a pair of the query, and which requests carry it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(in crate::recipe) struct PartTemplate {
+    /// The value.
+    pub(in crate::recipe) value: Option<Template>,
+    /// The cookie that it always equals, in place of a value.
+    pub(in crate::recipe) cookie: Option<String>,
+    /// Takes the percent-encoding off that cookie.
+    pub(in crate::recipe) percent_decoded: bool,
+    /// Only requests with these methods carry it.
+    pub(in crate::recipe) methods: Option<Only>,
+    /// Only requests below one of these paths carry it.
+    pub(in crate::recipe) below: Vec<String>,
+}
+
+/// Says that only some methods carry a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(in crate::recipe) enum Only {
+    /// All but `GET`, `HEAD`, `OPTIONS` and `TRACE`.
+    Unsafe,
+}
+
+impl<'de> Deserialize<'de> for Attached {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextOrTable;
+
+        impl<'de> Visitor<'de> for TextOrTable {
+            type Value = Attached;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text, or a table with `value` or `cookie`")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Attached, E> {
+                let value = Template::try_from(text.to_owned()).map_err(E::custom)?;
+                Ok(Attached(PartTemplate {
+                    value: Some(value),
+                    ..PartTemplate::default()
+                }))
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Attached, M::Error> {
+                PartTemplate::deserialize(MapAccessDeserializer::new(map)).map(Attached)
+            }
+        }
+
+        deserializer.deserialize_any(TextOrTable)
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Attached {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Attached".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let table = generator.subschema_for::<PartTemplate>();
+        schemars::json_schema!({ "anyOf": [{ "type": "string" }, table] })
+    }
+}

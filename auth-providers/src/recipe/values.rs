@@ -1,0 +1,253 @@
+//! The values of a recipe's fields, and what a login has found out beside them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use auth_core::{Credential, Secret, SecretError, SecretSource};
+use serde::Deserialize;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use super::schema::Schema;
+use crate::config_error::ConfigError;
+
+/// The values of a [`Recipe`](super::Recipe)'s fields: each a text, a variable or a file.
+///
+/// The one that is the login's secret is read before each login, all others once, by
+/// [`Recipe::login`](super::Recipe::login).
+///
+/// ```
+/// use auth_core::SecretSource;
+/// use auth_providers::recipe::Values;
+///
+/// let values = Values::new()
+///     .with("url", "https://pve1.example.com:8006")
+///     .with("username", "ada@pam")
+///     .with("password", SecretSource::variable("PVE_PASSWORD"));
+/// # let _ = values;
+/// ```
+///
+/// They can be part of a program's configuration:
+///
+/// ```
+/// use auth_providers::recipe::Values;
+///
+/// let values: Values = serde_json::from_str(
+///     r#"{"username": "ada@pam", "password": {"file": "/run/secrets/pve"}}"#,
+/// )?;
+/// # let _ = values;
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(from = "BTreeMap<String, Given>")]
+pub struct Values(BTreeMap<String, SecretSource>);
+
+/// The value of a field in a configuration.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a text, { variable = \"NAME\" } or { file = \"PATH\" }"
+)]
+enum Given {
+    Text(String),
+    Variable(Variable),
+    File(File),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Variable {
+    variable: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    file: String,
+}
+
+impl Values {
+    /// No values.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the value of a field. Any text converts into the source of a fixed value.
+    pub fn with(mut self, field: impl Into<String>, value: impl Into<SecretSource>) -> Self {
+        self.0.insert(field.into(), value.into());
+        self
+    }
+}
+
+impl From<BTreeMap<String, Given>> for Values {
+    fn from(given: BTreeMap<String, Given>) -> Self {
+        let source = |given| match given {
+            Given::Text(text) => SecretSource::value(text),
+            Given::Variable(Variable { variable }) => SecretSource::variable(variable),
+            Given::File(File { file }) => SecretSource::file(file),
+        };
+        Self(
+            given
+                .into_iter()
+                .map(|(name, value)| (name, source(value)))
+                .collect(),
+        )
+    }
+}
+
+/// Values that a recipe can't log in with. No message repeats a value.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum ValuesError {
+    /// A field has no value.
+    #[error("the field `{field}` of the recipe has no value: {about}")]
+    Missing {
+        /// The field.
+        field: String,
+        /// What the recipe says about it.
+        about: String,
+    },
+    /// The recipe has no such field.
+    #[error("the recipe has no field `{field}`; its fields are {known}")]
+    Unknown {
+        /// The name that was given.
+        field: String,
+        /// The fields that there are.
+        known: String,
+    },
+    /// The value can't be read. The source says why.
+    #[error("the value of the field `{field}` can't be read")]
+    Unreadable {
+        /// The field.
+        field: String,
+        /// Why.
+        source: SecretError,
+    },
+    /// The value can't stand where the recipe has it.
+    #[error("the value of the field `{field}` can't be used: {problem}")]
+    Unusable {
+        /// The field.
+        field: String,
+        /// Why, and what is expected.
+        problem: &'static str,
+    },
+    /// The account or the base URL can't be used.
+    #[error(transparent)]
+    Account(#[from] ConfigError),
+}
+
+/// A recipe's fields with their values, but for the secret that logs in.
+#[derive(Clone, Default)]
+pub(super) struct Filled(BTreeMap<String, Secret>);
+
+impl Filled {
+    /// Reads the values. Returns them, and the source of the login's secret.
+    pub(super) fn new(
+        schema: &Schema,
+        values: &Values,
+    ) -> Result<(Self, SecretSource), ValuesError> {
+        let known = || {
+            let names: Vec<&str> = schema.field_names().collect();
+            names.join(", ")
+        };
+        let unknown = values.0.keys().find(|name| !schema.has_field(name));
+        if let Some(field) = unknown {
+            return Err(ValuesError::Unknown {
+                field: field.clone(),
+                known: known(),
+            });
+        }
+        let missing = |field: &str| ValuesError::Missing {
+            field: field.to_owned(),
+            about: schema.about(field).to_owned(),
+        };
+        let secret = values.0.get(&schema.secret);
+        let secret = secret.ok_or_else(|| missing(&schema.secret))?;
+        let mut filled = BTreeMap::new();
+        for name in schema.field_names().filter(|name| *name != schema.secret) {
+            let field = schema.fields.get(name);
+            let default = field.and_then(|field| field.default.as_deref());
+            let value = match (values.0.get(name), default) {
+                (Some(source), _) => source.read_blocking().map_err(|source| {
+                    let field = name.to_owned();
+                    ValuesError::Unreadable { field, source }
+                })?,
+                (None, Some(default)) => Secret::from(default),
+                (None, None) if field.is_some_and(|field| field.optional) => continue,
+                (None, None) => return Err(missing(name)),
+            };
+            filled.insert(name.to_owned(), value);
+        }
+        Ok((Self(filled), secret.clone()))
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(Secret::expose)
+    }
+
+    /// The values that are no secrets, to tell logins apart by.
+    pub(super) fn plain(&self, schema: &Schema) -> BTreeMap<String, String> {
+        let plain = self.0.iter().filter(|(name, _)| !schema.is_secret(name));
+        plain
+            .map(|(name, value)| (name.clone(), value.expose().to_owned()))
+            .collect()
+    }
+}
+
+impl fmt::Debug for Filled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// The values that a template can name at some point: of the fields, of what the answers have
+/// brought so far, and of what the session keeps.
+#[derive(Clone, Default)]
+pub(super) struct Known<'a> {
+    filled: Option<&'a Filled>,
+    secret: Option<(&'a str, &'a Secret)>,
+    current: Option<&'a Credential>,
+    found: BTreeMap<String, Zeroizing<String>>,
+}
+
+impl<'a> Known<'a> {
+    pub(super) fn of(filled: &'a Filled) -> Self {
+        Self {
+            filled: Some(filled),
+            ..Self::default()
+        }
+    }
+
+    /// With the secret that logs in, under its field's name.
+    pub(super) fn with_secret(mut self, field: &'a str, secret: &'a Secret) -> Self {
+        self.secret = Some((field, secret));
+        self
+    }
+
+    /// With what this session keeps.
+    pub(super) fn with_session(mut self, current: &'a Credential) -> Self {
+        self.current = Some(current);
+        self
+    }
+
+    pub(super) fn set(&mut self, name: &str, value: &str) {
+        self.found
+            .insert(name.to_owned(), Zeroizing::new(value.to_owned()));
+    }
+
+    /// What was found since, if it was.
+    pub(super) fn found(&self, name: &str) -> Option<&str> {
+        self.found.get(name).map(|value| value.as_str())
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        let secret = || match self.secret {
+            Some((field, secret)) if field == name => Some(secret.expose()),
+            _ => None,
+        };
+        self.found(name)
+            .or_else(|| self.current?.kept(name))
+            .or_else(secret)
+            .or_else(|| self.filled?.get(name))
+    }
+}
