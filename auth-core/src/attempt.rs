@@ -24,11 +24,12 @@ use crate::runtime::{Runtime, random};
 ///
 /// An integration with an HTTP client is built from attempts. It passes on a request that is [out
 /// of scope](Self::out_of_scope), checks that any other one [may carry](Self::refuse_loop) the
-/// credential, [attaches](Self::fresh) one, and [judges](Self::conclude) the response. If the
-/// response rejected the credential, it sends the request once more, in a [second
-/// attempt](Self::replay). If the response asked for another part of the session, it sends it once
-/// more [after a repair](Self::after_repair). The attempt knows what it was sent again for, so an
-/// integration goes on as long as it is told to.
+/// credential, [attaches](Self::fresh) one, and [judges](Self::conclude) the response. If there is
+/// no fresh one at hand, or the request [lacks](Credential::lacks) a part of it, it [gets
+/// one](Credentials::get_for) for this request. If the response rejected the credential, it sends
+/// the request once more, in a [second attempt](Self::replay). If the response asked for another
+/// part of the session, it sends it once more [after a repair](Self::after_repair). The attempt
+/// knows what it was sent again for, so an integration goes on as long as it is told to.
 ///
 /// ```
 /// use auth_core::{Attempt, Conclusion, ResponseView};
@@ -155,22 +156,44 @@ impl Attempt {
     /// If `judge` is given, it judges the response in place of the provider's judge.
     ///
     /// Returns `None`, without a call of `attach`, if there is no credential that is good and not
-    /// due. Ask [`Credentials::get`] then.
+    /// due. Let `attach` return `None` if the request [lacks](Credential::lacks) a part of this
+    /// one: this returns `None` as well. Ask [`Credentials::get_for`] then.
+    ///
+    /// ```
+    /// # use auth_core::{Ask, Attempt, Credentials, Target};
+    /// # async fn attach(
+    /// #     credentials: &Credentials,
+    /// #     request: &mut http::Request<()>,
+    /// # ) -> Result<Attempt, Box<dyn std::error::Error>> {
+    /// let fresh = Attempt::fresh(credentials, None, |credential| {
+    ///     let target = Target::of(request.uri()).with_method(request.method());
+    ///     (!credential.lacks(target)).then(|| credential.attach(request))
+    /// });
+    /// if let Some((attempt, attached)) = fresh {
+    ///     attached?;
+    ///     return Ok(attempt);
+    /// }
+    /// let target = Target::of(request.uri()).with_method(request.method());
+    /// let credential = credentials.get_for(target, Ask::new()).await?;
+    /// credential.attach(request)?;
+    /// Ok(Attempt::new(credentials, &credential))
+    /// # }
+    /// ```
     #[inline]
     pub fn fresh<T>(
         credentials: &Credentials,
         judge: Option<&Arc<dyn Judge>>,
-        attach: impl FnOnce(&Arc<Credential>) -> T,
+        attach: impl FnOnce(&Arc<Credential>) -> Option<T>,
     ) -> Option<(Self, T)> {
         let shared = credentials.shared();
         let now = shared.engine.clock.now();
         shared.with_current(|credential| {
-            let fresh = credential.life().freshness(now).is_fresh();
-            fresh.then(|| {
-                let attached = attach(credential);
-                let attempt = Self::at(credentials, credential, now, judge.cloned());
-                (attempt, attached)
-            })
+            if !credential.life().freshness(now).is_fresh() {
+                return None;
+            }
+            let attached = attach(credential)?;
+            let attempt = Self::at(credentials, credential, now, judge.cloned());
+            Some((attempt, attached))
         })
     }
 
@@ -197,8 +220,8 @@ impl Attempt {
         }
     }
 
-    /// The credential to send the request with once more, after the conclusion
-    /// [`Repair`](Conclusion::Repair).
+    /// The credential to send the request to `target` with once more, after the conclusion
+    /// [`Repair`](Conclusion::Repair): one that [lacks](Credential::lacks) nothing.
     ///
     /// # Errors
     /// - [`Error::Login`] if the part could not be fetched.
@@ -208,10 +231,11 @@ impl Attempt {
     /// The future may be dropped at any time. A repair that it started continues.
     pub fn repaired(
         &self,
+        target: Target<'_>,
         ask: Ask,
-    ) -> impl Future<Output = Result<Arc<Credential>, Error>> + Send + 'static {
-        let (credentials, stamp) = (self.credentials.clone(), self.stamp);
-        async move { credentials.shared().repaired(stamp, ask).await }
+    ) -> impl Future<Output = Result<Arc<Credential>, Error>> + Send {
+        let shared = self.credentials.shared();
+        shared.repaired_for(self.stamp, target, ask)
     }
 
     /// The attempt of the same request after a repair, sent now with the repaired credential.
@@ -292,22 +316,24 @@ impl Attempt {
         self
     }
 
-    /// The credential to send with, after a wait since `obtained` was returned: the newest good
-    /// one.
+    /// The credential to send a request to `target` with, after a wait since `obtained` was
+    /// returned: the newest good one, unless the request [lacks](Credential::lacks) a part of it.
     ///
-    /// Returns `None` if no credential is good any more: ask [`Credentials::get`] again. If the
-    /// caller has `asked_again` before, `obtained` is returned even if it has expired in the
-    /// meantime, because with very short lives the caller could ask for ever. A rejected credential
-    /// is never returned.
+    /// Returns `None` if there is none any more: ask [`Credentials::get_for`] again. If the caller
+    /// has `asked_again` before, `obtained` is returned even if it has expired in the meantime,
+    /// because with very short lives the caller could ask for ever. A rejected credential is never
+    /// returned.
     pub fn newest(
         credentials: &Credentials,
         obtained: &Arc<Credential>,
+        target: Target<'_>,
         asked_again: bool,
     ) -> Option<Arc<Credential>> {
         let shared = credentials.shared();
         let rejected = || obtained.stamp().generation() <= shared.read(CacheState::rejected);
         shared
             .current_if(shared.engine.clock.now(), Freshness::is_good)
+            .filter(|newest| !newest.lacks(target))
             .or_else(|| (asked_again && !rejected()).then(|| Arc::clone(obtained)))
     }
 

@@ -49,6 +49,7 @@
 //! nothing, with or without a condition; merging into a `Cookie` header that is there, sending some
 //! of the session's cookies and not all, or adding a query pair, allocates what it builds. The
 //! method and the path of a request are looked at only if some part of the session depends on them.
+//! That no part is missing (rule 8) is one flag of the credential.
 //!
 //! ## Rule 6
 //!
@@ -110,7 +111,25 @@
 //! no login. The response brings the part, or the provider fetches it, once for all that wait, with
 //! no permit and no doubt of the login. Then the session has a new revision. A repair that fails,
 //! or whose replay asks again, starts a cooldown, in which values are heard and no request is sent
-//! again for one: 5 s, and twice as long as the last time, up to 5 min, until one helps.
+//! again for one: 5 s, and twice as long as the last time, up to 5 min, until one helps. After a
+//! failure it is no shorter than the server's `Retry-After`, of an hour at most.
+//!
+//! A login may declare a part that is *missing* until it is fetched. A request that would carry it
+//! is not sent without it: a repair comes first, once for all such requests, whichever hop or
+//! replay they are. Other requests neither wait nor fetch. Then it is a part as any other. It ends
+//! with its session, and so the next session's first such request fetches it anew, unless the login
+//! or a response has brought it. If the repair fails, or brings nothing of what is missing, no such
+//! request is sent: all that wait get the typed error, and so do those that come in the cooldown. A
+//! part that was missing and comes ends the cooldown. A session with a missing part whose provider
+//! fetches none is a failed login.
+//!
+//! A repair that the server refuses is a rejection of the session that it was sent with. If that is
+//! believed, the login follows, and those that wait get its session, after a repair of it where a
+//! part is missing; that one is the accepted replay which ends the probation. If it is doubted, the
+//! repair has failed. What a repair brings belongs to its generation: to a newer revision it adds
+//! only what is still missing, and callers with a newer generation neither wait for it nor get its
+//! failure. One that has not ended after its time-out is begun anew, and a caller waits for three
+//! at most, within its own time.
 //!
 //! A rejection at the told end of a life is an expiry: it is believed in any case, casts no doubt
 //! and does not count. Servers that count whole seconds end a session up to a second before the
@@ -193,7 +212,8 @@
 //! 5): each is its name, domain and path, and has a life of its own, in which `Max-Age` beats
 //! `Expires` and counts from receipt. `Domain` and `Path` narrow the scope and never widen it. A
 //! cookie that the provider adds goes to the whole scope where the server does not narrow it, and
-//! one with `Secure` to loopback as well. A cookie of another name is kept by choice.
+//! one with `Secure` to loopback as well. A cookie of another name is kept by choice. Those of a
+//! repair's response count as those of any response.
 //!
 //! The life of a session is the least of those of the cookies that its provider named; in a sliding
 //! session that is the idle timeout. A cookie whose life the server has not stated has the one that
@@ -246,8 +266,8 @@
 //! response does not decide: byte order marks, white space, a label.
 //!
 //! A value that a session keeps is on no request: its own refresh and its own logout are given it,
-//! and those of no other session. A login that is routed through its own integration is a typed
-//! error, not a deadlock.
+//! and those of no other session. A login or a repair that is routed through its own integration is
+//! a typed error, not a deadlock.
 //!
 //! # Ends
 //!

@@ -49,7 +49,7 @@ pub enum Event {
         /// The time until the next refresh may begin, counted from now.
         retry_after: Option<Duration>,
     },
-    /// The repair of a session has failed, or brought no other value. Callers get the failure.
+    /// The repair of a session has failed, or brought nothing of use. Callers get the failure.
     RepairFailed {
         /// The kind of failure.
         kind: LoginErrorKind,
@@ -79,7 +79,8 @@ pub enum Event {
         /// The stamp of the credential.
         stamp: Stamp,
     },
-    /// The server rolled values of the credential. A new expiry alone is no event.
+    /// The server rolled values of the credential, or a repair has brought some. A new expiry alone
+    /// is no event.
     Rolled {
         /// The stamp of the new revision.
         stamp: Stamp,

@@ -181,19 +181,30 @@ pub trait Provider: Send + Sync + 'static {
     }
 
     /// Whether the provider can [repair](Self::repair) a session. By default it can't. It is asked
-    /// whenever a response [asks for a repair](crate::Verdict::NeedsRepair) and brings no value.
+    /// whenever a response [asks for a repair](crate::Verdict::NeedsRepair) and brings no value,
+    /// and for each session with a part that [is to be fetched](crate::Part#fetched-parts): if it
+    /// can't be, the login has failed.
     fn repairs(&self) -> bool {
         false
     }
 
-    /// Fetches the part of the session that a response has [asked
-    /// for](crate::Verdict::NeedsRepair): a csrf value or a session id. `current` is the session,
-    /// which the request of this step may carry. It is called once for all requests that ask, and
-    /// counts against no quota.
+    /// Fetches a part of the session, a csrf value or a session id: one that [is
+    /// missing](crate::Part#fetched-parts) before the first request that would carry it, or one
+    /// that a response has [asked for](crate::Verdict::NeedsRepair). `current` is the session,
+    /// which the request of this step may carry. It is called once for all requests that need it,
+    /// and counts against no quota.
+    ///
+    /// If parts are missing, such as one whose [`header`](Credential::header) `current` does not
+    /// have, it brings at least one of them, and had better bring all.
     ///
     /// # Errors
     /// A [`LoginError`], which says nothing of the password. Callers get it, and no repair begins
-    /// for some seconds.
+    /// for some seconds, or for as long as its `Retry-After` says.
+    ///
+    /// [`Refused`](crate::LoginErrorKind::Refused) means that the server does not accept the
+    /// session. That is a rejection of it, and is believed as one of a response: a login follows,
+    /// and the part is fetched for the new session. Where another login would not help, callers get
+    /// an error of the kind [`Unavailable`](crate::LoginErrorKind::Unavailable).
     ///
     /// # Cancel safety
     /// As [`login`](Self::login).

@@ -89,12 +89,17 @@ impl Session {
         self.with_part(Part::header_from_cookie(name, cookie))
     }
 
-    /// Adds a header or a query pair that only some requests carry, or that is derived from a
-    /// cookie. It replaces one with the same name and the same condition.
+    /// Adds a header or a query pair that only some requests carry, that is derived from a cookie,
+    /// or that is [fetched](Part#fetched-parts) before the first request that carries it. It
+    /// replaces one with the same name and the same condition.
     ///
     /// A request carries each name once. If several parts with the name go to it, one with a
     /// condition goes before one without, and of those with a condition the one that was added
     /// last.
+    ///
+    /// A session with a part that is to be fetched needs a provider that
+    /// [repairs](crate::Provider::repairs). Otherwise its login has failed, as
+    /// [misconfigured](LoginError::misconfigured).
     ///
     /// ```
     /// use auth_core::{Part, Session, When};
@@ -278,10 +283,17 @@ impl Session {
         self.lifetime
     }
 
-    /// The session, unless it is of no use. Its login has failed then.
-    pub(crate) fn usable(self) -> Result<Self, LoginError> {
+    /// The session, unless it is of no use. Its login has failed then. `repairs` says whether its
+    /// provider can fetch a part.
+    pub(crate) fn usable(self, repairs: impl FnOnce() -> bool) -> Result<Self, LoginError> {
         if self.is_empty() {
             return Err(LoginError::malformed("a session that carries nothing"));
+        }
+        if !self.attachment.is_complete() && !repairs() {
+            return Err(LoginError::misconfigured(
+                "a part of the session is to be fetched, and its provider fetches none: see \
+                 `Provider::repairs`",
+            ));
         }
         let lifetime = self.lifetime();
         let lives = [
@@ -398,7 +410,8 @@ impl Session {
         Ok(session)
     }
 
-    /// Whether it carries nothing. What it [keeps](Self::with_kept) does not count.
+    /// Whether it carries nothing. What it [keeps](Self::with_kept) does not count, nor does what
+    /// is to be fetched.
     pub fn is_empty(&self) -> bool {
         self.attachment.is_empty()
     }

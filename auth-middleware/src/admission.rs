@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use auth_core::{Ask, Attempt, Credentials, Error};
+use auth_core::{Ask, Attempt, Credential, Credentials, Error};
 use futures_util::FutureExt;
 
 use crate::context::AuthContext;
@@ -85,11 +85,16 @@ impl AuthContext {
         // Only one request takes the renewal. The flag publishes no other memory, so `Relaxed` is
         // enough.
         let taken = due.filter(|due| due.swap(false, Relaxed));
+        let current = || Attempt::current(credentials).map(|current| current.stamp().generation());
+        let renewal = taken.map(|due| Renewal {
+            due: Some(Arc::clone(due)),
+            before: current(),
+        });
         Ok(Some(Admission {
             credentials,
             ask: choices.map_or(Ask::new(), |choices| choices.ask),
             replay: !choices.is_some_and(|choices| choices.once),
-            renewal: taken.map(|due| Renewal(Some(Arc::clone(due)))),
+            renewal,
         }))
     }
 }
@@ -100,19 +105,31 @@ fn note_out_of_scope(credentials: &Credentials, target: &impl Target) {
     Attempt::out_of_scope(credentials, scheme, host, port);
 }
 
-/// The guard of a renewal that one request has taken. Dropping it before [`done`](Self::done) makes
-/// the renewal due again.
-pub(crate) struct Renewal(Option<Arc<AtomicBool>>);
+/// The guard of a renewal that one request has taken. Dropping it before it is done makes the
+/// renewal due again.
+pub(crate) struct Renewal {
+    due: Option<Arc<AtomicBool>>,
+    /// The generation that is to be renewed, if there is one.
+    before: Option<u64>,
+}
 
 impl Renewal {
-    pub(crate) fn done(mut self) {
-        self.0 = None;
+    /// The wait for the credential has ended so. The renewal is done also if it has brought a
+    /// session of which a part can't be fetched.
+    pub(crate) fn ended(mut self, got: &Result<Arc<Credential>, Error>, credentials: &Credentials) {
+        let renewed = || {
+            let current = Attempt::current(credentials);
+            current.is_some_and(|current| Some(current.stamp().generation()) > self.before)
+        };
+        if got.is_ok() || renewed() {
+            self.due = None;
+        }
     }
 }
 
 impl Drop for Renewal {
     fn drop(&mut self) {
-        if let Some(due) = &self.0 {
+        if let Some(due) = &self.due {
             due.store(true, Relaxed);
         }
     }

@@ -99,9 +99,9 @@
 //! The contract of the whole family is in `auth_core`. These are its rules that the integrations
 //! keep, with its numbers.
 //!
-//! - **4** While a request waits for a login, it holds no lock, no permit and no ready service.
-//!   Without a fresh credential, and before a replay, the service is made ready after the wait. So
-//!   a login may share a `ConcurrencyLimit` of one with the requests that wait for it.
+//! - **4** While a request waits for a login or a repair, it holds no lock, no permit and no ready
+//!   service. Without a fresh credential, and before a replay, the service is made ready after the
+//!   wait. So a login may share a `ConcurrencyLimit` of one with the requests that wait for it.
 //! - **5** With a fresh credential and [without replay](AuthLayer::without_replay), the tower layer
 //!   allocates nothing of its own. A query pair, a `Cookie` header that is merged or holds only
 //!   some of the session's cookies, and a judge that reads bodies allocate what they need.
@@ -111,17 +111,19 @@
 //!   its head, and an event stream never: its first event reaches the caller at once.
 //! - **8** A rejected request is sent once more, with a newer credential. If another login would
 //!   not help, the caller gets the rejection. A request that [lacks a part of the
-//!   session](auth_core::Verdict::NeedsRepair) is sent once more with that part. If the part can't
-//!   be fetched, the caller gets the error.
+//!   session](auth_core::Verdict::NeedsRepair) is sent once more with that part. One that would
+//!   carry a part that is [missing](auth_core::Part#fetched-parts) is sent once the part has been
+//!   fetched, at each hop and before each attempt. If a part can't be fetched, the caller gets the
+//!   error.
 //! - **9** The caller gets the last response, of three attempts at most: one more for a rejection,
 //!   and one more for a repair. Each is a pristine copy of the request, body included, with the
 //!   newer credential attached. If the body can't be sent twice, the caller gets the first response
 //!   at once, and the next request finds a new session. A body that a tower layer
 //!   [keeps](AuthLayer::buffered) is sent twice and no more often.
-//! - **13** A request in scope is never sent without its credential, unless its context
-//!   [skips](AuthContext::skip) it. If there is no credential, before the first attempt or before a
-//!   replay, the caller gets an [`auth_core::Error`]. [`auth_error`] finds it with reqwest, and
-//!   `downcast_ref::<auth_core::Error>()` with tower.
+//! - **13** A request in scope is never sent without its credential, nor without a part of it that
+//!   is to be fetched, unless its context [skips](AuthContext::skip) it. If there is no credential,
+//!   before the first attempt or before a replay, the caller gets an [`auth_core::Error`].
+//!   [`auth_error`] finds it with reqwest, and `downcast_ref::<auth_core::Error>()` with tower.
 //! - **15** The idle time of an accepted session counts from when its request was *sent*. Cookies
 //!   are sent to the hosts and paths that they were set for. Those that a response sets roll or end
 //!   the session, whatever its status, unless the verdict is

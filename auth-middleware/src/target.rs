@@ -1,6 +1,7 @@
 //! The URL of a request, in the type of each client.
 
-use auth_core::{self as core, Scope};
+use auth_core::{self as core, Credential, Scope};
+use http::Method;
 
 /// The URL of a request.
 pub(crate) trait Target {
@@ -9,6 +10,13 @@ pub(crate) trait Target {
 
     /// What the parts of a credential depend on, but for the method.
     fn target(&self) -> core::Target<'_>;
+
+    /// Whether a request with this method would carry a part that the credential lacks. If it
+    /// lacks none, this reads one flag.
+    #[inline]
+    fn lacks_part_of(&self, credential: &Credential, method: &Method) -> bool {
+        !credential.is_complete() && credential.lacks(self.target().with_method(method))
+    }
 
     /// Scheme, host and port.
     fn parts(&self) -> (Option<&str>, Option<&str>, Option<u16>);

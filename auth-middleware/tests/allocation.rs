@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use allocation_counter::measure;
 use auth_middleware::AuthLayer;
 use bytes::Bytes;
-use common::{ORIGIN, Script};
+use common::{Kind, ORIGIN, Script};
 use futures_util::FutureExt;
 use http::{HeaderValue, Request, Response};
 use http_body_util::Empty;
@@ -46,11 +46,20 @@ fn request(url: &str) -> Request<()> {
 
 #[test]
 fn rule_5_a_fresh_credential_without_replay_adds_no_allocation() {
+    adds_no_allocation(Kind::Bearer);
+}
+
+#[test]
+fn rule_5_a_missing_part_adds_no_allocation_to_requests_that_would_not_carry_it() {
+    adds_no_allocation(Kind::Lacking);
+}
+
+fn adds_no_allocation(kind: Kind) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    let (credentials, _) = Script::at(ORIGIN).build();
+    let (credentials, _) = Script::at(ORIGIN).kind(kind).build();
     runtime.block_on(credentials.get()).unwrap();
     let mut service = AuthLayer::new(credentials).without_replay().layer(Inner);
     for url in [

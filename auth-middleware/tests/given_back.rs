@@ -67,6 +67,37 @@ async fn rule_4_a_login_through_its_own_integration_releases_its_permit() {
 }
 
 #[tokio::test]
+async fn rule_4_a_permit_whose_credential_has_ended_is_released_before_the_next_wait() {
+    let (credentials, control) = Script::at(ORIGIN).build();
+    let api = Api::accepting("token-2");
+    let handle = move |request: Request<Full<Bytes>>| api.clone().handle(request);
+    let inner = ConcurrencyLimit::new(tower::service_fn(handle), 1);
+    let (mut first, mut second) = (inner.clone(), inner.clone());
+    let mut service = AuthLayer::new(credentials.clone()).layer(inner);
+    let ready = service.ready().await.unwrap();
+    let mut call = Box::pin(ready.call(get(&format!("{ORIGIN}/"))));
+    assert!(poll!(&mut call).is_pending(), "it waits for a credential");
+    first.ready().await.unwrap();
+    until(|| credentials.fresh().is_some()).await;
+    assert!(poll!(&mut call).is_pending(), "it waits for a permit");
+    control.hold();
+    let held = credentials.fresh().unwrap();
+    Attempt::new(&credentials, &held).rejected();
+    drop(first);
+    assert!(
+        poll!(&mut call).is_pending(),
+        "it waits for another credential"
+    );
+    assert!(
+        poll!(Box::pin(second.ready())).is_ready(),
+        "the permit that came meanwhile is released"
+    );
+    drop(second);
+    control.release();
+    assert_eq!(call.await.unwrap().status(), 200);
+}
+
+#[tokio::test]
 async fn a_renewal_that_was_not_made_is_due_again() {
     let (credentials, control) = Script::at(ORIGIN).build();
     credentials.get().await.unwrap();

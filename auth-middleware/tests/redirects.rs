@@ -15,7 +15,7 @@ use auth_middleware::{
 };
 use bytes::Bytes;
 use common::{Api, ApiResponse, Kind, Script, Seen, response};
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::rt::TokioExecutor;
@@ -847,6 +847,31 @@ async fn with_tower_a_body_that_is_not_kept_whole_is_handed_on_with_307() {
         let request = Request::put(&url).body(Full::<Bytes>::from(body)).unwrap();
         assert_eq!(service.oneshot(request).await.unwrap().status(), expected);
     }
+}
+
+#[tokio::test]
+async fn each_hop_has_the_http_version_of_the_request() {
+    let api = redirecting(302, "/here");
+    let origin = api.serve().await;
+    let (credentials, _) = Script::at(&origin).build();
+    let url = format!("{origin}/away");
+    let (client, auth) =
+        AuthMiddleware::with_client(Client::builder(), credentials.clone()).unwrap();
+    // Without a replay, only the head of a request is kept.
+    for auth in [auth.clone(), auth.without_replay()] {
+        let client = ClientBuilder::new(client.clone()).with(auth).build();
+        let request = client.get(&url).version(Version::HTTP_10);
+        assert_eq!(request.send().await.unwrap().status(), 200);
+    }
+    let client = HyperClient::builder(TokioExecutor::new()).build_http();
+    let service = ServiceBuilder::new()
+        .layer(AuthLayer::new(credentials).follow_redirects(Redirects::new()))
+        .service(client);
+    let request = Request::get(&url).version(Version::HTTP_10);
+    let request = request.body(Full::<Bytes>::default()).unwrap();
+    assert_eq!(service.oneshot(request).await.unwrap().status(), 200);
+    let versions: Vec<_> = api.seen().iter().map(|seen| seen.version).collect();
+    assert_eq!(versions, [Version::HTTP_10; 6]);
 }
 
 #[tokio::test]

@@ -371,6 +371,8 @@ mod tests {
             ("#f", "https://a.example:8443/x/y?q=1"),
             ("", "https://a.example:8443/x/y?q=1"),
             ("javascript:alert(1)", "javascript:alert(1)"),
+            ("z/u:1", "https://a.example:8443/x/z/u:1"),
+            ("1:2", "https://a.example:8443/x/1:2"),
         ] {
             let mut answer = answer(&[]);
             *answer.status_mut() = http::StatusCode::SEE_OTHER;

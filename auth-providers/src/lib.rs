@@ -26,8 +26,9 @@
 //! | [`CloudIo`] | user name, password | a bearer token and `csrf` in the query | until rejected |
 //! | [`V1Login`] | e-mail, password | a bearer token, or the cookies that were set | 1 day |
 //!
-//! For another API, implement [`Login`]; its examples are complete. The modules [`request`],
-//! [`response`] and [`jwt`] have what the logins of most APIs need.
+//! For another API, write a recipe of twenty lines of TOML (the module `recipe`, feature `recipes`),
+//! or implement [`Login`]; the examples of both are complete. The modules [`request`], [`response`]
+//! and [`jwt`] have what the logins of most APIs need.
 //!
 //! # Guarantees
 //!
@@ -61,6 +62,8 @@
 //!   It is off by default because it more than doubles the time of a first build, and because a
 //!   program whose own reqwest has TLS does not need it: Cargo unites the features of both.
 //! - `tower`: [`TowerTransport`], over any tower service.
+//! - `recipes`: the module `recipe`, logins described as data, in TOML or JSON.
+//! - `schema`: the JSON Schema of recipes.
 //! - `demo`: [`demo`], servers that behave as the four APIs document, for tests.
 
 mod account;
@@ -77,6 +80,13 @@ mod login_via;
 mod markup;
 #[cfg(feature = "recipes")]
 pub mod recipe;
+#[cfg(not(feature = "recipes"))]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the logins of this crate need a part of it"
+)]
+mod recipe;
 pub mod request;
 pub mod response;
 mod stated_life;

@@ -220,9 +220,9 @@ pub trait Login: Send + Sync + 'static {
         Err(LoginError::misconfigured("this login has no refresh"))
     }
 
-    /// Reads the refreshed session from the answer. `current` is the session that is refreshed. What
-    /// the new one does not keep by itself stays: an absent refresh token means that the old one is
-    /// still good.
+    /// Reads the refreshed session from the answer. `current` is the session that is refreshed.
+    /// What the new one does not keep by itself stays: an absent refresh token means that the old
+    /// one is still good.
     ///
     /// # Errors
     /// [`LoginError::refused`], only if the server does not accept the token any more: it is not
@@ -243,15 +243,66 @@ pub trait Login: Send + Sync + 'static {
         true
     }
 
-    /// Whether a part of the session can be fetched that a response has [asked
+    /// Whether a part of the session can be fetched: one that the session declares as
+    /// [fetched](auth_core::Part#fetched-parts), or one that a response has [asked
     /// for](auth_core::Verdict::NeedsRepair) and does not bring. By default it can't. See
     /// [`Provider::repairs`](auth_core::Provider::repairs).
+    ///
+    /// ```
+    /// use auth_core::{Credential, LoginError, Part, Secret, Session, Update, When};
+    /// use auth_providers::{Account, Answers, Login, Step, request, response};
+    /// use bytes::Bytes;
+    /// use http::{HeaderName, Request, Response};
+    ///
+    /// const CSRF: HeaderName = HeaderName::from_static("x-csrf-token");
+    ///
+    /// struct Portal(Account);
+    ///
+    /// impl Login for Portal {
+    /// #   fn account(&self) -> &Account {
+    /// #       &self.0
+    /// #   }
+    /// #   fn account_mut(&mut self) -> &mut Account {
+    /// #       &mut self.0
+    /// #   }
+    /// #   fn request(&self, password: &Secret) -> Result<Request<Bytes>, LoginError> {
+    /// #       request::post_form(&self.url("/login"), &[("password", password.expose())])
+    /// #   }
+    ///     // …
+    ///     fn read(&self, answers: &Answers<'_>) -> Result<Step, LoginError> {
+    ///         response::expect_success(answers.last())?;
+    ///         let token = response::json_at(answers.last(), "/token")?;
+    ///         let csrf = Part::fetched_header(CSRF.as_str()).when(When::unsafe_methods());
+    ///         Ok(Session::new().with_bearer(&token)?.with_part(csrf)?.into())
+    ///     }
+    ///
+    ///     fn repairs(&self) -> bool {
+    ///         true
+    ///     }
+    ///
+    ///     fn repair_request(&self, current: &Credential) -> Result<Request<Bytes>, LoginError> {
+    ///         let mut request = request::get(&self.url("/csrf"))?;
+    ///         current.attach(&mut request)?;
+    ///         Ok(request)
+    ///     }
+    ///
+    ///     fn read_repair(&self, answer: &Response<Bytes>) -> Result<Update, LoginError> {
+    ///         response::expect_success(answer)?;
+    ///         let csrf = answer.headers().get(CSRF);
+    ///         let csrf = csrf.ok_or_else(|| LoginError::malformed("no csrf value"))?;
+    ///         Ok(Update::new().with_header(CSRF, csrf.clone()))
+    ///     }
+    /// }
+    /// ```
     fn repairs(&self) -> bool {
         false
     }
 
     /// Builds the request that fetches the part. To carry the session,
     /// [attach](Credential::attach) `current`. It may go where a [login](Self::request) may.
+    ///
+    /// If the [judge](Self::judge) says that its answer rejects the session, it is
+    /// [refused](LoginError::refused), and is not [read](Self::read_repair).
     ///
     /// # Errors
     /// [`LoginError::misconfigured`], if no valid request can be built.
@@ -260,10 +311,13 @@ pub trait Login: Send + Sync + 'static {
         Err(LoginError::misconfigured("this login has no repair"))
     }
 
-    /// Reads the part from the answer. `current` is the session that lacks it.
+    /// Reads the part from the answer, or all parts that are missing. `current` is the session that
+    /// lacks them.
     ///
     /// # Errors
-    /// See [`response::failure`](crate::response::failure). It says nothing of the password.
+    /// See [`response::failure`](crate::response::failure). It says nothing of the password:
+    /// [`LoginError::refused`] means that the server does not accept the session. See
+    /// [`Provider::repair`](auth_core::Provider::repair).
     fn read_repair(
         &self,
         answer: &http::Response<Bytes>,

@@ -152,8 +152,10 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
     async fn repair(&self, current: &Credential) -> Result<Update, LoginError> {
         let request = self.login.repair_request(current)?;
         self.check_origin(&request, LoginError::misconfigured)?;
-        let (_, answer) = self.send(request).await?;
-        self.login.read_repair(&answer, current)
+        let (sent_to, answer) = self.send(request).await?;
+        response::expect_session(&answer, self.login.judge())?;
+        let update = self.login.read_repair(&answer, current)?;
+        Ok(update.with_cookies(answer.headers(), Target::of(&sent_to)))
     }
 
     async fn logout(&self, credential: &Credential, logout: Logout) -> Result<(), LoginError> {
@@ -255,4 +257,71 @@ fn once_sent(failed: LoginError) -> LoginError {
         return failed;
     }
     LoginError::malformed("the next request of the login can't be sent").with_source(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::Account;
+
+    struct Says(Account, bool);
+
+    impl Login for Says {
+        fn account(&self) -> &Account {
+            &self.0
+        }
+
+        fn account_mut(&mut self) -> &mut Account {
+            &mut self.0
+        }
+
+        fn request(&self, _: &Secret) -> Result<Request<Bytes>, LoginError> {
+            unreachable!("nothing is sent")
+        }
+
+        fn read(&self, _: &Answers<'_>) -> Result<Step, LoginError> {
+            unreachable!("nothing is sent")
+        }
+
+        fn renews_ahead(&self) -> bool {
+            self.1
+        }
+
+        fn repairs(&self) -> bool {
+            self.1
+        }
+
+        fn updates(&self) -> bool {
+            self.1
+        }
+
+        fn logout_scope(&self) -> LogoutScope {
+            if self.1 {
+                LogoutScope::Account
+            } else {
+                LogoutScope::ThisSession
+            }
+        }
+    }
+
+    struct Nowhere;
+
+    #[async_trait]
+    impl Transport for Nowhere {
+        async fn carry(&self, _: Request<Bytes>) -> Result<Response<Bytes>, LoginError> {
+            unreachable!("nothing is sent")
+        }
+    }
+
+    #[test]
+    fn a_provider_says_of_its_sessions_what_its_login_says() {
+        for says in [true, false] {
+            let account = Account::new("acme", "https://acme.example", "ada", "pw").unwrap();
+            let provider = Says(account, says).via(Nowhere);
+            assert_eq!(provider.renews_ahead(), says);
+            assert_eq!(provider.repairs(), says);
+            assert_eq!(provider.updates(), says);
+            assert_eq!(provider.logout_scope() == LogoutScope::Account, says);
+        }
+    }
 }

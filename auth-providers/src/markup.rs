@@ -266,6 +266,7 @@ mod tests {
             r#"<!-- <input name="csrf" value="x"> --><input name="csrf" value="c-1">"#,
             r#"<!--><input name="csrf" value="c-1">-->"#,
             r#"<!--[if !IE]><!--><input name="csrf" value="c-1"><!--<![endif]-->"#,
+            r#"<![CDATA[><input name="csrf" value="c-1">]]>"#,
             r#"<!DOCTYPE html><script>'<input name="csrf" value="x">'</SCRIPT><input name=csrf value=c-1>"#,
             r#"<title></t<input name="csrf"></title><input name=csrf value=c-1>"#,
             r#"<p>1 < 2 <é><br/></p ><?x?><input name="csrf" value="c-1">"#,
@@ -307,6 +308,7 @@ mod tests {
             "<?xml version='1.0'?><a><b sid='x'/><sid x='>'>s-1</sid></a>",
             "<x:sid xmlns:x='urn:y'>s-1</x:sid>",
             "<!-- <sid>x</sid> --><![CDATA[<sid>x</sid>]]><sid>s-1</sid><sid>s-2</sid>",
+            "<![CDATA[><sid>x</sid>]]><sid>s-1</sid>",
             "<sid><![CDATA[s]]>-<!-- < -->&#49;</sid>",
             "<_a x='<sid>x</sid>'/><é x='<sid>x</sid>'/><sid>s-1</sid>",
         ] {

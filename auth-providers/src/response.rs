@@ -111,18 +111,34 @@ pub fn logged_out(
     was_over: bool,
 ) -> Result<(), LoginError> {
     let status = response.status();
-    let mut answer = ResponseView::new(status, response.headers());
-    if response.body().len() <= MAX_JUDGED_BODY {
-        answer = answer.with_body(response.body());
-    }
     match status {
         StatusCode::UNAUTHORIZED if was_over => Ok(()),
         // No password was sent, so none was refused.
         StatusCode::UNAUTHORIZED => Err(LoginError::malformed("status 401 to a logout")),
         status if status.is_success() || status.is_redirection() => Ok(()),
-        _ if judge.judge(&answer) == Verdict::Rejected => Ok(()),
+        _ if rejects(response, judge) => Ok(()),
         _ => Err(failure(response)),
     }
+}
+
+/// Passes an answer to the fetch of a part, unless `judge` says that it rejects the session.
+pub(crate) fn expect_session(
+    response: &Response<Bytes>,
+    judge: &dyn Judge,
+) -> Result<(), LoginError> {
+    if !rejects(response, judge) {
+        return Ok(());
+    }
+    let refused = LoginError::refused(format!("status {}", response.status().as_u16()));
+    Err(refused.with_retry_after(retry_after(response.headers())))
+}
+
+fn rejects(response: &Response<Bytes>, judge: &dyn Judge) -> bool {
+    let mut answer = ResponseView::new(response.status(), response.headers());
+    if response.body().len() <= MAX_JUDGED_BODY {
+        answer = answer.with_body(response.body());
+    }
+    judge.judge(&answer) == Verdict::Rejected
 }
 
 /// Reads the body as JSON, whatever its `Content-Type` is.
@@ -395,6 +411,24 @@ mod tests {
         let error = failure(&proxy);
         assert_eq!(error.kind(), LoginErrorKind::Unavailable);
         assert!(error.to_string().contains("407"), "{error}");
+    }
+
+    #[test]
+    fn rule_7_the_judge_of_a_logout_gets_a_body_of_64_kib_and_no_larger_one() {
+        struct RejectsBodies;
+        impl Judge for RejectsBodies {
+            fn judge(&self, response: &ResponseView<'_>) -> Verdict {
+                match response.body {
+                    Some(_) => Verdict::Rejected,
+                    None => Verdict::Unclear,
+                }
+            }
+        }
+        for (length, over) in [(MAX_JUDGED_BODY, true), (MAX_JUDGED_BODY + 1, false)] {
+            let answer = labelled(400, "text/plain", vec![b'x'; length]);
+            let logged_out = logged_out(&answer, &RejectsBodies, true);
+            assert_eq!(logged_out.is_ok(), over, "{length}");
+        }
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! What a recipe's author and its user meet.
 
 #![cfg(feature = "recipes")]
+#![allow(clippy::unwrap_used, reason = "the helpers of tests, too")]
 
 use std::time::Duration;
 
 use auth_core::{Lifetime, Session};
-use auth_providers::recipe::{Recipe, Values};
+use auth_providers::recipe::{Recipe, RecipeError, Values};
 use auth_providers::{Answers, Login, Step};
 use bytes::Bytes;
 use http::{Request, Response};
@@ -64,7 +65,7 @@ fn session(login: &impl Login, answer: &'static str) -> Session {
 #[test]
 fn a_recipe_makes_the_documented_request_and_reads_the_documented_answer() {
     let recipe: Recipe = PROXMOX.parse().unwrap();
-    let login = recipe.login(values()).unwrap();
+    let login = recipe.login(&values()).unwrap();
     let request = request(&login);
     assert_eq!(request.method(), "POST");
     assert_eq!(
@@ -78,4 +79,415 @@ fn a_recipe_makes_the_documented_request_and_reads_the_documented_answer() {
     let answer = r#"{"data": {"ticket": "t-1", "CSRFPreventionToken": "c-1"}}"#;
     let session = session(&login, answer);
     assert_eq!(session.lifetime(), Lifetime::of(Duration::from_secs(7_200)));
+}
+
+/// The error of the recipe after one change.
+fn error_after(old: &str, new: &str) -> RecipeError {
+    assert!(PROXMOX.contains(old), "{old}");
+    let changed = PROXMOX.replacen(old, new, 1);
+    match changed.parse::<Recipe>() {
+        Ok(_) => panic!("{new:?} is taken"),
+        Err(error) => error,
+    }
+}
+
+/// A change that spoils the recipe, and what its author reads.
+struct Mistake {
+    old: &'static str,
+    new: &'static str,
+    line: usize,
+    field: &'static str,
+    says: &'static str,
+}
+
+const MISTAKES: &[Mistake] = &[
+    Mistake {
+        old: "recipe = 1",
+        new: "recipe = 2",
+        line: 2,
+        field: "recipe",
+        says: "this library reads format 1, and not 2",
+    },
+    Mistake {
+        old: "recipe = 1",
+        new: "recipe = \"1\"",
+        line: 2,
+        field: "recipe",
+        says: "invalid type: string \"1\", expected u32",
+    },
+    Mistake {
+        old: "recipe = 1\n",
+        new: "",
+        line: 1,
+        field: "",
+        says: "missing field `recipe`",
+    },
+    Mistake {
+        old: "name = \"proxmox\"",
+        new: "name = \"a b\"",
+        line: 3,
+        field: "name",
+        says: "a name is letters, digits, `-`, `_` and `.`",
+    },
+    Mistake {
+        old: "name = \"proxmox\"",
+        new: "nmae = \"a b\"",
+        line: 3,
+        field: "nmae",
+        says: "unknown field",
+    },
+    Mistake {
+        old: "{host}:8006",
+        new: "{hots}:8006",
+        line: 5,
+        field: "base",
+        says: "nothing is called `hots`",
+    },
+    Mistake {
+        old: "https://{host}",
+        new: "http://{host}",
+        line: 5,
+        field: "base",
+        says: "a URL begins with https://, or is a field alone",
+    },
+    Mistake {
+        old: "https://{host}",
+        new: "https://{password}",
+        line: 5,
+        field: "base",
+        says: "the secret `password` would show in every URL",
+    },
+    Mistake {
+        old: "[fields.host]",
+        new: "[fields.hosts]",
+        line: 5,
+        field: "base",
+        says: "nothing is called `host`",
+    },
+    Mistake {
+        old: "about =",
+        new: "abuot =",
+        line: 9,
+        field: "fields.host.abuot",
+        says: "unknown field",
+    },
+    Mistake {
+        old: "[[login]]",
+        new: "[logins]",
+        line: 11,
+        field: "logins",
+        says: "unknown field",
+    },
+    Mistake {
+        old: "post = ",
+        new: "psot = ",
+        line: 12,
+        field: "login[0].psot",
+        says: "unknown field",
+    },
+    Mistake {
+        old: "post = ",
+        new: "get = ",
+        line: 13,
+        field: "login[0].form",
+        says: "a get has no body",
+    },
+    Mistake {
+        old: "post = \"/api2",
+        new: "post = \"api2",
+        line: 12,
+        field: "login[0].post",
+        says: "a path begins with a",
+    },
+    Mistake {
+        old: "post = \"/api2",
+        new: "post = \"https://evil.example/api2",
+        line: 12,
+        field: "login[0].post",
+        says: "https",
+    },
+    Mistake {
+        old: "access/ticket\"",
+        new: "access/{password}\"",
+        line: 12,
+        field: "login[0].post",
+        says: "the secret `password` would show in",
+    },
+    Mistake {
+        old: "access/ticket\"",
+        new: "access/ticket?x=1\"",
+        line: 12,
+        field: "login[0].post",
+        says: "a query has a field of its",
+    },
+    Mistake {
+        old: "status = 401",
+        new: "status = 40",
+        line: 14,
+        field: "login[0].failures[0].status",
+        says: "a status is a number such as",
+    },
+    Mistake {
+        old: "status = 401",
+        new: "status = [401, \"5x\"]",
+        line: 14,
+        field: "login[0].failures[0].status",
+        says: "a status is a number such as",
+    },
+    Mistake {
+        old: "status = 401, ",
+        new: "",
+        line: 14,
+        field: "login[0].failures[0]",
+        says: "a clause without a condition would match every",
+    },
+    Mistake {
+        old: "means = \"refused\"",
+        new: "means = \"wrong\"",
+        line: 14,
+        field: "login[0].failures[0].means",
+        says: "unknown variant",
+    },
+    Mistake {
+        old: "failures = [{ status = 401, means = \"refused\" }]",
+        new: "",
+        line: 11,
+        field: "login",
+        says: "no failure says what a wrong secret looks",
+    },
+    Mistake {
+        old: "name = \"proxmox\"",
+        new: "name = \"proxmox\"\nrefused = \"undocumented\"",
+        line: 4,
+        field: "refused",
+        says: "a failure says what a refusal is; leave this out",
+    },
+    Mistake {
+        old: "\"/data/ticket\"",
+        new: "\"data/ticket\"",
+        line: 15,
+        field: "login[0].take.ticket.json",
+        says: "\"data/ticket\" is not a JSON",
+    },
+    Mistake {
+        old: "json = \"/data/ticket\"",
+        new: "json = \"/data/ticket\", header = \"x\"",
+        line: 15,
+        field: "login[0].take.ticket",
+        says: "a value is taken from one",
+    },
+    Mistake {
+        old: "take.csrf",
+        new: "take.username",
+        line: 16,
+        field: "login[0].take.username",
+        says: "a field has this name already",
+    },
+    Mistake {
+        old: "\"{username}\"",
+        new: "\"{user}\"",
+        line: 13,
+        field: "login[0].form.username",
+        says: "nothing is called `user`",
+    },
+    Mistake {
+        old: "\"{username}\"",
+        new: "\"{username\"",
+        line: 13,
+        field: "login[0].form.username",
+        says: "\"{username\" has a brace without its",
+    },
+    Mistake {
+        old: "\"2h\"",
+        new: "\"2 parsecs\"",
+        line: 19,
+        field: "life.fixed",
+        says: "\"2 parsecs\" is not a span of",
+    },
+    Mistake {
+        old: "\"2h\"",
+        new: "7200",
+        line: 19,
+        field: "life.fixed",
+        says: "invalid type: integer `7200`, expected a string",
+    },
+    Mistake {
+        old: "fixed = \"2h\"",
+        new: "fixed = \"2h\"\ndefault = \"2h\"",
+        line: 20,
+        field: "life.default",
+        says: "`fixed` holds whatever a response",
+    },
+    Mistake {
+        old: "header.CSRFPreventionToken",
+        new: "header.\"a b\"",
+        line: 23,
+        field: "attach.header.a b",
+        says: "this is not the name of a header",
+    },
+    Mistake {
+        old: "header.CSRFPreventionToken",
+        new: "header.Host",
+        line: 23,
+        field: "attach.header.Host",
+        says: "this header can't be set: the URL says it",
+    },
+    Mistake {
+        old: "methods = \"unsafe\"",
+        new: "methods = \"POST\"",
+        line: 23,
+        field: "attach.header.CSRFPreventionToken.methods",
+        says: "unknown variant `POST`, expected `unsafe`",
+    },
+    Mistake {
+        old: "value = \"{csrf}\"",
+        new: "value = \"{csrf}\", cookie = \"x\"",
+        line: 23,
+        field: "attach.header.CSRFPreventionToken",
+        says: "a part has either a `value` or a `cookie`",
+    },
+    Mistake {
+        old: "value = \"{csrf}\"",
+        new: "cookie = \"x\"",
+        line: 23,
+        field: "attach.header.CSRFPreventionToken",
+        says: "the session has no cookie",
+    },
+    Mistake {
+        old: "with = \"ticket\"",
+        new: "with = \"tickets\"",
+        line: 26,
+        field: "refresh.with",
+        says: "nothing is called `tickets`",
+    },
+    Mistake {
+        old: "password = \"{ticket}\"",
+        new: "password = \"{password}\"",
+        line: 29,
+        field: "refresh.step.form.password",
+        says: "`password` is for logins alone, and is not kept",
+    },
+    Mistake {
+        old: "[refresh]",
+        new: "[refresh]\nsingle_use = 1",
+        line: 26,
+        field: "refresh.single_use",
+        says: "invalid type: integer `1`, expected a boolean",
+    },
+    Mistake {
+        old: "[refresh]",
+        new: "[repair]\nstep.get = \"/x\"\nstep.take.csrf = { json = \"/c\" }\n[refresh]",
+        line: 25,
+        field: "repair",
+        says: "no verdict says when: { .., means = \"repair\" }",
+    },
+    Mistake {
+        old: "[refresh]",
+        new: "[repair]\nstep.get = \"/x\"\nstep.take.other = { json = \"/c\" }\n[refresh]",
+        line: 27,
+        field: "repair.step.take.other",
+        says: "nothing carries `other`",
+    },
+    Mistake {
+        old: "[refresh]",
+        new: "[capture]\nother = { header = \"x\" }\n[refresh]",
+        line: 26,
+        field: "capture.other",
+        says: "neither the login nor the repair takes `other`",
+    },
+    Mistake {
+        old: "[refresh]",
+        new: "[capture]\nticket = { header = \"x\" }\n[refresh]",
+        line: 22,
+        field: "attach.cookie.PVEAuthCookie",
+        says: "`ticket` changes during a",
+    },
+    Mistake {
+        old: "[refresh]",
+        new: "[[verdicts]]\ntext = '('\nmeans = \"rejected\"\n[refresh]",
+        line: 26,
+        field: "verdicts[0].text",
+        says: "\"(\" is not a regular",
+    },
+    Mistake {
+        old: "[refresh]",
+        new: "[[verdicts]]\nmeans = \"rejected\"\n[refresh]",
+        line: 25,
+        field: "verdicts[0]",
+        says: "a clause without a condition would match every",
+    },
+    Mistake {
+        old: "form = {",
+        new: "json = {}\nform = {",
+        line: 14,
+        field: "login[0].form",
+        says: "the step has a body already: json",
+    },
+    Mistake {
+        old: "form = {",
+        new: "header = { Content-Length = \"1\" }\nform = {",
+        line: 13,
+        field: "login[0].header.content-length",
+        says: "this header can't be set: the client writes it",
+    },
+    Mistake {
+        old: "form = {",
+        new: "compute.a = { md5 = \"{b}\" }\ncompute.b = { md5 = \"{a}\" }\nform = {",
+        line: 13,
+        field: "login[0].compute",
+        says: "these values are computed from each other",
+    },
+    Mistake {
+        old: "form = {",
+        new: "compute.a = { md5 = \"{zz}\" }\nform = {",
+        line: 13,
+        field: "login[0].compute.a.md5",
+        says: "nothing is called `zz`",
+    },
+    Mistake {
+        old: "form = {",
+        new: "when = \"username\"\nform = {",
+        line: 13,
+        field: "login[0].when",
+        says: "`username` is neither an optional field nor an",
+    },
+    Mistake {
+        old: "form = {",
+        new: "session = true\nform = {",
+        line: 13,
+        field: "login[0].session",
+        says: "a login carries nothing of an earlier session",
+    },
+    Mistake {
+        old: "account = \"username\"",
+        new: "account = \"password\"",
+        line: 6,
+        field: "account",
+        says: "the account and the secret are two fields",
+    },
+    Mistake {
+        old: "base = \"https://{host}:8006\"",
+        new: "base = \"http://a.example\"",
+        line: 5,
+        field: "base",
+        says: "the base URL can't be",
+    },
+    Mistake {
+        old: "base = \"https://{host}:8006\"",
+        new: "base = \"ftp://a.example\"",
+        line: 5,
+        field: "base",
+        says: "the base URL can't be",
+    },
+];
+
+#[test]
+fn a_mistake_is_told_with_its_line_its_field_and_a_remedy() {
+    for mistake in MISTAKES {
+        let error = error_after(mistake.old, mistake.new);
+        let text = error.to_string();
+        assert_eq!(error.line(), Some(mistake.line), "{text}");
+        assert_eq!(error.field(), mistake.field, "{text}");
+        assert!(text.contains(mistake.says), "{text}");
+    }
 }

@@ -3,13 +3,14 @@
 #![cfg(all(feature = "demo", feature = "reqwest", feature = "tower"))]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::clock::ManualClock;
 use auth_core::{
-    Ask, Attempt, Credential, Credentials, Event, Identity, Lifetime, LoginError, Refresh, Secret,
-    Session, Update,
+    Ask, Attempt, Credential, Credentials, Event, Identity, Judge, Lifetime, LoginError, Part,
+    Refresh, ResponseView, Secret, Session, Target, Update, Verdict,
 };
 use auth_providers::{Account, Answers, Login, Step, Transport, request, response};
 use bytes::Bytes;
@@ -22,6 +23,7 @@ mod common;
 use common::both;
 
 const BASE: &str = "https://acme.example/app";
+const HERE: Target<'_> = Target::new("https", "acme.example", "/app/me");
 
 /// Access tokens and refresh tokens. A refresh goes to the URL that the session keeps.
 struct Acme(Account);
@@ -270,10 +272,46 @@ async fn rule_8_a_login_as_a_value_fetches_the_part_that_a_response_asks_for() {
     });
     let first = handle.credentials.get().await.unwrap();
     let attempt = Attempt::new(&handle.credentials, &first);
-    let repaired = attempt.repaired(Ask::new()).await.unwrap();
+    let repaired = attempt.repaired(HERE, Ask::new()).await.unwrap();
     assert_eq!(repaired.stamp().revision(), 1);
     assert_eq!(repaired.query_secrets().collect::<Vec<_>>(), ["c-1"]);
     assert_eq!(handle.sent.lock()[1], "https://acme.example/app/csrf ");
+}
+
+#[tokio::test]
+async fn rule_15_the_cookies_of_a_repair_come_with_its_part() {
+    let mut account = Account::new("acme", BASE, "ada", "correct horse").unwrap();
+    account.set_keep_cookies();
+    let handle = Handle::new(Acme(account), |path| match path {
+        "/app/login" => answer(200, &[("set-cookie", "sid=s-1; Path=/")], TOKENS),
+        _ => {
+            let cookies = [
+                ("set-cookie", "sid=s-2; Path=/"),
+                ("set-cookie", "own=o; Path=/app"),
+            ];
+            answer(200, &cookies, r#"{"csrf": "c-1"}"#)
+        }
+    });
+    let first = handle.credentials.get().await.unwrap();
+    let attempt = Attempt::new(&handle.credentials, &first);
+    let repaired = attempt.repaired(HERE, Ask::new()).await.unwrap();
+    assert_eq!(repaired.query_secrets().collect::<Vec<_>>(), ["c-1"]);
+    assert_eq!(repaired.cookie("sid"), Some("s-2"));
+    assert_eq!(repaired.cookie("own"), Some("o"));
+
+    // A session that names no cookies takes none.
+    let handle = Handle::new(Acme::new(), |path| match path {
+        "/app/login" => answer(200, &[], TOKENS),
+        _ => answer(
+            200,
+            &[("set-cookie", "own=o; Path=/app")],
+            r#"{"csrf": "c-1"}"#,
+        ),
+    });
+    let first = handle.credentials.get().await.unwrap();
+    let attempt = Attempt::new(&handle.credentials, &first);
+    let repaired = attempt.repaired(HERE, Ask::new()).await.unwrap();
+    assert_eq!(repaired.cookie("own"), None);
 }
 
 #[tokio::test]
@@ -287,6 +325,86 @@ async fn rule_18_a_repair_goes_to_no_origin_that_is_neither_the_logins_nor_in_th
     });
     let first = handle.credentials.get().await.unwrap();
     let attempt = Attempt::new(&handle.credentials, &first);
-    attempt.repaired(Ask::new()).await.unwrap_err();
+    attempt.repaired(HERE, Ask::new()).await.unwrap_err();
     assert_eq!(handle.sent.lock().len(), 1);
+}
+
+/// A login whose sessions lack a part. Its API answers 200 to a dead session.
+struct Portal(Account);
+
+impl Login for Portal {
+    fn account(&self) -> &Account {
+        &self.0
+    }
+
+    fn account_mut(&mut self) -> &mut Account {
+        &mut self.0
+    }
+
+    fn judge(&self) -> &dyn Judge {
+        &|response: &ResponseView<'_>| match response.body {
+            Some(b"expired") => Verdict::Rejected,
+            _ => Verdict::Accepted,
+        }
+    }
+
+    fn request(&self, secret: &Secret) -> Result<Request<Bytes>, LoginError> {
+        request::post_form(&self.url("/login"), &[("password", secret.expose())])
+    }
+
+    fn read(&self, answers: &Answers<'_>) -> Result<Step, LoginError> {
+        let session = Session::new().with_query("token", &text(answers.last())?)?;
+        Ok(session.with_part(Part::fetched_query("csrf"))?.into())
+    }
+
+    fn repairs(&self) -> bool {
+        true
+    }
+
+    fn repair_request(&self, current: &Credential) -> Result<Request<Bytes>, LoginError> {
+        let mut request = request::get(&self.url("/csrf"))?;
+        current.attach(&mut request)?;
+        Ok(request)
+    }
+
+    fn read_repair(&self, answer: &Response<Bytes>, _: &Credential) -> Result<Update, LoginError> {
+        Ok(Update::new().with_query("csrf", &text(answer)?)?)
+    }
+}
+
+fn text(answer: &Response<Bytes>) -> Result<String, LoginError> {
+    let text = String::from_utf8(answer.body().to_vec());
+    text.map_err(|_| LoginError::malformed("no text"))
+}
+
+#[tokio::test]
+async fn rule_8_a_fetch_whose_answer_the_judge_calls_rejected_is_followed_by_a_login() {
+    let sent = Arc::<Mutex<Vec<String>>>::default();
+    let logins = AtomicU64::new(0);
+    let transport = Scripted {
+        answer: Box::new(move |path| match path {
+            "/app/login" => answer(200, &[], &(logins.fetch_add(1, SeqCst) + 1).to_string()),
+            _ if logins.load(SeqCst) == 1 => answer(200, &[], "expired"),
+            _ => answer(200, &[], "c"),
+        }),
+        sent: Arc::clone(&sent),
+    };
+    let portal = Portal(Account::new("portal", BASE, "ada", "correct horse").unwrap());
+    let credentials = Credentials::builder(portal.via(transport))
+        .clock(ManualClock::new().clock())
+        .build();
+    let credential = credentials.get_for(HERE, Ask::new()).await.unwrap();
+    assert_eq!(
+        credential.attach_query(HERE, None).unwrap(),
+        "token=2&csrf=c"
+    );
+    let fetches = sent
+        .lock()
+        .iter()
+        .filter(|url| url.contains("/csrf"))
+        .cloned()
+        .collect::<Vec<_>>();
+    let fetch = |token: u8| format!("{BASE}/csrf?token={token} ");
+    assert_eq!(fetches, [fetch(1), fetch(2)]);
+    assert_eq!(sent.lock().len(), 4);
 }

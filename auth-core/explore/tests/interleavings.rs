@@ -16,12 +16,13 @@ use async_trait::async_trait;
 use auth_core::clock::ManualClock;
 use auth_core::{
     Ask, Attempt, Conclusion, Credential, Credentials, Error, Identity, Lifetime, LoginError,
-    Logout, Origin, Provider, Quota, Refresh, Secret, SecretSource, Session, Update,
+    Logout, Origin, Part, Provider, Quota, Refresh, Secret, SecretSource, Session, Target, Update,
 };
 use futures_util::future::select_all;
 use shuttle::future::{block_on, spawn};
 
 const SCHEDULES: usize = 2_000;
+const HERE: Target<'_> = Target::new("https", "api.example.com", "/");
 const HOUR: Duration = Duration::from_secs(3_600);
 
 fn explore(run: impl Fn() + Send + Sync + Copy + 'static) {
@@ -39,6 +40,8 @@ enum Script {
     HangsOnce,
     /// Logins succeed, and refreshes fail.
     CantRefresh,
+    /// Sessions lack a part until it is fetched.
+    Lacks,
     /// Refresh tokens can be used once, and every second refresh fails after it was sent.
     Rotates,
 }
@@ -115,6 +118,10 @@ impl Provider for Counting {
             Script::Panics => panic!("a bug in the provider"),
             Script::HangsOnce if number == 1 => std::future::pending().await,
             Script::Rotates => rotated(&format!("login-{number}")),
+            Script::Lacks => Ok(Session::new()
+                .with_cookie("session", &format!("value-{number}"))?
+                .with_part(Part::fetched_query("csrf"))?
+                .with_lifetime(Lifetime::of(HOUR))),
             Script::Succeeds | Script::HangsOnce | Script::CantRefresh => Ok(Session::new()
                 .with_cookie("session", &format!("value-{number}"))?
                 .with_lifetime(Lifetime::of(HOUR))),
@@ -581,7 +588,7 @@ fn rule_8_all_that_ask_for_a_repair_get_the_one_that_is_under_way() {
                 .map(|number| {
                     let attempt = Attempt::new(&credentials, &first);
                     spawn(async move {
-                        let mut repaired = Box::pin(attempt.repaired(Ask::new()));
+                        let mut repaired = Box::pin(attempt.repaired(HERE, Ask::new()));
                         if number == 2 {
                             // This caller is gone before the repair ends, or joins it late.
                             let _ = futures_util::poll!(&mut repaired);
@@ -610,7 +617,7 @@ fn rule_8_a_repair_concurrent_with_a_rejection_ends_with_the_newer_session() {
             let attempt = Attempt::new(&credentials, &first);
             let repairing = spawn({
                 let attempt = attempt.clone();
-                async move { attempt.repaired(Ask::new()).await.unwrap().stamp() }
+                async move { attempt.repaired(HERE, Ask::new()).await.unwrap().stamp() }
             });
             let rejecting = spawn({
                 let credentials = credentials.clone();
@@ -625,6 +632,58 @@ fn rule_8_a_repair_concurrent_with_a_rejection_ends_with_the_newer_session() {
             }
         });
         assert!(provider.logins() <= 2);
+    });
+}
+
+#[test]
+fn rule_8_a_missing_part_is_fetched_once_while_responses_roll_the_session() {
+    explore(|| {
+        let (provider, credentials, _clock) = build(Script::Lacks);
+        block_on(async {
+            let first = credentials.get().await.unwrap();
+            let tasks: Vec<_> = (0..3)
+                .map(|_| {
+                    let credentials = credentials.clone();
+                    spawn(async move {
+                        let got = credentials.get_for(HERE, Ask::new()).await.unwrap();
+                        assert!(got.has_query() && !got.lacks(HERE));
+                    })
+                })
+                .collect();
+            let sent = Attempt::new(&credentials, &first);
+            let mut headers = http::HeaderMap::new();
+            headers.insert("set-cookie", "session=rolled".parse().unwrap());
+            spawn(async move { sent.cookies_set(&headers) });
+            for task in tasks {
+                task.await.unwrap();
+            }
+        });
+        assert_eq!(provider.counts.repairs.load(SeqCst), 1);
+        assert_eq!(provider.logins(), 1);
+    });
+}
+
+#[test]
+fn rule_19_close_during_a_fetch_releases_its_callers_and_leaves_no_task() {
+    explore(|| {
+        let (provider, credentials, _clock) = build(Script::Lacks);
+        block_on(async {
+            credentials.get().await.unwrap();
+            let caller = spawn({
+                let credentials = credentials.clone();
+                async move { credentials.get_for(HERE, Ask::new()).await }
+            });
+            let closing = spawn({
+                let credentials = credentials.clone();
+                async move { credentials.close().await }
+            });
+            let got = caller.await.unwrap();
+            assert!(matches!(got, Ok(_) | Err(Error::Closed)), "{got:?}");
+            closing.await.unwrap().unwrap();
+            drop(credentials);
+            no_task_left().await;
+        });
+        assert_eq!(provider.logouts(), 1);
     });
 }
 

@@ -34,6 +34,7 @@ impl Shared {
         if let Some(keep) = &self.keep_fresh {
             keep.stop();
         }
+        self.stop_repair();
         let closing = Logout::new(LogoutReason::Closing);
         let mut sessions: Vec<(Arc<Credential>, Logout)> = Vec::new();
         sessions.extend(session.map(|session| (session, closing)));

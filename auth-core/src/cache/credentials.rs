@@ -7,7 +7,7 @@ use super::ask::Ask;
 use super::builder::CredentialsBuilder;
 use super::shared::Shared;
 use super::status::Status;
-use crate::credential::Credential;
+use crate::credential::{Credential, Target};
 use crate::decide::Failure;
 use crate::error::Error;
 use crate::identity::Identity;
@@ -139,6 +139,43 @@ impl Credentials {
         ask: Ask,
     ) -> impl Future<Output = Result<Arc<Credential>, Error>> + Send {
         self.shared.get(ask)
+    }
+
+    /// As [`get_with`](Self::get_with), for a request to `target`: a credential that
+    /// [lacks](Credential::lacks) nothing that the request would carry. What is missing is
+    /// [fetched](crate::Part#fetched-parts) first, once for all that wait for it.
+    ///
+    /// An integration calls it in place of `get_with`. So does a program that
+    /// [attaches](Credential::attach) credentials by itself, if a session may have such a part:
+    ///
+    /// ```
+    /// # use auth_core::{Ask, Credentials, Target};
+    /// # async fn write(credentials: &Credentials) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut request = http::Request::post("https://api.example.com/v3/me").body(())?;
+    /// let target = Target::of(request.uri()).with_method(request.method());
+    /// let credential = credentials.get_for(target, Ask::new()).await?;
+    /// credential.attach(&mut request)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The wait of `ask` spans the login and the fetch. If the server refuses the fetch, because
+    /// the session is dead, a login follows and the part is fetched for the new session, unless
+    /// another login [would not help](crate::Event::RejectionDoubted).
+    ///
+    /// # Errors
+    /// - As [`get`](Self::get).
+    /// - [`Error::Login`] with the failure of the fetch, also for some seconds after it.
+    /// - [`Error::LoginLoop`] within the fetch itself.
+    ///
+    /// # Cancel safety
+    /// As [`get`](Self::get). A fetch that the future started continues for the others.
+    pub fn get_for(
+        &self,
+        target: Target<'_>,
+        ask: Ask,
+    ) -> impl Future<Output = Result<Arc<Credential>, Error>> + Send {
+        self.shared.get_for(target, ask)
     }
 
     /// A credential from a login that begins now or is under way, for the start of a workflow that

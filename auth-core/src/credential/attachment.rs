@@ -42,6 +42,10 @@ pub(crate) struct Attachment {
 
 /// What a request looks at first, prepared once.
 #[derive(Clone, Copy, Default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "facts that do not depend on each other"
+)]
 struct Facts {
     /// Whether there is a query pair, for whatever request.
     has_query: bool,
@@ -49,6 +53,8 @@ struct Facts {
     by_target: bool,
     /// Whether there is more than headers for every request.
     more_than_headers: bool,
+    /// Whether a part is missing, for whatever request.
+    lacks: bool,
 }
 
 impl Attachment {
@@ -69,6 +75,38 @@ impl Attachment {
     #[inline]
     pub(crate) const fn goes_everywhere(&self) -> bool {
         !self.facts.by_target
+    }
+
+    /// Whether no part is missing, for whatever request.
+    #[inline]
+    pub(crate) const fn is_complete(&self) -> bool {
+        !self.facts.lacks
+    }
+
+    /// Whether a request to this target would carry a part that is missing.
+    #[inline]
+    pub(crate) fn lacks(&self, target: Target<'_>) -> bool {
+        self.facts.lacks && self.dependents.lack(target)
+    }
+
+    /// How many parts are missing.
+    pub(crate) fn missing(&self) -> usize {
+        self.dependents.missing()
+    }
+
+    /// What an update brings of the parts that are missing.
+    pub(crate) fn missing_of(&self, update: Update) -> Update {
+        let (headers, query) = (&self.dependents.headers, &self.dependents.query);
+        Update {
+            cookies: None,
+            headers: (update.headers.into_iter())
+                .filter(|(name, _)| headers.is_missing(name))
+                .collect(),
+            query: (update.query.into_iter())
+                .filter(|(name, _)| query.is_missing(name))
+                .collect(),
+            kept: Vec::new(),
+        }
     }
 
     #[inline]
@@ -132,7 +170,7 @@ impl Attachment {
                     })?;
                     check_pair(&name, text).map(|()| text.to_owned())
                 })?;
-                check_pair(&name, value.as_deref().unwrap_or("derived"))?;
+                check_pair(&name, value.as_deref().unwrap_or("none yet"))?;
                 match value {
                     Some(value) if when.is_always() => self.set_query(&name, &value)?,
                     value => self.add_query(name, value, cookie, when),
@@ -337,6 +375,7 @@ impl Attachment {
             has_query: !self.query.is_empty() || self.dependents.query.live().next().is_some(),
             by_target: !self.cookies.go_everywhere() || self.dependents.have_conditions(),
             more_than_headers: !self.cookies.is_empty() || !self.dependents.is_empty(),
+            lacks: self.dependents.missing() > 0,
         };
     }
 
@@ -397,7 +436,8 @@ impl Attachment {
     }
 }
 
-/// What a part's source gives: a value that is `checked`, or the cookie to have it from.
+/// What a part's source gives: a value that is `checked`, the cookie to have it from, or neither
+/// until it is fetched.
 fn read<V>(
     source: Source,
     checked: impl FnOnce(&[u8]) -> Result<V, InvalidValue>,
@@ -408,6 +448,7 @@ fn read<V>(
             Err(InvalidValue::new("cookie's name", "is empty"))
         }
         Source::Cookie(cookie) => Ok((None, Some(cookie))),
+        Source::Fetched => Ok((None, None)),
     }
 }
 

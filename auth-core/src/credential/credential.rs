@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use super::attachment::Attachment;
 use super::change::{Brought, Change, NewValues};
 use super::kept::Kept;
-use super::{InvalidValue, Stamp, Target};
+use super::{InvalidValue, Stamp, Target, Update};
 use crate::clock::Moment;
 use crate::lifetime::{Birth, Life, RefreshWindow};
 use crate::runtime::AtomicBool;
@@ -131,7 +131,36 @@ impl Credential {
         self.attachment.query_values()
     }
 
-    /// Puts everything on a request of the `http` crate: headers, cookies and query.
+    /// Whether no [fetched part](crate::Part#fetched-parts) is missing, for whatever request. It
+    /// reads one flag.
+    #[inline]
+    pub const fn is_complete(&self) -> bool {
+        self.attachment.is_complete()
+    }
+
+    /// Whether a request to `target` would carry a [fetched part](crate::Part#fetched-parts) that
+    /// is missing. Don't send it then: [`Credentials::get_for`](crate::Credentials::get_for) gets a
+    /// credential that has the part.
+    ///
+    /// If a part goes only to unsafe methods, the target must [have the
+    /// method](Target::with_method).
+    #[inline]
+    pub fn lacks(&self, target: Target<'_>) -> bool {
+        self.attachment.lacks(target)
+    }
+
+    /// How many parts are missing.
+    pub(crate) fn missing(&self) -> usize {
+        self.attachment.missing()
+    }
+
+    /// What an update brings of the parts that are missing.
+    pub(crate) fn missing_of(&self, update: Update) -> Update {
+        self.attachment.missing_of(update)
+    }
+
+    /// Puts everything that the credential has on a request of the `http` crate: headers, cookies
+    /// and query. A part that the request [lacks](Self::lacks) is left out.
     ///
     /// # Errors
     /// [`InvalidValue`] if the path and the query become longer than the `http` crate allows

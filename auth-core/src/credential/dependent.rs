@@ -1,4 +1,4 @@
-//! The headers and query pairs that depend on the request, or on a cookie.
+//! The headers and query pairs that depend on the request, on a cookie, or on a fetch.
 
 use http::{HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
@@ -9,11 +9,13 @@ use super::line::Lines;
 use super::part::FromCookie;
 use super::{Target, When};
 
-/// A header or a query pair that not every request carries, or whose value is a cookie's.
+/// A header or a query pair that not every request carries, or whose value is a cookie's or is
+/// fetched.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Dependent<N, V> {
     pub(super) name: N,
-    /// The value now. `None` while the cookie is gone or its value can't be here.
+    /// The value now. `None` while the cookie is gone or its value can't be here and, without a
+    /// cookie, until it is fetched.
     pub(super) value: Option<V>,
     /// The cookie that it is derived from.
     pub(super) cookie: Option<FromCookie>,
@@ -21,6 +23,11 @@ pub(super) struct Dependent<N, V> {
 }
 
 impl<N, V> Dependent<N, V> {
+    /// Whether it is to be fetched before a request may carry it.
+    const fn is_missing(&self) -> bool {
+        self.value.is_none() && self.cookie.is_none()
+    }
+
     /// Writes the rest of a line, after the name.
     pub(super) fn write(&self, line: &mut Lines, bytes: impl Fn(&V) -> &[u8]) {
         match (&self.cookie, &self.value) {
@@ -31,7 +38,9 @@ impl<N, V> Dependent<N, V> {
             (None, Some(value)) => {
                 line.word("value", bytes(value));
             }
-            (None, None) => {}
+            (None, None) => {
+                line.flag("fetched", true);
+            }
         }
         line.flag("unsafe", self.when.unsafe_only);
         for path in &self.when.below {
@@ -41,7 +50,7 @@ impl<N, V> Dependent<N, V> {
     }
 }
 
-/// The headers and query pairs that depend on the request, or on a cookie.
+/// The headers and query pairs that depend on the request, on a cookie, or on a fetch.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Dependents {
     pub(super) headers: Parts<HeaderName, HeaderValue>,
@@ -65,6 +74,16 @@ impl Dependents {
         });
         self.query
             .derive(cookies, |bytes| String::from_utf8(bytes).ok());
+    }
+
+    /// How many are to be fetched.
+    pub(super) fn missing(&self) -> usize {
+        self.headers.missing().count() + self.query.missing().count()
+    }
+
+    /// Whether a request to this target would carry one that is missing.
+    pub(super) fn lack(&self, target: Target<'_>) -> bool {
+        self.headers.lack(target) || self.query.lack(target)
     }
 
     /// Whether some of them don't go to every request.
@@ -119,6 +138,26 @@ impl<N: PartialEq, V: PartialEq> Parts<N, V> {
     pub(super) fn of(&self, target: Target<'_>) -> impl Iterator<Item = (&N, &V)> {
         let theirs = self.0.iter().filter(move |part| part.when.includes(target));
         theirs.filter_map(|part| Some((&part.name, part.value.as_ref()?)))
+    }
+
+    /// Those that are to be fetched.
+    fn missing(&self) -> impl Iterator<Item = &Dependent<N, V>> {
+        self.0.iter().filter(|part| part.is_missing())
+    }
+
+    pub(super) fn is_missing(&self, name: &N) -> bool {
+        self.missing().any(|part| part.name == *name)
+    }
+
+    fn lack(&self, target: Target<'_>) -> bool {
+        let theirs = |part: &&Dependent<N, V>| part.when.includes(target);
+        self.0.iter().enumerate().any(|(index, part)| {
+            // A later one of the name goes in its place.
+            let mut later = self.0[index + 1..].iter().filter(theirs);
+            part.is_missing()
+                && theirs(&part)
+                && !later.any(|other| other.name == part.name && other.value.is_some())
+        })
     }
 
     fn have_conditions(&self) -> bool {

@@ -8,7 +8,7 @@ use super::line::{Line, damaged};
 use super::{InvalidValue, When};
 
 /// A header or a query pair of a session, with the [condition](When) under which requests carry it,
-/// or derived from a cookie.
+/// derived from a cookie, or fetched before the first request that carries it.
 ///
 /// What every request carries has a method of its own: see [`Session`](crate::Session). A part is
 /// checked when it is [added](crate::Session::with_part).
@@ -24,6 +24,29 @@ use super::{InvalidValue, When};
 ///     .with_part(csrf)?;
 /// # Ok::<(), auth_core::InvalidValue>(())
 /// ```
+///
+/// # Fetched parts
+///
+/// A csrf value often has an endpoint of its own, and only writes need it. A part that is fetched
+/// is declared by the login without a value:
+///
+/// ```
+/// use auth_core::{Part, Session, When};
+///
+/// let csrf = Part::fetched_header("x-csrf-token").when(When::unsafe_methods());
+/// let session = Session::new().with_bearer("t-1")?.with_part(csrf)?;
+/// # Ok::<(), auth_core::InvalidValue>(())
+/// ```
+///
+/// A request that would carry it is not sent while it is missing. The integrations get it first, by
+/// [`Provider::repair`](crate::Provider::repair), once for all callers. Requests that would not
+/// carry it neither wait nor fetch. Then it is a part as any other. It may come with any response
+/// as well, by [`Provider::update`](crate::Provider::update). It ends with its session: the next
+/// login declares it again or, if its response has it, adds it with its value.
+///
+/// If it can't be fetched, the request is not sent, and its caller gets the
+/// [`Error::Login`](crate::Error::Login) of the failure. A program without an integration gets a
+/// credential that has it from [`Credentials::get_for`](crate::Credentials::get_for).
 #[derive(Clone)]
 pub struct Part {
     pub(super) place: Place,
@@ -43,6 +66,8 @@ pub(super) enum Place {
 pub(super) enum Source {
     Value(Zeroizing<Vec<u8>>),
     Cookie(FromCookie),
+    /// It is missing until it is fetched.
+    Fetched,
 }
 
 /// A cookie that a part has its value from.
@@ -76,6 +101,17 @@ impl Part {
         Self::of(Place::Query(name.into()), from_cookie(cookie.into()))
     }
 
+    /// A header whose value is fetched before the first request that carries it. See [fetched
+    /// parts](Self#fetched-parts).
+    pub fn fetched_header(name: impl Into<String>) -> Self {
+        Self::of(Place::Header(name.into()), Source::Fetched)
+    }
+
+    /// As [`fetched_header`](Self::fetched_header), in the query.
+    pub fn fetched_query(name: impl Into<String>) -> Self {
+        Self::of(Place::Query(name.into()), Source::Fetched)
+    }
+
     /// Takes the percent-encoding off the cookie's value, as a script in a browser does that reads
     /// the cookie. A value that is not from a cookie stays as it is.
     pub fn percent_decoded(mut self) -> Self {
@@ -101,6 +137,7 @@ impl Part {
         let source = match (line.bytes("value"), line.text("cookie")?) {
             (Some(value), None) => Source::Value(value),
             (None, Some(cookie)) => from_cookie(cookie.to_string()),
+            (None, None) if line.flag("fetched") => Source::Fetched,
             _ => return Err(damaged()),
         };
         let when = When {
@@ -139,8 +176,14 @@ impl fmt::Debug for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut part = f.debug_struct("Part");
         part.field("place", &self.place);
-        if let Source::Cookie(cookie) = &self.source {
-            part.field("cookie", cookie);
+        match &self.source {
+            Source::Cookie(cookie) => {
+                part.field("cookie", cookie);
+            }
+            Source::Fetched => {
+                part.field("fetched", &true);
+            }
+            Source::Value(_) => {}
         }
         part.field("when", &self.when).finish_non_exhaustive()
     }

@@ -3,16 +3,18 @@
 use std::fmt;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::InvalidValue;
 use super::kept::KeptValue;
+use super::{InvalidValue, SetCookie, Target, set_cookies};
 
 /// The new values of a session that a response brings, beside its cookies: headers, query pairs and
-/// kept values. [`Provider::update`](crate::Provider::update) reads them.
+/// kept values. [`Provider::update`](crate::Provider::update) reads them, and
+/// [`Provider::repair`](crate::Provider::repair) fetches them.
 ///
 /// A part of the session that has the name gets the value, and stays under its condition. One that
-/// is derived from a cookie follows its cookie alone. What the session does not have is added, for
+/// is derived from a cookie follows its cookie alone. One that is [to be
+/// fetched](crate::Part#fetched-parts) is there then. What the session does not have is added, for
 /// every request.
 ///
 /// ```
@@ -35,6 +37,16 @@ pub struct Update {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) query: Vec<(String, String)>,
     pub(super) kept: Vec<KeptValue>,
+    /// Of a repair's response: its cookies, and the host and path of its request.
+    pub(super) cookies: Option<SetBy>,
+}
+
+/// The cookies that a response sets, with the host and path of its request.
+#[derive(Clone)]
+pub(super) struct SetBy {
+    cookies: Vec<SetCookie>,
+    host: String,
+    path: String,
 }
 
 impl Update {
@@ -83,9 +95,33 @@ impl Update {
         Ok(self)
     }
 
+    /// Adds the cookies of the response to a [repair](crate::Provider::repair), whose request went
+    /// to `target`: a csrf value belongs to the cookie that comes with it. They count as those of
+    /// any response do. Those of a response that [`Provider::update`](crate::Provider::update)
+    /// reads count by themselves.
+    pub fn with_cookies(mut self, response: &HeaderMap, target: Target<'_>) -> Self {
+        let cookies: Vec<_> = set_cookies(response).collect();
+        if !cookies.is_empty() {
+            self.cookies = Some(SetBy {
+                cookies,
+                host: target.host().to_owned(),
+                path: target.path().to_owned(),
+            });
+        }
+        self
+    }
+
+    /// The cookies of a repair, and where its request went.
+    pub(crate) fn set_cookies(&self) -> (&[SetCookie], Target<'_>) {
+        match &self.cookies {
+            Some(by) => (&by.cookies, Target::new("", &by.host, &by.path)),
+            None => (&[], Target::new("", "", "")),
+        }
+    }
+
     /// Whether it sets nothing.
     pub const fn is_empty(&self) -> bool {
-        self.carries_nothing() && self.kept.is_empty()
+        self.carries_nothing() && self.kept.is_empty() && self.cookies.is_none()
     }
 
     pub(super) const fn carries_nothing(&self) -> bool {
@@ -112,6 +148,10 @@ impl fmt::Debug for Update {
             .field("headers", &headers)
             .field("query", &query)
             .field("kept", &kept)
+            .field(
+                "cookies",
+                &self.cookies.as_ref().map_or(0, |by| by.cookies.len()),
+            )
             .finish()
     }
 }

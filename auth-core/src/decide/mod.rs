@@ -19,7 +19,7 @@ mod repair_breaker;
 mod tests;
 
 pub(crate) use cache_state::{
-    CacheState, Decision, FlightId, Heard, Policy, Purpose, Remedy, Ruling,
+    CacheState, Decision, FlightId, Heard, Lack, Policy, Purpose, Remedy, Repaired, Ruling,
 };
 pub(crate) use failure::{Attempted, AttemptedSecret, Failure, FailurePolicy};
 pub(crate) use outcome::{

@@ -1,8 +1,10 @@
 //! Whether a session is repaired again: a cooldown where repairs turn out not to help.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Moment, nanos};
+use crate::error::{Error, LONGEST_RETRY_AFTER, LoginError};
 
 /// How long no repair begins after one that has failed, or whose replay asked for another. Each
 /// further one doubles it, up to [`LONGEST_COOLDOWN`]. Rule 8 states both.
@@ -15,6 +17,8 @@ pub(super) struct RepairBreaker {
     streak: u32,
     /// No repair before this, on the steady clock.
     until: u64,
+    /// Why the last one failed, if it did. Without it, one has brought a value that did not help.
+    failure: Option<Arc<LoginError>>,
 }
 
 impl RepairBreaker {
@@ -22,18 +26,41 @@ impl RepairBreaker {
         now.steady < self.until
     }
 
-    /// One did not help. Returns how long none begins.
-    pub(super) fn futile(&mut self, now: Moment) -> Duration {
+    /// What a caller is told that needs one now, if the last one has failed.
+    pub(super) fn failure(&self, now: Moment) -> Option<Error> {
+        let failure = self.failure.as_ref().filter(|_| self.forbids(now))?;
+        Some(Error::Login {
+            source: Arc::clone(failure),
+            retry_after: Some(self.left(now)),
+        })
+    }
+
+    fn left(&self, now: Moment) -> Duration {
+        Duration::from_nanos(self.until.saturating_sub(now.steady))
+    }
+
+    /// One has failed. Returns how long none begins: at least as long as the server asked for.
+    pub(super) fn failed(&mut self, failure: Arc<LoginError>, now: Moment) -> Duration {
+        self.futile(now);
+        let asked = failure.retry_after().unwrap_or_default();
+        let asked = nanos(asked.min(LONGEST_RETRY_AFTER));
+        self.until = self.until.max(now.steady.saturating_add(asked));
+        self.failure = Some(failure);
+        self.left(now)
+    }
+
+    /// The value of one did not help.
+    pub(super) fn futile(&mut self, now: Moment) {
         if !self.forbids(now) {
             let doubled = FIRST_COOLDOWN.saturating_mul(2_u32.saturating_pow(self.streak));
             let wait = doubled.min(LONGEST_COOLDOWN);
             self.streak = self.streak.saturating_add(1);
             self.until = now.steady.saturating_add(nanos(wait));
+            self.failure = None;
         }
-        Duration::from_nanos(self.until.saturating_sub(now.steady))
     }
 
-    /// A replay after a repair was accepted.
+    /// A replay after a repair was accepted, or a part that was missing has been fetched.
     pub(super) fn helped(&mut self) {
         *self = Self::default();
     }
@@ -56,9 +83,11 @@ mod tests {
         assert!(!breaker.forbids(at(0)));
         let mut now = 0;
         for wait in [5, 10, 20, 40, 80, 160, 300, 300] {
-            assert_eq!(breaker.futile(at(now)), Duration::from_secs(wait));
+            breaker.futile(at(now));
+            assert_eq!(breaker.left(at(now)), Duration::from_secs(wait));
+            breaker.futile(at(now + 1));
             assert_eq!(
-                breaker.futile(at(now + 1)),
+                breaker.left(at(now + 1)),
                 Duration::from_secs(wait - 1),
                 "those of the same time count once"
             );
@@ -67,6 +96,30 @@ mod tests {
         }
         breaker.helped();
         assert!(!breaker.forbids(at(now)));
-        assert_eq!(breaker.futile(at(now)), Duration::from_secs(5));
+        breaker.futile(at(now));
+        assert_eq!(breaker.left(at(now)), Duration::from_secs(5));
+    }
+
+    #[test]
+    fn rule_8_in_the_cooldown_of_a_repair_that_failed_its_failure_is_told() {
+        let mut breaker = RepairBreaker::default();
+        let error = |wait: u64| {
+            let asked = (wait > 0).then(|| Duration::from_secs(wait));
+            Arc::new(LoginError::unavailable("status 503").with_retry_after(asked))
+        };
+        assert_eq!(breaker.failed(error(0), at(0)), Duration::from_secs(5));
+        let told = breaker.failure(at(1)).expect("it failed");
+        assert_eq!(told.retry_after(), Some(Duration::from_secs(4)));
+        assert!(breaker.failure(at(5)).is_none());
+        // A value that does not help is no failure.
+        breaker.futile(at(5));
+        assert!(breaker.forbids(at(6)) && breaker.failure(at(6)).is_none());
+        // The server may ask for more, and for no more than an hour.
+        for (asked, wait) in [(60, 60), (90_000, 3_600)] {
+            let failed = breaker.failed(error(asked), at(10_000));
+            assert_eq!(failed, Duration::from_secs(wait));
+        }
+        breaker.helped();
+        assert!(!breaker.forbids(at(10_000)) && breaker.failure(at(10_000)).is_none());
     }
 }

@@ -16,6 +16,7 @@ use crate::login_mark::{CacheId, LoginMark};
 use crate::logout::Logout;
 use crate::options::Options;
 use crate::provider::Provider;
+use crate::session::Session;
 
 /// A clone is cheap and does not keep the cache alive, so a task that outlives the handles may hold
 /// one.
@@ -53,6 +54,14 @@ impl Engine {
             Either::Left((Err(_panic), _)) => Err(LoginError::panicked()),
             Either::Right(_) => Err(LoginError::timed_out(timeout)),
         }
+    }
+
+    /// What a login or a refresh has returned, unless the session is of no use.
+    pub(crate) fn usable(
+        &self,
+        obtained: Result<Session, LoginError>,
+    ) -> Result<Session, LoginError> {
+        obtained.and_then(|session| session.usable(|| self.provider.repairs()))
     }
 
     /// Ends a session at the server. Returns what the server said.

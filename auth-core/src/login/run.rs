@@ -133,7 +133,7 @@ impl Login {
         engine.emit(&Event::RefreshSent);
         // A provider may panic before it returns its future, so it is called within the guard.
         let sent = async { engine.provider.refresh(current).await };
-        let result = engine.guarded(sent).await.and_then(Session::usable);
+        let result = engine.usable(engine.guarded(sent).await);
         if let Some(permit) = permit {
             end(permit, &result);
             if let Err(failed) = &result {
@@ -194,7 +194,7 @@ impl Login {
         let engine = &self.engine;
         // A provider may panic before it returns its future, so it is called within the guard.
         let sent = async { engine.provider.login(secret).await };
-        let result = engine.guarded(sent).await.and_then(Session::usable);
+        let result = engine.usable(engine.guarded(sent).await);
         end(permit, &result);
         let failed = match result {
             Ok(session) => return Ok(session),

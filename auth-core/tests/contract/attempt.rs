@@ -139,7 +139,7 @@ async fn a_judge_of_its_own_replaces_the_providers() {
     let response = ResponseView::new(StatusCode::UNAUTHORIZED, &headers);
     assert_eq!(judged.conclude(&response), Conclusion::HandOn);
     let rejected = says(Verdict::Rejected);
-    let (fresh, ()) = Attempt::fresh(&credentials, Some(&rejected), |_| ()).unwrap();
+    let (fresh, ()) = Attempt::fresh(&credentials, Some(&rejected), |_| Some(())).unwrap();
     let response = ResponseView::new(StatusCode::OK, &headers);
     assert_eq!(fresh.conclude(&response), Conclusion::Replay);
     let newer = credentials.get().await.unwrap();

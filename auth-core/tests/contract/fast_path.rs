@@ -24,16 +24,16 @@ async fn rule_5_a_fresh_credential_is_served_without_a_runtime_or_a_wait() {
 async fn rule_5_the_attach_closure_may_use_the_same_cache() {
     let credentials = on(&ManualClock::new(), tokens()).build();
     assert!(
-        Attempt::fresh(&credentials, None, |_| ()).is_none(),
+        Attempt::fresh(&credentials, None, |_| Some(())).is_none(),
         "there is no credential to lend"
     );
     let served = credentials.get().await.unwrap();
     let (attempt, tokens) = Attempt::fresh(&credentials, None, |credential| {
         Attempt::new(&credentials, credential).accepted();
-        (
+        Some((
             token(credential),
             credentials.fresh().map(|fresh| token(&fresh)),
-        )
+        ))
     })
     .unwrap();
     assert_eq!(attempt.stamp(), served.stamp());

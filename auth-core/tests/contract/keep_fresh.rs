@@ -236,6 +236,24 @@ async fn kept_fresh_after_a_suspend_renewals_are_spread_over_a_minute() {
     assert!(at_once < 10, "{times:?}");
 }
 
+#[tokio::test]
+async fn kept_fresh_a_renewal_that_comes_a_minute_late_is_made_at_once_and_a_later_one_is_spread() {
+    for (late, at_once) in [(0, 1), (1, 0)] {
+        let clock = ManualClock::new();
+        let provider = refreshed();
+        let refreshes = provider.refreshes();
+        let builder = provider.on(&clock).refresh_window(RefreshWindow::NONE);
+        let credentials = builder.keep_fresh().build();
+        credentials.get().await.unwrap();
+        settle().await;
+        clock.advance(FIVE_MINUTES + 60 * SECOND + Duration::from_nanos(late));
+        settle().await;
+        assert_eq!(refreshes.load(SeqCst), at_once, "{late} ns");
+        pass(&clock, 60 * SECOND, SECOND).await;
+        assert_eq!(refreshes.load(SeqCst), 1);
+    }
+}
+
 #[test]
 fn kept_fresh_the_timer_moves_where_its_runtime_is_shut_down() {
     let clock = ManualClock::new();
@@ -266,4 +284,23 @@ fn kept_fresh_the_timer_moves_where_its_runtime_is_shut_down() {
         assert!(credentials.peek().is_some(), "the next caller has set it");
     });
     assert_eq!(logins.count(), 1);
+}
+
+#[test]
+fn kept_fresh_a_timer_that_is_set_anew_stays_where_a_caller_has_waited_last() {
+    let clock = ManualClock::new();
+    let provider = refreshed();
+    let refreshes = provider.refreshes();
+    let credentials = provider.on(&clock).keep_fresh().build();
+    let runtime = || Builder::new_current_thread().build().unwrap();
+    let (stopped, driven) = (runtime(), runtime());
+    stopped.block_on(credentials.renew()).unwrap();
+    driven.block_on(async {
+        credentials.renew().await.unwrap();
+        credentials.renew().await.unwrap();
+        pass(&clock, FIVE_MINUTES, SECOND).await;
+        assert_eq!(refreshes.load(SeqCst), 3, "in place of another one");
+        pass(&clock, FIVE_MINUTES, SECOND).await;
+        assert!(credentials.peek().is_some(), "after it has rung");
+    });
 }

@@ -20,6 +20,7 @@ mod judge;
 mod keep_fresh;
 mod late_server;
 mod many;
+mod missing;
 mod one_login;
 mod origin;
 mod parts;

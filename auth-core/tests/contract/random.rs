@@ -132,6 +132,8 @@ struct Server {
     asked_too_soon: bool,
     /// Whether the last attempt was a refresh that failed.
     refresh_failed: bool,
+    /// Whether the last login has brought no session, or none in time.
+    login_failed: bool,
     /// The refresh tokens that it has seen, and whether it saw one twice.
     seen: HashSet<String>,
     reused: bool,
@@ -140,6 +142,7 @@ struct Server {
 impl Server {
     fn ask(&mut self, now: Moment) {
         self.refresh_failed = false;
+        self.login_failed = true;
         if let Some(refused) = self.refused {
             let doubled = REFUSED_COOLDOWN * 2_u32.pow(self.refusals.min(8) - 1);
             self.asked_too_soon |= now.since(refused) < doubled.min(DAY);
@@ -165,6 +168,7 @@ impl Server {
             Mood::Full => return Err(LoginError::seats_exhausted("status 409")),
             Mood::Limits => return Err(LoginError::limited(Some(30 * SECOND))),
         }
+        self.login_failed = false;
         self.unsure.clear();
         (self.refusals, self.refused) = (0, None);
         self.issue(now)
@@ -248,8 +252,8 @@ struct Model {
     /// Generations that a believed rejection or a deleted cookie has ended.
     dead: HashSet<u64>,
     newest_served: u64,
-    /// When rejections were believed.
-    believed: Vec<Moment>,
+    /// When rejections were believed, and of which generation.
+    believed: Vec<(Moment, u64)>,
     /// When a rejection was last believed, if no replay was accepted since, but at the told end.
     unproven: Option<Moment>,
     /// Generations that a refresh has returned, and those with which a request was accepted.
@@ -270,6 +274,7 @@ impl Model {
             refused: None,
             asked_too_soon: false,
             refresh_failed: false,
+            login_failed: false,
             seen: HashSet::new(),
             reused: false,
         }));
@@ -422,11 +427,9 @@ impl Model {
                         Some(_) => LONGEST_BACKOFF,
                     };
                     assert!(wait <= longest, "{wait:?} for {error:?}");
-                    let of_secret = error.is_login_refused()
-                        || error.is_locked()
-                        || self.server.lock().unsure.len() >= 4;
+                    let of_login = self.server.lock().login_failed;
                     assert!(
-                        renewed || !refresh_failed || error.login_error().is_none() || of_secret,
+                        renewed || !refresh_failed || error.login_error().is_none() || of_login,
                         "rule 6: a failed refresh holds a login back: {error:?}"
                     );
                 }
@@ -487,7 +490,7 @@ impl Model {
         let soon = |left: Option<Duration>| left.is_some_and(|left| left <= SECOND);
         let told_end = soon(before.expires_in) || soon(before.idle_in);
         if !told_end {
-            self.believed.push(self.now());
+            self.believed.push((self.now(), generation));
         }
         told_end
     }
@@ -562,11 +565,14 @@ impl Model {
             most <= LOGINS as usize,
             "rule 10: {most} arrivals in a window"
         );
-        for start in &self.believed {
-            let in_minute = self
-                .believed
-                .iter()
-                .filter(|at| at.since(*start) < 60 * SECOND && start.since(**at) == Duration::ZERO);
+        // Those that a refresh has followed don't count.
+        let refreshed = self.refreshed.lock();
+        let believed = (self.believed.iter())
+            .filter(|(_, generation)| !refreshed.contains(&(generation + 1)))
+            .map(|(at, _)| *at);
+        for start in believed.clone() {
+            let in_minute = (believed.clone())
+                .filter(|at| at.since(start) < 60 * SECOND && start.since(*at) == Duration::ZERO);
             // A fourth may be believed if the login of the third has failed: only logins count.
             assert!(
                 in_minute.count() <= 3 + self.attempts() / 4,

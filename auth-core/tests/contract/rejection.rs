@@ -8,7 +8,9 @@ use auth_core::{Attempt, Conclusion, Condition, Credentials, Lifetime, LoginErro
 use http::HeaderMap;
 use http::header::SET_COOKIE;
 
-use crate::support::{HOUR, SECOND, on, replay, set_cookie, settle, then_fails, token, tokens};
+use crate::support::{
+    HERE, HOUR, SECOND, on, replay, set_cookie, settle, then_fails, token, tokens,
+};
 
 /// A request that is rejected, and its replay.
 async fn rejected_twice(credentials: &Credentials) -> Conclusion {
@@ -527,7 +529,7 @@ async fn a_forced_renewal_returns_its_own_generation_at_the_current_revision() {
 async fn rule_7_newest_does_not_return_a_credential_whose_rejection_was_believed() {
     let credentials = on(&ManualClock::new(), cookies(Lifetime::of(HOUR))).build();
     let first = credentials.get().await.unwrap();
-    let newest = |obtained| Attempt::newest(&credentials, obtained, true);
+    let newest = |obtained| Attempt::newest(&credentials, obtained, HERE, true);
     assert!(newest(&first).is_some());
     Attempt::new(&credentials, &first).rejected();
     assert!(

@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderName, StatusCode};
 use tokio::runtime::Builder;
 use tokio::sync::Semaphore;
 
-use crate::support::{HOUR, SECOND, session, settle};
+use crate::support::{HERE, HOUR, SECOND, session, settle};
 
 const CSRF: HeaderName = HeaderName::from_static("x-csrf");
 
@@ -90,7 +90,7 @@ impl Handle {
     }
 
     async fn repaired(&self, attempt: &Attempt) -> Arc<Credential> {
-        attempt.repaired(Ask::new()).await.unwrap()
+        attempt.repaired(HERE, Ask::new()).await.unwrap()
     }
 }
 
@@ -160,11 +160,11 @@ async fn rule_8_a_repair_outlives_its_callers_and_the_next_one_joins_it() {
     let handle = Handle::new();
     handle.gate.forget_permits(1_000);
     let attempt = handle.attempt().await;
-    let mut caller = Box::pin(attempt.repaired(Ask::new()));
+    let mut caller = Box::pin(attempt.repaired(HERE, Ask::new()));
     assert!(futures_util::poll!(&mut caller).is_pending());
     drop(caller);
     settle().await;
-    let mut next = Box::pin(attempt.repaired(Ask::new()));
+    let mut next = Box::pin(attempt.repaired(HERE, Ask::new()));
     assert!(futures_util::poll!(&mut next).is_pending());
     handle.gate.add_permits(1);
     assert_eq!(next.await.unwrap().stamp().revision(), 1);
@@ -176,8 +176,8 @@ async fn rule_3_a_repair_that_hangs_ends_at_its_time_out_and_a_caller_at_its_dea
     let handle = Handle::new();
     handle.gate.forget_permits(1_000);
     let attempt = handle.attempt().await;
-    let mut hasty = Box::pin(attempt.repaired(Ask::new().within(SECOND)));
-    let mut patient = Box::pin(attempt.repaired(Ask::new()));
+    let mut hasty = Box::pin(attempt.repaired(HERE, Ask::new().within(SECOND)));
+    let mut patient = Box::pin(attempt.repaired(HERE, Ask::new()));
     assert!(futures_util::poll!(&mut hasty).is_pending());
     assert!(futures_util::poll!(&mut patient).is_pending());
     settle().await;
@@ -201,9 +201,10 @@ fn rule_3_a_repair_whose_runtime_is_shut_down_is_begun_again() {
     let first = runtime();
     let attempt = first.block_on(async {
         let attempt = handle.attempt().await;
-        let mut caller = Box::pin(attempt.repaired(Ask::new()));
+        let mut caller = Box::pin(attempt.repaired(HERE, Ask::new()));
         assert!(futures_util::poll!(&mut caller).is_pending());
         settle().await;
+        drop(caller);
         attempt
     });
     drop(first);

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::num::NonZeroU32;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
@@ -10,8 +11,8 @@ use std::time::Duration;
 use auth_core::clock::ManualClock;
 use auth_core::testing::{Gate, Scripted};
 use auth_core::{
-    Ask, Credentials, Error, Event, Identity, Lifetime, LoginError, Provider, Secret, SecretSource,
-    Session,
+    Ask, Credentials, Error, Event, Identity, Lifetime, LoginError, Provider, Quota, Secret,
+    SecretSource, Session,
 };
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Runtime};
@@ -381,6 +382,90 @@ fn rule_3_a_ticket_on_a_runtime_that_is_not_driven_does_not_block_the_queue() {
         token(&driven.block_on(waiter).unwrap().unwrap()),
         "token-11"
     );
+}
+
+/// One login in a minute.
+const ONE: Quota = Quota::new(NonZeroU32::MIN, Duration::from_secs(60));
+
+/// Begins a login that waits for its permit for another 52 seconds, on a runtime that is not driven
+/// any further.
+fn begin_unsent(clock: &ManualClock, credentials: &Credentials) -> Runtime {
+    runtime().block_on(credentials.renew()).unwrap();
+    clock.advance(10 * SECOND);
+    let stopped = runtime();
+    stopped.block_on(async {
+        let mut renewal = Box::pin(credentials.renew());
+        assert!(futures_util::poll!(&mut renewal).is_pending());
+        settle().await;
+    });
+    stopped
+}
+
+#[test]
+fn rule_3_a_login_that_was_superseded_unsent_is_ahead_of_no_other() {
+    let clock = ManualClock::new();
+    let credentials = on(&clock, tokens().with_quota(ONE)).build();
+    let _stopped = begin_unsent(&clock, &credentials);
+    let driven = runtime();
+    let waiter = driven.spawn({
+        let credentials = credentials.clone();
+        async move { credentials.renew().await }
+    });
+    driven.block_on(settle());
+    clock.advance((52 + 5) * SECOND);
+    assert_eq!(token(&driven.block_on(waiter).unwrap().unwrap()), "token-2");
+}
+
+#[test]
+fn rule_3_a_login_that_was_superseded_unsent_is_never_sent() {
+    let clock = ManualClock::new();
+    let provider = tokens().with_quota(ONE);
+    let logins = provider.logins();
+    let credentials = on(&clock, provider).build();
+    let stopped = begin_unsent(&clock, &credentials);
+    let driven = runtime();
+    let waiter = driven.spawn({
+        let credentials = credentials.clone();
+        async move { credentials.renew().await }
+    });
+    driven.block_on(settle());
+    clock.advance((52 + 5) * SECOND);
+    driven.block_on(waiter).unwrap().unwrap();
+    clock.advance(HOUR);
+    stopped.block_on(settle());
+    assert_eq!(
+        logins.count(),
+        2,
+        "a permit is free, and its runtime is driven"
+    );
+}
+
+#[test]
+fn rule_10_a_login_that_ends_with_its_cache_unsent_is_ahead_of_no_other() {
+    for closed in [true, false] {
+        let clock = ManualClock::new();
+        let credentials = on(&clock, tokens().with_quota(ONE)).build();
+        let origin = credentials.identity().origin().clone();
+        let other = Identity::new("scripted", origin, "other@example.com");
+        let other = on(&clock, tokens().with_quota(ONE).with_identity(other)).build();
+        let _stopped = begin_unsent(&clock, &credentials);
+        let driven = runtime();
+        let _closing = if closed {
+            // It waits for the task, which has yet to be dropped by its runtime.
+            Some(driven.spawn(async move { credentials.close().await }))
+        } else {
+            drop(credentials);
+            None
+        };
+        driven.block_on(settle());
+        let waiter = driven.spawn(async move { other.get().await });
+        driven.block_on(settle());
+        clock.advance(52 * SECOND);
+        driven.block_on(settle());
+        assert!(waiter.is_finished(), "closed: {closed}");
+        let got = driven.block_on(waiter).unwrap();
+        assert_eq!(token(&got.unwrap()), "token-1");
+    }
 }
 
 #[test]

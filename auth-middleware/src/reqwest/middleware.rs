@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use auth_core::{Ask, Conclusion, Credential, Credentials, Judge};
+use auth_core::{Conclusion, Credentials, Judge};
 use http::Extensions;
 use reqwest::{Client, Request, Response};
 use reqwest_middleware::{
@@ -60,10 +60,10 @@ use crate::target::Target;
 ///   followed them by itself would send headers such as `X-Api-Key` to every host, and the query of
 ///   a URL in `Referer`. So the middleware comes with a client that does not, or checks one:
 ///   [`with_client`](Self::with_client), [`for_client`](Self::for_client).
-/// - **Waiting.** A request waits for a credential for its own
-///   [`timeout`](reqwest::RequestBuilder::timeout) or its [`Ask::within`], whichever is shorter.
-///   Without both, it waits for the cache's
-///   [wait time-out](auth_core::CredentialsBuilder::wait_timeout).
+/// - **Waiting.** A request waits for a credential, with the parts that it carries, for its own
+///   [`timeout`](reqwest::RequestBuilder::timeout) or its [`Ask::within`](auth_core::Ask::within),
+///   whichever is shorter. Without both, it waits for the cache's [wait
+///   time-out](auth_core::CredentialsBuilder::wait_timeout).
 /// - **Time-out.** The request's own `timeout` spans all logins, hops and replays: each attempt
 ///   gets what is left of it. The client's time-out is not known here, and begins anew with each
 ///   attempt.
@@ -73,9 +73,9 @@ use crate::target::Target;
 ///
 /// # Errors
 /// Those of the client and of the middlewares below. If a request in scope cannot get a credential,
-/// it is not sent, or not sent again, and [`auth_error`](crate::auth_error) finds the
-/// [`auth_core::Error`]. [`redirect_error`](crate::redirect_error) finds the
-/// [`RedirectError`](crate::RedirectError).
+/// or a part of the session that it would carry can't be fetched, it is not sent, or not sent
+/// again, and [`auth_error`](crate::auth_error) finds the [`auth_core::Error`].
+/// [`redirect_error`](crate::redirect_error) finds the [`RedirectError`](crate::RedirectError).
 ///
 /// # Cancel safety
 /// Dropping the future of a request cancels that request only. A login that it waited for goes on
@@ -285,10 +285,12 @@ impl Call<'_> {
             sending
         } else {
             let ask = self.time.bound(admission.first_ask());
-            let credential = get(context.credentials, ask).await?;
+            let target = request.url().target().with_method(request.method());
+            let credential = context.credentials.get_for(target, ask).await;
             if let Some(renewal) = admission.renewal.take() {
-                renewal.done();
+                renewal.ended(&credential, context.credentials);
             }
+            let credential = credential.map_err(Error::middleware)?;
             context.first(request, &credential, &mut self.redactor)
         };
         // At most three attempts: an attempt knows what it was sent again for.
@@ -316,7 +318,7 @@ impl Call<'_> {
             self.pristine = self.keep(&request, true);
             let request = self.request.insert(request);
             let newer = sending
-                .newer(conclusion, self.time.bound(admission.ask))
+                .newer(conclusion, request, self.time.bound(admission.ask))
                 .await?;
             sending = context.again(sending, conclusion, request, &newer, &mut self.redactor);
         }
@@ -357,11 +359,6 @@ impl Call<'_> {
 }
 
 const NEXT: &str = "the next hop was stored before it is sent";
-
-async fn get(credentials: &Credentials, ask: Ask) -> Answered<Arc<Credential>> {
-    let credential = credentials.get_with(ask).await;
-    credential.map_err(Error::middleware)
-}
 
 impl fmt::Debug for AuthMiddleware {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -41,7 +41,8 @@ impl HopContext<'_> {
         let head = self.head(request);
         let jar = self.jar_request(request);
         let (attempt, sent_to) = Attempt::fresh(self.credentials, self.judge, |credential| {
-            self.attach(request, credential, redactor, jar.as_deref())
+            let lacks = request.url().lacks_part_of(credential, request.method());
+            (!lacks).then(|| self.attach(request, credential, redactor, jar.as_deref()))
         })?;
         let attempt = attempt.of_request(head).sent_to(|| request.url().target());
         Some(Sending {
@@ -137,15 +138,17 @@ impl HopContext<'_> {
 }
 
 impl Sending {
-    /// The credential to send the request with once more, because of this conclusion.
+    /// The credential to send this request with once more, because of this conclusion.
     pub(super) async fn newer(
         &self,
         because: Conclusion,
+        request: &Request,
         ask: Ask,
     ) -> Result<Arc<Credential>, Error> {
+        let target = request.url().target().with_method(request.method());
         let newer = match because {
-            Conclusion::Repair => self.attempt.repaired(ask).await,
-            _ => self.attempt.credentials().get_with(ask).await,
+            Conclusion::Repair => self.attempt.repaired(target, ask).await,
+            _ => self.attempt.credentials().get_for(target, ask).await,
         };
         newer.map_err(Error::middleware)
     }

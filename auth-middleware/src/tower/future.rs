@@ -161,11 +161,20 @@ impl<S, B, Spare> Work<S, B, Spare> {
     }
 
     fn get(&self, ask: Ask) -> Getting {
+        // The future outlives this borrow of the request.
+        let (uri, method) = (self.request.uri().clone(), self.request.method().clone());
         if let Some((before, Conclusion::Repair)) = &self.before {
-            return Box::pin(before.repaired(ask));
+            let before = before.clone();
+            return Box::pin(async move {
+                let target = uri.target().with_method(&method);
+                before.repaired(target, ask).await
+            });
         }
         let credentials = self.credentials.clone();
-        Box::pin(async move { credentials.get_with(ask).await })
+        Box::pin(async move {
+            let target = uri.target().with_method(&method);
+            credentials.get_for(target, ask).await
+        })
     }
 
     /// The credential to send with, now that the service is ready. `None`, if the one that was
@@ -174,7 +183,9 @@ impl<S, B, Spare> Work<S, B, Spare> {
         if !self.waited {
             return Some(obtained);
         }
-        let newest = Attempt::newest(&self.credentials, &obtained, self.asked_again);
+        let target = self.request.uri().target();
+        let target = target.with_method(self.request.method());
+        let newest = Attempt::newest(&self.credentials, &obtained, target, self.asked_again);
         self.waited = false;
         self.asked_again = true;
         newest
@@ -338,12 +349,13 @@ where
                     get_newer::<S, R, B, ResB>(again, sent, conclusion)
                 }
                 StageProj::Getting { getting, ask, work } => {
-                    let obtained = ready!(getting.as_mut().poll(cx))?;
-                    if let Some(renewal) = work.as_mut().and_then(|work| work.renewal.take()) {
-                        renewal.done();
+                    let got = ready!(getting.as_mut().poll(cx));
+                    let waiting = work.as_mut().expect(ENDED);
+                    if let Some(renewal) = waiting.renewal.take() {
+                        renewal.ended(&got, &waiting.credentials);
                     }
                     Stage::Readying {
-                        obtained,
+                        obtained: got?,
                         ask: ask.not_renewed(),
                         work: work.take(),
                     }

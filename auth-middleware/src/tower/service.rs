@@ -21,13 +21,14 @@ use crate::target::Target;
 
 /// A service whose requests carry a credential. Created by [`AuthLayer`](crate::AuthLayer).
 ///
-/// It is ready when the inner service is. If a request finds no fresh credential, it releases that
-/// readiness before it waits, and makes the inner service ready again after the wait.
+/// It is ready when the inner service is. If a request finds no fresh credential, or lacks a part
+/// of it, it releases that readiness before it waits, and makes the inner service ready again after
+/// the wait.
 ///
 /// # Errors
 /// - Those of the inner service.
-/// - [`auth_core::Error`], if a request in scope cannot get a credential. It is then not sent, or
-///   not sent again.
+/// - [`auth_core::Error`], if a request in scope cannot get a credential, or a part of the session
+///   that it would carry. It is then not sent, or not sent again.
 /// - [`auth_core::InvalidValue`], if the credential's query pairs do not fit into the request's
 ///   URI.
 ///
@@ -129,7 +130,8 @@ where
         let fresh = match admission.renewal {
             Some(_) => None,
             None => Attempt::fresh(credentials, judge, |credential| {
-                attach(credential, jar.as_deref(), &mut request)
+                let lacks = request.uri().lacks_part_of(credential, request.method());
+                (!lacks).then(|| attach(credential, jar.as_deref(), &mut request))
             }),
         };
         match fresh {

@@ -14,11 +14,11 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use auth_core::clock::ManualClock;
 use auth_core::{
-    Credentials, Identity, Judge, LoginError, Origin, Provider, Scope, Secret, SecretSource,
-    Session, StatusJudge,
+    Credentials, Identity, Judge, LoginError, Origin, Part, Provider, Scope, Secret, SecretSource,
+    Session, StatusJudge, When,
 };
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
@@ -34,6 +34,8 @@ pub enum Kind {
     Query,
     /// All three, and a header that only this API has.
     All,
+    /// A bearer token, and a part that writes lack. It is never fetched.
+    Lacking,
     /// [`All`](Self::All) from the first login, and a bearer token alone from later ones.
     AllThenBearer,
 }
@@ -161,6 +163,10 @@ impl Provider for Script {
         &*self.judge
     }
 
+    fn repairs(&self) -> bool {
+        matches!(self.kind, Kind::Lacking)
+    }
+
     async fn login(&self, _: &Secret) -> Result<Session, LoginError> {
         let control = &self.control;
         let number = control.logins.fetch_add(1, SeqCst) + 1;
@@ -180,6 +186,9 @@ impl Provider for Script {
         Ok(match self.kind {
             Kind::Bearer => session.with_bearer(&token)?,
             Kind::AllThenBearer if number > 1 => session.with_bearer(&token)?,
+            Kind::Lacking => session
+                .with_bearer(&token)?
+                .with_part(Part::fetched_header("x-csrf").when(When::unsafe_methods()))?,
             Kind::Cookie => session.with_cookie("sid", &token)?,
             Kind::Query => session.with_query("csrf", &format!("{token}/&é"))?,
             Kind::All | Kind::AllThenBearer => session
@@ -199,6 +208,7 @@ impl Provider for Script {
 pub struct Seen {
     pub method: Method,
     pub uri: Uri,
+    pub version: Version,
     pub headers: HeaderMap,
     pub body: Bytes,
     pub trailers: Option<HeaderMap>,
@@ -278,6 +288,7 @@ impl Api {
         let seen = Seen {
             method: head.method,
             uri: head.uri,
+            version: head.version,
             headers: head.headers,
             body: body.to_bytes(),
             trailers,

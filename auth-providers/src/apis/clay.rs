@@ -1,29 +1,19 @@
-//! Clay. Facts from the "Authentication" page of Clay's API guide (claydocs.claygenius.io), unless
-//! another source is named.
+//! Clay. See `recipes/clay.toml`.
 
-use std::time::Duration;
+use std::sync::LazyLock;
 
-use auth_core::{Lifetime, LoginError, Secret, SecretSource, Session, SetCookie};
+use auth_core::{LoginError, ProviderOptions, Secret, SecretSource};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 
+use super::by_recipe::by_recipe;
 use crate::account::Account;
 use crate::answers::Answers;
 use crate::config_error::ConfigError;
 use crate::login::Login;
+use crate::recipe::{Recipe, RecipeLogin};
 use crate::step::Step;
-use crate::{jwt, request, response};
 
-/// "`POST https://api.clay.com/v3/auth/login`"
-const BASE_URL: &str = "https://api.clay.com";
-/// See [`BASE_URL`].
-pub(crate) const LOGIN_PATH: &str = "/v3/auth/login";
-/// "Extract the `claysession` cookie"
-pub(crate) const COOKIE: &str = "claysession";
-/// "Session cookies expire after 24 hours"; the sample cookie carries no Max-Age.
-pub(crate) const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
-/// The page's own example of a request with the cookie.
-pub(crate) const PROBE_PATH: &str = "/v3/my-workspaces";
+static RECIPE: LazyLock<Recipe> = LazyLock::new(|| Recipe::built_in(include_str!("clay.json")));
 
 /// A login to Clay: e-mail and password for the cookie `claysession`, which expires after 24 hours.
 ///
@@ -43,7 +33,7 @@ pub(crate) const PROBE_PATH: &str = "/v3/my-workspaces";
 /// ```
 #[derive(Clone, Debug)]
 pub struct Clay {
-    account: Account,
+    login: RecipeLogin,
 }
 
 impl Clay {
@@ -55,66 +45,11 @@ impl Clay {
         email: impl AsRef<str>,
         password: impl Into<SecretSource>,
     ) -> Result<Self, ConfigError> {
-        let account = Account::new("clay", BASE_URL, email, password)?;
-        Ok(Self { account })
+        let login = RECIPE.login_at(RECIPE.fixed_base(), email, password)?;
+        Ok(Self { login })
     }
-}
-
-#[derive(Serialize)]
-struct RequestBody<'a> {
-    email: &'a str,
-    password: &'a str,
-    /// "Must be `null`", and is required.
-    source: (),
-}
-
-#[derive(Deserialize)]
-struct ResponseBody {
-    success: bool,
 }
 
 impl Login for Clay {
-    fn account(&self) -> &Account {
-        &self.account
-    }
-
-    fn account_mut(&mut self) -> &mut Account {
-        &mut self.account
-    }
-
-    fn request(&self, secret: &Secret) -> Result<http::Request<Bytes>, LoginError> {
-        let body = RequestBody {
-            email: self.account.name(),
-            password: secret.expose(),
-            source: (),
-        };
-        request::post_json(&self.url(LOGIN_PATH), &body)
-    }
-
-    fn read(&self, answers: &Answers<'_>) -> Result<Step, LoginError> {
-        let response = answers.last();
-        response::expect_success(response)?;
-        if !response::json::<ResponseBody>(response)?.success {
-            return Err(LoginError::malformed("status 200 without success"));
-        }
-        let cookie = answers
-            .cookie(COOKIE)
-            .ok_or_else(|| LoginError::malformed("no claysession cookie"))?;
-        Ok(Session::new()
-            .with_set_cookie(&cookie)?
-            .with_lifetime(lifetime(&cookie, response))
-            .into())
-    }
-
-    fn probe_url(&self) -> Option<String> {
-        Some(self.url(PROBE_PATH))
-    }
-}
-
-fn lifetime(cookie: &SetCookie, response: &http::Response<Bytes>) -> Lifetime {
-    let stated = [cookie.expires_in, jwt::life(&cookie.value, response)];
-    stated
-        .into_iter()
-        .flatten()
-        .fold(Lifetime::of(LIFE), Lifetime::at_most)
+    by_recipe!(account options request read probe);
 }

@@ -1,10 +1,12 @@
-//! The logins of the APIs that this crate supports. The file of an API states each fact once, with
-//! its source.
+//! The logins of the APIs that this crate supports. Their facts, with sources, stand in the recipes
+//! of their names in the folder `recipes`; the `.json` files here are the same recipes, written by
+//! a test, for programs that read no TOML.
 
-pub(crate) mod clay;
-pub(crate) mod cloudio;
-pub(crate) mod quinn;
-pub(crate) mod v1_login;
+mod by_recipe;
+mod clay;
+mod cloudio;
+mod quinn;
+mod v1_login;
 
 pub use clay::Clay;
 pub use cloudio::CloudIo;

@@ -1,25 +1,24 @@
-//! V1 login. Facts from the page "API Keys", on `POST /v1/login`, unless another source is named.
+//! V1 login. See `recipes/v1_login.toml`.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use auth_core::{Lifetime, LoginError, ProviderOptions, Secret, SecretSource, Session};
 use bytes::Bytes;
-use http::StatusCode;
-use serde::{Deserialize, Serialize};
 
+use super::by_recipe::by_recipe;
 use crate::account::Account;
 use crate::answers::Answers;
 use crate::base_url::BaseUrl;
 use crate::config_error::ConfigError;
 use crate::login::Login;
-use crate::stated_life::is_plausible;
+use crate::recipe::{Recipe, RecipeLogin};
 use crate::step::Step;
-use crate::{jwt, request, response};
 
-/// "`POST /v1/login`"
-pub(crate) const LOGIN_PATH: &str = "/v1/login";
+static RECIPE: LazyLock<Recipe> = LazyLock::new(|| Recipe::built_in(include_str!("v1_login.json")));
+
 /// "The cookie is valid for 1 day."
-pub(crate) const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A login to an API that serves `POST /v1/login`: e-mail and password for a token that expires
 /// after one day.
@@ -43,7 +42,7 @@ pub(crate) const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// ```
 #[derive(Clone, Debug)]
 pub struct V1Login {
-    account: Account,
+    login: RecipeLogin,
     carries: Carries,
 }
 
@@ -64,7 +63,7 @@ impl V1Login {
         password: impl Into<SecretSource>,
     ) -> Result<Self, ConfigError> {
         Ok(Self {
-            account: Account::new("v1-login", base, email, password)?,
+            login: RECIPE.login_at(base, email, password)?,
             // The token's name and place are documented, the cookie's name is not.
             carries: Carries::Token,
         })
@@ -77,77 +76,23 @@ impl V1Login {
     }
 }
 
-#[derive(Serialize)]
-struct RequestBody<'a> {
-    email: &'a str,
-    password: &'a str,
-}
-
-#[derive(Deserialize)]
-struct ResponseBody {
-    success: bool,
-    data: Data,
-}
-
-#[derive(Deserialize)]
-struct Data {
-    token: String,
-}
-
-/// An object. Its fields are not documented.
-#[derive(Deserialize)]
-struct ErrorBody {}
-
 impl Login for V1Login {
-    fn account(&self) -> &Account {
-        &self.account
-    }
-
-    fn account_mut(&mut self) -> &mut Account {
-        &mut self.account
-    }
+    by_recipe!(account request);
 
     fn options(&self) -> ProviderOptions {
-        // Taken apart so that no field is forgotten: the account is compared by itself.
-        let Self {
-            account: _,
-            carries,
-        } = self;
-        ProviderOptions::of(*carries)
-    }
-
-    fn request(&self, secret: &Secret) -> Result<http::Request<Bytes>, LoginError> {
-        let body = RequestBody {
-            email: self.account.name(),
-            password: secret.expose(),
-        };
-        request::post_json(&self.url(LOGIN_PATH), &body)
+        ProviderOptions::of((self.login.options(), self.carries))
     }
 
     fn read(&self, answers: &Answers<'_>) -> Result<Step, LoginError> {
-        let response = answers.last();
-        if response.status() == StatusCode::BAD_REQUEST
-            && response::json::<ErrorBody>(response).is_ok()
-        {
-            return Err(LoginError::refused("status 400"));
-        }
-        response::expect_success(response)?;
-        let ResponseBody { success, data } = response::json(response)?;
-        if !success {
-            return Err(LoginError::malformed("status 200 without success"));
-        }
-        let (session, life) = match self.carries {
-            Carries::Token => {
-                let stated = jwt::life(&data.token, response);
-                let life = stated.filter(|life| is_plausible(*life, LIFE));
-                (
-                    Session::new().with_bearer(&data.token)?,
-                    life.unwrap_or(LIFE),
-                )
+        // The answer is the documented one in both cases, with its token.
+        let with_token = self.login.read(answers)?;
+        match self.carries {
+            Carries::Token => Ok(with_token),
+            Carries::Cookies => {
+                let (session, life) = with_cookies(answers)?;
+                Ok(session.with_lifetime(Lifetime::of(life)).into())
             }
-            Carries::Cookies => with_cookies(answers)?,
-        };
-        Ok(session.with_lifetime(Lifetime::of(life)).into())
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, Method, Response, StatusCode};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::schema::{Clause, Expected, HeaderTest, Methods, Pointer, Reads, Take, Unit};
+use super::schema::{Clause, Expected, HeaderTest, Kind, Methods, Pointer, Reads, Take, Unit};
 use super::values::Known;
 use crate::response::{bare, date, retry_after};
 use crate::{iso_8601, jwt, markup};
@@ -107,9 +107,9 @@ impl<'a> Answer<'a> {
     fn header_is(&self, name: &HeaderName, test: &HeaderTest) -> bool {
         match test {
             HeaderTest::There(there) => self.headers.contains_key(name) == *there,
-            HeaderTest::Is(text) => {
+            HeaderTest::Is(expected) => {
                 let mut values = self.headers.get_all(name).iter();
-                values.any(|value| value.as_bytes().eq_ignore_ascii_case(text.as_bytes()))
+                values.any(|value| value.as_bytes().eq_ignore_ascii_case(expected.as_bytes()))
             }
             HeaderTest::Matches(pattern) => {
                 let mut values = self.headers.get_all(name).iter();
@@ -158,7 +158,7 @@ impl<'a> Answer<'a> {
         let value = if let Some(at) = &take.json {
             text_of(self.json()?.pointer(at.as_str())?)
         } else if let Some(name) = &take.header {
-            self.header(name.get()).map(|value| value.trim().to_owned())
+            self.header(name.get()).map(str::to_owned)
         } else if let Some(name) = &take.cookie {
             cookie(name).map(|cookie| cookie.value)
         } else if let Some(pattern) = &take.text {
@@ -166,14 +166,18 @@ impl<'a> Answer<'a> {
         } else if let Some(name) = &take.field {
             markup::input_value(self.text(), name)
         } else if let Some(name) = &take.xml {
-            markup::element_text(self.text(), name).map(|text| text.trim().to_owned())
+            markup::element_text(self.text(), name)
         } else if let (Some(at), Some(of)) = (&take.claim, &take.of) {
             let claims: Value = jwt::claims(known.get(of)?).ok()?;
             claims.pointer(at.as_str()).and_then(text_of)
         } else {
             None
         };
-        value.filter(|value| !value.is_empty()).map(Zeroizing::new)
+        let value = Zeroizing::new(value?);
+        // White space and byte order marks around a value are no part of it.
+        let bare =
+            value.trim_matches(|letter: char| letter.is_whitespace() || letter == '\u{feff}');
+        (!bare.is_empty()).then(|| Zeroizing::new(bare.to_owned()))
     }
 
     /// The time at a place, from now.
@@ -244,6 +248,13 @@ fn is_expected(value: Option<&Value>, expected: &Expected) -> bool {
             }
             (Some(value), one) => value == one,
             (None, _) => false,
+        }),
+        Expected::Kind(kind) => value.is_some_and(|value| match kind {
+            Kind::Object => value.is_object(),
+            Kind::Array => value.is_array(),
+            Kind::String => value.is_string(),
+            Kind::Number => value.is_number(),
+            Kind::Boolean => value.is_boolean(),
         }),
         Expected::Matches(pattern) => value
             .and_then(Value::as_str)

@@ -39,9 +39,7 @@ impl Ask<'_> {
         }
         if let Some(template) = &step.bearer {
             let token = self.required(template, Place::Whole)?;
-            let value = Zeroizing::new([b"Bearer ", token.trim().as_bytes()].concat());
-            let value = request::secret_header(value)?;
-            request.headers_mut().insert(AUTHORIZATION, value);
+            request.headers_mut().insert(AUTHORIZATION, bearer(&token)?);
         }
         if let Some(Basic { user, password }) = &step.basic {
             let user = self.required(user, Place::Whole)?;
@@ -141,6 +139,12 @@ impl Ask<'_> {
 /// A header of a request, marked sensitive.
 pub(super) fn header(value: &[u8]) -> Result<HeaderValue, LoginError> {
     request::secret_header(Zeroizing::new(value.to_vec()))
+}
+
+/// `Authorization: Bearer` with a token.
+pub(super) fn bearer(token: &str) -> Result<HeaderValue, LoginError> {
+    let value = [b"Bearer ", token.trim().as_bytes()].concat();
+    request::secret_header(Zeroizing::new(value))
 }
 
 /// Whether a path has a segment that leads elsewhere, as clients resolve it (WHATWG URL, section

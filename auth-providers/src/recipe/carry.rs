@@ -1,5 +1,7 @@
 //! What a session carries and keeps, by the values that were found.
 
+use std::collections::BTreeSet;
+
 use auth_core::{
     Credential, InvalidValue, LoginError, Part, Session, SetCookie, Update, When, set_cookies,
 };
@@ -10,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::Compiled;
 use super::answer::Answer;
-use super::ask::header;
+use super::ask::{bearer, header};
 use super::schema::{Basic, CookieName, Only, PartTemplate, Takes};
 use super::template::{Missing, Place, Template};
 use super::values::Known;
@@ -47,98 +49,69 @@ impl Compiled {
         known: &Known<'_>,
         cookies: &CookieSource<'_>,
     ) -> Result<Session, LoginError> {
-        let attach = &self.schema.attach;
+        let (attach, fetched) = (&self.schema.attach, &self.plan.fetched);
         let mut session = Session::new();
         for (listed, is_needed) in [(&attach.cookies, true), (&attach.optional_cookies, false)] {
             for name in listed {
-                session = with_cookies(session, name, is_needed, cookies)?;
+                session = self.with_cookies(session, name, is_needed, (known, cookies))?;
             }
         }
         for (name, value) in &attach.cookie {
-            session = session.with_cookie(name, &self.value(value, known)?)?;
+            session = session.with_cookie(name, &value_of(value, known)?)?;
         }
         if let Some(token) = &attach.bearer {
-            if self.is_fetched(token, known) {
-                return Err(LoginError::misconfigured(
-                    "a bearer token can't be fetched later",
-                ));
-            }
-            session = session.with_bearer(&self.value(token, known)?)?;
+            session = session.with_bearer(&value_of(token, known)?)?;
         }
         if let Some(Basic { user, password }) = &attach.basic {
-            let (user, password) = (self.value(user, known)?, self.value(password, known)?);
+            let (user, password) = (value_of(user, known)?, value_of(password, known)?);
             session = session.with_basic(&user, &password)?;
         }
         for (name, part) in &attach.header {
-            let name = self.value(name, known)?;
-            if let Some(part) = self.part(&part.0, known, &Kind::Header(&name))? {
+            let name = value_of(name, known)?;
+            if let Some(part) = part_of(&part.0, known, &Kind::Header(&name), fetched) {
                 session = session.with_part(part)?;
             }
         }
         for (name, part) in &attach.query {
-            if let Some(part) = self.part(&part.0, known, &Kind::Query(name))? {
+            if let Some(part) = part_of(&part.0, known, &Kind::Query(name), fetched) {
                 session = session.with_part(part)?;
             }
         }
         Ok(session)
     }
 
-    fn part(
+    fn with_cookies(
         &self,
-        part: &PartTemplate,
-        known: &Known<'_>,
-        kind: &Kind<'_>,
-    ) -> Result<Option<Part>, LoginError> {
-        let made = match (&part.value, &part.cookie) {
-            (_, Some(cookie)) => {
-                let derived = match kind {
-                    Kind::Header(name) => Part::header_from_cookie(*name, cookie),
-                    Kind::Query(name) => Part::query_from_cookie(*name, cookie),
-                };
-                if part.percent_decoded {
-                    derived.percent_decoded()
-                } else {
-                    derived
-                }
+        mut session: Session,
+        name: &CookieName,
+        is_needed: bool,
+        (known, cookies): (&Known<'_>, &CookieSource<'_>),
+    ) -> Result<Session, LoginError> {
+        let matching = cookies.matching(name);
+        match cookies {
+            CookieSource::Refresh(_, current) if matching.is_empty() => {
+                return Ok(match current.cookie(name.as_str()) {
+                    Some(value) => session.with_cookie(name.as_str(), value)?,
+                    None => session,
+                });
             }
-            (Some(value), None) if self.is_fetched(value, known) => return Ok(None),
-            (Some(value), None) => match value.render(known, Place::Whole) {
-                Ok(value) => match kind {
-                    Kind::Header(name) => Part::header(*name, value.as_bytes()),
-                    Kind::Query(name) => Part::query(*name, &*value),
-                },
-                // An optional value that is not there.
-                Err(Missing(_)) => return Ok(None),
-            },
-            (None, None) => return Ok(None),
-        };
-        let mut when = match part.methods {
-            Some(Only::Unsafe) => When::unsafe_methods(),
-            None => When::any_method(),
-        };
-        for path in &part.below {
-            when = when.below(path);
+            CookieSource::Login(_) if matching.is_empty() && is_needed => {
+                return Err(LoginError::malformed(format!(
+                    "no {} cookie",
+                    name.as_str()
+                )));
+            }
+            _ => {}
         }
-        Ok(Some(made.when(when)))
-    }
-
-    /// Whether a value names something that only a repair takes, and that is not there yet.
-    fn is_fetched(&self, value: &Template, known: &Known<'_>) -> bool {
-        let mut names = value.names();
-        names.any(|name| self.plan.fetched.contains(name) && known.get(name).is_none())
-    }
-
-    fn value(
-        &self,
-        template: &Template,
-        known: &Known<'_>,
-    ) -> Result<Zeroizing<String>, LoginError> {
-        let value = template.render(known, Place::Whole);
-        value.map_err(|Missing(name)| {
-            LoginError::malformed(format!(
-                "the answers have no value `{name}` for the session"
-            ))
-        })
+        for cookie in matching {
+            let cookie = self.schema.life.plausible(cookie, known);
+            session = if is_needed {
+                session.with_set_cookie(&cookie)?
+            } else {
+                session.with_optional_cookie(&cookie)?
+            };
+        }
+        Ok(session)
     }
 
     /// The parts that change with these values, and what is kept of them.
@@ -151,13 +124,11 @@ impl Compiled {
         let mut update = Update::new();
         let names_changed = |template: &Template| template.names().any(changed);
         let value = |template: &Template| template.render(known, Place::Whole).ok();
-        if let Some(token) = attach.bearer.as_ref().filter(|token| names_changed(token)) {
-            if let Some(token) = value(token) {
-                let text = Zeroizing::new([b"Bearer ", token.trim().as_bytes()].concat());
-                if let Ok(value) = header(&text) {
-                    update = update.with_header(AUTHORIZATION, value);
-                }
-            }
+        let token = attach.bearer.as_ref().filter(|token| names_changed(token));
+        if let Some(token) = token.and_then(value)
+            && let Ok(value) = bearer(&token)
+        {
+            update = update.with_header(AUTHORIZATION, value);
         }
         for (name, part) in &attach.header {
             let Some(template) = &part.0.value else {
@@ -166,10 +137,10 @@ impl Compiled {
             if !names_changed(name) && !names_changed(template) {
                 continue;
             }
-            if let (Some(name), Some(value)) = (value(name), value(template)) {
-                if let Some((name, value)) = header_pair(&name, &value) {
-                    update = update.with_header(name, value);
-                }
+            if let (Some(name), Some(value)) = (value(name), value(template))
+                && let Some((name, value)) = header_pair(&name, &value)
+            {
+                update = update.with_header(name, value);
             }
         }
         for (name, part) in &attach.query {
@@ -196,40 +167,60 @@ enum Kind<'a> {
     Query(&'a str),
 }
 
+/// A header or a pair of the query. `None` if it is of an optional value that is not there.
+fn part_of(
+    part: &PartTemplate,
+    known: &Known<'_>,
+    kind: &Kind<'_>,
+    fetched: &BTreeSet<String>,
+) -> Option<Part> {
+    let made = match (&part.value, &part.cookie) {
+        (Some(value), _) => match (value.render(known, Place::Whole), kind) {
+            (Ok(value), Kind::Header(name)) => Part::header(*name, value.as_bytes()),
+            (Ok(value), Kind::Query(name)) => Part::query(*name, &*value),
+            // Only a repair takes it.
+            (Err(_), Kind::Header(name)) if value.names().any(|name| fetched.contains(name)) => {
+                Part::fetched_header(*name)
+            }
+            (Err(_), Kind::Query(name)) if value.names().any(|name| fetched.contains(name)) => {
+                Part::fetched_query(*name)
+            }
+            (Err(Missing(_)), _) => return None,
+        },
+        (None, cookie) => {
+            let cookie = cookie.as_deref().unwrap_or_default();
+            let derived = match kind {
+                Kind::Header(name) => Part::header_from_cookie(*name, cookie),
+                Kind::Query(name) => Part::query_from_cookie(*name, cookie),
+            };
+            if part.percent_decoded {
+                derived.percent_decoded()
+            } else {
+                derived
+            }
+        }
+    };
+    let when = match part.methods {
+        Some(Only::Unsafe) => When::unsafe_methods(),
+        None => When::any_method(),
+    };
+    Some(made.when(part.below.iter().fold(when, When::below)))
+}
+
+fn value_of(template: &Template, known: &Known<'_>) -> Result<Zeroizing<String>, LoginError> {
+    let value = template.render(known, Place::Whole);
+    value.map_err(|Missing(name)| {
+        LoginError::malformed(format!(
+            "the answers have no value `{name}` for the session"
+        ))
+    })
+}
+
 fn header_pair(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
     Some((
         HeaderName::try_from(name).ok()?,
         header(value.as_bytes()).ok()?,
     ))
-}
-
-fn with_cookies(
-    mut session: Session,
-    name: &CookieName,
-    is_needed: bool,
-    cookies: &CookieSource<'_>,
-) -> Result<Session, LoginError> {
-    let matching = cookies.matching(name);
-    if let (true, CookieSource::Refresh(_, current)) = (matching.is_empty(), cookies) {
-        return Ok(match current.cookie(name.as_str()) {
-            Some(value) => session.with_cookie(name.as_str(), value)?,
-            None => session,
-        });
-    }
-    if matching.is_empty() && is_needed {
-        return Err(LoginError::malformed(format!(
-            "no {} cookie",
-            name.as_str()
-        )));
-    }
-    for cookie in &matching {
-        session = if is_needed {
-            session.with_set_cookie(cookie)?
-        } else {
-            session.with_optional_cookie(cookie)?
-        };
-    }
-    Ok(session)
 }
 
 /// What the values of a step are, as an answer has them.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::Response;
 
 use super::answer::Answer;
-use super::schema::{Life, Reads, Stated};
+use super::schema::{Life, Reads, Span, Stated};
 use super::values::Known;
 use crate::jwt;
 use crate::stated_life::is_plausible;
@@ -20,33 +20,46 @@ impl Life {
         known: &Known<'_>,
         cookie: impl Fn(&str) -> Option<SetCookie>,
     ) -> Lifetime {
-        let span = |span: &Option<super::schema::Span>| {
-            span.as_ref()
-                .and_then(|span| span.get(|name| known.get(name)))
-        };
         let answer = Answer::of(response);
-        let documented = span(&self.fixed).or_else(|| span(&self.default));
-        let margin = span(&self.margin).unwrap_or_default();
-        let stated = self.stated.iter().filter_map(|stated| {
-            let life = read(stated, &answer, response, known, &cookie)?;
-            let is_meant = documented.is_none_or(|documented| is_plausible(life, documented));
-            let life = life.saturating_sub(margin);
-            (is_meant && !life.is_zero()).then_some(life)
-        });
-        let stated = stated.min();
-        let hard = match (stated, span(&self.fixed)) {
-            (Some(stated), Some(fixed)) => Some(stated.min(fixed)),
-            (stated, fixed) => stated.or(fixed).or_else(|| span(&self.default)),
+        let margin = span(self.margin.as_ref(), known).unwrap_or_default();
+        let earliest = |places: &[Stated], documented: Option<Duration>| {
+            let stated = places.iter().filter_map(|stated| {
+                let life = read(stated, &answer, response, known, &cookie)?;
+                let is_meant = documented.is_none_or(|documented| is_plausible(life, documented));
+                let life = life.saturating_sub(margin);
+                (is_meant && !life.is_zero()).then_some(life)
+            });
+            stated.min()
         };
-        let mut life = hard.map_or(Lifetime::unknown(), Lifetime::of);
-        if let Some(idle) = span(&self.idle) {
-            life = life.idle(idle);
-        }
-        if let Some(absolute) = span(&self.absolute) {
-            life = life.absolute(absolute);
-        }
-        life
+        let fixed = span(self.fixed.as_ref(), known);
+        let default = span(self.default.as_ref(), known);
+        let stated = earliest(&self.stated, fixed.or(default)).or(default);
+        let hard = [stated, fixed].into_iter().flatten().min();
+        let idle = span(self.idle.as_ref(), known);
+        let idle = earliest(&self.idle_stated, idle).or(idle);
+        let absolute = span(self.absolute.as_ref(), known);
+        let life = hard.map_or(Lifetime::unknown(), Lifetime::of);
+        let life = idle.map_or(life, |idle| life.idle(idle));
+        absolute.map_or(life, |absolute| life.absolute(absolute))
     }
+
+    /// The cookie without a life that can't be meant, beside the one that is documented.
+    pub(super) fn plausible(&self, mut cookie: SetCookie, known: &Known<'_>) -> SetCookie {
+        let documented = [&self.fixed, &self.default, &self.idle];
+        let documented = documented
+            .into_iter()
+            .find_map(|life| span(life.as_ref(), known));
+        if let Some(documented) = documented {
+            cookie.expires_in = cookie
+                .expires_in
+                .filter(|life| is_plausible(*life, documented));
+        }
+        cookie
+    }
+}
+
+fn span(span: Option<&Span>, known: &Known<'_>) -> Option<Duration> {
+    span?.get(|name| known.get(name))
 }
 
 fn read(

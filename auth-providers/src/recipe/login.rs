@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use auth_core::{
-    Credential, Judge, LoginError, LoginErrorKind, Logout, LogoutScope, Origin, ProviderOptions,
-    Quota, Refresh, ResponseView, Scope, Secret, Session, SetCookie, Update, set_cookies,
+    Credential, Judge, LoginError, Logout, LogoutScope, Origin, ProviderOptions, Quota, Refresh,
+    ResponseView, Scope, Secret, Session, SetCookie, Update, set_cookies,
 };
 use bytes::Bytes;
 use http::{HeaderName, Request, Response};
@@ -22,6 +23,7 @@ use super::values::{Filled, Known, Values, ValuesError};
 use super::{Compiled, schema};
 use crate::account::Account;
 use crate::answers::Answers;
+use crate::config_error::ConfigError;
 use crate::login::Login;
 use crate::response;
 
@@ -33,7 +35,6 @@ pub struct RecipeLogin {
     recipe: Arc<Compiled>,
     account: Account,
     filled: Arc<Filled>,
-    plain: BTreeMap<String, String>,
     uuid: String,
 }
 
@@ -43,21 +44,48 @@ const NO_NAME: &str = "default";
 impl RecipeLogin {
     pub(super) fn new(recipe: Arc<Compiled>, values: &Values) -> Result<Self, ValuesError> {
         let schema = &recipe.schema;
-        let (filled, secret) = Filled::new(schema, values)?;
+        let (filled, secret) = Filled::read(schema, values)?;
         let known = Known::of(&filled);
         let base = url_of_fields(&schema.base, &known)?;
         let name = schema.account.as_ref().and_then(|field| filled.get(field));
         let account = Account::new(schema.name.clone(), &*base, name.unwrap_or(NO_NAME), secret)?;
-        let mut login = Self {
-            plain: filled.plain(schema),
-            account,
-            uuid: uuid::Uuid::new_v4().to_string(),
-            filled: Arc::new(filled),
-            recipe,
-        };
+        let mut login = Self::of(recipe, account, filled);
         login.set_limits()?;
         login.check_values()?;
         Ok(login)
+    }
+
+    /// A login whose only fields are an account and its secret.
+    pub(super) fn of_account(recipe: Arc<Compiled>, account: Account) -> Result<Self, ConfigError> {
+        let name = recipe.schema.account.as_deref().unwrap_or(NO_NAME);
+        let filled = Filled::new(name, account.name());
+        let login = Self::of(recipe, account, filled);
+        login.check_fixed_secret()?;
+        Ok(login)
+    }
+
+    fn of(recipe: Arc<Compiled>, account: Account, filled: Filled) -> Self {
+        Self {
+            uuid: new_uuid(),
+            filled: Arc::new(filled),
+            account,
+            recipe,
+        }
+    }
+
+    /// Moves what a step's header carries to another header.
+    pub(crate) fn rename_header(&mut self, from: &HeaderName, to: &HeaderName) {
+        let mut recipe = (*self.recipe).clone();
+        for step in &mut recipe.schema.login.0 {
+            step.rename_header(from, to);
+        }
+        self.recipe = Arc::new(recipe);
+    }
+
+    /// Sets a field that holds a span of time.
+    pub(crate) fn set_span(&mut self, field: &str, span: Duration) {
+        let text = format!("{}ms", span.as_millis());
+        Arc::make_mut(&mut self.filled).set(field, &text);
     }
 
     fn set_limits(&mut self) -> Result<(), ValuesError> {
@@ -66,7 +94,7 @@ impl RecipeLogin {
         let mut scope: Option<Scope> = None;
         for origin in &schema.scope {
             let origin = url_of_fields(origin, &known)?;
-            let origin = Origin::parse(&origin).map_err(crate::ConfigError::from)?;
+            let origin = Origin::parse(&origin).map_err(ConfigError::from)?;
             scope = Some(match scope {
                 Some(scope) => scope.and(origin),
                 None => Scope::only(origin),
@@ -75,11 +103,11 @@ impl RecipeLogin {
         if let Some(scope) = scope {
             self.account.set_scope(scope);
         }
-        if let Some(limits) = &schema.limits {
-            if let Some(window) = limits.window.get(|_| None) {
-                let quota = Quota::new(limits.logins, window);
-                self.account.set_documented_quota(quota);
-            }
+        if let Some(limits) = &schema.limits
+            && let Some(window) = limits.window.get(|_| None)
+        {
+            let quota = Quota::new(limits.logins, window);
+            self.account.set_documented_quota(quota);
         }
         Ok(())
     }
@@ -91,12 +119,9 @@ impl RecipeLogin {
             field: field.to_owned(),
             problem,
         };
+        self.check_fixed_secret()?;
         for (name, field) in &schema.fields {
-            let fixed = self.account.secret().fixed();
-            let value = match fixed {
-                Some(secret) if *name == schema.secret => Some(secret.expose()),
-                _ => self.filled.get(name),
-            };
+            let value = self.filled.get(name);
             if value.is_some_and(|value| is_too_short(value, field.at_least)) {
                 return Err(unusable(name, "it is shorter than the API takes"));
             }
@@ -115,6 +140,40 @@ impl RecipeLogin {
             }
         }
         Ok(())
+    }
+
+    fn check_fixed_secret(&self) -> Result<(), ConfigError> {
+        let minimum = self.schema().shortest_secret();
+        let fixed = self.account.secret().fixed().map(Secret::expose);
+        match (minimum, fixed) {
+            (Some(minimum), Some(fixed)) if is_too_short(fixed, Some(minimum)) => {
+                Err(ConfigError::ShortPassword { minimum })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The request that tells a live session from a dead one, with this session, if the recipe has
+    /// one.
+    ///
+    /// # Errors
+    /// [`LoginError::misconfigured`], if no valid request can be built.
+    pub fn probe_request(
+        &self,
+        current: &Credential,
+    ) -> Result<Option<Request<Bytes>>, LoginError> {
+        let Some(probe) = &self.schema().probe else {
+            return Ok(None);
+        };
+        self.later("probe.step", &probe.step, current, true)
+            .map(Some)
+    }
+
+    /// Whether the answer to the [probe](Self::probe_request) says that the session is live.
+    pub fn is_live(&self, answer: &Response<Bytes>) -> bool {
+        let probe = self.schema().probe.as_ref();
+        let check = |step| check(step, &Answer::of(answer), answer, response::failure);
+        probe.is_some_and(|probe| check(&probe.step).is_ok())
     }
 
     fn schema(&self) -> &Schema {
@@ -162,8 +221,8 @@ impl RecipeLogin {
         let schema = self.schema();
         let mut known = self.known().with_secret(&schema.secret, answers.secret());
         let mut rest = answers.all().iter();
-        for (index, step) in schema.login.iter().enumerate() {
-            let at = format!("login[{index}]");
+        for (index, step) in schema.login.0.iter().enumerate() {
+            let at = Schema::login_step(index);
             if step
                 .when
                 .as_ref()
@@ -213,10 +272,8 @@ impl RecipeLogin {
             let Some(value) = known.found(name) else {
                 continue;
             };
-            let takes = takes.get(name).into_iter().flat_map(|takes| &takes.0);
-            let life = takes
-                .filter_map(|take| answer.time(take.life.as_ref()?))
-                .next();
+            let mut places = takes.get(name).into_iter().flat_map(|takes| &takes.0);
+            let life = places.find_map(|take| answer.time(take.life.as_ref()?));
             session = match life {
                 Some(life) => session.with_kept_for(name, value, life)?,
                 None => session.with_kept(name, value)?,
@@ -283,8 +340,21 @@ fn refresh_failure(response: &Response<Bytes>) -> LoginError {
     }
 }
 
+/// Counts UTF-16 units, as a server in JavaScript does. No other count of characters is larger, so
+/// no secret that a server accepts is refused.
 fn is_too_short(value: &str, at_least: Option<usize>) -> bool {
     at_least.is_some_and(|minimum| value.encode_utf16().count() < minimum)
+}
+
+#[cfg(feature = "recipes")]
+fn new_uuid() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+/// No recipe of this crate names one.
+#[cfg(not(feature = "recipes"))]
+const fn new_uuid() -> String {
+    String::new()
 }
 
 /// A base URL or an origin with its fields, which stay where they stand.
@@ -317,26 +387,25 @@ impl Login for RecipeLogin {
     }
 
     fn options(&self) -> ProviderOptions {
-        ProviderOptions::of((self.recipe.schema.clone(), self.plain.clone()))
+        let plain = self.filled.plain(self.schema());
+        ProviderOptions::of((self.schema().clone(), plain))
     }
 
     fn check_secret(&self, secret: &Secret) -> Result<(), LoginError> {
-        let schema = self.schema();
-        let at_least = schema
-            .fields
-            .get(&schema.secret)
-            .and_then(|field| field.at_least);
-        if is_too_short(secret.expose(), at_least) {
-            let problem = "the secret is shorter than the API takes";
-            return Err(LoginError::misconfigured(problem));
+        match self.schema().shortest_secret() {
+            Some(minimum) if is_too_short(secret.expose(), Some(minimum)) => {
+                Err(LoginError::misconfigured(format!(
+                    "the password is shorter than the {minimum} characters that the API requires"
+                )))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn request(&self, secret: &Secret) -> Result<Request<Bytes>, LoginError> {
         let schema = self.schema();
         let mut known = self.known().with_secret(&schema.secret, secret);
-        for (index, step) in schema.login.iter().enumerate() {
+        for (index, step) in schema.login.0.iter().enumerate() {
             if step
                 .when
                 .as_ref()
@@ -344,7 +413,7 @@ impl Login for RecipeLogin {
             {
                 continue;
             }
-            self.compute(&format!("login[{index}]"), step, &mut known)?;
+            self.compute(&Schema::login_step(index), step, &mut known)?;
             let ask = Ask {
                 account: &self.account,
                 known: &known,
@@ -370,7 +439,7 @@ impl Login for RecipeLogin {
             Follows::Session(known) => {
                 let cookies = CookieSource::Login(answers);
                 let session = self.recipe.session(&known, &cookies)?;
-                let takes = self.schema().login.last().map(|step| &step.take);
+                let takes = self.schema().login.0.last().map(|step| &step.take);
                 let none = BTreeMap::new();
                 let cookie = |name: &str| answers.cookie(name);
                 let takes = takes.unwrap_or(&none);
@@ -504,22 +573,15 @@ impl Login for RecipeLogin {
         let Some(recipe) = &self.schema().logout else {
             return Ok(());
         };
-        let answer = Answer::of(response);
+        let (answer, step) = (Answer::of(response), &recipe.step);
         if recipe.over.iter().any(|clause| answer.matches(clause)) {
             return Ok(());
         }
-        let step = &recipe.step;
-        match check(step, &answer, response, response::failure) {
-            Ok(()) => Ok(()),
-            // No secret was sent, so none was refused.
-            Err(error) if step.ok.is_empty() && error.kind() != LoginErrorKind::Malformed => {
-                response::logged_out(response, self.judge(), logout.was_over)
-            }
-            Err(_) if step.ok.is_empty() && step.failures.is_empty() => {
-                response::logged_out(response, self.judge(), logout.was_over)
-            }
-            Err(error) => Err(error),
+        let fails = step.failures.iter().any(|failure| answer.matches(failure));
+        if fails || !step.ok.is_empty() {
+            return check(step, &answer, response, response::failure);
         }
+        response::logged_out(response, self.judge(), logout.was_over)
     }
 
     fn logout_scope(&self) -> LogoutScope {

@@ -62,6 +62,10 @@ impl Template {
         })
     }
 
+    pub(super) fn mentions(&self, name: &str) -> bool {
+        self.names().any(|other| other == name)
+    }
+
     /// The one name, if the text is nothing else.
     pub(super) fn only_name(&self) -> Option<&str> {
         match self.pieces.as_slice() {

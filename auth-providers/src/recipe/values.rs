@@ -141,8 +141,19 @@ pub enum ValuesError {
 pub(super) struct Filled(BTreeMap<String, Secret>);
 
 impl Filled {
+    /// One value.
+    pub(super) fn new(name: &str, value: &str) -> Self {
+        let mut filled = Self::default();
+        filled.set(name, value);
+        filled
+    }
+
+    pub(super) fn set(&mut self, name: &str, value: &str) {
+        self.0.insert(name.to_owned(), value.into());
+    }
+
     /// Reads the values. Returns them, and the source of the login's secret.
-    pub(super) fn new(
+    pub(super) fn read(
         schema: &Schema,
         values: &Values,
     ) -> Result<(Self, SecretSource), ValuesError> {

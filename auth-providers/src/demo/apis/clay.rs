@@ -1,21 +1,25 @@
+use std::time::Duration;
+
 use auth_core::Lifetime;
 use http::HeaderMap;
 use http::request::Parts;
 use serde_json::{Value, json};
 
 use super::demo_api::{Carried, DemoApi, Paths};
-use crate::apis::clay::{COOKIE, LIFE, LOGIN_PATH, PROBE_PATH};
 use crate::demo::server_state::Issued;
 use crate::demo::wire;
+
+const COOKIE: &str = "claysession";
+const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) struct Clay;
 
 impl DemoApi for Clay {
     fn paths(&self) -> Paths {
         Paths {
-            login: LOGIN_PATH,
+            login: "/v3/auth/login",
             logout: None,
-            probe: PROBE_PATH,
+            probe: "/v3/my-workspaces",
             prefix: "/v3/",
         }
     }

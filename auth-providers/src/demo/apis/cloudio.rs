@@ -10,7 +10,6 @@ use http::{HeaderMap, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::demo_api::{Carried, DemoApi, Paths};
-use crate::apis::cloudio::{AUTHENTICATION, CSRF, LOGIN_PATH, SCHEME};
 use crate::demo::server_state::Issued;
 use crate::demo::wire;
 
@@ -22,7 +21,7 @@ pub(super) struct CloudIo;
 impl DemoApi for CloudIo {
     fn paths(&self) -> Paths {
         Paths {
-            login: LOGIN_PATH,
+            login: "/v1/auth",
             logout: None,
             probe: "/v1/me",
             prefix: "/v1/",
@@ -38,8 +37,8 @@ impl DemoApi for CloudIo {
             return None;
         }
         let header = headers.get(AUTHORIZATION);
-        let header = header.or_else(|| headers.get(AUTHENTICATION))?;
-        let token = header.to_str().ok()?.strip_prefix(SCHEME)?;
+        let header = header.or_else(|| headers.get("authentication"))?;
+        let token = header.to_str().ok()?.strip_prefix("Token ")?;
         let pair = String::from_utf8(STANDARD.decode(token).ok()?).ok()?;
         let (user, password) = pair.split_once(':')?;
         Some((user.to_owned(), password.to_owned()))
@@ -65,7 +64,7 @@ impl DemoApi for CloudIo {
         let pairs = request.uri.query()?.split('&');
         let csrf = pairs
             .filter_map(|pair| pair.split_once('='))
-            .find(|(name, _)| *name == CSRF)
+            .find(|(name, _)| *name == "csrf")
             .map(|(_, value)| value.to_owned())?;
         Some(Carried {
             token: wire::bearer(request)?,

@@ -1,23 +1,27 @@
+use std::time::Duration;
+
 use auth_core::Lifetime;
 use http::HeaderMap;
 use http::request::Parts;
 use serde_json::{Value, json};
 
 use super::demo_api::{Carried, DemoApi, Paths};
-use crate::apis::quinn::{
-    ABSOLUTE, COOKIE, IDLE, LOGIN_PATH, LOGOUT_PATH, PROBE_PATH, SHORTEST_PASSWORD,
-};
 use crate::demo::server_state::Issued;
 use crate::demo::wire;
+
+const COOKIE: &str = "sessionId";
+const IDLE: Duration = Duration::from_secs(604_800);
+const ABSOLUTE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const SHORTEST_PASSWORD: usize = 8;
 
 pub(super) struct Quinn;
 
 impl DemoApi for Quinn {
     fn paths(&self) -> Paths {
         Paths {
-            login: LOGIN_PATH,
-            logout: Some(LOGOUT_PATH),
-            probe: PROBE_PATH,
+            login: "/api/auth/login",
+            logout: Some("/api/auth/logout"),
+            probe: "/api/auth/me",
             prefix: "/api/",
         }
     }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use auth_core::Lifetime;
 use bytes::Bytes;
 use http::request::Parts;
@@ -5,10 +7,10 @@ use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::demo_api::{Carried, DemoApi, Paths};
-use crate::apis::v1_login::{LIFE, LOGIN_PATH};
 use crate::demo::server_state::Issued;
 use crate::demo::wire;
 
+const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// A choice of this server: the documents do not name the cookie.
 const COOKIE: &str = "token";
 
@@ -17,7 +19,7 @@ pub(super) struct V1Login;
 impl DemoApi for V1Login {
     fn paths(&self) -> Paths {
         Paths {
-            login: LOGIN_PATH,
+            login: "/v1/login",
             logout: None,
             probe: "/v1/me",
             prefix: "/v1/",

@@ -34,6 +34,19 @@ pub(in crate::recipe) struct Attach {
     pub(in crate::recipe) query: BTreeMap<String, Attached>,
 }
 
+impl Attach {
+    /// Whether the session follows cookies that the server sets.
+    pub(in crate::recipe) const fn has_cookies(&self) -> bool {
+        !self.cookies.is_empty() || !self.optional_cookies.is_empty() || self.all_cookies
+    }
+
+    /// Whether the login or a refresh may set this cookie.
+    pub(in crate::recipe) fn lists_cookie(&self, name: &str) -> bool {
+        let mut listed = self.cookies.iter().chain(&self.optional_cookies);
+        listed.any(|listed| listed.is_of(name))
+    }
+}
+
 /// The value of a header or of a pair of the query: a template, or a table.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(transparent)]

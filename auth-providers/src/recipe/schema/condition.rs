@@ -8,8 +8,9 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::leaf::{Name, Pattern, Pointer, Span, Statuses};
+use super::leaf::{Name, Pointer, Span, Statuses};
 use super::life::Unit;
+use super::pattern::Pattern;
 
 /// Conditions that all have to hold, and what that means.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -135,6 +136,26 @@ pub(in crate::recipe) enum HeaderTest {
 pub(in crate::recipe) enum Expected {
     AnyOf(Vec<Value>),
     Matches(Pattern),
+    Kind(Kind),
+}
+
+/// A kind of value in JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(in crate::recipe) enum Kind {
+    Object,
+    Array,
+    String,
+    Number,
+    Boolean,
+}
+
+/// A table with a kind alone.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfKind {
+    kind: Kind,
 }
 
 /// A table with a pattern alone.
@@ -193,14 +214,20 @@ impl<'de> Deserialize<'de> for Expected {
             Value::Array(list) if !list.is_empty() && list.iter().all(is_scalar) => {
                 Ok(Self::AnyOf(list))
             }
-            table @ Value::Object(_) => match serde_json::from_value(table) {
-                Ok(Matches { matches }) => Ok(Self::Matches(matches)),
-                Err(error) => Err(D::Error::custom(error)),
-            },
+            Value::Object(table) if table.contains_key("kind") => {
+                let read = serde_json::from_value(Value::Object(table));
+                read.map(|OfKind { kind }| Self::Kind(kind))
+                    .map_err(D::Error::custom)
+            }
+            table @ Value::Object(_) => {
+                let read = serde_json::from_value(table);
+                read.map(|Matches { matches }| Self::Matches(matches))
+                    .map_err(D::Error::custom)
+            }
             scalar if is_scalar(&scalar) => Ok(Self::AnyOf(vec![scalar])),
             _ => Err(D::Error::custom(
                 "what is expected at a pointer is a text, a number, true, false, a list of these, \
-                 or { matches = 'pattern' }",
+                 { matches = 'pattern' }, or { kind = \"object\" }",
             )),
         }
     }
@@ -213,6 +240,7 @@ impl Serialize for Expected {
                 [one] => one.serialize(serializer),
                 several => several.serialize(serializer),
             },
+            Self::Kind(kind) => OfKind { kind: *kind }.serialize(serializer),
             Self::Matches(matches) => Matches {
                 matches: matches.clone(),
             }
@@ -225,7 +253,7 @@ impl Serialize for Expected {
 mod schemas {
     use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-    use super::{Expected, HeaderTest};
+    use super::{Expected, HeaderTest, Kind};
 
     fn matches() -> serde_json::Value {
         serde_json::json!({
@@ -254,11 +282,17 @@ mod schemas {
             "Expected".into()
         }
 
-        fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        fn json_schema(generator: &mut SchemaGenerator) -> Schema {
             let scalar = serde_json::json!({ "type": ["string", "number", "boolean", "null"] });
+            let kind = serde_json::json!({
+                "type": "object",
+                "properties": { "kind": generator.subschema_for::<Kind>() },
+                "required": ["kind"],
+                "additionalProperties": false
+            });
             json_schema!({
-                "description": "A value, a list of values of which any will do, or a pattern",
-                "anyOf": [scalar, { "type": "array", "items": scalar, "minItems": 1 }, matches()]
+                "description": "A value, a list of values of which any will do, a pattern, or a kind",
+                "anyOf": [scalar, { "type": "array", "items": scalar, "minItems": 1 }, matches(), kind]
             })
         }
     }

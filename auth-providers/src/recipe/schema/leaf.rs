@@ -10,6 +10,8 @@ use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+#[cfg(feature = "schema")]
+use super::pattern::Pattern;
 use crate::recipe::template::Template;
 
 /// The JSON Schema of a leaf that is written as a text.
@@ -40,67 +42,6 @@ schema_of_text!(
     Span,
     "A span of time, as 30s, 15m, 2h or 7d, or a field in braces"
 );
-
-/// Reads a leaf from its text and writes it as that text. It is compared by it.
-macro_rules! read_from_text {
-    ($leaf:ident) => {
-        impl From<$leaf> for String {
-            fn from(leaf: $leaf) -> Self {
-                leaf.source
-            }
-        }
-
-        impl PartialEq for $leaf {
-            fn eq(&self, other: &Self) -> bool {
-                self.source == other.source
-            }
-        }
-
-        impl fmt::Debug for $leaf {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Debug::fmt(&self.source, f)
-            }
-        }
-    };
-}
-
-/// A regular expression, which is matched in linear time.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub(in crate::recipe) struct Pattern {
-    source: String,
-    regex: regex_lite::Regex,
-}
-
-impl Pattern {
-    pub(in crate::recipe) fn matches(&self, text: &str) -> bool {
-        self.regex.is_match(text)
-    }
-
-    /// The first group of the first match, or the match if there is no group.
-    pub(in crate::recipe) fn find<'a>(&self, text: &'a str) -> Option<&'a str> {
-        let found = self.regex.captures(text)?;
-        let matched = found.get(1).or_else(|| found.get(0))?;
-        Some(matched.as_str())
-    }
-
-    pub(in crate::recipe) fn source(&self) -> &str {
-        &self.source
-    }
-}
-
-impl TryFrom<String> for Pattern {
-    type Error = String;
-
-    fn try_from(source: String) -> Result<Self, String> {
-        match regex_lite::Regex::new(&source) {
-            Ok(regex) => Ok(Self { source, regex }),
-            Err(error) => Err(format!("{source:?} is not a regular expression: {error}")),
-        }
-    }
-}
-
-read_from_text!(Pattern);
 
 /// A JSON pointer (RFC 6901). That to the whole document is empty.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -174,6 +115,12 @@ impl TryFrom<String> for Name {
             Ok(name) => Ok(Self(Sorted(name))),
             Err(_) => Err(format!("{text:?} is not the name of a header")),
         }
+    }
+}
+
+impl From<HeaderName> for Name {
+    fn from(name: HeaderName) -> Self {
+        Self(Sorted(name))
     }
 }
 
@@ -257,10 +204,20 @@ impl Span {
     }
 }
 
-/// A span of time that is longer than none.
+/// A span of time that is longer than none: a number and `ms`, `s`, `m`, `h` or `d`.
 pub(in crate::recipe) fn read_span(text: &str) -> Option<Duration> {
-    let span = humantime::parse_duration(text.trim()).ok()?;
-    (!span.is_zero()).then_some(span)
+    let text = text.trim();
+    let (number, unit) = text.split_at(text.find(|letter: char| !letter.is_ascii_digit())?);
+    let unit = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    let span = number.parse::<u64>().ok()?.checked_mul(unit)?;
+    (span > 0).then_some(Duration::from_millis(span))
 }
 
 impl TryFrom<String> for Span {
@@ -282,7 +239,24 @@ impl TryFrom<String> for Span {
     }
 }
 
-read_from_text!(Span);
+impl From<Span> for String {
+    fn from(span: Span) -> Self {
+        span.source
+    }
+}
+
+/// Two are equal if their texts are.
+impl PartialEq for Span {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source
+    }
+}
+
+impl fmt::Debug for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.source, f)
+    }
+}
 
 /// Statuses: one, a class as `4xx`, or a list of both.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -428,5 +402,54 @@ impl<T: schemars::JsonSchema> schemars::JsonSchema for Several<T> {
         schemars::json_schema!({
             "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }]
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_a_number_and_a_unit() {
+        let seconds = |text| read_span(text).map(|span| span.as_secs_f64());
+        for (text, span) in [
+            ("250ms", 0.25),
+            ("30s", 30.0),
+            ("15m", 900.0),
+            ("2h", 7_200.0),
+        ] {
+            assert_eq!(seconds(text), Some(span), "{text}");
+        }
+        assert_eq!(seconds(" 7d "), Some(604_800.0));
+        for text in [
+            "",
+            "1",
+            "s",
+            "0s",
+            "-1s",
+            "1.5h",
+            "1 h",
+            "1h30m",
+            "99999999999999999999d",
+        ] {
+            assert_eq!(seconds(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn statuses_are_numbers_and_classes() {
+        let read = |json| serde_json::from_str::<Statuses>(json).ok();
+        let contains = |json, code| {
+            let status = StatusCode::from_u16(code).unwrap();
+            read(json).unwrap().contain(status)
+        };
+        assert!(contains("401", 401) && !contains("401", 402));
+        assert!(contains("\"4xx\"", 400) && contains("\"4xx\"", 499) && !contains("\"4xx\"", 500));
+        assert!(contains("[200, \"5xx\"]", 503) && !contains("[200, \"5xx\"]", 404));
+        for json in [
+            "[]", "99", "1000", "\"0xx\"", "\"xx\"", "\"401\"", "true", "[[200]]",
+        ] {
+            assert_eq!(read(json), None, "{json}");
+        }
     }
 }

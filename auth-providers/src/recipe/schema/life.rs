@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::leaf::{Name, Pattern, Pointer, Span};
+use super::leaf::{Name, Pointer, Span};
+use super::pattern::Pattern;
 
 /// How long a session is good. What is left out is unknown, and the session is used until it is
 /// rejected.
@@ -18,6 +19,8 @@ pub(in crate::recipe) struct Life {
     pub(in crate::recipe) stated: Vec<Stated>,
     /// The inactivity that ends it.
     pub(in crate::recipe) idle: Option<Span>,
+    /// Where responses state another one.
+    pub(in crate::recipe) idle_stated: Vec<Stated>,
     /// The longest life, however active it is.
     pub(in crate::recipe) absolute: Option<Span>,
     /// What is taken off a life that a response states.
@@ -33,6 +36,7 @@ impl Default for Life {
             default: None,
             stated: Vec::new(),
             idle: None,
+            idle_stated: Vec::new(),
             absolute: None,
             margin: None,
             renew_ahead: true,

@@ -5,6 +5,7 @@ mod attach;
 mod condition;
 mod leaf;
 mod life;
+mod pattern;
 mod step;
 mod take;
 
@@ -12,11 +13,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use attach::{Attach, Attached, Only, PartTemplate};
-pub(super) use condition::{Clause, Expected, HeaderTest, Methods, NoMeaning, Reads, Wait};
-pub(super) use leaf::{CookieName, Pointer, Span, read_span};
+pub(super) use attach::{Attach, Only, PartTemplate};
+pub(super) use condition::{Clause, Expected, HeaderTest, Kind, Methods, NoMeaning, Reads, Wait};
+pub(super) use leaf::{CookieName, Pointer, Several, Span, read_span};
 pub(super) use life::{Life, Stated, Unit};
-pub(super) use step::{Basic, Bytes, Compute, Hash, Meaning, Node, Step, TimeUnit};
+pub(super) use step::{Basic, Compute, Meaning, Node, Step, TimeUnit};
+#[cfg(feature = "recipes")]
+pub(super) use step::{Bytes, Hash};
 pub(super) use take::{Take, Takes};
 
 use super::template::Template;
@@ -54,7 +57,7 @@ pub(super) struct Schema {
     #[serde(default)]
     pub(super) fields: BTreeMap<String, Field>,
     /// The requests of a login, in order.
-    pub(super) login: Vec<Step>,
+    pub(super) login: Several<Step>,
     /// How long a session is good.
     #[serde(default)]
     pub(super) life: Life,
@@ -242,6 +245,11 @@ impl Schema {
         name == self.secret || self.fields.get(name).is_some_and(|field| field.secret)
     }
 
+    /// The smallest number of characters of the secret that logs in.
+    pub(super) fn shortest_secret(&self) -> Option<usize> {
+        self.fields.get(&self.secret)?.at_least
+    }
+
     /// What the recipe says about a field.
     pub(super) fn about(&self, name: &str) -> &str {
         let field = self.fields.get(name);
@@ -253,11 +261,14 @@ impl Schema {
         }
     }
 
-    /// All steps, with where they stand in the recipe.
-    pub(super) fn steps(&self) -> impl Iterator<Item = (String, &Step)> {
-        let login = self.login.iter().enumerate();
-        let login = login.map(|(index, step)| (format!("login[{index}]"), step));
-        let others = [
+    /// Where a step of the login stands.
+    pub(super) fn login_step(index: usize) -> String {
+        format!("login[{index}]")
+    }
+
+    /// The steps after a login, each with the table that it is in.
+    pub(super) fn later_steps(&self) -> impl Iterator<Item = (&'static str, &Step)> {
+        [
             ("repair", self.repair.as_ref().map(|repair| &repair.step)),
             (
                 "refresh",
@@ -265,10 +276,8 @@ impl Schema {
             ),
             ("logout", self.logout.as_ref().map(|logout| &logout.step)),
             ("probe", self.probe.as_ref().map(|probe| &probe.step)),
-        ];
-        let others = others
-            .into_iter()
-            .filter_map(|(name, step)| Some((format!("{name}.step"), step?)));
-        login.chain(others)
+        ]
+        .into_iter()
+        .filter_map(|(table, step)| Some((table, step?)))
     }
 }

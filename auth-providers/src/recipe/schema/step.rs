@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use http::Method;
+use http::{HeaderName, Method};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
@@ -120,6 +120,14 @@ impl Step {
                 template,
             })
         })
+    }
+
+    /// Moves what a header carries to another header.
+    pub(in crate::recipe) fn rename_header(&mut self, from: &HeaderName, to: &HeaderName) {
+        let name = self.header.keys().find(|name| name.get() == from).cloned();
+        if let Some(value) = name.and_then(|name| self.header.remove(&name)) {
+            self.header.insert(to.clone().into(), value);
+        }
     }
 
     /// The keys of its bodies: at most one, in a recipe that was checked.

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::condition::Reads;
-use super::leaf::{Name, Pattern, Pointer, Several};
+use super::leaf::{Name, Pointer, Several};
+use super::pattern::Pattern;
 
 /// Where a value is taken from: one place, or several of which the first that has it counts.
 pub(in crate::recipe) type Takes = Several<Take>;

@@ -1,56 +1,28 @@
-//! Values that are computed from others.
+//! Hashes, and what is made of them.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use auth_core::LoginError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use hmac::{Hmac, KeyInit, Mac};
 use md5::{Digest, Md5};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha1::Sha1;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::schema::{Bytes, Compute, Hash, TimeUnit};
-use super::template::{Missing, Place, Template};
-use super::values::Known;
+use super::{ComputeError, since_1970};
+use crate::recipe::schema::{Bytes, Compute, Hash};
+use crate::recipe::template::{Place, Template};
+use crate::recipe::values::Known;
 
 /// The digits of a code of a second factor, and how long it holds (RFC 6238, section 4).
 const DIGITS: u32 = 6;
 const STEP: u64 = 30;
 
-/// Why a value can't be computed.
-#[derive(Debug)]
-pub(super) enum ComputeError {
-    /// A value that it names is not there.
-    Missing(Missing),
-    /// A value that it names can't be used.
-    Unusable(&'static str),
-}
-
-impl From<Missing> for ComputeError {
-    fn from(missing: Missing) -> Self {
-        Self::Missing(missing)
-    }
-}
-
-impl From<ComputeError> for LoginError {
-    fn from(error: ComputeError) -> Self {
-        Self::misconfigured(match error {
-            ComputeError::Missing(Missing(name)) => format!("the recipe needs the value `{name}`"),
-            ComputeError::Unusable(problem) => problem.to_owned(),
-        })
-    }
-}
-
-/// Computes a value. `uuid` is the one of this login.
+/// Computes a value, if it is one of these.
 pub(super) fn compute(
     compute: &Compute,
     known: &Known<'_>,
-    uuid: &str,
-) -> Result<Zeroizing<String>, ComputeError> {
+) -> Result<Option<Zeroizing<String>>, ComputeError> {
     let text = |template: &Template| template.render(known, Place::Whole);
     let written = |bytes: &[u8]| {
         Zeroizing::new(match compute.written {
@@ -58,48 +30,30 @@ pub(super) fn compute(
             Bytes::Base64 => STANDARD.encode(bytes),
         })
     };
-    if let Some(template) = &compute.base64 {
-        return Ok(Zeroizing::new(STANDARD.encode(text(template)?.as_bytes())));
-    }
     if let Some(template) = &compute.hex {
-        return Ok(Zeroizing::new(HEXLOWER.encode(text(template)?.as_bytes())));
-    }
-    if let Some(template) = &compute.percent {
-        let text = text(template)?;
-        return Ok(Zeroizing::new(
-            utf8_percent_encode(&text, NON_ALPHANUMERIC).to_string(),
-        ));
+        let value = HEXLOWER.encode(text(template)?.as_bytes());
+        return Ok(Some(Zeroizing::new(value)));
     }
     if let Some(template) = &compute.md5 {
-        return Ok(written(&Md5::digest(text(template)?.as_bytes())));
+        return Ok(Some(written(&Md5::digest(text(template)?.as_bytes()))));
     }
     if let Some(template) = &compute.sha1 {
-        return Ok(written(&Sha1::digest(text(template)?.as_bytes())));
+        return Ok(Some(written(&Sha1::digest(text(template)?.as_bytes()))));
     }
     if let Some(template) = &compute.sha256 {
-        return Ok(written(&Sha256::digest(text(template)?.as_bytes())));
+        return Ok(Some(written(&Sha256::digest(text(template)?.as_bytes()))));
     }
     if let (Some(hash), Some(key), Some(of)) = (compute.hmac, &compute.key, &compute.of) {
         let (key, of) = (text(key)?, text(of)?);
-        return Ok(match hash {
+        return Ok(Some(match hash {
             Hash::Sha1 => written(&hmac::<Hmac<Sha1>>(key.as_bytes(), of.as_bytes())),
             Hash::Sha256 => written(&hmac::<Hmac<Sha256>>(key.as_bytes(), of.as_bytes())),
-        });
+        }));
     }
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
     if let Some(template) = &compute.totp {
-        return totp(&text(template)?, now.as_secs());
+        return totp(&text(template)?, since_1970().as_secs()).map(Some);
     }
-    if let Some(unit) = compute.time {
-        let time = match unit {
-            TimeUnit::S => now.as_secs().to_string(),
-            TimeUnit::Ms => now.as_millis().to_string(),
-        };
-        return Ok(Zeroizing::new(time));
-    }
-    Ok(Zeroizing::new(uuid.to_owned()))
+    Ok(None)
 }
 
 fn hmac<M: Mac + KeyInit>(key: &[u8], text: &[u8]) -> Zeroizing<Vec<u8>> {
@@ -134,6 +88,7 @@ fn totp(secret: &str, now: u64) -> Result<Zeroizing<String>, ComputeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recipe::compute::compute;
 
     fn computed(json: &str) -> String {
         let mut known = Known::default();

@@ -1,5 +1,6 @@
-//! Recipes from TOML and JSON, with the lines of what is wrong with them.
+//! Recipes from TOML, with the lines of what is wrong with them.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
@@ -8,8 +9,8 @@ use super::check::Plan;
 use super::error::RecipeError;
 use super::schema::Schema;
 
-/// Reads a recipe in TOML.
-pub(super) fn toml(text: &str) -> Result<(Schema, Plan), RecipeError> {
+/// Reads a recipe.
+pub(super) fn read(text: &str) -> Result<(Schema, Plan), RecipeError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let read: Result<Schema, _> = toml::from_str(text);
     let schema = read.map_err(|error| {
@@ -25,16 +26,6 @@ pub(super) fn toml(text: &str) -> Result<(Schema, Plan), RecipeError> {
         let line = line_at(text, &error.field);
         RecipeError { line, ..error }
     })?;
-    Ok((schema, plan))
-}
-
-/// Reads a recipe in JSON.
-pub(super) fn json(text: &str) -> Result<(Schema, Plan), RecipeError> {
-    let schema = serde_json::from_str(text).map_err(|error| RecipeError {
-        line: Some(error.line()),
-        ..RecipeError::new("", error.to_string())
-    })?;
-    let plan = Plan::new(&schema)?;
     Ok((schema, plan))
 }
 
@@ -73,7 +64,7 @@ fn in_value(value: &DeValue<'_>, span: &Range<usize>, field: &mut String) -> boo
         DeValue::Array(list) => {
             for (index, value) in list.iter().enumerate() {
                 let before = field.len();
-                field.push_str(&format!("[{index}]"));
+                let _ = write!(field, "[{index}]");
                 if in_value(value.get_ref(), span, field) || covers(&value.span(), span) {
                     return true;
                 }

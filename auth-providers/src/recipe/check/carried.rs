@@ -1,0 +1,140 @@
+//! What requests carry.
+
+use std::collections::BTreeSet;
+
+use http::HeaderName;
+
+use super::step::one_authorization;
+use super::{Check, Checked, Role, fail, reserved};
+use crate::recipe::schema::{Attach, PartTemplate};
+use crate::recipe::template::Template;
+
+impl Check<'_> {
+    pub(super) fn attach(&self) -> Checked {
+        let attach = &self.schema.attach;
+        if *attach == Attach::default() {
+            return fail("attach", "requests would carry nothing of the session");
+        }
+        let is_authorization =
+            |name: &Template| name.source().eq_ignore_ascii_case("authorization");
+        let in_header = attach.header.keys().any(is_authorization);
+        one_authorization(
+            "attach",
+            attach.basic.is_some(),
+            attach.bearer.is_some(),
+            in_header,
+        )?;
+        let known: BTreeSet<String> = self.taken.union(&self.repaired).cloned().collect();
+        if let Some(bearer) = &attach.bearer {
+            self.carried("attach.bearer", bearer, &self.taken)?;
+        }
+        if let Some(basic) = &attach.basic {
+            self.carried("attach.basic.user", &basic.user, &self.taken)?;
+            self.carried("attach.basic.password", &basic.password, &self.taken)?;
+        }
+        let mut optional = attach.optional_cookies.iter();
+        if let Some(twice) = optional.find(|name| attach.cookies.contains(name)) {
+            let problem = format!("{:?} is in `cookies` already", twice.as_str());
+            return fail("attach.optional_cookies", problem);
+        }
+        for (name, value) in &attach.cookie {
+            let at = format!("attach.cookie.{name}");
+            if attach.lists_cookie(name) {
+                return fail(at, "the cookie is listed as one that the login sets");
+            }
+            self.carried(&at, value, &self.taken)?;
+        }
+        for (name, part) in &attach.header {
+            let at = format!("attach.header.{}", name.source());
+            self.header_name(&at, name)?;
+            self.part(&at, &part.0, &known)?;
+        }
+        for (name, part) in &attach.query {
+            self.part(&format!("attach.query.{name}"), &part.0, &known)?;
+        }
+        Ok(())
+    }
+
+    /// A name is fixed, or of values that are no secrets and are there when a session begins.
+    fn header_name(&self, at: &str, name: &Template) -> Checked {
+        for part in name.names() {
+            if !self.schema.has_field(part) && !self.taken.contains(part) {
+                return fail(at, self.unknown(part, &self.taken));
+            }
+            if !self.is_plain(part) {
+                let problem =
+                    format!("`{part}` may be a secret; if it is none, take it with plain = true");
+                return fail(at, problem);
+            }
+        }
+        if name.names().next().is_some() {
+            return Ok(());
+        }
+        if HeaderName::try_from(name.source()).is_err() {
+            return fail(at, "this is not the name of a header");
+        }
+        reserved(at, name.source())
+    }
+
+    /// Whether a value is no secret, wherever it is from.
+    fn is_plain(&self, name: &str) -> bool {
+        if self.schema.has_field(name) {
+            return !self.schema.is_secret(name);
+        }
+        let later = self.schema.later_steps().map(|(_, step)| step);
+        let steps = self.schema.login.0.iter().chain(later);
+        let takes: Vec<_> = steps.filter_map(|step| step.take.get(name)).collect();
+        let mut places = takes.iter().flat_map(|takes| &takes.0);
+        !takes.is_empty() && places.all(|take| take.plain)
+    }
+
+    fn carried(&self, at: &str, value: &Template, known: &BTreeSet<String>) -> Checked {
+        if value.url_name().is_some() || value.mixes_url() {
+            return fail(at, "{+name} stands for a step's URL alone");
+        }
+        self.names(at, value, Role::Login, known)
+    }
+
+    fn part(&self, at: &str, part: &PartTemplate, known: &BTreeSet<String>) -> Checked {
+        let attach = &self.schema.attach;
+        let has_cookie = |name: &String| {
+            attach.lists_cookie(name) || attach.all_cookies || attach.cookie.contains_key(name)
+        };
+        match (&part.value, &part.cookie) {
+            (Some(_), None) if part.percent_decoded => {
+                return fail(at, "only a cookie's value can be decoded");
+            }
+            (Some(value), None) => self.carried(at, value, known)?,
+            (None, Some(cookie)) if has_cookie(cookie) => {}
+            (None, Some(cookie)) => {
+                let problem =
+                    format!("the session has no cookie {cookie:?}; add it to attach.cookies");
+                return fail(at, problem);
+            }
+            _ => return fail(at, "a part has either a `value` or a `cookie`"),
+        }
+        if part.below.iter().any(|path| !path.starts_with('/')) {
+            return fail(format!("{at}.below"), "a path begins with a slash");
+        }
+        Ok(())
+    }
+
+    /// The templates of headers and query pairs, with where they stand.
+    pub(super) fn carried_parts(&self) -> Vec<(String, &Template)> {
+        let attach = &self.schema.attach;
+        let bearer = attach.bearer.iter();
+        let mut all: Vec<_> = bearer
+            .map(|token| ("attach.bearer".to_owned(), token))
+            .collect();
+        for (name, part) in &attach.header {
+            let at = format!("attach.header.{}", name.source());
+            all.extend(part.0.value.iter().map(|value| (at.clone(), value)));
+            all.push((at, name));
+        }
+        for (name, part) in &attach.query {
+            let at = format!("attach.query.{name}");
+            all.extend(part.0.value.iter().map(|value| (at.clone(), value)));
+        }
+        all
+    }
+}

@@ -1,0 +1,142 @@
+//! Clauses, and where times are stated.
+
+use std::collections::BTreeSet;
+
+use super::{Check, Checked, fail};
+use crate::recipe::schema::{Clause, Reads, Stated, Wait};
+
+impl Check<'_> {
+    pub(super) fn life(&self) -> Checked {
+        let life = &self.schema.life;
+        if life.fixed.is_some() && life.default.is_some() {
+            return fail(
+                "life.default",
+                "`fixed` holds whatever a response states, and `default` only where it states \
+                 nothing; write one of them",
+            );
+        }
+        if life.default.is_some() && life.stated.is_empty() {
+            return fail("life.default", "nothing is stated otherwise; write `fixed`");
+        }
+        for (key, span) in [
+            ("fixed", &life.fixed),
+            ("default", &life.default),
+            ("idle", &life.idle),
+            ("absolute", &life.absolute),
+            ("margin", &life.margin),
+        ] {
+            let Some(name) = span.as_ref().and_then(|span| span.field()) else {
+                continue;
+            };
+            let at = format!("life.{key}");
+            if !self.schema.has_field(name) || self.schema.is_secret(name) {
+                return fail(
+                    at,
+                    format!("`{name}` is no field that could hold a span of time"),
+                );
+            }
+        }
+        for (key, places) in [("stated", &life.stated), ("idle_stated", &life.idle_stated)] {
+            for (index, stated) in places.iter().enumerate() {
+                check_stated(&format!("life.{key}[{index}]"), stated, &self.taken)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn check_clause<M>(at: &str, clause: &Clause<M>, may_wait: bool) -> Checked {
+    if clause.method.is_some() || clause.path.is_some() {
+        return fail(
+            at,
+            "`method` and `path` are for verdicts; a step knows its request",
+        );
+    }
+    match &clause.wait {
+        Some(_) if !may_wait => return fail(format!("{at}.wait"), "only a failure is waited for"),
+        Some(Wait::Read(reads)) => check_reads(&format!("{at}.wait"), Some(reads))?,
+        Some(Wait::Fixed(span)) if span.field().is_some() => {
+            return fail(
+                format!("{at}.wait"),
+                "a wait is documented, so it is no field",
+            );
+        }
+        _ => {}
+    }
+    check_conditions(at, clause)
+}
+
+pub(super) fn check_conditions<M>(at: &str, clause: &Clause<M>) -> Checked {
+    let tests = [
+        clause.status.is_some(),
+        clause.media_type.is_some(),
+        !clause.header.is_empty(),
+        !clause.json.is_empty(),
+        !clause.present.is_empty(),
+        !clause.absent.is_empty(),
+        clause.text.is_some(),
+        clause.sets_cookie.is_some(),
+        clause.redirect.is_some(),
+        clause.method.is_some(),
+        clause.path.is_some(),
+    ];
+    if !tests.contains(&true) {
+        return fail(
+            at,
+            "a clause without a condition would match every response",
+        );
+    }
+    let mut both = clause
+        .present
+        .iter()
+        .filter(|at| clause.absent.contains(at));
+    if let Some(pointer) = both.next() {
+        return fail(
+            at,
+            format!("{:?} can't be present and absent", pointer.as_str()),
+        );
+    }
+    let mut expected = clause.json.keys().filter(|at| clause.absent.contains(at));
+    if let Some(pointer) = expected.next() {
+        return fail(
+            at,
+            format!("{:?} can't have a value and be absent", pointer.as_str()),
+        );
+    }
+    Ok(())
+}
+
+pub(super) fn check_reads(at: &str, reads: Option<&Reads>) -> Checked {
+    let Some(reads) = reads else { return Ok(()) };
+    let places = [
+        reads.json.is_some(),
+        reads.header.is_some(),
+        reads.text.is_some(),
+    ];
+    if places.into_iter().filter(|is_there| *is_there).count() == 1 {
+        return Ok(());
+    }
+    fail(at, "a time is read from one place: json, header or text")
+}
+
+pub(super) fn check_stated(at: &str, stated: &Stated, taken: &BTreeSet<String>) -> Checked {
+    let places = [
+        stated.json.is_some(),
+        stated.header.is_some(),
+        stated.text.is_some(),
+        stated.cookie.is_some(),
+        stated.jwt.is_some(),
+    ];
+    if places.into_iter().filter(|is_there| *is_there).count() != 1 {
+        return fail(
+            at,
+            "a life is stated in one place: json, header, text, cookie or jwt",
+        );
+    }
+    match &stated.jwt {
+        Some(name) if !taken.contains(name) => {
+            fail(format!("{at}.jwt"), format!("no step takes `{name}`"))
+        }
+        _ => Ok(()),
+    }
+}

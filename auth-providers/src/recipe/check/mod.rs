@@ -1,0 +1,199 @@
+//! What a recipe has to be beyond the types of its fields, and what follows from it.
+
+mod carried;
+mod changes;
+mod clauses;
+mod head;
+mod step;
+mod steps;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use http::HeaderName;
+
+use super::error::RecipeError;
+use super::schema::{Schema, Take, Takes};
+use super::template::Template;
+
+/// What follows from a recipe, found when it is checked.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// The values that a session keeps, because something later names them.
+    pub(super) kept: BTreeSet<String>,
+    /// The values that only a repair takes. What carries them is fetched.
+    pub(super) fetched: BTreeSet<String>,
+    /// The headers of responses that secrets are taken from.
+    pub(super) secret_headers: Vec<HeaderName>,
+    /// For each step, the order in which its values are computed.
+    pub(super) computed: BTreeMap<String, Vec<String>>,
+    /// Whether a verdict looks at the request.
+    pub(super) judges_requests: bool,
+}
+
+type Checked = Result<(), RecipeError>;
+
+/// Where a step stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Login,
+    /// With a session, and without the secret.
+    Later,
+}
+
+impl Plan {
+    /// Checks a recipe.
+    pub(super) fn new(schema: &Schema) -> Result<Self, RecipeError> {
+        let repair = schema.repair.iter();
+        let mut check = Check {
+            schema,
+            computed: BTreeMap::new(),
+            taken: BTreeSet::new(),
+            repaired: repair
+                .flat_map(|repair| repair.step.take.keys().cloned())
+                .collect(),
+        };
+        check.head()?;
+        check.login()?;
+        check.life()?;
+        check.attach()?;
+        check.captures()?;
+        check.repair()?;
+        check.verdicts()?;
+        let later = check.later_steps()?;
+        let captured = schema.capture.values().flat_map(|takes| &takes.0);
+        let headers = captured.filter_map(|take| take.header.as_ref());
+        let mut verdicts = schema.verdicts.iter();
+        Ok(Self {
+            kept: check.kept(&later),
+            fetched: check.fetched(),
+            secret_headers: headers.map(|name| name.get().clone()).collect(),
+            judges_requests: verdicts
+                .any(|clause| clause.method.is_some() || clause.path.is_some()),
+            computed: check.computed,
+        })
+    }
+}
+
+struct Check<'a> {
+    schema: &'a Schema,
+    computed: BTreeMap<String, Vec<String>>,
+    /// What the login takes and computes.
+    taken: BTreeSet<String>,
+    /// What a repair takes.
+    repaired: BTreeSet<String>,
+}
+
+impl Check<'_> {
+    /// Every name in a template is known, and no secret is where it can't be.
+    fn names(
+        &self,
+        at: &str,
+        template: &Template,
+        role: Role,
+        known: &BTreeSet<String>,
+    ) -> Checked {
+        for name in template.names() {
+            if !known.contains(name) && !self.schema.has_field(name) {
+                return fail(at, self.unknown(name, known));
+            }
+            if role == Role::Later && name == self.schema.secret {
+                return fail(at, format!("`{name}` is for logins alone, and is not kept"));
+            }
+        }
+        Ok(())
+    }
+    fn unknown(&self, name: &str, known: &BTreeSet<String>) -> String {
+        let fields = self.schema.field_names();
+        let names: Vec<&str> = fields.chain(known.iter().map(String::as_str)).collect();
+        format!(
+            "nothing is called `{name}` here; there are {}. Declare a value of the user's as \
+             [fields.{name}]",
+            names.join(", ")
+        )
+    }
+    /// What only a repair takes.
+    fn fetched(&self) -> BTreeSet<String> {
+        self.repaired.difference(&self.taken).cloned().collect()
+    }
+
+    /// Whether a value changes while a session lasts.
+    fn changes(&self, name: &str) -> bool {
+        self.repaired.contains(name) || self.schema.capture.contains_key(name)
+    }
+
+    /// What the session has to keep: what later steps name, and what stands beside something that
+    /// changes.
+    fn kept(&self, later: &BTreeSet<String>) -> BTreeSet<String> {
+        let schema = self.schema;
+        let mut kept: BTreeSet<String> = self.taken.intersection(later).cloned().collect();
+        let own = |template: &Template| {
+            let names = template.names().map(str::to_owned);
+            names
+                .filter(|name| self.taken.contains(name))
+                .collect::<Vec<_>>()
+        };
+        let parts = self.carried_parts();
+        for (at, value) in &parts {
+            // A header's name and its value change together.
+            let together = parts.iter().filter(|(other, _)| other == at);
+            let mut names = together.flat_map(|(_, template)| template.names());
+            if names.any(|name| self.changes(name)) {
+                kept.extend(own(value));
+            }
+        }
+        if let Some(refresh) = &schema.refresh {
+            kept.extend(refresh.with.clone());
+            let fresh = schema.refresh_takes();
+            let lacks = |name: &String| fresh.get(name).is_none_or(is_optional);
+            let attach = &schema.attach;
+            let basic = (attach.basic.iter()).flat_map(|basic| [&basic.user, &basic.password]);
+            let fixed = attach.cookie.values().chain(basic);
+            let all = parts.iter().map(|(_, value)| *value).chain(fixed);
+            kept.extend(all.flat_map(own).filter(lacks));
+        }
+        kept
+    }
+}
+
+impl Schema {
+    /// What a refresh takes: what it says, or else what the login's last step takes.
+    pub(super) fn refresh_takes(&self) -> &BTreeMap<String, Takes> {
+        let own = self.refresh.as_ref().map(|refresh| &refresh.step.take);
+        let last = self.login.0.last().map(|step| &step.take);
+        match (own, last) {
+            (Some(own), Some(last)) if own.is_empty() => last,
+            (Some(own), _) => own,
+            (None, Some(last)) => last,
+            (None, None) => unreachable!("a recipe has a login"),
+        }
+    }
+}
+
+fn is_optional(takes: &Takes) -> bool {
+    takes.0.iter().any(|take: &Take| take.optional)
+}
+/// Headers that the client, or another field of the recipe, writes.
+const RESERVED: [(&str, &str); 8] = [
+    ("host", "the URL says it"),
+    ("content-length", "the client writes it"),
+    ("transfer-encoding", "the client writes it"),
+    ("connection", "the client writes it"),
+    ("te", "the client writes it"),
+    ("upgrade", "the client writes it"),
+    ("cookie", "cookies have fields of their own"),
+    (
+        "proxy-authorization",
+        "the client's proxy has one of its own",
+    ),
+];
+
+fn reserved(at: &str, name: &str) -> Checked {
+    let of_name = |(reserved, _): &&(&str, &str)| name.eq_ignore_ascii_case(reserved);
+    match RESERVED.iter().find(of_name) {
+        Some((_, why)) => fail(at, format!("this header can't be set: {why}")),
+        None => Ok(()),
+    }
+}
+fn fail<T>(field: impl Into<String>, problem: impl Into<String>) -> Result<T, RecipeError> {
+    Err(RecipeError::new(field, problem))
+}

@@ -1,0 +1,220 @@
+//! One step: its request, and what is taken from the answer.
+
+use std::collections::BTreeSet;
+
+use http::header::AUTHORIZATION;
+
+use super::clauses::{check_clause, check_reads};
+use super::{Check, Checked, Role, fail, reserved};
+use crate::recipe::error::RecipeError;
+use crate::recipe::schema::{Compute, Step, Take};
+use crate::recipe::template::{Template, check_name};
+
+impl Check<'_> {
+    /// One step. Adds what it computes and takes to what is known.
+    pub(super) fn step(
+        &mut self,
+        at: &str,
+        step: &Step,
+        role: Role,
+        known: &mut BTreeSet<String>,
+    ) -> Checked {
+        self.compute(at, step, role, known)?;
+        self.request(at, step, role, known)?;
+        for (index, clause) in step.ok.iter().enumerate() {
+            check_clause(&format!("{at}.ok[{index}]"), clause, false)?;
+        }
+        for (index, failure) in step.failures.iter().enumerate() {
+            let at = format!("{at}.failures[{index}]");
+            if failure.means.is_none() {
+                let problem = "a failure says what it means: refused, locked, seats_exhausted, \
+                               limited, unavailable or malformed";
+                return fail(at, problem);
+            }
+            check_clause(&at, failure, true)?;
+        }
+        for (name, takes) in &step.take {
+            let at = format!("{at}.take.{name}");
+            check_name(name).map_err(|problem| RecipeError::new(&at, problem))?;
+            if self.schema.has_field(name) {
+                return fail(at, "a field has this name already");
+            }
+            for take in &takes.0 {
+                self.take(&at, take, step, known)?;
+            }
+        }
+        known.extend(step.take.keys().cloned());
+        Ok(())
+    }
+
+    fn request(&self, at: &str, step: &Step, role: Role, known: &BTreeSet<String>) -> Checked {
+        let mut urls = step.urls();
+        let (Some(url), None) = (urls.next(), urls.next()) else {
+            let problem = "a step has one method: get, head, post, put, patch or delete";
+            return fail(at, problem);
+        };
+        let bodies: Vec<_> = step.bodies().collect();
+        match (bodies.as_slice(), url.key) {
+            ([one, another, ..], _) => {
+                let problem = format!("the step has a body already: {one}");
+                return fail(format!("{at}.{another}"), problem);
+            }
+            ([body], "get" | "head") => {
+                return fail(format!("{at}.{body}"), format!("a {} has no body", url.key));
+            }
+            ([], _) if step.content_type.is_some() => {
+                return fail(format!("{at}.content_type"), "the step has no body");
+            }
+            _ => {}
+        }
+        let in_header = step.header.keys().any(|name| *name.get() == AUTHORIZATION);
+        one_authorization(at, step.basic.is_some(), step.bearer.is_some(), in_header)?;
+        for name in step.header.keys() {
+            reserved(&format!("{at}.header.{}", name.get()), name.get().as_str())?;
+        }
+        for (key, template) in step.templates() {
+            let at = format!("{at}.{key}");
+            self.names(&at, template, role, known)?;
+            if template.mixes_url() || (template.url_name().is_some() && key != url.key) {
+                let problem = "{+name} is a whole URL or path, and stands for a step's URL alone";
+                return fail(at, problem);
+            }
+        }
+        self.url(&format!("{at}.{}", url.key), url.template)
+    }
+
+    /// The URL of a step leads to where the recipe says it logs in.
+    fn url(&self, at: &str, url: &Template) -> Checked {
+        if url.url_name().is_some() {
+            return Ok(());
+        }
+        if let Some(name) = url.names().find(|name| self.schema.is_secret(name)) {
+            let problem = format!("the secret `{name}` would show in logs; send it in the body");
+            return fail(at, problem);
+        }
+        let text = url.source();
+        if text.contains(['?', '#']) {
+            let problem = "a query has a field of its own: query = { name = \"value\" }";
+            return fail(at, problem);
+        }
+        if text.starts_with('/') {
+            return Ok(());
+        }
+        if !text.starts_with("https://") && !text.starts_with("http://") {
+            let problem = "a path begins with a slash, and a whole URL with https://";
+            return fail(at, problem);
+        }
+        let origin = origin_of(text);
+        let is_named = |url: &Template| origin_of(url.source()) == origin;
+        if is_named(&self.schema.base) || self.schema.scope.iter().any(is_named) {
+            return Ok(());
+        }
+        let problem = format!(
+            "{origin} is neither the base URL's origin nor one of `scope`, so no secret goes there"
+        );
+        fail(at, problem)
+    }
+
+    fn take(&self, at: &str, take: &Take, step: &Step, known: &BTreeSet<String>) -> Checked {
+        if take.places() != 1 {
+            let problem = "a value is taken from one place: json, header, cookie, text, field, \
+                           xml or claim";
+            return fail(at, problem);
+        }
+        match (&take.claim, &take.of) {
+            (Some(_), None) => {
+                let problem = "say which JWT the claim is of: { claim = .., of = \"token\" }";
+                return fail(at, problem);
+            }
+            (None, Some(_)) => return fail(at, "only a claim is `of` another value"),
+            (Some(_), Some(of)) => match step.take.get(of) {
+                Some(takes) if takes.0.iter().any(|take| take.claim.is_some()) => {
+                    return fail(at, format!("`{of}` is a claim itself"));
+                }
+                None if !known.contains(of) => return fail(at, self.unknown(of, known)),
+                _ => {}
+            },
+            (None, None) => {}
+        }
+        check_reads(at, take.life.as_ref())
+    }
+
+    /// What a step computes. Finds the order: what names only known values comes first.
+    fn compute(
+        &mut self,
+        at: &str,
+        step: &Step,
+        role: Role,
+        known: &mut BTreeSet<String>,
+    ) -> Checked {
+        for (name, compute) in &step.compute {
+            let at = format!("{at}.compute.{name}");
+            check_name(name).map_err(|problem| RecipeError::new(&at, problem))?;
+            if self.schema.has_field(name) || known.contains(name) {
+                return fail(at, "another value has this name already");
+            }
+            check_compute(&at, compute)?;
+        }
+        let mut order: Vec<String> = Vec::new();
+        let mut rest: BTreeSet<&String> = step.compute.keys().collect();
+        while !rest.is_empty() {
+            let names = |name: &String| step.compute[name].templates();
+            let waits = |name: &&&String| {
+                let mut templates = names(name).map(|(_, template)| template);
+                templates.any(|template| rest.iter().any(|other| template.mentions(other)))
+            };
+            let Some(next) = rest
+                .iter()
+                .find(|name| !waits(name))
+                .map(|name| (*name).clone())
+            else {
+                let problem = "these values are computed from each other";
+                return fail(format!("{at}.compute"), problem);
+            };
+            for (key, template) in names(&next) {
+                self.names(&format!("{at}.compute.{next}.{key}"), template, role, known)?;
+            }
+            rest.remove(&next);
+            known.insert(next.clone());
+            order.push(next);
+        }
+        self.computed.insert(at.to_owned(), order);
+        Ok(())
+    }
+}
+
+fn check_compute(at: &str, compute: &Compute) -> Checked {
+    if compute.kinds() != 1 {
+        let problem = "a value is computed in one way: base64, hex, percent, md5, sha1, sha256, \
+                       hmac, totp, time or uuid";
+        return fail(at, problem);
+    }
+    let is_hmac = compute.hmac.is_some();
+    if compute.key.is_some() != is_hmac || compute.of.is_some() != is_hmac {
+        let problem = "an HMAC has a `key` and is `of` a text, and nothing else has these";
+        return fail(at, problem);
+    }
+    Ok(())
+}
+
+/// At most one of those that write the header `Authorization`.
+pub(super) fn one_authorization(at: &str, basic: bool, bearer: bool, header: bool) -> Checked {
+    let writers = [basic, bearer, header]
+        .into_iter()
+        .filter(|is_there| *is_there);
+    if writers.count() > 1 {
+        let problem = "basic, bearer and the header Authorization are the same header";
+        return fail(at, problem);
+    }
+    Ok(())
+}
+
+/// The scheme and authority of a URL's text.
+fn origin_of(url: &str) -> &str {
+    let Some(at) = url.find("://") else {
+        return url;
+    };
+    let behind = &url[at + 3..];
+    let end = behind.find('/').unwrap_or(behind.len());
+    &url[..at + 3 + end]
+}

@@ -1,0 +1,100 @@
+//! The steps of a login, and those that come after it.
+
+use std::collections::BTreeSet;
+
+use super::clauses::check_clause;
+use super::{Check, Checked, Role, fail, is_optional};
+use crate::recipe::error::RecipeError;
+use crate::recipe::schema::{Compute, Meaning, Schema};
+
+impl Check<'_> {
+    /// The steps of a login, which together say what a refusal is.
+    pub(super) fn login(&mut self) -> Checked {
+        let schema = self.schema;
+        let mut known = BTreeSet::new();
+        for (index, step) in schema.login.0.iter().enumerate() {
+            let at = Schema::login_step(index);
+            if step.session.is_some() {
+                let problem = "a login carries nothing of an earlier session";
+                return fail(at + ".session", problem);
+            }
+            let when = step.when.as_ref();
+            if let Some(name) = when.filter(|name| !self.may_be_absent(name, index)) {
+                let problem = format!(
+                    "`{name}` is neither an optional field nor an optional value of an earlier step"
+                );
+                return fail(at + ".when", problem);
+            }
+            self.step(&at, step, Role::Login, &mut known)?;
+        }
+        self.taken = known;
+        let mut failures = schema.login.0.iter().flat_map(|step| &step.failures);
+        let refuses = failures.any(|failure| failure.means == Some(Meaning::Refused));
+        match (refuses, schema.refused) {
+            (false, None) => fail(
+                "login",
+                "no failure says what a wrong secret looks like, as `failures = [{ status = 401, \
+                 means = \"refused\" }]`; if no document says it, write `refused = \
+                 \"undocumented\"` at the top",
+            ),
+            (true, Some(_)) => {
+                let problem = "a failure says what a refusal is; leave this out";
+                fail("refused", problem)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a value may be absent when a step begins.
+    fn may_be_absent(&self, name: &str, step: usize) -> bool {
+        let field = self.schema.fields.get(name);
+        let mut earlier = self.schema.login.0[..step].iter();
+        field.is_some_and(|field| field.optional)
+            || earlier.any(|step| {
+                let takes = step.take.get(name);
+                takes.is_some_and(|takes| step.when.is_some() || is_optional(takes))
+            })
+    }
+
+    /// The steps after a login. Returns the names in them.
+    pub(super) fn later_steps(&mut self) -> Result<BTreeSet<String>, RecipeError> {
+        let schema = self.schema;
+        if let Some(refresh) = &schema.refresh {
+            match &refresh.with {
+                Some(name) if !self.taken.contains(name) => {
+                    return fail("refresh.with", self.unknown(name, &self.taken));
+                }
+                None if refresh.single_use => {
+                    return fail("refresh.single_use", "say which value: `with`");
+                }
+                None if refresh.step.session == Some(false) => {
+                    let problem = "without a value `with`, it is done with the session";
+                    return fail("refresh.step.session", problem);
+                }
+                _ => {}
+            }
+        }
+        let mut names = BTreeSet::new();
+        for (at, step) in schema.later_steps() {
+            let at = format!("{at}.step");
+            if step.when.is_some() {
+                return fail(at + ".when", "only steps of a login can be left out");
+            }
+            let mut known = self.taken.clone();
+            self.step(&at, step, Role::Later, &mut known)?;
+            let computed = step.compute.values().flat_map(Compute::templates);
+            let computed = computed.map(|(_, template)| template);
+            let of_step = step.templates().into_iter().map(|(_, template)| template);
+            for template in of_step.chain(computed) {
+                names.extend(template.names().map(str::to_owned));
+            }
+            let claims = step.take.values().flat_map(|takes| &takes.0);
+            names.extend(claims.filter_map(|take| take.of.clone()));
+        }
+        let over = schema.logout.iter().flat_map(|logout| &logout.over);
+        for (index, clause) in over.enumerate() {
+            check_clause(&format!("logout.over[{index}]"), clause, false)?;
+        }
+        Ok(names)
+    }
+}

@@ -1,0 +1,82 @@
+//! Regular expressions.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A regular expression, which is matched in linear time.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(in crate::recipe) struct Pattern {
+    source: String,
+    #[cfg(feature = "recipes")]
+    regex: regex_lite::Regex,
+}
+
+#[cfg(feature = "recipes")]
+impl Pattern {
+    pub(in crate::recipe) fn matches(&self, text: &str) -> bool {
+        self.regex.is_match(text)
+    }
+
+    /// The first group of the first match, or the match if there is no group.
+    pub(in crate::recipe) fn find<'a>(&self, text: &'a str) -> Option<&'a str> {
+        let found = self.regex.captures(text)?;
+        let matched = found.get(1).or_else(|| found.get(0))?;
+        Some(matched.as_str())
+    }
+}
+
+impl Pattern {
+    pub(in crate::recipe) fn source(&self) -> &str {
+        &self.source
+    }
+}
+
+/// Without the feature there are no regular expressions.
+#[cfg(not(feature = "recipes"))]
+impl Pattern {
+    pub(in crate::recipe) const fn matches(&self, _: &str) -> bool {
+        false
+    }
+
+    pub(in crate::recipe) const fn find<'a>(&self, _: &'a str) -> Option<&'a str> {
+        None
+    }
+}
+
+impl TryFrom<String> for Pattern {
+    type Error = String;
+
+    #[cfg(not(feature = "recipes"))]
+    fn try_from(source: String) -> Result<Self, String> {
+        Err(format!("{source:?} needs the feature `recipes`"))
+    }
+
+    #[cfg(feature = "recipes")]
+    fn try_from(source: String) -> Result<Self, String> {
+        match regex_lite::Regex::new(&source) {
+            Ok(regex) => Ok(Self { source, regex }),
+            Err(error) => Err(format!("{source:?} is not a regular expression: {error}")),
+        }
+    }
+}
+
+impl From<Pattern> for String {
+    fn from(pattern: Pattern) -> Self {
+        pattern.source
+    }
+}
+
+/// Two are equal if their texts are.
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source
+    }
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.source, f)
+    }
+}
