@@ -13,9 +13,23 @@ use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use crate::asked::{Asked, empty, field, json, page, text};
-use crate::world::{Entry, World};
+use crate::drive::{Call, Dialect, UNSTATED};
+use crate::world::{Entry, Mood, NAME, World};
 
 const FLOW: &str = "8f7e42faab604bcab7ac43c44ca34d58";
+
+pub(crate) const DIALECT: Dialect = Dialect {
+    recipe: include_str!("../../recipes/home_assistant.toml"),
+    routes,
+    values: &[("username", NAME)],
+    secret: "password",
+    read: Call::get("/api/"),
+    write: Call::post("/api/", "{}"),
+    wait: UNSTATED,
+    expires_in: 1_800,
+    idle_in: 0,
+    fetches: 0,
+};
 
 pub(crate) fn routes() -> Router<Arc<World>> {
     Router::new()
@@ -31,7 +45,10 @@ fn is_client(asked: &Asked, id: &str) -> bool {
     id == format!("http://{}/", asked.header("host"))
 }
 
-async fn begin(asked: Asked) -> Response {
+async fn begin(State(world): State<Arc<World>>, asked: Asked) -> Response {
+    if world.is(Mood::Limited) {
+        return banned();
+    }
     let body = asked.json();
     let client = text(&body, "/client_id");
     if !is_client(&asked, client) || !text(&body, "/redirect_uri").starts_with(client) {
@@ -65,9 +82,13 @@ async fn login(
         ),
         Entry::Refused => form("init", &json!({"base": "invalid_auth"})),
         Entry::Locked => form("mfa", &json!({})),
-        Entry::Limited => page(403, "text/plain", "403: Forbidden"),
+        Entry::Limited => banned(),
         Entry::Full | Entry::Starting | Entry::Polluted => empty(400),
     }
+}
+
+fn banned() -> Response {
+    page(403, "text/plain", "403: Forbidden")
 }
 
 fn form(step: &str, errors: &Value) -> Response {

@@ -12,9 +12,23 @@ use axum::routing::{get, post};
 use serde_json::json;
 
 use crate::asked::{Asked, With as _, empty, json, page};
+use crate::drive::{Call, Dialect, UNSTATED};
 use crate::world::{Entry, NAME, PASSWORD, Session, World};
 
 const COOKIE: &str = "JSESSIONID.4f2a91c7";
+
+pub(crate) const DIALECT: Dialect = Dialect {
+    recipe: include_str!("../../recipes/jenkins.toml"),
+    routes,
+    values: &[("username", NAME)],
+    secret: "password",
+    read: Call::get("/api/json"),
+    write: Call::post("/job/demo/build", "{}"),
+    wait: UNSTATED,
+    expires_in: 0,
+    idle_in: 0,
+    fetches: 0,
+};
 
 pub(crate) fn routes() -> Router<Arc<World>> {
     Router::new()

@@ -1,9 +1,13 @@
 //! Logins of many dialects, each against a server that behaves as the dialect's documents say.
+#![cfg(all(feature = "recipes", feature = "reqwest"))]
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod asked;
+mod checks;
+mod drive;
 mod home_assistant;
 mod jenkins;
+mod logins;
 mod metabase;
 mod oauth;
 mod odoo;

@@ -5,6 +5,7 @@
 //! ones, with the same text.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -13,9 +14,27 @@ use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use crate::asked::{Asked, With as _, empty, json, page, text};
-use crate::world::{Entry, World};
+use crate::drive::{Call, Dialect};
+use crate::world::{Entry, NAME, World};
 
 const WAIT: &str = "Too many attempts! You must wait 15 seconds before trying again.";
+
+pub(crate) const DIALECT: Dialect = Dialect {
+    recipe: include_str!("../../recipes/metabase.toml"),
+    routes,
+    values: &[("username", NAME)],
+    secret: "password",
+    read: Call::get("/api/user/current"),
+    write: Call {
+        method: "PUT",
+        path: "/api/user/current",
+        body: "{}",
+    },
+    wait: Duration::from_secs(15),
+    expires_in: 14 * 86_400,
+    idle_in: 0,
+    fetches: 0,
+};
 
 pub(crate) fn routes() -> Router<Arc<World>> {
     Router::new()

@@ -6,6 +6,7 @@
 //! 429.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Query, State};
@@ -14,11 +15,67 @@ use axum::routing::{get, post};
 use serde_json::json;
 
 use crate::asked::{Asked, With as _, empty, field, json};
-use crate::world::{Entry, Fields, Session, World};
+use crate::drive::{Call, Dialect};
+use crate::world::{Entry, Fields, NAME, Session, World};
 
 /// The second secret: the client's own.
 pub(crate) const CLIENT: &str = "cli ent";
 pub(crate) const CLIENT_SECRET: &str = "battery:staple+100%";
+
+pub(crate) const CLIENT_CREDENTIALS: Dialect = Dialect {
+    recipe: include_str!("../../recipes/oauth_client_credentials.toml"),
+    routes: client_credentials,
+    values: &[("client_id", NAME)],
+    secret: "client_secret",
+    read: Call::get("/me"),
+    write: Call {
+        method: "PUT",
+        path: "/me",
+        body: "{}",
+    },
+    wait: Duration::from_secs(30),
+    expires_in: 3_600,
+    idle_in: 0,
+    fetches: 0,
+};
+
+pub(crate) const ROTATING: Dialect = Dialect {
+    recipe: include_str!("../../recipes/oauth_password_rotating.toml"),
+    routes: rotating,
+    values: &[("username", NAME), ("client_id", CLIENT)],
+    secret: "password",
+    read: Call::get("/me"),
+    write: Call {
+        method: "PUT",
+        path: "/me",
+        body: "{}",
+    },
+    wait: Duration::from_secs(30),
+    expires_in: 300,
+    idle_in: 0,
+    fetches: 0,
+};
+
+pub(crate) const LASTING: Dialect = Dialect {
+    recipe: include_str!("../../recipes/oauth_password.toml"),
+    routes: lasting,
+    values: &[
+        ("username", NAME),
+        ("client_id", CLIENT),
+        ("client_secret", CLIENT_SECRET),
+    ],
+    secret: "password",
+    read: Call::get("/me"),
+    write: Call {
+        method: "PUT",
+        path: "/me",
+        body: "{}",
+    },
+    wait: Duration::from_secs(30),
+    expires_in: 300,
+    idle_in: 0,
+    fetches: 0,
+};
 
 /// The client is the account.
 pub(crate) fn client_credentials() -> Router<Arc<World>> {

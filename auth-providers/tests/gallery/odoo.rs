@@ -5,6 +5,7 @@
 //! failures. All answers are a 200.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -13,9 +14,29 @@ use axum::routing::post;
 use serde_json::{Value, json};
 
 use crate::asked::{Asked, With as _, empty, json, text};
-use crate::world::{Entry, World};
+use crate::drive::{Call, Dialect};
+use crate::world::{Entry, NAME, World};
 
 const PAUSE: &str = "Too many login failures, please wait a bit before trying again.";
+
+pub(crate) const DIALECT: Dialect = Dialect {
+    recipe: include_str!("../../recipes/odoo.toml"),
+    routes,
+    values: &[("username", NAME), ("database", "acme")],
+    secret: "password",
+    read: Call::post(
+        "/web/dataset/call_kw",
+        r#"{"jsonrpc": "2.0", "method": "call", "params": {"method": "read"}}"#,
+    ),
+    write: Call::post(
+        "/web/dataset/call_kw",
+        r#"{"jsonrpc": "2.0", "method": "call", "params": {"method": "write"}}"#,
+    ),
+    wait: Duration::from_secs(60),
+    expires_in: 604_800,
+    idle_in: 0,
+    fetches: 0,
+};
 
 pub(crate) fn routes() -> Router<Arc<World>> {
     Router::new()
@@ -42,7 +63,11 @@ async fn login(State(world): State<Arc<World>>, asked: Asked) -> Response {
         Entry::Locked => result(&json!({"uid": null})).with_cookie(&cookie("waits")),
         Entry::Refused => denied("Access Denied"),
         Entry::Limited => denied(PAUSE),
-        Entry::Full | Entry::Starting | Entry::Polluted => empty(400),
+        Entry::Starting => {
+            let data = json!({"name": "psycopg2.OperationalError", "message": ""});
+            error(200, "Odoo Server Error", &data)
+        }
+        Entry::Full | Entry::Polluted => empty(400),
     }
 }
 

@@ -12,11 +12,25 @@ use axum::routing::{get, post};
 use serde_json::json;
 
 use crate::asked::{Asked, With as _, empty, json};
+use crate::drive::{Call, Dialect, UNSTATED};
 use crate::world::{Entry, NAME, Session, World};
+
+pub(crate) const DIALECT: Dialect = Dialect {
+    recipe: include_str!("../../recipes/pi_hole.toml"),
+    routes,
+    values: &[],
+    secret: "password",
+    read: Call::get("/api/stats/summary"),
+    write: Call::post("/api/dns/blocking", "{}"),
+    wait: UNSTATED,
+    expires_in: 0,
+    idle_in: 300,
+    fetches: 0,
+};
 
 pub(crate) fn routes() -> Router<Arc<World>> {
     Router::new()
-        .route("/api/auth", post(login).delete(logout))
+        .route("/api/auth", get(status).post(login).delete(logout))
         .route("/api/stats/summary", get(api))
         .route("/api/dns/blocking", post(api))
 }
@@ -31,7 +45,7 @@ async fn login(State(world): State<Arc<World>>, asked: Asked) -> Response {
         Entry::Welcome(session) => {
             let body = json!({"session": {
                 "valid": true, "totp": false, "sid": session.access, "csrf": session.csrf,
-                "validity": 1800, "message": "password correct"
+                "validity": 300, "message": "password correct"
             }, "took": 0.03});
             keep(json(200, body), &session)
         }
@@ -40,6 +54,13 @@ async fn login(State(world): State<Arc<World>>, asked: Asked) -> Response {
         Entry::Full => error(429, "api_seats_exceeded", "API seats exceeded"),
         Entry::Locked => error(400, "bad_request", "No 2FA token found in JSON payload"),
         Entry::Starting | Entry::Polluted => empty(400),
+    }
+}
+
+async fn status(State(world): State<Arc<World>>, asked: Asked) -> Response {
+    match world.look(asked.header("x-ftl-sid")) {
+        Some(session) => keep(json(200, json!({"session": {"valid": true}})), &session),
+        None => json(401, guest()),
     }
 }
 

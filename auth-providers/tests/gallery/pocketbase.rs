@@ -12,12 +12,27 @@ use axum::routing::{get, post};
 use serde_json::json;
 
 use crate::asked::{Asked, With as _, empty, json, jwt, signed_for, text};
-use crate::world::{Entry, Session, World};
+use crate::drive::{Call, Dialect, UNSTATED};
+use crate::world::{Entry, NAME, Session, World};
+
+pub(crate) const DIALECT: Dialect = Dialect {
+    recipe: include_str!("../../recipes/pocketbase.toml"),
+    routes,
+    values: &[("username", NAME)],
+    secret: "password",
+    read: Call::get("/api/collections/posts/records"),
+    write: Call::post("/api/collections/posts/records", "{}"),
+    wait: UNSTATED,
+    expires_in: 7 * 86_400,
+    idle_in: 0,
+    fetches: 0,
+};
 
 pub(crate) fn routes() -> Router<Arc<World>> {
     Router::new()
         .route("/api/collections/users/auth-with-password", post(login))
         .route("/api/collections/users/auth-refresh", post(refresh))
+        .route("/api/collections/users/records", get(list))
         .route("/api/collections/posts/records", get(list).post(create))
 }
 

@@ -12,7 +12,21 @@ use axum::routing::{get, post};
 use serde_json::json;
 
 use crate::asked::{Asked, empty, field, json};
+use crate::drive::{Call, Dialect, UNSTATED};
 use crate::world::{Entry, Session, World};
+
+pub(crate) const DIALECT: Dialect = Dialect {
+    recipe: include_str!("../../recipes/proxmox.toml"),
+    routes,
+    values: &[("username", "ada@pam")],
+    secret: "password",
+    read: Call::get("/api2/json/nodes"),
+    write: Call::post("/api2/json/nodes", "{}"),
+    wait: UNSTATED,
+    expires_in: 7_200,
+    idle_in: 0,
+    fetches: 0,
+};
 
 pub(crate) fn routes() -> Router<Arc<World>> {
     Router::new()

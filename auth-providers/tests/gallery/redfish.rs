@@ -13,9 +13,27 @@ use axum::routing::{delete, get, post};
 use serde_json::json;
 
 use crate::asked::{Asked, With as _, empty, json, text};
-use crate::world::{Entry, World};
+use crate::drive::{Call, Dialect, UNSTATED};
+use crate::world::{Entry, NAME, World};
 
 const SESSIONS: &str = "/redfish/v1/SessionService/Sessions";
+
+pub(crate) const DIALECT: Dialect = Dialect {
+    recipe: include_str!("../../recipes/redfish.toml"),
+    routes,
+    values: &[("username", NAME)],
+    secret: "password",
+    read: Call::get("/redfish/v1/Systems"),
+    write: Call {
+        method: "PATCH",
+        path: "/redfish/v1/Systems",
+        body: "{}",
+    },
+    wait: UNSTATED,
+    expires_in: 0,
+    idle_in: 1_800,
+    fetches: 0,
+};
 
 pub(crate) fn routes() -> Router<Arc<World>> {
     Router::new()

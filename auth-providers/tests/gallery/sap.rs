@@ -15,12 +15,32 @@ use axum::routing::any;
 use serde_json::json;
 
 use crate::asked::{Asked, With as _, empty, json, page};
+use crate::drive::{Call, Dialect, UNSTATED};
 use crate::world::{Entry, NAME, PASSWORD, Session, World};
 
 const COOKIE: &str = "SAP_SESSIONID_S4H_100";
 
+pub(crate) const DIALECT: Dialect = Dialect {
+    recipe: include_str!("../../recipes/sap.toml"),
+    routes,
+    values: &[
+        ("username", NAME),
+        ("service", "/sap/opu/odata/sap/API_PARTNER/"),
+    ],
+    secret: "password",
+    read: Call::get("/sap/opu/odata/sap/API_PARTNER/A_Partner"),
+    write: Call::post("/sap/opu/odata/sap/API_PARTNER/A_Partner", "{}"),
+    wait: UNSTATED,
+    expires_in: 0,
+    idle_in: 0,
+    fetches: 0,
+};
+
 pub(crate) fn routes() -> Router<Arc<World>> {
-    Router::new().route("/sap/opu/odata/sap/API_PARTNER/{*path}", any(api))
+    Router::new()
+        .route("/sap/opu/odata/sap/API_PARTNER/", any(api))
+        .route("/sap/opu/odata/sap/API_PARTNER/{*path}", any(api))
+        .route("/sap/public/bc/icf/logoff", any(logoff))
 }
 
 async fn api(State(world): State<Arc<World>>, asked: Asked) -> Response {
@@ -69,4 +89,9 @@ fn answer(world: &World, asked: &Asked, session: &Session, sent: &str) -> Respon
             page(403, "text/plain", "CSRF token validation failed").with("x-csrf-token", "Required")
         }
     }
+}
+
+async fn logoff(State(world): State<Arc<World>>, asked: Asked) -> Response {
+    world.logout(|session| session.access == asked.cookie(COOKIE));
+    page(200, "text/html", "<h1>Logoff</h1>")
 }

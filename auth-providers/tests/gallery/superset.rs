@@ -13,7 +13,21 @@ use axum::routing::{get, post};
 use serde_json::json;
 
 use crate::asked::{Asked, With as _, empty, json, jwt, signed_for, text};
-use crate::world::{Entry, World};
+use crate::drive::{Call, Dialect, UNSTATED};
+use crate::world::{Entry, NAME, World};
+
+pub(crate) const DIALECT: Dialect = Dialect {
+    recipe: include_str!("../../recipes/superset.toml"),
+    routes,
+    values: &[("username", NAME)],
+    secret: "password",
+    read: Call::get("/api/v1/chart/"),
+    write: Call::post("/api/v1/chart/", "{}"),
+    wait: UNSTATED,
+    expires_in: 900,
+    idle_in: 0,
+    fetches: 1,
+};
 
 pub(crate) fn routes() -> Router<Arc<World>> {
     Router::new()
@@ -49,10 +63,18 @@ fn access(access: &str) -> String {
     jwt(&claims, access)
 }
 
+/// An access token ends by itself, and all tokens with the key that has signed them.
+fn unknown(world: &World) -> Response {
+    if world.live() == 0 {
+        return json(422, json!({"msg": "Signature verification failed"}));
+    }
+    json(401, json!({"msg": "Token has expired"}))
+}
+
 async fn refresh(State(world): State<Arc<World>>, asked: Asked) -> Response {
     match world.refresh(&signed_for(asked.bearer())) {
         Some(session) => json(200, json!({"access_token": access(&session.access)})),
-        None => json(401, json!({"msg": "Token has been revoked"})),
+        None => unknown(&world),
     }
 }
 
@@ -65,14 +87,14 @@ async fn csrf(State(world): State<Arc<World>>, asked: Asked) -> Response {
             );
             json(200, json!({"result": session.csrf})).with_cookie(&cookie)
         }
-        None => json(401, json!({"msg": "Token has been revoked"})),
+        None => unknown(&world),
     }
 }
 
 async fn read(State(world): State<Arc<World>>, asked: Asked) -> Response {
     match world.enter(&signed_for(asked.bearer())) {
         Some(_) => json(200, json!({"count": 0, "result": []})),
-        None => json(401, json!({"msg": "Token has expired"})),
+        None => unknown(&world),
     }
 }
 
@@ -94,6 +116,6 @@ async fn write(State(world): State<Arc<World>>, asked: Asked) -> Response {
                 ]}),
             )
         }
-        None => json(401, json!({"msg": "Token has expired"})),
+        None => unknown(&world),
     }
 }

@@ -11,7 +11,30 @@ use axum::routing::get;
 use serde_json::{Value, json};
 
 use crate::asked::{Asked, chunked, field, json};
-use crate::world::{Entry, Fields, MARK, World};
+use crate::drive::{Call, Dialect, UNSTATED};
+use crate::world::{Entry, Fields, MARK, NAME, Session, World};
+
+pub(crate) const DIALECT: Dialect = Dialect {
+    recipe: include_str!("../../recipes/synology.toml"),
+    routes,
+    values: &[("username", NAME)],
+    secret: "password",
+    read: Call::get("/webapi/entry.cgi?api=SYNO.FileStation.Info&version=2&method=get"),
+    write: Call::post(
+        "/webapi/entry.cgi?api=SYNO.FileStation.Delete&version=2&method=start",
+        "{}",
+    ),
+    wait: UNSTATED,
+    expires_in: 0,
+    idle_in: 0,
+    fetches: 0,
+};
+
+/// The same, with the secret of a second factor.
+pub(crate) const WITH_CODES: Dialect = Dialect {
+    values: &[("username", NAME), ("totp", "JBSWY3DPEHPK3PXP")],
+    ..DIALECT
+};
 
 pub(crate) fn routes() -> Router<Arc<World>> {
     Router::new().route("/webapi/entry.cgi", get(entry).post(entry))
@@ -20,6 +43,9 @@ pub(crate) fn routes() -> Router<Arc<World>> {
 async fn entry(State(world): State<Arc<World>>, asked: Asked) -> Response {
     let mut fields = asked.query();
     fields.extend(asked.form());
+    if let Some(code) = world.said() {
+        return chunked(json(200, error(code)));
+    }
     let answer = match (field(&fields, "api"), field(&fields, "method")) {
         ("", _) | (_, "") => error(101),
         _ if field(&fields, "version").parse::<u8>().is_err() => error(101),
@@ -53,16 +79,19 @@ fn login(world: &World, asked: &Asked, fields: &Fields) -> Value {
     }
     let entry = world.login(asked, field(fields, "account"), field(fields, "passwd"));
     match entry {
-        Entry::Welcome(session) if field(fields, "enable_syno_token") == "yes" => json!({
-            "data": {"did": "", "sid": session.access, "synotoken": session.csrf},
-            "success": true
-        }),
+        Entry::Welcome(session) if field(fields, "enable_syno_token") == "yes" => welcome(&session),
         Entry::Welcome(session) => json!({"data": {"sid": session.access}, "success": true}),
         Entry::Refused => error(400),
+        Entry::Locked if field(fields, "otp_code").len() == 6 => welcome(&world.reopen()),
         Entry::Locked => error(403),
         Entry::Limited => error(407),
         Entry::Full | Entry::Starting | Entry::Polluted => error(100),
     }
+}
+
+fn welcome(session: &Session) -> Value {
+    let data = json!({"did": "", "sid": session.access, "synotoken": session.csrf});
+    json!({"data": data, "success": true})
 }
 
 fn error(code: u16) -> Value {

@@ -8,12 +8,39 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
+use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::{get, post};
 use serde_json::json;
 
 use crate::asked::{Asked, With as _, empty, json, jwt, page, signed_for, text};
-use crate::world::{Entry, World};
+use crate::drive::{Call, Dialect, UNSTATED};
+use crate::world::{Entry, NAME, World};
+
+pub(crate) const DIALECT: Dialect = Dialect {
+    recipe: include_str!("../../recipes/unifi.toml"),
+    routes,
+    values: &[("username", NAME)],
+    secret: "password",
+    read: Call::get("/proxy/network/api/self/sites"),
+    write: Call::post("/proxy/network/api/s/default/cmd/stamgr", "{}"),
+    wait: UNSTATED,
+    expires_in: 7_200,
+    idle_in: 0,
+    fetches: 0,
+};
+
+/// UniFi OS 3.2 to 4.0, whose login sends no csrf value beside the JWT (issue 671 of
+/// `unifi-client`).
+pub(crate) const WITHOUT_HEADER: Dialect = Dialect {
+    routes: || routes().layer(map_response(without_header)),
+    ..DIALECT
+};
+
+async fn without_header(mut answer: Response) -> Response {
+    answer.headers_mut().remove("x-csrf-token");
+    answer
+}
 
 pub(crate) fn routes() -> Router<Arc<World>> {
     Router::new()

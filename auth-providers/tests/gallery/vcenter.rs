@@ -7,17 +7,31 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::get;
 use serde_json::json;
 
 use crate::asked::{Asked, empty, json};
-use crate::world::{Entry, World};
+use crate::drive::{Call, Dialect, UNSTATED};
+use crate::world::{Entry, NAME, World};
 
 const SESSION: &str = "vmware-api-session-id";
 
+pub(crate) const DIALECT: Dialect = Dialect {
+    recipe: include_str!("../../recipes/vcenter.toml"),
+    routes,
+    values: &[("username", NAME)],
+    secret: "password",
+    read: Call::get("/api/vcenter/vm"),
+    write: Call::post("/api/vcenter/vm", "{}"),
+    wait: UNSTATED,
+    expires_in: 0,
+    idle_in: 0,
+    fetches: 0,
+};
+
 pub(crate) fn routes() -> Router<Arc<World>> {
     Router::new()
-        .route("/api/session", post(login).delete(logout))
+        .route("/api/session", get(status).post(login).delete(logout))
         .route("/api/vcenter/vm", get(api).post(api))
 }
 
@@ -36,6 +50,13 @@ async fn login(State(world): State<Arc<World>>, asked: Asked) -> Response {
 async fn api(State(world): State<Arc<World>>, asked: Asked) -> Response {
     match world.enter(asked.header(SESSION)) {
         Some(_) => json(200, json!([])),
+        None => error(401, "UNAUTHENTICATED"),
+    }
+}
+
+async fn status(State(world): State<Arc<World>>, asked: Asked) -> Response {
+    match world.look(asked.header(SESSION)) {
+        Some(_) => json(200, json!({"user": "ada"})),
         None => error(401, "UNAUTHENTICATED"),
     }
 }

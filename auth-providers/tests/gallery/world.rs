@@ -3,15 +3,19 @@
 //!
 //! The servers know no time. A session ends when a test says so, and a life is only told.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::{Request, State as Shared};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 use parking_lot::Mutex;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::asked::Asked;
+use crate::asked::{self, Asked, page};
 
 /// The account that every server knows. The password has what an escape can lose.
 pub(crate) const NAME: &str = "ada";
@@ -33,7 +37,8 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let world = Arc::<World>::default();
-        let app = routes().with_state(Arc::clone(&world));
+        let beside = from_fn_with_state(Arc::clone(&world), beside);
+        let app = routes().layer(beside).with_state(Arc::clone(&world));
         let mut task = JoinSet::new();
         task.spawn(async move { axum::serve(listener, app).await.unwrap() });
         Self {
@@ -41,6 +46,14 @@ impl Server {
             world,
             _task: task,
         }
+    }
+}
+
+async fn beside(Shared(world): Shared<Arc<World>>, request: Request, next: Next) -> Response {
+    let beside = world.0.lock().beside;
+    match beside {
+        Some(beside) => beside.answer(),
+        None => next.run(request).await,
     }
 }
 
@@ -58,6 +71,37 @@ pub(crate) enum Mood {
     Full,
     /// As where the server is there, and the API behind it is not.
     Starting,
+}
+
+/// Answers that say nothing about the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beside {
+    /// A 403 for want of a right.
+    Forbidden,
+    /// A 200 whose data happen to be the texts of errors.
+    Quoted,
+    /// A 502 of a proxy.
+    Proxy,
+}
+
+impl Beside {
+    fn answer(self) -> Response {
+        match self {
+            Self::Forbidden => asked::json(403, json!({"message": "you lack the right"})),
+            Self::Quoted => asked::json(
+                200,
+                json!({"rows": [
+                    "CSRF", "Invalid CSRF Token", "No valid crumb", "Access denied", "401", "/login",
+                    "Session terminated, re-login, please.", "Odoo Session Expired"
+                ]}),
+            ),
+            Self::Proxy => page(
+                502,
+                "text/html",
+                "<h1>Bad Gateway</h1> CSRF, No valid crumb",
+            ),
+        }
+    }
 }
 
 /// What becomes of a login.
@@ -102,6 +146,8 @@ pub(crate) struct Counts {
     pub(crate) logouts: usize,
     /// Requests of the API that were answered as asked.
     pub(crate) served: usize,
+    /// Those of them that want a csrf value.
+    pub(crate) written: usize,
     /// Requests of the API whose session is dead, unknown or missing.
     pub(crate) rejected: usize,
     /// Requests of the API that lack the csrf value of their session.
@@ -117,6 +163,8 @@ struct State {
     issued: usize,
     sessions: Vec<Session>,
     spent: Vec<String>,
+    said: VecDeque<u16>,
+    beside: Option<Beside>,
     counts: Counts,
 }
 
@@ -150,6 +198,16 @@ impl World {
 
     pub(crate) fn answer_logins_as(&self, mood: Mood) {
         self.0.lock().mood = mood;
+    }
+
+    /// What each of the next answers says in place of the dialect's own, as far as it has codes.
+    pub(crate) fn say(&self, codes: &[u16]) {
+        self.0.lock().said.extend(codes);
+    }
+
+    /// Answers whatever is asked with something that says nothing about the session.
+    pub(crate) fn answer_beside(&self, beside: Option<Beside>) {
+        self.0.lock().beside = beside;
     }
 
     /// Ends all sessions, and with them what refreshes them.
@@ -200,6 +258,14 @@ impl World {
         }
     }
 
+    pub(crate) fn said(&self) -> Option<u16> {
+        self.0.lock().said.pop_front()
+    }
+
+    pub(crate) fn is(&self, mood: Mood) -> bool {
+        self.0.lock().mood == mood
+    }
+
     /// A session for a request that brings the password along with a session that is over.
     pub(crate) fn reopen(&self) -> Session {
         let mut state = self.0.lock();
@@ -222,10 +288,11 @@ impl World {
     /// `Err` is a session without it.
     pub(crate) fn enter_to_write(&self, access: &str, csrf: &str) -> Option<Result<Session, ()>> {
         let session = self.enter(access)?;
+        let counts = &mut self.0.lock().counts;
         if session.csrf == csrf {
+            counts.written += 1;
             return Some(Ok(session));
         }
-        let counts = &mut self.0.lock().counts;
         counts.served -= 1;
         counts.stale += 1;
         Some(Err(()))

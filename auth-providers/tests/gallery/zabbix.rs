@@ -13,10 +13,30 @@ use axum::routing::post;
 use serde_json::{Value, json};
 
 use crate::asked::{Asked, chunked, empty, json, text};
-use crate::world::{Entry, World};
+use crate::drive::{Call, Dialect, UNSTATED};
+use crate::world::{Entry, NAME, World};
 
 const WRONG: &str = "Incorrect user name or password or account is temporarily blocked.";
 const DEAD: &str = "Session terminated, re-login, please.";
+
+pub(crate) const DIALECT: Dialect = Dialect {
+    recipe: include_str!("../../recipes/zabbix.toml"),
+    routes,
+    values: &[("username", NAME)],
+    secret: "password",
+    read: Call::post(
+        "/api_jsonrpc.php",
+        r#"{"jsonrpc": "2.0", "method": "host.get", "params": {"output": []}, "id": 1}"#,
+    ),
+    write: Call::post(
+        "/api_jsonrpc.php",
+        r#"{"jsonrpc": "2.0", "method": "host.create", "params": {"output": []}, "id": 1}"#,
+    ),
+    wait: UNSTATED,
+    expires_in: 0,
+    idle_in: 900,
+    fetches: 0,
+};
 
 pub(crate) fn routes() -> Router<Arc<World>> {
     Router::new().route("/api_jsonrpc.php", post(call))
