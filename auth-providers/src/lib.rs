@@ -26,9 +26,9 @@
 //! | [`CloudIo`] | user name, password | a bearer token and `csrf` in the query | until rejected |
 //! | [`V1Login`] | e-mail, password | a bearer token, or the cookies that were set | 1 day |
 //!
-//! For another API, write a recipe of twenty lines of TOML (the module `recipe`, feature `recipes`),
-//! or implement [`Login`]; the examples of both are complete. The modules [`request`], [`response`]
-//! and [`jwt`] have what the logins of most APIs need.
+//! For another API, write a recipe, twenty lines of TOML (the module `recipe`, feature `recipes`),
+//! or implement [`Login`]; the examples of both are complete. The modules [`request`],
+//! [`response`] and [`jwt`] have what the logins of most APIs need.
 //!
 //! # Guarantees
 //!

@@ -344,9 +344,13 @@ impl Call<'_> {
         let Some(pristine) = self.pristine.take() else {
             return Ok(None);
         };
+        if !Chain::may_redirect(response.status()) {
+            return Ok(None);
+        }
+        let url = pristine.url();
         let answer = Answer {
             method: pristine.method(),
-            url: pristine.url(),
+            url: &url,
             repeatable: pristine.is_repeatable(),
             status: response.status(),
             headers: response.headers(),
@@ -354,6 +358,7 @@ impl Call<'_> {
         let redirects = &self.middleware.redirects;
         let hop = chain.next(&answer, redirects, credentials);
         let hop = hop.map_err(Error::middleware)?;
+        drop(url);
         Ok(hop.map(|hop| pristine.into_hop(hop, redirects)))
     }
 }
