@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::Compiled;
 use super::answer::Answer;
 use super::ask::{bearer, header};
+use super::compute::compute;
 use super::schema::{Basic, CookieName, Only, PartTemplate, Takes};
 use super::template::{Missing, Place, Template};
 use super::values::Known;
@@ -72,6 +73,7 @@ impl Compiled {
         cookies: &CookieSource<'_>,
     ) -> Result<Session, LoginError> {
         let (attach, fetched) = (&self.schema.attach, &self.plan.fetched);
+        let known = &self.with_computed(known);
         let mut session = Session::new();
         for (listed, is_needed) in [(&attach.cookies, true), (&attach.optional_cookies, false)] {
             for name in listed {
@@ -136,6 +138,18 @@ impl Compiled {
         Ok(session)
     }
 
+    /// What is known, with what is computed from it for what is attached.
+    fn with_computed<'a>(&self, known: &Known<'a>) -> Known<'a> {
+        let mut known = known.clone();
+        for name in self.plan.computed.get("attach").into_iter().flatten() {
+            // Otherwise it is of a value that is not there, or not yet.
+            if let Ok(value) = compute(&self.schema.attach.compute[name], &known, "") {
+                known.set(name, &value);
+            }
+        }
+        known
+    }
+
     /// The parts that change with these values, and what is kept of them.
     pub(super) fn update(
         &self,
@@ -143,8 +157,12 @@ impl Compiled {
         changed: &dyn Fn(&str) -> bool,
     ) -> Result<Update, InvalidValue> {
         let attach = &self.schema.attach;
+        let known = &self.with_computed(known);
         let mut update = Update::new();
-        let names_changed = |template: &Template| template.names().any(changed);
+        let names_changed = |template: &Template| {
+            let mut roots = template.names().flat_map(|name| attach.roots(name));
+            roots.any(changed)
+        };
         let value = |template: &Template| template.render(known, Place::Whole).ok();
         let token = attach.bearer.as_ref().filter(|token| names_changed(token));
         if let Some(token) = token.and_then(value)

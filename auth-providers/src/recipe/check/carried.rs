@@ -10,8 +10,9 @@ use crate::recipe::schema::{Attach, PartTemplate};
 use crate::recipe::template::Template;
 
 impl Check<'_> {
-    pub(super) fn attach(&self) -> Checked {
-        let attach = &self.schema.attach;
+    pub(super) fn attach(&mut self) -> Checked {
+        let schema = self.schema;
+        let attach = &schema.attach;
         if *attach == Attach::default() {
             return fail("attach", "requests would carry nothing of the session");
         }
@@ -24,13 +25,27 @@ impl Check<'_> {
             attach.bearer.is_some(),
             in_header,
         )?;
-        let known: BTreeSet<String> = self.taken.union(&self.repaired).cloned().collect();
+        if let Some(name) = attach.compute.iter().find(|(_, compute)| compute.uuid) {
+            let problem = "a UUID is one for each login; compute it in a step";
+            return fail(format!("attach.compute.{}", name.0), problem);
+        }
+        let mut begun: BTreeSet<String> = &self.taken | &self.computed_by_login;
+        let mut known = &begun | &self.repaired;
+        self.compute("attach", &attach.compute, Role::Login, &mut known)?;
+        let is_begun = |name: &&String| {
+            let roots = attach.roots(name);
+            roots
+                .iter()
+                .all(|root| begun.contains(*root) || schema.has_field(root))
+        };
+        let computed: Vec<_> = attach.compute.keys().filter(is_begun).cloned().collect();
+        begun.extend(computed);
         if let Some(bearer) = &attach.bearer {
-            self.carried("attach.bearer", bearer, &self.taken)?;
+            self.carried("attach.bearer", bearer, &begun)?;
         }
         if let Some(basic) = &attach.basic {
-            self.carried("attach.basic.user", &basic.user, &self.taken)?;
-            self.carried("attach.basic.password", &basic.password, &self.taken)?;
+            self.carried("attach.basic.user", &basic.user, &begun)?;
+            self.carried("attach.basic.password", &basic.password, &begun)?;
         }
         let mut optional = attach.optional_cookies.iter();
         if let Some(twice) = optional.find(|name| attach.cookies.contains(name)) {
@@ -42,7 +57,7 @@ impl Check<'_> {
             if attach.lists_cookie(name) {
                 return fail(at, "the cookie is listed as one that the login sets");
             }
-            self.carried(&at, value, &self.taken)?;
+            self.carried(&at, value, &begun)?;
         }
         for (name, part) in &attach.header {
             let at = format!("attach.header.{}", name.source());

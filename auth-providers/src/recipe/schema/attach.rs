@@ -8,7 +8,7 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::leaf::CookieName;
-use super::step::Basic;
+use super::step::{Basic, Compute};
 use crate::recipe::template::Template;
 
 /// What requests carry.
@@ -16,6 +16,8 @@ use crate::recipe::template::Template;
 #[serde(deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(in crate::recipe) struct Attach {
+    /// Values that are computed from those of the session, for what is attached.
+    pub(in crate::recipe) compute: BTreeMap<String, Compute>,
     /// A bearer token.
     pub(in crate::recipe) bearer: Option<Template>,
     /// HTTP Basic.
@@ -38,6 +40,19 @@ impl Attach {
     /// Whether the session follows cookies that the server sets.
     pub(in crate::recipe) const fn has_cookies(&self) -> bool {
         !self.cookies.is_empty() || !self.optional_cookies.is_empty() || self.all_cookies
+    }
+
+    /// The values that a name stands for: those that it is computed from, or itself.
+    pub(in crate::recipe) fn roots<'a>(&'a self, name: &'a str) -> Vec<&'a str> {
+        match self.compute.get(name) {
+            Some(compute) => {
+                let names = compute
+                    .templates()
+                    .flat_map(|(_, template)| template.names());
+                names.flat_map(|name| self.roots(name)).collect()
+            }
+            None => vec![name],
+        }
     }
 
     /// Whether the login or a refresh may set this cookie.
