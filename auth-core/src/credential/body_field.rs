@@ -21,7 +21,9 @@ use super::InvalidValue;
 /// let target = Target::new("https", "api.example.com", "/ubus");
 /// for field in credential.body_fields(target) {
 ///     match field {
-///         BodyField::Json { pointer, value } => assert_eq!((pointer, value), ("/params/0", "s-1")),
+///         BodyField::Json { pointer, value } => {
+///             assert_eq!((pointer, value), ("/params/0", "s-1"));
+///         }
 ///         other => panic!("the integration can't set {other:?}"),
 ///     }
 /// }
