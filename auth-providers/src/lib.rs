@@ -26,9 +26,9 @@
 //! | [`CloudIo`] | user name, password | a bearer token and `csrf` in the query | until rejected |
 //! | [`V1Login`] | e-mail, password | a bearer token, or the cookies that were set | 1 day |
 //!
-//! For another API, write a [recipe](recipe) of twenty lines, or implement [`Login`]; the examples of
-//! both are complete. The modules [`request`], [`response`] and [`jwt`] have what the logins of most
-//! APIs need.
+//! For another API, write a recipe, twenty lines of TOML (the module `recipe`, feature `recipes`),
+//! or implement [`Login`]; the examples of both are complete. The modules [`request`],
+//! [`response`] and [`jwt`] have what the logins of most APIs need.
 //!
 //! # Guarantees
 //!
@@ -62,7 +62,7 @@
 //!   It is off by default because it more than doubles the time of a first build, and because a
 //!   program whose own reqwest has TLS does not need it: Cargo unites the features of both.
 //! - `tower`: [`TowerTransport`], over any tower service.
-//! - `recipes`: [`recipe`], logins described as data.
+//! - `recipes`: the module `recipe`, logins described as data, in TOML or JSON.
 //! - `schema`: the JSON Schema of recipes.
 //! - `demo`: [`demo`], servers that behave as the four APIs document, for tests.
 

@@ -220,9 +220,9 @@ pub trait Login: Send + Sync + 'static {
         Err(LoginError::misconfigured("this login has no refresh"))
     }
 
-    /// Reads the refreshed session from the answer. `current` is the session that is refreshed. What
-    /// the new one does not keep by itself stays: an absent refresh token means that the old one is
-    /// still good.
+    /// Reads the refreshed session from the answer. `current` is the session that is refreshed.
+    /// What the new one does not keep by itself stays: an absent refresh token means that the old
+    /// one is still good.
     ///
     /// # Errors
     /// [`LoginError::refused`], only if the server does not accept the token any more: it is not

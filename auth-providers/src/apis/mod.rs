@@ -1,6 +1,6 @@
-//! The logins of the APIs that this crate supports. Their facts, with sources, stand in the recipes of
-//! their names in the folder `recipes`; the `.json` files here are the same recipes, written by a
-//! test, for programs that read no TOML.
+//! The logins of the APIs that this crate supports. Their facts, with sources, stand in the recipes
+//! of their names in the folder `recipes`; the `.json` files here are the same recipes, written by
+//! a test, for programs that read no TOML.
 
 mod by_recipe;
 mod clay;

@@ -67,7 +67,7 @@ impl Recipe {
         Self::checked(schema)
     }
 
-    /// The JSON Schema of recipes, for editors. The file `recipes/schema.json` of this crate has it.
+    /// The JSON Schema of recipes, for editors, as in the file `recipes/schema.json`.
     #[cfg(feature = "schema")]
     pub fn schema() -> serde_json::Value {
         schemars::schema_for!(Schema).into()

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use http::HeaderName;
 
-use super::step::one_authorization;
+use super::step::{check_scheme, one_authorization};
 use super::{Check, Checked, Role, fail, reserved};
 use crate::recipe::schema::{Attach, PartTemplate};
 use crate::recipe::template::Template;
@@ -47,6 +47,9 @@ impl Check<'_> {
         for (name, part) in &attach.header {
             let at = format!("attach.header.{}", name.source());
             self.header_name(&at, name)?;
+            if let Some(value) = part.0.value.as_ref().filter(|_| is_authorization(name)) {
+                check_scheme(&at, value)?;
+            }
             self.part(&at, &part.0, &known)?;
         }
         for (name, part) in &attach.query {

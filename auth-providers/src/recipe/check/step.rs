@@ -74,6 +74,9 @@ impl Check<'_> {
         }
         for (key, template) in step.templates() {
             let at = format!("{at}.{key}");
+            if key == "header.authorization" {
+                check_scheme(&at, template)?;
+            }
             self.names(&at, template, role, known)?;
             if template.mixes_url() || (template.url_name().is_some() && key != url.key) {
                 let problem = "{+name} is a whole URL or path, and stands for a step's URL alone";
@@ -99,6 +102,10 @@ impl Check<'_> {
         }
         if text.starts_with('/') {
             return Ok(());
+        }
+        if text.starts_with("ws:") || text.starts_with("wss:") {
+            let problem = "a login over a WebSocket is none that a recipe can say; implement Login";
+            return fail(at, problem);
         }
         if !text.starts_with("https://") && !text.starts_with("http://") {
             let problem = "a path begins with a slash, and a whole URL with https://";
@@ -195,6 +202,36 @@ fn check_compute(at: &str, compute: &Compute) -> Checked {
         return fail(at, problem);
     }
     Ok(())
+}
+
+/// Schemes that sign each request, or take several exchanges on one connection.
+const UNSAID: [&str; 7] = [
+    "OAuth ",
+    "AWS4-HMAC-SHA256",
+    "Digest ",
+    "NTLM",
+    "Negotiate",
+    "Kerberos",
+    "Hawk ",
+];
+
+/// Refuses what a recipe can't say.
+pub(super) fn check_scheme(at: &str, value: &Template) -> Checked {
+    let begins = |scheme: &&&str| {
+        let beginning = value.beginning().get(..scheme.len());
+        beginning.is_some_and(|beginning| beginning.eq_ignore_ascii_case(scheme))
+    };
+    match UNSAID.iter().find(begins) {
+        Some(scheme) => {
+            let scheme = scheme.trim();
+            let problem = format!(
+                "{scheme} answers each request or connection by itself, which no recipe can say; \
+                 use a client that does"
+            );
+            fail(at, problem)
+        }
+        None => Ok(()),
+    }
 }
 
 /// At most one of those that write the header `Authorization`.
