@@ -101,6 +101,14 @@ impl Compiled {
                 session = session.with_part(part)?;
             }
         }
+        let body = attach.body.iter();
+        let body = body.map(|(pointer, part)| (Kind::Json(pointer.as_str()), part));
+        let form = (attach.form.iter()).map(|(name, part)| (Kind::Form(name), part));
+        for (kind, part) in body.chain(form) {
+            if let Some(part) = part_of(&part.0, known, &kind, fetched) {
+                session = session.with_part(part)?;
+            }
+        }
         Ok(session)
     }
 
@@ -193,6 +201,20 @@ impl Compiled {
                 update = update.with_query(name, &value)?;
             }
         }
+        let changed_value = |part: &PartTemplate| {
+            let template = part.value.as_ref();
+            template.filter(|it| names_changed(it)).and_then(value)
+        };
+        for (pointer, part) in &attach.body {
+            if let Some(value) = changed_value(&part.0) {
+                update = update.with_json_field(pointer.as_str(), &value)?;
+            }
+        }
+        for (name, part) in &attach.form {
+            if let Some(value) = changed_value(&part.0) {
+                update = update.with_form_field(name, &value)?;
+            }
+        }
         for name in self.plan.kept.iter().filter(|name| changed(name)) {
             if let Some(value) = known.found(name) {
                 update = update.with_kept(name, value)?;
@@ -205,9 +227,11 @@ impl Compiled {
 enum Kind<'a> {
     Header(&'a str),
     Query(&'a str),
+    Json(&'a str),
+    Form(&'a str),
 }
 
-/// A header or a pair of the query. `None` if it is of an optional value that is not there.
+/// A part of the session. `None` if it is of an optional value that is not there.
 fn part_of(
     part: &PartTemplate,
     known: &Known<'_>,
@@ -218,13 +242,15 @@ fn part_of(
         (Some(value), _) => match (value.render(known, Place::Whole), kind) {
             (Ok(value), Kind::Header(name)) => Part::header(*name, value.as_bytes()),
             (Ok(value), Kind::Query(name)) => Part::query(*name, &*value),
+            (Ok(value), Kind::Json(pointer)) => Part::json_field(*pointer, &*value),
+            (Ok(value), Kind::Form(name)) => Part::form_field(*name, &*value),
             // Only a repair takes it.
-            (Err(_), Kind::Header(name)) if value.names().any(|name| fetched.contains(name)) => {
-                Part::fetched_header(*name)
-            }
-            (Err(_), Kind::Query(name)) if value.names().any(|name| fetched.contains(name)) => {
-                Part::fetched_query(*name)
-            }
+            (Err(_), kind) if value.names().any(|name| fetched.contains(name)) => match kind {
+                Kind::Header(name) => Part::fetched_header(*name),
+                Kind::Query(name) => Part::fetched_query(*name),
+                Kind::Json(pointer) => Part::fetched_json_field(*pointer),
+                Kind::Form(name) => Part::fetched_form_field(*name),
+            },
             (Err(Missing(_)), _) => return None,
         },
         (None, cookie) => {
@@ -232,6 +258,8 @@ fn part_of(
             let derived = match kind {
                 Kind::Header(name) => Part::header_from_cookie(*name, &*cookie),
                 Kind::Query(name) => Part::query_from_cookie(*name, &*cookie),
+                Kind::Json(pointer) => Part::json_field_from_cookie(*pointer, &*cookie),
+                Kind::Form(name) => Part::form_field_from_cookie(*name, &*cookie),
             };
             if part.percent_decoded {
                 derived.percent_decoded()

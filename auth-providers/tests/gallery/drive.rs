@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use auth_core::clock::ManualClock;
 use auth_core::{
-    Ask, Attempt, Conclusion, Credential, Credentials, Error, LoginErrorKind, RequestHead,
-    ResponseView, Target,
+    Ask, Attempt, BodyField, Conclusion, Credential, Credentials, Error, LoginErrorKind,
+    RequestHead, ResponseView, Target,
 };
 use auth_providers::recipe::{Recipe, RecipeLogin, Values};
 use auth_providers::{Login as _, ReqwestTransport, Transport as _};
 use axum::Router;
 use http::{Request, Response};
+use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::world::{PASSWORD, Server, World};
@@ -162,6 +163,15 @@ impl Program {
         let mut request = call.request(&self.server.url);
         let head = RequestHead::new(request.method().clone(), request.uri().clone());
         credential.attach(&mut request).unwrap();
+        let target = Target::of(&head.uri).with_method(&head.method);
+        for field in credential.body_fields(target) {
+            let BodyField::Json { pointer, value } = field else {
+                panic!("no dialect has a field in a form: {field:?}");
+            };
+            let mut body: Value = serde_json::from_str(request.body()).unwrap();
+            *body.pointer_mut(pointer).unwrap() = value.into();
+            *request.body_mut() = body.to_string();
+        }
         (request, head)
     }
 

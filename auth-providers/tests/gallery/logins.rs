@@ -35,6 +35,8 @@ logins! {
         session beside wrong_password dead_session crowd logout locked seats;
     zabbix = crate::zabbix::DIALECT:
         session beside wrong_password dead_session crowd logout;
+    ubus = crate::ubus::DIALECT:
+        session beside wrong_password dead_session crowd logout;
     vcenter = crate::vcenter::DIALECT:
         session beside wrong_password dead_session crowd logout starting probe;
     sap = crate::sap::DIALECT:
@@ -44,7 +46,7 @@ logins! {
     metabase = crate::metabase::DIALECT:
         session beside wrong_password dead_session crowd logout limit locked probe;
     superset = crate::superset::DIALECT:
-        session beside wrong_password dead_session crowd access_end limit repair;
+        session beside wrong_password dead_session crowd renewal access_end limit repair;
     home_assistant = crate::home_assistant::DIALECT:
         session beside wrong_password dead_session crowd renewal access_end logout locked;
     pocketbase = crate::pocketbase::DIALECT:

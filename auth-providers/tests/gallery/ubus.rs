@@ -12,7 +12,27 @@ use axum::routing::post;
 use serde_json::{Value, json};
 
 use crate::asked::{Asked, chunked, json, text};
-use crate::world::{Entry, World};
+use crate::drive::{Call, Dialect, UNSTATED};
+use crate::world::{Entry, NAME, World};
+
+pub(crate) const DIALECT: Dialect = Dialect {
+    recipe: include_str!("../../recipes/ubus.toml"),
+    routes,
+    values: &[("username", NAME)],
+    secret: "password",
+    read: Call::post(
+        "/ubus",
+        r#"{"jsonrpc": "2.0", "id": 7, "method": "call", "params": ["", "system", "board", {}]}"#,
+    ),
+    write: Call::post(
+        "/ubus",
+        r#"{"jsonrpc": "2.0", "id": 7, "method": "call", "params": ["", "system", "reboot", {}]}"#,
+    ),
+    wait: UNSTATED,
+    expires_in: 0,
+    idle_in: 300,
+    fetches: 0,
+};
 
 /// The session of requests that have none.
 const NOBODY: &str = "00000000000000000000000000000000";

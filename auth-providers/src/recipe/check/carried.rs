@@ -70,6 +70,16 @@ impl Check<'_> {
         for (name, part) in &attach.query {
             self.part(&format!("attach.query.{name}"), &part.0, &known)?;
         }
+        for (pointer, part) in &attach.body {
+            let at = format!("attach.body.{}", pointer.as_str());
+            if pointer.as_str().is_empty() {
+                return fail(at, "a field is less than the whole body, as \"/params/0\"");
+            }
+            self.part(&at, &part.0, &known)?;
+        }
+        for (name, part) in &attach.form {
+            self.part(&format!("attach.form.{name}"), &part.0, &known)?;
+        }
         Ok(())
     }
 
@@ -150,7 +160,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// The templates of headers and query pairs, with where they stand.
+    /// The templates of headers, query pairs and fields of the body, with where they stand.
     pub(super) fn carried_parts(&self) -> Vec<(String, &Template)> {
         let attach = &self.schema.attach;
         let bearer = attach.bearer.iter();
@@ -162,9 +172,13 @@ impl Check<'_> {
             all.extend(part.0.value.iter().map(|value| (at.clone(), value)));
             all.push((at, name));
         }
-        for (name, part) in &attach.query {
-            let at = format!("attach.query.{name}");
-            all.extend(part.0.value.iter().map(|value| (at.clone(), value)));
+        let query = (attach.query.iter()).map(|(name, part)| (format!("query.{name}"), part));
+        let body = attach.body.iter();
+        let body = body.map(|(pointer, part)| (format!("body.{}", pointer.as_str()), part));
+        let form = (attach.form.iter()).map(|(name, part)| (format!("form.{name}"), part));
+        for (at, part) in query.chain(body).chain(form) {
+            let values = part.0.value.iter();
+            all.extend(values.map(|value| (format!("attach.{at}"), value)));
         }
         all
     }

@@ -7,7 +7,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::leaf::CookieName;
+use super::leaf::{CookieName, Pointer};
 use super::step::{Basic, Compute};
 use crate::recipe::template::Template;
 
@@ -34,6 +34,10 @@ pub(in crate::recipe) struct Attach {
     pub(in crate::recipe) header: BTreeMap<Template, Attached>,
     /// Pairs of the query.
     pub(in crate::recipe) query: BTreeMap<String, Attached>,
+    /// Strings in the JSON body of each request, by their pointers, as /params/0.
+    pub(in crate::recipe) body: BTreeMap<Pointer, Attached>,
+    /// Pairs of the form that is the body of each request.
+    pub(in crate::recipe) form: BTreeMap<String, Attached>,
 }
 
 impl Attach {
@@ -62,12 +66,12 @@ impl Attach {
     }
 }
 
-/// The value of a header or of a pair of the query: a template, or a table.
+/// The value of a header, of a pair of the query or of a field of the body: a template, or a table.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(transparent)]
 pub(in crate::recipe) struct Attached(pub(in crate::recipe) PartTemplate);
 
-/// A header or a pair of the query, and which requests carry it.
+/// A header, a pair of the query or a field of the body, and which requests carry it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
