@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 
 use auth_core::{Identity, Lifetime, Quota, Scope, Secret, SecretSource, as_typed, can_be_typed};
+use http::Uri;
 
 use crate::base_url::BaseUrl;
 use crate::config_error::ConfigError;
@@ -125,6 +126,22 @@ impl Account {
     /// nowhere else.
     pub fn set_scope(&mut self, scope: Scope) {
         self.scope = Some(scope);
+    }
+
+    /// Says what is wrong with a URL that a request of the login must not go to. It may be what an
+    /// answer said, and the request may carry the password. Origins are HTTPS, loopback, or plain
+    /// HTTP by explicit choice.
+    pub(crate) fn check_origin(&self, uri: &Uri) -> Result<(), &'static str> {
+        let within = self.identity.origin().matches_uri(uri) || self.scope().contains_uri(uri);
+        // Clients make an `Authorization` header of it.
+        let has_user = uri.authority().is_some_and(|at| at.as_str().contains('@'));
+        match (within, has_user) {
+            (true, false) => Ok(()),
+            (true, true) => Err("the URL of a request holds a user name or password"),
+            (false, _) => {
+                Err("a request leads to an origin that is neither the base URL's nor in the scope")
+            }
+        }
     }
 
     /// The lifetime of every session, if it was set. It overrides the response to a login.

@@ -202,7 +202,7 @@ impl Key {
 
 /// A reference, resolved against the URL that it stands at (RFC 3986, section 5.2), without its
 /// fragment. `None` if the URL is not absolute.
-fn resolved(base: &Uri, reference: &str) -> Option<String> {
+pub(crate) fn resolved(base: &Uri, reference: &str) -> Option<String> {
     let reference = reference.split('#').next().unwrap_or_default();
     let (scheme, authority) = (base.scheme_str()?, base.authority()?);
     if has_scheme(reference) {

@@ -370,9 +370,16 @@ pub trait Login: Send + Sync + 'static {
 
     /// The request that ends the session at the server, if the API has one. It carries the
     /// credential.
-    fn logout_request(&self, credential: &Credential) -> Option<http::Request<Bytes>> {
+    ///
+    /// # Errors
+    /// [`LoginError::misconfigured`], if no valid request can be built. The logout is then not
+    /// confirmed.
+    fn logout_request(
+        &self,
+        credential: &Credential,
+    ) -> Result<Option<http::Request<Bytes>>, LoginError> {
         let _ = credential;
-        None
+        Ok(None)
     }
 
     /// Reads the answer to the [logout request](Self::logout_request). The default is

@@ -17,7 +17,7 @@ use crate::transport::Transport;
 
 /// How many requests one login may send: two or three, as a rule, and room for a few redirects. A
 /// server that leads in a circle ends here.
-const MOST_REQUESTS: usize = 10;
+pub(crate) const MOST_REQUESTS: usize = 10;
 
 /// A [`Login`] and the [`Transport`] that carries it: an [`auth_core::Provider`].
 ///
@@ -153,7 +153,7 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
     }
 
     async fn logout(&self, credential: &Credential, logout: Logout) -> Result<(), LoginError> {
-        let Some(request) = self.login.logout_request(credential) else {
+        let Some(request) = self.login.logout_request(credential)? else {
             return Ok(());
         };
         // The URL may be what an answer said.
@@ -222,25 +222,16 @@ impl<L: Login, T: Transport> LoginVia<L, T> {
         }
     }
 
-    /// Refuses a request that leads elsewhere. Its URL may be what an answer said, and the request
-    /// may carry the password. Origins are HTTPS, loopback, or plain HTTP by explicit choice.
+    /// Refuses a request that leads elsewhere.
     fn check_origin(
         &self,
         request: &Request<Bytes>,
         error: fn(&'static str) -> LoginError,
     ) -> Result<(), LoginError> {
-        let (account, uri) = (self.login.account(), request.uri());
-        let within =
-            account.identity().origin().matches_uri(uri) || account.scope().contains_uri(uri);
-        // Clients make an `Authorization` header of it.
-        let has_user = uri.authority().is_some_and(|at| at.as_str().contains('@'));
-        match (within, has_user) {
-            (true, false) => Ok(()),
-            (true, true) => Err(error("the URL of a request holds a user name or password")),
-            (false, _) => Err(error(
-                "a request leads to an origin that is neither the base URL's nor in the scope",
-            )),
-        }
+        self.login
+            .account()
+            .check_origin(request.uri())
+            .map_err(error)
     }
 }
 

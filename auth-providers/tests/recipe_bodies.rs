@@ -102,7 +102,7 @@ fn a_recipe_puts_the_session_in_bodies_under_its_conditions() {
     assert_eq!(fields(&credential, &Method::GET, "/ubus"), both[..1]);
     assert_eq!(fields(&credential, &Method::POST, "/cgi"), both[1..]);
     // Its own logout names the value.
-    let logout = login.logout_request(&credential).unwrap();
+    let logout = login.logout_request(&credential).unwrap().unwrap();
     let body = std::str::from_utf8(logout.body()).unwrap();
     assert!(
         body.contains(r#"["c1a8","session","destroy",{}]"#),

@@ -246,6 +246,134 @@ fn error_after(old: &str, new: &str) -> RecipeError {
     }
 }
 
+/// A recipe that could not work, and a word of what is said of it.
+const UNWORKABLE: &[(&str, &str)] = &[
+    ("login.post = '//evil.example/l'", "leads elsewhere"),
+    ("login.post = '/a/../l'", "leads elsewhere"),
+    ("login.post = '/a b'", "%20"),
+    ("login.post = '{+password}'", "would show in logs"),
+    (
+        "login.post = '/l/{p}'\nlogin.compute.p = { hex = '{password}' }",
+        "would show in logs",
+    ),
+    (
+        "login.post = '/l/{o}'\nfields.o.optional = true",
+        "may be absent",
+    ),
+    (
+        "login.failures = [{ status = 401, means = 'unavailable' }]",
+        "is a refusal",
+    ),
+    (
+        "login.failures = [{ status = '4xx', means = 'limited' }]",
+        "is a refusal",
+    ),
+    ("login.ok = [{ status = [200, 401] }]", "and no success"),
+    (
+        "login.failures = [{ type = 'json', means = 'refused' }]",
+        "a media type",
+    ),
+    (
+        "login.content_type = 'application/json'\nlogin.text = '{email}{password}'",
+        "not escaped",
+    ),
+    (
+        "login.xml = '<p><![CDATA[{password}{email}]]></p>'",
+        "CDATA",
+    ),
+    ("login.xml = '<!-- {password}{email} --><p/>'", "comment"),
+    ("login.json = { e = '{email}' }", "no step sends the secret"),
+    ("login.json = { p = '{password}' }", "no step sends it"),
+    ("login.take.t = { cookie = 'a;b' }", "the name of a cookie"),
+    (
+        "login.take.t = { text = '(\\w{1,900})=' }",
+        "regular expression",
+    ),
+    ("attach.cookie.'a b' = '{t}'", "the name of a cookie"),
+    ("attach.header.'{t}' = 'x'", "may be a secret"),
+    ("life.fixed = '1m'\nlife.margin = '1m'", "leaves nothing"),
+    (
+        "attach.bearer = '{t}'\nlogout.step.post = '/o'\nlogout.step.bearer = '{t}'",
+        "session = false",
+    ),
+    (
+        "refresh.with = 't'\nrefresh.step.post = '/r'",
+        "does not send",
+    ),
+    (
+        "refresh.with = 't'\nrefresh.step.post = '/r/{t}'",
+        "would show in logs",
+    ),
+    (
+        "refresh.with = 't'\nrefresh.step.post = '/r'\nrefresh.step.form.t = '{t}'\n\
+         probe.step.get = '/p'\nprobe.step.query.t = '{t}'",
+        "the refresh and the logout alone",
+    ),
+    (
+        "refresh.with = 't'\nrefresh.step.post = '/r'\nrefresh.step.form.t = '{t}'\n\
+         attach.header.x-key = '{password}'",
+        "has no `password`",
+    ),
+    (
+        "refresh.with = 't'\nrefresh.step.post = '/r'\nrefresh.step.form.t = '{t}'\n\
+         refresh.step.take.x = { json = '/x' }",
+        "nothing that requests carry",
+    ),
+    (
+        "login.take.h = { json = '/h', plain = true }\nattach.header.'{h}' = 'x'\n\
+         capture.h = { header = 'x-h' }",
+        "the name of a header",
+    ),
+];
+
+#[test]
+fn a_recipe_that_could_not_work_is_refused_when_it_is_loaded() {
+    let keys = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter_map(|line| line.split_once(" = "));
+        lines.map(|(key, _)| key.to_owned()).collect()
+    };
+    let plain = [
+        "recipe = 1",
+        "name = 'acme'",
+        "base = 'https://api.acme.example'",
+        "account = 'email'",
+        "login.post = '/l'",
+        "login.json = { e = '{email}', p = '{password}' }",
+        "login.failures = [{ status = 401, means = 'refused' }]",
+        "login.take.t = { json = '/t' }",
+        "attach.header.x-token = '{t}'",
+    ];
+    let with = |text: &str| {
+        let mut keys = keys(text);
+        if keys
+            .iter()
+            .any(|key| ["login.text", "login.xml"].contains(&key.as_str()))
+        {
+            keys.push("login.json".to_owned());
+        }
+        let is_other = |line: &&&str| !keys.iter().any(|key| line.starts_with(&format!("{key} =")));
+        let lines: Vec<&str> = plain
+            .iter()
+            .filter(is_other)
+            .copied()
+            .chain(text.lines())
+            .collect();
+        lines.join("\n").parse::<Recipe>()
+    };
+    assert!(with("").is_ok());
+    let mut wrong = Vec::new();
+    for (text, says) in UNWORKABLE {
+        match with(text) {
+            Ok(_) => wrong.push(format!("{text}: is taken")),
+            Err(error) if !error.to_string().contains(says) => {
+                wrong.push(format!("{text}: {error}"));
+            }
+            Err(_) => {}
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 /// A change that spoils the recipe, and what its author reads.
 struct Mistake {
     old: &'static str,
@@ -517,9 +645,9 @@ const MISTAKES: &[Mistake] = &[
     },
     Mistake {
         old: "password = \"{ticket}\"",
-        new: "password = \"{password}\"",
+        new: "password = \"{ticket}\", again = \"{password}\"",
         line: 29,
-        field: "refresh.step.form.password",
+        field: "refresh.step.form.again",
         says: "`password` is for logins alone, and is not kept",
     },
     Mistake {

@@ -68,12 +68,15 @@ impl Login for Acme {
         Ok(Session::new().with_bearer(&token)?.into())
     }
 
-    fn logout_request(&self, credential: &Credential) -> Option<Request<Bytes>> {
+    fn logout_request(
+        &self,
+        credential: &Credential,
+    ) -> Result<Option<Request<Bytes>>, LoginError> {
         let mut request = Request::new(Bytes::new());
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.url("/logout").parse().ok()?;
-        credential.attach(&mut request).ok()?;
-        Some(request)
+        *request.uri_mut() = self.url("/logout").parse().unwrap();
+        credential.attach(&mut request)?;
+        Ok(Some(request))
     }
 }
 

@@ -74,8 +74,12 @@ impl Login for Acme {
         (self.read)(self, answers)
     }
 
-    fn logout_request(&self, credential: &Credential) -> Option<Request<Bytes>> {
-        request::get(credential.kept("logout")?).ok()
+    fn logout_request(
+        &self,
+        credential: &Credential,
+    ) -> Result<Option<Request<Bytes>>, LoginError> {
+        let url = credential.kept("logout");
+        url.map(request::get).transpose()
     }
 }
 

@@ -55,11 +55,14 @@ impl Login for Console {
         &NEW_CSRF
     }
 
-    fn logout_request(&self, credential: &Credential) -> Option<Request<Bytes>> {
-        let url = self.url(credential.kept("session")?);
-        let mut request = Request::delete(url).body(Bytes::new()).ok()?;
-        credential.attach(&mut request).ok()?;
-        Some(request)
+    fn logout_request(
+        &self,
+        credential: &Credential,
+    ) -> Result<Option<Request<Bytes>>, LoginError> {
+        let url = self.url(credential.kept("session").unwrap());
+        let mut request = Request::delete(url).body(Bytes::new()).unwrap();
+        credential.attach(&mut request)?;
+        Ok(Some(request))
     }
 }
 

@@ -32,7 +32,10 @@ macro_rules! by_recipe {
         }
     };
     (logout) => {
-        fn logout_request(&self, credential: &Credential) -> Option<http::Request<Bytes>> {
+        fn logout_request(
+            &self,
+            credential: &Credential,
+        ) -> Result<Option<http::Request<Bytes>>, LoginError> {
             self.login.logout_request(credential)
         }
 

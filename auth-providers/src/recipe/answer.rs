@@ -10,7 +10,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::schema::{
-    Clause, CookieName, Expected, HeaderTest, Kind, Methods, Pointer, Reads, Take, Unit,
+    Clause, CookieName, Expected, HeaderTest, Kind, Methods, Pointer, Reads, Take, Unit, Wait,
 };
 use super::values::Known;
 use crate::response::{bare, date, retry_after};
@@ -184,6 +184,14 @@ impl<'a> Answer<'a> {
         let bare =
             value.trim_matches(|letter: char| letter.is_whitespace() || letter == '\u{feff}');
         (!bare.is_empty()).then(|| Zeroizing::new(bare.to_owned()))
+    }
+
+    /// A documented time, or the one at a place, from now.
+    pub(super) fn wait(&self, wait: &Wait) -> Option<Duration> {
+        match wait {
+            Wait::Fixed(span) => span.get(|_| None),
+            Wait::Read(reads) => self.time(reads),
+        }
     }
 
     /// The time at a place, from now.

@@ -3,7 +3,7 @@
 use auth_core::{Credential, LoginError};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Request, Uri};
 use percent_encoding::percent_decode_str;
 use serde::ser::{Error as _, SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
@@ -14,6 +14,7 @@ use super::schema::{Basic, Node, Step};
 use super::template::{Missing, Place, Template, encoded};
 use super::values::Known;
 use crate::account::Account;
+use crate::answers::resolved;
 use crate::request;
 
 /// What a step's templates are filled with.
@@ -47,12 +48,25 @@ impl Ask<'_> {
             let password = self.required(password, Place::Whole)?;
             request = request::with_basic(request, &user, &password)?;
         }
+        self.check_origin(request.uri())?;
         if let Some(session) = self.session {
             session.attach(&mut request).map_err(|error| {
                 LoginError::misconfigured("the session can't be attached").with_source(error)
             })?;
         }
         Ok(request)
+    }
+
+    /// A step goes to the login's origin or into the scope, wherever an answer leads; and with the
+    /// session into the scope alone.
+    fn check_origin(&self, uri: &Uri) -> Result<(), LoginError> {
+        let (account, scope) = (self.account, self.account.scope());
+        if self.session.is_some() && !scope.contains_uri(uri) {
+            return Err(LoginError::malformed(
+                "a step that carries the session leads out of the scope",
+            ));
+        }
+        account.check_origin(uri).map_err(LoginError::malformed)
     }
 
     /// The request with its URL and its body.
@@ -91,21 +105,23 @@ impl Ask<'_> {
         Ok(request)
     }
 
-    fn url(&self, step: &Step) -> Result<Zeroizing<String>, LoginError> {
+    /// The URL of a step, with its query.
+    pub(super) fn url(&self, step: &Step) -> Result<Zeroizing<String>, LoginError> {
         let Some(url) = step.urls().next() else {
             unreachable!("a checked step has a URL");
         };
         let text = self.required(url.template, Place::Url)?;
+        let is_stated = url.template.url_name().is_some();
         let is_whole = text.starts_with("https://") || text.starts_with("http://");
-        let mut whole = if is_whole {
+        let mut whole = if is_stated {
+            // As a user agent resolves it; a fragment is not sent.
+            let text = text.split('#').next().unwrap_or_default();
+            let base: Option<Uri> = self.account.url("/").parse().ok();
+            let resolved = base.and_then(|base| resolved(&base, text));
+            let none = || LoginError::malformed("a URL that an answer states is none");
+            Zeroizing::new(resolved.ok_or_else(none)?)
+        } else if is_whole {
             text
-        } else if !text.starts_with('/') || text.starts_with("//") {
-            return Err(LoginError::malformed(
-                "a URL that is neither a path nor a whole URL",
-            ));
-        } else if url.template.url_name().is_some() {
-            let origin = self.account.identity().origin();
-            Zeroizing::new(format!("{origin}{}", *text))
         } else {
             Zeroizing::new(self.account.url(&text))
         };

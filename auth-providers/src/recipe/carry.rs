@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::Compiled;
 use super::answer::Answer;
 use super::ask::{bearer, header};
+use super::check::is_reserved;
 use super::compute::compute;
 use super::schema::{Basic, CookieName, Only, PartTemplate, Takes};
 use super::template::{Missing, Place, Template};
@@ -90,8 +91,9 @@ impl Compiled {
             let (user, password) = (value_of(user, known)?, value_of(password, known)?);
             session = session.with_basic(&user, &password)?;
         }
-        for (name, part) in &attach.header {
-            let name = value_of(name, known)?;
+        for (template, part) in &attach.header {
+            let name = value_of(template, known)?;
+            made_name(template, &name)?;
             if let Some(part) = part_of(&part.0, known, &Kind::Header(&name), fetched) {
                 session = session.with_part(part)?;
             }
@@ -245,7 +247,7 @@ fn part_of(
             (Ok(value), Kind::Json(pointer)) => Part::json_field(*pointer, &*value),
             (Ok(value), Kind::Form(name)) => Part::form_field(*name, &*value),
             // Only a repair takes it.
-            (Err(_), kind) if value.names().any(|name| fetched.contains(name)) => match kind {
+            (Err(_), kind) if is_fetched(value, known, fetched) => match kind {
                 Kind::Header(name) => Part::fetched_header(*name),
                 Kind::Query(name) => Part::fetched_query(*name),
                 Kind::Json(pointer) => Part::fetched_json_field(*pointer),
@@ -275,6 +277,12 @@ fn part_of(
     Some(made.when(part.below.iter().fold(when, When::below)))
 }
 
+/// Whether all that a value names and that is not there is what only a repair takes.
+fn is_fetched(value: &Template, known: &Known<'_>, fetched: &BTreeSet<String>) -> bool {
+    let mut missing = value.names().filter(|name| known.get(name).is_none());
+    missing.all(|name| fetched.contains(name))
+}
+
 fn value_of(template: &Template, known: &Known<'_>) -> Result<Zeroizing<String>, LoginError> {
     let value = template.render(known, Place::Whole);
     value.map_err(|Missing(name)| {
@@ -282,6 +290,17 @@ fn value_of(template: &Template, known: &Known<'_>) -> Result<Zeroizing<String>,
             "the answers have no value `{name}` for the session"
         ))
     })
+}
+
+/// The name of a header that was made of values, unless the client or another field writes it.
+fn made_name(template: &Template, name: &str) -> Result<(), LoginError> {
+    let is_made = template.names().next().is_some();
+    if is_made && (is_reserved(name) || name.eq_ignore_ascii_case("authorization")) {
+        return Err(LoginError::malformed(
+            "an answer names a header that is none of the API's own",
+        ));
+    }
+    Ok(())
 }
 
 fn header_pair(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
@@ -303,12 +322,13 @@ pub(super) fn take_all(
     let is_claim = |takes: &&Takes| takes.0.iter().any(|take| take.claim.is_some());
     let (claims, others): (Vec<_>, Vec<_>) = takes.iter().partition(|(_, takes)| is_claim(takes));
     for (name, takes) in others.into_iter().chain(claims) {
-        let found = takes
-            .0
-            .iter()
-            .find_map(|take| answer.take(take, known, &cookie));
-        if let Some(value) = found {
-            known.set(name, &value);
+        let found = takes.0.iter().find_map(|take| {
+            let value = answer.take(take, known, &cookie)?;
+            let life = take.life.as_ref().and_then(|life| answer.wait(life));
+            Some((value, life))
+        });
+        if let Some((value, life)) = found {
+            known.set_for(name, &value, life);
             continue;
         }
         let is_optional = takes.0.iter().any(|take| take.optional);

@@ -13,21 +13,23 @@ use crate::jwt;
 use crate::stated_life::is_plausible;
 
 impl Life {
-    /// The life that an answer states, and what is documented beside it.
+    /// The life that these answers state, and what is documented beside it.
     pub(super) fn of(
         &self,
-        response: &Response<Bytes>,
+        responses: &[Response<Bytes>],
         known: &Known<'_>,
         cookie: impl Fn(&CookieName) -> Option<SetCookie>,
     ) -> Lifetime {
-        let answer = Answer::of(response);
         let margin = span(self.margin.as_ref(), known).unwrap_or_default();
         let earliest = |places: &[Stated], documented: Option<Duration>| {
             let stated = places.iter().filter_map(|stated| {
-                let life = read(stated, &answer, response, known, &cookie)?;
+                // Of several answers, the last that states it.
+                let mut newest = responses.iter().rev();
+                let life = newest.find_map(|response| read(stated, response, known, &cookie))?;
                 let is_meant = documented.is_none_or(|documented| is_plausible(life, documented));
-                let life = life.saturating_sub(margin);
-                (is_meant && !life.is_zero()).then_some(life)
+                // What is no longer than the margin is good for as long as it says.
+                let left = life.checked_sub(margin).filter(|left| !left.is_zero());
+                (is_meant && !life.is_zero()).then(|| left.unwrap_or(life))
             });
             stated.min()
         };
@@ -64,7 +66,6 @@ fn span(span: Option<&Span>, known: &Known<'_>) -> Option<Duration> {
 
 fn read(
     stated: &Stated,
-    answer: &Answer<'_>,
     response: &Response<Bytes>,
     known: &Known<'_>,
     cookie: impl Fn(&CookieName) -> Option<SetCookie>,
@@ -75,7 +76,7 @@ fn read(
     if let Some(name) = &stated.jwt {
         return jwt::life(known.get(name)?, response);
     }
-    answer.time(&Reads {
+    Answer::of(response).time(&Reads {
         json: stated.json.clone(),
         header: stated.header.clone(),
         text: stated.text.clone(),

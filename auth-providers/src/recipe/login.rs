@@ -10,14 +10,14 @@ use auth_core::{
     ResponseView, Scope, Secret, Session, SetCookie, Update,
 };
 use bytes::Bytes;
-use http::{HeaderName, Request, Response};
+use http::{HeaderName, Request, Response, StatusCode};
 use zeroize::Zeroizing;
 
 use super::answer::Answer;
 use super::ask::Ask;
 use super::carry::{CookieSource, take_all};
 use super::compute::compute;
-use super::schema::{Clause, CookieName, Ends, Meaning, Schema, Step, Wait};
+use super::schema::{Clause, CookieName, Ends, Meaning, Schema, Step};
 use super::template::{Missing, Place, Template};
 use super::values::{Filled, Known, Values, ValuesError};
 use super::{Compiled, schema};
@@ -267,20 +267,16 @@ impl RecipeLogin {
     fn complete(
         &self,
         session: Session,
-        takes: &BTreeMap<String, schema::Takes>,
         known: &Known<'_>,
-        response: &Response<Bytes>,
+        responses: &[Response<Bytes>],
         cookie: impl Fn(&CookieName) -> Option<SetCookie>,
     ) -> Result<Session, LoginError> {
-        let answer = Answer::of(response);
-        let mut session = session.with_lifetime(self.schema().life.of(response, known, cookie));
+        let mut session = session.with_lifetime(self.schema().life.of(responses, known, cookie));
         for name in &self.recipe.plan.kept {
             let Some(value) = known.found(name) else {
                 continue;
             };
-            let mut places = takes.get(name).into_iter().flat_map(|takes| &takes.0);
-            let life = places.find_map(|take| answer.time(take.life.as_ref()?));
-            session = match life {
+            session = match known.life(name) {
                 Some(life) => session.with_kept_for(name, value, life)?,
                 None => session.with_kept(name, value)?,
             };
@@ -325,12 +321,9 @@ fn check(
 
 fn failed(failure: &Clause<Meaning>, answer: &Answer<'_>) -> LoginError {
     let status = format!("status {}", answer.status().as_u16());
-    let wait = match &failure.wait {
-        Some(Wait::Fixed(span)) => span.get(|_| None),
-        Some(Wait::Read(reads)) => answer.time(reads),
-        None => None,
-    };
-    let wait = wait.or_else(|| answer.retry_after());
+    let wait = failure.wait.as_ref().and_then(|wait| answer.wait(wait));
+    // The longer of the two, since the server has asked for both.
+    let wait = wait.max(answer.retry_after());
     let error = match failure.means {
         Some(Meaning::Refused) => LoginError::refused(status),
         Some(Meaning::Locked) => LoginError::locked(status),
@@ -397,8 +390,7 @@ impl Login for RecipeLogin {
     }
 
     fn options(&self) -> ProviderOptions {
-        let plain = self.filled.plain(self.schema());
-        ProviderOptions::of((self.schema().clone(), plain))
+        ProviderOptions::of((self.schema().clone(), (*self.filled).clone()))
     }
 
     fn check_secret(&self, secret: &Secret) -> Result<(), LoginError> {
@@ -449,11 +441,8 @@ impl Login for RecipeLogin {
             Follows::Session(known) => {
                 let cookies = CookieSource::Login(answers);
                 let session = self.recipe.session(&known, &cookies)?;
-                let takes = self.schema().login.0.last().map(|step| &step.take);
-                let none = BTreeMap::new();
                 let cookie = |name: &CookieName| name.of_login(answers);
-                let takes = takes.unwrap_or(&none);
-                let session = self.complete(session, takes, &known, answers.last(), cookie)?;
+                let session = self.complete(session, &known, answers.all(), cookie)?;
                 Ok(session.into())
             }
         }
@@ -505,7 +494,7 @@ impl Login for RecipeLogin {
         let cookies = CookieSource::Refresh(response, current);
         let session = self.recipe.session(&known, &cookies)?;
         let cookie = |name: &CookieName| name.of_answer(response);
-        self.complete(session, takes, &known, response, cookie)
+        self.complete(session, &known, std::slice::from_ref(response), cookie)
     }
 
     fn renews_ahead(&self) -> bool {
@@ -569,10 +558,15 @@ impl Login for RecipeLogin {
         &self.recipe.plan.secret_headers
     }
 
-    fn logout_request(&self, credential: &Credential) -> Option<Request<Bytes>> {
-        let logout = self.schema().logout.as_ref()?;
+    fn logout_request(
+        &self,
+        credential: &Credential,
+    ) -> Result<Option<Request<Bytes>>, LoginError> {
+        let Some(logout) = &self.schema().logout else {
+            return Ok(None);
+        };
         self.later("logout.step", &logout.step, credential, true)
-            .ok()
+            .map(Some)
     }
 
     fn logged_out(&self, response: &Response<Bytes>, logout: Logout) -> Result<(), LoginError> {
@@ -580,7 +574,9 @@ impl Login for RecipeLogin {
             return Ok(());
         };
         let (answer, step) = (Answer::of(response), &recipe.step);
-        if recipe.over.iter().any(|clause| answer.matches(clause)) {
+        let is_over = recipe.over.iter().any(|clause| answer.matches(clause));
+        // What the answer to the logout of a dead session is expected to say is no failure.
+        if is_over || (logout.was_over && answer.status() == StatusCode::UNAUTHORIZED) {
             return Ok(());
         }
         let fails = step.failures.iter().any(|failure| answer.matches(failure));
@@ -599,8 +595,14 @@ impl Login for RecipeLogin {
 
     fn probe_url(&self) -> Option<String> {
         let step = &self.schema().probe.as_ref()?.step;
-        let path = step.get.as_ref()?.render(&self.known(), Place::Url).ok()?;
-        Some(self.account.url(&path))
+        let known = self.known();
+        let ask = Ask {
+            account: &self.account,
+            known: &known,
+            session: None,
+        };
+        step.get.as_ref()?;
+        ask.url(step).ok().map(|url| url.to_string())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use auth_core::{Credential, Origin, Secret, SecretError, SecretSource};
 use serde::de::{Error, MapAccess, Visitor};
@@ -235,13 +236,17 @@ impl Filled {
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(Secret::expose)
     }
+}
 
-    /// The values that are no secrets, to tell logins apart by.
-    pub(super) fn plain(&self, schema: &Schema) -> BTreeMap<String, String> {
-        let plain = self.0.iter().filter(|(name, _)| !schema.is_secret(name));
-        plain
-            .map(|(name, value)| (name.clone(), value.expose().to_owned()))
-            .collect()
+/// Two logins are told apart by their secrets, too: one is another user's.
+impl PartialEq for Filled {
+    fn eq(&self, other: &Self) -> bool {
+        let (mut own, mut theirs) = (self.0.iter(), other.0.iter());
+        self.0.len() == other.0.len()
+            && own.all(|(name, value)| {
+                let their = theirs.next();
+                their.is_some_and(|(n, v)| n == name && v.expose() == value.expose())
+            })
     }
 }
 
@@ -251,6 +256,13 @@ impl fmt::Debug for Filled {
     }
 }
 
+/// What an answer has brought, and how long it is good by itself.
+#[derive(Clone)]
+struct Found {
+    value: Zeroizing<String>,
+    life: Option<Duration>,
+}
+
 /// The values that a template can name at some point: of the fields, of what the answers have
 /// brought so far, and of what the session keeps.
 #[derive(Clone, Default)]
@@ -258,7 +270,7 @@ pub(super) struct Known<'a> {
     filled: Option<&'a Filled>,
     secret: Option<(&'a str, &'a Secret)>,
     current: Option<&'a Credential>,
-    found: BTreeMap<String, Zeroizing<String>>,
+    found: BTreeMap<String, Found>,
 }
 
 impl<'a> Known<'a> {
@@ -282,13 +294,23 @@ impl<'a> Known<'a> {
     }
 
     pub(super) fn set(&mut self, name: &str, value: &str) {
-        self.found
-            .insert(name.to_owned(), Zeroizing::new(value.to_owned()));
+        self.set_for(name, value, None);
+    }
+
+    /// A value that is good for a time of its own.
+    pub(super) fn set_for(&mut self, name: &str, value: &str, life: Option<Duration>) {
+        let value = Zeroizing::new(value.to_owned());
+        self.found.insert(name.to_owned(), Found { value, life });
     }
 
     /// What was found since, if it was.
     pub(super) fn found(&self, name: &str) -> Option<&str> {
-        self.found.get(name).map(|value| value.as_str())
+        self.found.get(name).map(|found| found.value.as_str())
+    }
+
+    /// How long what was found is good by itself, if its answer said so.
+    pub(super) fn life(&self, name: &str) -> Option<Duration> {
+        self.found.get(name)?.life
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&str> {

@@ -6,7 +6,8 @@ use http::HeaderName;
 
 use super::step::{check_scheme, one_authorization};
 use super::{Check, Checked, Role, fail, reserved};
-use crate::recipe::schema::{Attach, PartTemplate};
+use crate::recipe::error::RecipeError;
+use crate::recipe::schema::{Attach, CookieName, PartTemplate};
 use crate::recipe::template::Template;
 
 impl Check<'_> {
@@ -54,6 +55,7 @@ impl Check<'_> {
         }
         for (name, value) in &attach.cookie {
             let at = format!("attach.cookie.{name}");
+            CookieName::try_from(name.clone()).map_err(|problem| RecipeError::new(&at, problem))?;
             if attach.lists_cookie(name) {
                 return fail(at, "the cookie is listed as one that the login sets");
             }

@@ -26,6 +26,14 @@ impl Check<'_> {
                 }
             }
         }
+        for name in self.schema.attach.header.keys() {
+            let captured = |part: &&str| self.schema.capture.contains_key(*part);
+            if let Some(part) = name.names().find(captured) {
+                let problem =
+                    format!("`{part}` is the name of a header, which no response changes");
+                return fail(format!("capture.{part}"), problem);
+            }
+        }
         for (at, value) in self.fixed_parts() {
             if let Some(name) = value.names().find(|name| self.changes(name)) {
                 let problem = format!(

@@ -164,6 +164,12 @@ impl Check<'_> {
         if let Some(refresh) = &schema.refresh {
             kept.extend(refresh.with.clone());
             let fresh = schema.refresh_takes();
+            let claims = fresh.values().flat_map(|takes| &takes.0);
+            let of = claims.filter_map(|take| take.of.as_ref());
+            kept.extend(
+                of.filter(|of| !fresh.contains_key(*of) && self.taken.contains(*of))
+                    .cloned(),
+            );
             let lacks = |name: &String| fresh.get(name).is_none_or(is_optional);
             let attach = &schema.attach;
             let basic = (attach.basic.iter()).flat_map(|basic| [&basic.user, &basic.password]);
@@ -207,6 +213,12 @@ const RESERVED: [(&str, &str); 8] = [
         "the client's proxy has one of its own",
     ),
 ];
+
+/// Whether the client, or another field of the recipe, writes this header.
+pub(super) fn is_reserved(name: &str) -> bool {
+    let mut names = RESERVED.iter();
+    names.any(|(reserved, _)| name.eq_ignore_ascii_case(reserved))
+}
 
 fn reserved(at: &str, name: &str) -> Checked {
     let of_name = |(reserved, _): &&(&str, &str)| name.eq_ignore_ascii_case(reserved);

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use http::StatusCode;
 use http::header::AUTHORIZATION;
 
 use super::clauses::{check_clause, check_reads};
 use super::{Check, Checked, Role, fail, reserved};
+use crate::recipe::answer::needs_body;
 use crate::recipe::error::RecipeError;
-use crate::recipe::schema::{Compute, Step, Take};
+use crate::recipe::schema::{Clause, Compute, Meaning, Step, Take, Wait};
 use crate::recipe::template::{Template, check_name};
 
 impl Check<'_> {
@@ -26,7 +28,11 @@ impl Check<'_> {
         self.compute(at, &computes, role, known)?;
         self.request(at, step, role, known)?;
         for (index, clause) in step.ok.iter().enumerate() {
-            check_clause(&format!("{at}.ok[{index}]"), clause, false)?;
+            let at = format!("{at}.ok[{index}]");
+            check_clause(&at, clause, false)?;
+            if role == Role::Login && is_any_401(clause) {
+                return fail(at, "a 401 to a login is a refusal, and no success");
+            }
         }
         for (index, failure) in step.failures.iter().enumerate() {
             let at = format!("{at}.failures[{index}]");
@@ -36,6 +42,12 @@ impl Check<'_> {
                 return fail(at, problem);
             }
             check_clause(&at, failure, true)?;
+            let is_final = matches!(failure.means, Some(Meaning::Refused | Meaning::Locked));
+            if role == Role::Login && is_any_401(failure) && !is_final {
+                let problem = "a 401 to a login is a refusal, whatever its body is (RFC 9110, \
+                               section 15.5.2); where it is not, say by what it is told";
+                return fail(at, problem);
+            }
         }
         for (name, takes) in &step.take {
             let at = format!("{at}.take.{name}");
@@ -97,22 +109,56 @@ impl Check<'_> {
                 return fail(at, "{#name} is a number or a boolean in a body of JSON");
             }
         }
+        check_texts(at, step)?;
+        if role == Role::Later && (step.basic.is_some() || step.bearer.is_some()) {
+            let carries = step.session.unwrap_or(!at.starts_with("refresh"));
+            if carries && self.schema.attach.authorizes() {
+                let problem = "the session has an Authorization of its own; say session = false";
+                return fail(at, problem);
+            }
+        }
         self.url(&format!("{at}.{}", url.key), url.template)
     }
 
     /// The URL of a step leads to where the recipe says it logs in.
     fn url(&self, at: &str, url: &Template) -> Checked {
-        if url.url_name().is_some() {
-            return Ok(());
-        }
-        if let Some(name) = url.names().find(|name| self.schema.is_secret(name)) {
+        let token = self
+            .schema
+            .refresh
+            .as_ref()
+            .and_then(|refresh| refresh.with.as_deref());
+        let shows = |name: &&str| {
+            let mut roots = self.schema.roots(name).into_iter();
+            roots.any(|root| self.schema.is_secret(root) || Some(root) == token)
+        };
+        if let Some(name) = url.names().find(shows) {
             let problem = format!("the secret `{name}` would show in logs; send it in the body");
             return fail(at, problem);
+        }
+        let optional = |name: &&str| {
+            self.schema
+                .fields
+                .get(*name)
+                .is_some_and(|field| field.optional)
+        };
+        if let Some(name) = url.names().find(optional) {
+            let problem = format!("`{name}` may be absent, and a path needs it");
+            return fail(at, problem);
+        }
+        if url.url_name().is_some() {
+            return Ok(());
         }
         let text = url.source();
         if text.contains(['?', '#']) {
             let problem = "a query has a field of its own: query = { name = \"value\" }";
             return fail(at, problem);
+        }
+        let leads = ["//", "/./", "/../"].iter().any(|part| text.contains(part));
+        if text.starts_with('/') && (leads || text.ends_with("/..") || text.ends_with("/.")) {
+            return fail(at, "an empty segment, or one of dots, leads elsewhere");
+        }
+        if text.contains(|letter: char| letter.is_whitespace() || letter.is_control()) {
+            return fail(at, "white space in a URL is written as %20");
         }
         if text.starts_with('/') {
             return Ok(());
@@ -142,6 +188,9 @@ impl Check<'_> {
                            xml or claim";
             return fail(at, problem);
         }
+        if step.head.is_some() && take.needs_body() {
+            return fail(at, "the answer to a HEAD has no body");
+        }
         match (&take.claim, &take.of) {
             (Some(_), None) => {
                 let problem = "say which JWT the claim is of: { claim = .., of = \"token\" }";
@@ -157,7 +206,13 @@ impl Check<'_> {
             },
             (None, None) => {}
         }
-        check_reads(at, take.life.as_ref())
+        match &take.life {
+            Some(Wait::Read(reads)) => check_reads(&format!("{at}.life"), Some(reads)),
+            Some(Wait::Fixed(span)) if span.field().is_some() => {
+                fail(format!("{at}.life"), "a documented life is no field")
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What a step, or the session, computes. Finds the order: what names only known values comes first.
@@ -202,6 +257,53 @@ impl Check<'_> {
         self.computed.insert(at.to_owned(), order);
         Ok(())
     }
+}
+
+/// Whether a clause takes every 401, whatever it holds.
+fn is_any_401<M>(clause: &Clause<M>) -> bool {
+    let is_by_status = clause
+        .status
+        .as_ref()
+        .is_none_or(|all| all.contain(StatusCode::UNAUTHORIZED));
+    let has_more = clause.media_type.is_some()
+        || !clause.header.is_empty()
+        || needs_body(clause)
+        || clause.sets_cookie.is_some()
+        || clause.redirect.is_some();
+    is_by_status && !has_more
+}
+
+/// Values stand in XML and in text where they can stand.
+fn check_texts(at: &str, step: &Step) -> Checked {
+    if let Some(xml) = step.xml.as_ref().map(Template::source) {
+        for (begin, end) in [("<![CDATA[", "]]>"), ("<!--", "-->")] {
+            let mut sections = xml.split(begin).skip(1);
+            if sections.any(|rest| {
+                rest.split(end)
+                    .next()
+                    .is_some_and(|inner| inner.contains('{'))
+            }) {
+                return fail(
+                    format!("{at}.xml"),
+                    "no value can stand in CDATA or in a comment",
+                );
+            }
+        }
+    }
+    let kind = step.content_type.as_deref().unwrap_or_default();
+    let has_names = step
+        .text
+        .as_ref()
+        .is_some_and(|text| text.names().next().is_some());
+    if has_names
+        && ["json", "xml", "urlencoded", "html"]
+            .iter()
+            .any(|form| kind.contains(form))
+    {
+        let problem = "a value in a text is not escaped; write the body as json, form or xml";
+        return fail(format!("{at}.text"), problem);
+    }
+    Ok(())
 }
 
 fn check_compute(at: &str, compute: &Compute) -> Checked {

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use super::clauses::check_clause;
 use super::{Check, Checked, Role, fail, is_optional};
+use crate::login_via::MOST_REQUESTS;
 use crate::recipe::error::RecipeError;
-use crate::recipe::schema::{Meaning, Schema};
+use crate::recipe::schema::{Meaning, Schema, Step};
 
 impl Check<'_> {
     /// The steps of a login, which together say what a refusal is.
@@ -27,6 +28,12 @@ impl Check<'_> {
             }
             self.step(&at, step, Role::Login, &mut known)?;
         }
+        if schema.login.0.len() > MOST_REQUESTS {
+            return fail(
+                "login",
+                format!("a login sends at most {MOST_REQUESTS} requests"),
+            );
+        }
         self.uses_its_fields()?;
         let takes = schema.login.0.iter().flat_map(|step| step.take.keys());
         self.taken = takes.cloned().collect();
@@ -46,6 +53,63 @@ impl Check<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// A refresh sends what it spends, and brings what requests carry.
+    fn refresh_works(&self) -> Checked {
+        let schema = self.schema;
+        let Some(refresh) = &schema.refresh else {
+            return Ok(());
+        };
+        let attach = &schema.attach;
+        if let Some(token) = &refresh.with {
+            let sends = |step: &Step| {
+                let mut roots = step.names().flat_map(|name| schema.roots(name));
+                roots.any(|root| root == token)
+            };
+            if !sends(&refresh.step) {
+                return fail(
+                    "refresh.with",
+                    format!("the step does not send {{{token}}}"),
+                );
+            }
+            let others = [("repair", schema.repair.as_ref().map(|repair| &repair.step))];
+            let probe = ("probe", schema.probe.as_ref().map(|probe| &probe.step));
+            for (at, step) in others.into_iter().chain([probe]) {
+                if step.is_some_and(sends) {
+                    let problem = format!("`{token}` is for the refresh and the logout alone");
+                    return fail(format!("{at}.step"), problem);
+                }
+            }
+        }
+        if attach
+            .names()
+            .flat_map(|name| schema.roots(name))
+            .any(|root| root == schema.secret)
+        {
+            let secret = &schema.secret;
+            let problem = format!("a refreshed session has no `{secret}`, and [attach] names it");
+            return fail("refresh", problem);
+        }
+        let own = &refresh.step.take;
+        let may_be_left_out = schema
+            .login
+            .0
+            .last()
+            .is_some_and(|step| step.when.is_some());
+        if own.is_empty() && may_be_left_out {
+            let problem = "say what the answer has: the last step of the login may be left out";
+            return fail("refresh.step.take", problem);
+        }
+        let carries = |name: &String| {
+            let mut roots = attach.names().flat_map(|carried| schema.roots(carried));
+            roots.any(|root| root == name)
+        };
+        if !own.is_empty() && !attach.has_cookies() && !own.keys().any(carries) {
+            let problem = "it takes nothing that requests carry";
+            return fail("refresh.step.take", problem);
+        }
+        Ok(())
     }
 
     /// Some step of a login, or what it computes, sends the account and the secret.
@@ -97,6 +161,7 @@ impl Check<'_> {
                 _ => {}
             }
         }
+        self.refresh_works()?;
         let mut names = BTreeSet::new();
         for (at, step) in schema.later_steps() {
             let at = format!("{at}.step");

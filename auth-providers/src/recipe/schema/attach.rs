@@ -41,6 +41,27 @@ pub(in crate::recipe) struct Attach {
 }
 
 impl Attach {
+    /// The names in what is attached.
+    pub(in crate::recipe) fn names(&self) -> impl Iterator<Item = &str> {
+        let basic = (self.basic.iter()).flat_map(|basic| [&basic.user, &basic.password]);
+        let parts = (self.header.values().chain(self.query.values()))
+            .chain(self.body.values())
+            .chain(self.form.values());
+        let values = parts.filter_map(|part| part.0.value.as_ref());
+        let all = self.bearer.iter().chain(basic).chain(self.cookie.values());
+        all.chain(self.header.keys())
+            .chain(values)
+            .flat_map(Template::names)
+    }
+
+    /// Whether it writes the header `Authorization`.
+    pub(in crate::recipe) fn authorizes(&self) -> bool {
+        let mut names = self.header.keys().map(Template::source);
+        self.bearer.is_some()
+            || self.basic.is_some()
+            || names.any(|name| name.eq_ignore_ascii_case("authorization"))
+    }
+
     /// Whether the session follows cookies that the server sets.
     pub(in crate::recipe) const fn has_cookies(&self) -> bool {
         !self.cookies.is_empty() || !self.optional_cookies.is_empty() || self.all_cookies

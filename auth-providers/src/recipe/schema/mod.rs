@@ -261,6 +261,21 @@ impl Schema {
         }
     }
 
+    /// The values that a name stands for: those that a step of the login or the session computes it
+    /// from, or itself.
+    pub(super) fn roots<'a>(&'a self, name: &'a str) -> Vec<&'a str> {
+        let of_login = self.login.0.iter().find_map(|step| step.compute.get(name));
+        match of_login.or_else(|| self.attach.compute.get(name)) {
+            Some(compute) => {
+                let names = compute
+                    .templates()
+                    .flat_map(|(_, template)| template.names());
+                names.flat_map(|name| self.roots(name)).collect()
+            }
+            None => vec![name],
+        }
+    }
+
     /// What a step computes: of its own, or as a step of the login does.
     pub(super) fn compute<'a>(&'a self, step: &'a Step, name: &str) -> Option<&'a Compute> {
         let of_login = || self.login.0.iter().find_map(|step| step.compute.get(name));

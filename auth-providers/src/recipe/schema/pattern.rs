@@ -4,6 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// The size of a compiled pattern, in bytes. The time to match is proportional to it and to the
+/// length of the text, so this bounds the time that a login of 256 KiB may take.
+#[cfg(feature = "recipes")]
+const LARGEST: usize = 16 * 1024;
+
 /// A regular expression, which is matched in linear time.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -22,8 +27,9 @@ impl Pattern {
     /// The first group of the first match, or the match if there is no group.
     pub(in crate::recipe) fn find<'a>(&self, text: &'a str) -> Option<&'a str> {
         let found = self.regex.captures(text)?;
-        let matched = found.get(1).or_else(|| found.get(0))?;
-        Some(matched.as_str())
+        // A group that took no part is no value.
+        let group = usize::from(self.regex.captures_len() > 1);
+        Some(found.get(group)?.as_str())
     }
 }
 
@@ -55,7 +61,10 @@ impl TryFrom<String> for Pattern {
 
     #[cfg(feature = "recipes")]
     fn try_from(source: String) -> Result<Self, String> {
-        match regex_lite::Regex::new(&source) {
+        let regex = regex_lite::RegexBuilder::new(&source)
+            .size_limit(LARGEST)
+            .build();
+        match regex {
             Ok(regex) => Ok(Self { source, regex }),
             Err(error) => Err(format!("{source:?} is not a regular expression: {error}")),
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::condition::Reads;
+use super::condition::Wait;
 use super::leaf::{CookieName, Name, Pointer, Several};
 use super::pattern::Pattern;
 
@@ -37,7 +37,7 @@ pub(in crate::recipe) struct Take {
     /// It is no secret, so it can be the name of a header.
     pub(in crate::recipe) plain: bool,
     /// How long it is good, if that is not how long the session is, as of a refresh token.
-    pub(in crate::recipe) life: Option<Reads>,
+    pub(in crate::recipe) life: Option<Wait>,
 }
 
 impl Take {

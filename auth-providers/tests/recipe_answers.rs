@@ -1,0 +1,267 @@
+//! What a recipe makes of answers: lives, waits, URLs, parts of values.
+
+#![cfg(feature = "recipes")]
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use auth_core::testing::Scripted;
+use auth_core::{
+    Credential, Credentials, LoginError, LoginErrorKind, Logout, LogoutReason, Session,
+};
+use auth_providers::recipe::{Recipe, RecipeLogin, Values};
+use auth_providers::{Answers, Login, Step};
+use bytes::Bytes;
+use http::{Response, Uri};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// An API with these lines beside the usual ones.
+fn login(lines: &str) -> RecipeLogin {
+    let usual = [
+        "recipe = 1",
+        "name = 'acme'",
+        "base = 'https://api.acme.example'",
+        "account = 'email'",
+        "login.post = '/l'",
+        "login.json = { e = '{email}', p = '{password}' }",
+        "login.failures = [{ status = 401, means = 'refused' }]",
+        "login.take.t = { json = '/t' }",
+        "attach.bearer = '{t}'",
+    ];
+    let keys = lines.lines().filter_map(|line| line.split_once(" = "));
+    let keys: Vec<String> = keys.map(|(key, _)| format!("{key} =")).collect();
+    let has_steps = lines.contains("login = [");
+    let is_usual = |line: &&&str| {
+        let is_step = line.starts_with("login.") && has_steps;
+        !is_step && !keys.iter().any(|key| line.starts_with(key))
+    };
+    let text: Vec<&str> = usual
+        .iter()
+        .filter(is_usual)
+        .copied()
+        .chain(lines.lines())
+        .collect();
+    let recipe: Recipe = text.join("\n").parse().unwrap();
+    recipe.login(&values()).unwrap()
+}
+
+fn values() -> Values {
+    Values::new()
+        .with("email", "ada")
+        .with("password", "correct horse")
+}
+
+fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> Response<Bytes> {
+    let mut answer = Response::builder().status(status);
+    for (name, value) in headers {
+        answer = answer.header(*name, *value);
+    }
+    answer.body(Bytes::from(body.to_owned())).unwrap()
+}
+
+fn read(login: &RecipeLogin, answers: &[Response<Bytes>]) -> Result<Session, LoginError> {
+    let (url, secret) = (
+        Uri::from_static("https://api.acme.example/l"),
+        "correct horse".into(),
+    );
+    let mut answers = answers.iter().cloned();
+    let mut all = Answers::new(&url, answers.next().unwrap(), &secret);
+    for answer in answers {
+        all = all.and(&url, answer);
+    }
+    match login.read(&all)? {
+        Step::Session(session) => Ok(session),
+        step => panic!("{step:?}"),
+    }
+}
+
+fn session(login: &RecipeLogin, body: &str) -> Session {
+    read(login, &[answer(200, &[], body)]).unwrap()
+}
+
+/// A session that keeps a URL of its own.
+fn current(url: &'static str) -> Arc<Credential> {
+    let session = move || Ok(Session::new().with_bearer("t")?.with_kept("url", url)?);
+    let credentials = Credentials::new(Scripted::new(move |_| session()));
+    RUNTIME.block_on(credentials.get()).unwrap()
+}
+
+static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.unwrap()
+});
+
+#[test]
+fn rule_1_another_second_secret_is_another_login() {
+    let recipe: Recipe = "recipe = 1\nname = 'a'\nbase = 'https://a.example'\nsecret = 'app'\n\
+        fields.user.secret = true\nlogin.post = '/l'\n\
+        login.json = { app = '{app}', user = '{user}' }\n\
+        login.failures = [{ status = 401, means = 'refused' }]\n\
+        login.take.t = { json = '/t' }\nattach.bearer = '{t}'"
+        .parse()
+        .unwrap();
+    let of = |user: &str| {
+        let values = Values::new().with("app", "app-secret").with("user", user);
+        recipe.login(&values).unwrap()
+    };
+    assert_eq!(of("ada").options(), of("ada").options());
+    assert_ne!(of("ada").options(), of("bob").options());
+}
+
+#[test]
+fn rule_18_no_step_carries_the_session_to_where_an_answer_leads() {
+    let lines = "login.take.url = { json = '/url' }\nprobe.step.get = '{+url}'\n\
+                 logout.step.post = '{+url}'";
+    let login = login(lines);
+    for (url, sent) in [
+        ("https://evil.example/x", None),
+        ("//evil.example/x", None),
+        ("https://api.acme.example@evil.example/", None),
+        ("https://u:p@api.acme.example/x", None),
+        ("http://api.acme.example/x", None),
+        (
+            "https://api.acme.example/x?a=1#f",
+            Some("https://api.acme.example/x?a=1"),
+        ),
+        ("/x", Some("https://api.acme.example/x")),
+        ("x?b=2", Some("https://api.acme.example/x?b=2")),
+    ] {
+        let current = current(url);
+        let probe = login.probe_request(&current).ok().flatten();
+        let to = probe.map(|request| request.uri().to_string());
+        assert_eq!(to.as_deref(), sent, "{url}");
+        let logout = login.logout_request(&current).ok().flatten();
+        assert_eq!(logout.is_some(), sent.is_some(), "{url}");
+    }
+}
+
+#[test]
+fn rule_18_the_session_goes_to_the_scope_alone() {
+    let lines = "scope = ['https://data.acme.example']\nlogout.step.post = '/out'";
+    let error = login(lines).logout_request(&current("/")).unwrap_err();
+    assert!(error.to_string().contains("out of the scope"), "{error}");
+}
+
+#[test]
+fn rule_11_the_longer_wait_counts() {
+    let login = login(
+        "login.failures = [{ status = 401, means = 'refused' }, \
+         { status = 429, means = 'limited', wait = { json = '/wait' } }]",
+    );
+    for (header, body, wait) in [("600", 5, 600), ("5", 600, 600)] {
+        let body = format!("{{\"wait\": {body}}}");
+        let error = read(&login, &[answer(429, &[("retry-after", header)], &body)]).unwrap_err();
+        assert_eq!(error.kind(), LoginErrorKind::Limited);
+        assert_eq!(error.retry_after(), Some(wait * SECOND));
+    }
+}
+
+#[test]
+fn a_life_is_stated_by_any_answer_and_never_becomes_longer_by_the_margin() {
+    let default = "life.stated = [{ json = '/in' }]\nlife.default = '1d'\nlife.margin = '60s'";
+    for (stated, life) in [(600, 540), (61, 1), (60, 60), (30, 30)] {
+        let body = format!(r#"{{"t": "t-1", "in": {stated}}}"#);
+        let life = Some(life * SECOND);
+        assert_eq!(
+            session(&login(default), &body).lifetime().hard_expiry(),
+            life,
+            "{stated}"
+        );
+    }
+    let two = login(
+        "login = [{ post = '/a', json = { e = '{email}', p = '{password}' }, \
+         failures = [{ status = 401, means = 'refused' }], \
+         take.rt = { json = '/rt', life = { json = '/rt_in' } } }, \
+         { get = '/b', take.t = { json = '/t' } }]\nlife.stated = [{ json = '/in' }]\n\
+         refresh.with = 'rt'\nrefresh.step.post = '/r'\nrefresh.step.form.rt = '{rt}'",
+    );
+    let first = answer(200, &[], r#"{"rt": "r-1", "rt_in": 60, "in": 30}"#);
+    let session = read(&two, &[first, answer(200, &[], r#"{"t": "t-1"}"#)]).unwrap();
+    assert_eq!(session.lifetime().hard_expiry(), Some(30 * SECOND));
+    assert!(
+        session.to_parts().expose().contains("life=60"),
+        "the refresh token's own"
+    );
+}
+
+#[test]
+fn rule_19_the_401_of_a_session_that_was_over_is_no_failure() {
+    let login = login("logout.step.post = '/out'\nlogout.step.ok = [{ status = 204 }]");
+    let closing = Logout::new(LogoutReason::Closing);
+    let gone = answer(401, &[], "");
+    assert!(login.logged_out(&gone, closing).is_err());
+    assert!(login.logged_out(&gone, closing.of_dead_session()).is_ok());
+    assert!(login.logged_out(&answer(204, &[], ""), closing).is_ok());
+}
+
+#[test]
+fn a_part_of_a_value_is_that_of_the_group_or_none() {
+    let by = |take: &str| login(&format!("login.take.t = {take}"));
+    let token = |login: &RecipeLogin, body: &str| {
+        let session = read(login, &[answer(200, &[], body)]).ok()?;
+        let parts = session.to_parts();
+        let value = parts.expose().split("Bearer%20").nth(1)?;
+        Some(value.split_whitespace().next()?.to_owned())
+    };
+    let text = by(r"{ text = 'session=(\w+)|logged out' }");
+    assert_eq!(token(&text, "session=s1").as_deref(), Some("s1"));
+    assert_eq!(token(&text, "logged out"), None);
+    let pattern = by(r"{ json = '/t', pattern = '^.{5}' }");
+    assert_eq!(
+        token(&pattern, r#"{"t": "abcdefg"}"#).as_deref(),
+        Some("abcde")
+    );
+    assert_eq!(token(&pattern, r#"{"t": "abc"}"#), None);
+}
+
+#[test]
+fn a_number_that_was_taken_can_be_one_in_json_and_a_session_can_be_computed() {
+    let login = login(
+        "login = [{ post = '/a', json = { e = '{email}', p = '{password}' }, \
+         failures = [{ status = 401, means = 'refused' }], take.id = { json = '/id' } }, \
+         { post = '/b', json = { id = '{#id}', text = '{id}' }, take.t = { json = '/t' } }]\n\
+         attach.compute.auth = { base64 = '{email}:{id}:{t}' }\nattach.bearer = '{auth}'",
+    );
+    let (url, secret) = (Uri::from_static("https://api.acme.example/a"), "p".into());
+    let first = answer(200, &[], r#"{"id": 7}"#);
+    let all = Answers::new(&url, first.clone(), &secret);
+    let Step::Request(second) = login.read(&all).unwrap() else {
+        panic!("there is a second step");
+    };
+    assert_eq!(*second.body(), r#"{"id":7,"text":"7"}"#);
+    let session = read(&login, &[first, answer(200, &[], r#"{"t": "t-1"}"#)]).unwrap();
+    assert!(
+        session
+            .to_parts()
+            .expose()
+            .contains("Bearer%20YWRhOjc6dC0x")
+    );
+}
+
+#[test]
+fn a_header_that_an_answer_names_is_none_that_the_client_writes() {
+    let login = login("login.take.h = { json = '/h', plain = true }\nattach.header.'{h}' = '{t}'");
+    for name in ["host", "Cookie", "content-length", "authorization", "a b"] {
+        let body = format!(r#"{{"t": "t-1", "h": "{name}"}}"#);
+        assert!(read(&login, &[answer(200, &[], &body)]).is_err(), "{name}");
+    }
+    assert!(
+        read(
+            &login,
+            &[answer(200, &[], r#"{"t": "t-1", "h": "x-crumb"}"#)]
+        )
+        .is_ok()
+    );
+}
+
+#[test]
+fn the_url_of_a_probe_is_that_of_its_step() {
+    let probe = |step: &str| login(&format!("probe.step.{step}")).probe_url().unwrap();
+    assert_eq!(probe("get = '/me'"), "https://api.acme.example/me");
+    let whole = "get = 'https://api.acme.example/me'\nprobe.step.query.a = '{email}'";
+    assert_eq!(probe(whole), "https://api.acme.example/me?a=ada");
+}
