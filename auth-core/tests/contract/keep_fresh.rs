@@ -119,6 +119,24 @@ async fn rule_6_kept_fresh_a_session_whose_life_the_server_shortens_is_renewed_i
 }
 
 #[tokio::test]
+async fn rule_6_kept_fresh_in_an_outage_of_the_refresh_no_password_is_used_before_the_expiry() {
+    let clock = ManualClock::new();
+    let provider = Renewing::new(short()).refreshed(Refresh::with_kept("refresh_token"), |_| {
+        Err(LoginError::unavailable("status 503"))
+    });
+    let (logins, refreshes) = (provider.logins(), provider.refreshes());
+    let credentials = provider.on(&clock).keep_fresh().build();
+    credentials.get().await.unwrap();
+    pass(&clock, FIVE_MINUTES - SECOND, SECOND).await;
+    let refreshes = refreshes.load(SeqCst);
+    assert!((2..=10).contains(&refreshes), "{refreshes}");
+    assert_eq!(logins.count(), 1);
+    pass(&clock, 60 * SECOND, SECOND).await;
+    assert_eq!(logins.count(), 2);
+    assert!(credentials.peek().is_some());
+}
+
+#[tokio::test]
 async fn rule_12_kept_fresh_an_outage_is_tried_again_and_a_refused_password_is_not() {
     for (error, tried) in [
         (
