@@ -322,3 +322,22 @@ fn kept_fresh_a_timer_that_is_set_anew_stays_where_a_caller_has_waited_last() {
         assert!(credentials.peek().is_some(), "after it has rung");
     });
 }
+
+#[test]
+fn kept_fresh_a_timer_that_rings_too_early_stays_where_a_caller_has_waited_last() {
+    let clock = ManualClock::new();
+    let idle = Scripted::new(|number| session(number, Lifetime::unknown().idle(HOUR)));
+    let logins = idle.logins();
+    let credentials = Renewing::new(idle).on(&clock).keep_fresh().build();
+    let runtime = || Builder::new_current_thread().build().unwrap();
+    let (stopped, driven) = (runtime(), runtime());
+    stopped.block_on(credentials.renew()).unwrap();
+    driven.block_on(async {
+        let second = credentials.renew().await.unwrap();
+        pass(&clock, HOUR / 2, 10 * SECOND).await;
+        Attempt::new(&credentials, &second).accepted();
+        pass(&clock, HOUR, 10 * SECOND).await;
+    });
+    assert_eq!(logins.count(), 3);
+    assert!(credentials.peek().is_some());
+}
