@@ -119,6 +119,24 @@ async fn rule_6_kept_fresh_a_session_whose_life_the_server_shortens_is_renewed_i
 }
 
 #[tokio::test]
+async fn rule_6_kept_fresh_in_an_outage_of_the_refresh_no_password_is_used_before_the_expiry() {
+    let clock = ManualClock::new();
+    let provider = Renewing::new(short()).refreshed(Refresh::with_kept("refresh_token"), |_| {
+        Err(LoginError::unavailable("status 503"))
+    });
+    let (logins, refreshes) = (provider.logins(), provider.refreshes());
+    let credentials = provider.on(&clock).keep_fresh().build();
+    credentials.get().await.unwrap();
+    pass(&clock, FIVE_MINUTES - SECOND, SECOND).await;
+    let refreshes = refreshes.load(SeqCst);
+    assert!(refreshes > 1, "it is tried again: {refreshes}");
+    assert_eq!(logins.count(), 1);
+    pass(&clock, 60 * SECOND, SECOND).await;
+    assert_eq!(logins.count(), 2);
+    assert!(credentials.peek().is_some());
+}
+
+#[tokio::test]
 async fn rule_12_kept_fresh_an_outage_is_tried_again_and_a_refused_password_is_not() {
     for (error, tried) in [
         (
@@ -303,4 +321,23 @@ fn kept_fresh_a_timer_that_is_set_anew_stays_where_a_caller_has_waited_last() {
         pass(&clock, FIVE_MINUTES, SECOND).await;
         assert!(credentials.peek().is_some(), "after it has rung");
     });
+}
+
+#[test]
+fn kept_fresh_a_timer_that_rings_too_early_stays_where_a_caller_has_waited_last() {
+    let clock = ManualClock::new();
+    let idle = Scripted::new(|number| session(number, Lifetime::unknown().idle(HOUR)));
+    let logins = idle.logins();
+    let credentials = Renewing::new(idle).on(&clock).keep_fresh().build();
+    let runtime = || Builder::new_current_thread().build().unwrap();
+    let (stopped, driven) = (runtime(), runtime());
+    stopped.block_on(credentials.renew()).unwrap();
+    driven.block_on(async {
+        let second = credentials.renew().await.unwrap();
+        pass(&clock, HOUR / 2, 10 * SECOND).await;
+        Attempt::new(&credentials, &second).accepted();
+        pass(&clock, HOUR, 10 * SECOND).await;
+    });
+    assert_eq!(logins.count(), 3);
+    assert!(credentials.peek().is_some());
 }

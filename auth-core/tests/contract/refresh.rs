@@ -306,6 +306,24 @@ async fn rule_11_a_refresh_waits_for_its_own_retry_after_and_holds_no_login() {
 }
 
 #[tokio::test]
+async fn rule_11_a_refresh_is_sent_as_soon_as_its_own_retry_after_is_over() {
+    let clock = ManualClock::new();
+    let api = Api::failing(|| LoginError::limited(Some(MINUTE)));
+    let (_, seen) = api.counters();
+    let credentials = api.on(&clock).build();
+    credentials.get().await.unwrap();
+    for (wait, refreshes) in [
+        (Duration::ZERO, 1),
+        (MINUTE - Duration::from_nanos(1), 1),
+        (Duration::from_nanos(1), 2),
+    ] {
+        clock.advance(wait);
+        assert!(credentials.renew().await.unwrap_err().is_rate_limited());
+        assert_eq!(seen.lock().len(), refreshes, "after {wait:?}");
+    }
+}
+
+#[tokio::test]
 async fn rule_8_a_refreshed_session_that_is_rejected_at_its_first_use_costs_one_password_login() {
     let clock = ManualClock::new();
     let api = Api::rotating();
