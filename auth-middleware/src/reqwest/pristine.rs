@@ -26,8 +26,8 @@ pub(super) struct Head {
 }
 
 /// A URL and headers in one buffer: the URL and a line feed, and for each header its name, a colon
-/// or, if it is sensitive, an equals sign, its value and a line feed. Neither sign is in a name, and
-/// no value and no URL has a line feed.
+/// or, if it is sensitive, an equals sign, its value and a line feed. Neither sign is in a name,
+/// and no value and no URL has a line feed.
 ///
 /// To clone the headers would allocate for each of them, which is a sixth of the whole call, and
 /// few requests are redirected.

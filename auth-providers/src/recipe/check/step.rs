@@ -215,7 +215,8 @@ impl Check<'_> {
         }
     }
 
-    /// What a step, or the session, computes. Finds the order: what names only known values comes first.
+    /// What a step, or the session, computes. Finds the order: what names only known values comes
+    /// first.
     pub(super) fn compute(
         &mut self,
         at: &str,
