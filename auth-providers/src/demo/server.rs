@@ -3,6 +3,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Request;
 use tokio::net::TcpSocket;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -40,10 +41,10 @@ impl DemoServer {
         Self::start_with(api, Settings::new()).await
     }
 
-    /// Starts a server with `settings`, on a free port.
+    /// Starts a server with `settings`, on their [port](Settings::port).
     ///
     /// # Errors
-    /// 127.0.0.1 has no port to listen on.
+    /// The port is taken, or 127.0.0.1 has none to listen on.
     ///
     /// # Panics
     /// Outside a tokio runtime with its I/O and timer enabled.
@@ -53,7 +54,11 @@ impl DemoServer {
     )]
     pub async fn start_with(api: Api, settings: Settings) -> io::Result<Self> {
         let socket = TcpSocket::new_v4()?;
-        socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        // Without it, a port is taken for a minute after a server on it has ended. On Windows it
+        // would take the port of a server that runs.
+        #[cfg(not(windows))]
+        socket.set_reuseaddr(true)?;
+        socket.bind((Ipv4Addr::LOCALHOST, settings.port).into())?;
         let listener = socket.listen(BACKLOG)?;
         let address = listener.local_addr()?;
         let site = Arc::new(Site::new(api, settings));
@@ -94,6 +99,46 @@ impl DemoServer {
     /// The requests that it has received so far.
     pub fn counts(&self) -> Counts {
         self.site.state.lock().counts()
+    }
+
+    /// The head of the newest request to the API, whatever became of it: the bytes of each header
+    /// as they were sent, and the path and query without the origin. `None` before the first.
+    ///
+    /// Logins and logouts are none, and after a redirect it is the last hop. It is printed with the
+    /// session's values, which are those of a test.
+    ///
+    /// ```
+    /// # #[cfg(feature = "reqwest")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use auth_core::{Credentials, Target};
+    /// use auth_providers::demo::{Api, DemoServer, EMAIL, PASSWORD};
+    /// use auth_providers::{Clay, Login, ReqwestTransport};
+    ///
+    /// let server = DemoServer::start(Api::Clay).await?;
+    /// let clay = Clay::new(EMAIL, PASSWORD)?.base_url(server.base_url())?;
+    /// let credentials = Credentials::new(clay.via(ReqwestTransport::new()?));
+    ///
+    /// // What the program under test does, with a cookie of its own.
+    /// let credential = credentials.get().await?;
+    /// let mut request = reqwest::Client::new().get(server.url("/v3/tables")).build()?;
+    /// request.headers_mut().insert("cookie", "theme=dark".parse()?);
+    /// let target = Target::new("http", "127.0.0.1", "/v3/tables");
+    /// credential.attach_headers(target, request.headers_mut());
+    /// reqwest::Client::new().execute(request).await?;
+    ///
+    /// let call = server.last_call().expect("a request to the API");
+    /// assert_eq!(call.uri(), "/v3/tables");
+    /// let session = credential.cookie("claysession").expect("the session's cookie");
+    /// let expected = format!("theme=dark; claysession={session}");
+    /// assert_eq!(call.headers()["cookie"].as_bytes(), expected.as_bytes());
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "reqwest"))]
+    /// # fn main() {}
+    /// ```
+    pub fn last_call(&self) -> Option<Request<()>> {
+        self.site.state.lock().last_call.clone()
     }
 
     /// Ends all sessions, as a restart of a server does.

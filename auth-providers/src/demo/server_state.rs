@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use auth_core::Lifetime;
+use http::Request;
+use http::request::Parts;
 
 use super::clock::Clock;
 use super::counts::{Busiest, Counts};
@@ -23,6 +25,8 @@ pub(super) struct ServerState {
     pub(super) forbidden: HashSet<String>,
     /// The `Location` of each path that redirects.
     pub(super) redirects: HashMap<String, String>,
+    /// The head of the newest request to the API.
+    pub(super) last_call: Option<Request<()>>,
     settings: Settings,
     /// The session of each token. A session whose cookie was rolled has several tokens.
     tokens: HashMap<String, u64>,
@@ -61,6 +65,7 @@ impl ServerState {
             rolls_cookies: false,
             forbidden: HashSet::new(),
             redirects: HashMap::new(),
+            last_call: None,
             settings,
             tokens: HashMap::new(),
             sessions: HashMap::new(),
@@ -177,10 +182,19 @@ impl ServerState {
         self.sessions.clear();
     }
 
-    pub(super) fn note_request_id(&mut self, id: &[u8]) {
-        if !self.request_ids.insert(id.to_vec()) {
+    /// Notes a request to the API.
+    pub(super) fn note_call(&mut self, head: &Parts) {
+        if let Some(id) = head.headers.get("x-request-id")
+            && !self.request_ids.insert(id.as_bytes().to_vec())
+        {
             self.counts.replays += 1;
         }
+        let mut call = Request::new(());
+        *call.method_mut() = head.method.clone();
+        *call.uri_mut() = head.uri.clone();
+        *call.version_mut() = head.version;
+        *call.headers_mut() = head.headers.clone();
+        self.last_call = Some(call);
     }
 }
 

@@ -22,6 +22,7 @@ pub const PASSWORD: &str = "correct horse battery";
 /// ```
 #[derive(Clone, Debug)]
 pub struct Settings {
+    pub(super) port: u16,
     pub(super) accounts: HashMap<String, String>,
     pub(super) lifetime: Option<Lifetime>,
     pub(super) limit: Quota,
@@ -32,9 +33,10 @@ pub struct Settings {
 
 impl Settings {
     /// One account with [`EMAIL`] and [`PASSWORD`], the API's lifetime of sessions, at most ten
-    /// logins in any minute, and no latency.
+    /// logins in any minute, no latency, and a free port.
     pub fn new() -> Self {
         Self {
+            port: 0,
             accounts: HashMap::new(),
             lifetime: None,
             limit: Quota::DEFAULT,
@@ -42,6 +44,13 @@ impl Settings {
             call_latency: Duration::ZERO,
             dead_session_is_forbidden: false,
         }
+    }
+
+    /// Sets the port to listen on. 0, the default, is a free one, so that servers of tests that run
+    /// at once don't meet. On a port that is taken, the server does not start.
+    pub const fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
     }
 
     /// Adds an account. The first one replaces [`EMAIL`].

@@ -118,9 +118,7 @@ impl Site {
         let paths = api.paths();
         let carried = api.credential(parts);
         let mut state = self.state.lock();
-        if let Some(id) = parts.headers.get("x-request-id") {
-            state.note_request_id(id.as_bytes());
-        }
+        state.note_call(parts);
         if !path.starts_with(paths.prefix) {
             state.counts.calls.not_found += 1;
             return message(StatusCode::NOT_FOUND, "Not found");
