@@ -4,18 +4,25 @@
 //! cargo run --example demo_server -- quinn 8080
 //! ```
 //!
-//! The first argument is `clay`, `quinn`, `cloudio` or `v1-login`. The port is a free one unless it
-//! is given. A third argument ends the server after so many seconds; otherwise Ctrl-C does.
+//! The first argument is `clay`, `quinn`, `cloudio`, `v1-login` or a recipe's file, with the values
+//! of its fields as `any_recipe` takes them. The port is a free one unless it is given. A third
+//! argument ends the server after so many seconds; otherwise Ctrl-C does.
+//!
+//! ```text
+//! cargo run --example demo_server -- examples/acme.toml 8080 60
+//! ```
 
 #![allow(clippy::print_stdout, reason = "it prints how to log in")]
 
 use std::time::Duration;
 
 use anyhow::Context as _;
-use auth_providers::demo::{Api, DemoServer, EMAIL, PASSWORD, Settings};
+use auth_providers::demo::{Api, Counts, DemoServer, EMAIL, PASSWORD, RecipeServer, Settings};
 use auth_providers::{Clay, CloudIo, Login, Quinn, V1Login};
 use bytes::Bytes;
 use http::Request;
+
+mod recipe_values;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -33,37 +40,63 @@ async fn main() -> anyhow::Result<()> {
         None => std::future::pending().await,
     }
     println!("{} logins", server.counts().logins.total());
-    server.shutdown().await;
     Ok(())
 }
 
-/// Starts the server. Returns it, the first request of a login there, and what follows its name in
-/// the arguments.
-async fn start(arguments: &[String]) -> anyhow::Result<(DemoServer, Request<Bytes>, Vec<String>)> {
+/// A server that runs until it is dropped.
+enum Server {
+    Api(DemoServer),
+    Recipe(RecipeServer),
+}
+
+impl Server {
+    fn base_url(&self) -> String {
+        match self {
+            Self::Api(server) => server.base_url(),
+            Self::Recipe(server) => server.base_url(),
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        match self {
+            Self::Api(server) => server.counts(),
+            Self::Recipe(server) => server.counts(),
+        }
+    }
+}
+
+/// Starts the server. Returns it, the first request of a login there, and the port and the time.
+async fn start(arguments: &[String]) -> anyhow::Result<(Server, Request<Bytes>, Vec<String>)> {
     let [name, rest @ ..] = arguments else {
-        anyhow::bail!("name an API: clay, quinn, cloudio or v1-login");
+        anyhow::bail!("name clay, quinn, cloudio, v1-login or a recipe's file");
     };
-    let (api, settings) = (api(name)?, settings(rest)?);
-    let server = DemoServer::start_with(api, settings).await?;
+    let (password, rest) = (PASSWORD.into(), rest.to_vec());
+    let Some(api) = api(name) else {
+        let (recipe, values, rest) = recipe_values::read(arguments)?;
+        let server = RecipeServer::start(&recipe, &values, settings(&rest)?).await?;
+        let first = server.login(EMAIL, PASSWORD)?.request(&password)?;
+        return Ok((Server::Recipe(server), first, rest));
+    };
+    let server = DemoServer::start_with(api, settings(&rest)?).await?;
     let base = server.base_url();
     let first = match api {
         Api::Clay => Clay::new(EMAIL, PASSWORD)?
             .base_url(base)?
-            .request(&PASSWORD.into()),
-        Api::Quinn => Quinn::new(base, EMAIL, PASSWORD)?.request(&PASSWORD.into()),
-        Api::CloudIo => CloudIo::new(base, EMAIL, PASSWORD)?.request(&PASSWORD.into()),
-        _ => V1Login::new(base, EMAIL, PASSWORD)?.request(&PASSWORD.into()),
+            .request(&password)?,
+        Api::Quinn => Quinn::new(base, EMAIL, PASSWORD)?.request(&password)?,
+        Api::CloudIo => CloudIo::new(base, EMAIL, PASSWORD)?.request(&password)?,
+        _ => V1Login::new(base, EMAIL, PASSWORD)?.request(&password)?,
     };
-    Ok((server, first?, rest.to_vec()))
+    Ok((Server::Api(server), first, rest))
 }
 
-fn api(name: &str) -> anyhow::Result<Api> {
-    Ok(match name {
+fn api(name: &str) -> Option<Api> {
+    Some(match name {
         "clay" => Api::Clay,
         "quinn" => Api::Quinn,
         "cloudio" => Api::CloudIo,
         "v1-login" => Api::V1Login,
-        _ => anyhow::bail!("no API is called {name}: clay, quinn, cloudio and v1-login are"),
+        _ => return None,
     })
 }
 

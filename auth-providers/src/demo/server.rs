@@ -1,22 +1,15 @@
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
-use tokio::net::TcpSocket;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
 use super::apis::Api;
-use super::connections::serve;
 use super::counts::Counts;
+use super::listening::{Listening, Port};
 use super::settings::Settings;
 use super::site::Site;
-
-/// The length of the accept queue: enough for the 2,000 clients at once of this workspace's tests
-/// and examples, and twice as many. The system may cap it.
-const BACKLOG: u32 = 4_096;
 
 /// A server on 127.0.0.1 that behaves as one API documents. See [the module](super).
 ///
@@ -24,9 +17,7 @@ const BACKLOG: u32 = 4_096;
 #[derive(Debug)]
 pub struct DemoServer {
     site: Arc<Site>,
-    address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    serving: JoinHandle<()>,
+    listening: Listening,
 }
 
 impl DemoServer {
@@ -53,32 +44,15 @@ impl DemoServer {
         reason = "an async fn shows that it needs a runtime"
     )]
     pub async fn start_with(api: Api, settings: Settings) -> io::Result<Self> {
-        let socket = TcpSocket::new_v4()?;
-        // Without it, a port is taken for a minute after a server on it has ended. On Windows it
-        // would take the port of a server that runs.
-        #[cfg(not(windows))]
-        socket.set_reuseaddr(true)?;
-        socket.bind((Ipv4Addr::LOCALHOST, settings.port).into())?;
-        let listener = socket.listen(BACKLOG)?;
-        let address = listener.local_addr()?;
+        let port = Port::open(settings.port)?;
         let site = Arc::new(Site::new(api, settings));
-        let (stop, stopped) = oneshot::channel();
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "the server's only task, which `shutdown` and `drop` end, and which owns those of its connections"
-        )]
-        let serving = tokio::spawn(serve(Arc::clone(&site), listener, stopped));
-        Ok(Self {
-            site,
-            address,
-            stop: Some(stop),
-            serving,
-        })
+        let listening = port.serve(Arc::clone(&site));
+        Ok(Self { site, listening })
     }
 
     /// `http://127.0.0.1:port`
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.address)
+        self.listening.base_url()
     }
 
     /// The URL of `path`, which begins with a slash.
@@ -88,7 +62,7 @@ impl DemoServer {
 
     /// The address that it listens on.
     pub const fn address(&self) -> SocketAddr {
-        self.address
+        self.listening.address()
     }
 
     /// The API that it behaves as.
@@ -180,16 +154,7 @@ impl DemoServer {
     }
 
     /// Stops the server, and waits until its port and connections are closed.
-    pub async fn shutdown(mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
-        let _ = (&mut self.serving).await;
-    }
-}
-
-impl Drop for DemoServer {
-    fn drop(&mut self) {
-        self.serving.abort();
+    pub async fn shutdown(self) {
+        self.listening.shutdown().await;
     }
 }

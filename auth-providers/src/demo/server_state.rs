@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use auth_core::Lifetime;
+use auth_core::{Lifetime, Quota};
 use http::Request;
 use http::request::Parts;
 
@@ -89,7 +89,8 @@ impl ServerState {
     pub(super) fn attempt(&mut self, from: IpAddr) -> Result<(), Duration> {
         let now = self.clock.now();
         self.attempts.note(now);
-        let (limit, window) = (self.settings.limit.logins(), self.settings.limit.window());
+        let limit = self.settings.limit.unwrap_or(Quota::DEFAULT);
+        let (limit, window) = (limit.logins(), limit.window());
         let recent = self.admitted.entry(from).or_default();
         while recent.front().is_some_and(|first| now >= *first + window) {
             recent.pop_front();
@@ -108,6 +109,16 @@ impl ServerState {
     pub(super) fn knows(&self, email: &str, password: &str) -> bool {
         let known = self.settings.accounts.get(email);
         known.is_some_and(|known| known == password)
+    }
+
+    #[cfg(feature = "recipes")]
+    pub(super) fn accounts(&self) -> Vec<String> {
+        self.settings.accounts.keys().cloned().collect()
+    }
+
+    #[cfg(feature = "recipes")]
+    pub(super) fn password(&self, account: &str) -> Option<&str> {
+        self.settings.accounts.get(account).map(String::as_str)
     }
 
     pub(super) fn set_password(&mut self, email: &str, password: &str) {
@@ -200,7 +211,7 @@ impl ServerState {
 
 /// 32 characters that no client guesses by accident. They come from the standard library's hash
 /// keys, which is random enough for a test server.
-fn random() -> String {
+pub(super) fn random() -> String {
     let draw = || RandomState::new().build_hasher().finish();
     format!("{:016x}{:016x}", draw(), draw())
 }

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, Method, Response, StatusCode};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::schema::{Clause, Expected, HeaderTest, Kind, Methods, Pointer, Reads, Take, Unit};
+use super::schema::{Clause, Expected, HeaderTest, Methods, Pointer, Reads, Take, Unit};
 use super::values::Known;
 use crate::response::{bare, date, retry_after};
 use crate::{iso_8601, jwt, markup};
@@ -249,13 +249,7 @@ fn is_expected(value: Option<&Value>, expected: &Expected) -> bool {
             (Some(value), one) => value == one,
             (None, _) => false,
         }),
-        Expected::Kind(kind) => value.is_some_and(|value| match kind {
-            Kind::Object => value.is_object(),
-            Kind::Array => value.is_array(),
-            Kind::String => value.is_string(),
-            Kind::Number => value.is_number(),
-            Kind::Boolean => value.is_boolean(),
-        }),
+        Expected::Kind(kind) => value.is_some_and(|value| kind.is_of(value)),
         Expected::Matches(pattern) => value
             .and_then(Value::as_str)
             .is_some_and(|text| pattern.matches(text)),

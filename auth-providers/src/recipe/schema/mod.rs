@@ -14,7 +14,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub(super) use attach::{Attach, Only, PartTemplate};
-pub(super) use condition::{Clause, Expected, HeaderTest, Kind, Methods, NoMeaning, Reads, Wait};
+#[cfg(all(feature = "demo", feature = "recipes"))]
+pub(super) use condition::Kind;
+pub(super) use condition::{Clause, Expected, HeaderTest, Methods, NoMeaning, Reads, Wait};
 pub(super) use leaf::{CookieName, Pointer, Several, Span, read_span};
 pub(super) use life::{Life, Stated, Unit};
 pub(super) use step::{Basic, Compute, Meaning, Node, Step, TimeUnit};
