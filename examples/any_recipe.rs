@@ -60,19 +60,28 @@ async fn send(recipe: &Recipe, values: &Values, requests: &[String]) -> anyhow::
 struct Call {
     method: Method,
     url: String,
-    json: Option<String>,
+    body: Option<String>,
 }
 
 impl Call {
-    /// Reads `METHOD /path`, and perhaps JSON.
+    /// The type of the body: JSON, or else a form.
+    fn kind(&self) -> &'static str {
+        match self.body.as_deref() {
+            Some(body) if body.starts_with(['{', '[']) => "application/json",
+            _ => "application/x-www-form-urlencoded",
+        }
+    }
+
+    /// Reads `METHOD /path`, and perhaps a body of JSON or of a form.
     fn read(login: &RecipeLogin, text: &str) -> anyhow::Result<Self> {
         let mut words = text.splitn(3, ' ');
         let method = words.next().unwrap_or_default().parse()?;
-        let path = words.next().context("a request is a method and a path")?;
+        let path = words.next().filter(|path| path.starts_with('/'));
+        let path = path.context("a request is a method and a path, as \"GET /v1/me\"")?;
         Ok(Self {
             method,
             url: login.url(path),
-            json: words.next().map(str::to_owned),
+            body: words.next().map(str::to_owned),
         })
     }
 }
@@ -81,10 +90,8 @@ async fn through_reqwest(credentials: &Credentials, calls: &[Call]) -> anyhow::R
     let client = AuthMiddleware::build_client(reqwest::Client::builder(), credentials.clone())?;
     for call in calls {
         let mut request = client.request(call.method.clone(), &call.url);
-        if let Some(json) = &call.json {
-            request = request
-                .header(CONTENT_TYPE, "application/json")
-                .body(json.clone());
+        if let Some(body) = &call.body {
+            request = request.header(CONTENT_TYPE, call.kind()).body(body.clone());
         }
         let response = request.send().await?;
         println!(
@@ -109,11 +116,11 @@ async fn through_tower(credentials: &Credentials, calls: &[Call]) -> anyhow::Res
         let mut request = Request::builder()
             .method(call.method.clone())
             .uri(&call.url);
-        if call.json.is_some() {
-            request = request.header(CONTENT_TYPE, "application/json");
+        if call.body.is_some() {
+            request = request.header(CONTENT_TYPE, call.kind());
         }
         let request = request.body(Full::new(Bytes::from(
-            call.json.clone().unwrap_or_default(),
+            call.body.clone().unwrap_or_default(),
         )))?;
         let sent = stack.clone().oneshot(request).await;
         let response = sent.map_err(anyhow::Error::from_boxed)?;

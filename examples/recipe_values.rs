@@ -4,7 +4,9 @@ use anyhow::Context as _;
 use auth_core::SecretSource;
 use auth_providers::recipe::{Recipe, Values};
 
-/// Reads `FILE FIELD=VALUE ..`. A value may be `env:VARIABLE` or `file:PATH`, and a secret should
+/// Reads `FILE FIELD=VALUE ..`, and `--plain-http` for a server without TLS in a network at home.
+///
+/// A value may be `env:VARIABLE` or `file:PATH`, and a secret should
 /// be one of the two, since a command line is seen by others. Returns what else there is.
 pub(crate) fn read(arguments: &[String]) -> anyhow::Result<(Recipe, Values, Vec<String>)> {
     let [file, arguments @ ..] = arguments else {
@@ -17,9 +19,15 @@ pub(crate) fn read(arguments: &[String]) -> anyhow::Result<(Recipe, Values, Vec<
     };
     let (mut values, mut others) = (Values::new(), Vec::new());
     for argument in arguments {
-        let pair = argument.split_once('=');
-        let pair = pair.filter(|(field, _)| recipe.fields().any(|name| name == *field));
-        match pair {
+        if argument == "--plain-http" {
+            values = values.allow_plain_http();
+            continue;
+        }
+        // A request begins with a method and a space.
+        match argument
+            .split_once('=')
+            .filter(|(field, _)| !field.contains(' '))
+        {
             Some((field, value)) => values = values.with(field, source(value)),
             None => others.push(argument.clone()),
         }

@@ -49,7 +49,8 @@
 //! nothing, with or without a condition; merging into a `Cookie` header that is there, sending some
 //! of the session's cookies and not all, or adding a query pair, allocates what it builds. The
 //! method and the path of a request are looked at only if some part of the session depends on them.
-//! That no part is missing (rule 8) is one flag of the credential.
+//! That no part is missing (rule 8) is one flag of the credential, and that none is a field of the
+//! body is another. A request with such a field costs a copy of its body.
 //!
 //! ## Rule 6
 //!
@@ -92,8 +93,9 @@
 //! whatever its status is, if its request carried the current revision; but not from a rejection,
 //! nor from what something between the client and the API wrote: 407, 502, 503, 504, 511, and what
 //! the judge calls unclear. A new revision is another value of a cookie that the provider added, or
-//! of a namesake of one, or of a header, a query pair or a kept value. All that one response brings
-//! is one revision, and of several responses to one revision the first that brings another counts.
+//! of a namesake of one, or of a header, a query pair, a field of the body or a kept value. All
+//! that one response brings is one revision, and of several responses to one revision the first
+//! that brings another counts.
 //!
 //! ## Rule 8
 //!
@@ -228,9 +230,9 @@
 //! meanwhile is neither ended nor revived. A cookie or another value that is set to what it is
 //! changes nothing, unless a deadline moves by a second or more, and that is no event.
 //!
-//! A header or a query pair that is derived from a cookie has the value of the cookie in the same
-//! revision, and is not sent while there is none. A kept value has a life of its own, which ends
-//! the value and not the session.
+//! A header, a query pair or a field of the body that is derived from a cookie has the value of the
+//! cookie in the same revision, and is not sent while there is none. A kept value has a life of its
+//! own, which ends the value and not the session.
 //!
 //! # Secrecy
 //!
@@ -244,16 +246,23 @@
 //! in it the credential of the same identity is attached anew. What follows from it for requests is
 //! the integrations' to see to: see `auth-middleware`.
 //!
-//! A header or a query pair with a condition goes only to requests that meet it: those with a
-//! method other than `GET`, `HEAD`, `OPTIONS` and `TRACE`, those below one of its paths in whole
-//! segments, or both. Each hop is looked at by its own method and path.
+//! A header, a query pair or a field of the body with a condition goes only to requests that meet
+//! it: those with a method other than `GET`, `HEAD`, `OPTIONS` and `TRACE`, those below one of its
+//! paths in whole segments, or both. Each hop is looked at by its own method and path.
+//!
+//! A field of the body is set on a copy, anew for each attempt and each hop in scope. The caller's
+//! own body, which a hop off the scope repeats, never has it. A request without a body goes without
+//! it. Any other is not sent, and its caller gets a typed error, unless all of the body is in
+//! memory, has at most 64 KiB, is of the field's media type and not encoded, and has a place for
+//! the field. Of fields of both kinds, JSON and form, a body has those of its own.
 //!
 //! ## Rule 17
 //!
-//! Passwords, tokens, cookies, csrf values, kept values and query secrets appear in no `Debug`,
-//! `Display`, error chain, panic message, log or event of ours. Headers are marked sensitive, and
-//! so are those of a response that its provider names. The secret, kept values and the plain form
-//! of a session are zeroed where we own the memory.
+//! Passwords, tokens, cookies, csrf values, kept values, query secrets and what is set in a body
+//! appear in no `Debug`, `Display`, error chain, panic message, log or event of ours. Headers are
+//! marked sensitive, and so are those of a response that its provider names. The secret, kept
+//! values, the plain form of a session, fields of a body and the copies that they are set on are
+//! zeroed where we own the memory.
 //!
 //! ## Rule 18
 //!

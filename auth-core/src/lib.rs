@@ -104,7 +104,8 @@ pub use attempt::{Attempt, Conclusion};
 pub use cache::{Ask, Condition, Credentials, CredentialsBuilder, Status};
 pub use clock::{Clock, Moment};
 pub use credential::{
-    Credential, InvalidValue, Part, SetCookie, Stamp, Target, Update, When, basic, set_cookies,
+    BodyField, Credential, InvalidValue, Part, SetCookie, Stamp, Target, Update, When, basic,
+    set_cookies,
 };
 pub use error::{Error, LoginError, LoginErrorKind};
 pub use event::{Event, Observer};

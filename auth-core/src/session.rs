@@ -90,8 +90,9 @@ impl Session {
     }
 
     /// Adds a header or a query pair that only some requests carry, that is derived from a cookie,
-    /// or that is [fetched](Part#fetched-parts) before the first request that carries it. It
-    /// replaces one with the same name and the same condition.
+    /// or that is [fetched](Part#fetched-parts) before the first request that carries it; or a
+    /// [field of the body](Part#fields-of-the-body). It replaces one with the same name and the
+    /// same condition.
     ///
     /// A request carries each name once. If several parts with the name go to it, one with a
     /// condition goes before one without, and of those with a condition the one that was added
@@ -113,8 +114,9 @@ impl Session {
     ///
     /// # Errors
     /// [`InvalidValue`] if a header's name is not a token or its value can't be in a header, if the
-    /// name or the value of a query pair is empty, if the name of the cookie is, or if a path of
-    /// the condition does not begin with a slash.
+    /// name or the value of a query pair or of a field is empty, if a JSON pointer is none or names
+    /// the whole body, if the name of the cookie is empty, or if a path of the condition does not
+    /// begin with a slash.
     pub fn with_part(mut self, part: Part) -> Result<Self, InvalidValue> {
         self.attachment.add(part)?;
         Ok(self)
@@ -398,7 +400,9 @@ impl Session {
         };
         for line in lines {
             match line.kind() {
-                "header" | "query" => session.attachment.add(Part::read(line)?)?,
+                "header" | "query" | "json" | "form" => {
+                    session.attachment.add(Part::read(line)?)?;
+                }
                 "cookie" => session.attachment.read_cookie(line)?,
                 "kept" => session.kept.read(line)?,
                 _ => return Err(damaged()),

@@ -153,11 +153,80 @@
 //! twice. [`AuthContext::apply_to`] makes the same choices
 //! for every request that a future sends.
 //!
+//! # Fields of the body
+//!
+//! Some APIs want the session in the body of each request: a [JSON
+//! field](auth_core::Part::json_field) or a [form field](auth_core::Part::form_field). With the
+//! feature `body-fields`, both integrations set it on a copy of the body, each time that the
+//! request is sent: at first, in a replay with the newer value, and at each hop of a redirect that
+//! is in scope and keeps the body. A `Content-Length` that the caller has stated is corrected.
+//!
+//! ```
+//! # #[cfg(feature = "body-fields")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), auth_middleware::BoxError> {
+//! use auth_core::{Credentials, Part, Session};
+//! use auth_middleware::AuthLayer;
+//! use bytes::Bytes;
+//! use http::{Request, Response};
+//! use http_body_util::{BodyExt, Full};
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//! # use auth_core::testing::Scripted;
+//!
+//! // In a program, a provider logs in.
+//! let provider = Scripted::new(|_| {
+//!     Ok(Session::new().with_part(Part::json_field("/params/0", "c1a8"))?)
+//! });
+//! // And this is a client.
+//! let client = service_fn(|request: Request<Full<Bytes>>| async move {
+//!     Ok::<_, std::convert::Infallible>(Response::new(request.into_body()))
+//! });
+//! let service = ServiceBuilder::new()
+//!     .layer(AuthLayer::new(Credentials::new(provider)).in_memory())
+//!     .service(client);
+//!
+//! let request = Request::post("https://api.example.com/ubus")
+//!     .header("content-type", "application/json")
+//!     .body(r#"{"method":"call","params":["","system","board",{}]}"#.into())?;
+//! let echo = service.oneshot(request).await?.into_body().collect().await?.to_bytes();
+//! assert_eq!(echo, r#"{"method":"call","params":["c1a8","system","board",{}]}"#);
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "body-fields"))]
+//! # fn main() {}
+//! ```
+//!
+//! - **Which bodies.** All of the body must be in memory, at most [`MAX_EDITED_BODY`] bytes of it,
+//!   and not encoded. With reqwest that is a body of bytes or text, such as that of
+//!   `RequestBuilder::json`. With tower, [`AuthLayer::in_memory`] takes bodies such as
+//!   `Full<Bytes>`, and [`AuthLayer::buffered`] any that tells its exact length and has all of its
+//!   frames at hand. The other modes send no request that would have a field.
+//! - **JSON.** The `Content-Type` is `application/json`, `application/json-rpc`,
+//!   `application/jsonrequest` or ends in `+json`. The field is a string. It replaces what is at
+//!   its pointer, or is added to the object; and to an array where the index is its length, or `-`.
+//!   What the pointer leads through must be there. Every other byte of the body stays as it is:
+//!   keys keep their order, and numbers their digits. Of two members with one name, the last is
+//!   meant.
+//! - **Batches.** In a body that is an array, a pointer that begins with a name, such as `/auth`,
+//!   is of each element: each request of a JSON-RPC batch has the session. An empty batch has no
+//!   place for it. A pointer that begins with an index is of the array.
+//! - **Forms.** The `Content-Type` is `application/x-www-form-urlencoded`. Pairs of the field's
+//!   name are dropped, and the field is the last pair.
+//! - **Both.** If a session has fields of both kinds, a body has those of its own.
+//! - **No body, no field.** A request without a body, or with an empty one, goes without the field,
+//!   whatever its method is.
+//! - **Errors.** Any other request is not sent: its caller gets a [`BodyFieldError`] that says what
+//!   to do. Give the part a [condition](auth_core::When) if only some paths want it. Without the
+//!   feature, each request that would have a field gets one.
+//! - **Redirects.** A hop off the scope has the body as the caller wrote it.
+//! - A header that is made of the body's bytes, such as `Content-Digest`, is not made anew.
+//!
 //! # Replay with tower
 //!
 //! By default a request is [cloned](Cloning) before it is sent. For bodies that are not `Clone`,
 //! [`AuthLayer::buffered`] keeps what is sent of the body, up to a limit, and
-//! [`AuthLayer::without_replay`] sends no request twice.
+//! [`AuthLayer::without_replay`] sends no request twice. [`AuthLayer::in_memory`] clones, and looks
+//! into bodies for [fields](#fields-of-the-body).
 //!
 //! # Order of layers
 //!
@@ -216,6 +285,7 @@
 //! - `tower` (default): [`AuthLayer`] and its service.
 //! - `follow` (default): [`AuthLayer::follow_redirects`]. It turns on `tower`.
 //! - `reqwest-retry`: `AuthRetryStrategy`. It turns on `reqwest`.
+//! - `body-fields`: sessions that are a [field of the body](#fields-of-the-body).
 //!
 //! Without any of them, the crate has [`AuthContext`] only.
 #![cfg_attr(
@@ -232,6 +302,8 @@ mod admission;
 mod body;
 mod context;
 #[cfg(any(feature = "reqwest", feature = "tower"))]
+mod fields;
+#[cfg(any(feature = "reqwest", feature = "tower"))]
 mod jar;
 #[cfg(any(feature = "reqwest", feature = "follow"))]
 mod redirect;
@@ -245,16 +317,20 @@ mod tower;
 #[cfg(feature = "reqwest-retry")]
 pub use self::reqwest::AuthRetryStrategy;
 #[cfg(feature = "reqwest")]
-pub use self::reqwest::{AuthMiddleware, ClientError, auth_error, redirect_error};
+pub use self::reqwest::{
+    AuthMiddleware, ClientError, auth_error, body_field_error, redirect_error,
+};
 #[cfg(feature = "tower")]
 pub use self::tower::{
-    Auth, AuthFuture, AuthLayer, BoxError, Buffering, Cloning, NoReplay, ReplayMode,
+    Auth, AuthFuture, AuthLayer, BoxError, Buffering, Cloning, InMemory, NoReplay, ReplayMode,
 };
 #[cfg(feature = "follow")]
 pub use self::tower::{Follow, FollowFuture, FollowLayer};
 #[cfg(feature = "tower")]
 pub use body::{AuthBody, ReplayBody};
 pub use context::AuthContext;
+#[cfg(any(feature = "reqwest", feature = "tower"))]
+pub use fields::{BodyFieldError, MAX_EDITED_BODY};
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 pub use jar::CookieJar;
 #[cfg(any(feature = "reqwest", feature = "follow"))]

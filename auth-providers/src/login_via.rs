@@ -129,20 +129,14 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
         let request = self.login.refresh_request(current)?;
         self.check_origin(&request, LoginError::misconfigured)?;
         let (sent_to, answer) = self.send(request).await?;
-        let read = self.login.read_refresh(&answer, current).map_err(once_sent);
-        let mut session = read.map_err(|failed| {
-            let asked = response::retry_after(answer.headers());
-            let wait = failed.retry_after().or(asked);
-            failed.with_retry_after(wait)
-        })?;
-        let account = self.login.account();
-        if let Some(lifetime) = account.lifetime() {
-            session = session.override_lifetime(lifetime);
-        }
-        if account.keeps_cookies() {
-            session = session.keep_cookies(answer.headers(), Target::of(&sent_to));
-        }
-        Ok(session)
+        let read = self.login.read_refresh(&answer, current);
+        let session = read.map_err(|failed| answered(failed, &answer))?;
+        let session = self.with_lifetime(session);
+        Ok(if self.login.account().keeps_cookies() {
+            session.keep_cookies(answer.headers(), Target::of(&sent_to))
+        } else {
+            session
+        })
     }
 
     fn repairs(&self) -> bool {
@@ -208,23 +202,24 @@ impl<L: Login, T: Transport> LoginVia<L, T> {
                 Ok(Step::Request(next))
             }
         });
-        step.map_err(|failed| {
-            let asked = response::retry_after(answers.last().headers());
-            let wait = failed.retry_after().or(asked);
-            once_sent(failed).with_retry_after(wait)
-        })
+        step.map_err(|failed| answered(failed, answers.last()))
     }
 
     /// The session with the options of the account.
-    fn session(&self, mut session: Session, answers: &Answers<'_>) -> Session {
-        let account = self.login.account();
-        if let Some(lifetime) = account.lifetime() {
-            session = session.override_lifetime(lifetime);
+    fn session(&self, session: Session, answers: &Answers<'_>) -> Session {
+        let session = self.with_lifetime(session);
+        if self.login.account().keeps_cookies() {
+            answers.keep_cookies(session)
+        } else {
+            session
         }
-        if account.keeps_cookies() {
-            session = answers.keep_cookies(session);
+    }
+
+    fn with_lifetime(&self, session: Session) -> Session {
+        match self.login.account().lifetime() {
+            Some(lifetime) => session.override_lifetime(lifetime),
+            None => session,
         }
-        session
     }
 
     /// Refuses a request that leads elsewhere. Its URL may be what an answer said, and the request
@@ -247,6 +242,13 @@ impl<L: Login, T: Transport> LoginVia<L, T> {
             )),
         }
     }
+}
+
+/// The failure that an answer means, with the wait that it asks for.
+fn answered(failed: LoginError, answer: &Response<Bytes>) -> LoginError {
+    let asked = response::retry_after(answer.headers());
+    let wait = failed.retry_after().or(asked);
+    once_sent(failed).with_retry_after(wait)
 }
 
 /// The failure of a login of which something was sent. A next request that can't be sent, such as

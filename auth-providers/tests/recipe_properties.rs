@@ -25,7 +25,7 @@ fields.other.optional = true
 [[login]]
 post = "/x/{value}/y"
 query = { q = "{value}", fixed = "1" }
-header = { x-value = "v={value};" }
+header = { x-value = "v={value};", x-user = "{user}", x-secret = "{password}" }
 json = { deep = [{ value = "{value}" }, 1], other = "{other}" }
 compute.hash = { sha256 = "{value}" }
 failures = [

@@ -282,15 +282,15 @@ async fn rule_8_a_login_as_a_value_fetches_the_part_that_a_response_asks_for() {
 async fn rule_15_the_cookies_of_a_repair_come_with_its_part() {
     let mut account = Account::new("acme", BASE, "ada", "correct horse").unwrap();
     account.set_keep_cookies();
-    let handle = Handle::new(Acme(account), |path| match path {
-        "/app/login" => answer(200, &[("set-cookie", "sid=s-1; Path=/")], TOKENS),
-        _ => {
-            let cookies = [
-                ("set-cookie", "sid=s-2; Path=/"),
-                ("set-cookie", "own=o; Path=/app"),
-            ];
-            answer(200, &cookies, r#"{"csrf": "c-1"}"#)
+    let handle = Handle::new(Acme(account), |path| {
+        if path == "/app/login" {
+            return answer(200, &[("set-cookie", "sid=s-1; Path=/")], TOKENS);
         }
+        let cookies = [
+            ("set-cookie", "sid=s-2; Path=/"),
+            ("set-cookie", "own=o; Path=/app"),
+        ];
+        answer(200, &cookies, r#"{"csrf": "c-1"}"#)
     });
     let first = handle.credentials.get().await.unwrap();
     let attempt = Attempt::new(&handle.credentials, &first);

@@ -6,7 +6,9 @@ use std::time::Duration;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use zeroize::Zeroizing;
 
+use super::body_field::{BodyField, FieldName};
 use super::cookie::{Cookie, Role};
 use super::cookies::Cookies;
 use super::dependent::{Dependent, Dependents};
@@ -49,12 +51,15 @@ pub(crate) struct Attachment {
 struct Facts {
     /// Whether there is a query pair, for whatever request.
     has_query: bool,
-    /// Whether there are requests within the scope that don't carry everything.
+    /// Whether there are requests within the scope that don't carry all headers, cookies and query
+    /// pairs.
     by_target: bool,
     /// Whether there is more than headers for every request.
     more_than_headers: bool,
     /// Whether a part is missing, for whatever request.
     lacks: bool,
+    /// Whether there is a field of the body, for whatever request.
+    has_fields: bool,
 }
 
 impl Attachment {
@@ -64,6 +69,7 @@ impl Attachment {
             && self.query.is_empty()
             && self.dependents.headers.live().next().is_none()
             && self.dependents.query.live().next().is_none()
+            && self.dependents.fields.live().next().is_none()
     }
 
     #[inline]
@@ -71,7 +77,12 @@ impl Attachment {
         self.facts.has_query
     }
 
-    /// Whether every request within the scope carries everything.
+    #[inline]
+    pub(crate) const fn has_fields(&self) -> bool {
+        self.facts.has_fields
+    }
+
+    /// Whether every request within the scope carries all headers, cookies and query pairs.
     #[inline]
     pub(crate) const fn goes_everywhere(&self) -> bool {
         !self.facts.by_target
@@ -97,6 +108,7 @@ impl Attachment {
     /// What an update brings of the parts that are missing.
     pub(crate) fn missing_of(&self, update: Update) -> Update {
         let (headers, query) = (&self.dependents.headers, &self.dependents.query);
+        let fields = &self.dependents.fields;
         Update {
             cookies: None,
             headers: (update.headers.into_iter())
@@ -104,6 +116,9 @@ impl Attachment {
                 .collect(),
             query: (update.query.into_iter())
                 .filter(|(name, _)| query.is_missing(name))
+                .collect(),
+            fields: (update.fields.into_iter())
+                .filter(|(name, _)| fields.is_missing(name))
                 .collect(),
             kept: Vec::new(),
         }
@@ -142,7 +157,7 @@ impl Attachment {
         self.prepare();
     }
 
-    /// Adds a header or a query pair, in place of one with the same name and condition.
+    /// Adds a part, in place of one with the same name and condition.
     pub(crate) fn add(&mut self, part: Part) -> Result<(), InvalidValue> {
         let Part {
             place,
@@ -175,6 +190,14 @@ impl Attachment {
                     Some(value) if when.is_always() => self.set_query(&name, &value)?,
                     value => self.add_query(name, value, cookie, when),
                 }
+            }
+            (Place::Field(name), source) => {
+                name.check()?;
+                let (value, cookie) = read(source, |bytes| {
+                    let text = name.checked(bytes)?;
+                    Ok(Zeroizing::new(text.to_owned()))
+                })?;
+                self.add_field(name, value, cookie, when);
             }
         }
         Ok(())
@@ -211,6 +234,22 @@ impl Attachment {
             self.query.retain(|(known, _)| *known != name);
         }
         self.dependents.query.add(Dependent {
+            name,
+            value,
+            cookie,
+            when,
+        });
+        self.prepare();
+    }
+
+    fn add_field(
+        &mut self,
+        name: FieldName,
+        value: Option<Zeroizing<String>>,
+        cookie: Option<FromCookie>,
+        when: When,
+    ) {
+        self.dependents.fields.add(Dependent {
             name,
             value,
             cookie,
@@ -295,6 +334,12 @@ impl Attachment {
                 put(&mut self.query, name, value);
             }
         }
+        for (name, value) in &update.fields {
+            if !self.dependents.fields.set(name, value) {
+                let always = When::any_method();
+                self.add_field(name.clone(), Some(value.clone()), None, always);
+            }
+        }
         self.prepare();
         self.remember_query_of(&before);
         self
@@ -310,7 +355,7 @@ impl Attachment {
         self.former_query.drain(..most);
     }
 
-    /// Whether both have the same headers and query pairs.
+    /// Whether both have the same headers, query pairs and fields of the body.
     pub(super) fn has_same_parts(&self, other: &Self) -> bool {
         self.headers == other.headers
             && self.query == other.query
@@ -349,6 +394,11 @@ impl Attachment {
             let line = lines.line("query").text("name", &part.name);
             part.write(line, String::as_bytes);
         }
+        for part in self.dependents.fields.iter() {
+            let line = lines.line(part.name.kind());
+            let line = line.text("name", part.name.text());
+            part.write(line, |value| value.as_bytes());
+        }
         self.cookies.write(lines);
     }
 
@@ -376,6 +426,7 @@ impl Attachment {
             by_target: !self.cookies.go_everywhere() || self.dependents.have_conditions(),
             more_than_headers: !self.cookies.is_empty() || !self.dependents.is_empty(),
             lacks: self.dependents.missing() > 0,
+            has_fields: self.dependents.fields.live().next().is_some(),
         };
     }
 
@@ -420,6 +471,24 @@ impl Attachment {
             line.extend(utf8_percent_encode(value, UNRESERVED));
         }
         Some(line)
+    }
+
+    /// The fields that the body of a request to this target has, each once.
+    pub(crate) fn fields_of<'a>(
+        &'a self,
+        target: Target<'_>,
+    ) -> impl Iterator<Item = BodyField<'a>> + use<'a> {
+        let mut fields: Vec<(&FieldName, &str)> = Vec::new();
+        if self.facts.has_fields {
+            for (name, value) in self.dependents.fields.of(target) {
+                // A later one of the name goes in its place.
+                match fields.iter_mut().find(|(known, _)| *known == name) {
+                    Some((_, old)) => *old = value,
+                    None => fields.push((name, value)),
+                }
+            }
+        }
+        fields.into_iter().map(|(name, value)| name.with(value))
     }
 
     /// The pairs that a request to this target carries, each name once.
@@ -489,10 +558,13 @@ impl fmt::Debug for Attachment {
         let dependent = self.dependents.query.iter();
         let dependent = dependent.map(|part| part.name.as_str());
         let query: Vec<&str> = of_all.chain(dependent).collect();
+        let fields = self.dependents.fields.iter();
+        let fields: Vec<&str> = fields.map(|part| part.name.text()).collect();
         f.debug_struct("Attachment")
             .field("headers", &headers)
             .field("cookies", &self.cookies.names())
             .field("query", &query)
+            .field("body", &fields)
             .finish_non_exhaustive()
     }
 }

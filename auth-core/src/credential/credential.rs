@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use super::attachment::Attachment;
 use super::change::{Brought, Change, NewValues};
 use super::kept::Kept;
-use super::{InvalidValue, Stamp, Target, Update};
+use super::{BodyField, InvalidValue, Stamp, Target, Update};
 use crate::clock::Moment;
 use crate::lifetime::{Birth, Life, RefreshWindow};
 use crate::runtime::AtomicBool;
@@ -159,8 +159,29 @@ impl Credential {
         self.attachment.missing_of(update)
     }
 
-    /// Puts everything that the credential has on a request of the `http` crate: headers, cookies
-    /// and query. A part that the request [lacks](Self::lacks) is left out.
+    /// Whether the credential has fields of the body, for whatever request. It reads one flag.
+    #[inline]
+    pub const fn has_body_fields(&self) -> bool {
+        self.attachment.has_fields()
+    }
+
+    /// The fields that the body of a request to `target` has, each once. Without any, this
+    /// allocates nothing.
+    ///
+    /// An integration sets them on a copy of the body, or does not send the request. A request
+    /// without a body goes without them.
+    ///
+    /// If some fields go only to unsafe methods, the target must [have the
+    /// method](Target::with_method), and it must be within the [scope](crate::Scope) of the
+    /// credential.
+    pub fn body_fields(&self, target: Target<'_>) -> impl Iterator<Item = BodyField<'_>> {
+        self.attachment.fields_of(target)
+    }
+
+    /// Puts the headers, the cookies and the query pairs of the credential on a request of the
+    /// `http` crate. A part that the request [lacks](Self::lacks) is left out.
+    ///
+    /// The body is not looked at: its [fields](Self::body_fields) are the caller's to set.
     ///
     /// # Errors
     /// [`InvalidValue`] if the path and the query become longer than the `http` crate allows

@@ -1,16 +1,18 @@
-//! The headers and query pairs that depend on the request, on a cookie, or on a fetch.
+//! The parts that depend on the request, on a cookie, or on a fetch, and all fields of the body.
 
 use http::{HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
+use zeroize::Zeroizing;
 
 use super::attachment::prepared;
+use super::body_field::FieldName;
 use super::cookies::Cookies;
 use super::line::Lines;
 use super::part::FromCookie;
 use super::{Target, When};
 
-/// A header or a query pair that not every request carries, or whose value is a cookie's or is
-/// fetched.
+/// A part that not every request carries, or whose value is a cookie's or is fetched; or a field of
+/// the body.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Dependent<N, V> {
     pub(super) name: N,
@@ -50,11 +52,13 @@ impl<N, V> Dependent<N, V> {
     }
 }
 
-/// The headers and query pairs that depend on the request, on a cookie, or on a fetch.
+/// The parts that depend on the request, on a cookie, or on a fetch.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Dependents {
     pub(super) headers: Parts<HeaderName, HeaderValue>,
     pub(super) query: Parts<String, String>,
+    /// Also those that depend on nothing: they cost a parsed body, not a look-up.
+    pub(super) fields: Parts<FieldName, Zeroizing<String>>,
 }
 
 /// Those of one kind: first the ones without a condition, and then in the order in which they were
@@ -63,6 +67,7 @@ pub(super) struct Dependents {
 pub(super) struct Parts<N, V>(Vec<Dependent<N, V>>);
 
 impl Dependents {
+    /// Whether there are neither headers nor query pairs.
     pub(super) const fn is_empty(&self) -> bool {
         self.headers.0.is_empty() && self.query.0.is_empty()
     }
@@ -74,19 +79,23 @@ impl Dependents {
         });
         self.query
             .derive(cookies, |bytes| String::from_utf8(bytes).ok());
+        self.fields.derive(cookies, |bytes| {
+            String::from_utf8(bytes).ok().map(Zeroizing::new)
+        });
     }
 
     /// How many are to be fetched.
     pub(super) fn missing(&self) -> usize {
-        self.headers.missing().count() + self.query.missing().count()
+        let (headers, query) = (self.headers.missing(), self.query.missing());
+        headers.count() + query.count() + self.fields.missing().count()
     }
 
     /// Whether a request to this target would carry one that is missing.
     pub(super) fn lack(&self, target: Target<'_>) -> bool {
-        self.headers.lack(target) || self.query.lack(target)
+        self.headers.lack(target) || self.query.lack(target) || self.fields.lack(target)
     }
 
-    /// Whether some of them don't go to every request.
+    /// Whether some headers or query pairs don't go to every request.
     pub(super) fn have_conditions(&self) -> bool {
         self.headers.have_conditions() || self.query.have_conditions()
     }

@@ -2,6 +2,7 @@
 
 mod attachment;
 mod basic;
+mod body_field;
 mod change;
 mod cookie;
 mod cookie_date;
@@ -21,6 +22,7 @@ mod when;
 
 pub(crate) use attachment::Attachment;
 pub use basic::basic;
+pub use body_field::BodyField;
 pub(crate) use change::{Brought, Change};
 pub use credential::Credential;
 pub use invalid_value::InvalidValue;

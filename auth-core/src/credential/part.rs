@@ -1,14 +1,16 @@
-//! A header or a query pair that a provider adds to a session.
+//! A header, a query pair or a field of the body that a provider adds to a session.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
+use super::body_field::FieldName;
 use super::line::{Line, damaged};
 use super::{InvalidValue, When};
 
-/// A header or a query pair of a session, with the [condition](When) under which requests carry it,
-/// derived from a cookie, or fetched before the first request that carries it.
+/// A header, a query pair or a [field of the body](Self#fields-of-the-body) of a session, with the
+/// [condition](When) under which requests carry it, derived from a cookie, or fetched before the
+/// first request that carries it.
 ///
 /// What every request carries has a method of its own: see [`Session`](crate::Session). A part is
 /// checked when it is [added](crate::Session::with_part).
@@ -24,6 +26,26 @@ use super::{InvalidValue, When};
 ///     .with_part(csrf)?;
 /// # Ok::<(), auth_core::InvalidValue>(())
 /// ```
+///
+/// # Fields of the body
+///
+/// Some APIs want the session in the body of each request: in JSON, as the JSON-RPC servers of ubus
+/// and of Zabbix before 6.4, or in a form.
+///
+/// ```
+/// use auth_core::{Part, Session, When};
+///
+/// let rpc = Part::json_field("/params/0", "c1a8b2").when(When::any_method().below("/ubus"));
+/// let session = Session::new()
+///     .with_part(rpc)?
+///     .with_part(Part::form_field("_sid", "c1a8b2"))?;
+/// # Ok::<(), auth_core::InvalidValue>(())
+/// ```
+///
+/// The integrations set it on a copy of the body, each time that the request is sent. The caller's
+/// own body stays as it is, and so is what a redirect takes off the scope. How a body is changed,
+/// and which ones can be, is told in `auth-middleware`. A request without a body goes without the
+/// field, and any other that can't have it is not sent.
 ///
 /// # Fetched parts
 ///
@@ -59,6 +81,7 @@ pub struct Part {
 pub(super) enum Place {
     Header(String),
     Query(String),
+    Field(FieldName),
 }
 
 /// Where the value of a part comes from.
@@ -89,6 +112,20 @@ impl Part {
         Self::of(Place::Query(name.into()), stated(value.as_ref().as_bytes()))
     }
 
+    /// A string in a body of JSON, which `pointer` (RFC 6901) names, such as `/auth` or
+    /// `/params/0`. It replaces what is there. What it stands in must be there.
+    pub fn json_field(pointer: impl Into<String>, value: impl AsRef<str>) -> Self {
+        let place = Place::Field(FieldName::Json(pointer.into()));
+        Self::of(place, stated(value.as_ref().as_bytes()))
+    }
+
+    /// A pair of a body of `application/x-www-form-urlencoded`, which replaces those of the same
+    /// name. Both are percent-encoded when they are set.
+    pub fn form_field(name: impl Into<String>, value: impl AsRef<str>) -> Self {
+        let place = Place::Field(FieldName::Form(name.into()));
+        Self::of(place, stated(value.as_ref().as_bytes()))
+    }
+
     /// A header whose value is that of the session's cookie of this name, byte for byte, also after
     /// the server has rolled it. It is not sent while the session has no such cookie, or if its
     /// value can't be in a header.
@@ -101,6 +138,19 @@ impl Part {
         Self::of(Place::Query(name.into()), from_cookie(cookie.into()))
     }
 
+    /// As [`header_from_cookie`](Self::header_from_cookie), as a [JSON
+    /// field](Self::json_field).
+    pub fn json_field_from_cookie(pointer: impl Into<String>, cookie: impl Into<String>) -> Self {
+        let place = Place::Field(FieldName::Json(pointer.into()));
+        Self::of(place, from_cookie(cookie.into()))
+    }
+
+    /// As [`header_from_cookie`](Self::header_from_cookie), as a [form field](Self::form_field).
+    pub fn form_field_from_cookie(name: impl Into<String>, cookie: impl Into<String>) -> Self {
+        let place = Place::Field(FieldName::Form(name.into()));
+        Self::of(place, from_cookie(cookie.into()))
+    }
+
     /// A header whose value is fetched before the first request that carries it. See [fetched
     /// parts](Self#fetched-parts).
     pub fn fetched_header(name: impl Into<String>) -> Self {
@@ -110,6 +160,20 @@ impl Part {
     /// As [`fetched_header`](Self::fetched_header), in the query.
     pub fn fetched_query(name: impl Into<String>) -> Self {
         Self::of(Place::Query(name.into()), Source::Fetched)
+    }
+
+    /// As [`fetched_header`](Self::fetched_header), as a [JSON field](Self::json_field). It is
+    /// fetched before the first request that meets the condition, with a body or without.
+    pub fn fetched_json_field(pointer: impl Into<String>) -> Self {
+        Self::of(
+            Place::Field(FieldName::Json(pointer.into())),
+            Source::Fetched,
+        )
+    }
+
+    /// As [`fetched_json_field`](Self::fetched_json_field), as a [form field](Self::form_field).
+    pub fn fetched_form_field(name: impl Into<String>) -> Self {
+        Self::of(Place::Field(FieldName::Form(name.into())), Source::Fetched)
     }
 
     /// Takes the percent-encoding off the cookie's value, as a script in a browser does that reads
@@ -127,11 +191,13 @@ impl Part {
         self
     }
 
-    /// The header or the query pair of a line.
+    /// The part of a line.
     pub(crate) fn read(line: Line<'_>) -> Result<Self, InvalidValue> {
         let name = line.need("name")?.to_string();
         let place = match line.kind() {
             "header" => Place::Header(name),
+            "json" => Place::Field(FieldName::Json(name)),
+            "form" => Place::Field(FieldName::Form(name)),
             _ => Place::Query(name),
         };
         let source = match (line.bytes("value"), line.text("cookie")?) {

@@ -4,13 +4,15 @@ use std::fmt;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use zeroize::Zeroizing;
 
+use super::body_field::FieldName;
 use super::kept::KeptValue;
 use super::{InvalidValue, SetCookie, Target, set_cookies};
 
-/// The new values of a session that a response brings, beside its cookies: headers, query pairs and
-/// kept values. [`Provider::update`](crate::Provider::update) reads them, and
-/// [`Provider::repair`](crate::Provider::repair) fetches them.
+/// The new values of a session that a response brings, beside its cookies: headers, query pairs,
+/// fields of the body and kept values. [`Provider::update`](crate::Provider::update) reads them,
+/// and [`Provider::repair`](crate::Provider::repair) fetches them.
 ///
 /// A part of the session that has the name gets the value, and stays under its condition. One that
 /// is derived from a cookie follows its cookie alone. One that is [to be
@@ -36,6 +38,7 @@ use super::{InvalidValue, SetCookie, Target, set_cookies};
 pub struct Update {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) query: Vec<(String, String)>,
+    pub(super) fields: Vec<(FieldName, Zeroizing<String>)>,
     pub(super) kept: Vec<KeptValue>,
     /// Of a repair's response: its cookies, and the host and path of its request.
     pub(super) cookies: Option<SetBy>,
@@ -68,6 +71,29 @@ impl Update {
     pub fn with_query(mut self, name: &str, value: &str) -> Result<Self, InvalidValue> {
         check_pair(name, value)?;
         self.query.push((name.to_owned(), value.to_owned()));
+        Ok(self)
+    }
+
+    /// Sets a [JSON field](crate::Part::json_field) of the body.
+    ///
+    /// # Errors
+    /// [`InvalidValue`] if `pointer` is no JSON pointer or names the whole body, or if the value is
+    /// empty.
+    pub fn with_json_field(self, pointer: &str, value: &str) -> Result<Self, InvalidValue> {
+        self.with_field(FieldName::Json(pointer.to_owned()), value)
+    }
+
+    /// Sets a [form field](crate::Part::form_field) of the body.
+    ///
+    /// # Errors
+    /// [`InvalidValue`] if the name or the value is empty.
+    pub fn with_form_field(self, name: &str, value: &str) -> Result<Self, InvalidValue> {
+        self.with_field(FieldName::Form(name.to_owned()), value)
+    }
+
+    fn with_field(mut self, name: FieldName, value: &str) -> Result<Self, InvalidValue> {
+        let value = name.checked(value.as_bytes())?.to_owned();
+        self.fields.push((name, Zeroizing::new(value)));
         Ok(self)
     }
 
@@ -125,7 +151,7 @@ impl Update {
     }
 
     pub(super) const fn carries_nothing(&self) -> bool {
-        self.headers.is_empty() && self.query.is_empty()
+        self.headers.is_empty() && self.query.is_empty() && self.fields.is_empty()
     }
 }
 
@@ -143,10 +169,12 @@ impl fmt::Debug for Update {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
         let query: Vec<&str> = self.query.iter().map(|(name, _)| name.as_str()).collect();
+        let fields: Vec<&str> = self.fields.iter().map(|(name, _)| name.text()).collect();
         let kept: Vec<&str> = self.kept.iter().map(|kept| kept.name.as_str()).collect();
         f.debug_struct("Update")
             .field("headers", &headers)
             .field("query", &query)
+            .field("body", &fields)
             .field("kept", &kept)
             .field(
                 "cookies",
@@ -167,6 +195,8 @@ mod tests {
         for update in [
             Ok(Update::new().with_header(header, HeaderValue::from_static("c"))),
             Update::new().with_query("csrf", "c"),
+            Update::new().with_json_field("/auth", "c"),
+            Update::new().with_form_field("_sid", "c"),
             Update::new().with_kept("refresh_token", "r"),
         ] {
             assert!(!update.unwrap().is_empty());

@@ -6,7 +6,6 @@
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::failure::{Attempted, Failure, FailurePolicy};
 use super::outcome::{End, Failed, LoginOutcome, Means, NoSession, Obtained, Settled, Superseded};
@@ -15,8 +14,8 @@ use super::rejection_breaker::{EndedBy, RejectionBreaker};
 use super::renewal_backoff::RenewalBackoff;
 use super::repair_breaker::RepairBreaker;
 use crate::clock::Moment;
-use crate::credential::{Brought, Change, Credential, SetCookie, Stamp, Update};
-use crate::error::{Error, LoginError, LoginErrorKind};
+use crate::credential::{Brought, Change, Credential, Stamp};
+use crate::error::{Error, LoginError};
 use crate::lifetime::{Birth, Freshness, RefreshWindow, made_progress};
 use crate::refresh::Refresh;
 use crate::secret::Fingerprint;
@@ -41,24 +40,24 @@ impl Policy {
 /// The state of one cache, and the decisions that follow from it.
 #[derive(Debug, Default)]
 pub(crate) struct CacheState {
-    current: Option<Arc<Credential>>,
+    pub(super) current: Option<Arc<Credential>>,
     /// The number of the last login.
-    generation: u64,
-    flight: Option<FlightId>,
-    last_flight: Option<FlightId>,
-    closed: bool,
+    pub(super) generation: u64,
+    pub(super) flight: Option<FlightId>,
+    pub(super) last_flight: Option<FlightId>,
+    pub(super) closed: bool,
     /// The last generation that was rejected, or ended by the server. Zero before the first.
-    rejected: u64,
+    pub(super) rejected: u64,
     /// The session that a response has rejected or ended, until the next one supersedes it.
-    given_up: Option<Arc<Credential>>,
-    failure: Option<Failure>,
-    breaker: RejectionBreaker,
-    renewals: RenewalBackoff,
-    repairs: RepairBreaker,
+    pub(super) given_up: Option<Arc<Credential>>,
+    pub(super) failure: Option<Failure>,
+    pub(super) breaker: RejectionBreaker,
+    pub(super) renewals: RenewalBackoff,
+    pub(super) repairs: RepairBreaker,
     /// Whether the last rejection answered the fetch of a part.
-    fetch_was_refused: bool,
+    pub(super) fetch_was_refused: bool,
     /// How sessions are refreshed, if they are. Most are not, so it is a pointer.
-    refreshes: Option<Box<Refreshes>>,
+    pub(super) refreshes: Option<Box<Refreshes>>,
 }
 
 /// The number of a flight, which tells it from the flights before it.
@@ -116,43 +115,6 @@ pub(crate) enum Ruling {
     Doubted,
     /// The handle is closed. Nothing starts any more.
     Closed,
-}
-
-/// What helps a request whose response asks for another part of the session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Remedy {
-    /// The credential is not the current one any more.
-    Newer,
-    /// The part has to be fetched.
-    Fetch,
-    /// Nothing, or nothing now.
-    None,
-}
-
-/// Why a repair begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lack {
-    /// A request would carry a part that is missing.
-    Missing,
-    /// A response has asked for another part than its request carried.
-    AskedFor,
-}
-
-/// What the end of a repair means.
-#[derive(Debug)]
-pub(crate) enum Repaired {
-    /// The session has what it brought, or has changed meanwhile. Callers look again.
-    Changed,
-    /// The server refused it, and the session is dead. A login begins, and callers look again.
-    Rejected,
-    /// It failed, or has brought nothing of use.
-    Failed {
-        failure: Arc<LoginError>,
-        /// How long no other one begins.
-        retry_after: Duration,
-        /// Whether the server refused it, and another login would not help.
-        doubted: bool,
-    },
 }
 
 /// What the values of an answer meant.
@@ -526,145 +488,6 @@ impl CacheState {
     /// A response accepted what a replay carried.
     pub(crate) fn replay_accepted(&mut self, generation: u64) {
         self.breaker.replay_accepted(generation);
-    }
-
-    /// A response asked for another part of the session than its request carried. `fetches` says
-    /// whether the provider can fetch one.
-    pub(crate) fn ask_repair(&self, stamp: Stamp, fetches: bool, now: Moment) -> Remedy {
-        let same = |current: &Arc<Credential>| current.stamp() == stamp;
-        if self.closed || self.repairs.forbids(now) {
-            Remedy::None
-        } else if !self.current.as_ref().is_some_and(same) {
-            Remedy::Newer
-        } else if fetches {
-            Remedy::Fetch
-        } else {
-            Remedy::None
-        }
-    }
-
-    /// The replay of a repair asked for another one.
-    pub(crate) fn not_repaired(&mut self, now: Moment) {
-        self.repairs.futile(now);
-    }
-
-    /// What a caller is told that needs a repair, if none may begin now because the last one has
-    /// failed.
-    pub(crate) fn repair_failure(&self, now: Moment) -> Option<Error> {
-        self.repairs.failure(now)
-    }
-
-    /// A repair has ended that began with this credential, because of a part that was missing or of
-    /// a response.
-    pub(crate) fn settle_repair(
-        &mut self,
-        (before, why): (&Credential, Lack),
-        fetched: Result<Update, LoginError>,
-        now: Moment,
-        policy: &Policy,
-        jitter: f64,
-    ) -> (Heard, Repaired) {
-        let stamp = before.stamp();
-        let (mut heard, mut doubted) = (Heard::Nothing, false);
-        let error = match fetched {
-            Ok(update) => {
-                heard = self.hear_repair(before, update, now, policy, jitter);
-                let Some(current) = self.current_of(stamp.generation) else {
-                    return (heard, Repaired::Changed);
-                };
-                let brought = match why {
-                    Lack::Missing => current.missing() < before.missing(),
-                    Lack::AskedFor => current.stamp() != stamp,
-                };
-                if brought {
-                    if why == Lack::Missing {
-                        self.fetched(stamp.generation);
-                    }
-                    return (heard, Repaired::Changed);
-                }
-                LoginError::malformed(match why {
-                    Lack::Missing => "the repair of the session did not bring what is missing",
-                    Lack::AskedFor => "the repair of the session brought no other value",
-                })
-            }
-            // The session is another one meanwhile, and what failed was not with that.
-            Err(_) if self.current_of(stamp.generation).is_none() => {
-                return (heard, Repaired::Changed);
-            }
-            Err(error) if error.kind() == LoginErrorKind::Refused => {
-                match self.reject(stamp, now, policy) {
-                    Ruling::Believed => {
-                        self.fetch_was_refused = true;
-                        return (heard, Repaired::Rejected);
-                    }
-                    Ruling::Stale | Ruling::Closed => return (heard, Repaired::Changed),
-                    Ruling::Doubted => {
-                        doubted = true;
-                        // The session was refused, and not the password.
-                        let refused = "the server refused the session a part of it, and another \
-                                       login would not help";
-                        LoginError::unavailable(refused).with_retry_after(error.retry_after())
-                    }
-                }
-            }
-            Err(error) => error,
-        };
-        let failure = Arc::new(error);
-        let retry_after = self.repairs.failed(Arc::clone(&failure), now);
-        let failed = Repaired::Failed {
-            failure,
-            retry_after,
-            doubted,
-        };
-        (heard, failed)
-    }
-
-    /// What a repair brings is as an answer to a request that carried `before`. If the session has
-    /// another revision by now, it brings the parts that are missing still.
-    fn hear_repair(
-        &mut self,
-        before: &Credential,
-        mut update: Update,
-        now: Moment,
-        policy: &Policy,
-        jitter: f64,
-    ) -> Heard {
-        let Some(current) = self.current_of(before.stamp().generation()) else {
-            return Heard::Nothing;
-        };
-        let stamp = current.stamp();
-        if stamp != before.stamp() {
-            update = current.missing_of(update);
-        }
-        let (cookies, target) = update.set_cookies();
-        let own = |set: &&SetCookie| current.keeps_cookie(&set.name);
-        let cookies: Vec<_> = cookies.iter().filter(own).cloned().collect();
-        let brought = Brought {
-            cookies: &cookies,
-            target,
-            update: &update,
-        };
-        self.hear(stamp, brought, now, policy, jitter)
-    }
-
-    /// The current credential, if it is of this generation.
-    fn current_of(&self, generation: u64) -> Option<&Arc<Credential>> {
-        let same = |current: &&Arc<Credential>| current.stamp().generation() == generation;
-        self.current.as_ref().filter(same)
-    }
-
-    /// A part that was missing has been fetched with this generation.
-    fn fetched(&mut self, generation: u64) {
-        self.repairs.helped();
-        // The fetch was refused with the last session, so this one is its replay.
-        if std::mem::take(&mut self.fetch_was_refused) {
-            self.breaker.replay_accepted(generation);
-        }
-    }
-
-    /// A response accepted what a replay after a repair carried.
-    pub(crate) fn repair_helped(&mut self) {
-        self.repairs.helped();
     }
 
     /// An answer brought values. They count only if the request carried the current credential.

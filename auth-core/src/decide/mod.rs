@@ -6,6 +6,7 @@
 //! - [`refreshes`]: whether a session can be refreshed, and whether its token was spent
 //! - [`rejection_breaker`]: whether a rejection is believed
 //! - [`renewal_backoff`]: how renewals without progress back off
+//! - [`repair`]: when a part of a session is fetched, and what the end of a repair means
 //! - [`repair_breaker`]: whether a session is repaired again
 
 mod cache_state;
@@ -14,14 +15,14 @@ mod outcome;
 mod refreshes;
 mod rejection_breaker;
 mod renewal_backoff;
+mod repair;
 mod repair_breaker;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cache_state::{
-    CacheState, Decision, FlightId, Heard, Lack, Policy, Purpose, Remedy, Repaired, Ruling,
-};
+pub(crate) use cache_state::{CacheState, Decision, FlightId, Heard, Policy, Purpose, Ruling};
 pub(crate) use failure::{Attempted, AttemptedSecret, Failure, FailurePolicy};
 pub(crate) use outcome::{
     End, Failed, LoginOutcome, Means, NoSession, Obtained, Settled, Superseded,
 };
+pub(crate) use repair::{Lack, Remedy, Repaired};

@@ -83,8 +83,8 @@ impl Refreshes {
     /// The name of the session's token, if that must not be sent again.
     pub(super) fn spent_token(&self, session: &Credential, now: Moment) -> Option<String> {
         let name = self.by.token.as_ref()?;
-        let is_spent = self.spent.is_some() && self.spent == self.mark(session, now);
-        is_spent.then(|| name.to_string())
+        let mark = self.mark(session, now)?;
+        (self.spent == Some(mark)).then(|| name.to_string())
     }
 
     fn mark(&self, session: &Credential, now: Moment) -> Option<Mark> {

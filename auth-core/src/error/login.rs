@@ -87,7 +87,7 @@ pub enum LoginErrorKind {
 impl LoginErrorKind {
     pub(super) const fn sentence(self) -> &'static str {
         match self {
-            Self::Refused => "the server refused the e-mail and password; check both",
+            Self::Refused => "the server refused the account and its password; check both",
             Self::Locked => {
                 "the server does not let this account in before its owner has logged in by hand"
             }

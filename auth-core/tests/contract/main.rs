@@ -11,6 +11,7 @@
 )]
 
 mod attempt;
+mod body_fields;
 mod cookies;
 mod ends;
 mod errors;

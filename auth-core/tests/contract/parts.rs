@@ -5,8 +5,8 @@ use std::time::Duration;
 use auth_core::clock::ManualClock;
 use auth_core::testing::Scripted;
 use auth_core::{
-    Attempt, Credential, Credentials, InvalidValue, Lifetime, LoginError, Part, ResponseView,
-    Session, SessionParts, Target, When, set_cookies,
+    Attempt, BodyField, Credential, Credentials, InvalidValue, Lifetime, LoginError, Part,
+    ResponseView, Session, SessionParts, Target, When, set_cookies,
 };
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -21,7 +21,7 @@ const KEEPS: [&str; 3] = ["refresh_token", "id", "ü /"];
 enum Step {
     Header(u8, Vec<u8>),
     Query(u8, String),
-    Part(bool, u8, Source, When),
+    Part(u8, u8, Source, When),
     Cookie(u8, String),
     SetCookie(u8, bool),
     KeepCookies,
@@ -62,16 +62,25 @@ fn apply(session: Session, step: &Step) -> Result<Session, InvalidValue> {
             Ok(value.map_or(session.clone(), |value| session.with_header(header, value)))
         }
         Step::Query(number, value) => session.with_query(name(*number), value),
-        Step::Part(in_header, number, source, when) => {
+        Step::Part(place, number, source, when) => {
             let name = name(*number);
-            let part = match (in_header, source) {
-                (true, Source::Value(value)) => Part::header(name, value),
-                (false, Source::Value(value)) => Part::query(name, value),
-                (true, Source::Cookie(cookie, _)) => {
+            let pointer = format!("/{name}");
+            let part = match (place % 4, source) {
+                (0, Source::Value(value)) => Part::header(name, value),
+                (1, Source::Value(value)) => Part::query(name, value),
+                (2, Source::Value(value)) => Part::json_field(pointer, value),
+                (_, Source::Value(value)) => Part::form_field(name, value),
+                (0, Source::Cookie(cookie, _)) => {
                     Part::header_from_cookie(name, self::name(*cookie))
                 }
-                (false, Source::Cookie(cookie, _)) => {
+                (1, Source::Cookie(cookie, _)) => {
                     Part::query_from_cookie(name, self::name(*cookie))
+                }
+                (2, Source::Cookie(cookie, _)) => {
+                    Part::json_field_from_cookie(pointer, self::name(*cookie))
+                }
+                (_, Source::Cookie(cookie, _)) => {
+                    Part::form_field_from_cookie(name, self::name(*cookie))
                 }
             };
             let part = match source {
@@ -130,8 +139,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         (number.clone(), any::<Vec<u8>>()).prop_map(|(n, value)| Step::Header(n, value)),
         (number.clone(), ".{1,8}").prop_map(|(n, value)| Step::Query(n, value)),
-        (any::<bool>(), number.clone(), source, when())
-            .prop_map(|(header, n, source, when)| Step::Part(header, n, source, when)),
+        (0_u8..4, number.clone(), source, when())
+            .prop_map(|(place, n, source, when)| Step::Part(place, n, source, when)),
         (number.clone(), ".{1,8}").prop_map(|(n, value)| Step::Cookie(n, value)),
         (number.clone(), any::<bool>()).prop_map(|(n, named)| Step::SetCookie(n, named)),
         Just(Step::KeepCookies),
@@ -173,7 +182,13 @@ fn carried(credential: &Credential, target: Target<'_>) -> String {
     credential.attach_headers(target, &mut headers);
     let headers = headers.iter().map(|(name, value)| (name, value.as_bytes()));
     let headers: Vec<_> = headers.collect();
-    format!("{headers:?} {:?}", credential.attach_query(target, None))
+    let query = credential.attach_query(target, None);
+    let fields = credential.body_fields(target).map(|field| match field {
+        BodyField::Json { pointer, value } => (pointer.to_owned(), value.to_owned()),
+        BodyField::Form { name, value } => (name.to_owned(), value.to_owned()),
+        other => panic!("{other:?}"),
+    });
+    format!("{headers:?} {query:?} {:?}", fields.collect::<Vec<_>>())
 }
 
 proptest! {
@@ -294,6 +309,10 @@ fn a_text_of_another_form_is_refused_without_repeating_it() {
         "session form=1\ncookie name= value=canary path=%2F",
         "session form=1\ncookie name=a value=canary path=%2F host=a domain=b",
         "session form=1\ncookie name=a value=canary path=%2F optional kept",
+        "session form=1\njson name=a value=canary",
+        "session form=1\njson name=%2Fa value=%FFcanary",
+        "session form=1\nform name= value=canary",
+        "session form=1\nform name=a value=canary cookie=b",
         "session form=1\nkept name=a value=",
         "session form=1\nkept value=canary",
         "session form=1\n\nkept name=a value=canary",

@@ -132,8 +132,8 @@ struct Server {
     asked_too_soon: bool,
     /// Whether the last attempt was a refresh that failed.
     refresh_failed: bool,
-    /// Whether the last login has brought no session, or none in time.
-    login_failed: bool,
+    /// How many logins in a row have brought no session, or none in time.
+    failed_logins: u32,
     /// The refresh tokens that it has seen, and whether it saw one twice.
     seen: HashSet<String>,
     reused: bool,
@@ -142,7 +142,7 @@ struct Server {
 impl Server {
     fn ask(&mut self, now: Moment) {
         self.refresh_failed = false;
-        self.login_failed = true;
+        self.failed_logins += 1;
         if let Some(refused) = self.refused {
             let doubled = REFUSED_COOLDOWN * 2_u32.pow(self.refusals.min(8) - 1);
             self.asked_too_soon |= now.since(refused) < doubled.min(DAY);
@@ -168,7 +168,7 @@ impl Server {
             Mood::Full => return Err(LoginError::seats_exhausted("status 409")),
             Mood::Limits => return Err(LoginError::limited(Some(30 * SECOND))),
         }
-        self.login_failed = false;
+        self.failed_logins = 0;
         self.unsure.clear();
         (self.refusals, self.refused) = (0, None);
         self.issue(now)
@@ -274,7 +274,7 @@ impl Model {
             refused: None,
             asked_too_soon: false,
             refresh_failed: false,
-            login_failed: false,
+            failed_logins: 0,
             seen: HashSet::new(),
             reused: false,
         }));
@@ -427,7 +427,7 @@ impl Model {
                         Some(_) => LONGEST_BACKOFF,
                     };
                     assert!(wait <= longest, "{wait:?} for {error:?}");
-                    let of_login = self.server.lock().login_failed;
+                    let of_login = self.server.lock().failed_logins > 0;
                     assert!(
                         renewed || !refresh_failed || error.login_error().is_none() || of_login,
                         "rule 6: a failed refresh holds a login back: {error:?}"

@@ -46,7 +46,7 @@ pin_project! {
         Passing { #[pin] body: B },
         // The body of a first attempt.
         Recording { recorder: Recorder<B> },
-        // The body of a second attempt.
+        // The body of a second attempt, or one that was edited.
         Replaying { pieces: VecDeque<Piece>, rest: Option<Pin<Box<B>>> },
     }
 }
@@ -80,6 +80,17 @@ impl<B: Body<Data = Bytes>> ReplayBody<B> {
             Kind::Recording { recorder } => Some(recorder.shared.clone()),
             Kind::Passing { .. } | Kind::Replaying { .. } => None,
         }
+    }
+
+    /// A body with these bytes.
+    pub(crate) fn of(data: Bytes, trailers: Option<HeaderMap>) -> Self {
+        let mut pieces = VecDeque::new();
+        if !data.is_empty() {
+            pieces.push_back(Piece::Data(data));
+        }
+        pieces.extend(trailers.map(Piece::Trailers));
+        let kind = Kind::Replaying { pieces, rest: None };
+        Self { kind }
     }
 
     pub(crate) fn from_buffer(shared: &SharedBuffer<B>) -> Option<Self> {

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 
 use reqwest_middleware::Error;
 
+use crate::fields::BodyFieldError;
 use crate::redirect::RedirectError;
 
 /// Finds the reason why a request got no credential. The request was then not sent, or it was sent
@@ -39,6 +40,20 @@ pub fn auth_error(error: &Error) -> Option<&auth_core::Error> {
 /// # let _ = is_circle;
 /// ```
 pub fn redirect_error(error: &Error) -> Option<&RedirectError> {
+    find(error)
+}
+
+/// Finds the reason why a request can't have the session in its body.
+///
+/// ```
+/// use auth_middleware::{BodyFieldError, body_field_error};
+///
+/// fn is_a_stream(error: &reqwest_middleware::Error) -> bool {
+///     matches!(body_field_error(error), Some(BodyFieldError::NotInMemory))
+/// }
+/// # let _ = is_a_stream;
+/// ```
+pub fn body_field_error(error: &Error) -> Option<&BodyFieldError> {
     find(error)
 }
 

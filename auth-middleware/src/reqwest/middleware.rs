@@ -75,7 +75,9 @@ use crate::target::Target;
 /// Those of the client and of the middlewares below. If a request in scope cannot get a credential,
 /// or a part of the session that it would carry can't be fetched, it is not sent, or not sent
 /// again, and [`auth_error`](crate::auth_error) finds the [`auth_core::Error`].
-/// [`redirect_error`](crate::redirect_error) finds the [`RedirectError`](crate::RedirectError).
+/// [`redirect_error`](crate::redirect_error) finds the [`RedirectError`](crate::RedirectError), and
+/// [`body_field_error`](crate::body_field_error) the [`BodyFieldError`](crate::BodyFieldError) of a
+/// body that can't have the session.
 ///
 /// # Cancel safety
 /// Dropping the future of a request cancels that request only. A login that it waited for goes on
@@ -279,7 +281,7 @@ impl Call<'_> {
         let request = self.request.as_mut().expect(NEXT);
         let fresh = match admission.renewal {
             Some(_) => None,
-            None => context.fresh(request, &mut self.redactor),
+            None => context.fresh(request, &mut self.redactor)?,
         };
         let mut sending = if let Some(sending) = fresh {
             sending
@@ -291,7 +293,7 @@ impl Call<'_> {
                 renewal.ended(&credential, context.credentials);
             }
             let credential = credential.map_err(Error::middleware)?;
-            context.first(request, &credential, &mut self.redactor)
+            context.first(request, &credential, &mut self.redactor)?
         };
         // At most three attempts: an attempt knows what it was sent again for.
         loop {
@@ -320,7 +322,7 @@ impl Call<'_> {
             let newer = sending
                 .newer(conclusion, request, self.time.bound(admission.ask))
                 .await?;
-            sending = context.again(sending, conclusion, request, &newer, &mut self.redactor);
+            sending = context.again(sending, conclusion, request, &newer, &mut self.redactor)?;
         }
     }
 
@@ -344,9 +346,13 @@ impl Call<'_> {
         let Some(pristine) = self.pristine.take() else {
             return Ok(None);
         };
+        if !Chain::may_redirect(response.status()) {
+            return Ok(None);
+        }
+        let url = pristine.url();
         let answer = Answer {
             method: pristine.method(),
-            url: pristine.url(),
+            url: &url,
             repeatable: pristine.is_repeatable(),
             status: response.status(),
             headers: response.headers(),
@@ -354,6 +360,7 @@ impl Call<'_> {
         let redirects = &self.middleware.redirects;
         let hop = chain.next(&answer, redirects, credentials);
         let hop = hop.map_err(Error::middleware)?;
+        drop(url);
         Ok(hop.map(|hop| pristine.into_hop(hop, redirects)))
     }
 }

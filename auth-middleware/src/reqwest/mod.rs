@@ -11,7 +11,7 @@ mod sending;
 mod time_left;
 
 pub use client::ClientError;
-pub use error::{auth_error, redirect_error};
+pub use error::{auth_error, body_field_error, redirect_error};
 pub use middleware::AuthMiddleware;
 #[cfg(feature = "reqwest-retry")]
 pub use retry::AuthRetryStrategy;

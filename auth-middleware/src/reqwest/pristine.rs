@@ -1,5 +1,6 @@
 //! What is kept of a request, before a credential is attached, for a replay or for the next hop.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
@@ -18,15 +19,15 @@ pub(super) enum Pristine {
 /// All but the body of a request.
 pub(super) struct Head {
     method: Method,
-    url: Url,
-    headers: Lines,
+    lines: Lines,
     version: Version,
     timeout: Option<Duration>,
     has_body: bool,
 }
 
-/// Headers in one buffer: for each of them its name, a colon or, if it is sensitive, an equals
-/// sign, its value and a line feed. Neither sign is in a name, and no value has a line feed.
+/// A URL and headers in one buffer: the URL and a line feed, and for each header its name, a colon
+/// or, if it is sensitive, an equals sign, its value and a line feed. Neither sign is in a name, and
+/// no value and no URL has a line feed.
 ///
 /// To clone the headers would allocate for each of them, which is a sixth of the whole call, and
 /// few requests are redirected.
@@ -51,10 +52,10 @@ impl Pristine {
         }
     }
 
-    pub(super) fn url(&self) -> &Url {
+    pub(super) fn url(&self) -> Cow<'_, Url> {
         match self {
-            Self::Whole(request) => request.url(),
-            Self::Head(head) => &head.url,
+            Self::Whole(request) => Cow::Borrowed(request.url()),
+            Self::Head(head) => Cow::Owned(head.lines.url()),
         }
     }
 
@@ -91,8 +92,7 @@ impl Head {
     fn of(request: &Request) -> Self {
         Self {
             method: request.method().clone(),
-            url: request.url().clone(),
-            headers: Lines::of(request.headers()),
+            lines: Lines::of(request.url(), request.headers()),
             version: request.version(),
             timeout: request.timeout().copied(),
             has_body: request.body().is_some(),
@@ -100,8 +100,8 @@ impl Head {
     }
 
     fn into_request(self) -> Request {
-        let mut request = Request::new(self.method, self.url);
-        *request.headers_mut() = self.headers.read();
+        let mut request = Request::new(self.method, self.lines.url());
+        *request.headers_mut() = self.lines.headers();
         *request.version_mut() = self.version;
         if self.timeout.is_some() {
             *request.timeout_mut() = self.timeout;
@@ -111,10 +111,13 @@ impl Head {
 }
 
 impl Lines {
-    fn of(headers: &HeaderMap) -> Self {
+    fn of(url: &Url, headers: &HeaderMap) -> Self {
         let length =
             |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 2;
-        let mut lines = Vec::with_capacity(headers.iter().map(length).sum());
+        let (url, lengths) = (url.as_str(), headers.iter().map(length));
+        let mut lines = Vec::with_capacity(url.len() + 1 + lengths.sum::<usize>());
+        lines.extend_from_slice(url.as_bytes());
+        lines.push(b'\n');
         for (name, value) in headers {
             lines.extend_from_slice(name.as_str().as_bytes());
             lines.push(if value.is_sensitive() { b'=' } else { b':' });
@@ -124,9 +127,16 @@ impl Lines {
         Self(lines)
     }
 
-    fn read(&self) -> HeaderMap {
+    fn url(&self) -> Url {
+        let line = self.0.split(|byte| *byte == b'\n').next();
+        let text = line.and_then(|line| std::str::from_utf8(line).ok());
+        let url = text.and_then(|text| Url::parse(text).ok());
+        url.unwrap_or_else(|| unreachable!("it was a URL before"))
+    }
+
+    fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        for line in self.0.split(|byte| *byte == b'\n') {
+        for line in self.0.split(|byte| *byte == b'\n').skip(1) {
             let Some(end) = line.iter().position(|byte| matches!(byte, b':' | b'=')) else {
                 continue;
             };
@@ -148,16 +158,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_are_read_as_they_were_kept() {
+    fn the_url_and_the_headers_are_read_as_they_were_kept() {
+        let url = Url::parse("https://u:p@a.example:8/x%20y/?q=%0A#f").unwrap();
         let mut headers = HeaderMap::new();
         for (name, value) in [("a", "x=1: y"), ("a", ""), ("x-b", "é"), ("accept", "*/*")] {
             let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
             headers.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
         headers.get_mut("x-b").unwrap().set_sensitive(true);
-        let read = Lines::of(&headers).read();
+        let lines = Lines::of(&url, &headers);
+        assert_eq!(lines.url(), url);
+        let read = lines.headers();
         assert_eq!(read, headers);
         assert!(read["x-b"].is_sensitive() && !read["accept"].is_sensitive());
-        assert_eq!(Lines::of(&HeaderMap::new()).read(), HeaderMap::new());
+        let none = Lines::of(&url, &HeaderMap::new());
+        assert_eq!((none.url(), none.headers()), (url, HeaderMap::new()));
     }
 }

@@ -14,6 +14,7 @@ use reqwest_middleware::Error;
 
 use super::redact::{Redactor, with_url};
 use crate::body::Peeked;
+use crate::fields::{BodyFieldError, Edit, Wanted};
 use crate::jar::{CookieJar, JarRequest};
 use crate::redirect::RedirectError;
 use crate::target::Target;
@@ -37,19 +38,30 @@ pub(super) struct Sending {
 
 impl HopContext<'_> {
     /// Attaches the current credential, if it is fresh, to a request that is sent next.
-    pub(super) fn fresh(&self, request: &mut Request, redactor: &mut Redactor) -> Option<Sending> {
+    ///
+    /// # Errors
+    /// [`BodyFieldError`], as of the methods below.
+    pub(super) fn fresh(
+        &self,
+        request: &mut Request,
+        redactor: &mut Redactor,
+    ) -> Result<Option<Sending>, Error> {
         let head = self.head(request);
         let jar = self.jar_request(request);
-        let (attempt, sent_to) = Attempt::fresh(self.credentials, self.judge, |credential| {
+        let fresh = Attempt::fresh(self.credentials, self.judge, |credential| {
             let lacks = request.url().lacks_part_of(credential, request.method());
             (!lacks).then(|| self.attach(request, credential, redactor, jar.as_deref()))
-        })?;
+        });
+        let Some((attempt, attached)) = fresh else {
+            return Ok(None);
+        };
+        let sent_to = attached?;
         let attempt = attempt.of_request(head).sent_to(|| request.url().target());
-        Some(Sending {
+        Ok(Some(Sending {
             attempt,
             sent_to,
             jar,
-        })
+        }))
     }
 
     /// Attaches `credential` to a request that is sent next.
@@ -58,19 +70,19 @@ impl HopContext<'_> {
         request: &mut Request,
         credential: &Credential,
         redactor: &mut Redactor,
-    ) -> Sending {
+    ) -> Result<Sending, Error> {
         let head = self.head(request);
         let jar = self.jar_request(request);
-        let sent_to = self.attach(request, credential, redactor, jar.as_deref());
+        let sent_to = self.attach(request, credential, redactor, jar.as_deref())?;
         let attempt = Attempt::new(self.credentials, credential)
             .judged_by(self.judge.cloned())
             .of_request(head)
             .sent_to(|| request.url().target());
-        Sending {
+        Ok(Sending {
             attempt,
             sent_to,
             jar,
-        }
+        })
     }
 
     /// Attaches a newer credential to a pristine copy of a request that is sent once more, because
@@ -82,19 +94,19 @@ impl HopContext<'_> {
         request: &mut Request,
         newer: &Credential,
         redactor: &mut Redactor,
-    ) -> Sending {
+    ) -> Result<Sending, Error> {
         let jar = before.jar;
-        let sent_to = self.attach(request, newer, redactor, jar.as_deref());
+        let sent_to = self.attach(request, newer, redactor, jar.as_deref())?;
         let attempt = match because {
             Conclusion::Repair => before.attempt.after_repair(newer),
             _ => before.attempt.replay(newer),
         };
         let attempt = attempt.sent_to(|| request.url().target());
-        Sending {
+        Ok(Sending {
             attempt,
             sent_to,
             jar,
-        }
+        })
     }
 
     fn head(&self, request: &Request) -> Option<RequestHead> {
@@ -116,7 +128,10 @@ impl HopContext<'_> {
         credential: &Credential,
         redactor: &mut Redactor,
         jar: Option<&JarRequest>,
-    ) -> Option<Url> {
+    ) -> Result<Option<Url>, Error> {
+        if credential.has_body_fields() {
+            set_fields(request, credential).map_err(Error::middleware)?;
+        }
         if let Some(jar) = jar {
             jar.add_beside(credential, request.headers_mut());
         }
@@ -133,8 +148,26 @@ impl HopContext<'_> {
         let target = request.url().target().with_method(request.method());
         credential.attach_headers(target, &mut headers);
         *request.headers_mut() = headers;
-        (!self.client_is_known).then(|| request.url().clone())
+        Ok((!self.client_is_known).then(|| request.url().clone()))
     }
+}
+
+/// Sets the fields of the body.
+#[cold]
+fn set_fields(request: &mut Request, credential: &Credential) -> Result<(), BodyFieldError> {
+    let target = request.url().target().with_method(request.method());
+    let (Some(wanted), Some(body)) = (Wanted::by(credential, target)?, request.body()) else {
+        return Ok(());
+    };
+    let bytes = body.as_bytes();
+    if bytes.is_some_and(<[u8]>::is_empty) {
+        return Ok(());
+    }
+    let edit = wanted.for_body(request.headers())?;
+    let copy = edit.copy(bytes.ok_or(BodyFieldError::NotInMemory)?)?;
+    Edit::state_length(copy.len(), request.headers_mut());
+    *request.body_mut() = Some(copy.into());
+    Ok(())
 }
 
 impl Sending {

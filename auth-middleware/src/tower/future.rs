@@ -459,7 +459,7 @@ where
     let mut work = *work;
     let wants_head = Attempt::wants_request(&work.credentials, work.judge.as_ref());
     let head = wants_head.then(|| head_of(&work.request));
-    attach(&credential, jar, &mut work.request)?;
+    attach::<R, B>(&credential, jar, &mut work.request)?;
     let attempt = work.attempt(&credential, head);
     let attempt = attempt.sent_to(|| work.request.uri().target());
     Ok(Stage::Sending {

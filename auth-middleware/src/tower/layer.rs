@@ -7,7 +7,7 @@ use auth_core::{Credentials, Judge};
 use tower_layer::Layer;
 
 use super::Auth;
-use super::replay::{Buffering, Cloning, NoReplay};
+use super::replay::{Buffering, Cloning, InMemory, NoReplay};
 use crate::jar::CookieJar;
 
 /// Attaches a credential to each request of a tower stack, judges the response, and sends a
@@ -18,6 +18,7 @@ use crate::jar::CookieJar;
 /// | | replay mode | request bodies |
 /// |---|---|---|
 /// | [`new`](AuthLayer::new) | [`Cloning`] | any that are `Clone` |
+/// | [`in_memory`](Self::in_memory) | [`InMemory`] | such as `Full<Bytes>`, which may have [fields](crate#fields-of-the-body) of the session |
 /// | [`buffered`](Self::buffered) | [`Buffering`] | any, kept up to a limit |
 /// | [`without_replay`](Self::without_replay) | [`NoReplay`] | any; no request is sent again |
 ///
@@ -63,6 +64,21 @@ impl AuthLayer {
 }
 
 impl<R> AuthLayer<R> {
+    /// Clones each request, and sets [fields of the body](crate#fields-of-the-body). Request bodies
+    /// are `Clone` and are made of `Bytes`, as `Full<Bytes>` is.
+    ///
+    /// ```
+    /// use auth_middleware::{AuthLayer, Redirects};
+    ///
+    /// # fn example(credentials: auth_core::Credentials) {
+    /// let layer = AuthLayer::new(credentials).in_memory();
+    /// # let _ = layer;
+    /// # }
+    /// ```
+    pub fn in_memory(self) -> AuthLayer<InMemory> {
+        self.with_replay(InMemory)
+    }
+
     /// Keeps up to `limit` bytes of each request's body while it is sent, so that it can be sent
     /// again.
     ///

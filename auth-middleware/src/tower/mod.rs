@@ -11,11 +11,12 @@ mod service;
 pub use follow::{Follow, FollowFuture, FollowLayer};
 pub use future::AuthFuture;
 pub use layer::AuthLayer;
-pub use replay::{Buffering, Cloning, NoReplay, ReplayMode};
+pub use replay::{Buffering, Cloning, InMemory, NoReplay, ReplayMode};
 pub use service::Auth;
 
-/// The error of the tower integration: that of the inner service, an [`auth_core::Error`] or an
-/// [`auth_core::InvalidValue`]. `downcast_ref` tells them apart.
+/// The error of the tower integration: that of the inner service, an [`auth_core::Error`], an
+/// [`auth_core::InvalidValue`] or a [`BodyFieldError`](crate::BodyFieldError). `downcast_ref` tells
+/// them apart.
 ///
 /// ```
 /// use auth_middleware::BoxError;

@@ -1,21 +1,24 @@
 //! The replay modes: how a request is kept, so that it can be sent again.
 
 use std::fmt;
+use std::mem;
+use std::pin::pin;
 
 use auth_core::Ask;
 use bytes::Bytes;
 use http::Request;
 use http_body::Body;
 
-use crate::body::{ReplayBody, SharedBuffer};
+use crate::body::{ReplayBody, SharedBuffer, Whole, has_data};
+use crate::fields::BodyFieldError;
 
 /// How an [`AuthLayer`](crate::AuthLayer) sends a request again whose credential was rejected:
-/// [`Cloning`], [`Buffering`] or [`NoReplay`].
+/// [`Cloning`], [`InMemory`], [`Buffering`] or [`NoReplay`].
 ///
 /// The trait is sealed. It is public so that bounds can name it.
 #[diagnostic::on_unimplemented(
     message = "a request body `{B}` can't be sent again as `{Self}` does it",
-    label = "this body is not `Clone`",
+    label = "this body is not `Clone`, or not one that is in memory",
     note = "add `.buffered(limit)` to the `AuthLayer`, which keeps what is sent of a body, or \
             `.without_replay()`, which sends no request twice"
 )]
@@ -48,6 +51,22 @@ pub trait ReplayMode<B>: sealed::Sealed {
     /// A copy of a body, for a redirect that repeats it. `None` for a body that can't be copied.
     #[doc(hidden)]
     fn copy(body: &B) -> Option<B>;
+
+    /// Whether a wrapped body has anything.
+    #[doc(hidden)]
+    fn has_data(_: &Self::Body) -> Result<bool, BodyFieldError> {
+        Err(BodyFieldError::ReplayMode)
+    }
+
+    /// Puts the copy that `edit` makes of a wrapped body in its place, unless it is empty. Returns
+    /// the length of the copy.
+    #[doc(hidden)]
+    fn edit(
+        _: &mut Self::Body,
+        _: impl FnOnce(&[u8]) -> Result<Bytes, BodyFieldError>,
+    ) -> Result<Option<usize>, BodyFieldError> {
+        Err(BodyFieldError::ReplayMode)
+    }
 }
 
 mod sealed {
@@ -114,6 +133,67 @@ impl<B: Clone> ReplayMode<B> for Cloning {
     }
 }
 
+/// Clones each request before it is sent, as [`Cloning`] does, and sets [fields of the
+/// body](crate#fields-of-the-body).
+///
+/// This suits bodies that are made of bytes in memory, such as `Full<Bytes>`.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct InMemory;
+
+impl sealed::Sealed for InMemory {}
+
+#[diagnostic::do_not_recommend]
+impl<B: Body<Data = Bytes> + Clone + From<Bytes>> ReplayMode<B> for InMemory {
+    type Body = B;
+    type Spare<S> = Again<S, B>;
+
+    #[inline]
+    fn wrap(&self, request: Request<B>) -> Request<B> {
+        request
+    }
+
+    #[inline]
+    fn keep<S: Clone>(request: &Request<B>, service: &S, ask: Ask) -> Again<S, B> {
+        <Cloning as ReplayMode<B>>::keep(request, service, ask)
+    }
+
+    fn again<S>(spare: Again<S, B>) -> Option<Again<S, B>> {
+        Some(spare)
+    }
+
+    #[inline]
+    fn pass(&self, request: Request<B>) -> Request<B> {
+        request
+    }
+
+    fn copy(body: &B) -> Option<B> {
+        Some(body.clone())
+    }
+
+    fn has_data(body: &B) -> Result<bool, BodyFieldError> {
+        Ok(has_data(body))
+    }
+
+    fn edit(
+        body: &mut B,
+        edit: impl FnOnce(&[u8]) -> Result<Bytes, BodyFieldError>,
+    ) -> Result<Option<usize>, BodyFieldError> {
+        let Whole { data, trailers } = Whole::of(pin!(mem::replace(body, Bytes::new().into())))?;
+        // Bytes alone can't say trailers.
+        if trailers.is_some() {
+            return Err(BodyFieldError::NotInMemory);
+        }
+        if data.is_empty() {
+            return Ok(None);
+        }
+        let copy = edit(&data)?;
+        let length = copy.len();
+        *body = copy.into();
+        Ok(Some(length))
+    }
+}
+
 /// Keeps the body of each request while it is sent, up to a limit. See [`ReplayBody`].
 #[derive(Clone, Copy, Debug)]
 pub struct Buffering {
@@ -176,6 +256,28 @@ impl<B: Body<Data = Bytes>> ReplayMode<B> for Buffering {
 
     fn copy(_: &B) -> Option<B> {
         None
+    }
+
+    fn has_data(body: &ReplayBody<B>) -> Result<bool, BodyFieldError> {
+        Ok(has_data(body))
+    }
+
+    /// The body records itself while it is read, so that a replay has what the caller wrote.
+    fn edit(
+        body: &mut ReplayBody<B>,
+        edit: impl FnOnce(&[u8]) -> Result<Bytes, BodyFieldError>,
+    ) -> Result<Option<usize>, BodyFieldError> {
+        let taken = mem::replace(body, ReplayBody::of(Bytes::new(), None));
+        let Whole { data, trailers } = Whole::of(pin!(taken))?;
+        let (data, length) = if data.is_empty() {
+            (data, None)
+        } else {
+            let copy = edit(&data)?;
+            let length = copy.len();
+            (copy, Some(length))
+        };
+        *body = ReplayBody::of(data, trailers);
+        Ok(length)
     }
 }
 

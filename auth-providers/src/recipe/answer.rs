@@ -9,7 +9,9 @@ use http::{HeaderMap, HeaderName, Method, Response, StatusCode};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::schema::{Clause, Expected, HeaderTest, Methods, Pointer, Reads, Take, Unit};
+use super::schema::{
+    Clause, CookieName, Expected, HeaderTest, Methods, Pointer, Reads, Take, Unit,
+};
 use super::values::Known;
 use crate::response::{bare, date, retry_after};
 use crate::{iso_8601, jwt, markup};
@@ -76,7 +78,7 @@ impl<'a> Answer<'a> {
                 .all(|(name, test)| self.header_is(name.get(), test))
             && clause.sets_cookie.as_ref().is_none_or(|name| {
                 let mut set = auth_core::set_cookies(self.headers);
-                set.any(|cookie| cookie.name == *name && !cookie.deleted)
+                set.any(|cookie| name.is_of(&cookie.name) && !cookie.deleted)
             })
             && clause.redirect.as_ref().is_none_or(|pattern| {
                 let view = ResponseView::new(self.status, self.headers);
@@ -153,7 +155,7 @@ impl<'a> Answer<'a> {
         &self,
         take: &Take,
         known: &Known<'_>,
-        cookie: impl Fn(&str) -> Option<SetCookie>,
+        cookie: impl Fn(&CookieName) -> Option<SetCookie>,
     ) -> Option<Zeroizing<String>> {
         let value = if let Some(at) = &take.json {
             text_of(self.json()?.pointer(at.as_str())?)
@@ -174,6 +176,10 @@ impl<'a> Answer<'a> {
             None
         };
         let value = Zeroizing::new(value?);
+        let value = match &take.pattern {
+            Some(pattern) => pattern.find(&value)?,
+            None => &value,
+        };
         // White space and byte order marks around a value are no part of it.
         let bare =
             value.trim_matches(|letter: char| letter.is_whitespace() || letter == '\u{feff}');

@@ -7,6 +7,7 @@ use http::{HeaderValue, Request};
 use percent_encoding::percent_decode_str;
 use serde::ser::{Error as _, SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::schema::{Basic, Node, Step};
@@ -182,6 +183,14 @@ impl Serialize for Filled<'_> {
         let known = self.known;
         match self.node {
             Node::Fixed(value) => value.serialize(serializer),
+            Node::Text(template) if template.json_name().is_some() => {
+                let text = template.render(known, Place::Whole);
+                let text = text.map_err(|Missing(name)| S::Error::custom(name))?;
+                match serde_json::from_str::<Value>(&text) {
+                    Ok(value @ (Value::Number(_) | Value::Bool(_))) => value.serialize(serializer),
+                    _ => Err(S::Error::custom("neither a number nor a boolean")),
+                }
+            }
             Node::Text(template) => {
                 let text = template.render(known, Place::Whole);
                 let text = text.map_err(|Missing(name)| S::Error::custom(name))?;

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::Compiled;
 use super::answer::Answer;
 use super::ask::{bearer, header};
+use super::compute::compute;
 use super::schema::{Basic, CookieName, Only, PartTemplate, Takes};
 use super::template::{Missing, Place, Template};
 use super::values::Known;
@@ -28,17 +29,39 @@ pub(super) enum CookieSource<'a> {
 
 impl CookieSource<'_> {
     fn matching(&self, name: &CookieName) -> Vec<SetCookie> {
-        let is_meant = |cookie: &SetCookie| name.is_of(&cookie.name);
         match self {
             // Of namesakes, the one that most requests carry.
-            Self::Login(answers) => match answers.cookie(name.as_str()) {
-                Some(cookie) => vec![cookie],
-                None => answers.cookies().into_iter().filter(is_meant).collect(),
-            },
-            Self::Refresh(answer, _) => set_cookies(answer.headers())
-                .filter(|cookie| is_meant(cookie) && !cookie.deleted && !cookie.value.is_empty())
-                .collect(),
+            Self::Login(answers) => {
+                if let Some(cookie) = answers.cookie(name.as_str()) {
+                    return vec![cookie];
+                }
+                let all = answers.cookies().into_iter();
+                all.filter(|cookie| name.is_of(&cookie.name)).collect()
+            }
+            Self::Refresh(answer, _) => name.all_of_answer(answer).collect(),
         }
+    }
+}
+
+impl CookieName {
+    /// The first one that the answers of a login have set.
+    pub(super) fn of_login(&self, answers: &Answers<'_>) -> Option<SetCookie> {
+        CookieSource::Login(answers)
+            .matching(self)
+            .into_iter()
+            .next()
+    }
+
+    /// The first one that an answer sets.
+    pub(super) fn of_answer(&self, answer: &Response<Bytes>) -> Option<SetCookie> {
+        self.all_of_answer(answer).next()
+    }
+
+    fn all_of_answer(&self, answer: &Response<Bytes>) -> impl Iterator<Item = SetCookie> {
+        let is_set = |cookie: &SetCookie| {
+            self.is_of(&cookie.name) && !cookie.deleted && !cookie.value.is_empty()
+        };
+        set_cookies(answer.headers()).filter(is_set)
     }
 }
 
@@ -50,6 +73,7 @@ impl Compiled {
         cookies: &CookieSource<'_>,
     ) -> Result<Session, LoginError> {
         let (attach, fetched) = (&self.schema.attach, &self.plan.fetched);
+        let known = &self.with_computed(known);
         let mut session = Session::new();
         for (listed, is_needed) in [(&attach.cookies, true), (&attach.optional_cookies, false)] {
             for name in listed {
@@ -74,6 +98,14 @@ impl Compiled {
         }
         for (name, part) in &attach.query {
             if let Some(part) = part_of(&part.0, known, &Kind::Query(name), fetched) {
+                session = session.with_part(part)?;
+            }
+        }
+        let body = attach.body.iter();
+        let body = body.map(|(pointer, part)| (Kind::Json(pointer.as_str()), part));
+        let form = (attach.form.iter()).map(|(name, part)| (Kind::Form(name), part));
+        for (kind, part) in body.chain(form) {
+            if let Some(part) = part_of(&part.0, known, &kind, fetched) {
                 session = session.with_part(part)?;
             }
         }
@@ -114,6 +146,18 @@ impl Compiled {
         Ok(session)
     }
 
+    /// What is known, with what is computed from it for what is attached.
+    fn with_computed<'a>(&self, known: &Known<'a>) -> Known<'a> {
+        let mut known = known.clone();
+        for name in self.plan.computed.get("attach").into_iter().flatten() {
+            // Otherwise it is of a value that is not there, or not yet.
+            if let Ok(value) = compute(&self.schema.attach.compute[name], &known, "") {
+                known.set(name, &value);
+            }
+        }
+        known
+    }
+
     /// The parts that change with these values, and what is kept of them.
     pub(super) fn update(
         &self,
@@ -121,8 +165,12 @@ impl Compiled {
         changed: &dyn Fn(&str) -> bool,
     ) -> Result<Update, InvalidValue> {
         let attach = &self.schema.attach;
+        let known = &self.with_computed(known);
         let mut update = Update::new();
-        let names_changed = |template: &Template| template.names().any(changed);
+        let names_changed = |template: &Template| {
+            let mut roots = template.names().flat_map(|name| attach.roots(name));
+            roots.any(changed)
+        };
         let value = |template: &Template| template.render(known, Place::Whole).ok();
         let token = attach.bearer.as_ref().filter(|token| names_changed(token));
         if let Some(token) = token.and_then(value)
@@ -153,6 +201,20 @@ impl Compiled {
                 update = update.with_query(name, &value)?;
             }
         }
+        let changed_value = |part: &PartTemplate| {
+            let template = part.value.as_ref();
+            template.filter(|it| names_changed(it)).and_then(value)
+        };
+        for (pointer, part) in &attach.body {
+            if let Some(value) = changed_value(&part.0) {
+                update = update.with_json_field(pointer.as_str(), &value)?;
+            }
+        }
+        for (name, part) in &attach.form {
+            if let Some(value) = changed_value(&part.0) {
+                update = update.with_form_field(name, &value)?;
+            }
+        }
         for name in self.plan.kept.iter().filter(|name| changed(name)) {
             if let Some(value) = known.found(name) {
                 update = update.with_kept(name, value)?;
@@ -165,9 +227,11 @@ impl Compiled {
 enum Kind<'a> {
     Header(&'a str),
     Query(&'a str),
+    Json(&'a str),
+    Form(&'a str),
 }
 
-/// A header or a pair of the query. `None` if it is of an optional value that is not there.
+/// A part of the session. `None` if it is of an optional value that is not there.
 fn part_of(
     part: &PartTemplate,
     known: &Known<'_>,
@@ -178,20 +242,24 @@ fn part_of(
         (Some(value), _) => match (value.render(known, Place::Whole), kind) {
             (Ok(value), Kind::Header(name)) => Part::header(*name, value.as_bytes()),
             (Ok(value), Kind::Query(name)) => Part::query(*name, &*value),
+            (Ok(value), Kind::Json(pointer)) => Part::json_field(*pointer, &*value),
+            (Ok(value), Kind::Form(name)) => Part::form_field(*name, &*value),
             // Only a repair takes it.
-            (Err(_), Kind::Header(name)) if value.names().any(|name| fetched.contains(name)) => {
-                Part::fetched_header(*name)
-            }
-            (Err(_), Kind::Query(name)) if value.names().any(|name| fetched.contains(name)) => {
-                Part::fetched_query(*name)
-            }
+            (Err(_), kind) if value.names().any(|name| fetched.contains(name)) => match kind {
+                Kind::Header(name) => Part::fetched_header(*name),
+                Kind::Query(name) => Part::fetched_query(*name),
+                Kind::Json(pointer) => Part::fetched_json_field(*pointer),
+                Kind::Form(name) => Part::fetched_form_field(*name),
+            },
             (Err(Missing(_)), _) => return None,
         },
         (None, cookie) => {
-            let cookie = cookie.as_deref().unwrap_or_default();
+            let cookie = cookie.as_ref()?.render(known, Place::Whole).ok()?;
             let derived = match kind {
-                Kind::Header(name) => Part::header_from_cookie(*name, cookie),
-                Kind::Query(name) => Part::query_from_cookie(*name, cookie),
+                Kind::Header(name) => Part::header_from_cookie(*name, &*cookie),
+                Kind::Query(name) => Part::query_from_cookie(*name, &*cookie),
+                Kind::Json(pointer) => Part::json_field_from_cookie(*pointer, &*cookie),
+                Kind::Form(name) => Part::form_field_from_cookie(*name, &*cookie),
             };
             if part.percent_decoded {
                 derived.percent_decoded()
@@ -228,7 +296,7 @@ pub(super) fn take_all(
     takes: &std::collections::BTreeMap<String, Takes>,
     answer: &Answer<'_>,
     known: &mut Known<'_>,
-    cookie: impl Fn(&str) -> Option<SetCookie>,
+    cookie: impl Fn(&CookieName) -> Option<SetCookie>,
     is_replaceable: impl Fn(&str) -> bool,
 ) -> Result<(), LoginError> {
     // Claims are of what was taken, so they come last.
@@ -247,7 +315,7 @@ pub(super) fn take_all(
         if !is_optional && !is_replaceable(name) {
             let places: Vec<String> = takes.0.iter().map(super::schema::Take::describe).collect();
             return Err(LoginError::malformed(format!(
-                "no {name} in the answer: {} was expected",
+                "{name} is missing or empty in the answer: {} was expected",
                 places.join(" or ")
             )));
         }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::Response;
 
 use super::answer::Answer;
-use super::schema::{Life, Reads, Span, Stated};
+use super::schema::{CookieName, Life, Reads, Span, Stated};
 use super::values::Known;
 use crate::jwt;
 use crate::stated_life::is_plausible;
@@ -18,7 +18,7 @@ impl Life {
         &self,
         response: &Response<Bytes>,
         known: &Known<'_>,
-        cookie: impl Fn(&str) -> Option<SetCookie>,
+        cookie: impl Fn(&CookieName) -> Option<SetCookie>,
     ) -> Lifetime {
         let answer = Answer::of(response);
         let margin = span(self.margin.as_ref(), known).unwrap_or_default();
@@ -67,7 +67,7 @@ fn read(
     answer: &Answer<'_>,
     response: &Response<Bytes>,
     known: &Known<'_>,
-    cookie: impl Fn(&str) -> Option<SetCookie>,
+    cookie: impl Fn(&CookieName) -> Option<SetCookie>,
 ) -> Option<Duration> {
     if let Some(name) = &stated.cookie {
         return cookie(name)?.expires_in;

@@ -15,11 +15,14 @@ pub(super) fn read(text: &str) -> Result<(Schema, Plan), RecipeError> {
     let read: Result<Schema, _> = toml::from_str(text);
     let schema = read.map_err(|error| {
         let span = error.span();
-        let field = span.as_ref().map(|span| field_at(text, span));
+        let problem = explained(error.message());
+        // What is missing is nowhere; the span is that of the table that lacks it.
+        let is_missing = problem.starts_with("missing field");
+        let field = span.as_ref().filter(|_| !is_missing);
         RecipeError {
-            field: field.unwrap_or_default(),
+            field: field.map(|span| field_at(text, span)).unwrap_or_default(),
             line: span.map(|span| line_of(text, span.start)),
-            problem: error.message().to_owned(),
+            problem,
         }
     })?;
     let plan = Plan::new(&schema).map_err(|error| {
@@ -27,6 +30,65 @@ pub(super) fn read(text: &str) -> Result<(Schema, Plan), RecipeError> {
         RecipeError { line, ..error }
     })?;
     Ok((schema, plan))
+}
+
+/// The keys of the recipe itself, for which a table that was begun above is the wrong place.
+const TOP: [&str; 10] = [
+    "recipe",
+    "name",
+    "documents",
+    "base",
+    "scope",
+    "account",
+    "secret",
+    "refused",
+    "judged_body",
+    "verdicts",
+];
+
+/// What the parser says, and what to write instead.
+const WORDS: [(&str, &str); 10] = [
+    (
+        "invalid type: map, expected a sequence",
+        "a list is expected: [{ .. }]",
+    ),
+    ("invalid type: map", "a table"),
+    ("invalid type: sequence", "a list"),
+    (", expected a sequence", ", but a list is expected: [ .. ]"),
+    (", expected a map", ", but a table is expected: { .. }"),
+    ("a nonzero u32", "a number from 1 on"),
+    (
+        "expected a string",
+        "but a text in quotes is expected; a time has a unit, as \"30s\"",
+    ),
+    (
+        "invalid unquoted key",
+        "a key with other characters than letters, digits, - and _ stands in quotes",
+    ),
+    (
+        "missing escaped value",
+        "a backslash begins an escape here; write the text in single quotes",
+    ),
+    (
+        "duplicate key",
+        "this key or table is there already; write its keys in one place",
+    ),
+];
+
+/// The parser's message, in the words of TOML and with what to write.
+fn explained(message: &str) -> String {
+    let text = WORDS.iter();
+    let text = text.fold(message.to_owned(), |text, (theirs, ours)| {
+        text.replace(theirs, ours)
+    });
+    let unknown = message.strip_prefix("unknown field `");
+    match unknown.and_then(|rest| rest.split('`').next()) {
+        Some(key) if TOP.contains(&key) => format!(
+            "{text}; this key is the recipe's own and stands above the first [table], since all \
+             that follows a table is part of it"
+        ),
+        _ => text,
+    }
 }
 
 fn line_of(text: &str, at: usize) -> usize {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_core::{
-    Credential, Judge, LoginError, Logout, LogoutScope, Origin, ProviderOptions, Quota, Refresh,
-    ResponseView, Scope, Secret, Session, SetCookie, Update, set_cookies,
+    Credential, Judge, LoginError, Logout, LogoutScope, ProviderOptions, Quota, Refresh,
+    ResponseView, Scope, Secret, Session, SetCookie, Update,
 };
 use bytes::Bytes;
 use http::{HeaderName, Request, Response};
@@ -17,7 +17,7 @@ use super::answer::Answer;
 use super::ask::Ask;
 use super::carry::{CookieSource, take_all};
 use super::compute::compute;
-use super::schema::{Clause, Ends, Meaning, Schema, Step, Wait};
+use super::schema::{Clause, CookieName, Ends, Meaning, Schema, Step, Wait};
 use super::template::{Missing, Place, Template};
 use super::values::{Filled, Known, Values, ValuesError};
 use super::{Compiled, schema};
@@ -48,9 +48,10 @@ impl RecipeLogin {
         let known = Known::of(&filled);
         let base = url_of_fields(&schema.base, &known)?;
         let name = schema.account.as_ref().and_then(|field| filled.get(field));
-        let account = Account::new(schema.name.clone(), &*base, name.unwrap_or(NO_NAME), secret)?;
+        let (base, name) = (values.base_url(&base)?, name.unwrap_or(NO_NAME));
+        let account = Account::new(schema.name.clone(), base, name, secret)?;
         let mut login = Self::of(recipe, account, filled);
-        login.set_limits()?;
+        login.set_limits(values)?;
         login.check_values()?;
         Ok(login)
     }
@@ -64,7 +65,10 @@ impl RecipeLogin {
         Ok(login)
     }
 
-    fn of(recipe: Arc<Compiled>, account: Account, filled: Filled) -> Self {
+    fn of(recipe: Arc<Compiled>, mut account: Account, filled: Filled) -> Self {
+        if recipe.schema.attach.all_cookies {
+            account.set_keep_cookies();
+        }
         Self {
             uuid: new_uuid(),
             filled: Arc::new(filled),
@@ -88,13 +92,13 @@ impl RecipeLogin {
         Arc::make_mut(&mut self.filled).set(field, &text);
     }
 
-    fn set_limits(&mut self) -> Result<(), ValuesError> {
+    fn set_limits(&mut self, values: &Values) -> Result<(), ValuesError> {
         let schema = &self.recipe.schema;
         let known = Known::of(&self.filled);
         let mut scope: Option<Scope> = None;
         for origin in &schema.scope {
             let origin = url_of_fields(origin, &known)?;
-            let origin = Origin::parse(&origin).map_err(ConfigError::from)?;
+            let origin = values.origin(&origin)?;
             scope = Some(match scope {
                 Some(scope) => scope.and(origin),
                 None => Scope::only(origin),
@@ -193,7 +197,10 @@ impl RecipeLogin {
     /// Adds what a step computes.
     fn compute(&self, at: &str, step: &Step, known: &mut Known<'_>) -> Result<(), LoginError> {
         for name in self.recipe.plan.computed.get(at).into_iter().flatten() {
-            match compute(&step.compute[name], known, &self.uuid) {
+            let Some(definition) = self.schema().compute(step, name) else {
+                continue;
+            };
+            match compute(definition, known, &self.uuid) {
                 Ok(value) => known.set(name, &value),
                 // It is of an optional value.
                 Err(super::compute::ComputeError::Missing(_)) => {}
@@ -242,7 +249,7 @@ impl RecipeLogin {
             };
             let answer = Answer::of(response);
             check(step, &answer, response, response::failure)?;
-            let cookie = |name: &str| answers.cookie(name);
+            let cookie = |name: &CookieName| name.of_login(answers);
             take_all(&step.take, &answer, &mut known, cookie, |_| false)?;
         }
         Ok(Follows::Session(known))
@@ -256,8 +263,7 @@ impl RecipeLogin {
         current: &'a Credential,
     ) -> Result<Known<'a>, LoginError> {
         let mut known = self.known().with_session(current);
-        let cookie =
-            |name: &str| set_cookies(response.headers()).find(|cookie| cookie.name == name);
+        let cookie = |name: &CookieName| name.of_answer(response);
         let stays = |name: &str| current.kept(name).is_some();
         take_all(takes, &Answer::of(response), &mut known, cookie, stays)?;
         Ok(known)
@@ -270,7 +276,7 @@ impl RecipeLogin {
         takes: &BTreeMap<String, schema::Takes>,
         known: &Known<'_>,
         response: &Response<Bytes>,
-        cookie: impl Fn(&str) -> Option<SetCookie>,
+        cookie: impl Fn(&CookieName) -> Option<SetCookie>,
     ) -> Result<Session, LoginError> {
         let answer = Answer::of(response);
         let mut session = session.with_lifetime(self.schema().life.of(response, known, cookie));
@@ -312,9 +318,13 @@ fn check(
     };
     match is_ok {
         true => Ok(()),
-        false if answer.status().is_success() => Err(LoginError::malformed(
-            "a success that is none of the recipe's `ok`",
-        )),
+        // A 4xx or 5xx means what it always means.
+        false if !step.ok.is_empty() && answer.status().as_u16() < 400 => {
+            let status = answer.status().as_u16();
+            Err(LoginError::malformed(format!(
+                "no clause of the recipe's `ok` matches status {status}"
+            )))
+        }
         false => Err(otherwise(response)),
     }
 }
@@ -447,12 +457,9 @@ impl Login for RecipeLogin {
                 let session = self.recipe.session(&known, &cookies)?;
                 let takes = self.schema().login.0.last().map(|step| &step.take);
                 let none = BTreeMap::new();
-                let cookie = |name: &str| answers.cookie(name);
+                let cookie = |name: &CookieName| name.of_login(answers);
                 let takes = takes.unwrap_or(&none);
-                let mut session = self.complete(session, takes, &known, answers.last(), cookie)?;
-                if self.schema().attach.all_cookies {
-                    session = answers.keep_cookies(session);
-                }
+                let session = self.complete(session, takes, &known, answers.last(), cookie)?;
                 Ok(session.into())
             }
         }
@@ -503,8 +510,7 @@ impl Login for RecipeLogin {
         let known = self.after(takes, response, current)?;
         let cookies = CookieSource::Refresh(response, current);
         let session = self.recipe.session(&known, &cookies)?;
-        let cookie =
-            |name: &str| set_cookies(response.headers()).find(|cookie| cookie.name == name);
+        let cookie = |name: &CookieName| name.of_answer(response);
         self.complete(session, takes, &known, response, cookie)
     }
 

@@ -24,6 +24,8 @@ enum Piece {
     Name(String),
     /// `{+name}`: the value is a URL or a path itself.
     Url(String),
+    /// `{#name}`: the value is JSON itself, a number or a boolean.
+    Json(String),
 }
 
 /// Where a value stands. It decides how it is escaped.
@@ -58,7 +60,7 @@ impl Template {
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.pieces.iter().filter_map(|piece| match piece {
             Piece::Literal(_) => None,
-            Piece::Name(name) | Piece::Url(name) => Some(name.as_str()),
+            Piece::Name(name) | Piece::Url(name) | Piece::Json(name) => Some(name.as_str()),
         })
     }
 
@@ -82,13 +84,18 @@ impl Template {
         }
     }
 
-    /// Whether it has `{+name}` beside something else.
-    pub(super) fn mixes_url(&self) -> bool {
-        self.url_name().is_none()
-            && self
-                .pieces
-                .iter()
-                .any(|piece| matches!(piece, Piece::Url(_)))
+    /// The one name, if the text is `{#name}`.
+    pub(super) fn json_name(&self) -> Option<&str> {
+        match self.pieces.as_slice() {
+            [Piece::Json(name)] => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Whether it has `{+name}` or `{#name}` beside something else.
+    pub(super) fn mixes(&self) -> bool {
+        let is_special = |piece: &Piece| matches!(piece, Piece::Url(_) | Piece::Json(_));
+        self.pieces.len() > 1 && self.pieces.iter().any(is_special)
     }
 
     /// What stands before the first name.
@@ -111,7 +118,7 @@ impl Template {
         for piece in &self.pieces {
             parts.push(match piece {
                 Piece::Literal(text) => Zeroizing::new(text.clone()),
-                Piece::Name(name) | Piece::Url(name) => {
+                Piece::Name(name) | Piece::Url(name) | Piece::Json(name) => {
                     let value = known.get(name).ok_or_else(|| Missing(name.clone()))?;
                     Zeroizing::new(match (place, piece) {
                         (Place::Url, Piece::Name(_)) => encoded(value),
@@ -151,19 +158,16 @@ impl TryFrom<String> for Template {
                     "{source:?} has a brace without its partner; write two for one that is meant"
                 ));
             };
-            let (is_url, name) = match name.strip_prefix('+') {
-                Some(name) => (true, name),
-                None => (false, name),
+            let (kind, name): (fn(String) -> Piece, _) = match name.split_at_checked(1) {
+                Some(("+", name)) => (Piece::Url, name),
+                Some(("#", name)) => (Piece::Json, name),
+                _ => (Piece::Name, name),
             };
             check_name(name)?;
             if !literal.is_empty() {
                 pieces.push(Piece::Literal(std::mem::take(&mut literal)));
             }
-            pieces.push(if is_url {
-                Piece::Url(name.to_owned())
-            } else {
-                Piece::Name(name.to_owned())
-            });
+            pieces.push(kind(name.to_owned()));
             rest = behind;
         }
         literal.push_str(rest);
@@ -265,7 +269,7 @@ mod tests {
     #[test]
     fn a_lone_brace_and_a_name_that_is_none_are_errors() {
         for bad in [
-            "{", "}", "{a", "a}", "{}", "{a b}", "{1a}", "{a{b}}", "{+}", "{++a}",
+            "{", "}", "{a", "a}", "{}", "{a b}", "{1a}", "{a{b}}", "{+}", "{++a}", "{#}",
         ] {
             assert!(Template::try_from(bad.to_owned()).is_err(), "{bad}");
         }
@@ -281,7 +285,7 @@ mod tests {
         assert_eq!(template("{a}").only_name(), Some("a"));
         assert_eq!(template("{+a}").url_name(), Some("a"));
         assert_eq!(template("x{a}").only_name(), None);
-        assert!(template("x{+a}").mixes_url() && !template("{+a}").mixes_url());
+        assert!(template("x{+a}").mixes() && !template("{+a}").mixes());
         assert_eq!(template("https://{a}").beginning(), "https://");
     }
 }

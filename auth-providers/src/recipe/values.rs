@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use auth_core::{Credential, Secret, SecretError, SecretSource};
-use serde::Deserialize;
-use thiserror::Error;
+use auth_core::{Credential, Origin, Secret, SecretError, SecretSource};
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
 use super::schema::Schema;
+use crate::base_url::BaseUrl;
 use crate::config_error::ConfigError;
 
 /// The values of a [`Recipe`](super::Recipe)'s fields: each a text, a variable or a file.
@@ -40,30 +41,47 @@ use crate::config_error::ConfigError;
 /// ```
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(from = "BTreeMap<String, Given>")]
-pub struct Values(BTreeMap<String, SecretSource>);
+pub struct Values {
+    given: BTreeMap<String, SecretSource>,
+    allows_plain_http: bool,
+}
 
 /// The value of a field in a configuration.
-#[derive(Deserialize)]
-#[serde(
-    untagged,
-    expecting = "a text, { variable = \"NAME\" } or { file = \"PATH\" }"
-)]
-enum Given {
-    Text(String),
-    Variable(Variable),
-    File(File),
-}
+struct Given(SecretSource);
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Variable {
-    variable: String,
-}
+const EXPECTED: &str = "a text, { variable = \"NAME\" } or { file = \"PATH\" }";
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    file: String,
+impl<'de> Deserialize<'de> for Given {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextOrPlace;
+
+        impl<'de> Visitor<'de> for TextOrPlace {
+            type Value = Given;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(EXPECTED)
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Given, E> {
+                Ok(Given(SecretSource::value(text)))
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Given, M::Error> {
+                let wrong = || M::Error::custom(format_args!("expected {EXPECTED}"));
+                let (place, name): (String, String) = map.next_entry()?.ok_or_else(wrong)?;
+                if map.next_key::<String>()?.is_some() {
+                    return Err(wrong());
+                }
+                match place.as_str() {
+                    "variable" => Ok(Given(SecretSource::variable(name))),
+                    "file" => Ok(Given(SecretSource::file(name))),
+                    _ => Err(wrong()),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(TextOrPlace)
+    }
 }
 
 impl Values {
@@ -74,29 +92,51 @@ impl Values {
 
     /// Sets the value of a field. Any text converts into the source of a fixed value.
     pub fn with(mut self, field: impl Into<String>, value: impl Into<SecretSource>) -> Self {
-        self.0.insert(field.into(), value.into());
+        self.given.insert(field.into(), value.into());
         self
+    }
+
+    /// Lets the base URL and the scope be plain HTTP, to any host. Any host on the network path can
+    /// read the password and the session then.
+    pub const fn allow_plain_http(mut self) -> Self {
+        self.allows_plain_http = true;
+        self
+    }
+
+    /// Reads a base URL.
+    pub(super) fn base_url(&self, url: &str) -> Result<BaseUrl, ConfigError> {
+        if self.allows_plain_http {
+            BaseUrl::allow_plain_http(url)
+        } else {
+            BaseUrl::parse(url)
+        }
+    }
+
+    /// Reads an origin of the scope.
+    pub(super) fn origin(&self, url: &str) -> Result<Origin, ConfigError> {
+        let read = if self.allows_plain_http {
+            Origin::allow_plain_http(url)
+        } else {
+            Origin::parse(url)
+        };
+        Ok(read?)
     }
 }
 
 impl From<BTreeMap<String, Given>> for Values {
     fn from(given: BTreeMap<String, Given>) -> Self {
-        let source = |given| match given {
-            Given::Text(text) => SecretSource::value(text),
-            Given::Variable(Variable { variable }) => SecretSource::variable(variable),
-            Given::File(File { file }) => SecretSource::file(file),
-        };
-        Self(
-            given
-                .into_iter()
-                .map(|(name, value)| (name, source(value)))
-                .collect(),
-        )
+        let sources = given
+            .into_iter()
+            .map(|(name, Given(source))| (name, source));
+        Self {
+            given: sources.collect(),
+            allows_plain_http: false,
+        }
     }
 }
 
 /// Values that a recipe can't log in with. No message repeats a value.
-#[derive(Clone, Debug, Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ValuesError {
     /// A field has no value.
@@ -161,7 +201,7 @@ impl Filled {
             let names: Vec<&str> = schema.field_names().collect();
             names.join(", ")
         };
-        let unknown = values.0.keys().find(|name| !schema.has_field(name));
+        let unknown = values.given.keys().find(|name| !schema.has_field(name));
         if let Some(field) = unknown {
             return Err(ValuesError::Unknown {
                 field: field.clone(),
@@ -172,13 +212,13 @@ impl Filled {
             field: field.to_owned(),
             about: schema.about(field).to_owned(),
         };
-        let secret = values.0.get(&schema.secret);
+        let secret = values.given.get(&schema.secret);
         let secret = secret.ok_or_else(|| missing(&schema.secret))?;
         let mut filled = BTreeMap::new();
         for name in schema.field_names().filter(|name| *name != schema.secret) {
             let field = schema.fields.get(name);
             let default = field.and_then(|field| field.default.as_deref());
-            let value = match (values.0.get(name), default) {
+            let value = match (values.given.get(name), default) {
                 (Some(source), _) => source.read_blocking().map_err(|source| {
                     let field = name.to_owned();
                     ValuesError::Unreadable { field, source }

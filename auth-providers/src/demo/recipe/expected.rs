@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use auth_core::BodyField;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, COOKIE};
 use http::request::Parts;
@@ -47,14 +48,28 @@ impl Expected {
         Self { entries, body }
     }
 
-    /// What a session adds to a request without any.
-    pub(super) fn session(request: &Request<()>) -> Self {
+    /// What a session adds to a request without any, and to its body.
+    pub(super) fn session<'a>(
+        request: &Request<()>,
+        fields: impl Iterator<Item = BodyField<'a>>,
+    ) -> Self {
         let mut entries = head("", request.uri(), request.headers());
         entries.retain(|key, _| key.contains('.'));
-        Self {
-            entries,
-            body: Body::Whole,
+        let mut body = Body::Whole;
+        for field in fields {
+            match field {
+                BodyField::Json { pointer, value } => {
+                    leaves(&format!("json{pointer}"), &value.into(), &mut entries);
+                    body = Body::Json;
+                }
+                BodyField::Form { name, value } => {
+                    entries.insert(format!("form.{name}"), value.to_owned());
+                    body = Body::Form;
+                }
+                _ => {}
+            }
         }
+        Self { entries, body }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -85,8 +100,9 @@ impl Expected {
     }
 
     /// The entries of a session that a request lacks or has otherwise.
-    pub(super) fn lacking(&self, parts: &Parts) -> BTreeSet<String> {
-        let received = head("", &parts.uri, &parts.headers);
+    pub(super) fn lacking(&self, parts: &Parts, body: &[u8]) -> BTreeSet<String> {
+        let mut received = head("", &parts.uri, &parts.headers);
+        self.body.read(body, &mut received);
         let lacks = |(key, value): &(&String, &String)| received.get(*key) != Some(value);
         let entries = self.entries.iter().filter(lacks);
         entries.map(|(key, _)| key.clone()).collect()

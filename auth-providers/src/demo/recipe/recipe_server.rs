@@ -82,9 +82,9 @@ use crate::recipe::{Recipe, RecipeLogin, Values, ValuesError};
 /// It is made of the same code as the client. So it proves what a program does with a recipe, and
 /// not that the recipe is right about its API: the example `check_recipe` asks the API itself.
 ///
-/// Nothing is guessed. What a regular expression takes or expects, a value that is another one for
-/// each request, such as the time, and a step that goes to another host are a
-/// [`ServeError::Unserved`], unless the recipe has another way.
+/// Nothing is guessed. What a regular expression takes, one for a condition that is more than a
+/// plain text, a value that is another one for each request, such as the time, and a step that goes
+/// to another host are a [`ServeError::Unserved`], unless the recipe has another way.
 #[derive(Debug)]
 pub struct RecipeServer {
     site: Arc<RecipeSite>,

@@ -92,7 +92,7 @@ impl RecipeSite {
         // On a path of both, a request with a session, and not just with the account, is the API's.
         let is_session = |record: &Record| {
             let carried = carried(&record.credential, parts);
-            !form.covers(&carried) && carried.lacking(parts).is_empty()
+            !form.covers(&carried) && carried.lacking(parts, body).is_empty()
         };
         let of_api =
             matches!(at, At::Login(_)) && self.state.lock().records.find(is_session).is_some();
@@ -230,11 +230,11 @@ impl RecipeSite {
         Some(expected.amiss(parts, body))
     }
 
-    fn call(&self, parts: &Parts) -> Response<Bytes> {
+    fn call(&self, parts: &Parts, body: &[u8]) -> Response<Bytes> {
         let state = &mut *self.state.lock();
         let (issue, now) = (issue(&state.server), state.server.clock.now());
         let head = head(parts);
-        let lacking = |record: &Record| carried(&record.credential, parts).lacking(parts);
+        let lacking = |record: &Record| carried(&record.credential, parts).lacking(parts, body);
         let is_session =
             |record: &Record| record.is_live(now) && lacking(record).is_subset(&self.repaired);
         let found = state.records.find(is_session);
@@ -286,7 +286,7 @@ impl Respond for RecipeSite {
             Some(At::Repair) => self.repair(&parts, &body),
             Some(At::Logout) => self.log_out(&parts, &body),
             Some(At::Probe) | None => {
-                let answer = self.call(&parts);
+                let answer = self.call(&parts, &body);
                 pass(self.call_latency).await;
                 answer
             }
@@ -314,7 +314,8 @@ fn carried(credential: &Credential, parts: &Parts) -> Expected {
     *request.uri_mut() = uri;
     // What can't be attached is not expected.
     let _ = credential.attach(&mut request);
-    Expected::session(&request)
+    let target = Target::of(request.uri()).with_method(request.method());
+    Expected::session(&request, credential.body_fields(target))
 }
 
 fn head(parts: &Parts) -> RequestHead {

@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use http::HeaderName;
 
-use super::step::one_authorization;
+use super::step::{check_scheme, one_authorization};
 use super::{Check, Checked, Role, fail, reserved};
 use crate::recipe::schema::{Attach, PartTemplate};
 use crate::recipe::template::Template;
 
 impl Check<'_> {
-    pub(super) fn attach(&self) -> Checked {
-        let attach = &self.schema.attach;
+    pub(super) fn attach(&mut self) -> Checked {
+        let schema = self.schema;
+        let attach = &schema.attach;
         if *attach == Attach::default() {
             return fail("attach", "requests would carry nothing of the session");
         }
@@ -24,13 +25,27 @@ impl Check<'_> {
             attach.bearer.is_some(),
             in_header,
         )?;
-        let known: BTreeSet<String> = self.taken.union(&self.repaired).cloned().collect();
+        if let Some(name) = attach.compute.iter().find(|(_, compute)| compute.uuid) {
+            let problem = "a UUID is one for each login; compute it in a step";
+            return fail(format!("attach.compute.{}", name.0), problem);
+        }
+        let mut begun: BTreeSet<String> = &self.taken | &self.computed_by_login;
+        let mut known = &begun | &self.repaired;
+        self.compute("attach", &attach.compute, Role::Login, &mut known)?;
+        let is_begun = |name: &&String| {
+            let roots = attach.roots(name);
+            roots
+                .iter()
+                .all(|root| begun.contains(*root) || schema.has_field(root))
+        };
+        let computed: Vec<_> = attach.compute.keys().filter(is_begun).cloned().collect();
+        begun.extend(computed);
         if let Some(bearer) = &attach.bearer {
-            self.carried("attach.bearer", bearer, &self.taken)?;
+            self.carried("attach.bearer", bearer, &begun)?;
         }
         if let Some(basic) = &attach.basic {
-            self.carried("attach.basic.user", &basic.user, &self.taken)?;
-            self.carried("attach.basic.password", &basic.password, &self.taken)?;
+            self.carried("attach.basic.user", &basic.user, &begun)?;
+            self.carried("attach.basic.password", &basic.password, &begun)?;
         }
         let mut optional = attach.optional_cookies.iter();
         if let Some(twice) = optional.find(|name| attach.cookies.contains(name)) {
@@ -42,21 +57,34 @@ impl Check<'_> {
             if attach.lists_cookie(name) {
                 return fail(at, "the cookie is listed as one that the login sets");
             }
-            self.carried(&at, value, &self.taken)?;
+            self.carried(&at, value, &begun)?;
         }
         for (name, part) in &attach.header {
             let at = format!("attach.header.{}", name.source());
             self.header_name(&at, name)?;
+            if let Some(value) = part.0.value.as_ref().filter(|_| is_authorization(name)) {
+                check_scheme(&at, value)?;
+            }
             self.part(&at, &part.0, &known)?;
         }
         for (name, part) in &attach.query {
             self.part(&format!("attach.query.{name}"), &part.0, &known)?;
         }
+        for (pointer, part) in &attach.body {
+            let at = format!("attach.body.{}", pointer.as_str());
+            if pointer.as_str().is_empty() {
+                return fail(at, "a field is less than the whole body, as \"/params/0\"");
+            }
+            self.part(&at, &part.0, &known)?;
+        }
+        for (name, part) in &attach.form {
+            self.part(&format!("attach.form.{name}"), &part.0, &known)?;
+        }
         Ok(())
     }
 
     /// A name is fixed, or of values that are no secrets and are there when a session begins.
-    fn header_name(&self, at: &str, name: &Template) -> Checked {
+    fn plain_names(&self, at: &str, name: &Template) -> Checked {
         for part in name.names() {
             if !self.schema.has_field(part) && !self.taken.contains(part) {
                 return fail(at, self.unknown(part, &self.taken));
@@ -67,6 +95,11 @@ impl Check<'_> {
                 return fail(at, problem);
             }
         }
+        Ok(())
+    }
+
+    fn header_name(&self, at: &str, name: &Template) -> Checked {
+        self.plain_names(at, name)?;
         if name.names().next().is_some() {
             return Ok(());
         }
@@ -89,7 +122,7 @@ impl Check<'_> {
     }
 
     fn carried(&self, at: &str, value: &Template, known: &BTreeSet<String>) -> Checked {
-        if value.url_name().is_some() || value.mixes_url() {
+        if value.url_name().is_some() || value.json_name().is_some() || value.mixes() {
             return fail(at, "{+name} stands for a step's URL alone");
         }
         self.names(at, value, Role::Login, known)
@@ -97,15 +130,23 @@ impl Check<'_> {
 
     fn part(&self, at: &str, part: &PartTemplate, known: &BTreeSet<String>) -> Checked {
         let attach = &self.schema.attach;
-        let has_cookie = |name: &String| {
-            attach.lists_cookie(name) || attach.all_cookies || attach.cookie.contains_key(name)
+        let has_cookie = |name: &Template| {
+            let text = name.source();
+            let is_made = || name.names().next().is_some();
+            let some = || attach.cookies.iter().chain(&attach.optional_cookies);
+            attach.all_cookies
+                || attach.lists_cookie(text)
+                || attach.cookie.contains_key(text)
+                || (is_made() && some().any(|listed| listed.as_str().ends_with('*')))
         };
         match (&part.value, &part.cookie) {
             (Some(_), None) if part.percent_decoded => {
                 return fail(at, "only a cookie's value can be decoded");
             }
             (Some(value), None) => self.carried(at, value, known)?,
-            (None, Some(cookie)) if has_cookie(cookie) => {}
+            (None, Some(cookie)) if has_cookie(cookie) => {
+                self.plain_names(at, cookie)?;
+            }
             (None, Some(cookie)) => {
                 let problem =
                     format!("the session has no cookie {cookie:?}; add it to attach.cookies");
@@ -119,7 +160,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// The templates of headers and query pairs, with where they stand.
+    /// The templates of headers, query pairs and fields of the body, with where they stand.
     pub(super) fn carried_parts(&self) -> Vec<(String, &Template)> {
         let attach = &self.schema.attach;
         let bearer = attach.bearer.iter();
@@ -131,9 +172,13 @@ impl Check<'_> {
             all.extend(part.0.value.iter().map(|value| (at.clone(), value)));
             all.push((at, name));
         }
-        for (name, part) in &attach.query {
-            let at = format!("attach.query.{name}");
-            all.extend(part.0.value.iter().map(|value| (at.clone(), value)));
+        let query = (attach.query.iter()).map(|(name, part)| (format!("query.{name}"), part));
+        let body = attach.body.iter();
+        let body = body.map(|(pointer, part)| (format!("body.{}", pointer.as_str()), part));
+        let form = (attach.form.iter()).map(|(name, part)| (format!("form.{name}"), part));
+        for (at, part) in query.chain(body).chain(form) {
+            let values = part.0.value.iter();
+            all.extend(values.map(|value| (format!("attach.{at}"), value)));
         }
         all
     }

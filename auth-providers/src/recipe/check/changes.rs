@@ -36,7 +36,10 @@ impl Check<'_> {
         }
         let secret = self.schema.secret.as_str();
         for (at, value) in self.carried_parts() {
-            if value.mentions(secret) && value.names().any(|name| self.changes(name)) {
+            let mut roots = value
+                .names()
+                .flat_map(|name| self.schema.attach.roots(name));
+            if roots.any(|root| root == secret) && value.names().any(|name| self.changes(name)) {
                 let problem =
                     format!("it changes during a session, which does not keep `{secret}`");
                 return fail(at, problem);
@@ -60,7 +63,11 @@ impl Check<'_> {
     /// A repair brings something that requests carry, and something asks for it.
     pub(super) fn repair(&self) -> Checked {
         let parts = self.carried_parts();
-        let is_carried = |name: &String| parts.iter().any(|(_, value)| value.mentions(name));
+        let attach = &self.schema.attach;
+        let is_carried = |name: &String| {
+            let mut names = parts.iter().flat_map(|(_, value)| value.names());
+            names.any(|carried| attach.roots(carried).contains(&name.as_str()))
+        };
         if let Some(name) = self.repaired.iter().find(|name| !is_carried(name)) {
             let problem = format!("nothing carries `{name}`");
             return fail(format!("repair.step.take.{name}"), problem);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Check, Checked, fail};
-use crate::recipe::schema::{Clause, Reads, Stated, Wait};
+use crate::recipe::schema::{Clause, Reads, Span, Stated, Wait};
 
 impl Check<'_> {
     pub(super) fn life(&self) -> Checked {
@@ -35,6 +35,12 @@ impl Check<'_> {
                     format!("`{name}` is no field that could hold a span of time"),
                 );
             }
+        }
+        let span = |span: &Option<Span>| span.as_ref().and_then(|span| span.get(|_| None));
+        if let (Some(margin), Some(fixed)) = (span(&life.margin), span(&life.fixed))
+            && margin >= fixed
+        {
+            return fail("life.margin", "it leaves nothing of the life");
         }
         for (key, places) in [("stated", &life.stated), ("idle_stated", &life.idle_stated)] {
             for (index, stated) in places.iter().enumerate() {
@@ -84,6 +90,13 @@ pub(super) fn check_conditions<M>(at: &str, clause: &Clause<M>) -> Checked {
         return fail(
             at,
             "a clause without a condition would match every response",
+        );
+    }
+    let media_type = clause.media_type.as_ref();
+    if media_type.is_some_and(|media_type| !media_type.contains('/') || media_type.contains(';')) {
+        return fail(
+            format!("{at}.type"),
+            "a media type is such as application/json, without parameters",
         );
     }
     let mut both = clause

@@ -70,7 +70,7 @@ impl Check<'_> {
                 return fail(at, format!("the secret `{name}` would show in every URL"));
             }
         }
-        if url.url_name().is_some() || url.mixes_url() {
+        if url.url_name().is_some() || url.json_name().is_some() || url.mixes() {
             return fail(
                 at,
                 "write the field without `+`; a URL is taken as it is here",

@@ -48,6 +48,7 @@ impl Plan {
             schema,
             computed: BTreeMap::new(),
             taken: BTreeSet::new(),
+            computed_by_login: BTreeSet::new(),
             repaired: repair
                 .flat_map(|repair| repair.step.take.keys().cloned())
                 .collect(),
@@ -65,7 +66,7 @@ impl Plan {
         let mut verdicts = schema.verdicts.iter();
         Ok(Self {
             kept: check.kept(&later),
-            fetched: check.fetched(),
+            fetched: check.all_fetched(),
             secret_headers: headers.map(|name| name.get().clone()).collect(),
             judges_requests: verdicts
                 .any(|clause| clause.method.is_some() || clause.path.is_some()),
@@ -77,8 +78,10 @@ impl Plan {
 struct Check<'a> {
     schema: &'a Schema,
     computed: BTreeMap<String, Vec<String>>,
-    /// What the login takes and computes.
+    /// What the login takes.
     taken: BTreeSet<String>,
+    /// What it computes, which is there when its session begins, and not later.
+    computed_by_login: BTreeSet<String>,
     /// What a repair takes.
     repaired: BTreeSet<String>,
 }
@@ -102,6 +105,7 @@ impl Check<'_> {
         }
         Ok(())
     }
+
     fn unknown(&self, name: &str, known: &BTreeSet<String>) -> String {
         let fields = self.schema.field_names();
         let names: Vec<&str> = fields.chain(known.iter().map(String::as_str)).collect();
@@ -111,6 +115,7 @@ impl Check<'_> {
             names.join(", ")
         )
     }
+
     /// What only a repair takes.
     fn fetched(&self) -> BTreeSet<String> {
         self.repaired.difference(&self.taken).cloned().collect()
@@ -118,7 +123,23 @@ impl Check<'_> {
 
     /// Whether a value changes while a session lasts.
     fn changes(&self, name: &str) -> bool {
-        self.repaired.contains(name) || self.schema.capture.contains_key(name)
+        let changes =
+            |root: &&str| self.repaired.contains(*root) || self.schema.capture.contains_key(*root);
+        self.schema.attach.roots(name).iter().any(changes)
+    }
+
+    /// What only a repair takes, and what is computed from it.
+    fn all_fetched(&self) -> BTreeSet<String> {
+        let fetched = self.fetched();
+        let attach = &self.schema.attach;
+        let is_fetched = |name: &&String| {
+            attach
+                .roots(name)
+                .iter()
+                .any(|root| fetched.contains(*root))
+        };
+        let computed: Vec<_> = attach.compute.keys().filter(is_fetched).cloned().collect();
+        fetched.into_iter().chain(computed).collect()
     }
 
     /// What the session has to keep: what later steps name, and what stands beside something that
@@ -127,10 +148,9 @@ impl Check<'_> {
         let schema = self.schema;
         let mut kept: BTreeSet<String> = self.taken.intersection(later).cloned().collect();
         let own = |template: &Template| {
-            let names = template.names().map(str::to_owned);
-            names
-                .filter(|name| self.taken.contains(name))
-                .collect::<Vec<_>>()
+            let names = template.names().flat_map(|name| schema.attach.roots(name));
+            let own = names.filter(|name| self.taken.contains(*name));
+            own.map(str::to_owned).collect::<Vec<_>>()
         };
         let parts = self.carried_parts();
         for (at, value) in &parts {
@@ -172,6 +192,7 @@ impl Schema {
 fn is_optional(takes: &Takes) -> bool {
     takes.0.iter().any(|take: &Take| take.optional)
 }
+
 /// Headers that the client, or another field of the recipe, writes.
 const RESERVED: [(&str, &str); 8] = [
     ("host", "the URL says it"),
@@ -194,6 +215,7 @@ fn reserved(at: &str, name: &str) -> Checked {
         None => Ok(()),
     }
 }
+
 fn fail<T>(field: impl Into<String>, problem: impl Into<String>) -> Result<T, RecipeError> {
     Err(RecipeError::new(field, problem))
 }

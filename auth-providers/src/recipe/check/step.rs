@@ -1,6 +1,6 @@
 //! One step: its request, and what is taken from the answer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use http::header::AUTHORIZATION;
 
@@ -19,7 +19,11 @@ impl Check<'_> {
         role: Role,
         known: &mut BTreeSet<String>,
     ) -> Checked {
-        self.compute(at, step, role, known)?;
+        let computes = match role {
+            Role::Login => step.compute.clone(),
+            Role::Later => self.schema.computes(step),
+        };
+        self.compute(at, &computes, role, known)?;
         self.request(at, step, role, known)?;
         for (index, clause) in step.ok.iter().enumerate() {
             check_clause(&format!("{at}.ok[{index}]"), clause, false)?;
@@ -48,9 +52,16 @@ impl Check<'_> {
     }
 
     fn request(&self, at: &str, step: &Step, role: Role, known: &BTreeSet<String>) -> Checked {
+        let method = step.method.as_deref();
+        let is_name = |name: &str| name.bytes().all(|letter| letter.is_ascii_uppercase());
+        if method.is_some() != step.url.is_some() || method.is_some_and(|name| !is_name(name)) {
+            let problem = "another method is written as method = \"PROPFIND\" and url = \"/path\"";
+            return fail(format!("{at}.method"), problem);
+        }
         let mut urls = step.urls();
         let (Some(url), None) = (urls.next(), urls.next()) else {
-            let problem = "a step has one method: get, head, post, put, patch or delete";
+            let problem = "a step has one method: get, head, post, put, patch or delete, or another \
+                           one as method and url";
             return fail(at, problem);
         };
         let bodies: Vec<_> = step.bodies().collect();
@@ -74,10 +85,16 @@ impl Check<'_> {
         }
         for (key, template) in step.templates() {
             let at = format!("{at}.{key}");
+            if key == "header.authorization" {
+                check_scheme(&at, template)?;
+            }
             self.names(&at, template, role, known)?;
-            if template.mixes_url() || (template.url_name().is_some() && key != url.key) {
+            if template.mixes() || (template.url_name().is_some() && key != url.key) {
                 let problem = "{+name} is a whole URL or path, and stands for a step's URL alone";
                 return fail(at, problem);
+            }
+            if template.json_name().is_some() && !key.starts_with("json") {
+                return fail(at, "{#name} is a number or a boolean in a body of JSON");
             }
         }
         self.url(&format!("{at}.{}", url.key), url.template)
@@ -99,6 +116,10 @@ impl Check<'_> {
         }
         if text.starts_with('/') {
             return Ok(());
+        }
+        if text.starts_with("ws:") || text.starts_with("wss:") {
+            let problem = "a login over a WebSocket is none that a recipe can say; implement Login";
+            return fail(at, problem);
         }
         if !text.starts_with("https://") && !text.starts_with("http://") {
             let problem = "a path begins with a slash, and a whole URL with https://";
@@ -139,15 +160,15 @@ impl Check<'_> {
         check_reads(at, take.life.as_ref())
     }
 
-    /// What a step computes. Finds the order: what names only known values comes first.
-    fn compute(
+    /// What a step, or the session, computes. Finds the order: what names only known values comes first.
+    pub(super) fn compute(
         &mut self,
         at: &str,
-        step: &Step,
+        computes: &BTreeMap<String, Compute>,
         role: Role,
         known: &mut BTreeSet<String>,
     ) -> Checked {
-        for (name, compute) in &step.compute {
+        for (name, compute) in computes {
             let at = format!("{at}.compute.{name}");
             check_name(name).map_err(|problem| RecipeError::new(&at, problem))?;
             if self.schema.has_field(name) || known.contains(name) {
@@ -156,9 +177,9 @@ impl Check<'_> {
             check_compute(&at, compute)?;
         }
         let mut order: Vec<String> = Vec::new();
-        let mut rest: BTreeSet<&String> = step.compute.keys().collect();
+        let mut rest: BTreeSet<&String> = computes.keys().collect();
         while !rest.is_empty() {
-            let names = |name: &String| step.compute[name].templates();
+            let names = |name: &String| computes[name].templates();
             let waits = |name: &&&String| {
                 let mut templates = names(name).map(|(_, template)| template);
                 templates.any(|template| rest.iter().any(|other| template.mentions(other)))
@@ -195,6 +216,36 @@ fn check_compute(at: &str, compute: &Compute) -> Checked {
         return fail(at, problem);
     }
     Ok(())
+}
+
+/// Schemes that sign each request, or take several exchanges on one connection.
+const UNSAID: [&str; 7] = [
+    "OAuth ",
+    "AWS4-HMAC-SHA256",
+    "Digest ",
+    "NTLM",
+    "Negotiate",
+    "Kerberos",
+    "Hawk ",
+];
+
+/// Refuses what a recipe can't say.
+pub(super) fn check_scheme(at: &str, value: &Template) -> Checked {
+    let begins = |scheme: &&&str| {
+        let beginning = value.beginning().get(..scheme.len());
+        beginning.is_some_and(|beginning| beginning.eq_ignore_ascii_case(scheme))
+    };
+    match UNSAID.iter().find(begins) {
+        Some(scheme) => {
+            let scheme = scheme.trim();
+            let problem = format!(
+                "{scheme} answers each request or connection by itself, which no recipe can say; \
+                 use a client that does"
+            );
+            fail(at, problem)
+        }
+        None => Ok(()),
+    }
 }
 
 /// At most one of those that write the header `Authorization`.

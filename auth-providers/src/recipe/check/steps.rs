@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::clauses::check_clause;
 use super::{Check, Checked, Role, fail, is_optional};
 use crate::recipe::error::RecipeError;
-use crate::recipe::schema::{Compute, Meaning, Schema};
+use crate::recipe::schema::{Meaning, Schema};
 
 impl Check<'_> {
     /// The steps of a login, which together say what a refusal is.
@@ -27,7 +27,10 @@ impl Check<'_> {
             }
             self.step(&at, step, Role::Login, &mut known)?;
         }
-        self.taken = known;
+        self.uses_its_fields()?;
+        let takes = schema.login.0.iter().flat_map(|step| step.take.keys());
+        self.taken = takes.cloned().collect();
+        self.computed_by_login = known.difference(&self.taken).cloned().collect();
         let mut failures = schema.login.0.iter().flat_map(|step| &step.failures);
         let refuses = failures.any(|failure| failure.means == Some(Meaning::Refused));
         match (refuses, schema.refused) {
@@ -41,6 +44,26 @@ impl Check<'_> {
                 let problem = "a failure says what a refusal is; leave this out";
                 fail("refused", problem)
             }
+            _ => Ok(()),
+        }
+    }
+
+    /// Some step of a login, or what it computes, sends the account and the secret.
+    fn uses_its_fields(&self) -> Checked {
+        let schema = self.schema;
+        let names = |field: &str| {
+            let mut steps = schema.login.0.iter();
+            steps.any(|step| step.names().any(|name| name == field))
+        };
+        if !names(&schema.secret) {
+            let secret = &schema.secret;
+            return fail("login", format!("no step sends the secret: {{{secret}}}"));
+        }
+        match &schema.account {
+            Some(account) if !names(account) => fail(
+                "account",
+                format!("no step sends it: {{{account}}}; where there are no names, leave it out"),
+            ),
             _ => Ok(()),
         }
     }
@@ -82,11 +105,12 @@ impl Check<'_> {
             }
             let mut known = self.taken.clone();
             self.step(&at, step, Role::Later, &mut known)?;
-            let computed = step.compute.values().flat_map(Compute::templates);
-            let computed = computed.map(|(_, template)| template);
-            let of_step = step.templates().into_iter().map(|(_, template)| template);
-            for template in of_step.chain(computed) {
-                names.extend(template.names().map(str::to_owned));
+            names.extend(step.names().map(str::to_owned));
+            for compute in schema.computes(step).values() {
+                let inner = compute
+                    .templates()
+                    .flat_map(|(_, template)| template.names());
+                names.extend(inner.map(str::to_owned));
             }
             let claims = step.take.values().flat_map(|takes| &takes.0);
             names.extend(claims.filter_map(|take| take.of.clone()));

@@ -7,8 +7,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::leaf::CookieName;
-use super::step::Basic;
+use super::leaf::{CookieName, Pointer};
+use super::step::{Basic, Compute};
 use crate::recipe::template::Template;
 
 /// What requests carry.
@@ -16,6 +16,8 @@ use crate::recipe::template::Template;
 #[serde(deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(in crate::recipe) struct Attach {
+    /// Values that are computed from those of the session, for what is attached.
+    pub(in crate::recipe) compute: BTreeMap<String, Compute>,
     /// A bearer token.
     pub(in crate::recipe) bearer: Option<Template>,
     /// HTTP Basic.
@@ -32,12 +34,29 @@ pub(in crate::recipe) struct Attach {
     pub(in crate::recipe) header: BTreeMap<Template, Attached>,
     /// Pairs of the query.
     pub(in crate::recipe) query: BTreeMap<String, Attached>,
+    /// Strings in the JSON body of each request, by their pointers, as /params/0.
+    pub(in crate::recipe) body: BTreeMap<Pointer, Attached>,
+    /// Pairs of the form that is the body of each request.
+    pub(in crate::recipe) form: BTreeMap<String, Attached>,
 }
 
 impl Attach {
     /// Whether the session follows cookies that the server sets.
     pub(in crate::recipe) const fn has_cookies(&self) -> bool {
         !self.cookies.is_empty() || !self.optional_cookies.is_empty() || self.all_cookies
+    }
+
+    /// The values that a name stands for: those that it is computed from, or itself.
+    pub(in crate::recipe) fn roots<'a>(&'a self, name: &'a str) -> Vec<&'a str> {
+        match self.compute.get(name) {
+            Some(compute) => {
+                let names = compute
+                    .templates()
+                    .flat_map(|(_, template)| template.names());
+                names.flat_map(|name| self.roots(name)).collect()
+            }
+            None => vec![name],
+        }
     }
 
     /// Whether the login or a refresh may set this cookie.
@@ -47,20 +66,21 @@ impl Attach {
     }
 }
 
-/// The value of a header or of a pair of the query: a template, or a table.
+/// The value of a header, of a pair of the query or of a field of the body: a template, or a table.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(transparent)]
 pub(in crate::recipe) struct Attached(pub(in crate::recipe) PartTemplate);
 
-/// A header or a pair of the query, and which requests carry it.
+/// A header, a pair of the query or a field of the body, and which requests carry it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(in crate::recipe) struct PartTemplate {
     /// The value.
     pub(in crate::recipe) value: Option<Template>,
-    /// The cookie that it always equals, in place of a value.
-    pub(in crate::recipe) cookie: Option<String>,
+    /// The cookie that it always equals, in place of a value. Its name may hold values that are no
+    /// secrets.
+    pub(in crate::recipe) cookie: Option<Template>,
     /// Takes the percent-encoding off that cookie.
     pub(in crate::recipe) percent_decoded: bool,
     /// Only requests with these methods carry it.

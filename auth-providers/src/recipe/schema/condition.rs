@@ -8,7 +8,7 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::leaf::{Name, Pointer, Span, Statuses};
+use super::leaf::{CookieName, Name, Pointer, Span, Statuses};
 use super::life::Unit;
 use super::pattern::Pattern;
 
@@ -39,7 +39,7 @@ pub(in crate::recipe) struct Clause<M> {
     /// A regular expression for the body.
     pub(in crate::recipe) text: Option<Pattern>,
     /// A cookie that the response sets.
-    pub(in crate::recipe) sets_cookie: Option<String>,
+    pub(in crate::recipe) sets_cookie: Option<CookieName>,
     /// A regular expression for the `Location` of a redirect.
     pub(in crate::recipe) redirect: Option<Pattern>,
     /// In `verdicts`: the methods of the request: a name, a list of names, or `unsafe`.

@@ -230,7 +230,7 @@ impl TryFrom<String> for Span {
             (None, Some(span)) => SpanMeaning::Fixed(span),
             (None, None) => {
                 return Err(format!(
-                    "{source:?} is not a span of time; write 30s, 15m, 2h or 7d, or a field in \
+                    "{source:?} is no span of time, or none at all; write 30s, 15m, 2h or 7d, or a field in \
                      braces"
                 ));
             }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::leaf::{Name, Pointer, Span};
+use super::leaf::{CookieName, Name, Pointer, Span};
 use super::pattern::Pattern;
 
 /// How long a session is good. What is left out is unknown, and the session is used until it is
@@ -70,7 +70,7 @@ pub(in crate::recipe) struct Stated {
     /// The first group of a regular expression for the body.
     pub(in crate::recipe) text: Option<Pattern>,
     /// The life of this cookie. Of those in `attach.cookies` it counts by itself.
-    pub(in crate::recipe) cookie: Option<String>,
+    pub(in crate::recipe) cookie: Option<CookieName>,
     /// The `exp` of a JWT that was taken under this name.
     pub(in crate::recipe) jwt: Option<String>,
     /// What the number or text is.

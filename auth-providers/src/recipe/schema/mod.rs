@@ -19,6 +19,8 @@ pub(super) use condition::Kind;
 pub(super) use condition::{Clause, Expected, HeaderTest, Methods, NoMeaning, Reads, Wait};
 pub(super) use leaf::{CookieName, Pointer, Several, Span, read_span};
 pub(super) use life::{Life, Stated, Unit};
+#[cfg(all(feature = "demo", feature = "recipes"))]
+pub(super) use pattern::Pattern;
 pub(super) use step::{Basic, Compute, Meaning, Node, Step, TimeUnit};
 #[cfg(feature = "recipes")]
 pub(super) use step::{Bytes, Hash};
@@ -261,6 +263,29 @@ impl Schema {
             None if Some(name) == self.account.as_deref() => "the name of the account",
             None => "the recipe says no more about it",
         }
+    }
+
+    /// What a step computes: of its own, or as a step of the login does.
+    pub(super) fn compute<'a>(&'a self, step: &'a Step, name: &str) -> Option<&'a Compute> {
+        let of_login = || self.login.0.iter().find_map(|step| step.compute.get(name));
+        step.compute.get(name).or_else(of_login)
+    }
+
+    /// Everything that a step computes, also what it names of what the login computes.
+    pub(super) fn computes(&self, step: &Step) -> BTreeMap<String, Compute> {
+        let mut computes = step.compute.clone();
+        let mut names: Vec<String> = step.names().map(str::to_owned).collect();
+        while let Some(name) = names.pop() {
+            if computes.contains_key(&name) {
+                continue;
+            }
+            if let Some(compute) = self.compute(step, &name) {
+                let templates = compute.templates().map(|(_, template)| template);
+                names.extend(templates.flat_map(Template::names).map(str::to_owned));
+                computes.insert(name, compute.clone());
+            }
+        }
+        computes
     }
 
     /// Where a step of the login stands.

@@ -30,6 +30,10 @@ pub(in crate::recipe) struct Step {
     pub(in crate::recipe) patch: Option<Template>,
     /// A `DELETE`.
     pub(in crate::recipe) delete: Option<Template>,
+    /// Another method, with `url`.
+    pub(in crate::recipe) method: Option<String>,
+    /// The path or URL of that method.
+    pub(in crate::recipe) url: Option<Template>,
     /// Pairs of the query.
     pub(in crate::recipe) query: BTreeMap<String, Template>,
     /// Headers.
@@ -103,6 +107,8 @@ pub(in crate::recipe) struct Url<'a> {
 impl Step {
     /// The method and the URL: one, in a recipe that was checked.
     pub(in crate::recipe) fn urls(&self) -> impl Iterator<Item = Url<'_>> {
+        let other = self.method.as_ref().and_then(|name| name.parse().ok());
+        let other = other.map(|method| ("url", method, &self.url));
         [
             ("get", Method::GET, &self.get),
             ("head", Method::HEAD, &self.head),
@@ -112,6 +118,7 @@ impl Step {
             ("delete", Method::DELETE, &self.delete),
         ]
         .into_iter()
+        .chain(other)
         .filter_map(|(key, method, template)| {
             let template = template.as_ref()?;
             Some(Url {
@@ -140,6 +147,14 @@ impl Step {
         ]
         .into_iter()
         .filter_map(|(key, is_there)| is_there.then_some(key))
+    }
+
+    /// The names in the request and in what is computed for it.
+    pub(in crate::recipe) fn names(&self) -> impl Iterator<Item = &str> {
+        let computed = self.compute.values().flat_map(Compute::templates);
+        let computed = computed.map(|(_, template)| template);
+        let own = self.templates().into_iter().map(|(_, template)| template);
+        own.chain(computed).flat_map(Template::names)
     }
 
     /// The templates of the request, with where each stands in the step.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::condition::Reads;
-use super::leaf::{Name, Pointer, Several};
+use super::leaf::{CookieName, Name, Pointer, Several};
 use super::pattern::Pattern;
 
 /// Where a value is taken from: one place, or several of which the first that has it counts.
@@ -19,7 +19,7 @@ pub(in crate::recipe) struct Take {
     /// A header.
     pub(in crate::recipe) header: Option<Name>,
     /// The value of a cookie that is set.
-    pub(in crate::recipe) cookie: Option<String>,
+    pub(in crate::recipe) cookie: Option<CookieName>,
     /// The first group of a regular expression for the body, or the match if it has no group.
     pub(in crate::recipe) text: Option<Pattern>,
     /// The value of a form field of an HTML page, such as a hidden one.
@@ -28,6 +28,8 @@ pub(in crate::recipe) struct Take {
     pub(in crate::recipe) xml: Option<String>,
     /// A pointer into the claims of a JWT.
     pub(in crate::recipe) claim: Option<Pointer>,
+    /// The first group of a regular expression for the value, or the match if it has no group.
+    pub(in crate::recipe) pattern: Option<Pattern>,
     /// The JWT of the claim: the name of a value.
     pub(in crate::recipe) of: Option<String>,
     /// It need not be there.
@@ -70,7 +72,7 @@ impl Take {
             } => format!("the header {}", name.get()),
             Self {
                 cookie: Some(name), ..
-            } => format!("the cookie {name:?}"),
+            } => format!("the cookie {:?}", name.as_str()),
             Self {
                 text: Some(pattern),
                 ..

@@ -15,9 +15,6 @@ use super::unserved::Unserved;
 use crate::demo::wire::{jwt, whole_seconds};
 use crate::recipe::schema::{self, Clause, Meaning, Reads, Take, Takes, Wait};
 
-/// The cookie of an API that keeps all cookies and names none.
-const ANY_COOKIE: &str = "session";
-
 /// What an answer is made of beside the recipe.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Issue {
@@ -199,6 +196,9 @@ impl Served {
         take: &Take,
         issue: &Issue,
     ) -> Result<(), Unserved> {
+        if take.text.is_some() || take.pattern.is_some() {
+            return Err(Unserved::pattern(field));
+        }
         let value = || self.value(name, issue);
         if let Some(pointer) = &take.json {
             draft.json(field, pointer.as_str(), value().into())?;
@@ -210,8 +210,6 @@ impl Served {
             draft.field(name, value());
         } else if let Some(name) = &take.xml {
             draft.element(name, value());
-        } else if take.text.is_some() {
-            return Err(Unserved::pattern(field));
         }
         // A claim is in its token.
         match &take.life {
@@ -245,10 +243,10 @@ impl Served {
     fn put_cookies(&self, draft: &mut Draft, issue: &Issue) {
         let attach = &self.schema().attach;
         for name in attach.cookies.iter().chain(&attach.optional_cookies) {
-            draft.cookie(&name.as_str().replace('*', "1"), issue.random);
+            draft.cookie(name, issue.random);
         }
         if attach.all_cookies && attach.cookies.is_empty() {
-            draft.cookie(ANY_COOKIE, issue.random);
+            draft.any_cookie(issue.random);
         }
     }
 

@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::Value;
 
 use super::unserved::Unserved;
-use crate::recipe::schema::{Clause, Expected, HeaderTest, Kind};
+use crate::recipe::schema::{Clause, CookieName, Expected, HeaderTest, Kind, Pattern};
 use crate::request::xml_escaped;
 
 /// An answer in the making. Each call adds what makes it hold a value or meet a condition.
@@ -23,6 +23,8 @@ pub(super) struct Draft {
     json: Option<Value>,
     fields: BTreeMap<String, String>,
     elements: BTreeMap<String, String>,
+    /// Texts that the body has beside them, and the patterns that it has to match then.
+    texts: Vec<(String, Pattern, String)>,
 }
 
 /// The largest index of a list that is filled up to it.
@@ -47,9 +49,8 @@ impl Draft {
                 HeaderTest::Is(text) => text,
                 HeaderTest::There(true) => "1",
                 HeaderTest::There(false) => continue,
-                HeaderTest::Matches(_) => {
-                    let name = name.get();
-                    return Err(Unserved::pattern(format!("{at}.header.{name}")));
+                HeaderTest::Matches(pattern) => {
+                    literal(pattern, || format!("{at}.header.{}", name.get()))?
                 }
             };
             self.header(name.get(), text);
@@ -62,7 +63,7 @@ impl Draft {
                 Expected::AnyOf(list) => list.first().cloned().unwrap_or_default(),
                 Expected::Kind(kind) if there.is_some_and(|there| kind.is_of(there)) => continue,
                 Expected::Kind(kind) => example(*kind, random),
-                Expected::Matches(_) => return Err(Unserved::pattern(field)),
+                Expected::Matches(pattern) => literal(pattern, || field.clone())?.into(),
             };
             self.json(&field, pointer, value)?;
         }
@@ -78,15 +79,19 @@ impl Draft {
             self.json.get_or_insert_with(|| serde_json::json!({}));
         }
         if let Some(name) = &clause.sets_cookie {
-            self.cookies
-                .entry(name.clone())
-                .or_insert_with(|| (random(), None));
+            self.cookie(name, random);
         }
-        match (&clause.text, &clause.redirect) {
-            (Some(_), _) => Err(Unserved::pattern(format!("{at}.text"))),
-            (None, Some(_)) => Err(Unserved::pattern(format!("{at}.redirect"))),
-            (None, None) => Ok(()),
+        if let Some(pattern) = &clause.redirect {
+            let location = literal(pattern, || format!("{at}.redirect"))?;
+            self.status.get_or_insert(StatusCode::FOUND);
+            self.header(&LOCATION, location);
         }
+        if let Some(pattern) = &clause.text {
+            let field = format!("{at}.text");
+            let text = literal(pattern, || field.clone())?;
+            self.texts.push((field, pattern.clone(), text.to_owned()));
+        }
+        Ok(())
     }
 
     pub(super) fn header(&mut self, name: &HeaderName, value: &str) {
@@ -94,14 +99,20 @@ impl Draft {
     }
 
     /// Sets a cookie, unless it is set already.
-    pub(super) fn cookie(&mut self, name: &str, value: impl FnOnce() -> String) {
-        let cookie = self.cookies.entry(name.to_owned());
+    pub(super) fn cookie(&mut self, name: &CookieName, value: impl FnOnce() -> String) {
+        let cookie = self.cookies.entry(name_of(name));
+        cookie.or_insert_with(|| (value(), None));
+    }
+
+    /// Sets the cookie of an API that keeps all cookies and names none.
+    pub(super) fn any_cookie(&mut self, value: impl FnOnce() -> String) {
+        let cookie = self.cookies.entry("session".to_owned());
         cookie.or_insert_with(|| (value(), None));
     }
 
     /// States the life of a cookie, if it is set.
-    pub(super) fn cookie_life(&mut self, name: &str, seconds: u64) {
-        if let Some((_, life)) = self.cookies.get_mut(name) {
+    pub(super) fn cookie_life(&mut self, name: &CookieName, seconds: u64) {
+        if let Some((_, life)) = self.cookies.get_mut(&name_of(name)) {
             *life = Some(seconds);
         }
     }
@@ -127,21 +138,44 @@ impl Draft {
     }
 
     /// The answer.
-    pub(super) fn build(self, at: &str, now: SystemTime) -> Result<Response<Bytes>, Unserved> {
+    pub(super) fn build(mut self, at: &str, now: SystemTime) -> Result<Response<Bytes>, Unserved> {
         let is_page = !self.fields.is_empty();
         let is_xml = !self.elements.is_empty();
+        let texts: Vec<&str> = self.texts.iter().map(|(_, _, text)| &**text).collect();
         let (kind, body) = match (self.json, is_page, is_xml) {
+            (None, false, false) if !texts.is_empty() => {
+                ("text/plain; charset=utf-8", texts.join("\n"))
+            }
             (json, false, false) => {
-                let json = json.unwrap_or_else(|| serde_json::json!({}));
+                let mut json = json.unwrap_or_else(|| serde_json::json!({}));
+                if let (Value::Object(table), false) = (&mut json, texts.is_empty()) {
+                    table.insert("text".to_owned(), texts.join(", ").into());
+                }
                 ("application/json", json.to_string())
             }
-            (None, true, false) => ("text/html; charset=utf-8", page(&self.fields)),
-            (None, false, true) => ("application/xml", xml(&self.elements)),
+            (None, true, false) => {
+                let (page, texts) = (
+                    page(&self.fields),
+                    xml_escaped(&texts.join("\n")).to_string(),
+                );
+                ("text/html; charset=utf-8", format!("{page}<p>{texts}"))
+            }
+            (None, false, true) => {
+                self.elements.insert("text".to_owned(), texts.join("\n"));
+                ("application/xml", xml(&self.elements))
+            }
             _ => {
                 let problem = "its answer would be JSON, a page and XML at once";
                 return Err(Unserved::new(at, problem));
             }
         };
+        if let Some((field, ..)) = self
+            .texts
+            .iter()
+            .find(|(_, pattern, _)| !pattern.matches(&body))
+        {
+            return Err(Unserved::pattern(field));
+        }
         let status = self.status.unwrap_or(StatusCode::OK);
         let has_body = ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
         let mut answer = Response::new(Bytes::from(if has_body { body } else { String::new() }));
@@ -167,6 +201,16 @@ impl Draft {
         }
         Ok(answer)
     }
+}
+
+/// The name of a cookie, with one for the rest that a `*` stands for.
+fn name_of(name: &CookieName) -> String {
+    name.as_str().replace('*', "1")
+}
+
+fn literal(pattern: &Pattern, field: impl FnOnce() -> String) -> Result<&str, Unserved> {
+    let text = pattern.literal();
+    text.ok_or_else(|| Unserved::pattern(field()))
 }
 
 fn value(at: &str, text: &str) -> Result<HeaderValue, Unserved> {

@@ -6,7 +6,7 @@ use auth_core::Lifetime;
 use http::header::ACCEPT;
 
 use super::unserved::Unserved;
-use crate::recipe::schema::{self, Schema, Span, Stated, Step};
+use crate::recipe::schema::{self, CookieName, Schema, Span, Stated, Step};
 use crate::recipe::template::Template;
 use crate::recipe::{Compiled, Recipe, RecipeLogin};
 
@@ -55,7 +55,7 @@ impl Served {
             recipe: Arc::clone(&recipe),
         };
         for at in served.all() {
-            served.look_at(at)?;
+            served.look_at(at, login)?;
         }
         for stated in schema.life.stated.iter().chain(&schema.life.idle_stated) {
             if let Some(name) = &stated.jwt {
@@ -152,15 +152,15 @@ impl Served {
         };
         let takes = &repair.step.take;
         let places = takes.values().flat_map(|takes| &takes.0);
-        let cookies: Vec<&String> = places.filter_map(|take| take.cookie.as_ref()).collect();
+        let cookies = places.filter_map(|take| take.cookie.as_ref());
+        let cookies: Vec<&str> = cookies.map(CookieName::as_str).collect();
         all.extend(cookies.iter().map(|name| format!("cookie.{name}")));
         let is_fetched = |part: &schema::PartTemplate| {
-            let mut names = part.value.iter().flat_map(Template::names);
+            let names = part.value.iter().flat_map(Template::names);
+            let mut names = names.flat_map(|name| attach.roots(name));
+            let cookie = part.cookie.as_ref().map(Template::source);
             names.any(|name| takes.contains_key(name))
-                || part
-                    .cookie
-                    .as_ref()
-                    .is_some_and(|name| cookies.contains(&name))
+                || cookie.is_some_and(|name| cookies.contains(&name))
         };
         for (name, part) in &attach.header {
             if is_fetched(&part.0) {
@@ -170,6 +170,16 @@ impl Served {
         for (name, part) in &attach.query {
             if is_fetched(&part.0) {
                 all.insert(format!("query.{name}"));
+            }
+        }
+        for (pointer, part) in &attach.body {
+            if is_fetched(&part.0) {
+                all.insert(format!("json{}", pointer.as_str()));
+            }
+        }
+        for (name, part) in &attach.form {
+            if is_fetched(&part.0) {
+                all.insert(format!("form.{name}"));
             }
         }
         all
@@ -207,10 +217,14 @@ impl Served {
     }
 
     /// Notes what the values of a step have to be, and that its request can be told.
-    fn look_at(&mut self, at: At) -> Result<(), Unserved> {
+    fn look_at(&mut self, at: At, login: &RecipeLogin) -> Result<(), Unserved> {
         let (name, step) = (self.name(at), self.need(at).clone());
         for (value, compute) in &step.compute {
-            if compute.time.is_some() || compute.uuid || compute.totp.is_some() {
+            let has =
+                |template: &Template| template.names().all(|name| login.field(name).is_some());
+            // Of an optional value that is not there, nothing is computed.
+            let is_code = compute.totp.as_ref().is_some_and(has);
+            if compute.time.is_some() || compute.uuid || is_code {
                 let field = format!("{name}.compute.{value}");
                 return Err(Unserved::new(field, "each request has another one"));
             }

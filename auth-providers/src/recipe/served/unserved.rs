@@ -20,6 +20,9 @@ impl Unserved {
     }
 
     pub(super) fn pattern(field: impl Into<String>) -> Self {
-        Self::new(field, "no text is made for a regular expression")
+        Self::new(
+            field,
+            "no text is made for a regular expression, unless it is that text",
+        )
     }
 }
