@@ -1,16 +1,18 @@
-//! A scripted provider for tests, and a gate that holds its logins.
+//! A scripted provider for tests, a gate that holds its logins, and credentials without a cache.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
-use crate::credential::Credential;
+use crate::clock::Clock;
+use crate::credential::{Brought, Change, Credential, Stamp, Update};
 use crate::error::LoginError;
 use crate::identity::Identity;
-use crate::lifetime::Lifetime;
+use crate::lifetime::{Birth, Lifetime, RefreshWindow};
 use crate::logout::Logout;
 use crate::origin::Origin;
 use crate::provider::Provider;
@@ -62,6 +64,53 @@ pub struct Scripted {
     gate: Option<Gate>,
     logins: Counter,
     logouts: Counter,
+}
+
+/// The credential of a session, without a cache: for a test of what a provider makes of it, and for
+/// a server that stands in for an API.
+///
+/// ```
+/// use auth_core::{Session, testing};
+///
+/// let credential = testing::credential(Session::new().with_bearer("t-1")?);
+/// let mut request = http::Request::get("https://api.example.com/v1/me").body(())?;
+/// credential.attach(&mut request)?;
+/// assert_eq!(request.headers()["authorization"], "Bearer t-1");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn credential(session: Session) -> Credential {
+    let birth = Birth {
+        at: Clock::system().now(),
+        took: Duration::ZERO,
+    };
+    let stamp = Stamp {
+        generation: 1,
+        revision: 0,
+    };
+    Credential::new(stamp, session, birth, RefreshWindow::NONE, 0.0)
+}
+
+/// The credential of a session that a refresh of `before` has brought: it keeps what that kept and
+/// the session does not bring.
+pub fn refreshed(before: &Credential, session: Session) -> Credential {
+    credential(session.continuing(before, Clock::system().now()))
+}
+
+/// What a credential is once an update was heard, as that of a repair. `None` if that has ended the
+/// session.
+pub fn updated(before: Credential, update: &Update) -> Option<Credential> {
+    let (cookies, target) = update.set_cookies();
+    let brought = Brought {
+        cookies,
+        target,
+        update,
+    };
+    let now = Clock::system().now();
+    match before.change_by(brought, now) {
+        Some(Change::Values(new)) => Some(before.with_values(*new, now, RefreshWindow::NONE, 0.0)),
+        Some(Change::Ended) => None,
+        None => Some(before),
+    }
 }
 
 /// Counts the calls of a [`Scripted`] provider.

@@ -314,6 +314,48 @@ async fn a_changed_password_refuses_the_old_one_and_keeps_sessions() {
 }
 
 #[tokio::test]
+async fn a_server_listens_on_the_port_that_is_set_and_not_on_one_that_is_taken() {
+    let first = start(Api::Quinn).await;
+    let port = first.address().port();
+    let settings = Settings::new().port(port);
+    let taken = DemoServer::start_with(Api::Clay, settings.clone()).await;
+    let error = taken.expect_err("the port is taken");
+    assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    Client::of(&first).log_in().await;
+    first.shutdown().await;
+    // Another program may have taken the port since.
+    if let Ok(second) = DemoServer::start_with(Api::Quinn, settings).await {
+        assert_eq!(second.address().port(), port);
+        assert_eq!(second.base_url(), format!("http://127.0.0.1:{port}"));
+    }
+}
+
+#[tokio::test]
+async fn the_newest_request_to_the_api_is_kept_as_it_was_sent() {
+    for api in Api::ALL {
+        let server = start(api).await;
+        let client = Client::of(&server);
+        let carried = client.log_in().await;
+        assert!(server.last_call().is_none(), "a login is none");
+        client.send(Method::PUT, "/elsewhere", &carried).await;
+        client.probe(&carried).await;
+        let call = server.last_call().unwrap();
+        assert_eq!(call.method(), Method::GET, "{api:?}");
+        let sent = format!("{}{}", api.probe_path(), carried.query);
+        assert_eq!(*call.uri(), *sent);
+        let header = call.headers()[carried.header.0].as_bytes();
+        assert_eq!(header, carried.header.1.as_bytes());
+        server.revoke_all();
+        client.send(Method::DELETE, "/dead", &carried).await;
+        let call = server.last_call().unwrap();
+        assert_eq!(
+            (call.method(), call.uri().path()),
+            (&Method::DELETE, "/dead")
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_is_shut_down_or_dropped_closes_its_connections() {
     for drop_it in [false, true] {
         let server = start(Api::Clay).await;

@@ -214,13 +214,20 @@ impl Credentials {
         self.shared.close().await
     }
 
-    /// A snapshot without secrets: the credential's stamp and age, the login under way, the last
-    /// failure, and how many requests have missed the scope.
+    /// A snapshot without secrets: the credential's stamp and age, the login under way and its
+    /// waiters, the last failure, and how many requests have missed the scope.
     pub fn status(&self) -> Status {
         let now = self.shared.engine.clock.now();
         let out_of_scope = self.shared.out_of_scope();
-        self.shared
-            .read(|state| Status::of(state, out_of_scope, now))
+        let control = self.shared.control.lock();
+        let status = Status::of(&control.state, out_of_scope, now);
+        let flight = control.flight.clone();
+        // The waiters have a lock of their own, which is not taken within this one.
+        drop(control);
+        Status {
+            waiters: flight.map_or(0, |flight| flight.waiters.count()),
+            ..status
+        }
     }
 
     /// The session of the current credential, if that may be good, as a login would bring it now:

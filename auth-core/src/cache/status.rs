@@ -24,6 +24,39 @@ pub struct Status {
     pub idle_in: Option<Duration>,
     /// Whether a login is under way or waits for its permit.
     pub login_under_way: bool,
+    /// How many callers wait for that login now, on all clones of the handle. A caller is counted
+    /// from its first poll that has to wait until it is told the result, gives up or is dropped.
+    /// Callers that are served a credential while it is renewed don't wait.
+    ///
+    /// A test waits until all of its callers do, and only then lets the login answer:
+    ///
+    /// ```
+    /// use auth_core::testing::{Gate, Scripted};
+    /// use auth_core::{Credentials, Lifetime};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let gate = Gate::shut();
+    /// let provider = Scripted::tokens(Lifetime::unknown()).gated(&gate);
+    /// let logins = provider.logins();
+    /// let credentials = Credentials::new(provider);
+    /// let mut callers = tokio::task::JoinSet::new();
+    /// for _ in 0..50 {
+    ///     let credentials = credentials.clone();
+    ///     callers.spawn(async move { credentials.get().await });
+    /// }
+    /// while credentials.status().waiters < 50 {
+    ///     tokio::task::yield_now().await;
+    /// }
+    /// gate.let_through(1);
+    /// while let Some(served) = callers.join_next().await {
+    ///     served??;
+    /// }
+    /// assert_eq!((logins.count(), credentials.status().waiters), (1, 0));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub waiters: usize,
     /// How many sessions the logins have returned so far, including sessions that were discarded.
     pub sessions: u64,
     /// The kind of the last failure, if no login has succeeded since.
@@ -55,6 +88,7 @@ pub enum Condition {
 }
 
 impl Status {
+    /// The status of this state. The flight knows its waiters.
     pub(super) fn of(state: &CacheState, out_of_scope: u64, now: Moment) -> Self {
         let life = state.current().map(|credential| credential.life());
         let condition = match life.map(|life| life.freshness(now)) {
@@ -72,6 +106,7 @@ impl Status {
             expires_in: life.and_then(|life| left(life.expires(), now)),
             idle_in: life.and_then(|life| left(life.idle_deadline(), now)),
             login_under_way: state.flight().is_some(),
+            waiters: 0,
             sessions: state.generation(),
             failure: state.failure().map(Failure::kind),
             retry_after: state

@@ -129,6 +129,11 @@ impl<T> Waiters<T> {
         Some(key)
     }
 
+    /// How many are in the list: those that have entered, and were not released.
+    pub(crate) fn count(&self) -> usize {
+        self.list.0.lock().wakers.len()
+    }
+
     /// Leaves the list.
     pub(crate) fn leave(&self, key: WaiterKey) {
         let _left = self.list.0.lock().remove(key);

@@ -34,6 +34,32 @@ async fn rule_1_ten_thousand_cold_callers_are_one_login() {
     assert_eq!(logins.count(), 1);
 }
 
+#[tokio::test]
+async fn rule_1_a_test_sees_how_many_callers_wait_for_the_login() {
+    let gate = Gate::shut();
+    let credentials = on(&ManualClock::new(), tokens().gated(&gate)).build();
+    assert_eq!(credentials.status().waiters, 0);
+    let mut callers: Vec<_> = (0..3)
+        .map(|_| {
+            let credentials = credentials.clone();
+            tokio::spawn(async move { credentials.get().await })
+        })
+        .collect();
+    assert_eq!(credentials.status().waiters, 0, "none was polled");
+    settle().await;
+    assert_eq!(credentials.status().waiters, 3);
+    assert_eq!(credentials.clone().status().waiters, 3, "by any clone");
+    let left = callers.pop().unwrap();
+    left.abort();
+    assert!(left.await.unwrap_err().is_cancelled());
+    assert_eq!(credentials.status().waiters, 2);
+    gate.let_through(1);
+    for caller in callers {
+        caller.await.unwrap().unwrap();
+    }
+    assert_eq!(credentials.status().waiters, 0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn rule_1_callers_on_many_threads_are_one_login() {
     for _ in 0..100 {

@@ -3,7 +3,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{Request, Response};
 use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -11,14 +14,26 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use super::site::Site;
-
 /// The wait after `accept` has failed, most likely because no file descriptor is free. A connection
 /// that ends frees one. Until then, a loop without a wait would use a whole core.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
+/// What answers requests.
+pub(super) trait Respond: Send + Sync + 'static {
+    /// The answer to a request of the client at `peer`.
+    fn respond(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> impl Future<Output = Response<Bytes>> + Send;
+}
+
 /// Serves until `stop` is sent, then ends all connections. Dropping the future ends them as well.
-pub(super) async fn serve(site: Arc<Site>, listener: TcpListener, mut stop: oneshot::Receiver<()>) {
+pub(super) async fn serve(
+    site: Arc<impl Respond>,
+    listener: TcpListener,
+    mut stop: oneshot::Receiver<()>,
+) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -35,7 +50,7 @@ pub(super) async fn serve(site: Arc<Site>, listener: TcpListener, mut stop: ones
     connections.shutdown().await;
 }
 
-async fn connection(site: Arc<Site>, stream: TcpStream, peer: SocketAddr) {
+async fn connection(site: Arc<impl Respond>, stream: TcpStream, peer: SocketAddr) {
     // With Nagle's algorithm, small responses may wait for the acknowledgement of earlier ones.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {

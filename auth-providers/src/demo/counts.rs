@@ -11,6 +11,12 @@ pub struct Counts {
     pub calls: Calls,
     /// Sessions that were logged out.
     pub logouts: u64,
+    /// Sessions that were refreshed. Only a server of a recipe refreshes, and repairs.
+    pub refreshes: u64,
+    /// Refreshes with a value that can be used once and was used before.
+    pub reused_tokens: u64,
+    /// Parts of a session that were fetched, such as a csrf value.
+    pub repairs: u64,
     /// Requests to the API whose `x-request-id` an earlier request had.
     pub replays: u64,
     /// The largest number of attempts to log in, with any outcome, in any window of 60 seconds of
@@ -57,12 +63,14 @@ pub struct Calls {
     pub forbidden: u64,
     /// The path does not exist: 404.
     pub not_found: u64,
+    /// The request lacked what a repair fetches, or had an old one.
+    pub repair_asked: u64,
 }
 
 impl Calls {
     /// The sum of all outcomes.
     pub const fn total(&self) -> u64 {
-        self.ok + self.unauthorized + self.forbidden + self.not_found
+        self.ok + self.unauthorized + self.forbidden + self.not_found + self.repair_asked
     }
 }
 

@@ -27,6 +27,8 @@
 //! # }
 //! ```
 //!
+//! The API of a recipe is a `RecipeServer`, with the feature `recipes`.
+//!
 //! # Behaviour
 //!
 //! | | Clay | Quinn | CloudIO | V1 login |
@@ -55,13 +57,18 @@ mod apis;
 mod clock;
 mod connections;
 mod counts;
+mod listening;
+#[cfg(feature = "recipes")]
+mod recipe;
 mod server;
 mod server_state;
 mod settings;
 mod site;
-mod wire;
+pub(crate) mod wire;
 
 pub use apis::Api;
 pub use counts::{Calls, Counts, Logins};
+#[cfg(feature = "recipes")]
+pub use recipe::{RecipeServer, ServeError, Unserved};
 pub use server::DemoServer;
 pub use settings::{EMAIL, PASSWORD, Settings};

@@ -1,21 +1,15 @@
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpSocket;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use http::Request;
 
 use super::apis::Api;
-use super::connections::serve;
 use super::counts::Counts;
+use super::listening::{Listening, Port};
 use super::settings::Settings;
 use super::site::Site;
-
-/// The length of the accept queue: enough for the 2,000 clients at once of this workspace's tests
-/// and examples, and twice as many. The system may cap it.
-const BACKLOG: u32 = 4_096;
 
 /// A server on 127.0.0.1 that behaves as one API documents. See [the module](super).
 ///
@@ -23,9 +17,7 @@ const BACKLOG: u32 = 4_096;
 #[derive(Debug)]
 pub struct DemoServer {
     site: Arc<Site>,
-    address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    serving: JoinHandle<()>,
+    listening: Listening,
 }
 
 impl DemoServer {
@@ -40,10 +32,10 @@ impl DemoServer {
         Self::start_with(api, Settings::new()).await
     }
 
-    /// Starts a server with `settings`, on a free port.
+    /// Starts a server with `settings`, on their [port](Settings::port).
     ///
     /// # Errors
-    /// 127.0.0.1 has no port to listen on.
+    /// The port is taken, or 127.0.0.1 has none to listen on.
     ///
     /// # Panics
     /// Outside a tokio runtime with its I/O and timer enabled.
@@ -52,28 +44,15 @@ impl DemoServer {
         reason = "an async fn shows that it needs a runtime"
     )]
     pub async fn start_with(api: Api, settings: Settings) -> io::Result<Self> {
-        let socket = TcpSocket::new_v4()?;
-        socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
-        let listener = socket.listen(BACKLOG)?;
-        let address = listener.local_addr()?;
+        let port = Port::open(settings.port)?;
         let site = Arc::new(Site::new(api, settings));
-        let (stop, stopped) = oneshot::channel();
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "the server's only task, which `shutdown` and `drop` end, and which owns those of its connections"
-        )]
-        let serving = tokio::spawn(serve(Arc::clone(&site), listener, stopped));
-        Ok(Self {
-            site,
-            address,
-            stop: Some(stop),
-            serving,
-        })
+        let listening = port.serve(Arc::clone(&site));
+        Ok(Self { site, listening })
     }
 
     /// `http://127.0.0.1:port`
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.address)
+        self.listening.base_url()
     }
 
     /// The URL of `path`, which begins with a slash.
@@ -83,7 +62,7 @@ impl DemoServer {
 
     /// The address that it listens on.
     pub const fn address(&self) -> SocketAddr {
-        self.address
+        self.listening.address()
     }
 
     /// The API that it behaves as.
@@ -94,6 +73,46 @@ impl DemoServer {
     /// The requests that it has received so far.
     pub fn counts(&self) -> Counts {
         self.site.state.lock().counts()
+    }
+
+    /// The head of the newest request to the API, whatever became of it: the bytes of each header
+    /// as they were sent, and the path and query without the origin. `None` before the first.
+    ///
+    /// Logins and logouts are none, and after a redirect it is the last hop. It is printed with the
+    /// session's values, which are those of a test.
+    ///
+    /// ```
+    /// # #[cfg(feature = "reqwest")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use auth_core::{Credentials, Target};
+    /// use auth_providers::demo::{Api, DemoServer, EMAIL, PASSWORD};
+    /// use auth_providers::{Clay, Login, ReqwestTransport};
+    ///
+    /// let server = DemoServer::start(Api::Clay).await?;
+    /// let clay = Clay::new(EMAIL, PASSWORD)?.base_url(server.base_url())?;
+    /// let credentials = Credentials::new(clay.via(ReqwestTransport::new()?));
+    ///
+    /// // What the program under test does, with a cookie of its own.
+    /// let credential = credentials.get().await?;
+    /// let mut request = reqwest::Client::new().get(server.url("/v3/tables")).build()?;
+    /// request.headers_mut().insert("cookie", "theme=dark".parse()?);
+    /// let target = Target::new("http", "127.0.0.1", "/v3/tables");
+    /// credential.attach_headers(target, request.headers_mut());
+    /// reqwest::Client::new().execute(request).await?;
+    ///
+    /// let call = server.last_call().expect("a request to the API");
+    /// assert_eq!(call.uri(), "/v3/tables");
+    /// let session = credential.cookie("claysession").expect("the session's cookie");
+    /// let expected = format!("theme=dark; claysession={session}");
+    /// assert_eq!(call.headers()["cookie"].as_bytes(), expected.as_bytes());
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "reqwest"))]
+    /// # fn main() {}
+    /// ```
+    pub fn last_call(&self) -> Option<Request<()>> {
+        self.site.state.lock().last_call.clone()
     }
 
     /// Ends all sessions, as a restart of a server does.
@@ -135,16 +154,7 @@ impl DemoServer {
     }
 
     /// Stops the server, and waits until its port and connections are closed.
-    pub async fn shutdown(mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
-        let _ = (&mut self.serving).await;
-    }
-}
-
-impl Drop for DemoServer {
-    fn drop(&mut self) {
-        self.serving.abort();
+    pub async fn shutdown(self) {
+        self.listening.shutdown().await;
     }
 }

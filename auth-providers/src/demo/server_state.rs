@@ -5,7 +5,9 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use auth_core::Lifetime;
+use auth_core::{Lifetime, Quota};
+use http::Request;
+use http::request::Parts;
 
 use super::clock::Clock;
 use super::counts::{Busiest, Counts};
@@ -23,6 +25,8 @@ pub(super) struct ServerState {
     pub(super) forbidden: HashSet<String>,
     /// The `Location` of each path that redirects.
     pub(super) redirects: HashMap<String, String>,
+    /// The head of the newest request to the API.
+    pub(super) last_call: Option<Request<()>>,
     settings: Settings,
     /// The session of each token. A session whose cookie was rolled has several tokens.
     tokens: HashMap<String, u64>,
@@ -61,6 +65,7 @@ impl ServerState {
             rolls_cookies: false,
             forbidden: HashSet::new(),
             redirects: HashMap::new(),
+            last_call: None,
             settings,
             tokens: HashMap::new(),
             sessions: HashMap::new(),
@@ -84,7 +89,8 @@ impl ServerState {
     pub(super) fn attempt(&mut self, from: IpAddr) -> Result<(), Duration> {
         let now = self.clock.now();
         self.attempts.note(now);
-        let (limit, window) = (self.settings.limit.logins(), self.settings.limit.window());
+        let limit = self.settings.limit.unwrap_or(Quota::DEFAULT);
+        let (limit, window) = (limit.logins(), limit.window());
         let recent = self.admitted.entry(from).or_default();
         while recent.front().is_some_and(|first| now >= *first + window) {
             recent.pop_front();
@@ -103,6 +109,16 @@ impl ServerState {
     pub(super) fn knows(&self, email: &str, password: &str) -> bool {
         let known = self.settings.accounts.get(email);
         known.is_some_and(|known| known == password)
+    }
+
+    #[cfg(feature = "recipes")]
+    pub(super) fn accounts(&self) -> Vec<String> {
+        self.settings.accounts.keys().cloned().collect()
+    }
+
+    #[cfg(feature = "recipes")]
+    pub(super) fn password(&self, account: &str) -> Option<&str> {
+        self.settings.accounts.get(account).map(String::as_str)
     }
 
     pub(super) fn set_password(&mut self, email: &str, password: &str) {
@@ -177,16 +193,25 @@ impl ServerState {
         self.sessions.clear();
     }
 
-    pub(super) fn note_request_id(&mut self, id: &[u8]) {
-        if !self.request_ids.insert(id.to_vec()) {
+    /// Notes a request to the API.
+    pub(super) fn note_call(&mut self, head: &Parts) {
+        if let Some(id) = head.headers.get("x-request-id")
+            && !self.request_ids.insert(id.as_bytes().to_vec())
+        {
             self.counts.replays += 1;
         }
+        let mut call = Request::new(());
+        *call.method_mut() = head.method.clone();
+        *call.uri_mut() = head.uri.clone();
+        *call.version_mut() = head.version;
+        *call.headers_mut() = head.headers.clone();
+        self.last_call = Some(call);
     }
 }
 
 /// 32 characters that no client guesses by accident. They come from the standard library's hash
 /// keys, which is random enough for a test server.
-fn random() -> String {
+pub(super) fn random() -> String {
     let draw = || RandomState::new().build_hasher().finish();
     format!("{:016x}{:016x}", draw(), draw())
 }

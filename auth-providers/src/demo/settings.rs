@@ -22,9 +22,10 @@ pub const PASSWORD: &str = "correct horse battery";
 /// ```
 #[derive(Clone, Debug)]
 pub struct Settings {
+    pub(super) port: u16,
     pub(super) accounts: HashMap<String, String>,
     pub(super) lifetime: Option<Lifetime>,
-    pub(super) limit: Quota,
+    pub(super) limit: Option<Quota>,
     pub(super) login_latency: Duration,
     pub(super) call_latency: Duration,
     pub(super) dead_session_is_forbidden: bool,
@@ -32,16 +33,24 @@ pub struct Settings {
 
 impl Settings {
     /// One account with [`EMAIL`] and [`PASSWORD`], the API's lifetime of sessions, at most ten
-    /// logins in any minute, and no latency.
+    /// logins in any minute, no latency, and a free port.
     pub fn new() -> Self {
         Self {
+            port: 0,
             accounts: HashMap::new(),
             lifetime: None,
-            limit: Quota::DEFAULT,
+            limit: None,
             login_latency: Duration::ZERO,
             call_latency: Duration::ZERO,
             dead_session_is_forbidden: false,
         }
+    }
+
+    /// Sets the port to listen on. 0, the default, is a free one, so that servers of tests that run
+    /// at once don't meet. On a port that is taken, the server does not start.
+    pub const fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
     }
 
     /// Adds an account. The first one replaces [`EMAIL`].
@@ -56,9 +65,10 @@ impl Settings {
         self
     }
 
-    /// Sets how many logins of one client address are admitted in any `window`.
+    /// Sets how many logins of one client address are admitted in any `window`. The default is ten
+    /// in a minute, or what a recipe says.
     pub const fn login_limit(mut self, logins: NonZeroU32, window: Duration) -> Self {
-        self.limit = Quota::new(logins, window);
+        self.limit = Some(Quota::new(logins, window));
         self
     }
 
@@ -76,7 +86,7 @@ impl Settings {
     }
 
     /// Makes a request without a live session get status 403 instead of 401, with an error in
-    /// CloudIO's form that says that the session expired.
+    /// CloudIO's form that says that the session expired. A server of a recipe does as that says.
     pub const fn dead_session_is_forbidden(mut self) -> Self {
         self.dead_session_is_forbidden = true;
         self

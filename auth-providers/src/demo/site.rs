@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use serde_json::json;
 
 use super::apis::{Api, DemoApi, cloudio_error};
+use super::connections::Respond;
 use super::server_state::ServerState;
 use super::settings::Settings;
 use super::wire::{json_response, message, whole_seconds};
@@ -37,26 +38,6 @@ impl Site {
             call_latency: settings.call_latency,
             dead_session_is_forbidden: settings.dead_session_is_forbidden,
             state: Mutex::new(ServerState::new(settings, api.demo().lifetime())),
-        }
-    }
-
-    pub(super) async fn respond(
-        &self,
-        request: Request<Incoming>,
-        peer: SocketAddr,
-    ) -> Response<Bytes> {
-        let (parts, body) = request.into_parts();
-        let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
-            return message(StatusCode::PAYLOAD_TOO_LARGE, "Body too large");
-        };
-        let body = body.to_bytes();
-        let (paths, path) = (self.api.demo().paths(), parts.uri.path());
-        if parts.method == Method::POST && path == paths.login {
-            self.login(&parts, &body, peer).await
-        } else if parts.method == Method::POST && paths.logout == Some(path) {
-            self.logout(&parts)
-        } else {
-            self.call(&parts, body).await
         }
     }
 
@@ -118,9 +99,7 @@ impl Site {
         let paths = api.paths();
         let carried = api.credential(parts);
         let mut state = self.state.lock();
-        if let Some(id) = parts.headers.get("x-request-id") {
-            state.note_request_id(id.as_bytes());
-        }
+        state.note_call(parts);
         if !path.starts_with(paths.prefix) {
             state.counts.calls.not_found += 1;
             return message(StatusCode::NOT_FOUND, "Not found");
@@ -164,6 +143,32 @@ impl Site {
     }
 }
 
+impl Respond for Site {
+    async fn respond(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Bytes> {
+        let (parts, body) = match read(request).await {
+            Ok(read) => read,
+            Err(too_large) => return too_large,
+        };
+        let (paths, path) = (self.api.demo().paths(), parts.uri.path());
+        if parts.method == Method::POST && path == paths.login {
+            self.login(&parts, &body, peer).await
+        } else if parts.method == Method::POST && paths.logout == Some(path) {
+            self.logout(&parts)
+        } else {
+            self.call(&parts, body).await
+        }
+    }
+}
+
+/// The head of a request, and all of its body; or the answer to one that is too large.
+pub(super) async fn read(request: Request<Incoming>) -> Result<(Parts, Bytes), Response<Bytes>> {
+    let (parts, body) = request.into_parts();
+    match Limited::new(body, MAX_BODY).collect().await {
+        Ok(body) => Ok((parts, body.to_bytes())),
+        Err(_) => Err(message(StatusCode::PAYLOAD_TOO_LARGE, "Body too large")),
+    }
+}
+
 fn read_login(api: &dyn DemoApi, parts: &Parts, body: &[u8]) -> Option<(String, String)> {
     let content_type = parts.headers.get(CONTENT_TYPE)?.to_str().ok()?;
     if content_type.split(';').next()?.trim() != "application/json" {
@@ -173,7 +178,7 @@ fn read_login(api: &dyn DemoApi, parts: &Parts, body: &[u8]) -> Option<(String, 
 }
 
 /// Without a latency, it returns at once and sets no timer.
-async fn pass(latency: Duration) {
+pub(super) async fn pass(latency: Duration) {
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
     }

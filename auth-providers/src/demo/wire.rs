@@ -33,7 +33,7 @@ pub(super) fn cookie(request: &Parts, name: &str) -> Option<String> {
 }
 
 /// A JWT with any signature, since no client verifies it.
-pub(super) fn jwt(claims: &Value, signature: &str) -> String {
+pub(crate) fn jwt(claims: &Value, signature: &str) -> String {
     let encode = |text: String| URL_SAFE_NO_PAD.encode(text);
     format!(
         "{}.{}.{}",
@@ -44,7 +44,7 @@ pub(super) fn jwt(claims: &Value, signature: &str) -> String {
 }
 
 /// Rounded up, since zero seconds would mean that the time has passed.
-pub(super) fn whole_seconds(time: Duration) -> u64 {
+pub(crate) fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::schema::{
-    Clause, CookieName, Expected, HeaderTest, Kind, Methods, Pointer, Reads, Take, Unit, Wait,
+    Clause, CookieName, Expected, HeaderTest, Methods, Pointer, Reads, Take, Unit, Wait,
 };
 use super::values::Known;
 use crate::response::{bare, date, retry_after};
@@ -263,13 +263,7 @@ fn is_expected(value: Option<&Value>, expected: &Expected) -> bool {
             (Some(value), one) => value == one,
             (None, _) => false,
         }),
-        Expected::Kind(kind) => value.is_some_and(|value| match kind {
-            Kind::Object => value.is_object(),
-            Kind::Array => value.is_array(),
-            Kind::String => value.is_string(),
-            Kind::Number => value.is_number(),
-            Kind::Boolean => value.is_boolean(),
-        }),
+        Expected::Kind(kind) => value.is_some_and(|value| kind.is_of(value)),
         Expected::Matches(pattern) => value
             .and_then(Value::as_str)
             .is_some_and(|text| pattern.matches(text)),

@@ -180,6 +180,12 @@ impl RecipeLogin {
         probe.is_some_and(|probe| check(&probe.step).is_ok())
     }
 
+    /// The value of a field that is not the secret which logs in.
+    #[cfg(all(feature = "demo", feature = "recipes"))]
+    pub(super) fn field(&self, name: &str) -> Option<&str> {
+        self.filled.get(name)
+    }
+
     fn schema(&self) -> &Schema {
         &self.recipe.schema
     }

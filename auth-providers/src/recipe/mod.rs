@@ -12,6 +12,8 @@ mod life;
 mod load_toml;
 mod login;
 mod schema;
+#[cfg(all(feature = "demo", feature = "recipes"))]
+pub(crate) mod served;
 mod template;
 mod values;
 

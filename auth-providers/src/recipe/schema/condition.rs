@@ -151,6 +151,19 @@ pub(in crate::recipe) enum Kind {
     Boolean,
 }
 
+impl Kind {
+    /// Whether a value is of this kind.
+    pub(in crate::recipe) fn is_of(self, value: &Value) -> bool {
+        match self {
+            Self::Object => value.is_object(),
+            Self::Array => value.is_array(),
+            Self::String => value.is_string(),
+            Self::Number => value.is_number(),
+            Self::Boolean => value.is_boolean(),
+        }
+    }
+}
+
 /// A table with a kind alone.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -272,6 +272,14 @@ const NO_STATUS: &str =
     "a status is a number such as 401, a class such as \"4xx\", or a list of both";
 
 impl Statuses {
+    /// The first of them.
+    #[cfg(feature = "demo")]
+    pub(in crate::recipe) fn first(&self) -> StatusCode {
+        let first = self.0.first().map(|range| range.first);
+        let status = first.and_then(|code| StatusCode::from_u16(code).ok());
+        status.unwrap_or_default()
+    }
+
     pub(in crate::recipe) fn contain(&self, status: StatusCode) -> bool {
         let code = status.as_u16();
         let mut ranges = self.0.iter();

@@ -14,9 +14,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub(super) use attach::{Attach, Only, PartTemplate};
-pub(super) use condition::{Clause, Expected, HeaderTest, Kind, Methods, NoMeaning, Reads, Wait};
+#[cfg(all(feature = "demo", feature = "recipes"))]
+pub(super) use condition::Kind;
+pub(super) use condition::{Clause, Expected, HeaderTest, Methods, NoMeaning, Reads, Wait};
 pub(super) use leaf::{CookieName, Pointer, Several, Span, read_span};
 pub(super) use life::{Life, Stated, Unit};
+#[cfg(all(feature = "demo", feature = "recipes"))]
+pub(super) use pattern::Pattern;
 pub(super) use step::{Basic, Compute, Meaning, Node, Step, TimeUnit};
 #[cfg(feature = "recipes")]
 pub(super) use step::{Bytes, Hash};

@@ -24,6 +24,17 @@ impl Pattern {
         self.regex.is_match(text)
     }
 
+    /// A text that it matches, if it is made of such a text alone, with or without anchors.
+    #[cfg(feature = "demo")]
+    pub(in crate::recipe) fn literal(&self) -> Option<&str> {
+        let text = self.source.strip_prefix("(?i)").unwrap_or(&self.source);
+        let text = text.strip_prefix('^').unwrap_or(text);
+        let text = text.strip_suffix('$').unwrap_or(text);
+        let is_plain =
+            !text.is_empty() && !text.contains(|letter| r"\.+*?()|[]{}^$".contains(letter));
+        (is_plain && self.matches(text)).then_some(text)
+    }
+
     /// The first group of the first match, or the match if there is no group.
     pub(in crate::recipe) fn find<'a>(&self, text: &'a str) -> Option<&'a str> {
         let found = self.regex.captures(text)?;
