@@ -67,9 +67,11 @@
 //! is over. It never counts as a refused password, and never holds back a login. In an outage of
 //! the refresh a good session is served, and refreshes back off.
 //!
-//! A token that can be used once is marked spent before it is sent. Nothing of it is known after
-//! that until the server has answered, unless no byte has left: it is never sent again, and the
-//! password is used. A token that was refused is not sent again either.
+//! A token that can be used once is marked spent before it is sent. Unless no byte has left, it is
+//! never sent again: not after a failure, not if the answer brings no other, and not if the server
+//! brings it back while it is among the last sixteen that were sent. A session with no token but a
+//! spent one is renewed with the password. Any other token stays if the refresh brings none. One
+//! that was refused is not sent again either, until a login or a refresh has succeeded.
 //!
 //! A renewal that fails never holds back a login that a caller waits for: only what rule 12 says of
 //! the password does.

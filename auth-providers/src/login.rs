@@ -222,7 +222,8 @@ pub trait Login: Send + Sync + 'static {
 
     /// Reads the refreshed session from the answer. `current` is the session that is refreshed.
     /// What the new one does not keep by itself stays: an absent refresh token means that the old
-    /// one is still good.
+    /// one is still good, unless it can be used [once](Refresh::single_use). Then the password is
+    /// used the next time.
     ///
     /// # Errors
     /// [`LoginError::refused`], only if the server does not accept the token any more: it is not
