@@ -166,6 +166,7 @@ pub trait Provider: Send + Sync + 'static {
     /// [keeps](Credential::kept), such as the refresh token. Those that the returned session does
     /// not keep by itself stay: an absent refresh token means that the old one is still good,
     /// unless it can be used [once](Refresh::single_use). Then the password is used the next time.
+    /// Its cookies do not, unless the session [continues them](Session::continue_cookies).
     ///
     /// # Errors
     /// A [`LoginError`], which says nothing of the password.

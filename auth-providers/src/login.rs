@@ -225,6 +225,10 @@ pub trait Login: Send + Sync + 'static {
     /// one is still good, unless it can be used [once](Refresh::single_use). Then the password is
     /// used the next time.
     ///
+    /// The cookies of the old one do not stay, unless the login
+    /// [continues them](Self::continues_cookies): the session has those that are added here, and
+    /// those of the answer if the login [keeps all](Self::keep_cookies).
+    ///
     /// # Errors
     /// [`LoginError::refused`], only if the server does not accept the token any more: it is not
     /// sent again, and the login follows at once. For any other failure, see
@@ -236,6 +240,14 @@ pub trait Login: Send + Sync + 'static {
     ) -> Result<Session, LoginError> {
         let _ = (answer, current);
         Err(LoginError::misconfigured("this login has no refresh"))
+    }
+
+    /// Whether a refreshed session continues the cookies of the old one, with those that the
+    /// refresh's answer sets and deletes: see
+    /// [`Session::continue_cookies`](auth_core::Session::continue_cookies). By default it doesn't.
+    /// If it does, [`read_refresh`](Self::read_refresh) adds only those that are new to the session.
+    fn continues_cookies(&self) -> bool {
+        false
     }
 
     /// Whether sessions are renewed ahead of their expiry. By default they are. See

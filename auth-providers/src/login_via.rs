@@ -131,9 +131,15 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
         let (sent_to, answer) = self.send(request).await?;
         let read = self.login.read_refresh(&answer, current);
         let session = read.map_err(|failed| answered(failed, &answer))?;
+        let (headers, target) = (answer.headers(), Target::of(&sent_to));
+        if self.login.continues_cookies() {
+            // The lifetime of the account counts for these cookies as well.
+            let session = session.continue_cookies(headers, target);
+            return Ok(self.with_lifetime(session));
+        }
         let session = self.with_lifetime(session);
         Ok(if self.login.account().keeps_cookies() {
-            session.keep_cookies(answer.headers(), Target::of(&sent_to))
+            session.keep_cookies(headers, target)
         } else {
             session
         })

@@ -11,9 +11,9 @@ use crate::error::{Error, LONGEST_RETRY_AFTER, LoginError, LoginErrorKind};
 use crate::refresh::Refresh;
 use crate::secret::Fingerprint;
 
-/// How many tokens are remembered that must not be sent again. A server, or a response that is late,
-/// brings back one of the last few, if any. A session that is refreshed each minute has them for a
-/// quarter of an hour, and they take a quarter of a KiB.
+/// How many tokens are remembered that must not be sent again. A server, or a response that is
+/// late, brings back one of the last few, if any. A session that is refreshed each minute has them
+/// for a quarter of an hour, and they take a quarter of a KiB.
 const MOST_SPENT: usize = 16;
 
 /// The refreshes of one cache.

@@ -508,6 +508,10 @@ impl Login for RecipeLogin {
         self.complete(session, takes, &known, response, cookie)
     }
 
+    fn continues_cookies(&self) -> bool {
+        true
+    }
+
     fn renews_ahead(&self) -> bool {
         self.schema().life.renew_ahead
     }
