@@ -232,12 +232,13 @@
 //! meanwhile is neither ended nor revived. A cookie or another value that is set to what it is
 //! changes nothing, unless a deadline moves by a second or more, and that is no event.
 //!
-//! A refreshed session has the cookies that its provider adds. If the provider says so, it continues
-//! all others of the session before it, as they are when the refresh ends: in their places, needed
-//! or not, with what is left of their lives, and without those that have expired or that ended the
-//! session by their deletion. The refresh's answer sets and deletes them as any answer does, but for
-//! those that the provider adds. If none is left of the cookies that the session needs, the refresh
-//! has failed as one whose answer is malformed (rule 6), and nothing of the answer is heard.
+//! A refreshed session has the cookies that its provider adds. If the provider says so, it
+//! continues all others of the session before it, as they are when the refresh ends: in their
+//! places, needed or not, with what is left of their lives, and without those that have expired or
+//! that ended the session by their deletion. The refresh's answer sets and deletes them as any
+//! answer does, but for those that the provider adds. If none is left of the cookies that the
+//! session needs, the refresh has failed as one whose answer is malformed (rule 6), and nothing of
+//! the answer is heard.
 //!
 //! A header, a query pair or a field of the body that is derived from a cookie has the value of the
 //! cookie in the same revision, and is not sent while there is none. A kept value has a life of its

@@ -390,8 +390,9 @@ impl Session {
         self
     }
 
-    /// The session with the cookies that it continues, as those of `before` are now. Its refresh has
-    /// failed if that leaves none of those that it needs.
+    /// The session with the cookies that it continues, as those of `before` are now. Its refresh
+    /// has failed if that leaves none of those that it needs. `deleted` says that the server has
+    /// deleted those of `before`.
     pub(crate) fn with_cookies_of(
         mut self,
         before: &Credential,

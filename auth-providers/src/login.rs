@@ -245,7 +245,8 @@ pub trait Login: Send + Sync + 'static {
     /// Whether a refreshed session continues the cookies of the old one, with those that the
     /// refresh's answer sets and deletes: see
     /// [`Session::continue_cookies`](auth_core::Session::continue_cookies). By default it doesn't.
-    /// If it does, [`read_refresh`](Self::read_refresh) adds only those that are new to the session.
+    /// If it does, [`read_refresh`](Self::read_refresh) adds only those that the session does not
+    /// have.
     fn continues_cookies(&self) -> bool {
         false
     }
@@ -315,7 +316,8 @@ pub trait Login: Send + Sync + 'static {
     /// [attach](Credential::attach) `current`. It may go where a [login](Self::request) may.
     ///
     /// If the [judge](Self::judge) says that its answer rejects the session, it is
-    /// [refused](LoginError::refused), and is not [read](Self::read_repair).
+    /// [refused](LoginError::refused), and is not [read](Self::read_repair). The judge sees the
+    /// method and the URL of this request, without the session's pairs of the query.
     ///
     /// # Errors
     /// [`LoginError::misconfigured`], if no valid request can be built.

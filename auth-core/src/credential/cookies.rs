@@ -195,8 +195,8 @@ impl Cookies {
     }
 
     /// What is left of them, for a session that continues this one: without those that have
-    /// expired. A session that `slides` states the idle timeout as the life of a named cookie, which
-    /// has expired if its `idle` deadline has passed.
+    /// expired. In a session that `slides`, the life of a named cookie is the idle timeout, and so
+    /// it has expired if the idle deadline has passed.
     pub(super) fn left(&self, now: Moment, slides: bool, idle_has_passed: bool) -> Self {
         let mut cookies = self.clone();
         for cookie in &mut cookies.list {

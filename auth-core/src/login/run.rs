@@ -26,7 +26,8 @@ pub(crate) trait Keep: Send + Sync {
     /// The refresh of a session is sent now. Returns whether it may be.
     fn send_refresh(&self, id: FlightId, session: &Credential) -> bool;
 
-    /// The refresh of `before` has brought a session. Returns it with the cookies that it continues.
+    /// The refresh of `before` has brought a session. Returns it with the cookies that it
+    /// continues.
     fn continued(&self, session: Session, before: &Credential) -> Result<Session, LoginError>;
 
     /// The refresh of a session has failed. Returns what its waiters are told, or else the purpose

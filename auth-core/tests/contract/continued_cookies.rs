@@ -87,7 +87,7 @@ struct Browser {
 }
 
 impl Browser {
-    /// Each login returns `first` in its way, and each refresh what `refreshed` does.
+    /// What logins and refreshes return.
     fn new(
         login: impl Fn(u64) -> Session + Send + Sync + 'static,
         refreshed: impl Fn() -> Session + Send + Sync + 'static,
@@ -108,7 +108,7 @@ impl Browser {
         }
     }
 
-    /// Refreshes answer with these cookies.
+    /// Logins bring the cookies `first`, and refreshes answer with `lines`.
     fn answering(first: &'static [&str], lines: &'static [&str]) -> Self {
         let login = move |number| with_cookies(bearer(number), first);
         Self::new(login, move || {
