@@ -67,9 +67,11 @@
 //! is over. It never counts as a refused password, and never holds back a login. In an outage of
 //! the refresh a good session is served, and refreshes back off.
 //!
-//! A token that can be used once is marked spent before it is sent. Nothing of it is known after
-//! that until the server has answered, unless no byte has left: it is never sent again, and the
-//! password is used. A token that was refused is not sent again either.
+//! A token that can be used once is marked spent before it is sent. Unless no byte has left, it is
+//! never sent again: not after a failure, not if the answer brings no other, and not if the server
+//! brings it back while it is among the last sixteen that were sent. A session with no token but a
+//! spent one is renewed with the password. Any other token stays if the refresh brings none. One
+//! that was refused is not sent again either, until a login or a refresh has succeeded.
 //!
 //! A renewal that fails never holds back a login that a caller waits for: only what rule 12 says of
 //! the password does.
@@ -229,6 +231,14 @@
 //! for each; but it puts no login on probation, and is believed on one. A session that has expired
 //! meanwhile is neither ended nor revived. A cookie or another value that is set to what it is
 //! changes nothing, unless a deadline moves by a second or more, and that is no event.
+//!
+//! A refreshed session has the cookies that its provider adds. If the provider says so, it
+//! continues all others of the session before it, as they are when the refresh ends: in their
+//! places, needed or not, with what is left of their lives, and without those that have expired or
+//! that ended the session by their deletion. The refresh's answer sets and deletes them as any
+//! answer does, but for those that the provider adds. If none is left of the cookies that the
+//! session needs, the refresh has failed as one whose answer is malformed (rule 6), and nothing of
+//! the answer is heard.
 //!
 //! A header, a query pair or a field of the body that is derived from a cookie has the value of the
 //! cookie in the same revision, and is not sent while there is none. A kept value has a life of its

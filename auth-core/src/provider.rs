@@ -164,7 +164,9 @@ pub trait Provider: Send + Sync + 'static {
     ///
     /// `current` is the session that is refreshed, with the values that it
     /// [keeps](Credential::kept), such as the refresh token. Those that the returned session does
-    /// not keep by itself stay: an absent refresh token means that the old one is still good.
+    /// not keep by itself stay: an absent refresh token means that the old one is still good,
+    /// unless it can be used [once](Refresh::single_use). Then the password is used the next time.
+    /// Its cookies do not, unless the session [continues them](Session::continue_cookies).
     ///
     /// # Errors
     /// A [`LoginError`], which says nothing of the password.

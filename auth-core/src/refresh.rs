@@ -57,8 +57,10 @@ impl Refresh {
     }
 
     /// The server takes each value once, and may end the session if it sees one again. The value is
-    /// marked spent before it is sent, and after a failure the password is used, unless [no byte
-    /// has left](crate::LoginError::not_sent).
+    /// marked spent before it is sent, and is not sent again, unless [no byte has
+    /// left](crate::LoginError::not_sent). The password is used after a failure, and also if the
+    /// answer brings no other value, or if the server brings back one of the last sixteen that were
+    /// sent.
     pub const fn single_use(mut self) -> Self {
         self.single_use = true;
         self

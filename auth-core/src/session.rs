@@ -8,8 +8,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::clock::{Clock, Moment};
 use crate::credential::{
-    Attachment, Credential, InvalidValue, Kept, KeptValue, Line, Lines, Part, SetCookie, Target,
-    basic, damaged,
+    Attachment, Credential, InvalidValue, Kept, KeptValue, Line, Lines, Part, SetBy, SetCookie,
+    Target, basic, damaged,
 };
 use crate::error::LoginError;
 use crate::lifetime::Lifetime;
@@ -39,6 +39,17 @@ pub struct Session {
     lifetime: Lifetime,
     /// The time to the idle deadline. Unless it is known, that is the whole timeout.
     idle_left: Option<Duration>,
+    /// That it continues the cookies of the session that was refreshed.
+    continues: Option<Box<Continues>>,
+}
+
+/// How a session continues the cookies of another.
+#[derive(Clone)]
+struct Continues {
+    /// The cookies of the refresh's answer.
+    set_by: SetBy,
+    /// Whether the lives of those that the session needs count for nothing.
+    without_lives: bool,
 }
 
 impl Session {
@@ -223,6 +234,38 @@ impl Session {
         self
     }
 
+    /// Continues the cookies of the session that is [refreshed](crate::Provider::refresh), as they
+    /// are: with their paths, domains and `Secure`, with what is left of their lives, and needed or
+    /// not as before. Those that have expired are left out. Then it hears those that the refresh's
+    /// `response` sets and deletes, as any response's: see [rule 15](crate::contract#rule-15).
+    /// `target` is where the request was sent.
+    ///
+    /// Cookies that are added to this session replace all of their names. If none is left of those
+    /// that the session needs, the refresh has [failed](crate::LoginErrorKind::Malformed).
+    ///
+    /// The cache does it, with the cookies of when the refresh ends. So they are not in this value
+    /// yet, and a session that has nothing else is no empty one. In the session of a login it means
+    /// nothing.
+    ///
+    /// ```
+    /// use auth_core::{InvalidValue, Session, Target};
+    /// use http::{HeaderMap, Uri};
+    ///
+    /// fn refreshed(answer: &HeaderMap, sent_to: &Uri) -> Result<Session, InvalidValue> {
+    ///     let session = Session::new().with_bearer("t-2")?;
+    ///     Ok(session.continue_cookies(answer, Target::of(sent_to)))
+    /// }
+    /// # refreshed(&HeaderMap::new(), &Uri::from_static("https://api.example.com/refresh"))?;
+    /// # Ok::<(), InvalidValue>(())
+    /// ```
+    pub fn continue_cookies(mut self, response: &HeaderMap, target: Target<'_>) -> Self {
+        self.continues = Some(Box::new(Continues {
+            set_by: SetBy::new(response, target),
+            without_lives: false,
+        }));
+        self
+    }
+
     /// The `Cookie` header with which a user agent would send the session's cookies to `target`, if
     /// any goes there (RFC 6265, section 5.4). A login of several requests sends the cookies of its
     /// earlier answers so. The value is marked sensitive.
@@ -266,6 +309,9 @@ impl Session {
     /// As [`with_lifetime`](Self::with_lifetime), whatever lives its cookies were given so far.
     pub fn override_lifetime(mut self, lifetime: Lifetime) -> Self {
         self.attachment.forget_cookie_lives();
+        if let Some(continues) = &mut self.continues {
+            continues.without_lives = true;
+        }
         self.with_lifetime(lifetime)
     }
 
@@ -344,6 +390,30 @@ impl Session {
         self
     }
 
+    /// The session with the cookies that it continues, as those of `before` are now. Its refresh
+    /// has failed if that leaves none of those that it needs. `deleted` says that the server has
+    /// deleted those of `before`.
+    pub(crate) fn with_cookies_of(
+        mut self,
+        before: &Credential,
+        deleted: bool,
+        now: Moment,
+    ) -> Result<Self, LoginError> {
+        let Some(continues) = self.continues.take() else {
+            return Ok(self);
+        };
+        before.continue_cookies(&mut self.attachment, &continues.set_by, deleted, now);
+        if continues.without_lives {
+            self.attachment.forget_cookie_lives();
+        }
+        if self.attachment.lacks_its_cookies() {
+            return Err(LoginError::malformed(
+                "a refreshed session with none of the cookies that it needs",
+            ));
+        }
+        Ok(self)
+    }
+
     /// The session that continues an earlier one: it keeps what that kept and it does not bring.
     pub(crate) fn continuing(mut self, before: &Credential, now: Moment) -> Self {
         self.kept.continue_from(before.all_kept(now));
@@ -351,7 +421,7 @@ impl Session {
     }
 
     /// The session that a credential has come to.
-    pub(crate) const fn resumed(
+    pub(crate) fn resumed(
         attachment: Attachment,
         kept: Kept,
         lifetime: Lifetime,
@@ -362,6 +432,7 @@ impl Session {
             kept,
             lifetime,
             idle_left,
+            continues: None,
         }
     }
 

@@ -222,7 +222,12 @@ pub trait Login: Send + Sync + 'static {
 
     /// Reads the refreshed session from the answer. `current` is the session that is refreshed.
     /// What the new one does not keep by itself stays: an absent refresh token means that the old
-    /// one is still good.
+    /// one is still good, unless it can be used [once](Refresh::single_use). Then the password is
+    /// used the next time.
+    ///
+    /// The cookies of the old one do not stay, unless the login
+    /// [continues them](Self::continues_cookies): the session has those that are added here, and
+    /// those of the answer if the login [keeps all](Self::keep_cookies).
     ///
     /// # Errors
     /// [`LoginError::refused`], only if the server does not accept the token any more: it is not
@@ -235,6 +240,15 @@ pub trait Login: Send + Sync + 'static {
     ) -> Result<Session, LoginError> {
         let _ = (answer, current);
         Err(LoginError::misconfigured("this login has no refresh"))
+    }
+
+    /// Whether a refreshed session continues the cookies of the old one, with those that the
+    /// refresh's answer sets and deletes: see
+    /// [`Session::continue_cookies`](auth_core::Session::continue_cookies). By default it doesn't.
+    /// If it does, [`read_refresh`](Self::read_refresh) adds only those that the session does not
+    /// have.
+    fn continues_cookies(&self) -> bool {
+        false
     }
 
     /// Whether sessions are renewed ahead of their expiry. By default they are. See
@@ -302,7 +316,8 @@ pub trait Login: Send + Sync + 'static {
     /// [attach](Credential::attach) `current`. It may go where a [login](Self::request) may.
     ///
     /// If the [judge](Self::judge) says that its answer rejects the session, it is
-    /// [refused](LoginError::refused), and is not [read](Self::read_repair).
+    /// [refused](LoginError::refused), and is not [read](Self::read_repair). The judge sees the
+    /// method and the URL of this request, without the session's pairs of the query.
     ///
     /// # Errors
     /// [`LoginError::misconfigured`], if no valid request can be built.

@@ -3,11 +3,12 @@ use std::any::TypeId;
 use async_trait::async_trait;
 use auth_core::{
     Credential, Identity, Judge, LoginError, LoginErrorKind, LoginMark, Logout, LogoutScope,
-    Provider, ProviderOptions, Quota, Refresh, ResponseView, Scope, Secret, SecretSource, Session,
-    Target, Update,
+    Provider, ProviderOptions, Quota, Refresh, RequestHead, ResponseView, Scope, Secret,
+    SecretSource, Session, Target, Update,
 };
 use bytes::Bytes;
 use http::{HeaderName, Request, Response, Uri};
+use percent_encoding::percent_decode_str;
 
 use crate::answers::Answers;
 use crate::login::Login;
@@ -131,9 +132,15 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
         let (sent_to, answer) = self.send(request).await?;
         let read = self.login.read_refresh(&answer, current);
         let session = read.map_err(|failed| answered(failed, &answer))?;
+        let (headers, target) = (answer.headers(), Target::of(&sent_to));
+        if self.login.continues_cookies() {
+            // The lifetime of the account counts for these cookies as well.
+            let session = session.continue_cookies(headers, target);
+            return Ok(self.with_lifetime(session));
+        }
         let session = self.with_lifetime(session);
         Ok(if self.login.account().keeps_cookies() {
-            session.keep_cookies(answer.headers(), Target::of(&sent_to))
+            session.keep_cookies(headers, target)
         } else {
             session
         })
@@ -146,8 +153,9 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
     async fn repair(&self, current: &Credential) -> Result<Update, LoginError> {
         let request = self.login.repair_request(current)?;
         self.check_origin(&request, LoginError::misconfigured)?;
+        let asked = head_without(current, &request);
         let (sent_to, answer) = self.send(request).await?;
-        response::expect_session(&answer, self.login.judge())?;
+        response::expect_session(&answer, self.login.judge(), &asked)?;
         let update = self.login.read_repair(&answer, current)?;
         Ok(update.with_cookies(answer.headers(), Target::of(&sent_to)))
     }
@@ -233,6 +241,30 @@ impl<L: Login, T: Transport> LoginVia<L, T> {
             .check_origin(request.uri())
             .map_err(error)
     }
+}
+
+/// What a judge sees of a request that may carry the session: its method and its URL, without the
+/// pairs of the query that are the session's.
+fn head_without(session: &Credential, request: &Request<Bytes>) -> RequestHead {
+    let uri = request.uri();
+    let head = |uri| RequestHead::new(request.method().clone(), uri);
+    let Some(query) = uri.query().filter(|_| session.has_query()) else {
+        return head(uri.clone());
+    };
+    let is_secret = |pair: &str| {
+        let value = pair.split_once('=').map_or("", |(_, value)| value);
+        let value = percent_decode_str(value).decode_utf8_lossy();
+        session.query_secrets().any(|secret| secret == value)
+    };
+    let others: Vec<&str> = (query.split('&')).filter(|pair| !is_secret(pair)).collect();
+    let bare = match others.join("&") {
+        none if none.is_empty() => uri.path().to_owned(),
+        others => format!("{}?{others}", uri.path()),
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = bare.parse().ok();
+    // Both are parts of a valid URI, and so is what is left of it.
+    head(Uri::from_parts(parts).unwrap_or_default())
 }
 
 /// The failure that an answer means, with the wait that it asks for.

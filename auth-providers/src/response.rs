@@ -7,7 +7,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use auth_core::{Judge, LoginError, MAX_JUDGED_BODY, ResponseView, Verdict};
+use auth_core::{Judge, LoginError, MAX_JUDGED_BODY, RequestHead, ResponseView, Verdict};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use http::{HeaderName, Response, StatusCode};
@@ -116,25 +116,30 @@ pub fn logged_out(
         // No password was sent, so none was refused.
         StatusCode::UNAUTHORIZED => Err(LoginError::malformed("status 401 to a logout")),
         status if status.is_success() || status.is_redirection() => Ok(()),
-        _ if rejects(response, judge) => Ok(()),
+        _ if rejects(response, judge, None) => Ok(()),
         _ => Err(failure(response)),
     }
 }
 
-/// Passes an answer to the fetch of a part, unless `judge` says that it rejects the session.
+/// Passes an answer to the fetch of a part, which `asked` for it, unless `judge` says that it
+/// rejects the session.
 pub(crate) fn expect_session(
     response: &Response<Bytes>,
     judge: &dyn Judge,
+    asked: &RequestHead,
 ) -> Result<(), LoginError> {
-    if !rejects(response, judge) {
+    if !rejects(response, judge, Some(asked)) {
         return Ok(());
     }
     let refused = LoginError::refused(format!("status {}", response.status().as_u16()));
     Err(refused.with_retry_after(retry_after(response.headers())))
 }
 
-fn rejects(response: &Response<Bytes>, judge: &dyn Judge) -> bool {
+fn rejects(response: &Response<Bytes>, judge: &dyn Judge, asked: Option<&RequestHead>) -> bool {
     let mut answer = ResponseView::new(response.status(), response.headers());
+    if let Some(asked) = asked.filter(|_| judge.wants_request()) {
+        answer = answer.to_request(asked);
+    }
     if response.body().len() <= MAX_JUDGED_BODY {
         answer = answer.with_body(response.body());
     }

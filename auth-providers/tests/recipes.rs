@@ -798,3 +798,206 @@ fn a_mistake_is_told_with_its_line_its_field_and_a_remedy() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
+
+mod refreshed_cookies {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+    use async_trait::async_trait;
+    use auth_core::clock::ManualClock;
+    use auth_core::{Attempt, Credential, Credentials, LoginError, ResponseView, Target};
+    use auth_providers::Transport;
+    use http::header::{COOKIE, SET_COOKIE};
+    use http::{HeaderMap, StatusCode};
+
+    use super::*;
+
+    const RECIPE: &str = r#"
+recipe = 1
+name = "acme"
+documents = ["none"]
+refused = "undocumented"
+base = "https://api.acme.example"
+account = "username"
+
+[[login]]
+post = "/auth/login"
+form = { username = "{username}", password = "{password}" }
+take.token = { json = "/token" }
+take.refresh = { json = "/refresh" }
+
+[life]
+fixed = "5m"
+
+[attach]
+cookies = ["sid*"]
+optional_cookies = ["csrf"]
+cookie.ticket = "{token}"
+
+[refresh]
+with = "refresh"
+step.post = "/auth/refresh"
+step.form = { token = "{refresh}" }
+step.take.token = { json = "/token" }
+"#;
+
+    const API: Target<'_> = Target::new("https", "api.acme.example", "/api/x");
+
+    fn headers(lines: &[&str]) -> HeaderMap {
+        let lines = lines.iter();
+        lines
+            .map(|line| (SET_COOKIE, line.parse().unwrap()))
+            .collect()
+    }
+
+    /// A server whose answers bring the tokens `t-1`, `t-2` and so on.
+    struct Server {
+        login: &'static [&'static str],
+        refresh: &'static [&'static str],
+        tokens: AtomicU64,
+        logins: Arc<AtomicU64>,
+    }
+
+    #[async_trait]
+    impl Transport for Server {
+        async fn carry(&self, request: Request<Bytes>) -> Result<Response<Bytes>, LoginError> {
+            let lines = if request.uri().path() == "/auth/login" {
+                self.logins.fetch_add(1, SeqCst);
+                self.login
+            } else {
+                assert!(!request.headers().contains_key(COOKIE));
+                self.refresh
+            };
+            let token = self.tokens.fetch_add(1, SeqCst) + 1;
+            let body = format!(r#"{{"token": "t-{token}", "refresh": "r"}}"#);
+            let mut answer = Response::new(Bytes::from(body));
+            *answer.headers_mut() = headers(lines);
+            Ok(answer)
+        }
+    }
+
+    struct Handle {
+        credentials: Credentials,
+        clock: ManualClock,
+        logins: Arc<AtomicU64>,
+    }
+
+    impl Handle {
+        fn new(
+            recipe: &str,
+            login: &'static [&'static str],
+            refresh: &'static [&'static str],
+        ) -> Self {
+            let recipe: Recipe = recipe.parse().unwrap();
+            let values = Values::new().with("username", "ada");
+            let (clock, logins) = (ManualClock::new(), Arc::<AtomicU64>::default());
+            let server = Server {
+                login,
+                refresh,
+                tokens: AtomicU64::new(0),
+                logins: Arc::clone(&logins),
+            };
+            let acme = recipe.login(&values.with("password", "horse")).unwrap();
+            let credentials = Credentials::builder(acme.via(server)).clock(clock.clock());
+            Self {
+                credentials: credentials.build(),
+                clock,
+                logins,
+            }
+        }
+
+        async fn refreshed(&self) -> Arc<Credential> {
+            self.credentials.get().await.unwrap();
+            self.clock.advance(Duration::from_secs(300));
+            self.credentials.get().await.unwrap()
+        }
+
+        /// Whether the session goes on after a response that sets these cookies.
+        fn goes_on_after(&self, lines: &[&str]) -> bool {
+            let credential = Attempt::current(&self.credentials).unwrap();
+            let attempt = Attempt::new(&self.credentials, &credential).sent_to(|| API);
+            attempt.conclude(&ResponseView::new(StatusCode::OK, &headers(lines)));
+            Attempt::current(&self.credentials).is_some()
+        }
+
+        fn logins(&self) -> u64 {
+            self.logins.load(SeqCst)
+        }
+    }
+
+    fn sent(credential: &Credential, target: Target<'_>) -> String {
+        let mut headers = HeaderMap::new();
+        credential.attach_headers(target, &mut headers);
+        let header = headers.get(COOKIE);
+        header.map_or(String::new(), |value| value.to_str().unwrap().to_owned())
+    }
+
+    #[tokio::test]
+    async fn rule_15_a_recipe_continues_the_cookies_of_the_session_that_it_refreshes() {
+        let recipe = RECIPE.replace(
+            "cookies = [\"sid*\"]",
+            "all_cookies = true\ncookies = [\"sid*\"]",
+        );
+        let handle = Handle::new(
+            &recipe,
+            &[
+                "sid1=a; Path=/api; Secure; Max-Age=3600",
+                "sid2=b; Path=/; Domain=acme.example",
+                "csrf=c; Path=/; Max-Age=240",
+                "lb=m-1; Path=/",
+                "pin=p; Path=/; Domain=acme.example",
+            ],
+            &[
+                "lb=m-2; Path=/",
+                "sid2=; Path=/; Domain=acme.example; Max-Age=0",
+                "new=n; Path=/",
+            ],
+        );
+        let refreshed = handle.refreshed().await;
+        assert_eq!(handle.logins(), 1);
+        for (scheme, host, path, expected) in [
+            (
+                "https",
+                "api.acme.example",
+                "/api/x",
+                "sid1=a; lb=m-2; pin=p; ticket=t-2; new=n",
+            ),
+            (
+                "http",
+                "api.acme.example",
+                "/api/x",
+                "lb=m-2; pin=p; ticket=t-2; new=n",
+            ),
+            (
+                "https",
+                "api.acme.example",
+                "/",
+                "lb=m-2; pin=p; ticket=t-2; new=n",
+            ),
+            ("https", "b.acme.example", "/", "pin=p; ticket=t-2"),
+        ] {
+            let target = Target::new(scheme, host, path);
+            assert_eq!(sent(&refreshed, target), expected, "{target:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn rule_15_what_a_recipes_session_needs_it_needs_after_a_refresh_and_no_more() {
+        let first = &["sid=s; Path=/", "csrf=c; Path=/"];
+        let recipe = RECIPE.replace("cookie.ticket", "header.x-token");
+        // A cookie whose name is listed, and which is new, is one of the session's.
+        let handle = Handle::new(&recipe, first, &["sid2=n; Path=/", "other=o"]);
+        let refreshed = handle.refreshed().await;
+        assert_eq!(sent(&refreshed, API), "sid=s; csrf=c; sid2=n");
+        assert!(handle.goes_on_after(&["csrf=; Path=/; Max-Age=0"]));
+        assert!(handle.goes_on_after(&["sid2=; Path=/; Max-Age=0"]));
+        assert!(!handle.goes_on_after(&["sid=; Path=/; Max-Age=0"]));
+        assert_eq!(handle.logins(), 1);
+
+        // Without any of those that it needs it is no session.
+        let handle = Handle::new(&recipe, first, &["sid=; Path=/; Max-Age=0"]);
+        let next = handle.refreshed().await;
+        assert_eq!(sent(&next, API), "sid=s; csrf=c");
+        assert_eq!(handle.logins(), 2, "the password is used");
+    }
+}

@@ -342,8 +342,14 @@ impl Login for Portal {
     }
 
     fn judge(&self) -> &dyn Judge {
-        &|response: &ResponseView<'_>| match response.body {
-            Some(b"expired") => Verdict::Rejected,
+        &|response: &ResponseView<'_>| match (response.body, response.request) {
+            (Some(b"expired"), _) => Verdict::Rejected,
+            // Of this path alone, it means that.
+            (Some(b"login"), Some(head)) if head.uri.path() == "/app/csrf" => {
+                assert_eq!(head.method, "GET");
+                assert_eq!(head.uri.query(), None, "without the session's");
+                Verdict::Rejected
+            }
             _ => Verdict::Accepted,
         }
     }
@@ -379,12 +385,19 @@ fn text(answer: &Response<Bytes>) -> Result<String, LoginError> {
 
 #[tokio::test]
 async fn rule_8_a_fetch_whose_answer_the_judge_calls_rejected_is_followed_by_a_login() {
+    // The second is a verdict that looks at the request.
+    for says in ["expired", "login"] {
+        fetch_rejected_with(says).await;
+    }
+}
+
+async fn fetch_rejected_with(says: &'static str) {
     let sent = Arc::<Mutex<Vec<String>>>::default();
     let logins = AtomicU64::new(0);
     let transport = Scripted {
         answer: Box::new(move |path| match path {
             "/app/login" => answer(200, &[], &(logins.fetch_add(1, SeqCst) + 1).to_string()),
-            _ if logins.load(SeqCst) == 1 => answer(200, &[], "expired"),
+            _ if logins.load(SeqCst) == 1 => answer(200, &[], says),
             _ => answer(200, &[], "c"),
         }),
         sent: Arc::clone(&sent),

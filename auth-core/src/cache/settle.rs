@@ -15,6 +15,7 @@ use crate::event::Event;
 use crate::login::{Flight, Keep};
 use crate::logout::{Logout, LogoutReason, LogoutScope};
 use crate::runtime::{Runtime, random};
+use crate::session::Session;
 
 /// How many superseded sessions wait for their logout at a time. Further ones are left to expire. A
 /// renewal happens once in a session's life, and rejections cause few logins, so more than a few
@@ -25,6 +26,11 @@ impl Keep for Shared {
     fn send_refresh(&self, id: FlightId, session: &Credential) -> bool {
         let now = self.engine.clock.now();
         self.update(|state| state.send_refresh(id, session, now))
+    }
+
+    fn continued(&self, session: Session, before: &Credential) -> Result<Session, LoginError> {
+        let now = self.engine.clock.now();
+        self.read(|state| state.continued(session, before, now))
     }
 
     fn not_refreshed(

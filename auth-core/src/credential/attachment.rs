@@ -14,7 +14,7 @@ use super::cookies::Cookies;
 use super::dependent::{Dependent, Dependents};
 use super::line::{Line, Lines};
 use super::part::{FromCookie, Part, Place, Source};
-use super::update::{Update, check_pair};
+use super::update::{SetBy, Update, check_pair};
 use super::{InvalidValue, SetCookie, Target, When, set_cookies};
 use crate::lifetime::CookieLives;
 
@@ -285,6 +285,18 @@ impl Attachment {
     pub(crate) fn keep_cookies(&mut self, response: &HeaderMap, target: Target<'_>) {
         self.cookies.keep_all(set_cookies(response), target);
         self.prepare();
+    }
+
+    /// Continues the cookies `before`, as an answer has set them since.
+    pub(super) fn continue_cookies(&mut self, before: Cookies, set_by: &SetBy) {
+        let (set, target) = (set_by.cookies(), set_by.target());
+        self.cookies = self.cookies.continuing(before, set, target);
+        self.prepare();
+    }
+
+    /// Whether the session needs cookies, and has none of them.
+    pub(crate) fn lacks_its_cookies(&self) -> bool {
+        self.cookies.lack_all_named()
     }
 
     /// Forgets the lives of the cookies that the session needs.

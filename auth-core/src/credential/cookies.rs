@@ -194,6 +194,71 @@ impl Cookies {
         }
     }
 
+    /// What is left of them, for a session that continues this one: without those that have
+    /// expired. In a session that `slides`, the life of a named cookie is the idle timeout, and so
+    /// it has expired if the idle deadline has passed.
+    pub(super) fn left(&self, now: Moment, slides: bool, idle_has_passed: bool) -> Self {
+        let mut cookies = self.clone();
+        for cookie in &mut cookies.list {
+            let has_expired = if slides && cookie.role == Role::Named {
+                idle_has_passed && cookie.life.is_some()
+            } else {
+                cookie.expires.passed(now)
+            };
+            if has_expired {
+                forget(cookie);
+            }
+        }
+        cookies.drop_dead();
+        cookies.leave(now, slides);
+        cookies
+    }
+
+    /// Forgets the values of the named cookies: the server has deleted them.
+    pub(super) fn forget_named(&mut self) {
+        for cookie in &mut self.list {
+            if cookie.role == Role::Named {
+                forget(cookie);
+            }
+        }
+    }
+
+    /// The cookies of a session that continues one with the cookies `before`, and has these of its
+    /// own: they replace those of their names. The rest is as the answer has `set` it.
+    pub(super) fn continuing(
+        &self,
+        mut before: Self,
+        set: &[SetCookie],
+        target: Target<'_>,
+    ) -> Self {
+        before.list.retain(|cookie| !self.own(&cookie.name));
+        let mut next = before;
+        next.keeps_all |= self.keeps_all;
+        for own in &self.list {
+            next.insert(own.clone());
+        }
+        for set in set {
+            let known = next.find(set, target);
+            let is_added = known.is_some_and(|at| next.list[at].role != Role::Kept);
+            // The provider has read the answer, and added what it found there.
+            if !(is_added && self.own(&set.name)) {
+                next.store(set, target, None);
+            }
+        }
+        for cookie in &mut next.list {
+            // What the provider states for the refreshed session is newer.
+            cookie.restated = false;
+        }
+        next.prepare();
+        next
+    }
+
+    /// Whether there are named cookies, and none of them has a value.
+    pub(super) fn lack_all_named(&self) -> bool {
+        let named = |cookie: &Cookie| cookie.role == Role::Named;
+        self.list.iter().any(named) && self.named().next().is_none()
+    }
+
     /// What these cookies of an answer make of them. `None` if it is no change: the values are the
     /// same, and no deadline moves by a second or more. In a session that `slides`, a named
     /// cookie's life states the idle timeout, and has no deadline of its own.

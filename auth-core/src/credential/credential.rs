@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use super::attachment::Attachment;
 use super::change::{Brought, Change, NewValues};
 use super::kept::Kept;
+use super::update::SetBy;
 use super::{BodyField, InvalidValue, Stamp, Target, Update};
 use crate::clock::Moment;
 use crate::lifetime::{Birth, Life, RefreshWindow};
@@ -267,6 +268,23 @@ impl Credential {
     /// What is left of all values that the session keeps.
     pub(crate) fn all_kept(&self, now: Moment) -> Kept {
         self.kept.left(now)
+    }
+
+    /// Continues the cookies of this session in the next one, as the answer to its refresh has set
+    /// them. `deleted` says that the server has deleted those that it needs.
+    pub(crate) fn continue_cookies(
+        &self,
+        next: &mut Attachment,
+        set_by: &SetBy,
+        deleted: bool,
+        now: Moment,
+    ) {
+        let (slides, idle_has_passed) = (self.life.slides(), self.life.idle_has_passed(now));
+        let mut left = self.attachment.cookies.left(now, slides, idle_has_passed);
+        if deleted {
+            left.forget_named();
+        }
+        next.continue_cookies(left, set_by);
     }
 
     /// Whether a `Set-Cookie` may change this credential.

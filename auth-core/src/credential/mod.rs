@@ -32,5 +32,6 @@ pub use part::Part;
 pub use set_cookie::{SetCookie, set_cookies};
 pub use stamp::Stamp;
 pub use target::Target;
+pub(crate) use update::SetBy;
 pub use update::Update;
 pub use when::When;

@@ -40,16 +40,34 @@ pub struct Update {
     pub(super) query: Vec<(String, String)>,
     pub(super) fields: Vec<(FieldName, Zeroizing<String>)>,
     pub(super) kept: Vec<KeptValue>,
-    /// Of a repair's response: its cookies, and the host and path of its request.
+    /// Of a repair's response.
     pub(super) cookies: Option<SetBy>,
 }
 
 /// The cookies that a response sets, with the host and path of its request.
 #[derive(Clone)]
-pub(super) struct SetBy {
+pub(crate) struct SetBy {
     cookies: Vec<SetCookie>,
     host: String,
     path: String,
+}
+
+impl SetBy {
+    pub(crate) fn new(response: &HeaderMap, target: Target<'_>) -> Self {
+        Self {
+            cookies: set_cookies(response).collect(),
+            host: target.host().to_owned(),
+            path: target.path().to_owned(),
+        }
+    }
+
+    pub(super) fn cookies(&self) -> &[SetCookie] {
+        &self.cookies
+    }
+
+    pub(super) fn target(&self) -> Target<'_> {
+        Target::new("", &self.host, &self.path)
+    }
 }
 
 impl Update {
@@ -126,13 +144,9 @@ impl Update {
     /// any response do. Those of a response that [`Provider::update`](crate::Provider::update)
     /// reads count by themselves.
     pub fn with_cookies(mut self, response: &HeaderMap, target: Target<'_>) -> Self {
-        let cookies: Vec<_> = set_cookies(response).collect();
-        if !cookies.is_empty() {
-            self.cookies = Some(SetBy {
-                cookies,
-                host: target.host().to_owned(),
-                path: target.path().to_owned(),
-            });
+        let set_by = SetBy::new(response, target);
+        if !set_by.cookies.is_empty() {
+            self.cookies = Some(set_by);
         }
         self
     }
@@ -140,7 +154,7 @@ impl Update {
     /// The cookies of a repair, and where its request went.
     pub(crate) fn set_cookies(&self) -> (&[SetCookie], Target<'_>) {
         match &self.cookies {
-            Some(by) => (&by.cookies, Target::new("", &by.host, &by.path)),
+            Some(by) => (by.cookies(), by.target()),
             None => (&[], Target::new("", "", "")),
         }
     }

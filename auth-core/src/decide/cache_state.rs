@@ -19,6 +19,7 @@ use crate::error::{Error, LoginError};
 use crate::lifetime::{Birth, Freshness, RefreshWindow, made_progress};
 use crate::refresh::Refresh;
 use crate::secret::Fingerprint;
+use crate::session::Session;
 
 /// What the decisions depend on besides the events.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +49,8 @@ pub(crate) struct CacheState {
     pub(super) closed: bool,
     /// The last generation that was rejected, or ended by the server. Zero before the first.
     pub(super) rejected: u64,
+    /// The last generation whose cookies the server has deleted. Zero before the first.
+    pub(super) deleted: u64,
     /// The session that a response has rejected or ended, until the next one supersedes it.
     pub(super) given_up: Option<Arc<Credential>>,
     pub(super) failure: Option<Failure>,
@@ -196,6 +199,21 @@ impl CacheState {
     /// The session that a refresh begins with.
     pub(crate) fn refreshed(&self) -> Option<&Arc<Credential>> {
         self.current.as_ref().or(self.given_up.as_ref())
+    }
+
+    /// The session that the refresh of `before` has brought, with the cookies that it continues.
+    pub(crate) fn continued(
+        &self,
+        session: Session,
+        before: &Credential,
+        now: Moment,
+    ) -> Result<Session, LoginError> {
+        let generation = before.stamp().generation();
+        let same = |latest: &&Arc<Credential>| latest.stamp().generation() == generation;
+        // A response may have set cookies while the refresh was under way.
+        let latest = self.refreshed().filter(same);
+        let before = latest.map_or(before, |latest| &**latest);
+        session.with_cookies_of(before, self.deleted == generation, now)
     }
 
     /// The name of the session's refresh token, if that must not be sent again.
@@ -537,6 +555,7 @@ impl CacheState {
     /// Whether a response that ends the current credential is believed. If so, the credential is
     /// never served again.
     fn give_up(&mut self, by: EndedBy, now: Moment, policy: &Policy) -> bool {
+        let by_deletion = matches!(by, EndedBy::Deletion);
         // The end that the session was told to have is no reason for doubt.
         let in_time = |current: &Arc<Credential>| current.life().told_end_has_come(now);
         if !self.current.as_ref().is_some_and(in_time) {
@@ -555,6 +574,9 @@ impl CacheState {
         self.given_up = self.current.take();
         if let Some(session) = &self.given_up {
             self.rejected = session.stamp().generation;
+            if by_deletion {
+                self.deleted = self.rejected;
+            }
         }
         true
     }

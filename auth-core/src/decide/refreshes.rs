@@ -11,12 +11,17 @@ use crate::error::{Error, LONGEST_RETRY_AFTER, LoginError, LoginErrorKind};
 use crate::refresh::Refresh;
 use crate::secret::Fingerprint;
 
+/// How many tokens are remembered that must not be sent again. A server, or a response that is
+/// late, brings back one of the last few, if any. A session that is refreshed each minute has them
+/// for a quarter of an hour, and they take a quarter of a KiB.
+const MOST_SPENT: usize = 16;
+
 /// The refreshes of one cache.
 #[derive(Debug)]
 pub(crate) struct Refreshes {
     by: Refresh,
-    /// What must not be sent again: it may be spent, or it was refused.
-    spent: Option<Mark>,
+    /// What must not be sent again, oldest first: it may be spent, or it was refused.
+    spent: Vec<Mark>,
     /// The last refreshed session was rejected before any request with it was accepted.
     distrusted: bool,
     /// When the last ones were sent, oldest first, on the steady clock.
@@ -51,7 +56,7 @@ impl Refreshes {
     pub(crate) const fn new(by: Refresh) -> Self {
         Self {
             by,
-            spent: None,
+            spent: Vec::new(),
             distrusted: false,
             sent: Vec::new(),
             failure: None,
@@ -71,7 +76,7 @@ impl Refreshes {
             return Possible::No;
         };
         let is_over = self.by.token.is_none() && !good;
-        if is_over || self.distrusted || self.spent == Some(mark) {
+        if is_over || self.distrusted || self.spent.contains(&mark) {
             Possible::No
         } else if now.steady < self.until || !self.quota_wait(now).is_zero() {
             Possible::Later
@@ -84,7 +89,8 @@ impl Refreshes {
     pub(super) fn spent_token(&self, session: &Credential, now: Moment) -> Option<String> {
         let name = self.by.token.as_ref()?;
         let mark = self.mark(session, now)?;
-        (self.spent == Some(mark)).then(|| name.to_string())
+        let is_spent = self.spent.contains(&mark);
+        is_spent.then(|| name.to_string())
     }
 
     fn mark(&self, session: &Credential, now: Moment) -> Option<Mark> {
@@ -111,7 +117,7 @@ impl Refreshes {
     /// One is sent now.
     pub(super) fn send(&mut self, session: &Credential, now: Moment) {
         if self.by.single_use {
-            self.spent = self.mark(session, now);
+            self.spend(self.mark(session, now));
         }
         if let Some(quota) = self.by.quota {
             let most = quota.logins().get() as usize;
@@ -122,9 +128,26 @@ impl Refreshes {
         }
     }
 
-    /// One has returned a session. If that has the old token, the server takes it again.
+    fn spend(&mut self, mark: Option<Mark>) {
+        let Some(mark) = mark.filter(|mark| !self.spent.contains(mark)) else {
+            return;
+        };
+        if self.spent.len() >= MOST_SPENT {
+            self.spent.remove(0);
+        }
+        self.spent.push(mark);
+    }
+
+    /// The server takes again what it has brought anew, unless it takes each value once.
+    fn pardon(&mut self) {
+        if !self.by.single_use {
+            self.spent.clear();
+        }
+    }
+
+    /// One has returned a session.
     pub(super) fn succeeded(&mut self) {
-        self.spent = None;
+        self.pardon();
         self.failure = None;
         self.streak = 0;
         self.until = 0;
@@ -132,7 +155,7 @@ impl Refreshes {
 
     /// A login has returned a session. How long the server wants no refresh has not changed.
     pub(super) fn logged_in(&mut self) {
-        self.spent = None;
+        self.pardon();
         self.streak = 0;
         self.distrusted = false;
     }
@@ -150,12 +173,13 @@ impl Refreshes {
             error.kind(),
             LoginErrorKind::Refused | LoginErrorKind::Locked
         ) {
-            self.spent = mark;
+            self.spend(mark);
             self.failure = Some(Arc::new(error));
             return true;
         }
-        if error.is_not_sent() && self.spent == mark {
-            self.spent = None;
+        if error.is_not_sent() {
+            // What was spent before was not tried, so it is this one's mark.
+            self.spent.retain(|spent| Some(*spent) != mark);
         }
         let asked = error.retry_after().unwrap_or_default();
         let backoff = policy.backoff_after(self.streak).mul_f64(end.jitter);

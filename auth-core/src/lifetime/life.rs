@@ -232,6 +232,11 @@ impl Life {
         self.lifetime.idle.is_some()
     }
 
+    /// Whether the session was inactive for too long.
+    pub(crate) fn idle_has_passed(&self, now: Moment) -> bool {
+        self.idle.get().passed(now)
+    }
+
     /// Whether the server may have ended the session by now, as it told. It may count whole
     /// seconds, from the receipt of the login or of the request that moved the idle deadline.
     pub(crate) fn told_end_has_come(&self, now: Moment) -> bool {

@@ -26,6 +26,10 @@ pub(crate) trait Keep: Send + Sync {
     /// The refresh of a session is sent now. Returns whether it may be.
     fn send_refresh(&self, id: FlightId, session: &Credential) -> bool;
 
+    /// The refresh of `before` has brought a session. Returns it with the cookies that it
+    /// continues.
+    fn continued(&self, session: Session, before: &Credential) -> Result<Session, LoginError>;
+
     /// The refresh of a session has failed. Returns what its waiters are told, or else the purpose
     /// of the login that follows in the same flight.
     fn not_refreshed(
@@ -133,7 +137,12 @@ impl Login {
         engine.emit(&Event::RefreshSent);
         // A provider may panic before it returns its future, so it is called within the guard.
         let sent = async { engine.provider.refresh(current).await };
-        let result = engine.usable(engine.guarded(sent).await);
+        let result = engine.guarded(sent).await;
+        let result = result.and_then(|session| match self.cache() {
+            Some(cache) => cache.continued(session, current),
+            None => Ok(session),
+        });
+        let result = engine.usable(result);
         if let Some(permit) = permit {
             end(permit, &result);
             if let Err(failed) = &result {

@@ -12,6 +12,7 @@
 
 mod attempt;
 mod body_fields;
+mod continued_cookies;
 mod cookies;
 mod ends;
 mod errors;

@@ -10,9 +10,10 @@ use auth_core::clock::ManualClock;
 use auth_core::testing::{Counter, Scripted};
 use auth_core::{
     Ask, Attempt, Conclusion, Credential, Credentials, CredentialsBuilder, Error, Identity,
-    Lifetime, LoginError, Origin, Provider, Quota, Refresh, RefreshWindow, Secret, SecretSource,
-    Session,
+    Lifetime, LoginError, Origin, Provider, Quota, Refresh, RefreshWindow, ResponseView, Secret,
+    SecretSource, Session, Update,
 };
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use parking_lot::Mutex;
 use tokio::runtime::Builder;
 use tokio::task::yield_now;
@@ -21,6 +22,9 @@ use crate::support::{HOUR, SECOND, replay, settle, token};
 
 const FIVE_MINUTES: Duration = Duration::from_secs(300);
 const MINUTE: Duration = Duration::from_secs(60);
+
+/// A header with which a response brings a refresh token.
+const NEW_TOKEN: HeaderName = HeaderName::from_static("x-new-token");
 
 type Answer = Result<Session, LoginError>;
 type Script = Box<dyn Fn(u64, &str) -> Answer + Send + Sync>;
@@ -102,6 +106,17 @@ impl Provider for Api {
 
     fn refresh_by(&self) -> Option<Refresh> {
         Some(self.by.clone())
+    }
+
+    fn updates(&self) -> bool {
+        true
+    }
+
+    fn update(&self, response: &ResponseView<'_>, _: &Credential) -> Update {
+        let token = response.headers.get(NEW_TOKEN);
+        let set =
+            |token: &HeaderValue| Update::new().with_kept("refresh_token", token.to_str().unwrap());
+        token.map_or_else(Update::new, |token| set(token).unwrap())
     }
 
     async fn refresh(&self, current: &Credential) -> Answer {
@@ -368,24 +383,100 @@ async fn rule_8_once_a_request_was_accepted_a_refreshed_session_is_on_probation_
 
 #[tokio::test]
 async fn rule_6_a_refresh_that_brings_no_token_keeps_the_old_one_and_its_life() {
-    for single_use in [false, true] {
+    let clock = ManualClock::new();
+    let api = Api::answering(|number, _| Ok(access(100 + number)));
+    let (logins, seen) = api.counters();
+    let credentials = api.on(&clock).build();
+    credentials.get().await.unwrap();
+    for _ in 0..23 {
+        clock.advance(HOUR);
+        let credential = credentials.get().await.unwrap();
+        assert_eq!(credential.kept("refresh_token"), Some("r-1"));
+    }
+    assert_eq!((logins.count(), seen.lock().len()), (1, 23));
+    clock.advance(HOUR);
+    credentials.get().await.unwrap();
+    assert_eq!((logins.count(), seen.lock().len()), (2, 23));
+}
+
+#[tokio::test]
+async fn rule_6_a_single_use_token_is_spent_though_the_refresh_brings_no_other() {
+    let clock = ManualClock::new();
+    let by = Refresh::with_kept("refresh_token").single_use();
+    let api = Api::answering(|number, _| Ok(access(100 + number))).by(by);
+    let (logins, seen) = api.counters();
+    let credentials = api.on(&clock).build();
+    credentials.get().await.unwrap();
+    for login in 1..=3 {
+        clock.advance(FIVE_MINUTES);
+        let refreshed = credentials.get().await.unwrap();
+        assert_eq!(token(&refreshed), format!("token-{}", 100 + login));
+        let stored = credentials.session().unwrap().to_parts();
+        assert!(!stored.expose().contains("refresh_token"));
+        // Ahead of the expiry and after it, the password is used.
+        if login == 2 {
+            credentials.renew().await.unwrap();
+        } else {
+            clock.advance(FIVE_MINUTES);
+            credentials.get().await.unwrap();
+        }
+        assert_eq!(logins.count(), login + 1);
+    }
+    assert_eq!(*seen.lock(), ["r-1", "r-2", "r-3"]);
+}
+
+#[tokio::test]
+async fn rule_6_a_single_use_token_that_the_server_brings_back_is_not_sent_again() {
+    for length in [1, 2, 3, 16] {
         let clock = ManualClock::new();
-        let by = Refresh::with_kept("refresh_token");
-        let by = if single_use { by.single_use() } else { by };
-        let api = Api::answering(|number, _| Ok(access(100 + number))).by(by);
+        let by = Refresh::with_kept("refresh_token").single_use();
+        let turn = move |number: u64| format!("r-{}", number % length);
+        let api = Api::answering(move |number, _| with_token(access(100 + number), &turn(number)));
+        // The login brings the first one back as well.
+        let inner = Scripted::new(move |number| with_token(access(number), &turn(0)));
+        let api = api.by(by).logins_by(inner);
         let (logins, seen) = api.counters();
         let credentials = api.on(&clock).build();
-        credentials.get().await.unwrap();
-        for _ in 0..23 {
-            clock.advance(HOUR);
-            let credential = credentials.get().await.unwrap();
-            assert_eq!(credential.kept("refresh_token"), Some("r-1"));
+        for _ in 0..length + 3 {
+            credentials.get().await.unwrap();
+            clock.advance(FIVE_MINUTES);
         }
-        assert_eq!((logins.count(), seen.lock().len()), (1, 23));
-        clock.advance(HOUR);
-        credentials.get().await.unwrap();
-        assert_eq!((logins.count(), seen.lock().len()), (2, 23));
+        let all: Vec<String> = (0..length).map(turn).collect();
+        assert_eq!(*seen.lock(), all, "each once");
+        assert_eq!(logins.count(), 3);
     }
+}
+
+#[tokio::test]
+async fn rule_6_a_single_use_token_that_a_response_brings_back_is_not_sent_again() {
+    let clock = ManualClock::new();
+    let by = Refresh::with_kept("refresh_token").single_use();
+    let api = Api::rotating().by(by);
+    let (logins, seen) = api.counters();
+    let credentials = api.on(&clock).build();
+    credentials.get().await.unwrap();
+    clock.advance(FIVE_MINUTES);
+    let refreshed = credentials.get().await.unwrap();
+    assert_eq!(refreshed.kept("refresh_token"), Some("next-1"));
+    let brings = |token: &'static str| {
+        let credential = Attempt::current(&credentials).unwrap();
+        let headers = HeaderMap::from_iter([(NEW_TOKEN, HeaderValue::from_static(token))]);
+        let response = ResponseView::new(StatusCode::OK, &headers);
+        Attempt::new(&credentials, &credential).conclude(&response);
+    };
+    brings("r-1");
+    let current = Attempt::current(&credentials).unwrap();
+    assert_eq!(current.kept("refresh_token"), Some("r-1"));
+    let stored = credentials.session().unwrap().to_parts();
+    assert!(!stored.expose().contains("refresh_token"));
+    clock.advance(FIVE_MINUTES);
+    assert_eq!(token(&credentials.get().await.unwrap()), "token-2");
+    assert_eq!((logins.count(), seen.lock().len()), (2, 1));
+    // One that was not sent yet is.
+    brings("r-9");
+    clock.advance(FIVE_MINUTES);
+    assert_eq!(token(&credentials.get().await.unwrap()), "token-102");
+    assert_eq!(*seen.lock(), ["r-1", "r-9"]);
 }
 
 #[tokio::test]

@@ -24,7 +24,8 @@ use crate::answers::Answers;
 pub(super) enum CookieSource<'a> {
     /// All answers of a login.
     Login(&'a Answers<'a>),
-    /// The answer to a refresh, and before it the session.
+    /// The answer to a refresh, of which the cookies that the session does not have yet. It
+    /// continues those that it has.
     Refresh(&'a Response<Bytes>, &'a Credential),
 }
 
@@ -39,7 +40,10 @@ impl CookieSource<'_> {
                 let all = answers.cookies().into_iter();
                 all.filter(|cookie| name.is_of(&cookie.name)).collect()
             }
-            Self::Refresh(answer, _) => name.all_of_answer(answer).collect(),
+            Self::Refresh(answer, current) => {
+                let is_new = |cookie: &SetCookie| !current.owns_cookie(&cookie.name);
+                name.all_of_answer(answer).filter(is_new).collect()
+            }
         }
     }
 }
@@ -122,20 +126,9 @@ impl Compiled {
         (known, cookies): (&Known<'_>, &CookieSource<'_>),
     ) -> Result<Session, LoginError> {
         let matching = cookies.matching(name);
-        match cookies {
-            CookieSource::Refresh(_, current) if matching.is_empty() => {
-                return Ok(match current.cookie(name.as_str()) {
-                    Some(value) => session.with_cookie(name.as_str(), value)?,
-                    None => session,
-                });
-            }
-            CookieSource::Login(_) if matching.is_empty() && is_needed => {
-                return Err(LoginError::malformed(format!(
-                    "no {} cookie",
-                    name.as_str()
-                )));
-            }
-            _ => {}
+        if matching.is_empty() && is_needed && matches!(cookies, CookieSource::Login(_)) {
+            let name = name.as_str();
+            return Err(LoginError::malformed(format!("no {name} cookie")));
         }
         for cookie in matching {
             let cookie = self.schema.life.plausible(cookie, known);

@@ -503,6 +503,10 @@ impl Login for RecipeLogin {
         self.complete(session, &known, std::slice::from_ref(response), cookie)
     }
 
+    fn continues_cookies(&self) -> bool {
+        true
+    }
+
     fn renews_ahead(&self) -> bool {
         self.schema().life.renew_ahead
     }
