@@ -300,7 +300,11 @@ pub trait Login: Send + Sync + 'static {
     ///         Ok(request)
     ///     }
     ///
-    ///     fn read_repair(&self, answer: &Response<Bytes>) -> Result<Update, LoginError> {
+    ///     fn read_repair(
+    ///         &self,
+    ///         answer: &Response<Bytes>,
+    ///         _current: &Credential,
+    ///     ) -> Result<Update, LoginError> {
     ///         response::expect_success(answer)?;
     ///         let csrf = answer.headers().get(CSRF);
     ///         let csrf = csrf.ok_or_else(|| LoginError::malformed("no csrf value"))?;
