@@ -951,6 +951,8 @@ step.take.token = { json = "/token" }
                 "lb=m-2; Path=/",
                 "sid2=; Path=/; Domain=acme.example; Max-Age=0",
                 "new=n; Path=/",
+                // A cookie of its own, beside that of the name.
+                "sid1=z; Path=/other; Secure",
             ],
         );
         let refreshed = handle.refreshed().await;
@@ -973,6 +975,12 @@ step.take.token = { json = "/token" }
                 "api.acme.example",
                 "/",
                 "lb=m-2; pin=p; ticket=t-2; new=n",
+            ),
+            (
+                "https",
+                "api.acme.example",
+                "/other",
+                "sid1=z; lb=m-2; pin=p; ticket=t-2; new=n",
             ),
             ("https", "b.acme.example", "/", "pin=p; ticket=t-2"),
         ] {
