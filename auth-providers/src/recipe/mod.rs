@@ -11,6 +11,7 @@ mod life;
 #[cfg(feature = "recipes")]
 mod load_toml;
 mod login;
+mod meaning;
 mod schema;
 #[cfg(all(feature = "demo", feature = "recipes"))]
 pub(crate) mod served;
