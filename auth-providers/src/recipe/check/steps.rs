@@ -26,6 +26,11 @@ impl Check<'_> {
                 );
                 return fail(at + ".when", problem);
             }
+            if let Some(name) = self.stale_name(index) {
+                let problem =
+                    format!("`{name}` is of the moment of an earlier step; compute it anew");
+                return fail(at, problem);
+            }
             self.step(&at, step, Role::Login, &mut known)?;
         }
         if schema.login.0.len() > MOST_REQUESTS {
@@ -130,6 +135,19 @@ impl Check<'_> {
             ),
             _ => Ok(()),
         }
+    }
+
+    /// A time or a code of a second factor that an earlier step has computed and this one names. It
+    /// would be another one by now.
+    fn stale_name(&self, step: usize) -> Option<&str> {
+        let (earlier, rest) = self.schema.login.0.split_at(step);
+        let own = rest.first()?;
+        let is_stale = |name: &&str| {
+            let mut computes = earlier.iter().filter_map(|step| step.compute.get(*name));
+            !own.compute.contains_key(*name)
+                && computes.any(|compute| compute.time.is_some() || compute.totp.is_some())
+        };
+        own.names().find(is_stale)
     }
 
     /// Whether a value may be absent when a step begins.
