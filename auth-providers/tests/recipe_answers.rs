@@ -243,6 +243,24 @@ fn a_number_that_was_taken_can_be_one_in_json_and_a_session_can_be_computed() {
 }
 
 #[test]
+fn a_later_step_computes_a_value_of_the_same_name_anew() {
+    let login = login(
+        "login = [{ post = '/a', compute.h = { hex = 'a{email}' }, json = { h = '{h}', \
+         p = '{password}' }, failures = [{ status = 401, means = 'refused' }] }, \
+         { post = '/b', compute.h = { hex = 'b{email}' }, json = { h = '{h}' }, \
+         take.t = { json = '/t' } }]",
+    );
+    let (url, secret) = (Uri::from_static("https://api.acme.example/a"), "p".into());
+    let first = login.request(&secret).unwrap();
+    assert_eq!(*first.body(), r#"{"h":"61616461","p":"p"}"#);
+    let all = Answers::new(&url, answer(200, &[], ""), &secret);
+    let Step::Request(second) = login.read(&all).unwrap() else {
+        panic!("there is a second step");
+    };
+    assert_eq!(*second.body(), r#"{"h":"62616461"}"#);
+}
+
+#[test]
 fn a_header_that_an_answer_names_is_none_that_the_client_writes() {
     let login = login("login.take.h = { json = '/h', plain = true }\nattach.header.'{h}' = '{t}'");
     for name in ["host", "Cookie", "content-length", "authorization", "a b"] {

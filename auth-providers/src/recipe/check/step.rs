@@ -227,7 +227,9 @@ impl Check<'_> {
         for (name, compute) in computes {
             let at = format!("{at}.compute.{name}");
             check_name(name).map_err(|problem| RecipeError::new(&at, problem))?;
-            if self.schema.has_field(name) || known.contains(name) {
+            let steps = &self.schema.login.0;
+            let is_taken = steps.iter().any(|step| step.take.contains_key(name));
+            if self.schema.has_field(name) || is_taken {
                 return fail(at, "another value has this name already");
             }
             check_compute(&at, compute)?;
