@@ -110,7 +110,7 @@ async fn through_tower(credentials: &Credentials, calls: &[Call]) -> anyhow::Res
     }
     let client = Client::builder(TokioExecutor::new()).build_http();
     let stack = ServiceBuilder::new()
-        .layer(AuthLayer::new(credentials.clone()))
+        .layer(AuthLayer::new(credentials.clone()).in_memory())
         .service(client);
     for call in calls {
         let mut request = Request::builder()
