@@ -33,7 +33,7 @@ use crate::runtime::{Mutex, Runtime, Task, random};
 
 /// The repair under way, if one is.
 #[derive(Default)]
-pub(super) struct Repair(Mutex<Option<UnderWay>>);
+pub(super) struct Repair(Mutex<Option<Box<UnderWay>>>);
 
 /// A repair that has begun.
 #[derive(Clone)]
@@ -204,7 +204,7 @@ impl Shared {
             let runtime = Runtime::current().ok_or(Error::NoRuntime)?;
             let generation = current.stamp().generation();
             if let Some(repair) = going.filter(|repair| repair.generation == generation) {
-                return Ok(Next::Waits(repair.clone()));
+                return Ok(Next::Waits((**repair).clone()));
             }
             if let Some(error) = self.read(|state| state.repair_failure(now)) {
                 return Err(error);
@@ -217,7 +217,7 @@ impl Shared {
                 ended,
                 task: Arc::default(),
             };
-            *under_way = Some(repair.clone());
+            *under_way = Some(Box::new(repair.clone()));
             (runtime, sender, current, why, repair)
         };
         let (cache, engine) = (Arc::downgrade(self), engine.clone());

@@ -56,7 +56,9 @@ pub(crate) struct CacheState {
     pub(super) failure: Option<Failure>,
     pub(super) breaker: RejectionBreaker,
     pub(super) renewals: RenewalBackoff,
-    pub(super) repairs: RepairBreaker,
+    /// What has become of repairs, since the last one that helped. Most sessions need none, so it is a
+    /// pointer.
+    pub(super) repairs: Option<Box<RepairBreaker>>,
     /// Whether the last rejection answered the fetch of a part.
     pub(super) fetch_was_refused: bool,
     /// How sessions are refreshed, if they are. Most are not, so it is a pointer.

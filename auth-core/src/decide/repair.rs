@@ -50,7 +50,8 @@ impl CacheState {
     /// whether the provider can fetch one.
     pub(crate) fn ask_repair(&self, stamp: Stamp, fetches: bool, now: Moment) -> Remedy {
         let same = |current: &Arc<Credential>| current.stamp() == stamp;
-        if self.closed || self.repairs.forbids(now) {
+        let forbidden = (self.repairs.as_ref()).is_some_and(|repairs| repairs.forbids(now));
+        if self.closed || forbidden {
             Remedy::None
         } else if !self.current.as_ref().is_some_and(same) {
             Remedy::Newer
@@ -63,13 +64,13 @@ impl CacheState {
 
     /// The replay of a repair asked for another one.
     pub(crate) fn not_repaired(&mut self, now: Moment) {
-        self.repairs.futile(now);
+        self.repairs.get_or_insert_default().futile(now);
     }
 
     /// What a caller is told that needs a repair, if none may begin now because the last one has
     /// failed.
     pub(crate) fn repair_failure(&self, now: Moment) -> Option<Error> {
-        self.repairs.failure(now)
+        self.repairs.as_ref()?.failure(now)
     }
 
     /// A repair has ended that began with this credential, because of a part that was missing or of
@@ -128,7 +129,10 @@ impl CacheState {
             Err(error) => error,
         };
         let failure = Arc::new(error);
-        let retry_after = self.repairs.failed(Arc::clone(&failure), now);
+        let retry_after = self
+            .repairs
+            .get_or_insert_default()
+            .failed(Arc::clone(&failure), now);
         let failed = Repaired::Failed {
             failure,
             retry_after,
@@ -173,7 +177,7 @@ impl CacheState {
 
     /// A part that was missing has been fetched with this generation.
     fn fetched(&mut self, generation: u64) {
-        self.repairs.helped();
+        self.repairs = None;
         // The fetch was refused with the last session, so this one is its replay.
         if std::mem::take(&mut self.fetch_was_refused) {
             self.breaker.replay_accepted(generation);
@@ -182,6 +186,6 @@ impl CacheState {
 
     /// A response accepted what a replay after a repair carried.
     pub(crate) fn repair_helped(&mut self) {
-        self.repairs.helped();
+        self.repairs = None;
     }
 }

@@ -59,11 +59,6 @@ impl RepairBreaker {
             self.failure = None;
         }
     }
-
-    /// A replay after a repair was accepted, or a part that was missing has been fetched.
-    pub(super) fn helped(&mut self) {
-        *self = Self::default();
-    }
 }
 
 #[cfg(test)]
@@ -94,7 +89,7 @@ mod tests {
             assert!(breaker.forbids(at(now + wait - 1)) && !breaker.forbids(at(now + wait)));
             now += wait;
         }
-        breaker.helped();
+        breaker = RepairBreaker::default();
         assert!(!breaker.forbids(at(now)));
         breaker.futile(at(now));
         assert_eq!(breaker.left(at(now)), Duration::from_secs(5));
@@ -119,7 +114,7 @@ mod tests {
             let failed = breaker.failed(error(asked), at(10_000));
             assert_eq!(failed, Duration::from_secs(wait));
         }
-        breaker.helped();
+        breaker = RepairBreaker::default();
         assert!(!breaker.forbids(at(10_000)) && breaker.failure(at(10_000)).is_none());
     }
 }
