@@ -56,8 +56,8 @@ pub(crate) struct CacheState {
     pub(super) failure: Option<Failure>,
     pub(super) breaker: RejectionBreaker,
     pub(super) renewals: RenewalBackoff,
-    /// What has become of repairs, since the last one that helped. Most sessions need none, so it is a
-    /// pointer.
+    /// What has become of repairs since the last one that helped. Most sessions need none, so it
+    /// is a pointer.
     pub(super) repairs: Option<Box<RepairBreaker>>,
     /// Whether the last rejection answered the fetch of a part.
     pub(super) fetch_was_refused: bool,
