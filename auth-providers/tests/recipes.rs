@@ -371,6 +371,9 @@ fn a_recipe_that_could_not_work_is_refused_when_it_is_loaded() {
         lines.join("\n").parse::<Recipe>()
     };
     assert!(with("").is_ok());
+    // It may be another thing than a refusal, as a wrong Host, and is tried no more often for that.
+    let may_be = "{ status = 401, means = 'malformed' }, { status = 403, means = 'refused' }";
+    assert!(with(&format!("login.failures = [{may_be}]")).is_ok());
     let mut wrong = Vec::new();
     for (text, says) in UNWORKABLE {
         match with(text) {

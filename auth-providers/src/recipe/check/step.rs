@@ -42,10 +42,13 @@ impl Check<'_> {
                 return fail(at, problem);
             }
             check_clause(&at, failure, true)?;
-            let is_final = matches!(failure.means, Some(Meaning::Refused | Meaning::Locked));
-            if role == Role::Login && is_any_401(failure) && !is_final {
+            let is_bounded = matches!(
+                failure.means,
+                Some(Meaning::Refused | Meaning::Locked | Meaning::Malformed)
+            );
+            if role == Role::Login && is_any_401(failure) && !is_bounded {
                 let problem = "a 401 to a login is a refusal, whatever its body is (RFC 9110, \
-                               section 15.5.2); where it is not, say by what it is told";
+                               section 15.5.2); where it may be another thing, it is malformed";
                 return fail(at, problem);
             }
         }
