@@ -97,6 +97,7 @@ pub mod runtime;
 mod secret;
 mod session;
 mod session_parts;
+pub mod store;
 #[cfg(feature = "test-util")]
 pub mod testing;
 

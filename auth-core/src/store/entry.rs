@@ -1,0 +1,170 @@
+//! What is stored of one identity, and the changes to it.
+
+use std::time::Duration;
+
+/// Which session is stored. Versions of one epoch are ordered: by the fence of the lease under
+/// which the session was obtained, and then by its revision.
+///
+/// A store that has lost its data begins a new epoch, because its fences begin anew. Versions of
+/// different epochs are not ordered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "a version is these three numbers"
+)]
+pub struct Version {
+    /// A random number that the store has drawn when it had nothing of the identity.
+    pub epoch: u64,
+    /// The number of the lease, from one on. Zero if the session was saved without a lease, or if
+    /// none was saved yet.
+    pub fence: u64,
+    /// Which value of the session it is.
+    pub revision: u64,
+}
+
+impl Version {
+    /// Whether this is the later one of the same epoch, or one of another epoch.
+    pub fn is_newer_than(self, other: Self) -> bool {
+        self.epoch != other.epoch || (self.fence, self.revision) > (other.fence, other.revision)
+    }
+
+    /// Whether both are of one session, of whatever revision.
+    pub fn is_of_same_session(self, other: Self) -> bool {
+        (self.epoch, self.fence) == (other.epoch, other.fence)
+    }
+
+    /// Whether a session was ever saved under it.
+    pub const fn is_of_a_session(self) -> bool {
+        self.fence > 0 || self.revision > 0
+    }
+}
+
+/// What is stored of one identity.
+#[derive(Clone, Debug, Default)]
+#[allow(clippy::exhaustive_structs, reason = "stores build it")]
+pub struct Entry {
+    /// The version of the session, also of one that has ended.
+    pub version: Version,
+    /// The session. `None` if none was saved, or if it has ended.
+    pub session: Option<Stored>,
+    /// Whether the session was rejected. It is kept for what it can be refreshed with.
+    pub is_over: bool,
+    /// What is remembered beside the session: what failed logins forbid, and more.
+    pub notes: Option<Stored>,
+}
+
+/// Sealed bytes, and how long ago they were saved.
+#[derive(Clone, Debug, Default)]
+#[allow(clippy::exhaustive_structs, reason = "stores build it")]
+pub struct Stored {
+    /// What [`Seal::seal`](super::Seal::seal) has returned.
+    pub sealed: Vec<u8>,
+    /// How long ago they were saved, by the store's own clock.
+    pub age: Duration,
+}
+
+/// A change to an entry. It is made as a whole or not at all.
+#[derive(Clone, Debug)]
+#[allow(clippy::exhaustive_structs, reason = "stores read it")]
+pub struct Change {
+    /// The version of the session that is saved, or that the change is about.
+    pub version: Version,
+    /// The change to the session.
+    pub session: SessionChange,
+    /// The change to the notes.
+    pub notes: NotesChange,
+    /// The owner of the lease that is released together with the change, if it still has it.
+    pub releases: Option<String>,
+}
+
+/// The change to a session.
+#[derive(Clone, Debug)]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "a store that passes one over would lose a session"
+)]
+pub enum SessionChange {
+    /// It stays.
+    Keep,
+    /// This one is saved, and need not be kept for longer than this.
+    Save(Vec<u8>, Duration),
+    /// It was rejected.
+    Reject,
+    /// It was logged out, so it is dropped. Its version stays.
+    End,
+}
+
+/// The change to the notes.
+#[derive(Clone, Debug)]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "a store that passes one over would forget a refusal"
+)]
+pub enum NotesChange {
+    /// They stay.
+    Keep,
+    /// These are saved, and need not be kept for longer than this.
+    Save(Vec<u8>, Duration),
+}
+
+/// What became of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "it was made, or it was not")]
+pub enum Saved {
+    /// It was made, and the entry has this version now.
+    Made(Version),
+    /// Nothing was changed, because this newer version is there.
+    Newer(Version),
+}
+
+impl Change {
+    /// The version that the entry has after the change, or `None` if it must not be made. `stored`
+    /// is the version that the entry has, `has_session` says whether a session is there, and
+    /// `epoch` is the store's.
+    ///
+    /// This is the rule that a store keeps, in one step with the change itself: a session is saved
+    /// only over an older one, and all else is changed only while no newer one is there. One that
+    /// was logged out does not come back. After the store has lost its data, a session of before is
+    /// saved if none is there.
+    ///
+    /// ```
+    /// use auth_core::store::{Change, NotesChange, SessionChange, Version};
+    ///
+    /// let save = |fence| Change {
+    ///     version: Version { epoch: 7, fence, revision: 0 },
+    ///     session: SessionChange::Save(Vec::new(), std::time::Duration::MAX),
+    ///     notes: NotesChange::Keep,
+    ///     releases: None,
+    /// };
+    /// let stored = Version { epoch: 7, fence: 4, revision: 2 };
+    /// assert!(save(5).allowed(stored, true, 7).is_some());
+    /// assert!(save(4).allowed(stored, true, 7).is_none(), "it was stopped, and another has saved");
+    /// ```
+    pub fn allowed(&self, stored: Version, has_session: bool, epoch: u64) -> Option<Version> {
+        let ours = self.version;
+        let allowed = match self.session {
+            _ if ours.epoch == stored.epoch => match self.session {
+                SessionChange::Save(..) => {
+                    let goes_on = has_session || !ours.is_of_same_session(stored);
+                    ours.is_newer_than(stored) && (goes_on || !stored.is_of_a_session())
+                }
+                SessionChange::Keep => !stored.is_newer_than(ours),
+                SessionChange::Reject | SessionChange::End => {
+                    ours.is_of_same_session(stored) && !stored.is_newer_than(ours)
+                }
+            },
+            // The entry is from before the store has lost its leases.
+            SessionChange::Save(..) | SessionChange::Keep if ours.epoch == epoch => true,
+            SessionChange::Save(..) if !has_session => {
+                return Some(Version {
+                    epoch,
+                    fence: 0,
+                    revision: ours.revision.saturating_add(1),
+                });
+            }
+            _ => false,
+        };
+        let saves = matches!(self.session, SessionChange::Save(..));
+        allowed.then_some(if saves { ours } else { stored })
+    }
+}

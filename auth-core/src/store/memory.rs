@@ -1,0 +1,165 @@
+//! A store in the memory of one process.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use super::entry::{Change, Entry, Saved};
+use super::error::StoreError;
+use super::lease::{LeaseAnswer, LeaseAsk};
+use super::permit::{PermitAnswer, PermitAsk};
+use super::record::{LeaseRecord, PermitRecord, Record};
+use super::seal::{Seal, Unreadable};
+use super::store::Store;
+use crate::clock::{Clock, Moment};
+use crate::runtime::Mutex;
+use crate::secret::Secret;
+
+/// A store that the caches of one process share: several handles for the same account, and tests.
+///
+/// A clone is the same store. What it holds is gone with the last one.
+#[derive(Clone)]
+pub struct MemoryStore(Arc<Shared>);
+
+struct Shared {
+    seal: InMemory,
+    clock: Clock,
+    entries: Mutex<HashMap<String, (Record, LeaseRecord)>>,
+    permits: Mutex<HashMap<String, PermitRecord>>,
+    /// The number of the last change.
+    changes: watch::Sender<u64>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::on(Clock::system())
+    }
+
+    /// An empty store on another clock, for tests.
+    pub fn on(clock: Clock) -> Self {
+        Self(Arc::new(Shared {
+            seal: InMemory(RandomState::new()),
+            clock,
+            entries: Mutex::default(),
+            permits: Mutex::default(),
+            changes: watch::Sender::new(0),
+        }))
+    }
+
+    fn now(&self) -> (Moment, Duration) {
+        let now = self.0.clock.now();
+        (now, Duration::from_nanos(now.steady))
+    }
+
+    fn change<T>(&self, name: &str, change: impl FnOnce(&mut Record, &mut LeaseRecord) -> T) -> T {
+        let result = {
+            let mut entries = self.0.entries.lock();
+            let (record, lease) = entries.entry(name.to_owned()).or_insert_with(|| {
+                let epoch = self.0.seal.0.hash_one(name).max(1);
+                (Record::default(), LeaseRecord::new(epoch))
+            });
+            change(record, lease)
+        };
+        self.0.changes.send_modify(|number| *number += 1);
+        result
+    }
+
+    fn permits<T>(&self, origin: &str, change: impl FnOnce(&mut PermitRecord) -> T) -> T {
+        let mut permits = self.0.permits.lock();
+        change(permits.entry(origin.to_owned()).or_default())
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    fn seal(&self) -> &dyn Seal {
+        &self.0.seal
+    }
+
+    async fn load(&self, name: &str) -> Result<Entry, StoreError> {
+        let entries = self.0.entries.lock();
+        let record = entries.get(name).map(|(record, _)| record);
+        Ok(record.map_or_else(Entry::default, |record| record.entry(self.now().0)))
+    }
+
+    async fn lease(&self, name: &str, ask: LeaseAsk<'_>) -> Result<LeaseAnswer, StoreError> {
+        let (now, steady) = self.now();
+        Ok(self.change(name, |record, lease| record.lease(lease, ask, now, steady)))
+    }
+
+    async fn save(&self, name: &str, change: Change) -> Result<Saved, StoreError> {
+        let (now, _) = self.now();
+        Ok(self.change(name, |record, lease| record.save(lease, change, now)))
+    }
+
+    async fn permit(&self, origin: &str, ask: PermitAsk<'_>) -> Result<PermitAnswer, StoreError> {
+        let (_, now) = self.now();
+        Ok(self.permits(origin, |permits| permits.permit(ask, now)))
+    }
+
+    async fn end_permit(
+        &self,
+        origin: &str,
+        id: &str,
+        counts_for: Duration,
+    ) -> Result<(), StoreError> {
+        let (_, now) = self.now();
+        self.permits(origin, |permits| permits.end(id, counts_for, now));
+        Ok(())
+    }
+
+    async fn hold(&self, origin: &str, wait: Duration) -> Result<(), StoreError> {
+        let (_, now) = self.now();
+        self.permits(origin, |permits| permits.hold(wait, now));
+        Ok(())
+    }
+
+    async fn changed(&self, _name: &str) {
+        let mut changes = self.0.changes.subscribe();
+        let _ = changes.changed().await;
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").finish_non_exhaustive()
+    }
+}
+
+/// What is in the memory of the process is as readable there as anywhere else in it. The context is
+/// kept with the text, so that nothing is taken for another's.
+struct InMemory(RandomState);
+
+impl Seal for InMemory {
+    fn name(&self, text: &[u8]) -> String {
+        format!("{:016x}", self.0.hash_one(text))
+    }
+
+    fn seal(&self, text: &str, context: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let mut sealed = Vec::with_capacity(8 + text.len());
+        sealed.extend(self.0.hash_one(context).to_be_bytes());
+        sealed.extend(text.as_bytes());
+        Ok(sealed)
+    }
+
+    fn open(&self, sealed: &[u8], context: &[u8]) -> Result<Secret, Unreadable> {
+        let (tag, text) = sealed.split_first_chunk().ok_or(Unreadable::Damaged)?;
+        if *tag != self.0.hash_one(context).to_be_bytes() {
+            return Err(Unreadable::Damaged);
+        }
+        let text = std::str::from_utf8(text).map_err(|_| Unreadable::Damaged)?;
+        Ok(text.into())
+    }
+}

@@ -1,0 +1,47 @@
+//! Where sessions, failures and permits are shared: between the starts of a program, the processes
+//! of a machine, and the machines of a fleet.
+//!
+//! A cache that was built with a [`Store`](crate::CredentialsBuilder::store) looks there before it
+//! logs in, and leaves there what it got. [Rules 20 and on](crate::contract#rule-20) say what that
+//! promises: one login at a time where the store can be reached, never a stale session over a newer
+//! one, the quota for all processes together, and one attempt with a wrong password for all of
+//! them. They do not promise one login in all: the login server can't check a lease, so a process
+//! that was stopped for longer than its lease may log in beside another. What bounds logins is the
+//! quota.
+//!
+//! | store | shares between | feature |
+//! |---|---|---|
+//! | [`MemoryStore`] | caches of one process | none |
+#![cfg_attr(
+    feature = "file",
+    doc = "| [`FileStore`] | the starts of a program, the processes of a machine | `file` |"
+)]
+#![cfg_attr(
+    feature = "redis",
+    doc = "| [`RedisStore`] | the machines of a fleet | `redis` |"
+)]
+//!
+//! Another store, such as a table of a database, is an implementation of [`Store`]. It holds sealed
+//! bytes under hashed names, and needs no cryptography of its own.
+
+mod entry;
+mod error;
+mod lease;
+mod memory;
+mod permit;
+mod record;
+mod seal;
+#[allow(
+    clippy::module_inception,
+    reason = "the noun of this file is the trait"
+)]
+mod store;
+
+pub use entry::{Change, Entry, NotesChange, Saved, SessionChange, Stored, Version};
+pub use error::StoreError;
+pub use lease::{Lease, LeaseAnswer, LeaseAsk};
+pub use memory::MemoryStore;
+pub use permit::{PermitAnswer, PermitAsk};
+pub use record::{Kept, LeaseRecord, PermitRecord, Record};
+pub use seal::{Seal, Unreadable};
+pub use store::Store;

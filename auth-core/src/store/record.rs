@@ -1,0 +1,263 @@
+//! The steps of a store without I/O, for stores that read and write under a lock.
+
+use std::time::Duration;
+
+use super::entry::{Change, Entry, NotesChange, Saved, SessionChange, Stored, Version};
+use super::lease::{Lease, LeaseAnswer, LeaseAsk};
+use super::permit::{PermitAnswer, PermitAsk};
+use crate::clock::Moment;
+
+/// What is kept of one identity: its session and its notes, each with the time of its save.
+#[derive(Clone, Debug, Default)]
+#[allow(clippy::exhaustive_structs, reason = "stores write it as they like")]
+pub struct Record {
+    /// The version of the session, also of one that has ended.
+    pub version: Version,
+    /// The session.
+    pub session: Option<Kept>,
+    /// Whether the session was rejected.
+    pub is_over: bool,
+    /// The notes.
+    pub notes: Option<Kept>,
+}
+
+/// Sealed bytes, when they were saved, and how long they need to be kept.
+#[derive(Clone, Debug)]
+#[allow(clippy::exhaustive_structs, reason = "stores write it as they like")]
+pub struct Kept {
+    /// The bytes.
+    pub sealed: Vec<u8>,
+    /// When they were saved.
+    pub saved: Moment,
+    /// How long they need to be kept from then on.
+    pub keep_for: Duration,
+}
+
+/// The lease of one identity, which outlives its record: fences must not begin anew.
+#[derive(Clone, Debug, Default)]
+#[allow(clippy::exhaustive_structs, reason = "stores write it as they like")]
+pub struct LeaseRecord {
+    /// The epoch. A store draws it at random, and not zero, when it has none.
+    pub epoch: u64,
+    /// The fence of the last lease.
+    pub fence: u64,
+    /// Its owner, until it is released.
+    pub owner: Option<String>,
+    /// When it lapses, on a clock that can't be set.
+    pub until: Duration,
+}
+
+/// The permits of one origin.
+#[derive(Clone, Debug, Default)]
+#[allow(clippy::exhaustive_structs, reason = "stores write it as they like")]
+pub struct PermitRecord {
+    /// Each with its id, and until when it counts, on a clock that can't be set.
+    pub given: Vec<(String, Duration)>,
+    /// The login server wants no login before this.
+    pub held_until: Duration,
+}
+
+impl Record {
+    /// The entry as it is now. What need not be kept any more is not there.
+    pub fn entry(&self, now: Moment) -> Entry {
+        let kept = |kept: &Option<Kept>| kept.as_ref().and_then(|kept| kept.stored(now));
+        Entry {
+            version: self.version,
+            session: kept(&self.session),
+            is_over: self.is_over,
+            notes: kept(&self.notes),
+        }
+    }
+
+    /// Looks, takes the lease if it is free and needed, and looks again. `steady` is the time on
+    /// the clock of the lease.
+    pub fn lease(
+        &mut self,
+        lease: &mut LeaseRecord,
+        ask: LeaseAsk<'_>,
+        now: Moment,
+        steady: Duration,
+    ) -> LeaseAnswer {
+        if let Some(known) = ask.known.filter(|_| ask.rejected)
+            && known.is_of_same_session(self.version)
+            && !self.version.is_newer_than(known)
+        {
+            self.is_over = true;
+        }
+        let mut entry = self.entry(now);
+        let is_newer = ask
+            .known
+            .is_none_or(|known| self.version.is_newer_than(known));
+        let answer = if entry.session.is_some() && !entry.is_over && is_newer {
+            Lease::NotNeeded
+        } else {
+            lease.take(ask.owner, ask.lasts, steady)
+        };
+        if !self.version.is_of_a_session() {
+            entry.version.epoch = lease.epoch;
+        }
+        LeaseAnswer {
+            lease: answer,
+            entry,
+        }
+    }
+
+    /// Makes a change, if the rule allows it, and releases the lease if the change says so.
+    pub fn save(&mut self, lease: &mut LeaseRecord, change: Change, now: Moment) -> Saved {
+        if change.releases.is_some() && change.releases == lease.owner {
+            lease.owner = None;
+        }
+        let mut stored = self.version;
+        if !stored.is_of_a_session() {
+            stored.epoch = lease.epoch;
+        }
+        let Some(version) = change.allowed(stored, self.session.is_some(), lease.epoch) else {
+            return Saved::Newer(self.version);
+        };
+        self.version = version;
+        let keep = |sealed, keep_for| {
+            Some(Kept {
+                sealed,
+                saved: now,
+                keep_for,
+            })
+        };
+        match change.session {
+            SessionChange::Keep => {}
+            SessionChange::Save(sealed, keep_for) => {
+                self.session = keep(sealed, keep_for);
+                self.is_over = false;
+            }
+            SessionChange::Reject => self.is_over = true,
+            SessionChange::End => self.session = None,
+        }
+        match change.notes {
+            NotesChange::Keep => {}
+            NotesChange::Save(sealed, keep_for) => self.notes = keep(sealed, keep_for),
+        }
+        Saved::Made(version)
+    }
+
+    /// Whether nothing of it need be kept any more.
+    pub fn is_idle(&self, now: Moment) -> bool {
+        let entry = self.entry(now);
+        entry.session.is_none() && entry.notes.is_none()
+    }
+}
+
+impl Kept {
+    /// Both clocks count, and the one by which it is older (rule 14).
+    fn stored(&self, now: Moment) -> Option<Stored> {
+        let wall = now.wall.saturating_sub(self.saved.wall);
+        let age = Duration::from_nanos(wall.max(now.steady.saturating_sub(self.saved.steady)));
+        (age < self.keep_for).then(|| Stored {
+            sealed: self.sealed.clone(),
+            age,
+        })
+    }
+}
+
+impl LeaseRecord {
+    /// The first lease of an epoch.
+    pub fn new(epoch: u64) -> Self {
+        Self {
+            epoch,
+            ..Self::default()
+        }
+    }
+
+    fn take(&mut self, owner: &str, lasts: Duration, now: Duration) -> Lease {
+        let ours = self.owner.as_deref() == Some(owner);
+        if self.owner.is_some() && !ours && now < self.until {
+            let left = self.until.saturating_sub(now);
+            return Lease::Held { left };
+        }
+        if !ours {
+            self.owner = Some(owner.to_owned());
+            self.fence = self.fence.saturating_add(1);
+        }
+        self.until = now.saturating_add(lasts);
+        Lease::Taken { fence: self.fence }
+    }
+}
+
+impl PermitRecord {
+    /// Gives a permit if one is free.
+    pub fn permit(&mut self, ask: PermitAsk<'_>, now: Duration) -> PermitAnswer {
+        self.given.retain(|(_, until)| now < *until);
+        let until = now.saturating_add(ask.counts_for);
+        if let Some((_, known)) = self.given.iter_mut().find(|(id, _)| id == ask.id) {
+            *known = until;
+            return PermitAnswer::Given;
+        }
+        let most = ask.most.max(1) as usize;
+        // Those that must have ended before one is free.
+        let over = (self.given.len() + 1).saturating_sub(most);
+        let mut ends: Vec<_> = self.given.iter().map(|(_, until)| *until).collect();
+        ends.sort_unstable();
+        let free_at = over.checked_sub(1).and_then(|last| ends.get(last).copied());
+        let free_at = free_at.unwrap_or_default().max(self.held_until);
+        if now < free_at {
+            return PermitAnswer::Wait(free_at.saturating_sub(now));
+        }
+        self.given.push((ask.id.to_owned(), until));
+        PermitAnswer::Given
+    }
+
+    /// The login of a permit has ended. One that is not known any more has lapsed.
+    pub fn end(&mut self, id: &str, counts_for: Duration, now: Duration) {
+        let until = now.saturating_add(counts_for);
+        if let Some((_, known)) = self.given.iter_mut().find(|(known, _)| known == id) {
+            *known = until;
+        }
+        self.given.retain(|(_, until)| now < *until);
+    }
+
+    /// The login server wants no login for so long.
+    pub fn hold(&mut self, wait: Duration, now: Duration) {
+        self.held_until = self.held_until.max(now.saturating_add(wait));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(1_000);
+
+    fn ask(id: &str) -> PermitAsk<'_> {
+        PermitAsk {
+            id,
+            most: 2,
+            window: Duration::from_secs(60),
+            counts_for: Duration::from_secs(90),
+        }
+    }
+
+    fn after(seconds: u64) -> Duration {
+        NOW + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn rule_23_a_permit_counts_until_its_window_after_the_end_of_its_login() {
+        let mut permits = PermitRecord::default();
+        assert_eq!(permits.permit(ask("a"), NOW), PermitAnswer::Given);
+        assert_eq!(
+            permits.permit(ask("a"), NOW),
+            PermitAnswer::Given,
+            "asked again"
+        );
+        assert_eq!(permits.permit(ask("b"), after(5)), PermitAnswer::Given);
+        let wait = PermitAnswer::Wait(Duration::from_secs(80));
+        assert_eq!(permits.permit(ask("c"), after(10)), wait);
+        permits.end("b", Duration::from_secs(60), after(10));
+        let wait = PermitAnswer::Wait(Duration::from_secs(60));
+        assert_eq!(permits.permit(ask("c"), after(10)), wait);
+        permits.end("a", Duration::ZERO, after(10));
+        assert_eq!(permits.permit(ask("c"), after(10)), PermitAnswer::Given);
+        permits.hold(Duration::from_secs(100), after(10));
+        permits.hold(Duration::from_secs(1), after(10));
+        let wait = PermitAnswer::Wait(Duration::from_secs(99));
+        assert_eq!(permits.permit(ask("d"), after(11)), wait);
+    }
+}
