@@ -47,10 +47,18 @@ pub struct Entry {
     pub version: Version,
     /// The session. `None` if none was saved, or if it has ended.
     pub session: Option<Stored>,
-    /// Whether the session was rejected. It is kept for what it can be refreshed with.
+    /// Whether the session was rejected, or logged out. If it was rejected, it is kept for what it
+    /// can be refreshed with.
     pub is_over: bool,
     /// What is remembered beside the session: what failed logins forbid, and more.
     pub notes: Option<Stored>,
+}
+
+impl Entry {
+    /// Whether the session was logged out.
+    pub const fn was_logged_out(&self) -> bool {
+        self.is_over && self.session.is_none()
+    }
 }
 
 /// Sealed bytes, and how long ago they were saved.
@@ -119,8 +127,7 @@ pub enum Saved {
 
 impl Change {
     /// The version that the entry has after the change, or `None` if it must not be made. `stored`
-    /// is the version that the entry has, `has_session` says whether a session is there, and
-    /// `epoch` is the store's.
+    /// is the entry, and `epoch` is the store's.
     ///
     /// This is the rule that a store keeps, in one step with the change itself: a session is saved
     /// only over an older one, and all else is changed only while no newer one is there. One that
@@ -128,7 +135,7 @@ impl Change {
     /// saved if none is there.
     ///
     /// ```
-    /// use auth_core::store::{Change, NotesChange, SessionChange, Version};
+    /// use auth_core::store::{Change, Entry, NotesChange, SessionChange, Version};
     ///
     /// let save = |fence| Change {
     ///     version: Version { epoch: 7, fence, revision: 0 },
@@ -136,17 +143,18 @@ impl Change {
     ///     notes: NotesChange::Keep,
     ///     releases: None,
     /// };
-    /// let stored = Version { epoch: 7, fence: 4, revision: 2 };
-    /// assert!(save(5).allowed(stored, true, 7).is_some());
-    /// assert!(save(4).allowed(stored, true, 7).is_none(), "it was stopped, and another has saved");
+    /// let version = Version { epoch: 7, fence: 4, revision: 2 };
+    /// let stored = Entry { version, ..Entry::default() };
+    /// assert!(save(5).allowed(&stored, 7).is_some());
+    /// assert!(save(4).allowed(&stored, 7).is_none(), "it was stopped, and another has saved");
     /// ```
-    pub fn allowed(&self, stored: Version, has_session: bool, epoch: u64) -> Option<Version> {
-        let ours = self.version;
+    pub fn allowed(&self, entry: &Entry, epoch: u64) -> Option<Version> {
+        let (ours, stored) = (self.version, entry.version);
         let allowed = match self.session {
             _ if ours.epoch == stored.epoch => match self.session {
                 SessionChange::Save(..) => {
-                    let goes_on = has_session || !ours.is_of_same_session(stored);
-                    ours.is_newer_than(stored) && (goes_on || !stored.is_of_a_session())
+                    let returns = entry.was_logged_out() && ours.is_of_same_session(stored);
+                    ours.is_newer_than(stored) && !returns
                 }
                 SessionChange::Keep => !stored.is_newer_than(ours),
                 SessionChange::Reject | SessionChange::End => {
@@ -155,7 +163,7 @@ impl Change {
             },
             // The entry is from before the store has lost its leases.
             SessionChange::Save(..) | SessionChange::Keep if ours.epoch == epoch => true,
-            SessionChange::Save(..) if !has_session => {
+            SessionChange::Save(..) if entry.session.is_none() => {
                 return Some(Version {
                     epoch,
                     fence: 0,

@@ -15,7 +15,7 @@ pub struct Record {
     pub version: Version,
     /// The session.
     pub session: Option<Kept>,
-    /// Whether the session was rejected.
+    /// Whether the session was rejected, or logged out.
     pub is_over: bool,
     /// The notes.
     pub notes: Option<Kept>,
@@ -107,11 +107,11 @@ impl Record {
         if change.releases.is_some() && change.releases == lease.owner {
             lease.owner = None;
         }
-        let mut stored = self.version;
-        if !stored.is_of_a_session() {
-            stored.epoch = lease.epoch;
+        let mut entry = self.entry(now);
+        if !self.version.is_of_a_session() {
+            entry.version.epoch = lease.epoch;
         }
-        let Some(version) = change.allowed(stored, self.session.is_some(), lease.epoch) else {
+        let Some(version) = change.allowed(&entry, lease.epoch) else {
             return Saved::Newer(self.version);
         };
         self.version = version;
@@ -129,7 +129,10 @@ impl Record {
                 self.is_over = false;
             }
             SessionChange::Reject => self.is_over = true,
-            SessionChange::End => self.session = None,
+            SessionChange::End => {
+                self.session = None;
+                self.is_over = true;
+            }
         }
         match change.notes {
             NotesChange::Keep => {}
