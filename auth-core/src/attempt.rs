@@ -578,6 +578,7 @@ impl Attempt {
             Heard::Nothing => {}
             Heard::Rolled(stamp) => {
                 shared.advance_timer();
+                shared.share_revision();
                 shared.engine.emit(&Event::Rolled { stamp });
             }
             Heard::Ended => shared.engine.emit(&Event::Ended { stamp }),

@@ -293,9 +293,82 @@
 //! ## Rule 19
 //!
 //! Dropping the last handle stops renewals and leaks no task; it never logs out. `close().await`
-//! does, for all clones: waiters get `Closed`, a login in flight is logged out when it ends.
+//! does, for all clones: waiters get `Closed`, a login in flight is logged out when it ends. With a
+//! store, `close` leaves the session there, and that of a login in flight too; only `log_out` ends
+//! it, for all that share it, and tells them so.
 //!
 //! A superseded session is logged out only by choice, after a grace, in bounded number, whether it
 //! was renewed, has expired or was rejected; and never where a logout ends all sessions of the
 //! account. What the answer to a logout means is the provider's to say. It knows why the session is
 //! logged out, and whether it was over before: an answer that rejects such a session is no failure.
+//! A session that is in a store, or was, is never logged out because it was superseded.
+//!
+//! # Sharing
+//!
+//! ## Rule 20
+//!
+//! A cache with a store looks there before it logs in or refreshes. A session that it does not know
+//! and that is good is used, and nothing is sent. Otherwise the login takes the lease of the
+//! identity, with a look at what is stored in the same step, and uses only what it read then: never
+//! a refresh token from before. While another has the lease, it waits for the result, within its
+//! callers' time. A lease lasts for the login's time-out and 5 s, is extended at a third of that
+//! while its login is under way, and lapses by itself. So among those that reach the store and are
+//! not stopped for longer than a lease, one login is under way for an identity. Waiters are told
+//! once the session is saved: a program that ends with its answer in hand has left it there.
+//!
+//! Without a store nothing is paid for it. With one, a request with a fresh session costs the same.
+//!
+//! ## Rule 21
+//!
+//! A session is saved only over an older one: older by the fence of the lease under which it was
+//! obtained, and then by its revision. So a login that was stopped, and goes on after another one
+//! has saved, changes nothing. A failed login or refresh never changes a stored session. One that
+//! was logged out does not come back. After the store has lost its data, a session of before is
+//! saved if none is there.
+//!
+//! What rolls in mid-session, and what a repair brings, is saved as a revision, by a task; of two at
+//! a time the last one counts. Where an idle deadline has moved by an eighth of its timeout, it is
+//! saved as well.
+//!
+//! A rejection that a process believes is noted by its next login, with its look at the store. The
+//! others give the session up when they look next: with their next login or refresh, by their own
+//! next rejection, when the store tells of a change, and within ten seconds in any case where the
+//! runtime of their last login is driven. A session that is newer than the one that was rejected is
+//! taken in place of a login.
+//!
+//! ## Rule 22
+//!
+//! What a failed login forbids is kept in the store, and so is the last word on whether rejections
+//! are believed: they hold for all processes and for those that start later. A refusal holds for the
+//! secret that was refused, which is known by a keyed hash. So eight processes with a wrong
+//! password, or thirteen starts of a program, make one attempt. What is wrong before anything was
+//! sent holds for its process alone.
+//!
+//! A token that can be used once is marked spent in the store before it is sent. If the store does
+//! not confirm that, the token is not sent, and the password is used where the session is over. If a
+//! refresh is refused, the store is looked at again first: a newer session there means a race, and
+//! no refusal.
+//!
+//! ## Rule 23
+//!
+//! A login needs a permit of its process (rule 10) and one of the store, which counts all logins at
+//! an origin: from when it is given until a window after the login has ended, by the store's clock.
+//! After a time-out, or if its process is gone, it counts until the time-out and a window more. The
+//! server's `Retry-After` holds all that share the store. This bounds what reaches the server. No
+//! lease can: a server does not look at one.
+//!
+//! ## Rule 24
+//!
+//! A step at the store takes 2 s at most. If it fails, there is an event, and the cache goes on
+//! without the store for 5 s: sessions are served, logins are single within the process, and of the
+//! quota the process takes a fifth, at least one login. More than five such processes may together
+//! exceed it. Nothing fails for it but what can't be done safely: a token that can be used once is
+//! not sent. What was obtained meanwhile is used, and saved with its next revision or login.
+//!
+//! ## Rule 25
+//!
+//! What is stored is sealed with a key, for one identity, its login's URL, its provider's variant
+//! and its kind; names in the store are keyed hashes. What can't be read is as if it was not there:
+//! it is damaged, of a later version, sealed with another key, or another identity's that was moved
+//! there. That is an event and no failure, and it stays until a session is saved in its place. Where
+//! there are several keys, the first one seals, and all open.

@@ -6,6 +6,7 @@ use crate::credential::Stamp;
 use crate::error::LoginErrorKind;
 use crate::identity::Identity;
 use crate::origin::{Miss, Scope};
+use crate::store::Unreadable;
 
 /// Something that a cache did. No event holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +58,23 @@ pub enum Event {
         reason: String,
         /// The time in which no other repair begins.
         retry_after: Duration,
+    },
+    /// A session that another process got was found in the store and is used from now on.
+    Loaded {
+        /// The stamp of the new credential.
+        stamp: Stamp,
+    },
+    /// The store could not be reached or used. The cache goes on without it, and leaves it alone for
+    /// 5 s.
+    StoreFailed {
+        /// What the [`StoreError`](crate::store::StoreError) and its causes say.
+        reason: String,
+    },
+    /// Something in the store can't be read. It counts as absent, and stays until a session is
+    /// saved in its place.
+    StoredUnreadable {
+        /// Why it can't be read.
+        why: Unreadable,
     },
     /// A login that begins has to wait for the quota, or for the server's `Retry-After`.
     LoginHeld {
@@ -185,6 +203,12 @@ pub(crate) fn trace(identity: &Identity, event: &Event) {
             let kind = kind.name();
             tracing::warn!(provider, %login, kind, reason, ?retry_after, "repair failed");
         }
+        Event::StoreFailed { reason } => {
+            tracing::warn!(provider, %login, reason, "store failed; going on without it");
+        }
+        Event::StoredUnreadable { why } => {
+            tracing::warn!(provider, %login, "what is stored can't be read: {why}");
+        }
         Event::RejectionDoubted { stamp } => {
             tracing::warn!(provider, %login, %stamp, "another login would not help; the response stands");
         }
@@ -211,6 +235,9 @@ pub(crate) fn trace(identity: &Identity, event: &Event) {
         }
         Event::Refreshed { stamp, took } => {
             tracing::info!(provider, %login, %stamp, ?took, "refreshed");
+        }
+        Event::Loaded { stamp } => {
+            tracing::info!(provider, %login, %stamp, "session found in the store");
         }
         Event::LoggedOut { confirmed } => {
             tracing::info!(provider, %login, confirmed, "logged out");

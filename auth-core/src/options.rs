@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::decide::{FailurePolicy, Policy};
 use crate::event::Observer;
 use crate::lifetime::RefreshWindow;
+use crate::store::{Sharing, Store};
 
 /// [`CredentialsBuilder`](crate::CredentialsBuilder) documents each of them.
 #[derive(Clone)]
@@ -22,6 +23,10 @@ pub(crate) struct Options {
     /// Whether a timer renews the session.
     pub(crate) keep_fresh: bool,
     pub(crate) observer: Option<Arc<dyn Observer>>,
+    /// The store that the builder was given.
+    pub(crate) store: Option<Arc<dyn Store>>,
+    /// The cache's entry in it. Here, and not in the cache, since most have none.
+    pub(crate) sharing: Option<Arc<Sharing>>,
 }
 
 /// Shared by all caches with every option at its default, which most have.
@@ -38,6 +43,8 @@ static DEFAULT: LazyLock<Arc<Options>> = LazyLock::new(|| {
         superseded_logout: None,
         keep_fresh: false,
         observer: None,
+        store: None,
+        sharing: None,
     })
 });
 

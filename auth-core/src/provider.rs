@@ -122,6 +122,15 @@ pub trait Provider: Send + Sync + 'static {
         ProviderOptions::none()
     }
 
+    /// What else tells sessions apart in a [store](crate::store) than the identity: the tenant or
+    /// the role that is logged in to, or the form of the login. It is asked once, when the handle
+    /// is built, and is not shown in the store. By default nothing.
+    ///
+    /// A session that was stored with another text is not found.
+    fn variant(&self) -> String {
+        String::new()
+    }
+
     /// Checks whether a password can be right at all, before an attempt is spent on it. By default
     /// any can.
     ///
@@ -276,6 +285,10 @@ macro_rules! provider_behind {
 
             fn options(&self) -> ProviderOptions {
                 (**self).options()
+            }
+
+            fn variant(&self) -> String {
+                (**self).variant()
             }
 
             fn check_secret(&self, secret: &Secret) -> Result<(), LoginError> {

@@ -55,6 +55,10 @@ impl SessionParts {
         Self(Lines::written(|lines| session.write(lines)).into())
     }
 
+    pub(crate) const fn of_text(text: Secret) -> Self {
+        Self(text)
+    }
+
     fn lines(&self) -> impl Iterator<Item = Line<'_>> {
         self.expose().lines().map(Line::new)
     }

@@ -87,6 +87,7 @@ impl Shared {
         control.flight = Some(Arc::clone(&flight));
         drop(control);
 
+        self.follow(runtime);
         flight.spawn(runtime, login.run());
         if !held.is_zero() {
             engine.emit(&Event::LoginHeld { wait: held });

@@ -18,6 +18,7 @@ use crate::origin::Scope;
 use crate::provider::Provider;
 use crate::quota::Quota;
 use crate::refresh::Refresh;
+use crate::store::{Sharing, Store};
 
 /// Builds [`Credentials`] with options.
 ///
@@ -184,6 +185,20 @@ impl CredentialsBuilder {
         self.set(|options| options.observer = Some(Arc::new(observer)))
     }
 
+    /// Shares the session, what failed logins forbid, and the quota through a
+    /// [store](crate::store): with later runs of the program, with other processes, or with other
+    /// machines. None unless set.
+    ///
+    /// A cache with nothing to serve looks in the store before it logs in, and [closing
+    /// it](Credentials::close) leaves the session there: [`log_out`](Credentials::log_out) ends it.
+    /// While the store is in trouble, the cache goes on by itself, with a fifth of the quota.
+    ///
+    /// Superseded sessions are [left to expire](Self::log_out_superseded) then, because another
+    /// process may use them.
+    pub fn store(self, store: impl Store) -> Self {
+        self.set(|options| options.store = Some(Arc::new(store)))
+    }
+
     /// Replaces the machine's clocks, for tests. Logins on another clock count against a quota of
     /// their own.
     pub fn clock(mut self, clock: Clock) -> Self {
@@ -199,8 +214,12 @@ impl CredentialsBuilder {
         let stated = self.provider.quota();
         let quota = self.quota.map_or(stated, |quota| quota.strictest(stated));
         let limiter = Limiter::shared(self.provider.identity().origin(), quota, &self.clock);
-        let scope = self.scope.unwrap_or_else(|| self.provider.scope());
         let refresh = self.provider.refresh_by();
+        if let Some(store) = self.options.store.clone() {
+            let sharing = Arc::new(Sharing::new(store, &*self.provider));
+            self = self.set(|options| options.sharing = Some(sharing));
+        }
+        let scope = self.scope.unwrap_or_else(|| self.provider.scope());
         let engine = Engine {
             provider: self.provider,
             limiter,

@@ -15,8 +15,17 @@ use crate::event::Event;
 use crate::logout::{Logout, LogoutReason};
 use crate::runtime::Runtime;
 
+/// How a cache ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Its session is logged out, unless it is left in the store.
+    Close,
+    /// Its session is logged out, for all that share it.
+    LogOut,
+}
+
 impl Shared {
-    pub(super) async fn close(self: &Arc<Self>) -> Result<(), Error> {
+    pub(super) async fn close(self: &Arc<Self>, ending: Ending) -> Result<(), Error> {
         let (was_closed, session, rejected, flight, superseded) = self.commit(|control| {
             let was_closed = control.state.is_closed();
             let session = control.state.close();
@@ -35,9 +44,16 @@ impl Shared {
             keep.stop();
         }
         self.stop_repair();
+        self.stop_following();
         let closing = Logout::new(LogoutReason::Closing);
         let mut sessions: Vec<(Arc<Credential>, Logout)> = Vec::new();
-        sessions.extend(session.map(|session| (session, closing)));
+        let left = self.is_shared() && ending == Ending::Close;
+        sessions.extend(
+            session
+                .clone()
+                .filter(|_| !left)
+                .map(|session| (session, closing)),
+        );
         // The next login would have superseded it.
         let rejected = rejected.filter(|_| self.superseded_grace().is_some());
         sessions.extend(rejected.map(|session| (session, closing.of_dead_session())));
@@ -70,6 +86,12 @@ impl Shared {
                 let until = engine.clock.now().steady.saturating_add(nanos(wait));
                 let ended = pin!(flight.ended());
                 select(ended, pin!(engine.clock.sleep_until(until))).await;
+            }
+            match ending {
+                Ending::Close => shared.leave_in_store(session.as_deref()).await,
+                Ending::LogOut => {
+                    result = result.and(shared.end_in_store(session.as_deref()).await)
+                }
             }
             let _ = sender.send(result);
         });

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::ask::Ask;
 use super::builder::CredentialsBuilder;
+use super::close::Ending;
 use super::shared::Shared;
 use super::status::Status;
 use crate::credential::{Credential, Target};
@@ -191,7 +192,9 @@ impl Credentials {
         self.shared.get(Ask::new().renewed())
     }
 
-    /// Closes the handle for all clones, and logs out.
+    /// Closes the handle for all clones, and logs out; but with a
+    /// [store](CredentialsBuilder::store), the session is left there, for the next run of the
+    /// program and for other processes. [`log_out`](Self::log_out) ends it.
     ///
     /// Waiting callers get [`Error::Closed`], and so does every later call. If a login is under
     /// way, the call waits for it and logs out its session as well.
@@ -211,7 +214,35 @@ impl Credentials {
     /// # Cancel safety
     /// The handle is closed by the first poll. The logouts continue even if the future is dropped.
     pub async fn close(&self) -> Result<(), Error> {
-        self.shared.close().await
+        self.shared.close(Ending::Close).await
+    }
+
+    /// Logs out, and closes the handle for all clones. With a [store](CredentialsBuilder::store),
+    /// the session ends for all that share it: they find that out within ten seconds, or by their
+    /// next rejection, and log in anew when they need a session. Without one it is
+    /// [`close`](Self::close).
+    ///
+    /// A session is logged out even if this handle has not used it yet, as by a command that does
+    /// nothing else.
+    ///
+    /// ```
+    /// # use auth_core::{Credentials, Lifetime, store::MemoryStore, testing::Scripted};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (provider, store) = (Scripted::tokens(Lifetime::unknown()), MemoryStore::new());
+    /// let credentials = Credentials::builder(provider).store(store).build();
+    /// credentials.log_out().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`close`](Self::close). If the store can't be reached, the others are not told.
+    ///
+    /// # Cancel safety
+    /// As [`close`](Self::close).
+    pub async fn log_out(&self) -> Result<(), Error> {
+        self.shared.close(Ending::LogOut).await
     }
 
     /// A snapshot without secrets: the credential's stamp and age, the login under way and its

@@ -257,6 +257,7 @@ impl Shared {
         let (heard, settled) = self
             .update(|state| state.settle_repair((current, why), fetched, now, policy, random()));
         if let Heard::Rolled(stamp) = heard {
+            self.share_revision();
             self.engine.emit(&Event::Rolled { stamp });
         }
         match settled {

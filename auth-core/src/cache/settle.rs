@@ -8,14 +8,17 @@ use super::shared::Shared;
 use crate::clock::nanos;
 use crate::credential::Credential;
 use crate::decide::{
-    End, FlightId, LoginOutcome, Means, NoSession, Obtained, Purpose, Settled, Superseded,
+    Adopted, AttemptedSecret, End, FlightId, Known, LoginOutcome, Means, NoSession, Notes,
+    Obtained, Purpose, Settled, Superseded,
 };
 use crate::error::{Error, LoginError, LoginErrorKind};
 use crate::event::Event;
-use crate::login::{Flight, Keep};
+use crate::login::{Flight, Keep, Settlement};
 use crate::logout::{Logout, LogoutReason, LogoutScope};
 use crate::runtime::{Runtime, random};
+use crate::secret::Secret;
 use crate::session::Session;
+use crate::store::{Found, Saved};
 
 /// How many superseded sessions wait for their logout at a time. Further ones are left to expire. A
 /// renewal happens once in a session's life, and rejections cause few logins, so more than a few
@@ -23,6 +26,45 @@ use crate::session::Session;
 const MOST_SUPERSEDED: usize = 4;
 
 impl Keep for Shared {
+    fn known(&self) -> (Known, bool) {
+        let control = self.control.lock();
+        let rejected = control.state.current().is_none() && control.state.refreshed().is_some();
+        let sharing = self.engine.options.sharing.as_ref();
+        let known = sharing.map(|sharing| *sharing.known.lock());
+        (known.unwrap_or_default(), rejected)
+    }
+
+    fn look_at(&self, id: FlightId, purpose: Purpose, found: Found) -> Option<Adopted> {
+        self.adopting(found, |state, outlook, end, policy| {
+            state.look_at(id, purpose, outlook, end, policy)
+        })?
+    }
+
+    fn refreshed(&self) -> Option<Arc<Credential>> {
+        self.read(|state| state.refreshed().cloned())
+    }
+
+    fn recall(&self, notes: &Notes, secret: AttemptedSecret, tag: &str, purpose: Purpose) -> bool {
+        let now = self.engine.clock.now();
+        self.update(|state| state.recall(notes, secret, tag, purpose, now))
+    }
+
+    fn single_use_token(&self, session: &Credential) -> Option<Secret> {
+        let now = self.engine.clock.now();
+        self.read(|state| state.single_use_token(session, now))
+    }
+
+    fn notes(&self, before: &Notes, secret: Option<(AttemptedSecret, String)>) -> Notes {
+        let now = self.engine.clock.now();
+        self.read(|state| state.notes(before, secret, now))
+    }
+
+    fn saved(&self, generation: u64, saved: Option<Saved>) {
+        if let Some(Saved::Made(version)) = saved {
+            self.now_known(generation, version);
+        }
+    }
+
     fn send_refresh(&self, id: FlightId, session: &Credential) -> bool {
         let now = self.engine.clock.now();
         self.update(|state| state.send_refresh(id, session, now))
@@ -53,32 +95,40 @@ impl Keep for Shared {
         follows.ok_or(NoSession::NotRefreshed(told))
     }
 
-    fn settle(
-        &self,
-        id: FlightId,
-        outcome: LoginOutcome,
-        took: Duration,
-    ) -> Option<(Arc<Credential>, Logout)> {
+    fn settle(&self, id: FlightId, outcome: LoginOutcome, took: Duration) -> Settlement {
         let end = self.end(took);
         let failed = matches!(outcome, Err(NoSession::Failed(..)));
-        let outcome = outcome.map(|obtained| Obtained {
-            session: obtained.session.on(&self.engine.clock),
-            ..obtained
+        let outcome = outcome.map(|obtained| match obtained {
+            Obtained::Fetched { session, by } => Obtained::Fetched {
+                session: session.on(&self.engine.clock),
+                by,
+            },
+            found @ Obtained::Found(_) => found,
         });
         let (settled, flight) = self.commit(|control| {
             let policy = &self.engine.options.policy;
             let settled = control.state.settle(id, outcome, &end, policy);
+            if let (Settled::LoggedIn { .. }, Some(sharing)) =
+                (&settled, &self.engine.options.sharing)
+            {
+                sharing.known.lock().unsaved = true;
+            }
             (settled, control.flight.take_if(|flight| flight.id == id))
         });
+        Settlement {
+            settled,
+            failed,
+            took,
+            flight,
+        }
+    }
+
+    fn conclude(&self, mut settlement: Settlement) -> Option<(Arc<Credential>, Logout)> {
+        let (failed, took) = (settlement.failed, settlement.took);
+        self.set_timer();
         // The waiters are woken before the observer is called, because the observer is foreign code
         // and may take long.
-        let tell = |told| {
-            if let Some(flight) = flight {
-                flight.waiters.set(told);
-            }
-        };
-        self.set_timer();
-        match settled {
+        match std::mem::replace(&mut settlement.settled, Settled::Discarded(None)) {
             Settled::LoggedIn {
                 credential,
                 by,
@@ -89,27 +139,33 @@ impl Keep for Shared {
                 {
                     self.log_out_superseded(old);
                 }
-                tell(Some(Ok(credential)));
+                settlement.tell(Some(Ok(credential)));
                 self.engine.emit(&match by {
                     Means::Password => Event::LoggedIn { stamp, took },
                     Means::Refresh => Event::Refreshed { stamp, took },
                 });
                 None
             }
+            Settled::Found(credential) => {
+                let stamp = credential.stamp();
+                settlement.tell(Some(Ok(credential)));
+                self.engine.emit(&Event::Loaded { stamp });
+                None
+            }
             Settled::Failed(error) => {
-                tell(Some(Err(error.clone())));
+                settlement.tell(Some(Err(error.clone())));
                 if failed {
                     self.report(&error);
                 }
                 None
             }
             Settled::NotRenewed(error) => {
-                tell(None);
+                settlement.tell(None);
                 self.report(&error);
                 None
             }
             Settled::Discarded(session) => {
-                tell(None);
+                settlement.tell(None);
                 let served = self.read(|state| state.current().cloned());
                 let session = session.filter(|session| {
                     self.superseded_grace().is_some()
@@ -117,10 +173,10 @@ impl Keep for Shared {
                 });
                 session.map(|session| (session, Logout::new(LogoutReason::Superseded)))
             }
-            // The close has released the waiters.
-            Settled::Closed(session) => {
-                session.map(|session| (session, Logout::new(LogoutReason::Closing)))
-            }
+            // The close has released the waiters. With a store, the session was left there.
+            Settled::Closed(session) => session
+                .filter(|_| !self.is_shared())
+                .map(|session| (session, Logout::new(LogoutReason::Closing))),
         }
     }
 
@@ -130,7 +186,7 @@ impl Keep for Shared {
 }
 
 impl Shared {
-    fn end(&self, took: Duration) -> End {
+    pub(super) fn end(&self, took: Duration) -> End {
         End {
             at: self.engine.clock.now(),
             took,
@@ -181,6 +237,10 @@ impl Shared {
     /// After which grace superseded sessions are logged out, if they are at all.
     pub(super) fn superseded_grace(&self) -> Option<Duration> {
         let engine = &self.engine;
+        // Another process may use them.
+        if self.is_shared() {
+            return None;
+        }
         let grace = engine.options.superseded_logout;
         // Otherwise it would end the session that is served.
         grace.filter(|_| engine.provider.logout_scope() == LogoutScope::ThisSession)

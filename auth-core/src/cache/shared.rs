@@ -192,6 +192,7 @@ impl Drop for Shared {
             flight.abort();
         }
         control.superseded.iter().for_each(Leaving::stay);
+        self.stop_following();
         if let Some(keep) = &self.keep_fresh {
             keep.stop();
         }

@@ -142,6 +142,12 @@ impl Kept {
         }
     }
 
+    /// The longest of their lives, if there are any. One that is not known is longer than any other.
+    pub(crate) fn longest(&self) -> Option<Option<Duration>> {
+        let lives = self.values.iter().map(|kept| kept.life);
+        lives.reduce(|one, other| one.zip(other).map(|(one, other)| one.max(other)))
+    }
+
     /// Their lives are shorter by this time.
     pub(crate) fn age(&mut self, by: Duration) {
         for kept in &mut self.values {

@@ -74,6 +74,14 @@ impl Lines {
         self.word(key, value.as_bytes())
     }
 
+    /// A number, unless it is zero.
+    pub(crate) fn number(&mut self, key: &str, number: u32) -> &mut Self {
+        if number > 0 {
+            self.text(key, &number.to_string());
+        }
+        self
+    }
+
     /// Seconds with up to nine decimals.
     pub(crate) fn time(&mut self, key: &str, time: Option<Duration>) -> &mut Self {
         if let Some(time) = time {
@@ -140,6 +148,18 @@ impl<'a> Line<'a> {
         self.encoded(key)
             .map(|value| Ok(decoded(value).map_err(|_| damaged())?.into_owned()))
             .collect()
+    }
+
+    /// Zero where there is none.
+    pub(crate) fn number(self, key: &str) -> Result<u32, InvalidValue> {
+        let text = self.encoded(key).next().unwrap_or("0");
+        text.parse().map_err(|_| damaged())
+    }
+
+    /// All times of a key.
+    pub(crate) fn times(self, key: &str) -> Result<Vec<Duration>, InvalidValue> {
+        let times = self.encoded(key).map(read_seconds);
+        times.map(|time| time.ok_or_else(damaged)).collect()
     }
 
     pub(crate) fn time(self, key: &str) -> Result<Option<Duration>, InvalidValue> {

@@ -18,6 +18,13 @@ impl Stamp {
         self.generation
     }
 
+    pub(crate) const fn next_revision(self) -> Self {
+        Self {
+            revision: self.revision + 1,
+            ..self
+        }
+    }
+
     /// The value within the session, counted from 0.
     pub const fn revision(self) -> u64 {
         self.revision

@@ -18,7 +18,7 @@ use crate::credential::{Brought, Change, Credential, Stamp};
 use crate::error::{Error, LoginError};
 use crate::lifetime::{Birth, Freshness, RefreshWindow, made_progress};
 use crate::refresh::Refresh;
-use crate::secret::Fingerprint;
+use crate::secret::{Fingerprint, Secret};
 use crate::session::Session;
 
 /// What the decisions depend on besides the events.
@@ -184,14 +184,14 @@ impl CacheState {
         }
     }
 
-    fn may_be_good(&self, now: Moment) -> bool {
+    pub(super) fn may_be_good(&self, now: Moment) -> bool {
         self.current
             .as_ref()
             .is_some_and(|current| current.life().freshness(now).may_be_good())
     }
 
     /// Whether the session can be refreshed: the current one, or the one that was given up.
-    fn refresh(&self, now: Moment) -> Possible {
+    pub(super) fn refresh(&self, now: Moment) -> Possible {
         match (&self.refreshes, self.refreshed()) {
             (Some(refreshes), Some(session)) => refreshes.possible(session, self.is_good(now), now),
             _ => Possible::No,
@@ -216,6 +216,15 @@ impl CacheState {
         let latest = self.refreshed().filter(same);
         let before = latest.map_or(before, |latest| &**latest);
         session.with_cookies_of(before, self.deleted == generation, now)
+    }
+
+    /// The token that the session is refreshed with, if it can be used once.
+    pub(crate) fn single_use_token(&self, session: &Credential, now: Moment) -> Option<Secret> {
+        let refreshes = self.refreshes.as_ref()?;
+        let name = refreshes
+            .token_name()
+            .filter(|_| refreshes.are_single_use())?;
+        session.kept_at(name, now).cloned()
     }
 
     /// The name of the session's refresh token, if that must not be sent again.
@@ -343,13 +352,15 @@ impl CacheState {
         self.abandon(id);
         let now = end.at;
         match outcome {
-            Ok(obtained) if unwanted => {
+            Ok(Obtained::Found(_)) if unwanted => self.discard(None),
+            Ok(Obtained::Found(credential)) => Settled::Found(credential),
+            Ok(Obtained::Fetched { session, by }) if unwanted => {
                 // A refreshed session may be the one that is served.
-                let distinct = obtained.by == Means::Password || self.closed;
-                let credential = self.issue(obtained, end, policy);
+                let distinct = by == Means::Password || self.closed;
+                let credential = self.issue(session, by, end, policy);
                 self.discard(distinct.then_some(credential))
             }
-            Ok(obtained) => self.log_in(obtained, end, policy),
+            Ok(Obtained::Fetched { session, by }) => self.log_in(session, by, end, policy),
             Err(_) if unwanted => self.discard(None),
             // Nothing was sent, so a password that was refused is still refused.
             Err(NoSession::Failed(Failed { secret: None, .. })) if self.secret_is_held(now) => {
@@ -375,7 +386,7 @@ impl CacheState {
         }
     }
 
-    fn is_unwanted(&self, id: FlightId) -> bool {
+    pub(super) fn is_unwanted(&self, id: FlightId) -> bool {
         self.closed || self.flight != Some(id)
     }
 
@@ -408,18 +419,19 @@ impl CacheState {
         }
     }
 
-    fn issue(&mut self, obtained: Obtained, end: &End, policy: &Policy) -> Arc<Credential> {
-        let Obtained { mut session, by } = obtained;
+    fn issue(
+        &mut self,
+        mut session: Session,
+        by: Means,
+        end: &End,
+        policy: &Policy,
+    ) -> Arc<Credential> {
         if by == Means::Refresh
             && let Some(before) = self.refreshed()
         {
             session = session.continuing(before, end.at);
         }
-        self.generation += 1;
-        let stamp = Stamp {
-            generation: self.generation,
-            revision: 0,
-        };
+        let stamp = self.next_stamp();
         let birth = Birth {
             at: end.at,
             took: end.took,
@@ -431,9 +443,8 @@ impl CacheState {
         })
     }
 
-    fn log_in(&mut self, obtained: Obtained, end: &End, policy: &Policy) -> Settled {
-        let by = obtained.by;
-        let credential = self.issue(obtained, end, policy);
+    fn log_in(&mut self, session: Session, by: Means, end: &End, policy: &Policy) -> Settled {
+        let credential = self.issue(session, by, end, policy);
         let replaced = self.current.replace(Arc::clone(&credential));
         let progress = replaced
             .as_ref()

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::outcome::{End, Failed};
 use crate::clock::{Moment, nanos};
+use crate::credential::{InvalidValue, Line, Lines, damaged};
 use crate::error::{Error, LONGEST_RETRY_AFTER, LoginError, LoginErrorKind};
 use crate::secret::Fingerprint;
 
@@ -214,6 +215,12 @@ impl Failure {
         self.forbids(now) || (self.streaks.unsure > 0 && now.steady < counted_until)
     }
 
+    /// Whether other processes have to know of it. What is wrong before anything was sent is wrong
+    /// here alone.
+    pub(super) fn is_of_note(&self, now: Moment) -> bool {
+        self.kind() != LoginErrorKind::Misconfigured && self.matters(now)
+    }
+
     /// Whether it is a refusal that still forbids a login, or may be one.
     pub(crate) fn holds_secret(&self, now: Moment) -> bool {
         self.evidence != Evidence::None && self.forbids(now)
@@ -236,6 +243,86 @@ impl Failure {
     pub(crate) fn refused_secret(&self) -> Option<Fingerprint> {
         let secret = self.secret.filter(|_| self.evidence != Evidence::None)?;
         Some(secret.secret)
+    }
+
+    /// The secret that was sent, if this process has sent it or read it.
+    pub(super) const fn sent_secret(&self) -> Option<Fingerprint> {
+        match self.secret {
+            Some(sent) => Some(sent.secret),
+            None => None,
+        }
+    }
+
+    /// The failure as another process had it, if its secret was the one at hand; or else without
+    /// what it says of that.
+    pub(super) fn of_secret(mut self, at_hand: AttemptedSecret, same: bool) -> Option<Self> {
+        if same {
+            self.secret = Some(at_hand);
+            return Some(self);
+        }
+        self.streaks.unsure = 0;
+        self.streaks.refusals = 0;
+        (self.evidence == Evidence::None).then_some(self)
+    }
+
+    /// The stricter of two failures.
+    pub(super) fn or_stricter(self, other: Option<Self>) -> Self {
+        match other {
+            Some(other) if other.until > self.until => other,
+            _ => self,
+        }
+    }
+
+    /// Writes the words of its line. Its secret is not among them.
+    pub(super) fn write(&self, line: &mut Lines, now: Moment) {
+        let left = Duration::from_nanos(self.until.saturating_sub(now.steady));
+        let Streaks {
+            outages,
+            full,
+            unsure,
+            refusals,
+        } = self.streaks;
+        line.text("kind", self.kind().name())
+            .text("detail", &self.error.detail_and_causes())
+            .flag("renewal", self.of == Attempted::Renewal)
+            .time("left", Some(left))
+            .number("outages", outages)
+            .number("full", full)
+            .number("unsure", unsure)
+            .number("refusals", refusals)
+            .flag("wrong", self.evidence == Evidence::Wrong)
+            .flag("may-be-wrong", self.evidence == Evidence::MayBeWrong);
+    }
+
+    /// Reads a line that was written so long ago.
+    pub(super) fn read(line: Line<'_>, age: Duration, now: Moment) -> Result<Self, InvalidValue> {
+        let kind = LoginErrorKind::named(&line.need("kind")?).ok_or_else(damaged)?;
+        let detail = line.need("detail")?.to_string();
+        let left = line.time("left")?.unwrap_or_default().saturating_sub(age);
+        Ok(Self {
+            error: Arc::new(LoginError::of(kind, detail)),
+            of: if line.flag("renewal") {
+                Attempted::Renewal
+            } else {
+                Attempted::Login
+            },
+            evidence: if line.flag("wrong") {
+                Evidence::Wrong
+            } else if line.flag("may-be-wrong") {
+                Evidence::MayBeWrong
+            } else {
+                Evidence::None
+            },
+            until: now.steady.saturating_add(nanos(left)),
+            streaks: Streaks {
+                outages: line.number("outages")?,
+                full: line.number("full")?,
+                unsure: line.number("unsure")?,
+                refusals: line.number("refusals")?,
+            },
+            secret: None,
+            looked_at: now,
+        })
     }
 
     /// When the next attempt may be, on the steady clock.

@@ -1,6 +1,8 @@
 //! The decisions, as pure functions: an event goes in, what to do comes out.
 //!
 //! - [`cache_state`]: what a caller gets, and what the end of a login and a rejection mean
+//! - [`adopt`]: what a session and the notes in a store mean for the cache
+//! - [`notes`]: what is remembered in a store beside the session
 //! - [`outcome`]: what a login returns, and what its end means
 //! - [`failure`]: what a failed login forbids, and for how long
 //! - [`refreshes`]: whether a session can be refreshed, and whether its token was spent
@@ -9,8 +11,10 @@
 //! - [`repair`]: when a part of a session is fetched, and what the end of a repair means
 //! - [`repair_breaker`]: whether a session is repaired again
 
+mod adopt;
 mod cache_state;
 mod failure;
+mod notes;
 mod outcome;
 mod refreshes;
 mod rejection_breaker;
@@ -20,8 +24,10 @@ mod repair_breaker;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use adopt::{Adopted, Outlook};
 pub(crate) use cache_state::{CacheState, Decision, FlightId, Heard, Policy, Purpose, Ruling};
 pub(crate) use failure::{Attempted, AttemptedSecret, Failure, FailurePolicy};
+pub(crate) use notes::{Known, Notes};
 pub(crate) use outcome::{
     End, Failed, LoginOutcome, Means, NoSession, Obtained, Settled, Superseded,
 };

@@ -15,9 +15,11 @@ pub(crate) type LoginOutcome = Result<Obtained, NoSession>;
 
 /// A session, and how it was obtained.
 #[derive(Debug)]
-pub(crate) struct Obtained {
-    pub(crate) session: Session,
-    pub(crate) by: Means,
+pub(crate) enum Obtained {
+    /// From the server.
+    Fetched { session: Session, by: Means },
+    /// It was found in the store, and the cache has it.
+    Found(Arc<Credential>),
 }
 
 /// How a session is obtained.
@@ -74,6 +76,8 @@ pub(crate) enum Settled {
         by: Means,
         superseded: Option<Superseded>,
     },
+    /// The waiters get this credential, which was found in the store.
+    Found(Arc<Credential>),
     /// The waiters get this failure.
     Failed(Error),
     /// A renewal failed, and its session is over. The waiters decide anew.

@@ -93,6 +93,24 @@ impl Refreshes {
         is_spent.then(|| name.to_string())
     }
 
+    /// The name under which a session keeps the token that it is refreshed with.
+    pub(super) fn token_name(&self) -> Option<&str> {
+        self.by.token.as_deref()
+    }
+
+    /// Whether each value can be used once.
+    pub(super) const fn are_single_use(&self) -> bool {
+        self.by.single_use
+    }
+
+    /// The session of another process is taken over. Its token may be `spent`.
+    pub(super) fn take_over(&mut self, session: &Credential, spent: bool, now: Moment) {
+        self.logged_in();
+        if spent {
+            self.spend(self.mark(session, now));
+        }
+    }
+
     fn mark(&self, session: &Credential, now: Moment) -> Option<Mark> {
         let Some(name) = &self.by.token else {
             return Some(Mark::Session(session.stamp().generation));

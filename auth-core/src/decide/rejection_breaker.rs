@@ -8,7 +8,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::clock::Moment;
+use crate::clock::{Moment, nanos};
+use crate::credential::{InvalidValue, Line, Lines};
 
 /// How long a login that a rejection caused is on probation. Each further one doubles it, up to
 /// [`LONGEST_PROBATION`], while no replay is accepted. Rule 8 states both.
@@ -21,7 +22,7 @@ const LONGEST_PROBATION: Duration = Duration::from_secs(300);
 const PROVEN_AFTER: Duration = Duration::from_secs(600);
 const ONE_MINUTE: Duration = Duration::from_secs(60);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct RejectionBreaker {
     /// When the last logins that responses caused landed, oldest first.
     landed: Vec<Moment>,
@@ -49,6 +50,13 @@ pub(super) enum EndedBy {
 struct Probation {
     since: Moment,
     length: Duration,
+}
+
+impl Probation {
+    /// Its end on the steady clock.
+    fn until(&self) -> u64 {
+        self.since.steady.saturating_add(nanos(self.length))
+    }
 }
 
 impl RejectionBreaker {
@@ -102,6 +110,62 @@ impl RejectionBreaker {
         }
     }
 
+    /// Whether other processes have to know of it.
+    pub(super) fn is_of_note(&self, now: Moment) -> bool {
+        self.probation.is_some()
+            || self
+                .landed
+                .iter()
+                .any(|at| now.steady_since(*at) < ONE_MINUTE)
+    }
+
+    /// What another process knows of the logins that rejections have caused counts here as well,
+    /// since the session of this generation came from there.
+    pub(super) fn learn(&mut self, other: Self, generation: u64) {
+        if other.landed.len() > self.landed.len() {
+            self.landed = other.landed;
+        }
+        if let Some(probation) = other.probation {
+            let longer = |ours: &Probation| ours.until() > probation.until();
+            if !self.probation.as_ref().is_some_and(longer) {
+                self.probation = Some(probation);
+                self.last = generation;
+            }
+        }
+    }
+
+    /// Writes its line.
+    pub(super) fn write(&self, lines: &mut Lines, now: Moment) {
+        let ago = |at: Moment| Some(now.steady_since(at));
+        let line = lines.line("breaker");
+        if let Some(probation) = &self.probation {
+            line.time("probation", Some(probation.length))
+                .time("since", ago(probation.since));
+        }
+        for at in &self.landed {
+            line.time("landed", ago(*at));
+        }
+        line.end();
+    }
+
+    /// Reads a line that was written so long ago.
+    pub(super) fn read(line: Line<'_>, age: Duration, now: Moment) -> Result<Self, InvalidValue> {
+        let at = |ago: Duration| Moment {
+            steady: now.steady.saturating_sub(nanos(ago.saturating_add(age))),
+            ..now
+        };
+        let landed = line.times("landed")?;
+        let probation = line.time("probation")?.zip(line.time("since")?);
+        Ok(Self {
+            landed: landed.into_iter().map(at).collect(),
+            probation: probation.map(|(length, since)| Probation {
+                since: at(since),
+                length: length.min(LONGEST_PROBATION),
+            }),
+            ..Self::default()
+        })
+    }
+
     /// A replay was accepted: the login that it used did help.
     pub(super) fn replay_accepted(&mut self, generation: u64) {
         if generation >= self.last {
@@ -113,7 +177,6 @@ impl RejectionBreaker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::nanos;
 
     fn at(seconds: f64) -> Moment {
         Moment {

@@ -27,7 +27,7 @@ fn at(seconds: u64) -> Moment {
 #[allow(clippy::unnecessary_wraps, reason = "it is an outcome")]
 fn session(life: Duration) -> LoginOutcome {
     let session = Session::new().with_bearer("token").unwrap();
-    Ok(Obtained {
+    Ok(Obtained::Fetched {
         session: session.with_lifetime(Lifetime::of(life)),
         by: Means::Password,
     })

@@ -109,6 +109,22 @@ impl LoginErrorKind {
         }
     }
 
+    /// The kind with this [name](Self::name).
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let all = [
+            Self::Refused,
+            Self::Locked,
+            Self::SeatsExhausted,
+            Self::Limited,
+            Self::Unavailable,
+            Self::TimedOut,
+            Self::Malformed,
+            Self::Misconfigured,
+            Self::Panicked,
+        ];
+        all.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// A short name, for metrics and logs.
     pub const fn name(self) -> &'static str {
         match self {
@@ -126,6 +142,27 @@ impl LoginErrorKind {
 }
 
 impl LoginError {
+    /// The failure of another process, with what that said of it.
+    pub(crate) fn of(kind: LoginErrorKind, detail: String) -> Self {
+        Self::new(kind, detail)
+    }
+
+    /// What is named beside the kind, and the causes.
+    pub(crate) fn detail_and_causes(&self) -> String {
+        self.with_causes(self.detail.to_string())
+    }
+
+    fn with_causes(&self, first: String) -> String {
+        let causes = successors(self.source(), |&cause| cause.source());
+        causes.fold(first, |reason, cause| {
+            if reason.is_empty() {
+                cause.to_string()
+            } else {
+                format!("{reason}: {cause}")
+            }
+        })
+    }
+
     pub(super) fn new(kind: LoginErrorKind, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind,
@@ -229,10 +266,7 @@ impl LoginError {
 
     /// The failure and its causes in one text, for the log.
     pub(crate) fn reason(&self) -> String {
-        let causes = successors(self.source(), |&cause| cause.source());
-        causes.fold(self.to_string(), |reason, cause| {
-            format!("{reason}: {cause}")
-        })
+        self.with_causes(self.to_string())
     }
 }
 

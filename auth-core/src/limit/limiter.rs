@@ -101,6 +101,11 @@ impl Limiter {
         self.change(|queue, _now| queue.window.lose(id));
     }
 
+    /// The quota, which is the strictest that was stated.
+    pub(crate) fn quota(&self) -> Quota {
+        self.queue.lock().window.quota()
+    }
+
     /// How long a login at this origin is expected to take, in nanoseconds.
     pub(crate) fn login_takes(&self) -> u64 {
         // Relaxed, as in `end`.

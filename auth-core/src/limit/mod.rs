@@ -16,3 +16,4 @@ mod window;
 pub(crate) use limiter::Limiter;
 pub(crate) use permit::Permit;
 pub(crate) use queue::{STALLED_AFTER, Ticket};
+pub(crate) use window::MARGIN;

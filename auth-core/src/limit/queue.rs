@@ -233,6 +233,11 @@ impl Ticket {
         self.set_due(from.saturating_add(nanos(STALLED_AFTER)));
     }
 
+    /// The login waits for something else than the queue, until then.
+    pub(crate) fn set_expected(&self, at: u64) {
+        self.tell(self.expect(at));
+    }
+
     pub(super) fn tell(&self, changed: Ordering) {
         match changed {
             Ordering::Less => self.sooner.notify_waiters(),

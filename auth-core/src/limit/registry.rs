@@ -1,6 +1,7 @@
 //! The limiters of this process, by clock and origin.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
@@ -32,13 +33,29 @@ struct Registry {
     swept: Option<Key>,
 }
 
-type Key = (u64, Origin);
+/// The clock, the origin, and whether it is the share that a process has without its store.
+type Key = (u64, Origin, bool);
+
+/// Which part of the quota a process takes while its store is in trouble. Five processes that can't
+/// see each other stay within it.
+const SHARE: u32 = 5;
 
 impl Limiter {
     /// The limiter that is shared by all caches of this process that log in at `origin` and use the
     /// same clock. If they state different quotas, the strictest holds.
     pub(crate) fn shared(origin: &Origin, quota: Quota, clock: &Clock) -> Arc<Self> {
-        let key = (clock.id(), origin.clone());
+        Self::registered((clock.id(), origin.clone(), false), quota, clock)
+    }
+
+    /// The limiter of the logins that this process sends while its store is in trouble: a fifth of
+    /// the quota, and at least one login.
+    pub(crate) fn share(origin: &Origin, quota: Quota, clock: &Clock) -> Arc<Self> {
+        let most = NonZeroU32::new(quota.logins().get() / SHARE).unwrap_or(NonZeroU32::MIN);
+        let key = (clock.id(), origin.clone(), true);
+        Self::registered(key, quota.at_most(most), clock)
+    }
+
+    fn registered(key: Key, quota: Quota, clock: &Clock) -> Arc<Self> {
         let new = || Arc::new(Self::new(quota, clock.clone()));
         let (limiter, forgotten) = REGISTRY.lock().get_or_add(key, new);
         // With the registry's lock released: it may wake waiters.
@@ -96,7 +113,7 @@ mod tests {
 
     fn key(number: u64) -> Key {
         let origin = Origin::parse(&format!("https://api-{number}.example.com")).unwrap();
-        (0, origin)
+        (0, origin, false)
     }
 
     fn add(registry: &mut Registry, clock: &ManualClock, number: u64) -> Arc<Limiter> {

@@ -26,7 +26,7 @@ use crate::quota::Quota;
 
 /// How much longer a window is than documented: a second for a server that counts in whole seconds,
 /// and a second for what a proxy still delivers of a login whose connection has failed.
-const MARGIN: Duration = Duration::from_secs(2);
+pub(crate) const MARGIN: Duration = Duration::from_secs(2);
 
 /// The longest window that is counted. A longer one is shortened to it, because governor counts
 /// time in 64-bit nanoseconds, which end after some centuries.

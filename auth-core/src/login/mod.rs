@@ -1,6 +1,8 @@
 //! One login, from its start to the outcome that the cache keeps.
 //!
 //! - [`run`]: its steps in order: look, permit, send, keep
+//! - [`turn`]: its turn at the store, with the lease and the permit there
+//! - [`settlement`]: its end, which the waiters are not told yet
 //! - [`flight`]: the login under way, as its waiters see it
 //! - [`waiters`]: the list of its waiters
 //! - [`engine`]: what every login of a cache needs
@@ -8,9 +10,12 @@
 mod engine;
 mod flight;
 mod run;
+mod settlement;
+mod turn;
 mod waiters;
 
 pub(crate) use engine::Engine;
 pub(crate) use flight::{Flight, Told};
 pub(crate) use run::{Keep, Login};
+pub(crate) use settlement::Settlement;
 pub(crate) use waiters::WaiterKey;

@@ -1,14 +1,21 @@
-//! One login, step by step: refresh, look, permit, send, keep.
+//! One login, step by step: look in the store, take the lease, look again; refresh, or read the
+//! secret, get a permit and log in; keep the session, save it, release the lease, tell the waiters.
 
+use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
+
 use super::engine::Engine;
 use super::flight::Flight;
+use super::settlement::Settlement;
+use super::turn::{Turn, not_marked};
 use crate::clock::nanos;
 use crate::credential::Credential;
 use crate::decide::{
-    Attempted, AttemptedSecret, Failed, FlightId, LoginOutcome, Means, NoSession, Obtained, Purpose,
+    Adopted, Attempted, AttemptedSecret, Failed, FlightId, Known, LoginOutcome, Means, NoSession,
+    Notes, Obtained, Purpose,
 };
 use crate::error::{LoginError, LoginErrorKind};
 use crate::event::Event;
@@ -16,13 +23,30 @@ use crate::limit::{Permit, STALLED_AFTER, Ticket};
 use crate::logout::Logout;
 use crate::secret::Secret;
 use crate::session::Session;
+use crate::store::{Found, Lease, Saved};
 
 /// How much longer than its time-out a step may take before its task counts as not driven. A second
 /// is longer than a busy runtime delays a task.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The receiver of a login's outcome.
+/// The cache, as its login sees it.
 pub(crate) trait Keep: Send + Sync {
+    /// What is known of the entry in the store, and whether the session of it was rejected.
+    fn known(&self) -> (Known, bool);
+
+    /// The flight has looked at the store. Returns what it does then, or `None` if it is not wanted
+    /// any more.
+    fn look_at(&self, id: FlightId, purpose: Purpose, found: Found) -> Option<Adopted>;
+
+    /// The session that a refresh begins with.
+    fn refreshed(&self) -> Option<Arc<Credential>>;
+
+    /// What the notes of the store say of the secret that was read. Returns whether it may be sent.
+    fn recall(&self, notes: &Notes, secret: AttemptedSecret, tag: &str, purpose: Purpose) -> bool;
+
+    /// The token of a session that can be used once, if it is refreshed with one.
+    fn single_use_token(&self, session: &Credential) -> Option<Secret>;
+
     /// The refresh of a session is sent now. Returns whether it may be.
     fn send_refresh(&self, id: FlightId, session: &Credential) -> bool;
 
@@ -39,14 +63,17 @@ pub(crate) trait Keep: Send + Sync {
         error: LoginError,
     ) -> Result<Purpose, NoSession>;
 
-    /// A login has ended, and has taken `took` since it was sent. Returns a session that is of no
-    /// use, which is to be logged out.
-    fn settle(
-        &self,
-        id: FlightId,
-        outcome: LoginOutcome,
-        took: Duration,
-    ) -> Option<(Arc<Credential>, Logout)>;
+    /// A login has ended, and has taken `took` since it was sent. Its waiters are not told yet.
+    fn settle(&self, id: FlightId, outcome: LoginOutcome, took: Duration) -> Settlement;
+
+    /// The notes for the store after the login has ended.
+    fn notes(&self, before: &Notes, secret: Option<(AttemptedSecret, String)>) -> Notes;
+
+    /// The session of this generation was saved in the store, or was not.
+    fn saved(&self, generation: u64, saved: Option<Saved>);
+
+    /// Tells the waiters. Returns a session that is of no use, which is to be logged out.
+    fn conclude(&self, settlement: Settlement) -> Option<(Arc<Credential>, Logout)>;
 
     /// The task of a login is gone without an outcome. It matters only if the login is still the
     /// one under way.
@@ -60,6 +87,8 @@ pub(crate) struct Login {
     purpose: Purpose,
     /// The session that is refreshed first, if the purpose is that.
     refreshed: Option<Arc<Credential>>,
+    /// Its turn at the store, if the cache has one.
+    turn: Option<Turn>,
 }
 
 impl Login {
@@ -82,6 +111,7 @@ impl Login {
             },
             purpose,
             refreshed,
+            turn: Turn::new(engine),
         }
     }
 
@@ -95,14 +125,37 @@ impl Login {
         self.keep(outcome).await;
     }
 
+    /// Look in the store, with its lease; then refresh or log in, while the lease is extended.
     async fn log_in(&mut self) -> LoginOutcome {
+        if let Some(found) = self.take_turn().await? {
+            return Ok(Obtained::Found(found));
+        }
+        let extended = self.turn.as_ref().map(Turn::extended);
+        let fetched = pin!(self.fetch());
+        match extended {
+            // Boxed, because most logins have no store.
+            Some(extended) => match select(fetched, Box::pin(extended)).await {
+                Either::Left((outcome, _)) => outcome,
+                Either::Right(((), _)) => Err(NoSession::Unchanged),
+            },
+            None => fetched.await,
+        }
+    }
+
+    async fn fetch(&mut self) -> LoginOutcome {
         if let Some(current) = self.refreshed.take() {
             match self.refresh(&current).await? {
                 Ok(session) => {
                     let by = Means::Refresh;
-                    return Ok(Obtained { session, by });
+                    return Ok(Obtained::Fetched { session, by });
                 }
-                Err(error) => self.purpose = self.after_refresh(&current, error)?,
+                Err(error) => {
+                    // It may have been a race with another process, and no refusal.
+                    if let Some(found) = self.look_again(&error).await? {
+                        return Ok(Obtained::Found(found));
+                    }
+                    self.purpose = self.after_refresh(&current, error)?;
+                }
             }
         }
         let secret = self.look().await?;
@@ -110,30 +163,92 @@ impl Login {
         self.engine.emit(&Event::LoginSent);
         let session = self.send(&secret, permit).await?;
         let by = Means::Password;
-        Ok(Obtained { session, by })
+        Ok(Obtained::Fetched { session, by })
+    }
+
+    /// Looks in the store, and waits there for the lease. Returns the session that was found, or
+    /// `None` if this login is to get one.
+    async fn take_turn(&mut self) -> Result<Option<Arc<Credential>>, NoSession> {
+        let Some(mut turn) = self.turn.take() else {
+            return Ok(None);
+        };
+        loop {
+            self.promise_a_step();
+            let (known, rejected) = self.cache().ok_or(NoSession::Unchanged)?.known();
+            let Some((lease, found)) = turn.look(known, rejected).await else {
+                break;
+            };
+            if let Some(found) = self.adopt(found)? {
+                self.turn = Some(turn);
+                return Ok(Some(found));
+            }
+            match lease {
+                Lease::Taken { .. } => break,
+                Lease::Held { left } => turn.wait(left).await,
+                // A session is there that can't be read, or is of no use. It is known now.
+                Lease::NotNeeded => turn.pass_over(),
+            }
+        }
+        self.turn = Some(turn);
+        Ok(None)
+    }
+
+    /// What the cache makes of the store: the session that it serves, if that was found there.
+    fn adopt(&mut self, found: Found) -> Result<Option<Arc<Credential>>, NoSession> {
+        let cache = self.cache().ok_or(NoSession::Unchanged)?;
+        let adopted = cache.look_at(self.flight().id, self.purpose, found);
+        match adopted.ok_or(NoSession::Unchanged)? {
+            Adopted::Serves(credential) => return Ok(Some(credential)),
+            Adopted::GoesOn(purpose) => self.purpose = purpose,
+        }
+        // What is there now, and not what was there when the login began.
+        let refreshes = self.purpose == Purpose::Refresh;
+        self.refreshed = cache.refreshed().filter(|_| refreshes);
+        Ok(None)
+    }
+
+    /// The refresh was refused, or was not sent because the store had changed: looks there again.
+    async fn look_again(
+        &mut self,
+        error: &LoginError,
+    ) -> Result<Option<Arc<Credential>>, NoSession> {
+        let raced = error.is_not_sent() || error.kind() == LoginErrorKind::Refused;
+        let Some(turn) = self.turn.as_ref().filter(|_| raced) else {
+            return Ok(None);
+        };
+        let Some(found) = turn.look_again().await else {
+            return Ok(None);
+        };
+        let found = self.adopt(found)?;
+        // The purpose is decided anew by the failure.
+        self.refreshed = None;
+        Ok(found)
     }
 
     /// Refreshes a session. Nothing of the password is read.
     async fn refresh(
-        &self,
+        &mut self,
         current: &Credential,
     ) -> Result<Result<Session, LoginError>, NoSession> {
-        let (flight, engine) = (self.flight(), &self.engine);
         self.promise_a_step();
-        let permit = if engine.refresh_counts_as_login {
+        let permit = if self.engine.refresh_counts_as_login {
             Some(self.permit().await?)
-        } else if flight.send(engine.clock.now()) {
+        } else if self.flight().send(self.engine.clock.now()) {
             None
         } else {
             return Err(NoSession::Unchanged);
         };
-        let marks = |cache: Arc<dyn Keep>| cache.send_refresh(flight.id, current);
+        let id = self.flight().id;
+        let marks = |cache: Arc<dyn Keep>| cache.send_refresh(id, current);
         if !self.cache().is_some_and(marks) {
-            if let Some(permit) = permit {
-                permit.give_back();
-            }
+            self.give_back(permit).await;
             return Err(NoSession::Unchanged);
         }
+        if !self.mark_spent(current).await {
+            self.give_back(permit).await;
+            return Ok(Err(not_marked()));
+        }
+        let engine = &self.engine;
         engine.emit(&Event::RefreshSent);
         // A provider may panic before it returns its future, so it is called within the guard.
         let sent = async { engine.provider.refresh(current).await };
@@ -144,12 +259,32 @@ impl Login {
         });
         let result = engine.usable(result);
         if let Some(permit) = permit {
-            end(permit, &result);
-            if let Err(failed) = &result {
-                engine.limiter.hold_after(failed);
-            }
+            self.end(permit, &result);
         }
         Ok(result)
+    }
+
+    /// Marks the token of a session as spent in the store, if it can be used once. Returns whether
+    /// it may be sent.
+    async fn mark_spent(&mut self, session: &Credential) -> bool {
+        let token = self
+            .cache()
+            .and_then(|cache| cache.single_use_token(session));
+        match (token, &mut self.turn) {
+            (Some(token), Some(turn)) => turn.spend(token.expose()).await,
+            _ => true,
+        }
+    }
+
+    /// Nothing was sent with this permit.
+    async fn give_back(&mut self, permit: Option<Permit>) {
+        let Some(permit) = permit else {
+            return;
+        };
+        permit.give_back();
+        if let Some(turn) = &mut self.turn {
+            turn.give_permit_back().await;
+        }
     }
 
     /// The refresh has failed. Returns the purpose of the login that follows, if one does.
@@ -169,7 +304,7 @@ impl Login {
     }
 
     /// Reads the secret, and checks whether it is worth an attempt.
-    async fn look(&self) -> Result<Secret, NoSession> {
+    async fn look(&mut self) -> Result<Secret, NoSession> {
         self.promise_a_step();
         let provider = &self.engine.provider;
         let read = async { Ok(provider.secret().read().await?) };
@@ -177,42 +312,68 @@ impl Login {
         // The check is code of the provider, and may panic as well.
         let check = async { provider.check_secret(&secret) };
         self.engine.guarded(check).await.map_err(before_sending)?;
-        match self.purpose {
-            Purpose::LoginIfChanged { refused } if refused == Some(secret.fingerprint()) => {
-                Err(NoSession::Unchanged)
-            }
-            _ => Ok(secret),
+        let unchanged = match self.purpose {
+            Purpose::LoginIfChanged { refused } => refused == Some(secret.fingerprint()),
+            _ => false,
+        };
+        if unchanged || self.recalls(&secret) {
+            return Err(NoSession::Unchanged);
+        }
+        Ok(secret)
+    }
+
+    /// Whether another process has found out that this secret must not be sent now.
+    fn recalls(&mut self, secret: &Secret) -> bool {
+        let attempted = self.attempted(secret);
+        let (cache, purpose) = (self.cache(), self.purpose);
+        let (Some(cache), Some(turn)) = (cache, &mut self.turn) else {
+            return false;
+        };
+        let tag = turn.sharing().tag(secret.expose());
+        let may_be_sent = cache.recall(turn.notes(), attempted, &tag, purpose);
+        turn.read(attempted, tag);
+        !may_be_sent
+    }
+
+    fn attempted(&self, secret: &Secret) -> AttemptedSecret {
+        AttemptedSecret {
+            secret: secret.fingerprint(),
+            may_change: self.engine.provider.secret().fixed().is_none(),
         }
     }
 
     /// Waits for a permit. When it returns, the login counts as sent.
-    async fn permit(&self) -> Result<Permit, NoSession> {
-        let (flight, engine) = (self.flight(), &self.engine);
-        let timeout = engine.options.login_timeout;
-        let permit = engine.limiter.acquire(&flight.ticket, timeout).await;
+    async fn permit(&mut self) -> Result<Permit, NoSession> {
+        let timeout = self.engine.options.login_timeout;
+        let permit = self
+            .engine
+            .limiter
+            .acquire(&self.flight().ticket, timeout)
+            .await;
         self.promise_a_step();
-        if !flight.send(engine.clock.now()) {
-            permit.give_back();
+        if let Some(mut turn) = self.turn.take() {
+            turn.permit(&self.flight().ticket, || self.promise_a_step())
+                .await;
+            self.turn = Some(turn);
+            self.promise_a_step();
+        }
+        if !self.flight().send(self.engine.clock.now()) {
+            self.give_back(Some(permit)).await;
             return Err(NoSession::Unchanged);
         }
         Ok(permit)
     }
 
     /// Logs in with this secret. The permit is bound until that has ended.
-    async fn send(&self, secret: &Secret, permit: Permit) -> Result<Session, NoSession> {
+    async fn send(&mut self, secret: &Secret, permit: Permit) -> Result<Session, NoSession> {
         let engine = &self.engine;
         // A provider may panic before it returns its future, so it is called within the guard.
         let sent = async { engine.provider.login(secret).await };
         let result = engine.usable(engine.guarded(sent).await);
-        end(permit, &result);
+        let held = self.end(permit, &result);
         let failed = match result {
             Ok(session) => return Ok(session),
             Err(error) => error,
-        };
-        let held = engine.limiter.hold_after(&failed);
-        let attempted = AttemptedSecret {
-            secret: secret.fingerprint(),
-            may_change: engine.provider.secret().fixed().is_none(),
         };
         Err(NoSession::Failed(Failed {
             error: failed.with_retry_after(held),
@@ -220,11 +381,33 @@ impl Login {
                 Purpose::Renewal => Attempted::Renewal,
                 _ => Attempted::Login,
             },
-            secret: Some(attempted),
+            secret: Some(self.attempted(secret)),
         }))
     }
 
-    /// Hands the outcome to the cache, and logs out a session that is of no use there.
+    /// A login or a refresh has ended. Returns how long the server wants no other.
+    fn end(&mut self, permit: Permit, result: &Result<Session, LoginError>) -> Option<Duration> {
+        match result.as_ref().map_err(LoginError::kind) {
+            // The provider's future was dropped, and what it has sent may still arrive.
+            Err(LoginErrorKind::TimedOut | LoginErrorKind::Panicked) => {
+                drop(permit);
+                if let Some(turn) = &mut self.turn {
+                    turn.lose_permit();
+                }
+            }
+            _ => permit.end(),
+        }
+        let failed = result.as_ref().err()?;
+        let held = self.engine.limiter.hold_after(failed);
+        if let Some(turn) = &mut self.turn {
+            turn.hold(held);
+        }
+        held
+    }
+
+    /// Hands the outcome to the cache, saves it in the store, and then tells the waiters: a program
+    /// that ends as soon as it has its answer has left its session there. Logs out a session that
+    /// is of no use.
     async fn keep(&mut self, outcome: LoginOutcome) {
         // The guard has nothing to report from here on.
         let Some(cache) = self.guard.cache.take().and_then(|cache| cache.upgrade()) else {
@@ -232,10 +415,28 @@ impl Login {
         };
         let flight = self.flight();
         let took = flight.took(self.engine.clock.now());
-        let useless = cache.settle(flight.id, outcome, took);
+        let settlement = cache.settle(flight.id, outcome, took);
+        if let Some(turn) = self.turn.take() {
+            self.share(&*cache, turn, &settlement).await;
+        }
+        let useless = cache.conclude(settlement);
         drop(cache);
         if let Some((session, logout)) = useless {
             let _ = self.engine.log_out(&session, logout).await;
+        }
+    }
+
+    /// Saves what the login has brought, or what its failure forbids, and releases the lease.
+    async fn share(&self, cache: &dyn Keep, turn: Turn, settlement: &Settlement) {
+        let fetched = settlement.fetched();
+        let session = fetched.map(|fetched| fetched.session(self.engine.clock.now()));
+        let before = turn.notes();
+        let notes = (session.is_some() || settlement.failed)
+            .then(|| cache.notes(before, turn.secret()))
+            .filter(|notes| !notes.is_empty() || !before.is_empty());
+        let saved = turn.end(session.as_ref(), notes.as_ref()).await;
+        if let Some(fetched) = fetched {
+            cache.saved(fetched.stamp().generation(), saved);
         }
     }
 
@@ -243,15 +444,6 @@ impl Login {
         let within = nanos(self.engine.options.login_timeout.saturating_add(GRACE));
         let now = self.engine.clock.now().steady;
         self.flight().ticket.set_due(now.saturating_add(within));
-    }
-}
-
-/// A login or a refresh has ended.
-fn end(permit: Permit, result: &Result<Session, LoginError>) {
-    match result.as_ref().map_err(LoginError::kind) {
-        // The provider's future was dropped, and what it has sent may still arrive.
-        Err(LoginErrorKind::TimedOut | LoginErrorKind::Panicked) => drop(permit),
-        _ => permit.end(),
     }
 }
 

@@ -31,7 +31,6 @@ impl StoreError {
     }
 
     /// The failure and its causes in one text, for the log.
-    #[allow(dead_code, reason = "used with the next change")]
     pub(crate) fn reason(&self) -> String {
         let first = self
             .source

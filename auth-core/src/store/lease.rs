@@ -8,7 +8,8 @@ use super::entry::{Entry, Version};
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::exhaustive_structs, reason = "stores read it")]
 pub struct LeaseAsk<'a> {
-    /// A random text of the login that asks. Who asks again with the same one extends its lease.
+    /// A random text of the login that asks. While it has the lease, to ask again extends it,
+    /// whatever else is there.
     pub owner: &'a str,
     /// How long the lease lasts from now on.
     pub lasts: Duration,
@@ -25,7 +26,7 @@ pub struct LeaseAsk<'a> {
 pub struct LeaseAnswer {
     /// Whether the lease was taken.
     pub lease: Lease,
-    /// What is stored. Its version has the epoch of the store even if nothing is.
+    /// What is stored.
     pub entry: Entry,
 }
 
@@ -36,6 +37,8 @@ pub enum Lease {
     /// It was taken, or extended. Each lease that is taken has a fence of its own, greater than all
     /// before it in the same epoch.
     Taken {
+        /// The epoch of the store.
+        epoch: u64,
         /// The fence, from one on.
         fence: u64,
     },

@@ -23,6 +23,24 @@ use crate::secret::Secret;
 /// A store that the caches of one process share: several handles for the same account, and tests.
 ///
 /// A clone is the same store. What it holds is gone with the last one.
+///
+/// ```
+/// use auth_core::{Credentials, Lifetime, store::MemoryStore, testing::Scripted};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = MemoryStore::new();
+/// let provider = std::sync::Arc::new(Scripted::tokens(Lifetime::unknown()));
+/// let first = Credentials::builder(std::sync::Arc::clone(&provider)).store(store.clone()).build();
+/// let second = Credentials::builder(provider).store(store).build();
+///
+/// let token = |credential: &auth_core::Credential| {
+///     credential.header(&http::header::AUTHORIZATION).cloned()
+/// };
+/// assert_eq!(token(&*first.get().await?), token(&*second.get().await?), "one login");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct MemoryStore(Arc<Shared>);
 

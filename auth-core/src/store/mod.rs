@@ -31,6 +31,7 @@ mod memory;
 mod permit;
 mod record;
 mod seal;
+mod sharing;
 #[allow(
     clippy::module_inception,
     reason = "the noun of this file is the trait"
@@ -45,3 +46,5 @@ pub use permit::{PermitAnswer, PermitAsk};
 pub use record::{Kept, LeaseRecord, PermitRecord, Record};
 pub use seal::{Seal, Unreadable};
 pub use store::Store;
+
+pub(crate) use sharing::{Found, Sharing, random_text};

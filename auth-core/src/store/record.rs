@@ -84,18 +84,14 @@ impl Record {
         {
             self.is_over = true;
         }
-        let mut entry = self.entry(now);
-        let is_newer = ask
-            .known
-            .is_none_or(|known| self.version.is_newer_than(known));
-        let answer = if entry.session.is_some() && !entry.is_over && is_newer {
+        let entry = self.entry(now);
+        let is_newer = (ask.known).is_none_or(|known| self.version.is_newer_than(known));
+        let extends = lease.owner.as_deref() == Some(ask.owner);
+        let answer = if entry.session.is_some() && !entry.is_over && is_newer && !extends {
             Lease::NotNeeded
         } else {
             lease.take(ask.owner, ask.lasts, steady)
         };
-        if !self.version.is_of_a_session() {
-            entry.version.epoch = lease.epoch;
-        }
         LeaseAnswer {
             lease: answer,
             entry,
@@ -180,7 +176,10 @@ impl LeaseRecord {
             self.fence = self.fence.saturating_add(1);
         }
         self.until = now.saturating_add(lasts);
-        Lease::Taken { fence: self.fence }
+        Lease::Taken {
+            epoch: self.epoch,
+            fence: self.fence,
+        }
     }
 }
 

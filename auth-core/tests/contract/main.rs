@@ -39,6 +39,7 @@ mod runtimes;
 mod secrecy;
 mod secret;
 mod set_cookie;
+mod sharing;
 mod support;
 mod table;
 mod time;

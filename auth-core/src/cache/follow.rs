@@ -1,0 +1,109 @@
+//! A task that looks in the store every now and then, so that the cache does not go on with a
+//! session that another process has replaced, or logged out.
+//!
+//! It begins with the first login on some runtime, and again with the next one if that runtime is
+//! gone. It ends with the last handle.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::shared::Shared;
+use crate::decide::CacheState;
+use crate::event::Event;
+use crate::login::Engine;
+use crate::runtime::Runtime;
+use crate::store::{Found, Sharing};
+
+/// How often the store is looked at that tells of no changes: at least twice in this time, at
+/// random.
+const FOLLOW: Duration = Duration::from_secs(10);
+
+/// Which part of the idle timeout a deadline has to move by to be worth a save.
+const SLID: u32 = 8;
+
+impl Shared {
+    /// Follows the store from now on, by a task on this runtime, unless one does.
+    pub(super) fn follow(self: &Arc<Self>, runtime: &Runtime) {
+        let Some(sharing) = &self.engine.options.sharing else {
+            return;
+        };
+        if !sharing.begin_following() {
+            return;
+        }
+        let following = Following(Arc::clone(sharing));
+        let (cache, engine) = (Arc::downgrade(self), self.engine.clone());
+        // No lock is held: on a runtime that is shut down, the task is dropped within this call.
+        let task = runtime.spawn(async move {
+            let following = following;
+            while look(&cache, &engine, &following.0).await {}
+        });
+        sharing.set_following(task);
+    }
+
+    /// Follows the store no more.
+    pub(super) fn stop_following(&self) {
+        if let Some(sharing) = &self.engine.options.sharing {
+            sharing.stop_following();
+        }
+    }
+
+    /// What was found in the store meanwhile.
+    fn found_meanwhile(self: &Arc<Self>, found: Found) {
+        let left = found
+            .session
+            .as_ref()
+            .and_then(|session| session.idle_left());
+        if self.has_slid(left) {
+            self.share_revision();
+        }
+        let before = self.read(|state| state.current().map(|current| current.stamp()));
+        let adopted = self.adopting(found, CacheState::adopt) == Some(true);
+        let after = self.read(|state| state.current().map(|current| current.stamp()));
+        self.set_timer();
+        match (before, after) {
+            (_, Some(stamp)) if adopted => self.engine.emit(&Event::Loaded { stamp }),
+            (Some(stamp), None) => self.engine.emit(&Event::Ended { stamp }),
+            _ => {}
+        }
+    }
+
+    /// Whether the idle deadline has moved far from what is stored, with so much left of it there.
+    fn has_slid(&self, stored: Option<Duration>) -> bool {
+        let now = self.engine.clock.now();
+        let current = self.read(|state| state.current().cloned());
+        let Some(session) = current.map(|current| current.session(now)) else {
+            return false;
+        };
+        let idle = session.stated_lifetime().idle_timeout();
+        let moved =
+            (session.idle_left().zip(stored)).map(|(left, stored)| left.saturating_sub(stored));
+        idle.zip(moved)
+            .is_some_and(|(idle, moved)| moved > idle / SLID)
+    }
+}
+
+/// Looks once. Returns whether there is a cache left to look for.
+async fn look(cache: &Weak<Shared>, engine: &Engine, sharing: &Sharing) -> bool {
+    sharing.changed(engine, FOLLOW).await;
+    match cache.upgrade() {
+        None => return false,
+        Some(cache) if cache.is_closed() => return false,
+        // A login looks by itself.
+        Some(cache) if cache.read(|state| state.current().is_none()) => return true,
+        Some(_) => {}
+    }
+    let found = sharing.load(engine).await;
+    if let (Some(found), Some(cache)) = (found, cache.upgrade()) {
+        cache.found_meanwhile(found);
+    }
+    true
+}
+
+/// The task that follows the store. Dropped, it lets the next one begin.
+struct Following(Arc<Sharing>);
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.0.end_following();
+    }
+}

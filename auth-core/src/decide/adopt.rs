@@ -1,0 +1,221 @@
+//! What a session and the notes in a store mean for the cache.
+
+use std::sync::Arc;
+
+use super::cache_state::{CacheState, FlightId, Policy, Purpose};
+use super::failure::AttemptedSecret;
+use super::notes::{Known, Notes};
+use super::outcome::End;
+use super::refreshes::Possible;
+use crate::clock::Moment;
+use crate::credential::{Credential, Stamp};
+use crate::lifetime::{Birth, Freshness};
+use crate::secret::Secret;
+use crate::session::Session;
+use crate::store::Found;
+
+/// What was found in the store, and what the cache knows of that.
+pub(crate) struct Outlook<'a> {
+    pub(crate) found: Found,
+    pub(crate) known: &'a mut Known,
+    /// The keyed hash by which the store's notes know a secret.
+    pub(crate) tag: &'a dyn Fn(&str) -> String,
+}
+
+/// What a flight does after the cache has looked at the store.
+#[derive(Debug)]
+pub(crate) enum Adopted {
+    /// It ends with this session, which was found there.
+    Serves(Arc<Credential>),
+    /// It goes on, for this purpose.
+    GoesOn(Purpose),
+}
+
+impl CacheState {
+    /// A flight has looked at the store. Returns `None` if it is not wanted any more.
+    pub(crate) fn look_at(
+        &mut self,
+        id: FlightId,
+        purpose: Purpose,
+        outlook: Outlook<'_>,
+        end: &End,
+        policy: &Policy,
+    ) -> Option<Adopted> {
+        if self.is_unwanted(id) {
+            return None;
+        }
+        if !self.adopt(outlook, end, policy) {
+            return Some(Adopted::GoesOn(purpose));
+        }
+        let ahead = matches!(purpose, Purpose::Renewal | Purpose::Refresh);
+        let will_do = |current: &&Arc<Credential>| match current.life().freshness(end.at) {
+            Freshness::Fresh | Freshness::Outdated => true,
+            // It is renewed ahead of its expiry, as the one before was to be.
+            Freshness::Due => !ahead,
+            Freshness::Lapsed | Freshness::Expired => false,
+        };
+        if let Some(current) = self.current.as_ref().filter(will_do) {
+            return Some(Adopted::Serves(Arc::clone(current)));
+        }
+        // The session may have what it can be refreshed with.
+        let refresh = self.refresh(end.at) == Possible::Now;
+        Some(Adopted::GoesOn(match purpose {
+            _ if refresh => Purpose::Refresh,
+            Purpose::Refresh => Purpose::Login,
+            other => other,
+        }))
+    }
+
+    /// Takes over what was found in the store. Returns whether that is a session which the cache
+    /// did not have.
+    pub(crate) fn adopt(&mut self, outlook: Outlook<'_>, end: &End, policy: &Policy) -> bool {
+        let Outlook { found, known, tag } = outlook;
+        if self.closed || !found.version.is_of_a_session() {
+            return false;
+        }
+        let before = known.version;
+        let same = |version| found.version.is_of_same_session(version);
+        let is_newer = before.is_none_or(|version| found.version.is_newer_than(version));
+        // Both may be good, and no caller gains by another one.
+        if known.unsaved && self.may_be_good(end.at) {
+            return false;
+        }
+        let Some(session) = found.session else {
+            if found.was_logged_out && !known.unsaved && before.is_some_and(same) {
+                self.current = None;
+                self.given_up = None;
+            }
+            return false;
+        };
+        let goes_on = !known.unsaved && before.is_some_and(same);
+        if !is_newer {
+            // Another process has seen it rejected.
+            if found.is_over && goes_on {
+                self.retire();
+            }
+            return false;
+        }
+        *known = Known {
+            version: Some(found.version),
+            unsaved: false,
+        };
+        let last = self
+            .refreshed()
+            .filter(|_| goes_on)
+            .map(|last| last.stamp());
+        let stamp = last.map_or_else(|| self.next_stamp(), Stamp::next_revision);
+        let credential = self.took_over(session, stamp, end, policy);
+        let token = |name: &str| credential.kept_at(name, end.at).map(Secret::expose);
+        if let Some(refreshes) = &mut self.refreshes {
+            let spent = |token: &str| found.notes.is_spent(&tag(token));
+            let is_spent = refreshes.token_name().and_then(token).is_some_and(spent);
+            refreshes.take_over(&credential, is_spent, end.at);
+        }
+        if !goes_on {
+            self.breaker.landed(stamp.generation, end.at, false);
+        }
+        if let Some(breaker) = found.notes.breaker {
+            self.breaker.learn(breaker, stamp.generation);
+        }
+        self.given_up = None;
+        self.current = Some(credential);
+        if found.is_over {
+            self.retire();
+        }
+        true
+    }
+
+    /// A session that is stored, as a credential to log it out with.
+    pub(crate) fn stored(
+        &mut self,
+        session: Session,
+        end: &End,
+        policy: &Policy,
+    ) -> Arc<Credential> {
+        let stamp = self.next_stamp();
+        self.took_over(session, stamp, end, policy)
+    }
+
+    /// The current session is over, as another process has found.
+    fn retire(&mut self) {
+        if let Some(session) = self.current.take() {
+            self.rejected = session.stamp().generation;
+            self.given_up = Some(session);
+        }
+    }
+
+    pub(super) fn next_stamp(&mut self) -> Stamp {
+        self.generation += 1;
+        Stamp {
+            generation: self.generation,
+            revision: 0,
+        }
+    }
+
+    fn took_over(
+        &self,
+        session: Session,
+        stamp: Stamp,
+        end: &End,
+        policy: &Policy,
+    ) -> Arc<Credential> {
+        let birth = Birth {
+            at: end.at,
+            took: end.took,
+        };
+        Arc::new(Credential::new(
+            stamp,
+            session,
+            birth,
+            policy.window,
+            end.jitter,
+        ))
+    }
+
+    /// What the notes of the store say of the secret at hand. Returns whether it may be sent.
+    pub(crate) fn recall(
+        &mut self,
+        notes: &Notes,
+        at_hand: AttemptedSecret,
+        tag: &str,
+        purpose: Purpose,
+        now: Moment,
+    ) -> bool {
+        let same = notes.secret.as_deref() == Some(tag);
+        let noted = notes.failure.clone();
+        let Some(failure) = noted.and_then(|failure| failure.of_secret(at_hand, same)) else {
+            return true;
+        };
+        let failure = failure.or_stricter(self.failure.take());
+        let forbids = match purpose {
+            Purpose::Renewal => failure.forbids(now),
+            _ => failure.forbids_login(now),
+        };
+        self.failure = Some(failure);
+        !forbids
+    }
+
+    /// The notes after a login, a refresh or a failure. `before` are those that were read, and
+    /// `secret` is what was sent, with its keyed hash.
+    pub(crate) fn notes(
+        &self,
+        before: &Notes,
+        secret: Option<(AttemptedSecret, String)>,
+        now: Moment,
+    ) -> Notes {
+        let sent = self
+            .failure
+            .as_ref()
+            .and_then(|failure| failure.sent_secret());
+        let ours = secret.filter(|(attempted, _)| Some(attempted.secret) == sent);
+        Notes {
+            failure: self
+                .failure
+                .clone()
+                .filter(|failure| failure.is_of_note(now)),
+            secret: ours.map_or_else(|| before.secret.clone(), |(_, tag)| Some(tag)),
+            breaker: (self.breaker.is_of_note(now)).then(|| self.breaker.clone()),
+            spent: before.spent.clone(),
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! The turn of one login at the store: its lease, its permit, and what was read under it.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{Either, join3, select};
+
+use super::engine::Engine;
+use crate::clock::nanos;
+use crate::decide::{AttemptedSecret, Known, Notes};
+use crate::error::LoginError;
+use crate::limit::{Limiter, MARGIN, Permit, Ticket};
+use crate::runtime::Runtime;
+use crate::session::Session;
+use crate::store::{
+    Found, Lease, LeaseAsk, PermitAnswer, PermitAsk, Saved, Sharing, Version, random_text,
+};
+
+/// How much longer than a login's time-out its lease lasts, so that it can be saved under it.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
+
+/// How soon a login whose turn it is not looks again, unless the store tells of a change.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// How long a login waits at the store for its permit before it asks again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// One login at the store. Dropped, it gives its lease back.
+pub(super) struct Turn {
+    sharing: Arc<Sharing>,
+    engine: Engine,
+    /// A random text, which no other login has.
+    owner: String,
+    /// The version of the session that the login saves, if it has the lease.
+    version: Option<Version>,
+    /// The version of the session that was seen last.
+    seen: Option<Version>,
+    /// The version of a session that is there and of no use.
+    passed_over: Option<Version>,
+    /// The notes as they were read under the lease.
+    notes: Notes,
+    /// The secret that was read, with its keyed hash.
+    secret: Option<(AttemptedSecret, String)>,
+    /// How long its permit of the store counts from the end of the login on, if it has one.
+    permit: Option<Duration>,
+    /// Its permit of the share that the process has while the store is in trouble.
+    share: Option<Permit>,
+    /// How long the server wants no login.
+    hold: Option<Duration>,
+}
+
+impl Turn {
+    pub(super) fn new(engine: &Engine) -> Option<Self> {
+        Some(Self {
+            sharing: Arc::clone(engine.options.sharing.as_ref()?),
+            engine: engine.clone(),
+            owner: random_text(),
+            version: None,
+            seen: None,
+            passed_over: None,
+            notes: Notes::default(),
+            secret: None,
+            permit: None,
+            share: None,
+            hold: None,
+        })
+    }
+
+    pub(super) const fn sharing(&self) -> &Arc<Sharing> {
+        &self.sharing
+    }
+
+    /// Looks at the store, and takes the lease unless a session is there that the cache does not
+    /// know. Returns what was found, or `None` if the store is in trouble.
+    pub(super) async fn look(&mut self, known: Known, rejected: bool) -> Option<(Lease, Found)> {
+        let ask = LeaseAsk {
+            owner: &self.owner,
+            lasts: self.lease_lasts(),
+            known: self.passed_over.or(known.version),
+            rejected: rejected && !known.unsaved && self.passed_over.is_none(),
+        };
+        let (answer, found) = self.sharing.lease(&self.engine, ask).await?;
+        self.seen = Some(found.version);
+        if let Lease::Taken { epoch, fence } = answer.lease {
+            self.version = Some(Version {
+                epoch,
+                fence,
+                revision: 0,
+            });
+            self.notes = found.notes.clone();
+        }
+        Some((answer.lease, found))
+    }
+
+    /// The session that was found is of no use, so the lease is taken although it is there.
+    pub(super) const fn pass_over(&mut self) {
+        self.passed_over = self.seen;
+    }
+
+    /// What is stored now, whatever the lease says.
+    pub(super) async fn look_again(&self) -> Option<Found> {
+        self.sharing.load(&self.engine).await
+    }
+
+    /// Waits until the lease of another has perhaps ended, or a session is there.
+    pub(super) async fn wait(&self, left: Duration) {
+        let most = LOOK_AGAIN.min(left.max(Duration::from_millis(1)));
+        self.sharing.changed(&self.engine, most).await;
+    }
+
+    fn lease_lasts(&self) -> Duration {
+        self.engine
+            .options
+            .login_timeout
+            .saturating_add(LEASE_MARGIN)
+    }
+
+    /// Extends the lease again and again. A lease that is lost is not taken back: the session is
+    /// saved if nothing newer is there by then.
+    pub(super) fn extended(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (sharing, engine, owner) = (
+            Arc::clone(&self.sharing),
+            self.engine.clone(),
+            self.owner.clone(),
+        );
+        let (lasts, leased) = (self.lease_lasts(), self.version.is_some());
+        async move {
+            while leased {
+                let next = engine.clock.now().steady.saturating_add(nanos(lasts / 3));
+                engine.clock.sleep_until(next).await;
+                let ask = LeaseAsk {
+                    owner: &owner,
+                    lasts,
+                    known: None,
+                    rejected: false,
+                };
+                sharing.lease(&engine, ask).await;
+            }
+            std::future::pending().await
+        }
+    }
+
+    /// The secret was read.
+    pub(super) fn read(&mut self, secret: AttemptedSecret, tag: String) {
+        self.secret = Some((secret, tag));
+    }
+
+    pub(super) const fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
+    /// The secret that was read, with its keyed hash.
+    pub(super) fn secret(&self) -> Option<(AttemptedSecret, String)> {
+        self.secret.clone()
+    }
+
+    /// Marks a token as spent in the store, before it is sent. Returns whether the store has it.
+    pub(super) async fn spend(&mut self, token: &str) -> bool {
+        let Some(version) = self.version else {
+            return false;
+        };
+        self.notes.spend(self.sharing.tag(token));
+        let saved = (self.sharing).save(&self.engine, version, None, Some(&self.notes), None);
+        matches!(saved.await, Some(Saved::Made(_)))
+    }
+
+    /// Waits for a permit of the store. Where that is in trouble, for one of the small share that
+    /// each process has then.
+    pub(super) async fn permit(&mut self, ticket: &Arc<Ticket>, promise: impl Fn()) {
+        let engine = self.engine.clone();
+        let timeout = engine.options.login_timeout;
+        let quota = engine.limiter.quota();
+        let window = quota.window().saturating_add(MARGIN);
+        let ask = PermitAsk {
+            id: &self.owner,
+            most: quota.logins().get(),
+            window,
+            counts_for: window.saturating_add(timeout),
+        };
+        while let Some(answer) = self.sharing.permit(&engine, ask).await {
+            let wait = match answer {
+                PermitAnswer::Given => {
+                    self.permit = Some(window);
+                    ticket.set_expected(engine.clock.now().steady);
+                    return;
+                }
+                PermitAnswer::Wait(wait) => wait,
+            };
+            let now = engine.clock.now().steady;
+            ticket.set_expected(now.saturating_add(nanos(wait)));
+            promise();
+            let again = nanos(wait.min(ASK_AGAIN));
+            engine.clock.sleep_until(now.saturating_add(again)).await;
+        }
+        let share = Limiter::share(engine.provider.identity().origin(), quota, &engine.clock);
+        let own = Arc::new(share.ticket(true));
+        loop {
+            promise();
+            let permit = pin!(share.acquire(&own, timeout));
+            let now = engine.clock.now().steady;
+            let again = engine
+                .clock
+                .sleep_until(now.saturating_add(nanos(ASK_AGAIN)));
+            ticket.set_expected(own.expected().max(now));
+            match select(permit, pin!(again)).await {
+                Either::Left((permit, _)) => {
+                    self.share = Some(permit);
+                    break;
+                }
+                Either::Right(_) => {}
+            }
+        }
+        ticket.set_expected(engine.clock.now().steady);
+    }
+
+    /// The login was not sent, so its permit counts no more.
+    pub(super) async fn give_permit_back(&mut self) {
+        if let Some(permit) = self.share.take() {
+            permit.give_back();
+        }
+        if self.permit.take().is_some() {
+            let ended = self
+                .sharing
+                .end_permit(&self.engine, &self.owner, Duration::ZERO);
+            ended.await;
+        }
+    }
+
+    /// A login has failed, and the server wants none for so long.
+    pub(super) fn hold(&mut self, held: Option<Duration>) {
+        self.hold = held;
+    }
+
+    /// The provider's future was dropped, and what it has sent may still arrive: its permit counts
+    /// for as long as it can.
+    pub(super) fn lose_permit(&mut self) {
+        self.permit = None;
+        self.share = None;
+    }
+
+    /// The login has ended: saves its session or its notes, and releases the lease. Returns what
+    /// became of the session.
+    pub(super) async fn end(
+        mut self,
+        session: Option<&Session>,
+        notes: Option<&Notes>,
+    ) -> Option<Saved> {
+        let (sharing, engine) = (Arc::clone(&self.sharing), self.engine.clone());
+        if let Some(permit) = self.share.take() {
+            permit.end();
+        }
+        let version = self.version.take();
+        let owner = std::mem::take(&mut self.owner);
+        let save = async {
+            let releases = Some(owner.clone());
+            (sharing.save(&engine, version?, session, notes, releases)).await
+        };
+        let permit = async {
+            if let Some(counts_for) = self.permit {
+                sharing.end_permit(&engine, &owner, counts_for).await;
+            }
+        };
+        let hold = async {
+            if let Some(wait) = self.hold {
+                sharing.hold(&engine, wait).await;
+            }
+        };
+        join3(save, permit, hold).await.0
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // The login was given up. Its lease would lapse by itself, and others would wait for that.
+        let (Some(version), Some(runtime)) = (self.version.take(), Runtime::current()) else {
+            return;
+        };
+        let (sharing, engine) = (Arc::clone(&self.sharing), self.engine.clone());
+        let owner = std::mem::take(&mut self.owner);
+        runtime.spawn(async move {
+            sharing
+                .save(&engine, version, None, None, Some(owner))
+                .await;
+        });
+    }
+}
+
+/// The failure of a refresh that was not sent, because the store could not be told of its token.
+pub(super) fn not_marked() -> LoginError {
+    let error = LoginError::unavailable(
+        "the store could not be told that the refresh token is spent, so it was not sent",
+    );
+    error.not_sent()
+}

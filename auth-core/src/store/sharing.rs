@@ -1,0 +1,343 @@
+//! What one cache does with its store: names, seals, time-outs, and what is known of the entry.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{Either, select};
+
+use super::entry::{Change, Entry, NotesChange, Saved, SessionChange, Stored, Version};
+use super::error::StoreError;
+use super::lease::{LeaseAnswer, LeaseAsk};
+use super::permit::{PermitAnswer, PermitAsk};
+use super::seal::Unreadable;
+use super::store::Store;
+use crate::clock::nanos;
+use crate::decide::{Known, Notes};
+use crate::event::Event;
+use crate::login::Engine;
+use crate::provider::Provider;
+use crate::runtime::{AtomicU64, Mutex, Task, random};
+use crate::session::Session;
+use crate::session_parts::SessionParts;
+
+/// How long one step of a store may take. A store that is in the same network answers in
+/// milliseconds, and a caller may wait for it several times.
+const STEP: Duration = Duration::from_secs(2);
+
+/// How long a store that has failed is left alone. Each login would wait for it in vain otherwise.
+const TROUBLE: Duration = Duration::from_secs(5);
+
+/// How long a session, or a value that it keeps, is stored whose life is not known.
+const KEEP_UNKNOWN: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// How long notes are stored: the longest cooldown of a refusal, and a window in which it counts.
+const KEEP_NOTES: Duration = Duration::from_secs(25 * 60 * 60);
+
+/// The store of one cache.
+pub(crate) struct Sharing {
+    store: Arc<dyn Store>,
+    /// The name of the entry, which tells nothing of the account.
+    name: String,
+    /// The name of the login's origin.
+    origin: String,
+    /// What the entry is sealed with: whose it is.
+    context: String,
+    /// Changed only under the lock of the cache's state, so that both agree.
+    pub(crate) known: Mutex<Known>,
+    saving: Mutex<Saving>,
+    following: Mutex<Following>,
+    /// The store is left alone until then, on the steady clock.
+    trouble_until: AtomicU64,
+}
+
+/// The task that saves new values of the session.
+#[derive(Debug, Default)]
+struct Saving {
+    under_way: bool,
+    /// There are values that it has not seen.
+    again: bool,
+}
+
+/// The task that looks for changes.
+#[derive(Debug, Default)]
+struct Following {
+    under_way: bool,
+    task: Option<Task>,
+}
+
+/// What was found in the store.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) version: Version,
+    /// The session, with what is left of its lives.
+    pub(crate) session: Option<Session>,
+    pub(crate) is_over: bool,
+    /// Whether the session was logged out.
+    pub(crate) was_logged_out: bool,
+    pub(crate) notes: Notes,
+}
+
+/// What the entry's parts are. Sealed with it, so that the one is not taken for the other.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Session,
+    Notes,
+}
+
+impl Sharing {
+    pub(crate) fn new(store: Arc<dyn Store>, provider: &dyn Provider) -> Self {
+        let identity = provider.identity();
+        let variant = provider.variant();
+        let context = format!("{}{}:{variant},", identity.stable_key(), variant.len());
+        let seal = store.seal();
+        let name = seal.name(context.as_bytes());
+        let origin = seal.name(format!("origin {}", identity.origin()).as_bytes());
+        Self {
+            store,
+            name,
+            origin,
+            context,
+            known: Mutex::default(),
+            saving: Mutex::default(),
+            following: Mutex::default(),
+            trouble_until: AtomicU64::new(0),
+        }
+    }
+
+    /// New values are to be saved. Returns whether a task has to begin: none is at it.
+    pub(crate) fn begin_saving(&self) -> bool {
+        let mut saving = self.saving.lock();
+        saving.again = true;
+        !std::mem::replace(&mut saving.under_way, true)
+    }
+
+    /// Whether there are values to save. If not, the task ends.
+    pub(crate) fn goes_on_saving(&self) -> bool {
+        let mut saving = self.saving.lock();
+        saving.under_way = std::mem::take(&mut saving.again);
+        saving.under_way
+    }
+
+    /// The task is gone.
+    pub(crate) fn end_saving(&self) {
+        self.saving.lock().under_way = false;
+    }
+
+    /// Returns whether no task looks for changes, so that one may begin.
+    pub(crate) fn begin_following(&self) -> bool {
+        !std::mem::replace(&mut self.following.lock().under_way, true)
+    }
+
+    /// The task that has begun, to be aborted in the end.
+    pub(crate) fn set_following(&self, task: Task) {
+        self.following.lock().task = Some(task);
+    }
+
+    /// The task is gone.
+    pub(crate) fn end_following(&self) {
+        self.following.lock().under_way = false;
+    }
+
+    /// Ends the task.
+    pub(crate) fn stop_following(&self) {
+        let task = self.following.lock().task.take();
+        if let Some(task) = task {
+            task.abort();
+        }
+    }
+
+    /// A keyed hash of a secret, for the notes. It is the same in every process with the same key.
+    pub(crate) fn tag(&self, secret: &str) -> String {
+        let text = format!("secret {}{secret}", self.context);
+        self.store
+            .seal()
+            .name(zeroize::Zeroizing::new(text).as_bytes())
+    }
+
+    /// What is stored.
+    pub(crate) async fn load(&self, engine: &Engine) -> Option<Found> {
+        let entry = self.step(engine, self.store.load(&self.name)).await?;
+        Some(self.found(engine, &entry))
+    }
+
+    /// Takes the lease, if it is free and needed, or extends it. Returns what is stored as well.
+    pub(crate) async fn lease(
+        &self,
+        engine: &Engine,
+        ask: LeaseAsk<'_>,
+    ) -> Option<(LeaseAnswer, Found)> {
+        let answer = self.step(engine, self.store.lease(&self.name, ask)).await?;
+        let found = self.found(engine, &answer.entry);
+        Some((answer, found))
+    }
+
+    /// Saves a session, notes or both. Returns `None` if the store is in trouble.
+    pub(crate) async fn save(
+        &self,
+        engine: &Engine,
+        version: Version,
+        session: Option<&Session>,
+        notes: Option<&Notes>,
+        releases: Option<String>,
+    ) -> Option<Saved> {
+        let save = async {
+            let session = match session {
+                Some(session) => {
+                    let sealed = self.seal(session.to_parts().expose(), Kind::Session)?;
+                    SessionChange::Save(sealed, keep_for(session))
+                }
+                None => SessionChange::Keep,
+            };
+            let notes = match notes {
+                Some(notes) => {
+                    let sealed = self.seal(&notes.to_text(engine.clock.now()), Kind::Notes)?;
+                    NotesChange::Save(sealed, KEEP_NOTES)
+                }
+                None => NotesChange::Keep,
+            };
+            let change = Change {
+                version,
+                session,
+                notes,
+                releases,
+            };
+            self.store.save(&self.name, change).await
+        };
+        self.step(engine, save).await
+    }
+
+    /// Notes that the session was logged out.
+    pub(crate) async fn end(&self, engine: &Engine, version: Version) -> Option<Saved> {
+        let change = Change {
+            version,
+            session: SessionChange::End,
+            notes: NotesChange::Keep,
+            releases: None,
+        };
+        self.step(engine, self.store.save(&self.name, change)).await
+    }
+
+    /// Asks for a permit.
+    pub(crate) async fn permit(&self, engine: &Engine, ask: PermitAsk<'_>) -> Option<PermitAnswer> {
+        self.step(engine, self.store.permit(&self.origin, ask))
+            .await
+    }
+
+    /// The permit counts for so long from now on.
+    pub(crate) async fn end_permit(&self, engine: &Engine, id: &str, counts_for: Duration) {
+        let step = self.store.end_permit(&self.origin, id, counts_for);
+        self.step(engine, step).await;
+    }
+
+    /// The login server wants no login for so long.
+    pub(crate) async fn hold(&self, engine: &Engine, wait: Duration) {
+        self.step(engine, self.store.hold(&self.origin, wait)).await;
+    }
+
+    /// Waits until the entry has perhaps changed, for `most` at most and, unless the store tells of
+    /// changes, about as long. With jitter, so that processes don't look in step.
+    pub(crate) async fn changed(&self, engine: &Engine, most: Duration) {
+        let wait = nanos(most.mul_f64(0.5 + 0.5 * random()));
+        let until = engine.clock.now().steady.saturating_add(wait);
+        let told = AssertUnwindSafe(self.store.changed(&self.name)).catch_unwind();
+        let told = async {
+            if told.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        select(pin!(told), pin!(engine.clock.sleep_until(until))).await;
+    }
+
+    /// Runs one step of the store within its time-out, and catches a panic in it. Returns `None` if
+    /// it fails, and for a while after that.
+    async fn step<T>(
+        &self,
+        engine: &Engine,
+        step: impl Future<Output = Result<T, StoreError>>,
+    ) -> Option<T> {
+        let now = engine.clock.now().steady;
+        if now < self.trouble_until.load(Relaxed) {
+            return None;
+        }
+        let step = AssertUnwindSafe(step).catch_unwind();
+        let until = now.saturating_add(nanos(STEP));
+        let error = match select(pin!(step), pin!(engine.clock.sleep_until(until))).await {
+            Either::Left((Ok(Ok(result)), _)) => return Some(result),
+            Either::Left((Ok(Err(error)), _)) => error,
+            Either::Left((Err(_panic), _)) => StoreError::new("the store panicked"),
+            Either::Right(_) => StoreError::new(format!("the store did not answer in {STEP:?}")),
+        };
+        let now = engine.clock.now().steady;
+        // Relaxed: the time publishes no other memory, and who misses it asks in vain.
+        self.trouble_until
+            .store(now.saturating_add(nanos(TROUBLE)), Relaxed);
+        engine.emit(&Event::StoreFailed {
+            reason: error.reason(),
+        });
+        None
+    }
+
+    fn found(&self, engine: &Engine, entry: &Entry) -> Found {
+        let open = |stored: &Option<Stored>, kind| {
+            let stored = stored.as_ref()?;
+            let opened = self.store.seal().open(&stored.sealed, &self.whose(kind));
+            match opened {
+                Ok(text) => Some((text, stored.age)),
+                Err(why) => {
+                    engine.emit(&Event::StoredUnreadable { why });
+                    None
+                }
+            }
+        };
+        let damaged = || {
+            let why = Unreadable::Damaged;
+            engine.emit(&Event::StoredUnreadable { why });
+        };
+        let session = open(&entry.session, Kind::Session).and_then(|(text, age)| {
+            let read = SessionParts::of_text(text).to_session();
+            let read = read.inspect_err(|_| damaged()).ok()?;
+            Some(read.aged(age))
+        });
+        let notes = open(&entry.notes, Kind::Notes).and_then(|(text, age)| {
+            let read = Notes::read(text.expose(), age, engine.clock.now());
+            read.inspect_err(|_| damaged()).ok()
+        });
+        Found {
+            version: entry.version,
+            session,
+            is_over: entry.is_over,
+            was_logged_out: entry.was_logged_out(),
+            notes: notes.unwrap_or_default(),
+        }
+    }
+
+    fn seal(&self, text: &str, kind: Kind) -> Result<Vec<u8>, StoreError> {
+        self.store.seal().seal(text, &self.whose(kind))
+    }
+
+    fn whose(&self, kind: Kind) -> Vec<u8> {
+        format!("{kind:?} {}", self.context).into_bytes()
+    }
+}
+
+/// A text that no other process draws, for the owner of a lease or a permit.
+pub(crate) fn random_text() -> String {
+    let bits = || random().to_bits() & ((1 << 52) - 1);
+    format!("{:013x}{:013x}{:013x}", bits(), bits(), bits())
+}
+
+/// How long a session needs to be stored: as long as it, or what it is refreshed with, is good.
+fn keep_for(session: &Session) -> Duration {
+    let lifetime = session.lifetime();
+    let ends = [lifetime.hard_expiry(), lifetime.absolute_maximum()];
+    let end = ends.into_iter().flatten().min().or(lifetime.idle_timeout());
+    let kept = session
+        .kept
+        .longest()
+        .map(|life| life.unwrap_or(KEEP_UNKNOWN));
+    end.unwrap_or(KEEP_UNKNOWN).max(kept.unwrap_or_default())
+}

@@ -1,0 +1,869 @@
+//! Rules 19 to 25: one session for several caches, with a store in memory. What files and Redis add
+//! is tested beside them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use auth_core::clock::ManualClock;
+use auth_core::store::{
+    Change, Entry, LeaseAnswer, LeaseAsk, MemoryStore, PermitAnswer, PermitAsk, Saved, Seal, Store,
+    StoreError,
+};
+use auth_core::{
+    Attempt, Credentials, Error, Event, Identity, Lifetime, LoginError, LoginErrorKind, Origin,
+    Provider, Quota, Refresh, Secret, SecretSource, Session,
+};
+use futures_util::future::join_all;
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+
+use crate::support::{HOUR, SECOND, session, settle, token};
+
+/// A login server: what it has seen, whoever logs in.
+#[derive(Clone)]
+struct Server(Arc<ServerState>);
+
+struct ServerState {
+    identity: Identity,
+    logins: AtomicU64,
+    refreshes: Mutex<Vec<String>>,
+    logouts: Mutex<Vec<String>>,
+    password: Mutex<&'static str>,
+    answer: Mutex<Box<dyn Fn(u64) -> Result<Session, LoginError> + Send>>,
+    gate: Mutex<Option<Arc<Semaphore>>>,
+}
+
+impl Server {
+    fn new() -> Self {
+        let origin = Origin::parse("https://api.example.com").unwrap();
+        let answer = |number| session(number, Lifetime::of(HOUR));
+        Self(Arc::new(ServerState {
+            identity: Identity::new("shared", origin, "me@example.com"),
+            logins: AtomicU64::new(0),
+            refreshes: Mutex::default(),
+            logouts: Mutex::default(),
+            password: Mutex::new("right"),
+            answer: Mutex::new(Box::new(answer)),
+            gate: Mutex::new(None),
+        }))
+    }
+
+    fn answers(&self, answer: impl Fn(u64) -> Result<Session, LoginError> + Send + 'static) {
+        *self.0.answer.lock() = Box::new(answer);
+    }
+
+    fn logins(&self) -> u64 {
+        self.0.logins.load(SeqCst)
+    }
+
+    /// A program that logs in to it with this password.
+    fn program(&self, password: &'static str) -> Program {
+        Program {
+            server: self.clone(),
+            secret: password.into(),
+            refresh: None,
+            variant: "",
+        }
+    }
+}
+
+struct Program {
+    server: Server,
+    secret: SecretSource,
+    refresh: Option<Refresh>,
+    variant: &'static str,
+}
+
+#[async_trait]
+impl Provider for Program {
+    fn identity(&self) -> &Identity {
+        &self.server.0.identity
+    }
+
+    fn secret(&self) -> &SecretSource {
+        &self.secret
+    }
+
+    fn quota(&self) -> Quota {
+        Quota::DEFAULT
+    }
+
+    fn variant(&self) -> String {
+        self.variant.to_owned()
+    }
+
+    fn refresh_by(&self) -> Option<Refresh> {
+        self.refresh.clone()
+    }
+
+    async fn login(&self, secret: &Secret) -> Result<Session, LoginError> {
+        let server = &self.server.0;
+        let number = server.logins.fetch_add(1, SeqCst) + 1;
+        let gate = server.gate.lock().clone();
+        if let Some(gate) = gate {
+            gate.acquire().await.unwrap().forget();
+        }
+        if secret.expose() != *server.password.lock() {
+            return Err(LoginError::refused("status 401"));
+        }
+        (server.answer.lock())(number)
+    }
+
+    async fn refresh(&self, current: &auth_core::Credential) -> Result<Session, LoginError> {
+        let sent = current.kept("refresh_token").unwrap().to_owned();
+        let number = {
+            let mut seen = self.server.0.refreshes.lock();
+            assert!(!seen.contains(&sent), "{sent} was sent twice");
+            seen.push(sent);
+            seen.len() as u64
+        };
+        Ok(session(1_000 + number, Lifetime::of(HOUR))?
+            .with_kept("refresh_token", &format!("r-{number}"))?)
+    }
+
+    async fn logout(
+        &self,
+        credential: &auth_core::Credential,
+        _logout: auth_core::Logout,
+    ) -> Result<(), LoginError> {
+        self.server.0.logouts.lock().push(token(credential));
+        Ok(())
+    }
+}
+
+/// Processes that share a store. Each has a clock of its own, and so a quota of its own.
+struct Fleet {
+    store: MemoryStore,
+    store_clock: ManualClock,
+    clocks: Vec<ManualClock>,
+    events: Arc<Mutex<Vec<Event>>>,
+}
+
+impl Fleet {
+    fn new() -> Self {
+        let store_clock = ManualClock::new();
+        Self {
+            store: MemoryStore::on(store_clock.clock()),
+            store_clock,
+            clocks: Vec::new(),
+            events: Arc::default(),
+        }
+    }
+
+    /// A process that starts now.
+    fn start(&mut self, program: Program) -> Credentials {
+        let store = self.store.clone();
+        self.start_with(program, store)
+    }
+
+    fn start_with(&mut self, program: Program, store: impl Store) -> Credentials {
+        let clock = ManualClock::new();
+        self.clocks.push(clock.clone());
+        let events = Arc::clone(&self.events);
+        Credentials::builder(program)
+            .clock(clock.clock())
+            .store(store)
+            .observer(move |_: &Identity, event: &Event| events.lock().push(event.clone()))
+            .build()
+    }
+
+    async fn advance(&self, by: Duration) {
+        let step = by.min(SECOND);
+        let mut left = by;
+        while !left.is_zero() {
+            let step = step.min(left);
+            left -= step;
+            self.store_clock.advance(step);
+            for clock in &self.clocks {
+                clock.advance(step);
+            }
+            settle().await;
+        }
+    }
+
+    /// At once, as while the machine sleeps.
+    fn leap(&self, by: Duration) {
+        self.store_clock.advance(by);
+        for clock in &self.clocks {
+            clock.advance(by);
+        }
+    }
+
+    fn events(&self, wanted: impl Fn(&Event) -> bool) -> usize {
+        self.events
+            .lock()
+            .iter()
+            .filter(|event| wanted(event))
+            .count()
+    }
+}
+
+/// Rejects the credential of a cache as a response does, and gets what its request is sent again
+/// with.
+async fn reject(credentials: &Credentials) -> Result<String, Error> {
+    let current = credentials.get().await?;
+    let mut attempt = Attempt::new(credentials, &current);
+    attempt.rejected();
+    Ok(token(&*credentials.get().await?))
+}
+
+fn is_loaded(event: &Event) -> bool {
+    matches!(event, Event::Loaded { .. })
+}
+
+fn refused(error: &Error) -> bool {
+    error.login_error().map(LoginError::kind) == Some(LoginErrorKind::Refused)
+}
+
+#[tokio::test]
+async fn rule_20_eight_processes_of_250_callers_make_one_login() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.gate.lock() = Some(Arc::clone(&gate));
+    let processes: Vec<_> = (0..8)
+        .map(|_| fleet.start(server.program("right")))
+        .collect();
+    let callers: Vec<_> = (processes.iter())
+        .flat_map(|process| (0..250).map(|_| process.clone()))
+        .map(|process| tokio::spawn(async move { process.get().await.map(|got| token(&got)) }))
+        .collect();
+    settle().await;
+    assert_eq!(server.logins(), 1, "one has the lease");
+    gate.add_permits(10);
+    // Those that wait for the lease look again.
+    fleet.advance(SECOND).await;
+    for caller in callers {
+        assert_eq!(caller.await.unwrap().unwrap(), "token-1");
+    }
+    assert_eq!((server.logins(), fleet.events(is_loaded)), (1, 7));
+}
+
+#[tokio::test]
+async fn rule_20_a_program_that_starts_again_uses_the_session_that_it_left() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    for run in 0..13 {
+        let program = fleet.start(server.program("right"));
+        assert_eq!(token(&*program.get().await.unwrap()), "token-1");
+        if run % 2 == 0 {
+            program.close().await.unwrap();
+        }
+    }
+    assert_eq!(server.logins(), 1);
+    fleet.leap(HOUR);
+    let program = fleet.start(server.program("right"));
+    assert_eq!(
+        token(&*program.get().await.unwrap()),
+        "token-2",
+        "its life counts from its login"
+    );
+}
+
+#[tokio::test]
+async fn rule_20_waiters_are_told_once_the_session_is_saved() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let saves = Arc::new(Semaphore::new(0));
+    *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+    let program = fleet.start_with(server.program("right"), store);
+    let mut get = Box::pin(program.get());
+    for _ in 0..100 {
+        assert!(futures_util::poll!(&mut get).is_pending());
+        settle().await;
+    }
+    assert_eq!(server.logins(), 1);
+    saves.add_permits(1);
+    get.await.unwrap();
+    drop(program);
+    let next = fleet.start(server.program("right"));
+    assert_eq!(token(&*next.get().await.unwrap()), "token-1");
+}
+
+#[tokio::test]
+async fn rule_20_a_lease_whose_holder_is_gone_lapses_and_one_that_is_given_up_is_released() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.gate.lock() = Some(Arc::clone(&gate));
+    // Its runtime is not driven any more, as that of a process that was killed.
+    let killed = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let holder = fleet.start(server.program("right"));
+    let mut get = Box::pin(holder.get());
+    {
+        let _entered = killed.enter();
+        assert!(futures_util::poll!(&mut get).is_pending());
+    }
+    std::thread::scope(|scope| {
+        scope.spawn(|| killed.block_on(settle()));
+    });
+    assert_eq!(server.logins(), 1);
+    *server.0.gate.lock() = None;
+    let other = fleet.start(server.program("right"));
+    let waiting = tokio::spawn(async move { other.get().await.map(|got| token(&got)) });
+    fleet.advance(34 * SECOND).await;
+    assert!(!waiting.is_finished(), "30 s for the login and 5 s");
+    fleet.advance(2 * SECOND).await;
+    assert_eq!(waiting.await.unwrap().unwrap(), "token-2");
+
+    // One that is dropped with its cache releases its lease at once.
+    reject_stored(&mut fleet, &server).await;
+    *server.0.gate.lock() = Some(Arc::clone(&gate));
+    let dropped = fleet.start(server.program("right"));
+    let mut get = Box::pin(dropped.get());
+    assert!(futures_util::poll!(&mut get).is_pending());
+    settle().await;
+    let logins = server.logins();
+    drop(get);
+    drop(dropped);
+    settle().await;
+    *server.0.gate.lock() = None;
+    let next = fleet.start(server.program("right"));
+    assert!(next.get().await.is_ok());
+    assert_eq!(server.logins(), logins + 1);
+    std::mem::forget(killed);
+}
+
+/// The stored session is rejected, so that the next process has to log in.
+async fn reject_stored(fleet: &mut Fleet, server: &Server) {
+    let process = fleet.start(server.program("right"));
+    process.log_out().await.unwrap();
+}
+
+#[tokio::test]
+async fn rule_21_a_revocation_costs_one_login_and_no_failed_request() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let processes: Vec<_> = (0..8)
+        .map(|_| fleet.start(server.program("right")))
+        .collect();
+    for process in &processes {
+        process.get().await.unwrap();
+    }
+    let replays = join_all(processes.iter().map(reject));
+    let mut replays = Box::pin(replays);
+    assert!(futures_util::poll!(&mut replays).is_pending());
+    fleet.advance(SECOND).await;
+    for replay in replays.await {
+        assert_eq!(replay.unwrap(), "token-2");
+    }
+    assert_eq!(server.logins(), 2);
+}
+
+#[tokio::test]
+async fn rule_21_a_late_rejection_does_not_retire_what_another_has_fetched() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let (one, other) = (
+        fleet.start(server.program("right")),
+        fleet.start(server.program("right")),
+    );
+    one.get().await.unwrap();
+    other.get().await.unwrap();
+    assert_eq!(reject(&one).await.unwrap(), "token-2");
+    assert_eq!(
+        reject(&other).await.unwrap(),
+        "token-2",
+        "found, and no login"
+    );
+    let cold = fleet.start(server.program("right"));
+    assert_eq!(token(&*cold.get().await.unwrap()), "token-2");
+    assert_eq!(server.logins(), 2);
+}
+
+#[tokio::test]
+async fn rule_21_the_others_give_a_rejected_session_up_within_ten_seconds() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let (one, other) = (
+        fleet.start(server.program("right")),
+        fleet.start(server.program("right")),
+    );
+    one.get().await.unwrap();
+    other.get().await.unwrap();
+    reject(&one).await.unwrap();
+    fleet.advance(10 * SECOND).await;
+    let current = other.fresh().expect("the new one, unasked");
+    assert_eq!((token(&current).as_str(), server.logins()), ("token-2", 2));
+}
+
+#[tokio::test]
+async fn rule_21_a_login_that_was_stopped_does_not_save_over_a_newer_session() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let saves = Arc::new(Semaphore::new(0));
+    *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+    let stopped = fleet.start_with(server.program("right"), store.clone());
+    let mut get = Box::pin(stopped.get());
+    assert!(futures_util::poll!(&mut get).is_pending());
+    settle().await;
+    assert_eq!(server.logins(), 1);
+    // Its clock stands still, and the others' goes on.
+    let clock = fleet.clocks.remove(0);
+    fleet.advance(40 * SECOND).await;
+    let other = fleet.start(server.program("right"));
+    assert_eq!(token(&*other.get().await.unwrap()), "token-2");
+    saves.add_permits(10);
+    assert_eq!(token(&*get.await.unwrap()), "token-1", "it uses its own");
+    fleet.clocks.push(clock);
+    let cold = fleet.start(server.program("right"));
+    assert_eq!(token(&*cold.get().await.unwrap()), "token-2");
+    assert_eq!(
+        reject(&stopped).await.unwrap(),
+        "token-2",
+        "and then what is stored"
+    );
+    assert_eq!(server.logins(), 2);
+}
+
+#[tokio::test]
+async fn rule_21_values_that_roll_are_shared_as_revisions() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let session = Session::new().with_cookie("sid", &format!("s-{number}"))?;
+        Ok(session.with_lifetime(Lifetime::of(HOUR)))
+    });
+    let one = fleet.start(server.program("right"));
+    let first = one.get().await.unwrap();
+    let rolled = crate::support::set_cookie("sid=rolled; Path=/");
+    Attempt::new(&one, &first).cookies_set(&rolled);
+    settle().await;
+    let other = fleet.start(server.program("right"));
+    let found = other.get().await.unwrap();
+    assert_eq!(found.cookie("sid"), Some("rolled"));
+    // And one that has the session gets its next value.
+    let current = one.get().await.unwrap();
+    let again = crate::support::set_cookie("sid=again; Path=/");
+    Attempt::new(&one, &current).cookies_set(&again);
+    settle().await;
+    let current = other.fresh().unwrap();
+    assert_eq!(current.cookie("sid"), Some("again"));
+    assert_eq!(
+        current.stamp().generation(),
+        found.stamp().generation(),
+        "the same session"
+    );
+    assert_eq!(server.logins(), 1);
+}
+
+#[tokio::test]
+async fn rule_22_eight_processes_with_a_wrong_password_make_one_attempt() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let processes: Vec<_> = (0..8)
+        .map(|_| fleet.start(server.program("wrong")))
+        .collect();
+    let mut all = Box::pin(join_all(processes.iter().map(Credentials::get)));
+    assert!(futures_util::poll!(&mut all).is_pending());
+    fleet.advance(3 * SECOND).await;
+    for result in all.await {
+        assert!(refused(&result.unwrap_err()));
+    }
+    assert_eq!(server.logins(), 1);
+    // A corrected one logs in at once, and is what counts from then on.
+    let corrected = fleet.start(server.program("right"));
+    corrected.get().await.unwrap();
+    assert_eq!(server.logins(), 2);
+}
+
+#[tokio::test]
+async fn rule_22_thirteen_starts_with_a_wrong_password_make_one_attempt() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    for _ in 0..13 {
+        let program = fleet.start(server.program("wrong"));
+        assert!(refused(&program.get().await.unwrap_err()));
+        drop(program);
+        fleet.advance(SECOND).await;
+    }
+    assert_eq!(server.logins(), 1);
+    // After its cooldown it is tried again, and then for twice as long not.
+    for (minutes, logins) in [(15_u8, 2), (16, 2), (15, 3)] {
+        fleet.leap(u32::from(minutes) * 60 * SECOND);
+        let program = fleet.start(server.program("wrong"));
+        assert!(refused(&program.get().await.unwrap_err()));
+        assert_eq!(server.logins(), logins);
+    }
+}
+
+#[tokio::test]
+async fn rule_22_what_may_be_a_refusal_is_tried_four_times_in_15_minutes_by_all_starts() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|_| Err(LoginError::malformed("a page")));
+    for _ in 0..15 * 60 / 10 {
+        let program = fleet.start(server.program("right"));
+        assert!(program.get().await.is_err());
+        fleet.clocks.pop();
+        fleet.advance(10 * SECOND).await;
+    }
+    assert_eq!(server.logins(), 4);
+}
+
+#[tokio::test]
+async fn rule_22_rejections_are_doubted_by_all() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let processes: Vec<_> = (0..8)
+        .map(|_| fleet.start(server.program("right")))
+        .collect();
+    for process in &processes {
+        process.get().await.unwrap();
+    }
+    // A route that rejects every session, for a minute.
+    for _ in 0..60 {
+        for process in &processes {
+            let _ = reject(process).await;
+        }
+        fleet.advance(SECOND).await;
+    }
+    // At once, and after 5, 10 and 20 s: as one process alone.
+    assert!(server.logins() <= 5, "{}", server.logins());
+}
+
+fn rotating(server: &Server) -> Program {
+    Program {
+        refresh: Some(Refresh::with_kept("refresh_token").single_use()),
+        ..server.program("right")
+    }
+}
+
+#[tokio::test]
+async fn rule_22_a_token_is_sent_once_by_all() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let first = session(number, Lifetime::of(HOUR))?;
+        Ok(first.with_kept("refresh_token", &format!("first-{number}"))?)
+    });
+    let processes: Vec<_> = (0..8).map(|_| fleet.start(rotating(&server))).collect();
+    for process in &processes {
+        process.get().await.unwrap();
+    }
+    // The server panics when it sees one twice.
+    for expiry in 1..=100 {
+        fleet.leap(HOUR);
+        let mut all = Box::pin(join_all(processes.iter().map(Credentials::get)));
+        assert!(futures_util::poll!(&mut all).is_pending());
+        fleet.advance(2 * SECOND).await;
+        for result in all.await {
+            assert!(result.is_ok(), "{result:?}");
+        }
+        assert_eq!(server.0.refreshes.lock().len(), expiry);
+    }
+    assert_eq!(server.logins(), 1);
+}
+
+#[tokio::test]
+async fn rule_22_a_token_that_the_store_does_not_know_as_spent_is_not_sent() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let first = session(number, Lifetime::of(HOUR))?;
+        Ok(first.with_kept("refresh_token", &format!("first-{number}"))?)
+    });
+    let store = Faulty::new(&fleet.store);
+    let process = fleet.start_with(rotating(&server), store.clone());
+    process.get().await.unwrap();
+    fleet.leap(HOUR);
+    store.0.fails.store(true, SeqCst);
+    assert_eq!(
+        token(&*process.get().await.unwrap()),
+        "token-2",
+        "by the password"
+    );
+    assert!(server.0.refreshes.lock().is_empty());
+}
+
+#[tokio::test]
+async fn rule_23_no_more_logins_than_the_quota_in_any_minute_by_all_processes() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|_| Err(LoginError::unavailable("status 503")));
+    let processes: Vec<_> = (0..8)
+        .map(|_| fleet.start(server.program("right")))
+        .collect();
+    let mut seen = Vec::new();
+    for second in 0..600 {
+        for process in &processes {
+            let process = process.clone();
+            tokio::spawn(async move {
+                let _ = process.get().await;
+            });
+        }
+        let before = server.logins();
+        fleet.advance(SECOND).await;
+        seen.extend((before..server.logins()).map(|_| second));
+    }
+    assert!(seen.len() >= 10, "{seen:?}");
+    for window in seen.windows(11) {
+        assert!(window[10] - window[0] >= 60, "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn rule_23_the_permits_of_many_accounts_are_counted_by_the_store() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let mut waiting = Vec::new();
+    for account in 0..30 {
+        let other = Server::new();
+        let origin = server.0.identity.origin().clone();
+        let identity = Identity::new("shared", origin, format!("user-{account}"));
+        let state = Arc::into_inner(other.0).unwrap();
+        let other = Server(Arc::new(ServerState { identity, ..state }));
+        let process = fleet.start(other.program("right"));
+        let get = async move {
+            process
+                .get_with(auth_core::Ask::new().wait_for_quota())
+                .await
+        };
+        waiting.push((tokio::spawn(get), other));
+    }
+    let logins = |waiting: &[(_, Server)]| -> u64 {
+        waiting.iter().map(|(_, server)| server.logins()).sum()
+    };
+    fleet.advance(SECOND).await;
+    assert_eq!(logins(&waiting), 10);
+    fleet.advance(60 * SECOND).await;
+    assert_eq!(logins(&waiting), 10, "the window and its margin are 62 s");
+    fleet.advance(3 * SECOND).await;
+    assert_eq!(logins(&waiting), 20);
+    fleet.advance(64 * SECOND).await;
+    assert_eq!(logins(&waiting), 30);
+    for (get, _) in waiting {
+        get.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn rule_23_a_retry_after_holds_all_that_share_the_store() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|_| Err(LoginError::limited(Some(30 * SECOND))));
+    let one = fleet.start(server.program("right"));
+    let limited = one.get_with(auth_core::Ask::new().fail_fast()).await;
+    assert!(limited.unwrap_err().is_rate_limited());
+    server.answers(|number| session(number, Lifetime::of(HOUR)));
+    let other = fleet.start(server.program("right"));
+    let told = {
+        let mut get = Box::pin(other.get_with(auth_core::Ask::new().fail_fast()));
+        assert!(futures_util::poll!(&mut get).is_pending());
+        fleet.advance(SECOND).await;
+        get.await.unwrap_err()
+    };
+    let Error::QuotaSpent { retry_after } = told else {
+        panic!("{told:?}");
+    };
+    assert!(retry_after > 25 * SECOND, "{retry_after:?}");
+    assert_eq!(server.logins(), 1);
+    fleet.advance(30 * SECOND).await;
+    assert!(other.get().await.is_ok());
+}
+
+#[tokio::test]
+async fn rule_24_without_its_store_a_process_logs_in_by_itself_with_a_fifth_of_the_quota() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| session(number, Lifetime::of(10 * SECOND)));
+    let store = Faulty::new(&fleet.store);
+    store.0.fails.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    for _ in 0..120 {
+        let process = process.clone();
+        tokio::spawn(async move {
+            let _ = process.get().await;
+        });
+        fleet.advance(SECOND).await;
+    }
+    assert_eq!(server.logins(), 4, "two in a minute");
+    let failed = fleet.events(|event| matches!(event, Event::StoreFailed { .. }));
+    assert!(
+        (1..=24).contains(&failed),
+        "{failed}: it is left alone for 5 s"
+    );
+}
+
+#[tokio::test]
+async fn rule_24_a_session_goes_on_and_a_slow_store_costs_two_seconds() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    process.get().await.unwrap();
+    store.0.hangs.store(true, SeqCst);
+    assert!(process.fresh().is_some());
+    let current = process.get().await.unwrap();
+    Attempt::new(&process, &current).rejected();
+    let mut get = Box::pin(process.get());
+    assert!(futures_util::poll!(&mut get).is_pending());
+    fleet.advance(3 * SECOND).await;
+    assert_eq!(token(&*get.await.unwrap()), "token-2");
+}
+
+#[tokio::test]
+async fn rule_24_a_store_that_panics_is_one_in_trouble() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.panics.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    assert_eq!(token(&*process.get().await.unwrap()), "token-1");
+}
+
+#[tokio::test]
+async fn rule_25_no_session_of_another_variant_or_account_is_found() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    fleet.start(server.program("right")).get().await.unwrap();
+    let tenant = Program {
+        variant: "tenant-b",
+        ..server.program("right")
+    };
+    let other = fleet.start(tenant);
+    assert_eq!(token(&*other.get().await.unwrap()), "token-2");
+}
+
+#[tokio::test]
+async fn rule_25_what_was_moved_in_place_is_not_found_and_is_replaced() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    *store.0.serves.lock() = Some(Entry {
+        version: auth_core::store::Version {
+            epoch: 7,
+            fence: 3,
+            revision: 0,
+        },
+        session: Some(auth_core::store::Stored {
+            sealed: fleet
+                .store
+                .seal()
+                .seal("session form=1\n", b"another")
+                .unwrap(),
+            age: SECOND,
+        }),
+        ..Entry::default()
+    });
+    let process = fleet.start_with(server.program("right"), store.clone());
+    assert_eq!(token(&*process.get().await.unwrap()), "token-1");
+    let unreadable = fleet.events(|event| matches!(event, Event::StoredUnreadable { .. }));
+    assert!(unreadable >= 1);
+}
+
+#[tokio::test]
+async fn rule_19_close_leaves_the_session_and_log_out_ends_it_for_all() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let (one, other) = (
+        fleet.start(server.program("right")),
+        fleet.start(server.program("right")),
+    );
+    one.get().await.unwrap();
+    other.get().await.unwrap();
+    one.close().await.unwrap();
+    assert!(server.0.logouts.lock().is_empty());
+    assert!(other.fresh().is_some());
+    // By a command that has not used it yet.
+    let command = fleet.start(server.program("right"));
+    command.log_out().await.unwrap();
+    assert_eq!(*server.0.logouts.lock(), ["token-1"]);
+    settle().await;
+    assert!(other.fresh().is_none(), "it was told");
+    assert_eq!(token(&*other.get().await.unwrap()), "token-2");
+    assert_eq!(server.logins(), 2);
+}
+
+#[tokio::test]
+async fn rule_19_a_superseded_session_is_not_logged_out_where_another_may_use_it() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let clock = ManualClock::new();
+    fleet.clocks.push(clock.clone());
+    let process = Credentials::builder(server.program("right"))
+        .clock(clock.clock())
+        .store(fleet.store.clone())
+        .log_out_superseded(SECOND)
+        .build();
+    process.get().await.unwrap();
+    process.renew().await.unwrap();
+    fleet.advance(10 * SECOND).await;
+    assert_eq!(server.logins(), 2);
+    assert!(server.0.logouts.lock().is_empty());
+}
+
+/// A store that fails as it is told.
+#[derive(Clone)]
+struct Faulty(Arc<Faults>);
+
+struct Faults {
+    inner: MemoryStore,
+    fails: AtomicBool,
+    hangs: AtomicBool,
+    panics: AtomicBool,
+    save_gate: Mutex<Option<Arc<Semaphore>>>,
+    serves: Mutex<Option<Entry>>,
+}
+
+impl Faulty {
+    fn new(inner: &MemoryStore) -> Self {
+        Self(Arc::new(Faults {
+            inner: inner.clone(),
+            fails: AtomicBool::new(false),
+            hangs: AtomicBool::new(false),
+            panics: AtomicBool::new(false),
+            save_gate: Mutex::default(),
+            serves: Mutex::default(),
+        }))
+    }
+
+    async fn fault(&self) -> Result<(), StoreError> {
+        assert!(!self.0.panics.load(SeqCst), "as told");
+        if self.0.hangs.load(SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        if self.0.fails.load(SeqCst) {
+            return Err(StoreError::new("as told"));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Store for Faulty {
+    fn seal(&self) -> &dyn Seal {
+        self.0.inner.seal()
+    }
+
+    async fn load(&self, name: &str) -> Result<Entry, StoreError> {
+        self.fault().await?;
+        self.0.inner.load(name).await
+    }
+
+    async fn lease(&self, name: &str, ask: LeaseAsk<'_>) -> Result<LeaseAnswer, StoreError> {
+        self.fault().await?;
+        let serves = self.0.serves.lock().clone();
+        if let Some(entry) = serves {
+            if ask.known.is_none() {
+                let lease = auth_core::store::Lease::NotNeeded;
+                return Ok(LeaseAnswer { lease, entry });
+            }
+        }
+        self.0.inner.lease(name, ask).await
+    }
+
+    async fn save(&self, name: &str, change: Change) -> Result<Saved, StoreError> {
+        self.fault().await?;
+        let gate = self.0.save_gate.lock().clone();
+        if let Some(gate) = gate {
+            gate.acquire().await.unwrap().forget();
+        }
+        self.0.inner.save(name, change).await
+    }
+
+    async fn permit(&self, origin: &str, ask: PermitAsk<'_>) -> Result<PermitAnswer, StoreError> {
+        self.fault().await?;
+        self.0.inner.permit(origin, ask).await
+    }
+
+    async fn end_permit(
+        &self,
+        origin: &str,
+        id: &str,
+        counts_for: Duration,
+    ) -> Result<(), StoreError> {
+        self.fault().await?;
+        self.0.inner.end_permit(origin, id, counts_for).await
+    }
+
+    async fn hold(&self, origin: &str, wait: Duration) -> Result<(), StoreError> {
+        self.fault().await?;
+        self.0.inner.hold(origin, wait).await
+    }
+
+    async fn changed(&self, name: &str) {
+        self.0.inner.changed(name).await;
+    }
+}
