@@ -90,7 +90,7 @@ impl Shared {
             match ending {
                 Ending::Close => shared.leave_in_store(session.as_deref()).await,
                 Ending::LogOut => {
-                    result = result.and(shared.end_in_store(session.as_deref()).await)
+                    result = result.and(shared.end_in_store(session.as_deref()).await);
                 }
             }
             let _ = sender.send(result);

@@ -12,6 +12,7 @@ use crate::decide::CacheState;
 use crate::event::Event;
 use crate::login::Engine;
 use crate::runtime::Runtime;
+use crate::session::Session;
 use crate::store::{Found, Sharing};
 
 /// How often the store is looked at that tells of no changes: at least twice in this time, at
@@ -49,10 +50,7 @@ impl Shared {
 
     /// What was found in the store meanwhile.
     fn found_meanwhile(self: &Arc<Self>, found: Found) {
-        let left = found
-            .session
-            .as_ref()
-            .and_then(|session| session.idle_left());
+        let left = found.session.as_ref().and_then(Session::idle_left);
         if self.has_slid(left) {
             self.share_revision();
         }

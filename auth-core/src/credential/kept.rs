@@ -142,10 +142,11 @@ impl Kept {
         }
     }
 
-    /// The longest of their lives, if there are any. One that is not known is longer than any other.
-    pub(crate) fn longest(&self) -> Option<Option<Duration>> {
-        let lives = self.values.iter().map(|kept| kept.life);
-        lives.reduce(|one, other| one.zip(other).map(|(one, other)| one.max(other)))
+    /// The longest of their lives, in which one that is not known counts as this. Zero if there are
+    /// none.
+    pub(crate) fn longest(&self, unknown: Duration) -> Duration {
+        let lives = self.values.iter().map(|kept| kept.life.unwrap_or(unknown));
+        lives.max().unwrap_or_default()
     }
 
     /// Their lives are shorter by this time.

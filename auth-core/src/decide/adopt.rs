@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::cache_state::{CacheState, FlightId, Policy, Purpose};
-use super::failure::AttemptedSecret;
+use super::failure::{AttemptedSecret, Failure};
 use super::notes::{Known, Notes};
 use super::outcome::End;
 use super::refreshes::Possible;
@@ -104,7 +104,7 @@ impl CacheState {
             .filter(|_| goes_on)
             .map(|last| last.stamp());
         let stamp = last.map_or_else(|| self.next_stamp(), Stamp::next_revision);
-        let credential = self.took_over(session, stamp, end, policy);
+        let credential = credential(session, stamp, end, policy);
         let token = |name: &str| credential.kept_at(name, end.at).map(Secret::expose);
         if let Some(refreshes) = &mut self.refreshes {
             let spent = |token: &str| found.notes.is_spent(&tag(token));
@@ -133,7 +133,7 @@ impl CacheState {
         policy: &Policy,
     ) -> Arc<Credential> {
         let stamp = self.next_stamp();
-        self.took_over(session, stamp, end, policy)
+        credential(session, stamp, end, policy)
     }
 
     /// The current session is over, as another process has found.
@@ -152,26 +152,6 @@ impl CacheState {
         }
     }
 
-    fn took_over(
-        &self,
-        session: Session,
-        stamp: Stamp,
-        end: &End,
-        policy: &Policy,
-    ) -> Arc<Credential> {
-        let birth = Birth {
-            at: end.at,
-            took: end.took,
-        };
-        Arc::new(Credential::new(
-            stamp,
-            session,
-            birth,
-            policy.window,
-            end.jitter,
-        ))
-    }
-
     /// What the notes of the store say of the secret at hand. Returns whether it may be sent.
     pub(crate) fn recall(
         &mut self,
@@ -182,8 +162,8 @@ impl CacheState {
         now: Moment,
     ) -> bool {
         let same = notes.secret.as_deref() == Some(tag);
-        let noted = notes.failure.clone();
-        let Some(failure) = noted.and_then(|failure| failure.of_secret(at_hand, same)) else {
+        let stored = notes.failure.clone();
+        let Some(failure) = stored.and_then(|failure| failure.of_secret(at_hand, same)) else {
             return true;
         };
         let failure = failure.or_stricter(self.failure.take());
@@ -203,10 +183,7 @@ impl CacheState {
         secret: Option<(AttemptedSecret, String)>,
         now: Moment,
     ) -> Notes {
-        let sent = self
-            .failure
-            .as_ref()
-            .and_then(|failure| failure.sent_secret());
+        let sent = self.failure.as_ref().and_then(Failure::sent_secret);
         let ours = secret.filter(|(attempted, _)| Some(attempted.secret) == sent);
         Notes {
             failure: self
@@ -218,4 +195,14 @@ impl CacheState {
             spent: before.spent.clone(),
         }
     }
+}
+
+/// The credential of a session that was stored.
+fn credential(session: Session, stamp: Stamp, end: &End, policy: &Policy) -> Arc<Credential> {
+    let birth = Birth {
+        at: end.at,
+        took: end.took,
+    };
+    let credential = Credential::new(stamp, session, birth, policy.window, end.jitter);
+    Arc::new(credential)
 }

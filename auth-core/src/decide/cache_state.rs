@@ -352,8 +352,6 @@ impl CacheState {
         self.abandon(id);
         let now = end.at;
         match outcome {
-            Ok(Obtained::Found(_)) if unwanted => self.discard(None),
-            Ok(Obtained::Found(credential)) => Settled::Found(credential),
             Ok(Obtained::Fetched { session, by }) if unwanted => {
                 // A refreshed session may be the one that is served.
                 let distinct = by == Means::Password || self.closed;
@@ -361,7 +359,8 @@ impl CacheState {
                 self.discard(distinct.then_some(credential))
             }
             Ok(Obtained::Fetched { session, by }) => self.log_in(session, by, end, policy),
-            Err(_) if unwanted => self.discard(None),
+            Ok(Obtained::Found(_)) | Err(_) if unwanted => self.discard(None),
+            Ok(Obtained::Found(credential)) => Settled::Found(credential),
             // Nothing was sent, so a password that was refused is still refused.
             Err(NoSession::Failed(Failed { secret: None, .. })) if self.secret_is_held(now) => {
                 self.looked(now)

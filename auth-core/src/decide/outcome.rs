@@ -15,6 +15,7 @@ pub(crate) type LoginOutcome = Result<Obtained, NoSession>;
 
 /// A session, and how it was obtained.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "a login has one, for a moment")]
 pub(crate) enum Obtained {
     /// From the server.
     Fetched { session: Session, by: Means },

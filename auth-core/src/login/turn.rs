@@ -126,7 +126,10 @@ impl Turn {
         );
         let (lasts, leased) = (self.lease_lasts(), self.version.is_some());
         async move {
-            while leased {
+            if !leased {
+                std::future::pending::<()>().await;
+            }
+            loop {
                 let next = engine.clock.now().steady.saturating_add(nanos(lasts / 3));
                 engine.clock.sleep_until(next).await;
                 let ask = LeaseAsk {
@@ -137,7 +140,6 @@ impl Turn {
                 };
                 sharing.lease(&engine, ask).await;
             }
-            std::future::pending().await
         }
     }
 

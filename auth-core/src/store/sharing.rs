@@ -335,9 +335,6 @@ fn keep_for(session: &Session) -> Duration {
     let lifetime = session.lifetime();
     let ends = [lifetime.hard_expiry(), lifetime.absolute_maximum()];
     let end = ends.into_iter().flatten().min().or(lifetime.idle_timeout());
-    let kept = session
-        .kept
-        .longest()
-        .map(|life| life.unwrap_or(KEEP_UNKNOWN));
-    end.unwrap_or(KEEP_UNKNOWN).max(kept.unwrap_or_default())
+    let kept = session.kept.longest(KEEP_UNKNOWN);
+    end.unwrap_or(KEEP_UNKNOWN).max(kept)
 }

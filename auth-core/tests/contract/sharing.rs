@@ -25,13 +25,15 @@ use crate::support::{HOUR, SECOND, session, settle, token};
 #[derive(Clone)]
 struct Server(Arc<ServerState>);
 
+type Answer = Box<dyn Fn(u64) -> Result<Session, LoginError> + Send>;
+
 struct ServerState {
     identity: Identity,
     logins: AtomicU64,
     refreshes: Mutex<Vec<String>>,
     logouts: Mutex<Vec<String>>,
     password: Mutex<&'static str>,
-    answer: Mutex<Box<dyn Fn(u64) -> Result<Session, LoginError> + Send>>,
+    answer: Mutex<Answer>,
     gate: Mutex<Option<Arc<Semaphore>>>,
 }
 
@@ -204,9 +206,10 @@ impl Fleet {
 /// with.
 async fn reject(credentials: &Credentials) -> Result<String, Error> {
     let current = credentials.get().await?;
-    let mut attempt = Attempt::new(credentials, &current);
+    let attempt = Attempt::new(credentials, &current);
     attempt.rejected();
-    Ok(token(&*credentials.get().await?))
+    let next = credentials.get().await?;
+    Ok(token(&next))
 }
 
 fn is_loaded(event: &Event) -> bool {
@@ -245,7 +248,7 @@ async fn rule_20_a_program_that_starts_again_uses_the_session_that_it_left() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     for run in 0..13 {
         let program = fleet.start(server.program("right"));
-        assert_eq!(token(&*program.get().await.unwrap()), "token-1");
+        assert_eq!(token(&program.get().await.unwrap()), "token-1");
         if run % 2 == 0 {
             program.close().await.unwrap();
         }
@@ -254,7 +257,7 @@ async fn rule_20_a_program_that_starts_again_uses_the_session_that_it_left() {
     fleet.leap(HOUR);
     let program = fleet.start(server.program("right"));
     assert_eq!(
-        token(&*program.get().await.unwrap()),
+        token(&program.get().await.unwrap()),
         "token-2",
         "its life counts from its login"
     );
@@ -277,7 +280,7 @@ async fn rule_20_waiters_are_told_once_the_session_is_saved() {
     get.await.unwrap();
     drop(program);
     let next = fleet.start(server.program("right"));
-    assert_eq!(token(&*next.get().await.unwrap()), "token-1");
+    assert_eq!(token(&next.get().await.unwrap()), "token-1");
 }
 
 #[tokio::test]
@@ -366,7 +369,7 @@ async fn rule_21_a_late_rejection_does_not_retire_what_another_has_fetched() {
         "found, and no login"
     );
     let cold = fleet.start(server.program("right"));
-    assert_eq!(token(&*cold.get().await.unwrap()), "token-2");
+    assert_eq!(token(&cold.get().await.unwrap()), "token-2");
     assert_eq!(server.logins(), 2);
 }
 
@@ -400,12 +403,12 @@ async fn rule_21_a_login_that_was_stopped_does_not_save_over_a_newer_session() {
     let clock = fleet.clocks.remove(0);
     fleet.advance(40 * SECOND).await;
     let other = fleet.start(server.program("right"));
-    assert_eq!(token(&*other.get().await.unwrap()), "token-2");
+    assert_eq!(token(&other.get().await.unwrap()), "token-2");
     saves.add_permits(10);
-    assert_eq!(token(&*get.await.unwrap()), "token-1", "it uses its own");
+    assert_eq!(token(&get.await.unwrap()), "token-1", "it uses its own");
     fleet.clocks.push(clock);
     let cold = fleet.start(server.program("right"));
-    assert_eq!(token(&*cold.get().await.unwrap()), "token-2");
+    assert_eq!(token(&cold.get().await.unwrap()), "token-2");
     assert_eq!(
         reject(&stopped).await.unwrap(),
         "token-2",
@@ -558,13 +561,40 @@ async fn rule_22_a_token_that_the_store_does_not_know_as_spent_is_not_sent() {
     let process = fleet.start_with(rotating(&server), store.clone());
     process.get().await.unwrap();
     fleet.leap(HOUR);
-    store.0.fails.store(true, SeqCst);
-    assert_eq!(
-        token(&*process.get().await.unwrap()),
-        "token-2",
-        "by the password"
-    );
-    assert!(server.0.refreshes.lock().is_empty());
+    for fault in [&store.0.save_fails, &store.0.fails] {
+        fault.store(true, SeqCst);
+        let by_password = format!("token-{}", server.logins() + 1);
+        assert_eq!(token(&process.get().await.unwrap()), by_password);
+        assert!(server.0.refreshes.lock().is_empty());
+        fleet.leap(HOUR);
+    }
+}
+
+#[tokio::test]
+async fn rule_20_a_lease_is_extended_while_its_login_waits_for_a_permit() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let origin = fleet.store.seal().name(b"origin https://api.example.com");
+    for id in ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"] {
+        let ask = PermitAsk {
+            id,
+            most: 10,
+            window: 62 * SECOND,
+            counts_for: 100 * SECOND,
+        };
+        fleet.store.permit(&origin, ask).await.unwrap();
+    }
+    let processes: Vec<_> = (0..3)
+        .map(|_| fleet.start(server.program("right")))
+        .collect();
+    let mut all = Box::pin(join_all(processes.iter().map(Credentials::get)));
+    assert!(futures_util::poll!(&mut all).is_pending());
+    fleet.advance(99 * SECOND).await;
+    assert_eq!(server.logins(), 0);
+    fleet.advance(3 * SECOND).await;
+    for result in all.await {
+        assert_eq!(token(&result.unwrap()), "token-1");
+    }
+    assert_eq!(server.logins(), 1);
 }
 
 #[tokio::test]
@@ -685,7 +715,7 @@ async fn rule_24_a_session_goes_on_and_a_slow_store_costs_two_seconds() {
     let mut get = Box::pin(process.get());
     assert!(futures_util::poll!(&mut get).is_pending());
     fleet.advance(3 * SECOND).await;
-    assert_eq!(token(&*get.await.unwrap()), "token-2");
+    assert_eq!(token(&get.await.unwrap()), "token-2");
 }
 
 #[tokio::test]
@@ -694,7 +724,7 @@ async fn rule_24_a_store_that_panics_is_one_in_trouble() {
     let store = Faulty::new(&fleet.store);
     store.0.panics.store(true, SeqCst);
     let process = fleet.start_with(server.program("right"), store.clone());
-    assert_eq!(token(&*process.get().await.unwrap()), "token-1");
+    assert_eq!(token(&process.get().await.unwrap()), "token-1");
 }
 
 #[tokio::test]
@@ -706,7 +736,7 @@ async fn rule_25_no_session_of_another_variant_or_account_is_found() {
         ..server.program("right")
     };
     let other = fleet.start(tenant);
-    assert_eq!(token(&*other.get().await.unwrap()), "token-2");
+    assert_eq!(token(&other.get().await.unwrap()), "token-2");
 }
 
 #[tokio::test]
@@ -730,7 +760,7 @@ async fn rule_25_what_was_moved_in_place_is_not_found_and_is_replaced() {
         ..Entry::default()
     });
     let process = fleet.start_with(server.program("right"), store.clone());
-    assert_eq!(token(&*process.get().await.unwrap()), "token-1");
+    assert_eq!(token(&process.get().await.unwrap()), "token-1");
     let unreadable = fleet.events(|event| matches!(event, Event::StoredUnreadable { .. }));
     assert!(unreadable >= 1);
 }
@@ -753,7 +783,7 @@ async fn rule_19_close_leaves_the_session_and_log_out_ends_it_for_all() {
     assert_eq!(*server.0.logouts.lock(), ["token-1"]);
     settle().await;
     assert!(other.fresh().is_none(), "it was told");
-    assert_eq!(token(&*other.get().await.unwrap()), "token-2");
+    assert_eq!(token(&other.get().await.unwrap()), "token-2");
     assert_eq!(server.logins(), 2);
 }
 
@@ -781,6 +811,7 @@ struct Faulty(Arc<Faults>);
 struct Faults {
     inner: MemoryStore,
     fails: AtomicBool,
+    save_fails: AtomicBool,
     hangs: AtomicBool,
     panics: AtomicBool,
     save_gate: Mutex<Option<Arc<Semaphore>>>,
@@ -792,6 +823,7 @@ impl Faulty {
         Self(Arc::new(Faults {
             inner: inner.clone(),
             fails: AtomicBool::new(false),
+            save_fails: AtomicBool::new(false),
             hangs: AtomicBool::new(false),
             panics: AtomicBool::new(false),
             save_gate: Mutex::default(),
@@ -825,17 +857,18 @@ impl Store for Faulty {
     async fn lease(&self, name: &str, ask: LeaseAsk<'_>) -> Result<LeaseAnswer, StoreError> {
         self.fault().await?;
         let serves = self.0.serves.lock().clone();
-        if let Some(entry) = serves {
-            if ask.known.is_none() {
-                let lease = auth_core::store::Lease::NotNeeded;
-                return Ok(LeaseAnswer { lease, entry });
-            }
+        if let Some(entry) = serves.filter(|_| ask.known.is_none()) {
+            let lease = auth_core::store::Lease::NotNeeded;
+            return Ok(LeaseAnswer { lease, entry });
         }
         self.0.inner.lease(name, ask).await
     }
 
     async fn save(&self, name: &str, change: Change) -> Result<Saved, StoreError> {
         self.fault().await?;
+        if self.0.save_fails.load(SeqCst) {
+            return Err(StoreError::new("as told"));
+        }
         let gate = self.0.save_gate.lock().clone();
         if let Some(gate) = gate {
             gate.acquire().await.unwrap().forget();
