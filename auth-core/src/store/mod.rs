@@ -26,6 +26,8 @@
 
 mod entry;
 mod error;
+#[cfg(feature = "file")]
+mod file;
 #[cfg(feature = "seal")]
 mod key_error;
 #[cfg(feature = "seal")]
@@ -45,6 +47,8 @@ mod store;
 
 pub use entry::{Change, Entry, NotesChange, Saved, SessionChange, Stored, Version};
 pub use error::StoreError;
+#[cfg(feature = "file")]
+pub use file::{FileStore, FolderError, StoredSummary};
 #[cfg(feature = "seal")]
 pub use key_error::KeyError;
 #[cfg(feature = "seal")]
