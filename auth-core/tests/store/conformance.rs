@@ -32,7 +32,7 @@ impl<S: Store> Fresh<S> {
 
     /// The one for even numbers, the other for odd ones.
     fn handle(&self, number: usize) -> &S {
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             &self.one
         } else {
             &self.two
@@ -40,7 +40,7 @@ impl<S: Store> Fresh<S> {
     }
 }
 
-/// Makes a test of each check. The argument is an async expression of a [`Fresh`].
+/// Makes a test of each check. The argument is an expression of a [`Fresh`], which may await.
 macro_rules! conformance {
     ($fresh:expr) => {
         conformance! { $fresh;
@@ -82,7 +82,7 @@ macro_rules! conformance {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $check() {
-                crate::conformance::$check(&$fresh.await).await;
+                crate::conformance::$check(&$fresh).await;
             }
         )*
     };
@@ -175,14 +175,14 @@ async fn load(store: &impl Store) -> Entry {
 async fn made(store: &impl Store, change: Change) -> Version {
     match store.save(NAME, change).await.unwrap() {
         Saved::Made(version) => version,
-        newer => panic!("{newer:?}"),
+        newer @ Saved::Newer(_) => panic!("{newer:?}"),
     }
 }
 
 async fn refused(store: &impl Store, change: Change) -> Version {
     match store.save(NAME, change).await.unwrap() {
         Saved::Newer(version) => version,
-        made => panic!("{made:?}"),
+        made @ Saved::Made(_) => panic!("{made:?}"),
     }
 }
 

@@ -22,7 +22,7 @@ fn damaged(whole: &str) -> Vec<(String, Vec<u8>)> {
         ("nothing but a format", b"{\"format\":1}"),
         ("a format that is none", b"{\"format\":0}"),
         ("a format that is a text", b"{\"format\":\"1\"}"),
-        ("an open bracket", &[b'['; 100_000]),
+        ("an open bracket", &b"[".repeat(100_000)),
     ]
     .map(|(what, text)| (what.to_owned(), text.to_vec()))
     .into();

@@ -142,7 +142,7 @@ async fn processes_share_the_quota_exactly() {
 
 /// The text of a revision: long, and such that two of them mixed are noticed.
 fn text_of(revision: u64) -> Vec<u8> {
-    revision.to_be_bytes().repeat(20_000)
+    revision.to_be_bytes().repeat(4_000)
 }
 
 async fn write_for_ever(store: &FileStore) {
