@@ -26,9 +26,17 @@
 
 mod entry;
 mod error;
+#[cfg(feature = "file")]
+mod file;
+#[cfg(feature = "seal")]
+mod key_error;
+#[cfg(feature = "seal")]
+mod keys;
 mod lease;
 mod memory;
 mod permit;
+#[cfg(feature = "seal")]
+mod private_file;
 mod record;
 mod seal;
 mod sharing;
@@ -40,6 +48,12 @@ mod store;
 
 pub use entry::{Change, Entry, NotesChange, Saved, SessionChange, Stored, Version};
 pub use error::StoreError;
+#[cfg(feature = "file")]
+pub use file::{FileStore, FolderError, StoredSummary};
+#[cfg(feature = "seal")]
+pub use key_error::KeyError;
+#[cfg(feature = "seal")]
+pub use keys::Keys;
 pub use lease::{Lease, LeaseAnswer, LeaseAsk};
 pub use memory::MemoryStore;
 pub use permit::{PermitAnswer, PermitAsk};
