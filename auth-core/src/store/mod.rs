@@ -36,6 +36,8 @@ mod permit;
 #[cfg(feature = "seal")]
 mod private_file;
 mod record;
+#[cfg(feature = "redis")]
+mod redis;
 mod seal;
 #[allow(
     clippy::module_inception,
@@ -53,5 +55,7 @@ pub use lease::{Lease, LeaseAnswer, LeaseAsk};
 pub use memory::MemoryStore;
 pub use permit::{PermitAnswer, PermitAsk};
 pub use record::{Kept, LeaseRecord, PermitRecord, Record};
+#[cfg(feature = "redis")]
+pub use redis::RedisStore;
 pub use seal::{Seal, Unreadable};
 pub use store::Store;
