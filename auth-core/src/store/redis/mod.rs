@@ -4,6 +4,7 @@ mod address;
 mod failure;
 mod link;
 mod links;
+mod maintenance;
 mod names;
 mod notices;
 mod scripts;

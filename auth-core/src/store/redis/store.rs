@@ -106,6 +106,14 @@ impl RedisStore {
         }))
     }
 
+    pub(super) fn names(&self) -> &Names {
+        &self.0.names
+    }
+
+    pub(super) fn links(&self) -> &Links {
+        &self.0.links
+    }
+
     async fn call<T>(&self, call: impl Fn(bool) -> Call) -> Result<T, StoreError>
     where
         Read<T>: FromRedisValue,
