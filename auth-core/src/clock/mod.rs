@@ -22,3 +22,5 @@ pub use manual::{ManualClock, ShiftedClock};
 pub use moment::Moment;
 pub(crate) use moment::{Deadline, nanos};
 pub use source::Clock;
+#[cfg(feature = "file")]
+pub(crate) use system::shared_now;

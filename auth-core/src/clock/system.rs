@@ -20,6 +20,38 @@ pub(super) fn now() -> Moment {
     }
 }
 
+/// The time on clocks that all processes of the machine share: a steady one that counts from the
+/// start of the machine, and the wall clock.
+///
+/// On Linux the steady clock is `CLOCK_BOOTTIME` itself, because the one of [`now`] is up to a tick
+/// ahead of another process's. On Apple's systems `CLOCK_MONOTONIC` counts on in suspend as well. On
+/// other unixes it may not.
+#[cfg(all(feature = "file", unix))]
+pub(crate) fn shared_now() -> Moment {
+    use rustix::time::{ClockId, clock_gettime};
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const STEADY: ClockId = ClockId::Boottime;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    const STEADY: ClockId = ClockId::Monotonic;
+
+    let time = clock_gettime(STEADY);
+    #[allow(clippy::useless_conversion, reason = "it is no u64 on every platform")]
+    let nanos = u64::from(time.tv_nsec.unsigned_abs());
+    Moment {
+        steady: time.tv_sec.unsigned_abs() * 1_000_000_000 + nanos,
+        wall: now().wall,
+    }
+}
+
+/// The time on clocks that all processes of the machine share. `Instant` has no meaning in another
+/// process, so both are the wall clock.
+#[cfg(all(feature = "file", not(unix)))]
+pub(crate) fn shared_now() -> Moment {
+    let wall = now().wall;
+    Moment { steady: wall, wall }
+}
+
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod linux {
     use std::sync::atomic::AtomicU64;

@@ -65,7 +65,7 @@ const FORM: u8 = 1;
 /// Eight bytes, so that two keys of one user never have the same id by accident.
 const ID: usize = 8;
 
-/// The length of a nonce of XChaCha20.
+/// The length of a nonce of `XChaCha20`.
 const NONCE: usize = 24;
 
 /// The length of the tag of Poly1305.
@@ -157,7 +157,16 @@ impl Keys {
 
     /// These keys before older ones, which open what they have sealed and name the entries.
     pub fn and(self, older: Self) -> Self {
-        Self(self.0.iter().chain(older.0.iter()).cloned().collect())
+        let (Self(newer), Self(older)) = (self, older);
+        Self(newer.iter().chain(older.iter()).cloned().collect())
+    }
+
+    /// What can be said of a sealed text without its context.
+    #[cfg(any(feature = "file", feature = "redis"))]
+    pub(super) fn may_open(&self, sealed: &[u8]) -> Result<(), Unreadable> {
+        let id = parts(sealed)?.id;
+        let is_known = self.0.iter().any(|key| key.id == id);
+        is_known.then_some(()).ok_or(Unreadable::UnknownKey)
     }
 
     fn read(text: &str, place: impl Fn() -> String) -> Result<Self, KeyError> {
@@ -210,6 +219,35 @@ fn hmac(key: &[u8; 32], texts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
         mac.update(text);
     }
     Zeroizing::new(mac.finalize().into_bytes().into())
+}
+
+/// What comes after the version of the form.
+struct Parts<'a> {
+    id: [u8; ID],
+    nonce: [u8; NONCE],
+    /// The sealed text with its tag.
+    sealed: &'a [u8],
+}
+
+fn parts(sealed: &[u8]) -> Result<Parts<'_>, Unreadable> {
+    let damaged = Unreadable::Damaged;
+    let (form, rest) = sealed.split_first().ok_or(damaged)?;
+    match *form {
+        FORM => {}
+        later if later > FORM => return Err(Unreadable::LaterVersion),
+        _ => return Err(damaged),
+    }
+    // What was cut off is damaged, and not of another key.
+    if rest.len() < ID + NONCE + TAG {
+        return Err(damaged);
+    }
+    let (id, rest) = rest.split_first_chunk().ok_or(damaged)?;
+    let (nonce, sealed) = rest.split_first_chunk().ok_or(damaged)?;
+    Ok(Parts {
+        id: *id,
+        nonce: *nonce,
+        sealed,
+    })
 }
 
 fn draw_key() -> Result<Zeroizing<[u8; 32]>, KeyError> {
@@ -328,29 +366,16 @@ impl Seal for Keys {
 
     fn open(&self, sealed: &[u8], context: &[u8]) -> Result<Secret, Unreadable> {
         let damaged = Unreadable::Damaged;
-        let (form, rest) = sealed.split_first().ok_or(damaged)?;
-        if *form != FORM {
-            return Err(if *form > FORM {
-                Unreadable::LaterVersion
-            } else {
-                damaged
-            });
-        }
-        // What was cut off is damaged, and not of another key.
-        if rest.len() < ID + NONCE + TAG {
-            return Err(damaged);
-        }
-        let (id, rest) = rest.split_first_chunk::<ID>().ok_or(damaged)?;
-        let (nonce, sealed) = rest.split_first_chunk::<NONCE>().ok_or(damaged)?;
+        let Parts { id, nonce, sealed } = parts(sealed)?;
         let mut outcome = Err(Unreadable::UnknownKey);
-        for key in self.0.iter().filter(|key| key.id == *id) {
+        for key in self.0.iter().filter(|key| key.id == id) {
             let payload = Payload {
                 msg: sealed,
                 aad: &key.associated(context),
             };
             outcome = key
                 .cipher()
-                .decrypt(&XNonce::from(*nonce), payload)
+                .decrypt(&XNonce::from(nonce), payload)
                 .map_err(|_| damaged);
             if outcome.is_ok() {
                 break;

@@ -26,6 +26,8 @@
 
 mod entry;
 mod error;
+#[cfg(feature = "file")]
+mod file;
 #[cfg(feature = "seal")]
 mod key_error;
 #[cfg(feature = "seal")]
@@ -44,9 +46,13 @@ mod seal;
     reason = "the noun of this file is the trait"
 )]
 mod store;
+#[cfg(any(feature = "file", feature = "redis"))]
+mod summary;
 
 pub use entry::{Change, Entry, NotesChange, Saved, SessionChange, Stored, Version};
 pub use error::StoreError;
+#[cfg(feature = "file")]
+pub use file::{FileStore, FolderError};
 #[cfg(feature = "seal")]
 pub use key_error::KeyError;
 #[cfg(feature = "seal")]
@@ -59,3 +65,5 @@ pub use record::{Kept, LeaseRecord, PermitRecord, Record};
 pub use redis::RedisStore;
 pub use seal::{Seal, Unreadable};
 pub use store::Store;
+#[cfg(any(feature = "file", feature = "redis"))]
+pub use summary::StoredSummary;

@@ -31,6 +31,19 @@ pub(super) enum Others {
     MustNotRead,
 }
 
+#[cfg(feature = "file")]
+impl NotPrivate {
+    /// Why, in a text.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::Io(_) => "it can't be opened",
+            Self::NotAFile => "it is no regular file",
+            Self::NotOurs => "it belongs to another user",
+            Self::Exposed(_) => "others can write it",
+        }
+    }
+}
+
 impl From<io::Error> for NotPrivate {
     fn from(error: io::Error) -> Self {
         Self::Io(error)

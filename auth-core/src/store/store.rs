@@ -64,6 +64,6 @@ pub trait Store: Send + Sync + 'static {
     /// every now and then anyway.
     async fn changed(&self, name: &str) {
         let _ = name;
-        pending().await
+        pending::<()>().await;
     }
 }

@@ -1,14 +1,9 @@
-//! The stores, each against what a store promises.
+//! What each store promises, and what the stores promise beyond.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::unchecked_time_subtraction,
-    reason = "a test that can't go on fails"
-)]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "the callers of a test are tasks that end with its runtime"
-)]
-
+#[macro_use]
+mod conformance;
+#[cfg(feature = "file")]
+mod file;
+mod memory;
 #[cfg(feature = "redis")]
 mod redis;

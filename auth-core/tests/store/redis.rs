@@ -17,9 +17,28 @@ use tokio::time::timeout;
 
 use server::RedisServer;
 
+use crate::conformance::{Fresh, a_change_of_another_process_is_noticed};
+
 const MINUTE: Duration = Duration::from_secs(60);
 /// What the cache grants a store.
 const BOUND: Duration = Duration::from_secs(2);
+
+async fn fresh() -> Option<Fresh<RedisStore>> {
+    let server = RedisServer::start()?;
+    Some(Fresh::new(server.store(), server.store(), server))
+}
+
+conformance!(fresh());
+
+#[tokio::test]
+async fn a_change_is_noticed() {
+    let Some(fresh) = fresh().await else {
+        return;
+    };
+    // It listens from now on.
+    fresh.two.changed("entry-1").await;
+    a_change_of_another_process_is_noticed(&fresh).await;
+}
 
 fn ask(owner: &str) -> LeaseAsk<'_> {
     LeaseAsk {
@@ -283,7 +302,7 @@ async fn a_prefix_keeps_tenants_apart() {
     let (one, other) = (server.store().prefix("one"), server.store().prefix("other"));
     saves_one(&one, "n").await;
     assert!(other.load("n").await.unwrap().session.is_none());
-    assert_eq!(lease(&other, "n", "b").await.fence, 1);
+    assert_eq!(saves_one(&other, "n").await.fence, 1);
     assert_eq!(other.purge_all().await.unwrap(), 1);
     assert!(one.load("n").await.unwrap().session.is_some());
 }
@@ -294,21 +313,38 @@ async fn entries_are_listed_and_purged() {
         return;
     };
     let store = server.store();
-    assert_eq!(store.list().await.unwrap(), Vec::<String>::new());
-    // More than one step of the search.
+    assert!(store.list().await.unwrap().is_empty());
+    // More than one step of the search, and more than one batch.
     let mut names: Vec<_> = (0..1500).map(|number| format!("{number:x}")).collect();
-    for name in &names {
-        saves_one(&store, name).await;
+    for batch in names.chunks(100) {
+        let saves = batch.iter().map(|name| saves_one(&store, name));
+        futures_util::future::join_all(saves).await;
     }
     names.sort();
-    assert_eq!(store.list().await.unwrap(), names);
+    // One that was leased and never saved is not stored.
+    lease(&store, "leased", "a").await;
+    let listed = store.list().await.unwrap();
+    let found: Vec<_> = listed.iter().map(|stored| stored.name.clone()).collect();
+    assert_eq!(found, names);
+    let stored = &listed[0];
+    assert!(stored.session_age.is_some() && stored.notes_age.is_none() && !stored.is_over);
+    assert!(stored.unreadable.is_some(), "it was never sealed");
+
     let before = store.load("0").await.unwrap().version;
     assert!(store.purge("0").await.unwrap());
     assert!(!store.purge("0").await.unwrap(), "it is gone");
-    assert!(store.load("0").await.unwrap().session.is_none());
-    assert_ne!(lease(&store, "0", "a").await.epoch, before.epoch);
-    assert_eq!(store.purge_all().await.unwrap(), 1500);
-    assert_eq!(store.list().await.unwrap(), Vec::<String>::new());
+    let entry = store.load("0").await.unwrap();
+    assert!(entry.session.is_none() && entry.version == Version::default());
+    let leased = lease(&store, "0", "a").await;
+    assert_eq!(
+        (leased.epoch, leased.fence),
+        (before.epoch, before.fence + 1)
+    );
+    assert_eq!(store.purge_older(MINUTE).await.unwrap(), 0);
+    assert_eq!(store.purge_older(Duration::ZERO).await.unwrap(), 1499);
+    saves_one(&store, "1").await;
+    assert_eq!(store.purge_all().await.unwrap(), 1);
+    assert!(store.list().await.unwrap().is_empty());
 }
 
 #[tokio::test]

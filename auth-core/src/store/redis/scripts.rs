@@ -22,6 +22,7 @@ macro_rules! script {
 static LOAD: LazyLock<Script> = script!("time", "entry", "load");
 static LEASE: LazyLock<Script> = script!("time", "entry", "lease");
 static SAVE: LazyLock<Script> = script!("time", "entry", "save");
+static PURGE: LazyLock<Script> = script!("time", "entry", "purge");
 static PERMIT: LazyLock<Script> = script!("time", "permits", "permit");
 static END_PERMIT: LazyLock<Script> = script!("time", "permits", "end_permit");
 static HOLD: LazyLock<Script> = script!("time", "permits", "hold");
@@ -72,6 +73,10 @@ pub(super) fn save(names: &Names, name: &str, change: &Change, epoch: u64, is_ag
     };
     call.arg(verb).arg(sealed).arg(micros(keep_for));
     call
+}
+
+pub(super) fn purge(names: &Names, name: &str) -> Call {
+    of_entry(&PURGE, names, name)
 }
 
 /// `seen` is the run of the server that the last answer came from.
@@ -193,6 +198,13 @@ impl FromRedisValue for Read<(PermitAnswer, String)> {
             PermitAnswer::Wait(Duration::from_micros(wait))
         };
         Ok(Self((answer, run)))
+    }
+}
+
+/// Whether anything was dropped.
+impl FromRedisValue for Read<bool> {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        bool::from_redis_value(value).map(Self)
     }
 }
 

@@ -16,6 +16,7 @@ use super::scripts::{self, Call, Read};
 use crate::runtime::Mutex;
 use crate::store::entry::{Change, Entry, Saved};
 use crate::store::error::StoreError;
+use crate::store::keys::Keys;
 use crate::store::lease::{LeaseAnswer, LeaseAsk};
 use crate::store::permit::{PermitAnswer, PermitAsk};
 use crate::store::seal::Seal;
@@ -38,8 +39,7 @@ use crate::store::store::Store;
 /// # What it needs
 /// - The user of the URL may run `EVALSHA`, `SCRIPT LOAD`, what the scripts call (`TIME`, `INFO`,
 ///   `PUBLISH`, and commands that read and write hashes and sorted sets), `SUBSCRIBE`, and for
-///   [`list`](Self::list) and [`purge_all`](Self::purge_all) `SCAN` and `DEL`, on keys and channels
-///   that begin with the prefix. Without `INFO` a change of server is not seen, without `PUBLISH`
+///   [`list`](Self::list) `SCAN`, on keys and channels that begin with the prefix. Without `INFO` a change of server is not seen, without `PUBLISH`
 ///   and `SUBSCRIBE` the others learn of a session when they next look.
 /// - Redis must not evict what it was told to keep: `maxmemory-policy noeviction`. Where a permit
 ///   is evicted, the quota is exceeded.
@@ -69,7 +69,7 @@ pub struct RedisStore(Arc<Shared>);
 
 struct Shared {
     names: Names,
-    seal: Arc<dyn Seal>,
+    keys: Keys,
     links: Links,
     /// The run of the server that gave the last answer to a permit, for each origin.
     runs: Mutex<HashMap<String, String>>,
@@ -84,10 +84,10 @@ impl RedisStore {
     /// # Errors
     /// [`StoreError`] if the URL is malformed, or needs a feature that is not enabled. It does not
     /// repeat the URL.
-    pub fn connect(url: &str, keys: impl Seal + 'static) -> Result<Self, StoreError> {
+    pub fn connect(url: &str, keys: Keys) -> Result<Self, StoreError> {
         Ok(Self(Arc::new(Shared {
             names: Names::new("auth"),
-            seal: Arc::new(keys),
+            keys,
             links: Links::new(address::client(url)?),
             runs: Mutex::default(),
         })))
@@ -100,7 +100,7 @@ impl RedisStore {
     pub fn prefix(self, prefix: &str) -> Self {
         Self(Arc::new(Shared {
             names: Names::new(prefix),
-            seal: Arc::clone(&self.0.seal),
+            keys: self.0.keys.clone(),
             links: self.0.links.apart(),
             runs: Mutex::default(),
         }))
@@ -114,7 +114,11 @@ impl RedisStore {
         &self.0.links
     }
 
-    async fn call<T>(&self, call: impl Fn(bool) -> Call) -> Result<T, StoreError>
+    pub(super) fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
+
+    pub(super) async fn call<T>(&self, call: impl Fn(bool) -> Call) -> Result<T, StoreError>
     where
         Read<T>: FromRedisValue,
     {
@@ -137,7 +141,7 @@ fn epoch() -> Result<u64, StoreError> {
 #[async_trait]
 impl Store for RedisStore {
     fn seal(&self) -> &dyn Seal {
-        &*self.0.seal
+        &self.0.keys
     }
 
     async fn load(&self, name: &str) -> Result<Entry, StoreError> {

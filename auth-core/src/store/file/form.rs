@@ -1,0 +1,363 @@
+//! How the files are written: JSON, without I/O.
+//!
+//! Each form has a `format` number. A later version of this crate that adds a field leaves the
+//! number, and this one keeps the field when it writes the file again. A number that is greater
+//! says that this version can't make sense of the file.
+
+use std::time::Duration;
+
+use data_encoding::BASE64;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::clock::{Moment, nanos};
+use crate::store::{Kept, LeaseRecord, PermitRecord, Record, Version};
+
+/// The number of all forms of this version.
+const FORMAT: u32 = 1;
+
+/// What was found under a name.
+#[derive(Debug)]
+pub(super) enum Found<T> {
+    /// Nothing.
+    Nothing,
+    /// A file that can be used.
+    Whole(T),
+    /// A file that can't be used, and why.
+    Broken(&'static str),
+    /// A file of a later version of this crate.
+    Later,
+}
+
+/// Reads a form.
+pub(super) fn parse<T: DeserializeOwned + Form>(text: &[u8]) -> Found<T> {
+    #[derive(Deserialize)]
+    struct Any {
+        format: u32,
+    }
+
+    match serde_json::from_slice::<Any>(text) {
+        Ok(any) if any.format > FORMAT => Found::Later,
+        Ok(any) if any.format == FORMAT => match serde_json::from_slice::<T>(text) {
+            Ok(form) if form.is_whole() => Found::Whole(form),
+            _ => Found::Broken(DAMAGED),
+        },
+        _ => Found::Broken(DAMAGED),
+    }
+}
+
+/// Writes a form.
+pub(super) fn write(form: &impl Serialize) -> Vec<u8> {
+    // It fails for maps with keys that are no texts, and there are none.
+    let mut text = serde_json::to_vec(form).unwrap_or_default();
+    text.push(b'\n');
+    text
+}
+
+const DAMAGED: &str = "it is damaged";
+
+/// What the types don't say of a form.
+pub(super) trait Form {
+    fn is_whole(&self) -> bool;
+}
+
+/// An entry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct EntryForm {
+    format: u32,
+    version: VersionForm,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    session: Option<KeptForm>,
+    is_over: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    notes: Option<KeptForm>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct VersionForm {
+    epoch: u64,
+    fence: u64,
+    revision: u64,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+/// `saved` is compared with later readings of the same two clocks. On the steady clock, a reading
+/// after a restart of the machine is less than the time since `saved`, or it is less than `saved`
+/// and says nothing. So it never makes anything older than it is, and then the wall clock counts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct KeptForm {
+    sealed: String,
+    saved: MomentForm,
+    keep_for: u64,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+/// In nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct MomentForm {
+    steady: u64,
+    wall: u64,
+}
+
+impl Default for EntryForm {
+    fn default() -> Self {
+        Self {
+            format: FORMAT,
+            version: VersionForm::default(),
+            session: None,
+            is_over: false,
+            notes: None,
+            rest: Map::new(),
+        }
+    }
+}
+
+impl Form for EntryForm {
+    fn is_whole(&self) -> bool {
+        let kept = self.session.iter().chain(&self.notes);
+        kept.into_iter()
+            .all(|kept| BASE64.decode(kept.sealed.as_bytes()).is_ok())
+    }
+}
+
+impl EntryForm {
+    pub(super) fn record(&self) -> Record {
+        Record {
+            version: Version {
+                epoch: self.version.epoch,
+                fence: self.version.fence,
+                revision: self.version.revision,
+            },
+            session: self.session.as_ref().map(KeptForm::kept),
+            is_over: self.is_over,
+            notes: self.notes.as_ref().map(KeptForm::kept),
+        }
+    }
+
+    /// The form of a record that this one has become. What is not known of it stays.
+    pub(super) fn of(mut self, record: &Record) -> Self {
+        self.version.epoch = record.version.epoch;
+        self.version.fence = record.version.fence;
+        self.version.revision = record.version.revision;
+        self.session = KeptForm::of(self.session, record.session.as_ref());
+        self.is_over = record.is_over;
+        self.notes = KeptForm::of(self.notes, record.notes.as_ref());
+        self
+    }
+}
+
+impl KeptForm {
+    fn kept(&self) -> Kept {
+        Kept {
+            // `is_whole` has decoded it.
+            sealed: BASE64.decode(self.sealed.as_bytes()).unwrap_or_default(),
+            saved: self.saved.moment(),
+            keep_for: Duration::from_nanos(self.keep_for),
+        }
+    }
+
+    /// The old form if it is still that, since what is not known of it is about it.
+    fn of(old: Option<Self>, kept: Option<&Kept>) -> Option<Self> {
+        let kept = kept?;
+        let new = Self {
+            sealed: BASE64.encode(&kept.sealed),
+            saved: kept.saved.into(),
+            keep_for: nanos(kept.keep_for),
+            rest: Map::new(),
+        };
+        let stays = old.filter(|old| (&old.sealed, old.saved) == (&new.sealed, new.saved));
+        Some(stays.unwrap_or(new))
+    }
+}
+
+/// When a form was written, by a clock that begins anew when the machine is started.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Written {
+    boot: String,
+    at: MomentForm,
+}
+
+impl Written {
+    fn now(boot: &str, now: Moment) -> Self {
+        Self {
+            boot: boot.to_owned(),
+            at: now.into(),
+        }
+    }
+
+    /// Whether the machine was started again since. Where it has no number for its starts, a clock
+    /// that is behind says so. If it is not behind, what is left by that clock is at most what was
+    /// left when it was written.
+    fn is_of_another_start(&self, boot: &str, now: Moment) -> bool {
+        self.boot != boot || now.steady < self.at.steady
+    }
+
+    /// When what was to end at `until` ends on the clock of now. After another start of the machine
+    /// the wall clock says how much of it has passed.
+    fn translate(&self, until: u64, boot: &str, now: Moment) -> u64 {
+        if !self.is_of_another_start(boot, now) {
+            return until;
+        }
+        let left = until.saturating_sub(self.at.steady);
+        let passed = now.wall.saturating_sub(self.at.wall);
+        now.steady.saturating_add(left.saturating_sub(passed))
+    }
+}
+
+/// A lease. `until` is in nanoseconds on the steady clock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct LeaseForm {
+    format: u32,
+    epoch: u64,
+    fence: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
+    until: u64,
+    written: Written,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+impl Form for LeaseForm {
+    fn is_whole(&self) -> bool {
+        self.epoch != 0
+    }
+}
+
+impl LeaseForm {
+    /// A lease that nobody has yet.
+    pub(super) fn new(epoch: u64) -> Self {
+        Self {
+            format: FORMAT,
+            epoch,
+            fence: 0,
+            owner: None,
+            until: 0,
+            written: Written::default(),
+            rest: Map::new(),
+        }
+    }
+
+    /// The lease. Its owner is gone if the machine was started again.
+    pub(super) fn record(&self, boot: &str, now: Moment) -> LeaseRecord {
+        let is_gone = self.written.is_of_another_start(boot, now);
+        LeaseRecord {
+            epoch: self.epoch,
+            fence: self.fence,
+            owner: self.owner.clone().filter(|_| !is_gone),
+            until: Duration::from_nanos(self.until),
+        }
+    }
+
+    /// The form of a lease that this one has become.
+    pub(super) fn of(mut self, lease: &LeaseRecord, boot: &str, now: Moment) -> Self {
+        self.epoch = lease.epoch;
+        self.fence = lease.fence;
+        self.owner.clone_from(&lease.owner);
+        self.until = nanos(lease.until);
+        self.written = Written::now(boot, now);
+        self
+    }
+}
+
+/// The permits of an origin. The times are in nanoseconds on the steady clock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct PermitsForm {
+    format: u32,
+    given: Vec<GivenForm>,
+    held_until: u64,
+    /// An earlier file was damaged, so permits that count may be missing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) lost: bool,
+    written: Written,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct GivenForm {
+    id: String,
+    until: u64,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+impl Default for PermitsForm {
+    fn default() -> Self {
+        Self {
+            format: FORMAT,
+            given: Vec::new(),
+            held_until: 0,
+            lost: false,
+            written: Written::default(),
+            rest: Map::new(),
+        }
+    }
+}
+
+impl Form for PermitsForm {
+    fn is_whole(&self) -> bool {
+        true
+    }
+}
+
+impl PermitsForm {
+    /// What is known after the file was damaged.
+    pub(super) fn lost() -> Self {
+        Self {
+            lost: true,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn record(&self, boot: &str, now: Moment) -> PermitRecord {
+        let translate = |until| Duration::from_nanos(self.written.translate(until, boot, now));
+        let given = self.given.iter();
+        PermitRecord {
+            given: given
+                .map(|given| (given.id.clone(), translate(given.until)))
+                .collect(),
+            held_until: translate(self.held_until),
+        }
+    }
+
+    /// The form of the permits that these have become.
+    pub(super) fn of(mut self, permits: &PermitRecord, boot: &str, now: Moment) -> Self {
+        let mut old = std::mem::take(&mut self.given);
+        let given = permits.given.iter().map(|(id, until)| {
+            let known = old.iter_mut().find(|given| given.id == *id);
+            GivenForm {
+                id: id.clone(),
+                until: nanos(*until),
+                rest: known.map_or_else(Map::new, |given| std::mem::take(&mut given.rest)),
+            }
+        });
+        self.given = given.collect();
+        self.held_until = nanos(permits.held_until);
+        self.written = Written::now(boot, now);
+        self
+    }
+}
+
+impl MomentForm {
+    const fn moment(self) -> Moment {
+        Moment {
+            steady: self.steady,
+            wall: self.wall,
+        }
+    }
+}
+
+impl From<Moment> for MomentForm {
+    fn from(moment: Moment) -> Self {
+        Self {
+            steady: moment.steady,
+            wall: moment.wall,
+        }
+    }
+}

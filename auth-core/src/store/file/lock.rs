@@ -1,0 +1,91 @@
+//! The operating system's lock on a file, taken in a bounded time.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use crate::store::StoreError;
+use crate::store::private_file::{self, NotPrivate, Others};
+
+/// A lock that is held. It ends when this is dropped, and when the process ends.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+/// Why a lock is not held.
+#[derive(Debug)]
+pub(super) enum NotLocked {
+    /// Another process or thread holds it.
+    Held,
+    /// Its file can't be opened or locked.
+    Io(io::Error),
+}
+
+/// How long to try. The cache waits for two seconds, and a message is worth more than a time-out.
+/// What is done under a lock takes milliseconds, so only a process that was stopped, or that waits
+/// for its disk, holds it for so long.
+const LONGEST: Duration = Duration::from_millis(1_500);
+
+/// The first pause between two tries. Each is twice as long as the one before.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+
+/// The longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+
+impl Lock {
+    /// Takes the lock. It blocks the thread.
+    pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
+        let mut waited = Duration::ZERO;
+        let mut pause = SHORTEST_PAUSE;
+        loop {
+            match Self::try_take(path) {
+                Ok(lock) => return Ok(lock),
+                Err(NotLocked::Io(error)) => {
+                    let what = format!("{} can't be locked", path.display());
+                    return Err(StoreError::new(what).with_source(error));
+                }
+                Err(NotLocked::Held) if waited >= LONGEST => {
+                    return Err(StoreError::new(format!(
+                        "a process holds the lock of {} for longer than {LONGEST:?}; look for one \
+                         that was stopped",
+                        path.display()
+                    )));
+                }
+                Err(NotLocked::Held) => {
+                    thread::sleep(pause);
+                    // The sum of the pauses is less than the time that has passed, by the time that
+                    // the tries took.
+                    waited += pause;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    /// Takes the lock if nobody holds it.
+    pub(super) fn try_take(path: &Path) -> Result<Self, NotLocked> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        private_file::for_us_alone(&mut options);
+        let file = private_file::open_with(path, &mut options, Others::MustNotWrite)
+            .map_err(|why| NotLocked::Io(why.into_io()))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(NotLocked::Held),
+            Err(TryLockError::Error(error)) => Err(NotLocked::Io(error)),
+        }
+    }
+}
+
+impl NotPrivate {
+    /// For a file whose absence can't be gone on with.
+    pub(super) fn into_io(self) -> io::Error {
+        match self {
+            Self::Io(error) => error,
+            other => io::Error::other(other.reason()),
+        }
+    }
+}

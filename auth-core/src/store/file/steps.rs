@@ -1,0 +1,266 @@
+//! The steps of a file store. They block their thread.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use super::folder::{Folder, Mark, Text, is_name};
+use super::form::{self, EntryForm, Form, Found, LeaseForm, PermitsForm};
+use super::lock::Lock;
+use crate::clock::{Moment, shared_now};
+use crate::runtime::Mutex;
+use crate::store::summary::StoredSummary;
+use crate::store::{Entry, Keys, LeaseRecord, PermitRecord, Record, StoreError, Unreadable};
+
+/// The folder, and what must be said of its files only once.
+#[derive(Debug)]
+pub(super) struct Steps {
+    folder: Folder,
+    /// The files that were reported as broken, until they are whole.
+    broken: Mutex<BTreeSet<String>>,
+}
+
+impl Steps {
+    pub(super) fn new(folder: Folder) -> Self {
+        Self {
+            folder,
+            broken: Mutex::default(),
+        }
+    }
+
+    /// It needs no lock, because files are replaced as a whole.
+    pub(super) fn load(&self, name: &str) -> Result<Entry, StoreError> {
+        let name = checked(name)?;
+        match self.read::<EntryForm>(&entry_file(name))? {
+            Found::Whole(form) => Ok(form.record().entry(shared_now())),
+            _ => Ok(Entry::default()),
+        }
+    }
+
+    /// Reads an entry and its lease, and writes what the step has changed.
+    pub(super) fn change<T>(
+        &self,
+        name: &str,
+        step: impl FnOnce(&mut Record, &mut LeaseRecord, Moment) -> T,
+    ) -> Result<T, StoreError> {
+        let name = checked(name)?;
+        let (entry_file, lease_file) = (entry_file(name), lease_file(name));
+        let _lock = Lock::take(&self.folder.path(&lock_file(name)))?;
+        // Under the lock, so that it is not before what another process has written.
+        let (now, boot) = (shared_now(), boot());
+        let found = self.read::<EntryForm>(&entry_file)?;
+        let is_later = matches!(found, Found::Later);
+        let entry_form = match found {
+            Found::Whole(form) => form,
+            _ => EntryForm::default(),
+        };
+        let (lease_form, is_new) = match self.read::<LeaseForm>(&lease_file)? {
+            Found::Whole(form) => (form, false),
+            Found::Later => return Err(self.later(&lease_file)),
+            Found::Nothing | Found::Broken(_) => (LeaseForm::new(draw_epoch()?), true),
+        };
+
+        let mut record = entry_form.record();
+        let mut lease = lease_form.record(boot, now);
+        let before = (lease.fence, lease.owner.clone(), lease.until);
+        let outcome = step(&mut record, &mut lease, now);
+
+        let new_form = entry_form.clone().of(&record);
+        let entry = if new_form == entry_form {
+            Ok(())
+        } else if is_later && record.session.is_none() {
+            Err(self.later(&entry_file))
+        } else {
+            self.write(&entry_file, &new_form)
+        };
+        // Also if the entry could not be written, so that the lease is released.
+        let is_same = before == (lease.fence, lease.owner.clone(), lease.until);
+        if is_new || !is_same {
+            self.write(&lease_file, &lease_form.of(&lease, boot, now))?;
+        }
+        entry.map(|()| outcome)
+    }
+
+    /// Reads the permits of an origin, and writes what the step has changed. The step is told
+    /// whether permits that count may be missing, and says whether that is over.
+    pub(super) fn permits<T>(
+        &self,
+        origin: &str,
+        step: impl FnOnce(&mut PermitRecord, &mut bool, Duration) -> T,
+    ) -> Result<T, StoreError> {
+        let file = format!("{}.permits", checked(origin)?);
+        let _lock = Lock::take(&self.folder.path(&format!("{file}.lock")))?;
+        let (now, boot) = (shared_now(), boot());
+        let mut form = match self.read::<PermitsForm>(&file)? {
+            Found::Whole(form) => form,
+            Found::Nothing => PermitsForm::default(),
+            Found::Broken(_) => PermitsForm::lost(),
+            Found::Later => return Err(self.later(&file)),
+        };
+        let mut permits = form.record(boot, now);
+        let mut lost = form.lost;
+        let outcome = step(&mut permits, &mut lost, Duration::from_nanos(now.steady));
+        form.lost = lost;
+        self.write(&file, &form.of(&permits, boot, now))?;
+        Ok(outcome)
+    }
+
+    pub(super) fn list(&self, keys: &Keys) -> Result<Vec<StoredSummary>, StoreError> {
+        let names = self.folder.names().map_err(|error| {
+            StoreError::new("the folder of the store can't be read").with_source(error)
+        })?;
+        let now = shared_now();
+        let summaries = names.into_iter().map(|name| {
+            let found = self.read::<EntryForm>(&entry_file(&name))?;
+            Ok(summary(name, &found, keys, now))
+        });
+        let summaries: Result<Vec<_>, _> = summaries.collect();
+        summaries.map(|summaries| summaries.into_iter().flatten().collect())
+    }
+
+    /// Removes the entry, and leaves its lease.
+    pub(super) fn purge(&self, name: &str) -> Result<bool, StoreError> {
+        let name = checked(name)?;
+        let file = entry_file(name);
+        let _lock = Lock::take(&self.folder.path(&lock_file(name)))?;
+        self.folder.remove(&file).map_err(|error| {
+            let what = format!("{} can't be removed", self.folder.path(&file).display());
+            StoreError::new(what).with_source(error)
+        })
+    }
+
+    pub(super) fn marks(&self, name: &str) -> Result<[Mark; 2], StoreError> {
+        let name = checked(name)?;
+        Ok([entry_file(name), lease_file(name)].map(|file| self.folder.mark(&file)))
+    }
+
+    fn read<T: Form + serde::de::DeserializeOwned>(
+        &self,
+        file: &str,
+    ) -> Result<Found<T>, StoreError> {
+        let text = self.folder.read(file).map_err(|error| {
+            let what = format!("{} can't be read", self.folder.path(file).display());
+            StoreError::new(what).with_source(error)
+        })?;
+        let found = match text {
+            Text::Missing => Found::Nothing,
+            Text::Refused(why) => Found::Broken(why),
+            Text::Bytes(bytes) => form::parse(&bytes),
+        };
+        let why = match &found {
+            Found::Nothing | Found::Whole(_) => None,
+            Found::Broken(why) => Some(*why),
+            Found::Later => Some("it was written by a later version"),
+        };
+        self.report(file, why);
+        Ok(found)
+    }
+
+    /// Says once of a file that it counts as absent.
+    fn report(&self, file: &str, why: Option<&'static str>) {
+        let mut broken = self.broken.lock();
+        let Some(why) = why else {
+            broken.remove(file);
+            return;
+        };
+        if broken.insert(file.to_owned()) {
+            drop(broken);
+            let file = self.folder.path(file);
+            tracing::warn!(file = %file.display(), why, "a file of the store counts as absent");
+        }
+    }
+
+    fn write(&self, file: &str, form: &impl serde::Serialize) -> Result<(), StoreError> {
+        let written = self.folder.write(file, &form::write(form));
+        written.map_err(|error| {
+            let file = self.folder.path(file);
+            let is_gone = error.kind() == io::ErrorKind::NotFound;
+            let what = if is_gone {
+                "can't be written because its folder is gone; start the program again"
+            } else {
+                "can't be written"
+            };
+            StoreError::new(format!("{} {what}", file.display())).with_source(error)
+        })
+    }
+
+    fn later(&self, file: &str) -> StoreError {
+        let file = self.folder.path(file);
+        StoreError::new(format!(
+            "{} was written by a later version of this program's auth-core; update the program, or \
+             give it a folder of its own",
+            file.display()
+        ))
+    }
+}
+
+fn entry_file(name: &str) -> String {
+    format!("{name}.entry")
+}
+
+fn lease_file(name: &str) -> String {
+    format!("{name}.lease")
+}
+
+fn lock_file(name: &str) -> String {
+    format!("{name}.lock")
+}
+
+/// The name, if it can't lead out of the folder.
+fn checked(name: &str) -> Result<&str, StoreError> {
+    if is_name(name) {
+        return Ok(name);
+    }
+    Err(StoreError::new(
+        "the name of an entry is not up to 128 letters, digits and hyphens",
+    ))
+}
+
+fn summary(
+    name: String,
+    found: &Found<EntryForm>,
+    keys: &Keys,
+    now: Moment,
+) -> Option<StoredSummary> {
+    let (entry, unreadable) = match found {
+        // It was removed meanwhile.
+        Found::Nothing => return None,
+        Found::Broken(_) => (Entry::default(), Some(Unreadable::Damaged)),
+        Found::Later => (Entry::default(), Some(Unreadable::LaterVersion)),
+        Found::Whole(form) => {
+            let entry = form.record().entry(now);
+            let mut stored = entry.session.iter().chain(&entry.notes);
+            let unreadable = stored.find_map(|stored| keys.may_open(&stored.sealed).err());
+            (entry, unreadable)
+        }
+    };
+    Some(StoredSummary {
+        name,
+        version: entry.version,
+        session_age: entry.session.map(|stored| stored.age),
+        notes_age: entry.notes.map(|stored| stored.age),
+        is_over: entry.is_over,
+        unreadable,
+    })
+}
+
+/// At random, so that versions of before the loss of a lease are not taken for later ones.
+fn draw_epoch() -> Result<u64, StoreError> {
+    let drawn = getrandom::u64().map_err(|error| {
+        StoreError::new("the system gives no random numbers for the store").with_source(error)
+    })?;
+    Ok(drawn.max(1))
+}
+
+/// A text that is another one when the machine was started again. Only Linux has it: elsewhere a
+/// steady clock that is behind says so.
+fn boot() -> &'static str {
+    static BOOT: OnceLock<String> = OnceLock::new();
+    BOOT.get_or_init(|| {
+        let known = cfg!(any(target_os = "linux", target_os = "android"))
+            .then(|| std::fs::read_to_string("/proc/sys/kernel/random/boot_id"));
+        let known = known.and_then(Result::ok);
+        known.map_or_else(|| "-".to_owned(), |boot| boot.trim().to_owned())
+    })
+}
