@@ -10,9 +10,10 @@ mod server;
 use std::time::Duration;
 
 use auth_core::store::{
-    Change, Keys, Lease, LeaseAsk, NotesChange, RedisStore, Saved, SessionChange, Store as _,
-    Version,
+    Change, Keys, Lease, LeaseAsk, NotesChange, PermitAnswer, RedisStore, Saved, SessionChange,
+    Store as _, Version,
 };
+use redis::aio::MultiplexedConnection;
 use tokio::time::timeout;
 
 use server::RedisServer;
@@ -347,23 +348,56 @@ async fn entries_are_listed_and_purged() {
     assert!(store.list().await.unwrap().is_empty());
 }
 
+/// A store of a user with these rules.
+async fn of_user(server: &RedisServer, raw: &mut MultiplexedConnection, rules: &str) -> RedisStore {
+    let mut user = redis::cmd("ACL");
+    user.arg("SETUSER")
+        .arg("u")
+        .arg("reset")
+        .arg("on")
+        .arg(">p");
+    user.arg(rules.split_whitespace().collect::<Vec<_>>());
+    let () = user.query_async(raw).await.unwrap();
+    let url = format!("redis://u:p@127.0.0.1:{}", server.port());
+    RedisStore::connect(&url, Keys::from_bytes([7; 32])).unwrap()
+}
+
+#[tokio::test]
+async fn a_user_with_the_documented_permissions_can_do_all() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let mut raw = server.connection().await;
+    let rules = "~auth:* &auth:* +@connection +@hash +@sortedset +evalsha +script|load +time +pttl \
+                 +pexpire +del +info +publish +subscribe +scan";
+    let store = of_user(&server, &mut raw, rules).await;
+    timeout(BOUND, store.changed("n")).await.unwrap();
+    let mut changed = Box::pin(store.changed("n"));
+    assert!(futures_util::poll!(&mut changed).is_pending());
+    saves_one(&store, "n").await;
+    timeout(BOUND, changed).await.unwrap();
+    permits::given(&store, "a").await;
+    store.end_permit("origin", "a", MINUTE).await.unwrap();
+    store.hold("origin", MINUTE).await.unwrap();
+    let () = redis::cmd("FLUSHALL").query_async(&mut raw).await.unwrap();
+    let lost = store.permit("origin", permits::ask("b")).await.unwrap();
+    assert!(
+        matches!(lost, PermitAnswer::Wait(_)),
+        "it may ask for the run id"
+    );
+    saves_one(&store, "n").await;
+    assert_eq!(store.list().await.unwrap().len(), 1);
+    assert_eq!(store.purge_all().await.unwrap(), 1);
+}
+
 #[tokio::test]
 async fn a_user_without_info_and_notices_can_do_the_rest() {
     let Some(server) = RedisServer::start() else {
         return;
     };
     let mut raw = server.connection().await;
-    let rules = "+@all -info -publish -subscribe -ping";
-    let mut user = redis::cmd("ACL");
-    user.arg("SETUSER")
-        .arg("u")
-        .arg("on")
-        .arg(">p")
-        .arg("~auth:*");
-    user.arg(rules.split(' ').collect::<Vec<_>>());
-    let () = user.query_async(&mut raw).await.unwrap();
-    let url = format!("redis://u:p@127.0.0.1:{}", server.port());
-    let store = RedisStore::connect(&url, Keys::from_bytes([7; 32])).unwrap();
+    let rules = "~auth:* +@all -info -publish -subscribe";
+    let store = of_user(&server, &mut raw, rules).await;
     saves_one(&store, "n").await;
     permits::given(&store, "a").await;
     let mut connections = async || {
@@ -381,4 +415,61 @@ async fn a_user_without_info_and_notices_can_do_the_rest() {
         before,
         "the connection is as good as before"
     );
+}
+
+#[tokio::test]
+async fn each_step_stays_in_one_slot_of_a_cluster() {
+    let Some(server) = RedisServer::start_with(&["--cluster-enabled", "yes"]) else {
+        return;
+    };
+    let store = server.store();
+    let error = store.lease("n", ask("a")).await.unwrap_err();
+    assert!(
+        error.to_string().contains("an endpoint that routes"),
+        "{error:?}"
+    );
+    let mut raw = server.connection().await;
+    let mut slots = redis::cmd("CLUSTER");
+    slots.arg("ADDSLOTS").arg((0..16384).collect::<Vec<_>>());
+    let () = slots.query_async(&mut raw).await.unwrap();
+    timeout(10 * BOUND, async {
+        while store.lease("n", ask("a")).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .unwrap();
+    saves_one(&store, "n").await;
+    permits::given(&store, "a").await;
+    store.end_permit("origin", "a", MINUTE).await.unwrap();
+    store.hold("origin", MINUTE).await.unwrap();
+    assert_eq!(store.purge_all().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_failure_says_what_to_do() {
+    // One that has never reached its primary.
+    let replica = ["--replicaof", "127.0.0.1 1"];
+    let Some(replica) = RedisServer::start_with(&replica) else {
+        return;
+    };
+    let error = replica.store().lease("n", ask("a")).await.unwrap_err();
+    assert!(error.to_string().contains("name the primary"), "{error:?}");
+    let full = ["--maxmemory", "1"];
+    let full = RedisServer::start_with(&full).unwrap();
+    let error = full.store().lease("n", ask("a")).await.unwrap_err();
+    assert!(
+        error.to_string().contains("memory of Redis is full"),
+        "{error:?}"
+    );
+    let server = RedisServer::start().unwrap();
+    let mut raw = server.connection().await;
+    for rules in ["~other:* +@all", "~auth:* +@all -evalsha"] {
+        let store = of_user(&server, &mut raw, rules).await;
+        let error = store.lease("n", ask("a")).await.unwrap_err();
+        assert!(
+            error.to_string().contains("lacks a permission"),
+            "{error:?}"
+        );
+    }
 }

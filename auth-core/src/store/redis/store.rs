@@ -37,10 +37,12 @@ use crate::store::store::Store;
 /// ```
 ///
 /// # What it needs
-/// - The user of the URL may run `EVALSHA`, `SCRIPT LOAD`, what the scripts call (`TIME`, `INFO`,
-///   `PUBLISH`, and commands that read and write hashes and sorted sets), `SUBSCRIBE`, and for
-///   [`list`](Self::list) `SCAN`, on keys and channels that begin with the prefix. Without `INFO` a change of server is not seen, without `PUBLISH`
-///   and `SUBSCRIBE` the others learn of a session when they next look.
+/// - A Tokio runtime with I/O and time.
+/// - The user of the URL has the keys and channels of the prefix, `~auth:* &auth:*`, and these
+///   commands: `+@connection +@hash +@sortedset +evalsha +script|load +time +pttl +pexpire +del +info
+///   +publish +subscribe +scan`. Without `INFO` a loss of permits is not seen, without `PUBLISH` and
+///   `SUBSCRIBE` the others learn of a session when they next look, and `SCAN` is for
+///   [`list`](Self::list) alone.
 /// - Redis must not evict what it was told to keep: `maxmemory-policy noeviction`. Where a permit
 ///   is evicted, the quota is exceeded.
 /// - TLS is `rediss://`, with the feature `redis-tls`. It takes the certificates that the system
@@ -59,11 +61,11 @@ use crate::store::store::Store;
 ///
 /// A Redis that starts anew, or a replica that takes over, may have lost what was written last. An
 /// empty one begins new epochs, so that the sessions of before are told from those of after. One
-/// that has lost permits gives none for a window. It is known by its run id, which is noted with
-/// the permits, and which each process remembers from its last permit at the origin. So it can't be
-/// known where nothing is noted any more and only new processes ask, or where two servers take
-/// writes at a time: then the quota can be exceeded, once. A restart that has lost nothing is not
-/// told from one that has, so it costs a window as well.
+/// that may have lost permits gives none for a window. It is known by its run id, which is noted
+/// with the permits, and which each process remembers from its last permit at the origin. So it
+/// can't be known where nothing is noted any more and only new processes ask, or where two servers
+/// take writes at a time: then the quota can be exceeded, once. A restart that has lost nothing is
+/// not told from one that has, so it costs a window as well.
 #[derive(Clone)]
 pub struct RedisStore(Arc<Shared>);
 

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use super::server::RedisServer;
 use super::{BOUND, MINUTE};
 
-fn ask(id: &str) -> PermitAsk<'_> {
+pub(crate) fn ask(id: &str) -> PermitAsk<'_> {
     PermitAsk {
         id,
         most: 2,
@@ -115,6 +115,18 @@ async fn a_redis_that_was_emptied_gives_no_permit_for_a_window_once_it_is_known(
     waits(&veteran, "c", MINUTE).await;
     waits(&other, "d", MINUTE).await;
     waits(&server.store(), "e", MINUTE).await;
+}
+
+#[tokio::test]
+async fn a_loss_without_a_restart_is_known_to_who_had_a_permit() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let veteran = server.store();
+    given(&veteran, "a").await;
+    let mut raw = server.connection().await;
+    let () = redis::cmd("FLUSHALL").query_async(&mut raw).await.unwrap();
+    waits(&veteran, "b", MINUTE).await;
 }
 
 #[tokio::test]

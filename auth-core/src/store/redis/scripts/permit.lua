@@ -9,17 +9,17 @@ local function run_id()
   return type(info) == 'string' and string.match(info, 'run_id:(%w+)') or ''
 end
 
--- Whether the permits of before this run are lost, and since when it is known. They may be if
--- another run was noted here: a restart or a replica has what was written a while ago. They are if
--- nothing is noted and `seen` is another run, which the caller had from here.
+-- Whether permits of before this run may be lost, and since when the run is noted:
+-- - Another run was noted: a restart or a replica has what was written a while ago.
+-- - None was noted, but the caller had an answer from here: what was noted then is gone.
+-- - This one was noted by a caller that could not know, and this caller has seen another one.
 local run = run_id()
 local noted = redis.call('HMGET', STATE, 'run', 'since', 'lost', 'held_until')
-local is_other = seen ~= '' and seen ~= run
 local since, lost = tonumber(noted[2] or now), noted[3] == '1'
 if run ~= '' and noted[1] ~= run then
-  since, lost = now, noted[1] ~= false or is_other
+  since, lost = now, noted[1] ~= false or seen ~= ''
   redis.call('HSET', STATE, 'run', run, 'since', text(since), 'lost', lost and '1' or '0')
-elseif run ~= '' and is_other and not lost then
+elseif run ~= '' and seen ~= '' and seen ~= run and not lost then
   lost = true
   redis.call('HSET', STATE, 'lost', '1')
 end
