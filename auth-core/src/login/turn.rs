@@ -82,9 +82,9 @@ impl Turn {
         };
         let (answer, found) = self.sharing.lease(&self.engine, ask).await?;
         self.seen = Some(found.version);
-        if let Lease::Taken { epoch, fence } = answer.lease {
+        if let Lease::Taken { fence } = answer.lease {
             self.version = Some(Version {
-                epoch,
+                epoch: answer.epoch,
                 fence,
                 revision: 0,
             });

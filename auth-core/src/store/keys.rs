@@ -162,7 +162,7 @@ impl Keys {
     }
 
     /// What can be said of a sealed text without its context.
-    #[cfg(feature = "file")]
+    #[cfg(any(feature = "file", feature = "redis"))]
     pub(super) fn may_open(&self, sealed: &[u8]) -> Result<(), Unreadable> {
         let id = parts(sealed)?.id;
         let is_known = self.0.iter().any(|key| key.id == id);

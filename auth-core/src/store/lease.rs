@@ -26,6 +26,8 @@ pub struct LeaseAsk<'a> {
 pub struct LeaseAnswer {
     /// Whether the lease was taken.
     pub lease: Lease,
+    /// The epoch of the store, for the version of what is saved under the lease.
+    pub epoch: u64,
     /// What is stored.
     pub entry: Entry,
 }
@@ -37,8 +39,6 @@ pub enum Lease {
     /// It was taken, or extended. Each lease that is taken has a fence of its own, greater than all
     /// before it in the same epoch.
     Taken {
-        /// The epoch of the store.
-        epoch: u64,
         /// The fence, from one on.
         fence: u64,
     },

@@ -38,6 +38,8 @@ mod permit;
 #[cfg(feature = "seal")]
 mod private_file;
 mod record;
+#[cfg(feature = "redis")]
+mod redis;
 mod seal;
 mod sharing;
 #[allow(
@@ -45,11 +47,13 @@ mod sharing;
     reason = "the noun of this file is the trait"
 )]
 mod store;
+#[cfg(any(feature = "file", feature = "redis"))]
+mod summary;
 
 pub use entry::{Change, Entry, NotesChange, Saved, SessionChange, Stored, Version};
 pub use error::StoreError;
 #[cfg(feature = "file")]
-pub use file::{FileStore, FolderError, StoredSummary};
+pub use file::{FileStore, FolderError};
 #[cfg(feature = "seal")]
 pub use key_error::KeyError;
 #[cfg(feature = "seal")]
@@ -58,7 +62,11 @@ pub use lease::{Lease, LeaseAnswer, LeaseAsk};
 pub use memory::MemoryStore;
 pub use permit::{PermitAnswer, PermitAsk};
 pub use record::{Kept, LeaseRecord, PermitRecord, Record};
+#[cfg(feature = "redis")]
+pub use redis::RedisStore;
 pub use seal::{Seal, Unreadable};
 pub use store::Store;
+#[cfg(any(feature = "file", feature = "redis"))]
+pub use summary::StoredSummary;
 
 pub(crate) use sharing::{Found, Sharing, random_text};

@@ -94,6 +94,7 @@ impl Record {
         };
         LeaseAnswer {
             lease: answer,
+            epoch: lease.epoch,
             entry,
         }
     }
@@ -176,10 +177,7 @@ impl LeaseRecord {
             self.fence = self.fence.saturating_add(1);
         }
         self.until = now.saturating_add(lasts);
-        Lease::Taken {
-            epoch: self.epoch,
-            fence: self.fence,
-        }
+        Lease::Taken { fence: self.fence }
     }
 }
 

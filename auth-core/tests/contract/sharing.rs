@@ -859,7 +859,12 @@ impl Store for Faulty {
         let serves = self.0.serves.lock().clone();
         if let Some(entry) = serves.filter(|_| ask.known.is_none()) {
             let lease = auth_core::store::Lease::NotNeeded;
-            return Ok(LeaseAnswer { lease, entry });
+            let epoch = entry.version.epoch;
+            return Ok(LeaseAnswer {
+                lease,
+                epoch,
+                entry,
+            });
         }
         self.0.inner.lease(name, ask).await
     }

@@ -32,7 +32,7 @@ impl<S: Store> Fresh<S> {
 
     /// The one for even numbers, the other for odd ones.
     fn handle(&self, number: usize) -> &S {
-        if number.is_multiple_of(2) {
+        if number % 2 == 0 {
             &self.one
         } else {
             &self.two
@@ -40,7 +40,8 @@ impl<S: Store> Fresh<S> {
     }
 }
 
-/// Makes a test of each check. The argument is an expression of a [`Fresh`], which may await.
+/// Makes a test of each check. The argument is an expression of a [`Fresh`], which may await, or of
+/// an option of one where the store can't be had everywhere.
 macro_rules! conformance {
     ($fresh:expr) => {
         conformance! { $fresh;
@@ -82,7 +83,10 @@ macro_rules! conformance {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $check() {
-                crate::conformance::$check(&$fresh).await;
+                let fresh: Option<Fresh<_>> = $fresh.into();
+                if let Some(fresh) = fresh {
+                    crate::conformance::$check(&fresh).await;
+                }
             }
         )*
     };
@@ -158,7 +162,7 @@ async fn take(store: &impl Store, owner: &str) -> Version {
         panic!("{owner} got {answer:?}");
     };
     Version {
-        epoch: answer.entry.version.epoch,
+        epoch: answer.epoch,
         fence,
         revision: 0,
     }
@@ -175,14 +179,14 @@ async fn load(store: &impl Store) -> Entry {
 async fn made(store: &impl Store, change: Change) -> Version {
     match store.save(NAME, change).await.unwrap() {
         Saved::Made(version) => version,
-        newer @ Saved::Newer(_) => panic!("{newer:?}"),
+        newer => panic!("{newer:?}"),
     }
 }
 
 async fn refused(store: &impl Store, change: Change) -> Version {
     match store.save(NAME, change).await.unwrap() {
         Saved::Newer(version) => version,
-        made @ Saved::Made(_) => panic!("{made:?}"),
+        made => panic!("{made:?}"),
     }
 }
 
@@ -209,10 +213,10 @@ pub(crate) async fn nothing_is_stored_at_first<S: Store>(fresh: &Fresh<S>) {
     let entry = load(&fresh.one).await;
     assert_eq!(entry.version, Version::default());
     assert!(entry.session.is_none() && entry.notes.is_none() && !entry.is_over);
-    let epoch = lease(&fresh.one, ask("a")).await.entry.version.epoch;
+    let epoch = lease(&fresh.one, ask("a")).await.epoch;
     assert_ne!(epoch, 0);
     let answer = lease(&fresh.two, ask("b")).await;
-    assert_eq!(answer.entry.version.epoch, epoch, "it is the store's");
+    assert_eq!(answer.epoch, epoch, "it is the store's");
     assert!(answer.entry.session.is_none());
 }
 
@@ -564,7 +568,7 @@ pub(crate) async fn a_session_that_was_logged_out_does_not_come_back<S: Store>(f
 }
 
 pub(crate) async fn a_session_is_saved_without_a_lease<S: Store>(fresh: &Fresh<S>) {
-    let epoch = lease(&fresh.one, ask("a")).await.entry.version.epoch;
+    let epoch = lease(&fresh.one, ask("a")).await.epoch;
     let version = Version {
         epoch,
         fence: 0,
@@ -583,7 +587,7 @@ pub(crate) async fn a_session_of_another_epoch_is_saved_only_where_none_is<S: St
     fresh: &Fresh<S>,
 ) {
     let answer = lease(&fresh.one, ask("a")).await;
-    let epoch = answer.entry.version.epoch;
+    let epoch = answer.epoch;
     let lost = Version {
         epoch: !epoch,
         fence: 9,

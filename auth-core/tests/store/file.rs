@@ -71,7 +71,7 @@ async fn log_in(store: &FileStore, name: &str, sealed: &[u8]) -> Version {
     let Lease::Taken { fence } = answer.lease else {
         panic!("{answer:?}");
     };
-    let epoch = answer.entry.version.epoch;
+    let epoch = answer.epoch;
     let version = Version {
         epoch,
         fence,

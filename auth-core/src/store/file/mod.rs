@@ -25,9 +25,7 @@ mod form;
 mod lock;
 mod steps;
 mod store;
-mod summary;
 mod thread;
 
 pub use error::FolderError;
 pub use store::FileStore;
-pub use summary::StoredSummary;

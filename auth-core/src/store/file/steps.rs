@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::folder::{Folder, Mark, Text, is_name};
 use super::form::{self, EntryForm, Form, Found, LeaseForm, PermitsForm};
 use super::lock::Lock;
-use super::summary::StoredSummary;
 use crate::clock::{Moment, shared_now};
 use crate::runtime::Mutex;
+use crate::store::summary::StoredSummary;
 use crate::store::{Entry, Keys, LeaseRecord, PermitRecord, Record, StoreError, Unreadable};
 
 /// The folder, and what must be said of its files only once.

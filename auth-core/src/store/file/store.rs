@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use super::error::FolderError;
 use super::folder::Folder;
 use super::steps::Steps;
-use super::summary::StoredSummary;
 use super::thread::Threads;
+use crate::store::summary::StoredSummary;
 use crate::store::{
     Change, Entry, Keys, LeaseAnswer, LeaseAsk, PermitAnswer, PermitAsk, Saved, Seal, Store,
     StoreError,

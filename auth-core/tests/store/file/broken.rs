@@ -174,8 +174,9 @@ async fn an_entry_of_a_later_version_is_left_alone_until_a_session_is_saved() {
         panic!("{answer:?}");
     };
     let version = Version {
+        epoch: answer.epoch,
         fence,
-        ..answer.entry.version
+        revision: 0,
     };
     let notes = Change {
         session: SessionChange::Keep,

@@ -93,7 +93,7 @@ async fn count(store: &FileStore) {
         let number = session(&answer.entry)
             .map_or(0, |sealed| u64::from_be_bytes(sealed.try_into().unwrap()));
         let version = Version {
-            epoch: answer.entry.version.epoch,
+            epoch: answer.epoch,
             fence,
             revision: 0,
         };

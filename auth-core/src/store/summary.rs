@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::store::{Unreadable, Version};
+use super::entry::Version;
+use super::seal::Unreadable;
 
 /// What is stored of one identity, told without what it holds.
 #[derive(Clone, Debug)]
@@ -10,8 +11,8 @@ use crate::store::{Unreadable, Version};
 pub struct StoredSummary {
     /// The name of the entry, which tells nothing of the account.
     pub name: String,
-    /// The version of the session, also of one that has ended. The default if the file can't be
-    /// read.
+    /// The version of the session, also of one that has ended. The default if the entry
+    /// can't be read.
     pub version: Version,
     /// How long ago the session was saved, if there is one.
     pub session_age: Option<Duration>,

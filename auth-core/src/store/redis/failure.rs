@@ -1,0 +1,101 @@
+//! Why Redis did not do what it was asked, in words for its user.
+
+use redis::{ErrorKind, RedisError, ServerErrorKind};
+
+use super::links::LIMIT;
+use crate::store::error::StoreError;
+
+/// Says what failed and what to do.
+///
+/// The text of an error that the server sent is left out: one that does not know a command repeats
+/// its arguments, and the password is among those of the first one.
+pub(super) fn failure(error: &RedisError) -> StoreError {
+    let what = match error.kind() {
+        ErrorKind::Io if error.is_connection_refusal() => {
+            "nothing listens where Redis is expected: start it, or correct the URL"
+        }
+        ErrorKind::Io if error.is_timeout() => return too_slow(),
+        ErrorKind::Io => "the connection to Redis failed: see whether it runs and can be reached",
+        ErrorKind::AuthenticationFailed => {
+            "Redis refuses the user or the password: correct the URL"
+        }
+        ErrorKind::RESP3NotSupported => TOO_OLD,
+        ErrorKind::Server(ServerErrorKind::NoPerm) => {
+            "the user of Redis lacks a permission: see the documentation of `RedisStore`"
+        }
+        ErrorKind::Server(ServerErrorKind::ReadOnly) => {
+            "the URL leads to a replica, which can't be written to: name the primary"
+        }
+        ErrorKind::Server(
+            ServerErrorKind::Moved
+            | ServerErrorKind::Ask
+            | ServerErrorKind::ClusterDown
+            | ServerErrorKind::CrossSlot
+            | ServerErrorKind::TryAgain,
+        ) => {
+            "the URL leads to one node of a Redis cluster: name an endpoint that routes by itself, \
+             or a Redis that is no cluster"
+        }
+        ErrorKind::Server(ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown) => {
+            "Redis loads its data, or has lost its primary: wait until it has recovered"
+        }
+        _ => match error.code() {
+            Some("WRONGPASS" | "NOAUTH") => {
+                "Redis refuses the user or the password: correct the URL"
+            }
+            Some("OOM") => "the memory of Redis is full: give it more",
+            Some("MISCONF") => "Redis can't save its data, and takes no more: see its log",
+            Some("BUSY") => "Redis is busy with a script: see which one in its log",
+            Some("NOREPLICAS") => "Redis has too few replicas to write: see its log",
+            _ => TOO_OLD,
+        },
+    };
+    let cause = match error.kind() {
+        // An address is in none of these texts, and much less a password.
+        ErrorKind::Io => error.to_string(),
+        _ => match error.code() {
+            Some(code) => format!("it answered {code}"),
+            None => error.category().to_owned(),
+        },
+    };
+    StoreError::new(what).with_source(cause)
+}
+
+/// There was no answer in time.
+pub(super) fn too_slow() -> StoreError {
+    StoreError::new(format!(
+        "Redis did not answer within {} ms: see whether it runs and can be reached",
+        LIMIT.as_millis()
+    ))
+}
+
+/// The store was used outside of a runtime.
+pub(super) fn no_runtime() -> StoreError {
+    StoreError::new("there is no Tokio runtime: use a `RedisStore` on one")
+}
+
+const TOO_OLD: &str = "Redis does not understand what it is asked: use Redis 6.2 or later, or \
+                       Valkey, with scripts enabled";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_says_is_not_repeated() {
+        let canary = "canary-password";
+        let said = format!("with args beginning with: `{canary}`");
+        for kind in [
+            ErrorKind::AuthenticationFailed,
+            ErrorKind::RESP3NotSupported,
+            ErrorKind::Client,
+            ErrorKind::Extension,
+            ErrorKind::UnexpectedReturnType,
+        ] {
+            let error = RedisError::from((kind, "canary-password", said.clone()));
+            let failure = failure(&error);
+            let printed = format!("{failure} {failure:?} {}", failure.reason());
+            assert!(!printed.contains(canary), "{printed}");
+        }
+    }
+}

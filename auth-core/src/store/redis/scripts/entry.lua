@@ -1,0 +1,93 @@
+-- An entry has three keys. The first one outlives the others: it has the lease, whose fences must
+-- not begin anew, and the version, also of a session that has ended. The others go when what they
+-- hold need not be kept any more.
+local STATE, SESSION, NOTES = KEYS[1], KEYS[2], KEYS[3]
+local CHANNEL, NAME = ARGV[1], ARGV[2]
+
+-- The numbers of a version are decimal texts without leading zeros: as Lua numbers they would lose
+-- digits from 2^53 on.
+local function greater(a, b)
+  if #a ~= #b then
+    return #a > #b
+  end
+  return a > b
+end
+
+local function version(epoch, fence, revision)
+  return { epoch = epoch, fence = fence, revision = revision }
+end
+
+local function is_newer(a, b)
+  if a.epoch ~= b.epoch then
+    return true
+  end
+  if a.fence ~= b.fence then
+    return greater(a.fence, b.fence)
+  end
+  return greater(a.revision, b.revision)
+end
+
+local function is_same_session(a, b)
+  return a.epoch == b.epoch and a.fence == b.fence
+end
+
+local function is_of_a_session(a)
+  return a.fence ~= '0' or a.revision ~= '0'
+end
+
+local function kept(key)
+  local found = redis.call('HMGET', key, 'sealed', 'saved')
+  if not (found[1] and found[2]) then
+    return nil
+  end
+  -- The clock of the server may have been set back.
+  return { sealed = found[1], age = math.max(0, now - found[2]) }
+end
+
+local function read()
+  local found = redis.call(
+    'HMGET', STATE, 'version.epoch', 'version.fence', 'version.revision', 'over')
+  local has_version = found[1] and found[2] and found[3]
+  return {
+    version = has_version and version(found[1], found[2], found[3]) or version('0', '0', '0'),
+    -- Without its version, a session can't be compared with another.
+    session = has_version and kept(SESSION) or nil,
+    over = found[4] == '1',
+    notes = kept(NOTES),
+  }
+end
+
+-- The epoch of the store, which begins with `candidate` if there is none.
+local function begin(candidate)
+  redis.call('HSETNX', STATE, 'lease.epoch', candidate)
+  keep(STATE, LONG)
+  return redis.call('HGET', STATE, 'lease.epoch')
+end
+
+local function save(key, sealed, micros)
+  redis.call('DEL', key)
+  if micros > 0 then
+    redis.call('HSET', key, 'sealed', sealed, 'saved', text(now))
+    keep(key, micros)
+  end
+  keep(STATE, micros + LONG)
+end
+
+-- A user who may not publish is no failure: who waits looks every now and then anyway.
+local function publish()
+  redis.pcall('PUBLISH', CHANNEL, NAME)
+end
+
+local function reply(entry)
+  local session, notes = entry.session, entry.notes
+  return {
+    entry.version.epoch,
+    entry.version.fence,
+    entry.version.revision,
+    entry.over and 1 or 0,
+    session and session.sealed or false,
+    session and session.age or 0,
+    notes and notes.sealed or false,
+    notes and notes.age or 0,
+  }
+end

@@ -1,0 +1,44 @@
+-- Looks, takes the lease if it is free and needed, and looks again.
+local owner, lasts = ARGV[4], tonumber(ARGV[5])
+local known = ARGV[6] == '1' and version(ARGV[7], ARGV[8], ARGV[9]) or nil
+local rejected = ARGV[10] == '1'
+
+local epoch = begin(ARGV[3])
+local entry = read()
+if known and rejected and is_same_session(known, entry.version)
+    and not is_newer(entry.version, known) and not entry.over then
+  redis.call('HSET', STATE, 'over', '1')
+  entry.over = true
+  publish()
+end
+
+-- The time that the lease of another lasts, or nil once `owner` has the lease.
+local function take()
+  local found = redis.call('HMGET', STATE, 'lease.owner', 'lease.until')
+  local is_ours = found[1] == owner
+  local left = found[1] and tonumber(found[2]) - now or 0
+  if not is_ours and left > 0 then
+    return left
+  end
+  if not is_ours then
+    redis.call('HINCRBY', STATE, 'lease.fence', 1)
+  end
+  redis.call('HSET', STATE, 'lease.owner', owner, 'lease.until', text(now + lasts))
+  keep(STATE, lasts + LONG)
+  return nil
+end
+
+local answer, number
+local extends = redis.call('HGET', STATE, 'lease.owner') == owner
+if entry.session and not entry.over and not extends
+    and (not known or is_newer(entry.version, known)) then
+  answer, number = 'not needed', '0'
+else
+  local left = take()
+  if left then
+    answer, number = 'held', text(left)
+  else
+    answer, number = 'taken', redis.call('HGET', STATE, 'lease.fence')
+  end
+end
+return { answer, number, epoch, reply(entry) }

@@ -1,0 +1,47 @@
+-- Gives a permit if one is free.
+local id, most = ARGV[1], tonumber(ARGV[2])
+local window, counts_for = tonumber(ARGV[3]), tonumber(ARGV[4])
+local seen = ARGV[5]
+
+-- Each start of a server has an id of its own. A user who may not ask for it goes without.
+local function run_id()
+  local info = redis.pcall('INFO', 'server')
+  return type(info) == 'string' and string.match(info, 'run_id:(%w+)') or ''
+end
+
+-- Whether permits of before this run may be lost, and since when the run is noted:
+-- - Another run was noted: a restart or a replica has what was written a while ago.
+-- - None was noted, but the caller had an answer from here: what was noted then is gone.
+-- - This one was noted by a caller that could not know, and this caller has seen another one.
+local run = run_id()
+local noted = redis.call('HMGET', STATE, 'run', 'since', 'lost', 'held_until')
+local since, lost = tonumber(noted[2] or now), noted[3] == '1'
+if run ~= '' and noted[1] ~= run then
+  since, lost = now, noted[1] ~= false or seen ~= ''
+  redis.call('HSET', STATE, 'run', run, 'since', text(since), 'lost', lost and '1' or '0')
+elseif run ~= '' and seen ~= '' and seen ~= run and not lost then
+  lost = true
+  redis.call('HSET', STATE, 'lost', '1')
+end
+keep(STATE, LONG)
+local held_until = tonumber(noted[4] or 0)
+if lost then
+  held_until = math.max(held_until, since + window)
+end
+
+drop_lapsed()
+if redis.call('ZSCORE', GIVEN, id) then
+  count(id, counts_for)
+  return { 1, 0, run }
+end
+-- So many must lapse before one is free.
+local over = redis.call('ZCARD', GIVEN) + 1 - most
+if over > 0 then
+  local last = redis.call('ZRANGE', GIVEN, over - 1, over - 1, 'WITHSCORES')
+  held_until = math.max(held_until, tonumber(last[2]))
+end
+if now < held_until then
+  return { 0, held_until - now, run }
+end
+count(id, counts_for)
+return { 1, 0, run }
