@@ -123,8 +123,8 @@ pub trait Provider: Send + Sync + 'static {
     }
 
     /// What else tells sessions apart in a [store](crate::store) than the identity: the tenant or
-    /// the role that is logged in to, or the form of the login. It is asked once, when the handle
-    /// is built, and is not shown in the store. By default nothing.
+    /// the role that is logged in to, or the form of the login. It may hold secrets: the store has
+    /// only a keyed hash of it. It is asked once, when the handle is built. By default nothing.
     ///
     /// A session that was stored with another text is not found.
     fn variant(&self) -> String {

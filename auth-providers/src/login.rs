@@ -377,6 +377,13 @@ pub trait Login: Send + Sync + 'static {
         ProviderOptions::none()
     }
 
+    /// What else tells sessions apart in a store than provider, URL and account: a tenant, a role,
+    /// or another form of the session. It may hold secrets. By default nothing. See
+    /// [`Provider::variant`](auth_core::Provider::variant).
+    fn variant(&self) -> String {
+        String::new()
+    }
+
     /// Checks whether a password can be right at all. It is called before each login, so that no
     /// attempt is spent on a password that cannot.
     ///

@@ -97,6 +97,10 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
         ProviderOptions::of((TypeId::of::<L>(), self.login.options(), lifetime))
     }
 
+    fn variant(&self) -> String {
+        self.login.variant()
+    }
+
     fn check_secret(&self, secret: &Secret) -> Result<(), LoginError> {
         self.login.check_secret(secret)
     }

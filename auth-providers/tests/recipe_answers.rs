@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use auth_core::testing::Scripted;
 use auth_core::{
-    Credential, Credentials, LoginError, LoginErrorKind, Logout, LogoutReason, Session,
+    Credential, Credentials, LoginError, LoginErrorKind, Logout, LogoutReason, SecretSource,
+    Session,
 };
 use auth_providers::recipe::{Recipe, RecipeLogin, Values};
 use auth_providers::{Answers, Login, Step};
@@ -110,6 +111,20 @@ fn rule_1_another_second_secret_is_another_login() {
     };
     assert_eq!(of("ada").options(), of("ada").options());
     assert_ne!(of("ada").options(), of("bob").options());
+    assert_eq!(of("ada").variant(), of("ada").variant());
+    assert_ne!(of("ada").variant(), of("bob").variant());
+    let with_app = |secret: SecretSource| {
+        let values = Values::new().with("app", secret).with("user", "ada");
+        recipe.login(&values).unwrap()
+    };
+    let other = with_app("another-secret".into());
+    assert_ne!(
+        of("ada").variant(),
+        other.variant(),
+        "no account tells them apart"
+    );
+    let unknown = || with_app(SecretSource::variable("AUTH_TEST_NOT_SET")).variant();
+    assert_ne!(unknown(), unknown(), "it shares with no one");
 }
 
 #[test]

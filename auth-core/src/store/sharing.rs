@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
+use zeroize::Zeroizing;
 
 use super::entry::{Change, Entry, NotesChange, Saved, SessionChange, Stored, Version};
 use super::error::StoreError;
@@ -45,7 +46,7 @@ pub(crate) struct Sharing {
     /// The name of the login's origin.
     origin: String,
     /// What the entry is sealed with: whose it is.
-    context: String,
+    context: Zeroizing<String>,
     /// Changed only under the lock of the cache's state, so that both agree.
     pub(crate) known: Mutex<Known>,
     saving: Mutex<Saving>,
@@ -91,8 +92,9 @@ enum Kind {
 impl Sharing {
     pub(crate) fn new(store: Arc<dyn Store>, provider: &dyn Provider) -> Self {
         let identity = provider.identity();
-        let variant = provider.variant();
-        let context = format!("{}{}:{variant},", identity.stable_key(), variant.len());
+        let variant = Zeroizing::new(provider.variant());
+        let key = identity.stable_key();
+        let context = Zeroizing::new(format!("{key}{}:{},", variant.len(), *variant));
         let seal = store.seal();
         let name = seal.name(context.as_bytes());
         let origin = seal.name(format!("origin {}", identity.origin()).as_bytes());
@@ -152,10 +154,8 @@ impl Sharing {
 
     /// A keyed hash of a secret, for the notes. It is the same in every process with the same key.
     pub(crate) fn tag(&self, secret: &str) -> String {
-        let text = format!("secret {}{secret}", self.context);
-        self.store
-            .seal()
-            .name(zeroize::Zeroizing::new(text).as_bytes())
+        let text = Zeroizing::new(format!("secret {}{secret}", *self.context));
+        self.store.seal().name(text.as_bytes())
     }
 
     /// What is stored.
@@ -319,8 +319,8 @@ impl Sharing {
         self.store.seal().seal(text, &self.whose(kind))
     }
 
-    fn whose(&self, kind: Kind) -> Vec<u8> {
-        format!("{kind:?} {}", self.context).into_bytes()
+    fn whose(&self, kind: Kind) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(format!("{kind:?} {}", *self.context).into_bytes())
     }
 }
 

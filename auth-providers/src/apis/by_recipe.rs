@@ -16,6 +16,11 @@ macro_rules! by_recipe {
             self.login.options()
         }
     };
+    (variant) => {
+        fn variant(&self) -> String {
+            self.login.variant()
+        }
+    };
     (check_secret) => {
         fn check_secret(&self, secret: &Secret) -> Result<(), LoginError> {
             self.login.check_secret(secret)

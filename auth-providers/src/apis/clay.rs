@@ -51,5 +51,5 @@ impl Clay {
 }
 
 impl Login for Clay {
-    by_recipe!(account options request read probe);
+    by_recipe!(account options variant request read probe);
 }

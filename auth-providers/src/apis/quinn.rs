@@ -57,5 +57,5 @@ impl Quinn {
 }
 
 impl Login for Quinn {
-    by_recipe!(account options check_secret request read logout probe);
+    by_recipe!(account options variant check_secret request read logout probe);
 }

@@ -83,6 +83,14 @@ impl Login for V1Login {
         ProviderOptions::of((self.login.options(), self.carries))
     }
 
+    fn variant(&self) -> String {
+        let variant = self.login.variant();
+        match self.carries {
+            Carries::Token => variant,
+            Carries::Cookies => format!("{variant}cookies"),
+        }
+    }
+
     fn read(&self, answers: &Answers<'_>) -> Result<Step, LoginError> {
         // The answer is the documented one in both cases, with its token.
         let with_token = self.login.read(answers)?;

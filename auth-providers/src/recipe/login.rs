@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -345,6 +346,28 @@ impl Login for RecipeLogin {
 
     fn options(&self) -> ProviderOptions {
         ProviderOptions::of((self.schema().clone(), (*self.filled).clone()))
+    }
+
+    /// The fields beside the account and the secret that logs in: a tenant, or a second secret, which
+    /// may be what the user is told by.
+    fn variant(&self) -> String {
+        let schema = self.schema();
+        let others =
+            |name: &&str| **name != schema.secret && Some(*name) != schema.account.as_deref();
+        let fields = schema.field_names().filter(others);
+        let filled = fields.filter_map(|name| Some((name, self.filled.get(name)?)));
+        let part = |part: &str| format!("{}:{part},", part.len());
+        let parts = filled.map(|(name, value)| part(name) + &part(value));
+        let variant = parts.collect();
+        if schema.account.is_some() {
+            return variant;
+        }
+        // Without a name, the secret is what tells one user from another.
+        match self.account.secret().read_blocking() {
+            Ok(secret) => variant + &part(secret.expose()),
+            // It may be anybody's, so it shares with no one.
+            Err(_) => variant + &part(&RandomState::new().hash_one(0).to_string()),
+        }
     }
 
     fn check_secret(&self, secret: &Secret) -> Result<(), LoginError> {

@@ -98,7 +98,7 @@ impl CloudIo {
 }
 
 impl Login for CloudIo {
-    by_recipe!(account request read);
+    by_recipe!(account variant request read);
 
     fn judge(&self) -> &dyn Judge {
         &self.judge
