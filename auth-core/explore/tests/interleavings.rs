@@ -14,20 +14,26 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::clock::ManualClock;
+use auth_core::store::MemoryStore;
 use auth_core::{
     Ask, Attempt, Conclusion, Credential, Credentials, Error, Identity, Lifetime, LoginError,
     Logout, Origin, Part, Provider, Quota, Refresh, Secret, SecretSource, Session, Target, Update,
 };
 use futures_util::future::select_all;
 use shuttle::future::{block_on, spawn};
+use shuttle::scheduler::{PctScheduler, RandomScheduler};
+use shuttle::{Config, Runner};
 
 const SCHEDULES: usize = 2_000;
 const HERE: Target<'_> = Target::new("https", "api.example.com", "/");
 const HOUR: Duration = Duration::from_secs(3_600);
 
 fn explore(run: impl Fn() + Send + Sync + Copy + 'static) {
-    shuttle::check_random(run, SCHEDULES);
-    shuttle::check_pct(run, SCHEDULES, 3);
+    // A login with a store needs more than the 32 KiB that a thread of the model has.
+    let mut config = Config::new();
+    config.stack_size = 256 * 1024;
+    Runner::new(RandomScheduler::new(SCHEDULES), config.clone()).run(run);
+    Runner::new(PctScheduler::new(3, SCHEDULES), config).run(run);
 }
 
 /// How a login ends.
@@ -782,5 +788,82 @@ fn rule_19_dropping_the_last_handle_during_a_login_leaves_no_task() {
             no_task_left().await;
         });
         assert_eq!(provider.logouts(), 0);
+    });
+}
+
+/// Two processes with one store, each with a clock of its own.
+fn fleet(script: Script) -> (Counting, MemoryStore, [(Credentials, ManualClock); 2]) {
+    let (provider, store_clock) = (Counting::new(script), ManualClock::new());
+    let store = MemoryStore::on(store_clock.clock());
+    let processes = [(); 2].map(|()| {
+        let clock = ManualClock::new();
+        let credentials = Credentials::builder(provider.clone())
+            .clock(clock.clock())
+            .store(store.clone())
+            .build();
+        (credentials, clock)
+    });
+    (provider, store, processes)
+}
+
+/// Gets a credential in each process, while their clocks go on: by less than a step of the store may
+/// take, so that none is found in trouble.
+async fn get_in_each(processes: &[(Credentials, ManualClock); 2]) -> Vec<Arc<Credential>> {
+    let gets = processes.iter().map(|(credentials, _)| {
+        let credentials = credentials.clone();
+        spawn(async move { credentials.get().await.unwrap() })
+    });
+    let gets: Vec<_> = gets.collect();
+    let ticks = processes.iter().map(|(_, clock)| {
+        let clock = clock.clone();
+        spawn(async move {
+            for _ in 0..5 {
+                clock.advance(Duration::from_millis(100));
+                shuttle::future::yield_now().await;
+            }
+        })
+    });
+    let ticks: Vec<_> = ticks.collect();
+    for tick in ticks {
+        tick.await.unwrap();
+    }
+    let mut got = Vec::new();
+    for get in gets {
+        // A wait that began late goes on by the other process's save, or by its own clock.
+        processes
+            .iter()
+            .for_each(|(_, clock)| clock.advance(Duration::from_millis(300)));
+        got.push(get.await.unwrap());
+    }
+    got
+}
+
+#[test]
+fn rule_20_two_processes_make_one_login_and_get_one_session() {
+    explore(|| {
+        let (provider, _store, processes) = fleet(Script::Succeeds);
+        block_on(async {
+            let got = get_in_each(&processes).await;
+            assert_eq!(got[0].cookie("session"), got[1].cookie("session"));
+        });
+        assert_eq!(provider.logins(), 1);
+    });
+}
+
+#[test]
+fn rule_21_two_rejections_in_two_processes_are_one_login() {
+    explore(|| {
+        let (provider, _store, processes) = fleet(Script::Succeeds);
+        block_on(async {
+            let got = get_in_each(&processes).await;
+            for ((credentials, _), got) in processes.iter().zip(&got) {
+                let sent = Attempt::new(credentials, got);
+                spawn(async move { sent.rejected() }).await.unwrap();
+            }
+            let got = get_in_each(&processes).await;
+            assert_eq!(got[0].cookie("session"), got[1].cookie("session"));
+            assert_eq!(got[0].cookie("session"), Some("value-2"));
+        });
+        assert_eq!((provider.logins(), provider.most_in_flight()), (2, 1));
     });
 }

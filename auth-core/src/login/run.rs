@@ -88,7 +88,7 @@ pub(crate) struct Login {
     /// The session that is refreshed first, if the purpose is that.
     refreshed: Option<Arc<Credential>>,
     /// Its turn at the store, if the cache has one.
-    turn: Option<Turn>,
+    turn: Option<Box<Turn>>,
 }
 
 impl Login {
@@ -111,7 +111,7 @@ impl Login {
             },
             purpose,
             refreshed,
-            turn: Turn::new(engine),
+            turn: Turn::new(engine).map(Box::new),
         }
     }
 
@@ -125,21 +125,28 @@ impl Login {
         self.keep(outcome).await;
     }
 
+    // What has to do with the store is boxed, because most logins have none, and the task of each
+    // has room for this.
+
     /// Look in the store, with its lease; then refresh or log in, while the lease is extended.
     async fn log_in(&mut self) -> LoginOutcome {
-        if let Some(found) = self.take_turn().await? {
-            return Ok(Obtained::Found(found));
+        if self.turn.is_none() {
+            return self.fetch().await;
         }
-        let extended = self.turn.as_ref().map(Turn::extended);
-        let fetched = pin!(self.fetch());
-        match extended {
-            // Boxed, because most logins have no store.
-            Some(extended) => match select(fetched, Box::pin(extended)).await {
+        Box::pin(async {
+            if let Some(found) = self.take_turn().await? {
+                return Ok(Obtained::Found(found));
+            }
+            let extended = self.turn.as_ref().map(|turn| turn.extended());
+            let Some(extended) = extended else {
+                return self.fetch().await;
+            };
+            match select(pin!(self.fetch()), pin!(extended)).await {
                 Either::Left((outcome, _)) => outcome,
-                Either::Right(((), _)) => Err(NoSession::Unchanged),
-            },
-            None => fetched.await,
-        }
+                Either::Right((never, _)) => match never {},
+            }
+        })
+        .await
     }
 
     async fn fetch(&mut self) -> LoginOutcome {
@@ -151,7 +158,7 @@ impl Login {
                 }
                 Err(error) => {
                     // It may have been a race with another process, and no refusal.
-                    if let Some(found) = self.look_again(&error).await? {
+                    if let Some(found) = Box::pin(self.look_again(&error)).await? {
                         return Ok(Obtained::Found(found));
                     }
                     self.purpose = self.after_refresh(&current, error)?;
@@ -271,7 +278,7 @@ impl Login {
             .cache()
             .and_then(|cache| cache.single_use_token(session));
         match (token, &mut self.turn) {
-            (Some(token), Some(turn)) => turn.spend(token.expose()).await,
+            (Some(token), Some(turn)) => Box::pin(turn.spend(token.expose())).await,
             _ => true,
         }
     }
@@ -283,7 +290,7 @@ impl Login {
         };
         permit.give_back();
         if let Some(turn) = &mut self.turn {
-            turn.give_permit_back().await;
+            Box::pin(turn.give_permit_back()).await;
         }
     }
 
@@ -352,8 +359,8 @@ impl Login {
             .await;
         self.promise_a_step();
         if let Some(mut turn) = self.turn.take() {
-            turn.permit(&self.flight().ticket, || self.promise_a_step())
-                .await;
+            let ticket = &self.flight().ticket;
+            Box::pin(turn.permit(ticket, || self.promise_a_step())).await;
             self.turn = Some(turn);
             self.promise_a_step();
         }
@@ -417,7 +424,7 @@ impl Login {
         let took = flight.took(self.engine.clock.now());
         let settlement = cache.settle(flight.id, outcome, took);
         if let Some(turn) = self.turn.take() {
-            self.share(&*cache, turn, &settlement).await;
+            Box::pin(self.share(&*cache, turn, &settlement)).await;
         }
         let useless = cache.conclude(settlement);
         drop(cache);
@@ -427,7 +434,7 @@ impl Login {
     }
 
     /// Saves what the login has brought, or what its failure forbids, and releases the lease.
-    async fn share(&self, cache: &dyn Keep, turn: Turn, settlement: &Settlement) {
+    async fn share(&self, cache: &dyn Keep, turn: Box<Turn>, settlement: &Settlement) {
         let fetched = settlement.fetched();
         let session = fetched.map(|fetched| fetched.session(self.engine.clock.now()));
         let before = turn.notes();

@@ -1,5 +1,6 @@
 //! The turn of one login at the store: its lease, its permit, and what was read under it.
 
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,7 +119,7 @@ impl Turn {
 
     /// Extends the lease again and again. A lease that is lost is not taken back: the session is
     /// saved if nothing newer is there by then.
-    pub(super) fn extended(&self) -> impl Future<Output = ()> + Send + use<> {
+    pub(super) fn extended(&self) -> impl Future<Output = Infallible> + Send + use<> {
         let (sharing, engine, owner) = (
             Arc::clone(&self.sharing),
             self.engine.clone(),
@@ -127,7 +128,7 @@ impl Turn {
         let (lasts, leased) = (self.lease_lasts(), self.version.is_some());
         async move {
             if !leased {
-                std::future::pending::<()>().await;
+                std::future::pending::<Infallible>().await;
             }
             loop {
                 let next = engine.clock.now().steady.saturating_add(nanos(lasts / 3));
