@@ -938,6 +938,24 @@ step.take.token = { json = "/token" }
         }
     }
 
+    #[tokio::test]
+    async fn rule_15_a_value_is_taken_from_a_cookie_of_the_host_that_was_asked() {
+        let of_cookie = "step.take.token = [{ cookie = \"t\" }, { json = \"/token\" }]";
+        let recipe = RECIPE.replace("step.take.token = { json = \"/token\" }", of_cookie);
+        let first = &["sid=s; Path=/"];
+        for (line, ticket) in [
+            ("t=c; Path=/", "c"),
+            ("t=c; Path=/; Domain=acme.example", "c"),
+            ("t=c; Path=/; Domain=other.example", "t-2"),
+            ("t=c; Path=/; Domain=example", "t-2"),
+        ] {
+            let line: &'static [&'static str] = Box::leak(Box::new([line]));
+            let refreshed = Handle::new(&recipe, first, line).refreshed().await;
+            let expected = format!("sid=s; ticket={ticket}");
+            assert_eq!(sent(&refreshed, API), expected, "{line:?}");
+        }
+    }
+
     fn sent(credential: &Credential, target: Target<'_>) -> String {
         let mut headers = HeaderMap::new();
         credential.attach_headers(target, &mut headers);
@@ -1014,6 +1032,12 @@ step.take.token = { json = "/token" }
         assert!(handle.goes_on_after(&["sid2=; Path=/; Max-Age=0"]));
         assert!(!handle.goes_on_after(&["sid=; Path=/; Max-Age=0"]));
         assert_eq!(handle.logins(), 1);
+
+        // As after a login, a cookie for another host is none (RFC 6265, section 5.3).
+        let foreign = &["sid2=n; Path=/; Domain=other.example", "sid3=n; Path=/"];
+        let refreshed = Handle::new(&recipe, first, foreign).refreshed().await;
+        let other = Target::new("https", "other.example", "/");
+        assert_eq!(sent(&refreshed, other), "sid=s; csrf=c; sid3=n");
 
         // Without any of those that it needs it is no session.
         let handle = Handle::new(&recipe, first, &["sid=; Path=/; Max-Age=0"]);
