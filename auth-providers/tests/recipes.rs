@@ -268,6 +268,37 @@ const UNWORKABLE: &[(&str, &str)] = &[
         "login.failures = [{ status = '4xx', means = 'limited' }]",
         "is a refusal",
     ),
+    // The label of a body is no evidence against a refusal, and neither is what it lacks.
+    (
+        "login.failures = [{ type = 'text/html', means = 'unavailable' }, \
+         { status = 401, means = 'refused' }]",
+        "is a refusal",
+    ),
+    (
+        "login.failures = [{ absent = ['/t'], means = 'limited' }, \
+         { status = 401, means = 'refused' }]",
+        "is a refusal",
+    ),
+    (
+        "login.failures = [{ status = 401, header.x-api = false, means = 'unavailable' }, \
+         { status = 403, means = 'refused' }]",
+        "is a refusal",
+    ),
+    (
+        "login.failures = [{ status = 401, means = 'refused' }, \
+         { type = 'text/html', means = 'unavailable' }]",
+        "may be a refusal",
+    ),
+    (
+        "login.failures = [{ status = '4xx', means = 'malformed' }, \
+         { status = [401, 403], json.'/error' = 'password', means = 'refused' }]",
+        "a clause above",
+    ),
+    (
+        "verdicts = [{ status = '4xx', means = 'not_permitted' }, \
+         { status = 440, text = 'over', means = 'rejected' }]",
+        "a clause above",
+    ),
     ("login.ok = [{ status = [200, 401] }]", "and no success"),
     (
         "login.failures = [{ type = 'json', means = 'refused' }]",
@@ -291,6 +322,66 @@ const UNWORKABLE: &[(&str, &str)] = &[
     ),
     ("attach.cookie.'a b' = '{t}'", "the name of a cookie"),
     ("attach.header.'{t}' = 'x'", "may be a secret"),
+    (
+        "attach.header.X-Token = 'x'\nattach.header.x-Token = '{t}'",
+        "in another case",
+    ),
+    (
+        "attach.bearer = '{k}'\nfields.k.optional = true",
+        "may be absent",
+    ),
+    (
+        "attach.cookie.k = '{k}'\nfields.k.optional = true",
+        "may be absent",
+    ),
+    (
+        "login.xml = '<p>{email}{password}{otp}</p>'\nfields.otp.optional = true",
+        "may be absent",
+    ),
+    (
+        "login = [{ head = '/l', basic = { user = '{email}', password = '{password}' }, \
+         ok = [{ json.'/ok' = true }], failures = [{ status = 401, means = 'refused' }], \
+         take.t = { header = 'x-t' } }]",
+        "a HEAD has no body",
+    ),
+    (
+        "login = [{ head = '/l', basic = { user = '{email}', password = '{password}' }, \
+         failures = [{ text = 'wrong', means = 'refused' }], take.t = { header = 'x-t' } }]",
+        "a HEAD has no body",
+    ),
+    (
+        "login.ok = [{ status = 200, redirect = '/home' }]",
+        "a redirect has a status 3xx",
+    ),
+    (
+        "base = 'https://{host}/x?tenant=a'\nfields.host.about = 'its name'",
+        "no query",
+    ),
+    (
+        "base = 'https://ada@{host}'\nfields.host.about = 'its name'",
+        "no user",
+    ),
+    (
+        "life.idle = '{timeout}'\nfields.timeout.default = '30 min'",
+        "no span of time",
+    ),
+    (
+        "login.query.c = '{code}'\nfields.code = { default = '1', at_least = 2 }",
+        "shorter than `at_least`",
+    ),
+    // Otherwise a name would stand for itself, without an end.
+    (
+        "login = [{ post = '/a', json = { e = '{email}', p = '{password}' }, \
+         failures = [{ status = 401, means = 'refused' }], take.c = { json = '/c' } }, \
+         { get = '/b/{c}', take.t = { json = '/t' } }]\n\
+         attach.compute.c = { hex = '{d}' }\nattach.compute.d = { hex = '{c}' }",
+        "another value has this name",
+    ),
+    (
+        "login.post = '/l/{c}'\nfields.c.about = 'a field'\n\
+         attach.compute.c = { hex = '{c}' }",
+        "another value has this name",
+    ),
     ("life.fixed = '1m'\nlife.margin = '1m'", "leaves nothing"),
     (
         "attach.bearer = '{t}'\nlogout.step.post = '/o'\nlogout.step.bearer = '{t}'",
@@ -328,6 +419,12 @@ const UNWORKABLE: &[(&str, &str)] = &[
     (
         "login.take.h = { json = '/h', plain = true }\nattach.header.'{h}' = 'x'\n\
          capture.h = { header = 'x-h' }",
+        "the name of a header",
+    ),
+    (
+        "login.take.h = { json = '/h', plain = true }\nattach.header.'{h}' = 'x'\n\
+         repair.step.get = '/r'\nrepair.step.take.h = { json = '/h', plain = true }\n\
+         verdicts = [{ status = 403, means = 'repair' }]",
         "the name of a header",
     ),
 ];

@@ -330,7 +330,7 @@ enum Follows<'a> {
 
 /// Counts UTF-16 units, as a server in JavaScript does. No other count of characters is larger, so
 /// no secret that a server accepts is refused.
-fn is_too_short(value: &str, at_least: Option<usize>) -> bool {
+pub(super) fn is_too_short(value: &str, at_least: Option<usize>) -> bool {
     at_least.is_some_and(|minimum| value.encode_utf16().count() < minimum)
 }
 

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use http::StatusCode;
 use http::header::AUTHORIZATION;
 
-use super::clauses::{check_clause, check_reads};
-use super::{Check, Checked, Role, fail, reserved};
+use super::clauses::{check_clause, check_order, check_reads};
+use super::{Check, Checked, NAME_IS_TAKEN, Role, fail, reserved};
 use crate::recipe::answer::needs_body;
 use crate::recipe::error::RecipeError;
-use crate::recipe::schema::{Clause, Compute, Meaning, Step, Take, Wait};
+use crate::recipe::schema::{Clause, Compute, HeaderTest, Meaning, Step, Take, Wait};
 use crate::recipe::template::{Template, check_name};
 
 impl Check<'_> {
@@ -27,31 +27,7 @@ impl Check<'_> {
         };
         self.compute(at, &computes, role, known)?;
         self.request(at, step, role, known)?;
-        for (index, clause) in step.ok.iter().enumerate() {
-            let at = format!("{at}.ok[{index}]");
-            check_clause(&at, clause, false)?;
-            if role == Role::Login && is_any_401(clause) {
-                return fail(at, "a 401 to a login is a refusal, and no success");
-            }
-        }
-        for (index, failure) in step.failures.iter().enumerate() {
-            let at = format!("{at}.failures[{index}]");
-            if failure.means.is_none() {
-                let problem = "a failure says what it means: refused, locked, seats_exhausted, \
-                               limited, unavailable or malformed";
-                return fail(at, problem);
-            }
-            check_clause(&at, failure, true)?;
-            let is_bounded = matches!(
-                failure.means,
-                Some(Meaning::Refused | Meaning::Locked | Meaning::Malformed)
-            );
-            if role == Role::Login && is_any_401(failure) && !is_bounded {
-                let problem = "a 401 to a login is a refusal, whatever its body is (RFC 9110, \
-                               section 15.5.2); where it may be another thing, it is malformed";
-                return fail(at, problem);
-            }
-        }
+        self.answers(at, step, role)?;
         for (name, takes) in &step.take {
             let at = format!("{at}.take.{name}");
             check_name(name).map_err(|problem| RecipeError::new(&at, problem))?;
@@ -64,6 +40,33 @@ impl Check<'_> {
         }
         known.extend(step.take.keys().cloned());
         Ok(())
+    }
+
+    /// What is a success and what is a failure.
+    fn answers(&self, at: &str, step: &Step, role: Role) -> Checked {
+        for (index, clause) in step.ok.iter().enumerate() {
+            let at = format!("{at}.ok[{index}]");
+            check_clause(&at, clause, false)?;
+            has_its_body(&at, step, clause)?;
+            if role == Role::Login && takes_any(clause, StatusCode::UNAUTHORIZED) {
+                return fail(at, "a 401 to a login is a refusal, and no success");
+            }
+        }
+        for (index, failure) in step.failures.iter().enumerate() {
+            let at = format!("{at}.failures[{index}]");
+            if failure.means.is_none() {
+                let problem = "a failure says what it means: refused, locked, seats_exhausted, \
+                               limited, unavailable or malformed";
+                return fail(at, problem);
+            }
+            check_clause(&at, failure, true)?;
+            has_its_body(&at, step, failure)?;
+            let earlier = &step.failures[..index];
+            if role == Role::Login && !is_bounded(failure) {
+                check_refusals(&at, failure, earlier)?;
+            }
+        }
+        check_order(&format!("{at}.failures"), &step.failures)
     }
 
     fn request(&self, at: &str, step: &Step, role: Role, known: &BTreeSet<String>) -> Checked {
@@ -112,6 +115,9 @@ impl Check<'_> {
                 return fail(at, "{#name} is a number or a boolean in a body of JSON");
             }
         }
+        for (key, template) in step.required() {
+            self.needs(&format!("{at}.{key}"), template, step.when.as_deref())?;
+        }
         check_texts(at, step)?;
         if role == Role::Later && (step.basic.is_some() || step.bearer.is_some()) {
             let carries = step.session.unwrap_or(!at.starts_with("refresh"));
@@ -136,16 +142,6 @@ impl Check<'_> {
         };
         if let Some(name) = url.names().find(shows) {
             let problem = format!("the secret `{name}` would show in logs; send it in the body");
-            return fail(at, problem);
-        }
-        let optional = |name: &&str| {
-            self.schema
-                .fields
-                .get(*name)
-                .is_some_and(|field| field.optional)
-        };
-        if let Some(name) = url.names().find(optional) {
-            let problem = format!("`{name}` may be absent, and a path needs it");
             return fail(at, problem);
         }
         if url.url_name().is_some() {
@@ -192,7 +188,7 @@ impl Check<'_> {
             return fail(at, problem);
         }
         if step.head.is_some() && take.needs_body() {
-            return fail(at, "the answer to a HEAD has no body");
+            return fail(at, NO_BODY);
         }
         match (&take.claim, &take.of) {
             (Some(_), None) => {
@@ -233,7 +229,7 @@ impl Check<'_> {
             let steps = &self.schema.login.0;
             let is_taken = steps.iter().any(|step| step.take.contains_key(name));
             if self.schema.has_field(name) || is_taken {
-                return fail(at, "another value has this name already");
+                return fail(at, NAME_IS_TAKEN);
             }
             check_compute(&at, compute)?;
         }
@@ -265,19 +261,65 @@ impl Check<'_> {
     }
 }
 
-/// Whether a clause takes every 401, whatever it holds.
-fn is_any_401<M>(clause: &Clause<M>) -> bool {
-    let is_by_status = clause
-        .status
-        .as_ref()
-        .is_none_or(|all| all.contain(StatusCode::UNAUTHORIZED));
-    let has_more = clause.media_type.is_some()
-        || !clause.header.is_empty()
-        || needs_body(clause)
+/// Whether a failure is such that it is not tried again at once.
+const fn is_bounded(failure: &Clause<Meaning>) -> bool {
+    matches!(
+        failure.means,
+        Some(Meaning::Refused | Meaning::Locked | Meaning::Malformed)
+    )
+}
+
+/// A failure that is tried again soon is none that may be a refusal, unless an earlier clause has
+/// taken those.
+fn check_refusals(at: &str, failure: &Clause<Meaning>, earlier: &[Clause<Meaning>]) -> Checked {
+    let is_left = |status: StatusCode| {
+        let mut earlier = earlier.iter();
+        takes_any_such(failure, status) && !earlier.any(|clause| takes_any(clause, status))
+    };
+    if is_left(StatusCode::UNAUTHORIZED) {
+        let problem = "a 401 to a login is a refusal, whatever its body is (RFC 9110, section \
+                       15.5.2); where it may be another thing, it is malformed";
+        return fail(at, problem);
+    }
+    if failure.status.is_none() && is_left(StatusCode::FORBIDDEN) {
+        let problem = "a 4xx to a login may be a refusal; say at which status it is none, as \
+                       status = [\"2xx\", \"5xx\"]";
+        return fail(at, problem);
+    }
+    Ok(())
+}
+
+/// Whether a clause takes every answer of this status.
+fn takes_any<M>(clause: &Clause<M>, status: StatusCode) -> bool {
+    takes_any_such(clause, status)
+        && clause.media_type.is_none()
+        && clause.header.is_empty()
+        && !needs_body(clause)
+}
+
+/// Whether a clause takes an answer of this status for nothing that it holds: by the label of its
+/// body, which is no evidence, or by what it lacks.
+fn takes_any_such<M>(clause: &Clause<M>, status: StatusCode) -> bool {
+    let takes = (clause.status.as_ref()).is_none_or(|statuses| statuses.contain(status));
+    let is_lack = |test: &HeaderTest| matches!(test, HeaderTest::There(false));
+    let holds_something = !clause.header.values().all(is_lack)
+        || !clause.json.is_empty()
+        || !clause.present.is_empty()
+        || clause.text.is_some()
         || clause.sets_cookie.is_some()
         || clause.redirect.is_some();
-    is_by_status && !has_more
+    takes && !holds_something
 }
+
+/// A clause for the answer to a `HEAD` looks at no body.
+fn has_its_body<M>(at: &str, step: &Step, clause: &Clause<M>) -> Checked {
+    if step.head.is_some() && needs_body(clause) {
+        return fail(at, NO_BODY);
+    }
+    Ok(())
+}
+
+const NO_BODY: &str = "the answer to a HEAD has no body";
 
 /// Values stand in XML and in text where they can stand.
 fn check_texts(at: &str, step: &Step) -> Checked {

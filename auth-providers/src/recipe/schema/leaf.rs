@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
@@ -278,6 +279,21 @@ impl Statuses {
         let first = self.0.first().map(|range| range.first);
         let status = first.and_then(|code| StatusCode::from_u16(code).ok());
         status.unwrap_or_default()
+    }
+
+    /// Whether all of the others are among them.
+    pub(in crate::recipe) fn contain_all(&self, others: &Self) -> bool {
+        let is_in = |other: &StatusRange| {
+            let mut ranges = self.0.iter();
+            ranges.any(|range| range.first <= other.first && other.last <= range.last)
+        };
+        others.0.iter().all(is_in)
+    }
+
+    /// Whether one of them is in this range.
+    pub(in crate::recipe) fn overlap(&self, codes: RangeInclusive<u16>) -> bool {
+        let mut ranges = self.0.iter();
+        ranges.any(|range| range.first <= *codes.end() && *codes.start() <= range.last)
     }
 
     pub(in crate::recipe) fn contain(&self, status: StatusCode) -> bool {

@@ -157,6 +157,23 @@ impl Step {
         own.chain(computed).flat_map(Template::names)
     }
 
+    /// The templates without whose values there is no request, with where each stands.
+    pub(in crate::recipe) fn required(&self) -> impl Iterator<Item = (&'static str, &Template)> {
+        let urls = self.urls().map(|url| (url.key, url.template));
+        let basic = self.basic.iter().flat_map(|Basic { user, password }| {
+            [("basic.user", user), ("basic.password", password)]
+        });
+        let texts = [
+            ("bearer", &self.bearer),
+            ("xml", &self.xml),
+            ("text", &self.text),
+        ];
+        let texts = texts
+            .into_iter()
+            .filter_map(|(key, it)| Some((key, it.as_ref()?)));
+        urls.chain(basic).chain(texts)
+    }
+
     /// The templates of the request, with where each stands in the step.
     pub(in crate::recipe) fn templates(&self) -> Vec<(String, &Template)> {
         let mut all = Vec::new();
