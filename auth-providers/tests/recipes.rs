@@ -285,6 +285,16 @@ const UNWORKABLE: &[(&str, &str)] = &[
         "is a refusal",
     ),
     (
+        "login.failures = [{ json.'' = { kind = 'object' }, means = 'limited' }, \
+         { status = 401, means = 'refused' }]",
+        "is a refusal",
+    ),
+    (
+        "login.failures = [{ present = [''], text = '.*', means = 'unavailable' }, \
+         { status = 401, means = 'refused' }]",
+        "is a refusal",
+    ),
+    (
         "login.failures = [{ status = 401, means = 'refused' }, \
          { type = 'text/html', means = 'unavailable' }]",
         "may be a refusal",
@@ -337,6 +347,17 @@ const UNWORKABLE: &[(&str, &str)] = &[
     (
         "login.xml = '<p>{email}{password}{otp}</p>'\nfields.otp.optional = true",
         "may be absent",
+    ),
+    (
+        "login = [{ post = '/a', json = { e = '{email}', p = '{password}' }, \
+         failures = [{ status = 401, means = 'refused' }], take.n = { json = '/n', optional = true } \
+         }, { get = '/b/{n}', take.t = { json = '/t' } }]",
+        "may be absent",
+    ),
+    ("login.header = { X-A = '1', x-a = '2' }", "in another case"),
+    (
+        "login.ok = [{ header = { X-A = '1', x-a = '2' } }]",
+        "in another case",
     ),
     (
         "login = [{ head = '/l', basic = { user = '{email}', password = '{password}' }, \
@@ -471,6 +492,13 @@ fn a_recipe_that_could_not_work_is_refused_when_it_is_loaded() {
     // It may be another thing than a refusal, as a wrong Host, and is tried no more often for that.
     let may_be = "{ status = 401, means = 'malformed' }, { status = 403, means = 'refused' }";
     assert!(with(&format!("login.failures = [{may_be}]")).is_ok());
+    // What is needed is there where the step is sent.
+    let steps = "login = [{ post = '/a', json = { e = '{email}', p = '{password}' }, \
+                 failures = [{ status = 401, means = 'refused' }], \
+                 take.n = { json = '/n', optional = true } }, \
+                 { when = 'n', get = '/b/{n}', take.m = { json = '/m' } }, \
+                 { when = 'n', get = '/c/{m}' }, { get = '/d', take.t = { json = '/t' } }]";
+    assert!(with(steps).is_ok());
     let mut wrong = Vec::new();
     for (text, says) in UNWORKABLE {
         match with(text) {

@@ -9,7 +9,9 @@ use super::clauses::{check_clause, check_order, check_reads};
 use super::{Check, Checked, NAME_IS_TAKEN, Role, fail, reserved};
 use crate::recipe::answer::needs_body;
 use crate::recipe::error::RecipeError;
-use crate::recipe::schema::{Clause, Compute, HeaderTest, Meaning, Step, Take, Wait};
+use crate::recipe::schema::{
+    Clause, Compute, Expected, HeaderTest, Meaning, Pattern, Pointer, Step, Take, Wait,
+};
 use crate::recipe::template::{Template, check_name};
 
 impl Check<'_> {
@@ -297,15 +299,20 @@ fn takes_any<M>(clause: &Clause<M>, status: StatusCode) -> bool {
         && !needs_body(clause)
 }
 
-/// Whether a clause takes an answer of this status for nothing that it holds: by the label of its
-/// body, which is no evidence, or by what it lacks.
+/// Whether a clause takes an answer of this status for nothing that it holds: by the label or the
+/// kind of its body, which are no evidence, or by what it lacks.
 fn takes_any_such<M>(clause: &Clause<M>, status: StatusCode) -> bool {
     let takes = (clause.status.as_ref()).is_none_or(|statuses| statuses.contain(status));
     let is_lack = |test: &HeaderTest| matches!(test, HeaderTest::There(false));
+    let is_whole = |at: &Pointer| at.as_str().is_empty();
+    let is_of_kind = |(at, expected): (&Pointer, &Expected)| {
+        is_whole(at) && matches!(expected, Expected::Kind(_))
+    };
+    let says = |pattern: &Pattern| !pattern.matches("");
     let holds_something = !clause.header.values().all(is_lack)
-        || !clause.json.is_empty()
-        || !clause.present.is_empty()
-        || clause.text.is_some()
+        || !clause.json.iter().all(is_of_kind)
+        || !clause.present.iter().all(is_whole)
+        || clause.text.as_ref().is_some_and(says)
         || clause.sets_cookie.is_some()
         || clause.redirect.is_some();
     takes && !holds_something

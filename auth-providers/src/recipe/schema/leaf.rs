@@ -1,5 +1,6 @@
 //! The leaves of a recipe: texts that are read into what they mean.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::RangeInclusive;
@@ -129,6 +130,39 @@ impl From<Name> for String {
     fn from(name: Name) -> Self {
         name.get().as_str().to_owned()
     }
+}
+
+/// Headers, of which none may be there twice, in another case.
+pub(in crate::recipe) fn headers<'de, D, T>(deserializer: D) -> Result<BTreeMap<Name, T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Headers<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Headers<T> {
+        type Value = BTreeMap<Name, T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a table of headers")
+        }
+
+        fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+            let mut headers = BTreeMap::new();
+            while let Some((name, value)) = map.next_entry::<Name, T>()? {
+                if headers.contains_key(&name) {
+                    let name = name.get();
+                    let problem =
+                        format_args!("the header {name} is there already, in another case");
+                    return Err(M::Error::custom(problem));
+                }
+                headers.insert(name, value);
+            }
+            Ok(headers)
+        }
+    }
+
+    deserializer.deserialize_map(Headers(PhantomData))
 }
 
 /// The name of a cookie, or the beginning of one and a `*`.

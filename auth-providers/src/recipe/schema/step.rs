@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::condition::{Clause, NoMeaning};
-use super::leaf::Name;
+use super::leaf::{Name, headers};
 use super::take::Takes;
 use crate::recipe::template::Template;
 
@@ -37,6 +37,7 @@ pub(in crate::recipe) struct Step {
     /// Pairs of the query.
     pub(in crate::recipe) query: BTreeMap<String, Template>,
     /// Headers.
+    #[serde(deserialize_with = "headers")]
     pub(in crate::recipe) header: BTreeMap<Name, Template>,
     /// HTTP Basic.
     pub(in crate::recipe) basic: Option<Basic>,
