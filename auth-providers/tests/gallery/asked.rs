@@ -70,8 +70,13 @@ impl Asked {
 
     /// `Authorization: Basic`: the name and the password.
     pub(crate) fn basic(&self) -> Option<(String, String)> {
+        self.pair("Basic ")
+    }
+
+    /// A name and a password in `Authorization`, by a scheme of this name.
+    pub(crate) fn pair(&self, scheme: &str) -> Option<(String, String)> {
         let value = self.header(AUTHORIZATION.as_str());
-        let pair = STANDARD.decode(value.strip_prefix("Basic ")?).ok()?;
+        let pair = STANDARD.decode(value.strip_prefix(scheme)?).ok()?;
         let pair = String::from_utf8(pair).ok()?;
         let (name, password) = pair.split_once(':')?;
         Some((name.to_owned(), password.to_owned()))

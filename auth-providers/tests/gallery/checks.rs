@@ -237,7 +237,7 @@ pub(crate) async fn quota(dialect: &'static Dialect) {
     let allowed = quota.logins().get() as usize;
     let programs: Vec<_> = (0..ACCOUNTS).map(|at| first.of_another(at)).collect();
     // At once, at the end of that window, and when all have left it.
-    let (at_end, after) = (quota.window() - SECOND, 4 * SECOND);
+    let (at_end, after) = (quota.window().saturating_sub(SECOND), 4 * SECOND);
     for (wait, arrived) in [
         (Duration::ZERO, allowed),
         (at_end, allowed),

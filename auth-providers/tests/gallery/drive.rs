@@ -113,7 +113,11 @@ impl Program {
 
     fn of_account(dialect: &'static Dialect, place: Place, name: &str, password: &str) -> Self {
         let recipe: Recipe = dialect.recipe.parse().unwrap();
-        let values = Values::new().with("url", &*place.server.url);
+        let has_url = recipe.fields().any(|field| field == "url");
+        let url = has_url.then(|| ("url", &*place.server.url));
+        let values = url.into_iter().fold(Values::new(), |values, (field, url)| {
+            values.with(field, url)
+        });
         let values = values.with(dialect.secret, password);
         let given = dialect.values.iter();
         // The account's name may stand beside a realm.
@@ -122,7 +126,12 @@ impl Program {
             let own = own.map_or_else(|| (*value).to_owned(), |rest| format!("{name}{rest}"));
             values.with(*field, own)
         });
-        let login = recipe.login(&values).unwrap();
+        let mut login = recipe.login(&values).unwrap();
+        if !has_url {
+            // Its base is fixed.
+            let account = login.account_mut();
+            account.set_base_url(&place.server.url).unwrap();
+        }
         let cache = Credentials::builder(login.clone().via(place.transport.clone()));
         Self {
             dialect,

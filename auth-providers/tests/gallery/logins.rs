@@ -21,6 +21,15 @@ macro_rules! logins {
 }
 
 logins! {
+    clay = crate::clay::DIALECT:
+        session beside wrong_password dead_session crowd renewal_by_login no_logout limit quota
+        probe;
+    quinn = crate::quinn::DIALECT:
+        session beside wrong_password dead_session crowd renewal_by_login logout limit quota probe;
+    cloudio = crate::cloudio::DIALECT:
+        session beside wrong_password dead_session crowd renewal_by_login no_logout limit quota;
+    v1_login = crate::v1_login::DIALECT:
+        session beside wrong_password dead_session crowd renewal_by_login no_logout limit quota;
     unifi = crate::unifi::DIALECT:
         session beside wrong_password dead_session crowd renewal_by_login logout limit quota
         locked starting repair;

@@ -1,5 +1,6 @@
 //! What a recipe has to be beyond the types of its fields, and what follows from it.
 
+mod answers;
 mod carried;
 mod changes;
 mod clauses;
