@@ -347,8 +347,8 @@ pub(crate) async fn dead_password(dialect: &'static Dialect) {
     assert_eq!((counts.logins, counts.refused), (2, 1));
 }
 
-/// A server takes a dead session for a guest. Its answers are handed on and cost no login, the probe
-/// tells, and a renewal logs in.
+/// A server takes a dead session for a guest. Its answers are handed on and cost no login, the
+/// probe tells, and a renewal logs in.
 pub(crate) async fn dead_session_is_a_guest(dialect: &'static Dialect) {
     let program = Program::start(dialect).await;
     assert_eq!(program.read().await.unwrap(), 200);

@@ -61,8 +61,9 @@ async fn api(State(world): State<Arc<World>>, asked: Asked) -> Response {
 }
 
 async fn logout(State(world): State<Arc<World>>, asked: Asked) -> Response {
-    match world.logout(|session| session.access == asked.cookie("sessionId")) {
-        true => json(200, json!({"success": true})),
-        false => empty(401),
+    if world.logout(|session| session.access == asked.cookie("sessionId")) {
+        json(200, json!({"success": true}))
+    } else {
+        empty(401)
     }
 }
