@@ -268,6 +268,47 @@ const UNWORKABLE: &[(&str, &str)] = &[
         "login.failures = [{ status = '4xx', means = 'limited' }]",
         "is a refusal",
     ),
+    // The label of a body is no evidence against a refusal, and neither is what it lacks.
+    (
+        "login.failures = [{ type = 'text/html', means = 'unavailable' }, \
+         { status = 401, means = 'refused' }]",
+        "is a refusal",
+    ),
+    (
+        "login.failures = [{ absent = ['/t'], means = 'limited' }, \
+         { status = 401, means = 'refused' }]",
+        "is a refusal",
+    ),
+    (
+        "login.failures = [{ status = 401, header.x-api = false, means = 'unavailable' }, \
+         { status = 403, means = 'refused' }]",
+        "is a refusal",
+    ),
+    (
+        "login.failures = [{ json.'' = { kind = 'object' }, means = 'limited' }, \
+         { status = 401, means = 'refused' }]",
+        "is a refusal",
+    ),
+    (
+        "login.failures = [{ present = [''], text = '.*', means = 'unavailable' }, \
+         { status = 401, means = 'refused' }]",
+        "is a refusal",
+    ),
+    (
+        "login.failures = [{ status = 401, means = 'refused' }, \
+         { type = 'text/html', means = 'unavailable' }]",
+        "may be a refusal",
+    ),
+    (
+        "login.failures = [{ status = '4xx', means = 'malformed' }, \
+         { status = [401, 403], json.'/error' = 'password', means = 'refused' }]",
+        "a clause above",
+    ),
+    (
+        "verdicts = [{ status = '4xx', means = 'not_permitted' }, \
+         { status = 440, text = 'over', means = 'rejected' }]",
+        "a clause above",
+    ),
     ("login.ok = [{ status = [200, 401] }]", "and no success"),
     (
         "login.failures = [{ type = 'json', means = 'refused' }]",
@@ -291,6 +332,77 @@ const UNWORKABLE: &[(&str, &str)] = &[
     ),
     ("attach.cookie.'a b' = '{t}'", "the name of a cookie"),
     ("attach.header.'{t}' = 'x'", "may be a secret"),
+    (
+        "attach.header.X-Token = 'x'\nattach.header.x-Token = '{t}'",
+        "in another case",
+    ),
+    (
+        "attach.bearer = '{k}'\nfields.k.optional = true",
+        "may be absent",
+    ),
+    (
+        "attach.cookie.k = '{k}'\nfields.k.optional = true",
+        "may be absent",
+    ),
+    (
+        "login.xml = '<p>{email}{password}{otp}</p>'\nfields.otp.optional = true",
+        "may be absent",
+    ),
+    (
+        "login = [{ post = '/a', json = { e = '{email}', p = '{password}' }, \
+         failures = [{ status = 401, means = 'refused' }], take.n = { json = '/n', optional = true } \
+         }, { get = '/b/{n}', take.t = { json = '/t' } }]",
+        "may be absent",
+    ),
+    ("login.header = { X-A = '1', x-a = '2' }", "in another case"),
+    (
+        "login.ok = [{ header = { X-A = '1', x-a = '2' } }]",
+        "in another case",
+    ),
+    (
+        "login = [{ head = '/l', basic = { user = '{email}', password = '{password}' }, \
+         ok = [{ json.'/ok' = true }], failures = [{ status = 401, means = 'refused' }], \
+         take.t = { header = 'x-t' } }]",
+        "a HEAD has no body",
+    ),
+    (
+        "login = [{ head = '/l', basic = { user = '{email}', password = '{password}' }, \
+         failures = [{ text = 'wrong', means = 'refused' }], take.t = { header = 'x-t' } }]",
+        "a HEAD has no body",
+    ),
+    (
+        "login.ok = [{ status = 200, redirect = '/home' }]",
+        "a redirect has a status 3xx",
+    ),
+    (
+        "base = 'https://{host}/x?tenant=a'\nfields.host.about = 'its name'",
+        "no query",
+    ),
+    (
+        "base = 'https://ada@{host}'\nfields.host.about = 'its name'",
+        "no user",
+    ),
+    (
+        "life.idle = '{timeout}'\nfields.timeout.default = '30 min'",
+        "no span of time",
+    ),
+    (
+        "login.query.c = '{code}'\nfields.code = { default = '1', at_least = 2 }",
+        "shorter than `at_least`",
+    ),
+    // Otherwise a name would stand for itself, without an end.
+    (
+        "login = [{ post = '/a', json = { e = '{email}', p = '{password}' }, \
+         failures = [{ status = 401, means = 'refused' }], take.c = { json = '/c' } }, \
+         { get = '/b/{c}', take.t = { json = '/t' } }]\n\
+         attach.compute.c = { hex = '{d}' }\nattach.compute.d = { hex = '{c}' }",
+        "another value has this name",
+    ),
+    (
+        "login.post = '/l/{c}'\nfields.c.about = 'a field'\n\
+         attach.compute.c = { hex = '{c}' }",
+        "another value has this name",
+    ),
     ("life.fixed = '1m'\nlife.margin = '1m'", "leaves nothing"),
     (
         "attach.bearer = '{t}'\nlogout.step.post = '/o'\nlogout.step.bearer = '{t}'",
@@ -328,6 +440,12 @@ const UNWORKABLE: &[(&str, &str)] = &[
     (
         "login.take.h = { json = '/h', plain = true }\nattach.header.'{h}' = 'x'\n\
          capture.h = { header = 'x-h' }",
+        "the name of a header",
+    ),
+    (
+        "login.take.h = { json = '/h', plain = true }\nattach.header.'{h}' = 'x'\n\
+         repair.step.get = '/r'\nrepair.step.take.h = { json = '/h', plain = true }\n\
+         verdicts = [{ status = 403, means = 'repair' }]",
         "the name of a header",
     ),
 ];
@@ -374,6 +492,13 @@ fn a_recipe_that_could_not_work_is_refused_when_it_is_loaded() {
     // It may be another thing than a refusal, as a wrong Host, and is tried no more often for that.
     let may_be = "{ status = 401, means = 'malformed' }, { status = 403, means = 'refused' }";
     assert!(with(&format!("login.failures = [{may_be}]")).is_ok());
+    // What is needed is there where the step is sent.
+    let steps = "login = [{ post = '/a', json = { e = '{email}', p = '{password}' }, \
+                 failures = [{ status = 401, means = 'refused' }], \
+                 take.n = { json = '/n', optional = true } }, \
+                 { when = 'n', get = '/b/{n}', take.m = { json = '/m' } }, \
+                 { when = 'n', get = '/c/{m}' }, { get = '/d', take.t = { json = '/t' } }]";
+    assert!(with(steps).is_ok());
     let mut wrong = Vec::new();
     for (text, says) in UNWORKABLE {
         match with(text) {
@@ -938,6 +1063,24 @@ step.take.token = { json = "/token" }
         }
     }
 
+    #[tokio::test]
+    async fn rule_15_a_value_is_taken_from_a_cookie_of_the_host_that_was_asked() {
+        let of_cookie = "step.take.token = [{ cookie = \"t\" }, { json = \"/token\" }]";
+        let recipe = RECIPE.replace("step.take.token = { json = \"/token\" }", of_cookie);
+        let first = &["sid=s; Path=/"];
+        for (line, ticket) in [
+            ("t=c; Path=/", "c"),
+            ("t=c; Path=/; Domain=acme.example", "c"),
+            ("t=c; Path=/; Domain=other.example", "t-2"),
+            ("t=c; Path=/; Domain=example", "t-2"),
+        ] {
+            let line: &'static [&'static str] = Box::leak(Box::new([line]));
+            let refreshed = Handle::new(&recipe, first, line).refreshed().await;
+            let expected = format!("sid=s; ticket={ticket}");
+            assert_eq!(sent(&refreshed, API), expected, "{line:?}");
+        }
+    }
+
     fn sent(credential: &Credential, target: Target<'_>) -> String {
         let mut headers = HeaderMap::new();
         credential.attach_headers(target, &mut headers);
@@ -1014,6 +1157,12 @@ step.take.token = { json = "/token" }
         assert!(handle.goes_on_after(&["sid2=; Path=/; Max-Age=0"]));
         assert!(!handle.goes_on_after(&["sid=; Path=/; Max-Age=0"]));
         assert_eq!(handle.logins(), 1);
+
+        // As after a login, a cookie for another host is none (RFC 6265, section 5.3).
+        let foreign = &["sid2=n; Path=/; Domain=other.example", "sid3=n; Path=/"];
+        let refreshed = Handle::new(&recipe, first, foreign).refreshed().await;
+        let other = Target::new("https", "other.example", "/");
+        assert_eq!(sent(&refreshed, other), "sid=s; csrf=c; sid3=n");
 
         // Without any of those that it needs it is no session.
         let handle = Handle::new(&recipe, first, &["sid=; Path=/; Max-Age=0"]);

@@ -26,7 +26,14 @@ pub(super) enum CookieSource<'a> {
     Login(&'a Answers<'a>),
     /// The answer to a refresh, of which the cookies that the session does not have yet. It
     /// continues those that it has.
-    Refresh(&'a Response<Bytes>, &'a Credential),
+    Refresh(&'a LaterAnswer<'a>, &'a Credential),
+}
+
+/// The answer to a step after the login.
+pub(super) struct LaterAnswer<'a> {
+    pub(super) response: &'a Response<Bytes>,
+    /// The host that was asked.
+    pub(super) host: String,
 }
 
 impl CookieSource<'_> {
@@ -58,15 +65,16 @@ impl CookieName {
     }
 
     /// The first one that an answer sets.
-    pub(super) fn of_answer(&self, answer: &Response<Bytes>) -> Option<SetCookie> {
+    pub(super) fn of_answer(&self, answer: &LaterAnswer<'_>) -> Option<SetCookie> {
         self.all_of_answer(answer).next()
     }
 
-    fn all_of_answer(&self, answer: &Response<Bytes>) -> impl Iterator<Item = SetCookie> {
+    fn all_of_answer(&self, answer: &LaterAnswer<'_>) -> impl Iterator<Item = SetCookie> {
         let is_set = |cookie: &SetCookie| {
-            self.is_of(&cookie.name) && !cookie.deleted && !cookie.value.is_empty()
+            let has_value = !cookie.deleted && !cookie.value.is_empty();
+            self.is_of(&cookie.name) && has_value && cookie.is_from(&answer.host)
         };
-        set_cookies(answer.headers()).filter(is_set)
+        set_cookies(answer.response.headers()).filter(is_set)
     }
 }
 

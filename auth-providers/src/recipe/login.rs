@@ -11,12 +11,12 @@ use auth_core::{
     ResponseView, Scope, Secret, Session, SetCookie, Update,
 };
 use bytes::Bytes;
-use http::{HeaderName, Request, Response, StatusCode};
+use http::{HeaderName, Request, Response, StatusCode, Uri};
 use zeroize::Zeroizing;
 
 use super::answer::Answer;
 use super::ask::Ask;
-use super::carry::{CookieSource, take_all};
+use super::carry::{CookieSource, LaterAnswer, take_all};
 use super::compute::compute;
 use super::meaning::{check, refresh_failure};
 use super::schema::{CookieName, Ends, Schema, Step};
@@ -220,14 +220,44 @@ impl RecipeLogin {
         current: &Credential,
         carries: bool,
     ) -> Result<Request<Bytes>, LoginError> {
-        let mut known = self.known().with_session(current);
-        self.compute(at, step, &mut known)?;
+        let known = self.known_later(at, step, current)?;
         let ask = Ask {
             account: &self.account,
             known: &known,
             session: step.session.unwrap_or(carries).then_some(current),
         };
         ask.request(step)
+    }
+
+    /// What a step after the login names.
+    fn known_later<'a>(
+        &'a self,
+        at: &str,
+        step: &Step,
+        current: &'a Credential,
+    ) -> Result<Known<'a>, LoginError> {
+        let mut known = self.known().with_session(current);
+        self.compute(at, step, &mut known)?;
+        Ok(known)
+    }
+
+    /// The answer to a step after the login, with the host of the step's URL.
+    fn answer_to<'a>(
+        &self,
+        (at, step): (&str, &Step),
+        current: &Credential,
+        response: &'a Response<Bytes>,
+    ) -> Result<LaterAnswer<'a>, LoginError> {
+        let known = self.known_later(at, step, current)?;
+        let ask = Ask {
+            account: &self.account,
+            known: &known,
+            session: None,
+        };
+        let url: Option<Uri> = ask.url(step)?.parse().ok();
+        let host = url.as_ref().and_then(Uri::host).unwrap_or_default();
+        let host = host.to_owned();
+        Ok(LaterAnswer { response, host })
     }
 
     /// The step that follows what is known after these answers, with that; or what is known in the
@@ -261,13 +291,14 @@ impl RecipeLogin {
     fn after<'a>(
         &'a self,
         takes: &BTreeMap<String, schema::Takes>,
-        response: &Response<Bytes>,
+        answer: &LaterAnswer<'_>,
         current: &'a Credential,
     ) -> Result<Known<'a>, LoginError> {
         let mut known = self.known().with_session(current);
-        let cookie = |name: &CookieName| name.of_answer(response);
+        let cookie = |name: &CookieName| name.of_answer(answer);
         let stays = |name: &str| current.kept(name).is_some();
-        take_all(takes, &Answer::of(response), &mut known, cookie, stays)?;
+        let read = Answer::of(answer.response);
+        take_all(takes, &read, &mut known, cookie, stays)?;
         Ok(known)
     }
 
@@ -300,7 +331,7 @@ enum Follows<'a> {
 
 /// Counts UTF-16 units, as a server in JavaScript does. No other count of characters is larger, so
 /// no secret that a server accepts is refused.
-fn is_too_short(value: &str, at_least: Option<usize>) -> bool {
+pub(super) fn is_too_short(value: &str, at_least: Option<usize>) -> bool {
     at_least.is_some_and(|minimum| value.encode_utf16().count() < minimum)
 }
 
@@ -467,10 +498,11 @@ impl Login for RecipeLogin {
             refresh_failure,
         )?;
         let takes = self.schema().refresh_takes();
-        let known = self.after(takes, response, current)?;
-        let cookies = CookieSource::Refresh(response, current);
+        let answer = self.answer_to(("refresh.step", &refresh.step), current, response)?;
+        let known = self.after(takes, &answer, current)?;
+        let cookies = CookieSource::Refresh(&answer, current);
         let session = self.recipe.session(&known, &cookies)?;
-        let cookie = |name: &CookieName| name.of_answer(response);
+        let cookie = |name: &CookieName| name.of_answer(&answer);
         self.complete(session, &known, std::slice::from_ref(response), cookie)
     }
 
@@ -508,7 +540,8 @@ impl Login for RecipeLogin {
             response,
             response::failure,
         )?;
-        let known = self.after(takes, response, current)?;
+        let answer = self.answer_to(("repair.step", &repair.step), current, response)?;
+        let known = self.after(takes, &answer, current)?;
         let changed = |name: &str| known.found(name).is_some();
         Ok(self.recipe.update(&known, &changed)?)
     }

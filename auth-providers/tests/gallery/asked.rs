@@ -1,6 +1,7 @@
 //! A request as the servers read it, and their answers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, Query, Request};
@@ -11,9 +12,12 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use http_body_util::BodyExt as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::world::{Fields, World};
+use crate::world::{Fields, Session, World};
+
+/// How long a [`too_many`] asks to wait.
+pub(crate) const THROTTLED: Duration = Duration::from_secs(30);
 
 /// A request, whole. Each reading of it is empty where the request lacks the part, or has another
 /// content type.
@@ -66,8 +70,13 @@ impl Asked {
 
     /// `Authorization: Basic`: the name and the password.
     pub(crate) fn basic(&self) -> Option<(String, String)> {
+        self.pair("Basic ")
+    }
+
+    /// A name and a password in `Authorization`, by a scheme of this name.
+    pub(crate) fn pair(&self, scheme: &str) -> Option<(String, String)> {
         let value = self.header(AUTHORIZATION.as_str());
-        let pair = STANDARD.decode(value.strip_prefix("Basic ")?).ok()?;
+        let pair = STANDARD.decode(value.strip_prefix(scheme)?).ok()?;
         let pair = String::from_utf8(pair).ok()?;
         let (name, password) = pair.split_once(':')?;
         Some((name.to_owned(), password.to_owned()))
@@ -138,6 +147,23 @@ pub(crate) fn empty(status: u16) -> Response {
     code(status).into_response()
 }
 
+/// A 429 of a server, or of what stands before it, that counts logins (RFC 6585, section 4). It
+/// asks for [`THROTTLED`].
+pub(crate) fn too_many() -> Response {
+    empty(429).with("retry-after", &THROTTLED.as_secs().to_string())
+}
+
+/// The tokens of a session (RFC 6749, section 5.1).
+pub(crate) fn tokens(session: &Session, with_refresh: bool, seconds: u32) -> Response {
+    let mut body = json!({
+        "access_token": session.access, "token_type": "Bearer", "expires_in": seconds
+    });
+    if with_refresh {
+        body["refresh_token"] = json!(session.refresh);
+    }
+    json(200, body).with("cache-control", "no-store")
+}
+
 fn code(status: u16) -> StatusCode {
     StatusCode::from_u16(status).unwrap()
 }
@@ -167,7 +193,7 @@ impl With for response::Response<Body> {
 /// A JWT with the claims, whose signature is the value that the session is known by.
 pub(crate) fn jwt(claims: &Value, access: &str) -> String {
     let part = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
-    let header = serde_json::json!({"alg": "HS256", "typ": "JWT"});
+    let header = json!({"alg": "HS256", "typ": "JWT"});
     let signature = URL_SAFE_NO_PAD.encode(access);
     format!("{}.{}.{signature}", part(&header), part(claims))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use auth_core::clock::ManualClock;
 use auth_core::{
-    Ask, Attempt, BodyField, Conclusion, Credential, Credentials, Error, LoginErrorKind,
+    Ask, Attempt, BodyField, Conclusion, Credential, Credentials, Error, LoginErrorKind, Quota,
     RequestHead, ResponseView, Target,
 };
 use auth_providers::recipe::{Recipe, RecipeLogin, Values};
@@ -15,7 +15,7 @@ use http::{Request, Response};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use crate::world::{PASSWORD, Server, World};
+use crate::world::{NAME, PASSWORD, Server, World};
 
 /// A recipe, the server that it is for, and two requests of its API.
 pub(crate) struct Dialect {
@@ -74,10 +74,17 @@ impl Call {
 #[derive(Clone)]
 pub(crate) struct Program {
     pub(crate) dialect: &'static Dialect,
-    pub(crate) server: Arc<Server>,
     pub(crate) credentials: Credentials,
-    pub(crate) clock: ManualClock,
     login: RecipeLogin,
+    place: Place,
+}
+
+/// What the programs of several accounts share.
+#[derive(Clone)]
+struct Place {
+    server: Arc<Server>,
+    clock: ManualClock,
+    transport: ReqwestTransport,
     client: reqwest::Client,
 }
 
@@ -87,29 +94,59 @@ impl Program {
     }
 
     pub(crate) async fn with_password(dialect: &'static Dialect, password: &str) -> Self {
-        let server = Server::start(dialect.routes).await;
-        let recipe: Recipe = dialect.recipe.parse().unwrap();
-        let values = Values::new().with("url", &*server.url);
-        let values = values.with(dialect.secret, password);
-        let given = dialect.values.iter();
-        let values = given.fold(values, |values, (name, value)| values.with(*name, *value));
-        let login = recipe.login(&values).unwrap();
-        let clock = ManualClock::new();
-        let cache = Credentials::builder(login.clone().via(ReqwestTransport::new().unwrap()));
         let client = reqwest::Client::builder().no_proxy();
         let client = client.redirect(reqwest::redirect::Policy::none());
+        let place = Place {
+            server: Arc::new(Server::start(dialect.routes).await),
+            clock: ManualClock::new(),
+            transport: ReqwestTransport::new().unwrap(),
+            client: client.build().unwrap(),
+        };
+        Self::of_account(dialect, place, NAME, password)
+    }
+
+    /// A program of another account at the same server, which has not logged in yet.
+    pub(crate) fn of_another(&self, number: usize) -> Self {
+        let name = format!("{NAME}{number}");
+        Self::of_account(self.dialect, self.place.clone(), &name, PASSWORD)
+    }
+
+    fn of_account(dialect: &'static Dialect, place: Place, name: &str, password: &str) -> Self {
+        let recipe: Recipe = dialect.recipe.parse().unwrap();
+        let has_url = recipe.fields().any(|field| field == "url");
+        let url = has_url.then(|| ("url", &*place.server.url));
+        let values = url.into_iter().fold(Values::new(), |values, (field, url)| {
+            values.with(field, url)
+        });
+        let values = values.with(dialect.secret, password);
+        let given = dialect.values.iter();
+        // The account's name may stand beside a realm.
+        let values = given.fold(values, |values, (field, value)| {
+            let own = value.strip_prefix(NAME);
+            let own = own.map_or_else(|| (*value).to_owned(), |rest| format!("{name}{rest}"));
+            values.with(*field, own)
+        });
+        let mut login = recipe.login(&values).unwrap();
+        if !has_url {
+            // Its base is fixed.
+            let account = login.account_mut();
+            account.set_base_url(&place.server.url).unwrap();
+        }
+        let cache = Credentials::builder(login.clone().via(place.transport.clone()));
         Self {
             dialect,
-            server: Arc::new(server),
-            credentials: cache.clock(clock.clock()).build(),
-            clock,
+            credentials: cache.clock(place.clock.clock()).build(),
             login,
-            client: client.build().unwrap(),
+            place,
         }
     }
 
+    pub(crate) fn clock(&self) -> &ManualClock {
+        &self.place.clock
+    }
+
     pub(crate) fn world(&self) -> &World {
-        &self.server.world
+        &self.place.server.world
     }
 
     pub(crate) async fn read(&self) -> Result<u16, Error> {
@@ -136,7 +173,9 @@ impl Program {
 
     /// Sends a request as often as its attempts conclude.
     pub(crate) async fn send(&self, call: &Call) -> Result<Response<Vec<u8>>, Error> {
-        let url = format!("{}{}", self.server.url, call.path).parse().unwrap();
+        let url = format!("{}{}", self.place.server.url, call.path)
+            .parse()
+            .unwrap();
         let method = call.method.parse().unwrap();
         let target = Target::of(&url).with_method(&method);
         let mut credential = self.credentials.get_for(target, Ask::new()).await?;
@@ -160,7 +199,7 @@ impl Program {
     }
 
     fn request(&self, call: &Call, credential: &Credential) -> (Request<String>, RequestHead) {
-        let mut request = call.request(&self.server.url);
+        let mut request = call.request(&self.place.server.url);
         let head = RequestHead::new(request.method().clone(), request.uri().clone());
         credential.attach(&mut request).unwrap();
         let target = Target::of(&head.uri).with_method(&head.method);
@@ -177,7 +216,7 @@ impl Program {
 
     async fn exchange(&self, request: Request<String>) -> Response<Vec<u8>> {
         let request = reqwest::Request::try_from(request).unwrap();
-        let answer = self.client.execute(request).await.unwrap();
+        let answer = self.place.client.execute(request).await.unwrap();
         let mut whole = Response::new(Vec::new());
         *whole.status_mut() = answer.status();
         *whole.headers_mut() = answer.headers().clone();
@@ -189,9 +228,21 @@ impl Program {
     pub(crate) async fn is_live(&self) -> bool {
         let credential = self.credentials.get().await.unwrap();
         let probe = self.login.probe_request(&credential).unwrap().unwrap();
-        let transport = ReqwestTransport::new().unwrap();
-        let answer = transport.carry(probe).await.unwrap();
+        let answer = self.place.transport.carry(probe).await.unwrap();
         self.login.is_live(&answer)
+    }
+
+    /// How many logins the recipe allows in a window.
+    pub(crate) fn quota(&self) -> Quota {
+        self.login.account().quota()
+    }
+
+    /// How long logins are held back, for a caller that does not wait.
+    pub(crate) async fn held(&self) -> Duration {
+        let at_once = Ask::new().fail_fast();
+        let error = self.credentials.get_with(at_once).await.unwrap_err();
+        assert!(error.is_rate_limited(), "{error:?}");
+        error.retry_after().unwrap()
     }
 
     /// Why the last login failed, asked by a caller that waits for no other one.

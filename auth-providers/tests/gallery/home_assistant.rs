@@ -12,8 +12,8 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
-use crate::asked::{Asked, empty, field, json, page, text};
-use crate::drive::{Call, Dialect, UNSTATED};
+use crate::asked::{Asked, THROTTLED, empty, field, json, page, text, tokens, too_many};
+use crate::drive::{Call, Dialect};
 use crate::world::{Entry, Mood, NAME, World};
 
 const FLOW: &str = "8f7e42faab604bcab7ac43c44ca34d58";
@@ -25,7 +25,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
     secret: "password",
     read: Call::get("/api/"),
     write: Call::post("/api/", "{}"),
-    wait: UNSTATED,
+    wait: THROTTLED,
     expires_in: 1_800,
     idle_in: 0,
     fetches: 0,
@@ -46,8 +46,8 @@ fn is_client(asked: &Asked, id: &str) -> bool {
 }
 
 async fn begin(State(world): State<Arc<World>>, asked: Asked) -> Response {
-    if world.is(Mood::Limited) {
-        return banned();
+    if world.is(Mood::Banned) {
+        return page(403, "text/plain", "403: Forbidden");
     }
     let body = asked.json();
     let client = text(&body, "/client_id");
@@ -82,13 +82,9 @@ async fn login(
         ),
         Entry::Refused => form("init", &json!({"base": "invalid_auth"})),
         Entry::Locked => form("mfa", &json!({})),
-        Entry::Limited => banned(),
+        Entry::Limited => too_many(),
         Entry::Full | Entry::Starting | Entry::Polluted => empty(400),
     }
-}
-
-fn banned() -> Response {
-    page(403, "text/plain", "403: Forbidden")
 }
 
 fn form(step: &str, errors: &Value) -> Response {
@@ -106,24 +102,17 @@ async fn token(State(world): State<Arc<World>>, asked: Asked) -> Response {
     if !is_client(&asked, field(&fields, "client_id")) {
         return json(400, json!({"error": "invalid_request"}));
     }
-    let (session, refresh) = match field(&fields, "grant_type") {
+    match field(&fields, "grant_type") {
         "authorization_code" => match world.exchange(field(&fields, "code")) {
-            Some(session) => (session.clone(), Some(session.refresh)),
-            None => return json(400, json!({"error": "invalid_request"})),
+            Some(session) => tokens(&session, true, 1_800),
+            None => json(400, json!({"error": "invalid_request"})),
         },
         "refresh_token" => match world.refresh(field(&fields, "refresh_token")) {
-            Some(session) => (session, None),
-            None => return json(400, json!({"error": "invalid_grant"})),
+            Some(session) => tokens(&session, false, 1_800),
+            None => json(400, json!({"error": "invalid_grant"})),
         },
-        _ => return json(400, json!({"error": "unsupported_grant_type"})),
-    };
-    let mut body = json!({
-        "access_token": session.access, "token_type": "Bearer", "expires_in": 1800
-    });
-    if let Some(refresh) = refresh {
-        body["refresh_token"] = json!(refresh);
+        _ => json(400, json!({"error": "unsupported_grant_type"})),
     }
-    json(200, body)
 }
 
 async fn revoke(State(world): State<Arc<World>>, asked: Asked) -> Response {

@@ -11,9 +11,9 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde_json::json;
 
-use crate::asked::{Asked, With as _, empty, json, page};
-use crate::drive::{Call, Dialect, UNSTATED};
-use crate::world::{Entry, NAME, PASSWORD, Session, World};
+use crate::asked::{Asked, THROTTLED, With as _, empty, json, page, too_many};
+use crate::drive::{Call, Dialect};
+use crate::world::{Entry, NAME, Session, World};
 
 const COOKIE: &str = "JSESSIONID.4f2a91c7";
 
@@ -24,7 +24,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
     secret: "password",
     read: Call::get("/api/json"),
     write: Call::post("/job/demo/build", "{}"),
-    wait: UNSTATED,
+    wait: THROTTLED,
     expires_in: 0,
     idle_in: 0,
     fetches: 0,
@@ -45,12 +45,13 @@ async fn crumb(State(world): State<Arc<World>>, asked: Asked) -> Response {
     if sent.is_empty() {
         return match world.login(&asked, &name, &password) {
             Entry::Welcome(session) => begin(&session),
-            Entry::Refused => page(401, "text/html", "<title>Error 401 Unauthorized</title>"),
+            Entry::Refused => unauthorized(),
+            Entry::Limited => too_many(),
             _ => empty(400),
         };
     }
-    if !is_right(&asked) {
-        return page(401, "text/html", "<title>Error 401 Unauthorized</title>");
+    if !world.knows(&asked) {
+        return unauthorized();
     }
     if let Some(session) = world.repair(sent) {
         return issue(&session);
@@ -74,21 +75,21 @@ fn begin(session: &Session) -> Response {
     issue(session).with_cookie(&format!("{COOKIE}={}; Path=/; HttpOnly", session.access))
 }
 
-fn is_right(asked: &Asked) -> bool {
-    asked.basic() == Some((NAME.to_owned(), PASSWORD.to_owned()))
+fn unauthorized() -> Response {
+    page(401, "text/html", "<title>Error 401 Unauthorized</title>")
 }
 
 async fn read(State(world): State<Arc<World>>, asked: Asked) -> Response {
-    if !is_right(&asked) {
-        return page(401, "text/html", "<title>Error 401 Unauthorized</title>");
+    if !world.knows(&asked) {
+        return unauthorized();
     }
     world.serve();
     json(200, json!({"jobs": []}))
 }
 
 async fn write(State(world): State<Arc<World>>, asked: Asked) -> Response {
-    if !is_right(&asked) {
-        return page(401, "text/html", "<title>Error 401 Unauthorized</title>");
+    if !world.knows(&asked) {
+        return unauthorized();
     }
     match world.enter_to_write(asked.cookie(COOKIE), asked.header("jenkins-crumb")) {
         Some(Ok(_)) => empty(201),

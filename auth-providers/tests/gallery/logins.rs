@@ -21,44 +21,63 @@ macro_rules! logins {
 }
 
 logins! {
+    clay = crate::clay::DIALECT:
+        session beside wrong_password dead_session crowd renewal_by_login no_logout limit quota
+        probe;
+    quinn = crate::quinn::DIALECT:
+        session beside wrong_password dead_session crowd renewal_by_login logout limit quota probe;
+    cloudio = crate::cloudio::DIALECT:
+        session beside wrong_password dead_session crowd renewal_by_login no_logout limit quota;
+    v1_login = crate::v1_login::DIALECT:
+        session beside wrong_password dead_session crowd renewal_by_login no_logout limit quota;
     unifi = crate::unifi::DIALECT:
-        session beside wrong_password dead_session crowd logout limit locked starting repair;
+        session beside wrong_password dead_session crowd renewal_by_login logout limit quota
+        locked starting repair;
     unifi_without_header = crate::unifi::WITHOUT_HEADER:
         session repair;
     synology = crate::synology::DIALECT:
-        session beside wrong_password dead_session crowd logout limit locked;
+        session beside wrong_password dead_session crowd renewal_by_login logout limit quota locked;
     pi_hole = crate::pi_hole::DIALECT:
-        session beside wrong_password dead_session crowd logout limit locked seats probe;
+        session beside wrong_password dead_session crowd renewal_by_login logout limit quota
+        locked seats probe;
     proxmox = crate::proxmox::DIALECT:
-        session beside wrong_password dead_session crowd renewal locked;
+        session beside wrong_password dead_session crowd renewal no_logout limit quota locked;
     redfish = crate::redfish::DIALECT:
-        session beside wrong_password dead_session crowd logout locked seats;
+        session beside wrong_password dead_session crowd renewal_by_login logout limit quota
+        locked seats;
     zabbix = crate::zabbix::DIALECT:
-        session beside wrong_password dead_session crowd logout;
+        session beside wrong_password dead_session crowd renewal_by_login logout limit quota;
     ubus = crate::ubus::DIALECT:
-        session beside wrong_password dead_session crowd logout;
+        session beside wrong_password dead_session crowd renewal_by_login logout limit quota;
     vcenter = crate::vcenter::DIALECT:
-        session beside wrong_password dead_session crowd logout starting probe;
+        session beside wrong_password dead_session crowd renewal_by_login logout limit quota
+        starting probe;
     sap = crate::sap::DIALECT:
-        session beside wrong_password logout repair healing;
+        session beside wrong_password dead_session_heals dead_password renewal_by_login logout
+        limit quota repair;
     jenkins = crate::jenkins::DIALECT:
-        session beside wrong_password repair healing;
+        session beside wrong_password dead_session_heals dead_password renewal_by_login no_logout
+        limit quota repair;
     metabase = crate::metabase::DIALECT:
-        session beside wrong_password dead_session crowd logout limit locked probe;
+        session beside wrong_password dead_session crowd renewal_by_login logout limit quota
+        locked probe;
     superset = crate::superset::DIALECT:
-        session beside wrong_password dead_session crowd renewal access_end limit repair;
+        session beside wrong_password dead_session crowd renewal access_end no_logout limit quota
+        repair;
     home_assistant = crate::home_assistant::DIALECT:
-        session beside wrong_password dead_session crowd renewal access_end logout locked;
+        session beside wrong_password dead_session crowd renewal access_end logout limit quota
+        locked;
     pocketbase = crate::pocketbase::DIALECT:
-        session beside wrong_password renewal limit locked probe;
+        session beside wrong_password dead_session_is_a_guest renewal no_logout limit quota
+        locked probe;
     odoo = crate::odoo::DIALECT:
-        session beside wrong_password dead_session crowd logout limit locked;
+        session beside wrong_password dead_session crowd renewal_by_login logout limit quota locked;
     oauth_client_credentials = crate::oauth::CLIENT_CREDENTIALS:
-        session beside wrong_password dead_session crowd limit;
+        session beside wrong_password dead_session crowd renewal_by_login no_logout limit quota;
     oauth_password = crate::oauth::LASTING:
-        session beside wrong_password dead_session crowd renewal access_end logout limit;
+        session beside wrong_password dead_session crowd renewal access_end logout limit quota;
     oauth_password_rotating = crate::oauth::ROTATING:
-        session beside wrong_password dead_session crowd renewal access_end logout limit;
+        session beside wrong_password dead_session crowd renewal access_end logout limit quota;
 }
 
 #[tokio::test]
@@ -107,7 +126,7 @@ async fn pocketbase_hands_on_what_a_guest_sees_and_is_renewed_by_the_clock() {
     let life = program.credentials.status().expires_in.unwrap();
     assert!(life.as_secs().abs_diff(7 * 86_400) < 60, "{life:?}");
     program
-        .clock
+        .clock()
         .advance(life.saturating_sub(Duration::from_secs(1)));
     assert_eq!(program.read().await.unwrap(), 200);
     // The renewal that this read has begun.
@@ -130,7 +149,7 @@ async fn synology_sends_a_code_where_it_has_the_secret_for_it() {
 #[tokio::test]
 async fn home_assistant_is_left_alone_by_an_address_that_it_has_banned() {
     let program = Program::start(&crate::home_assistant::DIALECT).await;
-    program.world().answer_logins_as(Mood::Limited);
+    program.world().answer_logins_as(Mood::Banned);
     assert_eq!(program.login_failure().await.0, LoginErrorKind::Locked);
 }
 

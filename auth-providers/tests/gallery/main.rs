@@ -4,6 +4,8 @@
 
 mod asked;
 mod checks;
+mod clay;
+mod cloudio;
 mod drive;
 mod home_assistant;
 mod jenkins;
@@ -14,6 +16,7 @@ mod odoo;
 mod pi_hole;
 mod pocketbase;
 mod proxmox;
+mod quinn;
 mod redfish;
 mod sap;
 mod servers;
@@ -21,6 +24,7 @@ mod superset;
 mod synology;
 mod ubus;
 mod unifi;
+mod v1_login;
 mod vcenter;
 mod world;
 mod zabbix;

@@ -6,7 +6,6 @@
 //! 429.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Query, State};
@@ -14,9 +13,9 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde_json::json;
 
-use crate::asked::{Asked, With as _, empty, field, json};
+use crate::asked::{Asked, THROTTLED, With as _, empty, field, json, tokens, too_many};
 use crate::drive::{Call, Dialect};
-use crate::world::{Entry, Fields, NAME, Session, World};
+use crate::world::{Entry, Fields, NAME, World};
 
 /// The second secret: the client's own.
 pub(crate) const CLIENT: &str = "cli ent";
@@ -27,33 +26,15 @@ pub(crate) const CLIENT_CREDENTIALS: Dialect = Dialect {
     routes: client_credentials,
     values: &[("client_id", NAME)],
     secret: "client_secret",
-    read: Call::get("/me"),
-    write: Call {
-        method: "PUT",
-        path: "/me",
-        body: "{}",
-    },
-    wait: Duration::from_secs(30),
     expires_in: 3_600,
-    idle_in: 0,
-    fetches: 0,
+    ..LASTING
 };
 
 pub(crate) const ROTATING: Dialect = Dialect {
     recipe: include_str!("../../recipes/oauth_password_rotating.toml"),
     routes: rotating,
     values: &[("username", NAME), ("client_id", CLIENT)],
-    secret: "password",
-    read: Call::get("/me"),
-    write: Call {
-        method: "PUT",
-        path: "/me",
-        body: "{}",
-    },
-    wait: Duration::from_secs(30),
-    expires_in: 300,
-    idle_in: 0,
-    fetches: 0,
+    ..LASTING
 };
 
 pub(crate) const LASTING: Dialect = Dialect {
@@ -71,7 +52,7 @@ pub(crate) const LASTING: Dialect = Dialect {
         path: "/me",
         body: "{}",
     },
-    wait: Duration::from_secs(30),
+    wait: THROTTLED,
     expires_in: 300,
     idle_in: 0,
     fetches: 0,
@@ -108,7 +89,7 @@ async fn of_client(State(world): State<Arc<World>>, asked: Asked) -> Response {
         return error(401, "invalid_client");
     };
     match world.login(&asked, &name, &password) {
-        Entry::Welcome(session) => tokens(&session, None, 3600),
+        Entry::Welcome(session) => tokens(&session, false, 3_600),
         Entry::Refused => error(401, "invalid_client"),
         Entry::Limited => too_many(),
         Entry::Locked | Entry::Full | Entry::Starting | Entry::Polluted => empty(400),
@@ -122,7 +103,7 @@ async fn of_public_client(State(world): State<Arc<World>>, asked: Asked) -> Resp
     }
     if field(&fields, "grant_type") == "refresh_token" {
         return match world.refresh_once(field(&fields, "refresh_token")) {
-            Some(session) => tokens(&session, Some(&session.refresh), 300),
+            Some(session) => tokens(&session, true, 300),
             None => error(400, "invalid_grant"),
         };
     }
@@ -136,7 +117,7 @@ async fn of_private_client(State(world): State<Arc<World>>, asked: Asked) -> Res
     let fields = asked.form();
     if field(&fields, "grant_type") == "refresh_token" {
         return match world.refresh(field(&fields, "refresh_token")) {
-            Some(session) => tokens(&session, None, 300),
+            Some(session) => tokens(&session, false, 300),
             None => error(400, "invalid_grant"),
         };
     }
@@ -148,7 +129,7 @@ fn by_password(world: &World, asked: &Asked, fields: &Fields) -> Response {
         return error(400, "unsupported_grant_type");
     }
     match world.login(asked, field(fields, "username"), field(fields, "password")) {
-        Entry::Welcome(session) => tokens(&session, Some(&session.refresh), 300),
+        Entry::Welcome(session) => tokens(&session, true, 300),
         Entry::Refused => error(400, "invalid_grant"),
         Entry::Limited => too_many(),
         Entry::Locked | Entry::Full | Entry::Starting | Entry::Polluted => empty(400),
@@ -163,22 +144,8 @@ fn client(asked: &Asked) -> Option<(String, String)> {
     Some((pair.remove("id")?, pair.remove("secret")?))
 }
 
-fn tokens(session: &Session, refresh: Option<&String>, seconds: u32) -> Response {
-    let mut body = json!({
-        "access_token": session.access, "token_type": "Bearer", "expires_in": seconds
-    });
-    if let Some(refresh) = refresh {
-        body["refresh_token"] = json!(refresh);
-    }
-    json(200, body).with("cache-control", "no-store")
-}
-
 fn error(status: u16, error: &str) -> Response {
     json(status, json!({"error": error}))
-}
-
-fn too_many() -> Response {
-    empty(429).with("retry-after", "30")
 }
 
 async fn me(State(world): State<Arc<World>>, asked: Asked) -> Response {

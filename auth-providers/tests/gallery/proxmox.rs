@@ -11,8 +11,8 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde_json::json;
 
-use crate::asked::{Asked, empty, field, json};
-use crate::drive::{Call, Dialect, UNSTATED};
+use crate::asked::{Asked, THROTTLED, empty, field, json, too_many};
+use crate::drive::{Call, Dialect};
 use crate::world::{Entry, Session, World};
 
 pub(crate) const DIALECT: Dialect = Dialect {
@@ -22,7 +22,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
     secret: "password",
     read: Call::get("/api2/json/nodes"),
     write: Call::post("/api2/json/nodes", "{}"),
-    wait: UNSTATED,
+    wait: THROTTLED,
     expires_in: 7_200,
     idle_in: 0,
     fetches: 0,
@@ -59,7 +59,8 @@ async fn login(State(world): State<Arc<World>>, asked: Asked) -> Response {
             }}),
         ),
         Entry::Refused => json(401, json!({"data": null})),
-        Entry::Limited | Entry::Full | Entry::Starting | Entry::Polluted => empty(400),
+        Entry::Limited => too_many(),
+        Entry::Full | Entry::Starting | Entry::Polluted => empty(400),
     }
 }
 

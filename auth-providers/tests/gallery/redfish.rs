@@ -12,8 +12,8 @@ use axum::response::Response;
 use axum::routing::{delete, get, post};
 use serde_json::json;
 
-use crate::asked::{Asked, With as _, empty, json, text};
-use crate::drive::{Call, Dialect, UNSTATED};
+use crate::asked::{Asked, THROTTLED, With as _, empty, json, text, too_many};
+use crate::drive::{Call, Dialect};
 use crate::world::{Entry, NAME, World};
 
 const SESSIONS: &str = "/redfish/v1/SessionService/Sessions";
@@ -29,7 +29,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
         path: "/redfish/v1/Systems",
         body: "{}",
     },
-    wait: UNSTATED,
+    wait: THROTTLED,
     expires_in: 0,
     idle_in: 1_800,
     fetches: 0,
@@ -64,7 +64,8 @@ async fn login(State(world): State<Arc<World>>, asked: Asked) -> Response {
         }
         Entry::Refused => error(401, "Base.1.18.ResourceAtUriUnauthorized"),
         Entry::Full => error(503, "Base.1.18.SessionLimitExceeded"),
-        Entry::Limited | Entry::Starting | Entry::Polluted => empty(400),
+        Entry::Limited => too_many(),
+        Entry::Starting | Entry::Polluted => empty(400),
     }
 }
 

@@ -14,9 +14,9 @@ use axum::response::Response;
 use axum::routing::any;
 use serde_json::json;
 
-use crate::asked::{Asked, With as _, empty, json, page};
-use crate::drive::{Call, Dialect, UNSTATED};
-use crate::world::{Entry, NAME, PASSWORD, Session, World};
+use crate::asked::{Asked, THROTTLED, With as _, empty, json, page, too_many};
+use crate::drive::{Call, Dialect};
+use crate::world::{Entry, NAME, Session, World};
 
 const COOKIE: &str = "SAP_SESSIONID_S4H_100";
 
@@ -30,7 +30,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
     secret: "password",
     read: Call::get("/sap/opu/odata/sap/API_PARTNER/A_Partner"),
     write: Call::post("/sap/opu/odata/sap/API_PARTNER/A_Partner", "{}"),
-    wait: UNSTATED,
+    wait: THROTTLED,
     expires_in: 0,
     idle_in: 0,
     fetches: 0,
@@ -45,20 +45,18 @@ pub(crate) fn routes() -> Router<Arc<World>> {
 
 async fn api(State(world): State<Arc<World>>, asked: Asked) -> Response {
     let sent = asked.cookie(COOKIE);
-    let basic = asked.basic();
-    let (session, is_new) = match (world.look(sent), basic) {
+    let (session, is_new) = match (world.look(sent), asked.basic()) {
         (Some(session), _) => (session, false),
         (None, Some((name, password))) if sent.is_empty() => {
             match world.login(&asked, &name, &password) {
                 Entry::Welcome(session) => (session, true),
-                Entry::Refused => return page(401, "text/html", "<h1>Anmeldung</h1>"),
+                Entry::Refused => return unauthorized(),
+                Entry::Limited => return too_many(),
                 _ => return empty(400),
             }
         }
-        (None, Some(basic)) if basic == (NAME.to_owned(), PASSWORD.to_owned()) => {
-            (world.reopen(), true)
-        }
-        (None, _) => return page(401, "text/html", "<h1>Anmeldung</h1>"),
+        (None, _) if world.knows(&asked) => (world.reopen(), true),
+        (None, _) => return unauthorized(),
     };
     let answer = answer(&world, &asked, &session, sent);
     if !is_new {
@@ -68,6 +66,10 @@ async fn api(State(world): State<Arc<World>>, asked: Asked) -> Response {
     answer
         .with_cookie("sap-usercontext=sap-client=100; path=/")
         .with_cookie(&cookie)
+}
+
+fn unauthorized() -> Response {
+    page(401, "text/html", "<h1>Anmeldung</h1>")
 }
 
 fn answer(world: &World, asked: &Asked, session: &Session, sent: &str) -> Response {

@@ -1,14 +1,16 @@
 //! The servers by themselves: that they are as strict as their documents. A recipe that forgets
 //! something fails because of what is shown here.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
 use crate::oauth::{CLIENT, CLIENT_SECRET};
 use crate::world::{Mood, NAME, PASSWORD, Server};
 use crate::{
-    home_assistant, jenkins, metabase, oauth, odoo, pi_hole, pocketbase, proxmox, redfish, sap,
-    superset, synology, ubus, unifi, vcenter, zabbix,
+    clay, cloudio, home_assistant, jenkins, metabase, oauth, odoo, pi_hole, pocketbase, proxmox,
+    quinn, redfish, sap, superset, synology, ubus, unifi, v1_login, vcenter, zabbix,
 };
 
 impl Server {
@@ -521,6 +523,60 @@ async fn oauth_ends_a_session_whose_refresh_token_comes_twice() {
         let refreshed = grant(&refresh).read().await;
         assert!(refreshed.get("refresh_token").is_none());
     }
+}
+
+#[tokio::test]
+async fn clay_quinn_and_v1_want_what_their_login_has_given() {
+    let servers = [
+        (Server::start(clay::routes).await, "/v3/auth/login", 401),
+        (Server::start(quinn::routes).await, "/api/auth/login", 401),
+        (Server::start(v1_login::routes).await, "/v1/login", 400),
+    ];
+    for ((server, path, refused), read) in
+        (servers.iter()).zip(["/v3/my-workspaces", "/api/auth/me", "/v1/keys"])
+    {
+        let login = |password| {
+            let body = json!({"email": NAME, "password": password, "source": null});
+            server.post(path).body_of(&body)
+        };
+        assert_eq!(login("wrong").status().await, *refused, "{path}");
+        let answer = login(PASSWORD).answer().await;
+        let carried = if answer.headers().contains_key("set-cookie") {
+            ("cookie", pair(&answer).to_owned())
+        } else {
+            let body = answer.bytes().await.unwrap();
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            let token = body["data"]["token"].as_str().unwrap();
+            ("authorization", format!("Bearer {token}"))
+        };
+        assert_eq!(server.get(read).status().await, 401, "{read}");
+        let live = || server.get(read).header(carried.0, &carried.1);
+        assert_eq!(live().status().await, 200, "{read}");
+        server.world.revoke_all();
+        assert_eq!(live().status().await, 401, "{read}");
+    }
+    let without_source = json!({"email": NAME, "password": PASSWORD});
+    let login = servers[0].0.post("/v3/auth/login").body_of(&without_source);
+    assert_eq!(login.status().await, 400);
+}
+
+#[tokio::test]
+async fn cloudio_wants_the_csrf_value_of_the_same_session() {
+    let server = Server::start(cloudio::routes).await;
+    let login = |password: &str| {
+        let pair = STANDARD.encode(format!("{NAME}:{password}"));
+        let login = server.post("/v1/auth").body_of(&json!({}));
+        login.header("authorization", format!("Token {pair}"))
+    };
+    assert_eq!(login("wrong").status().await, 403);
+    let (one, other) = (login(PASSWORD).read().await, login(PASSWORD).read().await);
+    let read = |csrf: &Value| {
+        let query = form(&[("csrf", csrf.as_str().unwrap())]);
+        let read = server.get(&format!("/v1/x?{query}"));
+        read.bearer_auth(one["jwt"].as_str().unwrap())
+    };
+    assert_eq!(read(&one["csrf"]).status().await, 200);
+    assert_eq!(read(&other["csrf"]).status().await, 401);
 }
 
 #[tokio::test]

@@ -11,8 +11,8 @@ use axum::response::Response;
 use axum::routing::post;
 use serde_json::{Value, json};
 
-use crate::asked::{Asked, chunked, json, text};
-use crate::drive::{Call, Dialect, UNSTATED};
+use crate::asked::{Asked, THROTTLED, chunked, json, text, too_many};
+use crate::drive::{Call, Dialect};
 use crate::world::{Entry, NAME, World};
 
 pub(crate) const DIALECT: Dialect = Dialect {
@@ -28,7 +28,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
         "/ubus",
         r#"{"jsonrpc": "2.0", "id": 7, "method": "call", "params": ["", "system", "reboot", {}]}"#,
     ),
-    wait: UNSTATED,
+    wait: THROTTLED,
     expires_in: 0,
     idle_in: 300,
     fetches: 0,
@@ -48,7 +48,10 @@ async fn call(State(world): State<Arc<World>>, asked: Asked) -> Response {
     } else {
         let sid = text(&body, "/params/0");
         match (text(&body, "/params/1"), text(&body, "/params/2")) {
-            ("session", "login") if sid == NOBODY => login(&world, &asked, &body),
+            ("session", "login") if sid == NOBODY => match login(&world, &asked, &body) {
+                Some(answer) => answer,
+                None => return too_many(),
+            },
             ("session", "destroy") if world.look(sid).is_some() => {
                 world.logout(|session| session.access == sid);
                 json!({"result": [0]})
@@ -67,18 +70,22 @@ async fn call(State(world): State<Arc<World>>, asked: Asked) -> Response {
     chunked(json(200, answer.into()))
 }
 
-fn login(world: &World, asked: &Asked, body: &Value) -> Value {
+/// What is answered to a login, unless there were too many.
+fn login(world: &World, asked: &Asked, body: &Value) -> Option<Value> {
     let name = text(body, "/params/3/username");
-    match world.login(asked, name, text(body, "/params/3/password")) {
-        Entry::Welcome(session) => json!({"result": [0, {
-            "ubus_rpc_session": session.access, "timeout": 300, "expires": 299,
-            "acls": {}, "data": {"username": "ada"}
-        }]}),
-        // 6 is UBUS_STATUS_PERMISSION_DENIED.
-        Entry::Refused => json!({"result": [6]}),
-        // 9 is UBUS_STATUS_UNKNOWN_ERROR.
-        _ => json!({"result": [9]}),
-    }
+    Some(
+        match world.login(asked, name, text(body, "/params/3/password")) {
+            Entry::Welcome(session) => json!({"result": [0, {
+                "ubus_rpc_session": session.access, "timeout": 300, "expires": 299,
+                "acls": {}, "data": {"username": "ada"}
+            }]}),
+            // 6 is UBUS_STATUS_PERMISSION_DENIED.
+            Entry::Refused => json!({"result": [6]}),
+            // 9 is UBUS_STATUS_UNKNOWN_ERROR.
+            Entry::Limited => return None,
+            _ => json!({"result": [9]}),
+        },
+    )
 }
 
 fn error(code: i32, message: &str) -> Value {

@@ -10,8 +10,8 @@ use axum::response::Response;
 use axum::routing::get;
 use serde_json::json;
 
-use crate::asked::{Asked, empty, json};
-use crate::drive::{Call, Dialect, UNSTATED};
+use crate::asked::{Asked, THROTTLED, empty, json, too_many};
+use crate::drive::{Call, Dialect};
 use crate::world::{Entry, NAME, World};
 
 const SESSION: &str = "vmware-api-session-id";
@@ -23,7 +23,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
     secret: "password",
     read: Call::get("/api/vcenter/vm"),
     write: Call::post("/api/vcenter/vm", "{}"),
-    wait: UNSTATED,
+    wait: THROTTLED,
     expires_in: 0,
     idle_in: 0,
     fetches: 0,
@@ -43,7 +43,8 @@ async fn login(State(world): State<Arc<World>>, asked: Asked) -> Response {
         Entry::Welcome(session) => json(201, json!(session.access)),
         Entry::Refused => error(401, "UNAUTHENTICATED"),
         Entry::Starting => error(503, "SERVICE_UNAVAILABLE"),
-        Entry::Limited | Entry::Locked | Entry::Full | Entry::Polluted => empty(400),
+        Entry::Limited => too_many(),
+        Entry::Locked | Entry::Full | Entry::Polluted => empty(400),
     }
 }
 

@@ -50,7 +50,11 @@ impl Server {
 }
 
 async fn beside(Shared(world): Shared<Arc<World>>, request: Request, next: Next) -> Response {
-    let beside = world.0.lock().beside;
+    let beside = {
+        let mut state = world.0.lock();
+        state.requests += 1;
+        state.beside
+    };
     match beside {
         Some(beside) => beside.answer(),
         None => next.run(request).await,
@@ -64,6 +68,8 @@ pub(crate) enum Mood {
     Open,
     /// As where too many logins were sent.
     Limited,
+    /// As where the address was banned for it, until the owner of the server lifts the ban.
+    Banned,
     /// As where the password is right, and its owner has something to do first: a second factor, an
     /// expired password.
     Locked,
@@ -165,6 +171,8 @@ struct State {
     spent: Vec<String>,
     said: VecDeque<u16>,
     beside: Option<Beside>,
+    password_has_changed: bool,
+    requests: usize,
     counts: Counts,
 }
 
@@ -172,6 +180,10 @@ impl State {
     fn issue(&mut self, name: &str) -> String {
         self.issued += 1;
         format!("{MARK}{name}{}==", self.issued)
+    }
+
+    fn knows(&self, name: &str, password: &str) -> bool {
+        (name, password) == (NAME, PASSWORD) && !self.password_has_changed
     }
 
     fn open(&mut self) -> Session {
@@ -190,6 +202,11 @@ impl State {
 impl World {
     pub(crate) fn counts(&self) -> Counts {
         self.0.lock().counts
+    }
+
+    /// Requests of every kind, those of logins included.
+    pub(crate) fn requests(&self) -> usize {
+        self.0.lock().requests
     }
 
     pub(crate) fn live(&self) -> usize {
@@ -213,6 +230,11 @@ impl World {
     /// Ends all sessions, and with them what refreshes them.
     pub(crate) fn revoke_all(&self) {
         self.0.lock().sessions.clear();
+    }
+
+    /// Sets another password, which no test knows.
+    pub(crate) fn change_password(&self) {
+        self.0.lock().password_has_changed = true;
     }
 
     /// Ends what requests carry. What refreshes it stays good.
@@ -243,10 +265,10 @@ impl World {
             return Entry::Polluted;
         }
         // Servers count attempts before they look at the password.
-        if state.mood == Mood::Limited {
+        if matches!(state.mood, Mood::Limited | Mood::Banned) {
             return Entry::Limited;
         }
-        if (name, password) != (NAME, PASSWORD) {
+        if !state.knows(name, password) {
             state.counts.refused += 1;
             return Entry::Refused;
         }
@@ -254,8 +276,14 @@ impl World {
             Mood::Locked => Entry::Locked,
             Mood::Full => Entry::Full,
             Mood::Starting => Entry::Starting,
-            Mood::Open | Mood::Limited => Entry::Welcome(state.open()),
+            Mood::Open | Mood::Limited | Mood::Banned => Entry::Welcome(state.open()),
         }
+    }
+
+    /// Whether a request of the API brings the name and the password, which is no login.
+    pub(crate) fn knows(&self, asked: &Asked) -> bool {
+        let pair = asked.basic();
+        pair.is_some_and(|(name, password)| self.0.lock().knows(&name, &password))
     }
 
     pub(crate) fn said(&self) -> Option<u16> {

@@ -12,8 +12,8 @@ use axum::response::Response;
 use axum::routing::post;
 use serde_json::{Value, json};
 
-use crate::asked::{Asked, chunked, empty, json, text};
-use crate::drive::{Call, Dialect, UNSTATED};
+use crate::asked::{Asked, THROTTLED, chunked, empty, json, text, too_many};
+use crate::drive::{Call, Dialect};
 use crate::world::{Entry, NAME, World};
 
 const WRONG: &str = "Incorrect user name or password or account is temporarily blocked.";
@@ -32,11 +32,14 @@ pub(crate) const DIALECT: Dialect = Dialect {
         "/api_jsonrpc.php",
         r#"{"jsonrpc": "2.0", "method": "host.create", "params": {"output": []}, "id": 1}"#,
     ),
-    wait: UNSTATED,
+    wait: THROTTLED,
     expires_in: 0,
     idle_in: 900,
     fetches: 0,
 };
+
+/// A code, and its text.
+type Error = (i32, &'static str);
 
 pub(crate) fn routes() -> Router<Arc<World>> {
     Router::new().route("/api_jsonrpc.php", post(call))
@@ -55,7 +58,10 @@ async fn call(State(world): State<Arc<World>>, asked: Asked) -> Response {
             let why = "The \"user.login\" method must be called without authorization header.";
             Err((-32602, why))
         }
-        "user.login" => login(&world, &asked, &body),
+        "user.login" => match login(&world, &asked, &body) {
+            Some(answer) => answer,
+            None => return too_many(),
+        },
         "user.logout" => {
             let ended = world.logout(|session| session.access == asked.bearer());
             if ended {
@@ -83,19 +89,22 @@ async fn call(State(world): State<Arc<World>>, asked: Asked) -> Response {
     chunked(json(200, answer))
 }
 
-fn login(world: &World, asked: &Asked, body: &Value) -> Result<Value, (i32, &'static str)> {
+/// What is answered to a login, unless there were too many.
+fn login(world: &World, asked: &Asked, body: &Value) -> Option<Result<Value, Error>> {
     let known = |name: &String| name == "username" || name == "password";
     let params = body.pointer("/params").and_then(Value::as_object);
     if !params.is_some_and(|params| params.keys().all(known)) {
-        return Err((-32602, "Invalid parameter \"/\": unexpected parameter."));
+        let why = "Invalid parameter \"/\": unexpected parameter.";
+        return Some(Err((-32602, why)));
     }
     let (name, password) = (
         text(body, "/params/username"),
         text(body, "/params/password"),
     );
-    match world.login(asked, name, password) {
+    Some(match world.login(asked, name, password) {
         Entry::Welcome(session) => Ok(json!(session.access)),
         Entry::Refused => Err((-32500, WRONG)),
+        Entry::Limited => return None,
         _ => Err((-32603, "Internal error.")),
-    }
+    })
 }

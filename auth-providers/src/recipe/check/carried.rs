@@ -43,10 +43,14 @@ impl Check<'_> {
         begun.extend(computed);
         if let Some(bearer) = &attach.bearer {
             self.carried("attach.bearer", bearer, &begun)?;
+            self.needs("attach.bearer", bearer, None)?;
         }
         if let Some(basic) = &attach.basic {
-            self.carried("attach.basic.user", &basic.user, &begun)?;
-            self.carried("attach.basic.password", &basic.password, &begun)?;
+            for (key, value) in [("user", &basic.user), ("password", &basic.password)] {
+                let at = format!("attach.basic.{key}");
+                self.carried(&at, value, &begun)?;
+                self.needs(&at, value, None)?;
+            }
         }
         let mut optional = attach.optional_cookies.iter();
         if let Some(twice) = optional.find(|name| attach.cookies.contains(name)) {
@@ -60,7 +64,9 @@ impl Check<'_> {
                 return fail(at, "the cookie is listed as one that the login sets");
             }
             self.carried(&at, value, &begun)?;
+            self.needs(&at, value, None)?;
         }
+        self.headers_differ()?;
         for (name, part) in &attach.header {
             let at = format!("attach.header.{}", name.source());
             self.header_name(&at, name)?;
@@ -95,6 +101,18 @@ impl Check<'_> {
                 let problem =
                     format!("`{part}` may be a secret; if it is none, take it with plain = true");
                 return fail(at, problem);
+            }
+        }
+        Ok(())
+    }
+
+    /// No header is there twice, in another case.
+    fn headers_differ(&self) -> Checked {
+        let mut names = BTreeSet::new();
+        for name in self.schema.attach.header.keys().map(Template::source) {
+            if !names.insert(name.to_ascii_lowercase()) {
+                let problem = "the header is there already, in another case";
+                return fail(format!("attach.header.{name}"), problem);
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! What changes while a session lasts, and the verdicts that lead there.
 
-use super::clauses::check_conditions;
+use super::clauses::{check_conditions, check_order};
 use super::{Check, Checked, fail};
 use crate::recipe::schema::Verdict;
 use crate::recipe::template::Template;
@@ -27,11 +27,16 @@ impl Check<'_> {
             }
         }
         for name in self.schema.attach.header.keys() {
-            let captured = |part: &&str| self.schema.capture.contains_key(*part);
-            if let Some(part) = name.names().find(captured) {
+            if let Some(part) = name.names().find(|part| self.changes(part)) {
                 let problem =
                     format!("`{part}` is the name of a header, which no response changes");
-                return fail(format!("capture.{part}"), problem);
+                let is_captured = self.schema.capture.contains_key(part);
+                let at = if is_captured {
+                    "capture"
+                } else {
+                    "repair.step.take"
+                };
+                return fail(format!("{at}.{part}"), problem);
             }
         }
         for (at, value) in self.fixed_parts() {
@@ -115,6 +120,7 @@ impl Check<'_> {
             }
             check_conditions(&at, clause)?;
         }
+        check_order("verdicts", &self.schema.verdicts)?;
         if !(1..=auth_core::MAX_JUDGED_BODY).contains(&self.schema.judged_body.at_most) {
             let problem = format!("from 1 to {} bytes", auth_core::MAX_JUDGED_BODY);
             return fail("judged_body.at_most", problem);

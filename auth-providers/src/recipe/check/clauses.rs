@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Check, Checked, fail};
-use crate::recipe::schema::{Clause, Reads, Span, Stated, Wait};
+use crate::recipe::schema::{Clause, Reads, Span, Stated, Statuses, Wait, read_span};
 
 impl Check<'_> {
     pub(super) fn life(&self) -> Checked {
@@ -34,6 +34,12 @@ impl Check<'_> {
                     at,
                     format!("`{name}` is no field that could hold a span of time"),
                 );
+            }
+            let default = self.schema.fields.get(name);
+            let default = default.and_then(|field| field.default.as_deref());
+            if default.is_some_and(|default| read_span(default).is_none()) {
+                let problem = "it is no span of time, as 30s, 15m, 2h or 7d";
+                return fail(format!("fields.{name}.default"), problem);
             }
         }
         let span = |span: &Option<Span>| span.as_ref().and_then(|span| span.get(|_| None));
@@ -72,9 +78,34 @@ pub(super) fn check_clause<M>(at: &str, clause: &Clause<M>, may_wait: bool) -> C
     check_conditions(at, clause)
 }
 
-pub(super) fn check_conditions<M>(at: &str, clause: &Clause<M>) -> Checked {
-    let tests = [
-        clause.status.is_some(),
+/// No clause stands behind one that takes all of its answers.
+pub(super) fn check_order<M: PartialEq>(at: &str, clauses: &[Clause<M>]) -> Checked {
+    for (index, clause) in clauses.iter().enumerate() {
+        let Some(statuses) = &clause.status else {
+            continue;
+        };
+        let takes_all = |earlier: &&Clause<M>| {
+            let all = earlier.status.as_ref();
+            is_by_status_alone(earlier) && all.is_some_and(|all| all.contain_all(statuses))
+        };
+        let earlier = clauses[..index].iter().find(takes_all);
+        if earlier.is_some_and(|earlier| earlier.means != clause.means) {
+            let problem =
+                "a clause above takes all of these answers; the first that matches counts";
+            return fail(format!("{at}[{index}]"), problem);
+        }
+    }
+    Ok(())
+}
+
+fn is_by_status_alone<M>(clause: &Clause<M>) -> bool {
+    let others = other_conditions(clause);
+    clause.status.is_some() && !others.contains(&true)
+}
+
+/// Which conditions a clause has beside the status.
+fn other_conditions<M>(clause: &Clause<M>) -> [bool; 10] {
+    [
         clause.media_type.is_some(),
         !clause.header.is_empty(),
         !clause.json.is_empty(),
@@ -85,8 +116,11 @@ pub(super) fn check_conditions<M>(at: &str, clause: &Clause<M>) -> Checked {
         clause.redirect.is_some(),
         clause.method.is_some(),
         clause.path.is_some(),
-    ];
-    if !tests.contains(&true) {
+    ]
+}
+
+pub(super) fn check_conditions<M>(at: &str, clause: &Clause<M>) -> Checked {
+    if clause.status.is_none() && !other_conditions(clause).contains(&true) {
         return fail(
             at,
             "a clause without a condition would match every response",
@@ -98,6 +132,10 @@ pub(super) fn check_conditions<M>(at: &str, clause: &Clause<M>) -> Checked {
             format!("{at}.type"),
             "a media type is such as application/json, without parameters",
         );
+    }
+    let redirects = |statuses: &Statuses| statuses.overlap(300..=399);
+    if clause.redirect.is_some() && !clause.status.as_ref().is_none_or(redirects) {
+        return fail(format!("{at}.redirect"), "a redirect has a status 3xx");
     }
     let mut both = clause
         .present

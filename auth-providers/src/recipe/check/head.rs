@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Check, Checked, fail};
+use super::{Check, Checked, NAME_IS_TAKEN, fail};
 use crate::base_url::BaseUrl;
 use crate::recipe::error::RecipeError;
+use crate::recipe::login::is_too_short;
 use crate::recipe::template::{Template, check_name};
 
 impl Check<'_> {
@@ -33,6 +34,10 @@ impl Check<'_> {
                     "a field with a default is never without a value",
                 );
             }
+            let default = field.default.as_deref();
+            if default.is_some_and(|default| is_too_short(default, field.at_least)) {
+                return fail(at("default"), "it is shorter than `at_least`");
+            }
             let logs_in = *name == schema.secret || Some(name) == schema.account.as_ref();
             if field.optional && logs_in {
                 return fail(at("optional"), "a login needs its account and its secret");
@@ -47,6 +52,7 @@ impl Check<'_> {
         if schema.account.as_ref() == Some(&schema.secret) {
             return fail("account", "the account and the secret are two fields");
         }
+        self.names_are_free()?;
         self.url_of_fields("base", &schema.base)?;
         for (index, origin) in schema.scope.iter().enumerate() {
             self.url_of_fields(&format!("scope[{index}]"), origin)?;
@@ -58,6 +64,22 @@ impl Check<'_> {
             );
         }
         Ok(())
+    }
+
+    /// What the session computes has names of its own. This comes first, since a name stands for
+    /// what it is computed from: one that were taken as well could be computed from itself.
+    fn names_are_free(&self) -> Checked {
+        let schema = self.schema;
+        let later = schema.later_steps().map(|(_, step)| step);
+        let steps: Vec<_> = schema.login.0.iter().chain(later).collect();
+        let is_taken = |name: &String| {
+            let mut steps = steps.iter();
+            schema.has_field(name) || steps.any(|step| step.take.contains_key(name))
+        };
+        match schema.attach.compute.keys().find(|name| is_taken(name)) {
+            Some(name) => fail(format!("attach.compute.{name}"), NAME_IS_TAKEN),
+            None => Ok(()),
+        }
     }
 
     /// A base URL or an origin: of fields that are no secrets.
@@ -80,6 +102,9 @@ impl Check<'_> {
             return BaseUrl::parse(url.source())
                 .map(drop)
                 .map_err(|error| RecipeError::new(at, explained(&error)));
+        }
+        if url.source().contains(['?', '#', '@', '\\']) {
+            return fail(at, "a base URL has no query, no fragment and no user");
         }
         let begins = url.beginning();
         if url.only_name().is_none() && !begins.starts_with("https://") {

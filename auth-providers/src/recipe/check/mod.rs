@@ -1,5 +1,6 @@
 //! What a recipe has to be beyond the types of its fields, and what follows from it.
 
+mod answers;
 mod carried;
 mod changes;
 mod clauses;
@@ -104,6 +105,22 @@ impl Check<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What is needed names no field that may be left out, unless that is what it is sent `when`.
+    fn needs(&self, at: &str, template: &Template, when: Option<&str>) -> Checked {
+        let fields = &self.schema.fields;
+        let is_optional = |name: &str| fields.get(name).is_some_and(|field| field.optional);
+        let may_be_absent = |name: &&str| {
+            let roots = self.schema.roots(name);
+            roots
+                .iter()
+                .any(|root| is_optional(root) && Some(*root) != when)
+        };
+        match template.names().find(may_be_absent) {
+            Some(name) => fail(at, format!("`{name}` may be absent, and this needs it")),
+            None => Ok(()),
+        }
     }
 
     fn unknown(&self, name: &str, known: &BTreeSet<String>) -> String {
@@ -227,6 +244,8 @@ fn reserved(at: &str, name: &str) -> Checked {
         None => Ok(()),
     }
 }
+
+const NAME_IS_TAKEN: &str = "another value has this name already";
 
 fn fail<T>(field: impl Into<String>, problem: impl Into<String>) -> Result<T, RecipeError> {
     Err(RecipeError::new(field, problem))

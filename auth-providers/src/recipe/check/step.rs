@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use http::StatusCode;
 use http::header::AUTHORIZATION;
 
-use super::clauses::{check_clause, check_reads};
-use super::{Check, Checked, Role, fail, reserved};
-use crate::recipe::answer::needs_body;
+use super::answers::{NO_BODY, answers};
+use super::clauses::check_reads;
+use super::{Check, Checked, NAME_IS_TAKEN, Role, fail, reserved};
 use crate::recipe::error::RecipeError;
-use crate::recipe::schema::{Clause, Compute, Meaning, Step, Take, Wait};
+use crate::recipe::schema::{Compute, Step, Take, Wait};
 use crate::recipe::template::{Template, check_name};
 
 impl Check<'_> {
@@ -27,31 +26,7 @@ impl Check<'_> {
         };
         self.compute(at, &computes, role, known)?;
         self.request(at, step, role, known)?;
-        for (index, clause) in step.ok.iter().enumerate() {
-            let at = format!("{at}.ok[{index}]");
-            check_clause(&at, clause, false)?;
-            if role == Role::Login && is_any_401(clause) {
-                return fail(at, "a 401 to a login is a refusal, and no success");
-            }
-        }
-        for (index, failure) in step.failures.iter().enumerate() {
-            let at = format!("{at}.failures[{index}]");
-            if failure.means.is_none() {
-                let problem = "a failure says what it means: refused, locked, seats_exhausted, \
-                               limited, unavailable or malformed";
-                return fail(at, problem);
-            }
-            check_clause(&at, failure, true)?;
-            let is_bounded = matches!(
-                failure.means,
-                Some(Meaning::Refused | Meaning::Locked | Meaning::Malformed)
-            );
-            if role == Role::Login && is_any_401(failure) && !is_bounded {
-                let problem = "a 401 to a login is a refusal, whatever its body is (RFC 9110, \
-                               section 15.5.2); where it may be another thing, it is malformed";
-                return fail(at, problem);
-            }
-        }
+        answers(at, step, role)?;
         for (name, takes) in &step.take {
             let at = format!("{at}.take.{name}");
             check_name(name).map_err(|problem| RecipeError::new(&at, problem))?;
@@ -112,6 +87,9 @@ impl Check<'_> {
                 return fail(at, "{#name} is a number or a boolean in a body of JSON");
             }
         }
+        for (key, template) in step.required() {
+            self.needs(&format!("{at}.{key}"), template, step.when.as_deref())?;
+        }
         check_texts(at, step)?;
         if role == Role::Later && (step.basic.is_some() || step.bearer.is_some()) {
             let carries = step.session.unwrap_or(!at.starts_with("refresh"));
@@ -136,16 +114,6 @@ impl Check<'_> {
         };
         if let Some(name) = url.names().find(shows) {
             let problem = format!("the secret `{name}` would show in logs; send it in the body");
-            return fail(at, problem);
-        }
-        let optional = |name: &&str| {
-            self.schema
-                .fields
-                .get(*name)
-                .is_some_and(|field| field.optional)
-        };
-        if let Some(name) = url.names().find(optional) {
-            let problem = format!("`{name}` may be absent, and a path needs it");
             return fail(at, problem);
         }
         if url.url_name().is_some() {
@@ -192,7 +160,7 @@ impl Check<'_> {
             return fail(at, problem);
         }
         if step.head.is_some() && take.needs_body() {
-            return fail(at, "the answer to a HEAD has no body");
+            return fail(at, NO_BODY);
         }
         match (&take.claim, &take.of) {
             (Some(_), None) => {
@@ -233,7 +201,7 @@ impl Check<'_> {
             let steps = &self.schema.login.0;
             let is_taken = steps.iter().any(|step| step.take.contains_key(name));
             if self.schema.has_field(name) || is_taken {
-                return fail(at, "another value has this name already");
+                return fail(at, NAME_IS_TAKEN);
             }
             check_compute(&at, compute)?;
         }
@@ -263,20 +231,6 @@ impl Check<'_> {
         self.computed.insert(at.to_owned(), order);
         Ok(())
     }
-}
-
-/// Whether a clause takes every 401, whatever it holds.
-fn is_any_401<M>(clause: &Clause<M>) -> bool {
-    let is_by_status = clause
-        .status
-        .as_ref()
-        .is_none_or(|all| all.contain(StatusCode::UNAUTHORIZED));
-    let has_more = clause.media_type.is_some()
-        || !clause.header.is_empty()
-        || needs_body(clause)
-        || clause.sets_cookie.is_some()
-        || clause.redirect.is_some();
-    is_by_status && !has_more
 }
 
 /// Values stand in XML and in text where they can stand.

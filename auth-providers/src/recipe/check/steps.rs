@@ -6,7 +6,7 @@ use super::clauses::check_clause;
 use super::{Check, Checked, Role, fail, is_optional};
 use crate::login_via::MOST_REQUESTS;
 use crate::recipe::error::RecipeError;
-use crate::recipe::schema::{Meaning, Schema, Step};
+use crate::recipe::schema::{Meaning, Schema, Step, Takes};
 
 impl Check<'_> {
     /// The steps of a login, which together say what a refusal is.
@@ -32,6 +32,13 @@ impl Check<'_> {
                 return fail(at, problem);
             }
             self.step(&at, step, Role::Login, &mut known)?;
+            for (key, template) in step.required() {
+                let mut names = template.names();
+                if let Some(name) = names.find(|name| self.may_be_lacking(name, index)) {
+                    let problem = format!("`{name}` may be absent, and this needs it; say `when`");
+                    return fail(format!("{at}.{key}"), problem);
+                }
+            }
         }
         if schema.login.0.len() > MOST_REQUESTS {
             return fail(
@@ -148,6 +155,21 @@ impl Check<'_> {
                 && computes.any(|compute| compute.time.is_some() || compute.totp.is_some())
         };
         own.names().find(is_stale)
+    }
+
+    /// Whether no earlier step is sure to have taken what one of them may take, and this step is
+    /// sent all the same.
+    fn may_be_lacking(&self, name: &str, step: usize) -> bool {
+        let (earlier, rest) = self.schema.login.0.split_at(step);
+        let when = rest.first().and_then(|own| own.when.as_deref());
+        let is_sure = |(takes, taken_when): (&Takes, Option<&str>)| {
+            !is_optional(takes) && (taken_when.is_none() || taken_when == when)
+        };
+        let taken = |step: &'_ &Step| step.take.contains_key(name);
+        let mut taken = earlier.iter().filter(taken).peekable();
+        taken.peek().is_some()
+            && when != Some(name)
+            && !taken.any(|step| is_sure((&step.take[name], step.when.as_deref())))
     }
 
     /// Whether a value may be absent when a step begins.

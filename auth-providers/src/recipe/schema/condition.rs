@@ -8,7 +8,7 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::leaf::{CookieName, Name, Pointer, Span, Statuses};
+use super::leaf::{CookieName, Name, Pointer, Span, Statuses, headers};
 use super::life::Unit;
 use super::pattern::Pattern;
 
@@ -25,7 +25,7 @@ pub(in crate::recipe) struct Clause<M> {
     #[serde(rename = "type")]
     pub(in crate::recipe) media_type: Option<String>,
     /// Headers, with what they are to be.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "headers")]
     pub(in crate::recipe) header: BTreeMap<Name, HeaderTest>,
     /// Pointers into a body of JSON, with what is to be there.
     #[serde(default)]

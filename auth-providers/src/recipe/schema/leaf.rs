@@ -1,7 +1,9 @@
 //! The leaves of a recipe: texts that are read into what they mean.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
@@ -128,6 +130,39 @@ impl From<Name> for String {
     fn from(name: Name) -> Self {
         name.get().as_str().to_owned()
     }
+}
+
+/// Headers, of which none may be there twice, in another case.
+pub(in crate::recipe) fn headers<'de, D, T>(deserializer: D) -> Result<BTreeMap<Name, T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Headers<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Headers<T> {
+        type Value = BTreeMap<Name, T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a table of headers")
+        }
+
+        fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+            let mut headers = BTreeMap::new();
+            while let Some((name, value)) = map.next_entry::<Name, T>()? {
+                if headers.contains_key(&name) {
+                    let name = name.get();
+                    let problem =
+                        format_args!("the header {name} is there already, in another case");
+                    return Err(M::Error::custom(problem));
+                }
+                headers.insert(name, value);
+            }
+            Ok(headers)
+        }
+    }
+
+    deserializer.deserialize_map(Headers(PhantomData))
 }
 
 /// The name of a cookie, or the beginning of one and a `*`.
@@ -278,6 +313,21 @@ impl Statuses {
         let first = self.0.first().map(|range| range.first);
         let status = first.and_then(|code| StatusCode::from_u16(code).ok());
         status.unwrap_or_default()
+    }
+
+    /// Whether all of the others are among them.
+    pub(in crate::recipe) fn contain_all(&self, others: &Self) -> bool {
+        let is_in = |other: &StatusRange| {
+            let mut ranges = self.0.iter();
+            ranges.any(|range| range.first <= other.first && other.last <= range.last)
+        };
+        others.0.iter().all(is_in)
+    }
+
+    /// Whether one of them is in this range.
+    pub(in crate::recipe) fn overlap(&self, codes: RangeInclusive<u16>) -> bool {
+        let mut ranges = self.0.iter();
+        ranges.any(|range| range.first <= *codes.end() && *codes.start() <= range.last)
     }
 
     pub(in crate::recipe) fn contain(&self, status: StatusCode) -> bool {

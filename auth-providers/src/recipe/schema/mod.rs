@@ -17,9 +17,8 @@ pub(super) use attach::{Attach, Only, PartTemplate};
 #[cfg(all(feature = "demo", feature = "recipes"))]
 pub(super) use condition::Kind;
 pub(super) use condition::{Clause, Expected, HeaderTest, Methods, NoMeaning, Reads, Wait};
-pub(super) use leaf::{CookieName, Pointer, Several, Span, read_span};
+pub(super) use leaf::{CookieName, Pointer, Several, Span, Statuses, read_span};
 pub(super) use life::{Life, Stated, Unit};
-#[cfg(all(feature = "demo", feature = "recipes"))]
 pub(super) use pattern::Pattern;
 pub(super) use step::{Basic, Compute, Meaning, Node, Step, TimeUnit};
 #[cfg(feature = "recipes")]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::condition::{Clause, NoMeaning};
-use super::leaf::Name;
+use super::leaf::{Name, headers};
 use super::take::Takes;
 use crate::recipe::template::Template;
 
@@ -37,6 +37,7 @@ pub(in crate::recipe) struct Step {
     /// Pairs of the query.
     pub(in crate::recipe) query: BTreeMap<String, Template>,
     /// Headers.
+    #[serde(deserialize_with = "headers")]
     pub(in crate::recipe) header: BTreeMap<Name, Template>,
     /// HTTP Basic.
     pub(in crate::recipe) basic: Option<Basic>,
@@ -155,6 +156,23 @@ impl Step {
         let computed = computed.map(|(_, template)| template);
         let own = self.templates().into_iter().map(|(_, template)| template);
         own.chain(computed).flat_map(Template::names)
+    }
+
+    /// The templates without whose values there is no request, with where each stands.
+    pub(in crate::recipe) fn required(&self) -> impl Iterator<Item = (&'static str, &Template)> {
+        let urls = self.urls().map(|url| (url.key, url.template));
+        let basic = self.basic.iter().flat_map(|Basic { user, password }| {
+            [("basic.user", user), ("basic.password", password)]
+        });
+        let texts = [
+            ("bearer", &self.bearer),
+            ("xml", &self.xml),
+            ("text", &self.text),
+        ];
+        let texts = texts
+            .into_iter()
+            .filter_map(|(key, it)| Some((key, it.as_ref()?)));
+        urls.chain(basic).chain(texts)
     }
 
     /// The templates of the request, with where each stands in the step.
