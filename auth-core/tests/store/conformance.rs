@@ -32,7 +32,7 @@ impl<S: Store> Fresh<S> {
 
     /// The one for even numbers, the other for odd ones.
     fn handle(&self, number: usize) -> &S {
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             &self.one
         } else {
             &self.two
@@ -40,8 +40,8 @@ impl<S: Store> Fresh<S> {
     }
 }
 
-/// Makes a test of each check. The argument is an async expression of a [`Fresh`], or of an option
-/// of one where the store can't be had everywhere.
+/// Makes a test of each check. The argument is an expression of a [`Fresh`], which may await, or of
+/// an option of one where the store can't be had everywhere.
 macro_rules! conformance {
     ($fresh:expr) => {
         conformance! { $fresh;
@@ -83,7 +83,7 @@ macro_rules! conformance {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $check() {
-                let fresh: Option<Fresh<_>> = $fresh.await.into();
+                let fresh: Option<Fresh<_>> = $fresh.into();
                 if let Some(fresh) = fresh {
                     crate::conformance::$check(&fresh).await;
                 }
@@ -179,14 +179,14 @@ async fn load(store: &impl Store) -> Entry {
 async fn made(store: &impl Store, change: Change) -> Version {
     match store.save(NAME, change).await.unwrap() {
         Saved::Made(version) => version,
-        newer => panic!("{newer:?}"),
+        newer @ Saved::Newer(_) => panic!("{newer:?}"),
     }
 }
 
 async fn refused(store: &impl Store, change: Change) -> Version {
     match store.save(NAME, change).await.unwrap() {
         Saved::Newer(version) => version,
-        made => panic!("{made:?}"),
+        made @ Saved::Made(_) => panic!("{made:?}"),
     }
 }
 

@@ -4,7 +4,7 @@ use auth_core::store::MemoryStore;
 
 use crate::conformance::{Fresh, a_change_of_another_process_is_noticed};
 
-async fn fresh() -> Fresh<MemoryStore> {
+fn fresh() -> Fresh<MemoryStore> {
     let store = MemoryStore::new();
     Fresh::new(store.clone(), store, ())
 }
@@ -13,5 +13,5 @@ conformance!(fresh());
 
 #[tokio::test]
 async fn a_change_is_noticed() {
-    a_change_of_another_process_is_noticed(&fresh().await).await;
+    a_change_of_another_process_is_noticed(&fresh()).await;
 }

@@ -361,3 +361,143 @@ impl From<Moment> for MomentForm {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Change, LeaseAsk, NotesChange, SessionChange};
+
+    const SECOND: u64 = 1_000_000_000;
+
+    /// Seconds since the start of the machine, and on the wall clock.
+    const fn at(steady: u64, wall: u64) -> Moment {
+        Moment {
+            steady: steady * SECOND,
+            wall: wall * SECOND,
+        }
+    }
+
+    fn read<T: DeserializeOwned + Form>(form: &impl Serialize) -> T {
+        match parse(&write(form)) {
+            Found::Whole(form) => form,
+            _ => panic!("it can't be read again"),
+        }
+    }
+
+    #[test]
+    fn a_lease_ends_with_the_start_of_the_machine_and_its_fence_goes_on() {
+        let mut lease = LeaseRecord::new(7);
+        let ask = LeaseAsk {
+            owner: "a",
+            lasts: Duration::from_secs(30),
+            known: None,
+            rejected: false,
+        };
+        let taken = at(1_000, 50_000);
+        let steady = Duration::from_nanos(taken.steady);
+        Record::default().lease(&mut lease, ask, taken, steady);
+        let form: LeaseForm = read(&LeaseForm::new(7).of(&lease, "boot-1", taken));
+        for (boot, now, owner) in [
+            ("boot-1", at(1_001, 50_001), Some("a")),
+            ("boot-1", at(1_001, 10), Some("a")),
+            ("boot-2", at(1_001, 50_001), None),
+            ("boot-2", at(20, 50_100), None),
+            // Where the starts have no number, a clock that is behind says so.
+            ("boot-1", at(20, 50_100), None),
+        ] {
+            let found = form.record(boot, now);
+            assert_eq!(found.owner.as_deref(), owner, "{boot}, {now:?}");
+            assert_eq!((found.epoch, found.fence), (7, 1));
+            assert_eq!(found.until, Duration::from_secs(1_030));
+        }
+    }
+
+    #[test]
+    fn permits_outlive_a_start_of_the_machine_and_never_count_for_longer() {
+        let written = at(1_000, 50_000);
+        let mut permits = PermitRecord::default();
+        let seconds = Duration::from_secs;
+        permits.given.push(("a".to_owned(), seconds(1_060)));
+        permits.given.push(("b".to_owned(), seconds(990)));
+        permits.hold(seconds(100), seconds(1_000));
+        let form: PermitsForm = read(&PermitsForm::default().of(&permits, "boot-1", written));
+        for (boot, now, a, hold) in [
+            // By the steady clock, whatever the wall clock says.
+            ("boot-1", at(1_010, 50_010), 1_060, 1_100),
+            ("boot-1", at(1_010, 90_000), 1_060, 1_100),
+            ("boot-1", at(1_010, 10), 1_060, 1_100),
+            // By the wall clock after another start.
+            ("boot-2", at(5, 50_010), 55, 95),
+            ("boot-2", at(2_000, 50_010), 2_050, 2_090),
+            ("boot-1", at(5, 50_010), 55, 95),
+            // It was set back: for as long as when it was written, and no longer.
+            ("boot-2", at(5, 10), 65, 105),
+            ("boot-2", at(5, 90_000), 5, 5),
+        ] {
+            let found = form.record(boot, now);
+            assert_eq!(found.given[0].1, seconds(a), "{boot}, {now:?}");
+            assert_eq!(found.held_until, seconds(hold), "{boot}, {now:?}");
+            assert!(found.given[1].1 <= Duration::from_nanos(now.steady));
+        }
+    }
+
+    #[test]
+    fn ages_go_on_after_a_start_of_the_machine_by_the_wall_clock() {
+        let mut record = Record::default();
+        let change = Change {
+            version: Version {
+                epoch: 7,
+                fence: 1,
+                revision: 0,
+            },
+            session: SessionChange::Save(b"s1".to_vec(), Duration::MAX),
+            notes: NotesChange::Keep,
+            releases: None,
+        };
+        record.save(&mut LeaseRecord::new(7), change, at(1_000, 50_000));
+        let form: EntryForm = read(&EntryForm::default().of(&record));
+        for (now, age) in [
+            (at(1_010, 50_010), 10),
+            // The machine was started again.
+            (at(5, 50_100), 100),
+            (at(3_000, 60_000), 10_000),
+            // A clock was set back: the other one counts, and no age is negative.
+            (at(1_010, 10), 10),
+            (at(5, 10), 0),
+        ] {
+            let entry = form.record().entry(now);
+            let found = entry.session.map(|stored| stored.age);
+            assert_eq!(found, Some(Duration::from_secs(age)), "{now:?}");
+        }
+    }
+
+    #[test]
+    fn the_longest_times_and_greatest_numbers_are_written_exactly() {
+        let far = Moment {
+            steady: u64::MAX,
+            wall: u64::MAX,
+        };
+        let record = Record {
+            version: Version {
+                epoch: u64::MAX,
+                fence: u64::MAX - 1,
+                revision: u64::MAX - 2,
+            },
+            notes: Some(Kept {
+                sealed: vec![0xff; 5],
+                saved: far,
+                keep_for: Duration::MAX,
+            }),
+            ..Record::default()
+        };
+        let form = EntryForm::default().of(&record);
+        assert_eq!(read::<EntryForm>(&form), form);
+        assert_eq!(form.record().version, record.version);
+        let mut permits = PermitRecord::default();
+        permits.hold(Duration::MAX, Duration::from_nanos(u64::MAX));
+        let form = PermitsForm::default().of(&permits, "boot-1", far);
+        assert_eq!(read::<PermitsForm>(&form), form);
+        let held_until = form.record("boot-2", at(5, 5)).held_until;
+        assert_eq!(held_until, Duration::from_secs(5));
+    }
+}

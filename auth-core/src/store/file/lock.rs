@@ -44,7 +44,12 @@ impl Lock {
             match Self::try_take(path) {
                 Ok(lock) => return Ok(lock),
                 Err(NotLocked::Io(error)) => {
-                    let what = format!("{} can't be locked", path.display());
+                    let what = if error.kind() == io::ErrorKind::NotFound {
+                        "can't be made because its folder is gone; start the program again"
+                    } else {
+                        "can't be locked"
+                    };
+                    let what = format!("{} {what}", path.display());
                     return Err(StoreError::new(what).with_source(error));
                 }
                 Err(NotLocked::Held) if waited >= LONGEST => {

@@ -1,7 +1,6 @@
 //! The steps of a file store. They block their thread.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -174,14 +173,8 @@ impl Steps {
     fn write(&self, file: &str, form: &impl serde::Serialize) -> Result<(), StoreError> {
         let written = self.folder.write(file, &form::write(form));
         written.map_err(|error| {
-            let file = self.folder.path(file);
-            let is_gone = error.kind() == io::ErrorKind::NotFound;
-            let what = if is_gone {
-                "can't be written because its folder is gone; start the program again"
-            } else {
-                "can't be written"
-            };
-            StoreError::new(format!("{} {what}", file.display())).with_source(error)
+            let what = format!("{} can't be written", self.folder.path(file).display());
+            StoreError::new(what).with_source(error)
         })
     }
 

@@ -1,0 +1,347 @@
+//! Files that are damaged, of a later version, or not ours.
+
+use std::fs;
+
+use auth_core::store::{
+    Change, FileStore, Lease, PermitAnswer, Saved, SessionChange, Store, Unreadable, Version,
+};
+use serde_json::{Value, json};
+
+use super::folder::TestFolder;
+use super::log::logged_with;
+use super::{LONG, ask, log_in, opened, permit, save, session};
+
+/// Texts that are no file of a store, made of one that is.
+fn damaged(whole: &str) -> Vec<(String, Vec<u8>)> {
+    let mut texts: Vec<(String, Vec<u8>)> = [
+        ("empty", &b""[..]),
+        ("zeroes", &[0; 4096]),
+        ("no UTF-8", b"\xff\xfe"),
+        ("no JSON", b"ann's session"),
+        ("another JSON", b"[1, 2]"),
+        ("nothing but a format", b"{\"format\":1}"),
+        ("a format that is none", b"{\"format\":0}"),
+        ("a format that is a text", b"{\"format\":\"1\"}"),
+        ("an open bracket", &b"[".repeat(100_000)),
+    ]
+    .map(|(what, text)| (what.to_owned(), text.to_vec()))
+    .into();
+    for length in (1..whole.trim_end().len()).step_by(7) {
+        let text = whole.as_bytes()[..length].to_vec();
+        texts.push((format!("cut to {length}"), text));
+    }
+    texts
+}
+
+/// A folder with a session in it, under the name `a`.
+async fn with_session() -> (TestFolder, FileStore, Version) {
+    let folder = TestFolder::new();
+    let store = opened(&folder);
+    let version = log_in(&store, "a", b"s1").await;
+    (folder, store, version)
+}
+
+fn edit(folder: &TestFolder, file: &str, edit: impl FnOnce(&mut Value)) {
+    let path = folder.path().join(file);
+    let mut value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    edit(&mut value);
+    fs::write(path, value.to_string()).unwrap();
+}
+
+fn read(folder: &TestFolder, file: &str) -> Value {
+    serde_json::from_slice(&fs::read(folder.path().join(file)).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_damaged_entry_counts_as_absent_and_is_replaced() {
+    let (folder, store, first) = with_session().await;
+    let path = folder.path().join("a.entry");
+    let whole = fs::read_to_string(&path).unwrap();
+    let mut texts = damaged(&whole);
+    let no_base64 = whole.replace("\"sealed\":\"", "\"sealed\":\"!");
+    assert_ne!(no_base64, whole);
+    texts.push(("no base64".to_owned(), no_base64.into_bytes()));
+    let mut last = first;
+    for (what, text) in texts {
+        fs::write(&path, text).unwrap();
+        let entry = store.load("a").await.unwrap();
+        assert!(session(&entry).is_none() && entry.notes.is_none(), "{what}");
+        assert_eq!(entry.version, Version::default(), "{what}");
+        let listed = &store.list().await.unwrap()[0];
+        assert_eq!(listed.unreadable, Some(Unreadable::Damaged), "{what}");
+        let version = log_in(&store, "a", b"s2").await;
+        assert!(version.fence > last.fence && version.epoch == last.epoch);
+        last = version;
+        let entry = store.load("a").await.unwrap();
+        assert_eq!(session(&entry), Some(&b"s2"[..]), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_entry_is_named_once_in_the_log() {
+    let (folder, store, _) = with_session().await;
+    let path = folder.path().join("a.entry");
+    let shown = path.display().to_string();
+    assert!(logged_with(&shown).is_empty());
+    for round in 1..=2 {
+        fs::write(&path, "{").unwrap();
+        for _ in 0..3 {
+            store.load("a").await.unwrap();
+        }
+        let logged = logged_with(&shown);
+        assert_eq!(logged.len(), round, "{logged:?}");
+        assert!(logged[0].contains("damaged"), "{logged:?}");
+        log_in(&store, "a", b"s2").await;
+        store.load("a").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn after_the_loss_of_a_lease_a_new_epoch_begins() {
+    let (folder, store, first) = with_session().await;
+    let path = folder.path().join("a.lease");
+    let whole = fs::read_to_string(&path).unwrap();
+    let mut texts = damaged(&whole);
+    let without_epoch = json!({"format": 1, "epoch": 0, "fence": 1, "until": 0, "written":
+        {"boot": "-", "at": {"steady": 1, "wall": 1}}});
+    texts.push(("no epoch".to_owned(), without_epoch.to_string().into()));
+    texts.push(("missing".to_owned(), Vec::new()));
+    let mut stored = first;
+    for (number, (what, text)) in texts.into_iter().enumerate() {
+        fs::write(&path, text).unwrap();
+        if what == "missing" {
+            fs::remove_file(&path).unwrap();
+        }
+        // What was stored stays until something is saved.
+        let entry = store.load("a").await.unwrap();
+        assert_eq!(entry.version, stored, "{what}");
+        let answer = store.lease("a", ask("owner")).await.unwrap();
+        assert_eq!(answer.lease, Lease::NotNeeded, "{what}");
+        let known = auth_core::store::LeaseAsk {
+            known: Some(stored),
+            ..ask("owner")
+        };
+        let answer = store.lease("a", known).await.unwrap();
+        assert_eq!(answer.lease, Lease::Taken { fence: 1 }, "{what}");
+        let epoch = read(&folder, "a.lease")["epoch"].as_u64().unwrap();
+        assert!(epoch != 0 && epoch != stored.epoch, "{what}");
+        stored = Version {
+            epoch,
+            fence: 1,
+            revision: 0,
+        };
+        let sealed = number.to_be_bytes();
+        let saved = store.save("a", save(stored, "owner", &sealed)).await;
+        assert_eq!(saved.unwrap(), Saved::Made(stored), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn after_the_loss_of_permits_none_is_given_for_a_window() {
+    let folder = TestFolder::new();
+    let store = opened(&folder);
+    let given = store.permit("o", permit("a", 9)).await.unwrap();
+    assert_eq!(given, PermitAnswer::Given);
+    let path = folder.path().join("o.permits");
+    let whole = fs::read_to_string(&path).unwrap();
+    for (what, text) in damaged(&whole) {
+        fs::write(&path, &text).unwrap();
+        // Neither an end nor a hold makes the loss forgotten.
+        store.end_permit("o", "a", LONG).await.unwrap();
+        let soon = std::time::Duration::from_millis(1);
+        store.hold("o", soon).await.unwrap();
+        for id in ["a", "b"] {
+            let answer = store.permit("o", permit(id, 9)).await.unwrap();
+            let PermitAnswer::Wait(wait) = answer else {
+                panic!("{what}: {answer:?}");
+            };
+            assert!(wait > LONG / 2 && wait <= LONG, "{what}");
+        }
+        assert!(read(&folder, "o.permits").get("lost").is_none(), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn an_entry_of_a_later_version_is_left_alone_until_a_session_is_saved() {
+    let (folder, store, _) = with_session().await;
+    let later = json!({"format": 2, "sessions": []});
+    edit(&folder, "a.entry", |entry| *entry = later.clone());
+    assert!(session(&store.load("a").await.unwrap()).is_none());
+    let listed = &store.list().await.unwrap()[0];
+    assert_eq!(listed.unreadable, Some(Unreadable::LaterVersion));
+    let answer = store.lease("a", ask("owner")).await.unwrap();
+    let Lease::Taken { fence } = answer.lease else {
+        panic!("{answer:?}");
+    };
+    let version = Version {
+        fence,
+        ..answer.entry.version
+    };
+    let notes = Change {
+        session: SessionChange::Keep,
+        ..save(version, "owner", b"n1")
+    };
+    let error = store.save("a", notes).await.unwrap_err().to_string();
+    assert!(error.contains("later version"), "{error}");
+    assert_eq!(read(&folder, "a.entry"), later);
+    // The lease was released all the same.
+    let answer = store.lease("a", ask("other")).await.unwrap();
+    let Lease::Taken { fence } = answer.lease else {
+        panic!("{answer:?}");
+    };
+    let version = Version { fence, ..version };
+    store
+        .save("a", save(version, "other", b"s2"))
+        .await
+        .unwrap();
+    let entry = store.load("a").await.unwrap();
+    assert_eq!(session(&entry), Some(&b"s2"[..]));
+}
+
+#[tokio::test]
+async fn a_lease_or_permits_of_a_later_version_are_an_error_and_stay() {
+    let (folder, store, version) = with_session().await;
+    store.permit("o", permit("a", 9)).await.unwrap();
+    for file in ["a.lease", "o.permits"] {
+        edit(&folder, file, |form| form["format"] = json!(2));
+    }
+    let before = [read(&folder, "a.lease"), read(&folder, "o.permits")];
+    let errors = [
+        store.lease("a", ask("b")).await.unwrap_err(),
+        store
+            .save("a", save(version, "b", b"s2"))
+            .await
+            .unwrap_err(),
+        store.permit("o", permit("b", 9)).await.unwrap_err(),
+        store.end_permit("o", "a", LONG).await.unwrap_err(),
+        store.hold("o", LONG).await.unwrap_err(),
+    ];
+    for error in errors {
+        assert!(error.to_string().contains("later version"), "{error}");
+    }
+    let after = [read(&folder, "a.lease"), read(&folder, "o.permits")];
+    assert_eq!(before, after);
+    let entry = store.load("a").await.unwrap();
+    assert_eq!(session(&entry), Some(&b"s1"[..]), "it can be read still");
+}
+
+#[tokio::test]
+async fn fields_that_are_not_known_survive() {
+    let (folder, store, version) = with_session().await;
+    store.permit("o", permit("a", 9)).await.unwrap();
+    let mark = json!({"of": ["a later version", 18_446_744_073_709_551_615_u64]});
+    edit(&folder, "a.entry", |entry| {
+        entry["new"] = mark.clone();
+        entry["version"]["new"] = mark.clone();
+        entry["session"]["new"] = mark.clone();
+        entry["notes"]["new"] = mark.clone();
+    });
+    edit(&folder, "a.lease", |lease| lease["new"] = mark.clone());
+    edit(&folder, "o.permits", |permits| {
+        permits["new"] = mark.clone();
+        permits["given"][0]["new"] = mark.clone();
+    });
+    let known = auth_core::store::LeaseAsk {
+        known: Some(version),
+        ..ask("owner")
+    };
+    store.lease("a", known).await.unwrap();
+    let notes = Change {
+        session: SessionChange::Keep,
+        ..save(version, "owner", b"n2")
+    };
+    store.save("a", notes).await.unwrap();
+    store.permit("o", permit("b", 9)).await.unwrap();
+
+    let entry = read(&folder, "a.entry");
+    assert_eq!(entry["new"], mark);
+    assert_eq!(entry["version"]["new"], mark);
+    assert_eq!(entry["session"]["new"], mark, "it is the same session");
+    assert_eq!(entry["notes"].get("new"), None, "they are other notes");
+    assert_eq!(read(&folder, "a.lease")["new"], mark);
+    let permits = read(&folder, "o.permits");
+    assert_eq!(permits["given"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        (&permits["new"], &permits["given"][0]["new"]),
+        (&mark, &mark)
+    );
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn files_that_others_can_write_or_that_are_no_files_count_as_absent() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
+
+    type Spoil = fn(&std::path::Path);
+    let spoils: [(&str, Spoil); 6] = [
+        ("others can write", |path| {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o620)).unwrap();
+        }),
+        ("others can write", |path| {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o602)).unwrap();
+        }),
+        ("another user", |path| {
+            // Only root can give a file away.
+            if chown(path, Some(12_345), None).is_err() {
+                fs::set_permissions(path, fs::Permissions::from_mode(0o620)).unwrap();
+            }
+        }),
+        ("no regular file", |path| {
+            let target = path.with_extension("target");
+            fs::rename(path, &target).unwrap();
+            symlink(target, path).unwrap();
+        }),
+        ("no regular file", |path| {
+            fs::remove_file(path).unwrap();
+            symlink("nowhere", path).unwrap();
+        }),
+        ("no regular file", |path| {
+            fs::remove_file(path).unwrap();
+            let made = std::process::Command::new("mkfifo").arg(path).status();
+            assert!(made.unwrap().success());
+        }),
+    ];
+    for (why, spoil) in spoils {
+        let (folder, store, _) = with_session().await;
+        let path = folder.path().join("a.entry");
+        spoil(&path);
+        let entry = store.load("a").await.unwrap();
+        assert!(session(&entry).is_none(), "{why}");
+        log_in(&store, "a", b"s2").await;
+        let found = path.symlink_metadata().unwrap();
+        assert!(found.is_file(), "{why}: it was not replaced");
+        assert_eq!(found.mode() & 0o777, 0o600);
+        let entry = store.load("a").await.unwrap();
+        assert_eq!(session(&entry), Some(&b"s2"[..]), "{why}");
+        let target = path.with_extension("target");
+        if target.exists() {
+            let target = fs::read_to_string(target).unwrap();
+            assert!(!target.contains("czI="), "the link was followed");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_lock_file_that_is_a_link_is_not_followed() {
+    let folder = TestFolder::new();
+    let store = opened(&folder);
+    let outside = folder.path().with_extension("outside");
+    std::os::unix::fs::symlink(&outside, folder.path().join("a.lock")).unwrap();
+    let error = store.lease("a", ask("b")).await.unwrap_err().to_string();
+    assert!(error.contains("can't be locked"), "{error}");
+    assert!(!outside.exists(), "a file was made outside the folder");
+}
+
+#[tokio::test]
+async fn a_folder_that_is_gone_is_an_error() {
+    let (folder, store, version) = with_session().await;
+    fs::remove_dir_all(folder.path()).unwrap();
+    let newer = Version {
+        revision: 1,
+        ..version
+    };
+    let saved = store.save("a", save(newer, "b", b"s2")).await;
+    let error = saved.unwrap_err().to_string();
+    assert!(error.contains("folder is gone"), "{error}");
+}

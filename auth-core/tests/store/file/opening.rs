@@ -1,0 +1,208 @@
+//! What a folder and a key file must be.
+
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use auth_core::store::{FileStore, FolderError, KeyError, Keys, Seal as _, Store as _};
+
+use super::folder::TestFolder;
+use super::{files, log_in, opened};
+
+#[tokio::test]
+async fn folder_and_key_are_made_for_their_user_alone() {
+    let folder = TestFolder::new();
+    let path = folder.path().join("deeper");
+    let store = FileStore::open(&path).unwrap();
+    log_in(&store, "a", b"s1").await;
+    store.hold("o", Duration::ZERO).await.unwrap();
+    assert_eq!(
+        files(&path),
+        [
+            "a.entry",
+            "a.lease",
+            "a.lock",
+            "key",
+            "lock",
+            "o.permits",
+            "o.permits.lock"
+        ]
+    );
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+
+        let mode = |path: &std::path::Path| path.metadata().unwrap().mode() & 0o777;
+        assert_eq!((mode(folder.path()), mode(&path)), (0o700, 0o700));
+        for file in files(&path) {
+            assert_eq!(mode(&path.join(&file)), 0o600, "{file}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_is_not_its_users_alone_is_refused() {
+    use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+
+    let folder = TestFolder::new();
+    drop(opened(&folder));
+    let path = folder.path();
+    let set = |mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    for mode in [
+        0o777, 0o770, 0o755, 0o750, 0o701, 0o710, 0o740, 0o704, 0o1777,
+    ] {
+        set(mode);
+        let error = FileStore::open(path).unwrap_err();
+        assert!(matches!(error, FolderError::Exposed { .. }), "{mode:o}");
+        let error = error.to_string();
+        assert!(error.contains("chmod 700"), "{error}");
+        assert!(error.contains(&format!("{:03o}", mode & 0o777)), "{error}");
+        let error = FileStore::with_keys(path, Keys::from_bytes([1; 32]));
+        assert!(error.is_err(), "{mode:o}");
+    }
+    set(0o700);
+    drop(opened(&folder));
+
+    let link = path.with_extension("link");
+    symlink(path, &link).unwrap();
+    for link in [link.clone(), link.join(""), link.join(".")] {
+        let error = FileStore::open(&link).unwrap_err();
+        let shown = link.display();
+        assert!(matches!(error, FolderError::NotAFolder { .. }), "{shown}");
+    }
+    let file = path.join("key");
+    let error = FileStore::open(file).unwrap_err();
+    assert!(matches!(error, FolderError::NotAFolder { .. }));
+    let error = FileStore::open(path.join("key/below")).unwrap_err();
+    assert!(matches!(error, FolderError::Io { .. }));
+
+    // Only root can give a folder away.
+    if chown(path, Some(12_345), None).is_ok() {
+        let error = FileStore::open(path).unwrap_err();
+        assert!(matches!(error, FolderError::NotOurs { .. }));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_key_file_that_others_can_read_is_refused() {
+    use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+
+    let folder = TestFolder::new();
+    drop(opened(&folder));
+    let path = folder.path().join("key");
+    let set = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    for mode in [0o640, 0o604, 0o644, 0o620, 0o610, 0o601] {
+        set(mode);
+        let error = FileStore::open(folder.path()).unwrap_err();
+        let is_exposed = matches!(error, FolderError::Key(KeyError::Exposed { .. }));
+        assert!(is_exposed, "{mode:o}: {error}");
+        assert!(error.to_string().contains("chmod 600"), "{error}");
+    }
+    set(0o400);
+    let name = Keys::from_file(&path).unwrap().name(b"");
+
+    let link = path.with_extension("link");
+    symlink(&path, &link).unwrap();
+    let error = Keys::from_file(&link).unwrap_err();
+    assert!(matches!(error, KeyError::NotAFile { .. }), "{error}");
+    let error = Keys::from_file(folder.path()).unwrap_err();
+    assert!(matches!(error, KeyError::NotAFile { .. }), "{error}");
+    symlink("nowhere", path.with_extension("dangling")).unwrap();
+    let error = Keys::from_file(path.with_extension("dangling")).unwrap_err();
+    assert!(matches!(error, KeyError::NotAFile { .. }), "{error}");
+    assert!(!folder.path().join("nowhere").exists());
+    assert_eq!(Keys::from_file(&path).unwrap().name(b""), name);
+
+    if chown(&path, Some(12_345), None).is_ok() {
+        let error = Keys::from_file(&path).unwrap_err();
+        assert!(matches!(error, KeyError::NotOurs { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_key_file_without_a_key_is_refused_and_left() {
+    let folder = TestFolder::new();
+    drop(opened(&folder));
+    let path = folder.path().join("key");
+    let long = "ab,".repeat(5_000);
+    for text in ["", "\n", "canary", "00", &long] {
+        fs::write(&path, text).unwrap();
+        let error = Keys::from_file(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("key") && !error.contains("canary"),
+            "{error}"
+        );
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    }
+    fs::write(&path, format!("{}\n# \n", "00".repeat(32))).unwrap();
+    assert!(Keys::from_file(&path).is_err(), "there are no comments");
+    fs::write(&path, format!("{}\n{}\n", "11".repeat(32), "22".repeat(32))).unwrap();
+    let keys = Keys::from_file(&path).unwrap();
+    assert_eq!(keys.name(b""), Keys::from_bytes([0x22; 32]).name(b""));
+    let sealed = keys.seal("s", b"").unwrap();
+    assert!(Keys::from_bytes([0x11; 32]).open(&sealed, b"").is_ok());
+}
+
+#[test]
+fn of_many_who_make_the_key_file_all_get_the_same_key() {
+    let folder = TestFolder::new();
+    fs::create_dir_all(folder.path()).unwrap();
+    let path = folder.path().join("key");
+    let names: Vec<_> = std::thread::scope(|scope| {
+        let name = || Keys::from_file(&path).unwrap().name(b"ann");
+        let threads: Vec<_> = (0..16).map(|_| scope.spawn(name)).collect();
+        let names = threads.into_iter().map(|thread| thread.join().unwrap());
+        names.collect()
+    });
+    assert!(names.iter().all(|name| *name == names[0]), "{names:?}");
+    assert_eq!(files(folder.path()), ["key"]);
+}
+
+#[test]
+fn what_a_killed_process_has_left_is_removed_when_it_is_old() {
+    let folder = TestFolder::new();
+    drop(opened(&folder));
+    let write = |file: &str, age: u64| {
+        let path = folder.path().join(file);
+        fs::write(&path, "half").unwrap();
+        let written = SystemTime::now() - Duration::from_secs(age);
+        let opened = fs::File::options().write(true).open(path).unwrap();
+        opened.set_modified(written).unwrap();
+    };
+    write("a.entry.0011.tmp", 2 * 3_600);
+    write("b.entry.0011.tmp", 60);
+    write("c.entry", 1_000_000);
+    drop(opened(&folder));
+    assert_eq!(
+        files(folder.path()),
+        ["b.entry.0011.tmp", "c.entry", "key", "lock"]
+    );
+}
+
+#[test]
+fn the_key_of_a_variable_is_read() {
+    let read = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "file::opening::child_reads_a_variable",
+            "--ignored",
+        ])
+        .env(
+            "AUTH_CORE_TEST_KEYS",
+            format!("{},{}", "11".repeat(32), "22".repeat(32)),
+        )
+        .output()
+        .unwrap();
+    assert!(read.status.success(), "{read:?}");
+}
+
+#[test]
+#[ignore = "the test above runs it in a process of its own"]
+fn child_reads_a_variable() {
+    let Some(_) = std::env::var_os("AUTH_CORE_TEST_KEYS") else {
+        return;
+    };
+    let keys = Keys::from_env("AUTH_CORE_TEST_KEYS").unwrap();
+    assert_eq!(keys.name(b""), Keys::from_bytes([0x22; 32]).name(b""));
+}
