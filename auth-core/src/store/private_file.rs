@@ -12,9 +12,10 @@ pub(super) enum NotPrivate {
     /// It is a symbolic link, a folder, a pipe or a device.
     NotAFile,
     /// It belongs to another user.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "it is not asked there"))]
     NotOurs,
     /// Other users can do with it what its mode says.
-    #[cfg_attr(not(unix), allow(dead_code, reason = "there are no modes"))]
+    #[cfg_attr(not(unix), allow(dead_code, reason = "there are no modes there"))]
     Exposed(u32),
 }
 

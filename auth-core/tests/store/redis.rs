@@ -24,7 +24,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// What the cache grants a store.
 const BOUND: Duration = Duration::from_secs(2);
 
-async fn fresh() -> Option<Fresh<RedisStore>> {
+fn fresh() -> Option<Fresh<RedisStore>> {
     let server = RedisServer::start()?;
     Some(Fresh::new(server.store(), server.store(), server))
 }
@@ -33,7 +33,7 @@ conformance!(fresh().await);
 
 #[tokio::test]
 async fn a_change_is_noticed() {
-    let Some(fresh) = fresh().await else {
+    let Some(fresh) = fresh() else {
         return;
     };
     // It listens from now on.

@@ -61,6 +61,16 @@ pub(super) fn failure(error: &RedisError) -> StoreError {
     StoreError::new(what).with_source(cause)
 }
 
+/// Whether another connection may do what this one could not: it has ended, or leads to a server
+/// that is the primary no more.
+pub(super) fn ends_connection(error: &RedisError) -> bool {
+    let is_demoted = matches!(
+        error.kind(),
+        ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown)
+    );
+    is_demoted || error.is_unrecoverable_error()
+}
+
 /// There was no answer in time.
 pub(super) fn too_slow() -> StoreError {
     StoreError::new(format!(

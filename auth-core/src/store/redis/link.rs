@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, PushInfo, RedisError, RedisResult};
+use redis::{AsyncConnectionConfig, Client, PushInfo, RedisResult};
 use tokio::sync::OnceCell;
 
+use super::failure::ends_connection;
 use super::notices::{Notices, Waiter};
 use crate::runtime::AtomicBool;
 
@@ -63,11 +64,7 @@ impl Link {
     {
         let mut guard = AwaitsAnswer(Some(self));
         let answer = question(self.connection.clone()).await;
-        // The redis crate knows which failures are the end of a connection.
-        if !answer
-            .as_ref()
-            .is_err_and(RedisError::is_unrecoverable_error)
-        {
+        if !answer.as_ref().is_err_and(ends_connection) {
             guard.0 = None;
         }
         answer

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{Client, RedisError, RedisResult};
+use redis::{Client, RedisResult};
 use tokio::time::timeout;
 
-use super::failure::{failure, no_runtime, too_slow};
+use super::failure::{ends_connection, failure, no_runtime, too_slow};
 use super::link::Link;
 use super::notices::Waiter;
 use crate::runtime::{Mutex, Runtime, RuntimeId};
@@ -43,8 +43,8 @@ impl Links {
         Self::new(self.client.clone())
     }
 
-    /// Does an operation, bounded by [`LIMIT`]. If the connection is found dropped, it is made anew
-    /// and the operation is done a second time. `operation` is told so, because the first attempt
+    /// Does an operation, bounded by [`LIMIT`]. If the connection is found to have ended, it is
+    /// made anew and the operation is done a second time. `operation` is told so, because the first attempt
     /// may have been done.
     pub(super) async fn run<T, F>(
         &self,
@@ -57,10 +57,7 @@ impl Links {
             let link = self.link().await?;
             let mut answer = link.ask(|to| operation(to, false)).await;
             // An idle connection may have been closed long ago, and a restart closes all.
-            if answer
-                .as_ref()
-                .is_err_and(RedisError::is_connection_dropped)
-            {
+            if answer.as_ref().is_err_and(ends_connection) {
                 let link = self.link().await?;
                 answer = link.ask(|to| operation(to, true)).await;
             }

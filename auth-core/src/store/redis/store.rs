@@ -57,7 +57,8 @@ use crate::store::store::Store;
 /// clock: if that is set, leases and permits lapse as much earlier or later.
 ///
 /// An operation takes a second and a half at most, with its connection. If the connection was
-/// closed, the operation is done again on a new one, which changes nothing that was done already.
+/// closed, or leads to a server that is the primary no more, the operation is done again on a new
+/// one, which changes nothing that was done already.
 ///
 /// A Redis that starts anew, or a replica that takes over, may have lost what was written last. An
 /// empty one begins new epochs, so that the sessions of before are told from those of after. One

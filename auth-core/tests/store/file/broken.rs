@@ -137,6 +137,23 @@ async fn after_the_loss_of_a_lease_a_new_epoch_begins() {
 }
 
 #[tokio::test]
+async fn an_epoch_that_was_told_is_kept_without_a_lease() {
+    let folder = TestFolder::new();
+    let store = opened(&folder);
+    let lost = Version {
+        epoch: 5,
+        fence: 9,
+        revision: 4,
+    };
+    let saved = store.save("a", save(lost, "b", b"s1")).await.unwrap();
+    let Saved::Made(version) = saved else {
+        panic!("{saved:?}");
+    };
+    assert_ne!(version.epoch, lost.epoch);
+    assert_eq!(read(&folder, "a.lease")["epoch"], json!(version.epoch));
+}
+
+#[tokio::test]
 async fn after_the_loss_of_permits_none_is_given_for_a_window() {
     let folder = TestFolder::new();
     let store = opened(&folder);

@@ -3,7 +3,9 @@
 use std::fs;
 use std::time::{Duration, SystemTime};
 
-use auth_core::store::{FileStore, FolderError, KeyError, Keys, Seal as _, Store as _};
+use auth_core::store::{FileStore, Keys, Seal as _, Store as _};
+#[cfg(unix)]
+use auth_core::store::{FolderError, KeyError};
 
 use super::folder::TestFolder;
 use super::{files, log_in, opened};

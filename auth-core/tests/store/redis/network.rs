@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use auth_core::store::{Change, Keys, RedisStore, Saved, Store as _, Version};
+use auth_core::store::{Change, Keys, PermitAnswer, RedisStore, Saved, Store as _, Version};
+use redis::aio::MultiplexedConnection;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::proxy::{Mood, Proxy};
 use super::server::RedisServer;
-use super::{BOUND, lease, save, saves_one};
+use super::{BOUND, lease, permits, save, saves_one};
 
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
@@ -122,7 +123,7 @@ async fn a_caller_that_gives_up_early_does_not_keep_a_dead_connection_alive() {
     let given_up = timeout(Duration::from_millis(50), store.load("n")).await;
     assert!(given_up.is_err());
     proxy.set(Mood::Pass);
-    let quick = timeout(Duration::from_millis(1000), store.load("n")).await;
+    let quick = timeout(Duration::from_secs(1), store.load("n")).await;
     assert!(quick.unwrap().unwrap().session.is_some());
 }
 
@@ -151,6 +152,47 @@ async fn a_save_whose_answer_was_lost_is_known_for_its_own() {
     assert_eq!(other, Saved::Newer(version));
     let same = store.save("n", save(version, b"session")).await.unwrap();
     assert_eq!(same, Saved::Newer(version), "not asked again, but anew");
+}
+
+#[tokio::test]
+async fn a_failover_is_followed_on_open_connections_and_costs_a_window() {
+    let Some(first) = RedisServer::start() else {
+        return;
+    };
+    let second = RedisServer::start().unwrap();
+    let proxy = Proxy::to(first.port()).await;
+    let store = through(&proxy);
+    saves_one(&store, "n").await;
+    permits::given(&store, "a").await;
+    let (mut one, mut two) = (first.connection().await, second.connection().await);
+    follow(&mut two, "127.0.0.1", &first.port().to_string()).await;
+    let replica = second.store();
+    timeout(20 * BOUND, async {
+        while replica
+            .load("n")
+            .await
+            .is_ok_and(|entry| entry.session.is_none())
+        {
+            sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .unwrap();
+
+    follow(&mut two, "NO", "ONE").await;
+    follow(&mut one, "127.0.0.1", &second.port().to_string()).await;
+    proxy.lead_to(second.port());
+    let answer = store.permit("origin", permits::ask("b")).await.unwrap();
+    assert!(matches!(answer, PermitAnswer::Wait(_)), "{answer:?}");
+    assert!(replica.purge("n").await.unwrap());
+    let entry = store.load("n").await.unwrap();
+    assert!(entry.session.is_none(), "it reads from where it writes");
+}
+
+async fn follow(server: &mut MultiplexedConnection, host: &str, port: &str) {
+    let mut follow = redis::cmd("REPLICAOF");
+    follow.arg(host).arg(port);
+    let () = follow.query_async(server).await.unwrap();
 }
 
 #[test]

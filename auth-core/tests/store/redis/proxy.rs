@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -21,6 +22,7 @@ pub(crate) enum Mood {
 /// A proxy on the loopback interface.
 pub(crate) struct Proxy {
     port: u16,
+    target: Arc<AtomicU16>,
     mood: Arc<watch::Sender<Mood>>,
 }
 
@@ -30,17 +32,25 @@ impl Proxy {
         let port = listener.local_addr().unwrap().port();
         let mood = Arc::new(watch::Sender::new(Mood::Pass));
         let set = Arc::clone(&mood);
+        let target = Arc::new(AtomicU16::new(target));
+        let leads_to = Arc::clone(&target);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                let target = leads_to.load(Relaxed);
                 tokio::spawn(carry(client, target, Arc::clone(&set)));
             }
         });
-        Self { port, mood }
+        Self { port, target, mood }
     }
 
     /// From now on, on connections that are open as well.
     pub(crate) fn set(&self, mood: Mood) {
         self.mood.send_replace(mood);
+    }
+
+    /// New connections lead there.
+    pub(crate) fn lead_to(&self, target: u16) {
+        self.target.store(target, Relaxed);
     }
 
     pub(crate) fn url(&self) -> String {

@@ -65,11 +65,11 @@ local function begin(candidate)
 end
 
 local function save(key, sealed, micros)
+  -- The life of the key begins anew, so that it can be shorter than before. With no time left, it
+  -- is gone at once.
   redis.call('DEL', key)
-  if micros > 0 then
-    redis.call('HSET', key, 'sealed', sealed, 'saved', text(now))
-    keep(key, micros)
-  end
+  redis.call('HSET', key, 'sealed', sealed, 'saved', text(now))
+  keep(key, micros)
   keep(STATE, micros + LONG)
 end
 
