@@ -32,7 +32,7 @@ impl<S: Store> Fresh<S> {
 
     /// The one for even numbers, the other for odd ones.
     fn handle(&self, number: usize) -> &S {
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             &self.one
         } else {
             &self.two
@@ -179,14 +179,14 @@ async fn load(store: &impl Store) -> Entry {
 async fn made(store: &impl Store, change: Change) -> Version {
     match store.save(NAME, change).await.unwrap() {
         Saved::Made(version) => version,
-        newer => panic!("{newer:?}"),
+        newer @ Saved::Newer(_) => panic!("{newer:?}"),
     }
 }
 
 async fn refused(store: &impl Store, change: Change) -> Version {
     match store.save(NAME, change).await.unwrap() {
         Saved::Newer(version) => version,
-        made => panic!("{made:?}"),
+        made @ Saved::Made(_) => panic!("{made:?}"),
     }
 }
 

@@ -29,7 +29,7 @@ fn fresh() -> Option<Fresh<RedisStore>> {
     Some(Fresh::new(server.store(), server.store(), server))
 }
 
-conformance!(fresh().await);
+conformance!(fresh());
 
 #[tokio::test]
 async fn a_change_is_noticed() {
