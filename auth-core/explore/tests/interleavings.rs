@@ -830,9 +830,9 @@ async fn get_in_each(processes: &[(Credentials, ManualClock); 2]) -> Vec<Arc<Cre
     let mut got = Vec::new();
     for get in gets {
         // A wait that began late goes on by the other process's save, or by its own clock.
-        processes
-            .iter()
-            .for_each(|(_, clock)| clock.advance(Duration::from_millis(300)));
+        for (_, clock) in processes {
+            clock.advance(Duration::from_millis(300));
+        }
         got.push(get.await.unwrap());
     }
     got
