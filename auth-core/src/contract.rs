@@ -326,9 +326,9 @@
 //! was logged out does not come back. After the store has lost its data, a session of before is
 //! saved if none is there.
 //!
-//! What rolls in mid-session, and what a repair brings, is saved as a revision, by a task; of two at
-//! a time the last one counts. Where an idle deadline has moved by an eighth of its timeout, it is
-//! saved as well.
+//! What rolls in mid-session, and what a repair brings, is saved as a revision, by a task; of two
+//! at a time the last one counts. Where an idle deadline has moved by an eighth of its timeout, it
+//! is saved as well.
 //!
 //! A rejection that a process believes is noted by its next login, with its look at the store. The
 //! others give the session up when they look next: with their next login or refresh, by their own
@@ -339,15 +339,15 @@
 //! ## Rule 22
 //!
 //! What a failed login forbids is kept in the store, and so is the last word on whether rejections
-//! are believed: they hold for all processes and for those that start later. A refusal holds for the
-//! secret that was refused, which is known by a keyed hash. So eight processes with a wrong
+//! are believed: they hold for all processes and for those that start later. A refusal holds for
+//! the secret that was refused, which is known by a keyed hash. So eight processes with a wrong
 //! password, or thirteen starts of a program, make one attempt. What is wrong before anything was
 //! sent holds for its process alone.
 //!
 //! A token that can be used once is marked spent in the store before it is sent. If the store does
-//! not confirm that, the token is not sent, and the password is used where the session is over. If a
-//! refresh is refused, the store is looked at again first: a newer session there means a race, and
-//! no refusal.
+//! not confirm that, the token is not sent, and the password is used where the session is over. If
+//! a refresh is refused, the store is looked at again first: a newer session there means a race,
+//! and no refusal.
 //!
 //! ## Rule 23
 //!
@@ -370,5 +370,5 @@
 //! What is stored is sealed with a key, for one identity, its login's URL, its provider's variant
 //! and its kind; names in the store are keyed hashes. What can't be read is as if it was not there:
 //! it is damaged, of a later version, sealed with another key, or another identity's that was moved
-//! there. That is an event and no failure, and it stays until a session is saved in its place. Where
-//! there are several keys, the first one seals, and all open.
+//! there. That is an event and no failure, and it stays until a session is saved in its place.
+//! Where there are several keys, the first one seals, and all open.

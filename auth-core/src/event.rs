@@ -64,8 +64,8 @@ pub enum Event {
         /// The stamp of the new credential.
         stamp: Stamp,
     },
-    /// The store could not be reached or used. The cache goes on without it, and leaves it alone for
-    /// 5 s.
+    /// The store could not be reached or used. The cache goes on without it, and leaves it alone
+    /// for 5 s.
     StoreFailed {
         /// What the [`StoreError`](crate::store::StoreError) and its causes say.
         reason: String,

@@ -46,18 +46,21 @@
 //! # Limits
 //!
 //! - Other processes, other machines behind the same address and earlier runs of this program spend
-//!   the same login quota, and this crate can't see it. Ask for a smaller share with
-//!   [`Quota::at_most`].
+//!   the same login quota, and this crate can't see it unless they share a [`store`]. Without one,
+//!   ask for a smaller share with [`Quota::at_most`].
 //! - The quota holds for logins that arrive at the server within their time-out. What a network or
 //!   a proxy delivers later than that, or a task that was not driven sends later, may be one login
 //!   too many.
-//! - Sessions are kept in memory and end with the process.
+//! - Without a [`store`], sessions are kept in memory and end with the process.
 //! - This crate can't zero the copies of secrets in an HTTP client, in TLS buffers and in the
 //!   environment of the process.
 //! - Timers need a tokio runtime with its timer enabled, multi-threaded or current-thread.
 //!
 //! # Features
 //!
+//! - `file`: a [`store`] in files, for a program that starts again and the processes of a machine.
+//! - `redis`: a [`store`] in Redis or Valkey, for a fleet; `redis-tls`: over TLS.
+//! - `seal`: the keys that seal what a store holds, for a store of one's own. The others enable it.
 //! - `test-util`: clocks that tests move by hand, in [`clock`], and a scripted provider, in
 //!   `testing`.
 

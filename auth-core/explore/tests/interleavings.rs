@@ -806,8 +806,8 @@ fn fleet(script: Script) -> (Counting, MemoryStore, [(Credentials, ManualClock);
     (provider, store, processes)
 }
 
-/// Gets a credential in each process, while their clocks go on: by less than a step of the store may
-/// take, so that none is found in trouble.
+/// Gets a credential in each process, while their clocks go on: by less than a step of the store
+/// may take, so that none is found in trouble.
 async fn get_in_each(processes: &[(Credentials, ManualClock); 2]) -> Vec<Arc<Credential>> {
     let gets = processes.iter().map(|(credentials, _)| {
         let credentials = credentials.clone();

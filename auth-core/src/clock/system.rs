@@ -24,8 +24,8 @@ pub(super) fn now() -> Moment {
 /// start of the machine, and the wall clock.
 ///
 /// On Linux the steady clock is `CLOCK_BOOTTIME` itself, because the one of [`now`] is up to a tick
-/// ahead of another process's. On Apple's systems `CLOCK_MONOTONIC` counts on in suspend as well. On
-/// other unixes it may not.
+/// ahead of another process's. On Apple's systems `CLOCK_MONOTONIC` counts on in suspend as well.
+/// On other unixes it may not.
 #[cfg(all(feature = "file", unix))]
 pub(crate) fn shared_now() -> Moment {
     use rustix::time::{ClockId, clock_gettime};

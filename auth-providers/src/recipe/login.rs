@@ -379,8 +379,8 @@ impl Login for RecipeLogin {
         ProviderOptions::of((self.schema().clone(), (*self.filled).clone()))
     }
 
-    /// The fields beside the account and the secret that logs in: a tenant, or a second secret, which
-    /// may be what the user is told by.
+    /// The fields beside the account and the secret that logs in: a tenant, or a second secret,
+    /// which may be what the user is told by.
     fn variant(&self) -> String {
         let schema = self.schema();
         let others =

@@ -17,16 +17,16 @@ use crate::store::{
     StoreError,
 };
 
-/// A store in the files of a folder: for the starts of a program, and for the processes of a machine
-/// that belong to one user.
+/// A store in the files of a folder: for the starts of a program, and for the processes of a
+/// machine that belong to one user.
 ///
 /// What the files hold is sealed, and their names tell nothing of the accounts. The folder is the
-/// user's own: it is made with mode 0700, and refused if others have access to it. Access is checked
-/// on unix only. Elsewhere the folder should be in the user's profile.
+/// user's own: it is made with mode 0700, and refused if others have access to it. Access is
+/// checked on unix only. Elsewhere the folder should be in the user's profile.
 ///
 /// A folder is for one machine. On a network file system two machines would each find the other's
-/// leases lapsed: they log in beside each other, although neither saves a stale session over a newer
-/// one. A fleet shares a store of its own.
+/// leases lapsed: they log in beside each other, although neither saves a stale session over a
+/// newer one. A fleet shares a store of its own.
 ///
 /// ```
 /// use auth_core::store::FileStore;

@@ -44,8 +44,8 @@ impl Links {
     }
 
     /// Does an operation, bounded by [`LIMIT`]. If the connection is found to have ended, it is
-    /// made anew and the operation is done a second time. `operation` is told so, because the first attempt
-    /// may have been done.
+    /// made anew and the operation is done a second time. `operation` is told so, because the first
+    /// attempt may have been done.
     pub(super) async fn run<T, F>(
         &self,
         operation: impl Fn(MultiplexedConnection, bool) -> F,

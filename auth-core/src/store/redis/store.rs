@@ -39,9 +39,9 @@ use crate::store::store::Store;
 /// # What it needs
 /// - A Tokio runtime with I/O and time.
 /// - The user of the URL has the keys and channels of the prefix, `~auth:* &auth:*`, and these
-///   commands: `+@connection +@hash +@sortedset +evalsha +script|load +time +pttl +pexpire +del +info
-///   +publish +subscribe +scan`. Without `INFO` a loss of permits is not seen, without `PUBLISH` and
-///   `SUBSCRIBE` the others learn of a session when they next look, and `SCAN` is for
+///   commands: `+@connection +@hash +@sortedset +evalsha +script|load +time +pttl +pexpire +del
+///   +info +publish +subscribe +scan`. Without `INFO` a loss of permits is not seen, without
+///   `PUBLISH` and `SUBSCRIBE` the others learn of a session when they next look, and `SCAN` is for
 ///   [`list`](Self::list) alone.
 /// - Redis must not evict what it was told to keep: `maxmemory-policy noeviction`. Where a permit
 ///   is evicted, the quota is exceeded.
