@@ -21,6 +21,10 @@
     doc = "| [`RedisStore`] | the machines of a fleet | `redis` |"
 )]
 //!
+#![cfg_attr(
+    feature = "seal",
+    doc = "\nWhat is stored is sealed, and named, by [`Keys`]: see there for how they are changed.\n"
+)]
 //! Another store, such as a table of a database, is an implementation of [`Store`]. It holds sealed
 //! bytes under hashed names, and needs no cryptography of its own.
 

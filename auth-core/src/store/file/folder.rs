@@ -86,13 +86,15 @@ impl Folder {
     fn clean(&self) {
         let now = shared_now().wall;
         for file in fs::read_dir(&self.0).into_iter().flatten().flatten() {
-            let is_temporary = file.path().extension().is_some_and(|end| end == TEMPORARY);
+            if file.path().extension().is_none_or(|end| end != TEMPORARY) {
+                continue;
+            }
             let written = file.metadata().and_then(|found| found.modified());
             let written = written
                 .ok()
                 .and_then(|at| at.duration_since(UNIX_EPOCH).ok());
             let age = written.map(|at| now.saturating_sub(nanos(at)));
-            if is_temporary && age.is_some_and(|age| age > nanos(OLD)) {
+            if age.is_some_and(|age| age > nanos(OLD)) {
                 let _ = fs::remove_file(file.path());
             }
         }

@@ -67,6 +67,7 @@ mod tests {
         for _ in 0..=MOST {
             let outcome = threads.run::<()>(|| panic!("on purpose")).await;
             assert!(outcome.unwrap_err().to_string().contains("panicked"));
+            threads.run(|| Ok(())).await.unwrap();
         }
     }
 

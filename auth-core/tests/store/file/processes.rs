@@ -181,19 +181,13 @@ async fn a_process_that_is_killed_leaves_the_entry_whole() {
             );
             tokio::time::sleep(Duration::from_millis(1)).await;
         };
-        // At another point of its work each time.
-        std::thread::sleep(Duration::from_micros(1_700 * round));
+        last = began;
+        // It is killed at another point of its work each time.
+        for _ in 0..=round {
+            last = whole(&store, last).await;
+        }
         child.kill();
-        let entry = store.load("a").await.unwrap();
-        let revision = entry.version.revision;
-        assert!(revision >= began, "{revision} after {began}");
-        let text = text_of(revision);
-        assert!(session(&entry) == Some(&text[..]), "mixed in round {round}");
-        assert!(
-            entry.notes.unwrap().sealed == text,
-            "mixed in round {round}"
-        );
-        last = revision;
+        last = whole(&store, last).await;
     }
     // The lock went with its process, and fences go on.
     let known = store.load("a").await.unwrap().version;
@@ -203,6 +197,20 @@ async fn a_process_that_is_killed_leaves_the_entry_whole() {
     };
     let answer = store.lease("a", ask).await.unwrap();
     assert_eq!(answer.lease, Lease::Taken { fence: 2 });
+}
+
+/// Checks that the entry is whole, and returns its revision.
+async fn whole(store: &FileStore, last: u64) -> u64 {
+    let entry = store.load("a").await.unwrap();
+    let revision = entry.version.revision;
+    assert!(revision >= last, "{revision} after {last}");
+    let text = text_of(revision);
+    assert!(
+        session(&entry) == Some(&text[..]),
+        "{revision} is not whole"
+    );
+    assert!(entry.notes.unwrap().sealed == text, "{revision} is mixed");
+    revision
 }
 
 async fn lock_for_ever(store: &FileStore) {
