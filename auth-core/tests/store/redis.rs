@@ -296,6 +296,28 @@ async fn a_change_is_heard_by_who_waits_for_its_name() {
 }
 
 #[tokio::test]
+async fn who_waits_listens_again_after_a_restart() {
+    let Some(mut server) = RedisServer::start() else {
+        return;
+    };
+    let store = server.store();
+    timeout(BOUND, store.changed("n")).await.unwrap();
+    let mut changed = Box::pin(store.changed("n"));
+    assert!(futures_util::poll!(&mut changed).is_pending());
+    server.restart();
+    timeout(BOUND, changed)
+        .await
+        .expect("it may have missed something");
+    timeout(BOUND, store.changed("n"))
+        .await
+        .expect("it listens anew");
+    let mut changed = Box::pin(store.changed("n"));
+    assert!(futures_util::poll!(&mut changed).is_pending());
+    saves_one(&server.store(), "n").await;
+    timeout(BOUND, changed).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_prefix_keeps_tenants_apart() {
     let Some(server) = RedisServer::start() else {
         return;

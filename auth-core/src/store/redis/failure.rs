@@ -107,5 +107,14 @@ mod tests {
             let printed = format!("{failure} {failure:?} {}", failure.reason());
             assert!(!printed.contains(canary), "{printed}");
         }
+        for code in ["ERR", "WRONGPASS", "NOPERM", "OOM", "ANOTHER"] {
+            let answer = format!("-{code} {said}\r\n");
+            let answer = redis::parse_redis_value(answer.as_bytes()).unwrap();
+            let error = answer.extract_error().unwrap_err();
+            let failure = failure(&error);
+            let printed = format!("{failure} {failure:?} {}", failure.reason());
+            assert!(printed.contains(code), "{printed}");
+            assert!(!printed.contains(canary), "{printed}");
+        }
     }
 }

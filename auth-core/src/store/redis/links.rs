@@ -123,3 +123,25 @@ async fn bounded<T>(
     let in_time = timeout(LIMIT, operation).await;
     in_time.unwrap_or_else(|_| Err(too_slow()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use tokio::runtime::Builder;
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_kept_of_runtimes_that_have_ended() {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let links = Links::new(Client::open(format!("redis://{address}")).unwrap());
+        for _ in 0..5 {
+            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+            assert!(runtime.block_on(links.link()).is_err());
+        }
+        assert_eq!(links.slots.lock().len(), 1);
+    }
+}
