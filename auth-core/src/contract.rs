@@ -332,9 +332,9 @@
 //!
 //! A rejection that a process believes is noted by its next login, with its look at the store. The
 //! others give the session up when they look next: with their next login or refresh, by their own
-//! next rejection, when the store tells of a change, and within ten seconds in any case where the
-//! runtime of their last login is driven. A session that is newer than the one that was rejected is
-//! taken in place of a login.
+//! next rejection, a second after the store tells of a change, and within ten seconds in any case
+//! where the runtime of their last login is driven. A session that is newer than the one that was
+//! rejected is taken in place of a login.
 //!
 //! ## Rule 22
 //!

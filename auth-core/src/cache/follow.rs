@@ -7,7 +7,10 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures_util::future::join;
+
 use super::shared::Shared;
+use crate::clock::nanos;
 use crate::decide::CacheState;
 use crate::event::Event;
 use crate::login::Engine;
@@ -18,6 +21,10 @@ use crate::store::{Found, Sharing};
 /// How often the store is looked at that tells of no changes: at least twice in this time, at
 /// random.
 const FOLLOW: Duration = Duration::from_secs(10);
+
+/// How soon it is looked at again at the earliest, whatever it tells: it may tell of the changes of
+/// all its entries, or of none while its connection comes and goes.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Which part of the idle timeout a deadline has to move by to be worth a save.
 const SLID: u32 = 8;
@@ -82,7 +89,13 @@ impl Shared {
 
 /// Looks once. Returns whether there is a cache left to look for.
 async fn look(cache: &Weak<Shared>, engine: &Engine, sharing: &Sharing) -> bool {
-    sharing.changed(engine, FOLLOW).await;
+    let again = engine.clock.now().steady.saturating_add(nanos(AGAIN));
+    // Both at once, so that a change is not missed meanwhile.
+    join(
+        engine.clock.sleep_until(again),
+        sharing.changed(engine, FOLLOW),
+    )
+    .await;
     match cache.upgrade() {
         None => return false,
         Some(cache) if cache.is_closed() => return false,

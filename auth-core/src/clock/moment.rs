@@ -4,7 +4,18 @@ use std::time::Duration;
 
 /// One reading of both clocks.
 ///
-/// A reading is opaque: only differences between readings of one process have a meaning.
+/// Only differences between readings of one process have a meaning, unless both clocks are those of
+/// the machine, as those of a [store](crate::store) are.
+///
+/// ```
+/// use std::time::Duration;
+/// use auth_core::Moment;
+///
+/// let saved = Moment::written(Duration::from_secs(5), Duration::from_secs(1_800_000_000));
+/// let later = Moment::written(Duration::from_secs(7), Duration::from_secs(1_800_000_003));
+/// assert_eq!(later.since(saved), Duration::from_secs(3), "the larger difference");
+/// assert_eq!((saved.steady().as_secs(), saved.wall().as_secs()), (5, 1_800_000_000));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
     /// Nanoseconds on the steady clock.
@@ -14,6 +25,25 @@ pub struct Moment {
 }
 
 impl Moment {
+    /// A reading that was written down: the time on a clock that can't be set, since any start, and
+    /// the time since the Unix epoch. For a store, whose readings are of several processes.
+    pub fn written(steady: Duration, wall: Duration) -> Self {
+        Self {
+            steady: nanos(steady),
+            wall: nanos(wall),
+        }
+    }
+
+    /// The time on the clock that can't be set.
+    pub const fn steady(self) -> Duration {
+        Duration::from_nanos(self.steady)
+    }
+
+    /// The time since the Unix epoch.
+    pub const fn wall(self) -> Duration {
+        Duration::from_nanos(self.wall)
+    }
+
     /// The time since `earlier`: the larger difference of the two clocks. Zero if `earlier` is in
     /// the future.
     pub fn since(self, earlier: Self) -> Duration {

@@ -436,7 +436,7 @@ async fn rule_21_values_that_roll_are_shared_as_revisions() {
     let current = one.get().await.unwrap();
     let again = crate::support::set_cookie("sid=again; Path=/");
     Attempt::new(&one, &current).cookies_set(&again);
-    settle().await;
+    fleet.advance(2 * SECOND).await;
     let current = other.fresh().unwrap();
     assert_eq!(current.cookie("sid"), Some("again"));
     assert_eq!(
@@ -781,7 +781,7 @@ async fn rule_19_close_leaves_the_session_and_log_out_ends_it_for_all() {
     let command = fleet.start(server.program("right"));
     command.log_out().await.unwrap();
     assert_eq!(*server.0.logouts.lock(), ["token-1"]);
-    settle().await;
+    fleet.advance(2 * SECOND).await;
     assert!(other.fresh().is_none(), "it was told");
     assert_eq!(token(&other.get().await.unwrap()), "token-2");
     assert_eq!(server.logins(), 2);
