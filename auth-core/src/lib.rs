@@ -63,6 +63,7 @@
 //! - `seal`: the keys that seal what a store holds, for a store of one's own. The others enable it.
 //! - `test-util`: clocks that tests move by hand, in [`clock`], and a scripted provider, in
 //!   `testing`.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(doc)]
 pub mod contract;

@@ -288,6 +288,7 @@
 //! - `body-fields`: sessions that are a [field of the body](#fields-of-the-body).
 //!
 //! Without any of them, the crate has [`AuthContext`] only.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(all(feature = "reqwest", feature = "follow")),
     allow(

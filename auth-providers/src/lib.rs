@@ -65,6 +65,7 @@
 //! - `recipes`: the module `recipe`, logins described as data, in TOML or JSON.
 //! - `schema`: the JSON Schema of recipes.
 //! - `demo`: [`demo`], servers that behave as the four APIs document, for tests.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod account;
 mod answers;
