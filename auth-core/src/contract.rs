@@ -363,7 +363,8 @@
 //! without the store for 5 s: sessions are served, logins are single within the process, and of the
 //! quota the process takes a fifth, at least one login. More than five such processes may together
 //! exceed it. Nothing fails for it but what can't be done safely: a token that can be used once is
-//! not sent. What was obtained meanwhile is used, and saved with its next revision or login.
+//! not sent. What was obtained meanwhile is used, and saved when the store is looked at next,
+//! unless another session is there by then.
 //!
 //! ## Rule 25
 //!

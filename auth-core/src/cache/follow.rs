@@ -103,6 +103,11 @@ async fn look(cache: &Weak<Shared>, engine: &Engine, sharing: &Sharing) -> bool 
         Some(cache) if cache.read(|state| state.current().is_none()) => return true,
         Some(_) => {}
     }
+    if sharing.known.lock().unsaved
+        && let Some(cache) = cache.upgrade()
+    {
+        cache.publish().await;
+    }
     let found = sharing.load(engine).await;
     if let (Some(found), Some(cache)) = (found, cache.upgrade()) {
         cache.found_meanwhile(found);

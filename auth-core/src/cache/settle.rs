@@ -54,7 +54,7 @@ impl Keep for Shared {
         self.read(|state| state.single_use_token(session, now))
     }
 
-    fn notes(&self, before: &Notes, secret: Option<(AttemptedSecret, String)>) -> Notes {
+    fn notes(&self, before: &Notes, secret: Option<String>) -> Notes {
         let now = self.engine.clock.now();
         self.read(|state| state.notes(before, secret, now))
     }

@@ -9,11 +9,14 @@ use crate::decide::{CacheState, End, Outlook, Policy};
 use crate::error::LoginError;
 use crate::logout::{Logout, LogoutReason};
 use crate::runtime::Runtime;
-use crate::store::{Found, Saved, Sharing, Version};
+use crate::store::{Found, Lease, LeaseAsk, Saved, Sharing, Version, random_text};
 
 /// How often new values are saved anew in a row, because others have saved theirs or the session
 /// was rolled meanwhile. After that they are saved with the next change.
 const MOST_SAVES: u8 = 8;
+
+/// How long the lease lasts under which a session is saved that is at hand.
+const PUBLISHED_WITHIN: Duration = Duration::from_secs(10);
 
 impl Shared {
     /// Whether it has a store.
@@ -73,6 +76,51 @@ impl Shared {
                     cache.save_revision(&saving.0).await;
                 }
             });
+        }
+    }
+
+    /// Saves a session that was obtained while the store was in trouble, under a lease of its own,
+    /// unless a session is there that the cache does not know.
+    pub(super) async fn publish(&self) {
+        let Some(sharing) = &self.engine.options.sharing else {
+            return;
+        };
+        let engine = &self.engine;
+        let now = engine.clock.now();
+        let (session, generation, known) = {
+            let control = self.control.lock();
+            let known = *sharing.known.lock();
+            let current = control.state.current().filter(|_| known.unsaved);
+            let good = |current: &&Arc<Credential>| current.life().freshness(now).is_good();
+            let Some(current) = current.filter(good) else {
+                return;
+            };
+            (
+                current.session(now),
+                current.stamp().generation(),
+                known.version,
+            )
+        };
+        let owner = random_text();
+        let ask = LeaseAsk {
+            owner: &owner,
+            lasts: PUBLISHED_WITHIN,
+            known,
+            rejected: false,
+        };
+        let Some((answer, _)) = sharing.lease(engine, ask).await else {
+            return;
+        };
+        if let Lease::Taken { fence } = answer.lease {
+            let version = Version {
+                epoch: answer.epoch,
+                fence,
+                revision: 0,
+            };
+            let save = sharing.save(engine, version, Some(&session), None, Some(owner));
+            if let Some(Saved::Made(version)) = save.await {
+                self.now_known(generation, version);
+            }
         }
     }
 

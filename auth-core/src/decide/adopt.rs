@@ -161,9 +161,9 @@ impl CacheState {
         purpose: Purpose,
         now: Moment,
     ) -> bool {
-        let same = notes.secret.as_deref() == Some(tag);
-        let stored = notes.failure.clone();
-        let Some(failure) = stored.and_then(|failure| failure.of_secret(at_hand, same)) else {
+        let noted = notes.failure(tag);
+        let own = |(failure, same): (&Failure, bool)| failure.clone().of_secret(at_hand, same);
+        let Some(failure) = noted.and_then(own) else {
             return true;
         };
         let failure = failure.or_stricter(self.failure.take());
@@ -176,24 +176,15 @@ impl CacheState {
     }
 
     /// The notes after a login, a refresh or a failure. `before` are those that were read, and
-    /// `secret` is what was sent, with its keyed hash.
-    pub(crate) fn notes(
-        &self,
-        before: &Notes,
-        secret: Option<(AttemptedSecret, String)>,
-        now: Moment,
-    ) -> Notes {
-        let sent = self.failure.as_ref().and_then(Failure::sent_secret);
-        let ours = secret.filter(|(attempted, _)| Some(attempted.secret) == sent);
-        Notes {
-            failure: self
-                .failure
-                .clone()
-                .filter(|failure| failure.is_of_note(now)),
-            secret: ours.map_or_else(|| before.secret.clone(), |(_, tag)| Some(tag)),
-            breaker: (self.breaker.is_of_note(now)).then(|| self.breaker.clone()),
-            spent: before.spent.clone(),
+    /// `secret` is the keyed hash of the secret, if that was read.
+    pub(crate) fn notes(&self, before: &Notes, secret: Option<String>, now: Moment) -> Notes {
+        let mut notes = before.clone();
+        if let Some(secret) = secret {
+            let failed = self.failure.clone();
+            notes.logged_in_with(secret, failed.filter(|failure| failure.is_of_note(now)));
         }
+        notes.breaker = (self.breaker.is_of_note(now)).then(|| self.breaker.clone());
+        notes
     }
 }
 

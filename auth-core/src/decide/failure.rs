@@ -215,6 +215,11 @@ impl Failure {
         self.forbids(now) || (self.streaks.unsure > 0 && now.steady < counted_until)
     }
 
+    /// Whether it says something of the secret that was sent.
+    pub(super) fn says_of_its_secret(&self) -> bool {
+        self.evidence != Evidence::None
+    }
+
     /// Whether other processes have to know of it. What is wrong before anything was sent is wrong
     /// here alone.
     pub(super) fn is_of_note(&self, now: Moment) -> bool {
@@ -243,14 +248,6 @@ impl Failure {
     pub(crate) fn refused_secret(&self) -> Option<Fingerprint> {
         let secret = self.secret.filter(|_| self.evidence != Evidence::None)?;
         Some(secret.secret)
-    }
-
-    /// The secret that was sent, if this process has sent it or read it.
-    pub(super) const fn sent_secret(&self) -> Option<Fingerprint> {
-        match self.secret {
-            Some(sent) => Some(sent.secret),
-            None => None,
-        }
     }
 
     /// The failure as another process had it, if its secret was the one at hand; or else without

@@ -11,6 +11,10 @@ use crate::store::Version;
 /// How many spent tokens are noted, as a cache remembers.
 const MOST_SPENT: usize = 16;
 
+/// Of how many secrets the failures are noted. A program has one, and two while it is changed; a
+/// wrong one may be in use beside it.
+const MOST_FAILURES: usize = 4;
+
 /// The form of the text that this version writes and reads.
 const FORM: &str = "1";
 
@@ -26,10 +30,9 @@ pub(crate) struct Known {
 /// What is remembered in a store beside the session.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notes {
-    /// What the last failed login forbids. It does not know its secret.
-    pub(super) failure: Option<Failure>,
-    /// The keyed hash of that secret.
-    pub(super) secret: Option<String>,
+    /// What failed logins forbid, the last one last: each with the keyed hash of its secret, which
+    /// it does not know itself.
+    failures: Vec<(Failure, String)>,
     /// Whether rejections are believed.
     pub(super) breaker: Option<RejectionBreaker>,
     /// Keyed hashes of the tokens that must not be sent again, oldest first.
@@ -38,7 +41,29 @@ pub(crate) struct Notes {
 
 impl Notes {
     pub(crate) const fn is_empty(&self) -> bool {
-        self.failure.is_none() && self.breaker.is_none() && self.spent.is_empty()
+        self.failures.is_empty() && self.breaker.is_none() && self.spent.is_empty()
+    }
+
+    /// The last failure with this secret, or else the last one, and whether it was with this secret.
+    pub(super) fn failure(&self, secret: &str) -> Option<(&Failure, bool)> {
+        let last = |own: bool| {
+            let mut failures = self.failures.iter().rev();
+            failures.find(|(_, noted)| !own || noted == secret)
+        };
+        let own = last(true).map(|(failure, _)| (failure, true));
+        own.or_else(|| last(false).map(|(failure, _)| (failure, false)))
+    }
+
+    /// A login with this secret has failed, or has not. What others have failed with, and what says
+    /// something of their secret, stays.
+    pub(super) fn logged_in_with(&mut self, secret: String, failed: Option<Failure>) {
+        self.failures
+            .retain(|(failure, noted)| *noted != secret && failure.says_of_its_secret());
+        if let Some(failure) = failed {
+            let over = (self.failures.len() + 1).saturating_sub(MOST_FAILURES);
+            self.failures.drain(..over);
+            self.failures.push((failure, secret));
+        }
     }
 
     /// Whether a token was spent, by its keyed hash.
@@ -59,12 +84,9 @@ impl Notes {
     pub(crate) fn to_text(&self, now: Moment) -> String {
         Lines::written(|lines| {
             lines.line("notes").text("form", FORM).end();
-            if let Some(failure) = &self.failure {
+            for (failure, secret) in &self.failures {
                 failure.write(lines.line("failure"), now);
-                if let Some(secret) = &self.secret {
-                    lines.text("secret", secret);
-                }
-                lines.end();
+                lines.text("secret", secret).end();
             }
             if let Some(breaker) = &self.breaker {
                 breaker.write(lines, now);
@@ -86,8 +108,9 @@ impl Notes {
         for line in lines {
             match line.kind() {
                 "failure" => {
-                    notes.failure = Some(Failure::read(line, age, now)?);
-                    notes.secret = line.text("secret")?.map(|text| text.to_string());
+                    let secret = line.need("secret")?.to_string();
+                    let failure = Failure::read(line, age, now)?;
+                    notes.failures.push((failure, secret));
                 }
                 "breaker" => notes.breaker = Some(RejectionBreaker::read(line, age, now)?),
                 "spent" => notes.spent.push(line.need("token")?.to_string()),

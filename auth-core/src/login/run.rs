@@ -67,7 +67,7 @@ pub(crate) trait Keep: Send + Sync {
     fn settle(&self, id: FlightId, outcome: LoginOutcome, took: Duration) -> Settlement;
 
     /// The notes for the store after the login has ended.
-    fn notes(&self, before: &Notes, secret: Option<(AttemptedSecret, String)>) -> Notes;
+    fn notes(&self, before: &Notes, secret: Option<String>) -> Notes;
 
     /// The session of this generation was saved in the store, or was not.
     fn saved(&self, generation: u64, saved: Option<Saved>);
@@ -338,7 +338,7 @@ impl Login {
         };
         let tag = turn.sharing().tag(secret.expose());
         let may_be_sent = cache.recall(turn.notes(), attempted, &tag, purpose);
-        turn.read(attempted, tag);
+        turn.read(tag);
         !may_be_sent
     }
 

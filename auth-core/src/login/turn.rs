@@ -9,7 +9,7 @@ use futures_util::future::{Either, join3, select};
 
 use super::engine::Engine;
 use crate::clock::nanos;
-use crate::decide::{AttemptedSecret, Known, Notes};
+use crate::decide::{Known, Notes};
 use crate::error::LoginError;
 use crate::limit::{Limiter, MARGIN, Permit, Ticket};
 use crate::runtime::Runtime;
@@ -41,8 +41,8 @@ pub(super) struct Turn {
     passed_over: Option<Version>,
     /// The notes as they were read under the lease.
     notes: Notes,
-    /// The secret that was read, with its keyed hash.
-    secret: Option<(AttemptedSecret, String)>,
+    /// The keyed hash of the secret that was read.
+    secret: Option<String>,
     /// How long its permit of the store counts from the end of the login on, if it has one.
     permit: Option<Duration>,
     /// Its permit of the share that the process has while the store is in trouble.
@@ -144,17 +144,17 @@ impl Turn {
         }
     }
 
-    /// The secret was read.
-    pub(super) fn read(&mut self, secret: AttemptedSecret, tag: String) {
-        self.secret = Some((secret, tag));
+    /// The secret with this keyed hash was read.
+    pub(super) fn read(&mut self, secret: String) {
+        self.secret = Some(secret);
     }
 
     pub(super) const fn notes(&self) -> &Notes {
         &self.notes
     }
 
-    /// The secret that was read, with its keyed hash.
-    pub(super) fn secret(&self) -> Option<(AttemptedSecret, String)> {
+    /// The keyed hash of the secret that was read.
+    pub(super) fn secret(&self) -> Option<String> {
         self.secret.clone()
     }
 

@@ -486,6 +486,45 @@ async fn rule_22_thirteen_starts_with_a_wrong_password_make_one_attempt() {
 }
 
 #[tokio::test]
+async fn rule_22_a_wrong_password_is_remembered_beside_a_right_one_and_another_wrong_one() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    for password in ["wrong", "also wrong", "right"] {
+        let _ = fleet.start(server.program(password)).get().await;
+    }
+    assert_eq!(server.logins(), 3);
+    for _ in 0..5 {
+        reject_stored(&mut fleet, &server).await;
+        for password in ["wrong", "also wrong"] {
+            let refused_before = fleet.start(server.program(password)).get().await;
+            assert!(refused(&refused_before.unwrap_err()));
+        }
+        fleet.start(server.program("right")).get().await.unwrap();
+        fleet.advance(7 * SECOND).await;
+    }
+    assert_eq!(server.logins(), 3 + 5);
+}
+
+#[tokio::test]
+async fn rule_23_a_spent_quota_of_the_process_keeps_nobody_from_a_stored_session() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    fleet.start(server.program("right")).get().await.unwrap();
+    let process = fleet.start(server.program("right"));
+    let clock = fleet.clocks.last().unwrap().clock();
+    for number in 0..10 {
+        let identity = Identity::new(
+            "other",
+            server.0.identity.origin().clone(),
+            number.to_string(),
+        );
+        let other = crate::support::tokens().with_identity(identity);
+        let other = Credentials::builder(other).clock(clock.clone()).build();
+        other.get().await.unwrap();
+    }
+    // No clock moves.
+    assert_eq!(token(&process.get().await.unwrap()), "token-1");
+}
+
+#[tokio::test]
 async fn rule_22_what_may_be_a_refusal_is_tried_four_times_in_15_minutes_by_all_starts() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     server.answers(|_| Err(LoginError::malformed("a page")));
@@ -700,6 +739,20 @@ async fn rule_24_without_its_store_a_process_logs_in_by_itself_with_a_fifth_of_t
         (1..=24).contains(&failed),
         "{failed}: it is left alone for 5 s"
     );
+}
+
+#[tokio::test]
+async fn rule_24_what_was_obtained_without_the_store_is_saved_when_it_is_back() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.fails.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    process.get().await.unwrap();
+    store.0.fails.store(false, SeqCst);
+    fleet.advance(20 * SECOND).await;
+    let other = fleet.start(server.program("right"));
+    assert_eq!(token(&other.get().await.unwrap()), "token-1");
+    assert_eq!(server.logins(), 1);
 }
 
 #[tokio::test]
