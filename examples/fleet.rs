@@ -38,7 +38,9 @@ async fn main() -> anyhow::Result<()> {
     let words: Vec<String> = env::args().skip(1).collect();
     let store = words.first().map_or("file", String::as_str);
     let number = |index: usize, unless: usize| match words.get(index) {
-        Some(word) => word.parse().context("the arguments are: store processes tasks"),
+        Some(word) => word
+            .parse()
+            .context("the arguments are: store processes tasks"),
         None => Ok(unless),
     };
     let (processes, tasks) = (number(1, 4)?, number(2, 250)?);
@@ -100,18 +102,30 @@ async fn run(store: &str, processes: usize, tasks: usize) -> anyhow::Result<()> 
     println!("{processes} processes of {tasks} tasks, {store}, a login takes 100 ms");
     for what in ["cold", "with a stored session"] {
         let (server, store, shared) = (server.base_url(), store.to_owned(), shared.clone());
-        let ran =
-            tokio::task::spawn_blocking(move || together(&server, &store, &shared, processes, tasks));
-        let Ran { first, last, failed } = ran.await??;
+        let ran = tokio::task::spawn_blocking(move || {
+            together(&server, &store, &shared, processes, tasks)
+        });
+        let Ran {
+            first,
+            last,
+            failed,
+        } = ran.await??;
         println!(
             "{what}: first answer of all {first:.1?}, last answer {last:.1?}, {failed} failed"
         );
         anyhow::ensure!(failed == 0, "no request fails");
     }
     let counts = server.counts();
-    println!("{} requests, {} login", counts.calls.ok, counts.logins.total());
+    println!(
+        "{} requests, {} login",
+        counts.calls.ok,
+        counts.logins.total()
+    );
     anyhow::ensure!(counts.logins.total() == 1, "one login for all processes");
-    anyhow::ensure!(counts.calls.ok == 2 * (processes * tasks) as u64, "each request is served");
+    anyhow::ensure!(
+        counts.calls.ok == 2 * (processes * tasks) as u64,
+        "each request is served"
+    );
     if store == "file" {
         std::fs::remove_dir_all(folder)?;
     } else {
