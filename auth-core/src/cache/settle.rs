@@ -18,7 +18,7 @@ use crate::logout::{Logout, LogoutReason, LogoutScope};
 use crate::runtime::{Runtime, random};
 use crate::secret::Secret;
 use crate::session::Session;
-use crate::store::{Found, Saved};
+use crate::store::{Found, Saved, Version};
 
 /// How many superseded sessions wait for their logout at a time. Further ones are left to expire. A
 /// renewal happens once in a session's life, and rejections cause few logins, so more than a few
@@ -34,9 +34,15 @@ impl Keep for Shared {
         (known.unwrap_or_default(), rejected)
     }
 
-    fn look_at(&self, id: FlightId, purpose: Purpose, found: Found) -> Option<Adopted> {
+    fn look_at(
+        &self,
+        id: FlightId,
+        purpose: Purpose,
+        began: Option<Version>,
+        found: Found,
+    ) -> Option<Adopted> {
         self.adopting(found, |state, outlook, end, policy| {
-            state.look_at(id, purpose, outlook, end, policy)
+            state.look_at(id, purpose, began, outlook, end, policy)
         })?
     }
 

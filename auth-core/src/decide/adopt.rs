@@ -12,7 +12,7 @@ use crate::credential::{Credential, Stamp};
 use crate::lifetime::{Birth, Freshness};
 use crate::secret::Secret;
 use crate::session::Session;
-use crate::store::Found;
+use crate::store::{Found, Version};
 
 /// What was found in the store, and what the cache knows of that.
 pub(crate) struct Outlook<'a> {
@@ -32,11 +32,14 @@ pub(crate) enum Adopted {
 }
 
 impl CacheState {
-    /// A flight has looked at the store. Returns `None` if it is not wanted any more.
+    /// A flight has looked at the store. `began` is the version that was known when the flight
+    /// began: the task that follows the store may have taken a newer session over since then.
+    /// Returns `None` if the flight is not wanted any more.
     pub(crate) fn look_at(
         &mut self,
         id: FlightId,
         purpose: Purpose,
+        began: Option<Version>,
         outlook: Outlook<'_>,
         end: &End,
         policy: &Policy,
@@ -44,7 +47,11 @@ impl CacheState {
         if self.is_unwanted(id) {
             return None;
         }
-        if !self.adopt(outlook, end, policy) {
+        let same = |(known, began): (Version, Version)| known.is_of_same_session(began);
+        let meanwhile = (outlook.known.version).is_some()
+            && !outlook.known.version.zip(began).is_some_and(same);
+        let adopted = self.adopt(outlook, end, policy);
+        if !adopted && !meanwhile {
             return Some(Adopted::GoesOn(purpose));
         }
         let ahead = matches!(purpose, Purpose::Renewal | Purpose::Refresh);

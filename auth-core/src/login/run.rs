@@ -23,7 +23,7 @@ use crate::limit::{Permit, STALLED_AFTER, Ticket};
 use crate::logout::Logout;
 use crate::secret::Secret;
 use crate::session::Session;
-use crate::store::{Found, Lease, Saved};
+use crate::store::{Found, Lease, Saved, Version};
 
 /// How much longer than its time-out a step may take before its task counts as not driven. A second
 /// is longer than a busy runtime delays a task.
@@ -34,9 +34,15 @@ pub(crate) trait Keep: Send + Sync {
     /// What is known of the entry in the store, and whether the session of it was rejected.
     fn known(&self) -> (Known, bool);
 
-    /// The flight has looked at the store. Returns what it does then, or `None` if it is not wanted
-    /// any more.
-    fn look_at(&self, id: FlightId, purpose: Purpose, found: Found) -> Option<Adopted>;
+    /// The flight has looked at the store. `began` is the version that the cache knew when the
+    /// flight began. Returns what it does then, or `None` if it is not wanted any more.
+    fn look_at(
+        &self,
+        id: FlightId,
+        purpose: Purpose,
+        began: Option<Version>,
+        found: Found,
+    ) -> Option<Adopted>;
 
     /// The session that a refresh begins with.
     fn refreshed(&self) -> Option<Arc<Credential>>;
@@ -185,7 +191,7 @@ impl Login {
             let Some((lease, found)) = turn.look(known, rejected).await else {
                 break;
             };
-            if let Some(found) = self.adopt(found)? {
+            if let Some(found) = self.adopt(turn.began(), found)? {
                 self.turn = Some(turn);
                 return Ok(Some(found));
             }
@@ -201,9 +207,13 @@ impl Login {
     }
 
     /// What the cache makes of the store: the session that it serves, if that was found there.
-    fn adopt(&mut self, found: Found) -> Result<Option<Arc<Credential>>, NoSession> {
+    fn adopt(
+        &mut self,
+        began: Option<Version>,
+        found: Found,
+    ) -> Result<Option<Arc<Credential>>, NoSession> {
         let cache = self.cache().ok_or(NoSession::Unchanged)?;
-        let adopted = cache.look_at(self.flight().id, self.purpose, found);
+        let adopted = cache.look_at(self.flight().id, self.purpose, began, found);
         match adopted.ok_or(NoSession::Unchanged)? {
             Adopted::Serves(credential) => return Ok(Some(credential)),
             Adopted::GoesOn(purpose) => self.purpose = purpose,
@@ -223,10 +233,11 @@ impl Login {
         let Some(turn) = self.turn.as_ref().filter(|_| raced) else {
             return Ok(None);
         };
-        let Some(found) = turn.look_again().await else {
+        let (began, found) = (turn.began(), turn.look_again().await);
+        let Some(found) = found else {
             return Ok(None);
         };
-        let found = self.adopt(found)?;
+        let found = self.adopt(began, found)?;
         // The purpose is decided anew by the failure.
         self.refreshed = None;
         Ok(found)

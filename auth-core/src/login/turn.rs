@@ -35,6 +35,8 @@ pub(super) struct Turn {
     owner: String,
     /// The version of the session that the login saves, if it has the lease.
     version: Option<Version>,
+    /// What the cache knew when the login was decided on.
+    began: Option<Version>,
     /// The version of the session that was seen last.
     seen: Option<Version>,
     /// The version of a session that is there and of no use.
@@ -43,8 +45,8 @@ pub(super) struct Turn {
     notes: Notes,
     /// The keyed hash of the secret that was read.
     secret: Option<String>,
-    /// How long its permit of the store counts from the end of the login on, if it has one.
-    permit: Option<Duration>,
+    /// Its permit of the store, and how long that counts from the end of the login on.
+    permit: Option<(String, Duration)>,
     /// Its permit of the share that the process has while the store is in trouble.
     share: Option<Permit>,
     /// How long the server wants no login.
@@ -53,11 +55,14 @@ pub(super) struct Turn {
 
 impl Turn {
     pub(super) fn new(engine: &Engine) -> Option<Self> {
+        let sharing = Arc::clone(engine.options.sharing.as_ref()?);
+        let began = sharing.known.lock().version;
         Some(Self {
-            sharing: Arc::clone(engine.options.sharing.as_ref()?),
+            sharing,
             engine: engine.clone(),
             owner: random_text(),
             version: None,
+            began,
             seen: None,
             passed_over: None,
             notes: Notes::default(),
@@ -70,6 +75,11 @@ impl Turn {
 
     pub(super) const fn sharing(&self) -> &Arc<Sharing> {
         &self.sharing
+    }
+
+    /// The version of the session that the cache had when the login was decided on.
+    pub(super) const fn began(&self) -> Option<Version> {
+        self.began
     }
 
     /// Looks at the store, and takes the lease unless a session is there that the cache does not
@@ -170,13 +180,17 @@ impl Turn {
 
     /// Waits for a permit of the store. Where that is in trouble, for one of the small share that
     /// each process has then.
+    ///
+    /// A refresh that counts as a login may have had one before, which goes on counting.
     pub(super) async fn permit(&mut self, ticket: &Arc<Ticket>, promise: impl Fn()) {
+        self.end_permit().await;
         let engine = self.engine.clone();
         let timeout = engine.options.login_timeout;
+        let id = random_text();
         let quota = engine.limiter.quota();
         let window = quota.window().saturating_add(MARGIN);
         let ask = PermitAsk {
-            id: &self.owner,
+            id: &id,
             most: quota.logins().get(),
             window,
             counts_for: window.saturating_add(timeout),
@@ -184,7 +198,7 @@ impl Turn {
         while let Some(answer) = self.sharing.permit(&engine, ask).await {
             let wait = match answer {
                 PermitAnswer::Given => {
-                    self.permit = Some(window);
+                    self.permit = Some((id, window));
                     ticket.set_expected(engine.clock.now().steady);
                     return;
                 }
@@ -222,10 +236,19 @@ impl Turn {
         if let Some(permit) = self.share.take() {
             permit.give_back();
         }
-        if self.permit.take().is_some() {
-            let ended = self
-                .sharing
-                .end_permit(&self.engine, &self.owner, Duration::ZERO);
+        if let Some((id, _)) = self.permit.take() {
+            let ended = self.sharing.end_permit(&self.engine, &id, Duration::ZERO);
+            ended.await;
+        }
+    }
+
+    /// What was sent with its permit has ended.
+    async fn end_permit(&mut self) {
+        if let Some(permit) = self.share.take() {
+            permit.end();
+        }
+        if let Some((id, counts_for)) = self.permit.take() {
+            let ended = self.sharing.end_permit(&self.engine, &id, counts_for);
             ended.await;
         }
     }
@@ -250,26 +273,18 @@ impl Turn {
         notes: Option<&Notes>,
     ) -> Option<Saved> {
         let (sharing, engine) = (Arc::clone(&self.sharing), self.engine.clone());
-        if let Some(permit) = self.share.take() {
-            permit.end();
-        }
-        let version = self.version.take();
+        let (version, wait) = (self.version.take(), self.hold);
         let owner = std::mem::take(&mut self.owner);
         let save = async {
-            let releases = Some(owner.clone());
+            let releases = Some(owner);
             (sharing.save(&engine, version?, session, notes, releases)).await
         };
-        let permit = async {
-            if let Some(counts_for) = self.permit {
-                sharing.end_permit(&engine, &owner, counts_for).await;
-            }
-        };
         let hold = async {
-            if let Some(wait) = self.hold {
+            if let Some(wait) = wait {
                 sharing.hold(&engine, wait).await;
             }
         };
-        join3(save, permit, hold).await.0
+        join3(save, self.end_permit(), hold).await.0
     }
 }
 

@@ -31,6 +31,7 @@ struct ServerState {
     identity: Identity,
     logins: AtomicU64,
     refreshes: Mutex<Vec<String>>,
+    refuses_refreshes: AtomicBool,
     logouts: Mutex<Vec<String>>,
     password: Mutex<&'static str>,
     answer: Mutex<Answer>,
@@ -45,6 +46,7 @@ impl Server {
             identity: Identity::new("shared", origin, "me@example.com"),
             logins: AtomicU64::new(0),
             refreshes: Mutex::default(),
+            refuses_refreshes: AtomicBool::new(false),
             logouts: Mutex::default(),
             password: Mutex::new("right"),
             answer: Mutex::new(Box::new(answer)),
@@ -121,6 +123,9 @@ impl Provider for Program {
             seen.push(sent);
             seen.len() as u64
         };
+        if self.server.0.refuses_refreshes.load(SeqCst) {
+            return Err(LoginError::refused("status 400"));
+        }
         Ok(session(1_000 + number, Lifetime::of(HOUR))?
             .with_kept("refresh_token", &format!("r-{number}"))?)
     }
@@ -261,6 +266,35 @@ async fn rule_20_a_program_that_starts_again_uses_the_session_that_it_left() {
         "token-2",
         "its life counts from its login"
     );
+}
+
+#[tokio::test]
+async fn rule_20_a_login_that_waits_uses_a_session_that_its_cache_has_found_meanwhile() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let processes: Vec<_> = (0..8)
+        .map(|_| fleet.start(server.program("right")))
+        .collect();
+    for process in &processes {
+        process.get().await.unwrap();
+    }
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.gate.lock() = Some(Arc::clone(&gate));
+    for expiry in 1..=5 {
+        fleet.leap(HOUR);
+        let callers: Vec<_> = (processes.iter().cloned())
+            .map(|process| tokio::spawn(async move { process.get().await.map(|got| token(&got)) }))
+            .collect();
+        settle().await;
+        // The task that follows the store is told of the save, as the login is that waits for it.
+        gate.add_permits(9);
+        fleet.advance(2 * SECOND).await;
+        for caller in callers {
+            let expected = format!("token-{}", expiry + 1);
+            assert_eq!(caller.await.unwrap().unwrap(), expected);
+        }
+        assert_eq!(server.logins(), expiry + 1);
+        gate.forget_permits(9);
+    }
 }
 
 #[tokio::test]
@@ -656,6 +690,44 @@ async fn rule_23_no_more_logins_than_the_quota_in_any_minute_by_all_processes() 
         seen.extend((before..server.logins()).map(|_| second));
     }
     assert!(seen.len() >= 10, "{seen:?}");
+    for window in seen.windows(11) {
+        assert!(window[10] - window[0] >= 60, "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn rule_23_a_login_after_a_refused_refresh_that_counts_takes_a_permit_of_its_own() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let short = session(number, Lifetime::of(2 * SECOND))?;
+        Ok(short.with_kept("refresh_token", &format!("first-{number}"))?)
+    });
+    server.0.refuses_refreshes.store(true, SeqCst);
+    let counted = Refresh::with_kept("refresh_token").single_use();
+    let counted = counted.counts_as_login();
+    let processes: Vec<_> = (0..3)
+        .map(|_| {
+            let refresh = Some(counted.clone());
+            fleet.start(Program {
+                refresh,
+                ..server.program("right")
+            })
+        })
+        .collect();
+    let sent = || server.logins() + server.0.refreshes.lock().len() as u64;
+    let mut seen = Vec::new();
+    for second in 0..130 {
+        for process in &processes {
+            let process = process.clone();
+            tokio::spawn(async move {
+                let _ = process.get().await;
+            });
+        }
+        let before = sent();
+        fleet.advance(SECOND).await;
+        seen.extend((before..sent()).map(|_| second));
+    }
+    assert!(!server.0.refreshes.lock().is_empty() && seen.len() > 10);
     for window in seen.windows(11) {
         assert!(window[10] - window[0] >= 60, "{seen:?}");
     }
