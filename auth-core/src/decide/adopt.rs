@@ -168,9 +168,9 @@ impl CacheState {
         purpose: Purpose,
         now: Moment,
     ) -> bool {
-        let noted = notes.failure(tag);
+        let remembered = notes.failure(tag);
         let own = |(failure, same): (&Failure, bool)| failure.clone().of_secret(at_hand, same);
-        let Some(failure) = noted.and_then(own) else {
+        let Some(failure) = remembered.and_then(own) else {
             return true;
         };
         let failure = failure.or_stricter(self.failure.take());

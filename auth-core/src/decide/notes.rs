@@ -44,7 +44,8 @@ impl Notes {
         self.failures.is_empty() && self.breaker.is_none() && self.spent.is_empty()
     }
 
-    /// The last failure with this secret, or else the last one, and whether it was with this secret.
+    /// The last failure with this secret, or else the last one, and whether it was with this
+    /// secret.
     pub(super) fn failure(&self, secret: &str) -> Option<(&Failure, bool)> {
         let last = |own: bool| {
             let mut failures = self.failures.iter().rev();
