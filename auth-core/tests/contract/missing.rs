@@ -826,6 +826,12 @@ fn rule_8_a_request_lacks_a_part_only_if_it_would_carry_that_and_no_other_of_the
             true,
         ),
         (
+            vec![fetched(), Part::header("x-other", "v").when(api())],
+            Method::POST,
+            "/api",
+            true,
+        ),
+        (
             vec![Part::header_from_cookie("x-csrf", "none")],
             Method::GET,
             "/",
