@@ -25,4 +25,4 @@ pub(crate) use failure::{Attempted, AttemptedSecret, Failure, FailurePolicy};
 pub(crate) use outcome::{
     End, Failed, LoginOutcome, Means, NoSession, Obtained, Settled, Superseded,
 };
-pub(crate) use repair::{Lack, Remedy, Repaired};
+pub(crate) use repair::{Lack, Repaired};

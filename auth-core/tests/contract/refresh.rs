@@ -280,6 +280,74 @@ async fn rule_6_a_refused_token_is_not_sent_again_while_the_login_fails() {
 }
 
 #[tokio::test]
+async fn rule_6_a_refused_token_may_be_sent_again_once_a_login_or_a_refresh_has_succeeded() {
+    for revived_by_refresh in [false, true] {
+        let clock = ManualClock::new();
+        let api = Api::answering(move |number, sent| match number {
+            1 => Err(LoginError::refused("invalid_grant")),
+            2 if revived_by_refresh => with_token(access(102), "r-1"),
+            _ => with_token(access(100 + number), sent),
+        });
+        // If a refresh is to revive the token, the login that follows its refusal fails.
+        let api = api.logins_by(Scripted::new(move |number| match number {
+            2 if revived_by_refresh => Err(LoginError::unavailable("status 503")),
+            _ => with_token(access(number), "r-1"),
+        }));
+        let (logins, seen) = api.counters();
+        let credentials = api.on(&clock).build();
+        let first = credentials.get().await.unwrap();
+        if revived_by_refresh {
+            credentials.renew().await.unwrap_err();
+            let headers = HeaderMap::from_iter([(NEW_TOKEN, HeaderValue::from_static("r-9"))]);
+            let response = ResponseView::new(StatusCode::OK, &headers);
+            Attempt::new(&credentials, &first).conclude(&response);
+        }
+        credentials.renew().await.unwrap();
+        assert_eq!(
+            token(&credentials.renew().await.unwrap()),
+            if revived_by_refresh {
+                "token-103"
+            } else {
+                "token-102"
+            }
+        );
+        let sent: &[&str] = if revived_by_refresh {
+            &["r-1", "r-9", "r-1"]
+        } else {
+            &["r-1", "r-1"]
+        };
+        assert_eq!(*seen.lock(), sent);
+        assert_eq!(logins.count(), 2);
+    }
+}
+
+#[tokio::test]
+async fn rule_6_refreshes_back_off_anew_after_one_that_has_succeeded() {
+    let good_for = |session: Session| session.with_lifetime(Lifetime::of(HOUR));
+    let clock = ManualClock::new();
+    let api = Api::answering(move |number, sent| match number % 8 {
+        0 => with_token(good_for(access(100 + number)), sent),
+        _ => Err(LoginError::unavailable("status 503")),
+    });
+    let api = api.logins_by(Scripted::new(move |number| {
+        with_token(good_for(access(number)), "r")
+    }));
+    let credentials = api.on(&clock).build();
+    credentials.get().await.unwrap();
+    // The jitter may make a longer wait as short, but not each time.
+    for _ in 0..4 {
+        let wait = credentials.renew().await.unwrap_err().retry_after();
+        assert!(wait.unwrap() <= SECOND, "{wait:?}");
+        for _ in 0..6 {
+            clock.advance(MINUTE);
+            credentials.renew().await.unwrap_err();
+        }
+        clock.advance(MINUTE);
+        credentials.renew().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn rule_6_in_an_outage_of_the_refresh_a_good_session_is_served_and_refreshes_back_off() {
     let clock = ManualClock::new();
     let api = Api::failing(|| LoginError::unavailable("status 503"));
@@ -413,6 +481,7 @@ async fn rule_6_a_single_use_token_is_spent_though_the_refresh_brings_no_other()
         assert_eq!(token(&refreshed), format!("token-{}", 100 + login));
         let stored = credentials.session().unwrap().to_parts();
         assert!(!stored.expose().contains("refresh_token"));
+        assert!(stored.expose().contains("token-"), "all else is kept");
         // Ahead of the expiry and after it, the password is used.
         if login == 2 {
             credentials.renew().await.unwrap();
