@@ -627,6 +627,18 @@ async fn rule_8_what_a_fetch_brings_is_added_to_the_revision_that_the_session_ha
 }
 
 #[tokio::test]
+async fn rule_15_the_cookies_of_a_repairs_response_are_heard_as_those_of_any() {
+    let login = |number| Ok(session(number, Lifetime::of(HOUR))?.with_cookie("sid", "s0")?);
+    let handle = Handle::of(login, |_, _| {
+        Ok(Update::new().with_cookies(&set_cookie("sid=s1; Path=/"), HERE))
+    });
+    let first = handle.credentials.get().await.unwrap();
+    let attempt = Attempt::new(&handle.credentials, &first);
+    let second = attempt.repaired(READ, Ask::new()).await.unwrap();
+    assert_eq!(second.cookie("sid"), Some("s1"));
+}
+
+#[tokio::test]
 async fn rule_8_what_a_repair_brings_does_not_undo_a_newer_revision() {
     let handle = rolling();
     handle.gate.add_permits(1);
