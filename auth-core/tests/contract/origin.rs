@@ -164,6 +164,15 @@ fn rule_16_a_request_that_misses_the_scope_is_an_event_once_and_always_counted()
 }
 
 #[test]
+fn rule_16_a_url_without_a_host_is_told_from_one_with_a_host() {
+    let (credentials, log) = watched(Origin::parse("https://api.example.com").unwrap().into());
+    for host in [Some("example.com"), None, None] {
+        Attempt::out_of_scope(&credentials, None, host, None);
+    }
+    assert_eq!(log.lock().len(), 2);
+}
+
+#[test]
 fn rule_16_a_client_for_everything_warns_of_a_bounded_number_of_origins() {
     let (credentials, log) = watched(Origin::parse("https://api.example.com").unwrap().into());
     for round in 0..2 {

@@ -11,6 +11,7 @@ use auth_core::{
     LoginError, Provider, ResponseView, Secret, SecretSource, Session, StatusJudge, Update,
     Verdict,
 };
+use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, StatusCode};
 use tokio::runtime::Builder;
 use tokio::sync::Semaphore;
@@ -234,6 +235,20 @@ async fn rule_8_if_nothing_is_fetched_a_response_has_to_bring_the_part() {
     let newer = handle.repaired(&first).await;
     assert_eq!(newer.stamp().generation(), 2);
     assert_eq!(handle.steps.load(SeqCst), 0);
+}
+
+#[tokio::test]
+async fn rule_10_a_caller_that_waits_for_no_quota_does_not_where_its_repair_became_a_login() {
+    let handle = Handle::new();
+    handle.credentials.get().await.unwrap();
+    for _ in 0..9 {
+        handle.credentials.renew().await.unwrap();
+    }
+    let attempt = handle.attempt().await;
+    assert_eq!(answer(&attempt, 401), Conclusion::Replay);
+    let repaired = attempt.repaired(HERE, Ask::new().fail_fast());
+    let error = repaired.now_or_never().expect("at once").unwrap_err();
+    assert!(matches!(error, Error::QuotaSpent { .. }), "{error}");
 }
 
 #[tokio::test]
