@@ -5,11 +5,11 @@ use std::sync::Arc;
 use auth_core::clock::ManualClock;
 use auth_core::testing::Scripted;
 use auth_core::{
-    Ask, Attempt, Conclusion, Credentials, Event, Identity, Judge, Lifetime, Origin, ResponseView,
-    Scope, Session, Verdict, set_cookies,
+    Ask, Attempt, Conclusion, Credentials, Event, Identity, Judge, Lifetime, Origin, RequestHead,
+    ResponseView, Scope, Session, Verdict, set_cookies,
 };
 use http::header::{CONTENT_LOCATION, LINK, LOCATION, REFRESH, SET_COOKIE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use parking_lot::Mutex;
 
 use crate::support::{HERE, HOUR, SECOND, on, set_cookie, tokens};
@@ -208,6 +208,26 @@ async fn rule_5_where_a_request_goes_is_looked_at_only_if_that_decides_what_its_
             HERE
         });
         assert_eq!(asked, looked, "{cookie:?}");
+    }
+}
+
+#[tokio::test]
+async fn rule_9_what_is_sent_again_is_judged_as_an_answer_to_the_same_request() {
+    let judge = |response: &ResponseView<'_>| match response.request {
+        Some(request) if request.uri.path() == "/rpc" => Verdict::Unclear,
+        _ => Verdict::Accepted,
+    };
+    let judge: Arc<dyn Judge> = Arc::new(judge);
+    let credentials = on(&ManualClock::new(), sliding()).build();
+    let newer = credentials.get().await.unwrap();
+    for again in [Attempt::replay, Attempt::after_repair] {
+        let head = RequestHead::new(Method::POST, "/rpc".parse().unwrap());
+        let attempt = attempt(&credentials).await.of_request(Some(head));
+        let attempt = again(attempt, &newer).judged_by(Some(Arc::clone(&judge)));
+        let headers = set_cookie("session=unheard");
+        attempt.conclude(&ResponseView::new(StatusCode::OK, &headers));
+        let current = credentials.get().await.unwrap();
+        assert_eq!(current.cookie("session"), Some("value-1"));
     }
 }
 
