@@ -269,7 +269,8 @@ kept name=id value=7
     let parts = session().unwrap().to_parts();
     assert_eq!(parts.expose(), text);
     let restated = "session form=1\ncookie name=sid value=s path=%2F life=60 restated\n";
-    for text in [text, restated] {
+    let nanosecond = "session form=1 hard=0.000000001\n";
+    for text in [text, restated, nanosecond] {
         let again = SessionParts::from(text).to_session().unwrap();
         assert_eq!(again.to_parts().expose(), text);
     }

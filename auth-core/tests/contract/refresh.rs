@@ -322,6 +322,29 @@ async fn rule_6_a_refused_token_may_be_sent_again_once_a_login_or_a_refresh_has_
 }
 
 #[tokio::test]
+async fn rule_6_while_the_session_is_good_a_renewal_tells_why_its_refresh_has_failed() {
+    let api = Api::answering(|number, _| match number {
+        1 => Err(LoginError::refused("invalid_grant")),
+        _ => Err(LoginError::unavailable("status 503")),
+    });
+    let api = api.logins_by(Scripted::new(|number| match number {
+        1 => with_token(access(1), "r-1"),
+        _ => Err(LoginError::refused("status 401")),
+    }));
+    let credentials = api.on(&ManualClock::new()).build();
+    let first = credentials.get().await.unwrap();
+    assert!(credentials.renew().await.unwrap_err().is_login_refused());
+    let headers = HeaderMap::from_iter([(NEW_TOKEN, HeaderValue::from_static("r-9"))]);
+    let response = ResponseView::new(StatusCode::OK, &headers);
+    Attempt::new(&credentials, &first).conclude(&response);
+    let error = credentials.renew().await.unwrap_err();
+    assert!(
+        error.is_unavailable() && !error.is_login_refused(),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn rule_6_refreshes_back_off_anew_after_one_that_has_succeeded() {
     let good_for = |session: Session| session.with_lifetime(Lifetime::of(HOUR));
     let clock = ManualClock::new();
@@ -465,6 +488,20 @@ async fn rule_6_a_refresh_that_brings_no_token_keeps_the_old_one_and_its_life() 
     clock.advance(HOUR);
     credentials.get().await.unwrap();
     assert_eq!((logins.count(), seen.lock().len()), (2, 23));
+}
+
+#[tokio::test]
+async fn rule_6_what_a_session_keeps_stays_beside_what_its_refresh_brings() {
+    let api = Api::rotating().logins_by(Scripted::new(|number| {
+        with_token(access(number).with_kept("account", "7")?, "r-1")
+    }));
+    let credentials = api.on(&ManualClock::new()).build();
+    credentials.get().await.unwrap();
+    for token in ["next-1", "next-2"] {
+        let refreshed = credentials.renew().await.unwrap();
+        assert_eq!(refreshed.kept("account"), Some("7"));
+        assert_eq!(refreshed.kept("refresh_token"), Some(token));
+    }
 }
 
 #[tokio::test]
