@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -719,6 +720,27 @@ async fn rule_10_a_refresh_that_counts_as_a_login_spends_a_permit_and_waits_for_
     clock.advance(62 * SECOND);
     renewal.await.unwrap().unwrap();
     assert_eq!((logins.count(), seen.lock().len()), (1, 10));
+}
+
+#[tokio::test]
+async fn rule_10_only_a_refresh_that_counts_as_a_login_is_refused_where_that_quota_is_spent() {
+    let (clock, one) = (ManualClock::new(), Quota::new(NonZeroU32::MIN, HOUR));
+    let by = || Refresh::with_kept("refresh_token");
+    for (by, refused) in [(by(), false), (by().counts_as_login(), true)] {
+        let inner = Scripted::new(|number| with_token(access(number), "r")).with_quota(one);
+        let api = Api::rotating().by(by).logins_by(inner);
+        let credentials = api.on(&clock).build();
+        credentials.get().await.unwrap();
+        clock.advance(FIVE_MINUTES);
+        let mut get = Box::pin(credentials.get_with(fail_fast()));
+        let at_once = futures_util::poll!(&mut get);
+        let quota_spent = matches!(at_once, Poll::Ready(Err(Error::QuotaSpent { .. })));
+        assert_eq!(quota_spent, refused, "{at_once:?}");
+        if !refused {
+            assert_eq!(token(&get.await.unwrap()), "token-101");
+        }
+        clock.advance(HOUR);
+    }
 }
 
 #[tokio::test]
