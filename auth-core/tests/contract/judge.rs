@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use auth_core::clock::ManualClock;
 use auth_core::{Attempt, Conclusion, Judge, MAX_JUDGED_BODY, ResponseView, StatusJudge, Verdict};
-use http::{HeaderMap, StatusCode};
+use http::header::LOCATION;
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::support::{on, tokens};
 
@@ -164,4 +165,18 @@ async fn rule_7_what_arrives_piece_by_piece_is_never_read_ahead() {
     assert!(!wants(403, &[("content-encoding", "gzip")]));
     let twice = [("content-encoding", "identity"), ("content-encoding", "br")];
     assert!(!wants(403, &twice));
+}
+
+#[test]
+fn only_a_redirect_leads_elsewhere() {
+    let there = HeaderMap::from_iter([(LOCATION, HeaderValue::from_static("/login"))]);
+    let nowhere = HeaderMap::new();
+    for (status, headers, location) in [
+        (302, &there, Some("/login")),
+        (201, &there, None),
+        (302, &nowhere, None),
+    ] {
+        let status = StatusCode::from_u16(status).unwrap();
+        assert_eq!(ResponseView::new(status, headers).location(), location);
+    }
 }
