@@ -234,10 +234,10 @@ async fn rule_9_what_is_sent_again_is_judged_as_an_answer_to_the_same_request() 
 #[tokio::test]
 async fn rule_16_a_redirect_off_the_scope_that_the_client_followed_by_itself_is_an_event() {
     let left = Arc::new(Mutex::new(Vec::new()));
-    let observed = Arc::clone(&left);
+    let events = Arc::clone(&left);
     let observer = move |_: &Identity, event: &Event| {
         if let Event::LeftScope { stamp } = event {
-            observed.lock().push(*stamp);
+            events.lock().push(*stamp);
         }
     };
     let credentials = on(&ManualClock::new(), tokens()).observer(observer).build();
