@@ -10,7 +10,7 @@ use http::{Extensions, HeaderMap, HeaderName};
 use crate::cache::{Ask, Credentials};
 use crate::clock::{Moment, nanos};
 use crate::credential::{Brought, Credential, SetCookie, Stamp, Target, Update, set_cookies};
-use crate::decide::{CacheState, Heard, Remedy, Ruling};
+use crate::decide::{CacheState, Heard, Ruling};
 use crate::error::Error;
 use crate::event::Event;
 use crate::judge::{Judge, MAX_JUDGED_TIME, RequestHead, ResponseView, Verdict, is_from_between};
@@ -464,9 +464,10 @@ impl Attempt {
             return Conclusion::HandOn;
         }
         let fetches = shared.engine.provider.repairs();
-        match shared.read(|state| state.ask_repair(self.stamp, fetches, now)) {
-            Remedy::Newer | Remedy::Fetch => Conclusion::Repair,
-            Remedy::None => Conclusion::HandOn,
+        if shared.read(|state| state.may_repair(self.stamp, fetches, now)) {
+            Conclusion::Repair
+        } else {
+            Conclusion::HandOn
         }
     }
 

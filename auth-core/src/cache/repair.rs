@@ -133,27 +133,24 @@ impl Shared {
         let too_late = || Error::DeadlinePassed {
             waited: caller.wait,
         };
-        let (mut repairs, mut logins, mut lost) = (0, 0, false);
-        while repairs < MOST_REPAIRS && logins < MOST_REPAIRS {
-            let repair = match self.next_for(need)? {
+        let mut lost = false;
+        for _ in 0..MOST_REPAIRS {
+            let mut next = self.next_for(need)?;
+            if let Next::LogsIn = next {
+                let left = caller.deadline.saturating_sub(clock.now().steady);
+                let ask = ask.not_renewed().at_most(Duration::from_nanos(left));
+                self.get(ask).await.map_err(|error| match error {
+                    Error::DeadlinePassed { .. } => too_late(),
+                    error => error,
+                })?;
+                next = self.next_for(need)?;
+            }
+            let repair = match next {
                 Next::Served(credential) => return Ok(credential),
-                Next::LogsIn => {
-                    let left = caller.deadline.saturating_sub(clock.now().steady);
-                    let ask = ask.not_renewed().at_most(Duration::from_nanos(left));
-                    match self.get(ask).await {
-                        Ok(credential) if need.unmet_by(&credential).is_none() => {
-                            return Ok(credential);
-                        }
-                        Ok(_) => {}
-                        Err(Error::DeadlinePassed { .. }) => return Err(too_late()),
-                        Err(error) => return Err(error),
-                    }
-                    logins += 1;
-                    continue;
-                }
                 Next::Waits(repair) => repair,
+                // The next session has ended as well.
+                Next::LogsIn => continue,
             };
-            repairs += 1;
             let mut ended = repair.ended;
             let timer = pin!(clock.sleep_until(repair.due.min(caller.deadline)));
             let result = match select(pin!(ended.wait_for(Option::is_some)), timer).await {

@@ -342,7 +342,8 @@ impl Attachment {
         }
         for (name, value) in &update.query {
             let dependent = self.dependents.query.set(name, value);
-            if find(&self.query, name).is_some() || !dependent {
+            let plain = self.query.iter().any(|(known, _)| known == name);
+            if plain || !dependent {
                 put(&mut self.query, name, value);
             }
         }
@@ -539,11 +540,6 @@ pub(super) fn prepared(mut value: HeaderValue) -> HeaderValue {
     value.set_sensitive(true);
     let _ = value.clone();
     value
-}
-
-fn find<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    let (_, value) = pairs.iter().find(|(known, _)| known == name)?;
-    Some(value)
 }
 
 fn put(pairs: &mut Vec<(String, String)>, name: &str, value: &str) {

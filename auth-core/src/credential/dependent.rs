@@ -161,8 +161,8 @@ impl<N: PartialEq, V: PartialEq> Parts<N, V> {
     fn lack(&self, target: Target<'_>) -> bool {
         let theirs = |part: &&Dependent<N, V>| part.when.includes(target);
         self.0.iter().enumerate().any(|(index, part)| {
-            // A later one of the name goes in its place.
-            let mut later = self.0[index + 1..].iter().filter(theirs);
+            // A later one of the name goes in its place. It is no such one itself, without a value.
+            let mut later = self.0[index..].iter().filter(theirs);
             part.is_missing()
                 && theirs(&part)
                 && !later.any(|other| other.name == part.name && other.value.is_some())

@@ -200,12 +200,20 @@ impl fmt::Debug for Update {
 
 #[cfg(test)]
 mod tests {
+    use http::header::SET_COOKIE;
+
     use super::*;
 
     #[test]
     fn an_update_is_empty_until_it_sets_something() {
         assert!(Update::new().is_empty());
         let header = HeaderName::from_static("x-csrf-token");
+        let target = Target::new("https", "api.example.com", "/");
+        let with_cookies = |headers: &_| Update::new().with_cookies(headers, target);
+        assert!(with_cookies(&HeaderMap::new()).is_empty());
+        let set = HeaderValue::from_static("sid=s");
+        let answer = HeaderMap::from_iter([(SET_COOKIE, set)]);
+        assert!(!with_cookies(&answer).is_empty());
         for update in [
             Ok(Update::new().with_header(header, HeaderValue::from_static("c"))),
             Update::new().with_query("csrf", "c"),

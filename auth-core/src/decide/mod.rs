@@ -31,4 +31,4 @@ pub(crate) use notes::{Known, Notes};
 pub(crate) use outcome::{
     End, Failed, LoginOutcome, Means, NoSession, Obtained, Settled, Superseded,
 };
-pub(crate) use repair::{Lack, Remedy, Repaired};
+pub(crate) use repair::{Lack, Repaired};

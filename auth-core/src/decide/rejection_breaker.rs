@@ -66,10 +66,7 @@ impl RejectionBreaker {
         let on_probation = self
             .probation
             .is_some_and(|probation| now.steady_since(probation.since) < probation.length);
-        let lately = self
-            .landed
-            .iter()
-            .filter(|at| now.steady_since(**at) < ONE_MINUTE);
+        let lately = self.landed.iter().filter(|at| is_lately(**at, now));
         let doubted = by == EndedBy::Rejection && on_probation;
         !doubted && lately.count() < most.get() as usize
     }
@@ -104,7 +101,7 @@ impl RejectionBreaker {
             self.probation = Some(Probation { since: now, length });
             self.last = generation;
         }
-        self.landed.retain(|at| now.steady_since(*at) < ONE_MINUTE);
+        self.landed.retain(|at| is_lately(*at, now));
         if counts {
             self.landed.push(now);
         }
@@ -172,6 +169,11 @@ impl RejectionBreaker {
             self.probation = None;
         }
     }
+}
+
+/// Whether it was in the last minute.
+fn is_lately(at: Moment, now: Moment) -> bool {
+    now.steady_since(at) < ONE_MINUTE
 }
 
 #[cfg(test)]

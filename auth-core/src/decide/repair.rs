@@ -8,17 +8,6 @@ use crate::clock::Moment;
 use crate::credential::{Brought, Credential, SetCookie, Stamp, Update};
 use crate::error::{Error, LoginError, LoginErrorKind};
 
-/// What helps a request whose response asks for another part of the session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Remedy {
-    /// The credential is not the current one any more.
-    Newer,
-    /// The part has to be fetched.
-    Fetch,
-    /// Nothing, or nothing now.
-    None,
-}
-
 /// Why a repair begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lack {
@@ -46,20 +35,13 @@ pub(crate) enum Repaired {
 }
 
 impl CacheState {
-    /// A response asked for another part of the session than its request carried. `fetches` says
-    /// whether the provider can fetch one.
-    pub(crate) fn ask_repair(&self, stamp: Stamp, fetches: bool, now: Moment) -> Remedy {
+    /// A response asked for another part of the session than its request carried. Whether there may
+    /// be one: the credential is not the current one any more, or the provider `fetches` parts.
+    pub(crate) fn may_repair(&self, stamp: Stamp, fetches: bool, now: Moment) -> bool {
         let same = |current: &Arc<Credential>| current.stamp() == stamp;
         let forbidden = (self.repairs.as_ref()).is_some_and(|repairs| repairs.forbids(now));
-        if self.closed || forbidden {
-            Remedy::None
-        } else if !self.current.as_ref().is_some_and(same) {
-            Remedy::Newer
-        } else if fetches {
-            Remedy::Fetch
-        } else {
-            Remedy::None
-        }
+        let possible = fetches || !self.current.as_ref().is_some_and(same);
+        possible && !self.closed && !forbidden
     }
 
     /// The replay of a repair asked for another one.

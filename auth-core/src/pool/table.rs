@@ -313,6 +313,10 @@ mod tests {
         }
         let addition = step(&mut table, &newcomer, &mut search);
         assert!(matches!(addition, Addition::Full), "{addition:?}");
+        // The search has given each another turn.
+        let removal = table.remove(&identity(0), &mut 0);
+        assert!(matches!(removal, Removal::Removed(_)), "{removal:?}");
+        assert_eq!(table.round.len(), table.entries.len());
     }
 
     #[test]

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use auth_core::clock::ManualClock;
 use auth_core::testing::Scripted;
 use auth_core::{
-    Ask, Attempt, Conclusion, Credentials, Judge, Lifetime, ResponseView, Session, Verdict,
+    Ask, Attempt, Conclusion, Credentials, Event, Identity, Judge, Lifetime, Origin, RequestHead,
+    ResponseView, Scope, Session, Verdict, set_cookies,
 };
 use http::header::{CONTENT_LOCATION, LINK, LOCATION, REFRESH, SET_COOKIE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use parking_lot::Mutex;
 
-use crate::support::{HOUR, SECOND, on, set_cookie, tokens};
+use crate::support::{HERE, HOUR, SECOND, on, set_cookie, tokens};
 
 /// A session with a cookie that slides.
 fn sliding() -> Scripted {
@@ -174,4 +176,72 @@ fn an_ask_waits_for_the_shorter_of_two_times() {
     assert_eq!(ask.within(SECOND).at_most(HOUR), ask.within(SECOND));
     assert!(ask.renewed().is_renewed() && !ask.is_renewed());
     assert_eq!(ask.renewed().not_renewed(), ask);
+}
+
+#[tokio::test]
+async fn rule_5_where_a_request_goes_is_looked_at_only_if_that_decides_what_its_answer_sets() {
+    let other = Origin::parse("https://data.example.com").unwrap();
+    let one = || Scope::only(Origin::parse(Scripted::ORIGIN).unwrap());
+    for (keeps, cookie, scope, looked) in [
+        (false, None, one(), false),
+        (false, None, one().and(other.clone()), false),
+        (false, Some("sid=s"), one(), false),
+        (false, Some("sid=s"), one().and(other), true),
+        (false, Some("sid=s; Path=/v3"), one(), true),
+        (true, None, one(), true),
+    ] {
+        let provider = Scripted::new(move |_| {
+            let mut session = Session::new().with_bearer("t")?;
+            for cookie in set_cookies(&cookie.map_or_else(HeaderMap::new, set_cookie)) {
+                session = session.with_set_cookie(&cookie)?;
+            }
+            Ok(if keeps {
+                session.keep_cookies(&HeaderMap::new(), HERE)
+            } else {
+                session
+            })
+        });
+        let credentials = on(&ManualClock::new(), provider).scope(scope).build();
+        let mut asked = false;
+        let _ = attempt(&credentials).await.sent_to(|| {
+            asked = true;
+            HERE
+        });
+        assert_eq!(asked, looked, "{cookie:?}");
+    }
+}
+
+#[tokio::test]
+async fn rule_9_what_is_sent_again_is_judged_as_an_answer_to_the_same_request() {
+    let judge = |response: &ResponseView<'_>| match response.request {
+        Some(request) if request.uri.path() == "/rpc" => Verdict::Unclear,
+        _ => Verdict::Accepted,
+    };
+    let judge: Arc<dyn Judge> = Arc::new(judge);
+    let credentials = on(&ManualClock::new(), sliding()).build();
+    let newer = credentials.get().await.unwrap();
+    for again in [Attempt::replay, Attempt::after_repair] {
+        let head = RequestHead::new(Method::POST, "/rpc".parse().unwrap());
+        let attempt = attempt(&credentials).await.of_request(Some(head));
+        let attempt = again(attempt, &newer).judged_by(Some(Arc::clone(&judge)));
+        let headers = set_cookie("session=unheard");
+        attempt.conclude(&ResponseView::new(StatusCode::OK, &headers));
+        let current = credentials.get().await.unwrap();
+        assert_eq!(current.cookie("session"), Some("value-1"));
+    }
+}
+
+#[tokio::test]
+async fn rule_16_a_redirect_off_the_scope_that_the_client_followed_by_itself_is_an_event() {
+    let left = Arc::new(Mutex::new(Vec::new()));
+    let events = Arc::clone(&left);
+    let observer = move |_: &Identity, event: &Event| {
+        if let Event::LeftScope { stamp } = event {
+            events.lock().push(*stamp);
+        }
+    };
+    let credentials = on(&ManualClock::new(), tokens()).observer(observer).build();
+    let attempt = attempt(&credentials).await;
+    attempt.left_scope();
+    assert_eq!(*left.lock(), [attempt.stamp()]);
 }

@@ -231,8 +231,34 @@ async fn rule_15_a_refresh_revives_no_cookie_that_has_expired() {
         );
         browser.get().await;
         browser.clock.advance(200 * SECOND);
-        assert_eq!(token(&browser.get().await), "token-2");
+        let next = browser.get().await;
+        assert_eq!(token(&next), "token-2");
+        assert_eq!(next.stamp().generation(), 2, "the refresh has failed");
     }
+}
+
+#[tokio::test]
+async fn rule_15_the_idle_deadline_is_the_end_of_the_needed_cookies_alone() {
+    let sliding = |session: Session| session.with_lifetime(Lifetime::unknown().idle(4 * MINUTE));
+    let logged_in = |lines: &'static [&str]| {
+        Browser::new(
+            move |number| sliding(with_cookies(bearer(number), lines)),
+            move || sliding(bearer(100).continue_cookies(&HeaderMap::new(), REFRESH)),
+        )
+    };
+    let browser = logged_in(&["sid=s; Max-Age=200", "opt=o; Max-Age=200"]);
+    browser.get().await;
+    browser.clock.advance(150 * SECOND);
+    browser.respond(&[]);
+    browser.clock.advance(100 * SECOND);
+    assert_eq!(sent(&browser.refresh().await, HERE), "sid=s");
+
+    let browser = logged_in(&["sid=s", "opt=o; Max-Age=3600"]);
+    browser.get().await;
+    browser.clock.advance(5 * MINUTE);
+    let refreshed = browser.get().await;
+    assert_eq!(token(&refreshed), "token-100");
+    assert_eq!(sent(&refreshed, HERE), "sid=s; opt=o");
 }
 
 #[tokio::test]

@@ -591,6 +591,18 @@ async fn rule_15_the_path_of_an_answer_counts_where_there_is_one_origin() {
     assert_eq!(browser.cookies(at("/")).await, "sid=s");
 }
 
+#[test]
+fn rule_18_a_login_is_given_the_cookies_of_its_own_answers_as_a_user_agent_sends_them() {
+    let answer = response(&["csrf=c; Path=/login", "lang=en; Path=/"]);
+    let jar = Session::new().keep_cookies(&answer, at("/login"));
+    let header = jar.cookie_header(at("/login/2")).unwrap();
+    assert_eq!(header, "csrf=c; lang=en");
+    assert!(header.is_sensitive());
+    assert_eq!(jar.cookie_header(at("/")).unwrap(), "lang=en");
+    let elsewhere = Target::new("https", "example.org", "/");
+    assert!(jar.cookie_header(elsewhere).is_none());
+}
+
 #[tokio::test]
 async fn rule_15_cookies_beside_the_sessions_are_kept_by_choice() {
     let login = &[

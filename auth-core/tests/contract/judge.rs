@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use auth_core::clock::ManualClock;
 use auth_core::{Attempt, Conclusion, Judge, MAX_JUDGED_BODY, ResponseView, StatusJudge, Verdict};
-use http::{HeaderMap, StatusCode};
+use http::header::LOCATION;
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::support::{on, tokens};
 
@@ -157,14 +158,25 @@ async fn rule_7_what_arrives_piece_by_piece_is_never_read_ahead() {
         assert!(wants(200, &[("content-type", media_type)]), "{media_type}");
     }
     assert!(wants(200, &[]) && !wants(101, &[]) && !wants(199, &[]));
-    let (most, more) = (
-        MAX_JUDGED_BODY.to_string(),
-        (MAX_JUDGED_BODY + 1).to_string(),
-    );
-    assert!(wants(403, &[("content-length", &most)]));
-    assert!(!wants(403, &[("content-length", &more)]));
+    assert_eq!(MAX_JUDGED_BODY, 65_536);
+    assert!(wants(403, &[("content-length", "65536")]));
+    assert!(!wants(403, &[("content-length", "65537")]));
     assert!(wants(403, &[("content-encoding", "Identity")]));
     assert!(!wants(403, &[("content-encoding", "gzip")]));
     let twice = [("content-encoding", "identity"), ("content-encoding", "br")];
     assert!(!wants(403, &twice));
+}
+
+#[test]
+fn only_a_redirect_leads_elsewhere() {
+    let there = HeaderMap::from_iter([(LOCATION, HeaderValue::from_static("/login"))]);
+    let nowhere = HeaderMap::new();
+    for (status, headers, location) in [
+        (302, &there, Some("/login")),
+        (201, &there, None),
+        (302, &nowhere, None),
+    ] {
+        let status = StatusCode::from_u16(status).unwrap();
+        assert_eq!(ResponseView::new(status, headers).location(), location);
+    }
 }

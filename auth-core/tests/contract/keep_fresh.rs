@@ -1,7 +1,7 @@
 //! Sessions that a timer renews, so that no caller waits where requests are rare.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use auth_core::clock::ManualClock;
@@ -84,6 +84,38 @@ async fn rule_6_kept_fresh_a_session_is_renewed_ahead_of_its_idle_deadline_unles
     assert_eq!(logins.count(), 2);
     pass(&clock, DAY, 60 * SECOND).await;
     assert!(credentials.peek().is_some());
+}
+
+#[tokio::test]
+async fn rule_6_kept_fresh_a_session_is_renewed_a_tenth_of_its_idle_timeout_ahead() {
+    let clock = ManualClock::new();
+    let idle = Scripted::new(|number| session(number, Lifetime::unknown().idle(100 * SECOND)));
+    let logins = idle.logins();
+    let credentials = Renewing::new(idle).on(&clock).keep_fresh().build();
+    credentials.get().await.unwrap();
+    for (time, expected) in [(89, 1), (1, 2), (89, 2), (1, 3)] {
+        pass(&clock, time * SECOND, SECOND).await;
+        assert_eq!(logins.count(), expected);
+    }
+}
+
+#[tokio::test]
+async fn rule_6_kept_fresh_a_renewal_that_brings_back_the_same_expiry_backs_off() {
+    let (clock, left) = (ManualClock::new(), Arc::new(AtomicU64::new(300)));
+    let told = Arc::clone(&left);
+    let cached = Scripted::new(move |number| {
+        let left = Duration::from_secs(told.load(SeqCst));
+        session(number, Lifetime::of(left))
+    });
+    let logins = cached.logins();
+    let builder = Renewing::new(cached).on(&clock).keep_fresh();
+    let window = RefreshWindow::new(HOUR, 0.9);
+    let credentials = builder.refresh_window(window).build();
+    credentials.get().await.unwrap();
+    while left.fetch_sub(1, SeqCst) > 1 {
+        pass(&clock, SECOND, SECOND).await;
+    }
+    assert!((4..=12).contains(&logins.count()), "{}", logins.count());
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::clock::ManualClock;
-use auth_core::testing::Scripted;
+use auth_core::testing::{Gate, Scripted};
 use auth_core::{
     Ask, Attempt, Conclusion, Credential, Credentials, Error, Event, Identity, Lifetime,
     LoginError, Part, Provider, ResponseView, Secret, SecretSource, Session, SessionParts, Target,
@@ -96,8 +96,15 @@ impl Handle {
         login: impl Fn(u64) -> Result<Session, LoginError> + Send + Sync + 'static,
         fetch: impl Fn(u64, &Credential) -> Result<Update, LoginError> + Send + Sync + 'static,
     ) -> Self {
+        Self::on(Scripted::new(login), fetch)
+    }
+
+    fn on(
+        inner: Scripted,
+        fetch: impl Fn(u64, &Credential) -> Result<Update, LoginError> + Send + Sync + 'static,
+    ) -> Self {
         let (gate, fetches) = (Arc::new(Semaphore::new(1_000)), Arc::default());
-        let (clock, inner) = (ManualClock::new(), Scripted::new(login));
+        let clock = ManualClock::new();
         let (logins, repairs) = (inner.logins(), Arc::new(AtomicBool::new(true)));
         let events = Arc::<Mutex<Vec<Event>>>::default();
         let api = Api {
@@ -313,6 +320,28 @@ async fn rule_8_of_several_missing_parts_one_that_comes_lets_its_requests_go() {
 }
 
 #[tokio::test]
+async fn rule_8_a_caller_waits_for_three_fetches_at_most() {
+    let name = |number: u64| HeaderName::try_from(format!("x-{number}")).unwrap();
+    let login = move |number| {
+        (1..=4).try_fold(session(number, Lifetime::of(HOUR))?, |session, part| {
+            let part = Part::fetched_header(name(part).as_str());
+            Ok(session.with_part(part.when(When::any_method().below("/4")))?)
+        })
+    };
+    let fetch = move |number, _: &Credential| {
+        Ok(Update::new().with_header(name(number), "v".parse().unwrap()))
+    };
+    let handle = Handle::of(login, fetch);
+    let four = Target::new("https", "api.example.com", "/4");
+    let error = handle.credentials.get_for(four, Ask::new()).await;
+    let error = error.unwrap_err();
+    assert!(error.login_error().is_some(), "{error}");
+    assert_eq!(handle.counts(), (1, 3));
+    assert!(handle.credentials.get_for(four, Ask::new()).await.is_ok());
+    assert_eq!(handle.counts(), (1, 4));
+}
+
+#[tokio::test]
 async fn rule_8_the_next_session_lacks_its_part_again_unless_its_login_brings_it() {
     let login = |number| {
         let part = match number {
@@ -371,7 +400,7 @@ async fn rule_8_a_fetch_outlives_its_caller_and_serves_the_others() {
 #[tokio::test]
 async fn rule_3_a_fetch_is_waited_for_until_the_callers_deadline_which_began_with_its_login() {
     let handle = Handle::new().shut();
-    let gate = auth_core::testing::Gate::shut();
+    let gate = Gate::shut();
     let inner =
         Scripted::new(|number| Ok(session(number, Lifetime::of(HOUR))?.with_part(fetched())?));
     let api = Api {
@@ -439,6 +468,29 @@ async fn rule_8_a_refused_fetch_rejects_the_session_and_is_repeated_with_the_nex
 }
 
 #[tokio::test]
+async fn rule_8_a_login_that_follows_a_refused_fetch_is_waited_for_and_its_part_as_well() {
+    let gate = Gate::shut();
+    let login = |number| Ok(session(number, Lifetime::of(HOUR))?.with_part(fetched())?);
+    let handle = Handle::on(
+        Scripted::new(login).gated(&gate),
+        |number, _| match number {
+            1 => Err(LoginError::refused("status 401")),
+            _ => Ok(csrf(number)),
+        },
+    );
+    gate.let_through(1);
+    let mut write = Box::pin(handle.write());
+    for _ in 0..3 {
+        assert!(futures_util::poll!(&mut write).is_pending());
+        settle().await;
+    }
+    assert_eq!(handle.counts(), (2, 1));
+    gate.let_through(1);
+    assert_eq!(value(&write.await.unwrap()), Some("csrf-2"));
+    assert_eq!(handle.counts(), (2, 2));
+}
+
+#[tokio::test]
 async fn rule_8_a_fetch_ends_the_probation_only_if_one_with_the_last_session_was_refused() {
     let handle = Handle::fetching(|number, _| match number {
         3 => Err(LoginError::refused("status 401")),
@@ -500,6 +552,21 @@ async fn rule_8_a_fetch_that_any_session_is_refused_costs_one_login_and_is_no_re
 }
 
 #[tokio::test]
+async fn rule_8_a_repair_that_a_response_asked_for_has_failed_if_it_brings_no_other_value() {
+    let handle = Handle::fetching(|number, _| Ok(csrf(number.min(2))));
+    let mut carried = handle.write().await.unwrap();
+    for fails in [false, true] {
+        let attempt = Attempt::new(&handle.credentials, &carried);
+        let repaired = attempt.repaired(WRITE, Ask::new()).await;
+        assert_eq!(repaired.is_err(), fails);
+        let told = |event: &Event| matches!(event, Event::RepairFailed { .. });
+        assert_eq!(handle.events.lock().iter().any(told), fails);
+        carried = repaired.unwrap_or(carried);
+    }
+    assert_eq!(handle.counts(), (1, 3));
+}
+
+#[tokio::test]
 async fn rule_8_a_repair_that_a_response_asked_for_and_is_refused_rejects_the_session_too() {
     let handle = Handle::fetching(|number, _| match number {
         2 => Err(LoginError::refused("status 401")),
@@ -557,6 +624,18 @@ async fn rule_8_what_a_fetch_brings_is_added_to_the_revision_that_the_session_ha
     );
     assert_eq!(complete.stamp().revision(), 2);
     assert_eq!(handle.counts(), (1, 1));
+}
+
+#[tokio::test]
+async fn rule_15_the_cookies_of_a_repairs_response_are_heard_as_those_of_any() {
+    let login = |number| Ok(session(number, Lifetime::of(HOUR))?.with_cookie("sid", "s0")?);
+    let handle = Handle::of(login, |_, _| {
+        Ok(Update::new().with_cookies(&set_cookie("sid=s1; Path=/"), HERE))
+    });
+    let first = handle.credentials.get().await.unwrap();
+    let attempt = Attempt::new(&handle.credentials, &first);
+    let second = attempt.repaired(READ, Ask::new()).await.unwrap();
+    assert_eq!(second.cookie("sid"), Some("s1"));
 }
 
 #[tokio::test]
@@ -666,6 +745,18 @@ fn rule_3_fetches_whose_runtimes_are_shut_down_are_begun_anew() {
     handle.gate.add_permits(1);
     let credential = runtime().block_on(handle.write()).unwrap();
     assert_eq!(value(&credential), Some("csrf-2"));
+}
+
+#[test]
+fn rule_3_where_fetches_do_not_live_it_is_a_typed_error() {
+    let handle = Handle::new();
+    let first = runtime();
+    first.block_on(handle.credentials.get()).unwrap();
+    let dead = first.handle().clone();
+    drop(first);
+    let _entered = dead.enter();
+    let write = handle.write().now_or_never().expect("no fetch is driven");
+    assert!(matches!(write, Err(Error::Abandoned)), "{write:?}");
 }
 
 #[tokio::test]
@@ -823,6 +914,12 @@ fn rule_8_a_request_lacks_a_part_only_if_it_would_carry_that_and_no_other_of_the
             vec![Part::fetched_header("x-csrf"), Part::query("x-csrf", "q")],
             Method::GET,
             "/",
+            true,
+        ),
+        (
+            vec![fetched(), Part::header("x-other", "v").when(api())],
+            Method::POST,
+            "/api",
             true,
         ),
         (

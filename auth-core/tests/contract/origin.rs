@@ -164,6 +164,15 @@ fn rule_16_a_request_that_misses_the_scope_is_an_event_once_and_always_counted()
 }
 
 #[test]
+fn rule_16_a_url_without_a_host_is_told_from_one_with_a_host() {
+    let (credentials, log) = watched(Origin::parse("https://api.example.com").unwrap().into());
+    for host in [Some("example.com"), None, None] {
+        Attempt::out_of_scope(&credentials, None, host, None);
+    }
+    assert_eq!(log.lock().len(), 2);
+}
+
+#[test]
 fn rule_16_a_client_for_everything_warns_of_a_bounded_number_of_origins() {
     let (credentials, log) = watched(Origin::parse("https://api.example.com").unwrap().into());
     for round in 0..2 {
@@ -241,6 +250,29 @@ fn rule_17_a_request_out_of_scope_is_named_by_its_origin_alone() {
 }
 
 #[test]
+fn rule_16_a_request_to_any_origin_of_the_scope_may_carry_the_credential() {
+    let scope = Scope::only(Origin::parse("https://login.example.com").unwrap())
+        .and(Origin::parse("https://data.example.com:8443").unwrap());
+    for (url, within) in [
+        ("https://login.example.com/a", true),
+        ("https://data.example.com:8443/b", true),
+        ("https://login.example.com:8443/a", false),
+        ("https://data.example.com/b", false),
+    ] {
+        let uri: Uri = url.parse().unwrap();
+        assert_eq!(scope.contains_uri(&uri), within, "{url}");
+        let (scheme, host) = (uri.scheme_str().unwrap(), uri.host().unwrap());
+        let contains = scope.contains(scheme, host, uri.port_u16());
+        assert_eq!(contains, within, "{url}");
+    }
+}
+
+#[test]
+fn a_miss_is_printed_as_what_is_different() {
+    assert_eq!(Miss::Port.to_string(), "the port is another one");
+}
+
+#[test]
 fn a_scope_is_printed_as_its_origins() {
     let scope = Scope::only(Origin::parse("https://login.example.com").unwrap())
         .and(Origin::parse("https://data.example.com:8443").unwrap());
@@ -248,4 +280,6 @@ fn a_scope_is_printed_as_its_origins() {
         scope.to_string(),
         "https://login.example.com, https://data.example.com:8443"
     );
+    let printed = format!("{:?}", scope.origins().last().unwrap());
+    assert_eq!(printed, "Origin(https://data.example.com:8443)");
 }

@@ -268,6 +268,12 @@ kept name=id value=7
 ";
     let parts = session().unwrap().to_parts();
     assert_eq!(parts.expose(), text);
+    let restated = "session form=1\ncookie name=sid value=s path=%2F life=60 restated\n";
+    let nanosecond = "session form=1 hard=0.000000001\n";
+    for text in [text, restated, nanosecond] {
+        let again = SessionParts::from(text).to_session().unwrap();
+        assert_eq!(again.to_parts().expose(), text);
+    }
     let aged = session().unwrap().aged(SECOND + SECOND / 4);
     let first = aged.to_parts();
     let first = first.expose().lines().next().unwrap();

@@ -229,3 +229,16 @@ async fn rule_3_a_provider_that_panics_before_its_future_has_failed_as_any_other
     let error = credentials.close().await.unwrap_err();
     assert!(error.is_misconfigured(), "{error:?}");
 }
+
+#[tokio::test]
+async fn a_provider_refreshes_and_repairs_nothing_unless_it_says_how() {
+    let (provider, session) = (tokens(), session(1, Lifetime::of(HOUR)));
+    let credential = auth_core::testing::credential(session.unwrap());
+    assert!(provider.refresh_by().is_none() && !provider.repairs());
+    let refreshed = provider.refresh(&credential).await.map(|_| ());
+    let repaired = provider.repair(&credential).await.map(|_| ());
+    for result in [refreshed, repaired] {
+        let kind = result.unwrap_err().kind();
+        assert_eq!(kind, LoginErrorKind::Misconfigured);
+    }
+}

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -280,6 +281,97 @@ async fn rule_6_a_refused_token_is_not_sent_again_while_the_login_fails() {
 }
 
 #[tokio::test]
+async fn rule_6_a_refused_token_may_be_sent_again_once_a_login_or_a_refresh_has_succeeded() {
+    for revived_by_refresh in [false, true] {
+        let clock = ManualClock::new();
+        let api = Api::answering(move |number, sent| match number {
+            1 => Err(LoginError::refused("invalid_grant")),
+            2 if revived_by_refresh => with_token(access(102), "r-1"),
+            _ => with_token(access(100 + number), sent),
+        });
+        // If a refresh is to revive the token, the login that follows its refusal fails.
+        let api = api.logins_by(Scripted::new(move |number| match number {
+            2 if revived_by_refresh => Err(LoginError::unavailable("status 503")),
+            _ => with_token(access(number), "r-1"),
+        }));
+        let (logins, seen) = api.counters();
+        let credentials = api.on(&clock).build();
+        let first = credentials.get().await.unwrap();
+        if revived_by_refresh {
+            credentials.renew().await.unwrap_err();
+            let headers = HeaderMap::from_iter([(NEW_TOKEN, HeaderValue::from_static("r-9"))]);
+            let response = ResponseView::new(StatusCode::OK, &headers);
+            Attempt::new(&credentials, &first).conclude(&response);
+        }
+        credentials.renew().await.unwrap();
+        assert_eq!(
+            token(&credentials.renew().await.unwrap()),
+            if revived_by_refresh {
+                "token-103"
+            } else {
+                "token-102"
+            }
+        );
+        let sent: &[&str] = if revived_by_refresh {
+            &["r-1", "r-9", "r-1"]
+        } else {
+            &["r-1", "r-1"]
+        };
+        assert_eq!(*seen.lock(), sent);
+        assert_eq!(logins.count(), 2);
+    }
+}
+
+#[tokio::test]
+async fn rule_6_while_the_session_is_good_a_renewal_tells_why_its_refresh_has_failed() {
+    let api = Api::answering(|number, _| match number {
+        1 => Err(LoginError::refused("invalid_grant")),
+        _ => Err(LoginError::unavailable("status 503")),
+    });
+    let api = api.logins_by(Scripted::new(|number| match number {
+        1 => with_token(access(1), "r-1"),
+        _ => Err(LoginError::refused("status 401")),
+    }));
+    let credentials = api.on(&ManualClock::new()).build();
+    let first = credentials.get().await.unwrap();
+    assert!(credentials.renew().await.unwrap_err().is_login_refused());
+    let headers = HeaderMap::from_iter([(NEW_TOKEN, HeaderValue::from_static("r-9"))]);
+    let response = ResponseView::new(StatusCode::OK, &headers);
+    Attempt::new(&credentials, &first).conclude(&response);
+    let error = credentials.renew().await.unwrap_err();
+    assert!(
+        error.is_unavailable() && !error.is_login_refused(),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn rule_6_refreshes_back_off_anew_after_one_that_has_succeeded() {
+    let good_for = |session: Session| session.with_lifetime(Lifetime::of(HOUR));
+    let clock = ManualClock::new();
+    let api = Api::answering(move |number, sent| match number % 8 {
+        0 => with_token(good_for(access(100 + number)), sent),
+        _ => Err(LoginError::unavailable("status 503")),
+    });
+    let api = api.logins_by(Scripted::new(move |number| {
+        with_token(good_for(access(number)), "r")
+    }));
+    let credentials = api.on(&clock).build();
+    credentials.get().await.unwrap();
+    // The jitter may make a longer wait as short, but not each time.
+    for _ in 0..4 {
+        let wait = credentials.renew().await.unwrap_err().retry_after();
+        assert!(wait.unwrap() <= SECOND, "{wait:?}");
+        for _ in 0..6 {
+            clock.advance(MINUTE);
+            credentials.renew().await.unwrap_err();
+        }
+        clock.advance(MINUTE);
+        credentials.renew().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn rule_6_in_an_outage_of_the_refresh_a_good_session_is_served_and_refreshes_back_off() {
     let clock = ManualClock::new();
     let api = Api::failing(|| LoginError::unavailable("status 503"));
@@ -400,6 +492,20 @@ async fn rule_6_a_refresh_that_brings_no_token_keeps_the_old_one_and_its_life() 
 }
 
 #[tokio::test]
+async fn rule_6_what_a_session_keeps_stays_beside_what_its_refresh_brings() {
+    let api = Api::rotating().logins_by(Scripted::new(|number| {
+        with_token(access(number).with_kept("account", "7")?, "r-1")
+    }));
+    let credentials = api.on(&ManualClock::new()).build();
+    credentials.get().await.unwrap();
+    for token in ["next-1", "next-2"] {
+        let refreshed = credentials.renew().await.unwrap();
+        assert_eq!(refreshed.kept("account"), Some("7"));
+        assert_eq!(refreshed.kept("refresh_token"), Some(token));
+    }
+}
+
+#[tokio::test]
 async fn rule_6_a_single_use_token_is_spent_though_the_refresh_brings_no_other() {
     let clock = ManualClock::new();
     let by = Refresh::with_kept("refresh_token").single_use();
@@ -413,6 +519,7 @@ async fn rule_6_a_single_use_token_is_spent_though_the_refresh_brings_no_other()
         assert_eq!(token(&refreshed), format!("token-{}", 100 + login));
         let stored = credentials.session().unwrap().to_parts();
         assert!(!stored.expose().contains("refresh_token"));
+        assert!(stored.expose().contains("token-"), "all else is kept");
         // Ahead of the expiry and after it, the password is used.
         if login == 2 {
             credentials.renew().await.unwrap();
@@ -613,6 +720,27 @@ async fn rule_10_a_refresh_that_counts_as_a_login_spends_a_permit_and_waits_for_
     clock.advance(62 * SECOND);
     renewal.await.unwrap().unwrap();
     assert_eq!((logins.count(), seen.lock().len()), (1, 10));
+}
+
+#[tokio::test]
+async fn rule_10_only_a_refresh_that_counts_as_a_login_is_refused_where_that_quota_is_spent() {
+    let (clock, one) = (ManualClock::new(), Quota::new(NonZeroU32::MIN, HOUR));
+    let by = || Refresh::with_kept("refresh_token");
+    for (by, refused) in [(by(), false), (by().counts_as_login(), true)] {
+        let inner = Scripted::new(|number| with_token(access(number), "r")).with_quota(one);
+        let api = Api::rotating().by(by).logins_by(inner);
+        let credentials = api.on(&clock).build();
+        credentials.get().await.unwrap();
+        clock.advance(FIVE_MINUTES);
+        let mut get = Box::pin(credentials.get_with(fail_fast()));
+        let at_once = futures_util::poll!(&mut get);
+        let quota_spent = matches!(at_once, Poll::Ready(Err(Error::QuotaSpent { .. })));
+        assert_eq!(quota_spent, refused, "{at_once:?}");
+        if !refused {
+            assert_eq!(token(&get.await.unwrap()), "token-101");
+        }
+        clock.advance(HOUR);
+    }
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use auth_core::{
     LoginError, Provider, ResponseView, Secret, SecretSource, Session, StatusJudge, Update,
     Verdict,
 };
+use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, StatusCode};
 use tokio::runtime::Builder;
 use tokio::sync::Semaphore;
@@ -22,6 +23,7 @@ const CSRF: HeaderName = HeaderName::from_static("x-csrf");
 /// Fetches `csrf-1`, `csrf-2` and so on, each when the gate lets it.
 struct Api {
     inner: Scripted,
+    fetches: bool,
     gate: Arc<Semaphore>,
     steps: Arc<AtomicU64>,
 }
@@ -44,7 +46,7 @@ impl Provider for Api {
     }
 
     fn repairs(&self) -> bool {
-        true
+        self.fetches
     }
 
     async fn repair(&self, _: &Credential) -> Result<Update, LoginError> {
@@ -68,10 +70,15 @@ struct Handle {
 
 impl Handle {
     fn new() -> Self {
+        Self::fetching(true)
+    }
+
+    fn fetching(fetches: bool) -> Self {
         let (gate, steps) = (Arc::new(Semaphore::new(1_000)), Arc::default());
         let clock = ManualClock::new();
         let api = Api {
             inner: Scripted::new(|number| session(number, Lifetime::of(HOUR))),
+            fetches,
             gate: Arc::clone(&gate),
             steps: Arc::clone(&steps),
         };
@@ -212,6 +219,36 @@ fn rule_3_a_repair_whose_runtime_is_shut_down_is_begun_again() {
     let repaired = runtime().block_on(handle.repaired(&attempt));
     assert_eq!(repaired.stamp().revision(), 1);
     assert_eq!(handle.steps.load(SeqCst), 2);
+}
+
+#[tokio::test]
+async fn rule_8_if_nothing_is_fetched_a_response_has_to_bring_the_part() {
+    let handle = Handle::fetching(false);
+    let first = handle.attempt().await;
+    assert_eq!(answer(&first, 409), Conclusion::HandOn);
+    handle.credentials.renew().await.unwrap();
+    assert_eq!(
+        answer(&first, 409),
+        Conclusion::Repair,
+        "there is a newer one"
+    );
+    let newer = handle.repaired(&first).await;
+    assert_eq!(newer.stamp().generation(), 2);
+    assert_eq!(handle.steps.load(SeqCst), 0);
+}
+
+#[tokio::test]
+async fn rule_10_a_caller_that_waits_for_no_quota_does_not_where_its_repair_became_a_login() {
+    let handle = Handle::new();
+    handle.credentials.get().await.unwrap();
+    for _ in 0..9 {
+        handle.credentials.renew().await.unwrap();
+    }
+    let attempt = handle.attempt().await;
+    assert_eq!(answer(&attempt, 401), Conclusion::Replay);
+    let repaired = attempt.repaired(HERE, Ask::new().fail_fast());
+    let error = repaired.now_or_never().expect("at once").unwrap_err();
+    assert!(matches!(error, Error::QuotaSpent { .. }), "{error}");
 }
 
 #[tokio::test]

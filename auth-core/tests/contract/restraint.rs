@@ -456,6 +456,24 @@ async fn rule_12_a_corrected_secret_logs_in_at_once_and_its_source_is_read_once_
 }
 
 #[tokio::test]
+async fn rule_12_a_refused_secret_is_looked_at_again_though_the_quota_is_spent() {
+    let clock = ManualClock::new();
+    let vault = Arc::new(Vault::default());
+    *vault.password.lock() = "wrong".into();
+    let provider = Scripted::new(|_| Err(LoginError::refused("status 401")))
+        .with_quota(Quota::new(NonZeroU32::MIN, HOUR))
+        .with_secret(SecretSource::custom(VaultSource(Arc::clone(&vault))));
+    let credentials = on(&clock, provider).build();
+    for reads in 1..=3 {
+        let result = credentials.get_with(Ask::new().fail_fast()).await;
+        let error = result.unwrap_err();
+        assert!(error.is_login_refused(), "{error}");
+        assert_eq!(*vault.reads.lock(), reads);
+        clock.advance(SECOND);
+    }
+}
+
+#[tokio::test]
 async fn rule_12_a_secret_that_cant_be_read_costs_no_attempt_and_is_read_again() {
     let clock = ManualClock::new();
     let path = std::env::temp_dir().join(format!("auth-core-restraint-{}", std::process::id()));
