@@ -126,11 +126,16 @@ fn main() {
 /// Writes the results of a full run to `target/` at the root of the repository.
 fn write(rows: &[Row], tables: &str, panels: &[Panel]) {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
-    let chart = chart::draw(panels, renewals::RUN);
+    let all: Vec<_> = panels.iter().collect();
+    let (chart, three) = (
+        chart::draw(&all, renewals::RUN),
+        chart::draw(&chart::three(panels), renewals::RUN),
+    );
     let files = [
         ("compare.tsv", &*row::table(rows)),
         ("compare.md", tables.trim_start()),
         ("refresh.svg", &*chart),
+        ("renewal.svg", &*three),
     ];
     std::fs::create_dir_all(&target).expect("a target folder");
     for (name, text) in files {
