@@ -86,7 +86,7 @@ fn kill_one(site: &Site, mut setup: Setup, round: usize) -> (Fate, Duration) {
     let mut next = setup.start_one();
     holder.tell("get 60000");
     let drawn = RandomState::new().build_hasher().finish();
-    std::thread::sleep(Duration::from_micros(drawn % 90_000));
+    std::thread::sleep(Duration::from_micros(drawn % 300_000));
     holder.kill();
     let told = holder.hear();
     let logins = site.logins(&setup.account);
@@ -142,7 +142,13 @@ async fn a_holder_that_is_stopped_for_longer_than_its_lease_saves_nothing_stale(
         "its caller is served: {answer}"
     );
     // Its cache may have given the step up by then.
-    while holder.status()["refused_saves"] == 0 {}
+    while holder.status()["saves"] == 0 {}
+    let status = holder.status();
+    assert_eq!(
+        (&status["refused_saves"], &status["made_saves"]),
+        (&1.into(), &0.into()),
+        "{status}"
+    );
     let after = setup.start_one().ask("get 1000");
     assert_eq!(after["session"], "2", "the newer session stays");
     assert_eq!(site.attempts(), 2);
