@@ -15,6 +15,7 @@ on_both! {
     twenty_holders_of_the_lease_are_killed_and_nothing_is_lost
     #[ignore = "takes minutes"]
     two_hundred_holders_of_the_lease_are_killed_and_nothing_is_lost
+    a_token_is_not_sent_again_after_a_process_was_killed_in_its_refresh
     a_holder_that_is_stopped_for_longer_than_its_lease_saves_nothing_stale
     each_miss_takes_one_step_at_the_store_beside_the_login
 }
@@ -113,6 +114,34 @@ fn kill_one(site: &Site, mut setup: Setup, round: usize) -> (Fate, Duration) {
     assert_eq!(status["unreadable"], 0, "round {round}, {fate:?}");
     assert_eq!(status["store_failed"], 0, "round {round}, {fate:?}");
     (fate, waited)
+}
+
+async fn a_token_is_not_sent_again_after_a_process_was_killed_in_its_refresh(place: &Place) {
+    let site = Site::start().await;
+    site.takes(Duration::from_millis(50));
+    site.says_life(Duration::from_millis(100));
+    let mut setup = Setup::new(&site, place);
+    setup.login_timeout = LOGIN_TIMEOUT;
+    setup.logins = 10_000;
+    for round in 0..8 {
+        let mut process = setup.start_one();
+        let (refreshes, within) = (site.refreshes(), (LEASE + ROOM).as_millis());
+        let answer = process.ask(&format!("get {within}"));
+        assert!(answer["session"].is_string(), "{answer}");
+        process.tell("until 1000000");
+        // It refreshes at all times, and each time takes as long as a session is good.
+        while site.refreshes() < refreshes + 2 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis(17 * round));
+        process.kill();
+    }
+    assert_eq!(site.reused(), Vec::<String>::new());
+    say(&format!(
+        "{} logins in 8 processes that were killed",
+        site.attempts()
+    ));
+    assert!(site.attempts() > 1, "none was killed in its refresh");
 }
 
 async fn a_holder_that_is_stopped_for_longer_than_its_lease_saves_nothing_stale(place: &Place) {
