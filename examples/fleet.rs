@@ -76,9 +76,9 @@ async fn work(server: &str, store: &str, tasks: usize) -> anyhow::Result<()> {
     }
     let (mut answers, mut failed) = (0, 0);
     while let Some(response) = requests.join_next().await {
-        let was_served = response?.is_ok_and(|response| response.status() == 200);
+        let is_ok = response?.is_ok_and(|response| response.status() == 200);
         answers += 1;
-        failed += usize::from(!was_served);
+        failed += usize::from(!is_ok);
         if answers == 1 {
             println!("first");
         }

@@ -114,8 +114,13 @@ struct Process {
 
 #[derive(Default)]
 struct Counts {
-    /// Steps at the store.
+    /// Steps at the store, without the looks.
     steps: AtomicU64,
+    /// Looks of the task that follows the store, which succeeded.
+    looks: AtomicU64,
+    /// Saves of a session, and of those the ones that were made.
+    saves: AtomicU64,
+    made_saves: AtomicU64,
     /// Saves that were refused, because a newer session was there.
     refused_saves: AtomicU64,
     store_failed: AtomicU64,
@@ -267,6 +272,9 @@ impl Process {
         let count = |count: &AtomicU64| count.load(SeqCst);
         json!({
             "steps": count(&self.counts.steps),
+            "looks": count(&self.counts.looks),
+            "saves": count(&self.counts.saves),
+            "made_saves": count(&self.counts.made_saves),
             "refused_saves": count(&self.counts.refused_saves),
             "store_failed": count(&self.counts.store_failed),
             "unreadable": count(&self.counts.unreadable),
@@ -364,7 +372,9 @@ impl Store for Counted {
     }
 
     async fn load(&self, name: &str) -> Result<Entry, StoreError> {
-        self.step().load(name).await
+        let entry = self.inner.load(name).await?;
+        self.counts.looks.fetch_add(1, SeqCst);
+        Ok(entry)
     }
 
     async fn lease(&self, name: &str, ask: LeaseAsk<'_>) -> Result<LeaseAnswer, StoreError> {
@@ -382,9 +392,12 @@ impl Store for Counted {
         // It goes on if its cache has given it up.
         let save = tokio::spawn(async move {
             let saved = inner.save(&name, change).await;
-            if matches!(saved, Ok(Saved::Newer(_))) {
-                counts.refused_saves.fetch_add(1, SeqCst);
-            }
+            counts.saves.fetch_add(u64::from(is_session), SeqCst);
+            match saved {
+                Ok(Saved::Newer(_)) => counts.refused_saves.fetch_add(1, SeqCst),
+                Ok(Saved::Made(_)) => counts.made_saves.fetch_add(1, SeqCst),
+                Err(_) => 0,
+            };
             saved
         });
         save.await.unwrap()

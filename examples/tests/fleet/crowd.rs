@@ -54,7 +54,7 @@ async fn eight_processes_of_250_tasks_make_one_login_and_one_more_after_a_revoca
 async fn eight_processes_with_a_wrong_password_make_one_attempt(place: &Place) {
     let site = Site::start().await;
     let mut setup = Setup::new(&site, place);
-    setup.password = "wrong".to_owned();
+    setup.password = String::from("wrong");
     let answers = ask_all(&mut setup.start(PROCESSES), "get 30000");
     let refused = |answer: &serde_json::Value| answer["refused"] == true;
     assert!(answers.iter().all(refused), "{answers:?}");
@@ -64,7 +64,7 @@ async fn eight_processes_with_a_wrong_password_make_one_attempt(place: &Place) {
 async fn thirteen_runs_with_a_wrong_password_make_one_attempt(place: &Place) {
     let site = Site::start().await;
     let mut setup = Setup::new(&site, place);
-    setup.password = "wrong".to_owned();
+    setup.password = String::from("wrong");
     for _ in 0..13 {
         let mut run = setup.start_one();
         let answer = run.ask("get 30000");

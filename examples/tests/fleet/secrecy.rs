@@ -71,8 +71,8 @@ async fn no_secret_and_no_account_is_stored_or_printed(place: &Place) {
     site.says_life(Duration::from_millis(200));
     site.end_access();
     ask_all(&mut processes, "until 4");
-    setup.password = "wrong+canary/password?".to_owned();
-    setup.account = "grace.canary@example.com".to_owned();
+    setup.password = String::from("wrong+canary/password?");
+    setup.account = String::from("grace.canary@example.com");
     let refused = setup.start_one();
     let mut all = vec![refused];
     assert_eq!(all[0].ask("get 30000")["refused"], true);

@@ -43,7 +43,7 @@ pub(crate) struct Site {
 #[derive(Default)]
 struct State {
     mood: Mood,
-    /// How long a login takes.
+    /// How long a login or a refresh takes.
     takes: Duration,
     /// How long a session is said to be good.
     life: Option<Duration>,
@@ -104,7 +104,7 @@ impl Site {
         self.state().mood = mood;
     }
 
-    /// How long each login takes.
+    /// How long each login and each refresh takes.
     pub(crate) fn takes(&self, time: Duration) {
         self.state().takes = time;
     }
@@ -177,7 +177,7 @@ async fn serve(request: Request<Incoming>, state: &Arc<Mutex<State>>) -> Respons
     let form: BTreeMap<String, String> = form(&String::from_utf8_lossy(&body));
     match parts.uri.path() {
         "/login" => log_in(&form, state).await,
-        "/refresh" => refresh(&form, state),
+        "/refresh" => refresh(&form, state).await,
         _ => {
             let carried = parts.headers.get(AUTHORIZATION);
             let carried = carried.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
@@ -223,7 +223,10 @@ async fn log_in(
     issue(account, state)
 }
 
-fn refresh(form: &BTreeMap<String, String>, state: &Arc<Mutex<State>>) -> Response<Full<Bytes>> {
+async fn refresh(
+    form: &BTreeMap<String, String>,
+    state: &Arc<Mutex<State>>,
+) -> Response<Full<Bytes>> {
     let token = form.get("token").cloned().unwrap_or_default();
     let account = {
         let mut locked = state.lock().unwrap();
@@ -235,6 +238,8 @@ fn refresh(form: &BTreeMap<String, String>, state: &Arc<Mutex<State>>) -> Respon
     let Some(account) = account else {
         return answer(StatusCode::BAD_REQUEST, String::new());
     };
+    let takes = state.lock().unwrap().takes;
+    tokio::time::sleep(takes).await;
     state.lock().unwrap().refreshes += 1;
     issue(&account, state)
 }

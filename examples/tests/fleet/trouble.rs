@@ -92,6 +92,11 @@ async fn a_redis_that_is_gone_or_empty_fails_no_request() {
     fleet.go_on("a Redis that has started empty");
     assert_eq!(alone.ask("tasks 10")["failed"], 0);
 
+    // The store is left alone for seconds after its failure, and looked at after that.
+    for process in &mut fleet.processes {
+        let looks = process.status()["looks"].clone();
+        while process.status()["looks"] == looks {}
+    }
     // All sessions end. It has lost its permits, so it gives none for a window.
     fleet.site.revoke_all();
     let logins = fleet.site.attempts();
