@@ -72,6 +72,7 @@ pub mod internals {}
 
 mod attempt;
 mod cache;
+mod cause;
 pub mod clock;
 #[cfg(test)]
 mod counting_waker;
@@ -106,6 +107,7 @@ pub mod testing;
 
 pub use attempt::{Attempt, Conclusion};
 pub use cache::{Ask, Condition, Credentials, CredentialsBuilder, Status};
+pub use cause::Cause;
 pub use clock::{Clock, Moment};
 pub use credential::{
     BodyField, Credential, InvalidValue, Part, SetCookie, Stamp, Target, Update, When, basic,
