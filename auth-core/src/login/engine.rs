@@ -16,6 +16,8 @@ use crate::event::{self, Event};
 use crate::limit::Limiter;
 use crate::login_mark::{CacheId, LoginMark};
 use crate::logout::Logout;
+#[cfg(feature = "metrics")]
+use crate::metrics;
 use crate::options::Options;
 use crate::provider::Provider;
 use crate::session::Session;
@@ -37,6 +39,8 @@ impl Engine {
     pub(crate) fn emit(&self, event: &Event) {
         let identity = self.provider.identity();
         event::trace(identity, event);
+        #[cfg(feature = "metrics")]
+        metrics::record(identity, event);
         for observer in &self.options.observers {
             // The event has happened, and a panic in one observer neither undoes it nor keeps it
             // from the others.

@@ -77,7 +77,8 @@ impl Flight {
         }
     }
 
-    /// Notes that the login is sent `now`, by the precise clock. Returns whether it may be: it may not if it was stopped.
+    /// Notes that the login is sent `now`, by the precise clock. Returns whether it may be: it may
+    /// not if it was stopped.
     pub(super) fn send(&self, now: u64) -> bool {
         // Pairs with `stop`: the time is stored before the flag is read. So `stop` sees a login
         // that is sent, or `send` sees the stop.
@@ -123,8 +124,8 @@ impl Flight {
         self.sent_at.load(SeqCst) != 0
     }
 
-    /// How long before `now` the login was sent, by the precise clock. Only the task that stored the time calls it, so any
-    /// ordering is enough.
+    /// How long before `now` the login was sent, by the precise clock. Only the task that stored the
+    /// time calls it, so any ordering is enough.
     pub(super) fn took(&self, now: u64) -> Duration {
         Duration::from_nanos(now.saturating_sub(self.sent_at.load(SeqCst)))
     }

@@ -224,25 +224,25 @@ async fn a_request_that_is_sent_once_more_is_an_event_with_its_count() {
     assert_eq!(counts, [1, 2]);
 }
 
+/// Notes its name for each login. The first one panics then.
+struct Named(&'static str, Arc<Mutex<Vec<&'static str>>>);
+
+impl Observer for Named {
+    fn observe(&self, _: &Identity, event: &Event) {
+        if matches!(event, Event::LoggedIn { .. }) {
+            self.1.lock().push(self.0);
+            assert_ne!(self.0, "first", "a bug in the observer");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_cache_has_several_observers_and_a_panic_in_one_keeps_nothing_from_the_others() {
     let builder = on(&ManualClock::new(), tokens());
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let observer = |name: &'static str, seen: &Arc<Mutex<Vec<_>>>| {
-        let seen = Arc::clone(seen);
-        move |_: &Identity, event: &Event| {
-            if matches!(event, Event::LoggedIn { .. }) {
-                seen.lock().push(name);
-                assert_ne!(name, "first", "a bug in the observer");
-            }
-        }
-    };
-    fn is_observer(observer: impl Observer) -> impl Observer {
-        observer
-    }
     let credentials = builder
-        .observer(is_observer(observer("first", &seen)))
-        .observer(is_observer(observer("second", &seen)))
+        .observer(Named("first", Arc::clone(&seen)))
+        .observer(Named("second", Arc::clone(&seen)))
         .build();
     credentials.get().await.unwrap();
     settle().await;
