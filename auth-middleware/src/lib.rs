@@ -310,6 +310,8 @@ mod redirect;
 #[cfg(feature = "reqwest")]
 mod reqwest;
 #[cfg(any(feature = "reqwest", feature = "tower"))]
+mod resend;
+#[cfg(any(feature = "reqwest", feature = "tower"))]
 mod target;
 #[cfg(feature = "tower")]
 mod tower;

@@ -124,8 +124,8 @@ impl Flight {
         self.sent_at.load(SeqCst) != 0
     }
 
-    /// How long before `now` the login was sent, by the precise clock. Only the task that stored the
-    /// time calls it, so any ordering is enough.
+    /// How long before `now` the login was sent, by the precise clock. Only the task that stored
+    /// the time calls it, so any ordering is enough.
     pub(super) fn took(&self, now: u64) -> Duration {
         Duration::from_nanos(now.saturating_sub(self.sent_at.load(SeqCst)))
     }
