@@ -171,6 +171,12 @@ pub enum Event {
 /// to another task. A panic in it is caught and ignored. A closure is an observer. A cache may have
 /// several, which are called in the order in which they were added.
 ///
+/// Events are also written to `tracing`, on the levels from `WARN` to `TRACE`. The task of a login
+/// runs in a span `auth.login` of the level `INFO`, with the fields `provider`, `login` (its URL)
+/// and `cause`. The spans of the provider's client are below it. It has no parent, because it may
+/// outlive the caller that it began for, and follows from that caller's span. None of these names
+/// an account. The feature `metrics` counts events.
+///
 /// ```
 /// use std::sync::Arc;
 /// use std::sync::atomic::{AtomicU64, Ordering};

@@ -149,7 +149,7 @@ fn reject(credentials: &Credentials, carried: &Credential) -> Attempt {
 }
 
 #[tokio::test]
-async fn after_a_story_the_counts_are_exact_and_no_label_names_an_account_or_a_secret() {
+async fn rule_17_the_counts_of_a_story_are_exact_and_no_label_names_an_account_or_a_secret() {
     let recorded = Recorded::default();
     let _guard = metrics::set_default_local_recorder(&recorded);
     let clock = ManualClock::new();
