@@ -218,6 +218,7 @@ impl Attempt {
             noted: self.noted,
             ..replay
         }
+        .resent()
     }
 
     /// The credential to send the request to `target` with once more, after the conclusion
@@ -248,6 +249,25 @@ impl Attempt {
             noted: self.noted,
             ..again
         }
+        .resent()
+    }
+
+    /// How many times the request was sent before: 0 for a first attempt, 1 for a replay or after a
+    /// repair, 2 for both. It is what
+    /// [OpenTelemetry](https://opentelemetry.io/docs/specs/semconv/http/http-spans/) calls
+    /// `http.request.resend_count`.
+    pub fn resend_count(&self) -> u32 {
+        u32::from(self.replay) + u32::from(self.repaired)
+    }
+
+    fn resent(self) -> Self {
+        let (stamp, resend_count) = (self.stamp, self.resend_count());
+        let event = Event::Replayed {
+            stamp,
+            resend_count,
+        };
+        self.credentials.shared().engine.emit(&event);
+        self
     }
 
     #[inline]

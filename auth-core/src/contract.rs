@@ -269,10 +269,10 @@
 //! ## Rule 17
 //!
 //! Passwords, tokens, cookies, csrf values, kept values, query secrets and what is set in a body
-//! appear in no `Debug`, `Display`, error chain, panic message, log or event of ours. Headers are
-//! marked sensitive, and so are those of a response that its provider names. The secret, kept
-//! values, the plain form of a session, fields of a body and the copies that they are set on are
-//! zeroed where we own the memory.
+//! appear in no `Debug`, `Display`, error chain, panic message, log, event or metric of ours.
+//! Headers are marked sensitive, and so are those of a response that its provider names. The
+//! secret, kept values, the plain form of a session, fields of a body and the copies that they are
+//! set on are zeroed where we own the memory.
 //!
 //! ## Rule 18
 //!

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::cause::Cause;
 use crate::credential::Stamp;
 use crate::error::LoginErrorKind;
 use crate::identity::Identity;
@@ -13,9 +14,14 @@ use crate::store::Unreadable;
 #[non_exhaustive]
 pub enum Event {
     /// A login was sent to the server.
-    LoginSent,
+    LoginSent {
+        /// Why it began.
+        cause: Cause,
+    },
     /// A login has returned a session.
     LoggedIn {
+        /// Why it began.
+        cause: Cause,
         /// The stamp of the new credential.
         stamp: Stamp,
         /// How long the login took since it was sent, without the wait for its permit.
@@ -23,6 +29,8 @@ pub enum Event {
     },
     /// A login failed.
     LoginFailed {
+        /// Why it began.
+        cause: Cause,
         /// The kind of failure.
         kind: LoginErrorKind,
         /// What the [`LoginError`](crate::LoginError) and its causes say.
@@ -32,9 +40,14 @@ pub enum Event {
         retry_after: Option<Duration>,
     },
     /// A refresh of the session was sent to the server.
-    RefreshSent,
+    RefreshSent {
+        /// Why it began.
+        cause: Cause,
+    },
     /// A refresh has returned a session.
     Refreshed {
+        /// Why it began.
+        cause: Cause,
         /// The stamp of the new credential.
         stamp: Stamp,
         /// How long the refresh took since it was sent.
@@ -42,6 +55,8 @@ pub enum Event {
     },
     /// A refresh failed. If the server has refused it, or the session is over, a login follows.
     RefreshFailed {
+        /// Why it began.
+        cause: Cause,
         /// The kind of failure. [`Refused`](LoginErrorKind::Refused) is the token and not the
         /// password.
         kind: LoginErrorKind,
@@ -130,6 +145,22 @@ pub enum Event {
         /// How the one misses the other.
         miss: Miss,
     },
+    /// A request is sent once more, because its response has rejected what it carried, or has asked
+    /// for another part of the session. It comes for each such request.
+    Replayed {
+        /// The stamp of the credential that it carries now.
+        stamp: Stamp,
+        /// How many times the request was sent before.
+        resend_count: u32,
+    },
+    /// A caller got an error in place of a credential. It comes for each such caller, so for ten
+    /// thousand at once if as many wait for a login that fails.
+    TurnedAway {
+        /// The [name](crate::Error::name) of the error.
+        error: &'static str,
+        /// How long the caller is told to wait, if that is known.
+        retry_after: Option<Duration>,
+    },
     /// The handle was closed.
     Closed,
 }
@@ -137,7 +168,14 @@ pub enum Event {
 /// Receives every [`Event`] of a cache, on the task or thread that causes it.
 ///
 /// The observer is called with no lock held, and the cache waits for it to return: move slow work
-/// to another task. A panic in it is caught and ignored. A closure is an observer.
+/// to another task. A panic in it is caught and ignored. A closure is an observer. A cache may have
+/// several, which are called in the order in which they were added.
+///
+/// Events are also written to `tracing`, on the levels from `WARN` to `TRACE`. The task of a login
+/// runs in a span `auth.login` of the level `INFO`, with the fields `provider`, `login` (its URL)
+/// and `cause`. The spans of the provider's client are below it. It has no parent, because it may
+/// outlive the caller that it began for, and follows from that caller's span. None of these names
+/// an account. The feature `metrics` counts events.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -148,7 +186,7 @@ pub enum Event {
 /// let counter = Arc::clone(&logins);
 /// let credentials = Credentials::builder(Scripted::tokens(Lifetime::unknown()))
 ///     .observer(move |_: &Identity, event: &Event| {
-///         if matches!(event, Event::LoginSent) {
+///         if matches!(event, Event::LoginSent { .. }) {
 ///             counter.fetch_add(1, Ordering::Relaxed);
 ///         }
 ///     })
@@ -173,27 +211,32 @@ where
 
 /// Writes the event to `tracing`: failures, doubted rejections, superseded logins and requests out
 /// of the scope as warnings, logins, refreshes, logouts, the end of sessions and waits for the
-/// quota as information, and the rest for debugging.
+/// quota as information, and the rest for debugging. What comes for each caller or each request is
+/// on the level below that: ten thousand callers that wait for a login that fails are one warning.
 pub(crate) fn trace(identity: &Identity, event: &Event) {
     let provider = identity.provider();
     // With its path: two instances behind one host differ in nothing else.
     let login = identity.login_url();
     match event {
         Event::LoginFailed {
+            cause,
             kind,
             reason,
             retry_after,
         } => {
             let kind = kind.name();
-            tracing::warn!(provider, %login, kind, reason, ?retry_after, "login failed");
+            let (cause, retry_after) = (cause.name(), retry_after.map(rounded));
+            tracing::warn!(provider, %login, cause, kind, reason, ?retry_after, "login failed");
         }
         Event::RefreshFailed {
+            cause,
             kind,
             reason,
             retry_after,
         } => {
             let kind = kind.name();
-            tracing::warn!(provider, %login, kind, reason, ?retry_after, "refresh failed");
+            let (cause, retry_after) = (cause.name(), retry_after.map(rounded));
+            tracing::warn!(provider, %login, cause, kind, reason, ?retry_after, "refresh failed");
         }
         Event::RepairFailed {
             kind,
@@ -201,6 +244,7 @@ pub(crate) fn trace(identity: &Identity, event: &Event) {
             retry_after,
         } => {
             let kind = kind.name();
+            let retry_after = rounded(*retry_after);
             tracing::warn!(provider, %login, kind, reason, ?retry_after, "repair failed");
         }
         Event::StoreFailed { reason } => {
@@ -228,13 +272,16 @@ pub(crate) fn trace(identity: &Identity, event: &Event) {
             );
         }
         Event::LoginHeld { wait } => {
+            let wait = rounded(*wait);
             tracing::info!(provider, %login, ?wait, "login waits for the quota");
         }
-        Event::LoggedIn { stamp, took } => {
-            tracing::info!(provider, %login, %stamp, ?took, "logged in");
+        Event::LoggedIn { cause, stamp, took } => {
+            let (cause, took) = (cause.name(), rounded(*took));
+            tracing::info!(provider, %login, cause, %stamp, ?took, "logged in");
         }
-        Event::Refreshed { stamp, took } => {
-            tracing::info!(provider, %login, %stamp, ?took, "refreshed");
+        Event::Refreshed { cause, stamp, took } => {
+            let (cause, took) = (cause.name(), rounded(*took));
+            tracing::info!(provider, %login, cause, %stamp, ?took, "refreshed");
         }
         Event::Loaded { stamp } => {
             tracing::info!(provider, %login, %stamp, "session found in the store");
@@ -248,9 +295,54 @@ pub(crate) fn trace(identity: &Identity, event: &Event) {
         Event::Ended { stamp } => {
             tracing::info!(provider, %login, %stamp, "session ended by the server");
         }
-        Event::LoginSent => tracing::debug!(provider, %login, "login sent"),
-        Event::RefreshSent => tracing::debug!(provider, %login, "refresh sent"),
+        Event::LoginSent { cause } => {
+            tracing::debug!(provider, %login, cause = cause.name(), "login sent");
+        }
+        Event::RefreshSent { cause } => {
+            tracing::debug!(provider, %login, cause = cause.name(), "refresh sent");
+        }
         Event::Rolled { stamp } => tracing::debug!(provider, %login, %stamp, "credential rolled"),
         Event::Closed => tracing::debug!(provider, %login, "closed"),
+        Event::Replayed {
+            stamp,
+            resend_count,
+        } => {
+            tracing::trace!(provider, %login, %stamp, resend_count, "request sent once more");
+        }
+        Event::TurnedAway { error, retry_after } => {
+            let retry_after = retry_after.map(rounded);
+            tracing::trace!(provider, %login, error, ?retry_after, "caller turned away");
+        }
+    }
+}
+
+/// A duration to be read, in whole microseconds.
+fn rounded(duration: Duration) -> Duration {
+    let rest = duration.subsec_nanos() % 1_000;
+    let whole = duration.saturating_sub(Duration::from_nanos(rest.into()));
+    if rest < 500 {
+        whole
+    } else {
+        whole.saturating_add(Duration::from_micros(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_logged_in_whole_microseconds() {
+        for (nanos, read) in [
+            (4_000_001, "4ms"),
+            (7_499, "7µs"),
+            (7_500, "8µs"),
+            (999_999_999, "1s"),
+            (59_000_000_400, "59s"),
+            (0, "0ns"),
+        ] {
+            assert_eq!(format!("{:?}", rounded(Duration::from_nanos(nanos))), read);
+        }
+        assert!(rounded(Duration::MAX) <= Duration::MAX);
     }
 }

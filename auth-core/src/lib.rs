@@ -59,6 +59,7 @@
 //! # Features
 //!
 //! - `file`: a [`store`] in files, for a program that starts again and the processes of a machine.
+//! - `metrics`: [counts and durations](metrics) of logins, by the `metrics` crate.
 //! - `redis`: a [`store`] in Redis or Valkey, for a fleet; `redis-tls`: over TLS.
 //! - `seal`: the keys that seal what a store holds, for a store of one's own. The others enable it.
 //! - `test-util`: clocks that tests move by hand, in [`clock`], and a scripted provider, in
@@ -73,6 +74,7 @@ pub mod internals {}
 
 mod attempt;
 mod cache;
+mod cause;
 pub mod clock;
 #[cfg(test)]
 mod counting_waker;
@@ -87,6 +89,8 @@ mod limit;
 mod login;
 mod login_mark;
 mod logout;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod options;
 mod origin;
 mod pool;
@@ -107,6 +111,7 @@ pub mod testing;
 
 pub use attempt::{Attempt, Conclusion};
 pub use cache::{Ask, Condition, Credentials, CredentialsBuilder, Status};
+pub use cause::Cause;
 pub use clock::{Clock, Moment};
 pub use credential::{
     BodyField, Credential, InvalidValue, Part, SetCookie, Stamp, Target, Update, When, basic,

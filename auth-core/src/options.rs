@@ -22,7 +22,7 @@ pub(crate) struct Options {
     pub(crate) superseded_logout: Option<Duration>,
     /// Whether a timer renews the session.
     pub(crate) keep_fresh: bool,
-    pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) observers: Vec<Arc<dyn Observer>>,
     /// The store that the builder was given.
     pub(crate) store: Option<Arc<dyn Store>>,
     /// The cache's entry in it. Here, and not in the cache, since most have none.
@@ -42,7 +42,7 @@ static DEFAULT: LazyLock<Arc<Options>> = LazyLock::new(|| {
         fail_fast: false,
         superseded_logout: None,
         keep_fresh: false,
-        observer: None,
+        observers: Vec::new(),
         store: None,
         sharing: None,
     })

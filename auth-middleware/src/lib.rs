@@ -242,6 +242,13 @@
 //! `AuthRetryStrategy`, of the feature `reqwest-retry`, classifies the errors of auth-core. Do not
 //! retry a login itself: the cache decides when the next login may be sent.
 //!
+//! # Tracing
+//!
+//! A request that is sent once more is sent in a span `auth.replay` of the level `INFO`. Its field
+//! `http.request.resend_count` is 1, or 2 after both a rejection and a repair. The spans of a
+//! reqwest client are below it. So are those that a tower service begins when it is called; one
+//! that it begins later, when its future is polled, is not.
+//!
 //! # Cancel safety
 //!
 //! Dropping the future of a request cancels that request only, whether it waits for a login or for
@@ -310,6 +317,8 @@ mod jar;
 mod redirect;
 #[cfg(feature = "reqwest")]
 mod reqwest;
+#[cfg(any(feature = "reqwest", feature = "tower"))]
+mod resend;
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 mod target;
 #[cfg(feature = "tower")]

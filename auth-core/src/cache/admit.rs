@@ -2,9 +2,12 @@
 
 use std::sync::{Arc, Weak};
 
+use tracing::Instrument as _;
+
 use super::ask::Ask;
 use super::caller::Caller;
 use super::shared::{Control, Shared};
+use crate::cause::Cause;
 use crate::clock::nanos;
 use crate::credential::Credential;
 use crate::decide::{Decision, Purpose};
@@ -27,7 +30,8 @@ impl Shared {
         let engine = &self.engine;
         self.drop_expired_cookies();
         let control = self.control.lock();
-        let decision = control.state.decide(engine.clock.now(), caller.ask.renewed);
+        let now = engine.clock.now();
+        let decision = control.state.decide(now, caller.ask.renewed);
         let (served, purpose) = match decision {
             Decision::Serve(credential) => return Ok(Admission::Served(credential)),
             Decision::ServeAndBegin(credential, purpose) => (Some(credential), purpose),
@@ -51,7 +55,8 @@ impl Shared {
         if wanted {
             self.can_wait(caller, &ticket)?;
         }
-        let flight = self.begin(control, &runtime, purpose, ticket);
+        let cause = control.state.cause(now, caller.ask.renewed);
+        let flight = self.begin(control, &runtime, (purpose, cause), ticket);
         Ok(served.map_or(Admission::Waits(flight), Admission::Served))
     }
 
@@ -73,7 +78,7 @@ impl Shared {
         self: &Arc<Self>,
         mut control: MutexGuard<'_, Control>,
         runtime: &Runtime,
-        purpose: Purpose,
+        (purpose, cause): (Purpose, Cause),
         ticket: Ticket,
     ) -> Arc<Flight> {
         let engine = &self.engine;
@@ -82,13 +87,14 @@ impl Shared {
         let by_refresh = |_: &&Arc<Credential>| purpose == Purpose::Refresh;
         let refreshed = control.state.refreshed().filter(by_refresh).cloned();
         let cache: Weak<dyn Keep> = Arc::<Self>::downgrade(self);
-        let login = Login::new(engine, cache, id, ticket, purpose, refreshed);
+        let login = Login::new(engine, cache, (id, cause), ticket, purpose, refreshed);
         let flight = Arc::clone(login.flight());
         control.flight = Some(Arc::clone(&flight));
         drop(control);
 
         self.follow(runtime);
-        flight.spawn(runtime, login.run());
+        let span = engine.login_span(cause);
+        flight.spawn(runtime, login.run().instrument(span));
         if !held.is_zero() {
             engine.emit(&Event::LoginHeld { wait: held });
         }

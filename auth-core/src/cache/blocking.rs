@@ -41,11 +41,14 @@ impl Credentials {
         if let Some(credential) = shared.fresh_for(&ask) {
             return Ok(credential);
         }
-        LoginMark::refuse_loop(LoginMark::current(), shared.engine.id)?;
+        shared.told(LoginMark::refuse_loop(
+            LoginMark::current(),
+            shared.engine.id,
+        ))?;
         shared.drop_expired_cookies();
         match shared.read(|state| state.decide(shared.engine.clock.now(), ask.renewed)) {
             Decision::Serve(credential) => return Ok(credential),
-            Decision::Fail(error) => return shared.or_stale(&ask, error),
+            Decision::Fail(error) => return shared.told(shared.or_stale(&ask, error)),
             Decision::ServeAndBegin(..) | Decision::Begin(_) | Decision::Join => {}
         }
         self.on_a_thread(move |credentials| async move { credentials.get_with(ask).await })

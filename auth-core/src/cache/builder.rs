@@ -179,10 +179,10 @@ impl CredentialsBuilder {
         self
     }
 
-    /// An observer of every event. None unless set. The events are also written to `tracing` in any
-    /// case.
+    /// An observer of every event, beside those that were added before. None unless added. The
+    /// events are also written to `tracing` in any case.
     pub fn observer(self, observer: impl Observer) -> Self {
-        self.set(|options| options.observer = Some(Arc::new(observer)))
+        self.set(|options| options.observers.push(Arc::new(observer)))
     }
 
     /// Shares the session, what failed logins forbid, and the quota through a

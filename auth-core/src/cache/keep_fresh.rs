@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use super::shared::Shared;
+use crate::cause::Cause;
 use crate::clock::{Clock, nanos};
 use crate::runtime::{Mutex, Runtime, Task, random};
 
@@ -221,7 +222,7 @@ impl Shared {
             return false;
         };
         let ticket = self.ticket(purpose, false);
-        self.begin(control, &runtime, purpose, ticket);
+        self.begin(control, &runtime, (purpose, Cause::Timer), ticket);
         true
     }
 }

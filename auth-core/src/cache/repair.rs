@@ -103,7 +103,7 @@ impl Shared {
         }
         let carried = None;
         // Boxed, because the future of every request has room for this.
-        Box::pin(self.repaired(Need { target, carried }, ask, asked)).await
+        self.told(Box::pin(self.repaired(Need { target, carried }, ask, asked)).await)
     }
 
     /// A credential that is another one than that with this stamp, with all that a request to
@@ -115,7 +115,7 @@ impl Shared {
         ask: Ask,
     ) -> Result<Arc<Credential>, Error> {
         let (asked, carried) = (self.engine.clock.now(), Some(carried));
-        Box::pin(self.repaired(Need { target, carried }, ask, asked)).await
+        self.told(Box::pin(self.repaired(Need { target, carried }, ask, asked)).await)
     }
 
     /// A credential that meets the need: after a repair, unless there is one already. The wait of
@@ -139,7 +139,7 @@ impl Shared {
             if let Next::LogsIn = next {
                 let left = caller.deadline.saturating_sub(clock.now().steady);
                 let ask = ask.not_renewed().at_most(Duration::from_nanos(left));
-                self.get(ask).await.map_err(|error| match error {
+                self.obtain(ask).await.map_err(|error| match error {
                     Error::DeadlinePassed { .. } => too_late(),
                     error => error,
                 })?;

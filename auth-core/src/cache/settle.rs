@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::leaving::Leaving;
 use super::shared::Shared;
+use crate::cause::Cause;
 use crate::clock::nanos;
 use crate::credential::Credential;
 use crate::decide::{
@@ -83,16 +84,18 @@ impl Keep for Shared {
 
     fn not_refreshed(
         &self,
-        id: FlightId,
+        flight: &Flight,
         session: &Credential,
         error: LoginError,
     ) -> Result<Purpose, NoSession> {
         let end = self.end(Duration::ZERO);
         let policy = &self.engine.options.policy;
-        let told = self.update(|state| state.not_refreshed(id, (session, error), &end, policy));
+        let told =
+            self.update(|state| state.not_refreshed(flight.id, (session, error), &end, policy));
         let (told, follows) = told.ok_or(NoSession::Unchanged)?;
         if let Some(failure) = told.login_error() {
             self.engine.emit(&Event::RefreshFailed {
+                cause: flight.cause,
                 kind: failure.kind(),
                 reason: failure.reason(),
                 retry_after: told.retry_after(),
@@ -101,7 +104,8 @@ impl Keep for Shared {
         follows.ok_or(NoSession::NotRefreshed(told))
     }
 
-    fn settle(&self, id: FlightId, outcome: LoginOutcome, took: Duration) -> Settlement {
+    fn settle(&self, flight: &Flight, outcome: LoginOutcome, took: Duration) -> Settlement {
+        let (id, cause) = (flight.id, flight.cause);
         let end = self.end(took);
         let failed = matches!(outcome, Err(NoSession::Failed(..)));
         let outcome = outcome.map(|obtained| match obtained {
@@ -123,6 +127,7 @@ impl Keep for Shared {
         });
         Settlement {
             settled,
+            cause,
             failed,
             took,
             flight,
@@ -130,7 +135,7 @@ impl Keep for Shared {
     }
 
     fn conclude(&self, mut settlement: Settlement) -> Option<(Arc<Credential>, Logout)> {
-        let (failed, took) = (settlement.failed, settlement.took);
+        let (cause, failed, took) = (settlement.cause, settlement.failed, settlement.took);
         self.set_timer();
         // The waiters are woken before the observer is called, because the observer is foreign code
         // and may take long.
@@ -147,8 +152,8 @@ impl Keep for Shared {
                 }
                 settlement.tell(Some(Ok(credential)));
                 self.engine.emit(&match by {
-                    Means::Password => Event::LoggedIn { stamp, took },
-                    Means::Refresh => Event::Refreshed { stamp, took },
+                    Means::Password => Event::LoggedIn { cause, stamp, took },
+                    Means::Refresh => Event::Refreshed { cause, stamp, took },
                 });
                 None
             }
@@ -161,13 +166,13 @@ impl Keep for Shared {
             Settled::Failed(error) => {
                 settlement.tell(Some(Err(error.clone())));
                 if failed {
-                    self.report(&error);
+                    self.report(cause, &error);
                 }
                 None
             }
             Settled::NotRenewed(error) => {
                 settlement.tell(None);
-                self.report(&error);
+                self.report(cause, &error);
                 None
             }
             Settled::Discarded(session) => {
@@ -201,7 +206,7 @@ impl Shared {
     }
 
     /// Tells the observer of a login that has failed.
-    fn report(&self, error: &Error) {
+    fn report(&self, cause: Cause, error: &Error) {
         let Some(failure) = error.login_error() else {
             return;
         };
@@ -209,6 +214,7 @@ impl Shared {
             self.log_out_oldest();
         }
         self.engine.emit(&Event::LoginFailed {
+            cause,
             kind: failure.kind(),
             reason: failure.reason(),
             retry_after: error.retry_after(),

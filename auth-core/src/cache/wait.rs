@@ -27,6 +27,7 @@ use super::caller::Caller;
 use super::shared::Shared;
 use crate::credential::Credential;
 use crate::error::{Error, LoginError};
+use crate::event::Event;
 use crate::lifetime::Freshness;
 use crate::login::{Flight, Told, WaiterKey};
 use crate::login_mark::LoginMark;
@@ -51,8 +52,23 @@ enum Wake {
 }
 
 impl Shared {
-    /// The credential that a caller asks for.
+    /// The credential that a caller asks for. One that gets none is an event.
     pub(super) async fn get(self: &Arc<Self>, ask: Ask) -> Result<Arc<Credential>, Error> {
+        self.told(self.obtain(ask).await)
+    }
+
+    /// What a caller is told. If that is an error, it is an event.
+    pub(super) fn told<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        result.inspect_err(|error| {
+            self.engine.emit(&Event::TurnedAway {
+                error: error.name(),
+                retry_after: error.retry_after(),
+            });
+        })
+    }
+
+    /// As `get`, for a caller that is not told yet.
+    pub(super) async fn obtain(self: &Arc<Self>, ask: Ask) -> Result<Arc<Credential>, Error> {
         if let Some(credential) = self.fresh_for(&ask) {
             return Ok(credential);
         }

@@ -209,6 +209,10 @@ impl Shift {
         self.id
     }
 
+    pub(super) fn precise(&self) -> u64 {
+        system::precise().saturating_add(self.ahead.load(Relaxed))
+    }
+
     pub(super) fn now(&self) -> Moment {
         let real = system::now();
         let ahead = self.ahead.load(Relaxed);

@@ -42,6 +42,19 @@ impl Clock {
         }
     }
 
+    /// Nanoseconds on a steady clock without a tick, to measure how long something took. Only
+    /// differences of its readings have a meaning. It takes ten times as long to read as
+    /// [`now`](Self::now).
+    pub(crate) fn precise(&self) -> u64 {
+        match &self.0 {
+            Source::System => system::precise(),
+            #[cfg(feature = "test-util")]
+            Source::Shifted(shift) => shift.precise(),
+            #[cfg(feature = "test-util")]
+            Source::Manual(hands) => hands.now().steady,
+        }
+    }
+
     /// Waits until the steady clock reads `steady`. Needs a tokio runtime with its timer enabled,
     /// unless the clock is manual.
     pub(crate) async fn sleep_until(&self, steady: u64) {

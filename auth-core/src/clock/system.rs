@@ -20,6 +20,18 @@ pub(super) fn now() -> Moment {
     }
 }
 
+/// A steady clock without a tick.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn precise() -> u64 {
+    linux::read(rustix::time::ClockId::Boottime)
+}
+
+/// A steady clock without a tick.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn precise() -> u64 {
+    now().steady
+}
+
 /// The time on clocks that all processes of the machine share: a steady one that counts from the
 /// start of the machine, and the wall clock.
 ///

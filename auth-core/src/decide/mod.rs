@@ -1,6 +1,7 @@
 //! The decisions, as pure functions: an event goes in, what to do comes out.
 //!
 //! - [`cache_state`]: what a caller gets, and what the end of a login and a rejection mean
+//! - [`cause`]: why a flight begins
 //! - [`adopt`]: what a session and the notes in a store mean for the cache
 //! - [`notes`]: what is remembered in a store beside the session
 //! - [`outcome`]: what a login returns, and what its end means
@@ -13,6 +14,7 @@
 
 mod adopt;
 mod cache_state;
+mod cause;
 mod failure;
 mod notes;
 mod outcome;

@@ -74,6 +74,24 @@ pub enum Error {
 }
 
 impl Error {
+    /// The name in logs and metrics: that of the [kind](LoginErrorKind::name) if a login failed, or
+    /// else `quota_spent`, `deadline_passed`, `abandoned`, `no_runtime`, `login_loop` or `closed`.
+    ///
+    /// ```
+    /// assert_eq!(auth_core::Error::Closed.name(), "closed");
+    /// ```
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Login { source, .. } => source.kind().name(),
+            Self::QuotaSpent { .. } => "quota_spent",
+            Self::DeadlinePassed { .. } => "deadline_passed",
+            Self::Abandoned => "abandoned",
+            Self::NoRuntime => "no_runtime",
+            Self::LoginLoop => "login_loop",
+            Self::Closed => "closed",
+        }
+    }
+
     /// The failure of the login, if a login failed.
     pub fn login_error(&self) -> Option<&LoginError> {
         match self {

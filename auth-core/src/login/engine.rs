@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
+use tracing::Span;
 
+use crate::cause::Cause;
 use crate::clock::{Clock, nanos};
 use crate::credential::Credential;
 use crate::error::LoginError;
@@ -14,6 +16,8 @@ use crate::event::{self, Event};
 use crate::limit::Limiter;
 use crate::login_mark::{CacheId, LoginMark};
 use crate::logout::Logout;
+#[cfg(feature = "metrics")]
+use crate::metrics;
 use crate::options::Options;
 use crate::provider::Provider;
 use crate::session::Session;
@@ -35,10 +39,26 @@ impl Engine {
     pub(crate) fn emit(&self, event: &Event) {
         let identity = self.provider.identity();
         event::trace(identity, event);
-        if let Some(observer) = &self.options.observer {
-            // The event has happened, and a panic in the observer doesn't undo it.
+        #[cfg(feature = "metrics")]
+        metrics::record(identity, event);
+        for observer in &self.options.observers {
+            // The event has happened, and a panic in one observer neither undoes it nor keeps it
+            // from the others.
             let _ = catch_unwind(AssertUnwindSafe(|| observer.observe(identity, event)));
         }
+    }
+
+    /// The span of a login's task, from its look in the store to its end.
+    ///
+    /// It is a root, because the task may outlive the caller that it begins for, and a span lasts
+    /// as long as the last one below it.
+    pub(crate) fn login_span(&self, cause: Cause) -> Span {
+        let identity = self.provider.identity();
+        let (provider, login) = (identity.provider(), identity.login_url());
+        let cause = cause.name();
+        let span = tracing::info_span!(parent: None, "auth.login", provider, %login, cause);
+        span.follows_from(Span::current());
+        span
     }
 
     /// Runs the provider's code within the login's time-out, and catches a panic in it.

@@ -22,7 +22,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::waiters::Waiters;
-use crate::clock::Moment;
+use crate::cause::Cause;
 use crate::credential::Credential;
 use crate::decide::FlightId;
 use crate::error::Error;
@@ -34,11 +34,12 @@ pub(crate) type Told = Option<Result<Arc<Credential>, Error>>;
 
 pub(crate) struct Flight {
     pub(crate) id: FlightId,
+    pub(crate) cause: Cause,
     pub(crate) waiters: Waiters<Told>,
     /// Its ticket in the queue for a permit, which also states by when the task must have made its
     /// next step.
     pub(crate) ticket: Arc<Ticket>,
-    /// When the login was sent, on the steady clock. Zero before.
+    /// When the login was sent, by [`Clock::precise`](crate::Clock::precise). Zero before.
     sent_at: AtomicU64,
     /// The login is not wanted any more.
     stopped: AtomicBool,
@@ -49,11 +50,12 @@ pub(crate) struct Flight {
 }
 
 impl Flight {
-    pub(super) fn new(id: FlightId, ticket: Ticket) -> Arc<Self> {
+    pub(super) fn new(id: FlightId, cause: Cause, ticket: Ticket) -> Arc<Self> {
         let waiters = Waiters::new();
         ticket.wake_when_later(waiters.waker());
         Arc::new(Self {
             id,
+            cause,
             waiters,
             ticket: Arc::new(ticket),
             sent_at: AtomicU64::new(0),
@@ -75,11 +77,12 @@ impl Flight {
         }
     }
 
-    /// Notes that the login is sent now. Returns whether it may be: it may not if it was stopped.
-    pub(super) fn send(&self, now: Moment) -> bool {
+    /// Notes that the login is sent `now`, by the precise clock. Returns whether it may be: it may
+    /// not if it was stopped.
+    pub(super) fn send(&self, now: u64) -> bool {
         // Pairs with `stop`: the time is stored before the flag is read. So `stop` sees a login
         // that is sent, or `send` sees the stop.
-        self.sent_at.store(now.steady, SeqCst);
+        self.sent_at.store(now, SeqCst);
         !self.is_stopped()
     }
 
@@ -121,10 +124,10 @@ impl Flight {
         self.sent_at.load(SeqCst) != 0
     }
 
-    /// How long ago the login was sent. Only the task that stored the time calls it, so any
-    /// ordering is enough.
-    pub(super) fn took(&self, now: Moment) -> Duration {
-        Duration::from_nanos(now.steady.saturating_sub(self.sent_at.load(SeqCst)))
+    /// How long before `now` the login was sent, by the precise clock. Only the task that stored
+    /// the time calls it, so any ordering is enough.
+    pub(super) fn took(&self, now: u64) -> Duration {
+        Duration::from_nanos(now.saturating_sub(self.sent_at.load(SeqCst)))
     }
 
     pub(super) fn end(&self) {
@@ -155,7 +158,7 @@ mod tests {
     #[tokio::test]
     async fn rule_19_a_login_that_was_stopped_before_its_task_was_stored_does_not_wait_for_a_permit()
      {
-        let flight = Flight::new(FlightId::FIRST, Ticket::new(true, 0));
+        let flight = Flight::new(FlightId::FIRST, Cause::First, Ticket::new(true, 0));
         assert!(flight.stop());
         let gone = Arc::new(AtomicBool::new(false));
         let guard = Dropped(Arc::clone(&gone));

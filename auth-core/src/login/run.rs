@@ -11,6 +11,7 @@ use super::engine::Engine;
 use super::flight::Flight;
 use super::settlement::Settlement;
 use super::turn::{Turn, not_marked};
+use crate::cause::Cause;
 use crate::clock::nanos;
 use crate::credential::Credential;
 use crate::decide::{
@@ -64,13 +65,13 @@ pub(crate) trait Keep: Send + Sync {
     /// of the login that follows in the same flight.
     fn not_refreshed(
         &self,
-        id: FlightId,
+        flight: &Flight,
         session: &Credential,
         error: LoginError,
     ) -> Result<Purpose, NoSession>;
 
     /// A login has ended, and has taken `took` since it was sent. Its waiters are not told yet.
-    fn settle(&self, id: FlightId, outcome: LoginOutcome, took: Duration) -> Settlement;
+    fn settle(&self, flight: &Flight, outcome: LoginOutcome, took: Duration) -> Settlement;
 
     /// The notes for the store after the login has ended.
     fn notes(&self, before: &Notes, secret: Option<String>) -> Notes;
@@ -102,13 +103,13 @@ impl Login {
     pub(crate) fn new(
         engine: &Engine,
         cache: Weak<dyn Keep>,
-        id: FlightId,
+        (id, cause): (FlightId, Cause),
         ticket: Ticket,
         purpose: Purpose,
         refreshed: Option<Arc<Credential>>,
     ) -> Self {
         ticket.set_due(engine.clock.now().steady + nanos(STALLED_AFTER));
-        let flight = Flight::new(id, ticket);
+        let flight = Flight::new(id, cause, ticket);
         Self {
             engine: engine.clone(),
             guard: FlightGuard {
@@ -173,7 +174,8 @@ impl Login {
         }
         let secret = self.look().await?;
         let permit = self.permit().await?;
-        self.engine.emit(&Event::LoginSent);
+        let cause = self.flight().cause;
+        self.engine.emit(&Event::LoginSent { cause });
         let session = self.send(&secret, permit).await?;
         let by = Means::Password;
         Ok(Obtained::Fetched { session, by })
@@ -251,12 +253,12 @@ impl Login {
         self.promise_a_step();
         let permit = if self.engine.refresh_counts_as_login {
             Some(self.permit().await?)
-        } else if self.flight().send(self.engine.clock.now()) {
+        } else if self.flight().send(self.engine.clock.precise()) {
             None
         } else {
             return Err(NoSession::Unchanged);
         };
-        let id = self.flight().id;
+        let (id, cause) = (self.flight().id, self.flight().cause);
         let marks = |cache: Arc<dyn Keep>| cache.send_refresh(id, current);
         if !self.cache().is_some_and(marks) {
             self.give_back(permit).await;
@@ -267,7 +269,7 @@ impl Login {
             return Ok(Err(not_marked()));
         }
         let engine = &self.engine;
-        engine.emit(&Event::RefreshSent);
+        engine.emit(&Event::RefreshSent { cause });
         // A provider may panic before it returns its future, so it is called within the guard.
         let sent = async { engine.provider.refresh(current).await };
         let result = engine.guarded(sent).await;
@@ -309,7 +311,7 @@ impl Login {
     fn after_refresh(&self, current: &Credential, error: LoginError) -> Result<Purpose, NoSession> {
         let flight = self.flight();
         let cache = self.cache().ok_or(NoSession::Unchanged)?;
-        let purpose = cache.not_refreshed(flight.id, current, error)?;
+        let purpose = cache.not_refreshed(flight, current, error)?;
         if flight.begin_anew() {
             Ok(purpose)
         } else {
@@ -375,7 +377,7 @@ impl Login {
             self.turn = Some(turn);
             self.promise_a_step();
         }
-        if !self.flight().send(self.engine.clock.now()) {
+        if !self.flight().send(self.engine.clock.precise()) {
             self.give_back(Some(permit)).await;
             return Err(NoSession::Unchanged);
         }
@@ -432,8 +434,8 @@ impl Login {
             return;
         };
         let flight = self.flight();
-        let took = flight.took(self.engine.clock.now());
-        let settlement = cache.settle(flight.id, outcome, took);
+        let took = flight.took(self.engine.clock.precise());
+        let settlement = cache.settle(flight, outcome, took);
         if let Some(turn) = self.turn.take() {
             Box::pin(self.share(&*cache, turn, &settlement)).await;
         }

@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::flight::{Flight, Told};
+use crate::cause::Cause;
 use crate::credential::Credential;
 use crate::decide::Settled;
 
 /// What the end of a login means. Dropped before its waiters are told, it lets them decide anew.
 pub(crate) struct Settlement {
     pub(crate) settled: Settled,
+    /// Why it began.
+    pub(crate) cause: Cause,
     /// Whether a login was attempted, and failed.
     pub(crate) failed: bool,
     /// How long it took since it was sent.

@@ -121,6 +121,12 @@ impl Origin {
         &self.0.authority[..self.0.host_end]
     }
 
+    /// The port.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn port(&self) -> u16 {
+        self.0.port
+    }
+
     /// Whether a request with this scheme, host and port goes to this origin. Allocates nothing.
     ///
     /// `host` is compared without regard to case, and an IPv6 address is in brackets. `None` is the

@@ -23,6 +23,7 @@ mod keep_fresh;
 mod late_server;
 mod many;
 mod missing;
+mod observability;
 mod one_login;
 mod origin;
 mod parts;

@@ -278,9 +278,9 @@ async fn an_observer_is_told_of_the_refresh_that_failed_and_of_the_login_that_fo
         .on(&clock)
         .observer(move |_: &Identity, event: &Event| {
             log.lock().push(match event {
-                Event::LoginSent => "login",
+                Event::LoginSent { .. } => "login",
                 Event::LoggedIn { .. } => "logged in",
-                Event::RefreshSent => "refresh",
+                Event::RefreshSent { .. } => "refresh",
                 Event::RefreshFailed { .. } => "not refreshed",
                 Event::Refreshed { .. } => "refreshed",
                 _ => "other",

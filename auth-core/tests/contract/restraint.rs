@@ -595,7 +595,8 @@ async fn an_observer_is_told_why_a_login_failed() {
         .build();
     credentials.get().await.unwrap_err();
     let seen = seen.lock();
-    let Some(Event::LoginFailed { kind, reason, .. }) = seen.last() else {
+    let failed = |event: &&Event| matches!(event, Event::LoginFailed { .. });
+    let Some(Event::LoginFailed { kind, reason, .. }) = seen.iter().find(failed) else {
         panic!("{seen:?}");
     };
     assert_eq!(*kind, LoginErrorKind::Unavailable);

@@ -11,6 +11,8 @@ use reqwest_middleware::{
     ClientBuilder, ClientWithMiddleware, Error, Middleware, Next, Result as Answered,
 };
 
+use tracing::Instrument as _;
+
 use super::client::{self, ClientError};
 use super::pristine::Pristine;
 use super::redact::Redactor;
@@ -20,6 +22,7 @@ use crate::admission::Admission;
 use crate::context::AuthContext;
 use crate::jar::{CookieJar, JarRequest};
 use crate::redirect::{Answer, Chain, Redirects};
+use crate::resend;
 use crate::target::Target;
 
 /// Attaches a credential to each request of a reqwest client, judges the response, follows its
@@ -299,7 +302,8 @@ impl Call<'_> {
         loop {
             let mut request = self.request.take().expect(NEXT);
             self.time.apply_to(&mut request);
-            let response = next.clone().run(request, extensions).await;
+            let sent = next.clone().run(request, extensions);
+            let response = sent.instrument(resend::span(sending.attempt())).await;
             let mut response = response.map_err(|error| self.redactor.clean_error(error))?;
             sending.check_scope(&response)?;
             let body = sending.read_ahead(&mut response).await;

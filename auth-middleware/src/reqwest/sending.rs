@@ -196,6 +196,10 @@ impl Sending {
         peek(response, Box::pin(self.attempt.judged_time())).await
     }
 
+    pub(super) const fn attempt(&self) -> &Attempt {
+        &self.attempt
+    }
+
     fn wants_body(&self, response: &Response) -> bool {
         let head = ResponseView::new(response.status(), response.headers());
         self.attempt.wants_body(&head) && self.is_answered_by(response)

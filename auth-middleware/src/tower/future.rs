@@ -21,6 +21,7 @@ use super::service::{attach, head_of};
 use crate::admission::Renewal;
 use crate::body::{AuthBody, Peeked};
 use crate::jar::JarRequest;
+use crate::resend;
 use crate::target::Target;
 
 pin_project! {
@@ -463,7 +464,8 @@ where
     let attempt = work.attempt(&credential, head);
     let attempt = attempt.sent_to(|| work.request.uri().target());
     Ok(Stage::Sending {
-        future: work.service.call(work.request),
+        // A client begins the span of a request when it is called.
+        future: resend::span(&attempt).in_scope(|| work.service.call(work.request)),
         attempt: Some(attempt),
         spare: work.spare,
     })

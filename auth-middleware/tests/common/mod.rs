@@ -360,7 +360,7 @@ impl Judge for BodyJudge {
     }
 }
 
-/// The warnings of this thread.
+/// What this thread logs.
 #[derive(Clone, Default)]
 pub struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -375,13 +375,18 @@ impl std::io::Write for Log {
 }
 
 impl Log {
+    /// The warnings.
     pub fn start() -> (Self, tracing::subscriber::DefaultGuard) {
+        Self::at(tracing::Level::WARN)
+    }
+
+    pub fn at(level: tracing::Level) -> (Self, tracing::subscriber::DefaultGuard) {
         let log = Self::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)
             .with_writer(move || writer.clone())
-            .with_max_level(tracing::Level::WARN)
+            .with_max_level(level)
             .finish();
         (log, tracing::subscriber::set_default(subscriber))
     }
