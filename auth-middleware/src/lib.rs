@@ -12,7 +12,7 @@
 //! see no login and no expiry. They see a 401 only if a new session would not help, or if the
 //! request can't be sent twice.
 //!
-//! The [guide](guide) shows each use, from a quick start to tests of one's own.
+//! The [guide] shows each use, from a quick start to tests of one's own.
 //!
 //! # With reqwest
 //!
