@@ -28,8 +28,10 @@
 //! 15. [Comparison](comparison), with figures and versions.
 //! 16. [Names that changed](names_that_changed).
 //!
-//! What the crates promise is in [`auth_core::contract`], sentence by sentence. Whole programs are
+//! What the crates promise is in [the contract][contract], sentence by sentence. Whole programs are
 //! in the folder `examples` of the repository.
+//!
+//! [contract]: https://docs.rs/auth-core/latest/auth_core/contract/
 
 #[doc = include_str!("quick_start.md")]
 pub mod quick_start {}
