@@ -101,6 +101,20 @@ struct Noted {
 }
 
 /// What to do with a response.
+///
+/// ```
+/// use auth_core::{Attempt, Conclusion, ResponseView};
+///
+/// /// Whether an integration sends the request once more.
+/// fn again(attempt: &Attempt, response: &ResponseView<'_>) -> bool {
+///     match attempt.conclude(response) {
+///         Conclusion::Replay => true,  // by `Attempt::replay`
+///         Conclusion::Repair => true,  // by `Attempt::after_repair`
+///         _ => false,
+///     }
+/// }
+/// # drop(again);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Conclusion {

@@ -10,6 +10,20 @@ use crate::origin::{Miss, Scope};
 use crate::store::Unreadable;
 
 /// Something that a cache did. No event holds a secret.
+///
+/// ```
+/// use auth_core::Event;
+///
+/// /// What wakes the person on call.
+/// fn alarm(event: &Event) -> Option<String> {
+///     match event {
+///         Event::LoginFailed { kind, reason, .. } => Some(format!("{}: {reason}", kind.name())),
+///         Event::RejectionDoubted { stamp } => Some(format!("{stamp}: logins don't help")),
+///         _ => None,
+///     }
+/// }
+/// assert_eq!(alarm(&Event::LoginSent), None);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {

@@ -6,6 +6,19 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 
 /// The part of a response that a [`Judge`] sees.
+///
+/// ```
+/// use auth_core::ResponseView;
+/// use http::{HeaderMap, StatusCode, header};
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert(header::CONTENT_TYPE, "application/problem+json; charset=utf-8".parse()?);
+/// headers.insert(header::CONTENT_LENGTH, "27".parse()?);
+/// let view = ResponseView::new(StatusCode::FORBIDDEN, &headers);
+/// assert_eq!(view.media_type(), Some("application/problem+json"));
+/// assert!(view.is_json_of_at_most(4 * 1024) && view.body.is_none());
+/// # Ok::<(), http::header::InvalidHeaderValue>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ResponseView<'a> {
@@ -22,11 +35,30 @@ pub struct ResponseView<'a> {
 
 /// The largest body that is read for a judge, in bytes. Error pages are smaller, and a larger body
 /// is not delayed for the judge: one that says so in its `Content-Length` is not read at all.
+///
+/// ```
+/// use auth_core::{MAX_JUDGED_BODY, ResponseView};
+///
+/// /// In `Judge::wants_body`, for an API whose errors are JSON of any length.
+/// fn wants_body(head: &ResponseView<'_>) -> bool {
+///     head.status.is_client_error() && head.is_json_of_at_most(MAX_JUDGED_BODY)
+/// }
+/// # drop(wants_body);
+/// ```
 pub const MAX_JUDGED_BODY: usize = 64 * 1024;
 
 /// The longest time for which a body is read for a judge. A server that says why it rejects a
 /// request does so at once, and a slow link carries [`MAX_JUDGED_BODY`] in less. A body that takes
 /// longer may never end.
+///
+/// ```
+/// use std::time::Duration;
+/// use auth_core::MAX_JUDGED_TIME;
+///
+/// // The time-out of a client whose judge reads bodies is longer than that.
+/// let timeout = Duration::from_secs(30);
+/// assert!(timeout > MAX_JUDGED_TIME);
+/// ```
 pub const MAX_JUDGED_TIME: Duration = Duration::from_secs(5);
 
 impl<'a> ResponseView<'a> {
@@ -141,6 +173,25 @@ fn ends_with(text: &str, end: &str) -> bool {
 
 /// The request that a response answers, as the caller or the redirect wrote it: without the
 /// credential.
+///
+/// ```
+/// use auth_core::{RequestHead, ResponseView, StatusJudge, Judge, Verdict};
+/// use http::{HeaderMap, Method, StatusCode};
+///
+/// /// A path that answers 401 to all but administrators.
+/// fn judge(response: &ResponseView<'_>) -> Verdict {
+///     match response.request {
+///         Some(request) if request.uri.path().starts_with("/admin/") => Verdict::NotPermitted,
+///         _ => StatusJudge.judge(response),
+///     }
+/// }
+/// let request = RequestHead::new(Method::GET, "https://api.example.com/admin/users".parse()?);
+/// let headers = HeaderMap::new();
+/// let view = ResponseView::new(StatusCode::UNAUTHORIZED, &headers);
+/// assert_eq!(judge(&view), Verdict::Rejected);
+/// assert_eq!(judge(&view.to_request(&request)), Verdict::NotPermitted);
+/// # Ok::<(), http::uri::InvalidUri>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RequestHead {
@@ -169,6 +220,22 @@ impl RequestHead {
 ///
 /// Those of a response with the status 407, 502, 503, 504 or 511 never count: something between the
 /// client and the API has written it.
+///
+/// ```
+/// use auth_core::{Judge, ResponseView, Verdict};
+///
+/// /// An API that says 403 for a dead session, and names it.
+/// fn judge() -> impl Judge {
+///     |response: &ResponseView<'_>| match response.status.as_u16() {
+///         200..=399 => Verdict::Accepted,
+///         403 if response.headers.contains_key("x-session-expired") => Verdict::Rejected,
+///         403 => Verdict::NotPermitted,
+///         502..=504 => Verdict::Unclear,
+///         _ => Verdict::Unproven,
+///     }
+/// }
+/// # drop(judge());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
@@ -282,6 +349,16 @@ where
 /// | 403 | [`NotPermitted`](Verdict::NotPermitted) |
 /// | 407, 502, 503, 504, 511, and what is no final status | [`Unclear`](Verdict::Unclear) |
 /// | any other 4xx or 5xx | [`Unproven`](Verdict::Unproven) |
+///
+/// ```
+/// use auth_core::{Judge, ResponseView, StatusJudge, Verdict};
+/// use http::{HeaderMap, StatusCode};
+///
+/// let headers = HeaderMap::new();
+/// let verdict = |status| StatusJudge.judge(&ResponseView::new(status, &headers));
+/// assert_eq!(verdict(StatusCode::UNAUTHORIZED), Verdict::Rejected);
+/// assert_eq!(verdict(StatusCode::NOT_FOUND), Verdict::Unproven);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[allow(
     clippy::exhaustive_structs,

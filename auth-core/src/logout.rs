@@ -23,6 +23,23 @@ pub struct Logout {
 }
 
 /// What a logout is for.
+///
+/// ```
+/// use auth_core::{LoginError, Logout, LogoutReason};
+/// use http::StatusCode;
+///
+/// /// What a provider makes of the answer to a logout.
+/// fn read(status: StatusCode, logout: Logout) -> Result<(), LoginError> {
+///     match status {
+///         status if status.is_success() => Ok(()),
+///         StatusCode::UNAUTHORIZED if logout.was_over => Ok(()),
+///         _ => Err(LoginError::unavailable("the logout was not confirmed")),
+///     }
+/// }
+/// let logout = Logout::new(LogoutReason::Closing);
+/// assert!(read(StatusCode::UNAUTHORIZED, logout).is_err());
+/// assert!(read(StatusCode::UNAUTHORIZED, logout.of_dead_session()).is_ok());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LogoutReason {
@@ -50,6 +67,14 @@ impl Logout {
 }
 
 /// What one logout ends at the server.
+///
+/// ```
+/// use auth_core::LogoutScope;
+///
+/// // In `Provider::logout_scope`, for an API whose logout ends all sessions of the account.
+/// let scope = LogoutScope::Account;
+/// assert_ne!(scope, LogoutScope::default(), "this session alone");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LogoutScope {

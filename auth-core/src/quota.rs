@@ -28,6 +28,15 @@ impl Quota {
     };
 
     /// At most `logins` in any `window`.
+    ///
+    /// ```
+    /// use std::{num::NonZeroU32, time::Duration};
+    /// use auth_core::Quota;
+    ///
+    /// // Five logins in any quarter of an hour.
+    /// let quota = Quota::new(NonZeroU32::new(5).expect("not zero"), Duration::from_secs(900));
+    /// assert_eq!(quota.strictest(Quota::DEFAULT), quota);
+    /// ```
     pub const fn new(logins: NonZeroU32, window: Duration) -> Self {
         Self { logins, window }
     }

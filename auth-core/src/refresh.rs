@@ -77,6 +77,13 @@ impl Refresh {
     /// The server counts a refresh as a login, as most do that take both at the same path. Each
     /// spends a permit of the [login's quota](crate::Provider::quota), which all identities with
     /// the same origin share.
+    ///
+    /// ```
+    /// use auth_core::Refresh;
+    ///
+    /// let rotating = Refresh::with_kept("refresh_token").single_use().counts_as_login();
+    /// # drop(rotating);
+    /// ```
     pub fn counts_as_login(mut self) -> Self {
         self.quota = None;
         self

@@ -63,6 +63,13 @@ impl Session {
     /// White space and byte order marks around the token are left out, since no token contains any
     /// (RFC 6750, section 2.1).
     ///
+    /// ```
+    /// use auth_core::Session;
+    ///
+    /// assert!(Session::new().with_bearer("eyJhbGciOi").is_ok());
+    /// assert!(Session::new().with_bearer("two\nlines").is_err());
+    /// ```
+    ///
     /// # Errors
     /// [`InvalidValue`] if the token is empty or can't be in a header.
     pub fn with_bearer(self, token: &str) -> Result<Self, InvalidValue> {
@@ -176,6 +183,14 @@ impl Session {
     ///
     /// The server may set it anew, and then its life is a bound of the session's. Until then it has
     /// the life that the session is [given](Self::with_lifetime).
+    ///
+    /// ```
+    /// use auth_core::{Session, testing};
+    ///
+    /// let credential = testing::credential(Session::new().with_cookie("sid", "s1")?);
+    /// assert_eq!(credential.cookie("sid"), Some("s1"));
+    /// # Ok::<(), auth_core::InvalidValue>(())
+    /// ```
     ///
     /// # Errors
     /// [`InvalidValue`] if the name is not a token (RFC 6265, section 4.1.1), or if the value is
@@ -300,6 +315,16 @@ impl Session {
     /// Sets how long the session is good, counted from the receipt of the login's response. Unknown
     /// unless set. The life of a cookie that the session needs may shorten it: the hard expiry or,
     /// in a sliding session, the idle timeout.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use auth_core::{Lifetime, Session};
+    ///
+    /// let life = Lifetime::of(Duration::from_secs(3_600));
+    /// let session = Session::new().with_bearer("t-1")?.with_lifetime(life);
+    /// assert_eq!(session.lifetime().hard_expiry(), Some(Duration::from_secs(3_600)));
+    /// # Ok::<(), auth_core::InvalidValue>(())
+    /// ```
     pub const fn with_lifetime(mut self, lifetime: Lifetime) -> Self {
         self.lifetime = lifetime;
         self.idle_left = None;

@@ -92,12 +92,35 @@ pub fn credential(session: Session) -> Credential {
 
 /// The credential of a session that a refresh of `before` has brought: it keeps what that kept and
 /// the session does not bring.
+///
+/// ```
+/// use auth_core::{Session, testing};
+///
+/// let session = Session::new().with_bearer("t-1")?.with_kept("refresh_token", "r-1")?;
+/// let before = testing::credential(session);
+/// let after = testing::refreshed(&before, Session::new().with_bearer("t-2")?);
+/// assert_eq!(after.kept("refresh_token"), Some("r-1"), "the answer has brought no other");
+/// # Ok::<(), auth_core::InvalidValue>(())
+/// ```
 pub fn refreshed(before: &Credential, session: Session) -> Credential {
     credential(session.continuing(before, Clock::system().now()))
 }
 
 /// What a credential is once an update was heard, as that of a repair. `None` if that has ended the
 /// session.
+///
+/// ```
+/// use auth_core::{Session, Update, testing};
+/// use http::{HeaderName, HeaderValue};
+///
+/// const CSRF: HeaderName = HeaderName::from_static("x-csrf-token");
+///
+/// let session = Session::new().with_header(CSRF, HeaderValue::from_static("c1"));
+/// let update = Update::new().with_header(CSRF, HeaderValue::from_static("c2"));
+/// let after = testing::updated(testing::credential(session), &update).expect("it goes on");
+/// assert!(after.header(&CSRF).is_some_and(|value| value == "c2"));
+/// assert_eq!(after.stamp().revision(), 1);
+/// ```
 pub fn updated(before: Credential, update: &Update) -> Option<Credential> {
     let (cookies, target) = update.set_cookies();
     let brought = Brought {
@@ -114,6 +137,21 @@ pub fn updated(before: Credential, update: &Update) -> Option<Credential> {
 }
 
 /// Counts the calls of a [`Scripted`] provider.
+///
+/// ```
+/// use auth_core::{Credentials, Lifetime, testing::Scripted};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let provider = Scripted::tokens(Lifetime::unknown());
+/// let logins = provider.logins();
+/// let credentials = Credentials::new(provider);
+/// credentials.get().await?;
+/// credentials.renew().await?;
+/// assert_eq!(logins.count(), 2);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Counter(Arc<AtomicU64>);
 
@@ -130,6 +168,27 @@ impl Counter {
 }
 
 /// Holds logins until it lets them through.
+///
+/// ```
+/// use auth_core::{Credentials, Lifetime, testing::{Gate, Scripted}};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let provider = Scripted::tokens(Lifetime::unknown());
+/// let gate = Gate::shut();
+/// let credentials = Credentials::new(provider.gated(&gate));
+/// let caller = tokio::spawn({
+///     let credentials = credentials.clone();
+///     async move { credentials.get().await }
+/// });
+/// while credentials.status().waiters == 0 {
+///     tokio::task::yield_now().await;
+/// }
+/// gate.let_through(1);
+/// assert!(caller.await?.is_ok());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Gate(Arc<Semaphore>);
 

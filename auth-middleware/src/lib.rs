@@ -12,6 +12,8 @@
 //! see no login and no expiry. They see a 401 only if a new session would not help, or if the
 //! request can't be sent twice.
 //!
+//! The [guide] shows each use, from a quick start to tests of one's own.
+//!
 //! # With reqwest
 //!
 //! ```
@@ -311,6 +313,8 @@ mod body;
 mod context;
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 mod fields;
+#[cfg(all(any(doc, doctest), feature = "reqwest", feature = "follow"))]
+pub mod guide;
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 mod jar;
 #[cfg(any(feature = "reqwest", feature = "follow"))]

@@ -38,6 +38,14 @@ impl Ask {
     /// Waits for at most `wait`. If the quota allows no login that would end before then, the call
     /// fails at once with [`Error::QuotaSpent`](crate::Error::QuotaSpent). A login is expected to
     /// take as long as the last ones at that origin, or 3 s if there was none.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use auth_core::Ask;
+    ///
+    /// let patience = Ask::new().within(Duration::from_secs(5));
+    /// assert_eq!(patience.at_most(Duration::from_secs(9)), patience);
+    /// ```
     pub const fn within(mut self, wait: Duration) -> Self {
         self.within = Some(wait);
         self
@@ -45,6 +53,19 @@ impl Ask {
 
     /// Does not wait for the quota: if it allows no login now, the call fails at once with
     /// [`Error::QuotaSpent`](crate::Error::QuotaSpent). A login that has its permit is waited for.
+    ///
+    /// ```
+    /// use auth_core::{Ask, Credentials, Error};
+    ///
+    /// async fn at_a_prompt(credentials: &Credentials) {
+    ///     match credentials.get_with(Ask::new().fail_fast()).await {
+    ///         Err(Error::QuotaSpent { retry_after }) => eprintln!("try again in {retry_after:?}"),
+    ///         Err(error) => eprintln!("{error}"),
+    ///         Ok(_) => {}
+    ///     }
+    /// }
+    /// # drop(at_a_prompt);
+    /// ```
     pub const fn fail_fast(mut self) -> Self {
         self.fail_fast = Some(true);
         self
@@ -73,6 +94,17 @@ impl Ask {
     /// The current credential is not enough: a login begins, or the one under way is waited for.
     /// Other callers are served the current credential in the meantime. If the login fails, it
     /// stays in use.
+    ///
+    /// ```
+    /// use auth_core::{Ask, Credentials, Error};
+    ///
+    /// /// A workflow that an expiry must not interrupt.
+    /// async fn begin(credentials: &Credentials) -> Result<(), Error> {
+    ///     credentials.get_with(Ask::new().renewed()).await?;
+    ///     Ok(())
+    /// }
+    /// # drop(begin);
+    /// ```
     pub const fn renewed(mut self) -> Self {
         self.renewed = true;
         self

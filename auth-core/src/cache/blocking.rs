@@ -26,6 +26,20 @@ impl Credentials {
     ///
     /// The call blocks its thread: on a worker thread of a runtime, prefer [`get`](Self::get).
     ///
+    /// ```
+    /// use auth_core::Credentials;
+    /// # use auth_core::{Lifetime, testing::Scripted};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let provider = Scripted::tokens(Lifetime::unknown());
+    /// let credentials = Credentials::new(provider);
+    /// let mut request = http::Request::get("https://api.example.com/v3/me").body(())?;
+    /// credentials.blocking_get()?.attach(&mut request)?;
+    /// credentials.blocking_close()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`get`](Self::get). [`Error::NoRuntime`] if the thread or its runtime can't be started.
     pub fn blocking_get(&self) -> Result<Arc<Credential>, Error> {

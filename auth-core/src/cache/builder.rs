@@ -71,6 +71,22 @@ impl CredentialsBuilder {
     }
 
     /// When a renewal starts ahead of the expiry. [`RefreshWindow::DEFAULT`] unless set.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use auth_core::RefreshWindow;
+    /// use auth_core::Credentials;
+    /// # use auth_core::{Lifetime, testing::Scripted};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let provider = Scripted::tokens(Lifetime::unknown());
+    /// let credentials = Credentials::builder(provider)
+    ///     .refresh_window(RefreshWindow::new(Duration::from_secs(60), 0.5))
+    ///     .build();
+    /// # drop(credentials);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn refresh_window(self, window: RefreshWindow) -> Self {
         self.set(|options| options.policy.window = window)
     }
@@ -132,6 +148,21 @@ impl CredentialsBuilder {
     /// Raise it for a server that ends sessions more often than that without having told their
     /// life, as one that restarts every few seconds. More than the quota has no effect. A session
     /// that ends when the server said that it would does not count.
+    ///
+    /// ```
+    /// use std::num::NonZeroU32;
+    /// use auth_core::Credentials;
+    /// # use auth_core::{Lifetime, testing::Scripted};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let provider = Scripted::tokens(Lifetime::unknown());
+    /// let credentials = Credentials::builder(provider)
+    ///     .rejection_logins_per_minute(NonZeroU32::new(6).expect("not zero"))
+    ///     .build();
+    /// # drop(credentials);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn rejection_logins_per_minute(self, most: NonZeroU32) -> Self {
         self.set(|options| options.policy.rejection_logins = most)
     }
@@ -146,6 +177,21 @@ impl CredentialsBuilder {
     ///
     /// It has no effect where a logout ends [all sessions of the
     /// account](crate::LogoutScope::Account).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use auth_core::Credentials;
+    /// # use auth_core::{Lifetime, testing::Scripted};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let provider = Scripted::tokens(Lifetime::unknown());
+    /// let credentials = Credentials::builder(provider)
+    ///     .log_out_superseded(Duration::from_secs(30)) // longer than a request takes
+    ///     .build();
+    /// # drop(credentials);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn log_out_superseded(self, grace: Duration) -> Self {
         self.set(|options| options.superseded_logout = Some(grace))
     }
@@ -161,11 +207,38 @@ impl CredentialsBuilder {
     /// after all callers, backs off as callers do, and tries no password that is, or may be,
     /// refused. When the machine was suspended, renewals are spread over a minute. It begins with
     /// the first login, which a caller asks for.
+    ///
+    /// ```
+    /// use auth_core::Credentials;
+    /// # use auth_core::{Lifetime, testing::Scripted};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let provider = Scripted::tokens(Lifetime::unknown());
+    /// let credentials = Credentials::builder(provider).keep_fresh().build();
+    /// # drop(credentials);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn keep_fresh(self) -> Self {
         self.set(|options| options.keep_fresh = true)
     }
 
     /// The origins that the credential may be sent to, in place of the provider's.
+    ///
+    /// ```
+    /// use auth_core::Origin;
+    /// use auth_core::Credentials;
+    /// # use auth_core::{Lifetime, testing::Scripted};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let provider = Scripted::tokens(Lifetime::unknown());
+    /// let credentials = Credentials::builder(provider)
+    ///     .scope(Origin::parse("https://data.example.com")?)
+    ///     .build();
+    /// # drop(credentials);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn scope(mut self, scope: impl Into<Scope>) -> Self {
         self.scope = Some(scope.into());
         self
@@ -174,6 +247,22 @@ impl CredentialsBuilder {
     /// A smaller share of the quota that the provider states. The provider's quota unless set; a
     /// larger one has no effect. If caches that log in at the same origin state different quotas,
     /// the strictest holds for all of them.
+    ///
+    /// ```
+    /// use std::num::NonZeroU32;
+    /// use auth_core::Quota;
+    /// use auth_core::Credentials;
+    /// # use auth_core::{Lifetime, testing::Scripted};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let provider = Scripted::tokens(Lifetime::unknown());
+    /// let credentials = Credentials::builder(provider)
+    ///     .quota(Quota::DEFAULT.at_most(NonZeroU32::new(5).expect("not zero")))
+    ///     .build();
+    /// # drop(credentials);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub const fn quota(mut self, quota: Quota) -> Self {
         self.quota = Some(quota);
         self
@@ -195,12 +284,35 @@ impl CredentialsBuilder {
     ///
     /// Superseded sessions are [left to expire](Self::log_out_superseded) then, because another
     /// process may use them.
+    ///
+    /// ```
+    /// use auth_core::store::MemoryStore;
+    /// use auth_core::Credentials;
+    /// # use auth_core::{Lifetime, testing::Scripted};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let provider = Scripted::tokens(Lifetime::unknown());
+    /// let credentials = Credentials::builder(provider).store(MemoryStore::new()).build();
+    /// # drop(credentials);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn store(self, store: impl Store) -> Self {
         self.set(|options| options.store = Some(Arc::new(store)))
     }
 
     /// Replaces the machine's clocks, for tests. Logins on another clock count against a quota of
     /// their own.
+    ///
+    /// ```
+    /// use auth_core::{Credentials, clock::ManualClock};
+    /// # use auth_core::{Lifetime, testing::Scripted};
+    ///
+    /// # let provider = Scripted::tokens(Lifetime::unknown());
+    /// let hands = ManualClock::new();
+    /// let credentials = Credentials::builder(provider).clock(hands.clock()).build();
+    /// # drop(credentials);
+    /// ```
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self

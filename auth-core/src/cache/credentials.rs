@@ -54,6 +54,17 @@ impl Credentials {
     }
 
     /// A builder for a handle with options.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use auth_core::Credentials;
+    /// # use auth_core::{Lifetime, testing::Scripted};
+    ///
+    /// # let provider = Scripted::tokens(Lifetime::unknown());
+    /// let patience = Duration::from_secs(20);
+    /// let credentials = Credentials::builder(provider).wait_timeout(patience).build();
+    /// # drop(credentials);
+    /// ```
     pub fn builder(provider: impl Provider) -> CredentialsBuilder {
         CredentialsBuilder::new(Arc::new(provider))
     }
@@ -74,6 +85,20 @@ impl Credentials {
     ///
     /// This is the fast path: it doesn't wait, takes no lock, allocates nothing and starts nothing.
     /// If it returns `None`, [`get`](Self::get) has a login to start or to wait for.
+    ///
+    /// ```
+    /// # use auth_core::{Credentials, Lifetime, testing::Scripted};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let provider = Scripted::tokens(Lifetime::unknown());
+    /// # let credentials = Credentials::new(provider);
+    /// assert!(credentials.fresh().is_none(), "nobody has asked yet");
+    /// credentials.get().await?;
+    /// assert!(credentials.fresh().is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[inline]
     pub fn fresh(&self) -> Option<Arc<Credential>> {
         self.shared
@@ -82,6 +107,21 @@ impl Credentials {
 
     /// Lends what [`fresh`](Self::fresh) would return, without counting a reference. Returns
     /// `None`, without a call of `look`, if there is no such credential.
+    ///
+    /// ```
+    /// use http::{HeaderValue, header::AUTHORIZATION};
+    /// # use auth_core::{Credentials, Lifetime, testing::Scripted};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let provider = Scripted::tokens(Lifetime::unknown());
+    /// # let credentials = Credentials::new(provider);
+    /// credentials.get().await?;
+    /// let header = credentials.with_fresh(|current| current.header(&AUTHORIZATION).cloned());
+    /// assert_eq!(header.flatten(), Some(HeaderValue::from_static("Bearer token-1")));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[inline]
     pub fn with_fresh<T>(&self, look: impl FnOnce(&Arc<Credential>) -> T) -> Option<T> {
         let now = self.shared.engine.clock.now();
@@ -93,6 +133,23 @@ impl Credentials {
 
     /// The current credential, if it is good by both clocks. This call doesn't wait and starts
     /// nothing, not even the renewal of a credential that is due.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use auth_core::{Credentials, Lifetime, clock::ManualClock, testing::Scripted};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let provider = Scripted::tokens(Lifetime::of(Duration::from_secs(3_600)));
+    /// # let hands = ManualClock::new();
+    /// # let credentials = Credentials::builder(provider).clock(hands.clock()).build();
+    /// credentials.get().await?;
+    /// hands.advance(Duration::from_secs(3_590)); // of a life of an hour
+    /// assert!(credentials.fresh().is_none(), "its renewal is due");
+    /// assert!(credentials.peek().is_some(), "but it is good");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn peek(&self) -> Option<Arc<Credential>> {
         self.shared
             .current_if(self.shared.engine.clock.now(), Freshness::is_good)
@@ -107,6 +164,19 @@ impl Credentials {
     ///
     /// If no login succeeds in time, a session that is only past its idle deadline is returned,
     /// because the server may still accept it.
+    ///
+    /// ```
+    /// # use auth_core::{Credentials, Lifetime, testing::Scripted};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let provider = Scripted::tokens(Lifetime::unknown());
+    /// # let credentials = Credentials::new(provider);
+    /// let (one, another) = tokio::join!(credentials.get(), credentials.get());
+    /// assert_eq!(one?.stamp(), another?.stamp(), "one login for both");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// - [`Error::Login`] if the login fails, or has failed and may not be attempted again yet.
@@ -129,6 +199,22 @@ impl Credentials {
     }
 
     /// As [`get`](Self::get), with the options of `ask`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use auth_core::Ask;
+    /// # use auth_core::{Credentials, Lifetime, testing::Scripted};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let provider = Scripted::tokens(Lifetime::unknown());
+    /// # let credentials = Credentials::new(provider);
+    /// let patience = Ask::new().within(Duration::from_secs(5));
+    /// let credential = credentials.get_with(patience).await?;
+    /// # drop(credential);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -183,6 +269,19 @@ impl Credentials {
     /// an expiry must not interrupt. Other callers are served the current credential in the
     /// meantime, and keep it if the login fails. The login counts against the quota.
     ///
+    /// ```
+    /// # use auth_core::{Credentials, Lifetime, testing::Scripted};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let provider = Scripted::tokens(Lifetime::unknown());
+    /// # let credentials = Credentials::new(provider);
+    /// let before = credentials.get().await?.stamp();
+    /// assert!(credentials.renew().await?.stamp() > before);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`get`](Self::get).
     ///
@@ -201,6 +300,22 @@ impl Credentials {
     ///
     /// It takes at most three times the [login's time-out](CredentialsBuilder::login_timeout). A
     /// second call returns at once.
+    ///
+    /// ```
+    /// # use auth_core::{Credentials, Lifetime, testing::Scripted};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let provider = Scripted::tokens(Lifetime::unknown());
+    /// # let logouts = provider.logouts();
+    /// # let credentials = Credentials::new(provider);
+    /// credentials.get().await?;
+    /// credentials.close().await?;
+    /// assert_eq!(logouts.count(), 1);
+    /// assert!(credentials.get().await.is_err_and(|error| error.is_closed()));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// - [`Error::Login`] if the server did not confirm the logout of a session that the cache
@@ -265,6 +380,21 @@ impl Credentials {
     /// with its values of now, and with what is left of their lives. For a program that stores it
     /// [as plain parts](crate::Session::to_parts). A refresh token that may be spent is left out,
     /// so that the program that reads it does not send it again.
+    ///
+    /// ```
+    /// # use auth_core::{Credentials, Lifetime, testing::Scripted};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let provider = Scripted::tokens(Lifetime::unknown());
+    /// # let credentials = Credentials::new(provider);
+    /// credentials.get().await?;
+    /// let session = credentials.session().expect("it is good");
+    /// let text = session.to_parts(); // as secret as the password
+    /// assert!(text.to_session().is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn session(&self) -> Option<Session> {
         let now = self.shared.engine.clock.now();
         let current = self.shared.current_if(now, Freshness::may_be_good)?;

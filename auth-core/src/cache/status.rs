@@ -9,6 +9,22 @@ use crate::error::LoginErrorKind;
 use crate::lifetime::Freshness;
 
 /// A snapshot of one cache. It holds no secret.
+///
+/// ```
+/// use auth_core::Credentials;
+/// # use auth_core::{Lifetime, testing::Scripted};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let provider = Scripted::tokens(Lifetime::unknown());
+/// let credentials = Credentials::new(provider);
+/// credentials.get().await?;
+/// let status = credentials.status();
+/// assert_eq!(status.stamp.map(|stamp| stamp.to_string()).as_deref(), Some("1.0"));
+/// assert_eq!((status.sessions, status.failure, status.out_of_scope), (1, None, 0));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Status {
@@ -70,6 +86,15 @@ pub struct Status {
 }
 
 /// The condition of the current credential.
+///
+/// ```
+/// use auth_core::{Condition, Credentials};
+///
+/// /// Whether a request of now would be served without a wait.
+/// fn is_ready(credentials: &Credentials) -> bool {
+///     matches!(credentials.status().condition, Condition::Fresh | Condition::Due)
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Condition {

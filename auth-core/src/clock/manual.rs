@@ -174,6 +174,17 @@ impl Drop for Sleeper<'_> {
 /// The machine's clocks plus an offset that only grows. It is for programs that run in real time
 /// against a server whose own clock can be moved forward, such as the demo servers of
 /// `auth-providers`.
+///
+/// ```
+/// use std::time::Duration;
+/// use auth_core::clock::ShiftedClock;
+///
+/// let shift = ShiftedClock::new();
+/// let clock = shift.clock();
+/// let start = clock.now();
+/// shift.advance(Duration::from_secs(86_400));
+/// assert!(clock.now().since(start) >= Duration::from_secs(86_400));
+/// ```
 #[derive(Clone, Debug)]
 pub struct ShiftedClock(pub(super) Arc<Shift>);
 

@@ -11,6 +11,14 @@ use super::moment::Moment;
 use super::system;
 
 /// The clocks that a cache decides by: the machine's, or in tests a clock that moves by hand.
+///
+/// ```
+/// use auth_core::Clock;
+///
+/// let clock = Clock::system();
+/// let start = clock.now();
+/// assert!(clock.now().since(start).as_secs() < 60);
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Clock(pub(super) Source);
 

@@ -108,6 +108,20 @@ impl Credential {
     /// method](Target::with_method).
     ///
     /// The target must be within the [scope](crate::Scope) of the credential.
+    ///
+    /// ```
+    /// use auth_core::{Session, Target, testing};
+    /// use http::{HeaderMap, header::COOKIE};
+    ///
+    /// let session = Session::new().with_cookie("sid", "s1")?;
+    /// let credential = testing::credential(session);
+    /// let mut headers = HeaderMap::new();
+    /// headers.insert(COOKIE, "theme=dark".parse()?);
+    /// credential.attach_headers(Target::new("https", "api.example.com", "/v3/me"), &mut headers);
+    /// assert_eq!(headers[COOKIE], "theme=dark; sid=s1");
+    /// assert!(headers[COOKIE].is_sensitive());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn attach_headers(&self, target: Target<'_>, headers: &mut HeaderMap) {
         self.attachment.attach_headers(target, headers);
     }
@@ -122,6 +136,17 @@ impl Credential {
     /// the same name. Returns `None` if no pair goes there: the query stays as it is.
     ///
     /// The result is a secret and must not be printed.
+    ///
+    /// ```
+    /// use auth_core::{Session, Target, testing};
+    ///
+    /// let session = Session::new().with_query("csrf", "c 1")?;
+    /// let credential = testing::credential(session);
+    /// let target = Target::new("https", "api.example.com", "/v3/items");
+    /// let query = credential.attach_query(target, Some("page=2&csrf=old"));
+    /// assert_eq!(query.as_deref(), Some("page=2&csrf=c%201"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn attach_query(&self, target: Target<'_>, query: Option<&str>) -> Option<String> {
         self.attachment.attach_query(target, query)
     }
@@ -145,6 +170,20 @@ impl Credential {
     ///
     /// If a part goes only to unsafe methods, the target must [have the
     /// method](Target::with_method).
+    ///
+    /// ```
+    /// use auth_core::{Part, Session, Target, When, testing};
+    /// use http::Method;
+    ///
+    /// let session = Session::new()
+    ///     .with_bearer("t-1")?
+    ///     .with_part(Part::fetched_header("x-csrf-token").when(When::unsafe_methods()))?;
+    /// let credential = testing::credential(session);
+    /// let target = Target::new("https", "api.example.com", "/v3/items");
+    /// assert!(!credential.lacks(target.with_method(&Method::GET)));
+    /// assert!(credential.lacks(target.with_method(&Method::POST)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn lacks(&self, target: Target<'_>) -> bool {
         self.attachment.lacks(target)
@@ -183,6 +222,18 @@ impl Credential {
     /// `http` crate. A part that the request [lacks](Self::lacks) is left out.
     ///
     /// The body is not looked at: its [fields](Self::body_fields) are the caller's to set.
+    ///
+    /// ```
+    /// use auth_core::{Session, testing};
+    ///
+    /// let session = Session::new().with_bearer("t-1")?.with_query("csrf", "c1")?;
+    /// let credential = testing::credential(session);
+    /// let mut request = http::Request::get("https://api.example.com/v3/me").body(())?;
+    /// credential.attach(&mut request)?;
+    /// assert_eq!(request.headers()["authorization"], "Bearer t-1");
+    /// assert_eq!(request.uri(), "https://api.example.com/v3/me?csrf=c1");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`InvalidValue`] if the path and the query become longer than the `http` crate allows
@@ -225,6 +276,16 @@ impl Credential {
 
     /// The value of a cookie that the credential carries. Of several with this name, it is the one
     /// that the provider added.
+    ///
+    /// ```
+    /// use auth_core::{Session, testing};
+    ///
+    /// let session = Session::new().with_cookie("sid", "s1")?;
+    /// let credential = testing::credential(session);
+    /// assert_eq!(credential.cookie("sid"), Some("s1"));
+    /// assert!(credential.owns_cookie("sid") && !credential.owns_cookie("theme"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn cookie(&self, name: &str) -> Option<&str> {
         self.attachment.cookies.get(name)
     }
@@ -256,6 +317,15 @@ impl Credential {
 
     /// A value that the session [keeps](crate::Session::with_kept) and no request carries, unless
     /// its life has ended. For its own refresh and its own logout, and for nothing that prints.
+    ///
+    /// ```
+    /// use auth_core::{Session, testing};
+    ///
+    /// let session = Session::new().with_kept("refresh_token", "r-1")?;
+    /// let credential = testing::credential(session);
+    /// assert_eq!(credential.kept("refresh_token"), Some("r-1"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn kept(&self, name: &str) -> Option<&str> {
         self.kept.get(name)
     }

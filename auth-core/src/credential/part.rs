@@ -102,6 +102,15 @@ pub(super) struct FromCookie {
 
 impl Part {
     /// A header, which replaces one of the same name on the request. It is marked sensitive.
+    ///
+    /// ```
+    /// use auth_core::{Part, Session, When};
+    ///
+    /// let tenant = Part::header("x-tenant", "7").when(When::any_method().below("/v3"));
+    /// let session = Session::new().with_bearer("t-1")?.with_part(tenant)?;
+    /// # drop(session);
+    /// # Ok::<(), auth_core::InvalidValue>(())
+    /// ```
     pub fn header(name: impl Into<String>, value: impl AsRef<[u8]>) -> Self {
         Self::of(Place::Header(name.into()), stated(value.as_ref()))
     }
@@ -178,6 +187,20 @@ impl Part {
 
     /// Takes the percent-encoding off the cookie's value, as a script in a browser does that reads
     /// the cookie. A value that is not from a cookie stays as it is.
+    ///
+    /// ```
+    /// use auth_core::{Part, Session, Target, testing};
+    /// use http::HeaderMap;
+    ///
+    /// // As Laravel's cookie, which a script decodes before it sends it back.
+    /// let part = Part::header_from_cookie("x-xsrf-token", "XSRF-TOKEN").percent_decoded();
+    /// let session = Session::new().with_cookie("XSRF-TOKEN", "a%3D")?.with_part(part)?;
+    /// let mut headers = HeaderMap::new();
+    /// let target = Target::new("https", "api.example.com", "/v3/me");
+    /// testing::credential(session).attach_headers(target, &mut headers);
+    /// assert_eq!(headers["x-xsrf-token"], "a=");
+    /// # Ok::<(), auth_core::InvalidValue>(())
+    /// ```
     pub fn percent_decoded(mut self) -> Self {
         if let Source::Cookie(cookie) = &mut self.source {
             cookie.percent_decoded = true;

@@ -9,6 +9,18 @@ use http::header::{DATE, SET_COOKIE};
 use super::{Target, cookie_date};
 
 /// One `Set-Cookie` header.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let mut headers = http::HeaderMap::new();
+/// headers.insert("set-cookie", "sid=s1; Max-Age=60; Path=/v3; Secure".parse()?);
+/// let cookie = auth_core::set_cookies(&headers).next().expect("one cookie");
+/// assert_eq!((&*cookie.name, &*cookie.value), ("sid", "s1"));
+/// assert_eq!(cookie.expires_in, Some(Duration::from_secs(60)));
+/// assert_eq!(cookie.path.as_deref(), Some("/v3"));
+/// # Ok::<(), http::header::InvalidHeaderValue>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SetCookie {

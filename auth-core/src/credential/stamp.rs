@@ -6,6 +6,21 @@ use std::fmt;
 ///
 /// A *generation* is one login. A *revision* is a value that the server rolled in mid-session. Both
 /// only grow, and stamps are ordered by age. A stamp prints as `generation.revision`.
+///
+/// ```
+/// # use auth_core::{Credentials, Lifetime, testing::Scripted};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let provider = Scripted::tokens(Lifetime::unknown());
+/// # let credentials = Credentials::new(provider);
+/// let first = credentials.get().await?.stamp();
+/// let second = credentials.renew().await?.stamp();
+/// assert!(second > first);
+/// assert_eq!((first.to_string(), second.generation()), ("1.0".to_owned(), 2));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stamp {
     pub(crate) generation: u64,

@@ -117,6 +117,16 @@ impl Update {
 
     /// Sets a value that the session keeps. See [`Session::with_kept`](crate::Session::with_kept).
     ///
+    /// ```
+    /// use auth_core::{Session, Update, testing};
+    ///
+    /// let session = Session::new().with_bearer("t-1")?.with_kept("refresh_token", "r-1")?;
+    /// let update = Update::new().with_kept("refresh_token", "r-2")?;
+    /// let after = testing::updated(testing::credential(session), &update).expect("it goes on");
+    /// assert_eq!(after.kept("refresh_token"), Some("r-2"));
+    /// # Ok::<(), auth_core::InvalidValue>(())
+    /// ```
+    ///
     /// # Errors
     /// [`InvalidValue`] if the name or the value is empty.
     pub fn with_kept(mut self, name: &str, value: &str) -> Result<Self, InvalidValue> {

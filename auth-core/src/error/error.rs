@@ -93,6 +93,15 @@ impl Error {
     }
 
     /// The failure of the login, if a login failed.
+    ///
+    /// ```
+    /// use auth_core::{Error, LoginErrorKind};
+    ///
+    /// fn is_timed_out(error: &Error) -> bool {
+    ///     error.login_error().is_some_and(|error| error.kind() == LoginErrorKind::TimedOut)
+    /// }
+    /// assert!(!is_timed_out(&Error::Closed));
+    /// ```
     pub fn login_error(&self) -> Option<&LoginError> {
         match self {
             Self::Login { source, .. } => Some(source),

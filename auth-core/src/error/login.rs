@@ -55,6 +55,22 @@ pub struct LoginError {
 }
 
 /// The kinds of failure that the cache distinguishes. See [`LoginError`].
+///
+/// ```
+/// use auth_core::LoginErrorKind;
+///
+/// /// What a provider makes of the status of a login's answer.
+/// fn kind(status: u16) -> Option<LoginErrorKind> {
+///     match status {
+///         200..=299 => None,
+///         401 => Some(LoginErrorKind::Refused),
+///         429 => Some(LoginErrorKind::Limited),
+///         408 | 500..=599 => Some(LoginErrorKind::Unavailable),
+///         _ => Some(LoginErrorKind::Malformed),
+///     }
+/// }
+/// assert_eq!(kind(401).map(LoginErrorKind::name), Some("refused"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LoginErrorKind {

@@ -67,6 +67,15 @@ impl Lifetime {
     }
 
     /// Limits the hard expiry to `life`. It never lengthens anything.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use auth_core::Lifetime;
+    ///
+    /// let hour = Duration::from_secs(3_600);
+    /// assert_eq!(Lifetime::of(24 * hour).at_most(hour), Lifetime::of(hour));
+    /// assert_eq!(Lifetime::unknown().at_most(hour), Lifetime::of(hour));
+    /// ```
     pub fn at_most(mut self, life: Duration) -> Self {
         self.hard = Some(self.hard.map_or(life, |hard| hard.min(life)));
         self

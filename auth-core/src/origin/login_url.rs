@@ -45,6 +45,14 @@ impl LoginUrl {
     }
 
     /// The path: empty, or with a slash at the start and none at the end.
+    ///
+    /// ```
+    /// use auth_core::{LoginUrl, Origin};
+    ///
+    /// let tenant = LoginUrl::new(Origin::parse("https://api.example.com")?, "/tenants/7");
+    /// assert_eq!(tenant.path(), "/tenants/7");
+    /// # Ok::<(), auth_core::OriginError>(())
+    /// ```
     pub fn path(&self) -> &str {
         &self.path
     }

@@ -4,6 +4,19 @@ use std::fmt;
 
 /// How the URL of a request misses a [`Scope`](crate::Scope): by how little, if it is a near miss,
 /// which is usually a mistake.
+///
+/// ```
+/// use auth_core::{Event, Miss};
+///
+/// fn advice(event: &Event) -> Option<&'static str> {
+///     match event {
+///         Event::OutOfScope { miss: Miss::Scheme, .. } => Some("use https, as for the login"),
+///         Event::OutOfScope { miss: Miss::NoOrigin, .. } => Some("make the URL absolute"),
+///         _ => None,
+///     }
+/// }
+/// assert_eq!(advice(&Event::Closed), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Miss {

@@ -229,6 +229,15 @@ impl fmt::Debug for Origin {
 
 /// Why a URL is not the origin of a login. The message does not repeat the URL, which may hold a
 /// secret.
+///
+/// ```
+/// use auth_core::{Origin, OriginError};
+///
+/// assert_eq!(Origin::parse("ftp://api.example.com"), Err(OriginError::Scheme));
+/// assert!(Origin::parse("http://127.0.0.1:8080").is_ok());
+/// let error = Origin::parse("http://api.example.com").expect_err("plain HTTP to another machine");
+/// assert_eq!(error, OriginError::PlainHttp { host: "api.example.com".to_owned() });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum OriginError {

@@ -52,6 +52,16 @@ impl Scope {
     }
 
     /// Whether a request to `uri` may carry the credential. Allocates nothing.
+    ///
+    /// ```
+    /// use auth_core::{Origin, Scope};
+    ///
+    /// let scope = Scope::only(Origin::parse("https://api.example.com")?);
+    /// assert!(scope.contains_uri(&"https://api.example.com/v3/me?full=1".parse()?));
+    /// assert!(!scope.contains_uri(&"https://api.example.com:8443/v3/me".parse()?));
+    /// assert!(!scope.contains_uri(&"/v3/me".parse()?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn contains_uri(&self, uri: &Uri) -> bool {
         self.first.matches_uri(uri) || self.others.iter().any(|origin| origin.matches_uri(uri))

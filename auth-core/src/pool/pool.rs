@@ -70,6 +70,19 @@ impl Pool {
 
     /// A pool of at most `capacity` identities, whose caches are built with the options that
     /// `configure` sets.
+    ///
+    /// ```
+    /// use std::num::NonZeroUsize;
+    /// use auth_core::{Event, Identity, Pool};
+    ///
+    /// // Each of them fails fast and is observed.
+    /// let pool = Pool::with(NonZeroUsize::new(1_000).expect("not zero"), |builder| {
+    ///     builder.fail_fast().observer(|identity: &Identity, event: &Event| {
+    ///         eprintln!("{}: {event:?}", identity.origin());
+    ///     })
+    /// });
+    /// assert!(pool.is_empty());
+    /// ```
     pub fn with(
         capacity: NonZeroUsize,
         configure: impl Fn(CredentialsBuilder) -> CredentialsBuilder + Send + Sync + 'static,
@@ -195,6 +208,19 @@ impl fmt::Debug for Pool {
 }
 
 /// Why an identity could not be added.
+///
+/// ```
+/// use std::num::NonZeroUsize;
+/// use auth_core::{Lifetime, Pool, PoolError, testing::Scripted};
+///
+/// let pool = Pool::new(NonZeroUsize::new(10).expect("not zero"));
+/// let account = |password: &str| Scripted::tokens(Lifetime::unknown()).with_secret(password);
+/// let credentials = pool.add(account("correct horse"))?;
+/// let other = pool.add(account("a guess"));
+/// assert_eq!(other.err(), Some(PoolError::DifferentSource));
+/// # drop(credentials);
+/// # Ok::<(), PoolError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PoolError {

@@ -5,6 +5,16 @@ use std::sync::Arc;
 use thiserror::Error;
 
 /// A password could not be read. A clone shares the cause.
+///
+/// ```
+/// use auth_core::{Secret, SecretError, SecretSource};
+///
+/// let source = SecretSource::blocking(|| -> Result<Secret, SecretError> {
+///     Err(SecretError::new("the vault is sealed; unseal it"))
+/// });
+/// let error = source.read_blocking().expect_err("sealed");
+/// assert_eq!(error.to_string(), "the vault is sealed; unseal it");
+/// ```
 #[derive(Clone, Debug, Error)]
 #[error("{message}")]
 pub struct SecretError {

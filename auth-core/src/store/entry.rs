@@ -7,6 +7,16 @@ use std::time::Duration;
 ///
 /// A store that has lost its data begins a new epoch, because its fences begin anew. Versions of
 /// different epochs are not ordered.
+///
+/// ```
+/// use auth_core::store::Version;
+///
+/// let saved = Version { epoch: 7, fence: 4, revision: 2 };
+/// let rolled = Version { revision: 3, ..saved };
+/// let next_login = Version { fence: 5, revision: 0, ..saved };
+/// assert!(rolled.is_newer_than(saved) && next_login.is_newer_than(rolled));
+/// assert!(rolled.is_of_same_session(saved) && !next_login.is_of_same_session(saved));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[allow(
     clippy::exhaustive_structs,
@@ -40,6 +50,15 @@ impl Version {
 }
 
 /// What is stored of one identity.
+///
+/// ```
+/// use auth_core::store::Entry;
+///
+/// let nothing = Entry::default();
+/// assert!(nothing.session.is_none() && !nothing.was_logged_out());
+/// let ended = Entry { is_over: true, ..nothing };
+/// assert!(ended.was_logged_out());
+/// ```
 #[derive(Clone, Debug, Default)]
 #[allow(clippy::exhaustive_structs, reason = "stores build it")]
 pub struct Entry {
@@ -62,6 +81,15 @@ impl Entry {
 }
 
 /// Sealed bytes, and how long ago they were saved.
+///
+/// ```
+/// use std::time::Duration;
+/// use auth_core::store::{Entry, Stored};
+///
+/// let stored = Stored { sealed: vec![1, 2, 3], age: Duration::from_secs(60) };
+/// let entry = Entry { session: Some(stored), ..Entry::default() };
+/// assert!(entry.session.is_some_and(|stored| stored.age.as_secs() == 60));
+/// ```
 #[derive(Clone, Debug, Default)]
 #[allow(clippy::exhaustive_structs, reason = "stores build it")]
 pub struct Stored {
@@ -72,6 +100,20 @@ pub struct Stored {
 }
 
 /// A change to an entry. It is made as a whole or not at all.
+///
+/// ```
+/// use std::time::Duration;
+/// use auth_core::store::{Change, NotesChange, SessionChange, Version};
+///
+/// // A login has ended: its session is saved, and its lease is released.
+/// let change = Change {
+///     version: Version { epoch: 7, fence: 5, revision: 0 },
+///     session: SessionChange::Save(b"sealed".to_vec(), Duration::from_secs(86_400)),
+///     notes: NotesChange::Keep,
+///     releases: Some("login-17".to_owned()),
+/// };
+/// # drop(change);
+/// ```
 #[derive(Clone, Debug)]
 #[allow(clippy::exhaustive_structs, reason = "stores read it")]
 pub struct Change {
@@ -86,6 +128,20 @@ pub struct Change {
 }
 
 /// The change to a session.
+///
+/// ```
+/// use auth_core::store::SessionChange;
+///
+/// /// What a store writes.
+/// fn column(change: &SessionChange) -> Option<&[u8]> {
+///     match change {
+///         SessionChange::Save(sealed, _) => Some(sealed),
+///         // `Reject` keeps the bytes and sets `is_over`; `End` drops them as well.
+///         SessionChange::Keep | SessionChange::Reject | SessionChange::End => None,
+///     }
+/// }
+/// assert!(column(&SessionChange::End).is_none());
+/// ```
 #[derive(Clone, Debug)]
 #[allow(
     clippy::exhaustive_enums,
@@ -103,6 +159,14 @@ pub enum SessionChange {
 }
 
 /// The change to the notes.
+///
+/// ```
+/// use std::time::Duration;
+/// use auth_core::store::NotesChange;
+///
+/// let refused = NotesChange::Save(b"sealed".to_vec(), Duration::from_secs(900));
+/// assert!(matches!(refused, NotesChange::Save(_, kept_for) if kept_for.as_secs() == 900));
+/// ```
 #[derive(Clone, Debug)]
 #[allow(
     clippy::exhaustive_enums,
@@ -116,6 +180,17 @@ pub enum NotesChange {
 }
 
 /// What became of a change.
+///
+/// ```
+/// use auth_core::store::{Saved, Version};
+///
+/// fn has_now(saved: Saved) -> Version {
+///     match saved {
+///         Saved::Made(version) | Saved::Newer(version) => version,
+///     }
+/// }
+/// # drop(has_now(Saved::Made(Version::default())));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "it was made, or it was not")]
 pub enum Saved {

@@ -9,6 +9,16 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 ///
 /// No request fails for it. The cache goes on without the store: see [rule
 /// 24](crate::contract#rule-24).
+///
+/// ```
+/// use std::error::Error as _;
+/// use auth_core::store::StoreError;
+///
+/// let cause = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+/// let error = StoreError::new("the database can't be reached").with_source(cause);
+/// assert_eq!(error.to_string(), "the database can't be reached");
+/// assert!(error.source().is_some());
+/// ```
 #[derive(Debug)]
 pub struct StoreError {
     what: Cow<'static, str>,

@@ -9,6 +9,14 @@ use thiserror::Error;
 use super::private_file::NotPrivate;
 
 /// Why there are no [`Keys`](super::Keys). The texts say what to do.
+///
+/// ```
+/// use auth_core::store::{KeyError, Keys};
+///
+/// let error = Keys::parse("correct horse battery staple").expect_err("a passphrase");
+/// assert!(matches!(error, KeyError::Malformed { .. }));
+/// assert!(error.to_string().contains("openssl rand -hex 32"));
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum KeyError {

@@ -5,6 +5,22 @@ use std::time::Duration;
 use super::entry::{Entry, Version};
 
 /// What is asked for when a lease is taken.
+///
+/// ```
+/// use std::time::Duration;
+/// use auth_core::Clock;
+/// use auth_core::store::{Lease, LeaseAsk, LeaseRecord, Record};
+///
+/// let (mut record, mut lease) = (Record::default(), LeaseRecord::new(7));
+/// let now = Clock::system().now();
+/// let mut ask = |owner| {
+///     let lasts = Duration::from_secs(35);
+///     let ask = LeaseAsk { owner, lasts, known: None, rejected: false };
+///     record.lease(&mut lease, ask, now, now.steady()).lease
+/// };
+/// assert_eq!(ask("one"), Lease::Taken { fence: 1 });
+/// assert!(matches!(ask("another"), Lease::Held { .. }));
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::exhaustive_structs, reason = "stores read it")]
 pub struct LeaseAsk<'a> {
@@ -21,6 +37,15 @@ pub struct LeaseAsk<'a> {
 }
 
 /// The answer to a [`LeaseAsk`], and the entry as it was in the same step.
+///
+/// ```
+/// use auth_core::store::{Entry, Lease, LeaseAnswer};
+///
+/// // Another has logged in meanwhile: the cache uses what is there.
+/// let entry = Entry::default(); // with a session, in earnest
+/// let answer = LeaseAnswer { lease: Lease::NotNeeded, epoch: 7, entry };
+/// # drop(answer);
+/// ```
 #[derive(Clone, Debug)]
 #[allow(clippy::exhaustive_structs, reason = "stores build it")]
 pub struct LeaseAnswer {
@@ -33,6 +58,15 @@ pub struct LeaseAnswer {
 }
 
 /// Whether a lease was taken.
+///
+/// ```
+/// use auth_core::store::Lease;
+///
+/// fn may_log_in(lease: Lease) -> bool {
+///     matches!(lease, Lease::Taken { .. })
+/// }
+/// assert!(!may_log_in(Lease::NotNeeded));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "the third answer is an error")]
 pub enum Lease {

@@ -3,6 +3,21 @@
 use std::time::Duration;
 
 /// What is asked for when a permit is.
+///
+/// ```
+/// use std::time::Duration;
+/// use auth_core::store::{PermitAnswer, PermitAsk, PermitRecord};
+///
+/// let (mut permits, now) = (PermitRecord::default(), Duration::from_secs(100));
+/// let (window, counts_for) = (Duration::from_secs(62), Duration::from_secs(92));
+/// let ask = |id| PermitAsk { id, most: 1, window, counts_for };
+/// assert_eq!(permits.permit(ask("one"), now), PermitAnswer::Given);
+/// assert_eq!(permits.permit(ask("two"), now), PermitAnswer::Wait(counts_for));
+///
+/// // The first login has ended: its permit counts for a window more.
+/// permits.end("one", window, now);
+/// assert_eq!(permits.permit(ask("two"), now), PermitAnswer::Wait(window));
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::exhaustive_structs, reason = "stores read it")]
 pub struct PermitAsk<'a> {
@@ -19,6 +34,20 @@ pub struct PermitAsk<'a> {
 }
 
 /// The answer to a [`PermitAsk`].
+///
+/// ```
+/// use std::time::Duration;
+/// use auth_core::store::PermitAnswer;
+///
+/// /// How long a login has to wait.
+/// fn wait(answer: PermitAnswer) -> Duration {
+///     match answer {
+///         PermitAnswer::Given => Duration::ZERO,
+///         PermitAnswer::Wait(left) => left,
+///     }
+/// }
+/// assert!(wait(PermitAnswer::Given).is_zero());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "the third answer is an error")]
 pub enum PermitAnswer {

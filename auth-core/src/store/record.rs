@@ -8,6 +8,24 @@ use super::permit::{PermitAnswer, PermitAsk};
 use crate::clock::Moment;
 
 /// What is kept of one identity: its session and its notes, each with the time of its save.
+///
+/// ```
+/// use std::time::Duration;
+/// use auth_core::Clock;
+/// use auth_core::store::{Change, LeaseRecord, NotesChange, Record, Saved, SessionChange, Version};
+///
+/// let (mut record, mut lease) = (Record::default(), LeaseRecord::new(7));
+/// let now = Clock::system().now();
+/// let save = |fence| Change {
+///     version: Version { epoch: 7, fence, revision: 0 },
+///     session: SessionChange::Save(b"sealed".to_vec(), Duration::from_secs(60)),
+///     notes: NotesChange::Keep,
+///     releases: None,
+/// };
+/// assert!(matches!(record.save(&mut lease, save(2), now), Saved::Made(_)));
+/// assert!(matches!(record.save(&mut lease, save(1), now), Saved::Newer(_)), "it was stopped");
+/// assert!(record.entry(now).session.is_some() && !record.is_idle(now));
+/// ```
 #[derive(Clone, Debug, Default)]
 #[allow(clippy::exhaustive_structs, reason = "stores write it as they like")]
 pub struct Record {
@@ -22,6 +40,18 @@ pub struct Record {
 }
 
 /// Sealed bytes, when they were saved, and how long they need to be kept.
+///
+/// ```
+/// use std::time::Duration;
+/// use auth_core::Clock;
+/// use auth_core::store::{Kept, Record};
+///
+/// // As a store reads it: bytes, and the times beside them.
+/// let now = Clock::system().now();
+/// let kept = Kept { sealed: b"sealed".to_vec(), saved: now, keep_for: Duration::from_secs(60) };
+/// let record = Record { session: Some(kept), ..Record::default() };
+/// assert!(record.entry(now).session.is_some());
+/// ```
 #[derive(Clone, Debug)]
 #[allow(clippy::exhaustive_structs, reason = "stores write it as they like")]
 pub struct Kept {
@@ -34,6 +64,14 @@ pub struct Kept {
 }
 
 /// The lease of one identity, which outlives its record: fences must not begin anew.
+///
+/// ```
+/// use auth_core::store::LeaseRecord;
+///
+/// // A store that has lost its data draws another epoch.
+/// let lease = LeaseRecord::new(0x5eed);
+/// assert_eq!((lease.epoch, lease.fence, lease.owner), (0x5eed, 0, None));
+/// ```
 #[derive(Clone, Debug, Default)]
 #[allow(clippy::exhaustive_structs, reason = "stores write it as they like")]
 pub struct LeaseRecord {
@@ -48,6 +86,17 @@ pub struct LeaseRecord {
 }
 
 /// The permits of one origin.
+///
+/// ```
+/// use std::time::Duration;
+/// use auth_core::store::{PermitAnswer, PermitAsk, PermitRecord};
+///
+/// let (mut permits, now) = (PermitRecord::default(), Duration::from_secs(100));
+/// permits.hold(Duration::from_secs(30), now); // the server's `Retry-After`
+/// let (window, counts_for) = (Duration::from_secs(62), Duration::from_secs(92));
+/// let ask = PermitAsk { id: "one", most: 10, window, counts_for };
+/// assert_eq!(permits.permit(ask, now), PermitAnswer::Wait(Duration::from_secs(30)));
+/// ```
 #[derive(Clone, Debug, Default)]
 #[allow(clippy::exhaustive_structs, reason = "stores write it as they like")]
 pub struct PermitRecord {

@@ -6,6 +6,19 @@ use crate::secret::Secret;
 
 /// Names and seals what is stored, so that whoever reads the store learns neither accounts nor
 /// sessions.
+///
+/// ```
+/// # #[cfg(feature = "seal")] {
+/// use auth_core::store::{Keys, Seal, Unreadable};
+///
+/// let keys = Keys::random()?;
+/// let sealed = keys.seal("s1", b"the session of ada")?;
+/// assert_eq!(keys.open(&sealed, b"the session of ada").map(|text| text.expose().len()), Ok(2));
+/// let moved = keys.open(&sealed, b"the session of bob");
+/// assert_eq!(moved.err(), Some(Unreadable::Damaged));
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Seal: Send + Sync {
     /// A name that is the same in every process with the same key, tells nothing of the text, and
     /// has letters and digits only.
@@ -26,6 +39,16 @@ pub trait Seal: Send + Sync {
 }
 
 /// Why something stored can't be read. It counts as absent.
+///
+/// ```
+/// use auth_core::{Event, store::Unreadable};
+///
+/// /// After a rotation of keys, an entry that no key opens is expected.
+/// fn is_expected(event: &Event) -> bool {
+///     matches!(event, Event::StoredUnreadable { why: Unreadable::UnknownKey })
+/// }
+/// assert!(!is_expected(&Event::Closed));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Unreadable {

@@ -6,6 +6,18 @@ use super::entry::Version;
 use super::seal::Unreadable;
 
 /// What is stored of one identity, told without what it holds.
+///
+/// ```
+/// use std::time::Duration;
+/// use auth_core::store::StoredSummary;
+///
+/// /// What an operator looks for.
+/// fn is_stale(stored: &StoredSummary) -> bool {
+///     stored.unreadable.is_some()
+///         || stored.session_age.is_some_and(|age| age > Duration::from_secs(30 * 86_400))
+/// }
+/// # drop(is_stale);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StoredSummary {

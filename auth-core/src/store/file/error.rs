@@ -8,6 +8,17 @@ use thiserror::Error;
 use crate::store::KeyError;
 
 /// Why a folder can't be a store. The texts say what to do.
+///
+/// ```
+/// use auth_core::store::{FileStore, FolderError};
+///
+/// # let file = std::env::temp_dir().join(format!("auth-core-file-{}", std::process::id()));
+/// std::fs::write(&file, "")?;
+/// let error = FileStore::open(&file).expect_err("it is a file");
+/// assert!(matches!(error, FolderError::NotAFolder { .. } | FolderError::Io { .. }));
+/// # std::fs::remove_file(file)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum FolderError {
