@@ -228,6 +228,12 @@
 //! [`AuthLayer::without_replay`] sends no request twice. [`AuthLayer::in_memory`] clones, and looks
 //! into bodies for [fields](#fields-of-the-body).
 //!
+//! # gRPC
+//!
+//! [`GrpcJudge`] reads `grpc-status`, and says which calls are sent once more. A stack over a tonic
+//! `Channel` has relative URIs: name their [origin](AuthLayer::origin). [`grpc_code`] tells a
+//! client what a login that fails is to gRPC: a refused password is `UNAUTHENTICATED`.
+//!
 //! # Order of layers
 //!
 //! | | place | reason |
@@ -287,7 +293,7 @@
 //! - `reqwest-retry`: `AuthRetryStrategy`. It turns on `reqwest`.
 //! - `body-fields`: sessions that are a [field of the body](#fields-of-the-body).
 //!
-//! Without any of them, the crate has [`AuthContext`] only.
+//! Without any of them, the crate has [`AuthContext`] and [`GrpcJudge`] only.
 #![cfg_attr(
     not(all(feature = "reqwest", feature = "follow")),
     allow(
@@ -303,6 +309,7 @@ mod body;
 mod context;
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 mod fields;
+mod grpc;
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 mod jar;
 #[cfg(any(feature = "reqwest", feature = "follow"))]
@@ -331,6 +338,7 @@ pub use body::{AuthBody, ReplayBody};
 pub use context::AuthContext;
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 pub use fields::{BodyFieldError, MAX_EDITED_BODY};
+pub use grpc::{GrpcJudge, grpc_code};
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 pub use jar::CookieJar;
 #[cfg(any(feature = "reqwest", feature = "follow"))]
