@@ -105,7 +105,7 @@ pub mod store;
 pub mod testing;
 
 pub use attempt::{Attempt, Conclusion};
-pub use cache::{Ask, Condition, Credentials, CredentialsBuilder, Status};
+pub use cache::{Ask, Condition, Credentials, CredentialsBuilder, ReadAhead, SendError, Status};
 pub use clock::{Clock, Moment};
 pub use credential::{
     BodyField, Credential, InvalidValue, Part, SetCookie, Stamp, Target, Update, When, basic,

@@ -181,29 +181,24 @@ const fn verdict(code: i32) -> Verdict {
 ///
 /// ```
 /// # mod tonic { // As in tonic.
-/// #     #[derive(Debug)]
 /// #     pub struct Status(pub i32, pub String);
 /// #     impl Status {
 /// #         pub fn new(code: i32, message: String) -> Self { Self(code, message) }
-/// #     }
-/// #     impl std::error::Error for Status {}
-/// #     impl std::fmt::Display for Status {
-/// #         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-/// #             f.write_str(&self.1)
+/// #         pub fn from_error(_: Box<dyn std::error::Error + Send + Sync>) -> Self {
+/// #             Self(2, String::new())
 /// #         }
 /// #     }
 /// # }
-/// use auth_middleware::{BoxError, grpc_code};
+/// use auth_middleware::grpc_code;
 ///
 /// // `ServiceBuilder::new().map_err(to_status).layer(…)`
-/// fn to_status(error: BoxError) -> BoxError {
+/// fn to_status(error: Box<dyn std::error::Error + Send + Sync>) -> tonic::Status {
 ///     match grpc_code(&*error) {
-///         Some(code) => tonic::Status::new(code.into(), error.to_string()).into(),
-///         None => error,
+///         Some(code) => tonic::Status::new(code.into(), error.to_string()),
+///         None => tonic::Status::from_error(error),
 ///     }
 /// }
-/// # let error = to_status(auth_core::Error::Closed.into());
-/// # assert_eq!(error.downcast_ref::<tonic::Status>().unwrap().0, 9);
+/// # assert_eq!(to_status(auth_core::Error::Closed.into()).0, 9);
 /// ```
 pub fn grpc_code(error: &(dyn StdError + 'static)) -> Option<i32> {
     let mut chain = successors(Some(error), |error| (*error).source());
