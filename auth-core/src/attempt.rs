@@ -488,6 +488,25 @@ impl Attempt {
         Conclusion::HandOn
     }
 
+    /// Whether the judge [wants the trailers](Judge::wants_trailers) of the response with this
+    /// head. Ask it once the response was [concluded](Self::conclude) to be handed on.
+    #[inline]
+    pub fn wants_trailers(&self, head: &ResponseView<'_>) -> bool {
+        self.judge().wants_trailers(&self.view(head))
+    }
+
+    /// Judges the trailers that the judge [wanted](Self::wants_trailers), and reports their verdict
+    /// to the cache. It is too late to send the request once more.
+    pub fn conclude_trailers(&self, trailers: &HeaderMap) {
+        match self.judge().judge_trailers(trailers) {
+            Verdict::Accepted => self.accepted(),
+            Verdict::Rejected => {
+                self.rejected();
+            }
+            _ => {}
+        }
+    }
+
     /// The response asked for another part of the session.
     #[cold]
     fn needs_repair(&self) -> Conclusion {

@@ -329,6 +329,31 @@ pub trait Judge: Send + Sync + 'static {
 
     /// The verdict on a response.
     fn judge(&self, response: &ResponseView<'_>) -> Verdict;
+
+    /// Whether the trailers of the response with this head say more than its head, as with gRPC. By
+    /// default they do not. It is asked once the head was judged and the response is handed to the
+    /// caller.
+    ///
+    /// Trailers come after the body, which the caller has by then. So a rejection in them is not
+    /// replayed: the caller gets it, and the next request finds a new session. They are heard if
+    /// the caller reads the body to its end. Trailers of a body that was [read
+    /// ahead](Self::wants_body) are not heard.
+    ///
+    /// The tower integration hears trailers. The other integrations get none from their clients.
+    fn wants_trailers(&self, head: &ResponseView<'_>) -> bool {
+        let _ = head;
+        false
+    }
+
+    /// The verdict on the trailers of a response whose [trailers were
+    /// wanted](Self::wants_trailers). [`Accepted`](Verdict::Accepted) and
+    /// [`Rejected`](Verdict::Rejected) count. Let the verdict on the head be
+    /// [`Unproven`](Verdict::Unproven) then, so that a response is not accepted before it has
+    /// ended.
+    fn judge_trailers(&self, trailers: &HeaderMap) -> Verdict {
+        let _ = trailers;
+        Verdict::Unproven
+    }
 }
 
 impl<F> Judge for F

@@ -110,7 +110,7 @@ pub mod store;
 pub mod testing;
 
 pub use attempt::{Attempt, Conclusion};
-pub use cache::{Ask, Condition, Credentials, CredentialsBuilder, Status};
+pub use cache::{Ask, Condition, Credentials, CredentialsBuilder, ReadAhead, SendError, Status};
 pub use cause::Cause;
 pub use clock::{Clock, Moment};
 pub use credential::{

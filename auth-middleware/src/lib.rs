@@ -230,6 +230,12 @@
 //! [`AuthLayer::without_replay`] sends no request twice. [`AuthLayer::in_memory`] clones, and looks
 //! into bodies for [fields](#fields-of-the-body).
 //!
+//! # gRPC
+//!
+//! [`GrpcJudge`] reads `grpc-status`, and says which calls are sent once more. A stack over a tonic
+//! `Channel` has relative URIs: name their [origin](AuthLayer::origin). [`grpc_code`] tells a
+//! client what a login that fails is to gRPC: a refused password is `UNAUTHENTICATED`.
+//!
 //! # Order of layers
 //!
 //! | | place | reason |
@@ -296,7 +302,7 @@
 //! - `reqwest-retry`: `AuthRetryStrategy`. It turns on `reqwest`.
 //! - `body-fields`: sessions that are a [field of the body](#fields-of-the-body).
 //!
-//! Without any of them, the crate has [`AuthContext`] only.
+//! Without any of them, the crate has [`AuthContext`] and [`GrpcJudge`] only.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(all(feature = "reqwest", feature = "follow")),
@@ -313,6 +319,7 @@ mod body;
 mod context;
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 mod fields;
+mod grpc;
 #[cfg(all(any(doc, doctest), feature = "reqwest", feature = "follow"))]
 pub mod guide;
 #[cfg(any(feature = "reqwest", feature = "tower"))]
@@ -345,6 +352,7 @@ pub use body::{AuthBody, ReplayBody};
 pub use context::AuthContext;
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 pub use fields::{BodyFieldError, MAX_EDITED_BODY};
+pub use grpc::{GrpcJudge, grpc_code};
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 pub use jar::CookieJar;
 #[cfg(any(feature = "reqwest", feature = "follow"))]

@@ -78,7 +78,10 @@ impl Credentials {
         self.on_a_thread(|credentials| async move { credentials.close().await })
     }
 
-    fn on_a_thread<T, W>(&self, work: impl FnOnce(Self) -> W + Send + 'static) -> Result<T, Error>
+    pub(super) fn on_a_thread<T, W>(
+        &self,
+        work: impl FnOnce(Self) -> W + Send + 'static,
+    ) -> Result<T, Error>
     where
         T: Send + 'static,
         W: Future<Output = Result<T, Error>>,

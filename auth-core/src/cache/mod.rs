@@ -6,7 +6,8 @@
 //!   that is read without it
 //! - [`out_of_scope`]: the requests that missed the scope
 //! - [`admit`]: the admission of a caller, and the login that begins for it
-//! - [`wait`]: how a [`caller`] waits for a login; [`blocking`]: how a thread does
+//! - [`wait`]: how a [`caller`] waits for a login; [`blocking`]: how a thread does,
+//!   and [`blocking_send`] its requests
 //! - [`settle`]: what the end of a login changes; [`leaving`]: a superseded session that waits for
 //!   its logout; [`close`]: the end of the cache
 //!
@@ -16,6 +17,7 @@
 mod admit;
 mod ask;
 mod blocking;
+mod blocking_send;
 mod builder;
 mod caller;
 mod close;
@@ -32,6 +34,7 @@ mod status;
 mod wait;
 
 pub use ask::Ask;
+pub use blocking_send::{ReadAhead, SendError};
 pub use builder::CredentialsBuilder;
 pub use credentials::Credentials;
 pub use status::{Condition, Status};

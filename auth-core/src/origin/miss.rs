@@ -37,7 +37,10 @@ pub enum Miss {
 impl fmt::Display for Miss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoOrigin => "its URL is relative, so its origin is not known",
+            Self::NoOrigin => {
+                "its URL is relative, so its origin is not known: send absolute URLs, or name the \
+                 origin with `AuthLayer::origin`"
+            }
             Self::Dot => "the hosts differ in a dot at the end",
             Self::LoopbackName => "it is another name of this machine",
             Self::Scheme => "the scheme is another one",

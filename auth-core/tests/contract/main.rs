@@ -11,6 +11,7 @@
 )]
 
 mod attempt;
+mod blocking_send;
 mod body_fields;
 mod continued_cookies;
 mod cookies;

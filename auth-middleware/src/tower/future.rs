@@ -310,6 +310,11 @@ where
                     } else {
                         let conclusion = sent.conclude(&view);
                         if conclusion == Conclusion::HandOn {
+                            if sent.wants_trailers(&view) {
+                                let sent = attempt.take().expect(ENDED);
+                                let heard = |body| AuthBody::heard(body, sent);
+                                return Poll::Ready(Ok(response.map(heard)));
+                            }
                             return Poll::Ready(Ok(response.map(AuthBody::untouched)));
                         }
                         let (before, spare) = (attempt.take().expect(ENDED), spare.take());

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use auth_core::{Credentials, Judge};
+use auth_core::{Credentials, Judge, Origin};
 use tower_layer::Layer;
 
 use super::Auth;
+use super::origin::RelativeTo;
 use super::replay::{Buffering, Cloning, InMemory, NoReplay};
 use crate::jar::CookieJar;
 
@@ -23,8 +24,9 @@ use crate::jar::CookieJar;
 /// | [`without_replay`](Self::without_replay) | [`NoReplay`] | any; no request is sent again |
 ///
 /// A request is in the credential's scope only if its URI is absolute. A request without a host
-/// passes untouched, so put this layer below any layer that completes URIs. The `Host` header is
-/// not read, because it does not decide where the request goes.
+/// passes untouched, with a warning, so put this layer below any layer that completes URIs, or name
+/// the [origin](Self::origin) of such requests. The `Host` header is not read, because it does not
+/// decide where the request goes.
 ///
 /// ```
 /// use auth_middleware::AuthLayer;
@@ -45,6 +47,7 @@ pub struct AuthLayer<R = Cloning> {
     credentials: Credentials,
     judge: Option<Arc<dyn Judge>>,
     jar: Option<Arc<dyn CookieJar>>,
+    origin: Option<RelativeTo>,
     replay: R,
 }
 
@@ -58,6 +61,7 @@ impl AuthLayer {
             credentials,
             judge: None,
             jar: None,
+            origin: None,
             replay: Cloning,
         }
     }
@@ -108,11 +112,40 @@ impl<R> AuthLayer<R> {
         self
     }
 
+    /// Completes the URI of each request without a host with the scheme, the host and the port of
+    /// `origin`. For clients whose requests are relative until a service below completes them: those
+    /// of tonic are `/package.Service/Method`.
+    ///
+    /// The request then goes to `origin` by its own URI, and is as any other: it carries the
+    /// credential if `origin` is in the [scope](Credentials::scope), and passes untouched with a
+    /// warning if not. A tonic `Channel` connects to its endpoint whatever the URI is, so name the
+    /// origin of that endpoint and no other. Absolute URIs stay as they are.
+    ///
+    /// ```
+    /// use auth_core::Origin;
+    /// use auth_middleware::{AuthLayer, GrpcJudge};
+    ///
+    /// # fn example(credentials: auth_core::Credentials) -> Result<(), auth_core::OriginError> {
+    /// let endpoint = "https://grpc.example.com"; // `Channel::from_static(endpoint)`
+    /// let layer = AuthLayer::new(credentials)
+    ///     .origin(&Origin::parse(endpoint)?)
+    ///     .judge(GrpcJudge::new())
+    ///     .buffered(64 * 1024);
+    /// # let _ = layer;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn origin(mut self, origin: &Origin) -> Self {
+        self.origin = Some(RelativeTo::new(origin));
+        self
+    }
+
     fn with_replay<T>(self, replay: T) -> AuthLayer<T> {
         AuthLayer {
             credentials: self.credentials,
             judge: self.judge,
             jar: self.jar,
+            origin: self.origin,
             replay,
         }
     }
@@ -127,6 +160,7 @@ impl<S, R: Clone> Layer<S> for AuthLayer<R> {
             self.credentials.clone(),
             self.judge.clone(),
             self.jar.clone(),
+            self.origin.clone(),
             self.replay.clone(),
         )
     }

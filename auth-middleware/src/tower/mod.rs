@@ -4,6 +4,7 @@
 mod follow;
 mod future;
 mod layer;
+mod origin;
 mod replay;
 mod service;
 

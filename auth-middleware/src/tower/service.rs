@@ -7,12 +7,13 @@ use std::task::{Context, Poll};
 
 use auth_core::{Attempt, Credential, Credentials, Judge, RequestHead};
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use http_body::Body;
 use tower_service::Service;
 
 use super::BoxError;
 use super::future::{AuthFuture, Work};
+use super::origin::RelativeTo;
 use super::replay::{Cloning, ReplayMode};
 use crate::body::AuthBody;
 use crate::context::AuthContext;
@@ -44,6 +45,7 @@ pub struct Auth<S, R = Cloning> {
     credentials: Credentials,
     judge: Option<Arc<dyn Judge>>,
     jar: Option<Arc<dyn CookieJar>>,
+    origin: Option<RelativeTo>,
     replay: R,
 }
 
@@ -53,6 +55,7 @@ impl<S, R> Auth<S, R> {
         credentials: Credentials,
         judge: Option<Arc<dyn Judge>>,
         jar: Option<Arc<dyn CookieJar>>,
+        origin: Option<RelativeTo>,
         replay: R,
     ) -> Self {
         Self {
@@ -60,7 +63,16 @@ impl<S, R> Auth<S, R> {
             credentials,
             judge,
             jar,
+            origin,
             replay,
+        }
+    }
+
+    /// Completes a relative URI, if the layer says with what.
+    #[inline]
+    pub(super) fn complete(&self, uri: &mut Uri) {
+        if let Some(origin) = &self.origin {
+            origin.complete(uri);
         }
     }
 
@@ -105,6 +117,7 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        self.complete(request.uri_mut());
         let context = AuthContext::of(request.extensions());
         let admission = context.admit(&self.credentials, request.uri(), request.extensions());
         let admission = match admission {

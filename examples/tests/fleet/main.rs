@@ -21,6 +21,7 @@ mod crowd;
 mod logged;
 mod place;
 mod process;
+#[allow(dead_code, reason = "another test leads it elsewhere")]
 #[path = "../../../auth-core/tests/store/redis/proxy.rs"]
 mod proxy;
 mod secrecy;

@@ -68,6 +68,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        self.auth.complete(request.uri_mut());
         // An applied context is visible only now, and belongs to all hops.
         let context = AuthContext::of(request.extensions());
         let credentials = context.credentials(self.auth.credentials()).clone();
