@@ -302,23 +302,19 @@ impl Demo {
             let echo = |request: Request<Text>| ready(Ok(Response::new(request.into_inner())));
             return grpc.unary(service_fn(echo), request).await;
         }
-        let events = match request.uri().path() == COUNT.path() {
-            true => {
-                let numbers = ["1", "2", "3"].map(|number| Ok(text(number)));
-                stream::iter(numbers).boxed()
-            }
+        let events = if request.uri().path() == COUNT.path() {
+            stream::iter(["1", "2", "3"].map(|number| Ok(text(number)))).boxed()
+        } else {
             // One event, and an end once the session ends.
-            false => {
-                let begun = stream::once(ready(Ok(text("begun"))));
-                let demo = Arc::clone(&self);
-                let ended = stream::once(async move {
-                    while demo.state().token.is_some() {
-                        demo.revoked.notified().await;
-                    }
-                    Err(Status::unauthenticated("the session was revoked"))
-                });
-                begun.chain(ended).boxed()
-            }
+            let demo = Arc::clone(&self);
+            let ended = async move {
+                while demo.state().token.is_some() {
+                    demo.revoked.notified().await;
+                }
+                Err(Status::unauthenticated("the session was revoked"))
+            };
+            let begun = stream::once(ready(Ok(text("begun"))));
+            begun.chain(stream::once(ended)).boxed()
         };
         let mut events = Some(events);
         let answer = service_fn(move |_: Request<Text>| {

@@ -91,6 +91,9 @@
 //! judge wants, nor another body that arrives piece by piece by its type, is encoded, or is longer
 //! by its own account. The caller gets all of it.
 //!
+//! Trailers are judged as they pass to the caller, if the judge wants them by that head, and by the
+//! same rule: they reject what their request carried, and nothing newer.
+//!
 //! The cookies that a response sets, and the values that the provider reads from it, are heard
 //! whatever its status is, if its request carried the current revision; but not from a rejection,
 //! nor from what something between the client and the API wrote: 407, 502, 503, 504, 511, and what
@@ -147,7 +150,8 @@
 //! last response, to the same request bytes, attached anew to a pristine copy. A body that can't be
 //! sent twice isn't, nor is a request that says so: the caller gets the first response at once, and
 //! the next request finds a new session. Of a request that was redirected, that hop alone is sent
-//! again. The integrations see to it: see `auth-middleware`.
+//! again. A rejection in trailers comes after the answer, and sends nothing again. The integrations
+//! see to it: see `auth-middleware`.
 //!
 //! # Restraint
 //!

@@ -121,7 +121,9 @@
 //!   and one more for a repair. Each is a pristine copy of the request, body included, with the
 //!   newer credential attached. If the body can't be sent twice, the caller gets the first response
 //!   at once, and the next request finds a new session. A body that a tower layer
-//!   [keeps](AuthLayer::buffered) is sent twice and no more often.
+//!   [keeps](AuthLayer::buffered) is sent twice and no more often. A rejection in
+//!   [trailers](auth_core::Judge::wants_trailers) is heard by the tower integration, and comes too
+//!   late to send the request once more.
 //! - **13** A request in scope is never sent without its credential, nor without a part of it that
 //!   is to be fetched, unless its context [skips](AuthContext::skip) it. If there is no credential,
 //!   before the first attempt or before a replay, the caller gets an [`auth_core::Error`].
@@ -136,6 +138,8 @@
 //!   untouched: nothing is attached, judged or replayed. An origin is scheme, host and port.
 //!   The first such request to each of a few origins is a warning that says how it misses the
 //!   scope, and [`Status::out_of_scope`](auth_core::Status::out_of_scope) counts them all.
+//!   A tower layer may name the [origin](AuthLayer::origin) of requests without a host. It
+//!   completes their URIs.
 //!   Redirects are followed by the integration, hop by hop, as [`Redirects`] says: off the scope
 //!   goes nothing of the credential. If the client has left the scope by itself, the request fails
 //!   with [`RedirectError::LeftScope`]. A part with a [condition](auth_core::When) goes by the
@@ -288,6 +292,10 @@
 //!   inner body.
 //!
 //! # Other clients
+//!
+//! A client that blocks, such as ureq, sends through
+//! [`Credentials::blocking_send`](auth_core::Credentials::blocking_send). A generated client that
+//! takes a `reqwest::Client` only has hooks: the example `generated_client` shows what they can do.
 //!
 //! Both integrations are made of [`auth_core::Attempt`]s. An attempt records which credential a
 //! request carries. Its [`conclude`](auth_core::Attempt::conclude) turns a

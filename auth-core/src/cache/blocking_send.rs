@@ -88,7 +88,7 @@ impl Credentials {
                 Some((attempt, Conclusion::Repair)) => attempt.after_repair(&credential),
                 Some((attempt, _)) => attempt.replay(&credential),
                 None => {
-                    let head = || RequestHead::new(request.method().clone(), uri_of(&request));
+                    let head = || RequestHead::new(request.method().clone(), request.uri().clone());
                     let head = Attempt::wants_request(self, None).then(head);
                     Attempt::new(self, &credential).of_request(head)
                 }
@@ -98,9 +98,10 @@ impl Credentials {
             attempt.redact(response.headers_mut());
             let (head, body) = response.into_parts();
             let mut view = ResponseView::new(head.status, &head.headers);
-            let body = match attempt.wants_body(&view) {
-                true => ReadAhead::of(body),
-                false => ReadAhead::none(body),
+            let body = if attempt.wants_body(&view) {
+                ReadAhead::of(body)
+            } else {
+                ReadAhead::none(body)
             };
             if let Some(whole) = body.whole() {
                 view = view.with_body(whole);
@@ -143,10 +144,6 @@ impl Credentials {
 
 fn target_of<B>(request: &Request<B>) -> Target<'_> {
     Target::of(request.uri()).with_method(request.method())
-}
-
-fn uri_of<B>(request: &Request<B>) -> http::Uri {
-    request.uri().clone()
 }
 
 /// Why [`blocking_send`](Credentials::blocking_send) has no response.

@@ -310,12 +310,7 @@ where
                     } else {
                         let conclusion = sent.conclude(&view);
                         if conclusion == Conclusion::HandOn {
-                            if sent.wants_trailers(&view) {
-                                let sent = attempt.take().expect(ENDED);
-                                let heard = |body| AuthBody::heard(body, sent);
-                                return Poll::Ready(Ok(response.map(heard)));
-                            }
-                            return Poll::Ready(Ok(response.map(AuthBody::untouched)));
+                            return Poll::Ready(Ok(hand_on(response, attempt)));
                         }
                         let (before, spare) = (attempt.take().expect(ENDED), spare.take());
                         // This drops the future that responded, which may hold the body that is to
@@ -402,6 +397,19 @@ impl Rejected {
             response.extensions_mut().insert(Self);
         }
         response
+    }
+}
+
+/// The response for the caller. The attempt goes along if the judge wants the trailers.
+#[inline]
+fn hand_on<B: Body<Data = Bytes>>(
+    response: Response<B>,
+    attempt: &mut Option<Attempt>,
+) -> Response<AuthBody<B>> {
+    let view = ResponseView::new(response.status(), response.headers());
+    match attempt.take_if(|sent| sent.wants_trailers(&view)) {
+        Some(sent) => response.map(|body| AuthBody::heard(body, sent)),
+        None => response.map(AuthBody::untouched),
     }
 }
 

@@ -113,8 +113,8 @@ impl<R> AuthLayer<R> {
     }
 
     /// Completes the URI of each request without a host with the scheme, the host and the port of
-    /// `origin`. For clients whose requests are relative until a service below completes them:
-    /// those of tonic are `/package.Service/Method`.
+    /// `origin`. This is for clients whose requests are relative until a service below completes
+    /// them: those of tonic are `/package.Service/Method`.
     ///
     /// The request then goes to `origin` by its own URI, and is as any other: it carries the
     /// credential if `origin` is in the [scope](Credentials::scope), and passes untouched with a
