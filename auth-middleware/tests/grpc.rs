@@ -33,8 +33,11 @@ enum End {
 #[derive(Clone)]
 struct Server {
     ends: &'static [End],
-    seen: Arc<Mutex<Vec<(Option<String>, String)>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
 }
+
+/// The token and the URI of a call.
+type Seen = (Option<String>, String);
 
 impl Server {
     fn ending(ends: &'static [End]) -> Self {
@@ -80,7 +83,7 @@ impl Server {
 }
 
 /// A stack for the requests of a test.
-fn stack<R: Clone>(
+fn stack<R>(
     layer: &AuthLayer<R>,
     server: &Server,
 ) -> impl Service<
@@ -90,7 +93,7 @@ fn stack<R: Clone>(
 > + Clone
 + use<R>
 where
-    R: auth_middleware::ReplayMode<Full<Bytes>>,
+    R: auth_middleware::ReplayMode<Full<Bytes>> + Clone,
 {
     let server = server.clone();
     layer.layer(service_fn(move |request: Request<R::Body>| {
