@@ -61,12 +61,12 @@ fn main() -> anyhow::Result<()> {
     let wrong = Clay::new(EMAIL, "not the password")?.base_url(server.base_url())?;
     let wrong = Credentials::new(wrong.via(ReqwestTransport::new()?));
     let request = Request::get(&workspaces).body(())?;
-    let sent = wrong.blocking_send(request, |request| {
+    let refused = wrong.blocking_send(request, |request| {
         agent
             .run(request)
             .map(|response| response.map(Body::into_reader))
     });
-    let Err(SendError::Auth(error)) = sent else {
+    let Err(SendError::Auth(error)) = refused else {
         anyhow::bail!("a wrong password is an error of the login");
     };
     println!("a wrong password: {error}");

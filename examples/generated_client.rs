@@ -1,4 +1,4 @@
-//! Logs in a client that was generated from an OpenAPI document, takes a `reqwest::Client` and
+//! Logs in a client that was generated from an API's document, takes a `reqwest::Client` and
 //! nothing else, and calls hooks of the program around each request, as progenitor's clients do.
 //!
 //! | the generator has | what works |
@@ -26,7 +26,7 @@ use reqwest_middleware::{ClientWithMiddleware, Error};
 /// Generated. `inner` is the program's own value, which its hooks are given.
 struct Client<I> {
     base_url: String,
-    client: reqwest::Client,
+    reqwest: reqwest::Client,
     inner: I,
 }
 
@@ -45,9 +45,9 @@ impl<I: Hooks> Client<I> {
     /// Generated, for each operation.
     async fn my_workspaces(&self) -> anyhow::Result<StatusCode> {
         let url = format!("{}/v3/my-workspaces", self.base_url);
-        let mut request = self.client.get(url).build()?;
+        let mut request = self.reqwest.get(url).build()?;
         self.inner.pre(&mut request).await?;
-        let result = self.inner.exec(&self.client, request).await;
+        let result = self.inner.exec(&self.reqwest, request).await;
         self.inner.post(&result).await;
         Ok(result?.status())
     }
@@ -142,8 +142,8 @@ async fn main() -> anyhow::Result<()> {
 
     let builder = reqwest::Client::builder().no_proxy();
     let executed = Client {
-        base_url: server.base_url().to_owned(),
-        client: plain.clone(),
+        base_url: server.base_url().clone(),
+        reqwest: plain.clone(),
         inner: Executed {
             client: AuthMiddleware::build_client(builder, credentials.clone())?,
             credentials: credentials.clone(),
@@ -156,8 +156,8 @@ async fn main() -> anyhow::Result<()> {
     ensure!(first == 200 && second == 200 && server.counts().logins.ok == 2);
 
     let around = Client {
-        base_url: server.base_url().to_owned(),
-        client: plain,
+        base_url: server.base_url().clone(),
+        reqwest: plain,
         inner: Around::new(&credentials),
     };
     let first = around.my_workspaces().await?;

@@ -36,7 +36,7 @@ struct Server {
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
-/// The token of a request, and its URI.
+/// The token and the URI of a call.
 type Seen = (Option<String>, String);
 
 impl Server {
@@ -93,7 +93,7 @@ fn stack<R>(
 > + Clone
 + use<R>
 where
-    R: Clone + auth_middleware::ReplayMode<Full<Bytes>>,
+    R: auth_middleware::ReplayMode<Full<Bytes>> + Clone,
 {
     let server = server.clone();
     layer.layer(service_fn(move |request: Request<R::Body>| {
