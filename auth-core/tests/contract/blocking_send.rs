@@ -74,6 +74,7 @@ impl Judge for ByBody {
     fn judge(&self, response: &ResponseView<'_>) -> Verdict {
         match response.body {
             Some(b"expired") => Verdict::Rejected,
+            _ if response.status == 409 => Verdict::NeedsRepair,
             _ => StatusJudge.judge(response),
         }
     }
@@ -169,6 +170,14 @@ fn rule_8_a_part_that_a_blocking_request_lacks_or_is_asked_for_is_fetched() {
         *sent.borrow(),
         [(token(), String::new()), (token(), "csrf-1".into())]
     );
+    assert_eq!(logins.load(SeqCst), 1);
+
+    let (credentials, logins) = provided(Some(Part::header("x-csrf", "csrf-0")), None);
+    let sent = Sent::default();
+    let answered = send(&credentials, &sent, &[(409, "csrf"), (200, "fine")]);
+    assert_eq!(answered, (200, "fine".to_owned()));
+    let csrf: Vec<_> = sent.borrow().iter().map(|(_, csrf)| csrf.clone()).collect();
+    assert_eq!(csrf, ["csrf-0", "csrf-1"]);
     assert_eq!(logins.load(SeqCst), 1);
 }
 
