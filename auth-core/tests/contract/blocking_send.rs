@@ -235,6 +235,25 @@ fn rule_16_a_blocking_request_out_of_the_scope_passes_untouched() {
     assert_eq!(credentials.status().out_of_scope, 3);
 }
 
+#[test]
+fn rule_9_a_blocking_request_is_sent_three_times_at_most_and_an_accepted_replay_is_told() {
+    let (credentials, logins) = provided(None, None);
+    let sent = Sent::default();
+    let answers = [(401, "who?"), (200, "fine"), (401, "who?"), (200, "fine")];
+    for calls in 1..=2 {
+        assert_eq!(send(&credentials, &sent, &answers).0, 200);
+        // Without an accepted replay, the second rejection is doubted.
+        assert_eq!(logins.load(SeqCst), calls + 1);
+    }
+
+    let (credentials, logins) = provided(Some(Part::header("x-csrf", "csrf-0")), None);
+    let sent = Sent::default();
+    let answers = [(409, "csrf"), (401, "who?"), (409, "csrf")];
+    assert_eq!(send(&credentials, &sent, &answers).0, 409);
+    assert_eq!(tokens(&sent), ["token-1", "token-1", "token-2"]);
+    assert_eq!(logins.load(SeqCst), 2);
+}
+
 /// Ends with an error.
 struct Breaks(usize);
 
