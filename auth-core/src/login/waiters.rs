@@ -286,6 +286,25 @@ mod tests {
     }
 
     #[test]
+    fn rule_3_an_alarm_that_another_thread_set_for_an_earlier_time_stays() {
+        let hands = ManualClock::new();
+        let clock = hands.clock();
+        let start = clock.now().steady;
+        let (woken, waker) = CountingWaker::waker();
+        let (waiters, here) = (Waiters::<()>::new(), runtime());
+        let key = waiters.enter(None, here, &waker).unwrap();
+        assert!(waiters.poll_alarm(key, start + 10, &clock).is_pending());
+        // It was made while the other one was set.
+        let later = Alarm {
+            at: start + 30,
+            _timer: std::future::pending().boxed(),
+        };
+        assert!(waiters.keep_alarm(key, 0, later).is_pending());
+        hands.advance(Duration::from_nanos(10));
+        assert_eq!(woken.count(), 1);
+    }
+
+    #[test]
     fn rule_3_each_runtime_has_an_alarm_of_its_own() {
         let hands = ManualClock::new();
         let clock = hands.clock();
