@@ -326,9 +326,9 @@
 //!
 //! A session is saved only over an older one: older by the fence of the lease under which it was
 //! obtained, and then by its revision. So a login that was stopped, and goes on after another one
-//! has saved, changes nothing. A failed login or refresh never changes a stored session. One that
-//! was logged out does not come back. After the store has lost its data, a session of before is
-//! saved if none is there.
+//! has saved, changes nothing; and its notes are saved only while no later lease was given. A
+//! failed login or refresh never changes a stored session. One that was logged out does not come
+//! back. After the store has lost its data, a session of before is saved if none is there.
 //!
 //! What rolls in mid-session, and what a repair brings, is saved as a revision, by a task; of two
 //! at a time the last one counts. Where an idle deadline has moved by an eighth of its timeout, it
@@ -337,8 +337,8 @@
 //! A rejection that a process believes is noted by its next login, with its look at the store. The
 //! others give the session up when they look next: with their next login or refresh, by their own
 //! next rejection, a second after the store tells of a change, and within ten seconds in any case
-//! where the runtime of their last login is driven. A session that is newer than the one that was
-//! rejected is taken in place of a login.
+//! where the runtime is driven on which their cache first logged in. A session that is newer than
+//! the one that was rejected is taken in place of a login.
 //!
 //! ## Rule 22
 //!

@@ -26,14 +26,14 @@ pub(super) enum Ending {
 
 impl Shared {
     pub(super) async fn close(self: &Arc<Self>, ending: Ending) -> Result<(), Error> {
-        let (was_closed, session, rejected, flight, superseded) = self.commit(|control| {
+        let (was_closed, (session, known), rejected, flight, superseded) = self.commit(|control| {
             let was_closed = control.state.is_closed();
-            let session = control.state.close();
+            control.logs_out = ending == Ending::LogOut;
             (
                 was_closed,
-                session,
+                (control.state.close(), self.known_now()),
                 control.state.take_given_up(),
-                control.flight.take(),
+                control.flight.take().or_else(|| control.saving.clone()),
                 std::mem::take(&mut control.superseded),
             )
         });
@@ -88,9 +88,9 @@ impl Shared {
                 select(ended, pin!(engine.clock.sleep_until(until))).await;
             }
             match ending {
-                Ending::Close => shared.leave_in_store(session.as_deref()).await,
+                Ending::Close => shared.leave_in_store(session.as_deref(), known).await,
                 Ending::LogOut => {
-                    result = result.and(shared.end_in_store(session.as_deref()).await);
+                    result = result.and(shared.end_in_store(session.as_deref(), known).await);
                 }
             }
             let _ = sender.send(result);

@@ -7,7 +7,7 @@ use super::leaving::Leaving;
 use super::shared::Shared;
 use crate::cause::Cause;
 use crate::clock::nanos;
-use crate::credential::Credential;
+use crate::credential::{Credential, Stamp};
 use crate::decide::{
     Adopted, AttemptedSecret, End, FlightId, Known, LoginOutcome, Means, NoSession, Notes,
     Obtained, Purpose, Settled, Superseded,
@@ -66,10 +66,12 @@ impl Keep for Shared {
         self.read(|state| state.notes(before, secret, now))
     }
 
-    fn saved(&self, generation: u64, saved: Option<Saved>) {
-        if let Some(Saved::Made(version)) = saved {
-            self.now_known(generation, version);
-        }
+    fn saved(self: Arc<Self>, stamp: Stamp, saved: Option<Saved>) -> bool {
+        let Some(Saved::Made(version)) = saved else {
+            return false;
+        };
+        self.now_known(stamp, version);
+        true
     }
 
     fn send_refresh(&self, id: FlightId, session: &Credential) -> bool {
@@ -107,7 +109,7 @@ impl Keep for Shared {
     fn settle(&self, flight: &Flight, outcome: LoginOutcome, took: Duration) -> Settlement {
         let (id, cause) = (flight.id, flight.cause);
         let end = self.end(took);
-        let failed = matches!(outcome, Err(NoSession::Failed(..)));
+        let attempted = matches!(outcome, Err(NoSession::Failed(..)));
         let outcome = outcome.map(|obtained| match obtained {
             Obtained::Fetched { session, by } => Obtained::Fetched {
                 session: session.on(&self.engine.clock),
@@ -123,11 +125,17 @@ impl Keep for Shared {
             {
                 sharing.known.lock().unsaved = true;
             }
-            (settled, control.flight.take_if(|flight| flight.id == id))
+            let flight = control.flight.take_if(|flight| flight.id == id);
+            // A close waits for what is being saved.
+            control.saving = flight.clone().filter(|_| self.is_shared());
+            (settled, flight)
         });
+        // Of one that was superseded, nothing is kept.
+        let failed = attempted && !matches!(settled, Settled::Discarded(_));
         Settlement {
             settled,
             cause,
+            saved: false,
             failed,
             took,
             flight,
@@ -136,6 +144,11 @@ impl Keep for Shared {
 
     fn conclude(&self, mut settlement: Settlement) -> Option<(Arc<Credential>, Logout)> {
         let (cause, failed, took) = (settlement.cause, settlement.failed, settlement.took);
+        let saved = settlement.saved;
+        if let Some(flight) = &settlement.flight {
+            let same = |saving: &mut Arc<Flight>| saving.id == flight.id;
+            self.control.lock().saving.take_if(same);
+        }
         self.set_timer();
         // The waiters are woken before the observer is called, because the observer is foreign code
         // and may take long.
@@ -184,10 +197,13 @@ impl Keep for Shared {
                 });
                 session.map(|session| (session, Logout::new(LogoutReason::Superseded)))
             }
-            // The close has released the waiters. With a store, the session was left there.
-            Settled::Closed(session) => session
-                .filter(|_| !self.is_shared())
-                .map(|session| (session, Logout::new(LogoutReason::Closing))),
+            // The close has released the waiters. With a store, the session was left there, or is
+            // found there by the logout.
+            Settled::Closed(session) => {
+                let stays = self.is_shared() && (saved || !self.control.lock().logs_out);
+                let session = session.filter(|_| !stays);
+                session.map(|session| (session, Logout::new(LogoutReason::Closing)))
+            }
         }
     }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::shared::Shared;
-use crate::credential::Credential;
-use crate::decide::{CacheState, End, Outlook, Policy};
+use crate::credential::{Credential, Stamp};
+use crate::decide::{CacheState, End, Known, Outlook, Policy};
 use crate::error::LoginError;
 use crate::logout::{Logout, LogoutReason};
 use crate::runtime::Runtime;
@@ -44,16 +44,32 @@ impl Shared {
         }))
     }
 
-    /// The session of this generation is stored with this version.
-    pub(super) fn now_known(&self, generation: u64, version: Version) {
+    /// What is known of the entry in the store.
+    pub(super) fn known_now(&self) -> Known {
+        let sharing = self.engine.options.sharing.as_ref();
+        sharing.map_or_else(Known::default, |sharing| *sharing.known.lock())
+    }
+
+    /// The session with this stamp is stored with this version. If it has changed meanwhile, it is
+    /// saved again.
+    pub(super) fn now_known(self: &Arc<Self>, stamp: Stamp, version: Version) {
         let Some(sharing) = &self.engine.options.sharing else {
             return;
         };
-        let control = self.control.lock();
-        if control.state.generation() == generation {
-            let mut known = sharing.known.lock();
-            known.version = Some(version);
-            known.unsaved = false;
+        let changed = {
+            let control = self.control.lock();
+            if control.state.generation() != stamp.generation() {
+                return;
+            }
+            *sharing.known.lock() = Known {
+                version: Some(version),
+                unsaved: false,
+            };
+            let current = control.state.current();
+            current.is_some_and(|current| current.stamp() != stamp)
+        };
+        if changed {
+            self.share_revision();
         }
     }
 
@@ -66,8 +82,10 @@ impl Shared {
         };
         let (cache, sharing) = (Arc::downgrade(self), Arc::clone(sharing));
         if sharing.begin_saving() {
+            // Made here, because the task may be dropped before it is polled.
+            let saving = Saving(sharing);
             runtime.spawn(async move {
-                let saving = Saving(sharing);
+                let saving = saving;
                 for _ in 0..MOST_SAVES {
                     let Some(cache) = cache.upgrade() else { return };
                     if !saving.0.goes_on_saving() {
@@ -81,13 +99,13 @@ impl Shared {
 
     /// Saves a session that was obtained while the store was in trouble, under a lease of its own,
     /// unless a session is there that the cache does not know.
-    pub(super) async fn publish(&self) {
+    pub(super) async fn publish(self: &Arc<Self>) {
         let Some(sharing) = &self.engine.options.sharing else {
             return;
         };
         let engine = &self.engine;
         let now = engine.clock.now();
-        let (session, generation, known) = {
+        let (session, stamp, known) = {
             let control = self.control.lock();
             let known = *sharing.known.lock();
             let current = control.state.current().filter(|_| known.unsaved);
@@ -95,11 +113,7 @@ impl Shared {
             let Some(current) = current.filter(good) else {
                 return;
             };
-            (
-                current.session(now),
-                current.stamp().generation(),
-                known.version,
-            )
+            (current.session(now), current.stamp(), known.version)
         };
         let owner = random_text();
         let ask = LeaseAsk {
@@ -119,18 +133,17 @@ impl Shared {
             };
             let save = sharing.save(engine, version, Some(&session), None, Some(owner));
             if let Some(Saved::Made(version)) = save.await {
-                self.now_known(generation, version);
+                self.now_known(stamp, version);
             }
         }
     }
 
     /// The cache is closed: leaves its session in the store, with what is left of its idle timeout.
-    pub(super) async fn leave_in_store(&self, session: Option<&Credential>) {
+    pub(super) async fn leave_in_store(&self, session: Option<&Credential>, known: Known) {
         let (Some(sharing), Some(session)) = (&self.engine.options.sharing, session) else {
             return;
         };
         let session = session.session(self.engine.clock.now());
-        let known = *sharing.known.lock();
         let (Some(version), false) = (known.version, known.unsaved) else {
             return;
         };
@@ -147,31 +160,46 @@ impl Shared {
     }
 
     /// The session is logged out for all: tells the store, and logs out the one that is stored if
-    /// it is not the one that the cache had.
-    pub(super) async fn end_in_store(&self, had: Option<&Credential>) -> Result<(), LoginError> {
+    /// it is not the one that the cache `had`, of which this was `known`.
+    pub(super) async fn end_in_store(
+        &self,
+        had: Option<&Credential>,
+        known: Known,
+    ) -> Result<(), LoginError> {
         let Some(sharing) = &self.engine.options.sharing else {
             return Ok(());
         };
         let engine = &self.engine;
-        let found = sharing.load(engine).await.unwrap_or_default();
-        sharing.end(engine, found.version).await;
-        let known = *sharing.known.lock();
-        let is_had = had.is_some() && !known.unsaved && known.version == Some(found.version);
-        let (Some(session), false) = (found.session, is_had) else {
+        let mut found = Found::default();
+        for _ in 0..MOST_SAVES {
+            found = sharing.load(engine).await.unwrap_or_default();
+            // Another process may save its values meanwhile.
+            if !matches!(
+                sharing.end(engine, found.version).await,
+                Some(Saved::Newer(_))
+            ) {
+                break;
+            }
+        }
+        let is_known = !known.unsaved && known.version == Some(found.version);
+        let Some(session) = found.session.filter(|_| had.is_none() || !is_known) else {
             return Ok(());
         };
         let (end, policy) = (self.end(Duration::ZERO), &engine.options.policy);
         let session = session.on(&engine.clock);
         let stored = self.update(|state| state.stored(session, &end, policy));
+        if had.is_some_and(|had| had.is_same_value(&stored)) {
+            return Ok(());
+        }
         let mut logout = Logout::new(LogoutReason::Closing);
         logout.was_over = found.is_over;
         engine.log_out(&stored, logout).await
     }
 
-    async fn save_revision(&self, sharing: &Arc<Sharing>) {
+    async fn save_revision(self: &Arc<Self>, sharing: &Arc<Sharing>) {
         let engine = &self.engine;
         let now = engine.clock.now();
-        let (session, version, generation) = {
+        let (session, version, stamp) = {
             let control = self.control.lock();
             let known = *sharing.known.lock();
             let (Some(current), Some(version), false) =
@@ -184,16 +212,16 @@ impl Shared {
                 revision,
                 ..version
             };
-            (current.session(now), version, current.stamp().generation())
+            (current.session(now), version, current.stamp())
         };
         match sharing
             .save(engine, version, Some(&session), None, None)
             .await
         {
-            Some(Saved::Made(version)) => self.now_known(generation, version),
+            Some(Saved::Made(version)) => self.now_known(stamp, version),
             // Another process has saved its values. The last ones that the server gave count.
             Some(Saved::Newer(other)) if other.is_of_same_session(version) => {
-                self.now_known(generation, other);
+                self.now_known(stamp, other);
                 sharing.begin_saving();
             }
             Some(Saved::Newer(_)) | None => {}

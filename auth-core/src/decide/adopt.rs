@@ -96,6 +96,10 @@ impl CacheState {
         };
         let goes_on = !known.unsaved && before.is_some_and(same);
         if !is_newer {
+            // Another process may have spent its token.
+            if goes_on {
+                self.learn_spent(&found.notes, tag, end.at);
+            }
             // Another process has seen it rejected.
             if found.is_over && goes_on {
                 self.retire();
@@ -112,20 +116,18 @@ impl CacheState {
             .map(|last| last.stamp());
         let stamp = last.map_or_else(|| self.next_stamp(), Stamp::next_revision);
         let credential = credential(session, stamp, end, policy);
-        let token = |name: &str| credential.kept_at(name, end.at).map(Secret::expose);
         if let Some(refreshes) = &mut self.refreshes {
-            let spent = |token: &str| found.notes.is_spent(&tag(token));
-            let is_spent = refreshes.token_name().and_then(token).is_some_and(spent);
-            refreshes.take_over(&credential, is_spent, end.at);
+            refreshes.logged_in();
         }
         if !goes_on {
             self.breaker.landed(stamp.generation, end.at, false);
         }
+        self.given_up = None;
+        self.current = Some(credential);
+        self.learn_spent(&found.notes, tag, end.at);
         if let Some(breaker) = found.notes.breaker {
             self.breaker.learn(breaker, stamp.generation);
         }
-        self.given_up = None;
-        self.current = Some(credential);
         if found.is_over {
             self.retire();
         }
@@ -141,6 +143,21 @@ impl CacheState {
     ) -> Arc<Credential> {
         let stamp = self.next_stamp();
         credential(session, stamp, end, policy)
+    }
+
+    /// The token of the session may be among those that the store knows as spent.
+    fn learn_spent(&mut self, notes: &Notes, tag: &dyn Fn(&str) -> String, now: Moment) {
+        let Some(session) = self.refreshed().cloned() else {
+            return;
+        };
+        let Some(refreshes) = &mut self.refreshes else {
+            return;
+        };
+        let token = |name: &str| session.kept_at(name, now).map(Secret::expose);
+        let token = refreshes.token_name().and_then(token);
+        if token.is_some_and(|token| notes.is_spent(&tag(token))) {
+            refreshes.take_as_spent(&session, now);
+        }
     }
 
     /// The current session is over, as another process has found.
@@ -168,18 +185,22 @@ impl CacheState {
         purpose: Purpose,
         now: Moment,
     ) -> bool {
-        let remembered = notes.failure(tag);
-        let own = |(failure, same): (&Failure, bool)| failure.clone().of_secret(at_hand, same);
-        let Some(failure) = remembered.and_then(own) else {
+        let told = |(failure, same): (&Failure, bool)| failure.clone().of_secret(at_hand, same);
+        let Some(told) = notes.failure(tag).and_then(told) else {
             return true;
         };
-        let failure = failure.or_stricter(self.failure.take());
-        let forbids = match purpose {
+        // What is known here may be of another secret.
+        let own = self.failure.take().and_then(|own| {
+            let same = own.is_of(at_hand);
+            own.of_secret(at_hand, same)
+        });
+        let forbids = |failure: &Failure| match purpose {
             Purpose::Renewal => failure.forbids(now),
             _ => failure.forbids_login(now),
         };
-        self.failure = Some(failure);
-        !forbids
+        let forbidden = forbids(&told) || own.as_ref().is_some_and(forbids);
+        self.failure = Some(told.or_stricter(own));
+        !forbidden
     }
 
     /// The notes after a login, a refresh or a failure. `before` are those that were read, and

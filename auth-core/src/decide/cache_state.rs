@@ -215,7 +215,8 @@ impl CacheState {
         // A response may have set cookies while the refresh was under way.
         let latest = self.refreshed().filter(same);
         let before = latest.map_or(before, |latest| &**latest);
-        session.with_cookies_of(before, self.deleted == generation, now)
+        let session = session.with_cookies_of(before, self.deleted == generation, now)?;
+        Ok(session.continuing(before, now))
     }
 
     /// The token that the session is refreshed with, if it can be used once.
@@ -359,6 +360,11 @@ impl CacheState {
                 self.discard(distinct.then_some(credential))
             }
             Ok(Obtained::Fetched { session, by }) => self.log_in(session, by, end, policy),
+            // Nobody gets it any more, but what it says of the password is to be noted.
+            Err(NoSession::Failed(failed)) if self.closed && failed.secret.is_some() => {
+                self.fail(failed, end, policy);
+                self.discard(None)
+            }
             Ok(Obtained::Found(_)) | Err(_) if unwanted => self.discard(None),
             Ok(Obtained::Found(credential)) => Settled::Found(credential),
             // Nothing was sent, so a password that was refused is still refused.

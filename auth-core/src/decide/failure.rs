@@ -262,10 +262,16 @@ impl Failure {
         (self.evidence == Evidence::None).then_some(self)
     }
 
-    /// The stricter of two failures.
+    /// Whether it may be of this secret.
+    pub(super) fn is_of(&self, at_hand: AttemptedSecret) -> bool {
+        (self.secret).is_none_or(|sent| sent.secret == at_hand.secret)
+    }
+
+    /// The stricter of two failures: one that says something of the secret, or the longer one.
     pub(super) fn or_stricter(self, other: Option<Self>) -> Self {
+        let strict = |failure: &Self| (failure.says_of_its_secret(), failure.until);
         match other {
-            Some(other) if other.until > self.until => other,
+            Some(other) if strict(&other) > strict(&self) => other,
             _ => self,
         }
     }

@@ -81,6 +81,11 @@ impl Notes {
         }
     }
 
+    /// A token that was noted as spent was not sent.
+    pub(crate) fn pardon(&mut self, token: &str) {
+        self.spent.retain(|spent| spent != token);
+    }
+
     /// The text, with a line for each. Times in it count from now.
     pub(crate) fn to_text(&self, now: Moment) -> String {
         Lines::written(|lines| {
@@ -110,10 +115,12 @@ impl Notes {
             match line.kind() {
                 "failure" => {
                     let secret = line.need("secret")?.to_string();
-                    let failure = Failure::read(line, age, now)?;
-                    notes.failures.push((failure, secret));
+                    // One of a kind that a later version knows says nothing here.
+                    if let Ok(failure) = Failure::read(line, age, now) {
+                        notes.failures.push((failure, secret));
+                    }
                 }
-                "breaker" => notes.breaker = Some(RejectionBreaker::read(line, age, now)?),
+                "breaker" => notes.breaker = RejectionBreaker::read(line, age, now).ok(),
                 "spent" => notes.spent.push(line.need("token")?.to_string()),
                 _ => {}
             }

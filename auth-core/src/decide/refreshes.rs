@@ -103,12 +103,9 @@ impl Refreshes {
         self.by.single_use
     }
 
-    /// The session of another process is taken over. Its token may be `spent`.
-    pub(super) fn take_over(&mut self, session: &Credential, spent: bool, now: Moment) {
-        self.logged_in();
-        if spent {
-            self.spend(self.mark(session, now));
-        }
+    /// Another process has spent the token of this session.
+    pub(super) fn take_as_spent(&mut self, session: &Credential, now: Moment) {
+        self.spend(self.mark(session, now));
     }
 
     fn mark(&self, session: &Credential, now: Moment) -> Option<Mark> {

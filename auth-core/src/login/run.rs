@@ -13,7 +13,7 @@ use super::settlement::Settlement;
 use super::turn::{Turn, not_marked};
 use crate::cause::Cause;
 use crate::clock::nanos;
-use crate::credential::Credential;
+use crate::credential::{Credential, Stamp};
 use crate::decide::{
     Adopted, Attempted, AttemptedSecret, Failed, FlightId, Known, LoginOutcome, Means, NoSession,
     Notes, Obtained, Purpose,
@@ -76,8 +76,8 @@ pub(crate) trait Keep: Send + Sync {
     /// The notes for the store after the login has ended.
     fn notes(&self, before: &Notes, secret: Option<String>) -> Notes;
 
-    /// The session of this generation was saved in the store, or was not.
-    fn saved(&self, generation: u64, saved: Option<Saved>);
+    /// The session with this stamp was saved in the store, or was not. Returns whether it was.
+    fn saved(self: Arc<Self>, stamp: Stamp, saved: Option<Saved>) -> bool;
 
     /// Tells the waiters. Returns a session that is of no use, which is to be logged out.
     fn conclude(&self, settlement: Settlement) -> Option<(Arc<Credential>, Logout)>;
@@ -164,6 +164,9 @@ impl Login {
                     return Ok(Obtained::Fetched { session, by });
                 }
                 Err(error) => {
+                    if let Some(turn) = self.turn.as_mut().filter(|_| error.is_not_sent()) {
+                        turn.pardon();
+                    }
                     // It may have been a race with another process, and no refusal.
                     if let Some(found) = Box::pin(self.look_again(&error)).await? {
                         return Ok(Obtained::Found(found));
@@ -435,9 +438,9 @@ impl Login {
         };
         let flight = self.flight();
         let took = flight.took(self.engine.clock.precise());
-        let settlement = cache.settle(flight, outcome, took);
+        let mut settlement = cache.settle(flight, outcome, took);
         if let Some(turn) = self.turn.take() {
-            Box::pin(self.share(&*cache, turn, &settlement)).await;
+            Box::pin(self.share(&cache, turn, &mut settlement)).await;
         }
         let useless = cache.conclude(settlement);
         drop(cache);
@@ -447,16 +450,16 @@ impl Login {
     }
 
     /// Saves what the login has brought, or what its failure forbids, and releases the lease.
-    async fn share(&self, cache: &dyn Keep, turn: Box<Turn>, settlement: &Settlement) {
-        let fetched = settlement.fetched();
-        let session = fetched.map(|fetched| fetched.session(self.engine.clock.now()));
+    async fn share(&self, cache: &Arc<dyn Keep>, turn: Box<Turn>, settlement: &mut Settlement) {
+        let fetched = settlement.fetched().map(Arc::clone);
+        let session = (fetched.as_ref()).map(|fetched| fetched.session(self.engine.clock.now()));
         let before = turn.notes();
-        let notes = (session.is_some() || settlement.failed)
+        let notes = (session.is_some() || settlement.failed || turn.pardons())
             .then(|| cache.notes(before, turn.secret()))
             .filter(|notes| !notes.is_empty() || !before.is_empty());
         let saved = turn.end(session.as_ref(), notes.as_ref()).await;
-        if let Some(fetched) = fetched {
-            cache.saved(fetched.stamp().generation(), saved);
+        if let Some(fetched) = fetched.map(|fetched| fetched.stamp()) {
+            settlement.saved = Arc::clone(cache).saved(fetched, saved);
         }
     }
 

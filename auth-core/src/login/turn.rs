@@ -45,6 +45,12 @@ pub(super) struct Turn {
     notes: Notes,
     /// The keyed hash of the secret that was read.
     secret: Option<String>,
+    /// The keyed hash of the token that was marked as spent.
+    spent: Option<String>,
+    /// A token that was marked was not sent.
+    pardons: bool,
+    /// The lease was asked for, and may be there even if no answer came.
+    asked: bool,
     /// Its permit of the store, and how long that counts from the end of the login on.
     permit: Option<(String, Duration)>,
     /// Its permit of the share that the process has while the store is in trouble.
@@ -67,6 +73,9 @@ impl Turn {
             passed_over: None,
             notes: Notes::default(),
             secret: None,
+            spent: None,
+            pardons: false,
+            asked: false,
             permit: None,
             share: None,
             hold: None,
@@ -91,6 +100,7 @@ impl Turn {
             known: self.passed_over.or(known.version),
             rejected: rejected && !known.unsaved && self.passed_over.is_none(),
         };
+        self.asked = true;
         let (answer, found) = self.sharing.lease(&self.engine, ask).await?;
         self.seen = Some(found.version);
         if let Lease::Taken { fence } = answer.lease {
@@ -170,12 +180,32 @@ impl Turn {
 
     /// Marks a token as spent in the store, before it is sent. Returns whether the store has it.
     pub(super) async fn spend(&mut self, token: &str) -> bool {
-        let Some(version) = self.version else {
+        let tag = self.sharing.tag(token);
+        let Some(version) = self.version.filter(|_| !self.notes.is_spent(&tag)) else {
             return false;
         };
-        self.notes.spend(self.sharing.tag(token));
+        self.notes.spend(tag.clone());
         let saved = (self.sharing).save(&self.engine, version, None, Some(&self.notes), None);
-        matches!(saved.await, Some(Saved::Made(_)))
+        let is_noted = matches!(saved.await, Some(Saved::Made(_)));
+        if is_noted {
+            self.spent = Some(tag);
+        } else {
+            self.notes.pardon(&tag);
+        }
+        is_noted
+    }
+
+    /// The token that was marked was not sent, which the store is to know at the end.
+    pub(super) fn pardon(&mut self) {
+        if let Some(tag) = self.spent.take() {
+            self.notes.pardon(&tag);
+            self.pardons = true;
+        }
+    }
+
+    /// Whether the notes are to be saved whatever the login has brought.
+    pub(super) const fn pardons(&self) -> bool {
+        self.pardons
     }
 
     /// Waits for a permit of the store. Where that is in trouble, for one of the small share that
@@ -274,10 +304,24 @@ impl Turn {
     ) -> Option<Saved> {
         let (sharing, engine) = (Arc::clone(&self.sharing), self.engine.clone());
         let (version, wait) = (self.version.take(), self.hold);
+        let asked = std::mem::take(&mut self.asked);
         let owner = std::mem::take(&mut self.owner);
         let save = async {
             let releases = Some(owner);
-            (sharing.save(&engine, version?, session, notes, releases)).await
+            match version {
+                Some(version) => {
+                    sharing
+                        .save(&engine, version, session, notes, releases)
+                        .await
+                }
+                // It may have the lease although no answer came.
+                None if asked => {
+                    let nothing = Version::default();
+                    sharing.save(&engine, nothing, None, None, releases).await;
+                    None
+                }
+                None => None,
+            }
         };
         let hold = async {
             if let Some(wait) = wait {
@@ -291,9 +335,10 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         // The login was given up. Its lease would lapse by itself, and others would wait for that.
-        let (Some(version), Some(runtime)) = (self.version.take(), Runtime::current()) else {
+        let (true, Some(runtime)) = (self.asked, Runtime::current()) else {
             return;
         };
+        let version = self.version.unwrap_or_default();
         let (sharing, engine) = (Arc::clone(&self.sharing), self.engine.clone());
         let owner = std::mem::take(&mut self.owner);
         runtime.spawn(async move {

@@ -202,12 +202,12 @@ pub enum Saved {
 
 impl Change {
     /// The version that the entry has after the change, or `None` if it must not be made. `stored`
-    /// is the entry, and `epoch` is the store's.
+    /// is the entry, `epoch` is the store's, and `fence` that of its last lease.
     ///
     /// This is the rule that a store keeps, in one step with the change itself: a session is saved
     /// only over an older one, and all else is changed only while no newer one is there. One that
-    /// was logged out does not come back. After the store has lost its data, a session of before is
-    /// saved if none is there.
+    /// was logged out does not come back. Notes alone are saved only under the last lease. After
+    /// the store has lost its data, a session of before is saved if none is there.
     ///
     /// ```
     /// use auth_core::store::{Change, Entry, NotesChange, SessionChange, Version};
@@ -220,11 +220,16 @@ impl Change {
     /// };
     /// let version = Version { epoch: 7, fence: 4, revision: 2 };
     /// let stored = Entry { version, ..Entry::default() };
-    /// assert!(save(5).allowed(&stored, 7).is_some());
-    /// assert!(save(4).allowed(&stored, 7).is_none(), "it was stopped, and another has saved");
+    /// assert!(save(5).allowed(&stored, 7, 5).is_some());
+    /// assert!(save(4).allowed(&stored, 7, 5).is_none(), "it was stopped, and another has saved");
     /// ```
-    pub fn allowed(&self, entry: &Entry, epoch: u64) -> Option<Version> {
+    pub fn allowed(&self, entry: &Entry, epoch: u64, fence: u64) -> Option<Version> {
         let (ours, stored) = (self.version, entry.version);
+        // Another has the lease by now, and may have noted something else.
+        let notes = matches!(self.notes, NotesChange::Save(..));
+        if notes && matches!(self.session, SessionChange::Keep) && ours.fence < fence {
+            return None;
+        }
         let allowed = match self.session {
             _ if ours.epoch == stored.epoch => match self.session {
                 SessionChange::Save(..) => {

@@ -157,7 +157,7 @@ impl Record {
         if !self.version.is_of_a_session() {
             entry.version.epoch = lease.epoch;
         }
-        let Some(version) = change.allowed(&entry, lease.epoch) else {
+        let Some(version) = change.allowed(&entry, lease.epoch, lease.fence) else {
             return Saved::Newer(self.version);
         };
         self.version = version;

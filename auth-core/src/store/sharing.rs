@@ -36,8 +36,8 @@ const TROUBLE: Duration = Duration::from_secs(5);
 /// How long a session, or a value that it keeps, is stored whose life is not known.
 const KEEP_UNKNOWN: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// How long notes are stored: the longest cooldown of a refusal, and a window in which it counts.
-const KEEP_NOTES: Duration = Duration::from_secs(25 * 60 * 60);
+/// How long notes are stored: longer than a refresh token lives, so that a spent one is known.
+const KEEP_NOTES: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// The store of one cache.
 pub(crate) struct Sharing {

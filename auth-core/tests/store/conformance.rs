@@ -63,6 +63,7 @@ macro_rules! conformance {
             of_many_saves_at_once_the_newest_stays
             a_save_that_is_refused_releases_the_lease
             notes_and_session_are_changed_one_without_the_other
+            notes_are_not_saved_after_a_later_lease
             notes_are_not_saved_over_a_newer_session
             a_rejected_session_is_kept_until_one_is_saved
             a_session_that_was_logged_out_does_not_come_back
@@ -501,7 +502,7 @@ pub(crate) async fn notes_and_session_are_changed_one_without_the_other<S: Store
         fence: 0,
         ..version
     };
-    assert_eq!(made(&fresh.one, notes(known, b"n1")).await, known);
+    assert_eq!(made(&fresh.one, notes(version, b"n1")).await, known);
     let entry = load(&fresh.two).await;
     assert_eq!((session(&entry), noted(&entry)), (None, Some(&b"n1"[..])));
     assert!(!entry.version.is_of_a_session());
@@ -515,6 +516,19 @@ pub(crate) async fn notes_and_session_are_changed_one_without_the_other<S: Store
         (Some(&b"s1"[..]), Some(&b"n2"[..]))
     );
     assert_eq!(entry.version, version);
+}
+
+pub(crate) async fn notes_are_not_saved_after_a_later_lease<S: Store>(fresh: &Fresh<S>) {
+    let first = take(&fresh.one, "a").await;
+    let release = Change {
+        releases: Some("a".to_owned()),
+        ..change(first, SessionChange::Keep)
+    };
+    let _ = fresh.one.save(NAME, release).await.unwrap();
+    let second = take(&fresh.two, "b").await;
+    made(&fresh.two, notes(second, b"n2")).await;
+    refused(&fresh.one, notes(first, b"n1")).await;
+    assert_eq!(noted(&load(&fresh.one).await), Some(&b"n2"[..]));
 }
 
 pub(crate) async fn notes_are_not_saved_over_a_newer_session<S: Store>(fresh: &Fresh<S>) {

@@ -263,7 +263,11 @@ async fn fields_that_are_not_known_survive() {
         known: Some(version),
         ..ask("owner")
     };
-    store.lease("a", known).await.unwrap();
+    let answer = store.lease("a", known).await.unwrap();
+    let Lease::Taken { fence } = answer.lease else {
+        panic!("{answer:?}");
+    };
+    let version = Version { fence, ..version };
     let notes = Change {
         session: SessionChange::Keep,
         ..save(version, "owner", b"n2")

@@ -18,6 +18,11 @@ end
 -- The version that the entry has after the change, or nil.
 local function allowed()
   local saves, keeps = session.change == 'save', session.change == 'keep'
+  -- Another has the lease by now, and may have noted something else.
+  local fence = redis.call('HGET', STATE, 'lease.fence') or '0'
+  if keeps and notes.change == 'save' and greater(fence, ours.fence) then
+    return nil
+  end
   if ours.epoch == stored.epoch then
     if saves then
       local was_logged_out = entry.over and not entry.session
