@@ -33,6 +33,7 @@ struct ServerState {
     refreshes: Mutex<Vec<String>>,
     refuses_refreshes: AtomicBool,
     logouts: Mutex<Vec<String>>,
+    refreshes_fail: AtomicBool,
     password: Mutex<&'static str>,
     answer: Mutex<Answer>,
     gate: Mutex<Option<Arc<Semaphore>>>,
@@ -48,6 +49,7 @@ impl Server {
             refreshes: Mutex::default(),
             refuses_refreshes: AtomicBool::new(false),
             logouts: Mutex::default(),
+            refreshes_fail: AtomicBool::new(false),
             password: Mutex::new("right"),
             answer: Mutex::new(Box::new(answer)),
             gate: Mutex::new(None),
@@ -123,6 +125,9 @@ impl Provider for Program {
             seen.push(sent);
             seen.len() as u64
         };
+        if self.server.0.refreshes_fail.load(SeqCst) {
+            return Err(LoginError::unavailable("status 503"));
+        }
         if self.server.0.refuses_refreshes.load(SeqCst) {
             return Err(LoginError::refused("status 400"));
         }
@@ -621,6 +626,151 @@ async fn rule_22_a_token_is_sent_once_by_all() {
         assert_eq!(server.0.refreshes.lock().len(), expiry);
     }
     assert_eq!(server.logins(), 1);
+}
+
+#[tokio::test]
+async fn rule_22_a_token_that_another_process_has_spent_in_vain_is_not_sent() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let first = session(number, Lifetime::of(HOUR))?;
+        Ok(first.with_kept("refresh_token", &format!("first-{number}"))?)
+    });
+    let processes = [(); 3].map(|()| fleet.start(rotating(&server)));
+    for process in &processes {
+        process.get().await.unwrap();
+    }
+    // Each is due, and serves the session that is good. The server panics if it sees a token twice.
+    fleet.leap(HOUR - 30 * SECOND);
+    server.0.refreshes_fail.store(true, SeqCst);
+    for process in &processes {
+        process.get().await.unwrap();
+        fleet.advance(SECOND).await;
+    }
+    assert_eq!(server.0.refreshes.lock().len(), 1);
+    // Then the password is used, once for all: ahead of the expiry, and after it.
+    fleet.leap(HOUR);
+    for process in &processes {
+        assert_eq!(token(&process.get().await.unwrap()), "token-3");
+    }
+    assert_eq!((server.0.refreshes.lock().len(), server.logins()), (1, 3));
+}
+
+#[tokio::test]
+async fn rule_22_a_token_that_another_process_has_spent_in_vain_is_not_sent_by_a_later_start() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let first = session(number, Lifetime::of(HOUR))?;
+        Ok(first.with_kept("refresh_token", &format!("first-{number}"))?)
+    });
+    let process = fleet.start(rotating(&server));
+    process.get().await.unwrap();
+    fleet.leap(HOUR - 30 * SECOND);
+    server.0.refreshes_fail.store(true, SeqCst);
+    process.get().await.unwrap();
+    fleet.advance(SECOND).await;
+    drop(process);
+    // A month later.
+    fleet.leap(29 * 24 * HOUR);
+    let later = fleet.start(rotating(&server));
+    assert_eq!(token(&later.get().await.unwrap()), "token-2");
+    assert_eq!(server.0.refreshes.lock().len(), 1);
+}
+
+#[tokio::test]
+async fn rule_22_a_refusal_that_comes_after_the_close_is_noted() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    for start in 0..3 {
+        let gate = Arc::new(Semaphore::new(0));
+        *server.0.gate.lock() = Some(Arc::clone(&gate));
+        let process = fleet.start(server.program("wrong"));
+        let mut get = Box::pin(process.get());
+        assert!(futures_util::poll!(&mut get).is_pending());
+        settle().await;
+        let closing = process.clone();
+        let closed = tokio::spawn(async move { closing.close().await });
+        settle().await;
+        gate.add_permits(1);
+        let _ = get.await;
+        fleet.advance(SECOND).await;
+        closed.await.unwrap().unwrap();
+        assert_eq!(server.logins(), 1, "start {start}");
+    }
+}
+
+#[tokio::test]
+async fn rule_19_a_close_during_a_renewal_leaves_the_new_session() {
+    for logs_out in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        server.answers(|number| session(number, Lifetime::of(HOUR).idle(HOUR / 2)));
+        let process = fleet.start(server.program("right"));
+        process.get().await.unwrap();
+        let gate = Arc::new(Semaphore::new(0));
+        *server.0.gate.lock() = Some(Arc::clone(&gate));
+        let renewing = process.clone();
+        let renewed = tokio::spawn(async move { renewing.renew().await });
+        settle().await;
+        assert_eq!(server.logins(), 2);
+        let closing = process.clone();
+        let closed = tokio::spawn(async move {
+            if logs_out {
+                closing.log_out().await
+            } else {
+                closing.close().await
+            }
+        });
+        settle().await;
+        gate.add_permits(1);
+        let _ = renewed.await.unwrap();
+        closed.await.unwrap().unwrap();
+        *server.0.gate.lock() = None;
+        let next = fleet.start(server.program("right"));
+        let found = token(&next.get().await.unwrap());
+        if logs_out {
+            let mut ended = server.0.logouts.lock().clone();
+            ended.sort();
+            assert_eq!(
+                (found.as_str(), &ended[..]),
+                ("token-3", &["token-1".to_owned(), "token-2".to_owned()][..])
+            );
+        } else {
+            assert_eq!(
+                (found.as_str(), server.0.logouts.lock().len()),
+                ("token-2", 0)
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn rule_19_a_close_while_the_session_is_saved_waits_for_that() {
+    for logs_out in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        let store = Faulty::new(&fleet.store);
+        let saves = Arc::new(Semaphore::new(0));
+        *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+        let process = fleet.start_with(server.program("right"), store);
+        let mut get = Box::pin(process.get());
+        assert!(futures_util::poll!(&mut get).is_pending());
+        settle().await;
+        assert!(process.fresh().is_some(), "it is served, and being saved");
+        let closing = process.clone();
+        let closed = tokio::spawn(async move {
+            if logs_out {
+                closing.log_out().await
+            } else {
+                closing.close().await
+            }
+        });
+        settle().await;
+        assert!(!closed.is_finished());
+        saves.add_permits(10);
+        let _ = get.await;
+        closed.await.unwrap().unwrap();
+        let next = fleet.start(server.program("right"));
+        let found = token(&next.get().await.unwrap());
+        assert_eq!(found, if logs_out { "token-2" } else { "token-1" });
+        assert_eq!(server.0.logouts.lock().len(), usize::from(logs_out));
+    }
 }
 
 #[tokio::test]

@@ -155,5 +155,7 @@ async fn a_network_that_swallows_or_cuts_fails_no_request() {
     proxy.set(Mood::CutAtAnswer);
     let answers = ask_all(&mut fleet.processes, "tasks 50");
     assert_eq!(sum(&answers, "failed"), 0, "{answers:?}");
-    assert_eq!(fleet.site.attempts(), logins + 1, "{answers:?}");
+    // One for all, or one for each whose second connection took too long.
+    let more = fleet.site.attempts() - logins;
+    assert!((1..=4).contains(&more), "{more}: {answers:?}");
 }
