@@ -25,11 +25,10 @@ pub struct PermitAsk<'a> {
     pub id: &'a str,
     /// How many permits may count at a time.
     pub most: u32,
-    /// How long a permit counts after its login has ended: the documented window with a margin. A
-    /// store that has lost what it had gives none for so long.
+    /// How long a permit counts after its login has ended: the documented window with a margin.
     pub window: Duration,
     /// How long the permit counts, unless its end is told: until its login can have ended, and a
-    /// window more.
+    /// window more. A store that has lost what it had gives none for so long.
     pub counts_for: Duration,
 }
 

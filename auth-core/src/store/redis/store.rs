@@ -62,11 +62,14 @@ use crate::store::store::Store;
 ///
 /// A Redis that starts anew, or a replica that takes over, may have lost what was written last. An
 /// empty one begins new epochs, so that the sessions of before are told from those of after. One
-/// that may have lost permits gives none for a window. It is known by its run id, which is noted
-/// with the permits, and which each process remembers from its last permit at the origin. So it
-/// can't be known where nothing is noted any more and only new processes ask, or where two servers
-/// take writes at a time: then the quota can be exceeded, once. A restart that has lost nothing is
-/// not told from one that has, so it costs a window as well.
+/// that may have lost permits gives none until those of before count no more: for a login's
+/// time-out and a window. It is known by its run id, which is noted with the permits, and which
+/// each process remembers from its last permit at the origin. So it can't be known where nothing is
+/// noted any more and only new processes ask, or where two servers take writes at a time: then the
+/// quota can be exceeded, once. A restart that has lost nothing is not told from one that has, so
+/// it costs as much. Fences count on from what was not lost: if the last save of a session was, the
+/// next one has its number, and a process that had saved takes that session for its own until the
+/// server rejects it.
 #[derive(Clone)]
 pub struct RedisStore(Arc<Shared>);
 

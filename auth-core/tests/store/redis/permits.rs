@@ -112,9 +112,9 @@ async fn a_redis_that_was_emptied_gives_no_permit_for_a_window_once_it_is_known(
     given(&veteran, "a").await;
     given(&other, "b").await;
     server.restart();
-    waits(&veteran, "c", MINUTE).await;
-    waits(&other, "d", MINUTE).await;
-    waits(&server.store(), "e", MINUTE).await;
+    waits(&veteran, "c", 2 * MINUTE).await;
+    waits(&other, "d", 2 * MINUTE).await;
+    waits(&server.store(), "e", 2 * MINUTE).await;
 }
 
 #[tokio::test]
@@ -126,7 +126,7 @@ async fn a_loss_without_a_restart_is_known_to_who_had_a_permit() {
     given(&veteran, "a").await;
     let mut raw = server.connection().await;
     let () = redis::cmd("FLUSHALL").query_async(&mut raw).await.unwrap();
-    waits(&veteran, "b", MINUTE).await;
+    waits(&veteran, "b", 2 * MINUTE).await;
 }
 
 #[tokio::test]
@@ -139,8 +139,8 @@ async fn a_loss_is_known_though_a_new_process_was_the_first_to_ask() {
     server.restart();
     // It can't know.
     given(&server.store(), "b").await;
-    waits(&veteran, "c", MINUTE).await;
-    waits(&server.store(), "d", MINUTE).await;
+    waits(&veteran, "c", 2 * MINUTE).await;
+    waits(&server.store(), "d", 2 * MINUTE).await;
 }
 
 #[tokio::test]
@@ -170,7 +170,7 @@ async fn a_redis_that_comes_back_with_older_data_gives_no_permit_for_a_window() 
     let () = redis::cmd("SAVE").query_async(&mut raw).await.unwrap();
     server.restart();
     // Nobody remembers but Redis itself.
-    waits(&server.store(), "b", MINUTE).await;
+    waits(&server.store(), "b", 2 * MINUTE).await;
     let bound = tokio::time::timeout(BOUND, server.store().load("n")).await;
     assert!(bound.unwrap().is_ok(), "all else goes on");
 }

@@ -26,7 +26,8 @@ end
 keep(STATE, LONG)
 local held_until = tonumber(noted[4] or 0)
 if lost then
-  held_until = math.max(held_until, since + window)
+  -- What was lost may have been of logins under way.
+  held_until = math.max(held_until, since + math.max(window, counts_for))
 end
 
 drop_lapsed()
