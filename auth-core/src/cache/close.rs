@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use futures_util::future::{join_all, select};
 use tokio::sync::oneshot;
@@ -12,6 +13,7 @@ use crate::clock::nanos;
 use crate::credential::Credential;
 use crate::error::Error;
 use crate::event::Event;
+use crate::login::Flight;
 use crate::logout::{Logout, LogoutReason};
 use crate::runtime::Runtime;
 
@@ -25,15 +27,29 @@ pub(super) enum Ending {
 }
 
 impl Shared {
+    /// The flight whose session is being saved in the store, if one is.
+    fn settling(&self) -> Option<Arc<Flight>> {
+        self.engine
+            .options
+            .sharing
+            .as_ref()?
+            .settling
+            .lock()
+            .clone()
+    }
+
     pub(super) async fn close(self: &Arc<Self>, ending: Ending) -> Result<(), Error> {
         let (was_closed, (session, known), rejected, flight, superseded) = self.commit(|control| {
             let was_closed = control.state.is_closed();
-            control.logs_out = ending == Ending::LogOut;
+            if let (Some(sharing), Ending::LogOut) = (&self.engine.options.sharing, ending) {
+                // Relaxed: the lock of the state orders it.
+                sharing.logs_out.store(true, Relaxed);
+            }
             (
                 was_closed,
                 (control.state.close(), self.known_now()),
                 control.state.take_given_up(),
-                control.flight.take().or_else(|| control.saving.clone()),
+                control.flight.take().or_else(|| self.settling()),
                 std::mem::take(&mut control.superseded),
             )
         });

@@ -1,6 +1,7 @@
 //! The end of a login: the outcome for its waiters, and the session that it supersedes.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::leaving::Leaving;
@@ -127,7 +128,9 @@ impl Keep for Shared {
             }
             let flight = control.flight.take_if(|flight| flight.id == id);
             // A close waits for what is being saved.
-            control.saving = flight.clone().filter(|_| self.is_shared());
+            if let Some(sharing) = &self.engine.options.sharing {
+                sharing.settling.lock().clone_from(&flight);
+            }
             (settled, flight)
         });
         // Of one that was superseded, nothing is kept.
@@ -145,9 +148,10 @@ impl Keep for Shared {
     fn conclude(&self, mut settlement: Settlement) -> Option<(Arc<Credential>, Logout)> {
         let (cause, failed, took) = (settlement.cause, settlement.failed, settlement.took);
         let saved = settlement.saved;
-        if let Some(flight) = &settlement.flight {
-            let same = |saving: &mut Arc<Flight>| saving.id == flight.id;
-            self.control.lock().saving.take_if(same);
+        let sharing = self.engine.options.sharing.as_deref();
+        if let (Some(sharing), Some(flight)) = (sharing, &settlement.flight) {
+            let same = |settling: &mut Arc<Flight>| settling.id == flight.id;
+            sharing.settling.lock().take_if(same);
         }
         self.set_timer();
         // The waiters are woken before the observer is called, because the observer is foreign code
@@ -200,7 +204,8 @@ impl Keep for Shared {
             // The close has released the waiters. With a store, the session was left there, or is
             // found there by the logout.
             Settled::Closed(session) => {
-                let stays = self.is_shared() && (saved || !self.control.lock().logs_out);
+                // Relaxed: the lock of the state, which was closed after the flag was set, orders it.
+                let stays = sharing.is_some_and(|sharing| saved || !sharing.logs_out.load(Relaxed));
                 let session = session.filter(|_| !stays);
                 session.map(|session| (session, Logout::new(LogoutReason::Closing)))
             }

@@ -51,10 +51,6 @@ pub(super) struct Control {
     /// The flight under way. Unless the cache is closed, it is there whenever the state has a
     /// flight.
     pub(super) flight: Option<Arc<Flight>>,
-    /// The flight whose session is being saved in the store. Its waiters are not told yet.
-    pub(super) saving: Option<Arc<Flight>>,
-    /// The cache was closed to log out.
-    pub(super) logs_out: bool,
     /// The superseded sessions that wait for their logout, oldest first.
     pub(super) superseded: Vec<Leaving>,
 }

@@ -20,9 +20,9 @@ use super::store::Store;
 use crate::clock::nanos;
 use crate::decide::{Known, Notes};
 use crate::event::Event;
-use crate::login::Engine;
+use crate::login::{Engine, Flight};
 use crate::provider::Provider;
-use crate::runtime::{AtomicU64, Mutex, Task, random};
+use crate::runtime::{AtomicBool, AtomicU64, Mutex, Task, random};
 use crate::session::Session;
 use crate::session_parts::SessionParts;
 
@@ -51,6 +51,10 @@ pub(crate) struct Sharing {
     /// Changed only under the lock of the cache's state, so that both agree.
     pub(crate) known: Mutex<Known>,
     saving: Mutex<Saving>,
+    /// The flight whose session is being saved, and whose waiters are not told yet.
+    pub(crate) settling: Mutex<Option<Arc<Flight>>>,
+    /// The cache was closed to log out.
+    pub(crate) logs_out: AtomicBool,
     following: Mutex<Following>,
     /// The store is left alone until then, on the steady clock.
     trouble_until: AtomicU64,
@@ -106,6 +110,8 @@ impl Sharing {
             context,
             known: Mutex::default(),
             saving: Mutex::default(),
+            settling: Mutex::default(),
+            logs_out: AtomicBool::new(false),
             following: Mutex::default(),
             trouble_until: AtomicU64::new(0),
         }
