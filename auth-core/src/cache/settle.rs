@@ -204,7 +204,7 @@ impl Keep for Shared {
             // The close has released the waiters. With a store, the session was left there, or is
             // found there by the logout.
             Settled::Closed(session) => {
-                // Relaxed: the lock of the state, which was closed after the flag was set, orders it.
+                // Relaxed: the flag was set under the lock under which the state was closed.
                 let stays = sharing.is_some_and(|sharing| saved || !sharing.logs_out.load(Relaxed));
                 let session = session.filter(|_| !stays);
                 session.map(|session| (session, Logout::new(LogoutReason::Closing)))
