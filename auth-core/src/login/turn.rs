@@ -102,6 +102,7 @@ impl Turn {
         };
         self.asked = true;
         let (answer, found) = self.sharing.lease(&self.engine, ask).await?;
+        self.asked = matches!(answer.lease, Lease::Taken { .. });
         self.seen = Some(found.version);
         if let Lease::Taken { fence } = answer.lease {
             self.version = Some(Version {
