@@ -22,7 +22,7 @@ use crate::store::Unreadable;
 ///         _ => None,
 ///     }
 /// }
-/// assert_eq!(alarm(&Event::LoginSent), None);
+/// assert_eq!(alarm(&Event::Closed), None);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
