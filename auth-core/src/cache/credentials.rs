@@ -93,7 +93,7 @@ impl Credentials {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let provider = Scripted::tokens(Lifetime::unknown());
     /// # let credentials = Credentials::new(provider);
-    /// assert!(credentials.fresh().is_none(), "nobody has asked yet");
+    /// assert!(credentials.fresh().is_none(), "no caller has asked yet");
     /// credentials.get().await?;
     /// assert!(credentials.fresh().is_some());
     /// # Ok(())

@@ -360,7 +360,7 @@ impl CacheState {
                 self.discard(distinct.then_some(credential))
             }
             Ok(Obtained::Fetched { session, by }) => self.log_in(session, by, end, policy),
-            // Nobody gets it any more, but what it says of the password is to be noted.
+            // No waiter gets it any more, but what it says of the password is to be noted.
             Err(NoSession::Failed(failed)) if self.closed && failed.secret.is_some() => {
                 self.fail(failed, end, policy);
                 self.discard(None)

@@ -24,7 +24,7 @@ use crate::secret::Secret;
 /// The keys that seal what is stored, and name it.
 ///
 /// A key is 32 random bytes. What is stored is sealed with XChaCha20-Poly1305, under a random nonce
-/// and bound to what it is and whose. The names are HMAC-SHA256 of the identities, so that whoever
+/// and bound to what it is and whose. The names are HMAC-SHA256 of the identities, so that who
 /// reads the store learns no account. For each purpose a key of its own is derived.
 ///
 /// A passphrase is no key, and is refused.
@@ -124,7 +124,7 @@ impl Keys {
     /// The keys of a file, written as for [`parse`](Self::parse). If the file is not there, it is
     /// made with a new key: of several processes that start at once, one makes it.
     ///
-    /// On unix the file must be a regular file of this user that nobody else can read, as the one
+    /// On unix the file must be a regular file of this user that no other user can read, as the one
     /// that is made is. A mounted secret mostly isn't: read it, and use [`parse`](Self::parse).
     ///
     /// It blocks the thread, so it is for the start of a program.
@@ -285,7 +285,7 @@ fn read_file(path: &Path) -> Result<Zeroizing<String>, NotPrivate> {
     Ok(Zeroizing::new(text.to_owned()))
 }
 
-/// Makes the file with a new key, unless it is there by now. Whoever finds it finds it whole: it is
+/// Makes the file with a new key, unless it is there by now. Each process finds it whole: it is
 /// written under another name and then linked, which fails if the name is taken.
 fn make_file(path: &Path) -> Result<(), KeyError> {
     let failed = |source| KeyError::File {

@@ -109,7 +109,7 @@ pub(super) fn sync_folder(folder: &Path) {
     }
 }
 
-/// Whether what was found belongs to this user, and to nobody else.
+/// Whether what was found belongs to this user, and to no other.
 #[cfg(unix)]
 pub(super) fn check(found: &std::fs::Metadata, others: Others) -> Result<(), NotPrivate> {
     use std::os::unix::fs::MetadataExt as _;

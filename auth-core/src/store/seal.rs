@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::secret::Secret;
 
-/// Names and seals what is stored, so that whoever reads the store learns neither accounts nor
+/// Names and seals what is stored, so that who reads the store learns neither accounts nor
 /// sessions.
 ///
 /// ```

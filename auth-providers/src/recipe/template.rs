@@ -31,7 +31,7 @@ enum Piece {
 /// Where a value stands. It decides how it is escaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// Where whoever takes the text escapes it: a string of JSON, a field of a form.
+    /// Where the taker of the text escapes it: a string of JSON, a field of a form.
     Whole,
     /// A segment of a path, or a name or value of a query.
     Url,

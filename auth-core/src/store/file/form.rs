@@ -230,7 +230,7 @@ impl Form for LeaseForm {
 }
 
 impl LeaseForm {
-    /// A lease that nobody has yet.
+    /// A lease that has no owner yet.
     pub(super) fn new(epoch: u64) -> Self {
         Self {
             format: FORMAT,

@@ -70,7 +70,7 @@ impl Lock {
         }
     }
 
-    /// Takes the lock if nobody holds it.
+    /// Takes the lock if it is free.
     pub(super) fn try_take(path: &Path) -> Result<Self, NotLocked> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);

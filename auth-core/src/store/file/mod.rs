@@ -6,9 +6,9 @@
 //! |---|---|
 //! | `NAME.entry` | the session and the notes, sealed, and what [`Record`](super::Record) says |
 //! | `NAME.lease` | the lease, which outlives the entry: fences must not begin anew |
-//! | `NAME.lock` | nothing; whoever changes one of the two locks it |
+//! | `NAME.lock` | nothing; a change of one of the two locks it |
 //! | `NAME.permits` | the permits, if it is the name of an origin |
-//! | `NAME.permits.lock` | nothing; whoever changes the permits locks it |
+//! | `NAME.permits.lock` | nothing; a change of the permits locks it |
 //!
 //! A change takes these steps, on a thread of its own:
 //! 1. It locks the lock file, in a bounded time. The lock is the operating system's, so it ends

@@ -71,7 +71,7 @@ impl FileStore {
     /// A store in a folder, with a key in the file `key` of the same folder. Folder and key are
     /// made if they are not there.
     ///
-    /// Whoever can read the folder can read the sessions then. The key keeps them from those who
+    /// A reader of the folder can read the sessions then. The key keeps them from those who
     /// see only a part of it, such as a file that was attached to a report. A key that is elsewhere
     /// protects more: see [`with_keys`](Self::with_keys).
     ///

@@ -30,7 +30,7 @@ impl Notices {
             return;
         };
         if let Ok(name) = String::from_redis_value(name) {
-            // It is an error that nobody waits.
+            // It fails if no task waits.
             let _ = self.0.send(name);
         }
     }
