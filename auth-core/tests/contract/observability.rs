@@ -2,7 +2,7 @@
 
 use std::io;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use auth_core::clock::ManualClock;
@@ -282,6 +282,7 @@ impl Written {
             .without_time()
             .with_writer(written.clone())
             .finish();
+        hear_every_thread();
         (written, tracing::subscriber::set_default(subscriber))
     }
 
@@ -289,6 +290,13 @@ impl Written {
         let text = String::from_utf8(self.0.lock().clone()).unwrap();
         text.lines().map(ToOwned::to_owned).collect()
     }
+}
+
+/// While a program has only one subscriber, a line that is met first on another thread is off for
+/// all of them. Keeps a second one, which takes nothing.
+fn hear_every_thread() {
+    static OTHER: OnceLock<tracing::Dispatch> = OnceLock::new();
+    OTHER.get_or_init(|| tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new()));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use async_trait::async_trait;
 use auth_core::clock::ManualClock;
@@ -388,6 +388,7 @@ impl Log {
             .with_writer(move || writer.clone())
             .with_max_level(level)
             .finish();
+        hear_every_thread();
         (log, tracing::subscriber::set_default(subscriber))
     }
 
@@ -395,4 +396,11 @@ impl Log {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
         text.lines().map(str::to_owned).collect()
     }
+}
+
+/// While a program has only one subscriber, a line that is met first on another thread is off for
+/// all of them. Keeps a second one, which takes nothing.
+fn hear_every_thread() {
+    static OTHER: OnceLock<tracing::Dispatch> = OnceLock::new();
+    OTHER.get_or_init(|| tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new()));
 }

@@ -12,7 +12,11 @@ static LOGGED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 /// The events that have this text. The first call starts the log.
 pub(crate) fn logged_with(text: &str) -> Vec<String> {
     static STARTED: OnceLock<()> = OnceLock::new();
-    STARTED.get_or_init(|| tracing::subscriber::set_global_default(Log).unwrap());
+    STARTED.get_or_init(|| {
+        tracing::subscriber::set_global_default(Log).unwrap();
+        // For lines that another thread met while this one was not yet the default.
+        tracing::callsite::rebuild_interest_cache();
+    });
     let logged = LOGGED.lock().unwrap();
     let found = logged.iter().filter(|event| event.contains(text));
     found.cloned().collect()
