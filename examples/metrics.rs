@@ -4,10 +4,15 @@
 
 #![allow(clippy::print_stdout, reason = "it prints the scrape")]
 
+use std::num::NonZeroU32;
+use std::time::Duration;
+
 use anyhow::{Context, ensure};
-use auth_core::Credentials;
+use auth_core::clock::ShiftedClock;
+use auth_core::{Credentials, Quota};
 use auth_middleware::{AuthMiddleware, auth_error};
-use auth_providers::demo::{Api, DemoServer, EMAIL, PASSWORD};
+use auth_providers::demo::{Api, DemoServer, EMAIL, PASSWORD, RecipeServer, Settings};
+use auth_providers::recipe::{Recipe, Values};
 use auth_providers::{Login, Quinn, ReqwestTransport};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use reqwest_middleware::ClientWithMiddleware;
@@ -17,6 +22,7 @@ use tokio::task::JoinSet;
 const BUCKETS: [f64; 4] = [0.25, 2.0, 30.0, 300.0];
 
 const WRONG_PASSWORD: &str = "correct horse, wrong battery";
+const CLIENT_SECRET: &str = "a staple of the client";
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -52,14 +58,21 @@ async fn main() -> anyhow::Result<()> {
     }
     credentials.close().await?;
 
+    let api = refresh_within_the_quota().await?;
+
     // Each request that was rejected was sent once more.
     let replays = server.counts().calls.unauthorized;
+    // A cache tells its recorder after its callers, so the last counts may take a moment.
+    for _ in 0..100 {
+        if scrape.render().contains("auth_client_refreshes{") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     let scrape = scrape.render();
     println!("{scrape}");
-    let base = server.base_url();
-    let port = base.rsplit(':').next().context("it has a port")?;
-    let common =
-        format!(r#"auth_provider="quinn",server_address="127.0.0.1",server_port="{port}""#);
+    let quinn = common_labels("quinn", &server.base_url())?;
+    let oauth = common_labels("oauth-password", &api.base_url())?;
     for (name, labels, count) in [
         ("logins", r#",auth_cause="first",auth_outcome="success""#, 1),
         (
@@ -78,16 +91,54 @@ async fn main() -> anyhow::Result<()> {
         ("callers_turned_away", r#",error_type="refused""#, 3),
         ("logouts", r#",auth_outcome="confirmed""#, 1),
     ] {
-        let line = format!("auth_client_{name}{{{common}{labels}}} {count}");
-        ensure!(
-            scrape.lines().any(|scraped| scraped == line),
-            "not there: {line}"
-        );
+        is_scraped(&scrape, name, &format!("{quinn}{labels}"), count)?;
     }
-    for secret in [EMAIL, PASSWORD, WRONG_PASSWORD] {
+    for (name, labels) in [
+        ("logins", r#",auth_cause="first",auth_outcome="success""#),
+        ("refreshes", r#",auth_cause="asked",auth_outcome="success""#),
+        ("login_wait_count", ""),
+    ] {
+        is_scraped(&scrape, name, &format!("{oauth}{labels}"), 1)?;
+    }
+    for secret in [EMAIL, PASSWORD, WRONG_PASSWORD, CLIENT_SECRET] {
         ensure!(!scrape.contains(secret), "{secret} is in the scrape");
     }
     server.shutdown().await;
+    api.shutdown().await;
+    Ok(())
+}
+
+/// Renews a session by its refresh token, which counts as a login, so that it waits for the quota
+/// of one login a minute. All but the last second of the wait is skipped. Returns the server.
+async fn refresh_within_the_quota() -> anyhow::Result<RecipeServer> {
+    let recipe = include_str!("../auth-providers/recipes/oauth_password.toml");
+    let fields = Values::new()
+        .with("client_id", "metrics")
+        .with("client_secret", CLIENT_SECRET);
+    let server = RecipeServer::start(&recipe.parse::<Recipe>()?, &fields, Settings::new()).await?;
+    let oauth = server.login(EMAIL, PASSWORD)?;
+    let clock = ShiftedClock::new();
+    let credentials = Credentials::builder(oauth.via(ReqwestTransport::new()?))
+        .quota(Quota::DEFAULT.at_most(NonZeroU32::MIN))
+        .clock(clock.clock())
+        .build();
+    credentials.get().await?;
+    clock.advance(Duration::from_secs(61));
+    credentials.renew().await?;
+    Ok(server)
+}
+
+/// The labels that every series of this provider at this server has.
+fn common_labels(provider: &str, base_url: &str) -> anyhow::Result<String> {
+    let port = base_url.rsplit(':').next().context("it has a port")?;
+    Ok(format!(
+        r#"auth_provider="{provider}",server_address="127.0.0.1",server_port="{port}""#
+    ))
+}
+
+fn is_scraped(scrape: &str, name: &str, labels: &str, count: u64) -> anyhow::Result<()> {
+    let line = format!("auth_client_{name}{{{labels}}} {count}");
+    ensure!(scrape.lines().any(|it| it == line), "not there: {line}");
     Ok(())
 }
 

@@ -3,8 +3,9 @@
 //! `cargo run --example tour` starts a demo server for each API and integration. It sends thousands
 //! of concurrent requests through a cold start, a renewal, an expiry, a revocation in mid-flight,
 //! an outage of the login and a wrong password. Then it follows redirects, away and back, and shows
-//! what a foreign server got. If a server counted anything that breaks a promise,
-//! it names the promise and exits non-zero.
+//! what a foreign server got. At the end it prints what the servers counted, and what the caches
+//! told a recorder of the `metrics` crate. If anything breaks a promise, it names the promise and
+//! exits non-zero.
 //!
 //! `cargo run --example tour --features tls -- --api clay --email you@example.com` does one login
 //! and one probe against the real service. The password comes from the environment variable
@@ -19,6 +20,7 @@ mod real;
 mod redirects;
 mod report;
 mod scenario;
+mod scrape;
 mod steps;
 
 use std::process::ExitCode;
@@ -29,6 +31,7 @@ use auth_providers::demo::Api;
 use integration::Kind;
 use report::Report;
 use scenario::{Finished, Scenario};
+use scrape::Recorder;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -42,16 +45,18 @@ async fn main() -> anyhow::Result<ExitCode> {
         "{} requests in flight over up to {connections} connections, for each API and integration\n",
         steps::REQUESTS
     );
+    let recorder = Recorder::install()?;
     let mut report = Report::default();
     for api in Api::ALL {
         for kind in Kind::ALL {
             report.add(run(api, kind, connections).await?);
         }
     }
+    let scrape = recorder.scrape(report.finished()).await;
     for kind in Kind::ALL {
         report.add_broken(kind, redirects::run(kind).await?);
     }
-    Ok(report.close())
+    Ok(report.close(&scrape))
 }
 
 async fn run(api: Api, kind: Kind, connections: usize) -> anyhow::Result<Finished> {

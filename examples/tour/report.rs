@@ -6,6 +6,7 @@ use auth_providers::demo::Counts;
 
 use crate::integration::Kind;
 use crate::scenario::Finished;
+use crate::scrape::Scrape;
 
 /// No API that documents a limit allows more.
 const MOST_LOGINS_A_MINUTE: u64 = 10;
@@ -28,12 +29,16 @@ impl Report {
         self.finished.push(finished);
     }
 
+    pub(crate) fn finished(&self) -> &[Finished] {
+        &self.finished
+    }
+
     pub(crate) fn add_broken(&mut self, kind: Kind, broken: Vec<String>) {
         let broken = broken.into_iter().map(|broken| (kind, broken));
         self.redirects.extend(broken);
     }
 
-    pub(crate) fn close(self) -> ExitCode {
+    pub(crate) fn close(self, scrape: &Scrape) -> ExitCode {
         println!("What the servers counted:\n");
         println!(
             "| API     | integration | requests | 200    | 401    | sessions | refused | in outage | beyond limit | replays | most logins in 60 s | failed | told: wrong password |"
@@ -67,7 +72,12 @@ impl Report {
             );
         }
         println!();
+        scrape.print();
         let mut kept = true;
+        for broken in scrape.broken(&self.finished) {
+            kept = false;
+            println!("BROKEN  metrics: {broken}");
+        }
         for finished in &self.finished {
             for broken in &finished.broken {
                 kept = false;

@@ -18,7 +18,7 @@ pub(crate) const REQUESTS: u64 = 2_000;
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
-const OTHER_PASSWORD: &str = "another horse entirely";
+pub(crate) const OTHER_PASSWORD: &str = "another horse entirely";
 
 /// What a step must leave at the server, besides requests.
 #[derive(Clone, Copy, Default)]
