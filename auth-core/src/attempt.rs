@@ -314,11 +314,15 @@ impl Attempt {
     #[inline]
     pub fn sent_to<'a>(mut self, target: impl FnOnce() -> Target<'a>) -> Self {
         if self.place_counts {
-            let target = target();
-            let place = (target.host().to_owned(), target.path().to_owned());
-            self.noted.get_or_insert_default().place = Some(place);
+            self.note_place(target());
         }
         self
+    }
+
+    #[cold]
+    fn note_place(&mut self, target: Target<'_>) {
+        let place = (target.host().to_owned(), target.path().to_owned());
+        self.noted.get_or_insert_default().place = Some(place);
     }
 
     /// Sets the judge of the response. With `None`, the provider's judge decides.
@@ -344,10 +348,15 @@ impl Attempt {
     /// Notes the head of the request for its judge, as it was before the credential was attached.
     #[inline]
     pub fn of_request(mut self, head: Option<RequestHead>) -> Self {
-        if head.is_some() {
-            self.noted.get_or_insert_default().head = head;
+        if let Some(head) = head {
+            self.note_head(head);
         }
         self
+    }
+
+    #[cold]
+    fn note_head(&mut self, head: RequestHead) {
+        self.noted.get_or_insert_default().head = Some(head);
     }
 
     /// The credential to send a request to `target` with, after a wait since `obtained` was
@@ -396,7 +405,7 @@ impl Attempt {
     /// Call it before [`conclude`](Self::conclude), which then needs no look-up of its own.
     #[inline]
     pub fn redact(&mut self, headers: &mut HeaderMap) {
-        let sets_cookies = headers.contains_key(SET_COOKIE);
+        let sets_cookies = headers.contains_key(&SET_COOKIE);
         let mut brings = sets_cookies;
         if sets_cookies {
             set_sensitive(headers, &[SET_COOKIE]);
@@ -428,11 +437,12 @@ impl Attempt {
     /// A judge that says no costs no look-up of a header.
     #[inline]
     pub fn wants_body(&self, head: &ResponseView<'_>) -> bool {
-        let head = &self.view(head);
-        let shared = self.credentials.shared();
-        let for_values = || shared.engine.provider.judge().wants_body(head);
-        (self.judge().wants_body(head) || (shared.updates && for_values()))
-            && head.may_be_read_ahead()
+        self.with_head(head, |head| {
+            let shared = self.credentials.shared();
+            let for_values = || shared.engine.provider.judge().wants_body(head);
+            (self.judge().wants_body(head) || (shared.updates && for_values()))
+                && head.may_be_read_ahead()
+        })
     }
 
     /// Waits from now on for [`MAX_JUDGED_TIME`](crate::MAX_JUDGED_TIME), by the cache's clock.
@@ -459,7 +469,11 @@ impl Attempt {
     /// [that time](Self::judged_time).
     #[inline]
     pub fn conclude(&self, response: &ResponseView<'_>) -> Conclusion {
-        let response = &self.view(response);
+        self.with_head(response, |response| self.conclusion(response))
+    }
+
+    #[inline]
+    fn conclusion(&self, response: &ResponseView<'_>) -> Conclusion {
         let verdict = self.judge().judge(response);
         if verdict == Verdict::Rejected {
             // The cookies of a rejected response are ignored. A server that no longer knows a
@@ -476,13 +490,13 @@ impl Attempt {
             self.accepted();
         }
         // An unclear response may come from a proxy and not from the API itself.
-        let heard = verdict != Verdict::Unclear && !is_from_between(response.status.as_u16());
+        let heard = || verdict != Verdict::Unclear && !is_from_between(response.status.as_u16());
         let updates = self.credentials.shared().updates;
-        let brings = || updates || response.headers.contains_key(SET_COOKIE);
-        if heard && self.brings.unwrap_or_else(brings) {
+        let brings = || updates || response.headers.contains_key(&SET_COOKIE);
+        if self.brings.unwrap_or_else(brings) && heard() {
             self.hear(response.headers, updates.then_some(response));
         }
-        if verdict == Verdict::NeedsRepair && heard {
+        if verdict == Verdict::NeedsRepair && heard() {
             return self.needs_repair();
         }
         Conclusion::HandOn
@@ -492,7 +506,7 @@ impl Attempt {
     /// head. Ask it once the response was [concluded](Self::conclude) to be handed on.
     #[inline]
     pub fn wants_trailers(&self, head: &ResponseView<'_>) -> bool {
-        self.judge().wants_trailers(&self.view(head))
+        self.with_head(head, |head| self.judge().wants_trailers(head))
     }
 
     /// Judges the trailers that the judge [wanted](Self::wants_trailers), and reports their verdict
@@ -647,13 +661,19 @@ impl Attempt {
         }
     }
 
-    /// The response, with the head of its request.
+    /// Looks at the response, with the head of its request if that was noted.
     #[inline]
-    fn view<'a>(&'a self, response: &ResponseView<'a>) -> ResponseView<'a> {
-        let head = self.noted.as_ref().and_then(|noted| noted.head.as_ref());
-        ResponseView {
-            request: head.or(response.request),
-            ..*response
+    fn with_head<T>(
+        &self,
+        response: &ResponseView<'_>,
+        look: impl FnOnce(&ResponseView<'_>) -> T,
+    ) -> T {
+        match self.noted.as_ref().and_then(|noted| noted.head.as_ref()) {
+            None => look(response),
+            Some(head) => look(&ResponseView {
+                request: Some(head),
+                ..*response
+            }),
         }
     }
 }

@@ -46,6 +46,7 @@ tokio::task_local! {
 
 impl LoginMark {
     /// The mark of the login that the current task carries out, if there is one.
+    #[inline]
     pub fn current() -> Option<Self> {
         // The model runs all its threads on one, so task-local values don't work there.
         if cfg!(feature = "shuttle") {
@@ -55,12 +56,14 @@ impl LoginMark {
     }
 
     /// The mark in a request's extensions, or else that of the current task.
+    #[inline]
     pub(crate) fn of(extensions: &Extensions) -> Option<Self> {
         extensions.get().copied().or_else(Self::current)
     }
 
     /// Refuses a call or a request that asks for the credential of the cache whose login it belongs
     /// to.
+    #[inline]
     pub(crate) fn refuse_loop(mark: Option<Self>, cache: CacheId) -> Result<(), Error> {
         match mark {
             Some(Self(login)) if login == cache => Err(Error::LoginLoop),

@@ -75,13 +75,21 @@ impl JarRequest {
         jar: Option<&Arc<dyn CookieJar>>,
         url: &impl ToString,
     ) -> Option<Box<Self>> {
-        let jar = Arc::clone(jar?);
-        Some(Box::new(Self {
-            jar,
+        Some(Box::new(Self::carrying_over(credentials, jar?, url)))
+    }
+
+    #[cold]
+    fn carrying_over(
+        credentials: &Credentials,
+        jar: &Arc<dyn CookieJar>,
+        url: &impl ToString,
+    ) -> Self {
+        Self {
+            jar: Arc::clone(jar),
             url: url.to_string(),
             credentials: Some(credentials.clone()),
             carries: true,
-        }))
+        }
     }
 
     /// A request to `url` that carries none, if there is a jar.

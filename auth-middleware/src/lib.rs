@@ -331,6 +331,8 @@ mod grpc;
 #[cfg(all(any(doc, doctest), feature = "reqwest", feature = "follow"))]
 pub mod guide;
 #[cfg(any(feature = "reqwest", feature = "tower"))]
+mod headers;
+#[cfg(any(feature = "reqwest", feature = "tower"))]
 mod jar;
 #[cfg(any(feature = "reqwest", feature = "follow"))]
 mod redirect;

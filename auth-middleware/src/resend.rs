@@ -6,10 +6,10 @@ use tracing::Span;
 /// The span that this attempt is sent in, so that those of the client below nest in it. A first
 /// attempt has none of ours.
 #[inline]
-pub(crate) fn span(attempt: &Attempt) -> Span {
+pub(crate) fn span(attempt: &Attempt) -> Option<Span> {
     match attempt.resend_count() {
-        0 => Span::none(),
-        count => resent(count),
+        0 => None,
+        count => Some(resent(count)),
     }
 }
 

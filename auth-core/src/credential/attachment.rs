@@ -443,6 +443,7 @@ impl Attachment {
         };
     }
 
+    #[inline]
     pub(crate) fn attach_headers(&self, target: Target<'_>, headers: &mut HeaderMap) {
         for (name, value) in &self.headers {
             if name == AUTHORIZATION {

@@ -126,6 +126,13 @@ impl Credential {
         self.attachment.attach_headers(target, headers);
     }
 
+    /// Whether the headers that a request gets depend on its method or on where it goes. If they
+    /// do not, [`attach_headers`](Self::attach_headers) takes any target.
+    #[inline]
+    pub fn depends_on_target(&self) -> bool {
+        !self.attachment.goes_everywhere()
+    }
+
     /// Whether the credential has query pairs, for whatever request.
     #[inline]
     pub fn has_query(&self) -> bool {
@@ -247,15 +254,15 @@ impl Credential {
             let method = request.method().clone();
             self.attach_to_uri(&method, request.uri_mut())?;
         }
-        if self.attachment.goes_everywhere() {
-            let anywhere = Target::new("", "", "");
-            self.attach_headers(anywhere, request.headers_mut());
-        } else {
+        if self.depends_on_target() {
             // Neither the URI nor the method can be borrowed beside the headers.
             let mut headers = mem::take(request.headers_mut());
             let target = Target::of(request.uri()).with_method(request.method());
             self.attach_headers(target, &mut headers);
             *request.headers_mut() = headers;
+        } else {
+            let anywhere = Target::new("", "", "");
+            self.attach_headers(anywhere, request.headers_mut());
         }
         Ok(())
     }

@@ -111,7 +111,9 @@ impl<B: Body<Data = Bytes>> ReplayBody<B> {
 
 /// The buffer of a first attempt. The body that is being sent and the future that may send it again
 /// share it.
-pub(crate) struct SharedBuffer<B>(Arc<Mutex<Buffer<B>>>);
+#[doc(hidden)]
+#[allow(unnameable_types, reason = "part of a sealed trait")]
+pub struct SharedBuffer<B>(Arc<Mutex<Buffer<B>>>);
 
 struct Buffer<B> {
     pieces: VecDeque<Piece>,

@@ -190,6 +190,16 @@ impl AuthMiddleware {
         self.replay = false;
         self
     }
+
+    /// What a replay or a redirect needs of a request that is sent next.
+    fn keep(&self, request: &mut Request, may_replay: bool) -> Option<Pristine> {
+        let follows = self.redirects.follows();
+        if self.replay {
+            (may_replay || follows).then(|| Pristine::of(request))
+        } else {
+            follows.then(|| Pristine::head(request))
+        }
+    }
 }
 
 #[async_trait]
@@ -254,7 +264,7 @@ impl Call<'_> {
         next: &Next<'_>,
     ) -> Answered<Response> {
         let mut request = self.request.take().expect(NEXT);
-        self.pristine = self.keep(&request, false);
+        self.pristine = self.middleware.keep(&mut request, false);
         let jar = JarRequest::bare(credentials, self.middleware.jar.as_ref(), request.url());
         if let Some(jar) = &jar {
             jar.add_to(request.headers_mut());
@@ -280,8 +290,8 @@ impl Call<'_> {
             client_is_known: self.middleware.client_is_known,
             jar: self.middleware.jar.as_ref(),
         };
-        self.pristine = self.keep(self.request.as_ref().expect(NEXT), may_replay);
         let request = self.request.as_mut().expect(NEXT);
+        self.pristine = self.middleware.keep(request, may_replay);
         let fresh = match admission.renewal {
             Some(_) => None,
             None => context.fresh(request, &mut self.redactor)?,
@@ -303,7 +313,10 @@ impl Call<'_> {
             let mut request = self.request.take().expect(NEXT);
             self.time.apply_to(&mut request);
             let sent = next.clone().run(request, extensions);
-            let response = sent.instrument(resend::span(sending.attempt())).await;
+            let response = match resend::span(sending.attempt()) {
+                Some(span) => sent.instrument(span).await,
+                None => sent.await,
+            };
             let mut response = response.map_err(|error| self.redactor.clean_error(error))?;
             sending.check_scope(&response)?;
             let body = sending.read_ahead(&mut response).await;
@@ -320,23 +333,12 @@ impl Call<'_> {
             };
             // The login or the second attempt may wait for the connection of this response.
             drop(response);
-            let request = copy.into_request();
-            self.pristine = self.keep(&request, true);
-            let request = self.request.insert(request);
+            let request = self.request.insert(copy.into_request());
+            self.pristine = self.middleware.keep(request, true);
             let newer = sending
                 .newer(conclusion, request, self.time.bound(admission.ask))
                 .await?;
             sending = context.again(sending, conclusion, request, &newer, &mut self.redactor)?;
-        }
-    }
-
-    /// What a replay or a redirect needs of a request that is sent next.
-    fn keep(&self, request: &Request, may_replay: bool) -> Option<Pristine> {
-        let follows = self.middleware.redirects.follows();
-        if self.middleware.replay {
-            (may_replay || follows).then(|| Pristine::of(request))
-        } else {
-            follows.then(|| Pristine::head(request))
         }
     }
 

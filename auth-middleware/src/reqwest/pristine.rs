@@ -1,17 +1,22 @@
 //! What is kept of a request, before a credential is attached, for a replay or for the next hop.
 
 use std::borrow::Cow;
+use std::mem;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use http::{Method, Version};
 use reqwest::{Request, Url};
 
+use crate::headers::KeptHeaders;
 use crate::redirect::{Hop, Redirects};
 
 /// What is kept of a request before a credential is attached.
 pub(super) enum Pristine {
-    /// A copy with the body.
-    Whole(Request),
+    /// A copy with the body, and its headers beside it.
+    Whole {
+        copy: Box<Request>,
+        headers: KeptHeaders,
+    },
     /// All but the body.
     Head(Head),
 }
@@ -19,25 +24,27 @@ pub(super) enum Pristine {
 /// All but the body of a request.
 pub(super) struct Head {
     method: Method,
-    lines: Lines,
+    /// The URL, and the headers.
+    lines: KeptHeaders,
     version: Version,
     timeout: Option<Duration>,
     has_body: bool,
 }
 
-/// A URL and headers in one buffer: the URL and a line feed, and for each header its name, a colon
-/// or, if it is sensitive, an equals sign, its value and a line feed. Neither sign is in a name,
-/// and no value and no URL has a line feed.
-///
-/// To clone the headers would allocate for each of them, which is a sixth of the whole call, and
-/// few requests are redirected.
-struct Lines(Vec<u8>);
-
 impl Pristine {
     /// Keeps all of a request, or all but its body if that is a stream.
-    pub(super) fn of(request: &Request) -> Self {
-        let whole = request.try_clone().map(Self::Whole);
-        whole.unwrap_or_else(|| Self::head(request))
+    pub(super) fn of(request: &mut Request) -> Self {
+        let headers = mem::take(request.headers_mut());
+        let copy = request.try_clone();
+        *request.headers_mut() = headers;
+        match copy {
+            Some(copy) => {
+                let headers = KeptHeaders::of(request.headers());
+                let copy = Box::new(copy);
+                Self::Whole { copy, headers }
+            }
+            None => Self::head(request),
+        }
     }
 
     /// Keeps all but the body of a request.
@@ -47,22 +54,22 @@ impl Pristine {
 
     pub(super) fn method(&self) -> &Method {
         match self {
-            Self::Whole(request) => request.method(),
+            Self::Whole { copy, .. } => copy.method(),
             Self::Head(head) => &head.method,
         }
     }
 
     pub(super) fn url(&self) -> Cow<'_, Url> {
         match self {
-            Self::Whole(request) => Cow::Borrowed(request.url()),
-            Self::Head(head) => Cow::Owned(head.lines.url()),
+            Self::Whole { copy, .. } => Cow::Borrowed(copy.url()),
+            Self::Head(head) => Cow::Owned(head.url()),
         }
     }
 
     /// Whether the request can be sent again with its body.
     pub(super) const fn is_repeatable(&self) -> bool {
         match self {
-            Self::Whole(_) => true,
+            Self::Whole { .. } => true,
             Self::Head(head) => !head.has_body,
         }
     }
@@ -70,7 +77,10 @@ impl Pristine {
     /// The same request once more, without its body if that was not kept.
     pub(super) fn into_request(self) -> Request {
         match self {
-            Self::Whole(request) => request,
+            Self::Whole { mut copy, headers } => {
+                *copy.headers_mut() = headers.read();
+                *copy
+            }
             Self::Head(head) => head.into_request(),
         }
     }
@@ -92,86 +102,25 @@ impl Head {
     fn of(request: &Request) -> Self {
         Self {
             method: request.method().clone(),
-            lines: Lines::of(request.url(), request.headers()),
+            lines: KeptHeaders::after(request.url().as_str(), request.headers()),
             version: request.version(),
             timeout: request.timeout().copied(),
             has_body: request.body().is_some(),
         }
     }
 
+    fn url(&self) -> Url {
+        let url = Url::parse(self.lines.first());
+        url.unwrap_or_else(|_| unreachable!("it was a URL before"))
+    }
+
     fn into_request(self) -> Request {
-        let mut request = Request::new(self.method, self.lines.url());
-        *request.headers_mut() = self.lines.headers();
+        let mut request = Request::new(self.method.clone(), self.url());
+        *request.headers_mut() = self.lines.read();
         *request.version_mut() = self.version;
         if self.timeout.is_some() {
             *request.timeout_mut() = self.timeout;
         }
         request
-    }
-}
-
-impl Lines {
-    fn of(url: &Url, headers: &HeaderMap) -> Self {
-        let length =
-            |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 2;
-        let (url, lengths) = (url.as_str(), headers.iter().map(length));
-        let mut lines = Vec::with_capacity(url.len() + 1 + lengths.sum::<usize>());
-        lines.extend_from_slice(url.as_bytes());
-        lines.push(b'\n');
-        for (name, value) in headers {
-            lines.extend_from_slice(name.as_str().as_bytes());
-            lines.push(if value.is_sensitive() { b'=' } else { b':' });
-            lines.extend_from_slice(value.as_bytes());
-            lines.push(b'\n');
-        }
-        Self(lines)
-    }
-
-    fn url(&self) -> Url {
-        let line = self.0.split(|byte| *byte == b'\n').next();
-        let text = line.and_then(|line| std::str::from_utf8(line).ok());
-        let url = text.and_then(|text| Url::parse(text).ok());
-        url.unwrap_or_else(|| unreachable!("it was a URL before"))
-    }
-
-    fn headers(&self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for line in self.0.split(|byte| *byte == b'\n').skip(1) {
-            let Some(end) = line.iter().position(|byte| matches!(byte, b':' | b'=')) else {
-                continue;
-            };
-            // They were a header's name and value before, so the conversions succeed.
-            let name = HeaderName::from_bytes(&line[..end]);
-            let value = HeaderValue::from_bytes(&line[end + 1..]);
-            if let (Ok(name), Ok(mut value)) = (name, value) {
-                value.set_sensitive(line[end] == b'=');
-                headers.append(name, value);
-            }
-        }
-        headers
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_url_and_the_headers_are_read_as_they_were_kept() {
-        let url = Url::parse("https://u:p@a.example:8/x%20y/?q=%0A#f").unwrap();
-        let mut headers = HeaderMap::new();
-        for (name, value) in [("a", "x=1: y"), ("a", ""), ("x-b", "é"), ("accept", "*/*")] {
-            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
-            headers.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
-        }
-        headers.get_mut("x-b").unwrap().set_sensitive(true);
-        let lines = Lines::of(&url, &headers);
-        assert_eq!(lines.url(), url);
-        let read = lines.headers();
-        assert_eq!(read, headers);
-        assert!(read["x-b"].is_sensitive() && !read["accept"].is_sensitive());
-        let none = Lines::of(&url, &HeaderMap::new());
-        assert_eq!((none.url(), none.headers()), (url, HeaderMap::new()));
     }
 }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use auth_core::{
-    Ask, Attempt, Conclusion, Credential, Credentials, Judge, RequestHead, ResponseView,
+    Ask, Attempt, Conclusion, Credential, Credentials, Judge, RequestHead, ResponseView, Target,
 };
 use bytes::Bytes;
 use reqwest::{Body, Request, Response, Url};
@@ -17,7 +17,7 @@ use crate::body::Peeked;
 use crate::fields::{BodyFieldError, Edit, Wanted};
 use crate::jar::{CookieJar, JarRequest};
 use crate::redirect::RedirectError;
-use crate::target::Target;
+use crate::target::Target as _;
 
 /// What all attempts of a hop have in common.
 pub(super) struct HopContext<'a> {
@@ -143,11 +143,16 @@ impl HopContext<'_> {
             }
             redactor.note(credential, written, request.url());
         }
-        // Neither the URL nor the method can be borrowed beside the headers.
-        let mut headers = mem::take(request.headers_mut());
-        let target = request.url().target().with_method(request.method());
-        credential.attach_headers(target, &mut headers);
-        *request.headers_mut() = headers;
+        if credential.depends_on_target() {
+            // Neither the URL nor the method can be borrowed beside the headers.
+            let mut headers = mem::take(request.headers_mut());
+            let target = request.url().target().with_method(request.method());
+            credential.attach_headers(target, &mut headers);
+            *request.headers_mut() = headers;
+        } else {
+            let anywhere = Target::new("", "", "");
+            credential.attach_headers(anywhere, request.headers_mut());
+        }
         Ok((!self.client_is_known).then(|| request.url().clone()))
     }
 }

@@ -310,7 +310,8 @@ where
                     } else {
                         let conclusion = sent.conclude(&view);
                         if conclusion == Conclusion::HandOn {
-                            return Poll::Ready(Ok(hand_on(response, attempt)));
+                            let hears = sent.wants_trailers(&view);
+                            return Poll::Ready(Ok(hand_on(response, attempt, hears)));
                         }
                         let (before, spare) = (attempt.take().expect(ENDED), spare.take());
                         // This drops the future that responded, which may hold the body that is to
@@ -377,9 +378,7 @@ where
                     let obtained = Arc::clone(obtained);
                     send::<S, R, B, ResB>(work.take().expect(ENDED), obtained, *ask, jar)?
                 }
-                StageProj::Failed { error } => {
-                    return Poll::Ready(Err(error.take().expect(ENDED)));
-                }
+                StageProj::Failed { error } => return Poll::Ready(Err(error.take().expect(ENDED))),
                 StageProj::Ended => unreachable!("{ENDED}"),
             };
             state.set(next);
@@ -400,16 +399,18 @@ impl Rejected {
     }
 }
 
-/// The response for the caller. The attempt goes along if the judge wants the trailers.
+/// The response for the caller. The attempt goes along if it hears the trailers.
 #[inline]
 fn hand_on<B: Body<Data = Bytes>>(
     response: Response<B>,
     attempt: &mut Option<Attempt>,
+    hears: bool,
 ) -> Response<AuthBody<B>> {
-    let view = ResponseView::new(response.status(), response.headers());
-    match attempt.take_if(|sent| sent.wants_trailers(&view)) {
-        Some(sent) => response.map(|body| AuthBody::heard(body, sent)),
-        None => response.map(AuthBody::untouched),
+    if hears {
+        let sent = attempt.take().expect(ENDED);
+        response.map(|body| AuthBody::heard(body, sent))
+    } else {
+        response.map(AuthBody::untouched)
     }
 }
 
@@ -476,9 +477,13 @@ where
     attach::<R, B>(&credential, jar, &mut work.request)?;
     let attempt = work.attempt(&credential, head);
     let attempt = attempt.sent_to(|| work.request.uri().target());
+    let (mut service, request) = (work.service, work.request);
     Ok(Stage::Sending {
         // A client begins the span of a request when it is called.
-        future: resend::span(&attempt).in_scope(|| work.service.call(work.request)),
+        future: match resend::span(&attempt) {
+            Some(span) => span.in_scope(|| service.call(request)),
+            None => service.call(request),
+        },
         attempt: Some(attempt),
         spare: work.spare,
     })

@@ -3,6 +3,7 @@
 #[cfg(feature = "follow")]
 mod follow;
 mod future;
+mod head;
 mod layer;
 mod origin;
 mod replay;

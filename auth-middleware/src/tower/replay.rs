@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body::Body;
 
+use super::head::KeptHead;
 use crate::body::{ReplayBody, SharedBuffer, Whole, has_data};
 use crate::fields::BodyFieldError;
 
@@ -83,6 +84,44 @@ pub struct Again<S, B> {
     pub(super) ask: Ask,
 }
 
+/// What is kept of a request and its body, and a service to send it with.
+#[doc(hidden)]
+#[allow(unnameable_types, reason = "part of a sealed trait")]
+pub struct Kept<S, T> {
+    service: S,
+    head: KeptHead,
+    body: T,
+    ask: Ask,
+}
+
+impl<S: Clone, T> Kept<S, T> {
+    #[inline]
+    fn of<B>(request: &Request<B>, body: T, service: &S, ask: Ask) -> Self {
+        Self {
+            service: service.clone(),
+            head: KeptHead::of(request),
+            body,
+            ask,
+        }
+    }
+}
+
+impl<S, T> Kept<S, T> {
+    fn again<B>(self, body: impl FnOnce(T) -> Option<B>) -> Option<Again<S, B>> {
+        Some(Again {
+            service: self.service,
+            request: self.head.with(body(self.body)?),
+            ask: self.ask,
+        })
+    }
+}
+
+impl<S, T> fmt::Debug for Kept<S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kept").finish_non_exhaustive()
+    }
+}
+
 impl<S, B> fmt::Debug for Again<S, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Again").finish_non_exhaustive()
@@ -103,7 +142,7 @@ impl sealed::Sealed for Cloning {}
 #[diagnostic::do_not_recommend]
 impl<B: Clone> ReplayMode<B> for Cloning {
     type Body = B;
-    type Spare<S> = Again<S, B>;
+    type Spare<S> = Kept<S, B>;
 
     #[inline]
     fn wrap(&self, request: Request<B>) -> Request<B> {
@@ -111,16 +150,12 @@ impl<B: Clone> ReplayMode<B> for Cloning {
     }
 
     #[inline]
-    fn keep<S: Clone>(request: &Request<B>, service: &S, ask: Ask) -> Again<S, B> {
-        Again {
-            service: service.clone(),
-            request: request.clone(),
-            ask,
-        }
+    fn keep<S: Clone>(request: &Request<B>, service: &S, ask: Ask) -> Kept<S, B> {
+        Kept::of(request, request.body().clone(), service, ask)
     }
 
-    fn again<S>(spare: Again<S, B>) -> Option<Again<S, B>> {
-        Some(spare)
+    fn again<S>(spare: Kept<S, B>) -> Option<Again<S, B>> {
+        spare.again(Some)
     }
 
     #[inline]
@@ -146,7 +181,7 @@ impl sealed::Sealed for InMemory {}
 #[diagnostic::do_not_recommend]
 impl<B: Body<Data = Bytes> + Clone + From<Bytes>> ReplayMode<B> for InMemory {
     type Body = B;
-    type Spare<S> = Again<S, B>;
+    type Spare<S> = Kept<S, B>;
 
     #[inline]
     fn wrap(&self, request: Request<B>) -> Request<B> {
@@ -154,12 +189,12 @@ impl<B: Body<Data = Bytes> + Clone + From<Bytes>> ReplayMode<B> for InMemory {
     }
 
     #[inline]
-    fn keep<S: Clone>(request: &Request<B>, service: &S, ask: Ask) -> Again<S, B> {
+    fn keep<S: Clone>(request: &Request<B>, service: &S, ask: Ask) -> Kept<S, B> {
         <Cloning as ReplayMode<B>>::keep(request, service, ask)
     }
 
-    fn again<S>(spare: Again<S, B>) -> Option<Again<S, B>> {
-        Some(spare)
+    fn again<S>(spare: Kept<S, B>) -> Option<Again<S, B>> {
+        spare.again(Some)
     }
 
     #[inline]
@@ -208,46 +243,24 @@ impl Buffering {
 
 impl sealed::Sealed for Buffering {}
 
-#[doc(hidden)]
-#[allow(unnameable_types, reason = "part of a sealed trait")]
-#[derive(Debug)]
-pub struct Buffered<S, B> {
-    service: S,
-    head: Request<()>,
-    body: Option<SharedBuffer<B>>,
-    ask: Ask,
-}
-
 impl<B: Body<Data = Bytes>> ReplayMode<B> for Buffering {
     type Body = ReplayBody<B>;
-    type Spare<S> = Buffered<S, B>;
+    type Spare<S> = Kept<S, Option<SharedBuffer<B>>>;
 
     fn wrap(&self, request: Request<B>) -> Request<ReplayBody<B>> {
         request.map(|body| ReplayBody::recording(body, self.limit))
     }
 
-    fn keep<S: Clone>(request: &Request<ReplayBody<B>>, service: &S, ask: Ask) -> Buffered<S, B> {
-        let mut head = Request::new(());
-        request.method().clone_into(head.method_mut());
-        request.uri().clone_into(head.uri_mut());
-        *head.version_mut() = request.version();
-        request.headers().clone_into(head.headers_mut());
-        request.extensions().clone_into(head.extensions_mut());
-        Buffered {
-            service: service.clone(),
-            head,
-            body: request.body().buffer(),
-            ask,
-        }
+    fn keep<S: Clone>(
+        request: &Request<ReplayBody<B>>,
+        service: &S,
+        ask: Ask,
+    ) -> Kept<S, Option<SharedBuffer<B>>> {
+        Kept::of(request, request.body().buffer(), service, ask)
     }
 
-    fn again<S>(spare: Buffered<S, B>) -> Option<Again<S, ReplayBody<B>>> {
-        let body = ReplayBody::from_buffer(&spare.body?)?;
-        Some(Again {
-            service: spare.service,
-            request: spare.head.map(|()| body),
-            ask: spare.ask,
-        })
+    fn again<S>(spare: Kept<S, Option<SharedBuffer<B>>>) -> Option<Again<S, ReplayBody<B>>> {
+        spare.again(|buffer| ReplayBody::from_buffer(&buffer?))
     }
 
     fn pass(&self, request: Request<B>) -> Request<ReplayBody<B>> {
