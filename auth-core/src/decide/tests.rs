@@ -1,5 +1,7 @@
 //! Tests of the decisions alone.
 
+mod stored;
+
 use std::time::Duration;
 
 use super::*;

@@ -1,0 +1,271 @@
+//! What is found in a store: sessions, and the notes beside them.
+
+use super::*;
+use crate::Secret;
+use crate::store::{Found, Version};
+
+/// The first session of the store, or a later one.
+const fn version(fence: u64, revision: u64) -> Version {
+    Version {
+        epoch: 7,
+        fence,
+        revision,
+    }
+}
+
+fn stored(version: Version) -> Found {
+    let session = Session::new().with_bearer("stored").unwrap();
+    let session = session.with_kept("refresh_token", "r-1").unwrap();
+    Found {
+        version,
+        session: Some(session.with_lifetime(Lifetime::of(HOUR))),
+        ..Found::default()
+    }
+}
+
+fn refreshing() -> CacheState {
+    CacheState::new(Some(Refresh::with_kept("refresh_token").single_use()))
+}
+
+fn outlook(found: Found, known: &mut Known) -> Outlook<'_> {
+    Outlook {
+        found,
+        known,
+        tag: &|secret| format!("tag of {secret}"),
+    }
+}
+
+fn adopt(state: &mut CacheState, known: &mut Known, found: Found, now: Moment) -> bool {
+    state.adopt(outlook(found, known), &end(now), &POLICY)
+}
+
+/// A cache that has taken the first session of the store.
+fn shared(mut state: CacheState) -> (CacheState, Known) {
+    let mut known = Known::default();
+    assert!(adopt(&mut state, &mut known, stored(version(1, 0)), at(0)));
+    assert_eq!(known.version, Some(version(1, 0)));
+    (state, known)
+}
+
+fn stamp(state: &CacheState) -> (u64, u64) {
+    let stamp = state.current().unwrap().stamp();
+    (stamp.generation(), stamp.revision())
+}
+
+#[test]
+fn rule_19_a_closed_cache_takes_nothing_from_the_store() {
+    let mut state = CacheState::default();
+    state.close();
+    let mut known = Known::default();
+    assert!(!adopt(&mut state, &mut known, stored(version(1, 0)), at(0)));
+    assert!(state.current().is_none() && known.version.is_none());
+}
+
+#[test]
+fn rule_21_a_newer_revision_is_of_the_same_generation_and_another_session_of_the_next() {
+    let (mut state, mut known) = shared(CacheState::default());
+    assert_eq!(stamp(&state), (1, 0));
+    assert!(!adopt(&mut state, &mut known, stored(version(1, 0)), at(1)));
+    assert_eq!(stamp(&state), (1, 0), "it has that one");
+    assert!(adopt(&mut state, &mut known, stored(version(1, 1)), at(1)));
+    assert_eq!(stamp(&state), (1, 1));
+    assert!(adopt(&mut state, &mut known, stored(version(2, 0)), at(1)));
+    assert_eq!(stamp(&state), (2, 0));
+    // A login of its own, which the store does not have: what is there is another session.
+    log_in(&mut state, HOUR, at(2));
+    known.unsaved = true;
+    let own = state.current().unwrap().stamp();
+    assert!(!adopt(&mut state, &mut known, stored(version(2, 1)), at(2)));
+    assert_eq!(state.reject(own, at(2), &POLICY), Ruling::Believed);
+    assert!(adopt(&mut state, &mut known, stored(version(2, 1)), at(2)));
+    assert_eq!(stamp(&state), (4, 0));
+    assert!(!known.unsaved);
+}
+
+#[test]
+fn rule_21_only_a_session_that_was_logged_out_itself_ends() {
+    for (was_logged_out, of, ends) in [
+        (true, version(1, 0), true),
+        // It need not be kept any more.
+        (false, version(1, 0), false),
+        // A later one was, which this cache never had.
+        (true, version(2, 0), false),
+    ] {
+        let (mut state, mut known) = shared(CacheState::default());
+        let nothing = Found {
+            version: of,
+            was_logged_out,
+            is_over: was_logged_out,
+            ..Found::default()
+        };
+        assert!(!adopt(&mut state, &mut known, nothing, at(1)));
+        assert_eq!(state.refreshed().is_none(), ends, "{of:?}");
+    }
+}
+
+#[test]
+fn rule_21_a_session_that_another_process_has_seen_rejected_is_kept_for_its_refresh_alone() {
+    let over = |version| Found {
+        is_over: true,
+        ..stored(version)
+    };
+    for (found, adopted) in [(over(version(1, 0)), false), (over(version(2, 0)), true)] {
+        let (mut state, mut known) = shared(refreshing());
+        assert_eq!(adopt(&mut state, &mut known, found, at(1)), adopted);
+        assert!(state.current().is_none());
+        assert_eq!(state.rejected(), state.generation());
+        assert_eq!(begins(&state, at(1), false), Some(Purpose::Refresh));
+    }
+}
+
+#[test]
+fn rule_22_a_token_that_the_notes_know_as_spent_is_not_sent() {
+    for (token, is_sent) in [("r-1", false), ("r-2", true)] {
+        let mut found = stored(version(1, 1));
+        found.notes.spend(format!("tag of {token}"));
+        let (mut state, mut known) = shared(refreshing());
+        assert_eq!(begins(&state, at(3_595), true), Some(Purpose::Refresh));
+        assert!(adopt(&mut state, &mut known, found, at(1)));
+        let sent = begins(&state, at(3_595), true) == Some(Purpose::Refresh);
+        assert_eq!(sent, is_sent, "{token}");
+    }
+}
+
+#[test]
+fn rule_8_a_session_from_the_store_is_on_probation_as_one_of_a_login() {
+    let (mut state, mut known) = shared(CacheState::default());
+    let first = state.current().unwrap().stamp();
+    assert_eq!(state.reject(first, at(10), &POLICY), Ruling::Believed);
+    assert!(adopt(&mut state, &mut known, stored(version(2, 0)), at(14)));
+    let second = state.current().unwrap().stamp();
+    assert_eq!(state.reject(second, at(16), &POLICY), Ruling::Doubted);
+    assert_eq!(state.reject(second, at(19), &POLICY), Ruling::Believed);
+}
+
+/// What a flight does for this purpose that finds a session of an hour, which the task that
+/// follows the store has found so many seconds before.
+fn finds(mut state: CacheState, purpose: Purpose, age: u64) -> Option<Purpose> {
+    let mut known = Known::default();
+    let id = state.begin();
+    let found = || stored(version(1, 0));
+    adopt(&mut state, &mut known, found(), at(0));
+    let outlook = outlook(found(), &mut known);
+    match state.look_at(id, purpose, None, outlook, &end(at(age)), &POLICY) {
+        Some(Adopted::Serves(found)) => {
+            assert_eq!(Some(found.stamp()), state.current().map(|now| now.stamp()));
+            None
+        }
+        Some(Adopted::GoesOn(purpose)) => Some(purpose),
+        None => panic!("it is wanted"),
+    }
+}
+
+#[test]
+fn rule_20_what_is_found_is_served_or_refreshed_or_else_the_flight_goes_on() {
+    let plain = CacheState::default;
+    for purpose in [Purpose::Login, Purpose::Renewal, Purpose::Refresh] {
+        assert_eq!(finds(plain(), purpose, 0), None, "{purpose:?}");
+        assert_eq!(finds(refreshing(), purpose, 0), None, "{purpose:?}");
+    }
+    // It is due, which is good enough for a login, and not for what renews ahead.
+    assert_eq!(finds(plain(), Purpose::Login, 3_595), None);
+    assert_eq!(finds(refreshing(), Purpose::Login, 3_595), None);
+    let renewal = Some(Purpose::Renewal);
+    assert_eq!(finds(plain(), Purpose::Renewal, 3_595), renewal);
+    let refresh = Some(Purpose::Refresh);
+    assert_eq!(finds(refreshing(), Purpose::Renewal, 3_595), refresh);
+    assert_eq!(finds(refreshing(), Purpose::Refresh, 3_595), refresh);
+    // It is over.
+    let login = Some(Purpose::Login);
+    assert_eq!(finds(plain(), Purpose::Login, 3_601), login);
+    assert_eq!(finds(plain(), Purpose::Refresh, 3_601), login);
+    assert_eq!(finds(refreshing(), Purpose::Login, 3_601), refresh);
+}
+
+fn attempted(secret: &str) -> AttemptedSecret {
+    AttemptedSecret {
+        secret: Secret::from(secret).fingerprint(),
+        may_change: false,
+    }
+}
+
+#[test]
+fn rule_22_a_failed_renewal_of_another_process_holds_renewals_alone() {
+    let mut other = CacheState::default();
+    log_in(&mut other, HOUR, at(0));
+    let id = other.begin();
+    let outage = LoginError::unavailable("status 503").with_retry_after(Some(HOUR));
+    let failed = Failed {
+        error: outage,
+        of: Attempted::Renewal,
+        secret: Some(attempted("secret")),
+    };
+    settle(&mut other, id, Err(NoSession::Failed(failed)), at(0));
+    let notes = other.notes(&Notes::default(), Some("tag".into()), at(0));
+    for (purpose, may_be_sent) in [(Purpose::Renewal, false), (Purpose::Login, true)] {
+        let mut state = CacheState::default();
+        let told = state.recall(&notes, attempted("secret"), "tag", purpose, at(1));
+        assert_eq!(told, may_be_sent, "{purpose:?}");
+    }
+}
+
+fn fails(error: LoginError, secret: &str) -> Failure {
+    let failed = failed(error, Some(attempted(secret)));
+    Failure::after(None, failed, &end(at(0)), &FailurePolicy::DEFAULT)
+}
+
+#[test]
+fn rule_22_a_login_ends_the_failures_of_its_secret_and_what_others_say_of_the_server() {
+    let mut notes = Notes::default();
+    assert!(notes.is_empty());
+    notes.logged_in_with("a".into(), Some(fails(LoginError::refused("401"), "a")));
+    assert!(!notes.is_empty());
+    notes.logged_in_with("b".into(), Some(fails(LoginError::unavailable("503"), "b")));
+    let noted = |notes: &Notes, secret| {
+        let failure = notes.failure(secret);
+        failure.map(|(failure, same)| (failure.kind(), same))
+    };
+    let (refused, outage) = (LoginErrorKind::Refused, LoginErrorKind::Unavailable);
+    assert_eq!(noted(&notes, "a"), Some((refused, true)));
+    assert_eq!(noted(&notes, "b"), Some((outage, true)));
+    assert_eq!(noted(&notes, "c"), Some((outage, false)), "the last one");
+    notes.logged_in_with("c".into(), None);
+    assert_eq!(noted(&notes, "b"), Some((refused, false)), "it has ended");
+    notes.logged_in_with("a".into(), None);
+    assert!(notes.is_empty());
+}
+
+#[test]
+fn rule_22_the_failures_of_four_secrets_are_noted_and_sixteen_tokens() {
+    let mut notes = Notes::default();
+    for secret in ["0", "1", "2", "3", "4"] {
+        let refused = fails(LoginError::refused("status 401"), secret);
+        notes.logged_in_with(secret.into(), Some(refused));
+    }
+    let known = |secret| notes.failure(secret).is_some_and(|(_, same)| same);
+    assert!(!known("0") && known("1") && known("4"));
+    for token in 0..17 {
+        notes.spend(token.to_string());
+        notes.spend(token.to_string());
+    }
+    assert!(!notes.is_spent("0") && notes.is_spent("1") && notes.is_spent("16"));
+}
+
+#[test]
+fn rule_22_a_token_that_was_not_sent_is_pardoned_alone() {
+    let mut notes = Notes::default();
+    for token in ["a", "b"] {
+        notes.spend(token.into());
+    }
+    notes.pardon("a");
+    assert!(!notes.is_spent("a") && notes.is_spent("b"));
+}
+
+#[test]
+fn rule_25_notes_of_another_form_are_damaged() {
+    let read = |text: &str| Notes::read(text, Duration::ZERO, at(0)).is_ok();
+    assert!(read("notes form=1\n") && read("notes form=1\nunknown x=1\n"));
+    for text in ["", "notes form=2\n", "session form=1\n", "notes\n"] {
+        assert!(!read(text), "{text}");
+    }
+}
