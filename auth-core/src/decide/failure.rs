@@ -638,4 +638,48 @@ mod tests {
             assert_eq!(wait(&failure), hour, "{failure:?}");
         }
     }
+
+    #[test]
+    fn rule_22_what_holds_and_is_not_wrong_here_alone_is_of_note() {
+        let is_of_note = |error, jitter| after(None, error, jitter).is_of_note(NOW);
+        assert!(is_of_note(LoginError::unavailable("x"), 1.0));
+        assert!(!is_of_note(LoginError::unavailable("x"), 0.0), "it is over");
+        assert!(!is_of_note(LoginError::misconfigured("x"), 1.0));
+    }
+
+    #[test]
+    fn a_failure_is_of_the_secret_that_was_sent_or_of_any_if_none_was() {
+        let refused = after(None, LoginError::refused("x"), 0.0);
+        assert!(refused.is_of(secret("secret")) && !refused.is_of(secret("another")));
+        let unsent = failed(LoginError::misconfigured("x"), None);
+        let unsent = Failure::after(None, unsent, &end(NOW, 0.0), &FailurePolicy::DEFAULT);
+        assert!(unsent.is_of(secret("another")));
+    }
+
+    #[test]
+    fn rule_22_of_two_failures_what_says_something_of_the_secret_counts_or_else_the_longer() {
+        let refused = || after(None, LoginError::refused("x"), 0.0);
+        let hour = Duration::from_secs(3_600);
+        let outage = || after(None, LoginError::unavailable("x"), 1.0);
+        let long = || {
+            after(
+                None,
+                LoginError::timed_out(hour).with_retry_after(Some(hour)),
+                1.0,
+            )
+        };
+        let same = || after(None, LoginError::timed_out(hour), 1.0);
+        let (one, other) = (LoginErrorKind::Unavailable, LoginErrorKind::TimedOut);
+        for (ours, theirs, stricter) in [
+            (refused(), long(), LoginErrorKind::Refused),
+            (long(), refused(), LoginErrorKind::Refused),
+            (outage(), long(), other),
+            (long(), outage(), other),
+            (outage(), same(), one),
+            (same(), outage(), other),
+        ] {
+            assert_eq!(ours.or_stricter(Some(theirs)).kind(), stricter);
+        }
+        assert_eq!(outage().or_stricter(None).kind(), one);
+    }
 }

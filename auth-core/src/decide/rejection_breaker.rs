@@ -337,4 +337,81 @@ mod tests {
         }
         assert!(believes(&breaker, 0.0));
     }
+
+    /// As another process reads it that looks so many seconds later.
+    fn passed_on(breaker: &RejectionBreaker, written: f64, read: f64) -> RejectionBreaker {
+        let text = Lines::written(|lines| breaker.write(lines, at(written)));
+        let age = Duration::from_secs_f64(read - written);
+        RejectionBreaker::read(Line::new(text.trim_end()), age, at(read)).unwrap()
+    }
+
+    #[test]
+    fn rule_22_another_process_reads_what_is_left_of_the_probation_and_the_minute() {
+        let mut breaker = RejectionBreaker::default();
+        for (generation, seconds) in [(2, 0.0), (3, 10.0), (4, 20.0)] {
+            login(&mut breaker, generation, seconds);
+            breaker.replay_accepted(generation);
+        }
+        let read = passed_on(&breaker, 25.0, 30.0);
+        assert!(!believes(&read, 59.999), "three in a minute");
+        assert!(believes(&read, 60.0));
+
+        let mut breaker = RejectionBreaker::default();
+        login(&mut breaker, 2, 0.0);
+        let read = passed_on(&breaker, 1.0, 2.0);
+        assert!(!believes(&read, 4.999));
+        assert!(believes(&read, 5.0));
+    }
+
+    #[test]
+    fn rule_22_the_others_are_told_of_a_probation_and_of_a_login_within_a_minute() {
+        let mut breaker = RejectionBreaker::default();
+        assert!(!breaker.is_of_note(at(0.0)));
+        login(&mut breaker, 2, 0.0);
+        assert!(
+            breaker.is_of_note(at(100.0)),
+            "its probation has not ended well"
+        );
+        breaker.replay_accepted(2);
+        assert!(breaker.is_of_note(at(59.999)));
+        assert!(!breaker.is_of_note(at(60.0)));
+        breaker.believed(EndedBy::Rejection, at(100.0));
+        assert!(breaker.is_of_note(at(100.0)), "it has not landed yet");
+    }
+
+    #[test]
+    fn rule_22_of_two_processes_the_longer_probation_and_the_more_logins_count() {
+        let on_probation = |seconds, generation| {
+            let mut breaker = RejectionBreaker::default();
+            login(&mut breaker, generation, seconds);
+            breaker
+        };
+        for (own, other, until) in [(0.0, 2.0, 7.0), (2.0, 0.0, 7.0), (1.0, 1.0, 6.0)] {
+            let mut breaker = on_probation(own, 2);
+            breaker.learn(on_probation(other, 9), 3);
+            assert!(!believes(&breaker, until - 0.001), "{own} and {other}");
+            assert!(believes(&breaker, until), "{own} and {other}");
+            // That of the other belongs to the generation that came from there.
+            breaker.replay_accepted(2);
+            assert_eq!(believes(&breaker, until - 0.001), own > other);
+        }
+        let one = NonZeroU32::MIN;
+        for (own, other, until) in [
+            (&[0.0][..], &[30.0][..], 60.0),
+            (&[0.0], &[30.0, 40.0], 100.0),
+            (&[0.0, 30.0], &[40.0], 90.0),
+        ] {
+            let landed = |times: &[f64]| RejectionBreaker {
+                landed: times.iter().map(|seconds| at(*seconds)).collect(),
+                ..RejectionBreaker::default()
+            };
+            let mut breaker = landed(own);
+            breaker.learn(landed(other), 3);
+            let believes = |seconds| breaker.believes(EndedBy::Deletion, at(seconds), one);
+            assert!(
+                !believes(until - 0.001) && believes(until),
+                "{own:?} {other:?}"
+            );
+        }
+    }
 }

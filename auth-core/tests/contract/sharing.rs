@@ -1,6 +1,10 @@
 //! Rules 19 to 25: one session for several caches, with a store in memory. What files and Redis add
 //! is tested beside them.
 
+mod followed;
+mod revisions;
+mod turns;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
@@ -34,6 +38,8 @@ struct ServerState {
     refuses_refreshes: AtomicBool,
     logouts: Mutex<Vec<String>>,
     refreshes_fail: AtomicBool,
+    refreshes_not_sent: AtomicBool,
+    refresh_gate: Mutex<Option<Arc<Semaphore>>>,
     password: Mutex<&'static str>,
     answer: Mutex<Answer>,
     gate: Mutex<Option<Arc<Semaphore>>>,
@@ -50,6 +56,8 @@ impl Server {
             refuses_refreshes: AtomicBool::new(false),
             logouts: Mutex::default(),
             refreshes_fail: AtomicBool::new(false),
+            refreshes_not_sent: AtomicBool::new(false),
+            refresh_gate: Mutex::new(None),
             password: Mutex::new("right"),
             answer: Mutex::new(Box::new(answer)),
             gate: Mutex::new(None),
@@ -126,12 +134,19 @@ impl Provider for Program {
     }
 
     async fn refresh(&self, current: &auth_core::Credential) -> Result<Session, LoginError> {
+        if self.server.0.refreshes_not_sent.load(SeqCst) {
+            return Err(LoginError::unavailable("no connection").not_sent());
+        }
         let sent = current.kept("refresh_token").unwrap().to_owned();
         let number = {
             let mut seen = self.server.0.refreshes.lock();
             seen.push(sent);
             seen.len() as u64
         };
+        let gate = self.server.0.refresh_gate.lock().clone();
+        if let Some(gate) = gate {
+            gate.acquire().await.unwrap().forget();
+        }
         if self.server.0.refreshes_fail.load(SeqCst) {
             return Err(LoginError::unavailable("status 503"));
         }
@@ -1097,7 +1112,17 @@ struct Faults {
     save_fails: AtomicBool,
     hangs: AtomicBool,
     panics: AtomicBool,
+    /// A lease is given, and the answer is lost.
+    lease_hangs: AtomicBool,
     save_gate: Mutex<Option<Arc<Semaphore>>>,
+    permit_gate: Mutex<Option<Arc<Semaphore>>>,
+    /// It tells of no changes.
+    is_silent: AtomicBool,
+    loads: AtomicU64,
+    /// The entry whose lease was asked for last.
+    name: Mutex<String>,
+    /// The changes that were asked for.
+    changes: Mutex<Vec<Change>>,
     serves: Mutex<Option<Entry>>,
 }
 
@@ -1109,9 +1134,20 @@ impl Faulty {
             save_fails: AtomicBool::new(false),
             hangs: AtomicBool::new(false),
             panics: AtomicBool::new(false),
+            lease_hangs: AtomicBool::new(false),
             save_gate: Mutex::default(),
+            permit_gate: Mutex::default(),
+            is_silent: AtomicBool::new(false),
+            loads: AtomicU64::new(0),
+            name: Mutex::default(),
+            changes: Mutex::default(),
             serves: Mutex::default(),
         }))
+    }
+
+    /// How many changes were asked for since it was asked last.
+    fn changes(&self) -> usize {
+        std::mem::take(&mut *self.0.changes.lock()).len()
     }
 
     async fn fault(&self) -> Result<(), StoreError> {
@@ -1120,7 +1156,7 @@ impl Faulty {
             std::future::pending::<()>().await;
         }
         if self.0.fails.load(SeqCst) {
-            return Err(StoreError::new("as told"));
+            return Err(StoreError::new("as told").with_source("the disk is full"));
         }
         Ok(())
     }
@@ -1134,11 +1170,13 @@ impl Store for Faulty {
 
     async fn load(&self, name: &str) -> Result<Entry, StoreError> {
         self.fault().await?;
+        self.0.loads.fetch_add(1, SeqCst);
         self.0.inner.load(name).await
     }
 
     async fn lease(&self, name: &str, ask: LeaseAsk<'_>) -> Result<LeaseAnswer, StoreError> {
         self.fault().await?;
+        name.clone_into(&mut self.0.name.lock());
         let serves = self.0.serves.lock().clone();
         if let Some(entry) = serves.filter(|_| ask.known.is_none()) {
             let lease = auth_core::store::Lease::NotNeeded;
@@ -1149,11 +1187,16 @@ impl Store for Faulty {
                 entry,
             });
         }
-        self.0.inner.lease(name, ask).await
+        let answer = self.0.inner.lease(name, ask).await;
+        if self.0.lease_hangs.load(SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        answer
     }
 
     async fn save(&self, name: &str, change: Change) -> Result<Saved, StoreError> {
         self.fault().await?;
+        self.0.changes.lock().push(change.clone());
         if self.0.save_fails.load(SeqCst) {
             return Err(StoreError::new("as told"));
         }
@@ -1166,6 +1209,10 @@ impl Store for Faulty {
 
     async fn permit(&self, origin: &str, ask: PermitAsk<'_>) -> Result<PermitAnswer, StoreError> {
         self.fault().await?;
+        let gate = self.0.permit_gate.lock().clone();
+        if let Some(gate) = gate {
+            gate.acquire().await.unwrap().forget();
+        }
         self.0.inner.permit(origin, ask).await
     }
 
@@ -1185,6 +1232,9 @@ impl Store for Faulty {
     }
 
     async fn changed(&self, name: &str) {
+        if self.0.is_silent.load(SeqCst) {
+            std::future::pending::<()>().await;
+        }
         self.0.inner.changed(name).await;
     }
 }

@@ -132,6 +132,20 @@ fn rule_22_a_token_that_the_notes_know_as_spent_is_not_sent() {
 }
 
 #[test]
+fn rule_22_only_a_token_that_can_be_used_once_is_marked() {
+    for (by, is_marked) in [
+        (Refresh::with_kept("refresh_token").single_use(), true),
+        (Refresh::with_kept("refresh_token"), false),
+        (Refresh::with_session(), false),
+    ] {
+        let (state, _) = shared(CacheState::new(Some(by)));
+        let session = state.current().unwrap();
+        let token = state.single_use_token(session, at(1));
+        assert_eq!(token.is_some(), is_marked);
+    }
+}
+
+#[test]
 fn rule_8_a_session_from_the_store_is_on_probation_as_one_of_a_login() {
     let (mut state, mut known) = shared(CacheState::default());
     let first = state.current().unwrap().stamp();
@@ -202,6 +216,7 @@ fn rule_22_a_failed_renewal_of_another_process_holds_renewals_alone() {
     };
     settle(&mut other, id, Err(NoSession::Failed(failed)), at(0));
     let notes = other.notes(&Notes::default(), Some("tag".into()), at(0));
+    let notes = Notes::read(&notes.to_text(at(0)), Duration::ZERO, at(0)).unwrap();
     for (purpose, may_be_sent) in [(Purpose::Renewal, false), (Purpose::Login, true)] {
         let mut state = CacheState::default();
         let told = state.recall(&notes, attempted("secret"), "tag", purpose, at(1));

@@ -1,0 +1,152 @@
+//! Values of a session that are saved beside logins, and what its end leaves in the store.
+
+use super::*;
+use crate::support::set_cookie;
+
+/// The login's cookie is `s-1`, `s-2` and so on.
+fn by_cookie(server: &Server) {
+    server.answers(|number| {
+        let session = Session::new().with_cookie("sid", &format!("s-{number}"))?;
+        Ok(session.with_lifetime(Lifetime::of(HOUR)))
+    });
+}
+
+/// A response of this process sets the cookie.
+async fn rolls(process: &Credentials, line: &'static str) {
+    let current = process.get().await.unwrap();
+    Attempt::new(process, &current).cookies_set(&set_cookie(line));
+}
+
+/// The cookie that a process finds which starts now.
+async fn stored(fleet: &mut Fleet, server: &Server) -> String {
+    let cold = fleet.start(server.program("right"));
+    let found = cold.get().await.unwrap();
+    found.cookie("sid").unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn rule_21_what_has_not_changed_is_saved_once() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    by_cookie(&server);
+    let store = Faulty::new(&fleet.store);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    process.get().await.unwrap();
+    fleet.advance(30 * SECOND).await;
+    assert_eq!(store.changes(), 1);
+    rolls(&process, "sid=rolled; Path=/").await;
+    fleet.advance(30 * SECOND).await;
+    assert_eq!(store.changes(), 1);
+    // What it finds is not saved again, and no lease was taken for it.
+    let finds = fleet.start_with(server.program("right"), store.clone());
+    finds.get().await.unwrap();
+    fleet.advance(30 * SECOND).await;
+    assert_eq!(store.changes(), 0);
+}
+
+#[tokio::test]
+async fn rule_21_values_that_roll_while_the_session_is_saved_are_saved_after_it() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    by_cookie(&server);
+    let store = Faulty::new(&fleet.store);
+    let saves = Arc::new(Semaphore::new(0));
+    *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+    let process = fleet.start_with(server.program("right"), store);
+    let mut get = Box::pin(process.get());
+    assert!(futures_util::poll!(&mut get).is_pending());
+    settle().await;
+    let current = process.fresh().unwrap();
+    Attempt::new(&process, &current).cookies_set(&set_cookie("sid=rolled; Path=/"));
+    settle().await;
+    saves.add_permits(9);
+    get.await.unwrap();
+    settle().await;
+    assert_eq!(stored(&mut fleet, &server).await, "rolled");
+}
+
+#[tokio::test]
+async fn rule_21_of_two_values_at_a_time_the_last_one_counts() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    by_cookie(&server);
+    let [one, other] = [(); 2].map(|()| fleet.start(server.program("right")));
+    one.get().await.unwrap();
+    other.get().await.unwrap();
+    rolls(&one, "sid=one; Path=/").await;
+    settle().await;
+    assert_eq!(stored(&mut fleet, &server).await, "one");
+    rolls(&other, "sid=other; Path=/").await;
+    settle().await;
+    assert_eq!(stored(&mut fleet, &server).await, "other");
+}
+
+#[tokio::test]
+async fn rule_21_a_value_of_an_older_session_changes_nothing_of_a_newer_one() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    by_cookie(&server);
+    let [one, other] = [(); 2].map(|()| fleet.start(server.program("right")));
+    one.get().await.unwrap();
+    other.get().await.unwrap();
+    one.renew().await.unwrap();
+    rolls(&other, "sid=older; Path=/").await;
+    settle().await;
+    assert_eq!(stored(&mut fleet, &server).await, "s-2");
+}
+
+#[test]
+fn rule_21_values_are_saved_again_after_the_runtime_of_a_save_is_gone() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    by_cookie(&server);
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.build().unwrap()
+    };
+    let process = fleet.start(server.program("right"));
+    runtime().block_on(async {
+        process.get().await.unwrap();
+        // The task is never polled.
+        rolls(&process, "sid=lost; Path=/").await;
+    });
+    runtime().block_on(async {
+        rolls(&process, "sid=rolled; Path=/").await;
+        settle().await;
+        assert_eq!(stored(&mut fleet, &server).await, "rolled");
+    });
+}
+
+#[tokio::test]
+async fn rule_19_close_leaves_what_is_left_of_the_idle_timeout() {
+    for (idle, saves) in [(Some(80 * SECOND), 1), (None, 0)] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        server.answers(move |number| {
+            let life = Lifetime::of(HOUR);
+            session(number, idle.map_or(life, |idle| life.idle(idle)))
+        });
+        let store = Faulty::new(&fleet.store);
+        let process = fleet.start_with(server.program("right"), store.clone());
+        process.get().await.unwrap();
+        store.changes();
+        fleet.advance(5 * SECOND).await;
+        let current = process.get().await.unwrap();
+        Attempt::new(&process, &current).accepted();
+        process.close().await.unwrap();
+        assert_eq!(store.changes(), saves);
+        fleet.leap(77 * SECOND);
+        let next = fleet.start(server.program("right"));
+        assert_eq!(token(&next.get().await.unwrap()), "token-1");
+    }
+}
+
+#[tokio::test]
+async fn rule_19_a_session_that_is_not_saved_and_the_stored_one_are_both_logged_out() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    process.get().await.unwrap();
+    store.0.fails.store(true, SeqCst);
+    assert_eq!(reject(&process).await.unwrap(), "token-2");
+    store.0.fails.store(false, SeqCst);
+    fleet.leap(6 * SECOND);
+    process.log_out().await.unwrap();
+    let mut ended = server.0.logouts.lock().clone();
+    ended.sort();
+    assert_eq!(ended, ["token-1", "token-2"]);
+}

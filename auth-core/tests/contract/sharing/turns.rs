@@ -1,0 +1,259 @@
+//! The turn of a login at the store: its lease, its permit, and the notes that it leaves.
+
+use super::*;
+
+/// The login's refresh token is `first-1`, `first-2` and so on.
+fn with_tokens(server: &Server) {
+    server.answers(|number| {
+        let first = session(number, Lifetime::of(HOUR))?;
+        Ok(first.with_kept("refresh_token", &format!("first-{number}"))?)
+    });
+}
+
+fn refreshing(server: &Server, by: Refresh) -> Program {
+    Program {
+        refresh: Some(by),
+        ..server.program("right")
+    }
+}
+
+#[tokio::test]
+async fn rule_21_a_rejection_is_noted_before_the_login_that_follows_it_is_over() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let [one, other] = [(); 2].map(|()| fleet.start(server.program("right")));
+    one.get().await.unwrap();
+    other.get().await.unwrap();
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.gate.lock() = Some(Arc::clone(&gate));
+    let mut rejecting = Box::pin(reject(&one));
+    assert!(futures_util::poll!(&mut rejecting).is_pending());
+    fleet.advance(10 * SECOND).await;
+    assert_eq!(server.logins(), 2);
+    assert!(other.fresh().is_none());
+    gate.add_permits(1);
+    assert_eq!(rejecting.await.unwrap(), "token-2");
+}
+
+#[tokio::test]
+async fn rule_22_a_refresh_that_is_refused_looks_whether_it_was_a_race() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    with_tokens(&server);
+    let by = || Refresh::with_kept("refresh_token");
+    let one = fleet.start(refreshing(&server, by()));
+    one.get().await.unwrap();
+    fleet.leap(HOUR);
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.refresh_gate.lock() = Some(Arc::clone(&gate));
+    let mut get = Box::pin(one.get());
+    assert!(futures_util::poll!(&mut get).is_pending());
+    settle().await;
+    assert_eq!(server.0.refreshes.lock().len(), 1);
+    // Its process is stopped until its lease has lapsed. Another one takes its turn.
+    *server.0.refresh_gate.lock() = None;
+    let clock = fleet.clocks.remove(0);
+    fleet.advance(40 * SECOND).await;
+    let other = fleet.start(refreshing(&server, by()));
+    assert_eq!(token(&other.get().await.unwrap()), "token-1002");
+    server.0.refuses_refreshes.store(true, SeqCst);
+    gate.add_permits(1);
+    assert_eq!(token(&get.await.unwrap()), "token-1002");
+    let failed = |event: &Event| matches!(event, Event::RefreshFailed { .. });
+    assert_eq!((server.logins(), fleet.events(failed)), (1, 0));
+    drop(clock);
+}
+
+#[tokio::test]
+async fn rule_23_a_refresh_that_is_not_sent_gives_its_permit_back() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    with_tokens(&server);
+    let by = || Refresh::with_kept("refresh_token").single_use();
+    let store = Faulty::new(&fleet.store);
+    let counted = refreshing(&server, by().counts_as_login());
+    let one = fleet.start_with(counted, store.clone());
+    one.get().await.unwrap();
+    fleet.leap(HOUR);
+    let gate = Arc::new(Semaphore::new(0));
+    *store.0.permit_gate.lock() = Some(Arc::clone(&gate));
+    let mut get = Box::pin(one.get());
+    assert!(futures_util::poll!(&mut get).is_pending());
+    settle().await;
+    // Its process is stopped, and another one spends the token.
+    let clock = fleet.clocks.remove(0);
+    fleet.advance(40 * SECOND).await;
+    let other = fleet.start(refreshing(&server, by()));
+    assert_eq!(token(&other.get().await.unwrap()), "token-1001");
+    gate.add_permits(1);
+    assert_eq!(token(&get.await.unwrap()), "token-1001");
+    assert_eq!(server.tokens_seen_once(), 1);
+    let origin = fleet.store.seal().name(b"origin https://api.example.com");
+    let only = PermitAsk {
+        id: "test",
+        most: 1,
+        window: 62 * SECOND,
+        counts_for: SECOND,
+    };
+    let permit = fleet.store.permit(&origin, only).await.unwrap();
+    assert_eq!(permit, PermitAnswer::Given, "none counts");
+    drop(clock);
+}
+
+#[tokio::test]
+async fn rule_22_a_token_that_was_marked_and_not_sent_is_good_for_the_next() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    with_tokens(&server);
+    let by = || Refresh::with_kept("refresh_token").single_use();
+    let one = fleet.start(refreshing(&server, by()));
+    one.get().await.unwrap();
+    fleet.leap(HOUR);
+    assert_eq!(token(&one.get().await.unwrap()), "token-1001");
+    // It is due, and served.
+    fleet.leap(HOUR - 30 * SECOND);
+    server.0.refreshes_not_sent.store(true, SeqCst);
+    one.get().await.unwrap();
+    fleet.advance(SECOND).await;
+    drop(one);
+    server.0.refreshes_not_sent.store(false, SeqCst);
+    fleet.leap(HOUR);
+    let next = fleet.start(refreshing(&server, by()));
+    assert_eq!(token(&next.get().await.unwrap()), "token-1002");
+    assert_eq!((server.logins(), server.tokens_seen_once()), (1, 2));
+}
+
+#[tokio::test]
+async fn rule_23_the_permit_of_a_login_that_may_still_arrive_counts_for_its_time_out_as_well() {
+    for (panics, counts_for) in [(false, 62), (true, 92)] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        server.answers(move |number| {
+            assert!(!panics, "as told");
+            session(number, Lifetime::of(HOUR))
+        });
+        let process = fleet.start(server.program("right"));
+        assert_eq!(process.get().await.is_err(), panics);
+        let origin = fleet.store.seal().name(b"origin https://api.example.com");
+        let only = PermitAsk {
+            id: "test",
+            most: 1,
+            window: 62 * SECOND,
+            counts_for: SECOND,
+        };
+        let wait = PermitAnswer::Wait(counts_for * SECOND);
+        assert_eq!(fleet.store.permit(&origin, only).await.unwrap(), wait);
+    }
+}
+
+#[tokio::test]
+async fn rule_20_a_lease_whose_answer_was_lost_is_released_with_the_login() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.lease_hangs.store(true, SeqCst);
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.gate.lock() = Some(Arc::clone(&gate));
+    let process = fleet.start_with(server.program("right"), store.clone());
+    let mut get = Box::pin(process.get());
+    assert!(futures_util::poll!(&mut get).is_pending());
+    fleet.advance(3 * SECOND).await;
+    assert_eq!(server.logins(), 1, "it goes on without the store");
+    store.0.lease_hangs.store(false, SeqCst);
+    fleet.advance(10 * SECOND).await;
+    *server.0.gate.lock() = None;
+    gate.add_permits(1);
+    get.await.unwrap();
+    drop(process);
+    let other = fleet.start(server.program("right"));
+    let waiting = tokio::spawn(async move { other.get().await });
+    settle().await;
+    assert!(waiting.is_finished(), "the lease is free");
+}
+
+#[tokio::test]
+async fn rule_22_a_login_ends_what_the_store_has_noted_of_its_secret() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let get = async |fleet: &mut Fleet| {
+        let process = fleet.start(server.program("right"));
+        process.get().await.is_ok()
+    };
+    *server.0.password.lock() = "another";
+    assert!(!get(&mut fleet).await);
+    fleet.leap(15 * 60 * SECOND);
+    *server.0.password.lock() = "right";
+    assert!(get(&mut fleet).await);
+    reject_stored(&mut fleet, &server).await;
+    *server.0.password.lock() = "another";
+    assert!(!get(&mut fleet).await);
+    assert_eq!(server.logins(), 3);
+    fleet.leap(15 * 60 * SECOND);
+    *server.0.password.lock() = "right";
+    assert!(get(&mut fleet).await, "the first cooldown again");
+}
+
+#[test]
+fn rule_3_waiters_decide_anew_where_the_runtime_is_gone_that_saves_their_session() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.build().unwrap()
+    };
+    let store = Faulty::new(&fleet.store);
+    *store.0.save_gate.lock() = Some(Arc::new(Semaphore::new(0)));
+    let process = fleet.start_with(server.program("right"), store);
+    let mut get = Box::pin(process.get());
+    let (gone, other) = (runtime(), runtime());
+    gone.block_on(async {
+        assert!(futures_util::poll!(&mut get).is_pending());
+        settle().await;
+        assert_eq!(server.logins(), 1);
+        assert!(futures_util::poll!(&mut get).is_pending());
+    });
+    drop(gone);
+    other.block_on(async {
+        let got = futures_util::poll!(&mut get);
+        assert!(matches!(got, std::task::Poll::Ready(Ok(_))));
+    });
+}
+
+#[tokio::test]
+async fn rule_24_the_event_of_a_store_that_fails_says_why() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.fails.store(true, SeqCst);
+    fleet
+        .start_with(server.program("right"), store)
+        .get()
+        .await
+        .unwrap();
+    let told = |event: &Event| matches!(event, Event::StoreFailed { reason } if reason == "as told: the disk is full");
+    assert_eq!(fleet.events(told), 1);
+}
+
+#[tokio::test]
+async fn rule_24_a_store_that_has_failed_is_asked_again_after_five_seconds() {
+    for (after, asked) in [(4 * SECOND, false), (5 * SECOND, true)] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        let store = Faulty::new(&fleet.store);
+        store.0.fails.store(true, SeqCst);
+        let process = fleet.start_with(server.program("right"), store.clone());
+        process.get().await.unwrap();
+        store.0.fails.store(false, SeqCst);
+        fleet.leap(after);
+        assert_eq!(reject(&process).await.unwrap(), "token-2");
+        assert_eq!(store.changes() > 0, asked, "after {after:?}");
+    }
+}
+
+#[tokio::test]
+async fn rule_25_a_session_of_another_account_that_was_moved_in_place_is_not_found() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let tenant = Program {
+        variant: "tenant-b",
+        ..server.program("right")
+    };
+    let other = fleet.start_with(tenant, store.clone());
+    other.get().await.unwrap();
+    let name = store.0.name.lock().clone();
+    *store.0.serves.lock() = Some(fleet.store.load(&name).await.unwrap());
+    let process = fleet.start_with(server.program("right"), store);
+    assert_eq!(token(&process.get().await.unwrap()), "token-2");
+    let unreadable = |event: &Event| matches!(event, Event::StoredUnreadable { .. });
+    assert!(fleet.events(unreadable) >= 1);
+}
