@@ -597,3 +597,9 @@ fn rule_10_a_window_of_days_is_kept() {
     hands.advance(Duration::from_secs(2));
     assert!(try_acquire(&limiter));
 }
+
+#[test]
+fn a_limiter_knows_its_quota() {
+    let quota = quota(7, 90);
+    assert_eq!(new(quota, &ManualClock::new()).quota(), quota);
+}

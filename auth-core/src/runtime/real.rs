@@ -74,3 +74,16 @@ pub(crate) fn random() -> f64 {
     let (drawn, all) = ((drawn >> 11) as f64, (1_u64 << 53) as f64);
     drawn / all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_numbers_lie_on_both_sides_of_a_half() {
+        let drawn = [(); 200].map(|()| random());
+        assert!(drawn.iter().all(|drawn| (0.0..1.0).contains(drawn)));
+        assert!(drawn.iter().any(|drawn| *drawn < 0.5));
+        assert!(drawn.iter().any(|drawn| *drawn > 0.5));
+    }
+}

@@ -309,4 +309,44 @@ mod tests {
         let wait = PermitAnswer::Wait(Duration::from_secs(99));
         assert_eq!(permits.permit(ask("d"), after(11)), wait);
     }
+
+    #[test]
+    fn rule_23_a_hold_ends_to_the_moment_and_so_does_a_lease() {
+        let mut permits = PermitRecord::default();
+        permits.hold(Duration::from_secs(10), NOW);
+        assert_eq!(permits.permit(ask("a"), after(10)), PermitAnswer::Given);
+
+        let mut lease = LeaseRecord::new(7);
+        let lasts = Duration::from_secs(10);
+        assert_eq!(lease.take("a", lasts, NOW), Lease::Taken { fence: 1 });
+        let left = Duration::from_secs(1);
+        assert_eq!(lease.take("b", lasts, after(9)), Lease::Held { left });
+        assert_eq!(lease.take("b", lasts, after(10)), Lease::Taken { fence: 2 });
+    }
+
+    #[test]
+    fn a_record_is_idle_once_neither_its_session_nor_its_notes_need_be_kept() {
+        let at = |seconds| Moment::written(after(seconds), after(seconds));
+        let kept = |seconds| {
+            Some(Kept {
+                sealed: Vec::new(),
+                saved: at(0),
+                keep_for: Duration::from_secs(seconds),
+            })
+        };
+        for (session, notes, until) in [
+            (None, None, 0),
+            (kept(10), None, 10),
+            (None, kept(20), 20),
+            (kept(10), kept(20), 20),
+        ] {
+            let record = Record {
+                session,
+                notes,
+                ..Record::default()
+            };
+            assert!(record.is_idle(at(until)));
+            assert!(until == 0 || !record.is_idle(at(until - 1)));
+        }
+    }
 }

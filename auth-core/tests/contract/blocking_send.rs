@@ -73,7 +73,7 @@ impl Judge for ByBody {
 
     fn judge(&self, response: &ResponseView<'_>) -> Verdict {
         match response.body {
-            Some(b"expired") => Verdict::Rejected,
+            Some(body) if body.ends_with(b"expired") => Verdict::Rejected,
             _ if response.status == 409 => Verdict::NeedsRepair,
             _ => StatusJudge.judge(response),
         }
@@ -293,5 +293,19 @@ fn a_body_that_was_read_ahead_is_whole_and_fails_where_it_failed() {
             (read.len(), error.to_string()),
             (length, "reset".to_owned())
         );
+    }
+}
+
+#[test]
+fn rule_7_the_longest_body_that_is_judged_is_read_whole() {
+    for (length, logins) in [(MAX_JUDGED_BODY, 2), (MAX_JUDGED_BODY + 1, 1)] {
+        let (credentials, counted) = provided(None, None);
+        let body = "x".repeat(length - 7) + "expired";
+        let answer = |_| Ok::<_, io::Error>(Response::new(Cursor::new(body.clone())));
+        let request = Request::get(URL).body(()).unwrap();
+        let response = credentials.blocking_send(request, answer).unwrap();
+        assert_eq!(format!("{:?}", response.body()), "ReadAhead { .. }");
+        assert_eq!(text(response), body);
+        assert_eq!(counted.load(SeqCst), logins, "{length} bytes");
     }
 }

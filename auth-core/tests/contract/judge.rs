@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use auth_core::clock::ManualClock;
-use auth_core::{Attempt, Conclusion, Judge, MAX_JUDGED_BODY, ResponseView, StatusJudge, Verdict};
+use auth_core::testing::Scripted;
+use auth_core::{
+    Attempt, Conclusion, Judge, Lifetime, MAX_JUDGED_BODY, ResponseView, StatusJudge, Verdict,
+};
 use http::header::LOCATION;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use crate::support::{on, tokens};
+use crate::support::{HOUR, SECOND, on, token, tokens};
 
 #[test]
 fn rule_15_2xx_and_3xx_accept_and_what_lies_between_says_nothing() {
@@ -179,4 +182,54 @@ fn only_a_redirect_leads_elsewhere() {
         let status = StatusCode::from_u16(status).unwrap();
         assert_eq!(ResponseView::new(status, headers).location(), location);
     }
+}
+
+/// What its responses say is in their trailers.
+struct ByTrailers;
+
+impl Judge for ByTrailers {
+    fn judge(&self, _: &ResponseView<'_>) -> Verdict {
+        Verdict::Unproven
+    }
+
+    fn wants_trailers(&self, head: &ResponseView<'_>) -> bool {
+        head.status == StatusCode::OK
+    }
+
+    fn judge_trailers(&self, trailers: &HeaderMap) -> Verdict {
+        match trailers.get("verdict").map(HeaderValue::as_bytes) {
+            Some(b"accepted") => Verdict::Accepted,
+            Some(b"rejected") => Verdict::Rejected,
+            _ => Verdict::Unproven,
+        }
+    }
+}
+
+#[tokio::test]
+async fn rule_7_trailers_are_heard_if_the_judge_wants_them() {
+    let clock = ManualClock::new();
+    let life = Lifetime::of(HOUR).idle(10 * SECOND);
+    let credentials = on(&clock, Scripted::tokens(life)).build();
+    let headers = HeaderMap::new();
+    let view = |status| ResponseView::new(status, &headers);
+    let credential = credentials.get().await.unwrap();
+    let attempt = Attempt::new(&credentials, &credential);
+    assert!(!attempt.wants_trailers(&view(StatusCode::OK)), "by default");
+
+    let hears = |trailers: &[_]| {
+        let attempt = Attempt::new(&credentials, &credentials.fresh().unwrap());
+        let attempt = attempt.judged_by(Some(Arc::new(ByTrailers)));
+        assert!(attempt.wants_trailers(&view(StatusCode::OK)));
+        assert!(!attempt.wants_trailers(&view(StatusCode::BAD_GATEWAY)));
+        attempt.conclude_trailers(&head(trailers));
+    };
+    clock.advance(6 * SECOND);
+    hears(&[("verdict", "accepted")]);
+    clock.advance(6 * SECOND);
+    assert!(credentials.fresh().is_some(), "it has slid");
+    hears(&[("verdict", "unproven")]);
+    clock.advance(3 * SECOND);
+    hears(&[("verdict", "rejected")]);
+    assert!(credentials.fresh().is_none());
+    assert_eq!(token(&credentials.get().await.unwrap()), "token-2");
 }

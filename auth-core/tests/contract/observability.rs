@@ -384,3 +384,19 @@ fn each_error_has_a_name() {
     let distinct = names.iter().collect::<std::collections::HashSet<_>>();
     assert_eq!(distinct.len(), names.len());
 }
+
+#[tokio::test]
+async fn a_login_for_which_nothing_was_sent_is_no_failed_one() {
+    let clock = ManualClock::new();
+    let provider = Scripted::new(|_| Err(LoginError::refused("status 401")));
+    let source = auth_core::SecretSource::blocking(|| Ok("the same".into()));
+    let (credentials, log) = observed(on(&clock, provider.with_secret(source)));
+    credentials.get().await.unwrap_err();
+    let first = Cause::First;
+    let failed = [("login sent", first), ("login failed", first)];
+    assert_eq!(causes(&log), failed);
+    // The source is read again, and has not changed.
+    clock.advance(60 * SECOND);
+    credentials.get().await.unwrap_err();
+    assert_eq!(causes(&log), []);
+}

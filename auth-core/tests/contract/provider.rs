@@ -8,11 +8,11 @@ use auth_core::clock::ManualClock;
 use auth_core::testing::Scripted;
 use auth_core::{
     Credential, Credentials, Error, Event, Identity, Lifetime, LoginError, LoginErrorKind, Logout,
-    Provider, ReadSecret, Refresh, Secret, SecretError, SecretSource, Session,
+    Provider, ReadSecret, Refresh, Secret, SecretError, SecretSource, Session, Update,
 };
 use parking_lot::Mutex;
 
-use crate::support::{HOUR, SECOND, session, settle, token, tokens};
+use crate::support::{HERE, HOUR, SECOND, session, set_cookie, settle, token, tokens};
 
 type Check = Box<dyn Fn() -> Result<(), LoginError> + Send + Sync>;
 
@@ -240,5 +240,26 @@ async fn a_provider_refreshes_and_repairs_nothing_unless_it_says_how() {
     for result in [refreshed, repaired] {
         let kind = result.unwrap_err().kind();
         assert_eq!(kind, LoginErrorKind::Misconfigured);
+    }
+}
+
+#[test]
+fn what_a_provider_does_not_say_is_the_same_for_all() {
+    assert_eq!(tokens().variant(), "");
+    let options = auth_core::ProviderOptions::of(("canary", 1));
+    assert_eq!(format!("{options:?}"), "ProviderOptions { .. }");
+    let printed = format!("{:?}", tokens());
+    assert!(printed.starts_with("Scripted { identity: "), "{printed}");
+}
+
+#[test]
+fn rule_15_an_update_that_deletes_the_cookie_of_a_session_leaves_none() {
+    for (line, left) in [("sid=s-2; Path=/", Some("s-2")), ("sid=; Max-Age=0", None)] {
+        let session = Session::new().with_cookie("sid", "s-1").unwrap();
+        let before = auth_core::testing::credential(session);
+        let update = Update::new().with_cookies(&set_cookie(line), HERE);
+        let after = auth_core::testing::updated(before, &update);
+        let cookie = after.as_ref().and_then(|after| after.cookie("sid"));
+        assert_eq!(cookie, left);
     }
 }

@@ -395,3 +395,31 @@ async fn rule_3_a_reading_that_panics_releases_its_callers_and_is_begun_again() 
     assert!(error.to_string().contains("panicked"), "{error}");
     assert_eq!(source.read().await.unwrap().expose(), "pw");
 }
+
+#[tokio::test]
+async fn a_file_of_64_kibibytes_is_read_and_a_longer_one_is_refused() {
+    let path = std::env::temp_dir().join(format!("auth-core-long-{}", std::process::id()));
+    let source = SecretSource::file(&path);
+    for (length, is_read) in [(65_536, true), (65_537, false), (200_000, false)] {
+        std::fs::write(&path, "a".repeat(length)).unwrap();
+        let read = source.read().await.map(|secret| secret.expose().len());
+        assert_eq!(read.ok(), is_read.then_some(length), "{length} bytes");
+    }
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn rule_17_a_source_prints_its_place_and_no_secret() {
+    let printed = |source: SecretSource| format!("{source:?}");
+    assert_eq!(printed("canary".into()), "the password given");
+    assert_eq!(printed(SecretSource::file("/run/a")), "file /run/a");
+    assert_eq!(
+        printed(SecretSource::variable("A_B")),
+        "environment variable A_B"
+    );
+    assert_eq!(
+        printed(SecretSource::custom(Fixed)),
+        "the password of a custom source"
+    );
+    assert_eq!(format!("{:?}", Secret::from("canary")), "Secret(…)");
+}

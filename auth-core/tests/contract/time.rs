@@ -1,8 +1,12 @@
 //! Rules 14 and 15, tested through the handle.
 
-use auth_core::clock::ManualClock;
+use std::sync::Arc;
+use std::time::Duration;
+
+use auth_core::clock::{ManualClock, ShiftedClock};
 use auth_core::testing::Scripted;
-use auth_core::{Attempt, Condition, Lifetime, LoginErrorKind};
+use auth_core::{Ask, Attempt, Condition, Credentials, Event, Identity, Lifetime, LoginErrorKind};
+use parking_lot::Mutex;
 
 use crate::support::{DAY, HOUR, SECOND, on, session, token, tokens};
 
@@ -200,5 +204,54 @@ async fn rule_15_a_shorter_max_age_shortens_the_idle_timeout() {
         headers.insert("set-cookie", line.parse().unwrap());
         Attempt::new(&credentials, &credential).cookies_set(&headers);
         assert_eq!(credentials.status().idle_in, Some(idle), "{line}");
+    }
+}
+
+#[test]
+fn a_moment_is_two_times_and_the_clocks_of_tests_move_them() {
+    let manual = ManualClock::new();
+    let now = || manual.clock().now();
+    let (steady, wall) = (now().steady(), now().wall());
+    assert!(steady > SECOND && wall > DAY && steady != wall);
+    manual.advance(HOUR);
+    assert_eq!((now().steady(), now().wall()), (steady + HOUR, wall + HOUR));
+    manual.set_wall_back(2 * HOUR);
+    assert_eq!((now().steady(), now().wall()), (steady + HOUR, wall - HOUR));
+
+    let shifted = ShiftedClock::new();
+    let before = shifted.clock().now();
+    shifted.advance(DAY);
+    let after = shifted.clock().now();
+    let day = DAY..DAY + HOUR;
+    assert!(day.contains(&(after.steady() - before.steady())));
+    assert!(day.contains(&(after.wall() - before.wall())));
+}
+
+#[tokio::test]
+async fn each_clock_of_tests_has_a_quota_and_times_of_its_own() {
+    let shifted = [ShiftedClock::new(), ShiftedClock::new()];
+    for clock in &shifted {
+        let log: Arc<Mutex<Vec<Duration>>> = Arc::default();
+        let (moved, events) = (clock.clone(), Arc::clone(&log));
+        let provider = Scripted::new(move |number| {
+            moved.advance(SECOND);
+            session(number, Lifetime::of(HOUR))
+        });
+        let observer = move |_: &Identity, event: &Event| {
+            if let Event::LoggedIn { took, .. } = event {
+                events.lock().push(*took);
+            }
+        };
+        let builder = Credentials::builder(provider).clock(clock.clock());
+        let credentials = builder.observer(observer).build();
+        for _ in 0..10 {
+            let ask = Ask::new().renewed().fail_fast();
+            credentials.get_with(ask).await.unwrap();
+        }
+        assert!(
+            log.lock()
+                .iter()
+                .all(|took| *took >= SECOND && *took < HOUR)
+        );
     }
 }

@@ -1,6 +1,13 @@
 //! The store in memory.
 
-use auth_core::store::MemoryStore;
+use std::error::Error as _;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use auth_core::store::{
+    Change, Entry, LeaseAnswer, LeaseAsk, MemoryStore, PermitAnswer, PermitAsk, Saved, Seal, Store,
+    StoreError, Unreadable,
+};
 
 use crate::conformance::{Fresh, a_change_of_another_process_is_noticed};
 
@@ -14,4 +21,75 @@ conformance!(fresh());
 #[tokio::test]
 async fn a_change_is_noticed() {
     a_change_of_another_process_is_noticed(&fresh()).await;
+}
+
+#[test]
+fn a_store_in_memory_prints_its_name() {
+    assert_eq!(format!("{:?}", MemoryStore::new()), "MemoryStore { .. }");
+}
+
+/// A store that leaves out what it may.
+struct Least(MemoryStore);
+
+#[async_trait]
+impl Store for Least {
+    fn seal(&self) -> &dyn Seal {
+        self.0.seal()
+    }
+
+    async fn load(&self, name: &str) -> Result<Entry, StoreError> {
+        self.0.load(name).await
+    }
+
+    async fn lease(&self, name: &str, ask: LeaseAsk<'_>) -> Result<LeaseAnswer, StoreError> {
+        self.0.lease(name, ask).await
+    }
+
+    async fn save(&self, name: &str, change: Change) -> Result<Saved, StoreError> {
+        self.0.save(name, change).await
+    }
+
+    async fn permit(&self, origin: &str, ask: PermitAsk<'_>) -> Result<PermitAnswer, StoreError> {
+        self.0.permit(origin, ask).await
+    }
+
+    async fn end_permit(&self, origin: &str, id: &str, lasts: Duration) -> Result<(), StoreError> {
+        self.0.end_permit(origin, id, lasts).await
+    }
+
+    async fn hold(&self, origin: &str, wait: Duration) -> Result<(), StoreError> {
+        self.0.hold(origin, wait).await
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_tell_of_changes_never_does() {
+    let store = Least(MemoryStore::new());
+    let mut told = store.changed("a");
+    assert!(futures_util::poll!(&mut told).is_pending());
+    store.hold("o", Duration::ZERO).await.unwrap();
+    assert!(futures_util::poll!(&mut told).is_pending());
+}
+
+#[test]
+fn an_error_of_a_store_has_its_cause_as_its_source() {
+    let error = StoreError::new("it can't be opened");
+    assert!(error.source().is_none());
+    let error = error.with_source("the disk is full");
+    let cause = error.source().map(ToString::to_string);
+    assert_eq!(cause.as_deref(), Some("the disk is full"));
+}
+
+#[test]
+fn what_cant_be_read_says_why() {
+    for (why, text) in [
+        (
+            Unreadable::LaterVersion,
+            "it was written by a later version",
+        ),
+        (Unreadable::UnknownKey, "it was sealed with another key"),
+        (Unreadable::Damaged, "it is damaged, or another identity's"),
+    ] {
+        assert_eq!(why.to_string(), text);
+    }
 }

@@ -225,3 +225,48 @@ fn number(found: &fs::Metadata) -> u64 {
 const fn number(_: &fs::Metadata) -> u64 {
     0
 }
+
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+mod tests {
+    use std::fs::File;
+
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn a_file_system_without_locks_is_told_from_one_in_trouble() {
+        for (errno, is_without) in [
+            (Errno::NOLCK, true),
+            (Errno::NOSYS, true),
+            (Errno::OPNOTSUPP, true),
+            (Errno::IO, false),
+            (Errno::ACCESS, false),
+        ] {
+            let error = io::Error::from_raw_os_error(errno.raw_os_error());
+            assert_eq!(has_no_locks(&error), is_without, "{errno:?}");
+        }
+        assert!(has_no_locks(&io::ErrorKind::Unsupported.into()));
+        assert!(!has_no_locks(&io::ErrorKind::NotFound.into()));
+    }
+
+    #[test]
+    fn a_file_that_was_replaced_by_one_of_its_length_and_time_has_another_mark() {
+        let folder = format!("auth-core-marks-{}", std::process::id());
+        let folder = Folder(std::env::temp_dir().join(folder));
+        make(&folder.0).unwrap();
+        let write = |file: &str| {
+            let opened = File::create(folder.path(file)).unwrap();
+            (&opened).write_all(b"text").unwrap();
+            opened.set_modified(UNIX_EPOCH + OLD).unwrap();
+        };
+        write("a");
+        let mark = folder.mark("a");
+        assert!(mark.is_some() && folder.mark("a") == mark);
+        write("b");
+        fs::rename(folder.path("b"), folder.path("a")).unwrap();
+        assert_ne!(folder.mark("a"), mark);
+        fs::remove_dir_all(&folder.0).unwrap();
+    }
+}

@@ -257,3 +257,13 @@ fn boot() -> &'static str {
         known.map_or_else(|| "-".to_owned(), |boot| boot.trim().to_owned())
     })
 }
+
+#[cfg(all(test, target_os = "linux"))]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+mod tests {
+    #[test]
+    fn linux_has_a_number_for_each_start_of_the_machine() {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+        assert_eq!(super::boot(), boot.trim_end());
+    }
+}

@@ -117,4 +117,58 @@ mod tests {
             assert!(!printed.contains(canary), "{printed}");
         }
     }
+
+    /// The error that this answer of a server is.
+    fn answered(text: &str) -> RedisError {
+        let answer = redis::parse_redis_value(format!("-{text}\r\n").as_bytes()).unwrap();
+        answer.extract_error().unwrap_err()
+    }
+
+    #[test]
+    fn each_failure_says_what_to_do() {
+        for (answer, says) in [
+            ("NOPERM x", "lacks a permission"),
+            ("READONLY x", "a replica"),
+            ("MOVED 1 127.0.0.1:1", "one node of a Redis cluster"),
+            ("CROSSSLOT x", "one node of a Redis cluster"),
+            ("CLUSTERDOWN x", "one node of a Redis cluster"),
+            ("LOADING x", "loads its data"),
+            ("MASTERDOWN x", "has lost its primary"),
+            ("WRONGPASS x", "refuses the user or the password"),
+            ("NOAUTH x", "refuses the user or the password"),
+            ("OOM x", "memory of Redis is full"),
+            ("MISCONF x", "can't save its data"),
+            ("BUSY x", "busy with a script"),
+            ("NOREPLICAS x", "too few replicas"),
+            ("ERR x", "use Redis 6.2 or later"),
+        ] {
+            let told = failure(&answered(answer));
+            assert!(told.to_string().contains(says), "{told}");
+            let code = answer.split(' ').next().unwrap();
+            let code = format!("it answered {code}");
+            assert!(told.reason().ends_with(&code), "{}", told.reason());
+        }
+        for (kind, says) in [
+            (ErrorKind::AuthenticationFailed, "refuses the user"),
+            (ErrorKind::RESP3NotSupported, "use Redis 6.2 or later"),
+        ] {
+            let told = failure(&RedisError::from((kind, "x"))).to_string();
+            assert!(told.contains(says), "{told}");
+        }
+        for (kind, says) in [
+            (std::io::ErrorKind::ConnectionRefused, "nothing listens"),
+            (std::io::ErrorKind::TimedOut, "did not answer within"),
+            (
+                std::io::ErrorKind::BrokenPipe,
+                "the connection to Redis failed",
+            ),
+        ] {
+            let told = failure(&RedisError::from(std::io::Error::from(kind)));
+            assert!(told.to_string().contains(says), "{told}");
+            let cause = std::error::Error::source(&told).map(ToString::to_string);
+            let expected = (kind != std::io::ErrorKind::TimedOut)
+                .then(|| std::io::Error::from(kind).to_string());
+            assert_eq!(cause, expected);
+        }
+    }
 }

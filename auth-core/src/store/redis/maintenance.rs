@@ -147,3 +147,42 @@ impl RedisStore {
         })
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+mod tests {
+    use super::*;
+    use crate::store::{Keys, Stored};
+
+    #[test]
+    fn an_entry_is_there_if_it_has_more_than_a_lease() {
+        let store = RedisStore::connect("redis://localhost", Keys::from_bytes([7; 32])).unwrap();
+        let nothing = Entry::default;
+        let saved = Version {
+            epoch: 7,
+            fence: 1,
+            revision: 0,
+        };
+        for entry in [
+            Entry {
+                version: saved,
+                ..nothing()
+            },
+            Entry {
+                session: Some(Stored::default()),
+                ..nothing()
+            },
+            Entry {
+                notes: Some(Stored::default()),
+                ..nothing()
+            },
+            Entry {
+                is_over: true,
+                ..nothing()
+            },
+        ] {
+            assert!(store.summary("n", entry.clone()).is_some(), "{entry:?}");
+        }
+        assert!(store.summary("n", nothing()).is_none());
+    }
+}

@@ -70,4 +70,9 @@ mod tests {
         assert_eq!(Names::new("a").name(&key), None);
         assert_ne!(key, Names::new("a%7Bb%7D*").entry("c0ffee")[0]);
     }
+
+    #[test]
+    fn a_store_prints_its_prefix() {
+        assert_eq!(format!("{:?}", Names::new("prefix")), "\"prefix\"");
+    }
 }

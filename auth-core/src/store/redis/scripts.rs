@@ -222,3 +222,23 @@ impl FromRedisValue for Read<()> {
 fn unknown() -> ParsingError {
     "the answer of a script is none of those known".into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_microseconds_rounded_up_and_a_hundred_years_at_most() {
+        const YEAR: u64 = 31_536_000_000_000;
+        for (time, expected) in [
+            (Duration::ZERO, 0),
+            (Duration::from_nanos(1), 1),
+            (Duration::from_micros(7), 7),
+            (Duration::from_secs(31_536_000), YEAR),
+            (Duration::from_secs(101 * 31_536_000), 100 * YEAR),
+            (Duration::MAX, 100 * YEAR),
+        ] {
+            assert_eq!(micros(time), expected);
+        }
+    }
+}

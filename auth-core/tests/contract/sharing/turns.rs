@@ -1,5 +1,7 @@
 //! The turn of a login at the store: its lease, its permit, and the notes that it leaves.
 
+use auth_core::store::{NotesChange, SessionChange};
+
 use super::*;
 
 /// The login's refresh token is `first-1`, `first-2` and so on.
@@ -256,4 +258,56 @@ async fn rule_25_a_session_of_another_account_that_was_moved_in_place_is_not_fou
     assert_eq!(token(&process.get().await.unwrap()), "token-2");
     let unreadable = |event: &Event| matches!(event, Event::StoredUnreadable { .. });
     assert!(fleet.events(unreadable) >= 1);
+}
+
+#[tokio::test]
+async fn rule_19_a_late_session_that_could_not_be_saved_is_logged_out_by_log_out_alone() {
+    for logs_out in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        let store = Faulty::new(&fleet.store);
+        let process = fleet.start_with(server.program("right"), store.clone());
+        let gate = Arc::new(Semaphore::new(0));
+        *server.0.gate.lock() = Some(Arc::clone(&gate));
+        let mut get = Box::pin(process.get());
+        assert!(futures_util::poll!(&mut get).is_pending());
+        settle().await;
+        assert_eq!(server.logins(), 1);
+        store.0.save_fails.store(true, SeqCst);
+        let closing = process.clone();
+        let closed = tokio::spawn(async move {
+            if logs_out {
+                closing.log_out().await
+            } else {
+                closing.close().await
+            }
+        });
+        settle().await;
+        gate.add_permits(1);
+        let _ = get.await;
+        closed.await.unwrap().unwrap();
+        assert_eq!(server.0.logouts.lock().len(), usize::from(logs_out));
+    }
+}
+
+#[tokio::test]
+async fn rule_21_what_has_no_known_life_is_stored_for_a_month_and_notes_for_a_year() {
+    const DAY: Duration = crate::support::DAY;
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    server.answers(|number| session(number, Lifetime::unknown()));
+    let process = fleet.start_with(server.program("right"), store.clone());
+    process.get().await.unwrap();
+    server.answers(|_| Err(LoginError::refused("status 401")));
+    process.renew().await.unwrap_err();
+    let changes = store.0.changes.lock().clone();
+    let stored_for = changes.iter().filter_map(|change| match &change.session {
+        SessionChange::Save(_, keep_for) => Some(*keep_for),
+        _ => None,
+    });
+    assert_eq!(stored_for.collect::<Vec<_>>(), [30 * DAY]);
+    let noted_for = changes.iter().filter_map(|change| match &change.notes {
+        NotesChange::Save(_, keep_for) => Some(*keep_for),
+        NotesChange::Keep => None,
+    });
+    assert_eq!(noted_for.collect::<Vec<_>>(), [366 * DAY]);
 }

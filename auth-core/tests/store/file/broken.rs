@@ -326,9 +326,19 @@ async fn files_that_others_can_write_or_that_are_no_files_count_as_absent() {
     for (why, spoil) in spoils {
         let (folder, store, _) = with_session().await;
         let path = folder.path().join("a.entry");
+        let shown = path.display().to_string();
+        logged_with(&shown);
         spoil(&path);
         let entry = store.load("a").await.unwrap();
         assert!(session(&entry).is_none(), "{why}");
+        let logged = logged_with(&shown);
+        let is_root = path.metadata().map(|found| found.uid() == 12_345);
+        let told = if why == "another user" && !is_root.unwrap_or(false) {
+            "others can write"
+        } else {
+            why
+        };
+        assert!(logged[0].contains(told), "{logged:?}");
         log_in(&store, "a", b"s2").await;
         let found = path.symlink_metadata().unwrap();
         assert!(found.is_file(), "{why}: it was not replaced");
@@ -366,4 +376,31 @@ async fn a_folder_that_is_gone_is_an_error() {
     let saved = store.save("a", save(newer, "b", b"s2")).await;
     let error = saved.unwrap_err().to_string();
     assert!(error.contains("folder is gone"), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_of_sixteen_mebibytes_is_read_and_a_longer_one_is_not() {
+    let (folder, store, _) = with_session().await;
+    let path = folder.path().join("a.entry");
+    let shown = path.display().to_string();
+    logged_with(&shown);
+    let mut text = fs::read(&path).unwrap();
+    text.resize(16 * 1024 * 1024, b'\n');
+    fs::write(&path, &text).unwrap();
+    assert_eq!(session(&store.load("a").await.unwrap()), Some(&b"s1"[..]));
+    text.push(b'\n');
+    fs::write(&path, &text).unwrap();
+    assert_eq!(session(&store.load("a").await.unwrap()), None);
+    let logged = logged_with(&shown);
+    assert!(logged[0].contains("it is too large"), "{logged:?}");
+}
+
+#[tokio::test]
+async fn what_cant_be_looked_at_or_removed_is_an_error_and_not_absent() {
+    let (folder, store, _) = with_session().await;
+    fs::create_dir(folder.path().join("b.entry")).unwrap();
+    assert!(store.purge("b").await.is_err());
+    fs::remove_dir_all(folder.path()).unwrap();
+    fs::write(folder.path(), b"").unwrap();
+    assert!(store.load("a").await.is_err());
 }

@@ -208,3 +208,78 @@ fn child_reads_a_variable() {
     let keys = Keys::from_env("AUTH_CORE_TEST_KEYS").unwrap();
     assert_eq!(keys.name(b""), Keys::from_bytes([0x22; 32]).name(b""));
 }
+
+/// A key file of this length, with as many keys as fit, in a folder of its own.
+fn key_file(folder: &TestFolder, length: usize) -> std::path::PathBuf {
+    fs::create_dir_all(folder.path()).unwrap();
+    let path = folder.path().join("keys");
+    let line = format!("{}\n", "1f".repeat(32));
+    let mut text = line.repeat(length / line.len());
+    text.push_str(&"\n".repeat(length - text.len()));
+    fs::write(&path, text).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    path
+}
+
+#[test]
+fn a_key_file_of_four_kibibytes_is_read_and_a_longer_one_is_refused() {
+    for (length, is_read) in [(65, true), (4_096, true), (4_097, false), (9_000, false)] {
+        let folder = TestFolder::new();
+        let path = key_file(&folder, length);
+        assert_eq!(Keys::from_file(path).is_ok(), is_read, "{length} bytes");
+    }
+}
+
+#[test]
+fn a_key_file_that_is_empty_may_be_written_by_now_and_is_read_again() {
+    let folder = TestFolder::new();
+    let path = key_file(&folder, 0);
+    let begun = std::time::Instant::now();
+    assert!(Keys::from_file(path).is_err());
+    assert!(begun.elapsed() >= Duration::from_millis(400), "20 times");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_key_file_is_made_where_its_name_leaves_no_room_for_another_one() {
+    let folder = TestFolder::new();
+    fs::create_dir_all(folder.path()).unwrap();
+    let path = folder.path().join("k".repeat(250));
+    let made = Keys::from_file(&path).unwrap();
+    let sealed = made.seal("token", b"").unwrap();
+    let read = Keys::from_file(&path).unwrap();
+    assert_eq!(read.open(&sealed, b"").unwrap().expose(), "token");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_key_file_that_cant_be_made_says_why() {
+    let folder = TestFolder::new();
+    fs::create_dir_all(folder.path()).unwrap();
+    let error = Keys::from_file(folder.path().join("keys/")).unwrap_err();
+    let KeyError::File { source, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!(source.kind(), std::io::ErrorKind::IsADirectory);
+}
+
+#[test]
+fn a_folder_whose_lock_cant_be_opened_has_locks_all_the_same() {
+    let folder = TestFolder::new();
+    drop(opened(&folder));
+    let lock = folder.path().join("lock");
+    fs::remove_file(&lock).unwrap();
+    fs::create_dir(&lock).unwrap();
+    let error = FileStore::open(folder.path()).unwrap_err();
+    assert!(matches!(error, FolderError::Io { .. }), "{error}");
+}
+
+#[test]
+fn a_store_in_files_prints_its_name() {
+    let folder = TestFolder::new();
+    assert_eq!(format!("{:?}", opened(&folder)), "FileStore { .. }");
+}
