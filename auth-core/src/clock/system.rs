@@ -136,3 +136,18 @@ pub(super) fn now() -> Moment {
             .map_or(0, super::nanos),
     }
 }
+
+#[cfg(all(test, feature = "file", unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_that_processes_share_shows_the_time_of_the_one_that_decides() {
+        const MINUTE: u64 = 60_000_000_000;
+        let (shared, own) = (shared_now(), now());
+        assert!(shared.wall.abs_diff(own.wall) < MINUTE);
+        if cfg!(target_os = "linux") {
+            assert!(shared.steady.abs_diff(own.steady) < MINUTE);
+        }
+    }
+}

@@ -81,3 +81,15 @@ impl fmt::Debug for Fingerprint {
         f.write_str("Fingerprint(…)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_17_neither_a_secret_nor_its_fingerprint_prints() {
+        let secret = Secret::from("canary");
+        assert_eq!(format!("{secret:?}"), "Secret(…)");
+        assert_eq!(format!("{:?}", secret.fingerprint()), "Fingerprint(…)");
+    }
+}

@@ -221,12 +221,35 @@ fn rule_22_a_failed_renewal_of_another_process_holds_renewals_alone() {
         let mut state = CacheState::default();
         let told = state.recall(&notes, attempted("secret"), "tag", purpose, at(1));
         assert_eq!(told, may_be_sent, "{purpose:?}");
+        let error = state.failure().unwrap().error(at(1));
+        let told = std::error::Error::source(&error).map(ToString::to_string);
+        assert!(told.unwrap().contains("status 503"));
     }
 }
 
 fn fails(error: LoginError, secret: &str) -> Failure {
     let failed = failed(error, Some(attempted(secret)));
     Failure::after(None, failed, &end(at(0)), &FailurePolicy::DEFAULT)
+}
+
+#[test]
+fn rule_22_what_a_failure_says_of_the_secret_is_read_as_it_was_written() {
+    let passed_on = |error: LoginError| {
+        let mut notes = Notes::default();
+        notes.logged_in_with("tag".into(), Some(fails(error, "secret")));
+        let read = Notes::read(&notes.to_text(at(0)), Duration::ZERO, at(0)).unwrap();
+        let mut state = CacheState::default();
+        let told = state.recall(&read, attempted("secret"), "tag", Purpose::Login, at(1));
+        let failure = state.failure().unwrap().clone();
+        let others = failure.clone().of_secret(attempted("another"), false);
+        (told, failure.says_of_its_secret(), others.is_some())
+    };
+    let hour = Some(HOUR);
+    assert_eq!(passed_on(LoginError::refused("x")), (false, true, false));
+    let malformed = LoginError::malformed("x").with_retry_after(hour);
+    assert_eq!(passed_on(malformed), (false, true, false));
+    let outage = LoginError::unavailable("x").with_retry_after(hour);
+    assert_eq!(passed_on(outage), (false, false, true));
 }
 
 #[test]

@@ -185,4 +185,14 @@ mod tests {
         }
         assert!(store.summary("n", nothing()).is_none());
     }
+
+    #[test]
+    fn a_store_in_redis_prints_its_prefix_and_not_its_url() {
+        let url = "redis://user:canary@localhost";
+        let store = RedisStore::connect(url, Keys::from_bytes([7; 32])).unwrap();
+        let printed = format!("{store:?}");
+        assert!(printed.starts_with("RedisStore { "), "{printed}");
+        assert!(!printed.contains("canary"), "{printed}");
+        assert_eq!(format!("{:?}", store.links()), "Links { .. }");
+    }
 }

@@ -311,3 +311,19 @@ async fn rule_21_what_has_no_known_life_is_stored_for_a_month_and_notes_for_a_ye
     });
     assert_eq!(noted_for.collect::<Vec<_>>(), [366 * DAY]);
 }
+
+#[tokio::test]
+async fn rule_22_a_login_that_the_notes_forbid_notes_nothing() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let first = fleet.start_with(server.program("wrong"), store.clone());
+    first.get().await.unwrap_err();
+    store.changes();
+    let next = fleet.start_with(server.program("wrong"), store.clone());
+    next.get().await.unwrap_err();
+    assert_eq!(server.logins(), 1);
+    let changes = store.0.changes.lock().clone();
+    assert!(changes.iter().all(|change| change.releases.is_some()));
+    let notes = |change: &Change| matches!(change.notes, NotesChange::Save(..));
+    assert!(!changes.iter().any(notes), "{changes:?}");
+}

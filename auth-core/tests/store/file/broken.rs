@@ -404,3 +404,10 @@ async fn what_cant_be_looked_at_or_removed_is_an_error_and_not_absent() {
     fs::write(folder.path(), b"").unwrap();
     assert!(store.load("a").await.is_err());
 }
+
+#[tokio::test]
+async fn an_entry_of_an_unknown_format_counts_as_absent() {
+    let (folder, store, _) = with_session().await;
+    edit(&folder, "a.entry", |entry| entry["format"] = json!(0));
+    assert_eq!(session(&store.load("a").await.unwrap()), None);
+}
