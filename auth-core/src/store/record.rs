@@ -349,4 +349,18 @@ mod tests {
             assert!(until == 0 || !record.is_idle(at(until - 1)));
         }
     }
+
+    #[test]
+    fn rule_23_a_permit_that_has_lapsed_is_given_anew_and_not_extended() {
+        let mut permits = PermitRecord::default();
+        assert_eq!(permits.permit(ask("a"), NOW), PermitAnswer::Given);
+        permits.hold(Duration::from_secs(200), NOW);
+        let wait = PermitAnswer::Wait(Duration::from_secs(110));
+        assert_eq!(permits.permit(ask("a"), after(89)), PermitAnswer::Given);
+        assert_eq!(permits.permit(ask("b"), after(90)), wait);
+        let mut permits = PermitRecord::default();
+        assert_eq!(permits.permit(ask("a"), NOW), PermitAnswer::Given);
+        permits.hold(Duration::from_secs(200), NOW);
+        assert_eq!(permits.permit(ask("a"), after(90)), wait);
+    }
 }

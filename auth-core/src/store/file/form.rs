@@ -500,4 +500,19 @@ mod tests {
         let held_until = form.record("boot-2", at(5, 5)).held_until;
         assert_eq!(held_until, Duration::from_secs(5));
     }
+
+    #[test]
+    fn within_one_start_of_the_machine_the_wall_clock_does_not_count() {
+        let written = Written::now("boot", at(100, 1_000));
+        let until = 130 * SECOND;
+        for (boot, now, expected) in [
+            ("boot", at(100, 1_010), 130),
+            ("boot", at(120, 5_000), 130),
+            ("boot", at(99, 1_010), 119),
+            ("another", at(100, 1_010), 120),
+        ] {
+            let until = written.translate(until, boot, now);
+            assert_eq!(until, expected * SECOND, "{boot} {now:?}");
+        }
+    }
 }

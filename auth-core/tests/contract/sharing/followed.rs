@@ -123,3 +123,17 @@ async fn rule_21_a_store_that_tells_of_no_changes_is_looked_at_every_five_to_ten
     let looks = store.0.loads.load(SeqCst);
     assert!((10..=20).contains(&looks), "{looks}");
 }
+
+#[tokio::test]
+async fn rule_21_a_cache_follows_its_store_once_however_often_it_logs_in() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.is_silent.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    for _ in 0..5 {
+        process.renew().await.unwrap();
+    }
+    fleet.advance(100 * SECOND).await;
+    let looks = store.0.loads.load(SeqCst);
+    assert!((10..=20).contains(&looks), "{looks}");
+}
