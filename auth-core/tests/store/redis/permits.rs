@@ -174,3 +174,19 @@ async fn a_redis_that_comes_back_with_older_data_gives_no_permit_for_a_window() 
     let bound = tokio::time::timeout(BOUND, server.store().load("n")).await;
     assert!(bound.unwrap().is_ok(), "all else goes on");
 }
+
+#[tokio::test]
+async fn a_loss_is_known_to_who_might_not_ask_for_the_run_meanwhile() {
+    let Some(mut server) = RedisServer::start() else {
+        return;
+    };
+    let veteran = server.store();
+    given(&veteran, "a").await;
+    let mut raw = server.connection().await;
+    let mut forbid = redis::cmd("ACL");
+    forbid.arg("SETUSER").arg("default").arg("-info");
+    let () = forbid.query_async(&mut raw).await.unwrap();
+    given(&veteran, "b").await;
+    server.restart();
+    waits(&veteran, "c", 2 * MINUTE).await;
+}
