@@ -15,6 +15,7 @@ mod meaning;
 mod schema;
 #[cfg(all(feature = "demo", feature = "recipes"))]
 pub(crate) mod served;
+mod steps;
 mod template;
 mod values;
 
