@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 
 use crate::support::{HOUR, SECOND, session, settle, token};
 
-/// A login server: what it has seen, whoever logs in.
+/// A login server: what it has seen, whichever process logs in.
 #[derive(Clone)]
 struct Server(Arc<ServerState>);
 

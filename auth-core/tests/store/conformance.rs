@@ -332,7 +332,7 @@ pub(crate) async fn a_lease_is_not_needed_if_a_newer_session_is_there<S: Store>(
     let answer = lease(&fresh.two, known).await;
     assert!(matches!(answer.lease, Lease::Taken { .. }), "{answer:?}");
     let answer = lease(&fresh.one, ask("c")).await;
-    assert_eq!(answer.lease, Lease::NotNeeded, "whoever has the lease");
+    assert_eq!(answer.lease, Lease::NotNeeded, "whatever owner has it");
 }
 
 pub(crate) async fn a_lease_is_taken_if_the_session_is_over<S: Store>(fresh: &Fresh<S>) {
@@ -747,7 +747,7 @@ pub(crate) async fn a_permit_counts_from_the_end_of_its_login<S: Store>(fresh: &
     })
     .await;
     assert!(ended.elapsed() + TICK >= SHORT);
-    // It has lapsed, so its end is nobody's.
+    // It has lapsed, so no owner can end it.
     end(&fresh.one, "a", LONG).await;
     let answer = permitted(&fresh.one, permit("d", 2, LONG)).await;
     assert_eq!(answer, PermitAnswer::Given);

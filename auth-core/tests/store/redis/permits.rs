@@ -169,7 +169,7 @@ async fn a_redis_that_comes_back_with_older_data_gives_no_permit_for_a_window() 
     let mut raw = server.connection().await;
     let () = redis::cmd("SAVE").query_async(&mut raw).await.unwrap();
     server.restart();
-    // Nobody remembers but Redis itself.
+    // No process remembers but Redis itself.
     waits(&server.store(), "b", 2 * MINUTE).await;
     let bound = tokio::time::timeout(BOUND, server.store().load("n")).await;
     assert!(bound.unwrap().is_ok(), "all else goes on");
