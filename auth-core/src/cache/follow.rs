@@ -18,7 +18,7 @@ use crate::runtime::Runtime;
 use crate::session::Session;
 use crate::store::{Found, Sharing};
 
-/// How often the store is looked at that tells of no changes: at least twice in this time, at
+/// How often the store is looked at that tells of no changes: at least once in this time, at
 /// random.
 const FOLLOW: Duration = Duration::from_secs(10);
 

@@ -494,6 +494,29 @@ async fn rule_21_values_that_roll_are_shared_as_revisions() {
 }
 
 #[tokio::test]
+async fn rule_21_an_idle_deadline_that_has_moved_by_an_eighth_is_saved() {
+    // An eighth of an hour is 450 s.
+    for (used_after, logins) in [(440 * SECOND, 2), (460 * SECOND, 1)] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        server.answers(|number| session(number, Lifetime::unknown().idle(HOUR)));
+        let one = fleet.start(server.program("right"));
+        let current = one.get().await.unwrap();
+        fleet.leap(used_after);
+        Attempt::new(&one, &current).accepted();
+        fleet.advance(20 * SECOND).await;
+        // It ends without a word to the store.
+        drop(one);
+        fleet.leap(HOUR - 60 * SECOND);
+        let next = fleet.start(server.program("right"));
+        let found = token(&next.get().await.unwrap());
+        assert_eq!(
+            (server.logins(), found),
+            (logins, format!("token-{logins}"))
+        );
+    }
+}
+
+#[tokio::test]
 async fn rule_22_eight_processes_with_a_wrong_password_make_one_attempt() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     let processes: Vec<_> = (0..8)
