@@ -134,7 +134,7 @@ impl Session {
     /// [`InvalidValue`] if a header's name is not a token or its value can't be in a header, if the
     /// name or the value of a query pair or of a field is empty, if a JSON pointer is none or names
     /// the whole body, if the name of the cookie is empty, or if a path of the condition does not
-    /// begin with a slash.
+    /// begin with a slash or has a `?` or a `#`.
     pub fn with_part(mut self, part: Part) -> Result<Self, InvalidValue> {
         self.attachment.add(part)?;
         Ok(self)

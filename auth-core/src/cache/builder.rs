@@ -92,8 +92,8 @@ impl CredentialsBuilder {
     }
 
     /// How long one login may take, from its permit to its response. [30
-    /// s](Self::DEFAULT_LOGIN_TIMEOUT) unless set. The read of the secret and a logout may take as
-    /// long each.
+    /// s](Self::DEFAULT_LOGIN_TIMEOUT) unless set. The read of the secret, a refresh, a repair and
+    /// a logout may take as long each.
     ///
     /// A login that is not seen to end binds its permit for so long, or for an hour if this is
     /// longer. What arrives at the server even later is not counted.

@@ -267,7 +267,8 @@ impl Credentials {
 
     /// A credential from a login that begins now or is under way, for the start of a workflow that
     /// an expiry must not interrupt. Other callers are served the current credential in the
-    /// meantime, and keep it if the login fails. The login counts against the quota.
+    /// meantime, and keep it if the login fails. The login counts against the quota. A session that
+    /// can be [refreshed](crate::Provider::refresh_by) is refreshed in place of the login.
     ///
     /// ```
     /// # use auth_core::{Credentials, Lifetime, testing::Scripted};
@@ -298,8 +299,8 @@ impl Credentials {
     /// Waiting callers get [`Error::Closed`], and so does every later call. If a login is under
     /// way, the call waits for it and logs out its session as well.
     ///
-    /// It takes at most three times the [login's time-out](CredentialsBuilder::login_timeout). A
-    /// second call returns at once.
+    /// It takes at most three times the [login's time-out](CredentialsBuilder::login_timeout), and
+    /// two seconds more with a store. A second call returns at once.
     ///
     /// ```
     /// # use auth_core::{Credentials, Lifetime, testing::Scripted};

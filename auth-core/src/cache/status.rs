@@ -38,7 +38,7 @@ pub struct Status {
     pub expires_in: Option<Duration>,
     /// The time until its idle deadline, if inactivity ends the session.
     pub idle_in: Option<Duration>,
-    /// Whether a login is under way or waits for its permit.
+    /// Whether a login or a refresh is under way or waits for its permit.
     pub login_under_way: bool,
     /// How many callers wait for that login now, on all clones of the handle. A caller is counted
     /// from its first poll that has to wait until it is told the result, gives up or is dropped.

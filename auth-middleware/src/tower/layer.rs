@@ -72,7 +72,7 @@ impl<R> AuthLayer<R> {
     /// are `Clone` and are made of `Bytes`, as `Full<Bytes>` is.
     ///
     /// ```
-    /// use auth_middleware::{AuthLayer, Redirects};
+    /// use auth_middleware::AuthLayer;
     ///
     /// # fn example(credentials: auth_core::Credentials) {
     /// let layer = AuthLayer::new(credentials).in_memory();
