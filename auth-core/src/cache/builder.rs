@@ -121,6 +121,19 @@ impl CredentialsBuilder {
     ///
     /// Each further refusal doubles it, up to a day, because a server may count refusals and never
     /// forget one. A login that succeeds, or a changed secret, resets it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use auth_core::Credentials;
+    /// # use auth_core::{Lifetime, testing::Scripted};
+    ///
+    /// # let provider = Scripted::tokens(Lifetime::unknown());
+    /// // The server locks an account for an hour.
+    /// let credentials = Credentials::builder(provider)
+    ///     .refused_cooldown(Duration::from_secs(3_600))
+    ///     .build();
+    /// # drop(credentials);
+    /// ```
     pub fn refused_cooldown(self, cooldown: Duration) -> Self {
         self.set(|options| options.policy.failure.refused_cooldown = cooldown)
     }
@@ -133,6 +146,18 @@ impl CredentialsBuilder {
     /// [`LoginErrorKind::Malformed`](crate::LoginErrorKind::Malformed).
     ///
     /// Renewals that bring no later expiry back off by the same limits, without the random draw.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use auth_core::Credentials;
+    /// # use auth_core::{Lifetime, testing::Scripted};
+    ///
+    /// # let provider = Scripted::tokens(Lifetime::unknown());
+    /// let credentials = Credentials::builder(provider)
+    ///     .backoff(Duration::from_secs(2), Duration::from_secs(300))
+    ///     .build();
+    /// # drop(credentials);
+    /// ```
     pub fn backoff(self, first: Duration, longest: Duration) -> Self {
         self.set(|options| {
             options.policy.failure.backoff = first;
@@ -270,6 +295,21 @@ impl CredentialsBuilder {
 
     /// An observer of every event, beside those that were added before. None unless added. The
     /// events are also written to `tracing` in any case.
+    ///
+    /// ```
+    /// use auth_core::{Credentials, Event, Identity};
+    /// # use auth_core::{Lifetime, testing::Scripted};
+    ///
+    /// # let provider = Scripted::tokens(Lifetime::unknown());
+    /// let credentials = Credentials::builder(provider)
+    ///     .observer(|identity: &Identity, event: &Event| {
+    ///         if let Event::LoginFailed { reason, .. } = event {
+    ///             eprintln!("{}: {reason}", identity.provider());
+    ///         }
+    ///     })
+    ///     .build();
+    /// # drop(credentials);
+    /// ```
     pub fn observer(self, observer: impl Observer) -> Self {
         self.set(|options| options.observers.push(Arc::new(observer)))
     }

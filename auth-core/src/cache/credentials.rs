@@ -414,6 +414,16 @@ impl Credentials {
     }
 
     /// The origins that the credential may be sent to.
+    ///
+    /// ```
+    /// # use auth_core::{Credentials, Lifetime, testing::Scripted};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let credentials = Credentials::new(Scripted::tokens(Lifetime::unknown()));
+    /// let elsewhere = "https://example.org/".parse()?;
+    /// assert!(!credentials.scope().contains_uri(&elsewhere), "it would carry no credential");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[inline]
     pub fn scope(&self) -> &Scope {
         &self.shared.scope
