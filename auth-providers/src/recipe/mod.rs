@@ -1,4 +1,4 @@
-#![doc = include_str!("format.md")]
+#![cfg_attr(feature = "recipes", doc = include_str!("format.md"))]
 
 mod answer;
 mod ask;
