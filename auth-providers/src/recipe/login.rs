@@ -19,7 +19,7 @@ use crate::account::Account;
 use crate::config_error::ConfigError;
 use crate::response;
 
-/// A [`Recipe`](super::Recipe) with the values of its user: a [`Login`].
+/// A [`Recipe`](super::Recipe) with the values of its user: a [`Login`](crate::Login).
 ///
 /// Created by [`Recipe::login`](super::Recipe::login).
 #[derive(Clone)]
