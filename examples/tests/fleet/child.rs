@@ -425,8 +425,8 @@ impl Store for Counted {
     }
 }
 
-/// Returns once the process was stopped and goes on: another of its threads may take the signal, and
-/// this one would run on for a moment.
+/// Returns once the process was stopped and goes on: another of its threads may take the signal,
+/// and this one would run on for a moment.
 fn stop_this_process() {
     let mut last = Instant::now();
     kill_process(getpid(), Signal::STOP).unwrap();
