@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use auth_core::clock::ManualClock;
 use auth_core::store::{
     Change, Entry, LeaseAnswer, LeaseAsk, MemoryStore, PermitAnswer, PermitAsk, Saved, Seal, Store,
-    StoreError,
+    StoreError, Unreadable,
 };
 use auth_core::{
     Attempt, Credentials, Error, Event, Identity, Lifetime, LoginError, LoginErrorKind, Origin,
@@ -37,6 +37,7 @@ struct ServerState {
     password: Mutex<&'static str>,
     answer: Mutex<Answer>,
     gate: Mutex<Option<Arc<Semaphore>>>,
+    refresh_gate: Mutex<Option<Arc<Semaphore>>>,
 }
 
 impl Server {
@@ -53,6 +54,7 @@ impl Server {
             password: Mutex::new("right"),
             answer: Mutex::new(Box::new(answer)),
             gate: Mutex::new(None),
+            refresh_gate: Mutex::new(None),
         }))
     }
 
@@ -132,6 +134,10 @@ impl Provider for Program {
             seen.push(sent);
             seen.len() as u64
         };
+        let gate = self.server.0.refresh_gate.lock().clone();
+        if let Some(gate) = gate {
+            gate.acquire().await.unwrap().forget();
+        }
         if self.server.0.refreshes_fail.load(SeqCst) {
             return Err(LoginError::unavailable("status 503"));
         }
@@ -1098,7 +1104,15 @@ struct Faults {
     hangs: AtomicBool,
     panics: AtomicBool,
     save_gate: Mutex<Option<Arc<Semaphore>>>,
+    hold_gate: Mutex<Option<Arc<Semaphore>>>,
     serves: Mutex<Option<Entry>>,
+    /// What asks for a lease arrives late, even if no one waits for the answer any more.
+    late_leases: Mutex<Option<Arc<Semaphore>>>,
+    spoils_notes: AtomicBool,
+    seal_panics: AtomicBool,
+    leases: AtomicU64,
+    /// The longest time that a lease or a permit was asked for.
+    longest: Mutex<Duration>,
 }
 
 impl Faulty {
@@ -1110,8 +1124,28 @@ impl Faulty {
             hangs: AtomicBool::new(false),
             panics: AtomicBool::new(false),
             save_gate: Mutex::default(),
+            hold_gate: Mutex::default(),
             serves: Mutex::default(),
+            late_leases: Mutex::default(),
+            spoils_notes: AtomicBool::new(false),
+            seal_panics: AtomicBool::new(false),
+            leases: AtomicU64::new(0),
+            longest: Mutex::default(),
         }))
+    }
+
+    fn ask_for(&self, lasts: Duration) {
+        let mut longest = self.0.longest.lock();
+        *longest = lasts.max(*longest);
+    }
+
+    fn spoil(&self, mut entry: Entry) -> Entry {
+        if self.0.spoils_notes.load(SeqCst)
+            && let Some(notes) = &mut entry.notes
+        {
+            notes.sealed.truncate(3);
+        }
+        entry
     }
 
     async fn fault(&self) -> Result<(), StoreError> {
@@ -1129,16 +1163,35 @@ impl Faulty {
 #[async_trait]
 impl Store for Faulty {
     fn seal(&self) -> &dyn Seal {
-        self.0.inner.seal()
+        &*self.0
     }
 
     async fn load(&self, name: &str) -> Result<Entry, StoreError> {
         self.fault().await?;
-        self.0.inner.load(name).await
+        self.0.inner.load(name).await.map(|entry| self.spoil(entry))
     }
 
     async fn lease(&self, name: &str, ask: LeaseAsk<'_>) -> Result<LeaseAnswer, StoreError> {
+        self.0.leases.fetch_add(1, SeqCst);
+        self.ask_for(ask.lasts);
         self.fault().await?;
+        let late = self.0.late_leases.lock().clone();
+        if let Some(late) = late {
+            let (store, name, owner) =
+                (self.0.inner.clone(), name.to_owned(), ask.owner.to_owned());
+            let (lasts, known, rejected) = (ask.lasts, ask.known, ask.rejected);
+            tokio::spawn(async move {
+                late.acquire().await.unwrap().forget();
+                let ask = LeaseAsk {
+                    owner: &owner,
+                    lasts,
+                    known,
+                    rejected,
+                };
+                store.lease(&name, ask).await.unwrap();
+            });
+            std::future::pending::<()>().await;
+        }
         let serves = self.0.serves.lock().clone();
         if let Some(entry) = serves.filter(|_| ask.known.is_none()) {
             let lease = auth_core::store::Lease::NotNeeded;
@@ -1149,7 +1202,9 @@ impl Store for Faulty {
                 entry,
             });
         }
-        self.0.inner.lease(name, ask).await
+        let mut answer = self.0.inner.lease(name, ask).await?;
+        answer.entry = self.spoil(answer.entry);
+        Ok(answer)
     }
 
     async fn save(&self, name: &str, change: Change) -> Result<Saved, StoreError> {
@@ -1165,6 +1220,7 @@ impl Store for Faulty {
     }
 
     async fn permit(&self, origin: &str, ask: PermitAsk<'_>) -> Result<PermitAnswer, StoreError> {
+        self.ask_for(ask.counts_for);
         self.fault().await?;
         self.0.inner.permit(origin, ask).await
     }
@@ -1181,10 +1237,29 @@ impl Store for Faulty {
 
     async fn hold(&self, origin: &str, wait: Duration) -> Result<(), StoreError> {
         self.fault().await?;
+        let gate = self.0.hold_gate.lock().clone();
+        if let Some(gate) = gate {
+            gate.acquire().await.unwrap().forget();
+        }
         self.0.inner.hold(origin, wait).await
     }
 
     async fn changed(&self, name: &str) {
         self.0.inner.changed(name).await;
+    }
+}
+
+impl Seal for Faults {
+    fn name(&self, text: &[u8]) -> String {
+        self.inner.seal().name(text)
+    }
+
+    fn seal(&self, text: &str, context: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.inner.seal().seal(text, context)
+    }
+
+    fn open(&self, sealed: &[u8], context: &[u8]) -> Result<Secret, Unreadable> {
+        assert!(!self.seal_panics.load(SeqCst), "as told");
+        self.inner.seal().open(sealed, context)
     }
 }
