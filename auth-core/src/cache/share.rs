@@ -121,6 +121,7 @@ impl Shared {
             lasts: PUBLISHED_WITHIN,
             known,
             rejected: false,
+            only_extends: false,
         };
         let Some((answer, _)) = sharing.lease(engine, ask).await else {
             return;

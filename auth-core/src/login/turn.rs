@@ -99,6 +99,7 @@ impl Turn {
             lasts: self.lease_lasts(),
             known: self.passed_over.or(known.version),
             rejected: rejected && !known.unsaved && self.passed_over.is_none(),
+            only_extends: false,
         };
         self.asked = true;
         let (answer, found) = self.sharing.lease(&self.engine, ask).await?;
@@ -159,6 +160,7 @@ impl Turn {
                     lasts,
                     known: None,
                     rejected: false,
+                    only_extends: true,
                 };
                 sharing.lease(&engine, ask).await;
             }

@@ -135,8 +135,9 @@ impl Record {
         }
         let entry = self.entry(now);
         let is_newer = (ask.known).is_none_or(|known| self.version.is_newer_than(known));
-        let extends = lease.owner.as_deref() == Some(ask.owner);
-        let answer = if entry.session.is_some() && !entry.is_over && is_newer && !extends {
+        let has_it = lease.owner.as_deref() == Some(ask.owner);
+        let is_needed = entry.session.is_none() || entry.is_over || !is_newer;
+        let answer = if !has_it && (ask.only_extends || !is_needed) {
             Lease::NotNeeded
         } else {
             lease.take(ask.owner, ask.lasts, steady)

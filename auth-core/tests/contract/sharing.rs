@@ -380,6 +380,36 @@ async fn rule_20_a_lease_whose_holder_is_gone_lapses_and_one_that_is_given_up_is
     std::mem::forget(killed);
 }
 
+#[tokio::test]
+async fn rule_20_an_extension_that_arrives_after_the_release_takes_no_lease() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.gate.lock() = Some(Arc::clone(&gate));
+    server.answers(|_| Err(LoginError::unavailable("status 503")));
+    let process = fleet.start_with(server.program("right"), store.clone());
+    let get = tokio::spawn(async move { process.get().await.map(|got| token(&got)) });
+    settle().await;
+    assert_eq!(server.logins(), 1);
+    let arrives = Arc::new(Semaphore::new(0));
+    *store.0.late_leases.lock() = Some(Arc::clone(&arrives));
+    // After a third of the lease.
+    fleet.advance(12 * SECOND).await;
+    assert_eq!(store.0.leases.load(SeqCst), 2);
+    gate.add_permits(1);
+    assert!(get.await.unwrap().is_err());
+    arrives.add_permits(1);
+    // The back-off of the failure is over then.
+    fleet.advance(2 * SECOND).await;
+    *server.0.gate.lock() = None;
+    server.answers(|number| session(number, Lifetime::of(HOUR)));
+    let other = fleet.start(server.program("right"));
+    let waiting = tokio::spawn(async move { other.get().await.map(|got| token(&got)) });
+    fleet.advance(SECOND).await;
+    assert!(waiting.is_finished(), "nobody has the lease");
+    assert_eq!(waiting.await.unwrap().unwrap(), "token-2");
+}
+
 /// The stored session is rejected, so that the next process has to log in.
 async fn reject_stored(fleet: &mut Fleet, server: &Server) {
     let process = fleet.start(server.program("right"));
@@ -1179,7 +1209,8 @@ impl Store for Faulty {
         if let Some(late) = late {
             let (store, name, owner) =
                 (self.0.inner.clone(), name.to_owned(), ask.owner.to_owned());
-            let (lasts, known, rejected) = (ask.lasts, ask.known, ask.rejected);
+            let (lasts, known) = (ask.lasts, ask.known);
+            let (rejected, only_extends) = (ask.rejected, ask.only_extends);
             tokio::spawn(async move {
                 late.acquire().await.unwrap().forget();
                 let ask = LeaseAsk {
@@ -1187,6 +1218,7 @@ impl Store for Faulty {
                     lasts,
                     known,
                     rejected,
+                    only_extends,
                 };
                 store.lease(&name, ask).await.unwrap();
             });

@@ -43,6 +43,7 @@ fn ask(owner: &str) -> LeaseAsk<'_> {
         lasts: LONG,
         known: None,
         rejected: false,
+        only_extends: false,
     }
 }
 

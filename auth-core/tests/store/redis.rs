@@ -47,6 +47,7 @@ fn ask(owner: &str) -> LeaseAsk<'_> {
         lasts: MINUTE,
         known: None,
         rejected: false,
+        only_extends: false,
     }
 }
 

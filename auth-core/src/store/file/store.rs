@@ -193,7 +193,8 @@ impl Store for FileStore {
 
     async fn lease(&self, name: &str, ask: LeaseAsk<'_>) -> Result<LeaseAnswer, StoreError> {
         let (name, owner) = (name.to_owned(), ask.owner.to_owned());
-        let (lasts, known, rejected) = (ask.lasts, ask.known, ask.rejected);
+        let (lasts, known) = (ask.lasts, ask.known);
+        let (rejected, only_extends) = (ask.rejected, ask.only_extends);
         self.run(move |steps| {
             steps.change(&name, |record, lease, now| {
                 let ask = LeaseAsk {
@@ -201,6 +202,7 @@ impl Store for FileStore {
                     lasts,
                     known,
                     rejected,
+                    only_extends,
                 };
                 record.lease(lease, ask, now, Duration::from_nanos(now.steady))
             })

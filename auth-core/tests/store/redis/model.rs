@@ -27,6 +27,7 @@ enum Step {
         owner: u8,
         known: Option<Draw>,
         rejected: bool,
+        only_extends: bool,
     },
     Save {
         version: Draw,
@@ -136,6 +137,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         0..3_u8,
         proptest::option::of(version.clone()),
         any::<bool>(),
+        proptest::bool::weighted(0.2),
     );
     let save = (
         version,
@@ -145,7 +147,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     );
     let step = prop_oneof![
         2 => Just(Step::Load),
-        4 => lease.prop_map(|(owner, known, rejected)| Step::Lease { owner, known, rejected }),
+        4 => lease.prop_map(|(owner, known, rejected, only_extends)| Step::Lease {
+            owner,
+            known,
+            rejected,
+            only_extends,
+        }),
         8 => save.prop_map(|(version, session, notes, releases)| Step::Save {
             version,
             session,
@@ -195,6 +202,7 @@ impl Pair {
                 owner,
                 known,
                 rejected,
+                only_extends,
             } => {
                 let owner = owner.to_string();
                 let draw = |draw: Draw| draw.version(&self.record, self.lease.as_ref());
@@ -203,6 +211,7 @@ impl Pair {
                     lasts: HOUR,
                     known: known.map(draw),
                     rejected,
+                    only_extends,
                 };
                 let answer = self.store.lease(&self.name, ask).await.unwrap();
                 self.learn_epoch().await;

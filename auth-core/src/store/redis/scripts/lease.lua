@@ -1,7 +1,7 @@
 -- Looks, takes the lease if it is free and needed, and looks again.
 local owner, lasts = ARGV[4], tonumber(ARGV[5])
 local known = ARGV[6] == '1' and version(ARGV[7], ARGV[8], ARGV[9]) or nil
-local rejected = ARGV[10] == '1'
+local rejected, only_extends = ARGV[10] == '1', ARGV[11] == '1'
 
 local epoch = begin(ARGV[3])
 local entry = read()
@@ -29,9 +29,10 @@ local function take()
 end
 
 local answer, number
-local extends = redis.call('HGET', STATE, 'lease.owner') == owner
-if entry.session and not entry.over and not extends
-    and (not known or is_newer(entry.version, known)) then
+local has_it = redis.call('HGET', STATE, 'lease.owner') == owner
+local is_needed = not entry.session or entry.over
+  or (known and not is_newer(entry.version, known))
+if not has_it and (only_extends or not is_needed) then
   answer, number = 'not needed', '0'
 else
   local left = take()
