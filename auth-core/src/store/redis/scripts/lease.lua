@@ -21,7 +21,9 @@ local function take()
     return left
   end
   if not is_ours then
-    redis.call('HINCRBY', STATE, 'lease.fence', 1)
+    -- A replica that takes over may have missed the last fences. The time is beyond them.
+    local last = tonumber(redis.call('HGET', STATE, 'lease.fence') or 0)
+    redis.call('HSET', STATE, 'lease.fence', text(math.max(last + 1, now)))
   end
   redis.call('HSET', STATE, 'lease.owner', owner, 'lease.until', text(now + lasts))
   keep(STATE, lasts + LONG)
