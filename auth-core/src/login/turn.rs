@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{Either, join3, select};
+use futures_util::future::{Either, join, join3, select};
 
 use super::engine::Engine;
 use crate::clock::nanos;
@@ -23,6 +23,9 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 /// How soon a login whose turn it is not looks again, unless the store tells of a change.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// How soon it looks again at the earliest, whatever the store tells: it may tell of each look.
+const SOONEST: Duration = Duration::from_millis(25);
 
 /// How long a login waits at the store for its permit before it asks again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -128,8 +131,12 @@ impl Turn {
 
     /// Waits until the lease of another has perhaps ended, or a session is there.
     pub(super) async fn wait(&self, left: Duration) {
+        let clock = &self.engine.clock;
+        let soonest = clock.now().steady.saturating_add(nanos(SOONEST));
         let most = LOOK_AGAIN.min(left.max(Duration::from_millis(1)));
-        self.sharing.changed(&self.engine, most).await;
+        // Both at once, so that a change is not missed meanwhile.
+        let changed = self.sharing.changed(&self.engine, most);
+        join(clock.sleep_until(soonest), changed).await;
     }
 
     fn lease_lasts(&self) -> Duration {

@@ -410,6 +410,28 @@ async fn rule_20_an_extension_that_arrives_after_the_release_takes_no_lease() {
     assert_eq!(waiting.await.unwrap().unwrap(), "token-2");
 }
 
+#[tokio::test]
+async fn rule_20_those_that_wait_for_a_lease_do_not_wake_each_other() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.gate.lock() = Some(Arc::clone(&gate));
+    let processes: Vec<_> = (0..4)
+        .map(|_| fleet.start_with(server.program("right"), store.clone()))
+        .collect();
+    let mut all = Box::pin(join_all(processes.iter().map(Credentials::get)));
+    assert!(futures_util::poll!(&mut all).is_pending());
+    for _ in 0..10 {
+        settle().await;
+    }
+    assert_eq!(store.0.leases.load(SeqCst), 4, "no time has passed");
+    gate.add_permits(1);
+    fleet.advance(SECOND).await;
+    for result in all.await {
+        assert_eq!(token(&result.unwrap()), "token-1");
+    }
+}
+
 /// The stored session is rejected, so that the next process has to log in.
 async fn reject_stored(fleet: &mut Fleet, server: &Server) {
     let process = fleet.start(server.program("right"));
