@@ -338,7 +338,7 @@
 //! others give the session up when they look next: with their next login or refresh, by their own
 //! next rejection, a second after the store tells of a change, and within ten seconds in any case
 //! where the runtime is driven on which their cache first logged in. A session that is newer than
-//! the one that was rejected is taken in place of a login.
+//! the one that was rejected, and puts something else on requests, is taken in place of a login.
 //!
 //! ## Rule 22
 //!

@@ -116,6 +116,10 @@ impl CacheState {
             .map(|last| last.stamp());
         let stamp = last.map_or_else(|| self.next_stamp(), Stamp::next_revision);
         let credential = credential(session, stamp, end, policy);
+        // Only its deadline has moved, or what it keeps, since a response has rejected it here.
+        let same = |rejected: &Arc<Credential>| rejected.is_same_value(&credential);
+        let rejected = goes_on && self.current.is_none();
+        let is_over = found.is_over || (rejected && self.given_up.as_ref().is_some_and(same));
         if let Some(refreshes) = &mut self.refreshes {
             refreshes.logged_in();
         }
@@ -128,7 +132,7 @@ impl CacheState {
         if let Some(breaker) = found.notes.breaker {
             self.breaker.learn(breaker, stamp.generation);
         }
-        if found.is_over {
+        if is_over {
             self.retire();
         }
         true

@@ -97,11 +97,15 @@ impl Turn {
     /// Looks at the store, and takes the lease unless a session is there that the cache does not
     /// know. Returns what was found, or `None` if the store is in trouble.
     pub(super) async fn look(&mut self, known: Known, rejected: bool) -> Option<(Lease, Found)> {
+        // What the cache has taken over meanwhile is known to it.
+        let passed_over = self
+            .passed_over
+            .filter(|_| self.passed_over != known.version);
         let ask = LeaseAsk {
             owner: &self.owner,
             lasts: self.lease_lasts(),
-            known: self.passed_over.or(known.version),
-            rejected: rejected && !known.unsaved && self.passed_over.is_none(),
+            known: passed_over.or(known.version),
+            rejected: rejected && !known.unsaved && passed_over.is_none(),
             only_extends: false,
         };
         self.asked = true;

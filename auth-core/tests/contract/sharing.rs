@@ -552,6 +552,29 @@ async fn rule_21_values_that_roll_are_shared_as_revisions() {
 }
 
 #[tokio::test]
+async fn rule_21_a_rejected_session_is_not_taken_again_because_its_deadline_has_moved() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| session(number, Lifetime::of(HOUR).idle(60 * SECOND)));
+    let (one, other) = (
+        fleet.start(server.program("right")),
+        fleet.start(server.program("right")),
+    );
+    one.get().await.unwrap();
+    other.get().await.unwrap();
+    // Its clock stands still, so that it does not look.
+    let clock = fleet.clocks.remove(0);
+    fleet.advance(20 * SECOND).await;
+    let current = other.get().await.unwrap();
+    Attempt::new(&other, &current).accepted();
+    fleet.advance(10 * SECOND).await;
+    assert_eq!(reject(&one).await.unwrap(), "token-2");
+    fleet.clocks.push(clock);
+    fleet.advance(10 * SECOND).await;
+    assert_eq!(token(&other.get().await.unwrap()), "token-2");
+    assert_eq!(server.logins(), 2);
+}
+
+#[tokio::test]
 async fn rule_22_eight_processes_with_a_wrong_password_make_one_attempt() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     let processes: Vec<_> = (0..8)
