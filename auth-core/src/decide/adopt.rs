@@ -120,10 +120,11 @@ impl CacheState {
         let same = |rejected: &Arc<Credential>| rejected.is_same_value(&credential);
         let rejected = goes_on && self.current.is_none();
         let is_over = found.is_over || (rejected && self.given_up.as_ref().is_some_and(same));
-        if let Some(refreshes) = &mut self.refreshes {
-            refreshes.logged_in();
-        }
+        // A revision is neither a login nor a refresh, so what was refused stays refused.
         if !goes_on {
+            if let Some(refreshes) = &mut self.refreshes {
+                refreshes.logged_in();
+            }
             self.breaker.landed(stamp.generation, end.at, false);
         }
         self.given_up = None;

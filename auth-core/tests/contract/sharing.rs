@@ -716,6 +716,45 @@ async fn rule_22_a_token_is_sent_once_by_all() {
 }
 
 #[tokio::test]
+async fn rule_6_a_refused_token_is_not_sent_again_because_the_deadline_has_moved() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let life = Lifetime::of(600 * SECOND).idle(400 * SECOND);
+        let first = session(number, life)?;
+        Ok(first.with_kept("refresh_token", "reusable")?)
+    });
+    server.0.refuses_refreshes.store(true, SeqCst);
+    let processes = [(); 2].map(|()| {
+        fleet.start(Program {
+            refresh: Some(Refresh::with_kept("refresh_token")),
+            ..server.program("right")
+        })
+    });
+    let accept = async || {
+        for process in &processes {
+            let current = process.get().await.unwrap();
+            Attempt::new(process, &current).accepted();
+        }
+    };
+    accept().await;
+    fleet.leap(300 * SECOND);
+    accept().await;
+    fleet.advance(20 * SECOND).await;
+    server.answers(|_| Err(LoginError::unavailable("status 503")));
+    assert!(server.0.refreshes.lock().is_empty());
+    fleet.leap(260 * SECOND);
+    // It is due. One refreshes in vain, and another has the deadline moved.
+    processes[0].get().await.unwrap();
+    settle().await;
+    assert_eq!((server.tokens_seen_once(), server.logins()), (1, 2));
+    let current = processes[1].peek().unwrap();
+    Attempt::new(&processes[1], &current).accepted();
+    fleet.advance(12 * SECOND).await;
+    assert!(processes[0].renew().await.is_err());
+    assert_eq!(server.tokens_seen_once(), 1);
+}
+
+#[tokio::test]
 async fn rule_22_a_token_that_another_process_has_spent_in_vain_is_not_sent() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     server.answers(|number| {
