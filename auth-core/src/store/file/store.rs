@@ -121,7 +121,7 @@ impl FileStore {
     /// [`StoreError`] if the file can't be locked or removed.
     ///
     /// # Cancel safety
-    /// If the future is dropped, the removal goes on.
+    /// If the future is dropped, a removal that has begun goes on.
     pub async fn purge(&self, name: &str) -> Result<bool, StoreError> {
         let name = name.to_owned();
         self.run(move |steps| steps.purge(&name)).await
@@ -134,7 +134,7 @@ impl FileStore {
     /// removed.
     ///
     /// # Cancel safety
-    /// If the future is dropped, the removal goes on.
+    /// If the future is dropped, a removal that has begun goes on.
     pub async fn purge_all(&self) -> Result<usize, StoreError> {
         self.purge_if(|_| true).await
     }
@@ -147,7 +147,7 @@ impl FileStore {
     /// As [`purge_all`](Self::purge_all).
     ///
     /// # Cancel safety
-    /// If the future is dropped, the removal goes on.
+    /// If the future is dropped, a removal that has begun goes on.
     pub async fn purge_older(&self, than: Duration) -> Result<usize, StoreError> {
         self.purge_if(move |stored| {
             let ages = stored.session_age.into_iter().chain(stored.notes_age);
