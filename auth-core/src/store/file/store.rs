@@ -224,7 +224,8 @@ impl Store for FileStore {
         self.run(move |steps| {
             steps.permits(&origin, |permits, lost, now| {
                 if std::mem::take(lost) {
-                    permits.hold(window, now);
+                    // What was lost may have been of logins under way.
+                    permits.hold(window.max(counts_for), now);
                 }
                 let ask = PermitAsk {
                     id: &id,
