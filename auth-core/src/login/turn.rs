@@ -239,20 +239,25 @@ impl Turn {
             window,
             counts_for: window.saturating_add(timeout),
         };
-        while let Some(answer) = self.sharing.permit(&engine, ask).await {
-            let wait = match answer {
-                PermitAnswer::Given => {
+        let mut free_at = 0;
+        loop {
+            let answer = self.sharing.permit(&engine, ask).await;
+            let now = engine.clock.now().steady;
+            match answer {
+                Some(PermitAnswer::Given) => {
                     self.permit = Some((id, window));
-                    ticket.set_expected(engine.clock.now().steady);
+                    ticket.set_expected(now);
                     return;
                 }
-                PermitAnswer::Wait(wait) => wait,
-            };
-            let now = engine.clock.now().steady;
-            ticket.set_expected(now.saturating_add(nanos(wait)));
+                Some(PermitAnswer::Wait(wait)) => free_at = now.saturating_add(nanos(wait)),
+                // What it has said before it failed holds.
+                None if now < free_at => {}
+                None => break,
+            }
+            ticket.set_expected(free_at);
             promise();
-            let again = nanos(wait.min(ASK_AGAIN));
-            engine.clock.sleep_until(now.saturating_add(again)).await;
+            let again = free_at.min(now.saturating_add(nanos(ASK_AGAIN)));
+            engine.clock.sleep_until(again).await;
         }
         let share = Limiter::share(engine.provider.identity().origin(), quota, &engine.clock);
         let own = Arc::new(share.ticket(true));

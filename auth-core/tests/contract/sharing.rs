@@ -1122,6 +1122,30 @@ async fn rule_24_a_session_goes_on_and_a_slow_store_costs_two_seconds() {
 }
 
 #[tokio::test]
+async fn rule_24_a_quota_that_was_spent_is_spent_though_the_store_fails() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let origin = fleet.store.seal().name(b"origin https://api.example.com");
+    for id in ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"] {
+        let ask = PermitAsk {
+            id,
+            most: 10,
+            window: 62 * SECOND,
+            counts_for: 100 * SECOND,
+        };
+        fleet.store.permit(&origin, ask).await.unwrap();
+    }
+    let store = Faulty::new(&fleet.store);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    let get = tokio::spawn(async move { process.get().await.map(|got| token(&got)) });
+    fleet.advance(2 * SECOND).await;
+    store.0.fails.store(true, SeqCst);
+    fleet.advance(96 * SECOND).await;
+    assert_eq!(server.logins(), 0, "none is free before");
+    fleet.advance(4 * SECOND).await;
+    assert_eq!(get.await.unwrap().unwrap(), "token-1");
+}
+
+#[tokio::test]
 async fn rule_24_a_store_that_panics_is_one_in_trouble() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     let store = Faulty::new(&fleet.store);
