@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{Either, join, join3, select};
+use futures_util::future::{Either, join, select};
 
 use super::engine::Engine;
 use crate::clock::nanos;
@@ -342,12 +342,11 @@ impl Turn {
                 None => None,
             }
         };
-        let hold = async {
-            if let Some(wait) = wait {
-                sharing.hold(&engine, wait).await;
-            }
-        };
-        join3(save, self.end_permit(), hold).await.0
+        // The next login may begin with the release.
+        if let Some(wait) = wait {
+            sharing.hold(&engine, wait).await;
+        }
+        join(save, self.end_permit()).await.0
     }
 }
 

@@ -1122,6 +1122,31 @@ async fn rule_24_a_session_goes_on_and_a_slow_store_costs_two_seconds() {
 }
 
 #[tokio::test]
+async fn rule_23_the_others_are_held_before_they_can_have_the_lease() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let holds = Arc::new(Semaphore::new(0));
+    *store.0.hold_gate.lock() = Some(Arc::clone(&holds));
+    server.answers(|_| Err(LoginError::limited(Some(30 * SECOND))));
+    let fail_fast = auth_core::Ask::new().fail_fast();
+    let one = fleet.start_with(server.program("right"), store);
+    let first = tokio::spawn(async move { one.get_with(fail_fast).await.map(|got| token(&got)) });
+    settle().await;
+    server.answers(|number| session(number, Lifetime::of(HOUR)));
+    let other = fleet.start(server.program("right"));
+    let second =
+        tokio::spawn(async move { other.get_with(fail_fast).await.map(|got| token(&got)) });
+    fleet.advance(SECOND).await;
+    assert_eq!(server.logins(), 1);
+    holds.add_permits(1);
+    assert!(first.await.unwrap().unwrap_err().is_rate_limited());
+    fleet.advance(SECOND).await;
+    let told = second.await.unwrap().unwrap_err();
+    assert!(matches!(told, Error::QuotaSpent { .. }), "{told:?}");
+    assert_eq!(server.logins(), 1);
+}
+
+#[tokio::test]
 async fn rule_24_a_quota_that_was_spent_is_spent_though_the_store_fails() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     let origin = fleet.store.seal().name(b"origin https://api.example.com");
