@@ -322,11 +322,9 @@ impl Turn {
         notes: Option<&Notes>,
     ) -> Option<Saved> {
         let (sharing, engine) = (Arc::clone(&self.sharing), self.engine.clone());
-        let (version, wait) = (self.version.take(), self.hold);
-        let asked = std::mem::take(&mut self.asked);
-        let owner = std::mem::take(&mut self.owner);
+        let (version, asked) = (self.version, self.asked);
+        let releases = Some(self.owner.clone());
         let save = async {
-            let releases = Some(owner);
             match version {
                 Some(version) => {
                     sharing
@@ -343,10 +341,13 @@ impl Turn {
             }
         };
         // The next login may begin with the release.
-        if let Some(wait) = wait {
+        if let Some(wait) = self.hold {
             sharing.hold(&engine, wait).await;
         }
-        join(save, self.end_permit()).await.0
+        let (saved, ()) = join(save, self.end_permit()).await;
+        // Dropped before, it releases the lease by another task.
+        self.asked = false;
+        saved
     }
 }
 

@@ -432,6 +432,35 @@ async fn rule_20_those_that_wait_for_a_lease_do_not_wake_each_other() {
     }
 }
 
+#[tokio::test]
+async fn rule_20_a_login_that_is_given_up_while_it_releases_its_lease_releases_it() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let saves = Arc::new(Semaphore::new(0));
+    *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+    // Nothing is sent, so a close ends its task at once.
+    let misconfigured = Program {
+        secret: SecretSource::variable("AUTH_CORE_NO_SUCH_VARIABLE"),
+        ..server.program("right")
+    };
+    let process = fleet.start_with(misconfigured, store);
+    let mut get = Box::pin(process.get());
+    assert!(futures_util::poll!(&mut get).is_pending());
+    settle().await;
+    let closing = process.clone();
+    let closed = tokio::spawn(async move { closing.close().await });
+    settle().await;
+    assert!(get.await.is_err());
+    closed.await.unwrap().unwrap();
+    saves.add_permits(10);
+    settle().await;
+    let other = fleet.start(server.program("right"));
+    let waiting = tokio::spawn(async move { other.get().await.map(|got| token(&got)) });
+    fleet.advance(SECOND).await;
+    assert!(waiting.is_finished(), "nobody has the lease");
+    assert_eq!(waiting.await.unwrap().unwrap(), "token-1");
+}
+
 /// The stored session is rejected, so that the next process has to log in.
 async fn reject_stored(fleet: &mut Fleet, server: &Server) {
     let process = fleet.start(server.program("right"));
