@@ -315,10 +315,11 @@
 //! and that is good is used, and nothing is sent. Otherwise the login takes the lease of the
 //! identity, with a look at what is stored in the same step, and uses only what it read then: never
 //! a refresh token from before. While another has the lease, it waits for the result, within its
-//! callers' time. A lease lasts for the login's time-out and 5 s, is extended at a third of that
-//! while its login is under way, and lapses by itself. So among those that reach the store and are
-//! not stopped for longer than a lease, one login is under way for an identity. Waiters are told
-//! once the session is saved: a program that ends with its answer in hand has left it there.
+//! callers' time. A lease lasts for the login's time-out, or an hour if that is longer, and 5 s. It
+//! is extended at a third of that while its login is under way, and lapses by itself. So among
+//! those that reach the store and are not stopped for longer than a lease, one login is under way
+//! for an identity. Waiters are told once the session is saved: a program that ends with its answer
+//! in hand has left it there.
 //!
 //! Without a store nothing is paid for it. With one, a request with a fresh session costs the same.
 //!

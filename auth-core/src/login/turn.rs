@@ -11,7 +11,7 @@ use super::engine::Engine;
 use crate::clock::nanos;
 use crate::decide::{Known, Notes};
 use crate::error::LoginError;
-use crate::limit::{Limiter, MARGIN, Permit, Ticket};
+use crate::limit::{LONGEST_LOGIN, Limiter, MARGIN, Permit, Ticket};
 use crate::runtime::Runtime;
 use crate::session::Session;
 use crate::store::{
@@ -143,11 +143,14 @@ impl Turn {
         join(clock.sleep_until(soonest), changed).await;
     }
 
+    /// A time-out may be endless, and a lease whose login is gone must lapse. One that is longer is
+    /// extended meanwhile.
     fn lease_lasts(&self) -> Duration {
-        self.engine
-            .options
-            .login_timeout
-            .saturating_add(LEASE_MARGIN)
+        self.login_takes() + LEASE_MARGIN
+    }
+
+    fn login_takes(&self) -> Duration {
+        self.engine.options.login_timeout.min(LONGEST_LOGIN)
     }
 
     /// Extends the lease again and again. A lease that is lost is not taken back: the session is
@@ -237,7 +240,7 @@ impl Turn {
             id: &id,
             most: quota.logins().get(),
             window,
-            counts_for: window.saturating_add(timeout),
+            counts_for: window.saturating_add(self.login_takes()),
         };
         let mut free_at = 0;
         loop {

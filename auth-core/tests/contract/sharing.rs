@@ -461,6 +461,25 @@ async fn rule_20_a_login_that_is_given_up_while_it_releases_its_lease_releases_i
     assert_eq!(waiting.await.unwrap().unwrap(), "token-1");
 }
 
+#[tokio::test]
+async fn rule_20_a_login_without_a_time_out_has_a_lease_and_a_permit_that_lapse() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let clock = ManualClock::new();
+    fleet.clocks.push(clock.clone());
+    let process = Credentials::builder(server.program("right"))
+        .clock(clock.clock())
+        .login_timeout(Duration::MAX)
+        .store(store.clone())
+        .build();
+    process.get().await.unwrap();
+    let longest = *store.0.longest.lock();
+    assert!(
+        longest > HOUR && longest <= HOUR + 62 * SECOND,
+        "{longest:?}"
+    );
+}
+
 /// The stored session is rejected, so that the next process has to log in.
 async fn reject_stored(fleet: &mut Fleet, server: &Server) {
     let process = fleet.start(server.program("right"));
