@@ -1219,6 +1219,20 @@ async fn rule_24_a_quota_that_was_spent_is_spent_though_the_store_fails() {
 }
 
 #[tokio::test]
+async fn rule_24_a_seal_that_panics_is_a_store_in_trouble() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    fleet.start(server.program("right")).get().await.unwrap();
+    let store = Faulty::new(&fleet.store);
+    store.0.seal_panics.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store);
+    assert_eq!(token(&process.get().await.unwrap()), "token-2");
+    assert_eq!(
+        fleet.events(|event| matches!(event, Event::StoreFailed { .. })),
+        1
+    );
+}
+
+#[tokio::test]
 async fn rule_24_a_store_that_panics_is_one_in_trouble() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     let store = Faulty::new(&fleet.store);
