@@ -350,9 +350,9 @@
 //! sent holds for its process alone.
 //!
 //! A token that can be used once is marked spent in the store before it is sent. If the store does
-//! not confirm that, the token is not sent, and the password is used where the session is over. If
-//! a refresh is refused, the store is looked at again first: a newer session there means a race,
-//! and no refusal.
+//! not confirm that, or has marks that can't be read, the token is not sent, and the password is
+//! used where the session is over. If a refresh is refused, the store is looked at again first: a
+//! newer session there means a race, and no refusal.
 //!
 //! ## Rule 23
 //!

@@ -155,7 +155,8 @@ impl CacheState {
         let Some(session) = self.refreshed().cloned() else {
             return;
         };
-        let Some(refreshes) = &mut self.refreshes else {
+        let refreshes = self.refreshes.as_mut();
+        let Some(refreshes) = refreshes.filter(|refreshes| refreshes.are_single_use()) else {
             return;
         };
         let token = |name: &str| session.kept_at(name, now).map(Secret::expose);

@@ -456,7 +456,14 @@ impl Login {
         let before = turn.notes();
         let notes = (session.is_some() || settlement.failed || turn.pardons())
             .then(|| cache.notes(before, turn.secret()))
-            .filter(|notes| !notes.is_empty() || !before.is_empty());
+            .filter(|notes| !notes.is_empty() || !before.is_empty())
+            .map(|notes| {
+                if session.is_some() {
+                    notes.of_next_session()
+                } else {
+                    notes
+                }
+            });
         let saved = turn.end(session.as_ref(), notes.as_ref()).await;
         if let Some(fetched) = fetched.map(|fetched| fetched.stamp()) {
             settlement.saved = Arc::clone(cache).saved(fetched, saved);

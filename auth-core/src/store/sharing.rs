@@ -319,12 +319,16 @@ impl Sharing {
             let read = Notes::read(text.expose(), age, engine.clock.now());
             read.inspect_err(|_| damaged()).ok()
         });
+        let notes = notes.unwrap_or_else(|| match entry.notes {
+            Some(_) => Notes::unreadable(),
+            None => Notes::default(),
+        });
         Found {
             version: entry.version,
             session,
             is_over: entry.is_over,
             was_logged_out: entry.was_logged_out(),
-            notes: notes.unwrap_or_default(),
+            notes,
         }
     }
 

@@ -853,6 +853,36 @@ async fn rule_22_a_token_that_another_process_has_spent_in_vain_is_not_sent_by_a
 }
 
 #[tokio::test]
+async fn rule_22_a_token_is_not_sent_where_the_notes_can_not_be_read() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let first = session(number, Lifetime::of(HOUR))?;
+        Ok(first.with_kept("refresh_token", &format!("first-{number}"))?)
+    });
+    let process = fleet.start(rotating(&server));
+    process.get().await.unwrap();
+    fleet.leap(HOUR - 30 * SECOND);
+    server.0.refreshes_fail.store(true, SeqCst);
+    process.get().await.unwrap();
+    fleet.advance(SECOND).await;
+    drop(process);
+    assert_eq!(server.tokens_seen_once(), 1);
+    // They are sealed with a key that this one does not have yet.
+    let store = Faulty::new(&fleet.store);
+    store.0.spoils_notes.store(true, SeqCst);
+    fleet.leap(HOUR);
+    let later = fleet.start_with(rotating(&server), store.clone());
+    assert_eq!(token(&later.get().await.unwrap()), "token-2");
+    assert_eq!(server.tokens_seen_once(), 1);
+    // The next session has notes of its own.
+    store.0.spoils_notes.store(false, SeqCst);
+    server.0.refreshes_fail.store(false, SeqCst);
+    fleet.leap(HOUR);
+    assert_eq!(token(&later.get().await.unwrap()), "token-1002");
+    assert_eq!((server.logins(), server.tokens_seen_once()), (2, 2));
+}
+
+#[tokio::test]
 async fn rule_22_a_refusal_that_comes_after_the_close_is_noted() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     for start in 0..3 {
