@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_core::clock::ManualClock;
 use auth_core::store::{
-    Change, Entry, LeaseAnswer, LeaseAsk, MemoryStore, PermitAnswer, PermitAsk, Saved, Seal, Store,
-    StoreError, Unreadable,
+    Change, Entry, Kept, LeaseAnswer, LeaseAsk, MemoryStore, NotesChange, PermitAnswer, PermitAsk,
+    Saved, Seal, SessionChange, Store, StoreError, Stored, Unreadable,
 };
 use auth_core::{
     Attempt, Credentials, Error, Event, Identity, Lifetime, LoginError, LoginErrorKind, Origin,
@@ -1260,6 +1260,35 @@ async fn rule_24_a_seal_that_panics_is_a_store_in_trouble() {
         fleet.events(|event| matches!(event, Event::StoreFailed { .. })),
         1
     );
+}
+
+#[test]
+fn rule_17_what_is_stored_is_not_printed() {
+    // The store in memory seals nothing.
+    let sealed = b"canary".to_vec();
+    let stored = Stored {
+        sealed: sealed.clone(),
+        age: SECOND,
+    };
+    let entry = Entry {
+        session: Some(stored.clone()),
+        notes: Some(stored),
+        ..Entry::default()
+    };
+    let kept = Kept {
+        sealed: sealed.clone(),
+        saved: ManualClock::new().clock().now(),
+        keep_for: SECOND,
+    };
+    let change = Change {
+        version: auth_core::store::Version::default(),
+        session: SessionChange::Save(sealed.clone(), SECOND),
+        notes: NotesChange::Save(sealed, SECOND),
+        releases: None,
+    };
+    let printed = format!("{entry:?} {kept:?} {change:?}");
+    assert!(!printed.contains("99, 97, 110"), "{printed}");
+    assert!(printed.contains("6 bytes"), "{printed}");
 }
 
 #[tokio::test]
