@@ -368,9 +368,10 @@
 //! without the store for 5 s: sessions are served, logins are single within the process, and of the
 //! quota the process takes a fifth, at least one login. A login that the store has told to wait
 //! waits in any case. More than five such processes may together exceed the quota, and fewer by as
-//! much as the store had given in the window before. Nothing fails for it but what can't be done
-//! safely: a token that can be used once is not sent. What was obtained meanwhile is used, and
-//! saved when the store is looked at next, unless another session is there by then.
+//! much as the store had given in the window before. Nothing fails for it but what can't be done: a
+//! token that can be used once is not sent, and a `log_out` says that the others are not told. What
+//! was obtained meanwhile is used, and saved when the store is looked at next, unless another
+//! session is there by then.
 //!
 //! ## Rule 25
 //!

@@ -171,30 +171,41 @@ impl Shared {
             return Ok(());
         };
         let engine = &self.engine;
-        let mut found = Found::default();
+        let not_told = || {
+            LoginError::unavailable(
+                "the store could not be told of the logout, so those that share the session may go \
+                 on with it",
+            )
+        };
+        let (mut found, mut told) = (Found::default(), Ok(()));
         for _ in 0..MOST_SAVES {
-            found = sharing.load(engine).await.unwrap_or_default();
-            // Another process may save its values meanwhile.
-            if !matches!(
-                sharing.end(engine, found.version).await,
-                Some(Saved::Newer(_))
-            ) {
+            found = sharing.load(engine).await.ok_or_else(not_told)?;
+            if !found.version.is_of_a_session() {
                 break;
+            }
+            match sharing.end(engine, found.version).await {
+                Some(Saved::Made(_)) => break,
+                // Another process has saved its values meanwhile.
+                Some(Saved::Newer(_)) => {}
+                None => {
+                    told = Err(not_told());
+                    break;
+                }
             }
         }
         let is_known = !known.unsaved && known.version == Some(found.version);
         let Some(session) = found.session.filter(|_| had.is_none() || !is_known) else {
-            return Ok(());
+            return told;
         };
         let (end, policy) = (self.end(Duration::ZERO), &engine.options.policy);
         let session = session.on(&engine.clock);
         let stored = self.update(|state| state.stored(session, &end, policy));
         if had.is_some_and(|had| had.is_same_value(&stored)) {
-            return Ok(());
+            return told;
         }
         let mut logout = Logout::new(LogoutReason::Closing);
         logout.was_over = found.is_over;
-        engine.log_out(&stored, logout).await
+        engine.log_out(&stored, logout).await.and(told)
     }
 
     async fn save_revision(self: &Arc<Self>, sharing: &Arc<Sharing>) {

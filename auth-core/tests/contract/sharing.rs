@@ -1249,6 +1249,23 @@ async fn rule_24_a_quota_that_was_spent_is_spent_though_the_store_fails() {
 }
 
 #[tokio::test]
+async fn rule_24_a_logout_that_the_store_is_not_told_of_is_an_error() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    fleet.start(server.program("right")).get().await.unwrap();
+    for fault in 0..2 {
+        let store = Faulty::new(&fleet.store);
+        let fault = [&store.0.fails, &store.0.save_fails][fault];
+        fault.store(true, SeqCst);
+        let command = fleet.start_with(server.program("right"), store.clone());
+        let error = command.log_out().await.unwrap_err();
+        let kind = error.login_error().map(LoginError::kind);
+        assert_eq!(kind, Some(LoginErrorKind::Unavailable), "{error:?}");
+    }
+    let next = fleet.start(server.program("right"));
+    assert_eq!(token(&next.get().await.unwrap()), "token-1");
+}
+
+#[tokio::test]
 async fn rule_24_a_seal_that_panics_is_a_store_in_trouble() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     fleet.start(server.program("right")).get().await.unwrap();
