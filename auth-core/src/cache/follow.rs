@@ -58,7 +58,9 @@ impl Shared {
     /// What was found in the store meanwhile.
     fn found_meanwhile(self: &Arc<Self>, found: Found) {
         let left = found.session.as_ref().and_then(Session::idle_left);
-        if self.has_slid(left) {
+        let sharing = self.engine.options.sharing.as_ref();
+        let unsaved = sharing.is_some_and(|sharing| sharing.has_unsaved_values());
+        if unsaved || self.has_slid(left) {
             self.share_revision();
         }
         let before = self.read(|state| state.current().map(|current| current.stamp()));

@@ -91,7 +91,10 @@ impl Shared {
                     if !saving.0.goes_on_saving() {
                         return;
                     }
-                    cache.save_revision(&saving.0).await;
+                    if !cache.save_revision(&saving.0).await {
+                        saving.0.save_later();
+                        return;
+                    }
                 }
             });
         }
@@ -139,24 +142,35 @@ impl Shared {
         }
     }
 
-    /// The cache is closed: leaves its session in the store, with what is left of its idle timeout.
-    pub(super) async fn leave_in_store(&self, session: Option<&Credential>, known: Known) {
+    /// The cache is closed: leaves its session in the store, with what is left of its idle timeout,
+    /// and with values that were `unsaved` at the close.
+    pub(super) async fn leave_in_store(
+        &self,
+        session: Option<&Credential>,
+        known: Known,
+        unsaved: bool,
+    ) {
         let (Some(sharing), Some(session)) = (&self.engine.options.sharing, session) else {
             return;
         };
         let session = session.session(self.engine.clock.now());
-        let (Some(version), false) = (known.version, known.unsaved) else {
+        let (Some(mut version), false) = (known.version, known.unsaved) else {
             return;
         };
         // Nothing else of it has changed since it was saved last.
-        if session.stated_lifetime().idle_timeout().is_some() {
-            let revision = version.revision.saturating_add(1);
-            let version = Version {
-                revision,
-                ..version
-            };
+        if !unsaved && session.stated_lifetime().idle_timeout().is_none() {
+            return;
+        }
+        for _ in 0..MOST_SAVES {
+            version.revision = version.revision.saturating_add(1);
             let save = sharing.save(&self.engine, version, Some(&session), None, None);
-            save.await;
+            match save.await {
+                // An earlier value was being saved at the close, or another process has saved one.
+                Some(Saved::Newer(other)) if unsaved && other.is_of_same_session(version) => {
+                    version = other;
+                }
+                _ => return,
+            }
         }
     }
 
@@ -208,7 +222,8 @@ impl Shared {
         engine.log_out(&stored, logout).await.and(told)
     }
 
-    async fn save_revision(self: &Arc<Self>, sharing: &Arc<Sharing>) {
+    /// Saves the current values. Returns `false` if the store is in trouble.
+    async fn save_revision(self: &Arc<Self>, sharing: &Arc<Sharing>) -> bool {
         let engine = &self.engine;
         let now = engine.clock.now();
         let (session, version, stamp) = {
@@ -217,7 +232,7 @@ impl Shared {
             let (Some(current), Some(version), false) =
                 (control.state.current(), known.version, known.unsaved)
             else {
-                return;
+                return true;
             };
             let revision = version.revision.saturating_add(1);
             let version = Version {
@@ -236,8 +251,10 @@ impl Shared {
                 self.now_known(stamp, other);
                 sharing.begin_saving();
             }
-            Some(Saved::Newer(_)) | None => {}
+            Some(Saved::Newer(_)) => {}
+            None => return false,
         }
+        true
     }
 }
 

@@ -131,6 +131,17 @@ impl Sharing {
         saving.under_way
     }
 
+    /// Values could not be saved.
+    pub(crate) fn save_later(&self) {
+        self.saving.lock().again = true;
+    }
+
+    /// Whether there are values that may not be saved yet.
+    pub(crate) fn has_unsaved_values(&self) -> bool {
+        let saving = self.saving.lock();
+        saving.under_way || saving.again
+    }
+
     /// The task is gone.
     pub(crate) fn end_saving(&self) {
         self.saving.lock().under_way = false;

@@ -623,6 +623,42 @@ async fn rule_21_a_rejected_session_is_not_taken_again_because_its_deadline_has_
 }
 
 #[tokio::test]
+async fn rule_21_values_that_roll_right_before_a_close_are_left_in_the_store() {
+    for under_way in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        server.answers(|number| {
+            let session = Session::new().with_cookie("sid", &format!("s-{number}"))?;
+            Ok(session.with_lifetime(Lifetime::of(HOUR)))
+        });
+        let store = Faulty::new(&fleet.store);
+        let one = fleet.start_with(server.program("right"), store.clone());
+        let first = one.get().await.unwrap();
+        let saves = Arc::new(Semaphore::new(0));
+        if under_way {
+            *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+        }
+        let rolled = crate::support::set_cookie("sid=rolled; Path=/");
+        Attempt::new(&one, &first).cookies_set(&rolled);
+        if under_way {
+            settle().await;
+            let current = one.get().await.unwrap();
+            let again = crate::support::set_cookie("sid=again; Path=/");
+            Attempt::new(&one, &current).cookies_set(&again);
+        }
+        let closing = one.clone();
+        let closed = tokio::spawn(async move { closing.close().await });
+        settle().await;
+        saves.add_permits(10);
+        closed.await.unwrap().unwrap();
+        settle().await;
+        let other = fleet.start(server.program("right"));
+        let found = other.get().await.unwrap();
+        let last = if under_way { "again" } else { "rolled" };
+        assert_eq!(found.cookie("sid"), Some(last));
+    }
+}
+
+#[tokio::test]
 async fn rule_22_eight_processes_with_a_wrong_password_make_one_attempt() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     let processes: Vec<_> = (0..8)
@@ -1180,6 +1216,27 @@ async fn rule_24_what_was_obtained_without_the_store_is_saved_when_it_is_back() 
     fleet.advance(20 * SECOND).await;
     let other = fleet.start(server.program("right"));
     assert_eq!(token(&other.get().await.unwrap()), "token-1");
+    assert_eq!(server.logins(), 1);
+}
+
+#[tokio::test]
+async fn rule_24_values_that_roll_without_the_store_are_saved_when_it_is_back() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let session = Session::new().with_cookie("sid", &format!("s-{number}"))?;
+        Ok(session.with_lifetime(Lifetime::of(HOUR)))
+    });
+    let store = Faulty::new(&fleet.store);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    let first = process.get().await.unwrap();
+    store.0.fails.store(true, SeqCst);
+    let rolled = crate::support::set_cookie("sid=rolled; Path=/");
+    Attempt::new(&process, &first).cookies_set(&rolled);
+    fleet.advance(SECOND).await;
+    store.0.fails.store(false, SeqCst);
+    fleet.advance(20 * SECOND).await;
+    let other = fleet.start(server.program("right"));
+    assert_eq!(other.get().await.unwrap().cookie("sid"), Some("rolled"));
     assert_eq!(server.logins(), 1);
 }
 
