@@ -919,6 +919,40 @@ async fn rule_22_a_token_is_not_sent_where_the_notes_can_not_be_read() {
 }
 
 #[tokio::test]
+async fn rule_3_a_refresh_has_its_time_after_its_token_was_marked() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let first = session(number, Lifetime::of(HOUR))?;
+        Ok(first.with_kept("refresh_token", &format!("first-{number}"))?)
+    });
+    let store = Faulty::new(&fleet.store);
+    let clock = ManualClock::new();
+    fleet.clocks.push(clock.clone());
+    let process = Credentials::builder(rotating(&server))
+        .clock(clock.clock())
+        .login_timeout(5 * SECOND)
+        .store(store.clone())
+        .build();
+    process.get().await.unwrap();
+    fleet.leap(HOUR);
+    let (saves, refreshes) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+    *server.0.refresh_gate.lock() = Some(Arc::clone(&refreshes));
+    let get = tokio::spawn(async move { process.get().await.map(|got| token(&got)) });
+    settle().await;
+    fleet.advance(SECOND * 3 / 2).await;
+    saves.add_permits(10);
+    settle().await;
+    assert_eq!(server.tokens_seen_once(), 1);
+    fleet.advance(SECOND * 24 / 5).await;
+    refreshes.add_permits(1);
+    settle().await;
+    assert!(get.is_finished(), "it was given up");
+    assert_eq!(get.await.unwrap().unwrap(), "token-1001");
+    assert_eq!(server.logins(), 1);
+}
+
+#[tokio::test]
 async fn rule_22_a_refusal_that_comes_after_the_close_is_noted() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     for start in 0..3 {
