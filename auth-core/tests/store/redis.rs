@@ -181,6 +181,68 @@ async fn an_age_grows_on_the_clock_of_the_server() {
 }
 
 #[tokio::test]
+async fn fields_that_are_damaged_count_as_absent_and_are_replaced() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let store = server.store();
+    let mut raw = server.connection().await;
+    for (part, field) in [
+        ("session", "saved"),
+        ("session", "sealed"),
+        ("notes", "saved"),
+        ("entry", "version.epoch"),
+        ("entry", "version.fence"),
+        ("entry", "version.revision"),
+        ("entry", "lease.epoch"),
+        ("entry", "lease.fence"),
+        ("entry", "lease.until"),
+    ] {
+        for damaged in [None, Some("damaged"), Some("")] {
+            let name = format!("{part}-{field}-{damaged:?}")
+                .replace(|sign: char| !sign.is_alphanumeric(), "-");
+            let version = lease(&store, &name, "a").await;
+            let change = Change {
+                notes: NotesChange::Save(b"notes".into(), MINUTE),
+                ..save(version, b"session")
+            };
+            assert_eq!(
+                store.save(&name, change).await.unwrap(),
+                Saved::Made(version)
+            );
+            let mut damage = redis::cmd(if damaged.is_some() { "HSET" } else { "HDEL" });
+            damage
+                .arg(format!("auth:{{{name}}}:{part}"))
+                .arg(field)
+                .arg(damaged);
+            let () = damage.query_async(&mut raw).await.unwrap();
+            let found = store.load(&name).await.expect(&name);
+            assert!(
+                found.version == version || found.session.is_none(),
+                "{name}"
+            );
+            let known = LeaseAsk {
+                known: Some(found.version),
+                ..ask("a")
+            };
+            let answer = store.lease(&name, known).await.expect(&name);
+            let Lease::Taken { fence } = answer.lease else {
+                panic!("{name}: {answer:?}");
+            };
+            let version = Version {
+                epoch: answer.epoch,
+                fence,
+                revision: 1,
+            };
+            let saved = store.save(&name, save(version, b"next")).await.unwrap();
+            assert_eq!(saved, Saved::Made(version), "{name}");
+            let found = store.load(&name).await.unwrap();
+            assert_eq!(found.session.unwrap().sealed, b"next", "{name}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_need_not_be_kept_lapses_and_fences_outlive_it() {
     let Some(server) = RedisServer::start() else {
         return;
