@@ -130,6 +130,29 @@ async fn a_caller_that_gives_up_early_does_not_keep_a_dead_connection_alive() {
 }
 
 #[tokio::test]
+async fn who_gives_up_listening_to_a_slow_redis_keeps_its_connection() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let proxy = Proxy::to(server.port()).await;
+    let store = through(&proxy);
+    saves_one(&store, "n").await;
+    let mut raw = server.connection().await;
+    let mut connections = async || {
+        let mut stats = redis::cmd("INFO");
+        let stats: String = stats.arg("stats").query_async(&mut raw).await.unwrap();
+        let number = stats.split_once("total_connections_received:").unwrap().1;
+        number.split_once('\r').unwrap().0.to_owned()
+    };
+    let before = connections().await;
+    proxy.set(Mood::Slow);
+    let given_up = timeout(Duration::from_millis(50), store.changed("n")).await;
+    assert!(given_up.is_err());
+    store.load("n").await.unwrap();
+    assert_eq!(connections().await, before);
+}
+
+#[tokio::test]
 async fn a_save_whose_answer_was_lost_is_known_for_its_own() {
     let Some(server) = RedisServer::start() else {
         return;
