@@ -60,11 +60,13 @@ impl Shared {
         let left = found.session.as_ref().and_then(Session::idle_left);
         let sharing = self.engine.options.sharing.as_ref();
         let unsaved = sharing.is_some_and(|sharing| sharing.has_unsaved_values());
-        if unsaved || self.has_slid(left) {
-            self.share_revision();
-        }
+        let saves = unsaved || self.has_slid(left);
         let before = self.read(|state| state.current().map(|current| current.stamp()));
         let adopted = self.adopting(found, CacheState::adopt) == Some(true);
+        // Not before: a session that another process has seen rejected must not come back.
+        if saves {
+            self.share_revision();
+        }
         let after = self.read(|state| state.current().map(|current| current.stamp()));
         self.set_timer();
         match (before, after) {
