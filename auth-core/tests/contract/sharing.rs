@@ -1275,6 +1275,34 @@ async fn rule_24_values_that_roll_without_the_store_are_saved_when_it_is_back() 
 }
 
 #[tokio::test]
+async fn rule_24_values_that_rolled_without_the_store_are_not_lost_to_an_older_revision() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let session = Session::new().with_cookie("sid", &format!("s-{number}"))?;
+        Ok(session.with_lifetime(Lifetime::of(HOUR).idle(60 * SECOND)))
+    });
+    let store = Faulty::new(&fleet.store);
+    let one = fleet.start_with(server.program("right"), store.clone());
+    let first = one.get().await.unwrap();
+    let other = fleet.start(server.program("right"));
+    other.get().await.unwrap();
+    fleet.advance(10 * SECOND).await;
+    store.0.fails.store(true, SeqCst);
+    let rolled = crate::support::set_cookie("sid=rolled; Path=/");
+    Attempt::new(&one, &first).cookies_set(&rolled);
+    // The deadline of the other's session moves, and it saves that.
+    let current = other.peek().unwrap();
+    Attempt::new(&other, &current).accepted();
+    fleet.advance(12 * SECOND).await;
+    store.0.fails.store(false, SeqCst);
+    fleet.advance(20 * SECOND).await;
+    for process in [&one, &other] {
+        assert_eq!(process.peek().unwrap().cookie("sid"), Some("rolled"));
+    }
+    assert_eq!(server.logins(), 1);
+}
+
+#[tokio::test]
 async fn rule_24_a_session_goes_on_and_a_slow_store_costs_two_seconds() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     let store = Faulty::new(&fleet.store);
