@@ -9,6 +9,7 @@ use crate::decide::{CacheState, End, Known, Outlook, Policy};
 use crate::error::LoginError;
 use crate::logout::{Logout, LogoutReason};
 use crate::runtime::Runtime;
+use crate::session::Session;
 use crate::store::{Found, Lease, LeaseAsk, Saved, Sharing, Version, random_text};
 
 /// How often new values are saved anew in a row, because others have saved theirs or the session
@@ -118,7 +119,16 @@ impl Shared {
             };
             (current.session(now), current.stamp(), known.version)
         };
-        let owner = random_text();
+        if let Some(version) = self.save_under_lease(&session, known).await {
+            self.now_known(stamp, version);
+        }
+    }
+
+    /// Saves a session under a lease of its own, unless a session is there that the cache does not
+    /// know. Returns its version if it was saved.
+    async fn save_under_lease(&self, session: &Session, known: Option<Version>) -> Option<Version> {
+        let (engine, owner) = (&self.engine, random_text());
+        let sharing = engine.options.sharing.as_ref()?;
         let ask = LeaseAsk {
             owner: &owner,
             lasts: PUBLISHED_WITHIN,
@@ -126,19 +136,19 @@ impl Shared {
             rejected: false,
             only_extends: false,
         };
-        let Some((answer, _)) = sharing.lease(engine, ask).await else {
-            return;
+        let (answer, _) = sharing.lease(engine, ask).await?;
+        let Lease::Taken { fence } = answer.lease else {
+            return None;
         };
-        if let Lease::Taken { fence } = answer.lease {
-            let version = Version {
-                epoch: answer.epoch,
-                fence,
-                revision: 0,
-            };
-            let save = sharing.save(engine, version, Some(&session), None, Some(owner));
-            if let Some(Saved::Made(version)) = save.await {
-                self.now_known(stamp, version);
-            }
+        let version = Version {
+            epoch: answer.epoch,
+            fence,
+            revision: 0,
+        };
+        let save = sharing.save(engine, version, Some(session), None, Some(owner));
+        match save.await? {
+            Saved::Made(version) => Some(version),
+            Saved::Newer(_) => None,
         }
     }
 
@@ -153,7 +163,13 @@ impl Shared {
         let (Some(sharing), Some(session)) = (&self.engine.options.sharing, session) else {
             return;
         };
-        let session = session.session(self.engine.clock.now());
+        let now = self.engine.clock.now();
+        let is_good = session.life().freshness(now).is_good();
+        let session = session.session(now);
+        // It was obtained while the store was in trouble, and has not been saved since the close.
+        if known.unsaved && self.known_now().unsaved && is_good {
+            self.save_under_lease(&session, known.version).await;
+        }
         let (Some(mut version), false) = (known.version, known.unsaved) else {
             return;
         };

@@ -1254,6 +1254,22 @@ async fn rule_24_what_was_obtained_without_the_store_is_saved_when_it_is_back() 
 }
 
 #[tokio::test]
+async fn rule_24_what_was_obtained_without_the_store_is_left_there_by_a_close() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.fails.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    process.get().await.unwrap();
+    store.0.fails.store(false, SeqCst);
+    // The store is asked again from then on, and the cache has not looked yet.
+    fleet.leap(6 * SECOND);
+    process.close().await.unwrap();
+    let next = fleet.start(server.program("right"));
+    assert_eq!(token(&next.get().await.unwrap()), "token-1");
+    assert_eq!(server.logins(), 1);
+}
+
+#[tokio::test]
 async fn rule_24_values_that_roll_without_the_store_are_saved_when_it_is_back() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     server.answers(|number| {
