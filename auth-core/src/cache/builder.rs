@@ -96,7 +96,8 @@ impl CredentialsBuilder {
     /// a logout may take as long each.
     ///
     /// A login that is not seen to end binds its permit for so long, or for an hour if this is
-    /// longer. What arrives at the server even later is not counted.
+    /// longer, and so it does its lease of a [store](Self::store). What arrives at the server even
+    /// later is not counted.
     pub fn login_timeout(self, timeout: Duration) -> Self {
         self.set(|options| options.login_timeout = timeout)
     }

@@ -353,7 +353,8 @@ impl Credentials {
     /// ```
     ///
     /// # Errors
-    /// As [`close`](Self::close). If the store can't be reached, the others are not told.
+    /// As [`close`](Self::close); and [`Error::Login`] if the store could not be told, so that the
+    /// others may go on with the session. One that this handle held is logged out in any case.
     ///
     /// # Cancel safety
     /// As [`close`](Self::close).
