@@ -118,8 +118,8 @@ fn kill_one(site: &Site, mut setup: Setup, round: usize) -> (Fate, Duration) {
 
 async fn a_token_is_not_sent_again_after_a_process_was_killed_in_its_refresh(place: &Place) {
     let site = Site::start().await;
-    site.takes(Duration::from_millis(50));
-    site.says_life(Duration::from_millis(100));
+    site.takes(Duration::from_millis(100));
+    site.says_life(Duration::from_millis(200));
     let mut setup = Setup::new(&site, place);
     setup.login_timeout = LOGIN_TIMEOUT;
     setup.logins = 10_000;
@@ -133,7 +133,7 @@ async fn a_token_is_not_sent_again_after_a_process_was_killed_in_its_refresh(pla
         while site.refreshes() < refreshes + 2 {
             std::thread::sleep(Duration::from_millis(1));
         }
-        std::thread::sleep(Duration::from_millis(17 * round));
+        std::thread::sleep(Duration::from_millis(34 * round));
         process.kill();
     }
     assert_eq!(site.reused(), Vec::<String>::new());
