@@ -121,8 +121,8 @@ pub enum Conclusion {
     /// Hand the response to the caller, or follow its redirect.
     HandOn,
     /// The response rejected the credential, and another login would not help; or the request was
-    /// sent once more already. Hand it to the
-    /// caller, and do not follow its redirect: that leads to the login page.
+    /// sent once more already. Hand it to the caller, and do not follow its redirect: that leads to
+    /// the login page.
     Rejected,
     /// The response rejected the credential: get a newer one, and send the request once more with
     /// it. If it can't be sent once more, this is as [`Rejected`](Self::Rejected).
@@ -153,6 +153,24 @@ impl Attempt {
     /// The first request to a foreign origin is an [event](Event::OutOfScope) and a warning, since
     /// it may be a mistake, such as `localhost` for `127.0.0.1`. After 8 foreign origins there are
     /// no more warnings. Do not call it for a request that is meant to carry no credential.
+    ///
+    /// ```
+    /// use auth_core::{Attempt, Credentials};
+    ///
+    /// /// Whether a request is to carry the credential.
+    /// fn is_in_scope<B>(credentials: &Credentials, request: &http::Request<B>) -> bool {
+    ///     let uri = request.uri();
+    ///     let is_in = credentials.scope().contains_uri(uri);
+    ///     if !is_in {
+    ///         Attempt::out_of_scope(credentials, uri.scheme_str(), uri.host(), uri.port_u16());
+    ///     }
+    ///     is_in
+    /// }
+    /// # use auth_core::{Lifetime, testing::Scripted};
+    /// # let credentials = Credentials::new(Scripted::tokens(Lifetime::unknown()));
+    /// # assert!(!is_in_scope(&credentials, &http::Request::new(())));
+    /// # assert_eq!(credentials.status().out_of_scope, 1);
+    /// ```
     #[cold]
     pub fn out_of_scope(
         credentials: &Credentials,
@@ -237,6 +255,21 @@ impl Attempt {
 
     /// The credential to send the request to `target` with once more, after the conclusion
     /// [`Repair`](Conclusion::Repair): one that [lacks](Credential::lacks) nothing.
+    ///
+    /// ```
+    /// # use auth_core::{Ask, Attempt, Error, Target};
+    /// # async fn after_repair(
+    /// #     attempt: Attempt,
+    /// #     pristine: &http::Request<()>,
+    /// # ) -> Result<(Attempt, http::Request<()>), Box<dyn std::error::Error>> {
+    /// let target = Target::of(pristine.uri()).with_method(pristine.method());
+    /// let credential = attempt.repaired(target, Ask::new()).await?;
+    /// let mut request = pristine.clone();
+    /// credential.attach(&mut request)?;
+    /// let attempt = attempt.after_repair(&credential);
+    /// # Ok((attempt, request))
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// - [`Error::Login`] if the part could not be fetched.

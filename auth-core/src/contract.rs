@@ -80,11 +80,12 @@
 //!
 //! ## Rule 7
 //!
-//! A *generation* is one login; a value that the server rolls in mid-session is a *revision* of it.
-//! A response is judged only if it answers the very request that carried the credential, and it can
-//! only reject what that request carried: a late rejection of an older generation or revision
-//! starts nothing, and the request is replayed with the current one. A generation whose
-//! rejection was believed is never served again, not even when the login server is down.
+//! A *generation* is one session that the cache got, by a login or a refresh or from its store; a
+//! value that the server rolls in mid-session is a *revision* of it. A response is judged only if
+//! it answers the very request that carried the credential, and it can only reject what that
+//! request carried: a late rejection of an older generation or revision starts nothing, and the
+//! request is replayed with the current one. A generation whose rejection was believed is never
+//! served again, not even when the login server is down.
 //!
 //! The verdict is by the head of the response. A body is read ahead only if the judge wants it by
 //! that head, no more than 64 KiB of it, and for 5 s at most; never an event stream, whatever the
@@ -315,10 +316,11 @@
 //! and that is good is used, and nothing is sent. Otherwise the login takes the lease of the
 //! identity, with a look at what is stored in the same step, and uses only what it read then: never
 //! a refresh token from before. While another has the lease, it waits for the result, within its
-//! callers' time. A lease lasts for the login's time-out and 5 s, is extended at a third of that
-//! while its login is under way, and lapses by itself. So among those that reach the store and are
-//! not stopped for longer than a lease, one login is under way for an identity. Waiters are told
-//! once the session is saved: a program that ends with its answer in hand has left it there.
+//! callers' time. A lease lasts for the login's time-out, or an hour if that is longer, and 5 s. It
+//! is extended at a third of that while its login is under way, and lapses by itself. So among
+//! those that reach the store and are not stopped for longer than a lease, one login is under way
+//! for an identity. Waiters are told once the session is saved: a program that ends with its answer
+//! in hand has left it there.
 //!
 //! Without a store nothing is paid for it. With one, a request with a fresh session costs the same.
 //!
@@ -338,7 +340,7 @@
 //! others give the session up when they look next: with their next login or refresh, by their own
 //! next rejection, a second after the store tells of a change, and within ten seconds in any case
 //! where the runtime is driven on which their cache first logged in. A session that is newer than
-//! the one that was rejected is taken in place of a login.
+//! the one that was rejected, and puts something else on requests, is taken in place of a login.
 //!
 //! ## Rule 22
 //!
@@ -349,9 +351,9 @@
 //! sent holds for its process alone.
 //!
 //! A token that can be used once is marked spent in the store before it is sent. If the store does
-//! not confirm that, the token is not sent, and the password is used where the session is over. If
-//! a refresh is refused, the store is looked at again first: a newer session there means a race,
-//! and no refusal.
+//! not confirm that, or has marks that can't be read, the token is not sent, and the password is
+//! used where the session is over. If a refresh is refused, the store is looked at again first: a
+//! newer session there means a race, and no refusal.
 //!
 //! ## Rule 23
 //!
@@ -365,10 +367,12 @@
 //!
 //! A step at the store takes 2 s at most. If it fails, there is an event, and the cache goes on
 //! without the store for 5 s: sessions are served, logins are single within the process, and of the
-//! quota the process takes a fifth, at least one login. More than five such processes may together
-//! exceed it. Nothing fails for it but what can't be done safely: a token that can be used once is
-//! not sent. What was obtained meanwhile is used, and saved when the store is looked at next,
-//! unless another session is there by then.
+//! quota the process takes a fifth, at least one login. A login that the store has told to wait
+//! waits in any case. More than five such processes may together exceed the quota, and fewer by as
+//! much as the store had given in the window before. Nothing fails for it but what can't be done: a
+//! token that can be used once is not sent, and a `log_out` says that the others are not told. What
+//! was obtained meanwhile is used, and saved when the store is looked at next, unless another
+//! session is there by then.
 //!
 //! ## Rule 25
 //!

@@ -85,6 +85,17 @@ impl<'a> ResponseView<'a> {
     }
 
     /// Where the response redirects to: its `Location`, as it was sent.
+    ///
+    /// ```
+    /// use auth_core::ResponseView;
+    /// use http::{HeaderMap, StatusCode, header::LOCATION};
+    ///
+    /// let headers = HeaderMap::from_iter([(LOCATION, "/login?next=%2F".parse()?)]);
+    /// let redirect = ResponseView::new(StatusCode::FOUND, &headers);
+    /// assert!(redirect.location().is_some_and(|to| to.starts_with("/login")));
+    /// assert_eq!(ResponseView::new(StatusCode::CREATED, &headers).location(), None);
+    /// # Ok::<(), http::header::InvalidHeaderValue>(())
+    /// ```
     pub fn location(&self) -> Option<&'a str> {
         let redirects = self.status.is_redirection();
         let location = self.headers.get(LOCATION).filter(|_| redirects)?;

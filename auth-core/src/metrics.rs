@@ -32,7 +32,8 @@
 //! for an origin however many accounts log in there.
 //!
 //! Call [`describe`] once the recorder is installed, and set the buckets of the histograms there: a
-//! login takes from 50 ms to 30 s, and a wait for the quota up to minutes.
+//! login takes from 50 ms to 30 s, and a wait for the quota up to minutes, or up to an hour where
+//! the server's `Retry-After` says so.
 
 use metrics::{Label, Unit, counter, describe_counter, describe_histogram, histogram};
 

@@ -69,6 +69,16 @@ impl Refresh {
     /// Sets how many refreshes each identity may send. [`DEFAULT_QUOTA`](Self::DEFAULT_QUOTA)
     /// unless set. While it is spent, a good session is used on, and for one that is over the
     /// password is used.
+    ///
+    /// ```
+    /// use std::num::NonZeroU32;
+    /// use auth_core::Refresh;
+    ///
+    /// // This server allows six refreshes in a minute.
+    /// let six = Refresh::DEFAULT_QUOTA.at_most(NonZeroU32::new(6).expect("not zero"));
+    /// let refresh = Refresh::with_kept("refresh_token").quota(six);
+    /// # drop(refresh);
+    /// ```
     pub fn quota(mut self, quota: Quota) -> Self {
         self.quota = Some(quota);
         self

@@ -84,6 +84,16 @@ impl Session {
 
     /// Adds `Authorization: Basic` with this user and password, in UTF-8 (RFC 7617).
     ///
+    /// ```
+    /// use auth_core::{Session, testing};
+    /// use http::header::AUTHORIZATION;
+    ///
+    /// let session = Session::new().with_basic("Aladdin", "open sesame")?;
+    /// let header = testing::credential(session).header(&AUTHORIZATION).cloned();
+    /// assert_eq!(header.expect("it was added"), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+    /// # Ok::<(), auth_core::InvalidValue>(())
+    /// ```
+    ///
     /// # Errors
     /// [`InvalidValue`] if the user contains a colon, or one of the two a control character.
     pub fn with_basic(self, user: &str, password: &str) -> Result<Self, InvalidValue> {
@@ -100,6 +110,20 @@ impl Session {
     /// rolled it: a double submit. It is not sent while the session has no such cookie.
     ///
     /// [`Part::header_from_cookie`] takes more choices.
+    ///
+    /// ```
+    /// use auth_core::{Session, Target, testing};
+    /// use http::HeaderMap;
+    ///
+    /// let session = Session::new()
+    ///     .with_cookie("csrftoken", "c1")?
+    ///     .with_header_from_cookie("x-csrf-token", "csrftoken")?;
+    /// let mut headers = HeaderMap::new();
+    /// let target = Target::new("https", "api.example.com", "/v3/me");
+    /// testing::credential(session).attach_headers(target, &mut headers);
+    /// assert_eq!(headers["x-csrf-token"], "c1");
+    /// # Ok::<(), auth_core::InvalidValue>(())
+    /// ```
     ///
     /// # Errors
     /// [`InvalidValue`] if the header's name is not a token, or the cookie's is empty.
@@ -134,7 +158,7 @@ impl Session {
     /// [`InvalidValue`] if a header's name is not a token or its value can't be in a header, if the
     /// name or the value of a query pair or of a field is empty, if a JSON pointer is none or names
     /// the whole body, if the name of the cookie is empty, or if a path of the condition does not
-    /// begin with a slash.
+    /// begin with a slash or has a `?` or a `#`.
     pub fn with_part(mut self, part: Part) -> Result<Self, InvalidValue> {
         self.attachment.add(part)?;
         Ok(self)
@@ -143,6 +167,15 @@ impl Session {
     /// Keeps a value that no request carries, for the session's own refresh and its own logout: a
     /// refresh token, the number of the session, or that of the account. They read it from their
     /// [credential](crate::Credential::kept). It replaces one of the same name.
+    ///
+    /// ```
+    /// use auth_core::{Session, testing};
+    ///
+    /// let session = Session::new().with_bearer("t-1")?.with_kept("session_id", "s-7")?;
+    /// let credential = testing::credential(session);
+    /// assert_eq!(credential.kept("session_id"), Some("s-7"));
+    /// # Ok::<(), auth_core::InvalidValue>(())
+    /// ```
     ///
     /// # Errors
     /// [`InvalidValue`] if the name or the value is empty.
@@ -305,6 +338,16 @@ impl Session {
     /// Adds a pair to the query, which replaces one of the same name. Name and value are
     /// percent-encoded here.
     ///
+    /// ```
+    /// use auth_core::{Session, testing};
+    ///
+    /// let credential = testing::credential(Session::new().with_query("csrf", "a&b")?);
+    /// let mut request = http::Request::get("https://api.example.com/v3/me?full=1").body(())?;
+    /// credential.attach(&mut request)?;
+    /// assert_eq!(request.uri().query(), Some("full=1&csrf=a%26b"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`InvalidValue`] if the name or the value is empty.
     pub fn with_query(mut self, name: &str, value: &str) -> Result<Self, InvalidValue> {
@@ -332,6 +375,20 @@ impl Session {
     }
 
     /// As [`with_lifetime`](Self::with_lifetime), whatever lives its cookies were given so far.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use auth_core::{Lifetime, Session, set_cookies};
+    ///
+    /// let mut headers = http::HeaderMap::new();
+    /// // The documented life is an hour.
+    /// headers.insert("set-cookie", "sid=s1; Max-Age=60".parse()?);
+    /// let cookie = set_cookies(&headers).next().expect("one cookie");
+    /// let hour = Lifetime::of(Duration::from_secs(3_600));
+    /// let session = Session::new().with_set_cookie(&cookie)?.override_lifetime(hour);
+    /// assert_eq!(session.lifetime(), hour);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn override_lifetime(mut self, lifetime: Lifetime) -> Self {
         self.attachment.forget_cookie_lives();
         if let Some(continues) = &mut self.continues {
@@ -390,6 +447,16 @@ impl Session {
 
     /// The session after it was stored for a time: what is left of its lives then. Kept values
     /// whose life has ended are dropped.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use auth_core::{Lifetime, Session};
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let session = Session::new().with_bearer("t-1")?.with_lifetime(Lifetime::of(60 * minute));
+    /// assert_eq!(session.aged(20 * minute).lifetime(), Lifetime::of(40 * minute));
+    /// # Ok::<(), auth_core::InvalidValue>(())
+    /// ```
     pub fn aged(mut self, by: Duration) -> Self {
         let left = |life: Option<Duration>| life.map(|life| life.saturating_sub(by));
         let stated = self.lifetime;

@@ -25,14 +25,17 @@ use crate::session::Session;
 /// percent-encoded but for letters, digits and `-._~`. Times are seconds, with up to nine decimals,
 /// and count from when the text was made. Words that are not known are passed over.
 ///
-/// | line | words |
-/// |---|---|
-/// | `session` | `form=1`; the first line. `hard`, `idle`, `absolute`: its [lifetime](crate::Lifetime). `idle-left`: the time to the idle deadline. `keeps-cookies`: those of every name |
-/// | `header` | `name`, and `value`, or `fetched` if it is to be fetched, or, if it is derived, `cookie` and perhaps `percent-decoded`. Its condition: `unsafe`, and any number of `below` |
-/// | `query` | as `header` |
-/// | `json`, `form` | as `header`, for a field of the body. The `name` of `json` is a JSON pointer |
-/// | `cookie` | `name`, `value`, `path`; `domain`, or the `host` that set it; `secure`; `life`; `optional` if the session can do without it, `kept` if an answer set it; `restated` if an answer stated its life; `gone` if it has no value now |
-/// | `kept` | `name`, `value`, `life` |
+/// - `session`: `form=1`; the first line. `hard`, `idle`, `absolute`: its
+///   [lifetime](crate::Lifetime). `idle-left`: the time to the idle deadline. `keeps-cookies`:
+///   those of every name
+/// - `header`: `name`, and `value`, or `fetched` if it is to be fetched, or, if it is derived,
+///   `cookie` and perhaps `percent-decoded`. Its condition: `unsafe`, and any number of `below`
+/// - `query`: as `header`
+/// - `json`, `form`: as `header`, for a field of the body. The `name` of `json` is a JSON pointer
+/// - `cookie`: `name`, `value`, `path`; `domain`, or the `host` that set it; `secure`; `life`;
+///   `optional` if the session can do without it, `kept` if an answer set it; `restated` if an
+///   answer stated its life; `gone` if it has no value now
+/// - `kept`: `name`, `value`, `life`
 #[derive(Clone)]
 pub struct SessionParts(Secret);
 

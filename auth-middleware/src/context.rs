@@ -64,6 +64,18 @@ impl AuthContext {
     /// Uses another identity: its credential, its scope, and its cache.
     ///
     /// Its provider's judge judges the response, unless the integration has a judge of its own.
+    ///
+    /// ```
+    /// use auth_core::Credentials;
+    /// use auth_middleware::AuthContext;
+    ///
+    /// fn on_behalf_of(account: Credentials) -> http::Result<http::Request<()>> {
+    ///     http::Request::get("https://api.example.com/v3/me")
+    ///         .extension(AuthContext::new().identity(account))
+    ///         .body(())
+    /// }
+    /// # drop(on_behalf_of);
+    /// ```
     pub fn identity(self, credentials: Credentials) -> Self {
         self.choose(|choices| choices.identity = Some(credentials))
     }
@@ -71,11 +83,20 @@ impl AuthContext {
     /// Gets the credential with this [`Ask`], before the first attempt and again before a replay.
     /// Its [wait](Ask::within) bounds each of the two.
     ///
-    /// [`Ask::renewed`] logs in anew before the request is sent, for example at the start of a long
-    /// workflow. All clones of this context together make *one* renewal: the first request that is
-    /// sent makes it. Other requests, and later attempts of a retry, use the current credential. If
-    /// the renewal fails or its request is dropped, the next request makes it. For another renewal,
-    /// create another context.
+    /// [`Ask::renewed`] renews the session before the request is sent, for example at the start of
+    /// a long workflow. All clones of this context together make *one* renewal: the first request
+    /// that is sent makes it. Other requests, and later attempts of a retry, use the current
+    /// credential. If the renewal fails or its request is dropped, the next request makes it. For
+    /// another renewal, create another context.
+    ///
+    /// ```
+    /// use auth_core::Ask;
+    /// use auth_middleware::AuthContext;
+    ///
+    /// // All requests of the workflow have a clone of it, and one of them renews the session.
+    /// let workflow = AuthContext::new().ask(Ask::new().renewed());
+    /// # drop(workflow);
+    /// ```
     pub fn ask(self, ask: Ask) -> Self {
         let renewal = ask.is_renewed().then(|| Arc::new(AtomicBool::new(true)));
         self.choose(|choices| {
@@ -89,6 +110,16 @@ impl AuthContext {
     ///
     /// For a request that the server may have carried out although it rejected it. A redirect is
     /// still followed.
+    ///
+    /// ```
+    /// use auth_middleware::AuthContext;
+    ///
+    /// let transfer = http::Request::post("https://api.example.com/v3/transfers")
+    ///     .extension(AuthContext::new().without_replay())
+    ///     .body("{}")?;
+    /// # drop(transfer);
+    /// # Ok::<(), http::Error>(())
+    /// ```
     pub fn without_replay(self) -> Self {
         self.choose(|choices| choices.once = true)
     }

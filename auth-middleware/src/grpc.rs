@@ -102,6 +102,15 @@ impl GrpcJudge {
 impl<J> GrpcJudge<J> {
     /// A judge that leaves answers without a `grpc-status` to `other`, for an API that is not gRPC
     /// alone.
+    ///
+    /// ```
+    /// use auth_core::{ResponseView, Verdict};
+    /// use auth_middleware::GrpcJudge;
+    ///
+    /// // Beside gRPC, this host has pages, which say nothing of the session.
+    /// let judge = GrpcJudge::or(|_: &ResponseView<'_>| Verdict::Unproven);
+    /// # let _ = judge;
+    /// ```
     pub const fn or(other: J) -> Self {
         Self { other }
     }

@@ -11,7 +11,11 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 pub(crate) struct KeptHeaders(Vec<u8>);
 
 impl KeptHeaders {
+    #[inline]
     pub(crate) fn of(headers: &HeaderMap) -> Self {
+        if headers.is_empty() {
+            return Self(Vec::new());
+        }
         Self::after("", headers)
     }
 

@@ -135,11 +135,10 @@
 //!   status is 407, 502, 503, 504 or 511. So do the [values](auth_core::Provider::update) that the
 //!   provider reads from it.
 //! - **16** A request to an origin outside the credential's scope, or without a host, passes
-//!   untouched: nothing is attached, judged or replayed. An origin is scheme, host and port.
-//!   The first such request to each of a few origins is a warning that says how it misses the
-//!   scope, and [`Status::out_of_scope`](auth_core::Status::out_of_scope) counts them all.
-//!   A tower layer may name the [origin](AuthLayer::origin) of requests without a host. It
-//!   completes their URIs.
+//!   untouched: nothing is attached, judged or replayed. An origin is scheme, host and port. The
+//!   first such request to each of up to 8 origins is a warning that says how it misses the scope,
+//!   and [`Status::out_of_scope`](auth_core::Status::out_of_scope) counts them all. A tower layer
+//!   may name the [origin](AuthLayer::origin) of requests without a host. It completes their URIs.
 //!   Redirects are followed by the integration, hop by hop, as [`Redirects`] says: off the scope
 //!   goes nothing of the credential. If the client has left the scope by itself, the request fails
 //!   with [`RedirectError::LeftScope`]. A part with a [condition](auth_core::When) goes by the
@@ -156,8 +155,7 @@
 //! An [`AuthContext`] in a request's extensions makes the request skip the integration, gives it
 //! the credential of another identity, or says by an [`Ask`](auth_core::Ask) how to get the
 //! credential: renewed, or within a shorter wait. It also says that a request must not be sent
-//! twice. [`AuthContext::apply_to`] makes the same choices
-//! for every request that a future sends.
+//! twice. [`AuthContext::apply_to`] makes the same choices for every request that a future sends.
 //!
 //! # Fields of the body
 //!
@@ -249,10 +247,9 @@
 //! | logging of requests | outside | a layer inside sees the credential |
 //! | decompression | inside | a judge reads no body that is still encoded |
 //!
-//! Outside means added before the integration:
-//! `.with(retry).with(auth)`, or the first layer of a `ServiceBuilder`.
-//! `AuthRetryStrategy`, of the feature `reqwest-retry`, classifies the errors of auth-core. Do not
-//! retry a login itself: the cache decides when the next login may be sent.
+//! Outside means added before the integration: `.with(retry).with(auth)`, or the first layer of a
+//! `ServiceBuilder`. `AuthRetryStrategy`, of the feature `reqwest-retry`, classifies the errors of
+//! auth-core. Do not retry a login itself: the cache decides when the next login may be sent.
 //!
 //! # Tracing
 //!
@@ -304,13 +301,14 @@
 //!
 //! # Features
 //!
-//! - `reqwest` (default): [`AuthMiddleware`], [`auth_error`] and [`redirect_error`].
+//! - `reqwest` (default): [`AuthMiddleware`], [`auth_error`], [`redirect_error`] and
+//!   [`body_field_error`].
 //! - `tower` (default): [`AuthLayer`] and its service.
 //! - `follow` (default): [`AuthLayer::follow_redirects`]. It turns on `tower`.
 //! - `reqwest-retry`: `AuthRetryStrategy`. It turns on `reqwest`.
 //! - `body-fields`: sessions that are a [field of the body](#fields-of-the-body).
 //!
-//! Without any of them, the crate has [`AuthContext`] and [`GrpcJudge`] only.
+//! Without any of them, the crate has [`AuthContext`], [`GrpcJudge`] and [`grpc_code`] only.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(all(feature = "reqwest", feature = "follow")),

@@ -13,7 +13,8 @@ use auth_middleware::{AuthContext, AuthLayer, GrpcJudge, grpc_code};
 use bytes::Bytes;
 use common::{Control, Log, ORIGIN, Script};
 use futures_util::stream;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -319,6 +320,41 @@ async fn a_refused_login_is_unauthenticated() {
             retry_after: None,
         };
         assert_eq!(grpc_code(&error), Some(code), "{error}");
+    }
+}
+
+#[test]
+fn the_other_judge_gets_what_it_wants_of_answers_that_are_not_grpc() {
+    struct Other {
+        wants: bool,
+    }
+
+    impl Judge for Other {
+        fn wants_body(&self, _: &ResponseView<'_>) -> bool {
+            self.wants
+        }
+
+        fn wants_request(&self) -> bool {
+            self.wants
+        }
+
+        fn judge(&self, _: &ResponseView<'_>) -> Verdict {
+            Verdict::Unproven
+        }
+    }
+
+    let typed = |media_type| {
+        let value = HeaderValue::from_static(media_type);
+        HeaderMap::from_iter([(CONTENT_TYPE, value)])
+    };
+    let (grpc, json) = (typed("application/grpc+proto"), typed("application/json"));
+    for wants in [true, false] {
+        let judge = GrpcJudge::or(Other { wants });
+        assert_eq!(judge.wants_request(), wants);
+        for (headers, wanted) in [(&grpc, false), (&json, wants)] {
+            let head = ResponseView::new(StatusCode::OK, headers);
+            assert_eq!(judge.wants_body(&head), wanted);
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Which bodies are read ahead for a judge, on real sockets, and through both integrations.
 //!
 //! The server sends the head of a response and the first part of its body, and holds the rest back.
-//! A test that gets the first part before the rest was sent shows that nobody waited for the rest.
+//! A test that gets the first part before the rest was sent shows that no judge waited for the
+//! rest.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 

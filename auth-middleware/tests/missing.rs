@@ -62,7 +62,7 @@ impl Site {
         let right = csrf == Some(format!("c-{good}").as_bytes());
         match (needs, csrf) {
             (true, _) if !right => response(403, ""),
-            (false, Some(_)) => response(400, "a value that nobody has asked for"),
+            (false, Some(_)) => response(400, "a value that no request has asked for"),
             _ => response(200, "done"),
         }
     }

@@ -64,7 +64,8 @@
 //! - `tower`: [`TowerTransport`], over any tower service.
 //! - `recipes`: the module `recipe`, logins described as data, in TOML or JSON.
 //! - `schema`: the JSON Schema of recipes.
-//! - `demo`: [`demo`], servers that behave as the four APIs document, for tests.
+//! - `demo`: [`demo`], servers that behave as the four APIs document or, with `recipes`, as a
+//!   recipe says, for tests.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod account;

@@ -91,9 +91,9 @@ impl Ask {
         self
     }
 
-    /// The current credential is not enough: a login begins, or the one under way is waited for.
-    /// Other callers are served the current credential in the meantime. If the login fails, it
-    /// stays in use.
+    /// The current credential is not enough: a login begins, or the one under way is waited for; or
+    /// a [refresh](crate::Provider::refresh_by), if the session has what it takes. Other callers
+    /// are served the current credential in the meantime. If the login fails, it stays in use.
     ///
     /// ```
     /// use auth_core::{Ask, Credentials, Error};

@@ -48,6 +48,20 @@ impl Credentials {
 
     /// As [`blocking_get`](Self::blocking_get), with the options of `ask`.
     ///
+    /// ```
+    /// use auth_core::Ask;
+    /// # use auth_core::{Credentials, Lifetime, testing::Scripted};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let provider = Scripted::tokens(Lifetime::unknown());
+    /// # let credentials = Credentials::new(provider);
+    /// // A command that its user has typed: told at once if the quota is spent.
+    /// let credential = credentials.blocking_get_with(Ask::new().fail_fast())?;
+    /// # drop(credential);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`blocking_get`](Self::blocking_get).
     pub fn blocking_get_with(&self, ask: Ask) -> Result<Arc<Credential>, Error> {

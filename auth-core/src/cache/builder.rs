@@ -92,11 +92,12 @@ impl CredentialsBuilder {
     }
 
     /// How long one login may take, from its permit to its response. [30
-    /// s](Self::DEFAULT_LOGIN_TIMEOUT) unless set. The read of the secret and a logout may take as
-    /// long each.
+    /// s](Self::DEFAULT_LOGIN_TIMEOUT) unless set. The read of the secret, a refresh, a repair and
+    /// a logout may take as long each.
     ///
     /// A login that is not seen to end binds its permit for so long, or for an hour if this is
-    /// longer. What arrives at the server even later is not counted.
+    /// longer, and so it does its lease of a [store](Self::store). What arrives at the server even
+    /// later is not counted.
     pub fn login_timeout(self, timeout: Duration) -> Self {
         self.set(|options| options.login_timeout = timeout)
     }
@@ -121,6 +122,19 @@ impl CredentialsBuilder {
     ///
     /// Each further refusal doubles it, up to a day, because a server may count refusals and never
     /// forget one. A login that succeeds, or a changed secret, resets it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use auth_core::Credentials;
+    /// # use auth_core::{Lifetime, testing::Scripted};
+    ///
+    /// # let provider = Scripted::tokens(Lifetime::unknown());
+    /// // The server locks an account for an hour.
+    /// let credentials = Credentials::builder(provider)
+    ///     .refused_cooldown(Duration::from_secs(3_600))
+    ///     .build();
+    /// # drop(credentials);
+    /// ```
     pub fn refused_cooldown(self, cooldown: Duration) -> Self {
         self.set(|options| options.policy.failure.refused_cooldown = cooldown)
     }
@@ -133,6 +147,18 @@ impl CredentialsBuilder {
     /// [`LoginErrorKind::Malformed`](crate::LoginErrorKind::Malformed).
     ///
     /// Renewals that bring no later expiry back off by the same limits, without the random draw.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use auth_core::Credentials;
+    /// # use auth_core::{Lifetime, testing::Scripted};
+    ///
+    /// # let provider = Scripted::tokens(Lifetime::unknown());
+    /// let credentials = Credentials::builder(provider)
+    ///     .backoff(Duration::from_secs(2), Duration::from_secs(300))
+    ///     .build();
+    /// # drop(credentials);
+    /// ```
     pub fn backoff(self, first: Duration, longest: Duration) -> Self {
         self.set(|options| {
             options.policy.failure.backoff = first;
@@ -270,6 +296,21 @@ impl CredentialsBuilder {
 
     /// An observer of every event, beside those that were added before. None unless added. The
     /// events are also written to `tracing` in any case.
+    ///
+    /// ```
+    /// use auth_core::{Credentials, Event, Identity};
+    /// # use auth_core::{Lifetime, testing::Scripted};
+    ///
+    /// # let provider = Scripted::tokens(Lifetime::unknown());
+    /// let credentials = Credentials::builder(provider)
+    ///     .observer(|identity: &Identity, event: &Event| {
+    ///         if let Event::LoginFailed { reason, .. } = event {
+    ///             eprintln!("{}: {reason}", identity.provider());
+    ///         }
+    ///     })
+    ///     .build();
+    /// # drop(credentials);
+    /// ```
     pub fn observer(self, observer: impl Observer) -> Self {
         self.set(|options| options.observers.push(Arc::new(observer)))
     }

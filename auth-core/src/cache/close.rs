@@ -39,9 +39,12 @@ impl Shared {
     }
 
     pub(super) async fn close(self: &Arc<Self>, ending: Ending) -> Result<(), Error> {
+        let mut unsaved = false;
         let (was_closed, (session, known), rejected, flight, superseded) = self.commit(|control| {
             let was_closed = control.state.is_closed();
-            if let (Some(sharing), Ending::LogOut) = (&self.engine.options.sharing, ending) {
+            let sharing = self.engine.options.sharing.as_ref();
+            unsaved = sharing.is_some_and(|sharing| sharing.has_unsaved_values());
+            if let (Some(sharing), Ending::LogOut) = (sharing, ending) {
                 // Relaxed: the lock of the state orders it.
                 sharing.logs_out.store(true, Relaxed);
             }
@@ -104,7 +107,10 @@ impl Shared {
                 select(ended, pin!(engine.clock.sleep_until(until))).await;
             }
             match ending {
-                Ending::Close => shared.leave_in_store(session.as_deref(), known).await,
+                Ending::Close => {
+                    let session = session.as_deref();
+                    shared.leave_in_store(session, known, unsaved).await;
+                }
                 Ending::LogOut => {
                     result = result.and(shared.end_in_store(session.as_deref(), known).await);
                 }

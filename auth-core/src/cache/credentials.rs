@@ -267,7 +267,8 @@ impl Credentials {
 
     /// A credential from a login that begins now or is under way, for the start of a workflow that
     /// an expiry must not interrupt. Other callers are served the current credential in the
-    /// meantime, and keep it if the login fails. The login counts against the quota.
+    /// meantime, and keep it if the login fails. The login counts against the quota. A session that
+    /// can be [refreshed](crate::Provider::refresh_by) is refreshed in place of the login.
     ///
     /// ```
     /// # use auth_core::{Credentials, Lifetime, testing::Scripted};
@@ -298,8 +299,8 @@ impl Credentials {
     /// Waiting callers get [`Error::Closed`], and so does every later call. If a login is under
     /// way, the call waits for it and logs out its session as well.
     ///
-    /// It takes at most three times the [login's time-out](CredentialsBuilder::login_timeout). A
-    /// second call returns at once.
+    /// It takes at most three times the [login's time-out](CredentialsBuilder::login_timeout), and
+    /// two seconds more with a store. A second call returns at once.
     ///
     /// ```
     /// # use auth_core::{Credentials, Lifetime, testing::Scripted};
@@ -352,7 +353,8 @@ impl Credentials {
     /// ```
     ///
     /// # Errors
-    /// As [`close`](Self::close). If the store can't be reached, the others are not told.
+    /// As [`close`](Self::close); and [`Error::Login`] if the store could not be told, so that the
+    /// others may go on with the session. One that this handle held is logged out in any case.
     ///
     /// # Cancel safety
     /// As [`close`](Self::close).
@@ -413,6 +415,16 @@ impl Credentials {
     }
 
     /// The origins that the credential may be sent to.
+    ///
+    /// ```
+    /// # use auth_core::{Credentials, Lifetime, testing::Scripted};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let credentials = Credentials::new(Scripted::tokens(Lifetime::unknown()));
+    /// let elsewhere = "https://example.org/".parse()?;
+    /// assert!(!credentials.scope().contains_uri(&elsewhere), "it would carry no credential");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[inline]
     pub fn scope(&self) -> &Scope {
         &self.shared.scope

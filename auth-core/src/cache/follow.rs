@@ -18,7 +18,7 @@ use crate::runtime::Runtime;
 use crate::session::Session;
 use crate::store::{Found, Sharing};
 
-/// How often the store is looked at that tells of no changes: at least twice in this time, at
+/// How often the store is looked at that tells of no changes: at least once in this time, at
 /// random.
 const FOLLOW: Duration = Duration::from_secs(10);
 
@@ -57,12 +57,22 @@ impl Shared {
 
     /// What was found in the store meanwhile.
     fn found_meanwhile(self: &Arc<Self>, found: Found) {
-        let left = found.session.as_ref().and_then(Session::idle_left);
-        if self.has_slid(left) {
+        let sharing = self.engine.options.sharing.as_ref();
+        let goes_on = (self.known_now().version)
+            .is_some_and(|known| found.version.is_of_same_session(known) && !found.is_over);
+        if goes_on && sharing.is_some_and(|sharing| sharing.has_unsaved_values()) {
+            // What is there may be older than these.
             self.share_revision();
+            return;
         }
+        let left = found.session.as_ref().and_then(Session::idle_left);
+        let has_slid = self.has_slid(left);
         let before = self.read(|state| state.current().map(|current| current.stamp()));
         let adopted = self.adopting(found, CacheState::adopt) == Some(true);
+        // Not before: a session that another process has seen rejected must not come back.
+        if has_slid {
+            self.share_revision();
+        }
         let after = self.read(|state| state.current().map(|current| current.stamp()));
         self.set_timer();
         match (before, after) {

@@ -9,6 +9,7 @@ use crate::decide::{CacheState, End, Known, Outlook, Policy};
 use crate::error::LoginError;
 use crate::logout::{Logout, LogoutReason};
 use crate::runtime::Runtime;
+use crate::session::Session;
 use crate::store::{Found, Lease, LeaseAsk, Saved, Sharing, Version, random_text};
 
 /// How often new values are saved anew in a row, because others have saved theirs or the session
@@ -91,7 +92,10 @@ impl Shared {
                     if !saving.0.goes_on_saving() {
                         return;
                     }
-                    cache.save_revision(&saving.0).await;
+                    if !cache.save_revision(&saving.0).await {
+                        saving.0.save_later();
+                        return;
+                    }
                 }
             });
         }
@@ -115,47 +119,74 @@ impl Shared {
             };
             (current.session(now), current.stamp(), known.version)
         };
-        let owner = random_text();
+        if let Some(version) = self.save_under_lease(&session, known).await {
+            self.now_known(stamp, version);
+        }
+    }
+
+    /// Saves a session under a lease of its own, unless a session is there that the cache does not
+    /// know. Returns its version if it was saved.
+    async fn save_under_lease(&self, session: &Session, known: Option<Version>) -> Option<Version> {
+        let (engine, owner) = (&self.engine, random_text());
+        let sharing = engine.options.sharing.as_ref()?;
         let ask = LeaseAsk {
             owner: &owner,
             lasts: PUBLISHED_WITHIN,
             known,
             rejected: false,
+            only_extends: false,
         };
-        let Some((answer, _)) = sharing.lease(engine, ask).await else {
-            return;
+        let (answer, _) = sharing.lease(engine, ask).await?;
+        let Lease::Taken { fence } = answer.lease else {
+            return None;
         };
-        if let Lease::Taken { fence } = answer.lease {
-            let version = Version {
-                epoch: answer.epoch,
-                fence,
-                revision: 0,
-            };
-            let save = sharing.save(engine, version, Some(&session), None, Some(owner));
-            if let Some(Saved::Made(version)) = save.await {
-                self.now_known(stamp, version);
-            }
+        let version = Version {
+            epoch: answer.epoch,
+            fence,
+            revision: 0,
+        };
+        let save = sharing.save(engine, version, Some(session), None, Some(owner));
+        match save.await? {
+            Saved::Made(version) => Some(version),
+            Saved::Newer(_) => None,
         }
     }
 
-    /// The cache is closed: leaves its session in the store, with what is left of its idle timeout.
-    pub(super) async fn leave_in_store(&self, session: Option<&Credential>, known: Known) {
+    /// The cache is closed: leaves its session in the store, with what is left of its idle timeout,
+    /// and with values that were `unsaved` at the close.
+    pub(super) async fn leave_in_store(
+        &self,
+        session: Option<&Credential>,
+        known: Known,
+        unsaved: bool,
+    ) {
         let (Some(sharing), Some(session)) = (&self.engine.options.sharing, session) else {
             return;
         };
-        let session = session.session(self.engine.clock.now());
-        let (Some(version), false) = (known.version, known.unsaved) else {
+        let now = self.engine.clock.now();
+        let is_good = session.life().freshness(now).is_good();
+        let session = session.session(now);
+        // It was obtained while the store was in trouble, and has not been saved since the close.
+        if known.unsaved && self.known_now().unsaved && is_good {
+            self.save_under_lease(&session, known.version).await;
+        }
+        let (Some(mut version), false) = (known.version, known.unsaved) else {
             return;
         };
         // Nothing else of it has changed since it was saved last.
-        if session.stated_lifetime().idle_timeout().is_some() {
-            let revision = version.revision.saturating_add(1);
-            let version = Version {
-                revision,
-                ..version
-            };
+        if !unsaved && session.stated_lifetime().idle_timeout().is_none() {
+            return;
+        }
+        for _ in 0..MOST_SAVES {
+            version.revision = version.revision.saturating_add(1);
             let save = sharing.save(&self.engine, version, Some(&session), None, None);
-            save.await;
+            match save.await {
+                // An earlier value was being saved at the close, or another process has saved one.
+                Some(Saved::Newer(other)) if unsaved && other.is_of_same_session(version) => {
+                    version = other;
+                }
+                _ => return,
+            }
         }
     }
 
@@ -170,33 +201,45 @@ impl Shared {
             return Ok(());
         };
         let engine = &self.engine;
-        let mut found = Found::default();
+        let not_told = || {
+            LoginError::unavailable(
+                "the store could not be told of the logout, so those that share the session may go \
+                 on with it",
+            )
+        };
+        let (mut found, mut told) = (Found::default(), Ok(()));
         for _ in 0..MOST_SAVES {
-            found = sharing.load(engine).await.unwrap_or_default();
-            // Another process may save its values meanwhile.
-            if !matches!(
-                sharing.end(engine, found.version).await,
-                Some(Saved::Newer(_))
-            ) {
+            found = sharing.load(engine).await.ok_or_else(not_told)?;
+            if !found.version.is_of_a_session() {
                 break;
+            }
+            match sharing.end(engine, found.version).await {
+                Some(Saved::Made(_)) => break,
+                // Another process has saved its values meanwhile.
+                Some(Saved::Newer(_)) => {}
+                None => {
+                    told = Err(not_told());
+                    break;
+                }
             }
         }
         let is_known = !known.unsaved && known.version == Some(found.version);
         let Some(session) = found.session.filter(|_| had.is_none() || !is_known) else {
-            return Ok(());
+            return told;
         };
         let (end, policy) = (self.end(Duration::ZERO), &engine.options.policy);
         let session = session.on(&engine.clock);
         let stored = self.update(|state| state.stored(session, &end, policy));
         if had.is_some_and(|had| had.is_same_value(&stored)) {
-            return Ok(());
+            return told;
         }
         let mut logout = Logout::new(LogoutReason::Closing);
         logout.was_over = found.is_over;
-        engine.log_out(&stored, logout).await
+        engine.log_out(&stored, logout).await.and(told)
     }
 
-    async fn save_revision(self: &Arc<Self>, sharing: &Arc<Sharing>) {
+    /// Saves the current values. Returns `false` if the store is in trouble.
+    async fn save_revision(self: &Arc<Self>, sharing: &Arc<Sharing>) -> bool {
         let engine = &self.engine;
         let now = engine.clock.now();
         let (session, version, stamp) = {
@@ -205,7 +248,7 @@ impl Shared {
             let (Some(current), Some(version), false) =
                 (control.state.current(), known.version, known.unsaved)
             else {
-                return;
+                return true;
             };
             let revision = version.revision.saturating_add(1);
             let version = Version {
@@ -224,8 +267,10 @@ impl Shared {
                 self.now_known(stamp, other);
                 sharing.begin_saving();
             }
-            Some(Saved::Newer(_)) | None => {}
+            Some(Saved::Newer(_)) => {}
+            None => return false,
         }
+        true
     }
 }
 

@@ -32,13 +32,13 @@ pub struct Status {
     pub stamp: Option<Stamp>,
     /// What the clocks say about it.
     pub condition: Condition,
-    /// The time since its login.
+    /// The time since the cache got it: by a login, by a refresh, or from its store.
     pub age: Option<Duration>,
     /// The time until its hard expiry or absolute maximum, if one is known.
     pub expires_in: Option<Duration>,
     /// The time until its idle deadline, if inactivity ends the session.
     pub idle_in: Option<Duration>,
-    /// Whether a login is under way or waits for its permit.
+    /// Whether a login or a refresh is under way or waits for its permit.
     pub login_under_way: bool,
     /// How many callers wait for that login now, on all clones of the handle. A caller is counted
     /// from its first poll that has to wait until it is told the result, gives up or is dropped.
@@ -73,7 +73,8 @@ pub struct Status {
     /// # }
     /// ```
     pub waiters: usize,
-    /// How many sessions the logins have returned so far, including sessions that were discarded.
+    /// How many sessions the cache has got so far, by logins, by refreshes and from its store,
+    /// including those that were discarded.
     pub sessions: u64,
     /// The kind of the last failure, if no login has succeeded since.
     pub failure: Option<LoginErrorKind>,

@@ -3,12 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use zeroize::Zeroizing;
 
-use super::body_field::{BodyField, FieldName};
+use super::body_field::FieldName;
 use super::cookie::{Cookie, Role};
 use super::cookies::Cookies;
 use super::dependent::{Dependent, Dependents};
@@ -32,14 +31,14 @@ const MOST_FORMER: usize = 8;
 #[derive(Clone, Default)]
 pub(crate) struct Attachment {
     /// For every request.
-    headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) cookies: Cookies,
     /// For every request.
-    query: Vec<(String, String)>,
-    dependents: Dependents,
+    pub(super) query: Vec<(String, String)>,
+    pub(super) dependents: Dependents,
     /// What query pairs had as their values before. Responses under way may still hold them.
     former_query: Vec<String>,
-    facts: Facts,
+    pub(super) facts: Facts,
 }
 
 /// What a request looks at first, prepared once.
@@ -48,18 +47,18 @@ pub(crate) struct Attachment {
     clippy::struct_excessive_bools,
     reason = "facts that do not depend on each other"
 )]
-struct Facts {
+pub(super) struct Facts {
     /// Whether there is a query pair, for whatever request.
     has_query: bool,
     /// Whether there are requests within the scope that don't carry all headers, cookies and query
     /// pairs.
     by_target: bool,
     /// Whether there is more than headers for every request.
-    more_than_headers: bool,
+    pub(super) more_than_headers: bool,
     /// Whether a part is missing, for whatever request.
     lacks: bool,
     /// Whether there is a field of the body, for whatever request.
-    has_fields: bool,
+    pub(super) has_fields: bool,
 }
 
 impl Attachment {
@@ -442,81 +441,6 @@ impl Attachment {
             has_fields: self.dependents.fields.live().next().is_some(),
         };
     }
-
-    #[inline]
-    pub(crate) fn attach_headers(&self, target: Target<'_>, headers: &mut HeaderMap) {
-        for (name, value) in &self.headers {
-            if name == AUTHORIZATION {
-                // The usual name, as a constant: the compiler then knows its hash.
-                headers.insert(AUTHORIZATION, value.clone());
-            } else {
-                headers.insert(name.clone(), value.clone());
-            }
-        }
-        if self.facts.more_than_headers {
-            for (name, value) in self.dependents.headers.of(target) {
-                headers.insert(name.clone(), value.clone());
-            }
-            self.cookies.attach(target, headers);
-        }
-    }
-
-    pub(crate) fn attach_query(&self, target: Target<'_>, query: Option<&str>) -> Option<String> {
-        let ours = self.query_of(target);
-        if ours.is_empty() {
-            return None;
-        }
-        let mut line = String::new();
-        for pair in query.unwrap_or("").split('&') {
-            let name = pair.split('=').next().unwrap_or(pair);
-            let name = percent_decode_str(name).decode_utf8_lossy();
-            if pair.is_empty() || ours.iter().any(|(ours, _)| *ours == name) {
-                continue;
-            }
-            line.push_str(pair);
-            line.push('&');
-        }
-        for (index, (name, value)) in ours.into_iter().enumerate() {
-            if index > 0 {
-                line.push('&');
-            }
-            line.extend(utf8_percent_encode(name, UNRESERVED));
-            line.push('=');
-            line.extend(utf8_percent_encode(value, UNRESERVED));
-        }
-        Some(line)
-    }
-
-    /// The fields that the body of a request to this target has, each once.
-    pub(crate) fn fields_of<'a>(
-        &'a self,
-        target: Target<'_>,
-    ) -> impl Iterator<Item = BodyField<'a>> + use<'a> {
-        let mut fields: Vec<(&FieldName, &str)> = Vec::new();
-        if self.facts.has_fields {
-            for (name, value) in self.dependents.fields.of(target) {
-                // A later one of the name goes in its place.
-                match fields.iter_mut().find(|(known, _)| *known == name) {
-                    Some((_, old)) => *old = value,
-                    None => fields.push((name, value)),
-                }
-            }
-        }
-        fields.into_iter().map(|(name, value)| name.with(value))
-    }
-
-    /// The pairs that a request to this target carries, each name once.
-    fn query_of(&self, target: Target<'_>) -> Vec<(&str, &str)> {
-        let mut pairs: Vec<(&str, &str)> = Vec::new();
-        let of_all = self.query.iter().map(|(name, value)| (name, value));
-        for (name, value) in of_all.chain(self.dependents.query.of(target)) {
-            match pairs.iter_mut().find(|(known, _)| known == name) {
-                Some((_, old)) => *old = value,
-                None => pairs.push((name, value)),
-            }
-        }
-        pairs
-    }
 }
 
 /// What a part's source gives: a value that is `checked`, the cookie to have it from, or neither
@@ -580,7 +504,7 @@ impl fmt::Debug for Attachment {
 
 #[cfg(test)]
 mod tests {
-    use http::header::COOKIE;
+    use http::header::{AUTHORIZATION, COOKIE};
 
     use super::*;
 

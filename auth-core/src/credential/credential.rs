@@ -90,7 +90,7 @@ impl Credential {
         }
     }
 
-    /// Which login and which value of its session this is.
+    /// Which session and which value of it this is.
     #[inline]
     pub const fn stamp(&self) -> Stamp {
         self.stamp

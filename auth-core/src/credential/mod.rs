@@ -1,5 +1,6 @@
 //! The values of a session, and how they are put on requests.
 
+mod attach;
 mod attachment;
 mod basic;
 mod body_field;

@@ -1,11 +1,13 @@
-//! The login that a credential came from, and its value within the session.
+//! The session that a credential belongs to, and its value within that.
 
 use std::fmt;
 
-/// The login that a credential came from, and its value within the session.
+/// The session that a credential belongs to, and its value within that.
 ///
-/// A *generation* is one login. A *revision* is a value that the server rolled in mid-session. Both
-/// only grow, and stamps are ordered by age. A stamp prints as `generation.revision`.
+/// A *generation* is one session that the cache got: by a login, by a refresh, or from its
+/// [store](crate::store). A *revision* is a value that the server rolled in mid-session, or that a
+/// repair brought. Both only grow, and stamps are ordered by age. A stamp prints as
+/// `generation.revision`. Another process counts by itself.
 ///
 /// ```
 /// # use auth_core::{Credentials, Lifetime, testing::Scripted};
@@ -28,7 +30,7 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// The login of the identity, counted from 1.
+    /// The session of the identity, counted from 1.
     pub const fn generation(self) -> u64 {
         self.generation
     }

@@ -153,6 +153,20 @@ impl Update {
     /// to `target`: a csrf value belongs to the cookie that comes with it. They count as those of
     /// any response do. Those of a response that [`Provider::update`](crate::Provider::update)
     /// reads count by themselves.
+    ///
+    /// ```
+    /// use auth_core::{Session, Target, Update, testing};
+    /// use http::HeaderMap;
+    ///
+    /// let mut answer = HeaderMap::new();
+    /// answer.insert("set-cookie", "csrftoken=c2".parse()?);
+    /// let sent_to = Target::new("https", "api.example.com", "/csrf");
+    /// let update = Update::new().with_cookies(&answer, sent_to);
+    /// let session = Session::new().with_cookie("csrftoken", "c1")?;
+    /// let after = testing::updated(testing::credential(session), &update).expect("it goes on");
+    /// assert_eq!(after.cookie("csrftoken"), Some("c2"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn with_cookies(mut self, response: &HeaderMap, target: Target<'_>) -> Self {
         let set_by = SetBy::new(response, target);
         if !set_by.cookies.is_empty() {

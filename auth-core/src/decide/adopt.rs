@@ -116,10 +116,15 @@ impl CacheState {
             .map(|last| last.stamp());
         let stamp = last.map_or_else(|| self.next_stamp(), Stamp::next_revision);
         let credential = credential(session, stamp, end, policy);
-        if let Some(refreshes) = &mut self.refreshes {
-            refreshes.logged_in();
-        }
+        // Only its deadline has moved, or what it keeps, since a response has rejected it here.
+        let same = |rejected: &Arc<Credential>| rejected.is_same_value(&credential);
+        let rejected = goes_on && self.current.is_none();
+        let is_over = found.is_over || (rejected && self.given_up.as_ref().is_some_and(same));
+        // A revision is neither a login nor a refresh, so what was refused stays refused.
         if !goes_on {
+            if let Some(refreshes) = &mut self.refreshes {
+                refreshes.logged_in();
+            }
             self.breaker.landed(stamp.generation, end.at, false);
         }
         self.given_up = None;
@@ -128,7 +133,7 @@ impl CacheState {
         if let Some(breaker) = found.notes.breaker {
             self.breaker.learn(breaker, stamp.generation);
         }
-        if found.is_over {
+        if is_over {
             self.retire();
         }
         true
@@ -150,7 +155,8 @@ impl CacheState {
         let Some(session) = self.refreshed().cloned() else {
             return;
         };
-        let Some(refreshes) = &mut self.refreshes else {
+        let refreshes = self.refreshes.as_mut();
+        let Some(refreshes) = refreshes.filter(|refreshes| refreshes.are_single_use()) else {
             return;
         };
         let token = |name: &str| session.kept_at(name, now).map(Secret::expose);

@@ -37,11 +37,24 @@ pub(crate) struct Notes {
     pub(super) breaker: Option<RejectionBreaker>,
     /// Keyed hashes of the tokens that must not be sent again, oldest first.
     pub(super) spent: Vec<String>,
+    /// Any token of the session may be spent, because there were notes that can't be read.
+    any_spent: bool,
 }
 
 impl Notes {
+    /// Those of an entry whose notes can't be read.
+    pub(crate) fn unreadable() -> Self {
+        Self {
+            any_spent: true,
+            ..Self::default()
+        }
+    }
+
     pub(crate) const fn is_empty(&self) -> bool {
-        self.failures.is_empty() && self.breaker.is_none() && self.spent.is_empty()
+        self.failures.is_empty()
+            && self.breaker.is_none()
+            && self.spent.is_empty()
+            && !self.any_spent
     }
 
     /// The last failure with this secret, or else the last one, and whether it was with this
@@ -67,9 +80,9 @@ impl Notes {
         }
     }
 
-    /// Whether a token was spent, by its keyed hash.
+    /// Whether a token was spent, by its keyed hash, or may have been.
     pub(crate) fn is_spent(&self, token: &str) -> bool {
-        self.spent.iter().any(|spent| spent == token)
+        self.any_spent || self.spent.iter().any(|spent| spent == token)
     }
 
     /// Notes a token as spent.
@@ -79,6 +92,12 @@ impl Notes {
             self.spent.drain(..over);
             self.spent.push(token);
         }
+    }
+
+    /// They are saved with the next session, whose token was never sent.
+    pub(crate) fn of_next_session(mut self) -> Self {
+        self.any_spent = false;
+        self
     }
 
     /// A token that was noted as spent was not sent.
@@ -99,6 +118,9 @@ impl Notes {
             }
             for token in &self.spent {
                 lines.line("spent").text("token", token).end();
+            }
+            if self.any_spent {
+                lines.line("any-spent").end();
             }
         })
     }
@@ -122,6 +144,7 @@ impl Notes {
                 }
                 "breaker" => notes.breaker = RejectionBreaker::read(line, age, now).ok(),
                 "spent" => notes.spent.push(line.need("token")?.to_string()),
+                "any-spent" => notes.any_spent = true,
                 _ => {}
             }
         }

@@ -115,29 +115,70 @@ impl Error {
     }
 
     /// Whether the server refused the account or the password. Only correcting them helps.
+    ///
+    /// ```
+    /// use auth_core::{Credentials, LoginError, testing::Scripted};
+    ///
+    /// let provider = Scripted::new(|_| Err(LoginError::refused("status 401")));
+    /// let error = Credentials::new(provider).blocking_get().expect_err("a wrong password");
+    /// assert!(error.is_login_refused());
+    /// ```
     pub fn is_login_refused(&self) -> bool {
         self.is_login_error(&[LoginErrorKind::Refused])
     }
 
     /// Whether the server accepts the account only once its owner has acted there: it is disabled,
     /// its password has expired, or it wants a second factor.
+    ///
+    /// ```
+    /// use auth_core::{Credentials, LoginError, testing::Scripted};
+    ///
+    /// let provider = Scripted::new(|_| Err(LoginError::locked("a second factor is wanted")));
+    /// let error = Credentials::new(provider).blocking_get().expect_err("for its owner to act");
+    /// assert!(error.is_locked() && !error.is_login_refused());
+    /// ```
     pub fn is_locked(&self) -> bool {
         self.is_login_error(&[LoginErrorKind::Locked])
     }
 
     /// Whether the account has as many sessions as the server allows. One has to end first.
+    ///
+    /// ```
+    /// use auth_core::{Credentials, LoginError, testing::Scripted};
+    ///
+    /// let provider = Scripted::new(|_| Err(LoginError::seats_exhausted("10 of 10 sessions")));
+    /// let error = Credentials::new(provider).blocking_get().expect_err("no seat");
+    /// assert!(error.is_seats_exhausted());
+    /// ```
     pub fn is_seats_exhausted(&self) -> bool {
         self.is_login_error(&[LoginErrorKind::SeatsExhausted])
     }
 
     /// Whether a quota delays logins, ours or the server's. [`retry_after`](Self::retry_after) says
     /// how long.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use auth_core::Error;
+    ///
+    /// let error = Error::QuotaSpent { retry_after: Duration::from_secs(20) };
+    /// assert!(error.is_rate_limited());
+    /// ```
     pub fn is_rate_limited(&self) -> bool {
         matches!(self, Self::QuotaSpent { .. }) || self.is_login_error(&[LoginErrorKind::Limited])
     }
 
     /// Whether the login server could not be reached, sent no response in time, or sent a malformed
-    /// one. A later call may succeed.
+    /// one; or the login goes on past the caller's deadline, or was lost with its runtime. A later
+    /// call may succeed.
+    ///
+    /// ```
+    /// use auth_core::{Credentials, LoginError, testing::Scripted};
+    ///
+    /// let provider = Scripted::new(|_| Err(LoginError::unavailable("status 503")));
+    /// let error = Credentials::new(provider).blocking_get().expect_err("an outage");
+    /// assert!(error.is_unavailable() && error.retry_after().is_some());
+    /// ```
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::DeadlinePassed { .. } | Self::Abandoned)
             || self.is_login_error(&[
@@ -148,6 +189,15 @@ impl Error {
     }
 
     /// Whether the configuration or the program is at fault. A retry does not help.
+    ///
+    /// ```
+    /// use auth_core::{Credentials, Lifetime, SecretSource, testing::Scripted};
+    ///
+    /// let unset = SecretSource::variable("A_VARIABLE_THAT_IS_NOT_SET");
+    /// let provider = Scripted::tokens(Lifetime::unknown()).with_secret(unset);
+    /// let error = Credentials::new(provider).blocking_get().expect_err("no password");
+    /// assert!(error.is_misconfigured());
+    /// ```
     pub fn is_misconfigured(&self) -> bool {
         matches!(self, Self::NoRuntime | Self::LoginLoop)
             || self.is_login_error(&[LoginErrorKind::Misconfigured, LoginErrorKind::Panicked])
@@ -164,6 +214,15 @@ impl Error {
     }
 
     /// How long to wait before the next attempt, if that is known.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use auth_core::Error;
+    ///
+    /// let wait = Duration::from_secs(20);
+    /// assert_eq!(Error::QuotaSpent { retry_after: wait }.retry_after(), Some(wait));
+    /// assert_eq!(Error::Closed.retry_after(), None);
+    /// ```
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Login { retry_after, .. } => *retry_after,

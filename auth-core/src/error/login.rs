@@ -240,6 +240,15 @@ impl LoginError {
     }
 
     /// Adds the cause. Its text must hold no secret: strip the URL from an HTTP client's error.
+    ///
+    /// ```
+    /// use std::error::Error as _;
+    /// use auth_core::LoginError;
+    ///
+    /// let cause = std::io::Error::other("connection reset");
+    /// let error = LoginError::unavailable("no answer").with_source(cause);
+    /// assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("connection reset"));
+    /// ```
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
         self.source = Some(source.into());
         self
@@ -260,6 +269,13 @@ impl LoginError {
 
     /// Notes that not one byte of the request has left, as where no connection came about. So a
     /// token that can be [used once](crate::Refresh::single_use) is still good. If in doubt, don't.
+    ///
+    /// ```
+    /// use auth_core::LoginError;
+    ///
+    /// let error = LoginError::unavailable("the host name is not known").not_sent();
+    /// assert!(error.is_not_sent());
+    /// ```
     pub const fn not_sent(mut self) -> Self {
         self.not_sent = true;
         self

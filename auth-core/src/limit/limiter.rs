@@ -21,7 +21,7 @@ const FIRST_LOGIN: Duration = Duration::from_secs(3);
 
 /// The longest time for which a permit is bound. A time-out may be longer, or endless, and a permit
 /// that was lost must lapse.
-const LONGEST_LOGIN: Duration = Duration::from_secs(3_600);
+pub(crate) const LONGEST_LOGIN: Duration = Duration::from_secs(3_600);
 
 /// Gives permits for logins at one origin: first come, first served, and callers before renewals.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ mod registry;
 mod tests;
 mod window;
 
-pub(crate) use limiter::Limiter;
+pub(crate) use limiter::{LONGEST_LOGIN, Limiter};
 pub(crate) use permit::Permit;
 pub(crate) use queue::{STALLED_AFTER, Ticket};
 pub(crate) use window::MARGIN;

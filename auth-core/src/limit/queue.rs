@@ -143,8 +143,8 @@ impl Queue {
 const TOLD_AGAIN: Duration = Duration::from_secs(1);
 
 /// A task that could continue and has not for this long is not driven: its runtime has stopped. It
-/// is longer than a busy runtime delays a task, and short compared with a caller's wait of a
-/// minute.
+/// is longer than a busy runtime delays a task, and short compared with a caller's wait of two
+/// minutes.
 pub(crate) const STALLED_AFTER: Duration = Duration::from_secs(5);
 
 /// One login's entry in the queue for a permit, shared by its task, its waiters and the queue.

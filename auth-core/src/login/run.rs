@@ -271,6 +271,8 @@ impl Login {
             self.give_back(permit).await;
             return Ok(Err(not_marked()));
         }
+        // The store may have taken a while.
+        self.promise_a_step();
         let engine = &self.engine;
         engine.emit(&Event::RefreshSent { cause });
         // A provider may panic before it returns its future, so it is called within the guard.
@@ -440,6 +442,7 @@ impl Login {
         let took = flight.took(self.engine.clock.precise());
         let mut settlement = cache.settle(flight, outcome, took);
         if let Some(turn) = self.turn.take() {
+            self.promise_a_step();
             Box::pin(self.share(&cache, turn, &mut settlement)).await;
         }
         let useless = cache.conclude(settlement);
@@ -456,7 +459,14 @@ impl Login {
         let before = turn.notes();
         let notes = (session.is_some() || settlement.failed || turn.pardons())
             .then(|| cache.notes(before, turn.secret()))
-            .filter(|notes| !notes.is_empty() || !before.is_empty());
+            .filter(|notes| !notes.is_empty() || !before.is_empty())
+            .map(|notes| {
+                if session.is_some() {
+                    notes.of_next_session()
+                } else {
+                    notes
+                }
+            });
         let saved = turn.end(session.as_ref(), notes.as_ref()).await;
         if let Some(fetched) = fetched.map(|fetched| fetched.stamp()) {
             settlement.saved = Arc::clone(cache).saved(fetched, saved);

@@ -5,13 +5,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{Either, join3, select};
+use futures_util::future::{Either, join, select};
 
 use super::engine::Engine;
 use crate::clock::nanos;
 use crate::decide::{Known, Notes};
 use crate::error::LoginError;
-use crate::limit::{Limiter, MARGIN, Permit, Ticket};
+use crate::limit::{LONGEST_LOGIN, Limiter, MARGIN, Permit, Ticket};
 use crate::runtime::Runtime;
 use crate::session::Session;
 use crate::store::{
@@ -23,6 +23,9 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 /// How soon a login whose turn it is not looks again, unless the store tells of a change.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// How soon it looks again at the earliest, whatever the store tells: it may tell of each look.
+const SOONEST: Duration = Duration::from_millis(25);
 
 /// How long a login waits at the store for its permit before it asks again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -94,11 +97,16 @@ impl Turn {
     /// Looks at the store, and takes the lease unless a session is there that the cache does not
     /// know. Returns what was found, or `None` if the store is in trouble.
     pub(super) async fn look(&mut self, known: Known, rejected: bool) -> Option<(Lease, Found)> {
+        // What the cache has taken over meanwhile is known to it.
+        let passed_over = self
+            .passed_over
+            .filter(|_| self.passed_over != known.version);
         let ask = LeaseAsk {
             owner: &self.owner,
             lasts: self.lease_lasts(),
-            known: self.passed_over.or(known.version),
-            rejected: rejected && !known.unsaved && self.passed_over.is_none(),
+            known: passed_over.or(known.version),
+            rejected: rejected && !known.unsaved && passed_over.is_none(),
+            only_extends: false,
         };
         self.asked = true;
         let (answer, found) = self.sharing.lease(&self.engine, ask).await?;
@@ -127,15 +135,22 @@ impl Turn {
 
     /// Waits until the lease of another has perhaps ended, or a session is there.
     pub(super) async fn wait(&self, left: Duration) {
+        let clock = &self.engine.clock;
+        let soonest = clock.now().steady.saturating_add(nanos(SOONEST));
         let most = LOOK_AGAIN.min(left.max(Duration::from_millis(1)));
-        self.sharing.changed(&self.engine, most).await;
+        // Both at once, so that a change is not missed meanwhile.
+        let changed = self.sharing.changed(&self.engine, most);
+        join(clock.sleep_until(soonest), changed).await;
     }
 
+    /// A time-out may be endless, and a lease whose login is gone must lapse. One that is longer is
+    /// extended meanwhile.
     fn lease_lasts(&self) -> Duration {
-        self.engine
-            .options
-            .login_timeout
-            .saturating_add(LEASE_MARGIN)
+        self.login_takes() + LEASE_MARGIN
+    }
+
+    fn login_takes(&self) -> Duration {
+        self.engine.options.login_timeout.min(LONGEST_LOGIN)
     }
 
     /// Extends the lease again and again. A lease that is lost is not taken back: the session is
@@ -159,6 +174,7 @@ impl Turn {
                     lasts,
                     known: None,
                     rejected: false,
+                    only_extends: true,
                 };
                 sharing.lease(&engine, ask).await;
             }
@@ -224,22 +240,27 @@ impl Turn {
             id: &id,
             most: quota.logins().get(),
             window,
-            counts_for: window.saturating_add(timeout),
+            counts_for: window.saturating_add(self.login_takes()),
         };
-        while let Some(answer) = self.sharing.permit(&engine, ask).await {
-            let wait = match answer {
-                PermitAnswer::Given => {
+        let mut free_at = 0;
+        loop {
+            let answer = self.sharing.permit(&engine, ask).await;
+            let now = engine.clock.now().steady;
+            match answer {
+                Some(PermitAnswer::Given) => {
                     self.permit = Some((id, window));
-                    ticket.set_expected(engine.clock.now().steady);
+                    ticket.set_expected(now);
                     return;
                 }
-                PermitAnswer::Wait(wait) => wait,
-            };
-            let now = engine.clock.now().steady;
-            ticket.set_expected(now.saturating_add(nanos(wait)));
+                Some(PermitAnswer::Wait(wait)) => free_at = now.saturating_add(nanos(wait)),
+                // What it has said before it failed holds.
+                None if now < free_at => {}
+                None => break,
+            }
+            ticket.set_expected(free_at);
             promise();
-            let again = nanos(wait.min(ASK_AGAIN));
-            engine.clock.sleep_until(now.saturating_add(again)).await;
+            let again = free_at.min(now.saturating_add(nanos(ASK_AGAIN)));
+            engine.clock.sleep_until(again).await;
         }
         let share = Limiter::share(engine.provider.identity().origin(), quota, &engine.clock);
         let own = Arc::new(share.ticket(true));
@@ -304,11 +325,9 @@ impl Turn {
         notes: Option<&Notes>,
     ) -> Option<Saved> {
         let (sharing, engine) = (Arc::clone(&self.sharing), self.engine.clone());
-        let (version, wait) = (self.version.take(), self.hold);
-        let asked = std::mem::take(&mut self.asked);
-        let owner = std::mem::take(&mut self.owner);
+        let (version, asked) = (self.version, self.asked);
+        let releases = Some(self.owner.clone());
         let save = async {
-            let releases = Some(owner);
             match version {
                 Some(version) => {
                     sharing
@@ -324,12 +343,14 @@ impl Turn {
                 None => None,
             }
         };
-        let hold = async {
-            if let Some(wait) = wait {
-                sharing.hold(&engine, wait).await;
-            }
-        };
-        join3(save, self.end_permit(), hold).await.0
+        // The next login may begin with the release.
+        if let Some(wait) = self.hold {
+            sharing.hold(&engine, wait).await;
+        }
+        let (saved, ()) = join(save, self.end_permit()).await;
+        // Dropped before, it releases the lease by another task.
+        self.asked = false;
+        saved
     }
 }
 

@@ -26,16 +26,18 @@ use super::Origin;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct LoginUrl {
     origin: Origin,
-    /// Empty, or `/like/this`.
-    path: Box<str>,
+    /// `/like/this`. `None` for none, and not an empty text: to compare two of those can take
+    /// longer than all else of a look-up by identity, because both point to no memory.
+    path: Option<Box<str>>,
 }
 
 impl LoginUrl {
     /// The URL of a path at an origin. A slash at the start of the path may be left out.
     pub fn new(origin: Origin, path: &str) -> Self {
+        let path = normal(path);
         Self {
             origin,
-            path: normal(path).into(),
+            path: (!path.is_empty()).then(|| path.into()),
         }
     }
 
@@ -54,19 +56,19 @@ impl LoginUrl {
     /// # Ok::<(), auth_core::OriginError>(())
     /// ```
     pub fn path(&self) -> &str {
-        &self.path
+        self.path.as_deref().unwrap_or_default()
     }
 }
 
 impl From<Origin> for LoginUrl {
     fn from(origin: Origin) -> Self {
-        Self::new(origin, "")
+        Self { origin, path: None }
     }
 }
 
 impl fmt::Display for LoginUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.origin, self.path)
+        write!(f, "{}{}", self.origin, self.path())
     }
 }
 

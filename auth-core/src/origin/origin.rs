@@ -80,6 +80,15 @@ impl Origin {
     /// The origin of `url`, even if it is plain HTTP to another machine: the password and the
     /// session can be read on the way.
     ///
+    /// ```
+    /// use auth_core::Origin;
+    ///
+    /// // A device in the local network that has no certificate.
+    /// let device = Origin::allow_plain_http("http://pi.hole:8080/admin")?;
+    /// assert_eq!(device.to_string(), "http://pi.hole:8080");
+    /// # Ok::<(), auth_core::OriginError>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`parse`](Self::parse), except for plain HTTP.
     pub fn allow_plain_http(url: &str) -> Result<Self, OriginError> {
@@ -117,6 +126,14 @@ impl Origin {
     }
 
     /// The host, in lower case. An IPv6 address is in brackets.
+    ///
+    /// ```
+    /// use auth_core::Origin;
+    ///
+    /// assert_eq!(Origin::parse("https://API.example.com:8443/v3")?.host(), "api.example.com");
+    /// assert_eq!(Origin::parse("http://[::1]:8080")?.host(), "[::1]");
+    /// # Ok::<(), auth_core::OriginError>(())
+    /// ```
     pub fn host(&self) -> &str {
         &self.0.authority[..self.0.host_end]
     }

@@ -154,6 +154,17 @@ impl Pool {
     }
 
     /// The cache of an identity, if it is in the pool.
+    ///
+    /// ```
+    /// use std::num::NonZeroUsize;
+    /// use auth_core::{Identity, Origin, Pool};
+    ///
+    /// let pool = Pool::new(NonZeroUsize::new(1_000).expect("not zero"));
+    /// let origin = Origin::parse("https://api.example.com")?;
+    /// let ada = Identity::new("example", origin, "ada@example.com");
+    /// assert!(pool.find(&ada).is_none(), "it was not added");
+    /// # Ok::<(), auth_core::OriginError>(())
+    /// ```
     pub fn find(&self, identity: &Identity) -> Option<Credentials> {
         self.shared.table.read().find(identity)
     }
@@ -161,6 +172,20 @@ impl Pool {
     /// Removes an identity, to add it again with another source or other options, or to close it.
     /// Its other handles keep working. What a failed login forbids is still remembered, for at most
     /// as many identities as the pool holds.
+    ///
+    /// ```
+    /// use std::num::NonZeroUsize;
+    /// use auth_core::{Lifetime, Pool, Provider, testing::Scripted};
+    ///
+    /// let pool = Pool::new(NonZeroUsize::new(1_000).expect("not zero"));
+    /// let account = |password: &str| Scripted::tokens(Lifetime::unknown()).with_secret(password);
+    /// let identity = pool.add(account("correct horse"))?.identity().clone();
+    /// assert!(pool.add(account("battery staple")).is_err(), "another source");
+    ///
+    /// pool.remove(&identity);
+    /// assert!(pool.add(account("battery staple")).is_ok());
+    /// # Ok::<(), auth_core::PoolError>(())
+    /// ```
     pub fn remove(&self, identity: &Identity) -> Option<Credentials> {
         let mut swept = 0;
         loop {

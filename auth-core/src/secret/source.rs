@@ -159,6 +159,14 @@ impl SecretSource {
     /// As [`read`](Self::read), for code that is not async. It blocks its thread for as long as the
     /// file or the user's code does.
     ///
+    /// ```
+    /// use auth_core::SecretSource;
+    ///
+    /// let source = SecretSource::value("correct horse\n");
+    /// assert_eq!(source.read_blocking()?.expose(), "correct horse", "as it would be typed");
+    /// # Ok::<(), auth_core::SecretError>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`read`](Self::read), and for a [`custom`](Self::custom) source, which is async.
     pub fn read_blocking(&self) -> Result<Secret, SecretError> {
@@ -198,6 +206,15 @@ impl SecretSource {
     }
 
     /// Whether both are the same source: an equal value, the same variable, file or reader.
+    ///
+    /// ```
+    /// use auth_core::SecretSource;
+    ///
+    /// let variable = SecretSource::variable("CLAY_PASSWORD");
+    /// assert!(variable.is_same(&SecretSource::variable("CLAY_PASSWORD")));
+    /// let value = SecretSource::value("correct horse");
+    /// assert!(!variable.is_same(&value), "whatever the variable holds");
+    /// ```
     pub fn is_same(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Source::Value(one), Source::Value(two)) => one.fingerprint() == two.fingerprint(),

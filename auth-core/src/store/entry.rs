@@ -1,5 +1,6 @@
 //! What is stored of one identity, and the changes to it.
 
+use std::fmt;
 use std::time::Duration;
 
 /// Which session is stored. Versions of one epoch are ordered: by the fence of the lease under
@@ -90,13 +91,31 @@ impl Entry {
 /// let entry = Entry { session: Some(stored), ..Entry::default() };
 /// assert!(entry.session.is_some_and(|stored| stored.age.as_secs() == 60));
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 #[allow(clippy::exhaustive_structs, reason = "stores build it")]
 pub struct Stored {
     /// What [`Seal::seal`](super::Seal::seal) has returned.
     pub sealed: Vec<u8>,
     /// How long ago they were saved, by the store's own clock.
     pub age: Duration,
+}
+
+impl fmt::Debug for Stored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stored")
+            .field("sealed", &Length(&self.sealed))
+            .field("age", &self.age)
+            .finish()
+    }
+}
+
+/// Prints how many bytes there are. A [`MemoryStore`](super::MemoryStore) seals nothing.
+pub(super) struct Length<'a>(pub(super) &'a [u8]);
+
+impl fmt::Debug for Length<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
 }
 
 /// A change to an entry. It is made as a whole or not at all.
@@ -142,7 +161,7 @@ pub struct Change {
 /// }
 /// assert!(column(&SessionChange::End).is_none());
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[allow(
     clippy::exhaustive_enums,
     reason = "a store that passes one over would lose a session"
@@ -158,6 +177,20 @@ pub enum SessionChange {
     End,
 }
 
+impl fmt::Debug for SessionChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Keep => f.write_str("Keep"),
+            Self::Save(sealed, keep_for) => {
+                let mut save = f.debug_tuple("Save");
+                save.field(&Length(sealed)).field(keep_for).finish()
+            }
+            Self::Reject => f.write_str("Reject"),
+            Self::End => f.write_str("End"),
+        }
+    }
+}
+
 /// The change to the notes.
 ///
 /// ```
@@ -167,7 +200,7 @@ pub enum SessionChange {
 /// let refused = NotesChange::Save(b"sealed".to_vec(), Duration::from_secs(900));
 /// assert!(matches!(refused, NotesChange::Save(_, kept_for) if kept_for.as_secs() == 900));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[allow(
     clippy::exhaustive_enums,
     reason = "a store that passes one over would forget a refusal"
@@ -177,6 +210,18 @@ pub enum NotesChange {
     Keep,
     /// These are saved, and need not be kept for longer than this.
     Save(Vec<u8>, Duration),
+}
+
+impl fmt::Debug for NotesChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Keep => f.write_str("Keep"),
+            Self::Save(sealed, keep_for) => {
+                let mut save = f.debug_tuple("Save");
+                save.field(&Length(sealed)).field(keep_for).finish()
+            }
+        }
+    }
 }
 
 /// What became of a change.

@@ -15,7 +15,7 @@ use super::entry::{Entry, Version};
 /// let now = Clock::system().now();
 /// let mut ask = |owner| {
 ///     let lasts = Duration::from_secs(35);
-///     let ask = LeaseAsk { owner, lasts, known: None, rejected: false };
+///     let ask = LeaseAsk { owner, lasts, known: None, rejected: false, only_extends: false };
 ///     record.lease(&mut lease, ask, now, now.steady()).lease
 /// };
 /// assert_eq!(ask("one"), Lease::Taken { fence: 1 });
@@ -34,6 +34,9 @@ pub struct LeaseAsk<'a> {
     pub known: Option<Version>,
     /// The session of `known` was rejected, which the entry is to say from now on.
     pub rejected: bool,
+    /// The lease is extended if `owner` has it, and not taken if not. What is sent beside a login
+    /// may arrive after the release at its end, and nobody would have the lease that it takes.
+    pub only_extends: bool,
 }
 
 /// The answer to a [`LeaseAsk`], and the entry as it was in the same step.
@@ -81,6 +84,7 @@ pub enum Lease {
         /// The time until it lapses.
         left: Duration,
     },
-    /// It was not taken, because a newer session is there.
+    /// It was not taken: a newer session is there, or it was [only to be
+    /// extended](LeaseAsk::only_extends).
     NotNeeded,
 }

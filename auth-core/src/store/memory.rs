@@ -75,16 +75,26 @@ impl MemoryStore {
         (now, Duration::from_nanos(now.steady))
     }
 
-    fn change<T>(&self, name: &str, change: impl FnOnce(&mut Record, &mut LeaseRecord) -> T) -> T {
-        let result = {
+    /// Changes an entry. The others are told if it `tells`, and of a rejection in any case.
+    fn change<T>(
+        &self,
+        name: &str,
+        tells: bool,
+        change: impl FnOnce(&mut Record, &mut LeaseRecord) -> T,
+    ) -> T {
+        let (result, is_over) = {
             let mut entries = self.0.entries.lock();
             let (record, lease) = entries.entry(name.to_owned()).or_insert_with(|| {
                 let epoch = self.0.seal.0.hash_one(name).max(1);
                 (Record::default(), LeaseRecord::new(epoch))
             });
-            change(record, lease)
+            let was_over = record.is_over;
+            let result = change(record, lease);
+            (result, record.is_over != was_over)
         };
-        self.0.changes.send_modify(|number| *number += 1);
+        if tells || is_over {
+            self.0.changes.send_modify(|number| *number += 1);
+        }
         result
     }
 
@@ -114,12 +124,15 @@ impl Store for MemoryStore {
 
     async fn lease(&self, name: &str, ask: LeaseAsk<'_>) -> Result<LeaseAnswer, StoreError> {
         let (now, steady) = self.now();
-        Ok(self.change(name, |record, lease| record.lease(lease, ask, now, steady)))
+        // Those that wait for the lease would wake each other, again and again.
+        Ok(self.change(name, false, |record, lease| {
+            record.lease(lease, ask, now, steady)
+        }))
     }
 
     async fn save(&self, name: &str, change: Change) -> Result<Saved, StoreError> {
         let (now, _) = self.now();
-        Ok(self.change(name, |record, lease| record.save(lease, change, now)))
+        Ok(self.change(name, true, |record, lease| record.save(lease, change, now)))
     }
 
     async fn permit(&self, origin: &str, ask: PermitAsk<'_>) -> Result<PermitAnswer, StoreError> {

@@ -1,8 +1,9 @@
 //! The steps of a store without I/O, for stores that read and write under a lock.
 
+use std::fmt;
 use std::time::Duration;
 
-use super::entry::{Change, Entry, NotesChange, Saved, SessionChange, Stored, Version};
+use super::entry::{Change, Entry, Length, NotesChange, Saved, SessionChange, Stored, Version};
 use super::lease::{Lease, LeaseAnswer, LeaseAsk};
 use super::permit::{PermitAnswer, PermitAsk};
 use crate::clock::Moment;
@@ -52,7 +53,7 @@ pub struct Record {
 /// let record = Record { session: Some(kept), ..Record::default() };
 /// assert!(record.entry(now).session.is_some());
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[allow(clippy::exhaustive_structs, reason = "stores write it as they like")]
 pub struct Kept {
     /// The bytes.
@@ -61,6 +62,16 @@ pub struct Kept {
     pub saved: Moment,
     /// How long they need to be kept from then on.
     pub keep_for: Duration,
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kept")
+            .field("sealed", &Length(&self.sealed))
+            .field("saved", &self.saved)
+            .field("keep_for", &self.keep_for)
+            .finish()
+    }
 }
 
 /// The lease of one identity, which outlives its record: fences must not begin anew.
@@ -135,8 +146,9 @@ impl Record {
         }
         let entry = self.entry(now);
         let is_newer = (ask.known).is_none_or(|known| self.version.is_newer_than(known));
-        let extends = lease.owner.as_deref() == Some(ask.owner);
-        let answer = if entry.session.is_some() && !entry.is_over && is_newer && !extends {
+        let has_it = lease.owner.as_deref() == Some(ask.owner);
+        let is_needed = entry.session.is_none() || entry.is_over || !is_newer;
+        let answer = if !has_it && (ask.only_extends || !is_needed) {
             Lease::NotNeeded
         } else {
             lease.take(ask.owner, ask.lasts, steady)

@@ -131,6 +131,17 @@ impl Sharing {
         saving.under_way
     }
 
+    /// Values could not be saved.
+    pub(crate) fn save_later(&self) {
+        self.saving.lock().again = true;
+    }
+
+    /// Whether there are values that may not be saved yet.
+    pub(crate) fn has_unsaved_values(&self) -> bool {
+        let saving = self.saving.lock();
+        saving.under_way || saving.again
+    }
+
     /// The task is gone.
     pub(crate) fn end_saving(&self) {
         self.saving.lock().under_way = false;
@@ -167,8 +178,11 @@ impl Sharing {
 
     /// What is stored.
     pub(crate) async fn load(&self, engine: &Engine) -> Option<Found> {
-        let entry = self.step(engine, self.store.load(&self.name)).await?;
-        Some(self.found(engine, &entry))
+        let load = async {
+            let entry = self.store.load(&self.name).await?;
+            Ok(self.found(engine, &entry))
+        };
+        self.step(engine, load).await
     }
 
     /// Takes the lease, if it is free and needed, or extends it. Returns what is stored as well.
@@ -177,9 +191,12 @@ impl Sharing {
         engine: &Engine,
         ask: LeaseAsk<'_>,
     ) -> Option<(LeaseAnswer, Found)> {
-        let answer = self.step(engine, self.store.lease(&self.name, ask)).await?;
-        let found = self.found(engine, &answer.entry);
-        Some((answer, found))
+        let lease = async {
+            let answer = self.store.lease(&self.name, ask).await?;
+            let found = self.found(engine, &answer.entry);
+            Ok((answer, found))
+        };
+        self.step(engine, lease).await
     }
 
     /// Saves a session, notes or both. Returns `None` if the store is in trouble.
@@ -259,8 +276,8 @@ impl Sharing {
         select(pin!(told), pin!(engine.clock.sleep_until(until))).await;
     }
 
-    /// Runs one step of the store within its time-out, and catches a panic in it. Returns `None` if
-    /// it fails, and for a while after that.
+    /// Runs one step of the store within its time-out, with what its seal does, and catches a panic
+    /// in it. Returns `None` if it fails, and for a while after that.
     async fn step<T>(
         &self,
         engine: &Engine,
@@ -313,12 +330,16 @@ impl Sharing {
             let read = Notes::read(text.expose(), age, engine.clock.now());
             read.inspect_err(|_| damaged()).ok()
         });
+        let notes = notes.unwrap_or_else(|| match entry.notes {
+            Some(_) => Notes::unreadable(),
+            None => Notes::default(),
+        });
         Found {
             version: entry.version,
             session,
             is_over: entry.is_over,
             was_logged_out: entry.was_logged_out(),
-            notes: notes.unwrap_or_default(),
+            notes,
         }
     }
 

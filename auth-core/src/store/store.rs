@@ -165,8 +165,11 @@ pub trait Store: Send + Sync + 'static {
     /// The login server wants no login for so long. A shorter hold does not shorten a longer one.
     async fn hold(&self, origin: &str, wait: Duration) -> Result<(), StoreError>;
 
-    /// Returns when the entry has perhaps changed since the call. By default never: the cache looks
-    /// every now and then anyway.
+    /// Returns when the entry has perhaps changed since the call: something was saved, or a lease
+    /// was released. By default never: the cache looks every now and then anyway.
+    ///
+    /// A lease that is taken or asked for is no change. All that wait for one ask for it whenever
+    /// this returns, so they would wake each other.
     async fn changed(&self, name: &str) {
         let _ = name;
         pending::<()>().await;

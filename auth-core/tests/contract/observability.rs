@@ -72,7 +72,7 @@ async fn events_say_why_a_login_began() {
 
     clock.advance(HOUR);
     let last = credentials.renew().await.unwrap();
-    assert_eq!(causes(&log), login(Cause::AfterExpiry), "whoever asks");
+    assert_eq!(causes(&log), login(Cause::AfterExpiry), "whatever is asked");
 
     assert_eq!(reject(&credentials, &last), Conclusion::Replay);
     credentials.get().await.unwrap();

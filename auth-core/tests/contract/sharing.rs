@@ -12,8 +12,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_core::clock::ManualClock;
 use auth_core::store::{
-    Change, Entry, LeaseAnswer, LeaseAsk, MemoryStore, PermitAnswer, PermitAsk, Saved, Seal, Store,
-    StoreError,
+    Change, Entry, Kept, LeaseAnswer, LeaseAsk, MemoryStore, NotesChange, PermitAnswer, PermitAsk,
+    Saved, Seal, SessionChange, Store, StoreError, Stored, Unreadable,
 };
 use auth_core::{
     Attempt, Credentials, Error, Event, Identity, Lifetime, LoginError, LoginErrorKind, Origin,
@@ -25,7 +25,7 @@ use tokio::sync::Semaphore;
 
 use crate::support::{HOUR, SECOND, session, settle, token};
 
-/// A login server: what it has seen, whoever logs in.
+/// A login server: what it has seen, whichever process logs in.
 #[derive(Clone)]
 struct Server(Arc<ServerState>);
 
@@ -39,10 +39,10 @@ struct ServerState {
     logouts: Mutex<Vec<String>>,
     refreshes_fail: AtomicBool,
     refreshes_not_sent: AtomicBool,
-    refresh_gate: Mutex<Option<Arc<Semaphore>>>,
     password: Mutex<&'static str>,
     answer: Mutex<Answer>,
     gate: Mutex<Option<Arc<Semaphore>>>,
+    refresh_gate: Mutex<Option<Arc<Semaphore>>>,
 }
 
 impl Server {
@@ -57,10 +57,10 @@ impl Server {
             logouts: Mutex::default(),
             refreshes_fail: AtomicBool::new(false),
             refreshes_not_sent: AtomicBool::new(false),
-            refresh_gate: Mutex::new(None),
             password: Mutex::new("right"),
             answer: Mutex::new(Box::new(answer)),
             gate: Mutex::new(None),
+            refresh_gate: Mutex::new(None),
         }))
     }
 
@@ -389,6 +389,106 @@ async fn rule_20_a_lease_whose_holder_is_gone_lapses_and_one_that_is_given_up_is
     std::mem::forget(killed);
 }
 
+#[tokio::test]
+async fn rule_20_an_extension_that_arrives_after_the_release_takes_no_lease() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.gate.lock() = Some(Arc::clone(&gate));
+    server.answers(|_| Err(LoginError::unavailable("status 503")));
+    let process = fleet.start_with(server.program("right"), store.clone());
+    let get = tokio::spawn(async move { process.get().await.map(|got| token(&got)) });
+    settle().await;
+    assert_eq!(server.logins(), 1);
+    let arrives = Arc::new(Semaphore::new(0));
+    *store.0.late_leases.lock() = Some(Arc::clone(&arrives));
+    // After a third of the lease.
+    fleet.advance(12 * SECOND).await;
+    assert_eq!(store.0.leases.load(SeqCst), 2);
+    gate.add_permits(1);
+    assert!(get.await.unwrap().is_err());
+    arrives.add_permits(1);
+    // The back-off of the failure is over then.
+    fleet.advance(2 * SECOND).await;
+    *server.0.gate.lock() = None;
+    server.answers(|number| session(number, Lifetime::of(HOUR)));
+    let other = fleet.start(server.program("right"));
+    let waiting = tokio::spawn(async move { other.get().await.map(|got| token(&got)) });
+    fleet.advance(SECOND).await;
+    assert!(waiting.is_finished(), "nobody has the lease");
+    assert_eq!(waiting.await.unwrap().unwrap(), "token-2");
+}
+
+#[tokio::test]
+async fn rule_20_those_that_wait_for_a_lease_do_not_wake_each_other() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.gate.lock() = Some(Arc::clone(&gate));
+    let processes: Vec<_> = (0..4)
+        .map(|_| fleet.start_with(server.program("right"), store.clone()))
+        .collect();
+    let mut all = Box::pin(join_all(processes.iter().map(Credentials::get)));
+    assert!(futures_util::poll!(&mut all).is_pending());
+    for _ in 0..10 {
+        settle().await;
+    }
+    assert_eq!(store.0.leases.load(SeqCst), 4, "no time has passed");
+    gate.add_permits(1);
+    fleet.advance(SECOND).await;
+    for result in all.await {
+        assert_eq!(token(&result.unwrap()), "token-1");
+    }
+}
+
+#[tokio::test]
+async fn rule_20_a_login_that_is_given_up_while_it_releases_its_lease_releases_it() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let saves = Arc::new(Semaphore::new(0));
+    *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+    // Nothing is sent, so a close ends its task at once.
+    let misconfigured = Program {
+        secret: SecretSource::variable("AUTH_CORE_NO_SUCH_VARIABLE"),
+        ..server.program("right")
+    };
+    let process = fleet.start_with(misconfigured, store);
+    let mut get = Box::pin(process.get());
+    assert!(futures_util::poll!(&mut get).is_pending());
+    settle().await;
+    let closing = process.clone();
+    let closed = tokio::spawn(async move { closing.close().await });
+    settle().await;
+    assert!(get.await.is_err());
+    closed.await.unwrap().unwrap();
+    saves.add_permits(10);
+    settle().await;
+    let other = fleet.start(server.program("right"));
+    let waiting = tokio::spawn(async move { other.get().await.map(|got| token(&got)) });
+    fleet.advance(SECOND).await;
+    assert!(waiting.is_finished(), "nobody has the lease");
+    assert_eq!(waiting.await.unwrap().unwrap(), "token-1");
+}
+
+#[tokio::test]
+async fn rule_20_a_login_without_a_time_out_has_a_lease_and_a_permit_that_lapse() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let clock = ManualClock::new();
+    fleet.clocks.push(clock.clone());
+    let process = Credentials::builder(server.program("right"))
+        .clock(clock.clock())
+        .login_timeout(Duration::MAX)
+        .store(store.clone())
+        .build();
+    process.get().await.unwrap();
+    let longest = *store.0.longest.lock();
+    assert!(
+        longest > HOUR && longest <= HOUR + 62 * SECOND,
+        "{longest:?}"
+    );
+}
+
 /// The stored session is rejected, so that the next process has to log in.
 async fn reject_stored(fleet: &mut Fleet, server: &Server) {
     let process = fleet.start(server.program("right"));
@@ -506,6 +606,88 @@ async fn rule_21_values_that_roll_are_shared_as_revisions() {
         "the same session"
     );
     assert_eq!(server.logins(), 1);
+}
+
+#[tokio::test]
+async fn rule_21_an_idle_deadline_that_has_moved_by_an_eighth_is_saved() {
+    // An eighth of an hour is 450 s.
+    for (used_after, logins) in [(440 * SECOND, 2), (460 * SECOND, 1)] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        server.answers(|number| session(number, Lifetime::unknown().idle(HOUR)));
+        let one = fleet.start(server.program("right"));
+        let current = one.get().await.unwrap();
+        fleet.leap(used_after);
+        Attempt::new(&one, &current).accepted();
+        fleet.advance(20 * SECOND).await;
+        // It ends without a word to the store.
+        drop(one);
+        fleet.leap(HOUR - 60 * SECOND);
+        let next = fleet.start(server.program("right"));
+        let found = token(&next.get().await.unwrap());
+        assert_eq!(
+            (server.logins(), found),
+            (logins, format!("token-{logins}"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn rule_21_a_rejected_session_is_not_taken_again_because_its_deadline_has_moved() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| session(number, Lifetime::of(HOUR).idle(60 * SECOND)));
+    let (one, other) = (
+        fleet.start(server.program("right")),
+        fleet.start(server.program("right")),
+    );
+    one.get().await.unwrap();
+    other.get().await.unwrap();
+    // Its clock stands still, so that it does not look.
+    let clock = fleet.clocks.remove(0);
+    fleet.advance(20 * SECOND).await;
+    let current = other.get().await.unwrap();
+    Attempt::new(&other, &current).accepted();
+    fleet.advance(10 * SECOND).await;
+    assert_eq!(reject(&one).await.unwrap(), "token-2");
+    fleet.clocks.push(clock);
+    fleet.advance(10 * SECOND).await;
+    assert_eq!(token(&other.get().await.unwrap()), "token-2");
+    assert_eq!(server.logins(), 2);
+}
+
+#[tokio::test]
+async fn rule_21_values_that_roll_right_before_a_close_are_left_in_the_store() {
+    for under_way in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        server.answers(|number| {
+            let session = Session::new().with_cookie("sid", &format!("s-{number}"))?;
+            Ok(session.with_lifetime(Lifetime::of(HOUR)))
+        });
+        let store = Faulty::new(&fleet.store);
+        let one = fleet.start_with(server.program("right"), store.clone());
+        let first = one.get().await.unwrap();
+        let saves = Arc::new(Semaphore::new(0));
+        if under_way {
+            *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+        }
+        let rolled = crate::support::set_cookie("sid=rolled; Path=/");
+        Attempt::new(&one, &first).cookies_set(&rolled);
+        if under_way {
+            settle().await;
+            let current = one.get().await.unwrap();
+            let again = crate::support::set_cookie("sid=again; Path=/");
+            Attempt::new(&one, &current).cookies_set(&again);
+        }
+        let closing = one.clone();
+        let closed = tokio::spawn(async move { closing.close().await });
+        settle().await;
+        saves.add_permits(10);
+        closed.await.unwrap().unwrap();
+        settle().await;
+        let other = fleet.start(server.program("right"));
+        let found = other.get().await.unwrap();
+        let last = if under_way { "again" } else { "rolled" };
+        assert_eq!(found.cookie("sid"), Some(last));
+    }
 }
 
 #[tokio::test]
@@ -650,6 +832,45 @@ async fn rule_22_a_token_is_sent_once_by_all() {
 }
 
 #[tokio::test]
+async fn rule_6_a_refused_token_is_not_sent_again_because_the_deadline_has_moved() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let life = Lifetime::of(600 * SECOND).idle(400 * SECOND);
+        let first = session(number, life)?;
+        Ok(first.with_kept("refresh_token", "reusable")?)
+    });
+    server.0.refuses_refreshes.store(true, SeqCst);
+    let processes = [(); 2].map(|()| {
+        fleet.start(Program {
+            refresh: Some(Refresh::with_kept("refresh_token")),
+            ..server.program("right")
+        })
+    });
+    let accept = async || {
+        for process in &processes {
+            let current = process.get().await.unwrap();
+            Attempt::new(process, &current).accepted();
+        }
+    };
+    accept().await;
+    fleet.leap(300 * SECOND);
+    accept().await;
+    fleet.advance(20 * SECOND).await;
+    server.answers(|_| Err(LoginError::unavailable("status 503")));
+    assert!(server.0.refreshes.lock().is_empty());
+    fleet.leap(260 * SECOND);
+    // It is due. One refreshes in vain, and another has the deadline moved.
+    processes[0].get().await.unwrap();
+    settle().await;
+    assert_eq!((server.tokens_seen_once(), server.logins()), (1, 2));
+    let current = processes[1].peek().unwrap();
+    Attempt::new(&processes[1], &current).accepted();
+    fleet.advance(12 * SECOND).await;
+    assert!(processes[0].renew().await.is_err());
+    assert_eq!(server.tokens_seen_once(), 1);
+}
+
+#[tokio::test]
 async fn rule_22_a_token_that_another_process_has_spent_in_vain_is_not_sent() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     server.answers(|number| {
@@ -697,6 +918,70 @@ async fn rule_22_a_token_that_another_process_has_spent_in_vain_is_not_sent_by_a
     let later = fleet.start(rotating(&server));
     assert_eq!(token(&later.get().await.unwrap()), "token-2");
     assert_eq!(server.tokens_seen_once(), 1);
+}
+
+#[tokio::test]
+async fn rule_22_a_token_is_not_sent_where_the_notes_can_not_be_read() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let first = session(number, Lifetime::of(HOUR))?;
+        Ok(first.with_kept("refresh_token", &format!("first-{number}"))?)
+    });
+    let process = fleet.start(rotating(&server));
+    process.get().await.unwrap();
+    fleet.leap(HOUR - 30 * SECOND);
+    server.0.refreshes_fail.store(true, SeqCst);
+    process.get().await.unwrap();
+    fleet.advance(SECOND).await;
+    drop(process);
+    assert_eq!(server.tokens_seen_once(), 1);
+    // They are sealed with a key that this one does not have yet.
+    let store = Faulty::new(&fleet.store);
+    store.0.spoils_notes.store(true, SeqCst);
+    fleet.leap(HOUR);
+    let later = fleet.start_with(rotating(&server), store.clone());
+    assert_eq!(token(&later.get().await.unwrap()), "token-2");
+    assert_eq!(server.tokens_seen_once(), 1);
+    // The next session has notes of its own.
+    store.0.spoils_notes.store(false, SeqCst);
+    server.0.refreshes_fail.store(false, SeqCst);
+    fleet.leap(HOUR);
+    assert_eq!(token(&later.get().await.unwrap()), "token-1002");
+    assert_eq!((server.logins(), server.tokens_seen_once()), (2, 2));
+}
+
+#[tokio::test]
+async fn rule_3_a_refresh_has_its_time_after_its_token_was_marked() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let first = session(number, Lifetime::of(HOUR))?;
+        Ok(first.with_kept("refresh_token", &format!("first-{number}"))?)
+    });
+    let store = Faulty::new(&fleet.store);
+    let clock = ManualClock::new();
+    fleet.clocks.push(clock.clone());
+    let process = Credentials::builder(rotating(&server))
+        .clock(clock.clock())
+        .login_timeout(5 * SECOND)
+        .store(store.clone())
+        .build();
+    process.get().await.unwrap();
+    fleet.leap(HOUR);
+    let (saves, refreshes) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+    *server.0.refresh_gate.lock() = Some(Arc::clone(&refreshes));
+    let get = tokio::spawn(async move { process.get().await.map(|got| token(&got)) });
+    settle().await;
+    fleet.advance(SECOND * 3 / 2).await;
+    saves.add_permits(10);
+    settle().await;
+    assert_eq!(server.tokens_seen_once(), 1);
+    fleet.advance(SECOND * 24 / 5).await;
+    refreshes.add_permits(1);
+    settle().await;
+    assert!(get.is_finished(), "it was given up");
+    assert_eq!(get.await.unwrap().unwrap(), "token-1001");
+    assert_eq!(server.logins(), 1);
 }
 
 #[tokio::test]
@@ -1001,6 +1286,71 @@ async fn rule_24_what_was_obtained_without_the_store_is_saved_when_it_is_back() 
 }
 
 #[tokio::test]
+async fn rule_24_what_was_obtained_without_the_store_is_left_there_by_a_close() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.fails.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    process.get().await.unwrap();
+    store.0.fails.store(false, SeqCst);
+    // The store is asked again from then on, and the cache has not looked yet.
+    fleet.leap(6 * SECOND);
+    process.close().await.unwrap();
+    let next = fleet.start(server.program("right"));
+    assert_eq!(token(&next.get().await.unwrap()), "token-1");
+    assert_eq!(server.logins(), 1);
+}
+
+#[tokio::test]
+async fn rule_24_values_that_roll_without_the_store_are_saved_when_it_is_back() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let session = Session::new().with_cookie("sid", &format!("s-{number}"))?;
+        Ok(session.with_lifetime(Lifetime::of(HOUR)))
+    });
+    let store = Faulty::new(&fleet.store);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    let first = process.get().await.unwrap();
+    store.0.fails.store(true, SeqCst);
+    let rolled = crate::support::set_cookie("sid=rolled; Path=/");
+    Attempt::new(&process, &first).cookies_set(&rolled);
+    fleet.advance(SECOND).await;
+    store.0.fails.store(false, SeqCst);
+    fleet.advance(20 * SECOND).await;
+    let other = fleet.start(server.program("right"));
+    assert_eq!(other.get().await.unwrap().cookie("sid"), Some("rolled"));
+    assert_eq!(server.logins(), 1);
+}
+
+#[tokio::test]
+async fn rule_24_values_that_rolled_without_the_store_are_not_lost_to_an_older_revision() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let session = Session::new().with_cookie("sid", &format!("s-{number}"))?;
+        Ok(session.with_lifetime(Lifetime::of(HOUR).idle(60 * SECOND)))
+    });
+    let store = Faulty::new(&fleet.store);
+    let one = fleet.start_with(server.program("right"), store.clone());
+    let first = one.get().await.unwrap();
+    let other = fleet.start(server.program("right"));
+    other.get().await.unwrap();
+    fleet.advance(10 * SECOND).await;
+    store.0.fails.store(true, SeqCst);
+    let rolled = crate::support::set_cookie("sid=rolled; Path=/");
+    Attempt::new(&one, &first).cookies_set(&rolled);
+    // The deadline of the other's session moves, and it saves that.
+    let current = other.peek().unwrap();
+    Attempt::new(&other, &current).accepted();
+    fleet.advance(12 * SECOND).await;
+    store.0.fails.store(false, SeqCst);
+    fleet.advance(20 * SECOND).await;
+    for process in [&one, &other] {
+        assert_eq!(process.peek().unwrap().cookie("sid"), Some("rolled"));
+    }
+    assert_eq!(server.logins(), 1);
+}
+
+#[tokio::test]
 async fn rule_24_a_session_goes_on_and_a_slow_store_costs_two_seconds() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     let store = Faulty::new(&fleet.store);
@@ -1014,6 +1364,115 @@ async fn rule_24_a_session_goes_on_and_a_slow_store_costs_two_seconds() {
     assert!(futures_util::poll!(&mut get).is_pending());
     fleet.advance(3 * SECOND).await;
     assert_eq!(token(&get.await.unwrap()), "token-2");
+}
+
+#[tokio::test]
+async fn rule_23_the_others_are_held_before_they_can_have_the_lease() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let holds = Arc::new(Semaphore::new(0));
+    *store.0.hold_gate.lock() = Some(Arc::clone(&holds));
+    server.answers(|_| Err(LoginError::limited(Some(30 * SECOND))));
+    let fail_fast = auth_core::Ask::new().fail_fast();
+    let one = fleet.start_with(server.program("right"), store);
+    let first = tokio::spawn(async move { one.get_with(fail_fast).await.map(|got| token(&got)) });
+    settle().await;
+    server.answers(|number| session(number, Lifetime::of(HOUR)));
+    let other = fleet.start(server.program("right"));
+    let second =
+        tokio::spawn(async move { other.get_with(fail_fast).await.map(|got| token(&got)) });
+    fleet.advance(SECOND).await;
+    assert_eq!(server.logins(), 1);
+    holds.add_permits(1);
+    assert!(first.await.unwrap().unwrap_err().is_rate_limited());
+    fleet.advance(SECOND).await;
+    let told = second.await.unwrap().unwrap_err();
+    assert!(matches!(told, Error::QuotaSpent { .. }), "{told:?}");
+    assert_eq!(server.logins(), 1);
+}
+
+#[tokio::test]
+async fn rule_24_a_quota_that_was_spent_is_spent_though_the_store_fails() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let origin = fleet.store.seal().name(b"origin https://api.example.com");
+    for id in ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"] {
+        let ask = PermitAsk {
+            id,
+            most: 10,
+            window: 62 * SECOND,
+            counts_for: 100 * SECOND,
+        };
+        fleet.store.permit(&origin, ask).await.unwrap();
+    }
+    let store = Faulty::new(&fleet.store);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    let get = tokio::spawn(async move { process.get().await.map(|got| token(&got)) });
+    fleet.advance(2 * SECOND).await;
+    store.0.fails.store(true, SeqCst);
+    fleet.advance(96 * SECOND).await;
+    assert_eq!(server.logins(), 0, "none is free before");
+    fleet.advance(4 * SECOND).await;
+    assert_eq!(get.await.unwrap().unwrap(), "token-1");
+}
+
+#[tokio::test]
+async fn rule_24_a_logout_that_the_store_is_not_told_of_is_an_error() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    fleet.start(server.program("right")).get().await.unwrap();
+    for fault in 0..2 {
+        let store = Faulty::new(&fleet.store);
+        let fault = [&store.0.fails, &store.0.save_fails][fault];
+        fault.store(true, SeqCst);
+        let command = fleet.start_with(server.program("right"), store.clone());
+        let error = command.log_out().await.unwrap_err();
+        let kind = error.login_error().map(LoginError::kind);
+        assert_eq!(kind, Some(LoginErrorKind::Unavailable), "{error:?}");
+    }
+    let next = fleet.start(server.program("right"));
+    assert_eq!(token(&next.get().await.unwrap()), "token-1");
+}
+
+#[tokio::test]
+async fn rule_24_a_seal_that_panics_is_a_store_in_trouble() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    fleet.start(server.program("right")).get().await.unwrap();
+    let store = Faulty::new(&fleet.store);
+    store.0.seal_panics.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store);
+    assert_eq!(token(&process.get().await.unwrap()), "token-2");
+    assert_eq!(
+        fleet.events(|event| matches!(event, Event::StoreFailed { .. })),
+        1
+    );
+}
+
+#[test]
+fn rule_17_what_is_stored_is_not_printed() {
+    // The store in memory seals nothing.
+    let sealed = b"canary".to_vec();
+    let stored = Stored {
+        sealed: sealed.clone(),
+        age: SECOND,
+    };
+    let entry = Entry {
+        session: Some(stored.clone()),
+        notes: Some(stored),
+        ..Entry::default()
+    };
+    let kept = Kept {
+        sealed: sealed.clone(),
+        saved: ManualClock::new().clock().now(),
+        keep_for: SECOND,
+    };
+    let change = Change {
+        version: auth_core::store::Version::default(),
+        session: SessionChange::Save(sealed.clone(), SECOND),
+        notes: NotesChange::Save(sealed, SECOND),
+        releases: None,
+    };
+    let printed = format!("{entry:?} {kept:?} {change:?}");
+    assert!(!printed.contains("99, 97, 110"), "{printed}");
+    assert!(printed.contains("6 bytes"), "{printed}");
 }
 
 #[tokio::test]
@@ -1123,7 +1582,15 @@ struct Faults {
     name: Mutex<String>,
     /// The changes that were asked for.
     changes: Mutex<Vec<Change>>,
+    hold_gate: Mutex<Option<Arc<Semaphore>>>,
     serves: Mutex<Option<Entry>>,
+    /// What asks for a lease arrives late, even if no one waits for the answer any more.
+    late_leases: Mutex<Option<Arc<Semaphore>>>,
+    spoils_notes: AtomicBool,
+    seal_panics: AtomicBool,
+    leases: AtomicU64,
+    /// The longest time that a lease or a permit was asked for.
+    longest: Mutex<Duration>,
 }
 
 impl Faulty {
@@ -1141,13 +1608,33 @@ impl Faulty {
             loads: AtomicU64::new(0),
             name: Mutex::default(),
             changes: Mutex::default(),
+            hold_gate: Mutex::default(),
             serves: Mutex::default(),
+            late_leases: Mutex::default(),
+            spoils_notes: AtomicBool::new(false),
+            seal_panics: AtomicBool::new(false),
+            leases: AtomicU64::new(0),
+            longest: Mutex::default(),
         }))
     }
 
     /// How many changes were asked for since it was asked last.
     fn changes(&self) -> usize {
         std::mem::take(&mut *self.0.changes.lock()).len()
+    }
+
+    fn ask_for(&self, lasts: Duration) {
+        let mut longest = self.0.longest.lock();
+        *longest = lasts.max(*longest);
+    }
+
+    fn spoil(&self, mut entry: Entry) -> Entry {
+        if self.0.spoils_notes.load(SeqCst)
+            && let Some(notes) = &mut entry.notes
+        {
+            notes.sealed.truncate(3);
+        }
+        entry
     }
 
     async fn fault(&self) -> Result<(), StoreError> {
@@ -1165,18 +1652,39 @@ impl Faulty {
 #[async_trait]
 impl Store for Faulty {
     fn seal(&self) -> &dyn Seal {
-        self.0.inner.seal()
+        &*self.0
     }
 
     async fn load(&self, name: &str) -> Result<Entry, StoreError> {
         self.fault().await?;
         self.0.loads.fetch_add(1, SeqCst);
-        self.0.inner.load(name).await
+        self.0.inner.load(name).await.map(|entry| self.spoil(entry))
     }
 
     async fn lease(&self, name: &str, ask: LeaseAsk<'_>) -> Result<LeaseAnswer, StoreError> {
+        self.0.leases.fetch_add(1, SeqCst);
+        self.ask_for(ask.lasts);
         self.fault().await?;
         name.clone_into(&mut self.0.name.lock());
+        let late = self.0.late_leases.lock().clone();
+        if let Some(late) = late {
+            let (store, name, owner) =
+                (self.0.inner.clone(), name.to_owned(), ask.owner.to_owned());
+            let (lasts, known) = (ask.lasts, ask.known);
+            let (rejected, only_extends) = (ask.rejected, ask.only_extends);
+            tokio::spawn(async move {
+                late.acquire().await.unwrap().forget();
+                let ask = LeaseAsk {
+                    owner: &owner,
+                    lasts,
+                    known,
+                    rejected,
+                    only_extends,
+                };
+                store.lease(&name, ask).await.unwrap();
+            });
+            std::future::pending::<()>().await;
+        }
         let serves = self.0.serves.lock().clone();
         if let Some(entry) = serves.filter(|_| ask.known.is_none()) {
             let lease = auth_core::store::Lease::NotNeeded;
@@ -1187,11 +1695,12 @@ impl Store for Faulty {
                 entry,
             });
         }
-        let answer = self.0.inner.lease(name, ask).await;
+        let mut answer = self.0.inner.lease(name, ask).await?;
         if self.0.lease_hangs.load(SeqCst) {
             std::future::pending::<()>().await;
         }
-        answer
+        answer.entry = self.spoil(answer.entry);
+        Ok(answer)
     }
 
     async fn save(&self, name: &str, change: Change) -> Result<Saved, StoreError> {
@@ -1208,6 +1717,7 @@ impl Store for Faulty {
     }
 
     async fn permit(&self, origin: &str, ask: PermitAsk<'_>) -> Result<PermitAnswer, StoreError> {
+        self.ask_for(ask.counts_for);
         self.fault().await?;
         let gate = self.0.permit_gate.lock().clone();
         if let Some(gate) = gate {
@@ -1228,6 +1738,10 @@ impl Store for Faulty {
 
     async fn hold(&self, origin: &str, wait: Duration) -> Result<(), StoreError> {
         self.fault().await?;
+        let gate = self.0.hold_gate.lock().clone();
+        if let Some(gate) = gate {
+            gate.acquire().await.unwrap().forget();
+        }
         self.0.inner.hold(origin, wait).await
     }
 
@@ -1236,5 +1750,20 @@ impl Store for Faulty {
             std::future::pending::<()>().await;
         }
         self.0.inner.changed(name).await;
+    }
+}
+
+impl Seal for Faults {
+    fn name(&self, text: &[u8]) -> String {
+        self.inner.seal().name(text)
+    }
+
+    fn seal(&self, text: &str, context: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.inner.seal().seal(text, context)
+    }
+
+    fn open(&self, sealed: &[u8], context: &[u8]) -> Result<Secret, Unreadable> {
+        assert!(!self.seal_panics.load(SeqCst), "as told");
+        self.inner.seal().open(sealed, context)
     }
 }

@@ -49,6 +49,7 @@ macro_rules! conformance {
             a_lease_is_held_by_one_at_a_time
             of_many_at_once_one_takes_the_lease
             who_asks_again_extends_its_lease
+            who_only_extends_takes_no_lease
             a_lease_lapses_by_itself
             each_lease_has_a_greater_fence_than_all_before
             a_lease_is_released_by_its_owner_only
@@ -114,6 +115,7 @@ fn ask(owner: &str) -> LeaseAsk<'_> {
         lasts: LONG,
         known: None,
         rejected: false,
+        only_extends: false,
     }
 }
 
@@ -256,6 +258,33 @@ pub(crate) async fn who_asks_again_extends_its_lease<S: Store>(fresh: &Fresh<S>)
     assert!(left > LONG, "{left:?}");
 }
 
+pub(crate) async fn who_only_extends_takes_no_lease<S: Store>(fresh: &Fresh<S>) {
+    let extend = |owner| LeaseAsk {
+        only_extends: true,
+        ..ask(owner)
+    };
+    let answer = lease(&fresh.one, extend("a")).await;
+    assert_eq!(answer.lease, Lease::NotNeeded, "nobody has it");
+    let version = take(&fresh.one, "a").await;
+    let answer = lease(&fresh.two, extend("b")).await;
+    assert_eq!(answer.lease, Lease::NotNeeded, "it is a's");
+    let longer = LeaseAsk {
+        lasts: LONG * 2,
+        ..extend("a")
+    };
+    let answer = lease(&fresh.one, longer).await;
+    let fence = version.fence;
+    assert_eq!(answer.lease, Lease::Taken { fence });
+    let Lease::Held { left } = lease(&fresh.two, ask("b")).await.lease else {
+        panic!("it was lost");
+    };
+    assert!(left > LONG, "{left:?}");
+    made(&fresh.one, release(version, "a")).await;
+    let answer = lease(&fresh.one, extend("a")).await;
+    assert_eq!(answer.lease, Lease::NotNeeded, "it was released");
+    assert!(take(&fresh.two, "b").await.fence > fence);
+}
+
 pub(crate) async fn a_lease_lapses_by_itself<S: Store>(fresh: &Fresh<S>) {
     let start = Instant::now();
     let short = LeaseAsk {
@@ -332,7 +361,7 @@ pub(crate) async fn a_lease_is_not_needed_if_a_newer_session_is_there<S: Store>(
     let answer = lease(&fresh.two, known).await;
     assert!(matches!(answer.lease, Lease::Taken { .. }), "{answer:?}");
     let answer = lease(&fresh.one, ask("c")).await;
-    assert_eq!(answer.lease, Lease::NotNeeded, "whoever has the lease");
+    assert_eq!(answer.lease, Lease::NotNeeded, "whatever owner has it");
 }
 
 pub(crate) async fn a_lease_is_taken_if_the_session_is_over<S: Store>(fresh: &Fresh<S>) {
@@ -747,7 +776,7 @@ pub(crate) async fn a_permit_counts_from_the_end_of_its_login<S: Store>(fresh: &
     })
     .await;
     assert!(ended.elapsed() + TICK >= SHORT);
-    // It has lapsed, so its end is nobody's.
+    // It has lapsed, so no owner can end it.
     end(&fresh.one, "a", LONG).await;
     let answer = permitted(&fresh.one, permit("d", 2, LONG)).await;
     assert_eq!(answer, PermitAnswer::Given);

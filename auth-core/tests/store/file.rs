@@ -31,6 +31,20 @@ async fn a_change_is_noticed() {
     a_change_of_another_process_is_noticed(&fresh()).await;
 }
 
+/// As where a program begins with as many accounts.
+#[tokio::test]
+async fn of_more_steps_at_a_time_than_threads_none_fails() {
+    let folder = TestFolder::new();
+    let store = opened(&folder);
+    let names: Vec<_> = (0..200)
+        .map(|account| format!("account-{account}"))
+        .collect();
+    let leases = names.iter().map(|name| store.lease(name, ask("a")));
+    for answer in futures_util::future::join_all(leases).await {
+        assert_eq!(answer.unwrap().lease, Lease::Taken { fence: 1 });
+    }
+}
+
 const LONG: Duration = Duration::from_secs(600);
 
 fn opened(folder: &TestFolder) -> FileStore {
@@ -43,6 +57,7 @@ fn ask(owner: &str) -> LeaseAsk<'_> {
         lasts: LONG,
         known: None,
         rejected: false,
+        only_extends: false,
     }
 }
 

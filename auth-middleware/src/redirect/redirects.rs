@@ -68,6 +68,14 @@ impl Redirects {
 
     /// Follows no redirect out of the credential's scope: the caller gets it. A request that began
     /// outside the scope is still followed.
+    ///
+    /// ```
+    /// use auth_middleware::Redirects;
+    ///
+    /// // A body with personal data must not go to another host.
+    /// let redirects = Redirects::new().within_scope();
+    /// # drop(redirects);
+    /// ```
     pub const fn within_scope(mut self) -> Self {
         self.within_scope = true;
         self

@@ -127,6 +127,24 @@ impl AuthMiddleware {
     /// A middleware for a client that was built elsewhere, with
     /// [`Policy::none()`](reqwest::redirect::Policy::none).
     ///
+    /// ```
+    /// use auth_core::Credentials;
+    /// use auth_middleware::{AuthMiddleware, ClientError};
+    /// use reqwest::redirect::Policy;
+    /// # use auth_core::{Lifetime, testing::Scripted};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let credentials = Credentials::new(Scripted::tokens(Lifetime::unknown()));
+    /// let client = reqwest::Client::builder().redirect(Policy::none()).build()?;
+    /// let auth = AuthMiddleware::for_client(&client, credentials.clone())?;
+    /// # drop(auth);
+    ///
+    /// let refused = AuthMiddleware::for_client(&reqwest::Client::new(), credentials);
+    /// assert!(matches!(refused, Err(ClientError::FollowsRedirects)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`ClientError::FollowsRedirects`] or [`ClientError::UnknownRedirects`], if the client was
     /// built with another policy, which includes reqwest's default.
@@ -145,6 +163,21 @@ impl AuthMiddleware {
     /// [event](auth_core::Event::LeftScope). Two cases can't be noticed: redirects that lead back
     /// to the same URL, and a request that fails after a redirect, since reqwest's error names the
     /// first URL.
+    ///
+    /// ```
+    /// use auth_middleware::AuthMiddleware;
+    /// use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+    ///
+    /// /// `client` was built with `Policy::none()`, which can't be seen any more.
+    /// fn logged_in(
+    ///     client: ClientWithMiddleware,
+    ///     credentials: auth_core::Credentials,
+    /// ) -> ClientWithMiddleware {
+    ///     let auth = AuthMiddleware::assuming_no_redirects(credentials);
+    ///     ClientBuilder::from_client(client).with(auth).build()
+    /// }
+    /// # drop(logged_in);
+    /// ```
     pub fn assuming_no_redirects(credentials: Credentials) -> Self {
         Self::over(credentials, false)
     }
@@ -162,6 +195,24 @@ impl AuthMiddleware {
 
     /// Judges responses with `judge` instead of the provider's judge, for requests of
     /// [another identity](AuthContext::identity) as well.
+    ///
+    /// ```
+    /// use auth_core::{Credentials, Judge, ResponseView, StatusJudge, Verdict};
+    /// use auth_middleware::{AuthMiddleware, ClientError};
+    /// use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+    ///
+    /// /// For an API that sends a dead session to its login page.
+    /// fn client(credentials: Credentials) -> Result<ClientWithMiddleware, ClientError> {
+    ///     let judge = |response: &ResponseView<'_>| match response.location() {
+    ///         Some(to) if to.starts_with("/login") => Verdict::Rejected,
+    ///         _ => StatusJudge.judge(response),
+    ///     };
+    ///     let yours = reqwest::Client::builder();
+    ///     let (client, auth) = AuthMiddleware::with_client(yours, credentials)?;
+    ///     Ok(ClientBuilder::new(client).with(auth.judge(judge)).build())
+    /// }
+    /// # drop(client);
+    /// ```
     pub fn judge(mut self, judge: impl Judge) -> Self {
         self.judge = Some(Arc::new(judge));
         self

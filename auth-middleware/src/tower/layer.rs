@@ -72,7 +72,7 @@ impl<R> AuthLayer<R> {
     /// are `Clone` and are made of `Bytes`, as `Full<Bytes>` is.
     ///
     /// ```
-    /// use auth_middleware::{AuthLayer, Redirects};
+    /// use auth_middleware::AuthLayer;
     ///
     /// # fn example(credentials: auth_core::Credentials) {
     /// let layer = AuthLayer::new(credentials).in_memory();
@@ -88,6 +88,16 @@ impl<R> AuthLayer<R> {
     ///
     /// The inner service gets a [`ReplayBody`](crate::ReplayBody). A larger body is sent once: if
     /// its credential is rejected, the caller gets that response at once.
+    ///
+    /// ```
+    /// use auth_middleware::AuthLayer;
+    ///
+    /// # fn example(credentials: auth_core::Credentials) {
+    /// // For streams and the bodies of tonic, which are not `Clone`.
+    /// let layer = AuthLayer::new(credentials).buffered(64 * 1024);
+    /// # let _ = layer;
+    /// # }
+    /// ```
     pub fn buffered(self, limit: usize) -> AuthLayer<Buffering> {
         self.with_replay(Buffering::up_to(limit))
     }
@@ -100,6 +110,22 @@ impl<R> AuthLayer<R> {
 
     /// Judges responses with `judge` instead of the provider's judge, for requests of
     /// [another identity](crate::AuthContext::identity) as well.
+    ///
+    /// ```
+    /// use auth_core::{Judge, ResponseView, StatusJudge, Verdict};
+    /// use auth_middleware::AuthLayer;
+    ///
+    /// # fn example(credentials: auth_core::Credentials) {
+    /// // An API that says 419 where others say 401.
+    /// let layer = AuthLayer::new(credentials).judge(|response: &ResponseView<'_>| {
+    ///     match response.status.as_u16() {
+    ///         419 => Verdict::Rejected,
+    ///         _ => StatusJudge.judge(response),
+    ///     }
+    /// });
+    /// # let _ = layer;
+    /// # }
+    /// ```
     pub fn judge(mut self, judge: impl Judge) -> Self {
         self.judge = Some(Arc::new(judge));
         self

@@ -7,12 +7,14 @@ use std::fmt;
 /// The message names the field, the line, and what to write instead. It quotes the recipe alone.
 ///
 /// ```
+/// # #[cfg(feature = "recipes")] {
 /// use auth_providers::recipe::Recipe;
 ///
 /// let error = "recipe = 1\nname = \"acme\"\nbsae = \"https://acme.example\"".parse::<Recipe>();
 /// let error = error.expect_err("a typing error");
 /// assert_eq!(error.line(), Some(3));
 /// assert!(error.to_string().contains("`bsae`"));
+/// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecipeError {

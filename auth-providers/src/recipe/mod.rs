@@ -1,4 +1,4 @@
-#![doc = include_str!("format.md")]
+#![cfg_attr(feature = "recipes", doc = include_str!("format.md"))]
 
 mod answer;
 mod ask;
@@ -15,6 +15,7 @@ mod meaning;
 mod schema;
 #[cfg(all(feature = "demo", feature = "recipes"))]
 pub(crate) mod served;
+mod steps;
 mod template;
 mod values;
 

@@ -19,6 +19,7 @@ use crate::config_error::ConfigError;
 /// [`Recipe::login`](super::Recipe::login).
 ///
 /// ```
+/// # #[cfg(feature = "recipes")] {
 /// use auth_core::SecretSource;
 /// use auth_providers::recipe::Values;
 ///
@@ -27,17 +28,20 @@ use crate::config_error::ConfigError;
 ///     .with("username", "ada@pam")
 ///     .with("password", SecretSource::variable("PVE_PASSWORD"));
 /// # let _ = values;
+/// # }
 /// ```
 ///
 /// They can be part of a program's configuration:
 ///
 /// ```
+/// # #[cfg(feature = "recipes")] {
 /// use auth_providers::recipe::Values;
 ///
 /// let values: Values = serde_json::from_str(
 ///     r#"{"username": "ada@pam", "password": {"file": "/run/secrets/pve"}}"#,
 /// )?;
 /// # let _ = values;
+/// # }
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, Deserialize)]

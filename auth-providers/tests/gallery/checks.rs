@@ -68,7 +68,7 @@ pub(crate) async fn beside(dialect: &'static Dialect) {
     assert_eq!(counts.repairs, before.repairs);
 }
 
-/// A wrong password is sent once, whoever asks and how often.
+/// A wrong password is sent once, whichever caller asks and how often.
 pub(crate) async fn wrong_password(dialect: &'static Dialect) {
     let program = Program::with_password(dialect, "wrong-c4nary").await;
     let mut callers = JoinSet::new();

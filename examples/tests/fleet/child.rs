@@ -384,7 +384,7 @@ impl Store for Counted {
     async fn save(&self, name: &str, change: Change) -> Result<Saved, StoreError> {
         let is_session = matches!(change.session, SessionChange::Save(..));
         if is_session && self.stops.swap(false, SeqCst) {
-            kill_process(getpid(), Signal::STOP).unwrap();
+            stop_this_process();
         }
         self.counts.steps.fetch_add(1, SeqCst);
         let (inner, name) = (Arc::clone(&self.inner), name.to_owned());
@@ -422,5 +422,20 @@ impl Store for Counted {
 
     async fn changed(&self, name: &str) {
         self.inner.changed(name).await;
+    }
+}
+
+/// Returns once the process was stopped and goes on: another of its threads may take the signal,
+/// and this one would run on for a moment.
+fn stop_this_process() {
+    let mut last = Instant::now();
+    kill_process(getpid(), Signal::STOP).unwrap();
+    loop {
+        std::thread::sleep(Duration::from_millis(1));
+        let now = Instant::now();
+        if now.duration_since(last) > Duration::from_secs(1) {
+            return;
+        }
+        last = now;
     }
 }

@@ -155,7 +155,7 @@ async fn eight_processes_send_no_refresh_token_twice_in_a_thousand_expiries(plac
 
 async fn refreshing(place: &Place, expiries: u64) {
     let site = Site::start().await;
-    site.says_life(Duration::from_millis(100));
+    site.says_life(Duration::from_millis(200));
     let mut processes = Setup::new(&site, place).start(PROCESSES);
     let answers = ask_all(&mut processes, &format!("until {expiries}"));
     assert_eq!(site.reused(), Vec::<String>::new());

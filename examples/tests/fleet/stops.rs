@@ -118,8 +118,8 @@ fn kill_one(site: &Site, mut setup: Setup, round: usize) -> (Fate, Duration) {
 
 async fn a_token_is_not_sent_again_after_a_process_was_killed_in_its_refresh(place: &Place) {
     let site = Site::start().await;
-    site.takes(Duration::from_millis(50));
-    site.says_life(Duration::from_millis(100));
+    site.takes(Duration::from_millis(100));
+    site.says_life(Duration::from_millis(200));
     let mut setup = Setup::new(&site, place);
     setup.login_timeout = LOGIN_TIMEOUT;
     setup.logins = 10_000;
@@ -133,7 +133,7 @@ async fn a_token_is_not_sent_again_after_a_process_was_killed_in_its_refresh(pla
         while site.refreshes() < refreshes + 2 {
             std::thread::sleep(Duration::from_millis(1));
         }
-        std::thread::sleep(Duration::from_millis(17 * round));
+        std::thread::sleep(Duration::from_millis(34 * round));
         process.kill();
     }
     assert_eq!(site.reused(), Vec::<String>::new());
@@ -174,10 +174,7 @@ async fn a_holder_that_is_stopped_for_longer_than_its_lease_saves_nothing_stale(
     while holder.status()["saves"] == 0 {}
     let status = holder.status();
     assert_eq!(status["made_saves"], 0, "{status}");
-    // Over a connection that was idle for so long, it may fail instead.
-    if matches!(place, Place::Folder(_)) {
-        assert_eq!(status["refused_saves"], 1, "{status}");
-    }
+    assert_eq!(status["refused_saves"], 1, "{status}");
     let after = setup.start_one().ask("get 1000");
     assert_eq!(after["session"], "2", "the newer session stays");
     assert_eq!(site.attempts(), 2);

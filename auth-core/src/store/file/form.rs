@@ -392,6 +392,7 @@ mod tests {
             lasts: Duration::from_secs(30),
             known: None,
             rejected: false,
+            only_extends: false,
         };
         let taken = at(1_000, 50_000);
         let steady = Duration::from_nanos(taken.steady);

@@ -121,7 +121,7 @@ impl FileStore {
     /// [`StoreError`] if the file can't be locked or removed.
     ///
     /// # Cancel safety
-    /// If the future is dropped, the removal goes on.
+    /// If the future is dropped, a removal that has begun goes on.
     pub async fn purge(&self, name: &str) -> Result<bool, StoreError> {
         let name = name.to_owned();
         self.run(move |steps| steps.purge(&name)).await
@@ -134,7 +134,7 @@ impl FileStore {
     /// removed.
     ///
     /// # Cancel safety
-    /// If the future is dropped, the removal goes on.
+    /// If the future is dropped, a removal that has begun goes on.
     pub async fn purge_all(&self) -> Result<usize, StoreError> {
         self.purge_if(|_| true).await
     }
@@ -147,7 +147,7 @@ impl FileStore {
     /// As [`purge_all`](Self::purge_all).
     ///
     /// # Cancel safety
-    /// If the future is dropped, the removal goes on.
+    /// If the future is dropped, a removal that has begun goes on.
     pub async fn purge_older(&self, than: Duration) -> Result<usize, StoreError> {
         self.purge_if(move |stored| {
             let ages = stored.session_age.into_iter().chain(stored.notes_age);
@@ -193,7 +193,8 @@ impl Store for FileStore {
 
     async fn lease(&self, name: &str, ask: LeaseAsk<'_>) -> Result<LeaseAnswer, StoreError> {
         let (name, owner) = (name.to_owned(), ask.owner.to_owned());
-        let (lasts, known, rejected) = (ask.lasts, ask.known, ask.rejected);
+        let (lasts, known) = (ask.lasts, ask.known);
+        let (rejected, only_extends) = (ask.rejected, ask.only_extends);
         self.run(move |steps| {
             steps.change(&name, |record, lease, now| {
                 let ask = LeaseAsk {
@@ -201,6 +202,7 @@ impl Store for FileStore {
                     lasts,
                     known,
                     rejected,
+                    only_extends,
                 };
                 record.lease(lease, ask, now, Duration::from_nanos(now.steady))
             })
@@ -222,7 +224,8 @@ impl Store for FileStore {
         self.run(move |steps| {
             steps.permits(&origin, |permits, lost, now| {
                 if std::mem::take(lost) {
-                    permits.hold(window, now);
+                    // What was lost may have been of logins under way.
+                    permits.hold(window.max(counts_for), now);
                 }
                 let ask = PermitAsk {
                     id: &id,

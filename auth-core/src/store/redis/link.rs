@@ -75,8 +75,9 @@ impl Link {
     pub(super) async fn listen(&self, channel: &str) -> RedisResult<Option<Waiter>> {
         let waiter = self.notices.upgrade().map(|notices| notices.subscribe());
         let is_new = !self.subscribed.initialized();
-        let subscribe =
-            || self.ask(|mut connection| async move { connection.subscribe(channel).await });
+        // Not by `ask`: who waits for a change gives up soon, and that says nothing of the network.
+        let mut connection = self.connection.clone();
+        let subscribe = || async move { connection.subscribe(channel).await };
         self.subscribed.get_or_try_init(subscribe).await?;
         Ok(waiter.filter(|_| !is_new))
     }

@@ -44,7 +44,8 @@ pub(super) fn lease(names: &Names, name: &str, ask: LeaseAsk<'_>, epoch: u64) ->
         .arg(known.epoch)
         .arg(known.fence)
         .arg(known.revision)
-        .arg(ask.rejected);
+        .arg(ask.rejected)
+        .arg(ask.only_extends);
     call
 }
 

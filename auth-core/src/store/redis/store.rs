@@ -67,9 +67,9 @@ use crate::store::store::Store;
 /// each process remembers from its last permit at the origin. So it can't be known where nothing is
 /// noted any more and only new processes ask, or where two servers take writes at a time: then the
 /// quota can be exceeded, once. A restart that has lost nothing is not told from one that has, so
-/// it costs as much. Fences count on from what was not lost: if the last save of a session was, the
-/// next one has its number, and a process that had saved takes that session for its own until the
-/// server rejects it.
+/// it costs as much. If the last save of a session was lost, the next one is newer than that too,
+/// because a fence is at least the time in microseconds: unless the clock of the server that takes
+/// over is behind by more than has passed since.
 #[derive(Clone)]
 pub struct RedisStore(Arc<Shared>);
 

@@ -179,6 +179,22 @@ async fn after_the_loss_of_permits_none_is_given_for_a_window() {
 }
 
 #[tokio::test]
+async fn after_the_loss_of_permits_none_is_given_for_as_long_as_one_may_count() {
+    let folder = TestFolder::new();
+    let store = opened(&folder);
+    fs::write(folder.path().join("o.permits"), "{").unwrap();
+    let ask = auth_core::store::PermitAsk {
+        counts_for: LONG * 2,
+        ..permit("a", 9)
+    };
+    let answer = store.permit("o", ask).await.unwrap();
+    let PermitAnswer::Wait(wait) = answer else {
+        panic!("{answer:?}");
+    };
+    assert!(wait > LONG && wait <= LONG * 2, "{wait:?}");
+}
+
+#[tokio::test]
 async fn an_entry_of_a_later_version_is_left_alone_until_a_session_is_saved() {
     let (folder, store, _) = with_session().await;
     let later = json!({"format": 2, "sessions": []});

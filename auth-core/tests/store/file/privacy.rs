@@ -1,4 +1,4 @@
-//! What whoever sees the folder learns.
+//! What a reader of the folder learns.
 
 use std::fs;
 

@@ -19,6 +19,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// The scripts count on the server's clock, the records stand still.
 const NOW: Duration = Duration::from_secs(1_000);
 const SLACK: Duration = Duration::from_secs(60);
+/// Some time before now, in microseconds since 1970.
+const EARLIEST: u64 = 1_700_000_000_000_000;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -27,6 +29,7 @@ enum Step {
         owner: u8,
         known: Option<Draw>,
         rejected: bool,
+        only_extends: bool,
     },
     Save {
         version: Draw,
@@ -72,6 +75,8 @@ enum Of {
 #[derive(Clone, Copy, Debug)]
 enum Number {
     AsStored,
+    /// The fence of the last lease.
+    AsLeased,
     Small(u64),
     Large(u64),
 }
@@ -87,9 +92,10 @@ impl Keep {
 }
 
 impl Number {
-    fn get(self, stored: u64) -> u64 {
+    fn get(self, stored: u64, leased: u64) -> u64 {
         match self {
             Self::AsStored => stored,
+            Self::AsLeased => leased,
             Self::Small(number) => number,
             Self::Large(number) => u64::MAX - number,
         }
@@ -99,14 +105,15 @@ impl Number {
 impl Draw {
     fn version(self, record: &Record, lease: Option<&LeaseRecord>) -> Version {
         let stored = record.version;
+        let leased = lease.map_or(0, |lease| lease.fence);
         Version {
             epoch: match self.epoch {
                 Of::Store => lease.map_or(0, |lease| lease.epoch),
                 Of::Entry => stored.epoch,
                 Of::Other => 99,
             },
-            fence: self.fence.get(stored.fence),
-            revision: self.revision.get(stored.revision),
+            fence: self.fence.get(stored.fence, leased),
+            revision: self.revision.get(stored.revision, 0),
         }
     }
 }
@@ -116,6 +123,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let number = || {
         prop_oneof![
             4 => Just(Number::AsStored),
+            3 => Just(Number::AsLeased),
             6 => (0_u64..4).prop_map(Number::Small),
             1 => (0_u64..4).prop_map(Number::Large),
         ]
@@ -136,6 +144,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         0..3_u8,
         proptest::option::of(version.clone()),
         any::<bool>(),
+        proptest::bool::weighted(0.2),
     );
     let save = (
         version,
@@ -145,7 +154,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     );
     let step = prop_oneof![
         2 => Just(Step::Load),
-        4 => lease.prop_map(|(owner, known, rejected)| Step::Lease { owner, known, rejected }),
+        4 => lease.prop_map(|(owner, known, rejected, only_extends)| Step::Lease {
+            owner,
+            known,
+            rejected,
+            only_extends,
+        }),
         8 => save.prop_map(|(version, session, notes, releases)| Step::Save {
             version,
             session,
@@ -195,6 +209,7 @@ impl Pair {
                 owner,
                 known,
                 rejected,
+                only_extends,
             } => {
                 let owner = owner.to_string();
                 let draw = |draw: Draw| draw.version(&self.record, self.lease.as_ref());
@@ -203,11 +218,21 @@ impl Pair {
                     lasts: HOUR,
                     known: known.map(draw),
                     rejected,
+                    only_extends,
                 };
                 let answer = self.store.lease(&self.name, ask).await.unwrap();
                 self.learn_epoch().await;
                 let lease = self.lease.as_mut().unwrap();
-                let expected = self.record.lease(lease, ask, self.now, NOW);
+                let before = lease.fence;
+                let mut expected = self.record.lease(lease, ask, self.now, NOW);
+                // A fence is the time there, if that is greater than the next number.
+                if let (Lease::Taken { fence }, Lease::Taken { fence: next }) =
+                    (answer.lease, &mut expected.lease)
+                    && *next > before
+                {
+                    assert!(fence > before && fence > EARLIEST, "{fence}");
+                    (*next, lease.fence) = (fence, fence);
+                }
                 same_answer(&answer, &expected);
             }
             Step::Save {

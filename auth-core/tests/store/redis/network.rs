@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use auth_core::store::{Change, Keys, PermitAnswer, RedisStore, Saved, Store as _, Version};
+use auth_core::store::{
+    Change, Keys, Lease, LeaseAsk, PermitAnswer, RedisStore, Saved, Store as _, Version,
+};
 use redis::aio::MultiplexedConnection;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::proxy::{Mood, Proxy};
 use super::server::RedisServer;
-use super::{BOUND, lease, permits, save, saves_one};
+use super::{BOUND, ask, lease, permits, save, saves_one};
 
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
@@ -128,6 +130,29 @@ async fn a_caller_that_gives_up_early_does_not_keep_a_dead_connection_alive() {
 }
 
 #[tokio::test]
+async fn who_gives_up_listening_to_a_slow_redis_keeps_its_connection() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let proxy = Proxy::to(server.port()).await;
+    let store = through(&proxy);
+    saves_one(&store, "n").await;
+    let mut raw = server.connection().await;
+    let mut connections = async || {
+        let mut stats = redis::cmd("INFO");
+        let stats: String = stats.arg("stats").query_async(&mut raw).await.unwrap();
+        let number = stats.split_once("total_connections_received:").unwrap().1;
+        number.split_once('\r').unwrap().0.to_owned()
+    };
+    let before = connections().await;
+    proxy.set(Mood::Slow);
+    let given_up = timeout(Duration::from_millis(50), store.changed("n")).await;
+    assert!(given_up.is_err());
+    store.load("n").await.unwrap();
+    assert_eq!(connections().await, before);
+}
+
+#[tokio::test]
 async fn a_save_whose_answer_was_lost_is_known_for_its_own() {
     let Some(server) = RedisServer::start() else {
         return;
@@ -187,6 +212,39 @@ async fn a_failover_is_followed_on_open_connections_and_costs_a_window() {
     assert!(replica.purge("n").await.unwrap());
     let entry = store.load("n").await.unwrap();
     assert!(entry.session.is_none(), "it reads from where it writes");
+}
+
+/// As a replica that takes over, and has not had it.
+#[tokio::test]
+async fn after_the_loss_of_the_last_save_no_fence_is_given_again() {
+    let Some(mut server) = RedisServer::start() else {
+        return;
+    };
+    let (one, other) = (server.store(), server.store());
+    let kept = saves_one(&one, "n").await;
+    let mut raw = server.connection().await;
+    let () = redis::cmd("SAVE").query_async(&mut raw).await.unwrap();
+    let ask = LeaseAsk {
+        known: Some(kept),
+        ..ask("a")
+    };
+    let answer = one.lease("n", ask).await.unwrap();
+    let Lease::Taken { fence } = answer.lease else {
+        panic!("{answer:?}");
+    };
+    let lost = Version { fence, ..kept };
+    let saved = one.save("n", save(lost, b"lost")).await.unwrap();
+    assert_eq!(saved, Saved::Made(lost));
+    server.restart();
+    assert_eq!(other.load("n").await.unwrap().version, kept);
+    let answer = other.lease("n", ask).await.unwrap();
+    let Lease::Taken { fence } = answer.lease else {
+        panic!("{answer:?}");
+    };
+    let next = Version { fence, ..kept };
+    assert!(next.is_newer_than(lost), "{next:?}, {lost:?}");
+    let saved = other.save("n", save(next, b"next")).await.unwrap();
+    assert_eq!(saved, Saved::Made(next));
 }
 
 async fn follow(server: &mut MultiplexedConnection, host: &str, port: &str) {

@@ -103,6 +103,25 @@ async fn a_login_that_was_not_sent_costs_nothing_and_a_hold_holds() {
 }
 
 #[tokio::test]
+async fn fields_that_are_damaged_count_as_absent() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let store = server.store();
+    given(&store, "a").await;
+    let mut raw = server.connection().await;
+    for field in ["since", "held_until", "lost"] {
+        let mut damage = redis::cmd("HSET");
+        damage.arg("auth:{origin}:quota").arg(field).arg("damaged");
+        let () = damage.query_async(&mut raw).await.unwrap();
+    }
+    given(&store, "b").await;
+    waits(&store, "c", 2 * MINUTE).await;
+    store.hold("origin", 3 * MINUTE).await.unwrap();
+    waits(&store, "c", 3 * MINUTE).await;
+}
+
+#[tokio::test]
 async fn a_redis_that_was_emptied_gives_no_permit_for_a_window_once_it_is_known() {
     let Some(mut server) = RedisServer::start() else {
         return;
@@ -169,7 +188,7 @@ async fn a_redis_that_comes_back_with_older_data_gives_no_permit_for_a_window() 
     let mut raw = server.connection().await;
     let () = redis::cmd("SAVE").query_async(&mut raw).await.unwrap();
     server.restart();
-    // Nobody remembers but Redis itself.
+    // No process remembers but Redis itself.
     waits(&server.store(), "b", 2 * MINUTE).await;
     let bound = tokio::time::timeout(BOUND, server.store().load("n")).await;
     assert!(bound.unwrap().is_ok(), "all else goes on");

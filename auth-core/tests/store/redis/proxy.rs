@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,6 +18,8 @@ pub(crate) enum Mood {
     Swallow,
     /// What the client sends is passed on. With the first byte of an answer, the connection is cut.
     CutAtAnswer,
+    /// Answers take 200 ms.
+    Slow,
 }
 
 /// A proxy on the loopback interface.
@@ -83,6 +86,9 @@ async fn carry(mut client: TcpStream, target: u16, mood: Arc<watch::Sender<Mood>
             // The next connection is a good one.
             mood.send_replace(Mood::Pass);
             return;
+        }
+        if is_answer && now == Mood::Slow {
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
         let written = if is_answer {
             client.write_all(&answered[..length]).await

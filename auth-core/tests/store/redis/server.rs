@@ -39,7 +39,7 @@ impl RedisServer {
         if version.is_err() {
             let required = env::var_os("REQUIRE_REDIS").is_some_and(|required| required == "1");
             assert!(!required, "redis-server is missing");
-            // `eprintln!` would be captured, and nobody would know.
+            // `eprintln!` would be captured, and no reader of the output would know.
             let _ = writeln!(io::stderr(), "not run: redis-server is missing");
             return None;
         }

@@ -117,11 +117,11 @@ fn next<B: Body + Default, T>(
     redirects: &Redirects,
     credentials: &Credentials,
 ) -> Result<Option<Request<B>>, RedirectError> {
-    let Ok(url) = Url::parse(&kept.head.request().uri().to_string()) else {
+    let Ok(url) = Url::parse(&kept.head.uri.to_string()) else {
         return Ok(None);
     };
     let answer = Answer {
-        method: kept.head.request().method(),
+        method: &kept.head.method,
         url: &url,
         repeatable: kept.is_repeatable,
         status: response.status(),

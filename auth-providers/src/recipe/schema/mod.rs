@@ -214,7 +214,7 @@ pub(super) enum Ends {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(super) struct Probe {
-    /// The request. It carries the session.
+    /// The request. It carries the session unless it says otherwise.
     pub(super) step: Step,
 }
 

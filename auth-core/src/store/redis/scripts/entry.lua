@@ -35,19 +35,25 @@ local function is_of_a_session(a)
   return a.fence ~= '0' or a.revision ~= '0'
 end
 
+-- The field if it is a number, or nil: what is damaged counts as absent.
+local function number(field)
+  return field and string.match(field, '^%d+$')
+end
+
 local function kept(key)
   local found = redis.call('HMGET', key, 'sealed', 'saved')
-  if not (found[1] and found[2]) then
+  local saved = number(found[2])
+  if not (found[1] and saved) then
     return nil
   end
   -- The clock of the server may have been set back.
-  return { sealed = found[1], age = math.max(0, now - found[2]) }
+  return { sealed = found[1], age = math.max(0, now - saved) }
 end
 
 local function read()
   local found = redis.call(
     'HMGET', STATE, 'version.epoch', 'version.fence', 'version.revision', 'over')
-  local has_version = found[1] and found[2] and found[3]
+  local has_version = number(found[1]) and number(found[2]) and number(found[3])
   return {
     version = has_version and version(found[1], found[2], found[3]) or version('0', '0', '0'),
     -- Without its version, a session can't be compared with another.
@@ -59,9 +65,18 @@ end
 
 -- The epoch of the store, which begins with `candidate` if there is none.
 local function begin(candidate)
-  redis.call('HSETNX', STATE, 'lease.epoch', candidate)
+  local epoch = number(redis.call('HGET', STATE, 'lease.epoch'))
+  if not epoch then
+    epoch = candidate
+    redis.call('HSET', STATE, 'lease.epoch', epoch)
+  end
   keep(STATE, LONG)
-  return redis.call('HGET', STATE, 'lease.epoch')
+  return epoch
+end
+
+-- The fence of the last lease.
+local function last_fence()
+  return number(redis.call('HGET', STATE, 'lease.fence')) or '0'
 end
 
 local function save(key, sealed, micros)

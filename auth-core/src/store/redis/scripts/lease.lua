@@ -1,7 +1,7 @@
 -- Looks, takes the lease if it is free and needed, and looks again.
 local owner, lasts = ARGV[4], tonumber(ARGV[5])
 local known = ARGV[6] == '1' and version(ARGV[7], ARGV[8], ARGV[9]) or nil
-local rejected = ARGV[10] == '1'
+local rejected, only_extends = ARGV[10] == '1', ARGV[11] == '1'
 
 local epoch = begin(ARGV[3])
 local entry = read()
@@ -16,29 +16,31 @@ end
 local function take()
   local found = redis.call('HMGET', STATE, 'lease.owner', 'lease.until')
   local is_ours = found[1] == owner
-  local left = found[1] and tonumber(found[2]) - now or 0
+  local left = found[1] and (number(found[2]) or now) - now or 0
   if not is_ours and left > 0 then
     return left
   end
-  if not is_ours then
-    redis.call('HINCRBY', STATE, 'lease.fence', 1)
+  if not is_ours or last_fence() == '0' then
+    -- A replica that takes over may have missed the last fences. The time is beyond them.
+    redis.call('HSET', STATE, 'lease.fence', text(math.max(last_fence() + 1, now)))
   end
   redis.call('HSET', STATE, 'lease.owner', owner, 'lease.until', text(now + lasts))
   keep(STATE, lasts + LONG)
   return nil
 end
 
-local answer, number
-local extends = redis.call('HGET', STATE, 'lease.owner') == owner
-if entry.session and not entry.over and not extends
-    and (not known or is_newer(entry.version, known)) then
-  answer, number = 'not needed', '0'
+local answer, told
+local has_it = redis.call('HGET', STATE, 'lease.owner') == owner
+local is_needed = not entry.session or entry.over
+  or (known and not is_newer(entry.version, known))
+if not has_it and (only_extends or not is_needed) then
+  answer, told = 'not needed', '0'
 else
   local left = take()
   if left then
-    answer, number = 'held', text(left)
+    answer, told = 'held', text(left)
   else
-    answer, number = 'taken', redis.call('HGET', STATE, 'lease.fence')
+    answer, told = 'taken', last_fence()
   end
 end
-return { answer, number, epoch, reply(entry) }
+return { answer, told, epoch, reply(entry) }

@@ -15,7 +15,7 @@ end
 -- - This one was noted by a caller that could not know, and this caller has seen another one.
 local run = run_id()
 local noted = redis.call('HMGET', STATE, 'run', 'since', 'lost', 'held_until')
-local since, lost = tonumber(noted[2] or now), noted[3] == '1'
+local since, lost = tonumber(noted[2]) or now, noted[3] == '1'
 if run ~= '' and noted[1] ~= run then
   since, lost = now, noted[1] ~= false or seen ~= ''
   redis.call('HSET', STATE, 'run', run, 'since', text(since), 'lost', lost and '1' or '0')
@@ -24,7 +24,7 @@ elseif run ~= '' and seen ~= '' and seen ~= run and not lost then
   redis.call('HSET', STATE, 'lost', '1')
 end
 keep(STATE, LONG)
-local held_until = tonumber(noted[4] or 0)
+local held_until = tonumber(noted[4]) or 0
 if lost then
   -- What was lost may have been of logins under way.
   held_until = math.max(held_until, since + math.max(window, counts_for))

@@ -19,8 +19,7 @@ end
 local function allowed()
   local saves, keeps = session.change == 'save', session.change == 'keep'
   -- Another has the lease by now, and may have noted something else.
-  local fence = redis.call('HGET', STATE, 'lease.fence') or '0'
-  if keeps and notes.change == 'save' and greater(fence, ours.fence) then
+  if keeps and notes.change == 'save' and greater(last_fence(), ours.fence) then
     return nil
   end
   if ours.epoch == stored.epoch then
