@@ -259,16 +259,16 @@ fn rule_22_a_login_ends_the_failures_of_its_secret_and_what_others_say_of_the_se
     notes.logged_in_with("a".into(), Some(fails(LoginError::refused("401"), "a")));
     assert!(!notes.is_empty());
     notes.logged_in_with("b".into(), Some(fails(LoginError::unavailable("503"), "b")));
-    let noted = |notes: &Notes, secret| {
+    let known = |notes: &Notes, secret| {
         let failure = notes.failure(secret);
         failure.map(|(failure, same)| (failure.kind(), same))
     };
     let (refused, outage) = (LoginErrorKind::Refused, LoginErrorKind::Unavailable);
-    assert_eq!(noted(&notes, "a"), Some((refused, true)));
-    assert_eq!(noted(&notes, "b"), Some((outage, true)));
-    assert_eq!(noted(&notes, "c"), Some((outage, false)), "the last one");
+    assert_eq!(known(&notes, "a"), Some((refused, true)));
+    assert_eq!(known(&notes, "b"), Some((outage, true)));
+    assert_eq!(known(&notes, "c"), Some((outage, false)), "the last one");
     notes.logged_in_with("c".into(), None);
-    assert_eq!(noted(&notes, "b"), Some((refused, false)), "it has ended");
+    assert_eq!(known(&notes, "b"), Some((refused, false)), "it has ended");
     notes.logged_in_with("a".into(), None);
     assert!(notes.is_empty());
 }

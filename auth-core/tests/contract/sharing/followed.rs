@@ -137,3 +137,17 @@ async fn rule_21_a_cache_follows_its_store_once_however_often_it_logs_in() {
     let looks = store.0.loads.load(SeqCst);
     assert!((10..=20).contains(&looks), "{looks}");
 }
+
+#[tokio::test]
+async fn rule_21_a_cache_without_a_session_does_not_look_for_changes_of_one() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let process = fleet.start_with(server.program("wrong"), store.clone());
+    process.get().await.unwrap_err();
+    fleet.advance(60 * SECOND).await;
+    assert_eq!(
+        store.0.loads.load(SeqCst),
+        0,
+        "its next login looks by itself"
+    );
+}

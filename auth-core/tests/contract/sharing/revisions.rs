@@ -150,3 +150,23 @@ async fn rule_19_a_session_that_is_not_saved_and_the_stored_one_are_both_logged_
     ended.sort();
     assert_eq!(ended, ["token-1", "token-2"]);
 }
+
+#[tokio::test]
+async fn rule_24_values_that_could_not_be_saved_keep_no_newer_session_away() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    by_cookie(&server);
+    let store = Faulty::new(&fleet.store);
+    let one = fleet.start_with(server.program("right"), store.clone());
+    let other = fleet.start(server.program("right"));
+    one.get().await.unwrap();
+    other.get().await.unwrap();
+    store.0.save_fails.store(true, SeqCst);
+    rolls(&one, "sid=lost; Path=/").await;
+    settle().await;
+    other.renew().await.unwrap();
+    store.0.save_fails.store(false, SeqCst);
+    fleet.advance(20 * SECOND).await;
+    let current = one.fresh().unwrap();
+    assert_eq!(current.cookie("sid"), Some("s-2"));
+    assert_eq!(stored(&mut fleet, &server).await, "s-2");
+}
