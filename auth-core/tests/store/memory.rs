@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::store::{
-    Change, Entry, LeaseAnswer, LeaseAsk, MemoryStore, PermitAnswer, PermitAsk, Saved, Seal, Store,
-    StoreError, Unreadable,
+    Change, Entry, LeaseAnswer, LeaseAsk, MemoryStore, NotesChange, PermitAnswer, PermitAsk, Saved,
+    Seal, SessionChange, Store, StoreError, Stored, Unreadable,
 };
 
 use crate::conformance::{Fresh, a_change_of_another_process_is_noticed};
@@ -91,5 +91,33 @@ fn what_cant_be_read_says_why() {
         (Unreadable::Damaged, "it is damaged, or another identity's"),
     ] {
         assert_eq!(why.to_string(), text);
+    }
+}
+
+#[test]
+fn what_is_sealed_prints_its_length_alone() {
+    let (sealed, second) = (b"canary".to_vec(), Duration::from_secs(1));
+    let stored = Stored {
+        sealed: sealed.clone(),
+        age: second,
+    };
+    let session = |change: SessionChange| format!("{change:?}");
+    let notes = |change: NotesChange| format!("{change:?}");
+    let printed = [
+        format!("{stored:?}"),
+        session(SessionChange::Save(sealed.clone(), second)),
+        notes(NotesChange::Save(sealed, second)),
+    ];
+    for printed in printed {
+        assert!(printed.contains('6') && printed.contains("1s"), "{printed}");
+        assert!(!printed.contains("canary") && !printed.contains("99"));
+    }
+    for (printed, expected) in [
+        (session(SessionChange::Keep), "Keep"),
+        (session(SessionChange::Reject), "Reject"),
+        (session(SessionChange::End), "End"),
+        (notes(NotesChange::Keep), "Keep"),
+    ] {
+        assert_eq!(printed, expected);
     }
 }

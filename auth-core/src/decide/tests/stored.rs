@@ -303,6 +303,8 @@ fn rule_22_a_token_that_was_not_sent_is_pardoned_alone() {
 fn rule_25_notes_of_another_form_are_damaged() {
     let read = |text: &str| Notes::read(text, Duration::ZERO, at(0)).is_ok();
     assert!(read("notes form=1\n") && read("notes form=1\nunknown x=1\n"));
+    let any = Notes::read("notes form=1\nany-spent\n", Duration::ZERO, at(0)).unwrap();
+    assert!(any.is_spent("any"));
     for text in ["", "notes form=2\n", "session form=1\n", "notes\n"] {
         assert!(!read(text), "{text}");
     }

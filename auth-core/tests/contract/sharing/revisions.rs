@@ -170,3 +170,35 @@ async fn rule_24_values_that_could_not_be_saved_keep_no_newer_session_away() {
     assert_eq!(current.cookie("sid"), Some("s-2"));
     assert_eq!(stored(&mut fleet, &server).await, "s-2");
 }
+
+#[tokio::test]
+async fn rule_19_a_close_leaves_no_older_value_over_a_newer_session() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    by_cookie(&server);
+    let store = Faulty::new(&fleet.store);
+    let one = fleet.start_with(server.program("right"), store.clone());
+    let other = fleet.start(server.program("right"));
+    one.get().await.unwrap();
+    other.get().await.unwrap();
+    store.0.save_fails.store(true, SeqCst);
+    rolls(&one, "sid=lost; Path=/").await;
+    settle().await;
+    other.renew().await.unwrap();
+    store.0.save_fails.store(false, SeqCst);
+    fleet.leap(6 * SECOND);
+    one.close().await.unwrap();
+    assert_eq!(stored(&mut fleet, &server).await, "s-2");
+}
+
+#[tokio::test]
+async fn rule_24_a_session_that_was_never_saved_and_is_over_is_not_left_by_a_close() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.fails.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    process.get().await.unwrap();
+    store.0.fails.store(false, SeqCst);
+    fleet.leap(2 * HOUR);
+    process.close().await.unwrap();
+    assert_eq!(store.changes(), 0);
+}
