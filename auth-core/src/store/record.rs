@@ -346,6 +346,8 @@ mod tests {
                 keep_for: Duration::from_secs(seconds),
             })
         };
+        let printed = format!("{:?}", kept(10));
+        assert!(printed.starts_with("Some(Kept { sealed: "), "{printed}");
         for (session, notes, until) in [
             (None, None, 0),
             (kept(10), None, 10),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_core::store::{
     Change, Entry, LeaseAnswer, LeaseAsk, MemoryStore, NotesChange, PermitAnswer, PermitAsk, Saved,
-    Seal, SessionChange, Store, StoreError, Stored, Unreadable,
+    Seal, SessionChange, Store, StoreError, Stored, Unreadable, Version,
 };
 
 use crate::conformance::{Fresh, a_change_of_another_process_is_noticed};
@@ -120,4 +120,29 @@ fn what_is_sealed_prints_its_length_alone() {
     ] {
         assert_eq!(printed, expected);
     }
+}
+
+#[tokio::test]
+async fn a_release_is_told_and_a_look_that_changes_nothing_is_not() {
+    let store = MemoryStore::new();
+    let ask = |owner| LeaseAsk {
+        owner,
+        lasts: Duration::from_secs(60),
+        known: None,
+        rejected: false,
+        only_extends: false,
+    };
+    store.lease("n", ask("a")).await.unwrap();
+    let mut told = store.changed("n");
+    assert!(futures_util::poll!(&mut told).is_pending());
+    store.lease("n", ask("b")).await.unwrap();
+    assert!(futures_util::poll!(&mut told).is_pending());
+    let release = Change {
+        version: Version::default(),
+        session: SessionChange::Keep,
+        notes: NotesChange::Keep,
+        releases: Some("a".to_owned()),
+    };
+    store.save("n", release).await.unwrap();
+    assert!(futures_util::poll!(&mut told).is_ready());
 }
