@@ -14,7 +14,7 @@ use bytes::Bytes;
 use common::{Control, Log, ORIGIN, Script};
 use futures_util::stream;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -139,6 +139,23 @@ async fn rule_8_an_unauthenticated_answer_of_trailers_alone_is_replayed_once() {
     assert_eq!(call(&layer(&credentials), &server, METHOD).await, "16");
     assert_eq!(server.tokens(), ["token-1", "token-2"], "and no more often");
     assert_eq!(control.logins(), 2);
+}
+
+#[test]
+fn each_code_has_its_verdict() {
+    for (code, verdict) in [
+        ("0", Verdict::Accepted),
+        ("16", Verdict::Rejected),
+        ("7", Verdict::NotPermitted),
+        ("14", Verdict::Unclear),
+        ("5", Verdict::Unproven),
+    ] {
+        let status = HeaderName::from_static("grpc-status");
+        let headers = HeaderMap::from_iter([(status, HeaderValue::from_static(code))]);
+        let head = ResponseView::new(StatusCode::OK, &headers);
+        assert_eq!(GrpcJudge::new().judge(&head), verdict, "{code}");
+        assert_eq!(GrpcJudge::new().judge_trailers(&headers), verdict, "{code}");
+    }
 }
 
 #[tokio::test]

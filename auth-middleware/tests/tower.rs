@@ -417,6 +417,7 @@ async fn the_length_and_the_end_of_a_response_are_those_of_its_body() {
         let length = body.size_hint().exact();
         assert_eq!(length, Some(text.len() as u64), "{status} {text}");
         assert_eq!(body.is_end_stream(), text.is_empty(), "{status} {text}");
+        assert_eq!(format!("{body:?}"), "AuthBody { .. }");
     }
 }
 
