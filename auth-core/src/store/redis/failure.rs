@@ -171,4 +171,19 @@ mod tests {
             assert_eq!(cause, expected);
         }
     }
+
+    #[test]
+    fn a_refused_command_ends_no_connection_and_a_demotion_does() {
+        for (answer, ends) in [
+            ("ERR x", false),
+            ("OOM x", false),
+            ("NOPERM x", false),
+            ("READONLY x", true),
+            ("MASTERDOWN x", true),
+        ] {
+            assert_eq!(ends_connection(&answered(answer)), ends, "{answer}");
+        }
+        let broken = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        assert!(ends_connection(&RedisError::from(broken)));
+    }
 }
