@@ -43,7 +43,8 @@ impl Shared {
         let (was_closed, (session, known), rejected, flight, superseded) = self.commit(|control| {
             let was_closed = control.state.is_closed();
             let sharing = self.engine.options.sharing.as_ref();
-            unsaved = sharing.is_some_and(|sharing| sharing.has_unsaved_values());
+            unsaved = (sharing.zip(self.known_now().version))
+                .is_some_and(|(sharing, known)| sharing.has_unsaved_values(known));
             if let (Some(sharing), Ending::LogOut) = (sharing, ending) {
                 // Relaxed: the lock of the state orders it.
                 sharing.logs_out.store(true, Relaxed);

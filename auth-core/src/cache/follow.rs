@@ -16,7 +16,7 @@ use crate::event::Event;
 use crate::login::Engine;
 use crate::runtime::Runtime;
 use crate::session::Session;
-use crate::store::{Found, Sharing};
+use crate::store::{Found, Sharing, Version};
 
 /// How often the store is looked at that tells of no changes: at least once in this time, at
 /// random.
@@ -55,13 +55,18 @@ impl Shared {
         }
     }
 
+    /// Whether what was found may be older than values of the same session that are not saved yet.
+    pub(super) fn may_be_ahead_of(&self, found: &Found) -> bool {
+        let goes_on = |known: &Version| found.version.is_of_same_session(*known) && !found.is_over;
+        let known = self.known_now().version.filter(goes_on);
+        let sharing = self.engine.options.sharing.as_ref();
+        (sharing.zip(known)).is_some_and(|(sharing, known)| sharing.has_unsaved_values(known))
+            && self.read(|state| state.current().is_some())
+    }
+
     /// What was found in the store meanwhile.
     fn found_meanwhile(self: &Arc<Self>, found: Found) {
-        let sharing = self.engine.options.sharing.as_ref();
-        let goes_on = (self.known_now().version)
-            .is_some_and(|known| found.version.is_of_same_session(known) && !found.is_over);
-        if goes_on && sharing.is_some_and(|sharing| sharing.has_unsaved_values()) {
-            // What is there may be older than these.
+        if self.may_be_ahead_of(&found) {
             self.share_revision();
             return;
         }

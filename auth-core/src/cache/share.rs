@@ -92,10 +92,17 @@ impl Shared {
                     if !saving.0.goes_on_saving() {
                         return;
                     }
-                    if !cache.save_revision(&saving.0).await {
-                        saving.0.save_later();
+                    if let Some(unsaved) = cache.save_revision(&saving.0).await {
+                        saving.0.save_later(unsaved);
                         return;
                     }
+                }
+                // Others save as well, again and again.
+                if let Some(cache) = cache.upgrade()
+                    && let (Some(known), true) =
+                        (cache.known_now().version, saving.0.goes_on_saving())
+                {
+                    saving.0.save_later(known);
                 }
             });
         }
@@ -238,8 +245,8 @@ impl Shared {
         engine.log_out(&stored, logout).await.and(told)
     }
 
-    /// Saves the current values. Returns `false` if the store is in trouble.
-    async fn save_revision(self: &Arc<Self>, sharing: &Arc<Sharing>) -> bool {
+    /// Saves the current values. Returns the version of their session if the store is in trouble.
+    async fn save_revision(self: &Arc<Self>, sharing: &Arc<Sharing>) -> Option<Version> {
         let engine = &self.engine;
         let now = engine.clock.now();
         let (session, version, stamp) = {
@@ -248,7 +255,7 @@ impl Shared {
             let (Some(current), Some(version), false) =
                 (control.state.current(), known.version, known.unsaved)
             else {
-                return true;
+                return None;
             };
             let revision = version.revision.saturating_add(1);
             let version = Version {
@@ -268,9 +275,9 @@ impl Shared {
                 sharing.begin_saving();
             }
             Some(Saved::Newer(_)) => {}
-            None => return false,
+            None => return Some(version),
         }
-        true
+        None
     }
 }
 

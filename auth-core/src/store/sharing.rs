@@ -66,6 +66,8 @@ struct Saving {
     under_way: bool,
     /// There are values that it has not seen.
     again: bool,
+    /// A session of which values could not be saved.
+    later: Option<Version>,
 }
 
 /// The task that looks for changes.
@@ -121,6 +123,7 @@ impl Sharing {
     pub(crate) fn begin_saving(&self) -> bool {
         let mut saving = self.saving.lock();
         saving.again = true;
+        saving.later = None;
         !std::mem::replace(&mut saving.under_way, true)
     }
 
@@ -131,15 +134,16 @@ impl Sharing {
         saving.under_way
     }
 
-    /// Values could not be saved.
-    pub(crate) fn save_later(&self) {
-        self.saving.lock().again = true;
+    /// Values of this session could not be saved.
+    pub(crate) fn save_later(&self, session: Version) {
+        self.saving.lock().later = Some(session);
     }
 
-    /// Whether there are values that may not be saved yet.
-    pub(crate) fn has_unsaved_values(&self) -> bool {
+    /// Whether there are values of this session that may not be saved yet.
+    pub(crate) fn has_unsaved_values(&self, session: Version) -> bool {
         let saving = self.saving.lock();
-        saving.under_way || saving.again
+        let same = |later: Version| later.is_of_same_session(session);
+        saving.under_way || saving.later.is_some_and(same)
     }
 
     /// The task is gone.

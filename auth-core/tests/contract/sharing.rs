@@ -1561,6 +1561,51 @@ async fn rule_19_a_superseded_session_is_not_logged_out_where_another_may_use_it
     assert!(server.0.logouts.lock().is_empty());
 }
 
+fn rolling(server: &Server, lifetime: Lifetime) {
+    server.answers(move |number| {
+        let session = Session::new().with_cookie("sid", &format!("s-{number}"))?;
+        Ok(session.with_lifetime(lifetime))
+    });
+}
+
+/// A response of the server to a request with the current session sets the cookie.
+fn roll(process: &Credentials, line: &'static str) {
+    let current = process.peek().unwrap();
+    let rolled = crate::support::set_cookie(line);
+    Attempt::new(process, &current).cookies_set(&rolled);
+}
+
+#[tokio::test]
+async fn rule_24_values_of_a_session_that_is_gone_leave_those_of_the_next_one_alone() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    rolling(&server, Lifetime::of(HOUR));
+    let store = Faulty::new(&fleet.store);
+    let one = fleet.start_with(server.program("right"), store.clone());
+    one.get().await.unwrap();
+    let other = fleet.start(server.program("right"));
+    other.get().await.unwrap();
+    store.0.fails.store(true, SeqCst);
+    roll(&one, "sid=rolled; Path=/");
+    fleet.advance(SECOND).await;
+    // The other logs in anew meanwhile.
+    let current = other.peek().unwrap();
+    Attempt::new(&other, &current).rejected();
+    other.get().await.unwrap();
+    store.0.fails.store(false, SeqCst);
+    let mut waited = 0;
+    while one.peek().unwrap().cookie("sid") != Some("s-2") {
+        fleet.advance(SECOND).await;
+        waited += 1;
+        assert!(waited < 20);
+    }
+    roll(&other, "sid=newest; Path=/");
+    fleet.advance(20 * SECOND).await;
+    for process in [&one, &other] {
+        assert_eq!(process.peek().unwrap().cookie("sid"), Some("newest"));
+    }
+    assert_eq!(server.logins(), 2);
+}
+
 /// A store that fails as it is told.
 #[derive(Clone)]
 struct Faulty(Arc<Faults>);
