@@ -180,6 +180,8 @@ impl Shared {
         let (Some(mut version), false) = (known.version, known.unsaved) else {
             return;
         };
+        // What was being saved at the close may be there by now, and newer values of others.
+        let unsaved = unsaved && sharing.has_unsaved_values(version);
         // Nothing else of it has changed since it was saved last.
         if !unsaved && session.stated_lifetime().idle_timeout().is_none() {
             return;
@@ -255,7 +257,8 @@ impl Shared {
             let (Some(current), Some(version), false) =
                 (control.state.current(), known.version, known.unsaved)
             else {
-                return None;
+                // A close leaves there what it has not seen.
+                return known.version.filter(|_| control.state.is_closed());
             };
             let revision = version.revision.saturating_add(1);
             let version = Version {

@@ -1606,6 +1606,46 @@ async fn rule_24_values_of_a_session_that_is_gone_leave_those_of_the_next_one_al
     assert_eq!(server.logins(), 2);
 }
 
+#[tokio::test]
+async fn rule_21_a_close_leaves_what_another_has_saved_meanwhile() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    rolling(&server, Lifetime::of(HOUR));
+    let store = Faulty::new(&fleet.store);
+    let one = fleet.start_with(server.program("right"), store.clone());
+    one.get().await.unwrap();
+    let other = fleet.start(server.program("right"));
+    other.get().await.unwrap();
+    fleet.advance(2 * SECOND).await;
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.gate.lock() = Some(Arc::clone(&gate));
+    server.answers(|_| Err(LoginError::unavailable("status 503")));
+    let renewing = one.clone();
+    let renewed = tokio::spawn(async move { renewing.renew().await });
+    settle().await;
+    assert_eq!(server.logins(), 2);
+    let saves = Arc::new(Semaphore::new(0));
+    *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+    roll(&one, "sid=rolled; Path=/");
+    settle().await;
+    let closing = one.clone();
+    let closed = tokio::spawn(async move { closing.close().await });
+    settle().await;
+    // It was being saved at the close.
+    saves.add_permits(1);
+    fleet.advance(3 * SECOND).await;
+    assert_eq!(other.peek().unwrap().cookie("sid"), Some("rolled"));
+    roll(&other, "sid=newest; Path=/");
+    fleet.advance(SECOND).await;
+    assert!(!closed.is_finished());
+    saves.add_permits(10);
+    gate.add_permits(1);
+    settle().await;
+    let _ = renewed.await.unwrap();
+    closed.await.unwrap().unwrap();
+    fleet.advance(3 * SECOND).await;
+    assert_eq!(other.peek().unwrap().cookie("sid"), Some("newest"));
+}
+
 /// A store that fails as it is told.
 #[derive(Clone)]
 struct Faulty(Arc<Faults>);
