@@ -261,9 +261,14 @@ impl Sharing {
         self.step(engine, step).await;
     }
 
-    /// The login server wants no login for so long.
+    /// The login server wants no login for so long. If that fails, the store is not left alone yet:
+    /// a lease is to be released after it.
     pub(crate) async fn hold(&self, engine: &Engine, wait: Duration) {
-        self.step(engine, self.store.hold(&self.origin, wait)).await;
+        let before = self.trouble_until.load(Relaxed);
+        let step = self.step(engine, self.store.hold(&self.origin, wait));
+        if step.await.is_none() {
+            self.trouble_until.store(before, Relaxed);
+        }
     }
 
     /// Waits until the entry has perhaps changed, for `most` at most and, unless the store tells of

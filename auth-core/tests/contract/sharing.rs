@@ -1646,6 +1646,22 @@ async fn rule_21_a_close_leaves_what_another_has_saved_meanwhile() {
     assert_eq!(other.peek().unwrap().cookie("sid"), Some("newest"));
 }
 
+#[tokio::test]
+async fn rule_24_a_hold_that_fails_keeps_no_lease() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.hold_fails.store(true, SeqCst);
+    server.answers(|_| Err(LoginError::limited(Some(30 * SECOND))));
+    let fail_fast = auth_core::Ask::new().fail_fast();
+    let one = fleet.start_with(server.program("right"), store);
+    assert!(one.get_with(fail_fast).await.is_err());
+    server.answers(|number| session(number, Lifetime::of(HOUR)));
+    let other = fleet.start(server.program("right"));
+    let waiting = tokio::spawn(async move { other.get().await.map(|got| token(&got)) });
+    fleet.advance(SECOND).await;
+    assert!(waiting.is_finished(), "nobody has the lease");
+}
+
 /// A store that fails as it is told.
 #[derive(Clone)]
 struct Faulty(Arc<Faults>);
@@ -1668,6 +1684,7 @@ struct Faults {
     /// The changes that were asked for.
     changes: Mutex<Vec<Change>>,
     hold_gate: Mutex<Option<Arc<Semaphore>>>,
+    hold_fails: AtomicBool,
     serves: Mutex<Option<Entry>>,
     /// What asks for a lease arrives late, even if no one waits for the answer any more.
     late_leases: Mutex<Option<Arc<Semaphore>>>,
@@ -1694,6 +1711,7 @@ impl Faulty {
             name: Mutex::default(),
             changes: Mutex::default(),
             hold_gate: Mutex::default(),
+            hold_fails: AtomicBool::new(false),
             serves: Mutex::default(),
             late_leases: Mutex::default(),
             spoils_notes: AtomicBool::new(false),
@@ -1823,6 +1841,9 @@ impl Store for Faulty {
 
     async fn hold(&self, origin: &str, wait: Duration) -> Result<(), StoreError> {
         self.fault().await?;
+        if self.0.hold_fails.load(SeqCst) {
+            return Err(StoreError::new("as told"));
+        }
         let gate = self.0.hold_gate.lock().clone();
         if let Some(gate) = gate {
             gate.acquire().await.unwrap().forget();
