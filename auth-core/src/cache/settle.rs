@@ -41,8 +41,11 @@ impl Keep for Shared {
         id: FlightId,
         purpose: Purpose,
         began: Option<Version>,
-        found: Found,
+        mut found: Found,
     ) -> Option<Adopted> {
+        if self.may_be_ahead_of(&found) {
+            found.session = None;
+        }
         self.adopting(found, |state, outlook, end, policy| {
             state.look_at(id, purpose, began, outlook, end, policy)
         })?

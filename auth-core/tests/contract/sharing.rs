@@ -1662,6 +1662,28 @@ async fn rule_24_a_hold_that_fails_keeps_no_lease() {
     assert!(waiting.is_finished(), "nobody has the lease");
 }
 
+#[tokio::test]
+async fn rule_24_values_that_rolled_without_the_store_are_not_lost_by_a_renewal() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    rolling(&server, Lifetime::of(HOUR).idle(60 * SECOND));
+    let store = Faulty::new(&fleet.store);
+    let one = fleet.start_with(server.program("right"), store.clone());
+    one.get().await.unwrap();
+    let other = fleet.start(server.program("right"));
+    other.get().await.unwrap();
+    fleet.advance(10 * SECOND).await;
+    store.0.fails.store(true, SeqCst);
+    roll(&one, "sid=rolled; Path=/");
+    // The deadline of the other's session moves, and it saves that.
+    let current = other.peek().unwrap();
+    Attempt::new(&other, &current).accepted();
+    fleet.advance(12 * SECOND).await;
+    store.0.fails.store(false, SeqCst);
+    fleet.leap(6 * SECOND);
+    let renewed = one.renew().await.unwrap();
+    assert_ne!(renewed.cookie("sid"), Some("s-1"), "{}", server.logins());
+}
+
 /// A store that fails as it is told.
 #[derive(Clone)]
 struct Faulty(Arc<Faults>);
