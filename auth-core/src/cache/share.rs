@@ -186,6 +186,11 @@ impl Shared {
         if !unsaved && session.stated_lifetime().idle_timeout().is_none() {
             return;
         }
+        // A deadline alone does not bring a session back that another process has seen rejected.
+        let is_over = |found: Option<Found>| found.is_none_or(|found| found.is_over);
+        if !unsaved && is_over(sharing.load(&self.engine).await) {
+            return;
+        }
         for _ in 0..MOST_SAVES {
             version.revision = version.revision.saturating_add(1);
             let save = sharing.save(&self.engine, version, Some(&session), None, None);

@@ -1684,6 +1684,28 @@ async fn rule_24_values_that_rolled_without_the_store_are_not_lost_by_a_renewal(
     assert_ne!(renewed.cookie("sid"), Some("s-1"), "{}", server.logins());
 }
 
+#[tokio::test]
+async fn rule_21_a_close_does_not_bring_a_rejected_session_back() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    rolling(&server, Lifetime::of(HOUR).idle(60 * SECOND));
+    let one = fleet.start(server.program("right"));
+    one.get().await.unwrap();
+    let other = fleet.start(server.program("right"));
+    other.get().await.unwrap();
+    server.answers(|_| Err(LoginError::unavailable("status 503")));
+    let fail_fast = auth_core::Ask::new().fail_fast();
+    let current = one.peek().unwrap();
+    Attempt::new(&one, &current).rejected();
+    assert!(one.get_with(fail_fast).await.is_err());
+    // It has not looked yet.
+    other.close().await.unwrap();
+    rolling(&server, Lifetime::of(HOUR).idle(60 * SECOND));
+    fleet.leap(10 * SECOND);
+    let next = fleet.start(server.program("right"));
+    let found = next.get().await.unwrap();
+    assert_ne!(found.cookie("sid"), Some("s-1"));
+}
+
 /// A store that fails as it is told.
 #[derive(Clone)]
 struct Faulty(Arc<Faults>);
