@@ -116,6 +116,9 @@ impl CacheState {
             .map(|last| last.stamp());
         let stamp = last.map_or_else(|| self.next_stamp(), Stamp::next_revision);
         let credential = credential(session, stamp, end, policy);
+        if let Some(current) = self.current.as_ref().filter(|_| goes_on) {
+            credential.life().goes_on(current.life());
+        }
         // Only its deadline has moved, or what it keeps, since a response has rejected it here.
         let same = |rejected: &Arc<Credential>| rejected.is_same_value(&credential);
         let rejected = goes_on && self.current.is_none();

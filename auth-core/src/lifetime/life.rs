@@ -192,6 +192,13 @@ impl Life {
         )
     }
 
+    /// The idle deadline moves to that of the same session in another revision, if that is later.
+    pub(crate) fn goes_on(&self, other: &Self) {
+        if self.lifetime.idle.is_some() && self.lifetime.idle == other.lifetime.idle {
+            self.idle.move_to(other.idle.get());
+        }
+    }
+
     /// The hard expiry that the provider stated.
     pub(crate) const fn stated(&self) -> Option<Duration> {
         self.lifetime.hard

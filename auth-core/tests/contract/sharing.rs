@@ -1706,6 +1706,32 @@ async fn rule_21_a_close_does_not_bring_a_rejected_session_back() {
     assert_ne!(found.cookie("sid"), Some("s-1"));
 }
 
+#[tokio::test]
+async fn rule_15_a_revision_of_another_process_moves_no_idle_deadline_back() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    rolling(&server, Lifetime::of(HOUR).idle(120 * SECOND));
+    let store = Faulty::new(&fleet.store);
+    let one = fleet.start_with(server.program("right"), store.clone());
+    one.get().await.unwrap();
+    let other = fleet.start(server.program("right"));
+    other.get().await.unwrap();
+    fleet.advance(10 * SECOND).await;
+    store.0.fails.store(true, SeqCst);
+    // Until 130 s.
+    roll(&other, "sid=rolled; Path=/");
+    let current = other.peek().unwrap();
+    Attempt::new(&other, &current).accepted();
+    fleet.advance(40 * SECOND).await;
+    // Until 170 s.
+    let current = one.peek().unwrap();
+    Attempt::new(&one, &current).accepted();
+    store.0.fails.store(false, SeqCst);
+    fleet.advance(20 * SECOND).await;
+    assert_eq!(one.peek().unwrap().cookie("sid"), Some("rolled"));
+    fleet.advance(70 * SECOND).await;
+    assert!(one.fresh().is_some(), "140 s");
+}
+
 /// A store that fails as it is told.
 #[derive(Clone)]
 struct Faulty(Arc<Faults>);
