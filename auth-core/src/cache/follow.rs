@@ -67,7 +67,10 @@ impl Shared {
     /// What was found in the store meanwhile.
     fn found_meanwhile(self: &Arc<Self>, found: Found) {
         if self.may_be_ahead_of(&found) {
-            self.share_revision();
+            let sharing = self.engine.options.sharing.as_ref();
+            if sharing.is_some_and(|sharing| !sharing.is_saving()) {
+                self.share_revision();
+            }
             return;
         }
         let left = found.session.as_ref().and_then(Session::idle_left);

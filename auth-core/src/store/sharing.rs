@@ -139,6 +139,11 @@ impl Sharing {
         self.saving.lock().later = Some(session);
     }
 
+    /// Whether values are being saved.
+    pub(crate) fn is_saving(&self) -> bool {
+        self.saving.lock().under_way
+    }
+
     /// Whether there are values of this session that may not be saved yet.
     pub(crate) fn has_unsaved_values(&self, session: Version) -> bool {
         let saving = self.saving.lock();

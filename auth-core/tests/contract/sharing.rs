@@ -1732,6 +1732,30 @@ async fn rule_15_a_revision_of_another_process_moves_no_idle_deadline_back() {
     assert!(one.fresh().is_some(), "140 s");
 }
 
+#[tokio::test]
+async fn rule_21_a_slow_store_is_not_saved_to_again_and_again() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    rolling(&server, Lifetime::of(HOUR));
+    let store = Faulty::new(&fleet.store);
+    let one = fleet.start_with(server.program("right"), store.clone());
+    one.get().await.unwrap();
+    fleet.advance(2 * SECOND).await;
+    let before = store.0.saves.load(SeqCst);
+    let saves = Arc::new(Semaphore::new(0));
+    *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+    roll(&one, "sid=rolled; Path=/");
+    fleet.advance(SECOND / 2).await;
+    roll(&one, "sid=again; Path=/");
+    for _ in 0..40 {
+        // Each save takes a second and a half.
+        fleet.advance(3 * SECOND / 2).await;
+        saves.add_permits(1);
+        settle().await;
+    }
+    let saved = store.0.saves.load(SeqCst) - before;
+    assert!(saved <= 3, "{saved} saves of two values");
+}
+
 /// A store that fails as it is told.
 #[derive(Clone)]
 struct Faulty(Arc<Faults>);
@@ -1755,6 +1779,7 @@ struct Faults {
     changes: Mutex<Vec<Change>>,
     hold_gate: Mutex<Option<Arc<Semaphore>>>,
     hold_fails: AtomicBool,
+    saves: AtomicU64,
     serves: Mutex<Option<Entry>>,
     /// What asks for a lease arrives late, even if no one waits for the answer any more.
     late_leases: Mutex<Option<Arc<Semaphore>>>,
@@ -1782,6 +1807,7 @@ impl Faulty {
             changes: Mutex::default(),
             hold_gate: Mutex::default(),
             hold_fails: AtomicBool::new(false),
+            saves: AtomicU64::new(0),
             serves: Mutex::default(),
             late_leases: Mutex::default(),
             spoils_notes: AtomicBool::new(false),
@@ -1882,6 +1908,7 @@ impl Store for Faulty {
         if self.0.save_fails.load(SeqCst) {
             return Err(StoreError::new("as told"));
         }
+        self.0.saves.fetch_add(1, SeqCst);
         let gate = self.0.save_gate.lock().clone();
         if let Some(gate) = gate {
             gate.acquire().await.unwrap().forget();
