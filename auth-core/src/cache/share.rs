@@ -221,20 +221,21 @@ impl Shared {
                  on with it",
             )
         };
-        let (mut found, mut told) = (Found::default(), Ok(()));
+        let (mut found, mut told) = (Found::default(), Err(not_told()));
         for _ in 0..MOST_SAVES {
             found = sharing.load(engine).await.ok_or_else(not_told)?;
             if !found.version.is_of_a_session() {
+                told = Ok(());
                 break;
             }
             match sharing.end(engine, found.version).await {
-                Some(Saved::Made(_)) => break,
-                // Another process has saved its values meanwhile.
-                Some(Saved::Newer(_)) => {}
-                None => {
-                    told = Err(not_told());
+                Some(Saved::Made(_)) => {
+                    told = Ok(());
                     break;
                 }
+                // Another process has saved its values meanwhile.
+                Some(Saved::Newer(_)) => {}
+                None => break,
             }
         }
         let is_known = !known.unsaved && known.version == Some(found.version);

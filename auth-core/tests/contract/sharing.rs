@@ -1756,6 +1756,19 @@ async fn rule_21_a_slow_store_is_not_saved_to_again_and_again() {
     assert!(saved <= 3, "{saved} saves of two values");
 }
 
+#[tokio::test]
+async fn rule_24_a_logout_that_always_comes_too_late_for_the_store_is_an_error() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    fleet.start(server.program("right")).get().await.unwrap();
+    let store = Faulty::new(&fleet.store);
+    store.0.end_races.store(true, SeqCst);
+    let command = fleet.start_with(server.program("right"), store.clone());
+    let result = command.log_out().await;
+    let next = fleet.start(server.program("right"));
+    assert_eq!(token(&next.get().await.unwrap()), "token-1", "not told");
+    assert!(result.is_err(), "{result:?}");
+}
+
 /// A store that fails as it is told.
 #[derive(Clone)]
 struct Faulty(Arc<Faults>);
@@ -1780,6 +1793,8 @@ struct Faults {
     hold_gate: Mutex<Option<Arc<Semaphore>>>,
     hold_fails: AtomicBool,
     saves: AtomicU64,
+    /// Another process saves a revision before each end of a session arrives.
+    end_races: AtomicBool,
     serves: Mutex<Option<Entry>>,
     /// What asks for a lease arrives late, even if no one waits for the answer any more.
     late_leases: Mutex<Option<Arc<Semaphore>>>,
@@ -1808,6 +1823,7 @@ impl Faulty {
             hold_gate: Mutex::default(),
             hold_fails: AtomicBool::new(false),
             saves: AtomicU64::new(0),
+            end_races: AtomicBool::new(false),
             serves: Mutex::default(),
             late_leases: Mutex::default(),
             spoils_notes: AtomicBool::new(false),
@@ -1909,6 +1925,11 @@ impl Store for Faulty {
             return Err(StoreError::new("as told"));
         }
         self.0.saves.fetch_add(1, SeqCst);
+        if self.0.end_races.load(SeqCst) && matches!(change.session, SessionChange::End) {
+            let mut version = change.version;
+            version.revision += 1;
+            return Ok(Saved::Newer(version));
+        }
         let gate = self.0.save_gate.lock().clone();
         if let Some(gate) = gate {
             gate.acquire().await.unwrap().forget();
