@@ -122,6 +122,36 @@ async fn fields_that_are_damaged_count_as_absent() {
 }
 
 #[tokio::test]
+async fn a_loss_whose_time_is_damaged_holds_back_for_a_window_and_not_for_ever() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let store = server.store();
+    given(&store, "a").await;
+    let mut raw = server.connection().await;
+    for (field, value) in [("lost", "1"), ("since", "damaged")] {
+        let mut damage = redis::cmd("HSET");
+        damage.arg("auth:{origin}:quota").arg(field).arg(value);
+        let () = damage.query_async(&mut raw).await.unwrap();
+    }
+    let ask = PermitAsk {
+        id: "b",
+        most: 10,
+        window: Duration::from_millis(200),
+        counts_for: Duration::from_millis(200),
+    };
+    let mut answer = store.permit("origin", ask).await.unwrap();
+    for _ in 0..20 {
+        if answer == PermitAnswer::Given {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        answer = store.permit("origin", ask).await.unwrap();
+    }
+    panic!("after ten windows: {answer:?}");
+}
+
+#[tokio::test]
 async fn a_redis_that_was_emptied_gives_no_permit_for_a_window_once_it_is_known() {
     let Some(mut server) = RedisServer::start() else {
         return;

@@ -23,6 +23,10 @@ elseif run ~= '' and seen ~= '' and seen ~= run and not lost then
   lost = true
   redis.call('HSET', STATE, 'lost', '1')
 end
+if lost and not tonumber(noted[2]) then
+  -- It was damaged, or never noted. Counted from each look, the window would never end.
+  redis.call('HSET', STATE, 'since', text(since))
+end
 keep(STATE, LONG)
 local held_until = tonumber(noted[4]) or 0
 if lost then
