@@ -243,6 +243,35 @@ async fn fields_that_are_damaged_count_as_absent_and_are_replaced() {
 }
 
 #[tokio::test]
+async fn a_number_that_is_too_large_counts_as_absent() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let store = server.store();
+    let mut raw = server.connection().await;
+    for field in ["version.epoch", "version.fence", "version.revision", "lease.epoch", "lease.fence", "lease.until"] {
+        let name = field.replace('.', "-");
+        let version = lease(&store, &name, "a").await;
+        let saved = store.save(&name, save(version, b"session")).await.unwrap();
+        assert_eq!(saved, Saved::Made(version));
+        let mut damage = redis::cmd("HSET");
+        damage
+            .arg(format!("auth:{{{name}}}:entry"))
+            .arg(field)
+            .arg("9".repeat(30));
+        let () = damage.query_async(&mut raw).await.unwrap();
+        let loaded = store.load(&name).await;
+        assert!(loaded.is_ok(), "{name}: {loaded:?}");
+        let known = LeaseAsk {
+            known: Some(loaded.unwrap().version),
+            ..ask("b")
+        };
+        let leased = store.lease(&name, known).await;
+        assert!(leased.is_ok(), "{name}: {leased:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_need_not_be_kept_lapses_and_fences_outlive_it() {
     let Some(server) = RedisServer::start() else {
         return;

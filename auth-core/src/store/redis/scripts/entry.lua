@@ -35,9 +35,10 @@ local function is_of_a_session(a)
   return a.fence ~= '0' or a.revision ~= '0'
 end
 
--- The field if it is a number, or nil: what is damaged counts as absent.
+-- The field if it is a number of 64 bits, or nil: what is damaged counts as absent.
 local function number(field)
-  return field and string.match(field, '^%d+$')
+  return field and string.match(field, '^%d+$') and not greater(field, '18446744073709551615')
+    and field or nil
 end
 
 local function kept(key)
