@@ -27,6 +27,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// How soon it looks again at the earliest, whatever the store tells: it may tell of each look.
 const SOONEST: Duration = Duration::from_millis(25);
 
+/// How long what asked for a lease may be on its way after its login was given up: as long as a
+/// step of the store takes.
+const ON_ITS_WAY: Duration = Duration::from_secs(2);
+
 /// How long a login waits at the store for its permit before it asks again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -366,13 +370,17 @@ impl Drop for Turn {
         let (true, Some(runtime)) = (self.asked, Runtime::current()) else {
             return;
         };
-        let version = self.version.unwrap_or_default();
+        let (version, answered) = (self.version.unwrap_or_default(), self.version.is_some());
         let (sharing, engine) = (Arc::clone(&self.sharing), self.engine.clone());
         let owner = std::mem::take(&mut self.owner);
         runtime.spawn(async move {
-            sharing
-                .save(&engine, version, None, None, Some(owner))
-                .await;
+            let release = || sharing.save(&engine, version, None, None, Some(owner.clone()));
+            release().await;
+            if !answered {
+                let later = engine.clock.now().steady.saturating_add(nanos(ON_ITS_WAY));
+                engine.clock.sleep_until(later).await;
+                release().await;
+            }
         });
     }
 }

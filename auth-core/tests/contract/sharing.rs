@@ -1769,6 +1769,30 @@ async fn rule_24_a_logout_that_always_comes_too_late_for_the_store_is_an_error()
     assert!(result.is_err(), "{result:?}");
 }
 
+#[tokio::test]
+async fn rule_20_a_lease_that_is_taken_after_its_login_was_given_up_is_released() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let arrives = Arc::new(Semaphore::new(0));
+    *store.0.late_leases.lock() = Some(Arc::clone(&arrives));
+    let process = fleet.start_with(server.program("right"), store);
+    let mut get = Box::pin(process.get());
+    assert!(futures_util::poll!(&mut get).is_pending());
+    settle().await;
+    let closing = process.clone();
+    let closed = tokio::spawn(async move { closing.close().await });
+    settle().await;
+    assert!(get.await.is_err());
+    closed.await.unwrap().unwrap();
+    arrives.add_permits(1);
+    settle().await;
+    let other = fleet.start(server.program("right"));
+    let waiting = tokio::spawn(async move { other.get().await.map(|got| token(&got)) });
+    fleet.advance(4 * SECOND).await;
+    assert!(waiting.is_finished(), "nobody has the lease");
+    assert_eq!(waiting.await.unwrap().unwrap(), "token-1");
+}
+
 /// A store that fails as it is told.
 #[derive(Clone)]
 struct Faulty(Arc<Faults>);
