@@ -459,7 +459,8 @@ impl Login {
         let before = turn.notes();
         let notes = (session.is_some() || settlement.failed || turn.pardons())
             .then(|| cache.notes(before, turn.secret()))
-            .filter(|notes| !notes.is_empty() || !before.is_empty())
+            // A pardoned mark may have been the only one that is stored.
+            .filter(|notes| !notes.is_empty() || !before.is_empty() || turn.pardons())
             .map(|notes| {
                 if session.is_some() {
                     notes.of_next_session()

@@ -1752,8 +1752,8 @@ async fn rule_21_a_slow_store_is_not_saved_to_again_and_again() {
         saves.add_permits(1);
         settle().await;
     }
-    let saved = store.0.saves.load(SeqCst) - before;
-    assert!(saved <= 3, "{saved} saves of two values");
+    let times = store.0.saves.load(SeqCst) - before;
+    assert!(times <= 3, "{times} saves of two values");
 }
 
 #[tokio::test]

@@ -249,7 +249,14 @@ async fn a_number_that_is_too_large_counts_as_absent() {
     };
     let store = server.store();
     let mut raw = server.connection().await;
-    for field in ["version.epoch", "version.fence", "version.revision", "lease.epoch", "lease.fence", "lease.until"] {
+    for field in [
+        "version.epoch",
+        "version.fence",
+        "version.revision",
+        "lease.epoch",
+        "lease.fence",
+        "lease.until",
+    ] {
         let name = field.replace('.', "-");
         let version = lease(&store, &name, "a").await;
         let saved = store.save(&name, save(version, b"session")).await.unwrap();
