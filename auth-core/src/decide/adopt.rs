@@ -119,12 +119,13 @@ impl CacheState {
         if let Some(current) = self.current.as_ref().filter(|_| goes_on) {
             credential.life().goes_on(current.life());
         }
-        // Only its deadline has moved, or what it keeps, since a response has rejected it here.
+        // A response has rejected it here. Since then its deadline has moved, or what it keeps, or
+        // another process has saved it in a store that had lost it.
         let same = |rejected: &Arc<Credential>| rejected.is_same_value(&credential);
-        let rejected = goes_on && self.current.is_none();
-        let is_over = found.is_over || (rejected && self.given_up.as_ref().is_some_and(same));
+        let was_rejected = self.current.is_none() && self.given_up.as_ref().is_some_and(same);
+        let is_over = found.is_over || was_rejected;
         // A revision is neither a login nor a refresh, so what was refused stays refused.
-        if !goes_on {
+        if !goes_on && !was_rejected {
             if let Some(refreshes) = &mut self.refreshes {
                 refreshes.logged_in();
             }

@@ -14,7 +14,8 @@ const fn version(fence: u64, revision: u64) -> Version {
 }
 
 fn stored(version: Version) -> Found {
-    let session = Session::new().with_bearer("stored").unwrap();
+    let token = format!("stored-{}", version.fence);
+    let session = Session::new().with_bearer(&token).unwrap();
     let session = session.with_kept("refresh_token", "r-1").unwrap();
     Found {
         version,
@@ -80,6 +81,21 @@ fn rule_21_a_newer_revision_is_of_the_same_generation_and_another_session_of_the
     assert!(adopt(&mut state, &mut known, stored(version(2, 1)), at(2)));
     assert_eq!(stamp(&state), (4, 0));
     assert!(!known.unsaved);
+}
+
+#[test]
+fn rule_21_a_rejected_session_is_not_taken_again_from_a_store_that_had_lost_it() {
+    let (mut state, mut known) = shared(CacheState::default());
+    let rejected = state.current().unwrap().stamp();
+    assert_eq!(state.reject(rejected, at(1), &POLICY), Ruling::Believed);
+    // Another process, which has not seen that yet, has saved it in the new epoch.
+    let saved_anew = Version {
+        epoch: 8,
+        ..version(1, 0)
+    };
+    adopt(&mut state, &mut known, stored(saved_anew), at(2));
+    assert_eq!(known.version, Some(saved_anew));
+    assert!(state.current().is_none());
 }
 
 #[test]
