@@ -34,6 +34,7 @@ impl KeptHeaders {
     }
 
     /// The line before the headers.
+    #[cfg(any(feature = "reqwest", test))]
     pub(crate) fn first(&self) -> &str {
         let line = self.lines().next().unwrap_or_default();
         std::str::from_utf8(line).unwrap_or_default()
