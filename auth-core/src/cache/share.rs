@@ -77,8 +77,15 @@ impl Shared {
     /// The session has new values, which the others are to have: saves them by a task, one at a
     /// time.
     pub(crate) fn share_revision(self: &Arc<Self>) {
-        let (Some(sharing), Some(runtime)) = (&self.engine.options.sharing, Runtime::current())
-        else {
+        let Some(sharing) = &self.engine.options.sharing else {
+            return;
+        };
+        let Some(runtime) = Runtime::current() else {
+            // A blocking caller. The next look at the store saves them, or else a close.
+            let known = self.known_now();
+            if let (Some(version), false) = (known.version, known.unsaved) {
+                sharing.save_later(version);
+            }
             return;
         };
         let (cache, sharing) = (Arc::downgrade(self), Arc::clone(sharing));

@@ -204,7 +204,9 @@ impl Login {
                 Lease::Taken { .. } => break,
                 Lease::Held { left } => turn.wait(left).await,
                 // A session is there that can't be read, or is of no use. It is known now.
-                Lease::NotNeeded => turn.pass_over(),
+                Lease::NotNeeded if turn.pass_over() => {}
+                // A store that goes on saying so would be asked for ever.
+                Lease::NotNeeded => break,
             }
         }
         self.turn = Some(turn);

@@ -127,9 +127,11 @@ impl Turn {
         Some((answer.lease, found))
     }
 
-    /// The session that was found is of no use, so the lease is taken although it is there.
-    pub(super) const fn pass_over(&mut self) {
-        self.passed_over = self.seen;
+    /// The session that was found is of no use, so the lease is taken although it is there. Returns
+    /// false if it was passed over before: the store does not hear of it.
+    pub(super) fn pass_over(&mut self) -> bool {
+        let before = std::mem::replace(&mut self.passed_over, self.seen);
+        before != self.seen
     }
 
     /// What is stored now, whatever the lease says.

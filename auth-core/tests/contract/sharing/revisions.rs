@@ -112,6 +112,18 @@ fn rule_21_values_are_saved_again_after_the_runtime_of_a_save_is_gone() {
     });
 }
 
+#[test]
+fn rule_21_values_that_roll_outside_any_runtime_are_left_in_the_store_by_a_close() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    by_cookie(&server);
+    let process = fleet.start(server.program("right"));
+    let current = process.blocking_get().unwrap();
+    Attempt::new(&process, &current).cookies_set(&set_cookie("sid=rolled; Path=/"));
+    process.blocking_close().unwrap();
+    let next = fleet.start(server.program("right"));
+    assert_eq!(next.blocking_get().unwrap().cookie("sid"), Some("rolled"));
+}
+
 #[tokio::test]
 async fn rule_19_close_leaves_what_is_left_of_the_idle_timeout() {
     for (idle, saves) in [(Some(80 * SECOND), 1), (None, 0)] {

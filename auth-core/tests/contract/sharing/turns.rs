@@ -334,3 +334,18 @@ async fn rule_22_a_login_that_the_notes_forbid_notes_nothing() {
     let notes = |change: &Change| matches!(change.notes, NotesChange::Save(..));
     assert!(!changes.iter().any(notes), "{changes:?}");
 }
+
+#[tokio::test]
+async fn rule_24_a_store_that_never_needs_a_login_keeps_none_away() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.never_needs.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    let task = tokio::spawn(async move { process.get().await.map(|got| token(&got)) });
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(task.is_finished(), "{} looks", store.0.leases.load(SeqCst));
+    assert_eq!(task.await.unwrap().unwrap(), "token-1");
+    assert_eq!(store.0.leases.load(SeqCst), 2);
+}
