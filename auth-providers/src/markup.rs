@@ -3,17 +3,19 @@
 
 use std::borrow::Cow;
 
-/// The value of the first `<input>` with this name. Empty if it has none.
+/// The value of the first `<input>` with this name that has one. A page may hold several forms.
 pub(crate) fn input_value(html: &str, name: &str) -> Option<String> {
-    let input = Tags::of_html(html).find(|tag| {
+    let mut inputs = Tags::of_html(html).filter(|tag| {
         let named = || {
             tag.attribute("name")
                 .is_some_and(|its| decoded(its) == name)
         };
         tag.name.eq_ignore_ascii_case("input") && named()
-    })?;
-    let value = input.attribute("value").unwrap_or_default();
-    Some(decoded(value).into_owned())
+    });
+    inputs.find_map(|input| {
+        let value = decoded(input.attribute("value")?);
+        (!value.is_empty()).then(|| value.into_owned())
+    })
 }
 
 /// The text of the first element with this name, whatever its namespace is. `None` if there is no
@@ -271,14 +273,11 @@ mod tests {
             r#"<title></t<input name="csrf"></title><input name=csrf value=c-1>"#,
             r#"<p>1 < 2 <é><br/></p ><?x?><input name="csrf" value="c-1">"#,
             r#"<input =x name="csrf" value="c-1">"#,
+            r#"<form><input name=csrf value=""><input name=csrf></form><input name=csrf value=c-1>"#,
             "a <é it's <_ it's <input name=csrf value=c-1>",
         ] {
             assert_eq!(input_value(html, "csrf").as_deref(), Some("c-1"), "{html}");
         }
-        assert_eq!(
-            input_value("<input name=csrf>", "csrf").as_deref(),
-            Some("")
-        );
         let odd = r#"<input name="csrf" value="&amp;&lt;&quot;&apos;&gt;&nbsp;&amp &#0;&#xD800;&#+5;&#;">"#;
         let expected = "&<\"'>&nbsp;&amp \u{fffd}\u{fffd}&#+5;&#;";
         assert_eq!(input_value(odd, "csrf").as_deref(), Some(expected));
@@ -286,6 +285,7 @@ mod tests {
             "",
             "<",
             "csrf",
+            "<input name=csrf><input name=csrf value=''>",
             "<input name=CSRF value=c-1>",
             "<inputs name=csrf value=c-1>",
             "<input name=csrf value=c-1",

@@ -95,7 +95,7 @@ pub fn expect_refreshed(response: &Response<Bytes>) -> Result<(), LoginError> {
 ///
 /// | answer | the session |
 /// |---|---|
-/// | 2xx, 3xx | has ended |
+/// | 2xx, 3xx but 307 and 308 | has ended |
 /// | 401 | is over, if that was known before |
 /// | any other that `judge` calls rejected | is over |
 /// | any other | may still be good |
@@ -115,6 +115,14 @@ pub fn logged_out(
         StatusCode::UNAUTHORIZED if was_over => Ok(()),
         // No password was sent, so none was refused.
         StatusCode::UNAUTHORIZED => Err(LoginError::malformed("status 401 to a logout")),
+        // The same request would have to be made elsewhere (RFC 9110, section 15.4.8).
+        StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => {
+            let detail = format!(
+                "status {}: a logout's redirect is not followed",
+                status.as_u16()
+            );
+            Err(LoginError::malformed(detail))
+        }
         status if status.is_success() || status.is_redirection() => Ok(()),
         _ if rejects(response, judge, None) => Ok(()),
         _ => Err(failure(response)),
@@ -150,14 +158,15 @@ fn rejects(response: &Response<Bytes>, judge: &dyn Judge, asked: Option<&Request
 ///
 /// Byte order marks, white space and NUL bytes around the JSON are skipped. The text is UTF-8, as
 /// RFC 8259 (section 8.1) requires; a `charset` in the label does not change that, nor does it in a
-/// browser.
+/// browser. Bytes that are not UTF-8 are replaced, as a browser does: a name in another encoding
+/// does not spoil the token beside it.
 ///
 /// # Errors
 /// [`LoginError::malformed`]. Its message says whether the body is HTML, is cut short, is not JSON,
 /// or is JSON of another shape.
 pub fn json<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<T, LoginError> {
     // The message of serde_json's error quotes the body, so only its category is kept.
-    serde_json::from_slice(bare(response.body())).map_err(|error| {
+    read_json(response.body()).map_err(|error| {
         LoginError::malformed(match error.classify() {
             _ if is_html(response) => "HTML instead of JSON",
             Category::Eof => "JSON that is cut short",
@@ -167,8 +176,18 @@ pub fn json<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<T, LoginE
     })
 }
 
-/// The text at a JSON pointer (RFC 6901) in the body: a string, or a number or boolean as JSON
-/// writes it. The pointer to the whole body is empty.
+/// JSON without what surrounds it, and with what is not UTF-8 replaced.
+pub(crate) fn read_json<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
+    let body = bare(body);
+    serde_json::from_slice(body).or_else(|error| match std::str::from_utf8(body) {
+        Ok(_) => Err(error),
+        Err(_) => serde_json::from_str(&String::from_utf8_lossy(body)),
+    })
+}
+
+/// The text at a JSON pointer (RFC 6901) in the body: a string without white space around it, or a
+/// number or `true` as JSON writes it. The pointer to the whole body is empty. `false` is no text:
+/// some servers answer it in place of a token.
 ///
 /// For more than one value, [`json`] reads a struct.
 ///
@@ -187,16 +206,16 @@ pub fn json<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<T, LoginE
 pub fn json_at(response: &Response<Bytes>, pointer: &str) -> Result<String, LoginError> {
     let body: Value = json(response)?;
     let text = match body.pointer(pointer) {
-        Some(Value::String(text)) => text.clone(),
+        Some(Value::String(text)) => trimmed(text).to_owned(),
         Some(Value::Number(number)) => number.to_string(),
-        Some(Value::Bool(value)) => value.to_string(),
+        Some(Value::Bool(true)) => "true".to_owned(),
         _ => String::new(),
     };
     found(text, || format!("JSON without a text at {pointer:?}"))
 }
 
-/// The value of a form field of an HTML page: that of the first `<input>` with this name, which is
-/// hidden as a rule, such as a csrf token.
+/// The value of a form field of an HTML page: that of the first `<input>` with this name that has
+/// one. It is hidden as a rule, such as a csrf token.
 ///
 /// References such as `&#x2B;` are replaced. Comments and scripts are skipped.
 ///
@@ -236,8 +255,9 @@ pub fn hidden_field(response: &Response<Bytes>, name: &str) -> Result<String, Lo
 /// The error names the element, so that must be no part of an answer.
 pub fn xml_text(response: &Response<Bytes>, element: &str) -> Result<String, LoginError> {
     let text = markup::element_text(&String::from_utf8_lossy(response.body()), element);
-    let text = text.unwrap_or_default().trim().to_owned();
-    found(text, || format!("XML without a text in <{element}>"))
+    found(trimmed(&text.unwrap_or_default()).to_owned(), || {
+        format!("XML without a text in <{element}>")
+    })
 }
 
 fn found(text: String, what: impl FnOnce() -> String) -> Result<String, LoginError> {
@@ -245,6 +265,11 @@ fn found(text: String, what: impl FnOnce() -> String) -> Result<String, LoginErr
         return Err(LoginError::malformed(what()));
     }
     Ok(text)
+}
+
+/// A value without white space and byte order marks around it.
+pub(crate) fn trimmed(value: &str) -> &str {
+    value.trim_matches(|letter: char| letter.is_whitespace() || letter == '\u{feff}')
 }
 
 /// What may surround a text: byte order marks, of which a server in PHP sends one for each of its
@@ -409,6 +434,29 @@ mod tests {
     }
 
     #[test]
+    fn rule_18_a_text_in_another_encoding_does_not_spoil_the_token_beside_it() {
+        let latin = labelled(
+            200,
+            "application/json",
+            &b"{\"n\": \"Jos\xE9\", \"t\": \"t-1\"}"[..],
+        );
+        assert_eq!(json_at(&latin, "/t").unwrap(), "t-1");
+        let utf_16: Vec<u8> = r#"{"t": "t-1"}"#.bytes().flat_map(|byte| [byte, 0]).collect();
+        let utf_16 = labelled(200, "application/json", utf_16);
+        let error = json_at(&utf_16, "/t").unwrap_err();
+        assert_eq!(error.kind(), LoginErrorKind::Malformed);
+    }
+
+    #[test]
+    fn a_logout_that_is_to_be_made_elsewhere_has_not_ended_the_session() {
+        let accepts = |_: &ResponseView<'_>| Verdict::Accepted;
+        for (status, done) in [(302, true), (303, true), (307, false), (308, false)] {
+            let answer = logged_out(&response(status, ""), &accepts, false);
+            assert_eq!(answer.is_ok(), done, "{status}");
+        }
+    }
+
+    #[test]
     fn rule_12_a_proxy_that_wants_a_password_refuses_none() {
         let mut proxy = labelled(407, "text/html", "<html>");
         let basic = "Basic realm=proxy".parse().unwrap();
@@ -540,6 +588,9 @@ mod tests {
         assert_eq!(json_at(&json, "/a/n").unwrap(), "7");
         assert_eq!(json_at(&json, "/a/b").unwrap(), "true");
         assert_eq!(json_at(&response(200, "\"t\""), "").unwrap(), "t");
+        let around = response(200, r#"{"s": "\ufefft\r\n", "no": false}"#);
+        assert_eq!(json_at(&around, "/s").unwrap(), "t");
+        assert!(json_at(&around, "/no").is_err());
         for pointer in ["/a", "/a/e", "/a/z", "/b", "a", ""] {
             let error = json_at(&json, pointer).unwrap_err();
             assert_eq!(error.kind(), LoginErrorKind::Malformed, "{pointer}");

@@ -204,6 +204,37 @@ fn a_life_is_stated_by_any_answer_and_never_becomes_longer_by_the_margin() {
 }
 
 #[test]
+fn rule_14_a_life_of_zero_states_nothing_of_a_refresh_token() {
+    let login = login(
+        "login.take.rt = { json = '/rt', optional = true, life = { json = '/rt_in' } }\n\
+         refresh.with = 'rt'\nrefresh.step.post = '/r'\nrefresh.step.form.rt = '{rt}'",
+    );
+    let body = r#"{"t": "t-1", "rt": "r-1", "rt_in": 0}"#;
+    let session = session(&login, body);
+    let parts = session.to_parts();
+    assert!(
+        !parts.expose().contains("life=0"),
+        "it would be over at once"
+    );
+}
+
+#[test]
+fn rule_12_false_in_place_of_a_token_is_no_session() {
+    let wrong = answer(200, &[], r#"{"t": false}"#);
+    let error = read(&login(""), &[wrong]).unwrap_err();
+    assert_eq!(error.kind(), LoginErrorKind::Malformed);
+}
+
+#[test]
+fn rule_18_what_surrounds_a_text_does_not_decide_what_it_says() {
+    let login = login("login.failures = [{ text = '^Fails\\.$', means = 'refused' }]");
+    for body in ["Fails.", "\u{feff}Fails.\r\n"] {
+        let error = read(&login, &[answer(200, &[], body)]).unwrap_err();
+        assert_eq!(error.kind(), LoginErrorKind::Refused, "{body:?}");
+    }
+}
+
+#[test]
 fn rule_19_the_401_of_a_session_that_was_over_is_no_failure() {
     let login = login("logout.step.post = '/out'\nlogout.step.ok = [{ status = 204 }]");
     let closing = Logout::new(LogoutReason::Closing);

@@ -13,7 +13,7 @@ use super::schema::{
     Clause, CookieName, Expected, HeaderTest, Methods, Pointer, Reads, Take, Unit, Wait,
 };
 use super::values::Known;
-use crate::response::{bare, date, retry_after};
+use crate::response::{bare, date, read_json, retry_after, trimmed};
 use crate::{iso_8601, jwt, markup};
 
 /// A response, with its body read at most once.
@@ -50,12 +50,12 @@ impl<'a> Answer<'a> {
     }
 
     fn json(&self) -> Option<&Value> {
-        let read = || serde_json::from_slice(bare(self.body?)).ok();
+        let read = || read_json(self.body?).ok();
         self.json.get_or_init(read).as_ref()
     }
 
     fn text(&self) -> &str {
-        let read = || String::from_utf8_lossy(self.body.unwrap_or_default()).into_owned();
+        let read = || String::from_utf8_lossy(bare(self.body.unwrap_or_default())).into_owned();
         self.text.get_or_init(read)
     }
 
@@ -180,9 +180,7 @@ impl<'a> Answer<'a> {
             Some(pattern) => pattern.find(&value)?,
             None => &value,
         };
-        // White space and byte order marks around a value are no part of it.
-        let bare =
-            value.trim_matches(|letter: char| letter.is_whitespace() || letter == '\u{feff}');
+        let bare = trimmed(value);
         (!bare.is_empty()).then(|| Zeroizing::new(bare.to_owned()))
     }
 
@@ -270,12 +268,13 @@ fn is_expected(value: Option<&Value>, expected: &Expected) -> bool {
     }
 }
 
-/// A string, or a number or boolean as JSON writes it.
+/// A string, or a number or `true` as JSON writes it. `false` is no value: some servers answer it
+/// to a wrong password, in place of a token.
 fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
-        Value::Bool(value) => Some(value.to_string()),
+        Value::Bool(true) => Some("true".to_owned()),
         _ => None,
     }
 }

@@ -325,7 +325,9 @@ pub(super) fn take_all(
     for (name, takes) in others.into_iter().chain(claims) {
         let found = takes.0.iter().find_map(|take| {
             let value = answer.take(take, known, &cookie)?;
+            // Zero states nothing: some servers mean that it does not end.
             let life = take.life.as_ref().and_then(|life| answer.wait(life));
+            let life = life.filter(|life| !life.is_zero());
             Some((value, life))
         });
         if let Some((value, life)) = found {

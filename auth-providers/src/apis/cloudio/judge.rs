@@ -2,7 +2,7 @@ use auth_core::{Judge, ResponseView, StatusJudge, Verdict};
 use http::StatusCode;
 use serde::Deserialize;
 
-use crate::response::bare;
+use crate::response::read_json;
 
 /// Distinguishes an expired session from a missing permission. CloudIO documents no difference.
 ///
@@ -70,7 +70,7 @@ const PHRASES: &[&str] = &[
 const REACH: usize = 3;
 
 fn blames_session(body: &[u8]) -> bool {
-    let Ok(refusal) = serde_json::from_slice::<ErrorBody>(bare(body)) else {
+    let Ok(refusal) = read_json::<ErrorBody>(body) else {
         return false;
     };
     [refusal.title, refusal.message]
