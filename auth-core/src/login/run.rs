@@ -201,12 +201,11 @@ impl Login {
                 return Ok(Some(found));
             }
             match lease {
-                Lease::Taken { .. } => break,
                 Lease::Held { left } => turn.wait(left).await,
                 // A session is there that can't be read, or is of no use. It is known now.
                 Lease::NotNeeded if turn.pass_over() => {}
-                // A store that goes on saying so would be asked for ever.
-                Lease::NotNeeded => break,
+                // A store that went on saying so would be asked for ever.
+                Lease::Taken { .. } | Lease::NotNeeded => break,
             }
         }
         self.turn = Some(turn);
