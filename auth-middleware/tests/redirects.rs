@@ -783,6 +783,27 @@ async fn rule_16_a_redirect_that_takes_a_secret_of_the_query_away_is_not_followe
     }
 }
 
+/// A server that ends the session sends the caller away, to sign out elsewhere.
+#[tokio::test]
+async fn rule_16_a_redirect_that_ends_the_session_takes_no_query_value_away() {
+    for via in BOTH {
+        let foreign = Api::new(|_| response(200, "stolen"));
+        let elsewhere = foreign.serve().await;
+        let api = Api::new(move |seen| {
+            let location = format!("{elsewhere}/?next={}", seen.uri);
+            let mut response = moved(302, location.parse().unwrap());
+            let deletion = HeaderValue::from_static("sid=; Path=/; Max-Age=0");
+            response.headers_mut().insert("set-cookie", deletion);
+            response
+        });
+        let origin = api.serve().await;
+        let (credentials, _) = Script::at(&origin).kind(Kind::All).build();
+        let request = get(&format!("{origin}/logout"));
+        let got = send(via, &credentials, Redirects::new(), request).await;
+        assert_eq!((got.unwrap().status, foreign.count()), (302, 0));
+    }
+}
+
 #[tokio::test]
 async fn rule_9_one_request_can_say_that_it_must_not_be_sent_twice() {
     for via in BOTH {

@@ -58,8 +58,9 @@ impl Chain {
             return Ok(None);
         }
         let scope = credentials.scope();
+        // The response may have ended the session that its request carried.
         let leaves = answer.url.is_in(scope) && !url.is_in(scope);
-        let current = Attempt::current(credentials);
+        let current = Attempt::latest(credentials);
         if leaves && (redirects.within_scope || takes_a_secret(&url, current.as_deref())) {
             return Ok(None);
         }
