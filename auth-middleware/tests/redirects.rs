@@ -804,6 +804,20 @@ async fn rule_16_a_redirect_that_ends_the_session_takes_no_query_value_away() {
     }
 }
 
+/// A URL has its host in lower case.
+#[tokio::test]
+async fn rule_16_a_redirect_takes_no_query_value_away_in_the_name_of_a_host() {
+    for via in BOTH {
+        let api = redirecting(302, "http://Canary-1.localhost:1/");
+        let origin = api.serve().await;
+        let script = Script::at(&origin).kind(Kind::All).prefix("Canary");
+        let (credentials, _) = script.build();
+        let request = get(&format!("{origin}/away"));
+        let got = send(via, &credentials, Redirects::new(), request).await;
+        assert_eq!(got.unwrap().status, 302);
+    }
+}
+
 #[tokio::test]
 async fn rule_9_one_request_can_say_that_it_must_not_be_sent_twice() {
     for via in BOTH {
