@@ -818,6 +818,38 @@ async fn rule_16_a_redirect_takes_no_query_value_away_in_the_name_of_a_host() {
     }
 }
 
+/// RFC 9110, section 15.4: what describes the body does not go along without it.
+#[tokio::test]
+async fn no_header_that_describes_a_body_goes_along_without_it() {
+    const NAMES: [&str; 7] = [
+        "content-digest",
+        "content-disposition",
+        "content-md5",
+        "content-range",
+        "digest",
+        "last-modified",
+        "repr-digest",
+    ];
+    for via in BOTH {
+        for (status, stay) in [(303, false), (307, true)] {
+            let api = redirecting(status, "/here");
+            let origin = api.serve().await;
+            let (credentials, _) = Script::at(&origin).build();
+            let mut request = post(&format!("{origin}/away"));
+            for name in NAMES {
+                let value = HeaderValue::from_static("of the body");
+                request.headers_mut().insert(name, value);
+            }
+            let got = send(via, &credentials, Redirects::new(), request).await;
+            assert_eq!(got.unwrap().status, 200);
+            for name in NAMES {
+                let is_there = api.seen()[1].headers.contains_key(name);
+                assert_eq!(is_there, stay, "{via:?} {status} {name}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn rule_9_one_request_can_say_that_it_must_not_be_sent_twice() {
     for via in BOTH {
