@@ -850,6 +850,22 @@ async fn no_header_that_describes_a_body_goes_along_without_it() {
     }
 }
 
+/// Chromium and curl take it for no redirect.
+#[tokio::test]
+async fn an_empty_location_is_handed_to_the_caller() {
+    for via in BOTH {
+        for method in [Method::GET, Method::POST] {
+            let api = redirecting(303, "");
+            let origin = api.serve().await;
+            let (credentials, _) = Script::at(&origin).build();
+            let mut request = get(&format!("{origin}/away"));
+            *request.method_mut() = method;
+            let got = send(via, &credentials, Redirects::new(), request).await;
+            assert_eq!((got.unwrap().status, api.count()), (303, 1));
+        }
+    }
+}
+
 #[tokio::test]
 async fn rule_9_one_request_can_say_that_it_must_not_be_sent_twice() {
     for via in BOTH {

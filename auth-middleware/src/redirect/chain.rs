@@ -111,6 +111,10 @@ fn location(answer: &Answer<'_>) -> Option<Url> {
     if all.any(|other| other != first) {
         return None;
     }
+    // It would be a URL, that of the request. Chromium and curl take it for no redirect.
+    if first.is_empty() {
+        return None;
+    }
     let text = std::str::from_utf8(first.as_bytes()).ok()?;
     let url = answer.url.join(text).ok()?;
     let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();

@@ -23,9 +23,9 @@ const MOST: usize = 20;
 ///   later hop returns to that origin. No `Referer` is added.
 /// - **Each response** is judged by the URL of its own hop, and a rejected hop alone is sent again:
 ///   a `POST` that was answered with 303 has been done.
-/// - The caller gets the redirect itself if its `Location` is not a URL of `http` or `https`, holds
-///   a user name, leads from `https` to plain `http`, or would take a secret of the credential out
-///   of the scope.
+/// - The caller gets the redirect itself if its `Location` is empty, is not a URL of `http` or
+///   `https`, holds a user name, leads from `https` to plain `http`, or would take a secret of the
+///   credential out of the scope.
 ///
 /// ```
 /// use auth_middleware::Redirects;
