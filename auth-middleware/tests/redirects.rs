@@ -866,6 +866,26 @@ async fn an_empty_location_is_handed_to_the_caller() {
     }
 }
 
+/// A gate redirects to its check, which rejects the session.
+#[tokio::test]
+async fn a_url_that_comes_again_with_a_newer_credential_is_no_circle() {
+    for via in BOTH {
+        let api = Api::new(|seen| match (seen.uri.path(), seen.bearer()) {
+            ("/check", Some("token-1")) => response(401, "revoked"),
+            ("/check", _) => moved(302, HeaderValue::from_static("/data")),
+            (_, Some("token-1")) => moved(302, HeaderValue::from_static("/check")),
+            _ => response(200, "data"),
+        });
+        let origin = api.serve().await;
+        let (credentials, control) = Script::at(&origin).build();
+        let request = get(&format!("{origin}/data"));
+        let got = send(via, &credentials, Redirects::new(), request).await;
+        let got = got.unwrap();
+        assert_eq!((got.status, &*got.body), (200, &b"data"[..]));
+        assert_eq!((api.count(), control.logins()), (4, 2));
+    }
+}
+
 #[tokio::test]
 async fn rule_9_one_request_can_say_that_it_must_not_be_sent_twice() {
     for via in BOTH {
