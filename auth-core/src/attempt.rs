@@ -623,12 +623,22 @@ impl Attempt {
         shared.engine.emit(&Event::LeftScope { stamp });
     }
 
-    /// The current credential of this cache, which may have expired. It is for comparison only: a
-    /// redirect out of the scope must not carry what it holds.
+    /// The current credential of this cache, which may have expired. It is for comparison only.
     pub fn current(credentials: &Credentials) -> Option<Arc<Credential>> {
         credentials
             .shared()
             .with_current(|current| Some(Arc::clone(current)))
+    }
+
+    /// The current credential of this cache, or else the one that has ended last. It is for
+    /// comparison only: a redirect out of the scope must not carry what it holds, even if its own
+    /// response has ended the session.
+    pub fn latest(credentials: &Credentials) -> Option<Arc<Credential>> {
+        let ended = || {
+            let shared = credentials.shared();
+            shared.read(|state| state.refreshed().cloned())
+        };
+        Self::current(credentials).or_else(ended)
     }
 
     /// Reports the cookies that a response sets. They count only if the request carried the current

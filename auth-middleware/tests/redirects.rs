@@ -783,6 +783,109 @@ async fn rule_16_a_redirect_that_takes_a_secret_of_the_query_away_is_not_followe
     }
 }
 
+/// A server that ends the session sends the caller away, to sign out elsewhere.
+#[tokio::test]
+async fn rule_16_a_redirect_that_ends_the_session_takes_no_query_value_away() {
+    for via in BOTH {
+        let foreign = Api::new(|_| response(200, "stolen"));
+        let elsewhere = foreign.serve().await;
+        let api = Api::new(move |seen| {
+            let location = format!("{elsewhere}/?next={}", seen.uri);
+            let mut response = moved(302, location.parse().unwrap());
+            let deletion = HeaderValue::from_static("sid=; Path=/; Max-Age=0");
+            response.headers_mut().insert("set-cookie", deletion);
+            response
+        });
+        let origin = api.serve().await;
+        let (credentials, _) = Script::at(&origin).kind(Kind::All).build();
+        let request = get(&format!("{origin}/logout"));
+        let got = send(via, &credentials, Redirects::new(), request).await;
+        assert_eq!((got.unwrap().status, foreign.count()), (302, 0));
+    }
+}
+
+/// A URL has its host in lower case.
+#[tokio::test]
+async fn rule_16_a_redirect_takes_no_query_value_away_in_the_name_of_a_host() {
+    for via in BOTH {
+        let api = redirecting(302, "http://Canary-1.localhost:1/");
+        let origin = api.serve().await;
+        let script = Script::at(&origin).kind(Kind::All).prefix("Canary");
+        let (credentials, _) = script.build();
+        let request = get(&format!("{origin}/away"));
+        let got = send(via, &credentials, Redirects::new(), request).await;
+        assert_eq!(got.unwrap().status, 302);
+    }
+}
+
+/// RFC 9110, section 15.4: what describes the body does not go along without it.
+#[tokio::test]
+async fn no_header_that_describes_a_body_goes_along_without_it() {
+    const NAMES: [&str; 7] = [
+        "content-digest",
+        "content-disposition",
+        "content-md5",
+        "content-range",
+        "digest",
+        "last-modified",
+        "repr-digest",
+    ];
+    for via in BOTH {
+        for (status, stay) in [(303, false), (307, true)] {
+            let api = redirecting(status, "/here");
+            let origin = api.serve().await;
+            let (credentials, _) = Script::at(&origin).build();
+            let mut request = post(&format!("{origin}/away"));
+            for name in NAMES {
+                let value = HeaderValue::from_static("of the body");
+                request.headers_mut().insert(name, value);
+            }
+            let got = send(via, &credentials, Redirects::new(), request).await;
+            assert_eq!(got.unwrap().status, 200);
+            for name in NAMES {
+                let is_there = api.seen()[1].headers.contains_key(name);
+                assert_eq!(is_there, stay, "{via:?} {status} {name}");
+            }
+        }
+    }
+}
+
+/// Chromium and curl take it for no redirect.
+#[tokio::test]
+async fn an_empty_location_is_handed_to_the_caller() {
+    for via in BOTH {
+        for method in [Method::GET, Method::POST] {
+            let api = redirecting(303, "");
+            let origin = api.serve().await;
+            let (credentials, _) = Script::at(&origin).build();
+            let mut request = get(&format!("{origin}/away"));
+            *request.method_mut() = method;
+            let got = send(via, &credentials, Redirects::new(), request).await;
+            assert_eq!((got.unwrap().status, api.count()), (303, 1));
+        }
+    }
+}
+
+/// A gate redirects to its check, which rejects the session.
+#[tokio::test]
+async fn a_url_that_comes_again_with_a_newer_credential_is_no_circle() {
+    for via in BOTH {
+        let api = Api::new(|seen| match (seen.uri.path(), seen.bearer()) {
+            ("/check", Some("token-1")) => response(401, "revoked"),
+            ("/check", _) => moved(302, HeaderValue::from_static("/data")),
+            (_, Some("token-1")) => moved(302, HeaderValue::from_static("/check")),
+            _ => response(200, "data"),
+        });
+        let origin = api.serve().await;
+        let (credentials, control) = Script::at(&origin).build();
+        let request = get(&format!("{origin}/data"));
+        let got = send(via, &credentials, Redirects::new(), request).await;
+        let got = got.unwrap();
+        assert_eq!((got.status, &*got.body), (200, &b"data"[..]));
+        assert_eq!((api.count(), control.logins()), (4, 2));
+    }
+}
+
 #[tokio::test]
 async fn rule_9_one_request_can_say_that_it_must_not_be_sent_twice() {
     for via in BOTH {

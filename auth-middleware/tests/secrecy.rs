@@ -7,7 +7,8 @@ mod common;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
-use auth_core::{Ask, Credentials, LoginError};
+use auth_core::testing::Scripted;
+use auth_core::{Ask, Credentials, LoginError, Origin, Part, Scope, Session, Target};
 use auth_middleware::{AuthContext, AuthLayer, AuthMiddleware, Redirects};
 use common::{Api, Kind, Log, ORIGIN, Script, get, response};
 use http::HeaderValue;
@@ -152,6 +153,38 @@ async fn rule_17_after_a_redirect_within_the_scope_the_url_shows_no_secret_eithe
         assert_eq!(response.status(), 302);
         assert_silent_debug(&response);
     }
+}
+
+/// The redirect brings the first query value, and has it in its `Location`.
+#[tokio::test]
+async fn rule_17_no_url_that_a_server_wrote_is_shown_as_the_callers() {
+    let api = Api::new(|seen| {
+        if seen.uri.path() != "/away" {
+            return response(404, "");
+        }
+        let mut response = response(302, "");
+        let location = HeaderValue::from_static("/me?csrf=canary-new&next=canary-new");
+        response.headers_mut().insert("location", location);
+        let cookie = HeaderValue::from_static("csrftoken=canary-new; Path=/");
+        response.headers_mut().insert("set-cookie", cookie);
+        response
+    });
+    let origin = api.serve().await;
+    let provider = Scripted::new(|_| {
+        let session = Session::new().with_bearer("canary-1")?;
+        let session = session.with_part(Part::query_from_cookie("csrf", "csrftoken"))?;
+        let nowhere = Target::new("", "", "");
+        Ok(session.keep_cookies(&http::HeaderMap::new(), nowhere))
+    });
+    let scope = Scope::only(Origin::parse(&origin).unwrap());
+    let credentials = Credentials::builder(provider).scope(scope).build();
+    let request = client(&credentials).get(format!("{origin}/away"));
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status(), 404);
+    let sent = api.seen()[1].uri.to_string();
+    assert_eq!(sent, "/me?next=canary-new&csrf=canary-new");
+    assert_eq!(response.url().query(), None, "the server wrote it");
+    assert_silent_debug(&response);
 }
 
 #[tokio::test]

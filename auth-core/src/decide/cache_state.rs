@@ -198,7 +198,7 @@ impl CacheState {
         }
     }
 
-    /// The session that a refresh begins with.
+    /// The session that a refresh begins with: the current one, or the one that was given up.
     pub(crate) fn refreshed(&self) -> Option<&Arc<Credential>> {
         self.current.as_ref().or(self.given_up.as_ref())
     }

@@ -146,15 +146,15 @@ impl Origin {
 
     /// Whether a request with this scheme, host and port goes to this origin. Allocates nothing.
     ///
-    /// `host` is compared without regard to case, and an IPv6 address is in brackets. `None` is the
-    /// default port of the scheme.
+    /// `host` is compared without regard to case. An IPv6 address is in brackets, in any of its
+    /// forms. `None` is the default port of the scheme.
     pub fn matches(&self, scheme: &str, host: &str, port: Option<u16>) -> bool {
         let scheme_of_ours = self.0.scheme;
         // The exact comparison is faster, and clients usually write lower case.
         let is = |theirs: &str, ours: &str| theirs == ours || theirs.eq_ignore_ascii_case(ours);
         is(scheme, scheme_of_ours.name())
             && port.unwrap_or(scheme_of_ours.default_port()) == self.0.port
-            && is(host, self.host())
+            && (is(host, self.host()) || is_same_address(host, self.host()))
     }
 
     /// Whether a request to `uri` goes to this origin. Allocates nothing.
@@ -220,16 +220,26 @@ fn canonical(host: &str) -> Result<String, OriginError> {
     Ok(host.to_ascii_lowercase())
 }
 
+/// Whether both are the same IPv6 address. Clients write one in several forms.
+fn is_same_address(one: &str, other: &str) -> bool {
+    let address = in_brackets(one);
+    address.is_some() && address == in_brackets(other)
+}
+
+/// The IPv6 address of a host.
+fn in_brackets(host: &str) -> Option<Ipv6Addr> {
+    host.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
+}
+
 /// Whether a host as [`canonical`] returns it is this machine, whatever a name server says.
 ///
 /// A name below `localhost`, and `localhost` with a dot at its end, are asked of the name server by
 /// many systems, in spite of RFC 6761. `0.0.0.0` and an IPv4 address within an IPv6 one are this
 /// machine on some systems only, or by the way.
 pub(crate) fn is_loopback(host: &str) -> bool {
-    let in_brackets = |host: &str| host.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
     host == "localhost"
         || host.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback())
-        || in_brackets(host).is_some_and(|ip: Ipv6Addr| ip.is_loopback())
+        || in_brackets(host).is_some_and(|ip| ip.is_loopback())
 }
 
 impl fmt::Display for Origin {

@@ -47,6 +47,23 @@ fn an_address_is_kept_in_its_one_short_form() {
     );
 }
 
+/// A client may write an address in another form: `Url` never mixes in an IPv4 address.
+#[test]
+fn rule_16_an_ipv6_address_is_in_scope_in_each_of_its_forms() {
+    for (url, same) in [
+        ("https://[::ffff:1.2.3.4]", "[::ffff:102:304]"),
+        ("https://[::ffff:102:304]", "[::ffff:102:304]"),
+        ("https://[2001:db8::1]", "[2001:DB8:0:0:0:0:0:1]"),
+    ] {
+        let scope = Scope::only(Origin::parse(url).unwrap());
+        assert!(scope.contains("https", same, None), "{url}");
+        let uri = format!("https://{same}/me").parse().unwrap();
+        assert!(scope.contains_uri(&uri), "{url}");
+        assert!(!scope.contains("https", "[2001:db8::2]", None), "{url}");
+        assert!(!scope.contains("https", "2001:db8::1", None), "{url}");
+    }
+}
+
 #[test]
 fn rule_16_no_plain_http_save_loopback_or_by_explicit_choice() {
     for url in [

@@ -1,6 +1,6 @@
 //! The redirects of one request so far, and where the next one leads.
 
-use auth_core::{Attempt, Credential, Credentials};
+use auth_core::{Attempt, Credential, Credentials, Stamp};
 use http::header::{LOCATION, SET_COOKIE};
 use http::{HeaderMap, Method, StatusCode};
 use url::Url;
@@ -14,8 +14,10 @@ use crate::target::Target;
 pub(crate) struct Chain {
     /// How many redirects were followed.
     taken: usize,
-    /// The requests that were sent since a response last set a cookie.
+    /// The requests that were sent since a response last set a cookie, or the credential changed.
     seen: Vec<(Method, Url)>,
+    /// The credential at the redirect before.
+    stamp: Option<Stamp>,
 }
 
 /// A response that may redirect, and the request that it answers.
@@ -58,8 +60,9 @@ impl Chain {
             return Ok(None);
         }
         let scope = credentials.scope();
+        // The response may have ended the session that its request carried.
         let leaves = answer.url.is_in(scope) && !url.is_in(scope);
-        let current = Attempt::current(credentials);
+        let current = Attempt::latest(credentials);
         if leaves && (redirects.within_scope || takes_a_secret(&url, current.as_deref())) {
             return Ok(None);
         }
@@ -69,7 +72,7 @@ impl Chain {
             });
         }
         self.taken += 1;
-        self.note(answer);
+        self.note(answer, current.as_deref().map(Credential::stamp));
         let sent = without_fragment(&url);
         if self.seen.iter().any(|(m, u)| *m == method && *u == sent) {
             let origin = url.origin().ascii_serialization();
@@ -84,9 +87,12 @@ impl Chain {
         }))
     }
 
-    fn note(&mut self, answer: &Answer<'_>) {
-        // The next request may carry another cookie, so the same URL is not a circle.
-        if answer.headers.contains_key(SET_COOKIE) {
+    fn note(&mut self, answer: &Answer<'_>, stamp: Option<Stamp>) {
+        let is_first = self.taken == 1;
+        let has_changed = self.stamp != stamp && !is_first;
+        self.stamp = stamp;
+        // The next request may carry another cookie or credential, so the same URL is no circle.
+        if has_changed || answer.headers.contains_key(SET_COOKIE) {
             self.seen.clear();
             return;
         }
@@ -108,6 +114,10 @@ fn location(answer: &Answer<'_>) -> Option<Url> {
     // Fetch fails if there are several that differ.
     let first = all.next()?;
     if all.any(|other| other != first) {
+        return None;
+    }
+    // It would be a URL, that of the request. Chromium and curl take it for no redirect.
+    if first.is_empty() {
         return None;
     }
     let text = std::str::from_utf8(first.as_bytes()).ok()?;

@@ -13,7 +13,8 @@ pub enum RedirectError {
         /// How many are allowed.
         most: usize,
     },
-    /// A redirect leads to a request that was made before, and no cookie was set since.
+    /// A redirect leads to a request that was made before. Since then, no cookie was set and the
+    /// credential has not changed.
     #[error("redirects in a circle at {origin}")]
     Loop {
         /// The origin of the URL that came again.

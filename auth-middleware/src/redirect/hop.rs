@@ -4,22 +4,21 @@ use std::sync::Arc;
 
 use auth_core::Credential;
 use http::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_LOCATION,
-    CONTENT_TYPE, COOKIE, EXPECT, HOST, PROXY_AUTHORIZATION, REFERER, TRAILER, TRANSFER_ENCODING,
+    AUTHORIZATION, COOKIE, EXPECT, HOST, LAST_MODIFIED, PROXY_AUTHORIZATION, REFERER, TRAILER,
+    TRANSFER_ENCODING,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use url::Url;
 
 use super::Redirects;
 
-/// Headers that describe a body (Fetch, "request-body-header name"), and those that frame it.
-const OF_THE_BODY: [HeaderName; 8] = [
-    CONTENT_ENCODING,
-    CONTENT_LANGUAGE,
-    CONTENT_LENGTH,
-    CONTENT_LOCATION,
-    CONTENT_TYPE,
+/// Headers that describe a body (RFC 9110, section 15.4), and those that frame it, beside those
+/// whose names begin with `content-`.
+const OF_THE_BODY: [HeaderName; 6] = [
+    HeaderName::from_static("digest"),
     EXPECT,
+    LAST_MODIFIED,
+    HeaderName::from_static("repr-digest"),
     TRAILER,
     TRANSFER_ENCODING,
 ];
@@ -43,7 +42,7 @@ impl Hop {
     /// them.
     pub(crate) fn rewrite(&self, headers: &mut HeaderMap, redirects: &Redirects) {
         let stays = |(name, value): (&HeaderName, &HeaderValue)| {
-            let of_the_body = !self.keeps_body && OF_THE_BODY.contains(name);
+            let of_the_body = !self.keeps_body && is_of_the_body(name);
             let private = !self.same_origin && self.is_private(name, value, redirects);
             (of_the_body || private).then(|| name.clone())
         };
@@ -60,4 +59,8 @@ impl Hop {
             || redirects.private.contains(name)
             || self.current.as_ref().is_some_and(named)
     }
+}
+
+fn is_of_the_body(name: &HeaderName) -> bool {
+    name.as_str().starts_with("content-") || OF_THE_BODY.contains(name)
 }

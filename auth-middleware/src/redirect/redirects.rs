@@ -10,8 +10,9 @@ const MOST: usize = 20;
 /// An integration follows them itself, one hop after the other:
 ///
 /// - **Method and body** are those of the Fetch standard. 303 turns every method but `HEAD` into
-///   `GET`, 301 and 302 turn `POST` into `GET`, and both without a body. 307 and 308 repeat method
-///   and body; if the body can't be sent again, the caller gets the redirect.
+///   `GET`, 301 and 302 turn `POST` into `GET`, and both without a body and the headers that
+///   describe it. 307 and 308 repeat method and body; if the body can't be sent again, the caller
+///   gets the redirect.
 /// - **The credential** is attached anew to each hop that is in scope, and to no other. It is the
 ///   credential of the same identity, as the request's [context](crate::AuthContext) says. A
 ///   request that began outside the scope, or skips the integration, carries none on any hop.
@@ -22,9 +23,9 @@ const MOST: usize = 20;
 ///   later hop returns to that origin. No `Referer` is added.
 /// - **Each response** is judged by the URL of its own hop, and a rejected hop alone is sent again:
 ///   a `POST` that was answered with 303 has been done.
-/// - The caller gets the redirect itself if its `Location` is not a URL of `http` or `https`, holds
-///   a user name, leads from `https` to plain `http`, or would take a secret of the credential out
-///   of the scope.
+/// - The caller gets the redirect itself if its `Location` is empty, is not a URL of `http` or
+///   `https`, holds a user name, leads from `https` to plain `http`, or would take a secret of the
+///   credential out of the scope.
 ///
 /// ```
 /// use auth_middleware::Redirects;

@@ -7,14 +7,14 @@ use percent_encoding::percent_decode_str;
 const ROUNDS: usize = 8;
 
 /// The values that a credential puts into the query of a request, and those that it had lately. A
-/// form's encoding writes a space as a plus sign, so each has spaces for its plus signs, as the
-/// texts that are searched.
+/// form's encoding writes a space as a plus sign, and a URL has its host in lower case. So each has
+/// spaces for its plus signs, and is in lower case, as the texts that are searched.
 #[derive(Clone, Default)]
 pub(crate) struct QuerySecrets(Vec<String>);
 
 impl QuerySecrets {
     pub(crate) fn of(credential: &Credential) -> Self {
-        Self(credential.query_secrets().map(spaced).collect())
+        Self(credential.query_secrets().map(folded).collect())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -36,12 +36,12 @@ impl QuerySecrets {
         if self.is_empty() {
             return false;
         }
-        let mut text = spaced(text);
+        let mut text = folded(text);
         for _ in 0..ROUNDS {
             if self.0.iter().any(|secret| text.contains(&**secret)) {
                 return true;
             }
-            let plain = spaced(&decoded(&text));
+            let plain = folded(&decoded(&text));
             if plain == text {
                 return false;
             }
@@ -51,8 +51,10 @@ impl QuerySecrets {
     }
 }
 
-fn spaced(text: &str) -> String {
-    text.replace('+', " ")
+fn folded(text: &str) -> String {
+    let mut text = text.replace('+', " ");
+    text.make_ascii_lowercase();
+    text
 }
 
 fn decoded(text: &str) -> String {
@@ -78,6 +80,7 @@ mod tests {
             "/?csrf=a+b%20c/%c3%a9",
             "/?csrf=a%2Bb+c%2F%C3%A9",
             "/?next=%2F%3Fcsrf%3Da%252Bb%2Bc%252F%25C3%25A9",
+            "/?csrf=A%2bB%20C/%c3%a9",
         ] {
             assert!(secrets.is_in(text), "{text}");
         }

@@ -290,6 +290,7 @@ impl Middleware for AuthMiddleware {
                 let next_hop = context.admit(&self.credentials, request.url(), extensions);
                 admission = next_hop.map_err(Error::middleware)?;
             }
+            call.redactor.redirected();
             call.request = Some(request);
         }
     }

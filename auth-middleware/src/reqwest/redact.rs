@@ -17,6 +17,8 @@ pub(super) struct Redactor {
     secrets: QuerySecrets,
     /// The URL of the first hop, as the caller wrote it and as it was sent.
     first: Option<Box<FirstHop>>,
+    /// Whether a redirect was followed. The server has written the URLs from then on.
+    redirected: bool,
 }
 
 struct FirstHop {
@@ -34,11 +36,17 @@ impl Redactor {
             Some(first) if first.written == written => first.sent = sent.clone(),
             // A later hop, whose URL the server wrote.
             Some(_) => {}
+            None if self.redirected => {}
             None => {
                 let sent = sent.clone();
                 self.first = Some(Box::new(FirstHop { written, sent }));
             }
         }
+    }
+
+    /// Notes that a redirect is followed.
+    pub(super) fn redirected(&mut self) {
+        self.redirected = true;
     }
 
     /// The URL as it may be shown: what the caller wrote, or else no query.
