@@ -84,7 +84,11 @@ impl Links {
         if let Some(link) = kept.as_ref().filter(|link| link.is_good()) {
             return Ok(Arc::clone(link));
         }
-        let opened = Link::open(&self.client).await;
+        let mut opened = Link::open(&self.client).await;
+        // What cuts a connection may do so while it is opened, before any operation is sent.
+        if opened.as_ref().is_err_and(ends_connection) {
+            opened = Link::open(&self.client).await;
+        }
         let link = Arc::new(opened.map_err(|error| failure(&error))?);
         *kept = Some(Arc::clone(&link));
         Ok(link)
