@@ -153,6 +153,18 @@ async fn who_gives_up_listening_to_a_slow_redis_keeps_its_connection() {
 }
 
 #[tokio::test]
+async fn a_connection_that_is_cut_while_it_is_opened_is_opened_again() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let proxy = Proxy::to(server.port()).await;
+    // The first answer is that to the greeting.
+    proxy.set(Mood::CutAtAnswer);
+    let entry = through(&proxy).load("n").await.unwrap();
+    assert!(entry.session.is_none());
+}
+
+#[tokio::test]
 async fn a_save_whose_answer_was_lost_is_known_for_its_own() {
     let Some(server) = RedisServer::start() else {
         return;
