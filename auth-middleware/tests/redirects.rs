@@ -850,7 +850,7 @@ async fn no_header_that_describes_a_body_goes_along_without_it() {
     }
 }
 
-/// Chromium and curl take it for no redirect.
+/// It would lead to the URL of the request.
 #[tokio::test]
 async fn an_empty_location_is_handed_to_the_caller() {
     for via in BOTH {

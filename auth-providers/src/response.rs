@@ -205,13 +205,21 @@ pub(crate) fn read_json<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<
 /// names the pointer, so that must be no part of an answer.
 pub fn json_at(response: &Response<Bytes>, pointer: &str) -> Result<String, LoginError> {
     let body: Value = json(response)?;
-    let text = match body.pointer(pointer) {
-        Some(Value::String(text)) => trimmed(text).to_owned(),
-        Some(Value::Number(number)) => number.to_string(),
-        Some(Value::Bool(true)) => "true".to_owned(),
-        _ => String::new(),
-    };
-    found(text, || format!("JSON without a text at {pointer:?}"))
+    let text = body.pointer(pointer).and_then(text_of).unwrap_or_default();
+    found(trimmed(&text), || {
+        format!("JSON without a text at {pointer:?}")
+    })
+}
+
+/// A string, or a number or `true` as JSON writes it. `false` is no value: some servers answer it
+/// to a wrong password, in place of a token.
+pub(crate) fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(true) => Some("true".to_owned()),
+        _ => None,
+    }
 }
 
 /// The value of a form field of an HTML page: that of the first `<input>` with this name that has
@@ -233,7 +241,7 @@ pub fn json_at(response: &Response<Bytes>, pointer: &str) -> Result<String, Logi
 /// field, so that must be no part of an answer.
 pub fn hidden_field(response: &Response<Bytes>, name: &str) -> Result<String, LoginError> {
     let value = markup::input_value(&String::from_utf8_lossy(response.body()), name);
-    found(value.unwrap_or_default(), || {
+    found(&value.unwrap_or_default(), || {
         format!("a page without the form field {name:?}")
     })
 }
@@ -255,16 +263,16 @@ pub fn hidden_field(response: &Response<Bytes>, name: &str) -> Result<String, Lo
 /// The error names the element, so that must be no part of an answer.
 pub fn xml_text(response: &Response<Bytes>, element: &str) -> Result<String, LoginError> {
     let text = markup::element_text(&String::from_utf8_lossy(response.body()), element);
-    found(trimmed(&text.unwrap_or_default()).to_owned(), || {
+    found(trimmed(&text.unwrap_or_default()), || {
         format!("XML without a text in <{element}>")
     })
 }
 
-fn found(text: String, what: impl FnOnce() -> String) -> Result<String, LoginError> {
+fn found(text: &str, what: impl FnOnce() -> String) -> Result<String, LoginError> {
     if text.is_empty() {
         return Err(LoginError::malformed(what()));
     }
-    Ok(text)
+    Ok(text.to_owned())
 }
 
 /// A value without white space and byte order marks around it.

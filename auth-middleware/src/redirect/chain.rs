@@ -88,8 +88,7 @@ impl Chain {
     }
 
     fn note(&mut self, answer: &Answer<'_>, stamp: Option<Stamp>) {
-        let is_first = self.taken == 1;
-        let has_changed = self.stamp != stamp && !is_first;
+        let has_changed = self.taken > 1 && self.stamp != stamp;
         self.stamp = stamp;
         // The next request may carry another cookie or credential, so the same URL is no circle.
         if has_changed || answer.headers.contains_key(SET_COOKIE) {
@@ -116,7 +115,7 @@ fn location(answer: &Answer<'_>) -> Option<Url> {
     if all.any(|other| other != first) {
         return None;
     }
-    // It would be a URL, that of the request. Chromium and curl take it for no redirect.
+    // It would be the URL of the request, and lead nowhere else.
     if first.is_empty() {
         return None;
     }

@@ -13,7 +13,7 @@ use super::schema::{
     Clause, CookieName, Expected, HeaderTest, Methods, Pointer, Reads, Take, Unit, Wait,
 };
 use super::values::Known;
-use crate::response::{bare, date, read_json, retry_after, trimmed};
+use crate::response::{bare, date, read_json, retry_after, text_of, trimmed};
 use crate::{iso_8601, jwt, markup};
 
 /// A response, with its body read at most once.
@@ -265,16 +265,5 @@ fn is_expected(value: Option<&Value>, expected: &Expected) -> bool {
         Expected::Matches(pattern) => value
             .and_then(Value::as_str)
             .is_some_and(|text| pattern.matches(text)),
-    }
-}
-
-/// A string, or a number or `true` as JSON writes it. `false` is no value: some servers answer it
-/// to a wrong password, in place of a token.
-fn text_of(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(true) => Some("true".to_owned()),
-        _ => None,
     }
 }
