@@ -300,7 +300,8 @@
 //! Dropping the last handle stops renewals and leaks no task; it never logs out. `close().await`
 //! does, for all clones: waiters get `Closed`, a login in flight is logged out when it ends. With a
 //! store, `close` leaves the session there, and that of a login in flight too; only `log_out` ends
-//! it, for all that share it, and tells them so.
+//! it, for all that share it, and tells them so. Both wait for what is on its way to the store, so
+//! that nothing of it is lost, or comes after the logout.
 //!
 //! A superseded session is logged out only by choice, after a grace, in bounded number, whether it
 //! was renewed, has expired or was rejected; and never where a logout ends all sessions of the
@@ -334,13 +335,16 @@
 //!
 //! What rolls in mid-session, and what a repair brings, is saved as a revision, by a task; of two
 //! at a time the last one counts. Where an idle deadline has moved by an eighth of its timeout, it
-//! is saved as well.
+//! is saved as well. A deadline alone makes no new value where it is taken over, so what answers to
+//! requests that are under way bring is heard.
 //!
 //! A rejection that a process believes is noted by its next login, with its look at the store. The
 //! others give the session up when they look next: with their next login or refresh, by their own
 //! next rejection, a second after the store tells of a change, and within ten seconds in any case
 //! where the runtime is driven on which their cache first logged in. A session that is newer than
-//! the one that was rejected, and puts something else on requests, is taken in place of a login.
+//! the one that was rejected, and puts something else on requests, is taken in place of a login. A
+//! revision that is being saved while its session's rejection is noted brings the session back,
+//! since the value may be good, until that is rejected again.
 //!
 //! ## Rule 22
 //!
@@ -372,7 +376,7 @@
 //! much as the store had given in the window before. Nothing fails for it but what can't be done: a
 //! token that can be used once is not sent, and a `log_out` says that the others are not told. What
 //! was obtained meanwhile is used, and saved when the store is looked at next, unless another
-//! session is there by then.
+//! session is there by then. That one is used once the one at hand is due.
 //!
 //! ## Rule 25
 //!

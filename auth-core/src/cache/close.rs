@@ -13,9 +13,9 @@ use crate::clock::nanos;
 use crate::credential::Credential;
 use crate::error::Error;
 use crate::event::Event;
-use crate::login::Flight;
 use crate::logout::{Logout, LogoutReason};
 use crate::runtime::Runtime;
+use crate::store::SETTLED_WITHIN;
 
 /// How a cache ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,36 +27,29 @@ pub(super) enum Ending {
 }
 
 impl Shared {
-    /// The flight whose session is being saved in the store, if one is.
-    fn settling(&self) -> Option<Arc<Flight>> {
-        self.engine
-            .options
-            .sharing
-            .as_ref()?
-            .settling
-            .lock()
-            .clone()
-    }
-
     pub(super) async fn close(self: &Arc<Self>, ending: Ending) -> Result<(), Error> {
         let mut unsaved = false;
-        let (was_closed, (session, known), rejected, flight, superseded) = self.commit(|control| {
-            let was_closed = control.state.is_closed();
-            let sharing = self.engine.options.sharing.as_ref();
-            unsaved = (sharing.zip(self.known_now().version))
-                .is_some_and(|(sharing, known)| sharing.has_unsaved_values(known));
-            if let (Some(sharing), Ending::LogOut) = (sharing, ending) {
-                // Relaxed: the lock of the state orders it.
-                sharing.logs_out.store(true, Relaxed);
-            }
-            (
-                was_closed,
-                (control.state.close(), self.known_now()),
-                control.state.take_given_up(),
-                control.flight.take().or_else(|| self.settling()),
-                std::mem::take(&mut control.superseded),
-            )
-        });
+        let (was_closed, (session, known), rejected, flights, superseded) =
+            self.commit(|control| {
+                let was_closed = control.state.is_closed();
+                let sharing = self.engine.options.sharing.as_ref();
+                unsaved = (sharing.zip(self.known_now().version))
+                    .is_some_and(|(sharing, known)| sharing.has_unsaved_values(known));
+                if let (Some(sharing), Ending::LogOut) = (sharing, ending) {
+                    // Relaxed: the lock of the state orders it.
+                    sharing.logs_out.store(true, Relaxed);
+                }
+                (
+                    was_closed,
+                    (control.state.close(), self.known_now()),
+                    control.state.take_given_up(),
+                    // What is being saved would be in the store after the close.
+                    (control.flight.take().into_iter())
+                        .chain(sharing.map_or_else(Vec::new, |sharing| sharing.settling()))
+                        .collect::<Vec<_>>(),
+                    std::mem::take(&mut control.superseded),
+                )
+            });
         if was_closed {
             return Ok(());
         }
@@ -79,7 +72,7 @@ impl Shared {
         sessions.extend(rejected.map(|session| (session, closing.of_dead_session())));
         // A superseded session waits for its grace to end. The close ends it early.
         sessions.extend(superseded.into_iter().filter_map(Leaving::leave_now));
-        if let Some(flight) = &flight {
+        for flight in &flights {
             flight.waiters.set(Some(Err(Error::Closed)));
             if flight.stop() {
                 self.engine.limiter.pass_over(&flight.ticket);
@@ -100,11 +93,14 @@ impl Shared {
             for logout in join_all(logouts).await {
                 result = result.and(logout);
             }
-            if let Some(flight) = flight {
+            if !flights.is_empty() {
                 // The rest of the login and its logout take one time-out each at most.
-                let wait = engine.options.login_timeout.saturating_mul(2);
+                let mut wait = engine.options.login_timeout.saturating_mul(2);
+                if shared.is_shared() {
+                    wait = wait.saturating_add(SETTLED_WITHIN);
+                }
                 let until = engine.clock.now().steady.saturating_add(nanos(wait));
-                let ended = pin!(flight.ended());
+                let ended = join_all(flights.iter().map(|flight| flight.ended()));
                 select(ended, pin!(engine.clock.sleep_until(until))).await;
             }
             match ending {

@@ -84,7 +84,9 @@ impl Shared {
         let after = self.read(|state| state.current().map(|current| current.stamp()));
         self.set_timer();
         match (before, after) {
-            (_, Some(stamp)) if adopted => self.engine.emit(&Event::Loaded { stamp }),
+            (_, Some(stamp)) if adopted && before != after => {
+                self.engine.emit(&Event::Loaded { stamp });
+            }
             (Some(stamp), None) => self.engine.emit(&Event::Ended { stamp }),
             _ => {}
         }

@@ -121,20 +121,17 @@ impl Keep for Shared {
             },
             found @ Obtained::Found(_) => found,
         });
-        let (settled, flight) = self.commit(|control| {
+        let (settled, flight, settling) = self.commit(|control| {
             let policy = &self.engine.options.policy;
             let settled = control.state.settle(id, outcome, &end, policy);
-            if let (Settled::LoggedIn { .. }, Some(sharing)) =
-                (&settled, &self.engine.options.sharing)
-            {
+            let sharing = self.engine.options.sharing.as_ref();
+            if let (Settled::LoggedIn { .. }, Some(sharing)) = (&settled, sharing) {
                 sharing.known.lock().unsaved = true;
             }
             let flight = control.flight.take_if(|flight| flight.id == id);
-            // A close waits for what is being saved.
-            if let Some(sharing) = &self.engine.options.sharing {
-                sharing.settling.lock().clone_from(&flight);
-            }
-            (settled, flight)
+            let settling = sharing.zip(flight.as_ref());
+            let settling = settling.map(|(sharing, flight)| sharing.settle(flight));
+            (settled, flight, settling)
         });
         // Of one that was superseded, nothing is kept.
         let failed = attempted && !matches!(settled, Settled::Discarded(_));
@@ -145,6 +142,7 @@ impl Keep for Shared {
             failed,
             took,
             flight,
+            settling,
         }
     }
 
@@ -152,10 +150,7 @@ impl Keep for Shared {
         let (cause, failed, took) = (settlement.cause, settlement.failed, settlement.took);
         let saved = settlement.saved;
         let sharing = self.engine.options.sharing.as_deref();
-        if let (Some(sharing), Some(flight)) = (sharing, &settlement.flight) {
-            let same = |settling: &mut Arc<Flight>| settling.id == flight.id;
-            sharing.settling.lock().take_if(same);
-        }
+        settlement.settling = None;
         self.set_timer();
         // The waiters are woken before the observer is called, because the observer is foreign code
         // and may take long.

@@ -10,7 +10,7 @@ use crate::error::LoginError;
 use crate::logout::{Logout, LogoutReason};
 use crate::runtime::Runtime;
 use crate::session::Session;
-use crate::store::{Found, Lease, LeaseAsk, Saved, Sharing, Version, random_text};
+use crate::store::{Found, Lease, LeaseAsk, Saved, Sharing, Version};
 
 /// How often new values are saved anew in a row, because others have saved theirs or the session
 /// was rolled meanwhile. After that they are saved with the next change.
@@ -88,31 +88,26 @@ impl Shared {
             }
             return;
         };
-        let (cache, sharing) = (Arc::downgrade(self), Arc::clone(sharing));
-        if sharing.begin_saving() {
-            // Made here, because the task may be dropped before it is polled.
-            let saving = Saving(sharing);
-            runtime.spawn(async move {
-                let saving = saving;
-                for _ in 0..MOST_SAVES {
-                    let Some(cache) = cache.upgrade() else { return };
-                    if !saving.0.goes_on_saving() {
-                        return;
-                    }
-                    if let Some(unsaved) = cache.save_revision(&saving.0).await {
-                        saving.0.save_later(unsaved);
-                        return;
-                    }
-                }
-                // Others save as well, again and again.
-                if let Some(cache) = cache.upgrade()
-                    && let (Some(known), true) =
-                        (cache.known_now().version, saving.0.goes_on_saving())
-                {
-                    saving.0.save_later(known);
-                }
-            });
+        if !sharing.begin_saving() {
+            return;
         }
+        // Made here, because the task may be dropped before it is polled.
+        let mut saving = Saving {
+            sharing: Arc::clone(sharing),
+            session: self.known_now().version,
+            has_ended: false,
+        };
+        let cache = Arc::downgrade(self);
+        runtime.spawn(async move {
+            for _ in 0..MOST_SAVES {
+                let Some(cache) = cache.upgrade() else { return };
+                if !saving.goes_on() || !cache.save_revision(&mut saving).await {
+                    return;
+                }
+            }
+            // Others save as well, again and again.
+            saving.goes_on();
+        });
     }
 
     /// Saves a session that was obtained while the store was in trouble, under a lease of its own,
@@ -141,10 +136,10 @@ impl Shared {
     /// Saves a session under a lease of its own, unless a session is there that the cache does not
     /// know. Returns its version if it was saved.
     async fn save_under_lease(&self, session: &Session, known: Option<Version>) -> Option<Version> {
-        let (engine, owner) = (&self.engine, random_text());
+        let engine = &self.engine;
         let sharing = engine.options.sharing.as_ref()?;
         let ask = LeaseAsk {
-            owner: &owner,
+            owner: &sharing.owner,
             lasts: PUBLISHED_WITHIN,
             known,
             rejected: false,
@@ -159,7 +154,8 @@ impl Shared {
             fence,
             revision: 0,
         };
-        let save = sharing.save(engine, version, Some(session), None, Some(owner));
+        let releases = Some(sharing.owner.clone());
+        let save = sharing.save(engine, version, Some(session), None, releases);
         match save.await? {
             Saved::Made(version) => Some(version),
             Saved::Newer(_) => None,
@@ -179,16 +175,29 @@ impl Shared {
         };
         let now = self.engine.clock.now();
         let is_good = session.life().freshness(now).is_good();
-        let session = session.session(now);
+        let (stamp, session) = (session.stamp(), session.session(now));
+        let by_now = self.known_now();
         // It was obtained while the store was in trouble, and has not been saved since the close.
-        if known.unsaved && self.known_now().unsaved && is_good {
-            self.save_under_lease(&session, known.version).await;
-        }
-        let (Some(mut version), false) = (known.version, known.unsaved) else {
+        if known.unsaved && by_now.unsaved {
+            if is_good {
+                self.save_under_lease(&session, known.version).await;
+            }
             return;
+        }
+        let version = if known.unsaved {
+            // It was being saved for the first time, unless a login has superseded it since then.
+            let is_latest = self.read(CacheState::generation) == stamp.generation();
+            by_now.version.filter(|_| is_latest)
+        } else {
+            known.version
         };
+        let Some(mut version) = version else { return };
         // What was being saved at the close may be there by now, and newer values of others.
-        let unsaved = unsaved && sharing.has_unsaved_values(version);
+        let unsaved = if known.unsaved {
+            stamp.revision() > 0
+        } else {
+            unsaved && sharing.has_unsaved_values(version)
+        };
         // Nothing else of it has changed since it was saved last.
         if !unsaved && session.stated_lifetime().idle_timeout().is_none() {
             return;
@@ -260,9 +269,10 @@ impl Shared {
         engine.log_out(&stored, logout).await.and(told)
     }
 
-    /// Saves the current values. Returns the version of their session if the store is in trouble.
-    async fn save_revision(self: &Arc<Self>, sharing: &Arc<Sharing>) -> Option<Version> {
-        let engine = &self.engine;
+    /// Saves the current values. Returns whether the task may go on: it may not if the store is in
+    /// trouble, or if the cache was closed.
+    async fn save_revision(self: &Arc<Self>, saving: &mut Saving) -> bool {
+        let (engine, sharing) = (&self.engine, Arc::clone(&saving.sharing));
         let now = engine.clock.now();
         let (session, version, stamp) = {
             let control = self.control.lock();
@@ -270,9 +280,12 @@ impl Shared {
             let (Some(current), Some(version), false) =
                 (control.state.current(), known.version, known.unsaved)
             else {
-                // A close leaves there what it has not seen.
-                return known.version.filter(|_| control.state.is_closed());
+                // A close leaves there what the task has not saved.
+                let is_closed = control.state.is_closed();
+                saving.session = known.version.filter(|_| is_closed);
+                return !is_closed;
             };
+            saving.session = Some(version);
             let revision = version.revision.saturating_add(1);
             let version = Version {
                 revision,
@@ -291,17 +304,33 @@ impl Shared {
                 sharing.begin_saving();
             }
             Some(Saved::Newer(_)) => {}
-            None => return Some(version),
+            None => return false,
         }
-        None
+        true
     }
 }
 
-/// The task that saves new values. Dropped, it lets the next one begin.
-struct Saving(Arc<Sharing>);
+/// The task that saves new values. Dropped before its end, it lets the next one begin, and leaves
+/// the values to the next look at the store or to a close.
+struct Saving {
+    sharing: Arc<Sharing>,
+    /// Whose values it saves.
+    session: Option<Version>,
+    has_ended: bool,
+}
+
+impl Saving {
+    /// Whether there are values to save. If not, it has ended.
+    fn goes_on(&mut self) -> bool {
+        self.has_ended = !self.sharing.goes_on_saving();
+        !self.has_ended
+    }
+}
 
 impl Drop for Saving {
     fn drop(&mut self) {
-        self.0.end_saving();
+        if !self.has_ended {
+            self.sharing.give_up_saving(self.session);
+        }
     }
 }

@@ -464,6 +464,16 @@ impl Credential {
         self.attachment.is_same_value(&other.attachment)
     }
 
+    /// Whether both are one revision: they put the same on a request and keep the same.
+    pub(crate) fn is_same_revision(&self, other: &Self) -> bool {
+        self.is_same_value(other) && self.kept.has_values_of(&other.kept)
+    }
+
+    /// This value under another stamp.
+    pub(crate) fn stamped(self, stamp: Stamp) -> Self {
+        Self { stamp, ..self }
+    }
+
     #[inline]
     pub(crate) const fn life(&self) -> &Life {
         &self.life

@@ -113,6 +113,15 @@ impl Kept {
         }
     }
 
+    /// Whether both have the same values, whatever their ends are.
+    pub(super) fn has_values_of(&self, other: &Self) -> bool {
+        let same = |ours: &KeptValue| {
+            let theirs = other.values.iter().find(|theirs| theirs.name == ours.name);
+            theirs.is_some_and(|theirs| ours.has_value_of(theirs))
+        };
+        self.values.len() == other.values.len() && self.values.iter().all(same)
+    }
+
     /// What the values of an answer make of them, and whether one of them is another. `None` if it
     /// is no change.
     pub(super) fn updated(&self, new: &[KeptValue], received: Moment) -> Option<(Self, bool)> {

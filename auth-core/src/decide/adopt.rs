@@ -9,7 +9,7 @@ use super::outcome::End;
 use super::refreshes::Possible;
 use crate::clock::Moment;
 use crate::credential::{Credential, Stamp};
-use crate::lifetime::{Birth, Freshness};
+use crate::lifetime::{Birth, Freshness, Life};
 use crate::secret::Secret;
 use crate::session::Session;
 use crate::store::{Found, Version};
@@ -83,10 +83,6 @@ impl CacheState {
         let before = known.version;
         let same = |version| found.version.is_of_same_session(version);
         let is_newer = before.is_none_or(|version| found.version.is_newer_than(version));
-        // Both may be good, and no caller gains by another one.
-        if known.unsaved && self.may_be_good(end.at) {
-            return false;
-        }
         let Some(session) = found.session else {
             if found.was_logged_out && !known.unsaved && before.is_some_and(same) {
                 self.current = None;
@@ -106,16 +102,29 @@ impl CacheState {
             }
             return false;
         }
+        let credential = credential(session, end, policy);
+        // The session at hand was obtained while the store was in trouble, and both may be good. So
+        // no caller gains by another one, unless that spares a renewal.
+        if known.unsaved && self.may_be_good(end.at) {
+            let is_fresh = |life: &Life| life.freshness(end.at) == Freshness::Fresh;
+            let current = self.current.as_ref();
+            let gains = is_fresh(credential.life()) && !found.is_over;
+            if !gains || current.is_some_and(|current| is_fresh(current.life())) {
+                return false;
+            }
+        }
         *known = Known {
             version: Some(found.version),
             unsaved: false,
         };
-        let last = self
-            .refreshed()
-            .filter(|_| goes_on)
-            .map(|last| last.stamp());
-        let stamp = last.map_or_else(|| self.next_stamp(), Stamp::next_revision);
-        let credential = credential(session, stamp, end, policy);
+        let last = self.refreshed().filter(|_| goes_on).cloned();
+        let stamp = match last {
+            // A deadline alone makes no revision, so answers that are under way are still heard.
+            Some(last) if last.is_same_revision(&credential) => last.stamp(),
+            Some(last) => last.stamp().next_revision(),
+            None => self.next_stamp(),
+        };
+        let credential = Arc::new(credential.stamped(stamp));
         if let Some(current) = self.current.as_ref().filter(|_| goes_on) {
             credential.life().goes_on(current.life());
         }
@@ -151,7 +160,7 @@ impl CacheState {
         policy: &Policy,
     ) -> Arc<Credential> {
         let stamp = self.next_stamp();
-        credential(session, stamp, end, policy)
+        Arc::new(credential(session, end, policy).stamped(stamp))
     }
 
     /// The token of the session may be among those that the store knows as spent.
@@ -226,12 +235,15 @@ impl CacheState {
     }
 }
 
-/// The credential of a session that was stored.
-fn credential(session: Session, stamp: Stamp, end: &End, policy: &Policy) -> Arc<Credential> {
+/// The credential of a session that was stored. Which stamp it gets depends on what it carries.
+fn credential(session: Session, end: &End, policy: &Policy) -> Credential {
     let birth = Birth {
         at: end.at,
         took: end.took,
     };
-    let credential = Credential::new(stamp, session, birth, policy.window, end.jitter);
-    Arc::new(credential)
+    let none = Stamp {
+        generation: 0,
+        revision: 0,
+    };
+    Credential::new(none, session, birth, policy.window, end.jitter)
 }

@@ -7,6 +7,7 @@ use super::flight::{Flight, Told};
 use crate::cause::Cause;
 use crate::credential::Credential;
 use crate::decide::Settled;
+use crate::store::Settling;
 
 /// What the end of a login means. Dropped before its waiters are told, it lets them decide anew.
 pub(crate) struct Settlement {
@@ -20,6 +21,8 @@ pub(crate) struct Settlement {
     /// How long it took since it was sent.
     pub(crate) took: Duration,
     pub(crate) flight: Option<Arc<Flight>>,
+    /// Lets a close wait while the session is saved, if there is a store.
+    pub(crate) settling: Option<Settling>,
 }
 
 impl Settlement {

@@ -18,7 +18,7 @@ use super::permit::{PermitAnswer, PermitAsk};
 use super::seal::Unreadable;
 use super::store::Store;
 use crate::clock::nanos;
-use crate::decide::{Known, Notes};
+use crate::decide::{FlightId, Known, Notes};
 use crate::event::Event;
 use crate::login::{Engine, Flight};
 use crate::provider::Provider;
@@ -29,6 +29,10 @@ use crate::session_parts::SessionParts;
 /// How long one step of a store may take. A store that is in the same network answers in
 /// milliseconds, and a caller may wait for it several times.
 const STEP: Duration = Duration::from_secs(2);
+
+/// How long it takes at most, after a login has ended, until that is in the store: a hold and a
+/// save.
+pub(crate) const SETTLED_WITHIN: Duration = STEP.saturating_mul(2);
 
 /// How long a store that has failed is left alone. Each login would wait for it in vain otherwise.
 const TROUBLE: Duration = Duration::from_secs(5);
@@ -50,9 +54,11 @@ pub(crate) struct Sharing {
     context: Zeroizing<String>,
     /// Changed only under the lock of the cache's state, so that both agree.
     pub(crate) known: Mutex<Known>,
+    /// The owner of the leases under which a session is saved that is at hand. There is one, so
+    /// that a save which is given up does not keep the next one waiting.
+    pub(crate) owner: String,
     saving: Mutex<Saving>,
-    /// The flight whose session is being saved, and whose waiters are not told yet.
-    pub(crate) settling: Mutex<Option<Arc<Flight>>>,
+    settling: Mutex<Vec<Arc<Flight>>>,
     /// The cache was closed to log out.
     pub(crate) logs_out: AtomicBool,
     following: Mutex<Following>,
@@ -75,6 +81,20 @@ struct Saving {
 struct Following {
     under_way: bool,
     task: Option<Task>,
+}
+
+/// A flight whose session is being saved, and whose waiters are not told yet. A close waits for
+/// it.
+pub(crate) struct Settling {
+    sharing: Arc<Sharing>,
+    flight: FlightId,
+}
+
+impl Drop for Settling {
+    fn drop(&mut self) {
+        let mut settling = self.sharing.settling.lock();
+        settling.retain(|flight| flight.id != self.flight);
+    }
 }
 
 /// What was found in the store.
@@ -111,6 +131,7 @@ impl Sharing {
             origin,
             context,
             known: Mutex::default(),
+            owner: random_text(),
             saving: Mutex::default(),
             settling: Mutex::default(),
             logs_out: AtomicBool::new(false),
@@ -127,7 +148,7 @@ impl Sharing {
         !std::mem::replace(&mut saving.under_way, true)
     }
 
-    /// Whether there are values to save. If not, the task ends.
+    /// Whether there are values to save. If not, the task has ended.
     pub(crate) fn goes_on_saving(&self) -> bool {
         let mut saving = self.saving.lock();
         saving.under_way = std::mem::take(&mut saving.again);
@@ -151,9 +172,25 @@ impl Sharing {
         saving.under_way || saving.later.is_some_and(same)
     }
 
-    /// The task is gone.
-    pub(crate) fn end_saving(&self) {
-        self.saving.lock().under_way = false;
+    /// The task is gone before its end, with values of this session that may not be saved.
+    pub(crate) fn give_up_saving(&self, session: Option<Version>) {
+        let mut saving = self.saving.lock();
+        saving.under_way = false;
+        saving.later = session;
+    }
+
+    /// The session of this flight is being saved from now on.
+    pub(crate) fn settle(self: &Arc<Self>, flight: &Arc<Flight>) -> Settling {
+        self.settling.lock().push(Arc::clone(flight));
+        Settling {
+            sharing: Arc::clone(self),
+            flight: flight.id,
+        }
+    }
+
+    /// The flights whose sessions are being saved.
+    pub(crate) fn settling(&self) -> Vec<Arc<Flight>> {
+        self.settling.lock().clone()
     }
 
     /// Returns whether no task looks for changes, so that one may begin.

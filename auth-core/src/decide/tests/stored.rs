@@ -24,6 +24,15 @@ fn stored(version: Version) -> Found {
     }
 }
 
+/// A later value of it.
+fn rolled(version: Version) -> Found {
+    let session = Session::new().with_bearer("rolled").unwrap();
+    Found {
+        session: Some(session.with_lifetime(Lifetime::of(HOUR))),
+        ..stored(version)
+    }
+}
+
 fn refreshing() -> CacheState {
     CacheState::new(Some(Refresh::with_kept("refresh_token").single_use()))
 }
@@ -68,7 +77,7 @@ fn rule_21_a_newer_revision_is_of_the_same_generation_and_another_session_of_the
     assert_eq!(stamp(&state), (1, 0));
     assert!(!adopt(&mut state, &mut known, stored(version(1, 0)), at(1)));
     assert_eq!(stamp(&state), (1, 0), "it has that one");
-    assert!(adopt(&mut state, &mut known, stored(version(1, 1)), at(1)));
+    assert!(adopt(&mut state, &mut known, rolled(version(1, 1)), at(1)));
     assert_eq!(stamp(&state), (1, 1));
     assert!(adopt(&mut state, &mut known, stored(version(2, 0)), at(1)));
     assert_eq!(stamp(&state), (2, 0));
@@ -81,6 +90,55 @@ fn rule_21_a_newer_revision_is_of_the_same_generation_and_another_session_of_the
     assert!(adopt(&mut state, &mut known, stored(version(2, 1)), at(2)));
     assert_eq!(stamp(&state), (4, 0));
     assert!(!known.unsaved);
+}
+
+#[test]
+fn rule_21_a_deadline_alone_makes_no_revision() {
+    let (mut state, mut known) = shared(CacheState::default());
+    assert!(adopt(&mut state, &mut known, stored(version(1, 1)), at(60)));
+    assert_eq!(stamp(&state), (1, 0));
+    assert_eq!(known.version, Some(version(1, 1)));
+    let another = |session: Session| session.with_kept("account", "7").unwrap();
+    let mut found = stored(version(1, 2));
+    found.session = found.session.map(another);
+    assert!(adopt(&mut state, &mut known, found, at(60)));
+    assert_eq!(stamp(&state), (1, 1), "it keeps one value more");
+    let mut found = stored(version(1, 3));
+    let refreshed = |session: Session| session.with_kept("refresh_token", "r-2").unwrap();
+    found.session = found.session.map(another).map(refreshed);
+    assert!(adopt(&mut state, &mut known, found, at(60)));
+    assert_eq!(stamp(&state), (1, 2), "it keeps another value");
+    assert!(adopt(&mut state, &mut known, rolled(version(1, 4)), at(60)));
+    assert_eq!(stamp(&state), (1, 3), "it carries another value");
+}
+
+#[test]
+fn rule_24_a_session_that_is_not_saved_is_given_up_for_a_fresh_one_once_it_is_due() {
+    let unsaved = || {
+        let (mut state, mut known) = (CacheState::default(), Known::default());
+        log_in(&mut state, HOUR, at(0));
+        known.unsaved = true;
+        (state, known)
+    };
+    for (age, is_over, taken) in [
+        (0, false, false),
+        (3_595, false, true),
+        (3_595, true, false),
+        (3_601, false, true),
+    ] {
+        let (mut state, mut known) = unsaved();
+        let mut found = stored(version(1, 0));
+        found.is_over = is_over;
+        let adopted = adopt(&mut state, &mut known, found, at(age));
+        assert_eq!((adopted, !known.unsaved), (taken, taken), "{age} {is_over}");
+        assert_eq!(stamp(&state).0, if taken { 2 } else { 1 });
+    }
+    // The one that is there is over.
+    let (mut state, mut known) = unsaved();
+    let mut found = stored(version(1, 0));
+    let is_old = |session: Session| session.aged(Duration::from_secs(3_601));
+    found.session = found.session.map(is_old);
+    assert!(!adopt(&mut state, &mut known, found, at(3_595)));
 }
 
 #[test]

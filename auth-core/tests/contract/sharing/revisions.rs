@@ -64,6 +64,90 @@ async fn rule_21_values_that_roll_while_the_session_is_saved_are_saved_after_it(
 }
 
 #[tokio::test]
+async fn rule_19_values_that_roll_while_the_session_is_saved_are_left_there_by_a_close() {
+    for rolls in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        by_cookie(&server);
+        let store = Faulty::new(&fleet.store);
+        let saves = Arc::new(Semaphore::new(0));
+        *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+        let process = fleet.start_with(server.program("right"), store.clone());
+        let mut get = Box::pin(process.get());
+        assert!(futures_util::poll!(&mut get).is_pending());
+        settle().await;
+        let current = process.fresh().unwrap();
+        if rolls {
+            Attempt::new(&process, &current).cookies_set(&set_cookie("sid=rolled; Path=/"));
+            settle().await;
+        }
+        let closing = process.clone();
+        let closed = tokio::spawn(async move { closing.close().await });
+        settle().await;
+        assert!(!closed.is_finished());
+        saves.add_permits(9);
+        closed.await.unwrap().unwrap();
+        assert_eq!(store.changes(), 1 + usize::from(rolls));
+        let left = if rolls { "rolled" } else { "s-1" };
+        assert_eq!(stored(&mut fleet, &server).await, left);
+    }
+}
+
+#[tokio::test]
+async fn rule_21_an_answer_is_heard_though_another_process_has_moved_the_deadline() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let session = Session::new().with_cookie("sid", &format!("s-{number}"))?;
+        Ok(session.with_lifetime(Lifetime::of(HOUR).idle(80 * SECOND)))
+    });
+    let [one, other] = [(); 2].map(|()| fleet.start(server.program("right")));
+    let under_way = one.get().await.unwrap();
+    let used = other.get().await.unwrap();
+    let is_loaded = fleet.events(is_loaded);
+    fleet.leap(20 * SECOND);
+    Attempt::new(&other, &used).accepted();
+    fleet.advance(20 * SECOND).await;
+    fleet.leap(50 * SECOND);
+    assert!(one.fresh().is_some(), "the other one has used it");
+    assert_eq!(
+        fleet.events(self::is_loaded),
+        is_loaded,
+        "it is the same value"
+    );
+    Attempt::new(&one, &under_way).cookies_set(&set_cookie("sid=rolled; Path=/"));
+    assert_eq!(one.fresh().unwrap().cookie("sid"), Some("rolled"));
+}
+
+#[tokio::test]
+async fn rule_21_a_value_that_is_being_saved_brings_its_session_back_until_it_is_rejected_again() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    by_cookie(&server);
+    let store = Faulty::new(&fleet.store);
+    let one = fleet.start_with(server.program("right"), store.clone());
+    let other = fleet.start(server.program("right"));
+    one.get().await.unwrap();
+    let rejected = other.get().await.unwrap();
+    let (saves, logins) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+    rolls(&one, "sid=rolled; Path=/").await;
+    settle().await;
+    *server.0.gate.lock() = Some(Arc::clone(&logins));
+    Attempt::new(&other, &rejected).rejected();
+    let next = tokio::spawn(async move { other.get().await.map(|_| ()) });
+    settle().await;
+    assert_eq!(
+        server.logins(),
+        2,
+        "the rejection is noted, and the lease is taken"
+    );
+    saves.add_permits(9);
+    settle().await;
+    assert_eq!(stored(&mut fleet, &server).await, "rolled");
+    logins.add_permits(9);
+    next.await.unwrap().unwrap();
+    assert_eq!(stored(&mut fleet, &server).await, "s-2");
+}
+
+#[tokio::test]
 async fn rule_21_of_two_values_at_a_time_the_last_one_counts() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     by_cookie(&server);
@@ -110,6 +194,37 @@ fn rule_21_values_are_saved_again_after_the_runtime_of_a_save_is_gone() {
         settle().await;
         assert_eq!(stored(&mut fleet, &server).await, "rolled");
     });
+}
+
+#[test]
+fn rule_21_values_whose_save_has_died_with_its_runtime_are_left_in_the_store_by_a_close() {
+    for is_under_way in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        by_cookie(&server);
+        let runtime = || {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            builder.build().unwrap()
+        };
+        let store = Faulty::new(&fleet.store);
+        let process = fleet.start_with(server.program("right"), store.clone());
+        runtime().block_on(async {
+            process.get().await.unwrap();
+            rolls(&process, "sid=rolled; Path=/").await;
+            if is_under_way {
+                *store.0.save_gate.lock() = Some(Arc::new(Semaphore::new(0)));
+                settle().await;
+            }
+        });
+        *store.0.save_gate.lock() = None;
+        runtime().block_on(async {
+            process.close().await.unwrap();
+            assert_eq!(
+                stored(&mut fleet, &server).await,
+                "rolled",
+                "{is_under_way}"
+            );
+        });
+    }
 }
 
 #[test]

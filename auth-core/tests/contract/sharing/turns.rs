@@ -297,6 +297,87 @@ async fn rule_19_a_late_session_that_could_not_be_saved_is_logged_out_by_log_out
 }
 
 #[tokio::test]
+async fn rule_19_a_logout_waits_for_all_that_is_being_saved() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let saves = Arc::new(Semaphore::new(0));
+    *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+    let process = fleet.start_with(server.program("right"), store);
+    let mut get = Box::pin(process.get());
+    assert!(futures_util::poll!(&mut get).is_pending());
+    settle().await;
+    // It is rejected while it is being saved, so the next login is under way as well.
+    Attempt::new(&process, &process.fresh().unwrap()).rejected();
+    let mut next = Box::pin(process.get());
+    assert!(futures_util::poll!(&mut next).is_pending());
+    settle().await;
+    let closing = process.clone();
+    let closed = tokio::spawn(async move { closing.log_out().await });
+    settle().await;
+    assert!(!closed.is_finished());
+    saves.add_permits(9);
+    closed.await.unwrap().unwrap();
+    let logins = server.logins();
+    let cold = fleet.start(server.program("right"));
+    let found = token(&cold.get().await.unwrap());
+    assert_eq!(found, format!("token-{}", logins + 1));
+}
+
+#[tokio::test]
+async fn rule_19_a_logout_waits_for_a_save_that_takes_longer_than_the_login() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let (gate, saves) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    *server.0.gate.lock() = Some(Arc::clone(&gate));
+    *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+    let clock = ManualClock::new();
+    fleet.clocks.push(clock.clone());
+    let process = Credentials::builder(server.program("right"))
+        .clock(clock.clock())
+        .store(store)
+        .login_timeout(SECOND)
+        .build();
+    let mut get = Box::pin(process.get());
+    assert!(futures_util::poll!(&mut get).is_pending());
+    settle().await;
+    let closing = process.clone();
+    let closed = tokio::spawn(async move { closing.log_out().await });
+    settle().await;
+    fleet.advance(Duration::from_millis(900)).await;
+    gate.add_permits(1);
+    settle().await;
+    fleet.advance(Duration::from_millis(1_900)).await;
+    assert!(!closed.is_finished(), "the session is being saved");
+    saves.add_permits(9);
+    closed.await.unwrap().unwrap();
+    *server.0.gate.lock() = None;
+    let cold = fleet.start(server.program("right"));
+    assert_eq!(token(&cold.get().await.unwrap()), "token-2");
+}
+
+#[tokio::test]
+async fn rule_24_a_close_saves_what_was_being_saved_when_it_began() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.fails.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    process.get().await.unwrap();
+    store.0.fails.store(false, SeqCst);
+    *store.0.save_gate.lock() = Some(Arc::new(Semaphore::new(0)));
+    // The task that follows the store has the lease, and saves.
+    store.changes();
+    while store.0.changes.lock().is_empty() {
+        fleet.advance(SECOND).await;
+    }
+    *store.0.save_gate.lock() = None;
+    process.close().await.unwrap();
+    let next = fleet.start(server.program("right"));
+    let found = tokio::spawn(async move { next.get().await.map(|got| token(&got)) });
+    fleet.advance(15 * SECOND).await;
+    assert_eq!(found.await.unwrap().unwrap(), "token-1");
+}
+
+#[tokio::test]
 async fn rule_21_what_has_no_known_life_is_stored_for_a_month_and_notes_for_a_year() {
     const DAY: Duration = crate::support::DAY;
     let (server, mut fleet) = (Server::new(), Fleet::new());
