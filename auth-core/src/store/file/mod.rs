@@ -26,6 +26,7 @@ mod lock;
 mod steps;
 mod store;
 mod thread;
+mod watch;
 
 pub use error::FolderError;
 pub use store::FileStore;

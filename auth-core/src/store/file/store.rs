@@ -11,6 +11,7 @@ use super::error::FolderError;
 use super::folder::Folder;
 use super::steps::Steps;
 use super::thread::Threads;
+use super::watch::Watch;
 use crate::store::summary::StoredSummary;
 use crate::store::{
     Change, Entry, Keys, LeaseAnswer, LeaseAsk, PermitAnswer, PermitAsk, Saved, Seal, Store,
@@ -53,8 +54,8 @@ use crate::store::{
 /// A lease ends with the machine that was on. Sessions and permits go on, by the wall clock.
 ///
 /// # Blocking
-/// Each step has a thread that no runtime waits for, since a file system may hang. The constructors
-/// block their thread, so they are for the start of a program.
+/// Each step has a thread that no runtime waits for, since a file system may hang, and one more
+/// looks for changes. The constructors block their thread, so they are for the start of a program.
 #[derive(Clone)]
 pub struct FileStore(Arc<Shared>);
 
@@ -62,10 +63,8 @@ struct Shared {
     keys: Keys,
     steps: Arc<Steps>,
     threads: Threads,
+    watch: Watch,
 }
-
-/// How often the files are looked at by those who wait for a change.
-const LOOKS_EVERY: Duration = Duration::from_millis(200);
 
 impl FileStore {
     /// A store in a folder, with a key in the file `key` of the same folder. Folder and key are
@@ -92,9 +91,11 @@ impl FileStore {
     }
 
     fn new(folder: Folder, keys: Keys) -> Self {
+        let steps = Arc::new(Steps::new(folder));
         Self(Arc::new(Shared {
             keys,
-            steps: Arc::new(Steps::new(folder)),
+            watch: Watch::new(Arc::clone(&steps)),
+            steps,
             threads: Threads::new(),
         }))
     }
@@ -258,21 +259,11 @@ impl Store for FileStore {
             .await
     }
 
-    /// Looks at the files five times a second.
+    /// Looks at the files five times a second, or ten thousand files a second if there are more.
     async fn changed(&self, name: &str) {
-        let marks = || {
-            let name = name.to_owned();
-            self.run(move |steps| steps.marks(&name))
-        };
-        let first = marks().await.ok();
-        loop {
-            tokio::time::sleep(LOOKS_EVERY).await;
-            let now = marks().await.ok();
-            // A look that failed says nothing.
-            if now.is_some() && now != first {
-                return;
-            }
-        }
+        let entry = name.to_owned();
+        let first = self.run(move |steps| steps.marks(&entry)).await.ok();
+        self.0.watch.changed(name.to_owned(), first).await;
     }
 }
 
