@@ -27,7 +27,7 @@ pub(super) struct Link {
 impl Link {
     /// Connects. The caller bounds the time.
     pub(super) async fn open(client: &Client) -> RedisResult<Self> {
-        let notices = Arc::new(Notices::new());
+        let notices = Arc::new(Notices::default());
         let weak = Arc::downgrade(&notices);
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
@@ -70,10 +70,11 @@ impl Link {
         answer
     }
 
-    /// Begins to listen to a channel. `None` if it began only now, so that what was published
-    /// before is not known.
-    pub(super) async fn listen(&self, channel: &str) -> RedisResult<Option<Waiter>> {
-        let waiter = self.notices.upgrade().map(|notices| notices.subscribe());
+    /// Begins to wait for a name to be published on the channel of the store. `None` if it listens
+    /// only from now on, so that what was published before is not known.
+    pub(super) async fn listen(&self, channel: &str, name: &str) -> RedisResult<Option<Waiter>> {
+        let notices = self.notices.upgrade();
+        let waiter = notices.map(|notices| notices.subscribe(name));
         let is_new = !self.subscribed.initialized();
         // Not by `ask`: who waits for a change gives up soon, and that says nothing of the network.
         let mut connection = self.connection.clone();

@@ -66,11 +66,15 @@ impl Links {
         .await
     }
 
-    /// Begins to listen to a channel: see [`Link::listen`].
-    pub(super) async fn listen(&self, channel: &str) -> Result<Option<Waiter>, StoreError> {
+    /// Begins to wait for a name: see [`Link::listen`].
+    pub(super) async fn listen(
+        &self,
+        channel: &str,
+        name: &str,
+    ) -> Result<Option<Waiter>, StoreError> {
         bounded(async {
             let link = self.link().await?;
-            let listens = link.listen(channel).await;
+            let listens = link.listen(channel, name).await;
             listens.map_err(|error| failure(&error))
         })
         .await

@@ -194,8 +194,8 @@ impl Store for RedisStore {
     }
 
     async fn changed(&self, name: &str) {
-        match self.0.links.listen(&self.0.names.channel()).await {
-            Ok(Some(mut waiter)) => waiter.wait_for(name).await,
+        match self.0.links.listen(&self.0.names.channel(), name).await {
+            Ok(Some(waiter)) => waiter.wait().await,
             // What was published before it listened is not known.
             Ok(None) => {}
             // The cache looks every now and then, and listens again.
