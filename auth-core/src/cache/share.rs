@@ -138,8 +138,9 @@ impl Shared {
     async fn save_under_lease(&self, session: &Session, known: Option<Version>) -> Option<Version> {
         let engine = &self.engine;
         let sharing = engine.options.sharing.as_ref()?;
+        let owner = sharing.owner();
         let ask = LeaseAsk {
-            owner: &sharing.owner,
+            owner: &owner,
             lasts: PUBLISHED_WITHIN,
             known,
             rejected: false,
@@ -154,8 +155,7 @@ impl Shared {
             fence,
             revision: 0,
         };
-        let releases = Some(sharing.owner.clone());
-        let save = sharing.save(engine, version, Some(session), None, releases);
+        let save = sharing.save(engine, version, Some(session), None, Some(owner));
         match save.await? {
             Saved::Made(version) => Some(version),
             Saved::Newer(_) => None,

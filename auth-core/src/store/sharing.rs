@@ -55,8 +55,9 @@ pub(crate) struct Sharing {
     /// Changed only under the lock of the cache's state, so that both agree.
     pub(crate) known: Mutex<Known>,
     /// The owner of the leases under which a session is saved that is at hand. There is one, so
-    /// that a save which is given up does not keep the next one waiting.
-    pub(crate) owner: String,
+    /// that a save which is given up does not keep the next one waiting. If the save of a login has
+    /// failed, it is the owner of that login's lease.
+    owner: Mutex<String>,
     saving: Mutex<Saving>,
     settling: Mutex<Vec<Arc<Flight>>>,
     /// The cache was closed to log out.
@@ -131,7 +132,7 @@ impl Sharing {
             origin,
             context,
             known: Mutex::default(),
-            owner: random_text(),
+            owner: Mutex::new(random_text()),
             saving: Mutex::default(),
             settling: Mutex::default(),
             logs_out: AtomicBool::new(false),
@@ -177,6 +178,16 @@ impl Sharing {
         let mut saving = self.saving.lock();
         saving.under_way = false;
         saving.later = session;
+    }
+
+    /// The owner of the leases under which a session is saved that is at hand.
+    pub(crate) fn owner(&self) -> String {
+        self.owner.lock().clone()
+    }
+
+    /// A login could not save its session, and may still have its lease.
+    pub(crate) fn take_over_lease(&self, owner: String) {
+        *self.owner.lock() = owner;
     }
 
     /// The session of this flight is being saved from now on.

@@ -356,6 +356,22 @@ async fn rule_19_a_logout_waits_for_a_save_that_takes_longer_than_the_login() {
 }
 
 #[tokio::test]
+async fn rule_24_a_session_whose_save_has_failed_is_saved_under_the_lease_of_its_login() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.save_fails.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    process.get().await.unwrap();
+    store.0.save_fails.store(false, SeqCst);
+    let other = fleet.start(server.program("right"));
+    let found = tokio::spawn(async move { other.get().await.map(|got| token(&got)) });
+    // The lease would lapse after 35 s.
+    fleet.advance(16 * SECOND).await;
+    assert!(found.is_finished());
+    assert_eq!(found.await.unwrap().unwrap(), "token-1");
+}
+
+#[tokio::test]
 async fn rule_24_a_close_saves_what_was_being_saved_when_it_began() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     let store = Faulty::new(&fleet.store);
