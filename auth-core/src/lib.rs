@@ -104,6 +104,7 @@ mod runtime;
 pub mod runtime;
 mod secret;
 mod session;
+mod session_continues;
 mod session_parts;
 pub mod store;
 #[cfg(feature = "test-util")]

@@ -6,14 +6,13 @@ use std::time::Duration;
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::clock::{Clock, Moment};
+use crate::clock::Clock;
 use crate::credential::{
-    Attachment, Credential, InvalidValue, Kept, KeptValue, Line, Lines, Part, SetBy, SetCookie,
-    Target, basic, damaged,
+    Attachment, InvalidValue, Kept, KeptValue, Line, Lines, Part, SetBy, SetCookie, Target, basic,
+    damaged,
 };
 use crate::error::LoginError;
 use crate::lifetime::Lifetime;
-use crate::session_parts::SessionParts;
 
 /// The result of a login: the values that requests carry from now on, those that the session keeps
 /// for its own refresh and logout, and how long they are good.
@@ -40,16 +39,16 @@ pub struct Session {
     /// The time to the idle deadline. Unless it is known, that is the whole timeout.
     idle_left: Option<Duration>,
     /// That it continues the cookies of the session that was refreshed.
-    continues: Option<Box<Continues>>,
+    pub(crate) continues: Option<Box<Continues>>,
 }
 
 /// How a session continues the cookies of another.
 #[derive(Clone)]
-struct Continues {
+pub(crate) struct Continues {
     /// The cookies of the refresh's answer.
-    set_by: SetBy,
+    pub(crate) set_by: SetBy,
     /// Whether the lives of those that the session needs count for nothing.
-    without_lives: bool,
+    pub(crate) without_lives: bool,
 }
 
 impl Session {
@@ -439,12 +438,6 @@ impl Session {
         Ok(self)
     }
 
-    /// The session as plain parts, for a program that stores it. That of a credential in use is
-    /// [`Credentials::session`](crate::Credentials::session).
-    pub fn to_parts(&self) -> SessionParts {
-        SessionParts::of(self)
-    }
-
     /// The session after it was stored for a time: what is left of its lives then. Kept values
     /// whose life has ended are dropped.
     ///
@@ -482,36 +475,6 @@ impl Session {
         self
     }
 
-    /// The session with the cookies that it continues, as those of `before` are now. Its refresh
-    /// has failed if that leaves none of those that it needs. `deleted` says that the server has
-    /// deleted those of `before`.
-    pub(crate) fn with_cookies_of(
-        mut self,
-        before: &Credential,
-        deleted: bool,
-        now: Moment,
-    ) -> Result<Self, LoginError> {
-        let Some(continues) = self.continues.take() else {
-            return Ok(self);
-        };
-        before.continue_cookies(&mut self.attachment, &continues.set_by, deleted, now);
-        if continues.without_lives {
-            self.attachment.forget_cookie_lives();
-        }
-        if self.attachment.lacks_its_cookies() {
-            return Err(LoginError::malformed(
-                "a refreshed session with none of the cookies that it needs",
-            ));
-        }
-        Ok(self)
-    }
-
-    /// The session that continues an earlier one: it keeps what that kept and it does not bring.
-    pub(crate) fn continuing(mut self, before: &Credential, now: Moment) -> Self {
-        self.kept.continue_from(before.all_kept(now));
-        self
-    }
-
     /// The session that a credential has come to.
     pub(crate) fn resumed(
         attachment: Attachment,
@@ -534,7 +497,7 @@ impl Session {
         self
     }
 
-    /// Writes its plain form. See [`SessionParts`].
+    /// Writes its plain form. See [`SessionParts`](crate::SessionParts).
     pub(crate) fn write(&self, lines: &mut Lines) {
         let line = lines.line("session").text("form", FORM);
         line.time("hard", self.lifetime.hard_expiry())

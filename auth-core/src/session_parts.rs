@@ -39,6 +39,14 @@ use crate::session::Session;
 #[derive(Clone)]
 pub struct SessionParts(Secret);
 
+impl Session {
+    /// The session as plain parts, for a program that stores it. That of a credential in use is
+    /// [`Credentials::session`](crate::Credentials::session).
+    pub fn to_parts(&self) -> SessionParts {
+        SessionParts::of(self)
+    }
+}
+
 impl SessionParts {
     /// The text. A copy of it is the caller's to zero.
     pub fn expose(&self) -> &str {

@@ -72,7 +72,8 @@ impl Credentials {
     pub(super) fn assemble(shared: Shared) -> Self {
         let shared = Arc::new(shared);
         if let Some(keep) = &shared.keep_fresh {
-            keep.of(&shared);
+            let cache = Arc::downgrade(&shared);
+            keep.of(cache);
         }
         Self { shared }
     }

@@ -1,152 +1,16 @@
-//! Renewal by a timer, so that no caller waits where requests are rare.
-//!
-//! 1. *Set*: after a flight has ended, or values of the session were rolled, a task is spawned that
-//!    sleeps until the session is to be renewed. It replaces the one before.
-//! 2. *Rung*: the task begins a flight that no caller waits for, and ends. If the session is to be
-//!    renewed later by now, because requests have used it, the timer is set anew.
-//! 3. *Lost*: the task was dropped with its runtime. The timer is set on another runtime on which a
-//!    caller has waited. If there is none, the next caller that waits sets it.
+//! Renewals that no caller asks for, begun by a timer.
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::renewal_timer::{Renewed, Ring};
 use super::shared::Shared;
 use crate::cause::Cause;
-use crate::clock::{Clock, nanos};
-use crate::runtime::{Mutex, Runtime, Task, random};
+use crate::clock::nanos;
+use crate::runtime::Runtime;
 
-/// A timer that rings this much too late was suspended together with the machine, and so were
-/// others.
-const SUSPENDED: Duration = Duration::from_secs(60);
-/// After that, renewals are spread over this time. Callers don't wait for it.
-const SPREAD: Duration = Duration::from_secs(60);
 /// How soon the timer rings again at the earliest if nothing could begin.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// How many runtimes are remembered.
-const MOST_RUNTIMES: usize = 4;
-
-/// The timer of a cache that is kept fresh.
-#[derive(Default)]
-pub(super) struct KeepFresh {
-    /// The cache itself.
-    cache: OnceLock<Weak<Shared>>,
-    timer: Mutex<Timer>,
-}
-
-#[derive(Default)]
-struct Timer {
-    /// The number of the last one that was set.
-    number: u64,
-    /// When it rings, on the steady clock.
-    at: u64,
-    task: Option<Task>,
-    /// Where callers have waited, the last one first.
-    runtimes: Vec<Runtime>,
-}
-
-impl KeepFresh {
-    /// States the cache that it belongs to.
-    pub(super) fn of(&self, cache: &Arc<Shared>) {
-        let _ = self.cache.set(Arc::downgrade(cache));
-    }
-
-    /// A caller waits on this runtime.
-    pub(super) fn note(&self, runtime: &Runtime) {
-        let mut timer = self.timer.lock();
-        timer.runtimes.retain(|other| other.id() != runtime.id());
-        timer.runtimes.insert(0, runtime.clone());
-        timer.runtimes.truncate(MOST_RUNTIMES);
-    }
-
-    /// Stops the timer.
-    pub(super) fn stop(&self) {
-        let task = {
-            let mut timer = self.timer.lock();
-            timer.number += 1;
-            timer.task.take()
-        };
-        if let Some(task) = task {
-            task.abort();
-        }
-    }
-
-    /// Sets the timer, in place of the one before.
-    fn set(&self, at: u64, clock: &Clock) {
-        self.stop();
-        let (number, runtime) = {
-            let timer = self.timer.lock();
-            let runtime = timer.runtimes.first().cloned();
-            (timer.number, runtime.or_else(Runtime::current))
-        };
-        let (Some(runtime), Some(cache)) = (runtime, self.cache.get()) else {
-            return;
-        };
-        let ring = Ring {
-            number,
-            runtime: runtime.clone(),
-            cache: Weak::clone(cache),
-        };
-        // No lock is held: on a runtime that is shut down, the task is dropped within this call.
-        let task = runtime.spawn(ring.at(at, clock.clone()));
-        let mut timer = self.timer.lock();
-        if timer.number == number {
-            timer.task = Some(task);
-            timer.at = at;
-        } else {
-            drop(timer);
-            task.abort();
-        }
-    }
-
-    /// A timer's task is gone. Returns whether it was the last one that was set: then its runtime
-    /// is shut down.
-    fn lose(&self, ring: &Ring) -> bool {
-        let mut timer = self.timer.lock();
-        if timer.number != ring.number {
-            return false;
-        }
-        timer
-            .runtimes
-            .retain(|other| other.id() != ring.runtime.id());
-        !timer.runtimes.is_empty()
-    }
-}
-
-/// One setting of the timer. Dropped before it has rung, it is lost.
-struct Ring {
-    number: u64,
-    runtime: Runtime,
-    cache: Weak<Shared>,
-}
-
-impl Ring {
-    async fn at(self, at: u64, clock: Clock) {
-        clock.sleep_until(at).await;
-        let now = clock.now().steady;
-        if now.saturating_sub(at) > nanos(SUSPENDED) {
-            let spread = nanos(SPREAD.mul_f64(random()));
-            clock.sleep_until(now.saturating_add(spread)).await;
-        }
-        if let Some(cache) = self.cache.upgrade() {
-            cache.ring(self.number);
-        }
-    }
-}
-
-impl Drop for Ring {
-    fn drop(&mut self) {
-        let Some(cache) = self.cache.upgrade() else {
-            return;
-        };
-        if cache
-            .keep_fresh
-            .as_ref()
-            .is_some_and(|keep| keep.lose(self))
-        {
-            cache.set_timer();
-        }
-    }
-}
 
 impl Shared {
     /// Sets the timer for the next renewal, if the cache is kept fresh.
@@ -164,7 +28,7 @@ impl Shared {
         };
         let now = self.engine.clock.now();
         let next = self.read(|state| state.next_renewal(now));
-        let rings_at = keep.timer.lock().at;
+        let rings_at = keep.rings_at();
         if next.is_some_and(|next| next < rings_at) {
             self.set_timer();
         }
@@ -179,31 +43,6 @@ impl Shared {
         match self.read(|state| state.next_renewal(now)) {
             Some(at) => keep.set(at.max(earliest), clock),
             None => keep.stop(),
-        }
-    }
-
-    /// The timer with this number has rung.
-    fn ring(self: &Arc<Self>, number: u64) {
-        let Some(keep) = &self.keep_fresh else {
-            return;
-        };
-        {
-            let mut timer = keep.timer.lock();
-            if timer.number != number {
-                return;
-            }
-            // So that its task is not lost when it ends.
-            timer.number += 1;
-            timer.task = None;
-        }
-        if !self.renew_unasked() {
-            let again = self
-                .engine
-                .clock
-                .now()
-                .steady
-                .saturating_add(nanos(AGAIN_AFTER));
-            self.set_timer_after(again);
         }
     }
 
@@ -224,5 +63,22 @@ impl Shared {
         let ticket = self.ticket(purpose, false);
         self.begin(control, &runtime, (purpose, Cause::Timer), ticket);
         true
+    }
+}
+
+impl Renewed for Shared {
+    fn ring(self: Arc<Self>, number: u64) {
+        let keep = self.keep_fresh.as_ref();
+        if !keep.is_some_and(|keep| keep.has_rung(number)) || self.renew_unasked() {
+            return;
+        }
+        let now = self.engine.clock.now().steady;
+        self.set_timer_after(now.saturating_add(nanos(AGAIN_AFTER)));
+    }
+
+    fn lose(&self, ring: &Ring) {
+        if (self.keep_fresh.as_ref()).is_some_and(|keep| keep.lose(ring)) {
+            self.set_timer();
+        }
     }
 }

@@ -8,6 +8,9 @@
 //! - [`admit`]: the admission of a caller, and the login that begins for it
 //! - [`wait`]: how a [`caller`] waits for a login; [`blocking`]: how a thread does,
 //!   and [`blocking_send`] its requests
+//! - [`keep_fresh`]: renewals that no caller asks for, and their [`renewal_timer`]
+//! - [`repair`]: the fetch of a part of a session, and its [`repair_task`]
+//! - [`follow`] and [`share`]: what the cache and its store tell each other beside logins
 //! - [`settle`]: what the end of a login changes; [`leaving`]: a superseded session that waits for
 //!   its logout; [`close`]: the end of the cache
 //!
@@ -26,7 +29,9 @@ mod follow;
 mod keep_fresh;
 mod leaving;
 mod out_of_scope;
+mod renewal_timer;
 mod repair;
+mod repair_task;
 mod settle;
 mod share;
 mod shared;

@@ -13,7 +13,7 @@
 //! A caller looks a bounded number of times, and has a deadline of its own.
 
 use std::pin::pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -21,6 +21,7 @@ use tokio::sync::watch;
 
 use super::ask::Ask;
 use super::caller::Caller;
+use super::repair_task::UnderWay;
 use super::shared::Shared;
 use crate::clock::{Moment, nanos};
 use crate::credential::{Credential, Stamp, Target, Update};
@@ -29,27 +30,7 @@ use crate::error::{Error, LoginError};
 use crate::event::Event;
 use crate::lifetime::Freshness;
 use crate::login_mark::LoginMark;
-use crate::runtime::{Mutex, Runtime, Task, random};
-
-/// The repair under way, if one is.
-#[derive(Default)]
-pub(super) struct Repair(Mutex<Option<Box<UnderWay>>>);
-
-/// A repair that has begun.
-#[derive(Clone)]
-struct UnderWay {
-    /// That of the session that is repaired.
-    generation: u64,
-    /// When its time-out is over for sure, on the steady clock. If it has not ended then, its task
-    /// is not driven.
-    due: u64,
-    ended: Ended,
-    /// Its task, once that is spawned.
-    task: Arc<OnceLock<Task>>,
-}
-
-/// How a repair has ended, once it has.
-type Ended = watch::Receiver<Option<Result<(), Error>>>;
+use crate::runtime::{Runtime, random};
 
 /// How many repairs a caller waits for. A runtime that is shut down may take one with it, one may
 /// find the session dead, and one may bring what another caller has asked for.
@@ -283,19 +264,6 @@ impl Shared {
             }
         }
         Ok(())
-    }
-}
-
-impl UnderWay {
-    fn stop(&self) {
-        if let Some(task) = self.task.get() {
-            task.abort();
-        }
-    }
-
-    /// Whether it has neither ended nor been lost.
-    fn is_going(&self, now: Moment) -> bool {
-        now.steady < self.due && self.ended.has_changed().is_ok() && self.ended.borrow().is_none()
     }
 }
 

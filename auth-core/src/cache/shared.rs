@@ -11,10 +11,10 @@
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::{Arc, OnceLock};
 
-use super::keep_fresh::KeepFresh;
 use super::leaving::Leaving;
 use super::out_of_scope::OutOfScope;
-use super::repair::Repair;
+use super::renewal_timer::RenewalTimer;
+use super::repair_task::Repair;
 use crate::clock::Moment;
 use crate::credential::{Credential, Stamp};
 use crate::decide::CacheState;
@@ -40,7 +40,7 @@ pub(crate) struct Shared {
     /// The requests that missed the scope. Most caches see none.
     out_of_scope: OnceLock<Box<OutOfScope>>,
     /// The timer, if renewals begin by themselves.
-    pub(super) keep_fresh: Option<Box<KeepFresh>>,
+    pub(super) keep_fresh: Option<Box<RenewalTimer>>,
     pub(super) repair: Repair,
     pub(super) control: Mutex<Control>,
 }

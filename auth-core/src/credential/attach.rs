@@ -5,8 +5,9 @@ use http::header::AUTHORIZATION;
 use percent_encoding::{percent_decode_str, utf8_percent_encode};
 
 use super::Target;
-use super::attachment::{Attachment, UNRESERVED};
+use super::attachment::Attachment;
 use super::body_field::{BodyField, FieldName};
+use super::encoded::UNRESERVED;
 
 impl Attachment {
     #[inline]

@@ -4,25 +4,18 @@ use std::fmt;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use zeroize::Zeroizing;
 
 use super::body_field::FieldName;
 use super::cookie::{Cookie, Role};
 use super::cookies::Cookies;
 use super::dependent::{Dependent, Dependents};
+use super::encoded::prepared;
 use super::line::{Line, Lines};
 use super::part::{FromCookie, Part, Place, Source};
 use super::update::{SetBy, Update, check_pair};
 use super::{InvalidValue, SetCookie, Target, When, set_cookies};
 use crate::lifetime::CookieLives;
-
-/// All characters but the unreserved ones (RFC 3986, section 2.3).
-pub(super) const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
 
 /// How many former query values are remembered. A response that is older than so many revisions of
 /// one session is late.
@@ -457,14 +450,6 @@ fn read<V>(
         Source::Cookie(cookie) => Ok((None, Some(cookie))),
         Source::Fetched => Ok((None, None)),
     }
-}
-
-/// Marks the value as sensitive, and clones it once: the first clone of a value allocates its
-/// reference count, so that no later clone for a request does.
-pub(super) fn prepared(mut value: HeaderValue) -> HeaderValue {
-    value.set_sensitive(true);
-    let _ = value.clone();
-    value
 }
 
 fn put(pairs: &mut Vec<(String, String)>, name: &str, value: &str) {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
-use super::attachment::prepared;
 use super::cookie::{Cookie, Hosts, Role};
+use super::encoded::prepared;
 use super::line::Lines;
 use super::{InvalidValue, SetCookie, Target};
 use crate::clock::{Deadline, Moment};

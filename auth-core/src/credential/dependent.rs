@@ -4,9 +4,9 @@ use http::{HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
-use super::attachment::prepared;
 use super::body_field::FieldName;
 use super::cookies::Cookies;
+use super::encoded::prepared;
 use super::line::Lines;
 use super::part::FromCookie;
 use super::{Target, When};

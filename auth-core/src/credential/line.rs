@@ -6,7 +6,7 @@ use percent_encoding::{percent_decode_str, percent_encode};
 use zeroize::Zeroizing;
 
 use super::InvalidValue;
-use super::attachment::UNRESERVED;
+use super::encoded::UNRESERVED;
 
 /// Writes lines of words with one space between them. A word is `key` or `key=value`, in which the
 /// value is percent-encoded.

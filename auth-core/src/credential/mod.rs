@@ -11,6 +11,7 @@ mod cookies;
 #[allow(clippy::module_inception, reason = "a file for each noun")]
 mod credential;
 mod dependent;
+mod encoded;
 mod invalid_value;
 mod kept;
 mod line;

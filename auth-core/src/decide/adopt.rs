@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::attempted::AttemptedSecret;
 use super::cache_state::{CacheState, FlightId, Policy, Purpose};
-use super::failure::{AttemptedSecret, Failure};
+use super::failure::Failure;
 use super::notes::{Known, Notes};
 use super::outcome::End;
 use super::refreshes::Possible;

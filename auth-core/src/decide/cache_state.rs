@@ -7,7 +7,8 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 
-use super::failure::{Attempted, Failure, FailurePolicy};
+use super::attempted::Attempted;
+use super::failure::{Failure, FailurePolicy};
 use super::outcome::{End, Failed, LoginOutcome, Means, NoSession, Obtained, Settled, Superseded};
 use super::refreshes::{Possible, Refreshes};
 use super::rejection_breaker::{EndedBy, RejectionBreaker};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::attempted::{Attempted, AttemptedSecret};
 use super::outcome::{End, Failed};
 use crate::clock::{Moment, nanos};
 use crate::credential::{InvalidValue, Line, Lines, damaged};
@@ -78,22 +79,6 @@ fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
     first
         .saturating_mul(2_u32.saturating_pow(times))
         .min(longest)
-}
-
-/// The secret of one login attempt.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct AttemptedSecret {
-    pub(crate) secret: Fingerprint,
-    /// Whether its source may hold another secret by now.
-    pub(crate) may_change: bool,
-}
-
-/// What was attempted, and failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Attempted {
-    Login,
-    /// A login while a session was good.
-    Renewal,
 }
 
 /// What a failure says of the secret that was sent.

@@ -3,6 +3,7 @@
 //! - [`cache_state`]: what a caller gets, and what the end of a login and a rejection mean
 //! - [`cause`]: why a flight begins
 //! - [`adopt`]: what a session and the notes in a store mean for the cache
+//! - [`attempted`]: what a login that failed was, and with which secret
 //! - [`notes`]: what is remembered in a store beside the session
 //! - [`outcome`]: what a login returns, and what its end means
 //! - [`failure`]: what a failed login forbids, and for how long
@@ -13,6 +14,7 @@
 //! - [`repair_breaker`]: whether a session is repaired again
 
 mod adopt;
+mod attempted;
 mod cache_state;
 mod cause;
 mod failure;
@@ -27,8 +29,9 @@ mod repair_breaker;
 mod tests;
 
 pub(crate) use adopt::{Adopted, Outlook};
+pub(crate) use attempted::{Attempted, AttemptedSecret};
 pub(crate) use cache_state::{CacheState, Decision, FlightId, Heard, Policy, Purpose, Ruling};
-pub(crate) use failure::{Attempted, AttemptedSecret, Failure, FailurePolicy};
+pub(crate) use failure::{Failure, FailurePolicy};
 pub(crate) use notes::{Known, Notes};
 pub(crate) use outcome::{
     End, Failed, LoginOutcome, Means, NoSession, Obtained, Settled, Superseded,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::failure::{Attempted, AttemptedSecret};
+use super::attempted::{Attempted, AttemptedSecret};
 use crate::clock::Moment;
 use crate::credential::Credential;
 use crate::error::{Error, LoginError};

@@ -5,6 +5,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use super::window::WHOLE_SECOND;
 use super::{CookieLives, Lifetime, RefreshWindow};
 use crate::clock::{Deadline, Moment, nanos};
 use crate::runtime::AtomicU64;
@@ -45,9 +46,6 @@ impl Freshness {
         matches!(self, Self::Fresh | Self::Due | Self::Outdated)
     }
 }
-
-/// By how much a server that counts whole seconds ends a session before the life that it told.
-pub(super) const WHOLE_SECOND: Duration = Duration::from_secs(1);
 
 /// By how much a timer renews a session ahead of its idle deadline, at most.
 const LONGEST_IDLE_LEAD: Duration = Duration::from_secs(300);

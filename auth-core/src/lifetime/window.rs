@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::life::WHOLE_SECOND;
+/// By how much a server that counts whole seconds ends a session before the life that it told.
+pub(super) const WHOLE_SECOND: Duration = Duration::from_secs(1);
 
 /// When a renewal starts, ahead of the hard or absolute expiry.
 ///

@@ -6,14 +6,12 @@
 //! the count is exact.
 
 mod limiter;
-mod permit;
 mod queue;
 mod registry;
 #[cfg(test)]
 mod tests;
 mod window;
 
-pub(crate) use limiter::{LONGEST_LOGIN, Limiter};
-pub(crate) use permit::Permit;
+pub(crate) use limiter::{LONGEST_LOGIN, Limiter, Permit};
 pub(crate) use queue::{STALLED_AFTER, Ticket};
 pub(crate) use window::MARGIN;

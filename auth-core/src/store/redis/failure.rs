@@ -1,9 +1,14 @@
 //! Why Redis did not do what it was asked, in words for its user.
 
+use std::time::Duration;
+
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
-use super::links::LIMIT;
 use crate::store::error::StoreError;
+
+/// How long an operation takes, with its connection and its second attempt: less than the two
+/// seconds of the cache, so that the failure is told and not only given up.
+pub(super) const LIMIT: Duration = Duration::from_millis(1500);
 
 /// Says what failed and what to do.
 ///

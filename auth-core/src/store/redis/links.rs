@@ -3,21 +3,16 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{Client, RedisResult};
 use tokio::time::timeout;
 
-use super::failure::{ends_connection, failure, no_runtime, too_slow};
+use super::failure::{LIMIT, ends_connection, failure, no_runtime, too_slow};
 use super::link::Link;
 use super::notices::Waiter;
 use crate::runtime::{Mutex, Runtime, RuntimeId};
 use crate::store::error::StoreError;
-
-/// How long an operation takes, with its connection and its second attempt: less than the two
-/// seconds of the cache, so that the failure is told and not only given up.
-pub(super) const LIMIT: Duration = Duration::from_millis(1500);
 
 /// A connection is driven by a task of the runtime on which it was made. Another runtime may
 /// outlive that one, or may be driven while that one is not. So each has its own connection.
