@@ -5,14 +5,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 
-use super::BodyFieldError;
-
-/// The largest body that a field is set in, in bytes.
-///
-/// JSON-RPC calls and forms have hundreds of bytes. The body is read and copied by the task of the
-/// caller each time that it is sent, so its length is bounded. It is the bound of the bodies that a
-/// judge reads, [`auth_core::MAX_JUDGED_BODY`], which takes a fraction of a millisecond.
-pub const MAX_EDITED_BODY: usize = auth_core::MAX_JUDGED_BODY;
+use super::error::{BodyFieldError, MAX_EDITED_BODY};
 
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";

@@ -2,7 +2,12 @@
 
 use thiserror::Error;
 
-use super::MAX_EDITED_BODY;
+/// The largest body that a field is set in, in bytes.
+///
+/// JSON-RPC calls and forms have hundreds of bytes. The body is read and copied by the task of the
+/// caller each time that it is sent, so its length is bounded. It is the bound of the bodies that a
+/// judge reads, [`auth_core::MAX_JUDGED_BODY`], which takes a fraction of a millisecond.
+pub const MAX_EDITED_BODY: usize = auth_core::MAX_JUDGED_BODY;
 
 /// Why a request can't have a field of the session in its [body](crate#fields-of-the-body). The
 /// request was not sent, or not sent again, and a login does not help. No message shows a value or

@@ -12,6 +12,5 @@ mod form;
 #[cfg(feature = "body-fields")]
 mod json;
 
-pub use edit::MAX_EDITED_BODY;
 pub(crate) use edit::{Edit, Wanted};
-pub use error::BodyFieldError;
+pub use error::{BodyFieldError, MAX_EDITED_BODY};
