@@ -93,6 +93,18 @@ async fn rule_19_values_that_roll_while_the_session_is_saved_are_left_there_by_a
 }
 
 #[tokio::test]
+async fn rule_21_values_whose_save_had_not_begun_are_left_in_the_store_by_a_close() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    by_cookie(&server);
+    let process = fleet.start(server.program("right"));
+    process.get().await.unwrap();
+    rolls(&process, "sid=rolled; Path=/").await;
+    // The task that saves is not polled before the cache is closed.
+    process.close().await.unwrap();
+    assert_eq!(stored(&mut fleet, &server).await, "rolled");
+}
+
+#[tokio::test]
 async fn rule_21_an_answer_is_heard_though_another_process_has_moved_the_deadline() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     server.answers(|number| {
