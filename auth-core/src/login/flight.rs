@@ -146,6 +146,9 @@ mod tests {
     use std::future::pending;
 
     use super::*;
+    use crate::lifetime::Lifetime;
+    use crate::store::{MemoryStore, Sharing};
+    use crate::testing::Scripted;
 
     struct Dropped(Arc<AtomicBool>);
 
@@ -153,6 +156,22 @@ mod tests {
         fn drop(&mut self) {
             self.0.store(true, SeqCst);
         }
+    }
+
+    #[test]
+    fn rule_19_no_close_waits_for_a_flight_whose_session_is_saved() {
+        let provider = Scripted::tokens(Lifetime::unknown());
+        let sharing = Arc::new(Sharing::new(Arc::new(MemoryStore::new()), &provider));
+        let [one, other] = [true, false]
+            .map(|wanted| Flight::new(FlightId::FIRST, Cause::First, Ticket::new(wanted, 0)));
+        let settling = sharing.settle(&one);
+        assert!(Arc::ptr_eq(&sharing.settling()[0], &one));
+        drop(settling);
+        assert!(sharing.settling().is_empty());
+        let both = [sharing.settle(&one), sharing.settle(&other)];
+        assert_eq!(sharing.settling().len(), 2);
+        drop(both);
+        assert!(sharing.settling().is_empty());
     }
 
     #[tokio::test]

@@ -362,7 +362,7 @@ impl Turn {
         let (saved, ()) = join(save, self.end_permit()).await;
         // Dropped before, it releases the lease by another task.
         self.asked = false;
-        if saved.is_none() && version.is_some() {
+        if saved.is_none() {
             self.sharing
                 .take_over_lease(std::mem::take(&mut self.owner));
         }

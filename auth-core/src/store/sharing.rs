@@ -185,7 +185,7 @@ impl Sharing {
         self.owner.lock().clone()
     }
 
-    /// A login could not save its session, and may still have its lease.
+    /// A login has saved nothing, and may still have its lease.
     pub(crate) fn take_over_lease(&self, owner: String) {
         *self.owner.lock() = owner;
     }
