@@ -221,8 +221,11 @@
 //! 5): each is its name, domain and path, and has a life of its own, in which `Max-Age` beats
 //! `Expires` and counts from receipt. `Domain` and `Path` narrow the scope and never widen it. A
 //! cookie that the provider adds goes to the whole scope where the server does not narrow it, and
-//! one with `Secure` to loopback as well. A cookie of another name is kept by choice. Those of a
-//! repair's response count as those of any response.
+//! one with `Secure` to loopback as well. A cookie of another name is kept by choice. Of those that
+//! the provider did not add, at most 50 are kept, and none of more than 4,096 bytes with its name,
+//! path and domain (section 6.1): one beyond that is not taken. A name and a value are UTF-8: a
+//! cookie of the session that is set to something else stays as it was, and that is an event. Those
+//! of a repair's response count as those of any response.
 //!
 //! The life of a session is the least of those of the cookies that its provider named; in a sliding
 //! session that is the idle timeout. A cookie whose life the server has not stated has the one that
