@@ -58,6 +58,142 @@ async fn a_location_that_is_not_encoded_is_encoded_and_followed() {
     }
 }
 
+/// What a server may write in other words, and what leads elsewhere.
+#[tokio::test]
+async fn a_location_is_resolved_as_in_a_browser_and_its_host_and_port_decide_on_the_scope() {
+    let foreign = Api::new(|_| response(200, "elsewhere"));
+    let elsewhere = foreign.serve().await;
+    let foreign_host = elsewhere.strip_prefix("http:").unwrap().to_owned();
+    for via in BOTH {
+        for (location, reached, is_in_scope) in [
+            // A scheme in upper case, and a path without a slash.
+            ("HTTP:ORIGIN/here", "/here", true),
+            ("here?a", "/here?a", true),
+            ("../../here", "/here", true),
+            ("ORIGIN?a=1", "/?a=1", true),
+            ("\\\\HOST/here", "/here", true),
+            // Another port, and another host in the same way.
+            ("HTTP:FOREIGN/there", "/there", false),
+            ("FOREIGN/there", "/there", false),
+            ("/\\FOREIGNHOST/there", "/there", false),
+        ] {
+            let slot = Arc::new(Mutex::new(HeaderValue::from_static("/")));
+            let to = Arc::clone(&slot);
+            let api = Api::new(move |seen| match seen.uri.path() {
+                "/away" => moved(302, to.lock().unwrap().clone()),
+                _ => response(200, "here"),
+            });
+            let origin = api.serve().await;
+            let host = origin.strip_prefix("http:").unwrap();
+            let written = location
+                .replace("FOREIGNHOST", foreign_host.trim_start_matches('/'))
+                .replace("FOREIGN", &foreign_host)
+                .replace("ORIGIN", host)
+                .replace("HOST", host.trim_start_matches('/'));
+            *slot.lock().unwrap() = written.parse().unwrap();
+            let (credentials, _) = Script::at(&origin).build();
+            let request = get(&format!("{origin}/away"));
+            let got = send(via, &credentials, Redirects::new(), request).await;
+            assert_eq!(got.unwrap().status, 200, "{via:?} {written}");
+            let last = if is_in_scope { &api } else { &foreign };
+            let last = last.seen().pop().unwrap();
+            assert_eq!(last.uri, reached, "{via:?} {written}");
+            assert_eq!(last.bearer().is_some(), is_in_scope, "{via:?} {written}");
+        }
+    }
+}
+
+/// Only a page in a browser follows `Refresh`. A fragment alone is the same request.
+#[tokio::test]
+async fn a_refresh_is_not_followed_and_a_fragment_alone_is_a_circle() {
+    for via in BOTH {
+        let api = Api::new(|seen| {
+            let mut response = response(if seen.uri.path() == "/away" { 302 } else { 200 }, "");
+            let refresh = HeaderValue::from_static("0; url=/there");
+            response.headers_mut().insert("refresh", refresh);
+            response
+        });
+        let origin = api.serve().await;
+        let (credentials, _) = Script::at(&origin).build();
+        for (path, status) in [("/away", 302), ("/here", 200)] {
+            let request = get(&format!("{origin}{path}"));
+            let got = send(via, &credentials, Redirects::new(), request).await;
+            assert_eq!(got.unwrap().status, status);
+        }
+        assert_eq!(api.count(), 2);
+
+        let api = redirecting(302, "#part");
+        let origin = api.serve().await;
+        let (credentials, _) = Script::at(&origin).build();
+        let request = get(&format!("{origin}/away?a=1"));
+        let failed = send(via, &credentials, Redirects::new(), request).await;
+        let failed = failed.unwrap_err().to_string();
+        assert!(failed.contains("circle"), "{failed}");
+        assert_eq!(api.count(), 1);
+    }
+}
+
+/// Equal ones count as one, as in Fetch. So do hosts that are written in Unicode.
+#[tokio::test]
+async fn a_location_that_comes_twice_counts_once_and_a_host_in_unicode_is_another_host() {
+    let script = Scripted::new(|_| Ok(Session::new().with_bearer("token")?));
+    let origin = Origin::parse("https://xn--bcher-kva.example").unwrap();
+    let credentials = Credentials::new(script.with_origin(origin));
+    for (locations, reached) in [
+        (
+            &["/here", "/here"][..],
+            "https://xn--bcher-kva.example/here token",
+        ),
+        (
+            &["https://bücher.example/here"],
+            "https://xn--bcher-kva.example/here token",
+        ),
+        (
+            &["https://BÜCHER.example:443/here"],
+            "https://xn--bcher-kva.example/here token",
+        ),
+        (
+            &["https://bucher.example/here"],
+            "https://bucher.example/here -",
+        ),
+        (
+            &["/here", "/there"],
+            "https://xn--bcher-kva.example/away token",
+        ),
+    ] {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&seen);
+        let api = service_fn(move |request: Request<Full<Bytes>>| {
+            let token = match request.headers().get("authorization") {
+                Some(_) => "token",
+                None => "-",
+            };
+            noted
+                .lock()
+                .unwrap()
+                .push(format!("{} {token}", request.uri()));
+            let mut response = Response::new(Full::<Bytes>::default());
+            if request.uri().path() == "/away" {
+                *response.status_mut() = StatusCode::FOUND;
+                for location in locations {
+                    let location = HeaderValue::from_bytes(location.as_bytes()).unwrap();
+                    response.headers_mut().append("location", location);
+                }
+            }
+            std::future::ready(Ok::<_, Infallible>(response))
+        });
+        let layer = AuthLayer::new(credentials.clone()).follow_redirects(Redirects::new());
+        let request = Request::get("https://xn--bcher-kva.example/away");
+        let request = request.body(Full::<Bytes>::default()).unwrap();
+        layer.layer(api).oneshot(request).await.unwrap();
+        assert_eq!(
+            seen.lock().unwrap().last().unwrap(),
+            reached,
+            "{locations:?}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn rule_16_a_redirect_takes_no_query_value_away_that_an_earlier_credential_had() {
     for via in BOTH {
