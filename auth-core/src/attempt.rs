@@ -9,7 +9,9 @@ use http::{Extensions, HeaderMap, HeaderName};
 
 use crate::cache::{Ask, Credentials};
 use crate::clock::{Moment, nanos};
-use crate::credential::{Brought, Credential, SetCookie, Stamp, Target, Update, set_cookies};
+use crate::credential::{
+    Brought, Credential, SetCookie, Stamp, Target, Update, set_cookies, unheard_cookies,
+};
 use crate::decide::{CacheState, Heard, Ruling};
 use crate::error::Error;
 use crate::event::Event;
@@ -658,11 +660,14 @@ impl Attempt {
         let (shared, stamp) = (self.credentials.shared(), self.stamp);
         let now = shared.engine.clock.now();
         let target = self.target();
+        let mut unheard = None;
         let heard = shared.with_current(|current| {
             // A session that has expired meanwhile is neither ended nor revived.
             if current.stamp() != stamp || !current.life().freshness(now).is_good() {
                 return None;
             }
+            let mut others = unheard_cookies(headers);
+            unheard = others.find(|name| current.owns_cookie(name));
             let own = |set: &SetCookie| current.keeps_cookie(&set.name);
             let cookies: Vec<_> = set_cookies(headers).filter(own).collect();
             let read = |answer| shared.engine.provider.update(answer, current);
@@ -675,6 +680,9 @@ impl Attempt {
             // Most answers set a value to what it is, and take no lock.
             current.change_by(brought, now).map(|_| (cookies, update))
         });
+        if let Some(name) = unheard {
+            shared.not_heard(stamp, name.to_owned());
+        }
         let Some((cookies, update)) = heard else {
             return;
         };

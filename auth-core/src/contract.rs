@@ -221,8 +221,11 @@
 //! 5): each is its name, domain and path, and has a life of its own, in which `Max-Age` beats
 //! `Expires` and counts from receipt. `Domain` and `Path` narrow the scope and never widen it. A
 //! cookie that the provider adds goes to the whole scope where the server does not narrow it, and
-//! one with `Secure` to loopback as well. A cookie of another name is kept by choice. Those of a
-//! repair's response count as those of any response.
+//! one with `Secure` to loopback as well. A cookie of another name is kept by choice. Of those that
+//! the provider did not add, at most 50 are kept, and none of more than 4,096 bytes with its name,
+//! path and domain (section 6.1): one beyond that is not taken. A name and a value are UTF-8: a
+//! cookie of the session that is set to something else stays as it was, and that is an event. Those
+//! of a repair's response count as those of any response.
 //!
 //! The life of a session is the least of those of the cookies that its provider named; in a sliding
 //! session that is the idle timeout. A cookie whose life the server has not stated has the one that
@@ -258,8 +261,11 @@
 //! them passes without the credential, and not in silence: every such request is counted, and for
 //! each handle there is one warning for each foreign origin, for at most 8 of them. Redirects are
 //! followed by the integrations, hop by hop: off the scope goes nothing of the credential, and back
-//! in it the credential of the same identity is attached anew. What follows from it for requests is
-//! the integrations' to see to: see `auth-middleware`.
+//! in it the credential of the same identity is attached anew. A redirect out of the scope is not
+//! followed if its URL holds, however encoded, a query value of the credential or one that an
+//! earlier hop has carried. A value of less than eight characters is in most URLs by chance, so it
+//! counts where it stands alone, there and wherever else it is looked for. What follows from it for
+//! requests is the integrations' to see to: see `auth-middleware`.
 //!
 //! A header, a query pair or a field of the body with a condition goes only to requests that meet
 //! it: those with a method other than `GET`, `HEAD`, `OPTIONS` and `TRACE`, those below one of its

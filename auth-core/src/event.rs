@@ -132,6 +132,15 @@ pub enum Event {
         /// The stamp of the new revision.
         stamp: Stamp,
     },
+    /// The server has set a cookie of the credential to a value that is not UTF-8. It is not heard:
+    /// the credential stays as it is, and the server may reject it. It comes once for each
+    /// generation.
+    CookieUnheard {
+        /// The stamp of the credential.
+        stamp: Stamp,
+        /// The name of the cookie.
+        name: String,
+    },
     /// The server deleted the credential's cookies.
     Ended {
         /// The stamp of the credential.
@@ -223,10 +232,11 @@ where
     }
 }
 
-/// Writes the event to `tracing`: failures, doubted rejections, superseded logins and requests out
-/// of the scope as warnings, logins, refreshes, logouts, the end of sessions and waits for the
-/// quota as information, and the rest for debugging. What comes for each caller or each request is
-/// on the level below that: ten thousand callers that wait for a login that fails are one warning.
+/// Writes the event to `tracing`: failures, doubted rejections, superseded logins, cookies that are
+/// not heard and requests out of the scope as warnings, logins, refreshes, logouts, the end of
+/// sessions and waits for the quota as information, and the rest for debugging. What comes for each
+/// caller or each request is on the level below that: ten thousand callers that wait for a login
+/// that fails are one warning.
 pub(crate) fn trace(identity: &Identity, event: &Event) {
     let provider = identity.provider();
     // With its path: two instances behind one host differ in nothing else.
@@ -273,6 +283,9 @@ pub(crate) fn trace(identity: &Identity, event: &Event) {
         Event::LeftScope { stamp } => {
             tracing::warn!(provider, %login, %stamp, "the client followed a redirect out of the scope");
         }
+        Event::CookieUnheard { stamp, name } => {
+            tracing::warn!(provider, %login, %stamp, name, "a cookie is not UTF-8 and is not heard");
+        }
         Event::LoginSuperseded => {
             tracing::warn!(provider, %login, "login superseded: its runtime is not driven");
         }
@@ -300,9 +313,7 @@ pub(crate) fn trace(identity: &Identity, event: &Event) {
         Event::Loaded { stamp } => {
             tracing::info!(provider, %login, %stamp, "session found in the store");
         }
-        Event::LoggedOut { confirmed } => {
-            tracing::info!(provider, %login, confirmed, "logged out");
-        }
+        Event::LoggedOut { confirmed } => tracing::info!(provider, %login, confirmed, "logged out"),
         Event::Rejected { stamp } => {
             tracing::info!(provider, %login, %stamp, "credential rejected");
         }

@@ -84,7 +84,9 @@ impl<'a> ResponseView<'a> {
         self
     }
 
-    /// Where the response redirects to: its `Location`, as it was sent.
+    /// Where the response redirects to: its `Location`, as it was sent. Of one that is not UTF-8,
+    /// only what comes before the first such byte: a redirect to a login page is told by how it
+    /// begins.
     ///
     /// ```
     /// use auth_core::ResponseView;
@@ -99,7 +101,8 @@ impl<'a> ResponseView<'a> {
     pub fn location(&self) -> Option<&'a str> {
         let redirects = self.status.is_redirection();
         let location = self.headers.get(LOCATION).filter(|_| redirects)?;
-        location.to_str().ok()
+        let text = location.as_bytes().utf8_chunks().next();
+        Some(text.map_or("", |text| text.valid()))
     }
 
     /// The `Content-Type` as it was sent, but without its parameters. Compare it without regard to

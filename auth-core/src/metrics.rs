@@ -141,6 +141,7 @@ pub(crate) fn record(identity: &Identity, event: &Event) {
         | Event::StoredUnreadable { .. }
         | Event::LoginSuperseded
         | Event::Rolled { .. }
+        | Event::CookieUnheard { .. }
         | Event::LeftScope { .. }
         | Event::OutOfScope { .. }
         | Event::Closed => {}

@@ -273,6 +273,9 @@ impl Session {
     /// neither end the session nor extend it. A load balancer that pins a session to a machine
     /// needs its cookie.
     ///
+    /// At most 50 are kept, of 4,096 bytes each at most, with name, path and domain (RFC 6265,
+    /// section 6.1). One beyond that is not taken, until another has expired or was deleted.
+    ///
     /// Unless this is called, only cookies of the names that were added are kept. Call it after
     /// they were, and if the login got several responses, for each of them in order. `target` is
     /// where the request was sent.

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod common;
+#[path = "common/follow.rs"]
+mod follow;
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -14,100 +16,16 @@ use auth_middleware::{
     AuthContext, AuthLayer, AuthMiddleware, ClientError, RedirectError, Redirects, redirect_error,
 };
 use bytes::Bytes;
-use common::{Api, ApiResponse, Kind, Script, Seen, response};
+use common::{Api, Kind, Script, Seen, response};
+use follow::{BOTH, Failed, get, moved, post, redirecting, send};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::rt::TokioExecutor;
 use reqwest::Client;
 use reqwest::redirect::Policy;
 use reqwest_middleware::ClientBuilder;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
-
-/// Which integration sends the request.
-#[derive(Clone, Copy, Debug)]
-enum Via {
-    Reqwest,
-    Tower,
-}
-
-const BOTH: [Via; 2] = [Via::Reqwest, Via::Tower];
-
-/// What the caller gets.
-#[derive(Debug)]
-struct Got {
-    status: u16,
-    body: Bytes,
-}
-
-type Failed = Box<dyn std::error::Error + Send + Sync>;
-
-async fn send(
-    via: Via,
-    credentials: &Credentials,
-    redirects: Redirects,
-    request: Request<&'static str>,
-) -> Result<Got, Failed> {
-    let (head, body) = request.into_parts();
-    match via {
-        Via::Reqwest => {
-            let (client, auth) =
-                AuthMiddleware::with_client(Client::builder(), credentials.clone())?;
-            let client = ClientBuilder::new(client)
-                .with(auth.redirects(redirects))
-                .build();
-            let mut request = client
-                .request(head.method, head.uri.to_string())
-                .headers(head.headers);
-            if !body.is_empty() {
-                request = request.body(body);
-            }
-            if let Some(context) = head.extensions.get::<AuthContext>() {
-                request = request.with_extension(context.clone());
-            }
-            let response = request.send().await?;
-            Ok(Got {
-                status: response.status().as_u16(),
-                body: response.bytes().await?,
-            })
-        }
-        Via::Tower => {
-            let client = HyperClient::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
-            let service = ServiceBuilder::new()
-                .layer(AuthLayer::new(credentials.clone()).follow_redirects(redirects))
-                .service(client);
-            let request = Request::from_parts(head, Full::from(body));
-            let response = service.oneshot(request).await?;
-            Ok(Got {
-                status: response.status().as_u16(),
-                body: response.into_body().collect().await?.to_bytes(),
-            })
-        }
-    }
-}
-
-fn get(url: &str) -> Request<&'static str> {
-    Request::get(url).body("").unwrap()
-}
-
-fn post(url: &str) -> Request<&'static str> {
-    Request::post(url).body("a body").unwrap()
-}
-
-/// Redirects `/away` with this status and `Location`, and answers other paths with 200.
-fn redirecting(status: u16, location: &str) -> Api {
-    let location: HeaderValue = location.parse().unwrap();
-    Api::new(move |seen| match seen.uri.path() {
-        "/away" => moved(status, location.clone()),
-        _ => response(200, "here"),
-    })
-}
-
-fn moved(status: u16, location: HeaderValue) -> ApiResponse {
-    let mut response = response(status, "");
-    response.headers_mut().insert("location", location);
-    response
-}
 
 /// Nothing of a credential, and nothing that the caller wrote for another origin.
 #[track_caller]

@@ -354,3 +354,29 @@ async fn rule_16_a_redirect_takes_no_query_value_away_that_its_own_answer_has_ro
         assert_eq!(credentials.get().await.unwrap().stamp().revision(), 1);
     }
 }
+
+/// A gate sets a header of the session, and leads back to what was asked for.
+#[tokio::test]
+async fn a_hop_to_its_own_url_with_another_header_of_the_session_is_no_circle() {
+    let read: Read = |response| match response.headers.get(NEW_CSRF) {
+        Some(new) => Update::new().with_header(CSRF, new.clone()),
+        None => Update::new(),
+    };
+    for via in BOTH {
+        let api = Api::new(|seen| {
+            if seen.headers[&CSRF] == "c-2" {
+                return response(200, "welcome");
+            }
+            let rolled = with(response(302, ""), NEW_CSRF, "c-2");
+            with(rolled, LOCATION, seen.uri.path())
+        });
+        let origin = api.serve().await;
+        let login: Login =
+            |_| Ok(Session::new().with_header(CSRF, HeaderValue::from_static("c-1")));
+        let (credentials, logins) = Csrf::at(&origin, login, Some(read));
+        let url = format!("{origin}/here");
+        let (status, _, _) = via.send(&credentials, Method::GET, url).await;
+        assert_eq!((status, api.count()), (200, 2), "{via:?}");
+        assert_eq!(logins.load(SeqCst), 1);
+    }
+}

@@ -115,6 +115,12 @@ impl Cookie {
         valid(&self.name) && valid(&self.value)
     }
 
+    /// The bytes of what a server can make as long as it likes.
+    pub(super) fn size(&self) -> usize {
+        let domain = self.hosts.domain("");
+        self.name.len() + self.value.len() + self.path.len() + domain.len()
+    }
+
     /// Writes the line of it.
     pub(super) fn write(&self, lines: &mut Lines) {
         let line = lines.line("cookie").text("name", &self.name);

@@ -17,6 +17,10 @@ use crate::lifetime::{CookieLives, WORTH_STORING};
 /// `Cookie` header grow for ever.
 const MOST_KEPT: usize = 50;
 
+/// How many bytes such a cookie has at most, with its name, path and domain. A user agent takes at
+/// least so many (section 6.1).
+const LARGEST_KEPT: usize = 4_096;
+
 /// The cookies of a session, as a user agent keeps them (RFC 6265, sections 5.3 and 5.4).
 #[derive(Clone, Default)]
 pub(super) struct Cookies {
@@ -361,6 +365,10 @@ impl Cookies {
         }
         if let Some(received) = received {
             cookie.expires = Deadline::after_option(received, cookie.life);
+        }
+        let is_own = known.is_some_and(|at| self.list[at].role != Role::Kept);
+        if !is_own && cookie.size() > LARGEST_KEPT {
+            return None;
         }
         if let Some(at) = known {
             let old = &mut self.list[at];

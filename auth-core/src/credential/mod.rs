@@ -31,6 +31,7 @@ pub use invalid_value::InvalidValue;
 pub(crate) use kept::{Kept, KeptValue};
 pub(crate) use line::{Line, Lines, damaged};
 pub use part::Part;
+pub(crate) use set_cookie::unheard_cookies;
 pub use set_cookie::{SetCookie, set_cookies};
 pub use stamp::Stamp;
 pub use target::Target;

@@ -93,7 +93,8 @@ impl fmt::Debug for SetCookie {
 }
 
 /// The cookies that a response sets, in order. Headers that can't be parsed as a cookie are
-/// skipped, and so are those of `__Host-` and `__Secure-` names whose attributes browsers refuse.
+/// skipped, and so are those of `__Host-` and `__Secure-` names whose attributes browsers refuse,
+/// and those whose name or value is not UTF-8. Their attributes may hold any byte.
 ///
 /// ```
 /// use std::time::Duration;
@@ -108,13 +109,25 @@ impl fmt::Debug for SetCookie {
 /// ```
 pub fn set_cookies(headers: &HeaderMap) -> impl Iterator<Item = SetCookie> + '_ {
     let set_cookies = headers.get_all(SET_COOKIE).iter();
-    set_cookies.filter_map(|header| parse(std::str::from_utf8(header.as_bytes()).ok()?, headers))
+    set_cookies.filter_map(|header| parse(header.as_bytes(), headers))
+}
+
+/// The names of the cookies that a response sets and whose values are not UTF-8.
+pub(crate) fn unheard_cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let set_cookies = headers.get_all(SET_COOKIE).iter();
+    set_cookies.filter_map(|header| {
+        let mut parts = header.as_bytes().split(|byte| *byte == b';');
+        let mut pair = parts.next()?.splitn(2, |byte| *byte == b'=');
+        let name = std::str::from_utf8(pair.next()?).ok()?;
+        let value = std::str::from_utf8(pair.next()?);
+        value.is_err().then(|| trim(name))
+    })
 }
 
 /// One header, as a user agent parses it (RFC 6265, section 5.2). `None` if it sets no cookie.
-fn parse(header: &str, headers: &HeaderMap) -> Option<SetCookie> {
-    let mut parts = header.split(';');
-    let (name, value) = parts.next()?.split_once('=')?;
+fn parse(header: &[u8], headers: &HeaderMap) -> Option<SetCookie> {
+    let mut parts = header.split(|byte| *byte == b';');
+    let (name, value) = std::str::from_utf8(parts.next()?).ok()?.split_once('=')?;
     let (name, value) = (trim(name), trim(value));
     if name.is_empty() {
         return None;
@@ -122,7 +135,9 @@ fn parse(header: &str, headers: &HeaderMap) -> Option<SetCookie> {
     let (mut max_age, mut expires) = (None, None);
     let (mut domain, mut path, mut secure) = (None, None, false);
     for attribute in parts {
-        let (key, value) = attribute.split_once('=').unwrap_or((attribute, ""));
+        // No attribute that is heard has other bytes than those of ASCII.
+        let attribute = String::from_utf8_lossy(attribute);
+        let (key, value) = attribute.split_once('=').unwrap_or((&attribute, ""));
         let (key, value) = (trim(key), trim(value));
         // The last attribute of a name counts, of dates and ages the last that can be parsed.
         if key.eq_ignore_ascii_case("max-age") {
@@ -130,10 +145,15 @@ fn parse(header: &str, headers: &HeaderMap) -> Option<SetCookie> {
         } else if key.eq_ignore_ascii_case("expires") {
             expires = cookie_date::parse(value).or(expires);
         } else if key.eq_ignore_ascii_case("domain") && !value.is_empty() {
-            domain = Some(value.strip_prefix('.').unwrap_or(value));
+            domain = Some(
+                value
+                    .strip_prefix('.')
+                    .unwrap_or(value)
+                    .to_ascii_lowercase(),
+            );
         } else if key.eq_ignore_ascii_case("path") {
             // A path that is no path counts as well: it means the default path.
-            path = Some(value).filter(|path| path.starts_with('/'));
+            path = value.starts_with('/').then(|| value.to_owned());
         } else if key.eq_ignore_ascii_case("secure") {
             secure = true;
         }
@@ -145,10 +165,8 @@ fn parse(header: &str, headers: &HeaderMap) -> Option<SetCookie> {
         value: value.to_owned(),
         expires_in,
         deleted: expires_in == Some(Duration::ZERO),
-        domain: domain
-            .filter(|domain| !domain.is_empty())
-            .map(str::to_ascii_lowercase),
-        path: path.map(str::to_owned),
+        domain: domain.filter(|domain| !domain.is_empty()),
+        path,
         secure,
     };
     (!cookie.breaks_its_promise()).then_some(cookie)

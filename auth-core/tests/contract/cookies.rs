@@ -1,7 +1,7 @@
 //! The cookies of a session, as a user agent keeps them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use auth_core::clock::ManualClock;
@@ -11,7 +11,7 @@ use auth_core::{
     Session, Target, set_cookies,
 };
 use http::header::{COOKIE, SET_COOKIE};
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
 
 use crate::support::{DAY, HERE, HOUR, SECOND, on};
 
@@ -676,6 +676,84 @@ async fn rule_15_a_server_that_sets_another_cookie_each_time_does_not_fill_the_h
     let lines = ["c0=; Path=/; Max-Age=0", "new=1; Path=/"];
     browser.send(HERE, 200, &lines).await;
     assert!(browser.cookies(HERE).await.ends_with("; new=1"));
+}
+
+/// As in RFC 6265, section 6.1.
+#[tokio::test]
+async fn rule_15_a_cookie_that_the_login_did_not_bring_is_not_larger_than_a_browser_takes() {
+    let browser = keeping("sid=s; Path=/", &[]);
+    let line = |name: &str, rest: usize| format!("{name}={}; Path=/", "x".repeat(rest));
+    // With its path, and the host that it belongs to.
+    let most = 4_096 - "b".len() - "/".len() - "api.example.com".len();
+    browser
+        .send(HERE, 200, &["a=1; Path=/", &line("b", most)])
+        .await;
+    let carried = browser.cookies(HERE).await;
+    assert_eq!(carried.len(), "sid=s; a=1; b=".len() + most);
+    // A larger one is not taken, and the one before stays.
+    for name in ["a", "b", "c"] {
+        browser.send(HERE, 200, &[&line(name, most + 1)]).await;
+    }
+    let long_path = format!("c=1; Path=/{}", "x".repeat(4_096));
+    browser.send(HERE, 200, &[&long_path]).await;
+    assert_eq!(browser.cookies(HERE).await, carried);
+    // The session's own is its provider's choice.
+    browser.send(HERE, 200, &[&line("sid", 5_000)]).await;
+    let more = 5_000 - "s".len();
+    assert_eq!(browser.cookies(HERE).await.len(), carried.len() + more);
+}
+
+#[tokio::test]
+async fn rule_15_a_server_that_sets_the_sessions_cookie_for_ever_other_paths_does_not_fill_it() {
+    let browser = named(&["sid=s; Path=/"]);
+    for round in 0..200 {
+        let line = format!("sid=s{round}; Path=/v3/{round}");
+        browser.send(HERE, 200, &[&line]).await;
+    }
+    let mut taken = 0;
+    for round in 0..200 {
+        let path = format!("/v3/{round}");
+        let target = Target::new("https", "api.example.com", &path);
+        let pairs = browser.cookies(target).await.split("; ").count();
+        taken += usize::from(pairs == 2);
+    }
+    assert_eq!(taken, 50);
+}
+
+/// Its value can't be kept as text.
+#[tokio::test]
+async fn rule_15_a_cookie_of_the_session_that_is_not_utf_8_is_an_event_and_changes_nothing() {
+    let unheard = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&unheard);
+    let login = |_| Ok(Session::new().with_cookie("sid", "s")?.with_bearer("b")?);
+    let credentials = Credentials::builder(Scripted::new(login))
+        .observer(move |_: &Identity, event: &Event| {
+            if let Event::CookieUnheard { stamp, name } = event {
+                noted.lock().unwrap().push(format!("{stamp} {name}"));
+            }
+        })
+        .build();
+    for generation in 1..=2 {
+        let credential = credentials.renew().await.unwrap();
+        for line in [
+            &b"other=caf\xe9"[..],
+            b"sid=s; Comment=caf\xe9",
+            b"\xe9",
+            b"\xe9=1",
+            b" sid = caf\xe9; Path=/",
+            b"sid=\xe9",
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(SET_COOKIE, HeaderValue::from_bytes(line).unwrap());
+            let attempt = Attempt::new(&credentials, &credential);
+            attempt.conclude(&ResponseView::new(StatusCode::OK, &headers));
+        }
+        let current = credentials.get().await.unwrap();
+        assert_eq!(current.stamp(), credential.stamp());
+        assert_eq!(current.cookie("sid"), Some("s"));
+        assert_eq!(unheard.lock().unwrap().len(), generation);
+    }
+    assert_eq!(*unheard.lock().unwrap(), ["1.0 sid", "2.0 sid"]);
 }
 
 #[tokio::test]

@@ -233,3 +233,20 @@ async fn rule_7_trailers_are_heard_if_the_judge_wants_them() {
     assert!(credentials.fresh().is_none());
     assert_eq!(token(&credentials.get().await.unwrap()), "token-2");
 }
+
+/// Integrations follow it, so a judge must see the login page in it.
+#[test]
+fn rule_7_a_location_is_seen_though_it_is_not_ascii() {
+    for (sent, seen) in [
+        (&b"/login?next=%2F"[..], "/login?next=%2F"),
+        ("/login?next=/café".as_bytes(), "/login?next=/café"),
+        (b"/login?next=/caf\xe9/x", "/login?next=/caf"),
+        (b"/login\t", "/login\t"),
+        (b"", ""),
+    ] {
+        let location = HeaderValue::from_bytes(sent).unwrap();
+        let headers = HeaderMap::from_iter([(LOCATION, location)]);
+        let view = ResponseView::new(StatusCode::FOUND, &headers);
+        assert_eq!(view.location(), Some(seen));
+    }
+}

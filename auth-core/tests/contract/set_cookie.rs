@@ -68,6 +68,31 @@ fn the_value_is_kept_byte_for_byte() {
     }
 }
 
+/// A user agent reads bytes.
+#[test]
+fn rule_15_an_attribute_that_is_not_utf_8_loses_no_cookie() {
+    let mut headers = HeaderMap::new();
+    for line in [
+        &b"a=1; Comment=caf\xe9; Max-Age=60; Path=/x"[..],
+        b"b=2; Expires=Sa\xdf, 21 Nov 2025 12:00:00 GMT",
+        b"c=3; Domain=caf\xe9.example.com",
+        b"d=4; \xe9; Path=/caf\xe9; Secure",
+        b"e=caf\xe9; Path=/",
+        b"\xe9=5",
+        "f=café; Path=/".as_bytes(),
+    ] {
+        headers.append(SET_COOKIE, HeaderValue::from_bytes(line).unwrap());
+    }
+    let read: Vec<_> = set_cookies(&headers).collect();
+    let names: Vec<_> = read.iter().map(|cookie| &*cookie.name).collect();
+    assert_eq!(names, ["a", "b", "c", "d", "f"]);
+    assert_eq!(read[0].expires_in, Some(Duration::from_secs(60)));
+    assert_eq!(read[0].path.as_deref(), Some("/x"));
+    assert!(read[1].deleted && read[3].secure);
+    assert!(!read[2].is_from("api.example.com"));
+    assert_eq!(read[4].value, "café");
+}
+
 #[test]
 fn rule_15_the_last_attribute_of_a_name_counts_whatever_its_case() {
     for (text, domain, path, secure) in [

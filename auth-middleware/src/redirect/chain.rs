@@ -1,12 +1,14 @@
 //! The redirects of one request so far, and where the next one leads.
 
+use std::borrow::Cow;
+
 use auth_core::{Attempt, Credential, Credentials, Stamp};
 use http::header::{LOCATION, SET_COOKIE};
 use http::{HeaderMap, Method, StatusCode};
+use percent_encoding::{AsciiSet, percent_encode};
 use url::Url;
 
-use super::secrets::QuerySecrets;
-use super::{Hop, RedirectError, Redirects};
+use super::{Hop, QuerySecrets, RedirectError, Redirects};
 use crate::target::Target;
 
 /// The redirects of one request so far.
@@ -28,6 +30,10 @@ pub(crate) struct Answer<'a> {
     pub(crate) repeatable: bool,
     pub(crate) status: StatusCode,
     pub(crate) headers: &'a HeaderMap,
+    /// The credential that the request carried, if any.
+    pub(crate) carried: Option<Stamp>,
+    /// What this request and those before it have had in their queries.
+    pub(crate) secrets: &'a QuerySecrets,
 }
 
 impl Chain {
@@ -63,7 +69,7 @@ impl Chain {
         // The response may have ended the session that its request carried.
         let leaves = answer.url.is_in(scope) && !url.is_in(scope);
         let current = Attempt::latest(credentials);
-        if leaves && (redirects.within_scope || takes_a_secret(&url, current.as_deref())) {
+        if leaves && (redirects.within_scope || takes_a_secret(&url, answer, current.as_deref())) {
             return Ok(None);
         }
         if self.taken == redirects.most {
@@ -88,7 +94,10 @@ impl Chain {
     }
 
     fn note(&mut self, answer: &Answer<'_>, stamp: Option<Stamp>) {
-        let has_changed = self.taken > 1 && self.stamp != stamp;
+        // The answer may have rolled what its request carried, and that may be newer than what the
+        // redirect before was answered to.
+        let before = [self.stamp, answer.carried];
+        let has_changed = before.iter().flatten().any(|before| Some(*before) != stamp);
         self.stamp = stamp;
         // The next request may carry another cookie or credential, so the same URL is no circle.
         if has_changed || answer.headers.contains_key(SET_COOKIE) {
@@ -107,6 +116,10 @@ fn without_fragment(url: &Url) -> Url {
     url
 }
 
+/// What a `Location` may have as it is: ASCII. Browsers encode any other byte as it is, in whatever
+/// encoding the server has written it.
+const AS_IT_IS: &AsciiSet = &AsciiSet::EMPTY;
+
 /// The URL that the response redirects to, if it may be followed.
 fn location(answer: &Answer<'_>) -> Option<Url> {
     let mut all = answer.headers.get_all(LOCATION).iter();
@@ -115,16 +128,32 @@ fn location(answer: &Answer<'_>) -> Option<Url> {
     if all.any(|other| other != first) {
         return None;
     }
+    let bytes = first.as_bytes().trim_ascii();
     // It would be the URL of the request, and lead nowhere else.
-    if first.is_empty() {
+    if bytes.is_empty() {
         return None;
     }
-    let text = std::str::from_utf8(first.as_bytes()).ok()?;
-    let url = answer.url.join(text).ok()?;
+    let text: Cow<'_, str> = percent_encode(bytes, AS_IT_IS).into();
+    // A URL of the server's that is not absolute would have the user of the caller's.
+    let mut base = answer.url.clone();
+    name_user(&mut base, "", None);
+    let mut url = base.join(&text).ok()?;
     let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
     let names_a_user = !url.username().is_empty() || url.password().is_some();
     let is_downgrade = answer.url.scheme() == "https" && url.scheme() == "http";
-    (is_web && !names_a_user && !is_downgrade).then_some(url)
+    if !is_web || names_a_user || is_downgrade {
+        return None;
+    }
+    if url.origin() == answer.url.origin() {
+        name_user(&mut url, answer.url.username(), answer.url.password());
+    }
+    Some(url)
+}
+
+/// Sets the userinfo of a URL. One that can't have any has none.
+fn name_user(url: &mut Url, user: &str, password: Option<&str>) {
+    let _ = url.set_username(user);
+    let _ = url.set_password(password);
 }
 
 /// The method of the next request, and whether it keeps the body (Fetch, "HTTP-redirect fetch",
@@ -142,8 +171,9 @@ fn next_method(method: &Method, status: StatusCode) -> (Method, bool) {
     }
 }
 
-/// Whether the server has put a secret of the query that it was sent into a URL out of the scope,
-/// such as `?next=` and the URL of the request.
-fn takes_a_secret(url: &Url, current: Option<&Credential>) -> bool {
-    current.is_some_and(|current| QuerySecrets::of(current).is_in(url.as_str()))
+/// Whether the server has put a secret of a query that it was sent into a URL out of the scope,
+/// such as `?next=` and the URL of the request. The session may have been renewed since.
+fn takes_a_secret(url: &Url, answer: &Answer<'_>, current: Option<&Credential>) -> bool {
+    answer.secrets.is_in(url.as_str())
+        || current.is_some_and(|current| QuerySecrets::of(current).is_in(url.as_str()))
 }

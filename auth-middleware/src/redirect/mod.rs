@@ -16,5 +16,4 @@ pub(crate) use chain::{Answer, Chain};
 pub use error::RedirectError;
 pub(crate) use hop::Hop;
 pub use redirects::Redirects;
-#[cfg(feature = "reqwest")]
 pub(crate) use secrets::QuerySecrets;

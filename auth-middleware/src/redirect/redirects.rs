@@ -20,12 +20,18 @@ const MOST: usize = 20;
 ///   were written for: `Authorization`, `Proxy-Authorization`, `Cookie`, `Referer`, `Host`, headers
 ///   that are marked [sensitive](http::HeaderValue::set_sensitive), headers that the credential has
 ///   as well, and those of [`private_header`](Self::private_header). They do not come back when a
-///   later hop returns to that origin. No `Referer` is added.
+///   later hop returns to that origin. No `Referer` is added. The userinfo of a URL is treated as
+///   `Authorization`.
 /// - **Each response** is judged by the URL of its own hop, and a rejected hop alone is sent again:
 ///   a `POST` that was answered with 303 has been done.
+/// - **A `Location`** is read as in a browser: a space and each byte that is not ASCII is
+///   percent-encoded. If there are several that are equal, they count as one.
 /// - The caller gets the redirect itself if its `Location` is empty, is not a URL of `http` or
-///   `https`, holds a user name, leads from `https` to plain `http`, or would take a secret of the
-///   credential out of the scope.
+///   `https`, holds a user name, leads from `https` to plain `http`, or would take a value out of
+///   the scope that a hop had in its query from the credential.
+/// - **Such a value** is found in a URL however often it is encoded. One of less than eight
+///   characters, such as that of `v=2`, is in most URLs. So it counts only where it stands alone:
+///   beside it is no letter, no digit and none of `-`, `.`, `_` and `~`.
 ///
 /// ```
 /// use auth_middleware::Redirects;

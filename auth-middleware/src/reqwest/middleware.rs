@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use auth_core::{Conclusion, Credentials, Judge};
+use auth_core::{Conclusion, Credentials, Judge, Stamp};
 use http::Extensions;
 use reqwest::{Client, Request, Response};
 use reqwest_middleware::{
@@ -272,6 +272,7 @@ impl Middleware for AuthMiddleware {
             time: TimeLeft::of(&request, &self.credentials),
             redactor: Redactor::default(),
             pristine: None,
+            carried: None,
             request: Some(request),
         };
         let mut chain = Chain::default();
@@ -305,6 +306,8 @@ struct Call<'a> {
     request: Option<Request>,
     /// What is kept of the hop that was sent. `None` if its redirect must not be followed.
     pristine: Option<Pristine>,
+    /// The credential that the hop was sent with, if any.
+    carried: Option<Stamp>,
 }
 
 impl Call<'_> {
@@ -317,6 +320,7 @@ impl Call<'_> {
     ) -> Answered<Response> {
         let mut request = self.request.take().expect(NEXT);
         self.pristine = self.middleware.keep(&mut request, false);
+        self.carried = None;
         let jar = JarRequest::bare(credentials, self.middleware.jar.as_ref(), request.url());
         if let Some(jar) = &jar {
             jar.add_to(request.headers_mut());
@@ -364,6 +368,7 @@ impl Call<'_> {
         loop {
             let mut request = self.request.take().expect(NEXT);
             self.time.apply_to(&mut request);
+            self.carried = Some(sending.attempt().stamp());
             let sent = next.clone().run(request, extensions);
             let response = match resend::span(sending.attempt()) {
                 Some(span) => sent.instrument(span).await,
@@ -414,6 +419,8 @@ impl Call<'_> {
             repeatable: pristine.is_repeatable(),
             status: response.status(),
             headers: response.headers(),
+            carried: self.carried,
+            secrets: self.redactor.secrets(),
         };
         let redirects = &self.middleware.redirects;
         let hop = chain.next(&answer, redirects, credentials);

@@ -44,6 +44,11 @@ impl Redactor {
         }
     }
 
+    /// What the hops have sent.
+    pub(super) const fn secrets(&self) -> &QuerySecrets {
+        &self.secrets
+    }
+
     /// Notes that a redirect is followed.
     pub(super) fn redirected(&mut self) {
         self.redirected = true;

@@ -12,6 +12,8 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::BoxError;
+#[cfg(feature = "follow")]
+use super::follow::Sent;
 use super::future::{AuthFuture, Work};
 use super::origin::RelativeTo;
 use super::replay::{Cloning, ReplayMode};
@@ -123,6 +125,8 @@ where
         let admission = match admission {
             Ok(Some(admission)) => admission,
             Ok(None) => {
+                #[cfg(feature = "follow")]
+                Sent::note(&mut request, None);
                 let credentials = context.credentials(&self.credentials);
                 let jar = JarRequest::bare(credentials, self.jar.as_ref(), request.uri());
                 if let Some(jar) = &jar {
@@ -187,6 +191,8 @@ pub(super) fn attach<R: ReplayMode<B>, B>(
     if let Some(jar) = jar {
         jar.add_beside(credential, request.headers_mut());
     }
+    #[cfg(feature = "follow")]
+    Sent::note(request, Some(credential));
     Ok(credential.attach(request)?)
 }
 

@@ -14,6 +14,7 @@ use tower_service::Service;
 use url::Url;
 
 use super::kept::Kept;
+use super::sent::Sent;
 use crate::body::AuthBody;
 use crate::context::AuthContext;
 use crate::redirect::{Answer, Chain, RedirectError, Redirects};
@@ -39,6 +40,7 @@ pin_project! {
         pub(super) context: AuthContext,
         pub(super) is_bare: bool,
         pub(super) kept: Option<Kept<B>>,
+        pub(super) sent: Sent,
     }
 }
 
@@ -79,6 +81,7 @@ where
                         this.chain,
                         kept,
                         &response,
+                        this.sent,
                         this.redirects,
                         this.credentials,
                     );
@@ -86,6 +89,7 @@ where
                         return Poll::Ready(Ok(response));
                     };
                     *this.kept = Some(Kept::of::<R>(&request));
+                    request.extensions_mut().insert(this.sent.clone());
                     if *this.is_bare || !request.uri().is_in(this.credentials.scope()) {
                         request.extensions_mut().insert(AuthContext::skip());
                     }
@@ -114,18 +118,22 @@ fn next<B: Body + Default, T>(
     chain: &mut Chain,
     kept: Kept<B>,
     response: &Response<T>,
+    sent: &Sent,
     redirects: &Redirects,
     credentials: &Credentials,
 ) -> Result<Option<Request<B>>, RedirectError> {
     let Ok(url) = Url::parse(&kept.head.uri.to_string()) else {
         return Ok(None);
     };
+    let (carried, secrets) = sent.of_hop();
     let answer = Answer {
         method: &kept.head.method,
         url: &url,
         repeatable: kept.is_repeatable,
         status: response.status(),
         headers: response.headers(),
+        carried,
+        secrets: &secrets,
     };
     let Some(hop) = chain.next(&answer, redirects, credentials)? else {
         return Ok(None);

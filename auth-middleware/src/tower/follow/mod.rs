@@ -3,8 +3,10 @@
 mod future;
 mod kept;
 mod layer;
+mod sent;
 mod service;
 
 pub use future::FollowFuture;
 pub use layer::FollowLayer;
+pub(super) use sent::Sent;
 pub use service::Follow;

@@ -13,6 +13,7 @@ use tower_service::Service;
 use super::FollowFuture;
 use super::future::Stage;
 use super::kept::Kept;
+use super::sent::Sent;
 use crate::body::AuthBody;
 use crate::context::AuthContext;
 use crate::redirect::{Chain, Redirects};
@@ -76,6 +77,8 @@ where
         let is_bare = !request.uri().is_in(credentials.scope());
         request.extensions_mut().insert(context.clone());
         let kept = Kept::of::<R>(&request);
+        let sent = Sent::default();
+        request.extensions_mut().insert(sent.clone());
         // The service that is ready sends the first hop, and its clone the others.
         let clone = self.auth.clone();
         let first = mem::replace(&mut self.auth, clone.clone()).call(request);
@@ -88,6 +91,7 @@ where
             context,
             is_bare,
             kept: Some(kept),
+            sent,
         }
     }
 }
