@@ -667,7 +667,8 @@ impl Attempt {
                 return None;
             }
             let mut others = unheard_cookies(headers);
-            unheard = others.find(|name| current.owns_cookie(name));
+            let own = others.find(|name| current.owns_cookie(name));
+            unheard = own.filter(|_| current.tells_unheard());
             let own = |set: &SetCookie| current.keeps_cookie(&set.name);
             let cookies: Vec<_> = set_cookies(headers).filter(own).collect();
             let read = |answer| shared.engine.provider.update(answer, current);
@@ -681,7 +682,8 @@ impl Attempt {
             current.change_by(brought, now).map(|_| (cookies, update))
         });
         if let Some(name) = unheard {
-            shared.not_heard(stamp, name.to_owned());
+            let name = name.to_owned();
+            shared.engine.emit(&Event::CookieUnheard { stamp, name });
         }
         let Some((cookies, update)) = heard else {
             return;

@@ -23,7 +23,7 @@ use crate::lifetime::Freshness;
 use crate::login::{Engine, Flight};
 use crate::origin::Scope;
 use crate::refresh::Refresh;
-use crate::runtime::{AtomicBool, AtomicU64, Mutex, Slot};
+use crate::runtime::{AtomicBool, Mutex, Slot};
 
 /// One cache. Decisions are made under one lock, and the current credential is read without it.
 pub(crate) struct Shared {
@@ -39,8 +39,6 @@ pub(crate) struct Shared {
     referenced: AtomicBool,
     /// The requests that missed the scope. Most caches see none.
     out_of_scope: OnceLock<Box<OutOfScope>>,
-    /// The generation of which a cookie that can't be heard was told last.
-    unheard: AtomicU64,
     /// The timer, if renewals begin by themselves.
     pub(super) keep_fresh: Option<Box<RenewalTimer>>,
     pub(super) repair: Repair,
@@ -69,7 +67,6 @@ impl Shared {
             closed: AtomicBool::new(false),
             referenced: AtomicBool::new(false),
             out_of_scope: OnceLock::new(),
-            unheard: AtomicU64::new(0),
             control: Mutex::new(Control {
                 state: CacheState::new(refresh),
                 ..Control::default()
@@ -165,14 +162,6 @@ impl Shared {
                 scope: self.scope.clone(),
                 miss: self.scope.miss(scheme, host, port),
             });
-        }
-    }
-
-    /// An answer to a request with this credential has set a cookie of it that can't be heard.
-    pub(crate) fn not_heard(&self, stamp: Stamp, name: String) {
-        // Relaxed: the number publishes no other memory.
-        if self.unheard.swap(stamp.generation(), Relaxed) != stamp.generation() {
-            self.engine.emit(&Event::CookieUnheard { stamp, name });
         }
     }
 

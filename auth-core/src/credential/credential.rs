@@ -40,6 +40,8 @@ pub struct Credential {
     life: Life,
     /// It was refreshed, and no request with it was accepted yet.
     unproven: AtomicBool,
+    /// An answer has set a cookie of it that can't be heard, and that was told.
+    unheard: AtomicBool,
 }
 
 impl Credential {
@@ -62,6 +64,7 @@ impl Credential {
             kept: session.kept.begin(birth.at),
             life: Life::begin(lifetime, &lives, birth, window, jitter).idle_for(idle_left),
             unproven: AtomicBool::new(false),
+            unheard: AtomicBool::new(false),
         }
     }
 
@@ -88,6 +91,13 @@ impl Credential {
         if self.is_unproven() {
             self.unproven.store(false, Relaxed);
         }
+    }
+
+    /// An answer has set a cookie of it that can't be heard. Returns whether that is to be told: it
+    /// was not told of this session before.
+    pub(crate) fn tells_unheard(&self) -> bool {
+        // Relaxed: the flag publishes no other memory.
+        !self.unheard.swap(true, Relaxed)
     }
 
     /// Which session and which value of it this is.
@@ -431,6 +441,7 @@ impl Credential {
             kept: new.kept,
             life,
             unproven: AtomicBool::new(self.is_unproven()),
+            unheard: AtomicBool::new(self.unheard.load(Relaxed)),
         }
     }
 
@@ -446,6 +457,7 @@ impl Credential {
             kept: self.kept.clone(),
             life: self.life.with_others(&lives),
             unproven: AtomicBool::new(self.is_unproven()),
+            unheard: AtomicBool::new(self.unheard.load(Relaxed)),
         })
     }
 

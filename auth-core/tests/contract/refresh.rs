@@ -386,7 +386,8 @@ async fn rule_6_in_an_outage_of_the_refresh_a_good_session_is_served_and_refresh
     }
     assert_eq!(logins.count(), 1);
     let while_good = seen.lock().len();
-    assert!((3..=20).contains(&while_good), "{while_good} refreshes");
+    // The jitter may make waits short. Without a back-off there would be one a second.
+    assert!((3..=60).contains(&while_good), "{while_good} refreshes");
     clock.advance(MINUTE);
     let next = credentials.get().await.unwrap();
     assert_eq!(
