@@ -381,9 +381,9 @@
 //! waits in any case. More than five such processes may together exceed the quota, and fewer by as
 //! much as the store had given in the window before. Nothing fails for it but what can't be done: a
 //! token that can be used once is not sent, and a `log_out` says that the others are not told. What
-//! was obtained meanwhile is used, and saved when the store is looked at next, under the lease of
-//! its login if that was not released, unless another session is there by then. That one is used
-//! once the one at hand is due.
+//! was obtained meanwhile is used, and saved when the store is looked at next, unless another
+//! session is there by then. That one is used once the one at hand is due. A session whose save was
+//! not answered may be there, and is saved as a revision of that.
 //!
 //! ## Rule 25
 //!

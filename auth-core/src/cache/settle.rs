@@ -70,12 +70,18 @@ impl Keep for Shared {
         self.read(|state| state.notes(before, secret, now))
     }
 
-    fn saved(self: Arc<Self>, stamp: Stamp, saved: Option<Saved>) -> bool {
-        let Some(Saved::Made(version)) = saved else {
-            return false;
-        };
-        self.now_known(stamp, version);
-        true
+    fn saved(
+        self: Arc<Self>,
+        stamp: Stamp,
+        version: Option<Version>,
+        saved: Option<Saved>,
+    ) -> bool {
+        match (saved, version) {
+            (Some(Saved::Made(version)), _) => self.now_known(stamp, version),
+            (None, Some(version)) => self.perhaps_saved(stamp, version),
+            _ => {}
+        }
+        matches!(saved, Some(Saved::Made(_)))
     }
 
     fn send_refresh(&self, id: FlightId, session: &Credential) -> bool {

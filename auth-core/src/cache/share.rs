@@ -74,6 +74,23 @@ impl Shared {
         }
     }
 
+    /// The session with this stamp may be stored with this version: no answer came to its save. It
+    /// is saved as a revision of that when the store is looked at next, or by a close. What was
+    /// obtained under a later lease stays there.
+    pub(super) fn perhaps_saved(&self, stamp: Stamp, version: Version) {
+        let Some(sharing) = &self.engine.options.sharing else {
+            return;
+        };
+        let control = self.control.lock();
+        if control.state.generation() == stamp.generation() {
+            *sharing.known.lock() = Known {
+                version: Some(version),
+                unsaved: false,
+            };
+            sharing.save_later(version);
+        }
+    }
+
     /// The session has new values, which the others are to have: saves them by a task, one at a
     /// time.
     pub(crate) fn share_revision(self: &Arc<Self>) {
@@ -293,8 +310,10 @@ impl Shared {
             };
             (current.session(now), version, current.stamp())
         };
+        // A login that could not save its session may have left its lease.
+        let releases = Some(sharing.owner());
         match sharing
-            .save(engine, version, Some(&session), None, None)
+            .save(engine, version, Some(&session), None, releases)
             .await
         {
             Some(Saved::Made(version)) => self.now_known(stamp, version),

@@ -76,8 +76,10 @@ pub(crate) trait Keep: Send + Sync {
     /// The notes for the store after the login has ended.
     fn notes(&self, before: &Notes, secret: Option<String>) -> Notes;
 
-    /// The session with this stamp was saved in the store, or was not. Returns whether it was.
-    fn saved(self: Arc<Self>, stamp: Stamp, saved: Option<Saved>) -> bool;
+    /// The session with this stamp was saved in the store, or was not. Without an answer, it may
+    /// be there with this version. Returns whether it is.
+    fn saved(self: Arc<Self>, stamp: Stamp, version: Option<Version>, saved: Option<Saved>)
+    -> bool;
 
     /// Tells the waiters. Returns a session that is of no use, which is to be logged out.
     fn conclude(&self, settlement: Settlement) -> Option<(Arc<Credential>, Logout)>;
@@ -469,9 +471,10 @@ impl Login {
                     notes
                 }
             });
+        let version = turn.version();
         let saved = turn.end(session.as_ref(), notes.as_ref()).await;
         if let Some(fetched) = fetched.map(|fetched| fetched.stamp()) {
-            settlement.saved = Arc::clone(cache).saved(fetched, saved);
+            settlement.saved = Arc::clone(cache).saved(fetched, version, saved);
         }
     }
 

@@ -98,6 +98,11 @@ impl Turn {
         self.began
     }
 
+    /// The version of the session that the login saves, if it has the lease.
+    pub(super) const fn version(&self) -> Option<Version> {
+        self.version
+    }
+
     /// Looks at the store, and takes the lease unless a session is there that the cache does not
     /// know. Returns what was found, or `None` if the store is in trouble.
     pub(super) async fn look(&mut self, known: Known, rejected: bool) -> Option<(Lease, Found)> {

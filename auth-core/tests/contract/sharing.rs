@@ -1801,6 +1801,8 @@ struct Faults {
     inner: MemoryStore,
     fails: AtomicBool,
     save_fails: AtomicBool,
+    /// A change is made, and the answer is lost.
+    save_answer_is_lost: AtomicBool,
     hangs: AtomicBool,
     panics: AtomicBool,
     /// A lease is given, and the answer is lost.
@@ -1837,6 +1839,7 @@ impl Faulty {
             inner: inner.clone(),
             fails: AtomicBool::new(false),
             save_fails: AtomicBool::new(false),
+            save_answer_is_lost: AtomicBool::new(false),
             hangs: AtomicBool::new(false),
             panics: AtomicBool::new(false),
             lease_hangs: AtomicBool::new(false),
@@ -1970,7 +1973,11 @@ impl Store for Faulty {
         if let Some(gate) = gate {
             gate.acquire().await.unwrap().forget();
         }
-        self.0.inner.save(name, change).await
+        let saved = self.0.inner.save(name, change).await;
+        if self.0.save_answer_is_lost.load(SeqCst) {
+            return Err(StoreError::new("as told"));
+        }
+        saved
     }
 
     async fn permit(&self, origin: &str, ask: PermitAsk<'_>) -> Result<PermitAnswer, StoreError> {

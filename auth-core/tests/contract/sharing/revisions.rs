@@ -105,6 +105,56 @@ async fn rule_21_values_whose_save_had_not_begun_are_left_in_the_store_by_a_clos
 }
 
 #[tokio::test]
+async fn rule_24_values_of_a_session_whose_save_was_not_answered_are_shared() {
+    for (is_there, closes) in [(true, false), (false, false), (true, true), (false, true)] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        by_cookie(&server);
+        let store = Faulty::new(&fleet.store);
+        let fault = if is_there {
+            &store.0.save_answer_is_lost
+        } else {
+            &store.0.save_fails
+        };
+        fault.store(true, SeqCst);
+        let process = fleet.start_with(server.program("right"), store.clone());
+        process.get().await.unwrap();
+        rolls(&process, "sid=rolled; Path=/").await;
+        settle().await;
+        fault.store(false, SeqCst);
+        if closes {
+            fleet.leap(6 * SECOND);
+            process.close().await.unwrap();
+        } else {
+            fleet.advance(16 * SECOND).await;
+        }
+        assert_eq!(
+            stored(&mut fleet, &server).await,
+            "rolled",
+            "{is_there} {closes}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn rule_24_what_another_has_saved_since_a_save_was_not_answered_stays() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    by_cookie(&server);
+    let store = Faulty::new(&fleet.store);
+    store.0.save_fails.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    process.get().await.unwrap();
+    // Its lease lapses before it looks again.
+    store.0.fails.store(true, SeqCst);
+    fleet.advance(40 * SECOND).await;
+    assert_eq!(stored(&mut fleet, &server).await, "s-2");
+    store.0.fails.store(false, SeqCst);
+    store.0.save_fails.store(false, SeqCst);
+    fleet.advance(20 * SECOND).await;
+    assert_eq!(process.fresh().unwrap().cookie("sid"), Some("s-2"));
+    assert_eq!(stored(&mut fleet, &server).await, "s-2");
+}
+
+#[tokio::test]
 async fn rule_21_an_answer_is_heard_though_another_process_has_moved_the_deadline() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     server.answers(|number| {
