@@ -21,6 +21,7 @@ use crate::metrics;
 use crate::options::Options;
 use crate::provider::Provider;
 use crate::session::Session;
+use crate::store::Sharer;
 
 /// A clone is cheap and does not keep the cache alive, so a task that outlives the handles may hold
 /// one.
@@ -98,5 +99,15 @@ impl Engine {
             confirmed: result.is_ok(),
         });
         result
+    }
+}
+
+impl Sharer for Engine {
+    fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    fn emit(&self, event: &Event) {
+        Self::emit(self, event);
     }
 }

@@ -17,10 +17,10 @@ use super::lease::{LeaseAnswer, LeaseAsk};
 use super::permit::{PermitAnswer, PermitAsk};
 use super::seal::Unreadable;
 use super::store::Store;
-use crate::clock::nanos;
+use crate::clock::{Clock, nanos};
 use crate::decide::{FlightId, Known, Notes};
 use crate::event::Event;
-use crate::login::{Engine, Flight};
+use crate::login::Flight;
 use crate::provider::Provider;
 use crate::runtime::{AtomicBool, AtomicU64, Mutex, Task, random};
 use crate::session::Session;
@@ -42,6 +42,13 @@ const KEEP_UNKNOWN: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// How long notes are stored: longer than a refresh token lives, so that a spent one is known.
 const KEEP_NOTES: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// The cache, as its store sees it.
+pub(crate) trait Sharer: Sync {
+    fn clock(&self) -> &Clock;
+
+    fn emit(&self, event: &Event);
+}
 
 /// The store of one cache.
 pub(crate) struct Sharing {
@@ -234,32 +241,32 @@ impl Sharing {
     }
 
     /// What is stored.
-    pub(crate) async fn load(&self, engine: &Engine) -> Option<Found> {
+    pub(crate) async fn load(&self, cache: &dyn Sharer) -> Option<Found> {
         let load = async {
             let entry = self.store.load(&self.name).await?;
-            Ok(self.found(engine, &entry))
+            Ok(self.found(cache, &entry))
         };
-        self.step(engine, load).await
+        self.step(cache, load).await
     }
 
     /// Takes the lease, if it is free and needed, or extends it. Returns what is stored as well.
     pub(crate) async fn lease(
         &self,
-        engine: &Engine,
+        cache: &dyn Sharer,
         ask: LeaseAsk<'_>,
     ) -> Option<(LeaseAnswer, Found)> {
         let lease = async {
             let answer = self.store.lease(&self.name, ask).await?;
-            let found = self.found(engine, &answer.entry);
+            let found = self.found(cache, &answer.entry);
             Ok((answer, found))
         };
-        self.step(engine, lease).await
+        self.step(cache, lease).await
     }
 
     /// Saves a session, notes or both. Returns `None` if the store is in trouble.
     pub(crate) async fn save(
         &self,
-        engine: &Engine,
+        cache: &dyn Sharer,
         version: Version,
         session: Option<&Session>,
         notes: Option<&Notes>,
@@ -275,7 +282,7 @@ impl Sharing {
             };
             let notes = match notes {
                 Some(notes) => {
-                    let sealed = self.seal(&notes.to_text(engine.clock.now()), Kind::Notes)?;
+                    let sealed = self.seal(&notes.to_text(cache.clock().now()), Kind::Notes)?;
                     NotesChange::Save(sealed, KEEP_NOTES)
                 }
                 None => NotesChange::Keep,
@@ -288,37 +295,40 @@ impl Sharing {
             };
             self.store.save(&self.name, change).await
         };
-        self.step(engine, save).await
+        self.step(cache, save).await
     }
 
     /// Notes that the session was logged out.
-    pub(crate) async fn end(&self, engine: &Engine, version: Version) -> Option<Saved> {
+    pub(crate) async fn end(&self, cache: &dyn Sharer, version: Version) -> Option<Saved> {
         let change = Change {
             version,
             session: SessionChange::End,
             notes: NotesChange::Keep,
             releases: None,
         };
-        self.step(engine, self.store.save(&self.name, change)).await
+        self.step(cache, self.store.save(&self.name, change)).await
     }
 
     /// Asks for a permit.
-    pub(crate) async fn permit(&self, engine: &Engine, ask: PermitAsk<'_>) -> Option<PermitAnswer> {
-        self.step(engine, self.store.permit(&self.origin, ask))
-            .await
+    pub(crate) async fn permit(
+        &self,
+        cache: &dyn Sharer,
+        ask: PermitAsk<'_>,
+    ) -> Option<PermitAnswer> {
+        self.step(cache, self.store.permit(&self.origin, ask)).await
     }
 
     /// The permit counts for so long from now on.
-    pub(crate) async fn end_permit(&self, engine: &Engine, id: &str, counts_for: Duration) {
+    pub(crate) async fn end_permit(&self, cache: &dyn Sharer, id: &str, counts_for: Duration) {
         let step = self.store.end_permit(&self.origin, id, counts_for);
-        self.step(engine, step).await;
+        self.step(cache, step).await;
     }
 
     /// The login server wants no login for so long. If that fails, the store is not left alone yet:
     /// a lease is to be released after it.
-    pub(crate) async fn hold(&self, engine: &Engine, wait: Duration) {
+    pub(crate) async fn hold(&self, cache: &dyn Sharer, wait: Duration) {
         let before = self.trouble_until.load(Relaxed);
-        let step = self.step(engine, self.store.hold(&self.origin, wait));
+        let step = self.step(cache, self.store.hold(&self.origin, wait));
         if step.await.is_none() {
             self.trouble_until.store(before, Relaxed);
         }
@@ -326,62 +336,62 @@ impl Sharing {
 
     /// Waits until the entry has perhaps changed, for `most` at most and, unless the store tells of
     /// changes, about as long. With jitter, so that processes don't look in step.
-    pub(crate) async fn changed(&self, engine: &Engine, most: Duration) {
+    pub(crate) async fn changed(&self, cache: &dyn Sharer, most: Duration) {
         let wait = nanos(most.mul_f64(0.5 + 0.5 * random()));
-        let until = engine.clock.now().steady.saturating_add(wait);
+        let until = cache.clock().now().steady.saturating_add(wait);
         let told = AssertUnwindSafe(self.store.changed(&self.name)).catch_unwind();
         let told = async {
             if told.await.is_err() {
                 std::future::pending::<()>().await;
             }
         };
-        select(pin!(told), pin!(engine.clock.sleep_until(until))).await;
+        select(pin!(told), pin!(cache.clock().sleep_until(until))).await;
     }
 
     /// Runs one step of the store within its time-out, with what its seal does, and catches a panic
     /// in it. Returns `None` if it fails, and for a while after that.
     async fn step<T>(
         &self,
-        engine: &Engine,
+        cache: &dyn Sharer,
         step: impl Future<Output = Result<T, StoreError>>,
     ) -> Option<T> {
-        let now = engine.clock.now().steady;
+        let now = cache.clock().now().steady;
         if now < self.trouble_until.load(Relaxed) {
             return None;
         }
         let step = AssertUnwindSafe(step).catch_unwind();
         let until = now.saturating_add(nanos(STEP));
-        let error = match select(pin!(step), pin!(engine.clock.sleep_until(until))).await {
+        let error = match select(pin!(step), pin!(cache.clock().sleep_until(until))).await {
             Either::Left((Ok(Ok(result)), _)) => return Some(result),
             Either::Left((Ok(Err(error)), _)) => error,
             Either::Left((Err(_panic), _)) => StoreError::new("the store panicked"),
             Either::Right(_) => StoreError::new(format!("the store did not answer in {STEP:?}")),
         };
-        let now = engine.clock.now().steady;
+        let now = cache.clock().now().steady;
         // Relaxed: the time publishes no other memory, and who misses it asks in vain.
         self.trouble_until
             .store(now.saturating_add(nanos(TROUBLE)), Relaxed);
-        engine.emit(&Event::StoreFailed {
+        cache.emit(&Event::StoreFailed {
             reason: error.reason(),
         });
         None
     }
 
-    fn found(&self, engine: &Engine, entry: &Entry) -> Found {
+    fn found(&self, cache: &dyn Sharer, entry: &Entry) -> Found {
         let open = |stored: &Option<Stored>, kind| {
             let stored = stored.as_ref()?;
             let opened = self.store.seal().open(&stored.sealed, &self.whose(kind));
             match opened {
                 Ok(text) => Some((text, stored.age)),
                 Err(why) => {
-                    engine.emit(&Event::StoredUnreadable { why });
+                    cache.emit(&Event::StoredUnreadable { why });
                     None
                 }
             }
         };
         let damaged = || {
             let why = Unreadable::Damaged;
-            engine.emit(&Event::StoredUnreadable { why });
+            cache.emit(&Event::StoredUnreadable { why });
         };
         let session = open(&entry.session, Kind::Session).and_then(|(text, age)| {
             let read = SessionParts::of_text(text).to_session();
@@ -389,7 +399,7 @@ impl Sharing {
             Some(read.aged(age))
         });
         let notes = open(&entry.notes, Kind::Notes).and_then(|(text, age)| {
-            let read = Notes::read(text.expose(), age, engine.clock.now());
+            let read = Notes::read(text.expose(), age, cache.clock().now());
             read.inspect_err(|_| damaged()).ok()
         });
         let notes = notes.unwrap_or_else(|| match entry.notes {
