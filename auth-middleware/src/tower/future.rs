@@ -16,8 +16,8 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::BoxError;
+use super::attach::{attach, head_of};
 use super::replay::{Again, ReplayMode};
-use super::service::{attach, head_of};
 use crate::admission::Renewal;
 use crate::body::{AuthBody, Peeked};
 use crate::jar::JarRequest;

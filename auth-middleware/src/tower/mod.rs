@@ -1,5 +1,6 @@
 //! The integration with tower.
 
+mod attach;
 #[cfg(feature = "follow")]
 mod follow;
 mod future;

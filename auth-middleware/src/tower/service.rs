@@ -5,13 +5,14 @@ use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use auth_core::{Attempt, Credential, Credentials, Judge, RequestHead};
+use auth_core::{Attempt, Credentials, Judge};
 use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body::Body;
 use tower_service::Service;
 
 use super::BoxError;
+use super::attach::{attach, head_of};
 #[cfg(feature = "follow")]
 use super::follow::Sent;
 use super::future::{AuthFuture, Work};
@@ -19,7 +20,6 @@ use super::origin::RelativeTo;
 use super::replay::{Cloning, ReplayMode};
 use crate::body::AuthBody;
 use crate::context::AuthContext;
-use crate::fields::{BodyFieldError, Edit, Wanted};
 use crate::jar::{CookieJar, JarRequest};
 use crate::target::Target;
 
@@ -35,8 +35,8 @@ use crate::target::Target;
 ///   that it would carry. It is then not sent, or not sent again.
 /// - [`auth_core::InvalidValue`], if the credential's query pairs do not fit into the request's
 ///   URI.
-/// - [`BodyFieldError`], if the session has [fields of the body](crate#fields-of-the-body) and the
-///   body can't have them.
+/// - [`BodyFieldError`](crate::BodyFieldError), if the session has [fields of the
+///   body](crate#fields-of-the-body) and the body can't have them.
 ///
 /// # Cancel safety
 /// Dropping the response future cancels its own request only. A login that it waited for goes on
@@ -176,50 +176,6 @@ where
             }
         }
     }
-}
-
-/// Puts the credential on a request, beside the cookies of the jar.
-#[inline]
-pub(super) fn attach<R: ReplayMode<B>, B>(
-    credential: &Credential,
-    jar: Option<&JarRequest>,
-    request: &mut Request<R::Body>,
-) -> Result<(), BoxError> {
-    if credential.has_body_fields() {
-        set_fields::<R, B>(credential, request)?;
-    }
-    if let Some(jar) = jar {
-        jar.add_beside(credential, request.headers_mut());
-    }
-    #[cfg(feature = "follow")]
-    Sent::note(request, Some(credential));
-    Ok(credential.attach(request)?)
-}
-
-/// Sets the fields of the body.
-#[cold]
-fn set_fields<R: ReplayMode<B>, B>(
-    credential: &Credential,
-    request: &mut Request<R::Body>,
-) -> Result<(), BodyFieldError> {
-    let target = request.uri().target().with_method(request.method());
-    let Some(wanted) = Wanted::by(credential, target)? else {
-        return Ok(());
-    };
-    if !R::has_data(request.body())? {
-        return Ok(());
-    }
-    let edit = wanted.for_body(request.headers())?;
-    let length = R::edit(request.body_mut(), |body| edit.copy(body))?;
-    if let Some(length) = length {
-        Edit::state_length(length, request.headers_mut());
-    }
-    Ok(())
-}
-
-/// For a judge that wants it.
-pub(super) fn head_of<B>(request: &Request<B>) -> RequestHead {
-    RequestHead::new(request.method().clone(), request.uri().clone())
 }
 
 impl<S: fmt::Debug, R: fmt::Debug> fmt::Debug for Auth<S, R> {

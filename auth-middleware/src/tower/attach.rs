@@ -1,0 +1,56 @@
+//! How a credential gets on a request.
+
+use auth_core::{Credential, RequestHead};
+use http::Request;
+
+use super::BoxError;
+#[cfg(feature = "follow")]
+use super::follow::Sent;
+use super::replay::ReplayMode;
+use crate::fields::{BodyFieldError, Edit, Wanted};
+use crate::jar::JarRequest;
+use crate::target::Target;
+
+/// Puts the credential on a request, beside the cookies of the jar.
+#[inline]
+pub(super) fn attach<R: ReplayMode<B>, B>(
+    credential: &Credential,
+    jar: Option<&JarRequest>,
+    request: &mut Request<R::Body>,
+) -> Result<(), BoxError> {
+    if credential.has_body_fields() {
+        set_fields::<R, B>(credential, request)?;
+    }
+    if let Some(jar) = jar {
+        jar.add_beside(credential, request.headers_mut());
+    }
+    #[cfg(feature = "follow")]
+    Sent::note(request, Some(credential));
+    Ok(credential.attach(request)?)
+}
+
+/// Sets the fields of the body.
+#[cold]
+fn set_fields<R: ReplayMode<B>, B>(
+    credential: &Credential,
+    request: &mut Request<R::Body>,
+) -> Result<(), BodyFieldError> {
+    let target = request.uri().target().with_method(request.method());
+    let Some(wanted) = Wanted::by(credential, target)? else {
+        return Ok(());
+    };
+    if !R::has_data(request.body())? {
+        return Ok(());
+    }
+    let edit = wanted.for_body(request.headers())?;
+    let length = R::edit(request.body_mut(), |body| edit.copy(body))?;
+    if let Some(length) = length {
+        Edit::state_length(length, request.headers_mut());
+    }
+    Ok(())
+}
+
+/// For a judge that wants it.
+pub(super) fn head_of<B>(request: &Request<B>) -> RequestHead {
+    RequestHead::new(request.method().clone(), request.uri().clone())
+}
