@@ -1,14 +1,33 @@
 //! A hash map by identity, no operation of which takes longer the more entries there are.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::identity::Identity;
 
 /// A hash map moves all its entries at once when it grows. This one consists of many small ones,
 /// and each of them moves its own.
 pub(super) struct Buckets<V> {
-    buckets: Box<[HashMap<Identity, V>]>,
+    buckets: Box<[HashMap<Identity, V, BuildHasherDefault<Hashed>>]>,
     len: usize,
+}
+
+/// The hash of an identity, as it is: it is keyed for this process, so it need not be hashed again.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("an identity writes its hash and nothing else");
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// How many entries a bucket holds when the pool is full, on average. A hash map of this many is
@@ -24,7 +43,7 @@ impl<V> Buckets<V> {
     pub(super) fn for_at_most(most: usize) -> Self {
         let buckets = most.div_ceil(PER_BUCKET).clamp(1, MOST_BUCKETS);
         Self {
-            buckets: (0..buckets).map(|_| HashMap::new()).collect(),
+            buckets: (0..buckets).map(|_| HashMap::default()).collect(),
             len: 0,
         }
     }
@@ -39,9 +58,11 @@ impl<V> Buckets<V> {
     }
 
     fn index(&self, identity: &Identity) -> usize {
-        // The hash is keyed for this process, so it spreads evenly, whatever the accounts are.
+        // The hash is keyed for this process, so it spreads evenly, whatever the accounts are. The
+        // map in the bucket places its entries by the lowest bits and the highest, so these are of
+        // those between.
         let buckets = self.buckets.len() as u64;
-        usize::try_from(identity.keyed_hash() % buckets).unwrap_or_default()
+        usize::try_from((identity.keyed_hash() >> 32) % buckets).unwrap_or_default()
     }
 
     pub(super) fn get(&self, identity: &Identity) -> Option<&V> {
@@ -80,6 +101,9 @@ impl<V> Buckets<V> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 mod tests {
+    use std::collections::HashSet;
+    use std::hash::BuildHasher;
+
     use super::*;
     use crate::origin::Origin;
 
@@ -110,6 +134,27 @@ mod tests {
         let kept = map.bucket(0).unwrap().count();
         assert_eq!(map.len(), 20_000 - sizes[0] + kept);
         assert!(kept < sizes[0]);
+    }
+
+    #[test]
+    fn rule_4_the_bits_that_choose_a_bucket_do_not_place_entries_in_it() {
+        let origin = Origin::parse("https://buckets.example.com").unwrap();
+        // A power of two: the remainder is then the lowest of the bits that choose.
+        let most = 128 * PER_BUCKET;
+        let mut map = Buckets::for_at_most(most);
+        for number in 0..most {
+            let identity = Identity::new("test", origin.clone(), number.to_string());
+            map.insert(identity, ());
+        }
+        let hashes: Vec<_> = (map.bucket(0).unwrap())
+            .map(|identity| BuildHasherDefault::<Hashed>::default().hash_one(identity))
+            .collect();
+        assert!(hashes.len() <= PER_BUCKET + 60, "{}", hashes.len());
+        // A map finds its place by the lowest bits, and tells entries apart by the highest seven.
+        for shift in [0, 57] {
+            let places: HashSet<_> = hashes.iter().map(|hash| (hash >> shift) & 127).collect();
+            assert!(places.len() > PER_BUCKET / 3, "{}", places.len());
+        }
     }
 
     #[test]
