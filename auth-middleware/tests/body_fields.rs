@@ -676,10 +676,11 @@ async fn rule_16_a_layer_that_knows_no_bodies_sends_no_request_that_would_have_a
         let rpc = Part::json_field("/auth", "canary-1").when(When::any_method().below("/rpc"));
         Ok(Session::new().with_part(rpc)?)
     });
-    for path in ["/rpc", "/other"] {
+    // Whatever the type of the body is, the remedy is another layer.
+    for (path, media_type) in [("/rpc", JSON), ("/rpc", "text/plain"), ("/other", JSON)] {
         let request = || {
             let request = Request::post(format!("{}{path}", common::ORIGIN));
-            let request = request.header(CONTENT_TYPE, JSON);
+            let request = request.header(CONTENT_TYPE, media_type);
             request.body(Full::<Bytes>::from(CALL)).unwrap()
         };
         let client = || {

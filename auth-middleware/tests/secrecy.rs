@@ -241,7 +241,13 @@ async fn rule_17_layers_services_futures_contexts_and_attached_headers_do_not_pr
     let credentials = credentials(ORIGIN, Kind::All);
     credentials.get().await.unwrap();
     assert_silent_debug(&AuthLayer::new(credentials.clone()));
-    assert_silent_debug(&AuthMiddleware::assuming_no_redirects(credentials.clone()));
+    let middleware = AuthMiddleware::assuming_no_redirects(credentials.clone());
+    assert_silent_debug(&middleware);
+    let printed = format!("{middleware:?}");
+    assert!(
+        printed.contains("replay: true") && printed.contains("Identity("),
+        "{printed}"
+    );
     let context = AuthContext::new()
         .identity(credentials.clone())
         .ask(Ask::new().renewed());

@@ -553,6 +553,22 @@ mod tests {
     }
 
     #[test]
+    fn rule_15_a_revision_has_the_idle_deadline_of_another_only_with_its_timeout() {
+        let forever = Lifetime::unknown();
+        for (of_other, lasts) in [
+            (forever.idle(HOUR), 2 * HOUR),
+            (forever.idle(3 * HOUR), HOUR),
+            (forever, HOUR),
+        ] {
+            let other = begin(of_other);
+            other.touch(later(HOUR));
+            let revision = begin(forever.idle(HOUR));
+            revision.goes_on(&other);
+            assert_eq!(revision.idle_deadline(), Deadline::after(START, lasts));
+        }
+    }
+
+    #[test]
     fn rule_14_neither_suspend_nor_a_clock_set_back_makes_a_dead_session_fresh() {
         let life = begin(Lifetime::of(HOUR));
         let asleep_eight_hours_wall_set_back = Moment {

@@ -128,6 +128,21 @@ async fn rule_15_the_cookies_of_a_rejection_are_ignored() {
     assert_eq!(credentials.status().stamp, Some(newer.stamp()));
 }
 
+/// A redirect must not carry off what the session held that its own response has ended.
+#[tokio::test]
+async fn rule_16_the_latest_credential_is_the_one_that_a_response_has_ended() {
+    let credentials = on(&ManualClock::new(), sliding()).build();
+    assert!(Attempt::latest(&credentials).is_none());
+    let attempt = attempt(&credentials).await;
+    let held = || Attempt::latest(&credentials).map(|latest| latest.stamp());
+    let stamp = credentials.status().stamp;
+    assert_eq!(held(), stamp);
+    let headers = set_cookie("session=; Max-Age=0");
+    attempt.conclude(&ResponseView::new(StatusCode::FOUND, &headers));
+    assert!(Attempt::current(&credentials).is_none());
+    assert_eq!(held(), stamp);
+}
+
 #[tokio::test]
 async fn a_judge_of_its_own_replaces_the_providers() {
     let credentials = on(&ManualClock::new(), tokens()).build();
