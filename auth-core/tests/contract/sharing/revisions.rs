@@ -391,3 +391,227 @@ async fn rule_24_a_session_that_was_never_saved_and_is_over_is_not_left_by_a_clo
     process.close().await.unwrap();
     assert_eq!(store.changes(), 0);
 }
+
+#[tokio::test]
+async fn rule_21_values_that_roll_are_shared_as_revisions() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let session = Session::new().with_cookie("sid", &format!("s-{number}"))?;
+        Ok(session.with_lifetime(Lifetime::of(HOUR)))
+    });
+    let one = fleet.start(server.program("right"));
+    let first = one.get().await.unwrap();
+    let rolled = crate::support::set_cookie("sid=rolled; Path=/");
+    Attempt::new(&one, &first).cookies_set(&rolled);
+    settle().await;
+    let other = fleet.start(server.program("right"));
+    let found = other.get().await.unwrap();
+    assert_eq!(found.cookie("sid"), Some("rolled"));
+    // And one that has the session gets its next value.
+    let current = one.get().await.unwrap();
+    let again = crate::support::set_cookie("sid=again; Path=/");
+    Attempt::new(&one, &current).cookies_set(&again);
+    fleet.advance(2 * SECOND).await;
+    let current = other.fresh().unwrap();
+    assert_eq!(current.cookie("sid"), Some("again"));
+    assert_eq!(
+        current.stamp().generation(),
+        found.stamp().generation(),
+        "the same session"
+    );
+    assert_eq!(server.logins(), 1);
+}
+
+#[tokio::test]
+async fn rule_21_an_idle_deadline_that_has_moved_by_an_eighth_is_saved() {
+    // An eighth of an hour is 450 s.
+    for (used_after, logins) in [(440 * SECOND, 2), (460 * SECOND, 1)] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        server.answers(|number| session(number, Lifetime::unknown().idle(HOUR)));
+        let one = fleet.start(server.program("right"));
+        let current = one.get().await.unwrap();
+        fleet.leap(used_after);
+        Attempt::new(&one, &current).accepted();
+        fleet.advance(20 * SECOND).await;
+        // It ends without a word to the store.
+        drop(one);
+        fleet.leap(HOUR - 60 * SECOND);
+        let next = fleet.start(server.program("right"));
+        let found = token(&next.get().await.unwrap());
+        assert_eq!(
+            (server.logins(), found),
+            (logins, format!("token-{logins}"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn rule_21_a_rejected_session_is_not_taken_again_because_its_deadline_has_moved() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| session(number, Lifetime::of(HOUR).idle(60 * SECOND)));
+    let (one, other) = (
+        fleet.start(server.program("right")),
+        fleet.start(server.program("right")),
+    );
+    one.get().await.unwrap();
+    other.get().await.unwrap();
+    // Its clock stands still, so that it does not look.
+    let clock = fleet.clocks.remove(0);
+    fleet.advance(20 * SECOND).await;
+    let current = other.get().await.unwrap();
+    Attempt::new(&other, &current).accepted();
+    fleet.advance(10 * SECOND).await;
+    assert_eq!(reject(&one).await.unwrap(), "token-2");
+    fleet.clocks.push(clock);
+    fleet.advance(10 * SECOND).await;
+    assert_eq!(token(&other.get().await.unwrap()), "token-2");
+    assert_eq!(server.logins(), 2);
+}
+
+#[tokio::test]
+async fn rule_21_values_that_roll_right_before_a_close_are_left_in_the_store() {
+    for under_way in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        server.answers(|number| {
+            let session = Session::new().with_cookie("sid", &format!("s-{number}"))?;
+            Ok(session.with_lifetime(Lifetime::of(HOUR)))
+        });
+        let store = Faulty::new(&fleet.store);
+        let one = fleet.start_with(server.program("right"), store.clone());
+        let first = one.get().await.unwrap();
+        let saves = Arc::new(Semaphore::new(0));
+        if under_way {
+            *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+        }
+        let rolled = crate::support::set_cookie("sid=rolled; Path=/");
+        Attempt::new(&one, &first).cookies_set(&rolled);
+        if under_way {
+            settle().await;
+            let current = one.get().await.unwrap();
+            let again = crate::support::set_cookie("sid=again; Path=/");
+            Attempt::new(&one, &current).cookies_set(&again);
+        }
+        let closing = one.clone();
+        let closed = tokio::spawn(async move { closing.close().await });
+        settle().await;
+        saves.add_permits(10);
+        closed.await.unwrap().unwrap();
+        settle().await;
+        let other = fleet.start(server.program("right"));
+        let found = other.get().await.unwrap();
+        let last = if under_way { "again" } else { "rolled" };
+        assert_eq!(found.cookie("sid"), Some(last));
+    }
+}
+
+#[tokio::test]
+async fn rule_21_a_close_leaves_what_another_has_saved_meanwhile() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    rolling(&server, Lifetime::of(HOUR));
+    let store = Faulty::new(&fleet.store);
+    let one = fleet.start_with(server.program("right"), store.clone());
+    one.get().await.unwrap();
+    let other = fleet.start(server.program("right"));
+    other.get().await.unwrap();
+    fleet.advance(2 * SECOND).await;
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.gate.lock() = Some(Arc::clone(&gate));
+    server.answers(|_| Err(LoginError::unavailable("status 503")));
+    let renewing = one.clone();
+    let renewed = tokio::spawn(async move { renewing.renew().await });
+    settle().await;
+    assert_eq!(server.logins(), 2);
+    let saves = Arc::new(Semaphore::new(0));
+    *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+    roll(&one, "sid=rolled; Path=/");
+    settle().await;
+    let closing = one.clone();
+    let closed = tokio::spawn(async move { closing.close().await });
+    settle().await;
+    // It was being saved at the close.
+    saves.add_permits(1);
+    fleet.advance(3 * SECOND).await;
+    assert_eq!(other.peek().unwrap().cookie("sid"), Some("rolled"));
+    roll(&other, "sid=newest; Path=/");
+    fleet.advance(SECOND).await;
+    assert!(!closed.is_finished());
+    saves.add_permits(10);
+    gate.add_permits(1);
+    settle().await;
+    let _ = renewed.await.unwrap();
+    closed.await.unwrap().unwrap();
+    fleet.advance(3 * SECOND).await;
+    assert_eq!(other.peek().unwrap().cookie("sid"), Some("newest"));
+}
+
+#[tokio::test]
+async fn rule_21_a_close_does_not_bring_a_rejected_session_back() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    rolling(&server, Lifetime::of(HOUR).idle(60 * SECOND));
+    let one = fleet.start(server.program("right"));
+    one.get().await.unwrap();
+    let other = fleet.start(server.program("right"));
+    other.get().await.unwrap();
+    server.answers(|_| Err(LoginError::unavailable("status 503")));
+    let fail_fast = auth_core::Ask::new().fail_fast();
+    let current = one.peek().unwrap();
+    Attempt::new(&one, &current).rejected();
+    assert!(one.get_with(fail_fast).await.is_err());
+    // It has not looked yet.
+    other.close().await.unwrap();
+    rolling(&server, Lifetime::of(HOUR).idle(60 * SECOND));
+    fleet.leap(10 * SECOND);
+    let next = fleet.start(server.program("right"));
+    let found = next.get().await.unwrap();
+    assert_ne!(found.cookie("sid"), Some("s-1"));
+}
+
+#[tokio::test]
+async fn rule_15_a_revision_of_another_process_moves_no_idle_deadline_back() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    rolling(&server, Lifetime::of(HOUR).idle(120 * SECOND));
+    let store = Faulty::new(&fleet.store);
+    let one = fleet.start_with(server.program("right"), store.clone());
+    one.get().await.unwrap();
+    let other = fleet.start(server.program("right"));
+    other.get().await.unwrap();
+    fleet.advance(10 * SECOND).await;
+    store.0.fails.store(true, SeqCst);
+    // Until 130 s.
+    roll(&other, "sid=rolled; Path=/");
+    let current = other.peek().unwrap();
+    Attempt::new(&other, &current).accepted();
+    fleet.advance(40 * SECOND).await;
+    // Until 170 s.
+    let current = one.peek().unwrap();
+    Attempt::new(&one, &current).accepted();
+    store.0.fails.store(false, SeqCst);
+    fleet.advance(20 * SECOND).await;
+    assert_eq!(one.peek().unwrap().cookie("sid"), Some("rolled"));
+    fleet.advance(70 * SECOND).await;
+    assert!(one.fresh().is_some(), "140 s");
+}
+
+#[tokio::test]
+async fn rule_21_a_slow_store_is_not_saved_to_again_and_again() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    rolling(&server, Lifetime::of(HOUR));
+    let store = Faulty::new(&fleet.store);
+    let one = fleet.start_with(server.program("right"), store.clone());
+    one.get().await.unwrap();
+    fleet.advance(2 * SECOND).await;
+    let before = store.0.saves.load(SeqCst);
+    let saves = Arc::new(Semaphore::new(0));
+    *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+    roll(&one, "sid=rolled; Path=/");
+    fleet.advance(SECOND / 2).await;
+    roll(&one, "sid=again; Path=/");
+    for _ in 0..40 {
+        // Each save takes a second and a half.
+        fleet.advance(3 * SECOND / 2).await;
+        saves.add_permits(1);
+        settle().await;
+    }
+    let times = store.0.saves.load(SeqCst) - before;
+    assert!(times <= 3, "{times} saves of two values");
+}

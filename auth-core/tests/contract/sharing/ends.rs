@@ -1,0 +1,118 @@
+//! Rule 19: what a close and a logout leave in the store.
+
+use super::*;
+
+#[tokio::test]
+async fn rule_19_a_close_during_a_renewal_leaves_the_new_session() {
+    for logs_out in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        server.answers(|number| session(number, Lifetime::of(HOUR).idle(HOUR / 2)));
+        let process = fleet.start(server.program("right"));
+        process.get().await.unwrap();
+        let gate = Arc::new(Semaphore::new(0));
+        *server.0.gate.lock() = Some(Arc::clone(&gate));
+        let renewing = process.clone();
+        let renewed = tokio::spawn(async move { renewing.renew().await });
+        settle().await;
+        assert_eq!(server.logins(), 2);
+        let closing = process.clone();
+        let closed = tokio::spawn(async move {
+            if logs_out {
+                closing.log_out().await
+            } else {
+                closing.close().await
+            }
+        });
+        settle().await;
+        gate.add_permits(1);
+        let _ = renewed.await.unwrap();
+        closed.await.unwrap().unwrap();
+        *server.0.gate.lock() = None;
+        let next = fleet.start(server.program("right"));
+        let found = token(&next.get().await.unwrap());
+        if logs_out {
+            let mut ended = server.0.logouts.lock().clone();
+            ended.sort();
+            assert_eq!(
+                (found.as_str(), &ended[..]),
+                ("token-3", &["token-1".to_owned(), "token-2".to_owned()][..])
+            );
+        } else {
+            assert_eq!(
+                (found.as_str(), server.0.logouts.lock().len()),
+                ("token-2", 0)
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn rule_19_a_close_while_the_session_is_saved_waits_for_that() {
+    for logs_out in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        let store = Faulty::new(&fleet.store);
+        let saves = Arc::new(Semaphore::new(0));
+        *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+        let process = fleet.start_with(server.program("right"), store);
+        let mut get = Box::pin(process.get());
+        assert!(futures_util::poll!(&mut get).is_pending());
+        settle().await;
+        assert!(process.fresh().is_some(), "it is served, and being saved");
+        let closing = process.clone();
+        let closed = tokio::spawn(async move {
+            if logs_out {
+                closing.log_out().await
+            } else {
+                closing.close().await
+            }
+        });
+        settle().await;
+        assert!(!closed.is_finished());
+        saves.add_permits(10);
+        let _ = get.await;
+        closed.await.unwrap().unwrap();
+        let next = fleet.start(server.program("right"));
+        let found = token(&next.get().await.unwrap());
+        assert_eq!(found, if logs_out { "token-2" } else { "token-1" });
+        assert_eq!(server.0.logouts.lock().len(), usize::from(logs_out));
+    }
+}
+
+#[tokio::test]
+async fn rule_19_close_leaves_the_session_and_log_out_ends_it_for_all() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let (one, other) = (
+        fleet.start(server.program("right")),
+        fleet.start(server.program("right")),
+    );
+    one.get().await.unwrap();
+    other.get().await.unwrap();
+    one.close().await.unwrap();
+    assert!(server.0.logouts.lock().is_empty());
+    assert!(other.fresh().is_some());
+    // By a command that has not used it yet.
+    let command = fleet.start(server.program("right"));
+    command.log_out().await.unwrap();
+    assert_eq!(*server.0.logouts.lock(), ["token-1"]);
+    fleet.advance(2 * SECOND).await;
+    assert!(other.fresh().is_none(), "it was told");
+    assert_eq!(token(&other.get().await.unwrap()), "token-2");
+    assert_eq!(server.logins(), 2);
+}
+
+#[tokio::test]
+async fn rule_19_a_superseded_session_is_not_logged_out_where_another_may_use_it() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let clock = ManualClock::new();
+    fleet.clocks.push(clock.clone());
+    let process = Credentials::builder(server.program("right"))
+        .clock(clock.clock())
+        .store(fleet.store.clone())
+        .log_out_superseded(SECOND)
+        .build();
+    process.get().await.unwrap();
+    process.renew().await.unwrap();
+    fleet.advance(10 * SECOND).await;
+    assert_eq!(server.logins(), 2);
+    assert!(server.0.logouts.lock().is_empty());
+}

@@ -1,0 +1,311 @@
+//! Rule 22: what failed logins and spent tokens forbid, for all processes.
+
+use super::*;
+
+#[tokio::test]
+async fn rule_22_eight_processes_with_a_wrong_password_make_one_attempt() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let processes: Vec<_> = (0..8)
+        .map(|_| fleet.start(server.program("wrong")))
+        .collect();
+    let mut all = Box::pin(join_all(processes.iter().map(Credentials::get)));
+    assert!(futures_util::poll!(&mut all).is_pending());
+    fleet.advance(3 * SECOND).await;
+    for result in all.await {
+        assert!(refused(&result.unwrap_err()));
+    }
+    assert_eq!(server.logins(), 1);
+    // A corrected one logs in at once, and is what counts from then on.
+    let corrected = fleet.start(server.program("right"));
+    corrected.get().await.unwrap();
+    assert_eq!(server.logins(), 2);
+}
+
+#[tokio::test]
+async fn rule_22_thirteen_starts_with_a_wrong_password_make_one_attempt() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    for _ in 0..13 {
+        let program = fleet.start(server.program("wrong"));
+        assert!(refused(&program.get().await.unwrap_err()));
+        drop(program);
+        fleet.advance(SECOND).await;
+    }
+    assert_eq!(server.logins(), 1);
+    // After its cooldown it is tried again, and then for twice as long not.
+    for (minutes, logins) in [(15_u8, 2), (16, 2), (15, 3)] {
+        fleet.leap(u32::from(minutes) * 60 * SECOND);
+        let program = fleet.start(server.program("wrong"));
+        assert!(refused(&program.get().await.unwrap_err()));
+        assert_eq!(server.logins(), logins);
+    }
+}
+
+#[tokio::test]
+async fn rule_22_a_wrong_password_is_remembered_beside_a_right_one_and_another_wrong_one() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    for password in ["wrong", "also wrong", "right"] {
+        let _ = fleet.start(server.program(password)).get().await;
+    }
+    assert_eq!(server.logins(), 3);
+    for _ in 0..5 {
+        reject_stored(&mut fleet, &server).await;
+        for password in ["wrong", "also wrong"] {
+            let refused_before = fleet.start(server.program(password)).get().await;
+            assert!(refused(&refused_before.unwrap_err()));
+        }
+        fleet.start(server.program("right")).get().await.unwrap();
+        fleet.advance(7 * SECOND).await;
+    }
+    assert_eq!(server.logins(), 3 + 5);
+}
+
+#[tokio::test]
+async fn rule_22_what_may_be_a_refusal_is_tried_four_times_in_15_minutes_by_all_starts() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|_| Err(LoginError::malformed("a page")));
+    for _ in 0..15 * 60 / 10 {
+        let program = fleet.start(server.program("right"));
+        assert!(program.get().await.is_err());
+        fleet.clocks.pop();
+        fleet.advance(10 * SECOND).await;
+    }
+    assert_eq!(server.logins(), 4);
+}
+
+#[tokio::test]
+async fn rule_22_rejections_are_doubted_by_all() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let processes: Vec<_> = (0..8)
+        .map(|_| fleet.start(server.program("right")))
+        .collect();
+    for process in &processes {
+        process.get().await.unwrap();
+    }
+    // A route that rejects every session, for a minute.
+    for _ in 0..60 {
+        for process in &processes {
+            let _ = reject(process).await;
+        }
+        fleet.advance(SECOND).await;
+    }
+    // At once, and after 5, 10 and 20 s: as one process alone.
+    assert!(server.logins() <= 5, "{}", server.logins());
+}
+
+#[tokio::test]
+async fn rule_22_a_token_is_sent_once_by_all() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let first = session(number, Lifetime::of(HOUR))?;
+        Ok(first.with_kept("refresh_token", &format!("first-{number}"))?)
+    });
+    let processes: Vec<_> = (0..8).map(|_| fleet.start(rotating(&server))).collect();
+    for process in &processes {
+        process.get().await.unwrap();
+    }
+    for expiry in 1..=100 {
+        fleet.leap(HOUR);
+        let mut all = Box::pin(join_all(processes.iter().map(Credentials::get)));
+        assert!(futures_util::poll!(&mut all).is_pending());
+        fleet.advance(2 * SECOND).await;
+        for result in all.await {
+            assert!(result.is_ok(), "{result:?}");
+        }
+        assert_eq!(server.tokens_seen_once(), expiry);
+    }
+    assert_eq!(server.logins(), 1);
+}
+
+#[tokio::test]
+async fn rule_6_a_refused_token_is_not_sent_again_because_the_deadline_has_moved() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let life = Lifetime::of(600 * SECOND).idle(400 * SECOND);
+        let first = session(number, life)?;
+        Ok(first.with_kept("refresh_token", "reusable")?)
+    });
+    server.0.refuses_refreshes.store(true, SeqCst);
+    let processes = [(); 2].map(|()| {
+        fleet.start(Program {
+            refresh: Some(Refresh::with_kept("refresh_token")),
+            ..server.program("right")
+        })
+    });
+    let accept = async || {
+        for process in &processes {
+            let current = process.get().await.unwrap();
+            Attempt::new(process, &current).accepted();
+        }
+    };
+    accept().await;
+    fleet.leap(300 * SECOND);
+    accept().await;
+    fleet.advance(20 * SECOND).await;
+    server.answers(|_| Err(LoginError::unavailable("status 503")));
+    assert!(server.0.refreshes.lock().is_empty());
+    fleet.leap(260 * SECOND);
+    // It is due. One refreshes in vain, and another has the deadline moved.
+    processes[0].get().await.unwrap();
+    settle().await;
+    assert_eq!((server.tokens_seen_once(), server.logins()), (1, 2));
+    let current = processes[1].peek().unwrap();
+    Attempt::new(&processes[1], &current).accepted();
+    fleet.advance(12 * SECOND).await;
+    assert!(processes[0].renew().await.is_err());
+    assert_eq!(server.tokens_seen_once(), 1);
+}
+
+#[tokio::test]
+async fn rule_22_a_token_that_another_process_has_spent_in_vain_is_not_sent() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let first = session(number, Lifetime::of(HOUR))?;
+        Ok(first.with_kept("refresh_token", &format!("first-{number}"))?)
+    });
+    let processes = [(); 3].map(|()| fleet.start(rotating(&server)));
+    for process in &processes {
+        process.get().await.unwrap();
+    }
+    // Each is due, and serves the session that is good.
+    fleet.leap(HOUR - 30 * SECOND);
+    server.0.refreshes_fail.store(true, SeqCst);
+    for process in &processes {
+        process.get().await.unwrap();
+        fleet.advance(SECOND).await;
+    }
+    assert_eq!(server.tokens_seen_once(), 1);
+    // Then the password is used, and the token of the new session is sent once.
+    fleet.leap(2 * HOUR);
+    for process in &processes {
+        process.get().await.unwrap();
+        fleet.advance(SECOND).await;
+    }
+    assert!(server.tokens_seen_once() >= 1);
+    assert!(server.logins() >= 2);
+}
+
+#[tokio::test]
+async fn rule_22_a_token_that_another_process_has_spent_in_vain_is_not_sent_by_a_later_start() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let first = session(number, Lifetime::of(HOUR))?;
+        Ok(first.with_kept("refresh_token", &format!("first-{number}"))?)
+    });
+    let process = fleet.start(rotating(&server));
+    process.get().await.unwrap();
+    fleet.leap(HOUR - 30 * SECOND);
+    server.0.refreshes_fail.store(true, SeqCst);
+    process.get().await.unwrap();
+    fleet.advance(SECOND).await;
+    drop(process);
+    // A month later.
+    fleet.leap(29 * 24 * HOUR);
+    let later = fleet.start(rotating(&server));
+    assert_eq!(token(&later.get().await.unwrap()), "token-2");
+    assert_eq!(server.tokens_seen_once(), 1);
+}
+
+#[tokio::test]
+async fn rule_22_a_token_is_not_sent_where_the_notes_can_not_be_read() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let first = session(number, Lifetime::of(HOUR))?;
+        Ok(first.with_kept("refresh_token", &format!("first-{number}"))?)
+    });
+    let process = fleet.start(rotating(&server));
+    process.get().await.unwrap();
+    fleet.leap(HOUR - 30 * SECOND);
+    server.0.refreshes_fail.store(true, SeqCst);
+    process.get().await.unwrap();
+    fleet.advance(SECOND).await;
+    drop(process);
+    assert_eq!(server.tokens_seen_once(), 1);
+    // They are sealed with a key that this one does not have yet.
+    let store = Faulty::new(&fleet.store);
+    store.0.spoils_notes.store(true, SeqCst);
+    fleet.leap(HOUR);
+    let later = fleet.start_with(rotating(&server), store.clone());
+    assert_eq!(token(&later.get().await.unwrap()), "token-2");
+    assert_eq!(server.tokens_seen_once(), 1);
+    // The next session has notes of its own.
+    store.0.spoils_notes.store(false, SeqCst);
+    server.0.refreshes_fail.store(false, SeqCst);
+    fleet.leap(HOUR);
+    assert_eq!(token(&later.get().await.unwrap()), "token-1002");
+    assert_eq!((server.logins(), server.tokens_seen_once()), (2, 2));
+}
+
+#[tokio::test]
+async fn rule_3_a_refresh_has_its_time_after_its_token_was_marked() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let first = session(number, Lifetime::of(HOUR))?;
+        Ok(first.with_kept("refresh_token", &format!("first-{number}"))?)
+    });
+    let store = Faulty::new(&fleet.store);
+    let clock = ManualClock::new();
+    fleet.clocks.push(clock.clone());
+    let process = Credentials::builder(rotating(&server))
+        .clock(clock.clock())
+        .login_timeout(5 * SECOND)
+        .store(store.clone())
+        .build();
+    process.get().await.unwrap();
+    fleet.leap(HOUR);
+    let (saves, refreshes) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+    *server.0.refresh_gate.lock() = Some(Arc::clone(&refreshes));
+    let get = tokio::spawn(async move { process.get().await.map(|got| token(&got)) });
+    settle().await;
+    fleet.advance(SECOND * 3 / 2).await;
+    saves.add_permits(10);
+    settle().await;
+    assert_eq!(server.tokens_seen_once(), 1);
+    fleet.advance(SECOND * 24 / 5).await;
+    refreshes.add_permits(1);
+    settle().await;
+    assert!(get.is_finished(), "it was given up");
+    assert_eq!(get.await.unwrap().unwrap(), "token-1001");
+    assert_eq!(server.logins(), 1);
+}
+
+#[tokio::test]
+async fn rule_22_a_refusal_that_comes_after_the_close_is_noted() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    for start in 0..3 {
+        let gate = Arc::new(Semaphore::new(0));
+        *server.0.gate.lock() = Some(Arc::clone(&gate));
+        let process = fleet.start(server.program("wrong"));
+        let mut get = Box::pin(process.get());
+        assert!(futures_util::poll!(&mut get).is_pending());
+        settle().await;
+        let closing = process.clone();
+        let closed = tokio::spawn(async move { closing.close().await });
+        settle().await;
+        gate.add_permits(1);
+        let _ = get.await;
+        fleet.advance(SECOND).await;
+        closed.await.unwrap().unwrap();
+        assert_eq!(server.logins(), 1, "start {start}");
+    }
+}
+
+#[tokio::test]
+async fn rule_22_a_token_that_the_store_does_not_know_as_spent_is_not_sent() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let first = session(number, Lifetime::of(HOUR))?;
+        Ok(first.with_kept("refresh_token", &format!("first-{number}"))?)
+    });
+    let store = Faulty::new(&fleet.store);
+    let process = fleet.start_with(rotating(&server), store.clone());
+    process.get().await.unwrap();
+    fleet.leap(HOUR);
+    for fault in [&store.0.save_fails, &store.0.fails] {
+        fault.store(true, SeqCst);
+        let by_password = format!("token-{}", server.logins() + 1);
+        assert_eq!(token(&process.get().await.unwrap()), by_password);
+        assert!(server.0.refreshes.lock().is_empty());
+        fleet.leap(HOUR);
+    }
+}

@@ -1,0 +1,169 @@
+//! Rule 23: the permits of the store.
+
+use super::*;
+
+#[tokio::test]
+async fn rule_23_a_spent_quota_of_the_process_keeps_nobody_from_a_stored_session() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    fleet.start(server.program("right")).get().await.unwrap();
+    let process = fleet.start(server.program("right"));
+    let clock = fleet.clocks.last().unwrap().clock();
+    for number in 0..10 {
+        let identity = Identity::new(
+            "other",
+            server.0.identity.origin().clone(),
+            number.to_string(),
+        );
+        let other = crate::support::tokens().with_identity(identity);
+        let other = Credentials::builder(other).clock(clock.clone()).build();
+        other.get().await.unwrap();
+    }
+    // No clock moves.
+    assert_eq!(token(&process.get().await.unwrap()), "token-1");
+}
+
+#[tokio::test]
+async fn rule_23_no_more_logins_than_the_quota_in_any_minute_by_all_processes() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|_| Err(LoginError::unavailable("status 503")));
+    let processes: Vec<_> = (0..8)
+        .map(|_| fleet.start(server.program("right")))
+        .collect();
+    let mut seen = Vec::new();
+    for second in 0..600 {
+        for process in &processes {
+            let process = process.clone();
+            tokio::spawn(async move {
+                let _ = process.get().await;
+            });
+        }
+        let before = server.logins();
+        fleet.advance(SECOND).await;
+        seen.extend((before..server.logins()).map(|_| second));
+    }
+    assert!(seen.len() >= 10, "{seen:?}");
+    for window in seen.windows(11) {
+        assert!(window[10] - window[0] >= 60, "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn rule_23_a_login_after_a_refused_refresh_that_counts_takes_a_permit_of_its_own() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let short = session(number, Lifetime::of(2 * SECOND))?;
+        Ok(short.with_kept("refresh_token", &format!("first-{number}"))?)
+    });
+    server.0.refuses_refreshes.store(true, SeqCst);
+    let counted = Refresh::with_kept("refresh_token").single_use();
+    let counted = counted.counts_as_login();
+    let processes: Vec<_> = (0..3)
+        .map(|_| {
+            let refresh = Some(counted.clone());
+            fleet.start(Program {
+                refresh,
+                ..server.program("right")
+            })
+        })
+        .collect();
+    let sent = || server.logins() + server.0.refreshes.lock().len() as u64;
+    let mut seen = Vec::new();
+    for second in 0..130 {
+        for process in &processes {
+            let process = process.clone();
+            tokio::spawn(async move {
+                let _ = process.get().await;
+            });
+        }
+        let before = sent();
+        fleet.advance(SECOND).await;
+        seen.extend((before..sent()).map(|_| second));
+    }
+    assert!(!server.0.refreshes.lock().is_empty() && seen.len() > 10);
+    for window in seen.windows(11) {
+        assert!(window[10] - window[0] >= 60, "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn rule_23_the_permits_of_many_accounts_are_counted_by_the_store() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let mut waiting = Vec::new();
+    for account in 0..30 {
+        let other = Server::new();
+        let origin = server.0.identity.origin().clone();
+        let identity = Identity::new("shared", origin, format!("user-{account}"));
+        let state = Arc::into_inner(other.0).unwrap();
+        let other = Server(Arc::new(ServerState { identity, ..state }));
+        let process = fleet.start(other.program("right"));
+        let get = async move {
+            process
+                .get_with(auth_core::Ask::new().wait_for_quota())
+                .await
+        };
+        waiting.push((tokio::spawn(get), other));
+    }
+    let logins = |waiting: &[(_, Server)]| -> u64 {
+        waiting.iter().map(|(_, server)| server.logins()).sum()
+    };
+    fleet.advance(SECOND).await;
+    assert_eq!(logins(&waiting), 10);
+    fleet.advance(60 * SECOND).await;
+    assert_eq!(logins(&waiting), 10, "the window and its margin are 62 s");
+    fleet.advance(3 * SECOND).await;
+    assert_eq!(logins(&waiting), 20);
+    fleet.advance(64 * SECOND).await;
+    assert_eq!(logins(&waiting), 30);
+    for (get, _) in waiting {
+        get.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn rule_23_a_retry_after_holds_all_that_share_the_store() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|_| Err(LoginError::limited(Some(30 * SECOND))));
+    let one = fleet.start(server.program("right"));
+    let limited = one.get_with(auth_core::Ask::new().fail_fast()).await;
+    assert!(limited.unwrap_err().is_rate_limited());
+    server.answers(|number| session(number, Lifetime::of(HOUR)));
+    let other = fleet.start(server.program("right"));
+    let told = {
+        let mut get = Box::pin(other.get_with(auth_core::Ask::new().fail_fast()));
+        assert!(futures_util::poll!(&mut get).is_pending());
+        fleet.advance(SECOND).await;
+        get.await.unwrap_err()
+    };
+    let Error::QuotaSpent { retry_after } = told else {
+        panic!("{told:?}");
+    };
+    assert!(retry_after > 25 * SECOND, "{retry_after:?}");
+    assert_eq!(server.logins(), 1);
+    fleet.advance(30 * SECOND).await;
+    assert!(other.get().await.is_ok());
+}
+
+#[tokio::test]
+async fn rule_23_the_others_are_held_before_they_can_have_the_lease() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let holds = Arc::new(Semaphore::new(0));
+    *store.0.hold_gate.lock() = Some(Arc::clone(&holds));
+    server.answers(|_| Err(LoginError::limited(Some(30 * SECOND))));
+    let fail_fast = auth_core::Ask::new().fail_fast();
+    let one = fleet.start_with(server.program("right"), store);
+    let first = tokio::spawn(async move { one.get_with(fail_fast).await.map(|got| token(&got)) });
+    settle().await;
+    server.answers(|number| session(number, Lifetime::of(HOUR)));
+    let other = fleet.start(server.program("right"));
+    let second =
+        tokio::spawn(async move { other.get_with(fail_fast).await.map(|got| token(&got)) });
+    fleet.advance(SECOND).await;
+    assert_eq!(server.logins(), 1);
+    holds.add_permits(1);
+    assert!(first.await.unwrap().unwrap_err().is_rate_limited());
+    fleet.advance(SECOND).await;
+    let told = second.await.unwrap().unwrap_err();
+    assert!(matches!(told, Error::QuotaSpent { .. }), "{told:?}");
+    assert_eq!(server.logins(), 1);
+}

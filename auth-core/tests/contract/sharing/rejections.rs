@@ -1,0 +1,86 @@
+//! Rule 21: rejections that cross processes.
+
+use super::*;
+
+#[tokio::test]
+async fn rule_21_a_revocation_costs_one_login_and_no_failed_request() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let processes: Vec<_> = (0..8)
+        .map(|_| fleet.start(server.program("right")))
+        .collect();
+    for process in &processes {
+        process.get().await.unwrap();
+    }
+    let replays = join_all(processes.iter().map(reject));
+    let mut replays = Box::pin(replays);
+    assert!(futures_util::poll!(&mut replays).is_pending());
+    fleet.advance(SECOND).await;
+    for replay in replays.await {
+        assert_eq!(replay.unwrap(), "token-2");
+    }
+    assert_eq!(server.logins(), 2);
+}
+
+#[tokio::test]
+async fn rule_21_a_late_rejection_does_not_retire_what_another_has_fetched() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let (one, other) = (
+        fleet.start(server.program("right")),
+        fleet.start(server.program("right")),
+    );
+    one.get().await.unwrap();
+    other.get().await.unwrap();
+    assert_eq!(reject(&one).await.unwrap(), "token-2");
+    assert_eq!(
+        reject(&other).await.unwrap(),
+        "token-2",
+        "found, and no login"
+    );
+    let cold = fleet.start(server.program("right"));
+    assert_eq!(token(&cold.get().await.unwrap()), "token-2");
+    assert_eq!(server.logins(), 2);
+}
+
+#[tokio::test]
+async fn rule_21_the_others_give_a_rejected_session_up_within_ten_seconds() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let (one, other) = (
+        fleet.start(server.program("right")),
+        fleet.start(server.program("right")),
+    );
+    one.get().await.unwrap();
+    other.get().await.unwrap();
+    reject(&one).await.unwrap();
+    fleet.advance(10 * SECOND).await;
+    let current = other.fresh().expect("the new one, unasked");
+    assert_eq!((token(&current).as_str(), server.logins()), ("token-2", 2));
+}
+
+#[tokio::test]
+async fn rule_21_a_login_that_was_stopped_does_not_save_over_a_newer_session() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let saves = Arc::new(Semaphore::new(0));
+    *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+    let stopped = fleet.start_with(server.program("right"), store.clone());
+    let mut get = Box::pin(stopped.get());
+    assert!(futures_util::poll!(&mut get).is_pending());
+    settle().await;
+    assert_eq!(server.logins(), 1);
+    // Its clock stands still, and the others' goes on.
+    let clock = fleet.clocks.remove(0);
+    fleet.advance(40 * SECOND).await;
+    let other = fleet.start(server.program("right"));
+    assert_eq!(token(&other.get().await.unwrap()), "token-2");
+    saves.add_permits(10);
+    assert_eq!(token(&get.await.unwrap()), "token-1", "it uses its own");
+    fleet.clocks.push(clock);
+    let cold = fleet.start(server.program("right"));
+    assert_eq!(token(&cold.get().await.unwrap()), "token-2");
+    assert_eq!(
+        reject(&stopped).await.unwrap(),
+        "token-2",
+        "and then what is stored"
+    );
+    assert_eq!(server.logins(), 2);
+}

@@ -1,0 +1,70 @@
+//! Rules 17 and 25: what is stored is sealed, and what can not be read is as if it was not there.
+
+use super::*;
+
+#[test]
+fn rule_17_what_is_stored_is_not_printed() {
+    // The store in memory seals nothing.
+    let sealed = b"canary".to_vec();
+    let stored = Stored {
+        sealed: sealed.clone(),
+        age: SECOND,
+    };
+    let entry = Entry {
+        session: Some(stored.clone()),
+        notes: Some(stored),
+        ..Entry::default()
+    };
+    let kept = Kept {
+        sealed: sealed.clone(),
+        saved: ManualClock::new().clock().now(),
+        keep_for: SECOND,
+    };
+    let change = Change {
+        version: auth_core::store::Version::default(),
+        session: SessionChange::Save(sealed.clone(), SECOND),
+        notes: NotesChange::Save(sealed, SECOND),
+        releases: None,
+    };
+    let printed = format!("{entry:?} {kept:?} {change:?}");
+    assert!(!printed.contains("99, 97, 110"), "{printed}");
+    assert_eq!(printed.matches("6 bytes").count(), 5, "{printed}");
+}
+
+#[tokio::test]
+async fn rule_25_no_session_of_another_variant_or_account_is_found() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    fleet.start(server.program("right")).get().await.unwrap();
+    let tenant = Program {
+        variant: "tenant-b",
+        ..server.program("right")
+    };
+    let other = fleet.start(tenant);
+    assert_eq!(token(&other.get().await.unwrap()), "token-2");
+}
+
+#[tokio::test]
+async fn rule_25_what_was_moved_in_place_is_not_found_and_is_replaced() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    *store.0.serves.lock() = Some(Entry {
+        version: auth_core::store::Version {
+            epoch: 7,
+            fence: 3,
+            revision: 0,
+        },
+        session: Some(auth_core::store::Stored {
+            sealed: fleet
+                .store
+                .seal()
+                .seal("session form=1\n", b"another")
+                .unwrap(),
+            age: SECOND,
+        }),
+        ..Entry::default()
+    });
+    let process = fleet.start_with(server.program("right"), store.clone());
+    assert_eq!(token(&process.get().await.unwrap()), "token-1");
+    let unreadable = fleet.events(|event| matches!(event, Event::StoredUnreadable { .. }));
+    assert!(unreadable >= 1);
+}

@@ -1,0 +1,266 @@
+//! Rule 24: a store in trouble.
+
+use super::*;
+
+#[tokio::test]
+async fn rule_24_without_its_store_a_process_logs_in_by_itself_with_a_fifth_of_the_quota() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| session(number, Lifetime::of(10 * SECOND)));
+    let store = Faulty::new(&fleet.store);
+    store.0.fails.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    for _ in 0..120 {
+        let process = process.clone();
+        tokio::spawn(async move {
+            let _ = process.get().await;
+        });
+        fleet.advance(SECOND).await;
+    }
+    assert_eq!(server.logins(), 4, "two in a minute");
+    let failed = fleet.events(|event| matches!(event, Event::StoreFailed { .. }));
+    assert!(
+        (1..=24).contains(&failed),
+        "{failed}: it is left alone for 5 s"
+    );
+}
+
+#[tokio::test]
+async fn rule_24_what_was_obtained_without_the_store_is_saved_when_it_is_back() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.fails.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    process.get().await.unwrap();
+    store.0.fails.store(false, SeqCst);
+    fleet.advance(20 * SECOND).await;
+    let other = fleet.start(server.program("right"));
+    assert_eq!(token(&other.get().await.unwrap()), "token-1");
+    assert_eq!(server.logins(), 1);
+}
+
+#[tokio::test]
+async fn rule_24_what_was_obtained_without_the_store_is_left_there_by_a_close() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.fails.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    process.get().await.unwrap();
+    store.0.fails.store(false, SeqCst);
+    // The store is asked again from then on, and the cache has not looked yet.
+    fleet.leap(6 * SECOND);
+    process.close().await.unwrap();
+    let next = fleet.start(server.program("right"));
+    assert_eq!(token(&next.get().await.unwrap()), "token-1");
+    assert_eq!(server.logins(), 1);
+}
+
+#[tokio::test]
+async fn rule_24_values_that_roll_without_the_store_are_saved_when_it_is_back() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let session = Session::new().with_cookie("sid", &format!("s-{number}"))?;
+        Ok(session.with_lifetime(Lifetime::of(HOUR)))
+    });
+    let store = Faulty::new(&fleet.store);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    let first = process.get().await.unwrap();
+    store.0.fails.store(true, SeqCst);
+    let rolled = crate::support::set_cookie("sid=rolled; Path=/");
+    Attempt::new(&process, &first).cookies_set(&rolled);
+    fleet.advance(SECOND).await;
+    store.0.fails.store(false, SeqCst);
+    fleet.advance(20 * SECOND).await;
+    let other = fleet.start(server.program("right"));
+    assert_eq!(other.get().await.unwrap().cookie("sid"), Some("rolled"));
+    assert_eq!(server.logins(), 1);
+}
+
+#[tokio::test]
+async fn rule_24_values_that_rolled_without_the_store_are_not_lost_to_an_older_revision() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let session = Session::new().with_cookie("sid", &format!("s-{number}"))?;
+        Ok(session.with_lifetime(Lifetime::of(HOUR).idle(60 * SECOND)))
+    });
+    let store = Faulty::new(&fleet.store);
+    let one = fleet.start_with(server.program("right"), store.clone());
+    let first = one.get().await.unwrap();
+    let other = fleet.start(server.program("right"));
+    other.get().await.unwrap();
+    fleet.advance(10 * SECOND).await;
+    store.0.fails.store(true, SeqCst);
+    let rolled = crate::support::set_cookie("sid=rolled; Path=/");
+    Attempt::new(&one, &first).cookies_set(&rolled);
+    // The deadline of the other's session moves, and it saves that.
+    let current = other.peek().unwrap();
+    Attempt::new(&other, &current).accepted();
+    fleet.advance(12 * SECOND).await;
+    store.0.fails.store(false, SeqCst);
+    fleet.advance(20 * SECOND).await;
+    for process in [&one, &other] {
+        assert_eq!(process.peek().unwrap().cookie("sid"), Some("rolled"));
+    }
+    assert_eq!(server.logins(), 1);
+}
+
+#[tokio::test]
+async fn rule_24_a_session_goes_on_and_a_slow_store_costs_two_seconds() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    process.get().await.unwrap();
+    store.0.hangs.store(true, SeqCst);
+    assert!(process.fresh().is_some());
+    let current = process.get().await.unwrap();
+    Attempt::new(&process, &current).rejected();
+    let mut get = Box::pin(process.get());
+    assert!(futures_util::poll!(&mut get).is_pending());
+    fleet.advance(3 * SECOND).await;
+    assert_eq!(token(&get.await.unwrap()), "token-2");
+}
+
+#[tokio::test]
+async fn rule_24_a_quota_that_was_spent_is_spent_though_the_store_fails() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let origin = fleet.store.seal().name(b"origin https://api.example.com");
+    for id in ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"] {
+        let ask = PermitAsk {
+            id,
+            most: 10,
+            window: 62 * SECOND,
+            counts_for: 100 * SECOND,
+        };
+        fleet.store.permit(&origin, ask).await.unwrap();
+    }
+    let store = Faulty::new(&fleet.store);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    let get = tokio::spawn(async move { process.get().await.map(|got| token(&got)) });
+    fleet.advance(2 * SECOND).await;
+    store.0.fails.store(true, SeqCst);
+    fleet.advance(96 * SECOND).await;
+    assert_eq!(server.logins(), 0, "none is free before");
+    fleet.advance(4 * SECOND).await;
+    assert_eq!(get.await.unwrap().unwrap(), "token-1");
+}
+
+#[tokio::test]
+async fn rule_24_a_logout_that_the_store_is_not_told_of_is_an_error() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    fleet.start(server.program("right")).get().await.unwrap();
+    for fault in 0..2 {
+        let store = Faulty::new(&fleet.store);
+        let fault = [&store.0.fails, &store.0.save_fails][fault];
+        fault.store(true, SeqCst);
+        let command = fleet.start_with(server.program("right"), store.clone());
+        let error = command.log_out().await.unwrap_err();
+        let kind = error.login_error().map(LoginError::kind);
+        assert_eq!(kind, Some(LoginErrorKind::Unavailable), "{error:?}");
+    }
+    let next = fleet.start(server.program("right"));
+    assert_eq!(token(&next.get().await.unwrap()), "token-1");
+}
+
+#[tokio::test]
+async fn rule_24_a_seal_that_panics_is_a_store_in_trouble() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    fleet.start(server.program("right")).get().await.unwrap();
+    let store = Faulty::new(&fleet.store);
+    store.0.seal_panics.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store);
+    assert_eq!(token(&process.get().await.unwrap()), "token-2");
+    assert_eq!(
+        fleet.events(|event| matches!(event, Event::StoreFailed { .. })),
+        1
+    );
+}
+
+#[tokio::test]
+async fn rule_24_a_store_that_panics_is_one_in_trouble() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.panics.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    assert_eq!(token(&process.get().await.unwrap()), "token-1");
+}
+
+#[tokio::test]
+async fn rule_24_values_of_a_session_that_is_gone_leave_those_of_the_next_one_alone() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    rolling(&server, Lifetime::of(HOUR));
+    let store = Faulty::new(&fleet.store);
+    let one = fleet.start_with(server.program("right"), store.clone());
+    one.get().await.unwrap();
+    let other = fleet.start(server.program("right"));
+    other.get().await.unwrap();
+    store.0.fails.store(true, SeqCst);
+    roll(&one, "sid=rolled; Path=/");
+    fleet.advance(SECOND).await;
+    // The other logs in anew meanwhile.
+    let current = other.peek().unwrap();
+    Attempt::new(&other, &current).rejected();
+    other.get().await.unwrap();
+    store.0.fails.store(false, SeqCst);
+    let mut waited = 0;
+    while one.peek().unwrap().cookie("sid") != Some("s-2") {
+        fleet.advance(SECOND).await;
+        waited += 1;
+        assert!(waited < 20);
+    }
+    roll(&other, "sid=newest; Path=/");
+    fleet.advance(20 * SECOND).await;
+    for process in [&one, &other] {
+        assert_eq!(process.peek().unwrap().cookie("sid"), Some("newest"));
+    }
+    assert_eq!(server.logins(), 2);
+}
+
+#[tokio::test]
+async fn rule_24_a_hold_that_fails_keeps_no_lease() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.hold_fails.store(true, SeqCst);
+    server.answers(|_| Err(LoginError::limited(Some(30 * SECOND))));
+    let fail_fast = auth_core::Ask::new().fail_fast();
+    let one = fleet.start_with(server.program("right"), store);
+    assert!(one.get_with(fail_fast).await.is_err());
+    server.answers(|number| session(number, Lifetime::of(HOUR)));
+    let other = fleet.start(server.program("right"));
+    let waiting = tokio::spawn(async move { other.get().await.map(|got| token(&got)) });
+    fleet.advance(SECOND).await;
+    assert!(waiting.is_finished(), "nobody has the lease");
+}
+
+#[tokio::test]
+async fn rule_24_values_that_rolled_without_the_store_are_not_lost_by_a_renewal() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    rolling(&server, Lifetime::of(HOUR).idle(60 * SECOND));
+    let store = Faulty::new(&fleet.store);
+    let one = fleet.start_with(server.program("right"), store.clone());
+    one.get().await.unwrap();
+    let other = fleet.start(server.program("right"));
+    other.get().await.unwrap();
+    fleet.advance(10 * SECOND).await;
+    store.0.fails.store(true, SeqCst);
+    roll(&one, "sid=rolled; Path=/");
+    // The deadline of the other's session moves, and it saves that.
+    let current = other.peek().unwrap();
+    Attempt::new(&other, &current).accepted();
+    fleet.advance(12 * SECOND).await;
+    store.0.fails.store(false, SeqCst);
+    fleet.leap(6 * SECOND);
+    let renewed = one.renew().await.unwrap();
+    assert_ne!(renewed.cookie("sid"), Some("s-1"), "{}", server.logins());
+}
+
+#[tokio::test]
+async fn rule_24_a_logout_that_always_comes_too_late_for_the_store_is_an_error() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    fleet.start(server.program("right")).get().await.unwrap();
+    let store = Faulty::new(&fleet.store);
+    store.0.end_races.store(true, SeqCst);
+    let command = fleet.start_with(server.program("right"), store.clone());
+    let result = command.log_out().await;
+    let next = fleet.start(server.program("right"));
+    assert_eq!(token(&next.get().await.unwrap()), "token-1", "not told");
+    assert!(result.is_err(), "{result:?}");
+}
