@@ -193,6 +193,11 @@
 //! answer that brings no session and that says neither "not now" (408, 429, 5xx) nor "wrong". It
 //! brings none if the next request that it leads to can't be sent.
 //!
+//! An answer has come once its status is read, whatever becomes of the rest. Where its body breaks
+//! off, is too long, can't be decoded or has not ended by the time-out, the status and the
+//! `Retry-After` mean what they always mean, and a 2xx is what may be a refusal. So is an answer
+//! whose head can't be read.
+//!
 //! Meanwhile the source is looked at again, at most once a second and compared without keeping a
 //! copy in clear, so that a corrected secret logs in at once. Outages are not refusals: they back
 //! off, with jitter, and never lock a good password out. An account that has too many sessions is
