@@ -175,7 +175,9 @@
 //! ## Rule 11
 //!
 //! The login server's `Retry-After` on a failed login, whatever its status, holds every login to
-//! it, capped at an hour; sessions in hand go on being served.
+//! it, capped at an hour; sessions in hand go on being served. Of several the longest counts, and a
+//! date counts from the answer's own, or else from the machine's clock. One that can't be read asks
+//! for a wait all the same: a window of the quota after too many logins, or else a minute.
 //!
 //! ## Rule 12
 //!

@@ -275,8 +275,8 @@ fn head_without(session: &Credential, request: &Request<Bytes>) -> RequestHead {
 /// The failure that an answer means, with the wait that it asks for. It says if the answer is not
 /// whole, which may be why a recipe has not found in it what it looks for.
 fn answered(failed: LoginError, answer: &Response<Bytes>) -> LoginError {
-    let asked = response::retry_after(answer.headers());
-    let wait = failed.retry_after().or(asked);
+    let asked = || response::wait_of(&failed, answer.headers());
+    let wait = failed.retry_after().or_else(asked);
     let failed = once_sent(failed).with_retry_after(wait);
     match answer.extensions().get::<CutShort>() {
         Some(cut) if failed.source().is_none() => failed.with_source(cut.clone()),
