@@ -175,7 +175,9 @@
 //! ## Rule 11
 //!
 //! The login server's `Retry-After` on a failed login, whatever its status, holds every login to
-//! it, capped at an hour; sessions in hand go on being served.
+//! it, capped at an hour; sessions in hand go on being served. Of several the longest counts, and a
+//! date counts from the answer's own, or else from the machine's clock. One that can't be read asks
+//! for a wait all the same: a window of the quota after too many logins, or else a minute.
 //!
 //! ## Rule 12
 //!
@@ -192,6 +194,11 @@
 //! renewals counted: at once, after 30 s, 2 min and 5 min, and then every 15 min. That is every
 //! answer that brings no session and that says neither "not now" (408, 429, 5xx) nor "wrong". It
 //! brings none if the next request that it leads to can't be sent.
+//!
+//! An answer has come once its status is read, whatever becomes of the rest. Where its body breaks
+//! off, is too long, can't be decoded or has not ended by the time-out, the status and the
+//! `Retry-After` mean what they always mean, and a 2xx is what may be a refusal. So is an answer
+//! whose head can't be read.
 //!
 //! Meanwhile the source is looked at again, at most once a second and compared without keeping a
 //! copy in clear, so that a corrected secret logs in at once. Outages are not refusals: they back

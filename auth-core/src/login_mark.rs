@@ -1,11 +1,15 @@
 //! How a login that is routed through its own integration is detected.
 
+use std::cell::Cell;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use http::Extensions;
 
-use crate::error::Error;
+use tokio::task::futures::TaskLocalFuture;
+
+use crate::error::{Error, LoginError};
 
 /// The number of a cache, unique in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,8 +44,15 @@ impl CacheId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LoginMark(CacheId);
 
+/// What a task knows of the login that it carries out.
+pub(crate) struct CurrentLogin {
+    mark: LoginMark,
+    /// What the answer means by its head, while the rest of it is read.
+    head: Cell<Option<LoginError>>,
+}
+
 tokio::task_local! {
-    static CURRENT: LoginMark;
+    static CURRENT: CurrentLogin;
 }
 
 impl LoginMark {
@@ -52,7 +63,7 @@ impl LoginMark {
         if cfg!(feature = "shuttle") {
             return None;
         }
-        CURRENT.try_with(|mark| *mark).ok()
+        CURRENT.try_with(|login| login.mark).ok()
     }
 
     /// The mark in a request's extensions, or else that of the current task.
@@ -71,8 +82,50 @@ impl LoginMark {
         }
     }
 
-    /// Runs the login of a cache under its mark.
-    pub(crate) async fn scope<F: Future>(cache: CacheId, login: F) -> F::Output {
-        CURRENT.scope(Self(cache), login).await
+    /// Notes that a login's answer has begun, and what it means by its head, if it brings no
+    /// session: that is the failure if the login's time-out passes before the rest has been read.
+    ///
+    /// Without the note the failure is [`TimedOut`](crate::LoginErrorKind::TimedOut), an outage,
+    /// and a server that refuses the password and never ends its page is asked again and again.
+    ///
+    /// For a transport, which calls [`answer_ended`](Self::answer_ended) once it has read the rest.
+    /// Outside the task of a login it does nothing.
+    ///
+    /// ```
+    /// use auth_core::{LoginError, LoginMark};
+    ///
+    /// LoginMark::answer_began(LoginError::refused("status 401, and the response did not end"));
+    /// // … reads the body …
+    /// LoginMark::answer_ended();
+    /// ```
+    pub fn answer_began(means: LoginError) {
+        note(Some(means));
     }
+
+    /// Notes that a login's answer was read, or that reading it has failed. See
+    /// [`answer_began`](Self::answer_began).
+    pub fn answer_ended() {
+        note(None);
+    }
+
+    /// Runs the login of a cache under its mark.
+    pub(crate) fn scope<F: Future>(cache: CacheId, login: F) -> TaskLocalFuture<CurrentLogin, F> {
+        let login_of = CurrentLogin {
+            mark: Self(cache),
+            head: Cell::new(None),
+        };
+        CURRENT.scope(login_of, login)
+    }
+}
+
+/// What the answer to a login means by its head, if it has begun and was not read to its end.
+pub(crate) fn head_of_answer<F: Future>(
+    login: Pin<&mut TaskLocalFuture<CurrentLogin, F>>,
+) -> Option<LoginError> {
+    login.take_value()?.head.take()
+}
+
+fn note(head: Option<LoginError>) {
+    // It fails outside the task of a login, where there is nothing to note.
+    let _ = CURRENT.try_with(|login| login.head.set(head));
 }

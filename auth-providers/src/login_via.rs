@@ -1,4 +1,5 @@
 use std::any::TypeId;
+use std::error::Error as _;
 
 use async_trait::async_trait;
 use auth_core::{
@@ -12,7 +13,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::answers::Answers;
 use crate::login::Login;
-use crate::response;
+use crate::response::{self, CutShort};
 use crate::step::Step;
 use crate::transport::Transport;
 
@@ -271,11 +272,16 @@ fn head_without(session: &Credential, request: &Request<Bytes>) -> RequestHead {
     head(Uri::from_parts(parts).unwrap_or_default())
 }
 
-/// The failure that an answer means, with the wait that it asks for.
+/// The failure that an answer means, with the wait that it asks for. It says if the answer is not
+/// whole, which may be why a recipe has not found in it what it looks for.
 fn answered(failed: LoginError, answer: &Response<Bytes>) -> LoginError {
-    let asked = response::retry_after(answer.headers());
-    let wait = failed.retry_after().or(asked);
-    once_sent(failed).with_retry_after(wait)
+    let asked = || response::wait_of(&failed, answer.headers());
+    let wait = failed.retry_after().or_else(asked);
+    let failed = once_sent(failed).with_retry_after(wait);
+    match answer.extensions().get::<CutShort>() {
+        Some(cut) if failed.source().is_none() => failed.with_source(cut.clone()),
+        _ => failed,
+    }
 }
 
 /// The failure of a login of which something was sent. A next request that can't be sent, such as

@@ -5,9 +5,15 @@
 //! it has the form that the API documents. What surrounds the form does not decide: a byte order
 //! mark, white space or a label. No error repeats what a server sent, except for the status.
 
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use auth_core::{Judge, LoginError, MAX_JUDGED_BODY, RequestHead, ResponseView, Verdict};
+use auth_core::{
+    Clock, Judge, LoginError, LoginErrorKind, MAX_JUDGED_BODY, RequestHead, ResponseView, Verdict,
+};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use http::{HeaderName, Response, StatusCode};
@@ -23,7 +29,74 @@ use crate::{iso_8601, markup};
 /// than 2 KiB; the rest is room for the responses of other APIs.
 pub const MAX_RESPONSE: usize = 256 * 1024;
 
-const X_RETRY_AFTER: HeaderName = HeaderName::from_static("x-retry-after");
+/// Why a response has less of its body than the server meant to send. It is in the extensions of a
+/// response whose status says enough by itself.
+#[derive(Clone, Debug)]
+pub(crate) struct CutShort {
+    why: Cow<'static, str>,
+    cause: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+impl CutShort {
+    /// Reading the body failed for this cause, which quotes nothing of it.
+    pub(crate) fn broke_off(
+        why: &'static str,
+        cause: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self {
+            why: why.into(),
+            cause: Some(cause.into().into()),
+        }
+    }
+
+    /// It is longer than [`MAX_RESPONSE`].
+    pub(crate) fn too_long() -> Self {
+        Self {
+            why: format!("the response has more than {} KiB", MAX_RESPONSE / 1024).into(),
+            cause: None,
+        }
+    }
+
+    /// The login's time-out passes while it is read.
+    pub(crate) fn not_in_time() -> Self {
+        Self {
+            why: "the response did not end in time".into(),
+            cause: None,
+        }
+    }
+
+    /// What such a response means. The server has judged the password, so a success that is not
+    /// whole is no outage: it may be a refusal, in what is missing.
+    pub(crate) fn failure(self, response: &Response<Bytes>) -> LoginError {
+        let status = response.status();
+        let failed = if status.is_success() {
+            let failed = LoginError::malformed(format!("status {}, and {self}", status.as_u16()));
+            match self.cause {
+                Some(cause) => failed.with_source(cause),
+                None => failed,
+            }
+        } else {
+            failure(response).with_source(self)
+        };
+        let wait = wait_of(&failed, response.headers());
+        failed.with_retry_after(wait)
+    }
+}
+
+impl fmt::Display for CutShort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+impl Error for CutShort {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.as_ref().map(|cause| &**cause as _)
+    }
+}
+
+/// The headers that ask for a wait. The first one that can be read counts.
+const WAITS: [HeaderName; 2] = [RETRY_AFTER, HeaderName::from_static("x-retry-after")];
 
 /// Succeeds for a 2xx status and fails for any other.
 ///
@@ -296,30 +369,70 @@ pub(crate) fn bare(mut text: &[u8]) -> &[u8] {
 }
 
 /// The wait that a server asks for: `Retry-After` or else `X-Retry-After`, in seconds or as a date.
+/// Of several with one name, in one line or in many, the longest counts.
 ///
-/// A date counts from the response's own `Date`, so that neither clock has to be right. Without
-/// `Date`, a date is ignored. A date in the past is a wait of zero. A large value is returned as it
-/// is; the cache limits it.
+/// Seconds may have a fraction, a sign `+` and a unit, as `120s`. A date counts from the response's
+/// own `Date`, so that neither clock has to be right, and one in the past is a wait of zero. Where
+/// that is missing, a date counts from the machine's clock, and states nothing if it is in the
+/// past: either clock may be wrong. A large value is returned as it is; the cache limits it.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    [RETRY_AFTER, X_RETRY_AFTER]
-        .iter()
-        .flat_map(|name| headers.get_all(name))
-        .find_map(|value| read_wait(value.to_str().ok()?.trim(), headers))
+    WAITS.iter().find_map(|name| {
+        let values = headers.get_all(name).iter();
+        let texts = values.filter_map(|value| value.to_str().ok());
+        texts.filter_map(|text| read_waits(text, headers)).max()
+    })
 }
 
-fn read_wait(text: &str, headers: &HeaderMap) -> Option<Duration> {
-    if text.is_empty() {
+/// The wait of a failed login whose answer asks for one that can't be read. It is that of a quota
+/// of which nothing is documented, and the longest back-off of an outage.
+const UNREADABLE_WAIT: Duration = Duration::from_secs(60);
+
+/// The wait that the answer to a failed login asks for, in whatever form. After too many logins a
+/// form that can't be read states none, because the cache then waits for the window of the quota.
+pub(crate) fn wait_of(failed: &LoginError, headers: &HeaderMap) -> Option<Duration> {
+    let asks = || WAITS.iter().any(|name| headers.contains_key(name));
+    let unreadable = || failed.kind() != LoginErrorKind::Limited && asks();
+    retry_after(headers).or_else(|| unreadable().then_some(UNREADABLE_WAIT))
+}
+
+/// The longest wait of a line, which may be several lines that a proxy has joined.
+fn read_waits(line: &str, headers: &HeaderMap) -> Option<Duration> {
+    // A date has a comma as well.
+    let joined = || line.split(',').filter_map(read_seconds).max();
+    read_seconds(line)
+        .or_else(|| read_date(line.trim(), headers))
+        .or_else(joined)
+}
+
+/// How servers write the unit of a wait, if they do.
+const SECONDS: [&str; 6] = ["", "s", "sec", "secs", "second", "seconds"];
+
+fn read_seconds(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let text = text.strip_prefix('+').unwrap_or(text);
+    let behind = |letter: char| !letter.is_ascii_digit() && letter != '.';
+    let (number, unit) = text.split_at(text.find(behind).unwrap_or(text.len()));
+    let unit = unit.trim().to_ascii_lowercase();
+    let is_number = number.starts_with(|first: char| first.is_ascii_digit());
+    if !is_number || !SECONDS.contains(&&*unit) {
         return None;
     }
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // A number too large for u64 still means a long wait.
-        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
-    }
-    if let Ok(seconds) = text.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).ok();
-    }
+    let seconds: f64 = number.parse().ok()?;
+    // A number that is too large still means a long wait.
+    Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+}
+
+fn read_date(text: &str, headers: &HeaderMap) -> Option<Duration> {
     let until = httpdate::parse_http_date(text).ok()?;
-    Some(until.duration_since(date(headers)?).unwrap_or_default())
+    match date(headers) {
+        Some(now) => Some(until.duration_since(now).unwrap_or_default()),
+        None => until.duration_since(machine_time()).ok(),
+    }
+}
+
+/// The time on the machine's clock, for a wait alone: the life of a session never counts from it.
+pub(crate) fn machine_time() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Clock::system().now().wall()
 }
 
 /// How long it is from a response to a time in it, such as the expiry of a session: ISO 8601 with
@@ -362,8 +475,6 @@ pub fn is_html(response: &Response<Bytes>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use auth_core::LoginErrorKind;
-
     use super::*;
 
     fn response(status: u16, body: &'static str) -> Response<Bytes> {
@@ -538,23 +649,91 @@ mod tests {
         );
         let date = ("retry-after", "Sat, 21 Nov 2026 12:01:30 GMT");
         assert_eq!(wait(&[NOON, date]), seconds(90));
-        assert_eq!(wait(&[date]), None, "nothing to count from");
         let past = ("retry-after", "Sat, 21 Nov 2026 11:00:00 GMT");
         assert_eq!(wait(&[NOON, past]), seconds(0));
     }
 
     #[test]
+    fn rule_11_a_date_counts_from_the_machines_clock_if_the_response_has_none() {
+        let written = |time: SystemTime| httpdate::fmt_http_date(time);
+        let asked = |text: &str| wait(&[("retry-after", text)]);
+        let minutes = Duration::from_secs(600);
+        let left = asked(&written(machine_time() + minutes)).unwrap();
+        assert!(left <= minutes, "{left:?}");
+        assert!(
+            left > minutes.saturating_sub(Duration::from_secs(60)),
+            "{left:?}"
+        );
+        assert_eq!(
+            asked(&written(machine_time() - minutes)),
+            None,
+            "a clock is wrong"
+        );
+        let unreadable = ("date", "today");
+        let until = written(machine_time() + minutes);
+        assert!(wait(&[unreadable, ("retry-after", &until)]).is_some());
+    }
+
+    #[test]
+    fn rule_11_seconds_are_read_however_a_server_writes_them() {
+        for text in [
+            "120",
+            " 120 ",
+            "+120",
+            "120.0",
+            "120s",
+            "120 s",
+            "120 seconds",
+            "120 Sec",
+            "0120",
+            "120,",
+            "7, 120",
+            "120, 7",
+            "soon, 120",
+        ] {
+            let asked = wait(&[("retry-after", text)]);
+            assert_eq!(asked, Some(Duration::from_secs(120)), "{text:?}");
+        }
+        let seven = ("retry-after", "7");
+        for other in ["120", "Sat, 21 Nov 2026 12:02:00 GMT"] {
+            let other = ("retry-after", other);
+            let both = [wait(&[NOON, seven, other]), wait(&[NOON, other, seven])];
+            assert_eq!(both, [Some(Duration::from_secs(120)); 2], "{other:?}");
+        }
+    }
+
+    #[test]
+    fn rule_11_a_wait_that_cant_be_read_is_a_minute_or_the_window_after_too_many_logins() {
+        let minute = Some(Duration::from_secs(60));
+        let of = |status: u16, name: &'static str, text: &str| {
+            let mut answer = response(status, "");
+            answer.headers_mut().insert(name, text.parse().unwrap());
+            wait_of(&failure(&answer), answer.headers())
+        };
+        for text in ["", "soon", "-1", "5m", "Thu, 01 Jan 1970 00:00:00 GMT"] {
+            for name in ["retry-after", "x-retry-after"] {
+                for status in [503, 403, 408] {
+                    assert_eq!(of(status, name, text), minute, "{status} {name}: {text}");
+                }
+                assert_eq!(of(429, name, text), None, "{name}: {text}");
+            }
+        }
+        assert_eq!(of(503, "retry-after", "0"), Some(Duration::ZERO));
+        assert_eq!(of(503, "x-other", "soon"), None);
+    }
+
+    #[test]
     fn an_absurd_retry_after_neither_panics_nor_means_at_once() {
         let absurd = "9".repeat(400);
-        assert_eq!(
-            wait(&[("retry-after", &absurd)]),
-            Some(Duration::from_secs(u64::MAX))
-        );
+        let long = wait(&[("retry-after", &absurd)]).unwrap();
+        assert!(long > Duration::from_secs(u64::from(u32::MAX)));
         assert_eq!(
             wait(&[("retry-after", "1.5")]),
             Some(Duration::from_millis(1_500))
         );
-        for nonsense in ["", "-1", "soon", "NaN", "inf", "1e400", "+"] {
+        for nonsense in [
+            "", "-1", "soon", "NaN", "inf", "1e400", "+", ".5", "1.2.3", "1 2",
+        ] {
             assert_eq!(wait(&[("retry-after", nonsense)]), None, "{nonsense}");
         }
         assert_eq!(

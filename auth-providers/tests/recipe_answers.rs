@@ -176,6 +176,26 @@ fn rule_11_the_longer_wait_counts() {
 }
 
 #[test]
+fn rule_11_a_time_to_wait_for_counts_from_the_machines_clock_if_the_answer_has_none() {
+    let login = login(
+        "login.failures = [{ status = 401, means = 'refused' }, { status = 429, \
+         means = 'limited', wait = { header = 'x-reset', unit = 'epoch' } }]",
+    );
+    let now = auth_core::Clock::system().now().wall().as_secs();
+    let wait = |headers: &[(&'static str, &str)]| {
+        let failed = read(&login, &[answer(429, headers, "")]).unwrap_err();
+        failed.retry_after()
+    };
+    let left = wait(&[("x-reset", &(now + 600).to_string())]).unwrap();
+    assert!(left <= 600 * SECOND && left > 540 * SECOND, "{left:?}");
+    let past = (now - 600).to_string();
+    assert_eq!(wait(&[("x-reset", &past)]), None);
+    let date = ("date", "Sat, 21 Nov 2026 12:00:00 GMT");
+    let told = wait(&[("x-reset", "1795262490"), date]);
+    assert_eq!(told, Some(90 * SECOND), "the answer's own clock");
+}
+
+#[test]
 fn a_life_is_stated_by_any_answer_and_never_becomes_longer_by_the_margin() {
     let default = "life.stated = [{ json = '/in' }]\nlife.default = '1d'\nlife.margin = '60s'";
     for (stated, life) in [(600, 540), (61, 1), (60, 60), (30, 30)] {

@@ -264,6 +264,23 @@ async fn rule_11_a_retry_after_counts_on_every_failed_login() {
     }
 }
 
+#[tokio::test]
+async fn rule_11_a_retry_after_that_cant_be_read_is_a_minute_at_least() {
+    const WAITS: [&[(&str, &str)]; 4] = [
+        &[("retry-after", "soon")],
+        &[("retry-after", "")],
+        &[("x-retry-after", "-5")],
+        &[("retry-after", "Thu, 01 Jan 1970 00:00:00 GMT")],
+    ];
+    for wait in WAITS {
+        for status in [429, 503, 403] {
+            let answer = Answer::new(status, "").with(wait);
+            let arrived = asked(answer, SECOND, 60).await;
+            assert_eq!(arrived.len(), 1, "status {status}, {wait:?}");
+        }
+    }
+}
+
 /// Closes a session, which was rejected before or not. Returns whether the close succeeded, and
 /// whether each logout was confirmed.
 async fn closed(answer: Answer, rejected: bool) -> (bool, Vec<bool>) {

@@ -252,20 +252,29 @@ async fn rule_18_a_response_is_read_up_to_its_bound_and_no_further() {
 async fn rule_12_a_status_counts_even_if_its_body_is_too_long_or_breaks_off() {
     let long = "x".repeat(256 * 1024 + 1);
     for (status, kind) in [
+        ("302 Found", LoginErrorKind::Malformed),
         ("401 Unauthorized", LoginErrorKind::Refused),
+        ("403 Forbidden", LoginErrorKind::Malformed),
+        ("408 Request Timeout", LoginErrorKind::Unavailable),
         ("429 Too Many Requests", LoginErrorKind::Limited),
         ("503 Service Unavailable", LoginErrorKind::Unavailable),
     ] {
         let head = format!("HTTP/1.1 {status}\r\nretry-after: 9\r\n");
         let too_long = format!("{head}content-length: {}\r\n\r\n{long}", long.len());
         let cut_short = format!("{head}content-length: 100\r\n\r\ncanary");
-        for response in [too_long, cut_short] {
+        for (response, said) in [(too_long, "more than 256 KiB"), (cut_short, "broke off")] {
             for transport in both() {
                 let server = Canned::start(response.clone()).await;
                 let quinn = provider(Api::Quinn, &server.base_url, CANARY, transport);
                 let error = quinn.login(&canary()).await.unwrap_err();
                 assert_eq!(error.kind(), kind, "{status}");
+                assert_eq!(
+                    error.retry_after(),
+                    Some(Duration::from_secs(9)),
+                    "{status}"
+                );
                 assert!(error.to_string().contains(&status[..3]), "{error}");
+                assert!(printed(&error).contains(said), "{}", printed(&error));
                 assert!(!printed(&error).contains("canary"), "{}", printed(&error));
             }
         }
@@ -308,15 +317,34 @@ fn rule_3_a_login_does_not_need_the_runtime_of_an_earlier_one() {
     }
 }
 
+/// The server has judged the password, and may have refused it in what is missing.
 #[tokio::test]
-async fn a_response_that_breaks_off_is_unavailable() {
-    for transport in both() {
-        let server = Canned::start("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"canary").await;
-        let quinn = provider(Api::Quinn, &server.base_url, CANARY, transport);
-        let error = quinn.login(&canary()).await.unwrap_err();
-        assert_eq!(error.kind(), LoginErrorKind::Unavailable);
-        assert!(error.to_string().contains("broke off"), "{error}");
-        assert!(!printed(&error).contains("canary"), "{}", printed(&error));
+async fn rule_12_a_success_that_breaks_off_may_be_a_refusal() {
+    const HEAD: &str = "HTTP/1.1 200 OK\r\nset-cookie: sessionId=canary\r\nretry-after: 9\r\n";
+    for (rest, said) in [
+        (
+            "content-length: 100\r\n\r\n{\"canary",
+            "200, and the response broke off",
+        ),
+        (
+            "transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n",
+            "200, and the response broke off",
+        ),
+        (
+            "transfer-encoding: chunked\r\n\r\ncanary\r\n",
+            "200, and the response broke off",
+        ),
+        ("content-length: 2\r\n\r\n{\"user\":{}}", "status 200"),
+    ] {
+        for transport in both() {
+            let server = Canned::start(format!("{HEAD}{rest}")).await;
+            let v1 = provider(Api::V1Login, &server.base_url, CANARY, transport);
+            let error = v1.login(&canary()).await.unwrap_err();
+            assert_eq!(error.kind(), LoginErrorKind::Malformed, "{rest}");
+            assert_eq!(error.retry_after(), Some(Duration::from_secs(9)), "{rest}");
+            assert!(error.to_string().contains(said), "{error}");
+            assert!(!printed(&error).contains("canary"), "{}", printed(&error));
+        }
     }
 }
 

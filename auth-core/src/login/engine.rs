@@ -14,7 +14,7 @@ use crate::credential::Credential;
 use crate::error::LoginError;
 use crate::event::{self, Event};
 use crate::limit::Limiter;
-use crate::login_mark::{CacheId, LoginMark};
+use crate::login_mark::{CacheId, LoginMark, head_of_answer};
 use crate::logout::Logout;
 #[cfg(feature = "metrics")]
 use crate::metrics;
@@ -67,13 +67,35 @@ impl Engine {
         &self,
         work: impl Future<Output = Result<T, LoginError>>,
     ) -> Result<T, LoginError> {
-        let work = AssertUnwindSafe(LoginMark::scope(self.id, work)).catch_unwind();
+        let ended = self.timed(work).await;
+        ended.map_err(|(failed, _head)| failed)
+    }
+
+    /// Runs the provider's login in the same way. If the time-out passes while an answer is read,
+    /// the failure is what that means by its head: the server has judged the password.
+    pub(crate) async fn answered<T>(
+        &self,
+        login: impl Future<Output = Result<T, LoginError>>,
+    ) -> Result<T, LoginError> {
+        let ended = self.timed(login).await;
+        ended.map_err(|(failed, head)| head.unwrap_or(failed))
+    }
+
+    /// Returns the failure and, after the time-out, what an answer means that has not ended.
+    async fn timed<T>(
+        &self,
+        work: impl Future<Output = Result<T, LoginError>>,
+    ) -> Result<T, (LoginError, Option<LoginError>)> {
+        let mut work = pin!(LoginMark::scope(
+            self.id,
+            AssertUnwindSafe(work).catch_unwind()
+        ));
         let timeout = self.options.login_timeout;
         let until = self.clock.now().steady.saturating_add(nanos(timeout));
-        match select(pin!(work), pin!(self.clock.sleep_until(until))).await {
-            Either::Left((Ok(result), _)) => result,
-            Either::Left((Err(_panic), _)) => Err(LoginError::panicked()),
-            Either::Right(_) => Err(LoginError::timed_out(timeout)),
+        match select(work.as_mut(), pin!(self.clock.sleep_until(until))).await {
+            Either::Left((Ok(result), _)) => result.map_err(|failed| (failed, None)),
+            Either::Left((Err(_panic), _)) => Err((LoginError::panicked(), None)),
+            Either::Right(_) => Err((LoginError::timed_out(timeout), head_of_answer(work))),
         }
     }
 

@@ -397,7 +397,7 @@ impl Login {
         let engine = &self.engine;
         // A provider may panic before it returns its future, so it is called within the guard.
         let sent = async { engine.provider.login(secret).await };
-        let result = engine.usable(engine.guarded(sent).await);
+        let result = engine.usable(engine.answered(sent).await);
         let held = self.end(permit, &result);
         let failed = match result {
             Ok(session) => return Ok(session),

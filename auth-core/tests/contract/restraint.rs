@@ -2,12 +2,14 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
+use async_trait::async_trait;
 use auth_core::clock::ManualClock;
 use auth_core::testing::{Gate, Scripted};
 use auth_core::{
     Ask, Attempt, Credentials, Error, Event, Identity, Lifetime, LoginError, LoginErrorKind,
-    Origin, Quota, ReadSecret, Secret, SecretError, SecretSource,
+    LoginMark, Origin, Provider, Quota, ReadSecret, Secret, SecretError, SecretSource,
 };
 use parking_lot::Mutex;
 
@@ -887,4 +889,59 @@ fn rule_13_the_blocking_call_is_served_a_credential_that_may_still_be_good_too()
     }
     let renewal = credentials.blocking_get_with(Ask::new().renewed());
     assert!(renewal.unwrap_err().is_login_refused());
+}
+
+/// The first login's answer never ends. The second one's was read, and the next is not answered.
+struct Endless {
+    inner: Scripted,
+    answered: AtomicBool,
+}
+
+#[async_trait]
+impl Provider for Endless {
+    fn identity(&self) -> &Identity {
+        self.inner.identity()
+    }
+
+    fn secret(&self) -> &SecretSource {
+        self.inner.secret()
+    }
+
+    async fn login(&self, _: &Secret) -> Result<auth_core::Session, LoginError> {
+        let waits = LoginError::malformed("status 403").with_retry_after(Some(40 * SECOND));
+        LoginMark::answer_began(waits);
+        if self.answered.swap(true, SeqCst) {
+            LoginMark::answer_ended();
+        }
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn rule_12_an_answer_that_does_not_end_in_time_is_what_its_head_says() {
+    LoginMark::answer_began(LoginError::refused("outside a login"));
+    let clock = ManualClock::new();
+    let provider = Endless {
+        inner: tokens(),
+        answered: AtomicBool::new(false),
+    };
+    let credentials = Credentials::builder(provider)
+        .clock(clock.clock())
+        .login_timeout(10 * SECOND)
+        .build();
+    for (kind, wait) in [
+        (LoginErrorKind::Malformed, Some(40 * SECOND)),
+        (LoginErrorKind::TimedOut, None),
+    ] {
+        let caller = tokio::spawn({
+            let credentials = credentials.clone();
+            async move { credentials.get_with(Ask::new().fail_fast()).await }
+        });
+        settle().await;
+        clock.advance(10 * SECOND);
+        let error = caller.await.unwrap().unwrap_err();
+        let failed = error.login_error().unwrap();
+        assert_eq!((failed.kind(), failed.retry_after()), (kind, wait));
+        clock.advance(100 * SECOND);
+    }
 }

@@ -1,7 +1,7 @@
 //! A response as a recipe looks at it: conditions, and the values in it.
 
 use std::cell::OnceCell;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use auth_core::{ResponseView, SetCookie};
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use super::schema::{
     Clause, CookieName, Expected, HeaderTest, Methods, Pointer, Reads, Take, Unit, Wait,
 };
 use super::values::Known;
-use crate::response::{bare, date, read_json, retry_after, text_of, trimmed};
+use crate::response::{bare, date, machine_time, read_json, retry_after, text_of, trimmed};
 use crate::{iso_8601, jwt, markup};
 
 /// A response, with its body read at most once.
@@ -184,26 +184,32 @@ impl<'a> Answer<'a> {
         (!bare.is_empty()).then(|| Zeroizing::new(bare.to_owned()))
     }
 
-    /// A documented time, or the one at a place, from now.
+    /// A documented time, or the one at a place, from now: by the machine's clock, if the response
+    /// does not say when that is.
     pub(super) fn wait(&self, wait: &Wait) -> Option<Duration> {
         match wait {
             Wait::Fixed(span) => span.get(|_| None),
-            Wait::Read(reads) => self.time(reads),
+            Wait::Read(reads) => {
+                let now = date(self.headers).unwrap_or_else(machine_time);
+                self.time_from(Some(now), reads)
+            }
         }
     }
 
-    /// The time at a place, from now.
+    /// The time at a place, from when the response was made.
     pub(super) fn time(&self, reads: &Reads) -> Option<Duration> {
+        self.time_from(date(self.headers), reads)
+    }
+
+    fn time_from(&self, now: Option<SystemTime>, reads: &Reads) -> Option<Duration> {
         let text = self.time_text(reads)?;
         let text = text.trim();
         let number = || Duration::try_from_secs_f64(text.parse().ok()?).ok();
         let from_epoch = |since: Duration| {
-            let now = date(self.headers)?
-                .duration_since(std::time::UNIX_EPOCH)
-                .ok()?;
+            let now = now?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
             since.checked_sub(now)
         };
-        let from_now = |time: std::time::SystemTime| time.duration_since(date(self.headers)?).ok();
+        let from_now = |time: SystemTime| time.duration_since(now?).ok();
         match reads.unit {
             Unit::S => number(),
             Unit::Ms => number().map(|ms| ms / 1_000),

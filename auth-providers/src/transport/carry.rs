@@ -20,14 +20,18 @@ pub trait Transport: Send + Sync + 'static {
     /// Sends `request`, whose URI is absolute, and reads the response, whatever its status.
     ///
     /// # Errors
-    /// - [`LoginError::unavailable`], if no response arrived, or not all of a successful one; with
+    /// - [`LoginError::unavailable`], if no response arrived; with
     ///   [`not_sent`](LoginError::not_sent), if no connection came about.
-    /// - [`LoginError::malformed`], if a successful response is too large. Any other status says
-    ///   enough with the part of its body that arrived.
+    /// - [`LoginError::malformed`], if a successful response is too large, breaks off or can't be
+    ///   decoded: its server has judged the password, and may have refused it in what is missing.
+    ///   Any other status says enough with the part of its body that arrived. The same if the head
+    ///   of a response can't be read.
     /// - [`LoginError::misconfigured`], if the request cannot be sent at all.
     ///
     /// # Cancel safety
-    /// The cache drops the future when the login's time-out has passed.
+    /// The cache drops the future when the login's time-out has passed. If that happens while a
+    /// body is read, the login fails as the head of the response says, which an implementation
+    /// notes by [`LoginMark::answer_began`](auth_core::LoginMark::answer_began).
     async fn carry(
         &self,
         request: http::Request<Bytes>,

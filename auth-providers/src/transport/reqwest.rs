@@ -7,7 +7,8 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, retry};
 
 use super::Transport;
-use super::shared::{BoundedBody, USER_AGENT, lacks_tls, state_empty_body};
+use super::shared::{Incoming, USER_AGENT, lacks_tls, state_empty_body, unreadable_head};
+use crate::response::CutShort;
 
 /// Carries logins over a reqwest client that is used for nothing else.
 ///
@@ -171,22 +172,33 @@ impl Transport for ReqwestTransport {
             LoginError::misconfigured("the login's URL can't be used")
                 .with_source(error.without_url())
         })?;
-        let mut incoming = client.execute(request).await.map_err(no_response)?;
-        let mut body = BoundedBody::default();
-        let ended = read(&mut incoming, &mut body).await;
-        let mut response = http::Response::new(body.finish(incoming.status(), ended)?);
-        *response.status_mut() = incoming.status();
-        *response.version_mut() = incoming.version();
-        *response.headers_mut() = std::mem::take(incoming.headers_mut());
-        Ok(response)
+        let mut answer = client.execute(request).await.map_err(no_response)?;
+        let mut head = http::Response::new(());
+        *head.status_mut() = answer.status();
+        *head.version_mut() = answer.version();
+        *head.headers_mut() = std::mem::take(answer.headers_mut());
+        let mut incoming = Incoming::new(head);
+        let ended = read(answer, &mut incoming).await;
+        incoming.finish(ended)
     }
 }
 
-async fn read(incoming: &mut reqwest::Response, body: &mut BoundedBody) -> Result<(), LoginError> {
-    while let Some(piece) = incoming.chunk().await.map_err(no_response)? {
-        body.push(piece)?;
+async fn read(mut answer: reqwest::Response, incoming: &mut Incoming) -> Result<(), CutShort> {
+    while let Some(piece) = answer.chunk().await.map_err(broke_off)? {
+        incoming.push(piece)?;
     }
     Ok(())
+}
+
+fn broke_off(error: reqwest::Error) -> CutShort {
+    let why = if error.is_timeout() {
+        "the response did not end within the client's time-out"
+    } else if error.is_decode() {
+        "the response broke off or can't be decoded"
+    } else {
+        "the response broke off"
+    };
+    CutShort::broke_off(why, error.without_url())
 }
 
 fn no_response(error: reqwest::Error) -> LoginError {
@@ -196,16 +208,13 @@ fn no_response(error: reqwest::Error) -> LoginError {
         )
         .with_source(error.without_url());
     }
-    let detail = if error.is_timeout() {
-        "the client's time-out has passed"
+    let failed = if error.is_timeout() {
+        LoginError::unavailable("the client's time-out has passed")
     } else if error.is_connect() {
-        "no connection"
-    } else if error.is_body() || error.is_decode() {
-        "the response broke off"
+        LoginError::unavailable("no connection")
     } else {
-        "no response"
+        unreadable_head(&error).unwrap_or_else(|| LoginError::unavailable("no response"))
     };
-    let failed = LoginError::unavailable(detail);
     let failed = if error.is_connect() {
         failed.not_sent()
     } else {

@@ -1,11 +1,14 @@
 //! What both transports need.
 
-use auth_core::LoginError;
+use std::error::Error;
+use std::iter::successors;
+
+use auth_core::{LoginError, LoginMark};
 use bytes::{Buf, BufMut as _, Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
-use http::{HeaderValue, Method, Request, StatusCode};
+use http::{HeaderValue, Method, Request, Response};
 
-use crate::response::MAX_RESPONSE;
+use crate::response::{CutShort, MAX_RESPONSE};
 
 /// States the length of a body that is empty, which clients leave out. RFC 9110 (section 8.6) wants
 /// it for the methods that usually have a body, and some servers answer 411 without it.
@@ -17,34 +20,47 @@ pub(super) fn state_empty_body(request: &mut Request<Bytes>) {
     }
 }
 
-/// The part of a response's body that has arrived, at most [`MAX_RESPONSE`] bytes.
-#[derive(Default)]
-pub(super) struct BoundedBody(BytesMut);
+/// A response while its body is read: its head, and the part of its body that has arrived, at most
+/// [`MAX_RESPONSE`] bytes.
+pub(super) struct Incoming {
+    head: Response<()>,
+    body: BytesMut,
+}
 
-impl BoundedBody {
-    pub(super) fn push(&mut self, piece: impl Buf) -> Result<(), LoginError> {
-        if piece.remaining() > MAX_RESPONSE - self.0.len() {
-            return Err(LoginError::malformed(format!(
-                "more than {} KiB",
-                MAX_RESPONSE / 1024
-            )));
+impl Incoming {
+    /// A response whose head has arrived. Its status counts even if the rest never comes.
+    pub(super) fn new(head: Response<()>) -> Self {
+        let begun = head.clone().map(|()| Bytes::new());
+        LoginMark::answer_began(CutShort::not_in_time().failure(&begun));
+        Self {
+            head,
+            body: BytesMut::new(),
         }
-        self.0.put(piece);
+    }
+
+    pub(super) fn push(&mut self, piece: impl Buf) -> Result<(), CutShort> {
+        if piece.remaining() > MAX_RESPONSE - self.body.len() {
+            return Err(CutShort::too_long());
+        }
+        self.body.put(piece);
         Ok(())
     }
 
-    /// The body of a response with this status, whose reading ended as `ended` says.
+    /// The response, whose body's reading ended as `ended` says.
     ///
     /// A status other than success says enough by itself, so that a refusal is one even if its page
-    /// is too long or breaks off. Its body is then what has arrived.
-    pub(super) fn finish(
-        self,
-        status: StatusCode,
-        ended: Result<(), LoginError>,
-    ) -> Result<Bytes, LoginError> {
+    /// is too long or breaks off. Its body is then what has arrived. A success that is not whole
+    /// brings no session.
+    pub(super) fn finish(self, ended: Result<(), CutShort>) -> Result<Response<Bytes>, LoginError> {
+        LoginMark::answer_ended();
+        let mut response = self.head.map(|()| self.body.freeze());
         match ended {
-            Err(error) if status.is_success() => Err(error),
-            _ => Ok(self.0.freeze()),
+            Err(cut) if response.status().is_success() => Err(cut.failure(&response)),
+            Err(cut) => {
+                response.extensions_mut().insert(cut);
+                Ok(response)
+            }
+            Ok(()) => Ok(response),
         }
     }
 }
@@ -54,13 +70,28 @@ pub(super) const USER_AGENT: &str = concat!("auth-providers/", env!("CARGO_PKG_V
 
 /// Whether the client has no TLS. The connector of hyper-util then fails for `https` with an error
 /// that only its text distinguishes.
-pub(super) fn lacks_tls(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if error.to_string().contains("scheme is not http") {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
+pub(super) fn lacks_tls(error: &(dyn Error + 'static)) -> bool {
+    chain(error).any(|error| error.to_string().contains("scheme is not http"))
+}
+
+/// The failure if an answer has come whose head can't be read, or is larger than the client reads.
+/// It may be a refusal, such as the page of a script that writes its head itself. Hyper's errors
+/// for that are told by their text: the clients hide their type.
+pub(super) fn unreadable_head(error: &(dyn Error + 'static)) -> Option<LoginError> {
+    const SAID: [&str; 5] = [
+        "invalid HTTP",
+        "invalid content-length",
+        "invalid transfer-encoding",
+        "unexpected transfer-encoding",
+        "message head is too large",
+    ];
+    let unreadable = chain(error).any(|error| {
+        let said = error.to_string();
+        SAID.iter().any(|start| said.starts_with(start))
+    });
+    unreadable.then(|| LoginError::malformed("an answer whose head can't be read"))
+}
+
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    successors(Some(error), |&error| error.source())
 }

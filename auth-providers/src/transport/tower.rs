@@ -15,7 +15,8 @@ use http_body_util::{BodyExt as _, Full};
 use tower_service::Service;
 
 use super::Transport;
-use super::shared::{BoundedBody, USER_AGENT, lacks_tls, state_empty_body};
+use super::shared::{Incoming, USER_AGENT, lacks_tls, state_empty_body, unreadable_head};
+use crate::response::CutShort;
 
 /// Carries logins over any tower service, such as hyper-util's client or a stack of layers around
 /// it.
@@ -157,11 +158,10 @@ where
             service.call(request)
         };
         let response = response.await.map_err(|error| no_response(error.into()))?;
-        let (parts, incoming) = response.into_parts();
-        let mut body = BoundedBody::default();
-        let ended = read(incoming, &mut body).await;
-        let body = body.finish(parts.status, ended)?;
-        Ok(http::Response::from_parts(parts, body))
+        let (head, body) = response.into_parts();
+        let mut incoming = Incoming::new(http::Response::from_parts(head, ()));
+        let ended = read(body, &mut incoming).await;
+        incoming.finish(ended)
     }
 }
 
@@ -173,7 +173,7 @@ fn no_response(error: Box<dyn Error + Send + Sync>) -> LoginError {
     } else if refuses_connections(&*error) {
         LoginError::unavailable("no connection").not_sent()
     } else {
-        LoginError::unavailable("no response")
+        unreadable_head(&*error).unwrap_or_else(|| LoginError::unavailable("no response"))
     };
     failed.with_source(error)
 }
@@ -185,19 +185,17 @@ fn refuses_connections(error: &(dyn Error + 'static)) -> bool {
         .any(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
-async fn read<B>(incoming: B, body: &mut BoundedBody) -> Result<(), LoginError>
+async fn read<B>(body: B, incoming: &mut Incoming) -> Result<(), CutShort>
 where
     B: Body,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let mut incoming = std::pin::pin!(incoming);
-    while let Some(frame) = incoming.frame().await {
-        let frame = frame.map_err(|error| {
-            LoginError::unavailable("the response broke off").with_source(error)
-        })?;
+    let mut body = std::pin::pin!(body);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| CutShort::broke_off("the response broke off", error))?;
         // Trailers are ignored: no API documents any.
         if let Ok(piece) = frame.into_data() {
-            body.push(piece)?;
+            incoming.push(piece)?;
         }
     }
     Ok(())

@@ -17,7 +17,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 pub(crate) type HyperTransport = TowerTransport<Client<HttpConnector, Full<Bytes>>>;
@@ -78,18 +78,30 @@ pub(crate) struct Canned {
     pub(crate) base_url: String,
     hits: Arc<AtomicUsize>,
     requests: Arc<Mutex<Vec<String>>>,
+    stalled: Arc<Mutex<Vec<TcpStream>>>,
     _tasks: JoinSet<()>,
 }
 
 impl Canned {
     pub(crate) async fn start(response: impl Into<Vec<u8>>) -> Self {
+        Self::serve(response, false).await
+    }
+
+    /// A server that keeps the connection after what it sends, and never goes on.
+    pub(crate) async fn start_and_stall(response: impl Into<Vec<u8>>) -> Self {
+        Self::serve(response, true).await
+    }
+
+    async fn serve(response: impl Into<Vec<u8>>, stalls: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base_url = format!("http://{}", listener.local_addr().unwrap());
         let (hits, requests) = (Arc::default(), Arc::<Mutex<Vec<String>>>::default());
+        let stalled = Arc::<Mutex<Vec<TcpStream>>>::default();
         let response = response.into();
         let mut tasks = JoinSet::new();
         tasks.spawn({
             let (hits, requests) = (Arc::clone(&hits), Arc::clone(&requests));
+            let stalled = Arc::clone(&stalled);
             async move {
                 loop {
                     let (mut stream, _) = listener.accept().await.unwrap();
@@ -103,6 +115,9 @@ impl Canned {
                     requests.lock().push(String::from_utf8(request).unwrap());
                     // A client that has read enough may close the connection.
                     let _ = stream.write_all(&response).await;
+                    if stalls {
+                        stalled.lock().push(stream);
+                    }
                 }
             }
         });
@@ -110,12 +125,18 @@ impl Canned {
             base_url,
             hits,
             requests,
+            stalled,
             _tasks: tasks,
         }
     }
 
     pub(crate) fn hits(&self) -> usize {
         self.hits.load(SeqCst)
+    }
+
+    /// How many connections are kept after what was sent on them.
+    pub(crate) fn stalled(&self) -> usize {
+        self.stalled.lock().len()
     }
 
     pub(crate) fn requests(&self) -> Vec<String> {
