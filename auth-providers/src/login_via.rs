@@ -13,9 +13,9 @@ use percent_encoding::percent_decode_str;
 
 use crate::answers::Answers;
 use crate::login::Login;
-use crate::response::{self, CutShort};
+use crate::response;
 use crate::step::Step;
-use crate::transport::Transport;
+use crate::transport::{CutShort, Transport};
 
 /// How many requests one login may send: two or three, as a rule, and room for a few redirects. A
 /// server that leads in a circle ends here.

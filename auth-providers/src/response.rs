@@ -5,10 +5,6 @@
 //! it has the form that the API documents. What surrounds the form does not decide: a byte order
 //! mark, white space or a label. No error repeats what a server sent, except for the status.
 
-use std::borrow::Cow;
-use std::error::Error;
-use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use auth_core::{
@@ -28,72 +24,6 @@ use crate::{iso_8601, markup};
 /// It bounds the memory that a server can make a login take. The documented responses have less
 /// than 2 KiB; the rest is room for the responses of other APIs.
 pub const MAX_RESPONSE: usize = 256 * 1024;
-
-/// Why a response has less of its body than the server meant to send. It is in the extensions of a
-/// response whose status says enough by itself.
-#[derive(Clone, Debug)]
-pub(crate) struct CutShort {
-    why: Cow<'static, str>,
-    cause: Option<Arc<dyn Error + Send + Sync>>,
-}
-
-impl CutShort {
-    /// Reading the body failed for this cause, which quotes nothing of it.
-    pub(crate) fn broke_off(
-        why: &'static str,
-        cause: impl Into<Box<dyn Error + Send + Sync>>,
-    ) -> Self {
-        Self {
-            why: why.into(),
-            cause: Some(cause.into().into()),
-        }
-    }
-
-    /// It is longer than [`MAX_RESPONSE`].
-    pub(crate) fn too_long() -> Self {
-        Self {
-            why: format!("the response has more than {} KiB", MAX_RESPONSE / 1024).into(),
-            cause: None,
-        }
-    }
-
-    /// The login's time-out passes while it is read.
-    pub(crate) fn not_in_time() -> Self {
-        Self {
-            why: "the response did not end in time".into(),
-            cause: None,
-        }
-    }
-
-    /// What such a response means. The server has judged the password, so a success that is not
-    /// whole is no outage: it may be a refusal, in what is missing.
-    pub(crate) fn failure(self, response: &Response<Bytes>) -> LoginError {
-        let status = response.status();
-        let failed = if status.is_success() {
-            let failed = LoginError::malformed(format!("status {}, and {self}", status.as_u16()));
-            match self.cause {
-                Some(cause) => failed.with_source(cause),
-                None => failed,
-            }
-        } else {
-            failure(response).with_source(self)
-        };
-        let wait = wait_of(&failed, response.headers());
-        failed.with_retry_after(wait)
-    }
-}
-
-impl fmt::Display for CutShort {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.why)
-    }
-}
-
-impl Error for CutShort {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.cause.as_ref().map(|cause| &**cause as _)
-    }
-}
 
 /// The headers that ask for a wait. The first one that can be read counts.
 const WAITS: [HeaderName; 2] = [RETRY_AFTER, HeaderName::from_static("x-retry-after")];

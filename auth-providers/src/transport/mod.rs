@@ -1,6 +1,7 @@
 //! Sends the request of a login and reads the response.
 
 mod carry;
+mod cut_short;
 #[cfg(feature = "reqwest")]
 mod reqwest;
 #[cfg(any(feature = "reqwest", feature = "tower"))]
@@ -9,6 +10,7 @@ mod shared;
 mod tower;
 
 pub use self::carry::Transport;
+pub(crate) use self::cut_short::CutShort;
 #[cfg(feature = "reqwest")]
 pub use self::reqwest::{ClientError, ReqwestTransport};
 #[cfg(feature = "tower")]

@@ -6,9 +6,8 @@ use bytes::Bytes;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, retry};
 
-use super::Transport;
 use super::shared::{Incoming, USER_AGENT, lacks_tls, state_empty_body, unreadable_head};
-use crate::response::CutShort;
+use super::{CutShort, Transport};
 
 /// Carries logins over a reqwest client that is used for nothing else.
 ///

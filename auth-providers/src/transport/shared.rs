@@ -8,7 +8,8 @@ use bytes::{Buf, BufMut as _, Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Method, Request, Response};
 
-use crate::response::{CutShort, MAX_RESPONSE};
+use super::CutShort;
+use crate::response::MAX_RESPONSE;
 
 /// States the length of a body that is empty, which clients leave out. RFC 9110 (section 8.6) wants
 /// it for the methods that usually have a body, and some servers answer 411 without it.

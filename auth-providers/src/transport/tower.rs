@@ -14,9 +14,8 @@ use http_body::Body;
 use http_body_util::{BodyExt as _, Full};
 use tower_service::Service;
 
-use super::Transport;
 use super::shared::{Incoming, USER_AGENT, lacks_tls, state_empty_body, unreadable_head};
-use crate::response::CutShort;
+use super::{CutShort, Transport};
 
 /// Carries logins over any tower service, such as hyper-util's client or a stack of layers around
 /// it.
