@@ -335,8 +335,9 @@
 //!
 //! What rolls in mid-session, and what a repair brings, is saved as a revision, by a task; of two
 //! at a time the last one counts. Where an idle deadline has moved by an eighth of its timeout, it
-//! is saved as well. A deadline alone makes no new value where it is taken over, so what answers to
-//! requests that are under way bring is heard.
+//! is saved as well, but over no value that another process has saved meanwhile. A deadline alone
+//! makes no new value where it is taken over, so what answers to requests that are under way bring
+//! is heard.
 //!
 //! A rejection that a process believes is noted by its next login, with its look at the store. The
 //! others give the session up when they look next: with their next login or refresh, by their own

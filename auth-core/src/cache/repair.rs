@@ -30,6 +30,7 @@ use crate::event::Event;
 use crate::lifetime::Freshness;
 use crate::login_mark::LoginMark;
 use crate::runtime::{Mutex, Runtime, Task, random};
+use crate::store::Unsaved;
 
 /// The repair under way, if one is.
 #[derive(Default)]
@@ -254,7 +255,7 @@ impl Shared {
         let (heard, settled) = self
             .update(|state| state.settle_repair((current, why), fetched, now, policy, random()));
         if let Heard::Rolled(stamp) = heard {
-            self.share_revision();
+            self.share_revision(Unsaved::Values);
             self.engine.emit(&Event::Rolled { stamp });
         }
         match settled {

@@ -10,7 +10,7 @@ use crate::error::LoginError;
 use crate::logout::{Logout, LogoutReason};
 use crate::runtime::Runtime;
 use crate::session::Session;
-use crate::store::{Found, Lease, LeaseAsk, Saved, Sharing, Version};
+use crate::store::{Found, Lease, LeaseAsk, Saved, Sharing, Unsaved, Version};
 
 /// How often new values are saved anew in a row, because others have saved theirs or the session
 /// was rolled meanwhile. After that they are saved with the next change.
@@ -70,13 +70,13 @@ impl Shared {
             current.is_some_and(|current| current.stamp() != stamp)
         };
         if changed {
-            self.share_revision();
+            self.share_revision(Unsaved::Values);
         }
     }
 
-    /// The session has new values, which the others are to have: saves them by a task, one at a
+    /// This of the session has changed, which the others are to have: saves it by a task, one at a
     /// time.
-    pub(crate) fn share_revision(self: &Arc<Self>) {
+    pub(crate) fn share_revision(self: &Arc<Self>, what: Unsaved) {
         let Some(sharing) = &self.engine.options.sharing else {
             return;
         };
@@ -88,7 +88,7 @@ impl Shared {
             }
             return;
         };
-        if !sharing.begin_saving() {
+        if !sharing.begin_saving(what) {
             return;
         }
         // Made here, because the task may be dropped before it is polled.
@@ -101,7 +101,8 @@ impl Shared {
         runtime.spawn(async move {
             for _ in 0..MOST_SAVES {
                 let Some(cache) = cache.upgrade() else { return };
-                if !saving.goes_on() || !cache.save_revision(&mut saving).await {
+                let Some(what) = saving.goes_on() else { return };
+                if !cache.save_revision(&mut saving, what).await {
                     return;
                 }
             }
@@ -271,7 +272,7 @@ impl Shared {
 
     /// Saves the current values. Returns whether the task may go on: it may not if the store is in
     /// trouble, or if the cache was closed.
-    async fn save_revision(self: &Arc<Self>, saving: &mut Saving) -> bool {
+    async fn save_revision(self: &Arc<Self>, saving: &mut Saving, what: Unsaved) -> bool {
         let (engine, sharing) = (&self.engine, Arc::clone(&saving.sharing));
         let now = engine.clock.now();
         let (session, version, stamp) = {
@@ -299,10 +300,13 @@ impl Shared {
         {
             Some(Saved::Made(version)) => self.now_known(stamp, version),
             // Another process has saved its values. The last ones that the server gave count.
-            Some(Saved::Newer(other)) if other.is_of_same_session(version) => {
+            Some(Saved::Newer(other))
+                if what == Unsaved::Values && other.is_of_same_session(version) =>
+            {
                 self.now_known(stamp, other);
-                sharing.begin_saving();
+                sharing.begin_saving(what);
             }
+            // The next look finds it.
             Some(Saved::Newer(_)) => {}
             None => return false,
         }
@@ -310,8 +314,8 @@ impl Shared {
     }
 }
 
-/// The task that saves new values. Dropped before its end, it lets the next one begin, and leaves
-/// the values to the next look at the store or to a close.
+/// The task that saves what has changed. Dropped before its end, it lets the next one begin, and
+/// leaves the values to the next look at the store or to a close.
 struct Saving {
     sharing: Arc<Sharing>,
     /// Whose values it saves.
@@ -320,10 +324,11 @@ struct Saving {
 }
 
 impl Saving {
-    /// Whether there are values to save. If not, it has ended.
-    fn goes_on(&mut self) -> bool {
-        self.has_ended = !self.sharing.goes_on_saving();
-        !self.has_ended
+    /// What there is to save. If nothing, it has ended.
+    fn goes_on(&mut self) -> Option<Unsaved> {
+        let what = self.sharing.goes_on_saving();
+        self.has_ended = what.is_none();
+        what
     }
 }
 

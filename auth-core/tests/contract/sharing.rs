@@ -1822,6 +1822,8 @@ struct Faults {
     serves: Mutex<Option<Entry>>,
     /// What asks for a lease arrives late, even if no one waits for the answer any more.
     late_leases: Mutex<Option<Arc<Semaphore>>>,
+    /// What is saved arrives late, even if no one waits for the answer any more.
+    late_saves: Mutex<Option<Arc<Semaphore>>>,
     spoils_notes: AtomicBool,
     seal_panics: AtomicBool,
     leases: AtomicU64,
@@ -1852,6 +1854,7 @@ impl Faulty {
             end_races: AtomicBool::new(false),
             serves: Mutex::default(),
             late_leases: Mutex::default(),
+            late_saves: Mutex::default(),
             spoils_notes: AtomicBool::new(false),
             seal_panics: AtomicBool::new(false),
             leases: AtomicU64::new(0),
@@ -1969,6 +1972,15 @@ impl Store for Faulty {
         let gate = self.0.save_gate.lock().clone();
         if let Some(gate) = gate {
             gate.acquire().await.unwrap().forget();
+        }
+        let late = self.0.late_saves.lock().clone();
+        if let Some(late) = late {
+            let (store, name, change) = (self.0.inner.clone(), name.to_owned(), change.clone());
+            tokio::spawn(async move {
+                late.acquire().await.unwrap().forget();
+                store.save(&name, change).await.unwrap();
+            });
+            std::future::pending::<()>().await;
         }
         self.0.inner.save(name, change).await
     }
