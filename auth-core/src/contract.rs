@@ -378,7 +378,8 @@
 //! much as the store had given in the window before. Nothing fails for it but what can't be done: a
 //! token that can be used once is not sent, and a `log_out` says that the others are not told. What
 //! was obtained meanwhile is used, and saved when the store is looked at next, unless another
-//! session is there by then. That one is used once the one at hand is due.
+//! session is there by then. That one is used once the one at hand is due. A later value of the one
+//! that it has superseded is no other session.
 //!
 //! ## Rule 25
 //!

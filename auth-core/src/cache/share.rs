@@ -59,13 +59,20 @@ impl Shared {
         };
         let changed = {
             let control = self.control.lock();
+            let mut known = sharing.known.lock();
             if control.state.generation() != stamp.generation() {
+                // It was superseded meanwhile by one that is not saved yet.
+                let is_newer = |known: Version| version.is_newer_than(known);
+                if known.unsaved && known.version.is_none_or(is_newer) {
+                    known.version = Some(version);
+                }
                 return;
             }
-            *sharing.known.lock() = Known {
+            *known = Known {
                 version: Some(version),
                 unsaved: false,
             };
+            drop(known);
             let current = control.state.current();
             current.is_some_and(|current| current.stamp() != stamp)
         };
@@ -136,31 +143,43 @@ impl Shared {
 
     /// Saves a session under a lease of its own, unless a session is there that the cache does not
     /// know. Returns its version if it was saved.
-    async fn save_under_lease(&self, session: &Session, known: Option<Version>) -> Option<Version> {
+    async fn save_under_lease(
+        &self,
+        session: &Session,
+        mut known: Option<Version>,
+    ) -> Option<Version> {
         let engine = &self.engine;
         let sharing = engine.options.sharing.as_ref()?;
-        let ask = LeaseAsk {
-            owner: &sharing.owner,
-            lasts: PUBLISHED_WITHIN,
-            known,
-            rejected: false,
-            only_extends: false,
-        };
-        let (answer, _) = sharing.lease(engine, ask).await?;
-        let Lease::Taken { fence } = answer.lease else {
-            return None;
-        };
-        let version = Version {
-            epoch: answer.epoch,
-            fence,
-            revision: 0,
-        };
-        let releases = Some(sharing.owner.clone());
-        let save = sharing.save(engine, version, Some(session), None, releases);
-        match save.await? {
-            Saved::Made(version) => Some(version),
-            Saved::Newer(_) => None,
+        for _ in 0..MOST_SAVES {
+            let ask = LeaseAsk {
+                owner: &sharing.owner,
+                lasts: PUBLISHED_WITHIN,
+                known,
+                rejected: false,
+                only_extends: false,
+            };
+            let (answer, found) = sharing.lease(engine, ask).await?;
+            let is_known = |known: Version| found.version.is_of_same_session(known);
+            match answer.lease {
+                Lease::Taken { fence } => {
+                    let version = Version {
+                        epoch: answer.epoch,
+                        fence,
+                        revision: 0,
+                    };
+                    let releases = Some(sharing.owner.clone());
+                    let save = sharing.save(engine, version, Some(session), None, releases);
+                    return match save.await? {
+                        Saved::Made(version) => Some(version),
+                        Saved::Newer(_) => None,
+                    };
+                }
+                // Another process has saved a value of the one that this one has superseded.
+                Lease::NotNeeded if known.is_some_and(is_known) => known = Some(found.version),
+                Lease::Held { .. } | Lease::NotNeeded => return None,
+            }
         }
+        None
     }
 
     /// The cache is closed: leaves its session in the store, with what is left of its idle timeout,
