@@ -20,6 +20,7 @@ use crate::lifetime::Freshness;
 use crate::login_mark::LoginMark;
 use crate::origin::Scope;
 use crate::runtime::{Runtime, random};
+use crate::store::Unsaved;
 
 /// One attempt of one request: the credential that it carries, and what its response means for that
 /// credential.
@@ -699,7 +700,7 @@ impl Attempt {
             Heard::Nothing => {}
             Heard::Rolled(stamp) => {
                 shared.advance_timer();
-                shared.share_revision();
+                shared.share_revision(Unsaved::Values);
                 shared.engine.emit(&Event::Rolled { stamp });
             }
             Heard::Ended => shared.engine.emit(&Event::Ended { stamp }),

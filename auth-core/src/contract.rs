@@ -344,12 +344,14 @@
 //! obtained, and then by its revision. So a login that was stopped, and goes on after another one
 //! has saved, changes nothing; and its notes are saved only while no later lease was given. A
 //! failed login or refresh never changes a stored session. One that was logged out does not come
-//! back. After the store has lost its data, a session of before is saved if none is there.
+//! back. After the store has lost its data, a session of before is saved if none is there, and none
+//! was logged out since.
 //!
 //! What rolls in mid-session, and what a repair brings, is saved as a revision, by a task; of two
 //! at a time the last one counts. Where an idle deadline has moved by an eighth of its timeout, it
-//! is saved as well. A deadline alone makes no new value where it is taken over, so what answers to
-//! requests that are under way bring is heard.
+//! is saved as well, but over no value that another process has saved meanwhile. A deadline alone
+//! makes no new value where it is taken over, so what answers to requests that are under way bring
+//! is heard.
 //!
 //! A rejection that a process believes is noted by its next login, with its look at the store. The
 //! others give the session up when they look next: with their next login or refresh, by their own
@@ -389,8 +391,9 @@
 //! much as the store had given in the window before. Nothing fails for it but what can't be done: a
 //! token that can be used once is not sent, and a `log_out` says that the others are not told. What
 //! was obtained meanwhile is used, and saved when the store is looked at next, unless another
-//! session is there by then. That one is used once the one at hand is due. A session whose save was
-//! not answered may be there, and is saved as a revision of that.
+//! session is there by then. That one is used once the one at hand is due. A later value of the one
+//! that it has superseded is no other session. A session whose save was not answered may be there,
+//! and is saved as a revision of that.
 //!
 //! ## Rule 25
 //!

@@ -16,7 +16,7 @@ use crate::event::Event;
 use crate::login::Engine;
 use crate::runtime::Runtime;
 use crate::session::Session;
-use crate::store::{Found, Sharing, Version};
+use crate::store::{Found, Sharing, Unsaved, Version};
 
 /// How often the store is looked at that tells of no changes: at least once in this time, at
 /// random.
@@ -70,20 +70,21 @@ impl Shared {
 
     /// What was found in the store meanwhile.
     fn found_meanwhile(self: &Arc<Self>, found: Found) {
+        let sharing = self.engine.options.sharing.as_ref();
+        let is_saving = sharing.is_some_and(|sharing| sharing.is_saving());
         if self.may_be_ahead_of(&found) {
-            let sharing = self.engine.options.sharing.as_ref();
-            if sharing.is_some_and(|sharing| !sharing.is_saving()) {
-                self.share_revision();
+            if !is_saving {
+                self.share_revision(Unsaved::Values);
             }
             return;
         }
         let left = found.session.as_ref().and_then(Session::idle_left);
-        let has_slid = self.has_slid(left);
+        let has_slid = !is_saving && self.has_slid(left);
         let before = self.read(|state| state.current().map(|current| current.stamp()));
         let adopted = self.adopting(found, CacheState::adopt) == Some(true);
         // Not before: a session that another process has seen rejected must not come back.
         if has_slid {
-            self.share_revision();
+            self.share_revision(Unsaved::Deadline);
         }
         let after = self.read(|state| state.current().map(|current| current.stamp()));
         self.set_timer();

@@ -31,6 +31,7 @@ use crate::event::Event;
 use crate::lifetime::Freshness;
 use crate::login_mark::LoginMark;
 use crate::runtime::{Runtime, random};
+use crate::store::Unsaved;
 
 /// How many repairs a caller waits for. A runtime that is shut down may take one with it, one may
 /// find the session dead, and one may bring what another caller has asked for.
@@ -235,7 +236,7 @@ impl Shared {
         let (heard, settled) = self
             .update(|state| state.settle_repair((current, why), fetched, now, policy, random()));
         if let Heard::Rolled(stamp) = heard {
-            self.share_revision();
+            self.share_revision(Unsaved::Values);
             self.engine.emit(&Event::Rolled { stamp });
         }
         match settled {

@@ -10,7 +10,7 @@ use crate::error::LoginError;
 use crate::logout::{Logout, LogoutReason};
 use crate::runtime::Runtime;
 use crate::session::Session;
-use crate::store::{Found, Lease, LeaseAsk, Saved, Sharing, Version};
+use crate::store::{Found, Lease, LeaseAsk, Saved, Sharing, Unsaved, Version};
 
 /// How often new values are saved anew in a row, because others have saved theirs or the session
 /// was rolled meanwhile. After that they are saved with the next change.
@@ -59,18 +59,25 @@ impl Shared {
         };
         let changed = {
             let control = self.control.lock();
+            let mut known = sharing.known.lock();
             if control.state.generation() != stamp.generation() {
+                // It was superseded meanwhile by one that is not saved yet.
+                let is_newer = |known: Version| version.is_newer_than(known);
+                if known.unsaved && known.version.is_none_or(is_newer) {
+                    known.version = Some(version);
+                }
                 return;
             }
-            *sharing.known.lock() = Known {
+            *known = Known {
                 version: Some(version),
                 unsaved: false,
             };
+            drop(known);
             let current = control.state.current();
             current.is_some_and(|current| current.stamp() != stamp)
         };
         if changed {
-            self.share_revision();
+            self.share_revision(Unsaved::Values);
         }
     }
 
@@ -91,9 +98,9 @@ impl Shared {
         }
     }
 
-    /// The session has new values, which the others are to have: saves them by a task, one at a
+    /// This of the session has changed, which the others are to have: saves it by a task, one at a
     /// time.
-    pub(crate) fn share_revision(self: &Arc<Self>) {
+    pub(crate) fn share_revision(self: &Arc<Self>, what: Unsaved) {
         let Some(sharing) = &self.engine.options.sharing else {
             return;
         };
@@ -105,7 +112,7 @@ impl Shared {
             }
             return;
         };
-        if !sharing.begin_saving() {
+        if !sharing.begin_saving(what) {
             return;
         }
         // Made here, because the task may be dropped before it is polled.
@@ -118,7 +125,8 @@ impl Shared {
         runtime.spawn(async move {
             for _ in 0..MOST_SAVES {
                 let Some(cache) = cache.upgrade() else { return };
-                if !saving.goes_on() || !cache.save_revision(&mut saving).await {
+                let Some(what) = saving.goes_on() else { return };
+                if !cache.save_revision(&mut saving, what).await {
                     return;
                 }
             }
@@ -152,31 +160,44 @@ impl Shared {
 
     /// Saves a session under a lease of its own, unless a session is there that the cache does not
     /// know. Returns its version if it was saved.
-    async fn save_under_lease(&self, session: &Session, known: Option<Version>) -> Option<Version> {
+    async fn save_under_lease(
+        &self,
+        session: &Session,
+        mut known: Option<Version>,
+    ) -> Option<Version> {
         let engine = &self.engine;
         let sharing = engine.options.sharing.as_ref()?;
         let owner = sharing.owner();
-        let ask = LeaseAsk {
-            owner: &owner,
-            lasts: PUBLISHED_WITHIN,
-            known,
-            rejected: false,
-            only_extends: false,
-        };
-        let (answer, _) = sharing.lease(engine, ask).await?;
-        let Lease::Taken { fence } = answer.lease else {
-            return None;
-        };
-        let version = Version {
-            epoch: answer.epoch,
-            fence,
-            revision: 0,
-        };
-        let save = sharing.save(engine, version, Some(session), None, Some(owner));
-        match save.await? {
-            Saved::Made(version) => Some(version),
-            Saved::Newer(_) => None,
+        for _ in 0..MOST_SAVES {
+            let ask = LeaseAsk {
+                owner: &owner,
+                lasts: PUBLISHED_WITHIN,
+                known,
+                rejected: false,
+                only_extends: false,
+            };
+            let (answer, found) = sharing.lease(engine, ask).await?;
+            let is_known = |known: Version| found.version.is_of_same_session(known);
+            match answer.lease {
+                Lease::Taken { fence } => {
+                    let version = Version {
+                        epoch: answer.epoch,
+                        fence,
+                        revision: 0,
+                    };
+                    let releases = Some(owner);
+                    let save = sharing.save(engine, version, Some(session), None, releases);
+                    return match save.await? {
+                        Saved::Made(version) => Some(version),
+                        Saved::Newer(_) => None,
+                    };
+                }
+                // Another process has saved a value of the one that this one has superseded.
+                Lease::NotNeeded if known.is_some_and(is_known) => known = Some(found.version),
+                Lease::Held { .. } | Lease::NotNeeded => return None,
+            }
         }
+        None
     }
 
     /// The cache is closed: leaves its session in the store, with what is left of its idle timeout,
@@ -288,7 +309,7 @@ impl Shared {
 
     /// Saves the current values. Returns whether the task may go on: it may not if the store is in
     /// trouble, or if the cache was closed.
-    async fn save_revision(self: &Arc<Self>, saving: &mut Saving) -> bool {
+    async fn save_revision(self: &Arc<Self>, saving: &mut Saving, what: Unsaved) -> bool {
         let (engine, sharing) = (&self.engine, Arc::clone(&saving.sharing));
         let now = engine.clock.now();
         let (session, version, stamp) = {
@@ -318,10 +339,13 @@ impl Shared {
         {
             Some(Saved::Made(version)) => self.now_known(stamp, version),
             // Another process has saved its values. The last ones that the server gave count.
-            Some(Saved::Newer(other)) if other.is_of_same_session(version) => {
+            Some(Saved::Newer(other))
+                if what == Unsaved::Values && other.is_of_same_session(version) =>
+            {
                 self.now_known(stamp, other);
-                sharing.begin_saving();
+                sharing.begin_saving(what);
             }
+            // The next look finds it.
             Some(Saved::Newer(_)) => {}
             None => return false,
         }
@@ -329,8 +353,8 @@ impl Shared {
     }
 }
 
-/// The task that saves new values. Dropped before its end, it lets the next one begin, and leaves
-/// the values to the next look at the store or to a close.
+/// The task that saves what has changed. Dropped before its end, it lets the next one begin, and
+/// leaves the values to the next look at the store or to a close.
 struct Saving {
     sharing: Arc<Sharing>,
     /// Whose values it saves.
@@ -339,10 +363,11 @@ struct Saving {
 }
 
 impl Saving {
-    /// Whether there are values to save. If not, it has ended.
-    fn goes_on(&mut self) -> bool {
-        self.has_ended = !self.sharing.goes_on_saving();
-        !self.has_ended
+    /// What there is to save. If nothing, it has ended.
+    fn goes_on(&mut self) -> Option<Unsaved> {
+        let what = self.sharing.goes_on_saving();
+        self.has_ended = what.is_none();
+        what
     }
 }
 

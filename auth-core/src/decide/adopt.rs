@@ -82,16 +82,22 @@ impl CacheState {
             return false;
         }
         let before = known.version;
-        let same = |version| found.version.is_of_same_session(version);
+        let goes_on = before.is_some_and(|version| found.version.is_of_same_session(version));
         let is_newer = before.is_none_or(|version| found.version.is_newer_than(version));
+        // The session at hand has superseded it, whichever value of it others have saved since.
+        if known.unsaved && goes_on {
+            if is_newer {
+                known.version = Some(found.version);
+            }
+            return false;
+        }
         let Some(session) = found.session else {
-            if found.was_logged_out && !known.unsaved && before.is_some_and(same) {
+            if found.was_logged_out && goes_on {
                 self.current = None;
                 self.given_up = None;
             }
             return false;
         };
-        let goes_on = !known.unsaved && before.is_some_and(same);
         if !is_newer {
             // Another process may have spent its token.
             if goes_on {

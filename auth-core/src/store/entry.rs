@@ -257,7 +257,8 @@ impl Change {
     /// This is the rule that a store keeps, in one step with the change itself: a session is saved
     /// only over an older one, and all else is changed only while no newer one is there. One that
     /// was logged out does not come back. Notes alone are saved only under the last lease. After
-    /// the store has lost its data, a session of before is saved if none is there.
+    /// the store has lost its data, a session of before is saved if none is there, and none was
+    /// logged out since.
     ///
     /// ```
     /// use auth_core::store::{Change, Entry, NotesChange, SessionChange, Version};
@@ -293,7 +294,8 @@ impl Change {
             },
             // The entry is from before the store has lost its leases.
             SessionChange::Save(..) | SessionChange::Keep if ours.epoch == epoch => true,
-            SessionChange::Save(..) if entry.session.is_none() => {
+            // One that was logged out may be this one, which was saved anew since then.
+            SessionChange::Save(..) if entry.session.is_none() && !entry.is_over => {
                 return Some(Version {
                     epoch,
                     fence: 0,

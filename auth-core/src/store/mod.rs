@@ -73,4 +73,4 @@ pub use store::Store;
 #[cfg(any(feature = "file", feature = "redis"))]
 pub use summary::StoredSummary;
 
-pub(crate) use sharing::{Found, SETTLED_WITHIN, Settling, Sharer, Sharing, random_text};
+pub(crate) use sharing::{Found, SETTLED_WITHIN, Settling, Sharer, Sharing, Unsaved, random_text};

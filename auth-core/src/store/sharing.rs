@@ -74,14 +74,30 @@ pub(crate) struct Sharing {
     trouble_until: AtomicU64,
 }
 
-/// The task that saves new values of the session.
+/// The task that saves what has changed about the session.
 #[derive(Debug, Default)]
 struct Saving {
-    under_way: bool,
-    /// There are values that it has not seen.
-    again: bool,
+    /// What it saves, if it is under way.
+    under_way: Option<Unsaved>,
+    /// What has changed that it has not seen.
+    again: Option<Unsaved>,
     /// A session of which values could not be saved.
     later: Option<Version>,
+}
+
+/// What has changed about a session since it was saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Unsaved {
+    /// Its idle deadline alone, which is saved over no value that another process has saved.
+    Deadline,
+    Values,
+}
+
+impl Saving {
+    /// Whether what is being saved, or is to be, is more than a deadline.
+    fn has_values(&self) -> bool {
+        self.under_way.max(self.again) == Some(Unsaved::Values)
+    }
 }
 
 /// The task that looks for changes.
@@ -148,18 +164,20 @@ impl Sharing {
         }
     }
 
-    /// New values are to be saved. Returns whether a task has to begin: none is at it.
-    pub(crate) fn begin_saving(&self) -> bool {
+    /// This is to be saved. Returns whether a task has to begin: none is at it.
+    pub(crate) fn begin_saving(&self, what: Unsaved) -> bool {
         let mut saving = self.saving.lock();
-        saving.again = true;
+        saving.again = saving.again.max(Some(what));
         saving.later = None;
-        !std::mem::replace(&mut saving.under_way, true)
+        let begins = saving.under_way.is_none();
+        saving.under_way.get_or_insert(what);
+        begins
     }
 
-    /// Whether there are values to save. If not, the task has ended.
-    pub(crate) fn goes_on_saving(&self) -> bool {
+    /// What there is to save. If nothing, the task has ended.
+    pub(crate) fn goes_on_saving(&self) -> Option<Unsaved> {
         let mut saving = self.saving.lock();
-        saving.under_way = std::mem::take(&mut saving.again);
+        saving.under_way = saving.again.take();
         saving.under_way
     }
 
@@ -168,23 +186,26 @@ impl Sharing {
         self.saving.lock().later = Some(session);
     }
 
-    /// Whether values are being saved.
+    /// Whether something is being saved.
     pub(crate) fn is_saving(&self) -> bool {
-        self.saving.lock().under_way
+        self.saving.lock().under_way.is_some()
     }
 
     /// Whether there are values of this session that may not be saved yet.
     pub(crate) fn has_unsaved_values(&self, session: Version) -> bool {
         let saving = self.saving.lock();
         let same = |later: Version| later.is_of_same_session(session);
-        saving.under_way || saving.later.is_some_and(same)
+        saving.has_values() || saving.later.is_some_and(same)
     }
 
     /// The task is gone before its end, with values of this session that may not be saved.
     pub(crate) fn give_up_saving(&self, session: Option<Version>) {
         let mut saving = self.saving.lock();
-        saving.under_way = false;
-        saving.later = session;
+        let has_values = saving.has_values();
+        *saving = Saving {
+            later: session.filter(|_| has_values),
+            ..Saving::default()
+        };
     }
 
     /// The owner of the leases under which a session is saved that is at hand.

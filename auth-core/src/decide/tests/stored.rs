@@ -85,9 +85,12 @@ fn rule_21_a_newer_revision_is_of_the_same_generation_and_another_session_of_the
     log_in(&mut state, HOUR, at(2));
     known.unsaved = true;
     let own = state.current().unwrap().stamp();
-    assert!(!adopt(&mut state, &mut known, stored(version(2, 1)), at(2)));
+    assert!(!adopt(&mut state, &mut known, stored(version(3, 0)), at(2)));
     assert_eq!(state.reject(own, at(2), &POLICY), Ruling::Believed);
-    assert!(adopt(&mut state, &mut known, stored(version(2, 1)), at(2)));
+    // It has superseded this one, of which others have saved another value.
+    assert!(!adopt(&mut state, &mut known, rolled(version(2, 1)), at(2)));
+    assert_eq!(known.version, Some(version(2, 1)));
+    assert!(adopt(&mut state, &mut known, stored(version(3, 0)), at(2)));
     assert_eq!(stamp(&state), (4, 0));
     assert!(!known.unsaved);
 }

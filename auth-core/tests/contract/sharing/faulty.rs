@@ -33,6 +33,8 @@ pub(super) struct Faults {
     pub(super) serves: Mutex<Option<Entry>>,
     /// What asks for a lease arrives late, even if no one waits for the answer any more.
     pub(super) late_leases: Mutex<Option<Arc<Semaphore>>>,
+    /// What is saved arrives late, even if no one waits for the answer any more.
+    pub(super) late_saves: Mutex<Option<Arc<Semaphore>>>,
     pub(super) spoils_notes: AtomicBool,
     pub(super) seal_panics: AtomicBool,
     pub(super) leases: AtomicU64,
@@ -64,6 +66,7 @@ impl Faulty {
             end_races: AtomicBool::new(false),
             serves: Mutex::default(),
             late_leases: Mutex::default(),
+            late_saves: Mutex::default(),
             spoils_notes: AtomicBool::new(false),
             seal_panics: AtomicBool::new(false),
             leases: AtomicU64::new(0),
@@ -181,6 +184,15 @@ impl Store for Faulty {
         let gate = self.0.save_gate.lock().clone();
         if let Some(gate) = gate {
             gate.acquire().await.unwrap().forget();
+        }
+        let late = self.0.late_saves.lock().clone();
+        if let Some(late) = late {
+            let (store, name, change) = (self.0.inner.clone(), name.to_owned(), change.clone());
+            tokio::spawn(async move {
+                late.acquire().await.unwrap().forget();
+                store.save(&name, change).await.unwrap();
+            });
+            std::future::pending::<()>().await;
         }
         let saved = self.0.inner.save(name, change).await;
         if self.0.save_answer_is_lost.load(SeqCst) {

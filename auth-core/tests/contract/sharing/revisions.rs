@@ -225,6 +225,43 @@ async fn rule_21_of_two_values_at_a_time_the_last_one_counts() {
 }
 
 #[tokio::test]
+async fn rule_21_a_deadline_is_saved_over_no_value_that_another_has_saved_meanwhile() {
+    for fails in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        server.answers(|number| {
+            let session = Session::new().with_cookie("sid", &format!("s-{number}"))?;
+            Ok(session.with_lifetime(Lifetime::of(HOUR).idle(80 * SECOND)))
+        });
+        let store = Faulty::new(&fleet.store);
+        let one = fleet.start_with(server.program("right"), store.clone());
+        let other = fleet.start(server.program("right"));
+        let current = one.get().await.unwrap();
+        other.get().await.unwrap();
+        fleet.leap(20 * SECOND);
+        Attempt::new(&one, &current).accepted();
+        // Its deadline is being saved, or could not be saved.
+        let saves = Arc::new(Semaphore::new(0));
+        *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+        store.0.save_fails.store(fails, SeqCst);
+        store.changes();
+        while store.0.changes.lock().is_empty() {
+            fleet.advance(SECOND).await;
+        }
+        rolls(&other, "sid=rolled; Path=/").await;
+        settle().await;
+        store.0.save_fails.store(false, SeqCst);
+        saves.add_permits(9);
+        settle().await;
+        assert_eq!(stored(&mut fleet, &server).await, "rolled");
+        fleet.advance(20 * SECOND).await;
+        for process in [&one, &other] {
+            let found = process.fresh().unwrap();
+            assert_eq!(found.cookie("sid"), Some("rolled"), "{fails}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn rule_21_a_value_of_an_older_session_changes_nothing_of_a_newer_one() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     by_cookie(&server);

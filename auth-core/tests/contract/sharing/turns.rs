@@ -393,6 +393,76 @@ async fn rule_24_a_close_saves_what_was_being_saved_when_it_began() {
     assert_eq!(found.await.unwrap().unwrap(), "token-1");
 }
 
+/// A process that has rejected `token-1` without its store and logged in anew, while another has
+/// moved the deadline of the stored session.
+async fn superseded_without_its_store(
+    server: &Server,
+    fleet: &mut Fleet,
+    store: &Faulty,
+) -> Credentials {
+    server.answers(|number| session(number, Lifetime::of(HOUR).idle(80 * SECOND)));
+    let one = fleet.start_with(server.program("right"), store.clone());
+    let other = fleet.start(server.program("right"));
+    one.get().await.unwrap();
+    let used = other.get().await.unwrap();
+    store.0.fails.store(true, SeqCst);
+    assert_eq!(reject(&one).await.unwrap(), "token-2");
+    fleet.advance(12 * SECOND).await;
+    Attempt::new(&other, &used).accepted();
+    fleet.advance(12 * SECOND).await;
+    store.0.fails.store(false, SeqCst);
+    one
+}
+
+#[tokio::test]
+async fn rule_24_a_session_that_is_not_saved_is_saved_over_later_values_of_the_one_before_it() {
+    for closes in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        let store = Faulty::new(&fleet.store);
+        let one = superseded_without_its_store(&server, &mut fleet, &store).await;
+        if closes {
+            fleet.leap(6 * SECOND);
+            one.close().await.unwrap();
+        } else {
+            fleet.advance(20 * SECOND).await;
+        }
+        let cold = fleet.start(server.program("right"));
+        assert_eq!(token(&cold.get().await.unwrap()), "token-2");
+        assert_eq!(server.logins(), 2);
+    }
+}
+
+#[tokio::test]
+async fn rule_7_a_rejected_session_is_not_taken_again_though_others_have_moved_its_deadline() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let one = superseded_without_its_store(&server, &mut fleet, &store).await;
+    fleet.leap(6 * SECOND);
+    assert_eq!(reject(&one).await.unwrap(), "token-3");
+}
+
+#[tokio::test]
+async fn rule_24_a_session_that_is_not_saved_is_saved_over_one_that_was_saved_too_late() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let saves = Arc::new(Semaphore::new(0));
+    *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+    let process = fleet.start_with(server.program("right"), store.clone());
+    let mut get = Box::pin(process.get());
+    assert!(futures_util::poll!(&mut get).is_pending());
+    settle().await;
+    // It is rejected while it is being saved, and superseded without the store.
+    store.0.fails.store(true, SeqCst);
+    assert_eq!(reject(&process).await.unwrap(), "token-2");
+    store.0.fails.store(false, SeqCst);
+    saves.add_permits(9);
+    assert_eq!(token(&get.await.unwrap()), "token-2");
+    fleet.advance(20 * SECOND).await;
+    let cold = fleet.start(server.program("right"));
+    assert_eq!(token(&cold.get().await.unwrap()), "token-2");
+    assert_eq!(server.logins(), 2);
+}
+
 #[tokio::test]
 async fn rule_21_what_has_no_known_life_is_stored_for_a_month_and_notes_for_a_year() {
     const DAY: Duration = crate::support::DAY;

@@ -34,7 +34,8 @@ local function allowed()
   if (saves or keeps) and ours.epoch == epoch then
     return saves and ours or stored
   end
-  if saves and not entry.session then
+  -- One that was logged out may be this one, which was saved anew since then.
+  if saves and not entry.session and not entry.over then
     return version(epoch, '0', next_revision)
   end
   return nil
