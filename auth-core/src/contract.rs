@@ -392,8 +392,9 @@
 //! token that can be used once is not sent, and a `log_out` says that the others are not told. What
 //! was obtained meanwhile is used, and saved when the store is looked at next, unless another
 //! session is there by then. That one is used once the one at hand is due. A later value of the one
-//! that it has superseded is no other session. A session whose save was not answered may be there,
-//! and is saved as a revision of that.
+//! that it has superseded is no other session, nor is its own, if a save arrives after its time.
+//! Until it is saved, it keeps the lease under which it was obtained; a login that has failed gives
+//! its lease back after those 5 s.
 //!
 //! ## Rule 25
 //!

@@ -55,14 +55,10 @@ impl Shared {
         }
     }
 
-    /// Whether what was found may be older than values that are not saved yet.
+    /// Whether what was found may be older than values of the same session that are not saved yet.
     pub(super) fn may_be_ahead_of(&self, found: &Found) -> bool {
-        let version = found.version;
-        let is_older = |known: &Version| {
-            let same = version.is_of_same_session(*known) && !found.is_over;
-            same || !version.is_of_a_session() || known.is_later_than(version)
-        };
-        let known = self.known_now().version.filter(is_older);
+        let goes_on = |known: &Version| found.version.is_of_same_session(*known) && !found.is_over;
+        let known = self.known_now().version.filter(goes_on);
         let sharing = self.engine.options.sharing.as_ref();
         (sharing.zip(known)).is_some_and(|(sharing, known)| sharing.has_unsaved_values(known))
             && self.read(|state| state.current().is_some())

@@ -20,7 +20,7 @@ use crate::logout::{Logout, LogoutReason, LogoutScope};
 use crate::runtime::{Runtime, random};
 use crate::secret::Secret;
 use crate::session::Session;
-use crate::store::{Found, Saved, Version};
+use crate::store::{Found, Leased, Saved, Version};
 
 /// How many superseded sessions wait for their logout at a time. Further ones are left to expire. A
 /// renewal happens once in a session's life, and rejections cause few logins, so more than a few
@@ -70,18 +70,12 @@ impl Keep for Shared {
         self.read(|state| state.notes(before, secret, now))
     }
 
-    fn saved(
-        self: Arc<Self>,
-        stamp: Stamp,
-        version: Option<Version>,
-        saved: Option<Saved>,
-    ) -> bool {
-        match (saved, version) {
-            (Some(Saved::Made(version)), _) => self.now_known(stamp, version),
-            (None, Some(version)) => self.perhaps_saved(stamp, version),
-            _ => {}
-        }
-        matches!(saved, Some(Saved::Made(_)))
+    fn saved(self: Arc<Self>, stamp: Stamp, saved: Option<Saved>) -> bool {
+        let Some(Saved::Made(version)) = saved else {
+            return false;
+        };
+        self.now_known(stamp, version);
+        true
     }
 
     fn send_refresh(&self, id: FlightId, session: &Credential) -> bool {
@@ -116,7 +110,13 @@ impl Keep for Shared {
         follows.ok_or(NoSession::NotRefreshed(told))
     }
 
-    fn settle(&self, flight: &Flight, outcome: LoginOutcome, took: Duration) -> Settlement {
+    fn settle(
+        &self,
+        flight: &Flight,
+        outcome: LoginOutcome,
+        took: Duration,
+        leased: Option<Leased>,
+    ) -> Settlement {
         let (id, cause) = (flight.id, flight.cause);
         let end = self.end(took);
         let attempted = matches!(outcome, Err(NoSession::Failed(..)));
@@ -133,6 +133,7 @@ impl Keep for Shared {
             let sharing = self.engine.options.sharing.as_ref();
             if let (Settled::LoggedIn { .. }, Some(sharing)) = (&settled, sharing) {
                 sharing.known.lock().unsaved = true;
+                sharing.set_leased(control.state.generation(), leased);
             }
             let flight = control.flight.take_if(|flight| flight.id == id);
             let settling = sharing.zip(flight.as_ref());

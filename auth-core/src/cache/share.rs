@@ -10,7 +10,7 @@ use crate::error::LoginError;
 use crate::logout::{Logout, LogoutReason};
 use crate::runtime::Runtime;
 use crate::session::Session;
-use crate::store::{Found, Lease, LeaseAsk, Saved, Sharing, Unsaved, Version};
+use crate::store::{Found, Lease, LeaseAsk, Leased, Saved, Sharing, Unsaved, Version};
 
 /// How often new values are saved anew in a row, because others have saved theirs or the session
 /// was rolled meanwhile. After that they are saved with the next change.
@@ -81,23 +81,6 @@ impl Shared {
         }
     }
 
-    /// The session with this stamp may be stored with this version: no answer came to its save. It
-    /// is saved as a revision of that when the store is looked at next, or by a close. What was
-    /// obtained under a later lease stays there.
-    pub(super) fn perhaps_saved(&self, stamp: Stamp, version: Version) {
-        let Some(sharing) = &self.engine.options.sharing else {
-            return;
-        };
-        let control = self.control.lock();
-        if control.state.generation() == stamp.generation() {
-            *sharing.known.lock() = Known {
-                version: Some(version),
-                unsaved: false,
-            };
-            sharing.save_later(version);
-        }
-    }
-
     /// This of the session has changed, which the others are to have: saves it by a task, one at a
     /// time.
     pub(crate) fn share_revision(self: &Arc<Self>, what: Unsaved) {
@@ -151,23 +134,75 @@ impl Shared {
             let Some(current) = current.filter(good) else {
                 return;
             };
+            // Its login saves it.
+            if !sharing.settling().is_empty() {
+                return;
+            }
             (current.session(now), current.stamp(), known.version)
         };
-        if let Some(version) = self.save_under_lease(&session, known).await {
+        if let Some((stamp, version)) = self.save_first(&session, stamp, known).await {
             self.now_known(stamp, version);
         }
     }
 
-    /// Saves a session under a lease of its own, unless a session is there that the cache does not
-    /// know. Returns its version if it was saved.
+    /// Saves a session for the first time, under the lease under which it was obtained, or else
+    /// under one of its own, unless another session is there that the cache does not know. Returns
+    /// its version if it was saved, and the stamp of the value that was.
+    async fn save_first(
+        &self,
+        session: &Session,
+        stamp: Stamp,
+        known: Option<Version>,
+    ) -> Option<(Stamp, Version)> {
+        let sharing = self.engine.options.sharing.as_ref()?;
+        let owner = match sharing.leased(stamp.generation()) {
+            Some(Leased {
+                owner,
+                version: Some(version),
+            }) => {
+                match self.save_as(version, session, stamp, owner).await? {
+                    Ok(saved) => return Some(saved),
+                    Err(_another) => sharing.set_leased(stamp.generation(), None),
+                }
+                sharing.owner.clone()
+            }
+            Some(Leased { owner, .. }) => owner,
+            None => sharing.owner.clone(),
+        };
+        self.save_under_lease(session, stamp, known, owner).await
+    }
+
+    /// Saves a session for the first time, as this version, and releases its lease. Returns the
+    /// version of another one if that is there, and `None` if the store is in trouble.
+    async fn save_as(
+        &self,
+        version: Version,
+        session: &Session,
+        stamp: Stamp,
+        owner: String,
+    ) -> Option<Result<(Stamp, Version), Version>> {
+        let sharing = self.engine.options.sharing.as_ref()?;
+        let save = sharing.save(&self.engine, version, Some(session), None, Some(owner));
+        Some(match save.await? {
+            Saved::Made(version) => Ok((stamp, version)),
+            // An earlier save has arrived after its time, perhaps with an earlier value.
+            Saved::Newer(other) if other.is_of_same_session(version) => {
+                Ok((stamp.first_revision(), version))
+            }
+            Saved::Newer(other) => Err(other),
+        })
+    }
+
+    /// Saves a session for the first time, under a lease that is taken or extended for it.
     async fn save_under_lease(
         &self,
         session: &Session,
+        stamp: Stamp,
         mut known: Option<Version>,
-    ) -> Option<Version> {
+        owner: String,
+    ) -> Option<(Stamp, Version)> {
         let engine = &self.engine;
         let sharing = engine.options.sharing.as_ref()?;
-        let owner = sharing.owner();
         for _ in 0..MOST_SAVES {
             let ask = LeaseAsk {
                 owner: &owner,
@@ -185,12 +220,13 @@ impl Shared {
                         fence,
                         revision: 0,
                     };
-                    let releases = Some(owner);
-                    let save = sharing.save(engine, version, Some(session), None, releases);
-                    return match save.await? {
-                        Saved::Made(version) => Some(version),
-                        Saved::Newer(_) => None,
+                    let leased = Leased {
+                        owner: owner.clone(),
+                        version: Some(version),
                     };
+                    // If the save fails or is given up, the next one goes on with it.
+                    sharing.set_leased(stamp.generation(), Some(leased));
+                    return self.save_as(version, session, stamp, owner).await?.ok();
                 }
                 // Another process has saved a value of the one that this one has superseded.
                 Lease::NotNeeded if known.is_some_and(is_known) => known = Some(found.version),
@@ -215,14 +251,16 @@ impl Shared {
         let is_good = session.life().freshness(now).is_good();
         let (stamp, session) = (session.stamp(), session.session(now));
         let by_now = self.known_now();
-        // It was obtained while the store was in trouble, and has not been saved since the close.
-        if known.unsaved && by_now.unsaved {
-            if is_good {
-                self.save_under_lease(&session, known.version).await;
+        let version = if known.unsaved && by_now.unsaved {
+            // It was obtained while the store was in trouble, and has not been saved since the
+            // close.
+            if !is_good {
+                return;
             }
-            return;
-        }
-        let version = if known.unsaved {
+            let saved = self.save_first(&session, stamp, known.version).await;
+            let is_earlier = |(saved, _): &(Stamp, Version)| *saved != stamp;
+            saved.filter(is_earlier).map(|(_, version)| version)
+        } else if known.unsaved {
             // It was being saved for the first time, unless a login has superseded it since then.
             let is_latest = self.read(CacheState::generation) == stamp.generation();
             by_now.version.filter(|_| is_latest)
@@ -331,10 +369,8 @@ impl Shared {
             };
             (current.session(now), version, current.stamp())
         };
-        // A login that could not save its session may have left its lease.
-        let releases = Some(sharing.owner());
         match sharing
-            .save(engine, version, Some(&session), None, releases)
+            .save(engine, version, Some(&session), None, None)
             .await
         {
             Some(Saved::Made(version)) => self.now_known(stamp, version),

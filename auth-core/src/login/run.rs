@@ -24,7 +24,7 @@ use crate::limit::{Permit, STALLED_AFTER, Ticket};
 use crate::logout::Logout;
 use crate::secret::Secret;
 use crate::session::Session;
-use crate::store::{Found, Lease, Saved, Version};
+use crate::store::{Found, Lease, Leased, Saved, Version};
 
 /// How much longer than its time-out a step may take before its task counts as not driven. A second
 /// is longer than a busy runtime delays a task.
@@ -70,16 +70,21 @@ pub(crate) trait Keep: Send + Sync {
         error: LoginError,
     ) -> Result<Purpose, NoSession>;
 
-    /// A login has ended, and has taken `took` since it was sent. Its waiters are not told yet.
-    fn settle(&self, flight: &Flight, outcome: LoginOutcome, took: Duration) -> Settlement;
+    /// A login has ended, and has taken `took` since it was sent, and this lease. Its waiters are
+    /// not told yet.
+    fn settle(
+        &self,
+        flight: &Flight,
+        outcome: LoginOutcome,
+        took: Duration,
+        leased: Option<Leased>,
+    ) -> Settlement;
 
     /// The notes for the store after the login has ended.
     fn notes(&self, before: &Notes, secret: Option<String>) -> Notes;
 
-    /// The session with this stamp was saved in the store, or was not. Without an answer, it may
-    /// be there with this version. Returns whether it is.
-    fn saved(self: Arc<Self>, stamp: Stamp, version: Option<Version>, saved: Option<Saved>)
-    -> bool;
+    /// The session with this stamp was saved in the store, or was not. Returns whether it was.
+    fn saved(self: Arc<Self>, stamp: Stamp, saved: Option<Saved>) -> bool;
 
     /// Tells the waiters. Returns a session that is of no use, which is to be logged out.
     fn conclude(&self, settlement: Settlement) -> Option<(Arc<Credential>, Logout)>;
@@ -192,6 +197,8 @@ impl Login {
         let Some(mut turn) = self.turn.take() else {
             return Ok(None);
         };
+        self.promise_a_step();
+        turn.release_last().await;
         loop {
             self.promise_a_step();
             let (known, rejected) = self.cache().ok_or(NoSession::Unchanged)?.known();
@@ -443,7 +450,8 @@ impl Login {
         };
         let flight = self.flight();
         let took = flight.took(self.engine.clock.precise());
-        let mut settlement = cache.settle(flight, outcome, took);
+        let leased = self.turn.as_ref().and_then(|turn| turn.leased());
+        let mut settlement = cache.settle(flight, outcome, took, leased);
         if let Some(turn) = self.turn.take() {
             self.promise_a_step();
             Box::pin(self.share(&cache, turn, &mut settlement)).await;
@@ -471,10 +479,9 @@ impl Login {
                     notes
                 }
             });
-        let version = turn.version();
         let saved = turn.end(session.as_ref(), notes.as_ref()).await;
         if let Some(fetched) = fetched.map(|fetched| fetched.stamp()) {
-            settlement.saved = Arc::clone(cache).saved(fetched, version, saved);
+            settlement.saved = Arc::clone(cache).saved(fetched, saved);
         }
     }
 

@@ -15,7 +15,8 @@ use crate::limit::{LONGEST_LOGIN, Limiter, MARGIN, Permit, Ticket};
 use crate::runtime::Runtime;
 use crate::session::Session;
 use crate::store::{
-    Found, Lease, LeaseAsk, PermitAnswer, PermitAsk, Saved, Sharing, Version, random_text,
+    Found, Lease, LeaseAsk, Leased, PermitAnswer, PermitAsk, Saved, Sharing, TROUBLE, Version,
+    random_text,
 };
 
 /// How much longer than a login's time-out its lease lasts, so that it can be saved under it.
@@ -98,11 +99,6 @@ impl Turn {
         self.began
     }
 
-    /// The version of the session that the login saves, if it has the lease.
-    pub(super) const fn version(&self) -> Option<Version> {
-        self.version
-    }
-
     /// Looks at the store, and takes the lease unless a session is there that the cache does not
     /// know. Returns what was found, or `None` if the store is in trouble.
     pub(super) async fn look(&mut self, known: Known, rejected: bool) -> Option<(Lease, Found)> {
@@ -130,6 +126,23 @@ impl Turn {
             self.notes = found.notes.clone();
         }
         Some((answer.lease, found))
+    }
+
+    /// The lease that it has, or may have.
+    pub(super) fn leased(&self) -> Option<Leased> {
+        self.asked.then(|| Leased {
+            owner: self.owner.clone(),
+            version: self.version,
+        })
+    }
+
+    /// Releases the lease of an earlier login of the cache, whose session could not be saved.
+    pub(super) async fn release_last(&self) {
+        if let Some(Leased { owner, version }) = self.sharing.left_behind() {
+            let version = version.unwrap_or_default();
+            let release = (self.sharing).save(&self.engine, version, None, None, Some(owner));
+            release.await;
+        }
     }
 
     /// The session that was found is of no use, so the lease is taken although it is there. Returns
@@ -186,14 +199,7 @@ impl Turn {
             loop {
                 let next = engine.clock.now().steady.saturating_add(nanos(lasts / 3));
                 engine.clock.sleep_until(next).await;
-                let ask = LeaseAsk {
-                    owner: &owner,
-                    lasts,
-                    known: None,
-                    rejected: false,
-                    only_extends: true,
-                };
-                sharing.lease(&engine, ask).await;
+                sharing.lease(&engine, extension(&owner, lasts)).await;
             }
         }
     }
@@ -342,6 +348,9 @@ impl Turn {
         notes: Option<&Notes>,
     ) -> Option<Saved> {
         let (sharing, engine) = (Arc::clone(&self.sharing), self.engine.clone());
+        if self.version.is_none() && self.asked && session.is_some() {
+            self.version = self.found_out().await;
+        }
         let (version, asked) = (self.version, self.asked);
         let releases = Some(self.owner.clone());
         let save = async {
@@ -352,10 +361,9 @@ impl Turn {
                         .await
                 }
                 // It may have the lease although no answer came.
-                None if asked => {
+                None if asked && session.is_none() => {
                     let nothing = Version::default();
-                    sharing.save(&engine, nothing, None, None, releases).await;
-                    None
+                    sharing.save(&engine, nothing, None, None, releases).await
                 }
                 None => None,
             }
@@ -365,13 +373,36 @@ impl Turn {
             sharing.hold(&engine, wait).await;
         }
         let (saved, ()) = join(save, self.end_permit()).await;
-        // Dropped before, it releases the lease by another task.
-        self.asked = false;
-        if saved.is_none() {
-            self.sharing
-                .take_over_lease(std::mem::take(&mut self.owner));
+        // Where that has failed, a session that is served keeps its lease until it is saved. Any
+        // other lease is released by another task, as if this was dropped before.
+        let keeps_it = session.is_some() && sharing.is_leased(&self.owner);
+        self.asked = asked && saved.is_none() && !keeps_it;
+        saved.filter(|_| version.is_some())
+    }
+
+    /// The version of its session, if it has the lease although no answer came.
+    async fn found_out(&self) -> Option<Version> {
+        let ask = extension(&self.owner, self.lease_lasts());
+        let (answer, _) = self.sharing.lease(&self.engine, ask).await?;
+        match answer.lease {
+            Lease::Taken { fence } => Some(Version {
+                epoch: answer.epoch,
+                fence,
+                revision: 0,
+            }),
+            Lease::Held { .. } | Lease::NotNeeded => None,
         }
-        saved
+    }
+}
+
+/// Extends a lease, and takes none.
+const fn extension(owner: &str, lasts: Duration) -> LeaseAsk<'_> {
+    LeaseAsk {
+        owner,
+        lasts,
+        known: None,
+        rejected: false,
+        only_extends: true,
     }
 }
 
@@ -386,9 +417,10 @@ impl Drop for Turn {
         let owner = std::mem::take(&mut self.owner);
         runtime.spawn(async move {
             let release = || sharing.save(&engine, version, None, None, Some(owner.clone()));
-            release().await;
-            if !answered {
-                let later = engine.clock.now().steady.saturating_add(nanos(ON_ITS_WAY));
+            let is_released = release().await.is_some();
+            if !is_released || !answered {
+                let pause = if is_released { ON_ITS_WAY } else { TROUBLE };
+                let later = engine.clock.now().steady.saturating_add(nanos(pause));
                 engine.clock.sleep_until(later).await;
                 release().await;
             }

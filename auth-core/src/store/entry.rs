@@ -39,11 +39,6 @@ impl Version {
         self.epoch != other.epoch || (self.fence, self.revision) > (other.fence, other.revision)
     }
 
-    /// Whether this is the later one of the same epoch.
-    pub(crate) fn is_later_than(self, other: Self) -> bool {
-        self.epoch == other.epoch && self.is_newer_than(other)
-    }
-
     /// Whether both are of one session, of whatever revision.
     pub fn is_of_same_session(self, other: Self) -> bool {
         (self.epoch, self.fence) == (other.epoch, other.fence)

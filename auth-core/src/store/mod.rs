@@ -73,4 +73,6 @@ pub use store::Store;
 #[cfg(any(feature = "file", feature = "redis"))]
 pub use summary::StoredSummary;
 
-pub(crate) use sharing::{Found, SETTLED_WITHIN, Settling, Sharer, Sharing, Unsaved, random_text};
+pub(crate) use sharing::{
+    Found, Leased, SETTLED_WITHIN, Settling, Sharer, Sharing, TROUBLE, Unsaved, random_text,
+};

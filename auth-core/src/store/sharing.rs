@@ -30,12 +30,12 @@ use crate::session_parts::SessionParts;
 /// milliseconds, and a caller may wait for it several times.
 const STEP: Duration = Duration::from_secs(2);
 
-/// How long it takes at most, after a login has ended, until that is in the store: a hold and a
-/// save.
-pub(crate) const SETTLED_WITHIN: Duration = STEP.saturating_mul(2);
+/// How long it takes at most, after a login has ended, until that is in the store: a look, a hold
+/// and a save.
+pub(crate) const SETTLED_WITHIN: Duration = STEP.saturating_mul(3);
 
 /// How long a store that has failed is left alone. Each login would wait for it in vain otherwise.
-const TROUBLE: Duration = Duration::from_secs(5);
+pub(crate) const TROUBLE: Duration = Duration::from_secs(5);
 
 /// How long a session, or a value that it keeps, is stored whose life is not known.
 const KEEP_UNKNOWN: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -62,9 +62,10 @@ pub(crate) struct Sharing {
     /// Changed only under the lock of the cache's state, so that both agree.
     pub(crate) known: Mutex<Known>,
     /// The owner of the leases under which a session is saved that is at hand. There is one, so
-    /// that a save which is given up does not keep the next one waiting. If the save of a login has
-    /// failed, it is the owner of that login's lease.
-    owner: Mutex<String>,
+    /// that a save which is given up does not keep the next one waiting.
+    pub(crate) owner: String,
+    /// The lease of the session that is not saved yet, and the generation of that.
+    leased: Mutex<Option<(u64, Leased)>>,
     saving: Mutex<Saving>,
     settling: Mutex<Vec<Arc<Flight>>>,
     /// The cache was closed to log out.
@@ -72,6 +73,14 @@ pub(crate) struct Sharing {
     following: Mutex<Following>,
     /// The store is left alone until then, on the steady clock.
     trouble_until: AtomicU64,
+}
+
+/// The lease under which a session was obtained that is not saved yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Leased {
+    pub(crate) owner: String,
+    /// What the session is saved as. `None` if the lease was asked for, and no answer came.
+    pub(crate) version: Option<Version>,
 }
 
 /// The task that saves what has changed about the session.
@@ -155,7 +164,8 @@ impl Sharing {
             origin,
             context,
             known: Mutex::default(),
-            owner: Mutex::new(random_text()),
+            owner: random_text(),
+            leased: Mutex::default(),
             saving: Mutex::default(),
             settling: Mutex::default(),
             logs_out: AtomicBool::new(false),
@@ -208,14 +218,28 @@ impl Sharing {
         };
     }
 
-    /// The owner of the leases under which a session is saved that is at hand.
-    pub(crate) fn owner(&self) -> String {
-        self.owner.lock().clone()
+    /// The session of this generation, which is not saved yet, was obtained under this lease.
+    pub(crate) fn set_leased(&self, generation: u64, leased: Option<Leased>) {
+        *self.leased.lock() = leased.map(|leased| (generation, leased));
     }
 
-    /// A login has saved nothing, and may still have its lease.
-    pub(crate) fn take_over_lease(&self, owner: String) {
-        *self.owner.lock() = owner;
+    /// The lease under which the session of this generation was obtained, if it is not saved yet.
+    pub(crate) fn leased(&self, generation: u64) -> Option<Leased> {
+        let leased = self.leased.lock().clone();
+        leased.and_then(|(of, leased)| (of == generation).then_some(leased))
+    }
+
+    /// Whether a session that is not saved yet was obtained under the lease of this owner.
+    pub(crate) fn is_leased(&self, owner: &str) -> bool {
+        let leased = self.leased.lock();
+        (leased.as_ref()).is_some_and(|(_, leased)| leased.owner == owner)
+    }
+
+    /// The lease that a session has which is neither saved nor being saved.
+    pub(crate) fn left_behind(&self) -> Option<Leased> {
+        let is_idle = self.known.lock().unsaved && self.settling.lock().is_empty();
+        let leased = self.leased.lock().clone();
+        leased.filter(|_| is_idle).map(|(_, leased)| leased)
     }
 
     /// The session of this flight is being saved from now on.

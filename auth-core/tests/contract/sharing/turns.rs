@@ -356,22 +356,6 @@ async fn rule_19_a_logout_waits_for_a_save_that_takes_longer_than_the_login() {
 }
 
 #[tokio::test]
-async fn rule_24_a_session_whose_save_has_failed_is_saved_under_the_lease_of_its_login() {
-    let (server, mut fleet) = (Server::new(), Fleet::new());
-    let store = Faulty::new(&fleet.store);
-    store.0.save_fails.store(true, SeqCst);
-    let process = fleet.start_with(server.program("right"), store.clone());
-    process.get().await.unwrap();
-    store.0.save_fails.store(false, SeqCst);
-    let other = fleet.start(server.program("right"));
-    let found = tokio::spawn(async move { other.get().await.map(|got| token(&got)) });
-    // The lease would lapse after 35 s.
-    fleet.advance(16 * SECOND).await;
-    assert!(found.is_finished());
-    assert_eq!(found.await.unwrap().unwrap(), "token-1");
-}
-
-#[tokio::test]
 async fn rule_24_a_close_saves_what_was_being_saved_when_it_began() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     let store = Faulty::new(&fleet.store);
@@ -461,6 +445,231 @@ async fn rule_24_a_session_that_is_not_saved_is_saved_over_one_that_was_saved_to
     let cold = fleet.start(server.program("right"));
     assert_eq!(token(&cold.get().await.unwrap()), "token-2");
     assert_eq!(server.logins(), 2);
+}
+
+/// A process whose session could not be saved. The store is asked again after five seconds.
+async fn whose_save_fails(
+    fleet: &mut Fleet,
+    program: Program,
+    store: &Faulty,
+) -> (Credentials, bool) {
+    let process = fleet.start_with(program, store.clone());
+    store.0.save_fails.store(true, SeqCst);
+    let is_in = process.get().await.is_ok();
+    store.0.save_fails.store(false, SeqCst);
+    (process, is_in)
+}
+
+#[tokio::test]
+async fn rule_24_a_session_whose_save_has_failed_is_saved_while_the_others_wait_for_its_lease() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let (process, _) = whose_save_fails(&mut fleet, server.program("right"), &store).await;
+    let other = fleet.start(server.program("right"));
+    let waiting = tokio::spawn(async move { other.get().await.map(|got| token(&got)) });
+    fleet.advance(20 * SECOND).await;
+    assert!(waiting.is_finished(), "the lease is free");
+    assert_eq!(waiting.await.unwrap().unwrap(), "token-1");
+    assert_eq!(server.logins(), 1);
+    drop(process);
+}
+
+#[tokio::test]
+async fn rule_24_a_lease_whose_answer_was_lost_is_the_one_that_the_session_is_saved_under() {
+    for is_slow in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        let store = Faulty::new(&fleet.store);
+        store.0.lease_hangs.store(true, SeqCst);
+        let gate = Arc::new(Semaphore::new(0));
+        *server.0.gate.lock() = Some(Arc::clone(&gate));
+        let process = fleet.start_with(server.program("right"), store.clone());
+        let get = tokio::spawn(async move { process.get().await.map(|_| process) });
+        fleet.advance(3 * SECOND).await;
+        store.0.lease_hangs.store(false, SeqCst);
+        if is_slow {
+            fleet.advance(10 * SECOND).await;
+        }
+        *server.0.gate.lock() = None;
+        gate.add_permits(1);
+        let process = get.await.unwrap().unwrap();
+        let other = fleet.start(server.program("right"));
+        let waiting = tokio::spawn(async move { other.get().await.map(|got| token(&got)) });
+        fleet
+            .advance(if is_slow { SECOND } else { 20 * SECOND })
+            .await;
+        assert!(waiting.is_finished(), "the lease is free");
+        assert_eq!(waiting.await.unwrap().unwrap(), "token-1");
+        drop(process);
+    }
+}
+
+#[test]
+fn rule_19_a_session_whose_save_has_died_with_its_runtime_is_left_by_a_close() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.build().unwrap()
+    };
+    let store = Faulty::new(&fleet.store);
+    *store.0.save_gate.lock() = Some(Arc::new(Semaphore::new(0)));
+    let process = fleet.start_with(server.program("right"), store.clone());
+    runtime().block_on(async {
+        let mut get = Box::pin(process.get());
+        assert!(futures_util::poll!(&mut get).is_pending());
+        settle().await;
+        assert!(process.fresh().is_some());
+    });
+    *store.0.save_gate.lock() = None;
+    runtime().block_on(async {
+        process.close().await.unwrap();
+        let next = fleet.start(server.program("right"));
+        let found = tokio::spawn(async move { next.get().await.map(|got| token(&got)) });
+        settle().await;
+        assert!(found.is_finished(), "the lease is free");
+        assert_eq!(found.await.unwrap().unwrap(), "token-1");
+    });
+}
+
+#[tokio::test]
+async fn rule_20_a_login_does_not_wait_for_the_lease_of_its_own_session() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let (process, _) = whose_save_fails(&mut fleet, server.program("right"), &store).await;
+    fleet.leap(5 * SECOND);
+    let next = tokio::spawn(async move { reject(&process).await });
+    settle().await;
+    assert!(next.is_finished(), "the lease is free");
+    assert_eq!(next.await.unwrap().unwrap(), "token-2");
+    let cold = fleet.start(server.program("right"));
+    assert_eq!(token(&cold.get().await.unwrap()), "token-2");
+}
+
+#[tokio::test]
+async fn rule_24_a_login_that_fails_with_its_store_gives_its_lease_back_after_five_seconds() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let (_, is_in) = whose_save_fails(&mut fleet, server.program("wrong"), &store).await;
+    assert!(!is_in);
+    let other = fleet.start(server.program("right"));
+    let waiting = tokio::spawn(async move { other.get().await.map(|got| token(&got)) });
+    fleet.advance(6 * SECOND).await;
+    assert!(waiting.is_finished(), "the lease is free");
+    assert_eq!(waiting.await.unwrap().unwrap(), "token-2");
+}
+
+#[tokio::test]
+async fn rule_24_a_login_that_ends_after_the_close_and_is_not_saved_keeps_no_lease() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.gate.lock() = Some(Arc::clone(&gate));
+    let process = fleet.start_with(server.program("right"), store.clone());
+    let mut get = Box::pin(process.get());
+    assert!(futures_util::poll!(&mut get).is_pending());
+    settle().await;
+    let closing = process.clone();
+    let closed = tokio::spawn(async move { closing.close().await });
+    settle().await;
+    store.0.save_fails.store(true, SeqCst);
+    gate.add_permits(1);
+    closed.await.unwrap().unwrap();
+    store.0.save_fails.store(false, SeqCst);
+    *server.0.gate.lock() = None;
+    let other = fleet.start(server.program("right"));
+    let waiting = tokio::spawn(async move { other.get().await.map(|got| token(&got)) });
+    fleet.advance(6 * SECOND).await;
+    assert!(waiting.is_finished(), "the lease is free");
+}
+
+#[tokio::test]
+async fn rule_24_a_save_that_arrives_after_its_time_is_known_as_its_own() {
+    for (one_rolls, late) in [(false, 0), (true, 0), (true, 1), (true, 2)] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        server.answers(|number| {
+            let session = Session::new().with_cookie("sid", &format!("s-{number}"))?;
+            Ok(session.with_lifetime(Lifetime::of(HOUR)))
+        });
+        let rolls = |process: &Credentials, line| {
+            let current = process.fresh().unwrap();
+            Attempt::new(process, &current).cookies_set(&crate::support::set_cookie(line));
+        };
+        let store = Faulty::new(&fleet.store);
+        let arrives = Arc::new(Semaphore::new(0));
+        *store.0.late_saves.lock() = Some(Arc::clone(&arrives));
+        let one = fleet.start_with(server.program("right"), store.clone());
+        let getting = one.clone();
+        let get = tokio::spawn(async move { getting.get().await.map(|_| ()) });
+        fleet.advance(3 * SECOND).await;
+        get.await.unwrap().unwrap();
+        if late == 1 {
+            rolls(&one, "sid=rolled; Path=/");
+        }
+        *store.0.late_saves.lock() = None;
+        arrives.add_permits(1);
+        settle().await;
+        let other = fleet.start(server.program("right"));
+        other.get().await.unwrap();
+        if late == 2 {
+            rolls(&one, "sid=rolled; Path=/");
+            fleet.leap(6 * SECOND);
+            one.close().await.unwrap();
+        } else {
+            fleet.advance(20 * SECOND).await;
+        }
+        if late == 0 {
+            rolls(if one_rolls { &one } else { &other }, "sid=rolled; Path=/");
+        }
+        fleet.advance(20 * SECOND).await;
+        for process in [&one, &other].into_iter().skip(usize::from(late == 2)) {
+            let found = process.fresh().unwrap();
+            assert_eq!(found.cookie("sid"), Some("rolled"), "{one_rolls} {late}");
+        }
+        assert_eq!(server.logins(), 1);
+    }
+}
+
+#[tokio::test]
+async fn rule_24_a_session_that_was_saved_late_by_the_task_that_follows_is_known_as_its_own() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.fails.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    process.get().await.unwrap();
+    store.0.fails.store(false, SeqCst);
+    let arrives = Arc::new(Semaphore::new(0));
+    *store.0.late_saves.lock() = Some(Arc::clone(&arrives));
+    store.changes();
+    while store.0.changes.lock().is_empty() {
+        fleet.advance(SECOND).await;
+    }
+    *store.0.late_saves.lock() = None;
+    fleet.advance(3 * SECOND).await;
+    arrives.add_permits(1);
+    fleet.advance(20 * SECOND).await;
+    let other = fleet.start(server.program("right"));
+    other.get().await.unwrap();
+    assert_eq!(reject(&other).await.unwrap(), "token-2");
+    fleet.advance(2 * SECOND).await;
+    assert_eq!(token(&process.fresh().unwrap()), "token-2");
+}
+
+#[tokio::test]
+async fn rule_22_a_session_that_is_being_saved_is_saved_by_its_login_alone_with_its_notes() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    *store.0.save_gate.lock() = Some(Arc::new(Semaphore::new(0)));
+    let process = fleet.start_with(server.program("right"), store.clone());
+    let mut get = Box::pin(process.get());
+    assert!(futures_util::poll!(&mut get).is_pending());
+    settle().await;
+    // The store tells of a change, so the task that follows it looks.
+    let tenant = Program {
+        variant: "tenant-b",
+        ..server.program("right")
+    };
+    fleet.start(tenant).get().await.unwrap();
+    fleet.advance(3 * SECOND / 2).await;
+    assert_eq!((store.0.loads.load(SeqCst), store.changes()), (1, 1));
 }
 
 #[tokio::test]
