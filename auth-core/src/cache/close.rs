@@ -3,8 +3,9 @@
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
-use futures_util::future::{join_all, select};
+use futures_util::future::{join, join_all, select};
 use tokio::sync::oneshot;
 
 use super::leaving::Leaving;
@@ -57,7 +58,11 @@ impl Shared {
             keep.stop();
         }
         self.stop_repair();
-        self.stop_following();
+        // A close saves by itself what is not in the store by then.
+        let publishing = ending == Ending::LogOut && self.is_publishing();
+        if !publishing {
+            self.stop_following();
+        }
         let closing = Logout::new(LogoutReason::Closing);
         let mut sessions: Vec<(Arc<Credential>, Logout)> = Vec::new();
         let left = self.is_shared() && ending == Ending::Close;
@@ -93,15 +98,19 @@ impl Shared {
             for logout in join_all(logouts).await {
                 result = result.and(logout);
             }
-            if !flights.is_empty() {
-                // The rest of the login and its logout take one time-out each at most.
-                let mut wait = engine.options.login_timeout.saturating_mul(2);
+            if publishing || !flights.is_empty() {
+                let mut wait = Duration::ZERO;
+                if !flights.is_empty() {
+                    // The rest of the login and its logout take one time-out each at most.
+                    wait = engine.options.login_timeout.saturating_mul(2);
+                }
                 if shared.is_shared() {
                     wait = wait.saturating_add(SETTLED_WITHIN);
                 }
                 let until = engine.clock.now().steady.saturating_add(nanos(wait));
                 let ended = join_all(flights.iter().map(|flight| flight.ended()));
-                select(ended, pin!(engine.clock.sleep_until(until))).await;
+                let ended = join(ended, shared.published());
+                select(pin!(ended), pin!(engine.clock.sleep_until(until))).await;
             }
             match ending {
                 Ending::Close => {

@@ -125,6 +125,8 @@ impl Shared {
             return;
         };
         let engine = &self.engine;
+        // Before the state is looked at, so that a close finds it held or is found here.
+        let _publishing = sharing.publishing.lock().await;
         let now = engine.clock.now();
         let (session, stamp, known) = {
             let control = self.control.lock();
@@ -142,6 +144,19 @@ impl Shared {
         };
         if let Some((stamp, version)) = self.save_first(&session, stamp, known).await {
             self.now_known(stamp, version);
+        }
+    }
+
+    /// Whether a session is being saved that is at hand.
+    pub(super) fn is_publishing(&self) -> bool {
+        let sharing = self.engine.options.sharing.as_ref();
+        sharing.is_some_and(|sharing| sharing.publishing.try_lock().is_err())
+    }
+
+    /// Waits until no session is being saved that is at hand.
+    pub(super) async fn published(&self) {
+        if let Some(sharing) = &self.engine.options.sharing {
+            let _ = sharing.publishing.lock().await;
         }
     }
 

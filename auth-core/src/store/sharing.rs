@@ -68,6 +68,8 @@ pub(crate) struct Sharing {
     leased: Mutex<Option<(u64, Leased)>>,
     saving: Mutex<Saving>,
     settling: Mutex<Vec<Arc<Flight>>>,
+    /// Held while a session is saved that is at hand. A close waits for that.
+    pub(crate) publishing: tokio::sync::Mutex<()>,
     /// The cache was closed to log out.
     pub(crate) logs_out: AtomicBool,
     following: Mutex<Following>,
@@ -168,6 +170,7 @@ impl Sharing {
             leased: Mutex::default(),
             saving: Mutex::default(),
             settling: Mutex::default(),
+            publishing: tokio::sync::Mutex::default(),
             logs_out: AtomicBool::new(false),
             following: Mutex::default(),
             trouble_until: AtomicU64::new(0),

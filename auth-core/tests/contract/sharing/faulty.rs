@@ -187,12 +187,12 @@ impl Store for Faulty {
         }
         let late = self.0.late_saves.lock().clone();
         if let Some(late) = late {
-            let (store, name, change) = (self.0.inner.clone(), name.to_owned(), change.clone());
-            tokio::spawn(async move {
+            let (store, name) = (self.0.inner.clone(), name.to_owned());
+            let save = tokio::spawn(async move {
                 late.acquire().await.unwrap().forget();
-                store.save(&name, change).await.unwrap();
+                store.save(&name, change).await
             });
-            std::future::pending::<()>().await;
+            return save.await.unwrap();
         }
         let saved = self.0.inner.save(name, change).await;
         if self.0.save_answer_is_lost.load(SeqCst) {

@@ -673,6 +673,35 @@ async fn rule_22_a_session_that_is_being_saved_is_saved_by_its_login_alone_with_
 }
 
 #[tokio::test]
+async fn rule_19_a_logout_waits_for_what_the_task_that_follows_saves() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.fails.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    process.get().await.unwrap();
+    store.0.fails.store(false, SeqCst);
+    let arrives = Arc::new(Semaphore::new(0));
+    *store.0.late_saves.lock() = Some(Arc::clone(&arrives));
+    store.changes();
+    while store.0.changes.lock().is_empty() {
+        fleet.advance(SECOND).await;
+    }
+    *store.0.late_saves.lock() = None;
+    let closed = tokio::spawn(async move { process.log_out().await });
+    settle().await;
+    assert!(!closed.is_finished(), "it is being saved");
+    arrives.add_permits(1);
+    closed.await.unwrap().unwrap();
+    let cold = fleet.start(server.program("right"));
+    let found = tokio::spawn(async move { cold.get().await.map(|got| token(&got)) });
+    settle().await;
+    assert!(found.is_finished(), "the lease is free");
+    assert_eq!(found.await.unwrap().unwrap(), "token-2");
+    assert_eq!(*server.0.logouts.lock(), ["token-1"]);
+    assert_eq!(Arc::strong_count(&store.0), 1, "the task is gone");
+}
+
+#[tokio::test]
 async fn rule_21_what_has_no_known_life_is_stored_for_a_month_and_notes_for_a_year() {
     const DAY: Duration = crate::support::DAY;
     let (server, mut fleet) = (Server::new(), Fleet::new());
