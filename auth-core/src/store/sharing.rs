@@ -216,7 +216,8 @@ impl Sharing {
         let mut saving = self.saving.lock();
         let has_values = saving.has_values();
         *saving = Saving {
-            later: session.filter(|_| has_values),
+            // What could not be saved meanwhile is of a later session.
+            later: saving.later.or(session.filter(|_| has_values)),
             ..Saving::default()
         };
     }
