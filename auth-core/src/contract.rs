@@ -327,7 +327,8 @@
 //! ## Rule 20
 //!
 //! A cache with a store looks there before it logs in or refreshes. A session that it does not know
-//! and that is good is used, and nothing is sent. Otherwise the login takes the lease of the
+//! and that is good is used, and nothing is sent; so is another value of the one that it has, but
+//! not for a caller who asks for a renewed session. Otherwise the login takes the lease of the
 //! identity, with a look at what is stored in the same step, and uses only what it read then: never
 //! a refresh token from before. While another has the lease, it waits for the result, within its
 //! callers' time. A lease lasts for the login's time-out, or an hour if that is longer, and 5 s. It

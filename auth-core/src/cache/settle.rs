@@ -11,7 +11,7 @@ use crate::clock::nanos;
 use crate::credential::{Credential, Stamp};
 use crate::decide::{
     Adopted, AttemptedSecret, End, FlightId, Known, LoginOutcome, Means, NoSession, Notes,
-    Obtained, Purpose, Settled, Superseded,
+    Obtained, Purpose, Settled, Superseded, Wanted,
 };
 use crate::error::{Error, LoginError, LoginErrorKind};
 use crate::event::Event;
@@ -39,7 +39,7 @@ impl Keep for Shared {
     fn look_at(
         &self,
         id: FlightId,
-        purpose: Purpose,
+        wanted: Wanted,
         began: Option<Version>,
         mut found: Found,
     ) -> Option<Adopted> {
@@ -47,7 +47,7 @@ impl Keep for Shared {
             found.session = None;
         }
         self.adopting(found, |state, outlook, end, policy| {
-            state.look_at(id, purpose, began, outlook, end, policy)
+            state.look_at(id, wanted, began, outlook, end, policy)
         })?
     }
 

@@ -23,6 +23,15 @@ pub(crate) struct Outlook<'a> {
     pub(crate) tag: &'a dyn Fn(&str) -> String,
 }
 
+/// What a flight looks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) purpose: Purpose,
+    /// A caller asks for a renewed session, though the one at hand is good. Another value of it
+    /// will not do.
+    pub(crate) asked: bool,
+}
+
 /// What a flight does after the cache has looked at the store.
 #[derive(Debug)]
 pub(crate) enum Adopted {
@@ -39,7 +48,7 @@ impl CacheState {
     pub(crate) fn look_at(
         &mut self,
         id: FlightId,
-        purpose: Purpose,
+        Wanted { purpose, asked }: Wanted,
         began: Option<Version>,
         outlook: Outlook<'_>,
         end: &End,
@@ -51,6 +60,8 @@ impl CacheState {
         let same = |(known, began): (Version, Version)| known.is_of_same_session(began);
         let meanwhile = (outlook.known.version).is_some()
             && !outlook.known.version.zip(began).is_some_and(same);
+        let goes_on = began.is_some_and(|began| same((outlook.found.version, began)));
+        let will_not_do = asked && goes_on && !meanwhile;
         let adopted = self.adopt(outlook, end, policy);
         if !adopted && !meanwhile {
             return Some(Adopted::GoesOn(purpose));
@@ -62,7 +73,8 @@ impl CacheState {
             Freshness::Due => !ahead,
             Freshness::Lapsed | Freshness::Expired => false,
         };
-        if let Some(current) = self.current.as_ref().filter(will_do) {
+        let current = self.current.as_ref().filter(|_| !will_not_do);
+        if let Some(current) = current.filter(will_do) {
             return Some(Adopted::Serves(Arc::clone(current)));
         }
         // The session may have what it can be refreshed with.

@@ -16,7 +16,7 @@ use crate::clock::nanos;
 use crate::credential::{Credential, Stamp};
 use crate::decide::{
     Adopted, Attempted, AttemptedSecret, Failed, FlightId, Known, LoginOutcome, Means, NoSession,
-    Notes, Obtained, Purpose,
+    Notes, Obtained, Purpose, Wanted,
 };
 use crate::error::{LoginError, LoginErrorKind};
 use crate::event::Event;
@@ -40,7 +40,7 @@ pub(crate) trait Keep: Send + Sync {
     fn look_at(
         &self,
         id: FlightId,
-        purpose: Purpose,
+        wanted: Wanted,
         began: Option<Version>,
         found: Found,
     ) -> Option<Adopted>;
@@ -205,7 +205,8 @@ impl Login {
             let Some((lease, found)) = turn.look(known, rejected).await else {
                 break;
             };
-            if let Some(found) = self.adopt(turn.began(), found)? {
+            let asked = self.flight().cause == Cause::Asked;
+            if let Some(found) = self.adopt(turn.began(), found, asked)? {
                 self.turn = Some(turn);
                 return Ok(Some(found));
             }
@@ -226,9 +227,12 @@ impl Login {
         &mut self,
         began: Option<Version>,
         found: Found,
+        asked: bool,
     ) -> Result<Option<Arc<Credential>>, NoSession> {
         let cache = self.cache().ok_or(NoSession::Unchanged)?;
-        let adopted = cache.look_at(self.flight().id, self.purpose, began, found);
+        let purpose = self.purpose;
+        let wanted = Wanted { purpose, asked };
+        let adopted = cache.look_at(self.flight().id, wanted, began, found);
         match adopted.ok_or(NoSession::Unchanged)? {
             Adopted::Serves(credential) => return Ok(Some(credential)),
             Adopted::GoesOn(purpose) => self.purpose = purpose,
@@ -252,7 +256,7 @@ impl Login {
         let Some(found) = found else {
             return Ok(None);
         };
-        let found = self.adopt(began, found)?;
+        let found = self.adopt(began, found, false)?;
         // The purpose is decided anew by the failure.
         self.refreshed = None;
         Ok(found)

@@ -241,7 +241,9 @@ fn finds(mut state: CacheState, purpose: Purpose, age: u64) -> Option<Purpose> {
     let found = || stored(version(1, 0));
     adopt(&mut state, &mut known, found(), at(0));
     let outlook = outlook(found(), &mut known);
-    match state.look_at(id, purpose, None, outlook, &end(at(age)), &POLICY) {
+    let asked = false;
+    let wanted = Wanted { purpose, asked };
+    match state.look_at(id, wanted, None, outlook, &end(at(age)), &POLICY) {
         Some(Adopted::Serves(found)) => {
             assert_eq!(Some(found.stamp()), state.current().map(|now| now.stamp()));
             None

@@ -37,6 +37,30 @@ async fn rule_21_a_rejection_is_noted_before_the_login_that_follows_it_is_over()
 }
 
 #[tokio::test]
+async fn rule_20_who_asks_for_a_renewed_session_is_given_no_other_value_of_the_one_at_hand() {
+    for rolls in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        super::rolling(&server, Lifetime::of(HOUR).idle(80 * SECOND));
+        let store = Faulty::new(&fleet.store);
+        store.0.is_silent.store(true, SeqCst);
+        let one = fleet.start_with(server.program("right"), store);
+        let other = fleet.start(server.program("right"));
+        one.get().await.unwrap();
+        let used = other.get().await.unwrap();
+        fleet.leap(20 * SECOND);
+        if rolls {
+            super::roll(&other, "sid=rolled; Path=/");
+        }
+        Attempt::new(&other, &used).accepted();
+        other.close().await.unwrap();
+        let before = one.fresh().unwrap().stamp();
+        let renewed = one.renew().await.unwrap();
+        assert_eq!(renewed.cookie("sid"), Some("s-2"));
+        assert!(renewed.stamp() > before);
+    }
+}
+
+#[tokio::test]
 async fn rule_22_a_refresh_that_is_refused_looks_whether_it_was_a_race() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     with_tokens(&server);
