@@ -33,6 +33,13 @@ impl KeptHeaders {
         Self(lines)
     }
 
+    /// Whether this is the line before the headers.
+    #[cfg(any(feature = "reqwest", test))]
+    pub(crate) fn begins_with(&self, first: &str) -> bool {
+        let rest = self.0.strip_prefix(first.as_bytes());
+        rest.is_some_and(|rest| rest.first() == Some(&b'\n'))
+    }
+
     /// The line before the headers.
     #[cfg(any(feature = "reqwest", test))]
     pub(crate) fn first(&self) -> &str {
@@ -79,6 +86,8 @@ mod tests {
         let first = "https://u:p@a.example:8/x%20y/?q=%0A#f";
         let kept = KeptHeaders::after(first, &headers);
         assert_eq!(kept.first(), first);
+        assert!(kept.begins_with(first) && !kept.begins_with(&first[..9]));
+        assert!(!kept.begins_with("https://other.example/"));
         let read = kept.read();
         assert_eq!(read, headers);
         assert!(read["x-b"].is_sensitive() && !read["accept"].is_sensitive());

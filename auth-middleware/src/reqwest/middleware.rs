@@ -375,7 +375,11 @@ impl Call<'_> {
                 None => sent.await,
             };
             let mut response = response.map_err(|error| self.redactor.clean_error(error))?;
-            sending.check_scope(&response)?;
+            // The URL that was sent is in scope, and most responses come from there.
+            let sent = self.pristine.as_ref();
+            if !sent.is_some_and(|sent| sent.goes_to(response.url())) {
+                sending.check_scope(&response)?;
+            }
             let body = sending.read_ahead(&mut response).await;
             let conclusion = sending.conclude(&mut response, body.as_ref());
             let again = match conclusion {

@@ -66,6 +66,14 @@ impl Pristine {
         }
     }
 
+    /// Whether it goes to this URL.
+    pub(super) fn goes_to(&self, url: &Url) -> bool {
+        match self {
+            Self::Whole { copy, .. } => copy.url() == url,
+            Self::Head(head) => head.lines.begins_with(url.as_str()),
+        }
+    }
+
     /// Whether the request can be sent again with its body.
     pub(super) const fn is_repeatable(&self) -> bool {
         match self {
