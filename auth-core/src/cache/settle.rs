@@ -132,8 +132,7 @@ impl Keep for Shared {
             let settled = control.state.settle(id, outcome, &end, policy);
             let sharing = self.engine.options.sharing.as_ref();
             if let (Settled::LoggedIn { .. }, Some(sharing)) = (&settled, sharing) {
-                sharing.known.lock().unsaved = true;
-                sharing.set_leased(control.state.generation(), leased);
+                sharing.obtained(control.state.generation(), leased);
             }
             let flight = control.flight.take_if(|flight| flight.id == id);
             let settling = sharing.zip(flight.as_ref());

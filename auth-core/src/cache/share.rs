@@ -167,7 +167,7 @@ impl Shared {
         &self,
         session: &Session,
         stamp: Stamp,
-        known: Option<Version>,
+        mut known: Option<Version>,
     ) -> Option<(Stamp, Version)> {
         let sharing = self.engine.options.sharing.as_ref()?;
         let owner = match sharing.leased(stamp.generation()) {
@@ -182,7 +182,17 @@ impl Shared {
                 sharing.owner.clone()
             }
             Some(Leased { owner, .. }) => owner,
-            None => sharing.owner.clone(),
+            None => {
+                if let Some(before) = sharing.left_behind() {
+                    // Its session may be there by now, and this one has superseded it.
+                    if let Some(version) = before.version {
+                        let is_newer = |known: &Version| known.is_newer_than(version);
+                        known = known.filter(is_newer).or(Some(version));
+                    }
+                    sharing.release(&self.engine, before).await?;
+                }
+                sharing.owner.clone()
+            }
         };
         self.save_under_lease(session, stamp, known, owner).await
     }

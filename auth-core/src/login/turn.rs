@@ -138,10 +138,8 @@ impl Turn {
 
     /// Releases the lease of an earlier login of the cache, whose session could not be saved.
     pub(super) async fn release_last(&self) {
-        if let Some(Leased { owner, version }) = self.sharing.left_behind() {
-            let version = version.unwrap_or_default();
-            let release = (self.sharing).save(&self.engine, version, None, None, Some(owner));
-            release.await;
+        if let Some(leased) = self.sharing.left_behind() {
+            self.sharing.release(&self.engine, leased).await;
         }
     }
 

@@ -64,7 +64,8 @@ pub(crate) struct Sharing {
     /// The owner of the leases under which a session is saved that is at hand. There is one, so
     /// that a save which is given up does not keep the next one waiting.
     pub(crate) owner: String,
-    /// The lease of the session that is not saved yet, and the generation of that.
+    /// The lease of the session that is not saved yet, and the generation of that. It may be that
+    /// of the one before, if that could not be saved either.
     leased: Mutex<Option<(u64, Leased)>>,
     saving: Mutex<Saving>,
     settling: Mutex<Vec<Arc<Flight>>>,
@@ -225,6 +226,29 @@ impl Sharing {
     /// The session of this generation, which is not saved yet, was obtained under this lease.
     pub(crate) fn set_leased(&self, generation: u64, leased: Option<Leased>) {
         *self.leased.lock() = leased.map(|leased| (generation, leased));
+    }
+
+    /// A session was obtained, perhaps under this lease, and is not saved yet.
+    pub(crate) fn obtained(&self, generation: u64, leased: Option<Leased>) {
+        let was_unsaved = std::mem::replace(&mut self.known.lock().unsaved, true);
+        let is_given = |leased: &Leased| leased.version.is_some();
+        let has_one = self
+            .leased
+            .lock()
+            .as_ref()
+            .is_some_and(|(_, leased)| is_given(leased));
+        // While the one before has a lease, this one was given none.
+        if leased.as_ref().is_some_and(is_given) || !(was_unsaved && has_one) {
+            self.set_leased(generation, leased);
+        }
+    }
+
+    /// Releases the lease of an earlier login, whose session could not be saved. Returns `None` if
+    /// the store is in trouble.
+    pub(crate) async fn release(&self, cache: &dyn Sharer, leased: Leased) -> Option<Saved> {
+        let version = leased.version.unwrap_or_default();
+        let release = self.save(cache, version, None, None, Some(leased.owner));
+        release.await
     }
 
     /// The lease under which the session of this generation was obtained, if it is not saved yet.

@@ -500,13 +500,18 @@ async fn rule_24_a_session_whose_save_has_failed_is_saved_while_the_others_wait_
 
 #[tokio::test]
 async fn rule_24_a_lease_whose_answer_was_lost_is_the_one_that_the_session_is_saved_under() {
-    for is_slow in [false, true] {
+    for (is_slow, is_second) in [(false, false), (true, false), (false, true)] {
         let (server, mut fleet) = (Server::new(), Fleet::new());
         let store = Faulty::new(&fleet.store);
+        let process = fleet.start_with(server.program("right"), store.clone());
+        if is_second {
+            process.get().await.unwrap();
+            let current = process.peek().unwrap();
+            Attempt::new(&process, &current).rejected();
+        }
         store.0.lease_hangs.store(true, SeqCst);
         let gate = Arc::new(Semaphore::new(0));
         *server.0.gate.lock() = Some(Arc::clone(&gate));
-        let process = fleet.start_with(server.program("right"), store.clone());
         let get = tokio::spawn(async move { process.get().await.map(|_| process) });
         fleet.advance(3 * SECOND).await;
         store.0.lease_hangs.store(false, SeqCst);
@@ -522,7 +527,8 @@ async fn rule_24_a_lease_whose_answer_was_lost_is_the_one_that_the_session_is_sa
             .advance(if is_slow { SECOND } else { 20 * SECOND })
             .await;
         assert!(waiting.is_finished(), "the lease is free");
-        assert_eq!(waiting.await.unwrap().unwrap(), "token-1");
+        let token = format!("token-{}", 1 + u64::from(is_second));
+        assert_eq!(waiting.await.unwrap().unwrap(), token);
         drop(process);
     }
 }
@@ -777,4 +783,64 @@ async fn rule_24_a_store_that_never_needs_a_login_keeps_none_away() {
     assert!(task.is_finished(), "{} looks", store.0.leases.load(SeqCst));
     assert_eq!(task.await.unwrap().unwrap(), "token-1");
     assert_eq!(store.0.leases.load(SeqCst), 2);
+}
+
+#[tokio::test]
+async fn rule_24_a_session_obtained_without_the_store_gives_the_lease_of_the_one_before_back() {
+    // The save of the one before fails, or arrives before its successor's, or after it.
+    for arrives in [None, Some(0), Some(16)] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        let store = Faulty::new(&fleet.store);
+        let late = Arc::new(Semaphore::new(0));
+        store.0.save_fails.store(arrives.is_none(), SeqCst);
+        *store.0.late_saves.lock() = Some(Arc::clone(&late));
+        let process = fleet.start_with(server.program("right"), store.clone());
+        let getting = process.clone();
+        let got = tokio::spawn(async move { getting.get().await.map(|got| token(&got)) });
+        fleet.advance(3 * SECOND).await;
+        assert_eq!(got.await.unwrap().unwrap(), "token-1");
+        store.0.save_fails.store(false, SeqCst);
+        *store.0.late_saves.lock() = None;
+        assert_eq!(reject(&process).await.unwrap(), "token-2");
+        if arrives == Some(0) {
+            late.add_permits(1);
+            settle().await;
+        }
+        fleet.advance(16 * SECOND).await;
+        if arrives == Some(16) {
+            late.add_permits(1);
+            settle().await;
+        }
+        let next = fleet.start(server.program("right"));
+        let found = tokio::spawn(async move { next.get().await.map(|got| token(&got)) });
+        fleet.advance(SECOND).await;
+        assert!(found.is_finished(), "{arrives:?}: it waits for the lease");
+        assert_eq!(found.await.unwrap().unwrap(), "token-2", "{arrives:?}");
+        assert_eq!(server.logins(), 2);
+    }
+}
+
+#[tokio::test]
+async fn rule_24_a_session_that_gives_a_lease_back_is_saved_over_what_others_have_rolled_since() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    rolling(&server, Lifetime::of(HOUR));
+    let store = Faulty::new(&fleet.store);
+    let late = Arc::new(Semaphore::new(0));
+    *store.0.late_saves.lock() = Some(Arc::clone(&late));
+    let process = fleet.start_with(server.program("right"), store.clone());
+    let getting = process.clone();
+    let got = tokio::spawn(async move { getting.get().await.map(drop) });
+    fleet.advance(3 * SECOND).await;
+    got.await.unwrap().unwrap();
+    *store.0.late_saves.lock() = None;
+    process.renew().await.unwrap();
+    assert_eq!(server.logins(), 2);
+    late.add_permits(1);
+    settle().await;
+    let other = fleet.start(server.program("right"));
+    assert_eq!(other.get().await.unwrap().cookie("sid"), Some("s-1"));
+    roll(&other, "sid=rolled; Path=/");
+    fleet.advance(16 * SECOND).await;
+    let next = fleet.start(server.program("right"));
+    assert_eq!(next.get().await.unwrap().cookie("sid"), Some("s-2"));
 }
