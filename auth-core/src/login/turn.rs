@@ -65,6 +65,8 @@ pub(super) struct Turn {
     share: Option<Permit>,
     /// How long the server wants no login.
     hold: Option<Duration>,
+    /// What the login has found out, if that could not be saved.
+    untold: Option<Notes>,
 }
 
 impl Turn {
@@ -87,6 +89,7 @@ impl Turn {
             permit: None,
             share: None,
             hold: None,
+            untold: None,
         })
     }
 
@@ -375,6 +378,7 @@ impl Turn {
         // other lease is released by another task, as if this was dropped before.
         let keeps_it = session.is_some() && sharing.is_leased(&self.owner);
         self.asked = asked && saved.is_none() && !keeps_it;
+        self.untold = notes.cloned();
         saved.filter(|_| version.is_some())
     }
 
@@ -412,9 +416,10 @@ impl Drop for Turn {
         };
         let (version, answered) = (self.version.unwrap_or_default(), self.version.is_some());
         let (sharing, engine) = (Arc::clone(&self.sharing), self.engine.clone());
-        let owner = std::mem::take(&mut self.owner);
+        let (owner, notes) = (std::mem::take(&mut self.owner), self.untold.take());
         runtime.spawn(async move {
-            let release = || sharing.save(&engine, version, None, None, Some(owner.clone()));
+            let notes = notes.as_ref();
+            let release = || sharing.save(&engine, version, None, notes, Some(owner.clone()));
             let is_released = release().await.is_some();
             if !is_released || !answered {
                 let pause = if is_released { ON_ITS_WAY } else { TROUBLE };

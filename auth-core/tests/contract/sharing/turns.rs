@@ -588,6 +588,18 @@ async fn rule_24_a_login_that_fails_with_its_store_gives_its_lease_back_after_fi
 }
 
 #[tokio::test]
+async fn rule_22_a_refusal_that_could_not_be_noted_is_noted_after_five_seconds() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let (_, is_in) = whose_save_fails(&mut fleet, server.program("wrong"), &store).await;
+    assert!(!is_in);
+    fleet.advance(6 * SECOND).await;
+    let other = fleet.start(server.program("wrong"));
+    assert!(refused(&other.get().await.unwrap_err()));
+    assert_eq!(server.logins(), 1);
+}
+
+#[tokio::test]
 async fn rule_24_a_login_that_ends_after_the_close_and_is_not_saved_keeps_no_lease() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     let store = Faulty::new(&fleet.store);
