@@ -239,12 +239,8 @@ impl Shared {
             let (answer, found) = sharing.lease(engine, ask).await?;
             let is_known = |known: Version| found.version.is_of_same_session(known);
             match answer.lease {
-                Lease::Taken { fence } => {
-                    let version = Version {
-                        epoch: answer.epoch,
-                        fence,
-                        revision: 0,
-                    };
+                Lease::Taken { .. } => {
+                    let version = answer.version()?;
                     let leased = Leased {
                         owner: owner.clone(),
                         version: Some(version),
@@ -272,33 +268,11 @@ impl Shared {
         let (Some(sharing), Some(session)) = (&self.engine.options.sharing, session) else {
             return;
         };
-        let now = self.engine.clock.now();
-        let is_good = session.life().freshness(now).is_good();
-        let (stamp, session) = (session.stamp(), session.session(now));
-        let by_now = self.known_now();
-        let version = if known.unsaved && by_now.unsaved {
-            // It was obtained while the store was in trouble, and has not been saved since the
-            // close.
-            if !is_good {
-                return;
-            }
-            let saved = self.save_first(&session, stamp, known.version).await;
-            let is_earlier = |(saved, _): &(Stamp, Version)| *saved != stamp;
-            saved.filter(is_earlier).map(|(_, version)| version)
-        } else if known.unsaved {
-            // It was being saved for the first time, unless a login has superseded it since then.
-            let is_latest = self.read(CacheState::generation) == stamp.generation();
-            by_now.version.filter(|_| is_latest)
-        } else {
-            known.version
+        let left = self.left_to_save(session, known, unsaved).await;
+        let Some((mut version, unsaved)) = left else {
+            return;
         };
-        let Some(mut version) = version else { return };
-        // What was being saved at the close may be there by now, and newer values of others.
-        let unsaved = if known.unsaved {
-            stamp.revision() > 0
-        } else {
-            unsaved && sharing.has_unsaved_values(version)
-        };
+        let session = session.session(self.engine.clock.now());
         // Nothing else of it has changed since it was saved last.
         if !unsaved && session.stated_lifetime().idle_timeout().is_none() {
             return;
@@ -319,6 +293,39 @@ impl Shared {
                 _ => return,
             }
         }
+    }
+
+    /// The version that the session of a closed cache has in the store, and whether it has values
+    /// that may not be there. It is saved for the first time, if it was not. `known` and `unsaved`
+    /// are as of the close.
+    async fn left_to_save(
+        &self,
+        session: &Credential,
+        known: Known,
+        unsaved: bool,
+    ) -> Option<(Version, bool)> {
+        let sharing = self.engine.options.sharing.as_ref()?;
+        let stamp = session.stamp();
+        let has_rolled = stamp.revision() > 0;
+        let by_now = self.known_now();
+        if !known.unsaved {
+            // What was being saved at the close may be there by now, and newer values of others.
+            let version = known.version?;
+            return Some((version, unsaved && sharing.has_unsaved_values(version)));
+        }
+        if !by_now.unsaved {
+            // It was being saved for the first time, unless a login has superseded it since then.
+            let is_latest = self.read(CacheState::generation) == stamp.generation();
+            return Some((by_now.version.filter(|_| is_latest)?, has_rolled));
+        }
+        // It was obtained while the store was in trouble, and has not been saved since the close.
+        let now = self.engine.clock.now();
+        if !session.life().freshness(now).is_good() {
+            return None;
+        }
+        let whole = session.session(now);
+        let (saved, version) = self.save_first(&whole, stamp, known.version).await?;
+        (saved != stamp).then_some((version, has_rolled))
     }
 
     /// The session is logged out for all: tells the store, and logs out the one that is stored if

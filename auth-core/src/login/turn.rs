@@ -120,12 +120,8 @@ impl Turn {
         let (answer, found) = self.sharing.lease(&self.engine, ask).await?;
         self.asked = matches!(answer.lease, Lease::Taken { .. });
         self.seen = Some(found.version);
-        if let Lease::Taken { fence } = answer.lease {
-            self.version = Some(Version {
-                epoch: answer.epoch,
-                fence,
-                revision: 0,
-            });
+        if let Some(version) = answer.version() {
+            self.version = Some(version);
             self.notes = found.notes.clone();
         }
         Some((answer.lease, found))
@@ -386,14 +382,7 @@ impl Turn {
     async fn found_out(&self) -> Option<Version> {
         let ask = extension(&self.owner, self.lease_lasts());
         let (answer, _) = self.sharing.lease(&self.engine, ask).await?;
-        match answer.lease {
-            Lease::Taken { fence } => Some(Version {
-                epoch: answer.epoch,
-                fence,
-                revision: 0,
-            }),
-            Lease::Held { .. } | Lease::NotNeeded => None,
-        }
+        answer.version()
     }
 }
 

@@ -60,6 +60,20 @@ pub struct LeaseAnswer {
     pub entry: Entry,
 }
 
+impl LeaseAnswer {
+    /// What a session is saved as that is obtained under the lease, if that was taken.
+    pub(crate) fn version(&self) -> Option<Version> {
+        let Lease::Taken { fence } = self.lease else {
+            return None;
+        };
+        Some(Version {
+            epoch: self.epoch,
+            fence,
+            revision: 0,
+        })
+    }
+}
+
 /// Whether a lease was taken.
 ///
 /// ```
