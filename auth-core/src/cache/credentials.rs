@@ -301,7 +301,8 @@ impl Credentials {
     /// way, the call waits for it and logs out its session as well.
     ///
     /// It takes at most three times the [login's time-out](CredentialsBuilder::login_timeout), and
-    /// ten seconds more with a store. A second call returns at once.
+    /// with a store a few of its steps more, each of two seconds at most. A second call returns at
+    /// once.
     ///
     /// ```
     /// # use auth_core::{Credentials, Lifetime, testing::Scripted};
