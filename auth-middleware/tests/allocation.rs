@@ -9,12 +9,15 @@ use std::future::{Ready, ready};
 use std::task::{Context, Poll};
 
 use allocation_counter::measure;
-use auth_middleware::AuthLayer;
+use async_trait::async_trait;
+use auth_middleware::{AuthLayer, AuthMiddleware};
 use bytes::Bytes;
 use common::{Kind, ORIGIN, Script};
 use futures_util::FutureExt;
-use http::{HeaderValue, Request, Response};
+use http::{Extensions, HeaderValue, Request, Response};
 use http_body_util::Empty;
+use reqwest::ResponseBuilderExt;
+use reqwest_middleware::{ClientBuilder, Middleware, Next};
 use tower::{Layer, Service};
 
 #[derive(Clone)]
@@ -92,4 +95,48 @@ fn the_future_without_replay_is_small() {
         "{} bytes",
         size_of_val(&future)
     );
+}
+
+/// Measures the future of the middleware, which is one allocation of each request.
+struct Sized(AuthMiddleware);
+
+#[async_trait]
+impl Middleware for Sized {
+    async fn handle(
+        &self,
+        request: reqwest::Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> reqwest_middleware::Result<reqwest::Response> {
+        let future = self.0.handle(request, extensions, next);
+        // The fast path of glibc's allocator ends at 1,032 bytes.
+        assert!(size_of_val(&*future) <= 1024, "{}", size_of_val(&*future));
+        future.await
+    }
+}
+
+/// The end of the chain, in place of a network.
+struct Answering;
+
+#[async_trait]
+impl Middleware for Answering {
+    async fn handle(
+        &self,
+        request: reqwest::Request,
+        _: &mut Extensions,
+        _: Next<'_>,
+    ) -> reqwest_middleware::Result<reqwest::Response> {
+        let response = Response::builder().url(request.url().clone());
+        Ok(response.body("").unwrap().into())
+    }
+}
+
+#[tokio::test]
+async fn the_future_of_a_reqwest_call_is_small() {
+    let (credentials, _) = Script::at(ORIGIN).build();
+    let (client, auth) =
+        AuthMiddleware::with_client(reqwest::Client::builder(), credentials).unwrap();
+    let client = ClientBuilder::new(client).with(Sized(auth)).with(Answering);
+    let response = client.build().get(ORIGIN).send().await.unwrap();
+    assert_eq!(response.status(), 200);
 }

@@ -1,9 +1,9 @@
 //! The middleware.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use auth_core::{Conclusion, Credentials, Judge, Stamp};
 use http::Extensions;
 use reqwest::{Client, Request, Response};
@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 use super::client::{self, ClientError};
 use super::pristine::Pristine;
 use super::redact::Redactor;
-use super::sending::HopContext;
+use super::sending::{HopContext, Sending};
 use super::time_left::TimeLeft;
 use crate::admission::Admission;
 use crate::context::AuthContext;
@@ -251,49 +251,36 @@ impl AuthMiddleware {
             follows.then(|| Pristine::head(request))
         }
     }
+
+    /// What all attempts of a hop have in common.
+    fn hop<'a>(&'a self, admission: &Admission<'a>) -> HopContext<'a> {
+        HopContext {
+            credentials: admission.credentials,
+            judge: self.judge.as_ref(),
+            client_is_known: self.client_is_known,
+            jar: self.jar.as_ref(),
+        }
+    }
 }
 
-#[async_trait]
 impl Middleware for AuthMiddleware {
-    async fn handle(
-        &self,
+    // Written out, because the future of an `async fn` has room for its arguments twice. It is
+    // allocated for each request, and the fast path of glibc ends at 1,032 bytes.
+    fn handle<'s, 'e, 'n, 'f>(
+        &'s self,
         request: Request,
-        extensions: &mut Extensions,
-        next: Next<'_>,
-    ) -> Answered<Response> {
+        extensions: &'e mut Extensions,
+        next: Next<'n>,
+    ) -> Pin<Box<dyn Future<Output = Answered<Response>> + Send + 'f>>
+    where
+        's: 'f,
+        'e: 'f,
+        'n: 'f,
+        Self: 'f,
+    {
         let context = AuthContext::of(extensions);
-        let credentials = context.credentials(&self.credentials);
-        let admission = context.admit(&self.credentials, request.url(), extensions);
-        let mut admission = admission.map_err(Error::middleware)?;
-        // A request that begins without a credential carries none on any hop.
-        let is_bare = admission.is_none();
-        let mut call = Call {
-            middleware: self,
-            time: TimeLeft::of(&request, &self.credentials),
-            redactor: Redactor::default(),
-            pristine: None,
-            carried: None,
-            request: Some(request),
-        };
-        let mut chain = Chain::default();
-        loop {
-            let response = match admission.take() {
-                Some(admission) => call.send(admission, extensions, &next).await?,
-                None => call.send_bare(credentials, extensions, &next).await?,
-            };
-            let hop = call.next_hop(&response, &mut chain, credentials)?;
-            let Some(request) = hop else {
-                return Ok(call.redactor.clean_response(response));
-            };
-            // The next hop may wait for the connection of this response.
-            drop(response);
-            if !is_bare && request.url().is_in(credentials.scope()) {
-                let next_hop = context.admit(&self.credentials, request.url(), extensions);
-                admission = next_hop.map_err(Error::middleware)?;
-            }
-            call.redactor.redirected();
-            call.request = Some(request);
-        }
+        let mut call = Call::new(self, request);
+        Box::pin(async move { call.answer(&context, extensions, &next).await })
     }
 }
 
@@ -302,6 +289,7 @@ struct Call<'a> {
     middleware: &'a AuthMiddleware,
     time: TimeLeft<'a>,
     redactor: Redactor,
+    chain: Option<Box<Chain>>,
     /// The hop that is sent next.
     request: Option<Request>,
     /// What is kept of the hop that was sent. `None` if its redirect must not be followed.
@@ -310,7 +298,61 @@ struct Call<'a> {
     carried: Option<Stamp>,
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    fn new(middleware: &'a AuthMiddleware, request: Request) -> Self {
+        Self {
+            middleware,
+            time: TimeLeft::of(&request, &middleware.credentials),
+            redactor: Redactor::default(),
+            chain: None,
+            pristine: None,
+            carried: None,
+            request: Some(request),
+        }
+    }
+
+    /// Takes the hop that is sent now, with the time that is left for it.
+    fn take_next(&mut self) -> Request {
+        let mut request = self.request.take().expect(NEXT);
+        self.time.apply_to(&mut request);
+        request
+    }
+
+    /// Sends the request, and what it is redirected to. Returns the last response.
+    async fn answer(
+        &mut self,
+        context: &AuthContext,
+        extensions: &mut Extensions,
+        next: &Next<'_>,
+    ) -> Answered<Response> {
+        let own = &self.middleware.credentials;
+        let credentials = context.credentials(own);
+        let url = self.request.as_ref().expect(NEXT).url();
+        let admission = context.admit(own, url, extensions);
+        let mut admission = admission.map_err(Error::middleware)?;
+        // A request that begins without a credential carries none on any hop.
+        let is_bare = admission.is_none();
+        loop {
+            let response = match &mut admission {
+                Some(admission) => self.send(admission, extensions, next).await?,
+                None => Box::pin(self.send_bare(credentials, extensions, next)).await?,
+            };
+            let hop = self.next_hop(&response, credentials)?;
+            let Some(request) = hop else {
+                return Ok(self.redactor.clean_response(response));
+            };
+            // The next hop may wait for the connection of this response.
+            drop(response);
+            admission = None;
+            if !is_bare && request.url().is_in(credentials.scope()) {
+                let next_hop = context.admit(own, request.url(), extensions);
+                admission = next_hop.map_err(Error::middleware)?;
+            }
+            self.redactor.redirected();
+            self.request = Some(request);
+        }
+    }
+
     /// Sends one hop without a credential. `credentials` are those that it would carry in scope.
     async fn send_bare(
         &mut self,
@@ -318,15 +360,14 @@ impl Call<'_> {
         extensions: &mut Extensions,
         next: &Next<'_>,
     ) -> Answered<Response> {
-        let mut request = self.request.take().expect(NEXT);
-        self.pristine = self.middleware.keep(&mut request, false);
+        let request = self.request.as_mut().expect(NEXT);
+        self.pristine = self.middleware.keep(request, false);
         self.carried = None;
         let jar = JarRequest::bare(credentials, self.middleware.jar.as_ref(), request.url());
         if let Some(jar) = &jar {
             jar.add_to(request.headers_mut());
         }
-        self.time.apply_to(&mut request);
-        let response = next.clone().run(request, extensions).await;
+        let response = next.clone().run(self.take_next(), extensions).await;
         let response = response.map_err(|error| self.redactor.clean_error(error))?;
         JarRequest::heard(jar.as_deref(), response.headers());
         Ok(response)
@@ -335,79 +376,99 @@ impl Call<'_> {
     /// Sends one hop, once more if it is rejected, and once more if it lacks a part of the session.
     async fn send(
         &mut self,
-        mut admission: Admission<'_>,
+        admission: &mut Admission<'_>,
         extensions: &mut Extensions,
         next: &Next<'_>,
     ) -> Answered<Response> {
-        let may_replay = self.middleware.replay && admission.replay;
-        let context = HopContext {
-            credentials: admission.credentials,
-            judge: self.middleware.judge.as_ref(),
-            client_is_known: self.middleware.client_is_known,
-            jar: self.middleware.jar.as_ref(),
-        };
-        let request = self.request.as_mut().expect(NEXT);
-        self.pristine = self.middleware.keep(request, may_replay);
-        let fresh = match admission.renewal {
-            Some(_) => None,
-            None => context.fresh(request, &mut self.redactor)?,
-        };
-        let mut sending = if let Some(sending) = fresh {
-            sending
-        } else {
-            let ask = self.time.bound(admission.first_ask());
-            let target = request.url().target().with_method(request.method());
-            let credential = context.credentials.get_for(target, ask).await;
-            if let Some(renewal) = admission.renewal.take() {
-                renewal.ended(&credential, context.credentials);
-            }
-            let credential = credential.map_err(Error::middleware)?;
-            context.first(request, &credential, &mut self.redactor)?
+        // What few requests wait for is boxed, because the future of each has room for it.
+        let mut sending = match self.attach_fresh(admission)? {
+            Some(sending) => sending,
+            None => Box::pin(self.attach_first(admission)).await?,
         };
         // At most three attempts: an attempt knows what it was sent again for.
         loop {
-            let mut request = self.request.take().expect(NEXT);
-            self.time.apply_to(&mut request);
             self.carried = Some(sending.attempt().stamp());
-            let sent = next.clone().run(request, extensions);
-            let response = match resend::span(sending.attempt()) {
-                Some(span) => sent.instrument(span).await,
-                None => sent.await,
+            let sent = next.clone().run(self.take_next(), extensions);
+            let sent = match resend::span(sending.attempt()) {
+                Some(span) => Box::pin(sent.instrument(span)),
+                None => sent,
             };
-            let mut response = response.map_err(|error| self.redactor.clean_error(error))?;
-            // The URL that was sent is in scope, and most responses come from there.
-            let sent = self.pristine.as_ref();
-            if !sent.is_some_and(|sent| sent.goes_to(response.url())) {
-                sending.check_scope(&response)?;
-            }
-            let body = sending.read_ahead(&mut response).await;
-            let conclusion = sending.conclude(&mut response, body.as_ref());
-            let again = match conclusion {
-                Conclusion::HandOn => return Ok(response),
-                Conclusion::Replay | Conclusion::Repair => may_replay,
-                _ => false,
+            let conclusion = {
+                let response = sent.await;
+                let mut response = response.map_err(|error| self.redactor.clean_error(error))?;
+                // The URL that was sent is in scope, and most responses come from there.
+                let kept = self.pristine.as_ref();
+                if !kept.is_some_and(|kept| kept.goes_to(response.url())) {
+                    sending.check_scope(&response)?;
+                }
+                let body = sending.read_ahead(&mut response).await;
+                let conclusion = sending.conclude(&mut response, body.as_ref());
+                if conclusion == Conclusion::HandOn || !self.repeat(conclusion, admission) {
+                    return Ok(response);
+                }
+                // The login or the second attempt may wait for the connection of this response,
+                // so it is dropped here.
+                conclusion
             };
-            // The redirect of a rejected request leads to the login page.
-            let copy = self.pristine.take();
-            let Some(copy) = copy.filter(|copy| again && copy.is_repeatable()) else {
-                return Ok(response);
-            };
-            // The login or the second attempt may wait for the connection of this response.
-            drop(response);
-            let request = self.request.insert(copy.into_request());
-            self.pristine = self.middleware.keep(request, true);
-            let newer = sending
-                .newer(conclusion, request, self.time.bound(admission.ask))
-                .await?;
-            sending = context.again(sending, conclusion, request, &newer, &mut self.redactor)?;
+            sending = Box::pin(self.attach_newer(sending, conclusion, admission)).await?;
         }
+    }
+
+    /// Attaches the current credential to the next hop, if it is fresh.
+    fn attach_fresh(&mut self, admission: &Admission<'_>) -> Answered<Option<Sending>> {
+        let request = self.request.as_mut().expect(NEXT);
+        self.pristine = self.middleware.keep(request, admission.replay);
+        match admission.renewal {
+            Some(_) => Ok(None),
+            None => (self.middleware.hop(admission)).fresh(request, &mut self.redactor),
+        }
+    }
+
+    /// Waits for a credential, and attaches it to the next hop.
+    async fn attach_first(&mut self, admission: &mut Admission<'_>) -> Answered<Sending> {
+        let request = self.request.as_mut().expect(NEXT);
+        let ask = self.time.bound(admission.first_ask());
+        let target = request.url().target().with_method(request.method());
+        let credential = admission.credentials.get_for(target, ask).await;
+        if let Some(renewal) = admission.renewal.take() {
+            renewal.ended(&credential, admission.credentials);
+        }
+        let credential = credential.map_err(Error::middleware)?;
+        (self.middleware.hop(admission)).first(request, &credential, &mut self.redactor)
+    }
+
+    /// Makes the hop that was sent the next one again. `false`, if it must not be sent again.
+    fn repeat(&mut self, because: Conclusion, admission: &Admission<'_>) -> bool {
+        // The redirect of a rejected request leads to the login page, so nothing stays.
+        let copy = self.pristine.take();
+        let again = match because {
+            Conclusion::Replay | Conclusion::Repair => self.middleware.replay && admission.replay,
+            _ => false,
+        };
+        let copy = copy.filter(|copy| again && copy.is_repeatable());
+        self.request = copy.map(Pristine::into_request);
+        self.request.is_some()
+    }
+
+    /// Waits for a newer credential, and attaches it to the next hop.
+    async fn attach_newer(
+        &mut self,
+        before: Sending,
+        because: Conclusion,
+        admission: &Admission<'_>,
+    ) -> Answered<Sending> {
+        let request = self.request.as_mut().expect(NEXT);
+        self.pristine = self.middleware.keep(request, true);
+        let ask = self.time.bound(admission.ask);
+        let newer = before.newer(because, request, ask).await?;
+        let hop = self.middleware.hop(admission);
+        hop.again(before, because, request, &newer, &mut self.redactor)
     }
 
     /// The request that the response redirects to, if it is followed.
     fn next_hop(
         &mut self,
         response: &Response,
-        chain: &mut Chain,
         credentials: &Credentials,
     ) -> Answered<Option<Request>> {
         let Some(pristine) = self.pristine.take() else {
@@ -427,6 +488,7 @@ impl Call<'_> {
             secrets: self.redactor.secrets(),
         };
         let redirects = &self.middleware.redirects;
+        let chain = self.chain.get_or_insert_default();
         let hop = chain.next(&answer, redirects, credentials);
         let hop = hop.map_err(Error::middleware)?;
         drop(url);

@@ -32,7 +32,7 @@ pub(super) struct HopContext<'a> {
 pub(super) struct Sending {
     attempt: Attempt,
     /// The URL that was sent, if the response counts only if it comes from there.
-    sent_to: Option<Url>,
+    sent_to: Option<Box<Url>>,
     jar: Option<Box<JarRequest>>,
 }
 
@@ -128,7 +128,7 @@ impl HopContext<'_> {
         credential: &Credential,
         redactor: &mut Redactor,
         jar: Option<&JarRequest>,
-    ) -> Result<Option<Url>, Error> {
+    ) -> Result<Option<Box<Url>>, Error> {
         if credential.has_body_fields() {
             set_fields(request, credential).map_err(Error::middleware)?;
         }
@@ -153,7 +153,7 @@ impl HopContext<'_> {
             let anywhere = Target::new("", "", "");
             credential.attach_headers(anywhere, request.headers_mut());
         }
-        Ok((!self.client_is_known).then(|| request.url().clone()))
+        Ok((!self.client_is_known).then(|| Box::new(request.url().clone())))
     }
 }
 
@@ -198,7 +198,7 @@ impl Sending {
             return None;
         }
         // Boxed, because the future of every request has room for this.
-        peek(response, Box::pin(self.attempt.judged_time())).await
+        Box::pin(peek(response, Box::pin(self.attempt.judged_time()))).await
     }
 
     pub(super) const fn attempt(&self) -> &Attempt {
@@ -228,7 +228,7 @@ impl Sending {
     /// that follows redirects drops the credential on some hops.
     fn is_answered_by(&self, response: &Response) -> bool {
         let sent_to = self.sent_to.as_ref();
-        sent_to.is_none_or(|sent_to| sent_to == response.url())
+        sent_to.is_none_or(|sent_to| **sent_to == *response.url())
     }
 
     /// Checks that the client has not followed a redirect out of the scope by itself.
