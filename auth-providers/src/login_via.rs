@@ -359,4 +359,18 @@ mod tests {
             assert_eq!(provider.logout_scope() == LogoutScope::Account, says);
         }
     }
+
+    #[test]
+    fn a_failure_has_its_own_cause_or_else_that_its_answer_is_not_whole() {
+        let mut answer = Response::new(Bytes::new());
+        answer.extensions_mut().insert(CutShort::too_long());
+        let cause = |failed| {
+            let failed = answered(failed, &answer);
+            failed.source().map(ToString::to_string)
+        };
+        let malformed = || LoginError::malformed("no token");
+        assert_eq!(cause(malformed()), Some(CutShort::too_long().to_string()));
+        let own = malformed().with_source(CutShort::not_in_time());
+        assert_eq!(cause(own), Some(CutShort::not_in_time().to_string()));
+    }
 }
