@@ -241,11 +241,12 @@
 //! them a life that is no longer. No other cookie ends a session or extends it.
 //!
 //! A deletion of the named cookie of the current revision ends the session as expiry does, where
-//! there are several the deletion of all. It counts in the last minute as a rejection does, and is
-//! doubted after as many (rule 8), lest a server that deletes it with each response cause a login
-//! for each; but it puts no login on probation, and is believed on one. A session that has expired
-//! meanwhile is neither ended nor revived. A cookie or another value that is set to what it is
-//! changes nothing, unless a deadline moves by a second or more, and that is no event.
+//! there are several the deletion of all. An empty value, in quotes or not, is one. It counts in
+//! the last minute as a rejection does, and is doubted after as many (rule 8), lest a server that
+//! deletes it with each response cause a login for each; but it puts no login on probation, and is
+//! believed on one. A session that has expired meanwhile is neither ended nor revived. A cookie or
+//! another value that is set to what it is changes nothing, unless a deadline moves by a second or
+//! more, and that is no event.
 //!
 //! A refreshed session has the cookies that its provider adds. If the provider says so, it
 //! continues all others of the session before it, as they are when the refresh ends: in their

@@ -114,7 +114,7 @@ impl<'a> Answers<'a> {
             for cookie in set_cookies(answer.headers()).filter(|cookie| cookie.is_from(host)) {
                 let key = Key::of(&cookie, host, target);
                 all.retain(|(earlier, _)| *earlier != key);
-                if !cookie.deleted && !cookie.value.is_empty() {
+                if cookie.has_value() {
                     all.push((key, cookie));
                 }
             }

@@ -86,6 +86,10 @@ fn pages() -> Vec<(LoginErrorKind, String)> {
         ),
         (
             Malformed,
+            answer("200 OK", &["set-cookie: sessionId=\"\""], USER),
+        ),
+        (
+            Malformed,
             answer("200 OK", &["set-cookie: sessionId=; Max-Age=0"], USER),
         ),
         (

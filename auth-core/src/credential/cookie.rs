@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::line::{Line, Lines, damaged};
-use super::{InvalidValue, SetCookie, Target};
+use super::{InvalidValue, SetCookie, Target, set_cookie};
 use crate::clock::Deadline;
 
 /// One cookie of a session, as a user agent stores it (RFC 6265, section 5.3).
@@ -99,7 +99,7 @@ impl Cookie {
     /// Checks that a `Cookie` header can hold the pair.
     pub(super) fn check(&self) -> Result<(), InvalidValue> {
         let invalid = |why| Err(InvalidValue::new("cookie's value", why));
-        if self.value.is_empty() {
+        if set_cookie::is_empty(&self.value) {
             invalid("is empty")
         } else if self.value.contains(';') {
             invalid("contains a semicolon")

@@ -348,7 +348,7 @@ impl Cookies {
         }
         let known = self.find(set, target);
         // What the provider added is of no use without a value, and servers delete it so, too.
-        if set.deleted || (names_it && set.value.is_empty()) {
+        if set.deleted || (names_it && !set.has_value()) {
             forget(&mut self.list[known?]);
             self.drop_dead();
             return None;

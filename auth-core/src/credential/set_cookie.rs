@@ -44,6 +44,20 @@ pub struct SetCookie {
 }
 
 impl SetCookie {
+    /// Whether there is a value to send back: not of a cookie that is deleted, and not of an empty
+    /// one, which some servers write as two quotes.
+    ///
+    /// ```
+    /// let mut headers = http::HeaderMap::new();
+    /// headers.insert("set-cookie", r#"sid=""; Path=/"#.parse()?);
+    /// let cookie = auth_core::set_cookies(&headers).next().expect("one cookie");
+    /// assert!(!cookie.has_value());
+    /// # Ok::<(), http::header::InvalidHeaderValue>(())
+    /// ```
+    pub fn has_value(&self) -> bool {
+        !self.deleted && !is_empty(&self.value)
+    }
+
     /// Whether a user agent takes the cookie from this host: without a `Domain`, or with one that
     /// covers the host (RFC 6265, section 5.3). A `Domain` of a single label, as `com`, covers
     /// nothing but itself.
@@ -170,6 +184,11 @@ fn parse(header: &[u8], headers: &HeaderMap) -> Option<SetCookie> {
         secure,
     };
     (!cookie.breaks_its_promise()).then_some(cookie)
+}
+
+/// Whether a cookie's value is empty, in quotes or not.
+pub(super) fn is_empty(value: &str) -> bool {
+    matches!(value, "" | "\"\"")
 }
 
 /// White space is a space or a tab (section 5.2).

@@ -167,6 +167,7 @@ async fn rule_15_a_deletion_of_the_same_name_domain_and_path_ends_the_session() 
         "sid=; Max-Age=0; Path=/legacy; Path=/",
         "sid=; Max-Age=0; Path=nowhere",
         "sid=; Path=/",
+        "sid=\"\"; Path=/",
     ] {
         let browser = named(&["sid=s1; Path=/"]);
         browser.send(at("/v3/me"), 200, &[deletion]).await;

@@ -78,7 +78,7 @@ impl<'a> Answer<'a> {
                 .all(|(name, test)| self.header_is(name.get(), test))
             && clause.sets_cookie.as_ref().is_none_or(|name| {
                 let mut set = auth_core::set_cookies(self.headers);
-                set.any(|cookie| name.is_of(&cookie.name) && !cookie.deleted)
+                set.any(|cookie| name.is_of(&cookie.name) && cookie.has_value())
             })
             && clause.redirect.as_ref().is_none_or(|pattern| {
                 let view = ResponseView::new(self.status, self.headers);

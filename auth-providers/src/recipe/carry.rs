@@ -71,8 +71,7 @@ impl CookieName {
 
     fn all_of_answer(&self, answer: &LaterAnswer<'_>) -> impl Iterator<Item = SetCookie> {
         let is_set = |cookie: &SetCookie| {
-            let has_value = !cookie.deleted && !cookie.value.is_empty();
-            self.is_of(&cookie.name) && has_value && cookie.is_from(&answer.host)
+            self.is_of(&cookie.name) && cookie.has_value() && cookie.is_from(&answer.host)
         };
         set_cookies(answer.response.headers()).filter(is_set)
     }
