@@ -68,6 +68,12 @@ impl Shared {
                 }
                 return;
             }
+            // A later value of it was taken over since it was saved.
+            let is_later =
+                |known: Version| known.is_of_same_session(version) && known.is_newer_than(version);
+            if !known.unsaved && known.version.is_some_and(is_later) {
+                return;
+            }
             *known = Known {
                 version: Some(version),
                 unsaved: false,

@@ -1,0 +1,31 @@
+//! Sessions that are not saved yet, and answers of the store that come late.
+
+use super::*;
+
+#[tokio::test]
+async fn rule_21_a_deadline_whose_save_is_answered_late_leaves_later_values_of_others_alone() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    rolling(&server, Lifetime::of(HOUR).idle(80 * SECOND));
+    let store = Faulty::new(&fleet.store);
+    let one = fleet.start_with(server.program("right"), store.clone());
+    let other = fleet.start(server.program("right"));
+    let used = one.get().await.unwrap();
+    other.get().await.unwrap();
+    fleet.leap(20 * SECOND);
+    Attempt::new(&one, &used).accepted();
+    let answers = Arc::new(Semaphore::new(0));
+    *store.0.save_answers.lock() = Some(Arc::clone(&answers));
+    store.changes();
+    while store.0.changes.lock().is_empty() {
+        fleet.advance(SECOND).await;
+    }
+    roll(&other, "sid=first; Path=/");
+    fleet.advance(SECOND).await;
+    assert_eq!(one.peek().unwrap().cookie("sid"), Some("first"));
+    roll(&other, "sid=second; Path=/");
+    settle().await;
+    answers.add_permits(9);
+    settle().await;
+    let cold = fleet.start(server.program("right"));
+    assert_eq!(cold.get().await.unwrap().cookie("sid"), Some("second"));
+}
