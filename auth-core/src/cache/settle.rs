@@ -20,7 +20,7 @@ use crate::logout::{Logout, LogoutReason, LogoutScope};
 use crate::runtime::{Runtime, random};
 use crate::secret::Secret;
 use crate::session::Session;
-use crate::store::{Found, Leased, Saved, Version};
+use crate::store::{Found, Leased, Saved};
 
 /// How many superseded sessions wait for their logout at a time. Further ones are left to expire. A
 /// renewal happens once in a session's life, and rejections cause few logins, so more than a few
@@ -36,18 +36,12 @@ impl Keep for Shared {
         (known.unwrap_or_default(), rejected)
     }
 
-    fn look_at(
-        &self,
-        id: FlightId,
-        wanted: Wanted,
-        began: Option<Version>,
-        mut found: Found,
-    ) -> Option<Adopted> {
+    fn look_at(&self, id: FlightId, wanted: Wanted, mut found: Found) -> Option<Adopted> {
         if self.may_be_ahead_of(&found) {
             found.session = None;
         }
         self.adopting(found, |state, outlook, end, policy| {
-            state.look_at(id, wanted, began, outlook, end, policy)
+            state.look_at(id, wanted, outlook, end, policy)
         })?
     }
 

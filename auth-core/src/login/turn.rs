@@ -43,8 +43,6 @@ pub(super) struct Turn {
     owner: String,
     /// The version of the session that the login saves, if it has the lease.
     version: Option<Version>,
-    /// What the cache knew when the login was decided on.
-    began: Option<Version>,
     /// The version of the session that was seen last.
     seen: Option<Version>,
     /// The version of a session that is there and of no use.
@@ -72,13 +70,11 @@ pub(super) struct Turn {
 impl Turn {
     pub(super) fn new(engine: &Engine) -> Option<Self> {
         let sharing = Arc::clone(engine.options.sharing.as_ref()?);
-        let began = sharing.known.lock().version;
         Some(Self {
             sharing,
             engine: engine.clone(),
             owner: random_text(),
             version: None,
-            began,
             seen: None,
             passed_over: None,
             notes: Notes::default(),
@@ -95,11 +91,6 @@ impl Turn {
 
     pub(super) const fn sharing(&self) -> &Arc<Sharing> {
         &self.sharing
-    }
-
-    /// The version of the session that the cache had when the login was decided on.
-    pub(super) const fn began(&self) -> Option<Version> {
-        self.began
     }
 
     /// Looks at the store, and takes the lease unless a session is there that the cache does not

@@ -29,3 +29,23 @@ async fn rule_21_a_deadline_whose_save_is_answered_late_leaves_later_values_of_o
     let cold = fleet.start(server.program("right"));
     assert_eq!(cold.get().await.unwrap().cookie("sid"), Some("second"));
 }
+
+#[tokio::test]
+async fn rule_20_who_asks_for_a_renewed_session_is_not_given_the_one_that_was_being_saved() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let saves = Arc::new(Semaphore::new(0));
+    *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+    let process = fleet.start_with(server.program("right"), store);
+    let mut get = Box::pin(process.get());
+    assert!(futures_util::poll!(&mut get).is_pending());
+    settle().await;
+    let at_hand = process.fresh().unwrap();
+    let renewing = process.clone();
+    let renewed = tokio::spawn(async move { renewing.renew().await });
+    settle().await;
+    saves.add_permits(9);
+    fleet.advance(2 * SECOND).await;
+    let renewed = renewed.await.unwrap().unwrap();
+    assert!(renewed.stamp() > at_hand.stamp(), "{}", token(&renewed));
+}
