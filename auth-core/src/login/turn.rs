@@ -63,7 +63,7 @@ pub(super) struct Turn {
     share: Option<Permit>,
     /// How long the server wants no login.
     hold: Option<Duration>,
-    /// What the login has found out, if that could not be saved.
+    /// What a failed login has found out, if that could not be saved.
     untold: Option<Notes>,
 }
 
@@ -365,7 +365,8 @@ impl Turn {
         // other lease is released by another task, as if this was dropped before.
         let keeps_it = session.is_some() && sharing.is_leased(&self.owner);
         self.asked = asked && saved.is_none() && !keeps_it;
-        self.untold = notes.cloned();
+        // Those of a session say nothing without it.
+        self.untold = notes.filter(|_| session.is_none()).cloned();
         saved.filter(|_| version.is_some())
     }
 

@@ -49,3 +49,46 @@ async fn rule_20_who_asks_for_a_renewed_session_is_not_given_the_one_that_was_be
     let renewed = renewed.await.unwrap().unwrap();
     assert!(renewed.stamp() > at_hand.stamp(), "{}", token(&renewed));
 }
+
+#[tokio::test]
+async fn rule_22_a_session_that_could_not_be_saved_ends_no_doubt_of_the_stored_token() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let first = session(number, Lifetime::of(HOUR))?;
+        Ok(first.with_kept("refresh_token", &format!("first-{number}"))?)
+    });
+    let first = fleet.start(rotating(&server));
+    first.get().await.unwrap();
+    fleet.leap(HOUR);
+    // It ends while its refresh is under way.
+    *server.0.refresh_gate.lock() = Some(Arc::new(Semaphore::new(0)));
+    let mut get = Box::pin(first.get());
+    assert!(futures_util::poll!(&mut get).is_pending());
+    settle().await;
+    assert_eq!(server.tokens_seen_once(), 1);
+    drop(get);
+    drop(first);
+    settle().await;
+    *server.0.refresh_gate.lock() = None;
+    // The next one can't read the notes. Its session comes after its close, and is not saved.
+    let store = Faulty::new(&fleet.store);
+    store.0.spoils_notes.store(true, SeqCst);
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.gate.lock() = Some(Arc::clone(&gate));
+    let process = fleet.start_with(rotating(&server), store.clone());
+    let mut get = Box::pin(process.get());
+    assert!(futures_util::poll!(&mut get).is_pending());
+    settle().await;
+    assert_eq!(server.logins(), 2);
+    let closing = process.clone();
+    let closed = tokio::spawn(async move { closing.close().await });
+    settle().await;
+    store.0.save_fails.store(true, SeqCst);
+    gate.add_permits(9);
+    closed.await.unwrap().unwrap();
+    store.0.save_fails.store(false, SeqCst);
+    fleet.advance(6 * SECOND).await;
+    let last = fleet.start(rotating(&server));
+    assert_eq!(token(&last.get().await.unwrap()), "token-3");
+    assert_eq!(server.tokens_seen_once(), 1);
+}
