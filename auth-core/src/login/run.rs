@@ -300,9 +300,12 @@ impl Login {
     /// Marks the token of a session as spent in the store, if it can be used once. Returns whether
     /// it may be sent.
     async fn mark_spent(&mut self, session: &Credential) -> bool {
-        let token = self
-            .cache()
-            .and_then(|cache| cache.single_use_token(session));
+        // Nothing is sent any more once the last handle is gone.
+        let Some(cache) = self.cache() else {
+            return false;
+        };
+        let token = cache.single_use_token(session);
+        drop(cache);
         match (token, &mut self.turn) {
             (Some(token), Some(turn)) => Box::pin(turn.spend(token.expose())).await,
             _ => true,
