@@ -395,7 +395,8 @@
 //! session is there by then. That one is used once the one at hand is due. A later value of the one
 //! that it has superseded is no other session, nor is its own, if a save arrives after its time.
 //! Until it is saved, it keeps the lease under which it was obtained, or one that supersedes it
-//! gives that back; a login that has failed gives its lease back after those 5 s, with its notes.
+//! gives that back, or the end of its cache; a login that has failed gives its lease back after
+//! those 5 s, with its notes.
 //!
 //! ## Rule 25
 //!

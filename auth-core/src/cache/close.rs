@@ -121,6 +121,10 @@ impl Shared {
                     result = result.and(shared.end_in_store(session.as_deref(), known).await);
                 }
             }
+            if let Some(sharing) = &engine.options.sharing {
+                // Nothing is saved any more under the lease of a session that is not there by now.
+                sharing.give_back(engine).await;
+            }
             let _ = sender.send(result);
         });
         match result.await {

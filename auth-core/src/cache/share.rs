@@ -173,7 +173,7 @@ impl Shared {
         &self,
         session: &Session,
         stamp: Stamp,
-        mut known: Option<Version>,
+        known: Option<Version>,
     ) -> Option<(Stamp, Version)> {
         let sharing = self.engine.options.sharing.as_ref()?;
         let owner = match sharing.leased(stamp.generation()) {
@@ -185,21 +185,15 @@ impl Shared {
                     Ok(saved) => return Some(saved),
                     Err(_another) => sharing.set_leased(stamp.generation(), None),
                 }
-                sharing.owner.clone()
+                None
             }
-            Some(Leased { owner, .. }) => owner,
-            None => {
-                if let Some(before) = sharing.left_behind() {
-                    // Its session may be there by now, and this one has superseded it.
-                    if let Some(version) = before.version {
-                        let is_newer = |known: &Version| known.is_newer_than(version);
-                        known = known.filter(is_newer).or(Some(version));
-                    }
-                    sharing.release(&self.engine, before).await?;
-                }
-                sharing.owner.clone()
-            }
+            leased => leased.and_then(|leased| leased.owner),
         };
+        if owner.is_none() {
+            // That of the one before.
+            sharing.give_back(&self.engine).await?;
+        }
+        let owner = owner.unwrap_or_else(|| sharing.owner.clone());
         self.save_under_lease(session, stamp, known, owner).await
     }
 
@@ -210,10 +204,10 @@ impl Shared {
         version: Version,
         session: &Session,
         stamp: Stamp,
-        owner: String,
+        owner: Option<String>,
     ) -> Option<Result<(Stamp, Version), Version>> {
         let sharing = self.engine.options.sharing.as_ref()?;
-        let save = sharing.save(&self.engine, version, Some(session), None, Some(owner));
+        let save = sharing.save(&self.engine, version, Some(session), None, owner);
         Some(match save.await? {
             Saved::Made(version) => Ok((stamp, version)),
             // An earlier save has arrived after its time, perhaps with an earlier value.
@@ -247,12 +241,9 @@ impl Shared {
             match answer.lease {
                 Lease::Taken { .. } => {
                     let version = answer.version()?;
-                    let leased = Leased {
-                        owner: owner.clone(),
-                        version: Some(version),
-                    };
                     // If the save fails or is given up, the next one goes on with it.
-                    sharing.set_leased(stamp.generation(), Some(leased));
+                    self.is_leased(stamp, owner.clone(), version);
+                    let owner = Some(owner);
                     return self.save_as(version, session, stamp, owner).await?.ok();
                 }
                 // Another process has saved a value of the one that this one has superseded.
@@ -261,6 +252,22 @@ impl Shared {
             }
         }
         None
+    }
+
+    /// The lease was taken under which the session with this stamp is saved, as this version.
+    fn is_leased(&self, stamp: Stamp, owner: String, version: Version) {
+        let Some(sharing) = &self.engine.options.sharing else {
+            return;
+        };
+        let leased = Leased {
+            owner: Some(owner),
+            version: Some(version),
+        };
+        let control = self.control.lock();
+        sharing.set_leased(stamp.generation(), Some(leased));
+        if control.state.generation() == stamp.generation() {
+            sharing.known.lock().version = Some(version);
+        }
     }
 
     /// The cache is closed: leaves its session in the store, with what is left of its idle timeout,

@@ -32,7 +32,8 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// The cache, as its login sees it.
 pub(crate) trait Keep: Send + Sync {
-    /// What is known of the entry in the store, and whether the session of it was rejected.
+    /// What is known of the entry in the store, and whether the session of that version was
+    /// rejected.
     fn known(&self) -> (Known, bool);
 
     /// The flight has looked at the store. Returns what it does then, or `None` if it is not wanted
@@ -194,10 +195,9 @@ impl Login {
         let Some(mut turn) = self.turn.take() else {
             return Ok(None);
         };
-        self.promise_a_step();
-        turn.release_last().await;
         loop {
             self.promise_a_step();
+            turn.give_last_back().await;
             let (known, rejected) = self.cache().ok_or(NoSession::Unchanged)?.known();
             let Some((lease, found)) = turn.look(known, rejected).await else {
                 break;

@@ -104,7 +104,7 @@ impl Turn {
             owner: &self.owner,
             lasts: self.lease_lasts(),
             known: passed_over.or(known.version),
-            rejected: rejected && !known.unsaved && passed_over.is_none(),
+            rejected: rejected && passed_over.is_none(),
             only_extends: false,
         };
         self.asked = true;
@@ -121,15 +121,16 @@ impl Turn {
     /// The lease that it has, or may have.
     pub(super) fn leased(&self) -> Option<Leased> {
         self.asked.then(|| Leased {
-            owner: self.owner.clone(),
+            owner: Some(self.owner.clone()),
             version: self.version,
         })
     }
 
-    /// Releases the lease of an earlier login of the cache, whose session could not be saved.
-    pub(super) async fn release_last(&self) {
-        if let Some(leased) = self.sharing.left_behind() {
-            self.sharing.release(&self.engine, leased).await;
+    /// Gives the lease of an earlier login of the cache back, whose session could not be saved. A
+    /// session that is being saved by now gives it back itself.
+    pub(super) async fn give_last_back(&self) {
+        if self.sharing.publishing.try_lock().is_ok() {
+            self.sharing.give_back(&self.engine).await;
         }
     }
 

@@ -472,7 +472,7 @@ async fn rule_24_a_session_that_is_not_saved_is_saved_over_one_that_was_saved_to
 }
 
 /// A process whose session could not be saved. The store is asked again after five seconds.
-async fn whose_save_fails(
+pub(super) async fn whose_save_fails(
     fleet: &mut Fleet,
     program: Program,
     store: &Faulty,

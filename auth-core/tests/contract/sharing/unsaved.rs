@@ -1,6 +1,42 @@
 //! Sessions that are not saved yet, and answers of the store that come late.
 
+use super::turns::whose_save_fails;
 use super::*;
+
+/// The token that a process finds which starts now, if no lease keeps it waiting.
+async fn found_at_once(server: &Server, fleet: &mut Fleet) -> Option<String> {
+    let cold = fleet.start(server.program("right"));
+    let found = tokio::spawn(async move { cold.get().await.map(|got| token(&got)) });
+    fleet.advance(SECOND).await;
+    if !found.is_finished() {
+        return None;
+    }
+    Some(found.await.unwrap().unwrap())
+}
+
+#[tokio::test]
+async fn rule_24_the_end_of_a_cache_gives_the_lease_of_a_session_back_that_it_does_not_save() {
+    for (is_rejected, logs_out) in [(false, true), (true, true), (true, false)] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        let store = Faulty::new(&fleet.store);
+        let (process, _) = whose_save_fails(&mut fleet, server.program("right"), &store).await;
+        if is_rejected {
+            server.answers(|_| Err(LoginError::unavailable("status 503")));
+            assert!(reject(&process).await.is_err());
+            server.answers(|number| session(number, Lifetime::of(HOUR)));
+        }
+        fleet.leap(6 * SECOND);
+        if logs_out {
+            process.log_out().await.unwrap();
+        } else {
+            process.close().await.unwrap();
+        }
+        let logins = server.logins();
+        let found = found_at_once(&server, &mut fleet).await;
+        let next = format!("token-{}", logins + 1);
+        assert_eq!(found, Some(next), "{is_rejected} {logs_out}");
+    }
+}
 
 #[tokio::test]
 async fn rule_21_a_deadline_whose_save_is_answered_late_leaves_later_values_of_others_alone() {
@@ -91,4 +127,87 @@ async fn rule_22_a_session_that_could_not_be_saved_ends_no_doubt_of_the_stored_t
     let last = fleet.start(rotating(&server));
     assert_eq!(token(&last.get().await.unwrap()), "token-3");
     assert_eq!(server.tokens_seen_once(), 1);
+}
+
+#[tokio::test]
+async fn rule_7_an_earlier_value_of_a_rejected_session_is_not_taken_from_the_store() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    rolling(&server, Lifetime::of(HOUR));
+    let store = Faulty::new(&fleet.store);
+    store.0.save_answer_is_lost.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    process.get().await.unwrap();
+    store.0.save_answer_is_lost.store(false, SeqCst);
+    roll(&process, "sid=rolled; Path=/");
+    settle().await;
+    fleet.leap(5 * SECOND);
+    let current = process.peek().unwrap();
+    Attempt::new(&process, &current).rejected();
+    assert_eq!(process.get().await.unwrap().cookie("sid"), Some("s-2"));
+}
+
+#[tokio::test]
+async fn rule_21_a_rejection_is_noted_of_a_session_whose_save_was_not_answered() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.save_answer_is_lost.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    process.get().await.unwrap();
+    store.0.save_answer_is_lost.store(false, SeqCst);
+    let other = fleet.start(server.program("right"));
+    assert_eq!(token(&other.get().await.unwrap()), "token-1");
+    fleet.leap(5 * SECOND);
+    server.answers(|_| Err(LoginError::unavailable("status 503")));
+    assert!(reject(&process).await.is_err());
+    fleet.advance(2 * SECOND).await;
+    assert!(other.fresh().is_none());
+}
+
+#[tokio::test]
+async fn rule_24_a_lease_that_may_have_been_given_is_given_back_by_the_next_session() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.lease_hangs.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    let getting = process.clone();
+    let got = tokio::spawn(async move { getting.get().await.map(|got| token(&got)) });
+    fleet.advance(3 * SECOND).await;
+    assert_eq!(got.await.unwrap().unwrap(), "token-1");
+    store.0.lease_hangs.store(false, SeqCst);
+    assert_eq!(reject(&process).await.unwrap(), "token-2");
+    fleet.advance(16 * SECOND).await;
+    let found = found_at_once(&server, &mut fleet).await;
+    assert_eq!(found.as_deref(), Some("token-2"));
+}
+
+#[test]
+fn rule_24_a_login_that_waits_gives_the_lease_back_of_a_session_whose_runtime_is_gone() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.build().unwrap()
+    };
+    let store = Faulty::new(&fleet.store);
+    *store.0.save_gate.lock() = Some(Arc::new(Semaphore::new(0)));
+    let process = fleet.start_with(server.program("right"), store.clone());
+    let (gone, other) = (runtime(), runtime());
+    gone.block_on(async {
+        let mut get = Box::pin(process.get());
+        assert!(futures_util::poll!(&mut get).is_pending());
+        settle().await;
+    });
+    let current = process.fresh().unwrap();
+    let rejecting = process.clone();
+    let next = other.spawn(async move {
+        Attempt::new(&rejecting, &current).rejected();
+        rejecting.get().await.map(|got| token(&got))
+    });
+    other.block_on(settle());
+    *store.0.save_gate.lock() = None;
+    drop(gone);
+    other.block_on(async {
+        fleet.advance(2 * SECOND).await;
+        assert!(next.is_finished(), "it waits for its own lease");
+        assert_eq!(next.await.unwrap().unwrap(), "token-2");
+    });
 }
