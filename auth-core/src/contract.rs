@@ -392,11 +392,11 @@
 //! much as the store had given in the window before. Nothing fails for it but what can't be done: a
 //! token that can be used once is not sent, and a `log_out` says that the others are not told. What
 //! was obtained meanwhile is used, and saved when the store is looked at next, unless another
-//! session is there by then. That one is used once the one at hand is due. A later value of the one
-//! that it has superseded is no other session, nor is its own, if a save arrives after its time.
-//! Until it is saved, it keeps the lease under which it was obtained, or one that supersedes it
-//! gives that back, or the end of its cache; a login that has failed gives its lease back after
-//! those 5 s, with its notes.
+//! session is there by then that has not expired. That one is used once the one at hand is due. A
+//! later value of the one that it has superseded is no other session, nor is its own, if a save
+//! arrives after its time. Until it is saved, it keeps the lease under which it was obtained, or
+//! one that supersedes it gives that back, or the end of its cache; a login that has failed gives
+//! its lease back after those 5 s, with its notes.
 //!
 //! ## Rule 25
 //!

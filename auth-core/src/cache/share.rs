@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::shared::Shared;
 use crate::credential::{Credential, Stamp};
-use crate::decide::{CacheState, End, Known, Outlook, Policy};
+use crate::decide::{CacheState, End, Known, Outlook, Policy, stored_may_be_good};
 use crate::error::LoginError;
 use crate::logout::{Logout, LogoutReason};
 use crate::runtime::Runtime;
@@ -228,6 +228,9 @@ impl Shared {
     ) -> Option<(Stamp, Version)> {
         let engine = &self.engine;
         let sharing = engine.options.sharing.as_ref()?;
+        let (end, policy) = (self.end(Duration::ZERO), &engine.options.policy);
+        let may_be_good =
+            |found: Session| stored_may_be_good(found.on(&engine.clock), &end, policy);
         for _ in 0..MOST_SAVES {
             let ask = LeaseAsk {
                 owner: &owner,
@@ -246,9 +249,12 @@ impl Shared {
                     let owner = Some(owner);
                     return self.save_as(version, session, stamp, owner).await?.ok();
                 }
+                Lease::Held { .. } => return None,
                 // Another process has saved a value of the one that this one has superseded.
                 Lease::NotNeeded if known.is_some_and(is_known) => known = Some(found.version),
-                Lease::Held { .. } | Lease::NotNeeded => return None,
+                Lease::NotNeeded if found.session.is_some_and(may_be_good) => return None,
+                // It can't be read, or has expired.
+                Lease::NotNeeded => known = Some(found.version),
             }
         }
         None

@@ -252,6 +252,12 @@ impl CacheState {
     }
 }
 
+/// Whether a session that is stored has not expired.
+pub(crate) fn stored_may_be_good(session: Session, end: &End, policy: &Policy) -> bool {
+    let stored = credential(session, end, policy);
+    stored.life().freshness(end.at).may_be_good()
+}
+
 /// The credential of a session that was stored. Which stamp it gets depends on what it carries.
 fn credential(session: Session, end: &End, policy: &Policy) -> Credential {
     let birth = Birth {

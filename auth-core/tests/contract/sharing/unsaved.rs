@@ -211,3 +211,42 @@ fn rule_24_a_login_that_waits_gives_the_lease_back_of_a_session_whose_runtime_is
         assert_eq!(next.await.unwrap().unwrap(), "token-2");
     });
 }
+
+#[tokio::test]
+async fn rule_25_a_session_that_was_obtained_without_the_store_is_saved_over_what_can_t_be_read() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let tenant = Program {
+        variant: "tenant-b",
+        ..server.program("right")
+    };
+    fleet.start_with(tenant, store.clone()).get().await.unwrap();
+    let name = store.0.name.lock().clone();
+    *store.0.serves.lock() = Some(fleet.store.load(&name).await.unwrap());
+    store.0.fails.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    assert_eq!(token(&process.get().await.unwrap()), "token-2");
+    store.0.fails.store(false, SeqCst);
+    fleet.advance(20 * SECOND).await;
+    let found = found_at_once(&server, &mut fleet).await;
+    assert_eq!(found.as_deref(), Some("token-2"));
+}
+
+#[tokio::test]
+async fn rule_24_a_session_that_was_obtained_without_the_store_is_saved_over_one_that_is_over() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let first = session(number, Lifetime::of(HOUR))?;
+        Ok(first.with_kept("refresh_token", &format!("first-{number}"))?)
+    });
+    fleet.start(rotating(&server)).get().await.unwrap();
+    fleet.leap(HOUR);
+    let store = Faulty::new(&fleet.store);
+    store.0.fails.store(true, SeqCst);
+    let process = fleet.start_with(rotating(&server), store.clone());
+    assert_eq!(token(&process.get().await.unwrap()), "token-2");
+    store.0.fails.store(false, SeqCst);
+    fleet.advance(20 * SECOND).await;
+    let cold = fleet.start(rotating(&server));
+    assert_eq!(token(&cold.get().await.unwrap()), "token-2");
+}
