@@ -202,8 +202,7 @@ impl Login {
             let Some((lease, found)) = turn.look(known, rejected).await else {
                 break;
             };
-            let asked = self.flight().cause == Cause::Asked;
-            if let Some(found) = self.adopt(found, asked)? {
+            if let Some(found) = self.adopt(found)? {
                 self.turn = Some(turn);
                 return Ok(Some(found));
             }
@@ -220,11 +219,11 @@ impl Login {
     }
 
     /// What the cache makes of the store: the session that it serves, if that was found there.
-    fn adopt(&mut self, found: Found, asked: bool) -> Result<Option<Arc<Credential>>, NoSession> {
+    fn adopt(&mut self, found: Found) -> Result<Option<Arc<Credential>>, NoSession> {
         let cache = self.cache().ok_or(NoSession::Unchanged)?;
         let wanted = Wanted {
             purpose: self.purpose,
-            asked,
+            asked: self.flight().cause == Cause::Asked,
             began: self.began,
         };
         let adopted = cache.look_at(self.flight().id, wanted, found);
@@ -250,7 +249,7 @@ impl Login {
         let Some(found) = turn.look_again().await else {
             return Ok(None);
         };
-        let found = self.adopt(found, false)?;
+        let found = self.adopt(found)?;
         // The purpose is decided anew by the failure.
         self.refreshed = None;
         Ok(found)

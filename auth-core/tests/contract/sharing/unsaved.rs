@@ -250,3 +250,30 @@ async fn rule_24_a_session_that_was_obtained_without_the_store_is_saved_over_one
     let cold = fleet.start(rotating(&server));
     assert_eq!(token(&cold.get().await.unwrap()), "token-2");
 }
+
+#[tokio::test]
+async fn rule_20_who_asks_for_a_renewed_session_is_given_no_other_value_after_a_refused_refresh() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let session = Session::new().with_cookie("sid", &format!("s-{number}"))?;
+        let session = session.with_kept("refresh_token", &format!("first-{number}"))?;
+        Ok(session.with_lifetime(Lifetime::of(HOUR)))
+    });
+    let refreshing = || Program {
+        refresh: Some(Refresh::with_kept("refresh_token")),
+        ..server.program("right")
+    };
+    let [one, other] = [(); 2].map(|()| fleet.start(refreshing()));
+    one.get().await.unwrap();
+    other.get().await.unwrap();
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.refresh_gate.lock() = Some(Arc::clone(&gate));
+    server.0.refuses_refreshes.store(true, SeqCst);
+    let renewed = tokio::spawn(async move { one.renew().await });
+    settle().await;
+    roll(&other, "sid=rolled; Path=/");
+    settle().await;
+    gate.add_permits(1);
+    let renewed = renewed.await.unwrap().unwrap();
+    assert_eq!(renewed.cookie("sid"), Some("s-2"));
+}
