@@ -276,6 +276,20 @@ impl Shared {
         }
     }
 
+    /// The last handle is gone: gives the lease of a session back that is not saved any more.
+    pub(super) fn give_lease_back(&self) {
+        let sharing = self.engine.options.sharing.as_ref();
+        let Some(sharing) = sharing.filter(|sharing| sharing.left_to_give_back().is_some()) else {
+            return;
+        };
+        if let Some(runtime) = Runtime::current() {
+            let (sharing, engine) = (Arc::clone(sharing), self.engine.clone());
+            runtime.spawn(async move {
+                sharing.give_back(&engine).await;
+            });
+        }
+    }
+
     /// The cache is closed: leaves its session in the store, with what is left of its idle timeout,
     /// and with values that were `unsaved` at the close.
     pub(super) async fn leave_in_store(

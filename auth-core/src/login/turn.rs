@@ -339,6 +339,9 @@ impl Turn {
         let (sharing, engine) = (Arc::clone(&self.sharing), self.engine.clone());
         if self.version.is_none() && self.asked && session.is_some() {
             self.version = self.found_out().await;
+            if let Some(version) = self.version {
+                sharing.was_given(&self.owner, version);
+            }
         }
         let (version, asked) = (self.version, self.asked);
         let releases = Some(self.owner.clone());

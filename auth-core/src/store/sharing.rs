@@ -59,7 +59,8 @@ pub(crate) struct Sharing {
     origin: String,
     /// What the entry is sealed with: whose it is.
     context: Zeroizing<String>,
-    /// Changed only under the lock of the cache's state, so that both agree.
+    /// Changed under the lock of the cache's state, so that both agree. Of a session that is not
+    /// saved, the version may become known without it.
     pub(crate) known: Mutex<Known>,
     /// The owner of the leases under which a session is saved that is at hand. There is one, so
     /// that a save which is given up does not keep the next one waiting.
@@ -245,6 +246,23 @@ impl Sharing {
         }
     }
 
+    /// The lease of this owner was given, as was found out after its session was obtained, which is
+    /// saved as this version.
+    pub(crate) fn was_given(&self, owner: &str, version: Version) {
+        {
+            let mut leased = self.leased.lock();
+            let ours = |leased: &Leased| leased.owner.as_deref() == Some(owner);
+            match &mut *leased {
+                Some((_, leased)) if ours(leased) => leased.version = Some(version),
+                _ => return,
+            }
+        }
+        let mut known = self.known.lock();
+        if known.unsaved {
+            known.version = Some(version);
+        }
+    }
+
     /// Gives the lease back that a session has which is neither saved nor being saved. Returns
     /// `None` if the store is in trouble.
     pub(crate) async fn give_back(&self, cache: &dyn Sharer) -> Option<()> {
@@ -257,7 +275,8 @@ impl Sharing {
         release.await.map(drop)
     }
 
-    fn left_to_give_back(&self) -> Option<Leased> {
+    /// The lease that a session has, or may have.
+    pub(crate) fn left_to_give_back(&self) -> Option<Leased> {
         let leased = self.leased.lock().clone();
         (leased.map(|(_, leased)| leased)).filter(|leased| leased.owner.is_some())
     }

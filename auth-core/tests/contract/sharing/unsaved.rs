@@ -252,6 +252,42 @@ async fn rule_24_a_session_that_was_obtained_without_the_store_is_saved_over_one
 }
 
 #[tokio::test]
+async fn rule_24_a_session_whose_lease_and_save_were_not_answered_is_known_as_its_own() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.lease_hangs.store(true, SeqCst);
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.gate.lock() = Some(Arc::clone(&gate));
+    let process = fleet.start_with(server.program("right"), store.clone());
+    let getting = process.clone();
+    let got = tokio::spawn(async move { getting.get().await.map(drop) });
+    fleet.advance(10 * SECOND).await;
+    store.0.lease_hangs.store(false, SeqCst);
+    store.0.save_answer_is_lost.store(true, SeqCst);
+    gate.add_permits(9);
+    got.await.unwrap().unwrap();
+    store.0.save_answer_is_lost.store(false, SeqCst);
+    let other = fleet.start(server.program("right"));
+    assert_eq!(token(&other.get().await.unwrap()), "token-1");
+    fleet.advance(16 * SECOND).await;
+    assert_eq!(reject(&other).await.unwrap(), "token-2");
+    fleet.advance(2 * SECOND).await;
+    assert_eq!(token(&process.fresh().unwrap()), "token-2");
+}
+
+#[tokio::test]
+async fn rule_24_the_last_handle_gives_the_lease_back_of_a_session_that_is_not_saved() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let (process, _) = whose_save_fails(&mut fleet, server.program("right"), &store).await;
+    fleet.leap(5 * SECOND);
+    drop(process);
+    settle().await;
+    let found = found_at_once(&server, &mut fleet).await;
+    assert_eq!(found.as_deref(), Some("token-2"));
+}
+
+#[tokio::test]
 async fn rule_20_who_asks_for_a_renewed_session_is_given_no_other_value_after_a_refused_refresh() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     server.answers(|number| {
