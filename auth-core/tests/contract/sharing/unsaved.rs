@@ -313,3 +313,30 @@ async fn rule_20_who_asks_for_a_renewed_session_is_given_no_other_value_after_a_
     let renewed = renewed.await.unwrap().unwrap();
     assert_eq!(renewed.cookie("sid"), Some("s-2"));
 }
+
+#[tokio::test]
+async fn rule_21_a_login_that_was_stopped_saves_no_notes_beside_its_session_after_a_later_lease() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let noted = fleet.start(server.program("also wrong"));
+    assert!(refused(&noted.get().await.unwrap_err()));
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.gate.lock() = Some(Arc::clone(&gate));
+    let stopped = fleet.start(server.program("right"));
+    let mut get = Box::pin(stopped.get());
+    assert!(futures_util::poll!(&mut get).is_pending());
+    settle().await;
+    let clock = fleet.clocks.pop();
+    fleet.advance(40 * SECOND).await;
+    *server.0.gate.lock() = None;
+    let wrong = fleet.start(server.program("wrong"));
+    assert!(refused(&wrong.get().await.unwrap_err()));
+    gate.add_permits(1);
+    assert_eq!(token(&get.await.unwrap()), "token-2");
+    let cold = fleet.start(server.program("right"));
+    assert_eq!(token(&cold.get().await.unwrap()), "token-2");
+    reject_stored(&mut fleet, &server).await;
+    let wrong = fleet.start(server.program("wrong"));
+    assert!(refused(&wrong.get().await.unwrap_err()));
+    assert_eq!(server.logins(), 3);
+    drop(clock);
+}
