@@ -442,6 +442,11 @@ impl Sharing {
         }
     }
 
+    /// The store is asked again even if it has just failed: there is no later.
+    pub(crate) fn ask_again(&self) {
+        self.trouble_until.store(0, Relaxed);
+    }
+
     /// Waits until the entry has perhaps changed, for `most` at most and, unless the store tells of
     /// changes, about as long. With jitter, so that processes don't look in step.
     pub(crate) async fn changed(&self, cache: &dyn Sharer, most: Duration) {

@@ -314,8 +314,8 @@ async fn rule_19_a_late_session_that_could_not_be_saved_is_logged_out_by_log_out
         settle().await;
         gate.add_permits(1);
         let _ = get.await;
-        // A logout that the store was not told of is an error.
-        assert_eq!(closed.await.unwrap().is_err(), logs_out);
+        // The store has none, so there is nothing to tell it.
+        closed.await.unwrap().unwrap();
         assert_eq!(server.0.logouts.lock().len(), usize::from(logs_out));
     }
 }

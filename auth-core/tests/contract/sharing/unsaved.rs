@@ -340,3 +340,20 @@ async fn rule_21_a_login_that_was_stopped_saves_no_notes_beside_its_session_afte
     assert_eq!(server.logins(), 3);
     drop(clock);
 }
+
+#[tokio::test]
+async fn rule_24_the_end_of_a_cache_asks_a_store_that_has_just_failed_once_more() {
+    for logs_out in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        let store = Faulty::new(&fleet.store);
+        let (process, _) = whose_save_fails(&mut fleet, server.program("right"), &store).await;
+        if logs_out {
+            process.log_out().await.unwrap();
+        } else {
+            process.close().await.unwrap();
+        }
+        let found = found_at_once(&server, &mut fleet).await;
+        let expected = if logs_out { "token-2" } else { "token-1" };
+        assert_eq!(found.as_deref(), Some(expected));
+    }
+}
