@@ -131,19 +131,28 @@ async fn rule_22_a_session_that_could_not_be_saved_ends_no_doubt_of_the_stored_t
 
 #[tokio::test]
 async fn rule_7_an_earlier_value_of_a_rejected_session_is_not_taken_from_the_store() {
-    let (server, mut fleet) = (Server::new(), Fleet::new());
-    rolling(&server, Lifetime::of(HOUR));
-    let store = Faulty::new(&fleet.store);
-    store.0.save_answer_is_lost.store(true, SeqCst);
-    let process = fleet.start_with(server.program("right"), store.clone());
-    process.get().await.unwrap();
-    store.0.save_answer_is_lost.store(false, SeqCst);
-    roll(&process, "sid=rolled; Path=/");
-    settle().await;
-    fleet.leap(5 * SECOND);
-    let current = process.peek().unwrap();
-    Attempt::new(&process, &current).rejected();
-    assert_eq!(process.get().await.unwrap().cookie("sid"), Some("s-2"));
+    // It was saved by its login, or by the task that follows the store.
+    for by_task in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        rolling(&server, Lifetime::of(HOUR));
+        let store = Faulty::new(&fleet.store);
+        store.0.save_answer_is_lost.store(true, SeqCst);
+        store.0.fails.store(by_task, SeqCst);
+        let process = fleet.start_with(server.program("right"), store.clone());
+        process.get().await.unwrap();
+        store.0.fails.store(false, SeqCst);
+        while store.0.changes.lock().is_empty() {
+            fleet.advance(SECOND).await;
+        }
+        store.0.save_answer_is_lost.store(false, SeqCst);
+        roll(&process, "sid=rolled; Path=/");
+        settle().await;
+        fleet.leap(5 * SECOND);
+        let current = process.peek().unwrap();
+        Attempt::new(&process, &current).rejected();
+        let next = process.get().await.unwrap();
+        assert_eq!(next.cookie("sid"), Some("s-2"), "{by_task}");
+    }
 }
 
 #[tokio::test]
@@ -356,4 +365,27 @@ async fn rule_24_the_end_of_a_cache_asks_a_store_that_has_just_failed_once_more(
         let expected = if logs_out { "token-2" } else { "token-1" };
         assert_eq!(found.as_deref(), Some(expected));
     }
+}
+
+#[tokio::test]
+async fn rule_20_a_login_gives_no_lease_back_under_which_a_session_is_being_saved() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.fails.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    process.get().await.unwrap();
+    store.0.fails.store(false, SeqCst);
+    let saves = Arc::new(Semaphore::new(0));
+    *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+    store.changes();
+    while store.0.changes.lock().is_empty() {
+        fleet.advance(SECOND).await;
+    }
+    *store.0.save_gate.lock() = None;
+    let renewed = tokio::spawn(async move { process.renew().await.map(|got| token(&got)) });
+    fleet.advance(SECOND).await;
+    assert_eq!(server.logins(), 1, "it waits for the save");
+    saves.add_permits(1);
+    fleet.advance(SECOND).await;
+    assert_eq!(renewed.await.unwrap().unwrap(), "token-2");
 }
