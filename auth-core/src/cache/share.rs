@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::shared::Shared;
 use crate::credential::{Credential, Stamp};
-use crate::decide::{CacheState, End, Known, Outlook, Policy, stored_may_be_good};
+use crate::decide::{CacheState, End, Known, Notes, Outlook, Policy, stored_may_be_good};
 use crate::error::LoginError;
 use crate::logout::{Logout, LogoutReason};
 use crate::runtime::Runtime;
@@ -180,8 +180,10 @@ impl Shared {
             Some(Leased {
                 owner,
                 version: Some(version),
+                notes,
             }) => {
-                match self.save_as(version, session, stamp, owner).await? {
+                let save = self.save_as(version, session, stamp, (notes.as_ref(), owner));
+                match save.await? {
                     Ok(saved) => return Some(saved),
                     Err(_another) => sharing.set_leased(stamp.generation(), None),
                 }
@@ -197,17 +199,17 @@ impl Shared {
         self.save_under_lease(session, stamp, known, owner).await
     }
 
-    /// Saves a session for the first time, as this version, and releases its lease. Returns the
-    /// version of another one if that is there, and `None` if the store is in trouble.
+    /// Saves a session for the first time, as this version and with notes, and releases its lease.
+    /// Returns the version of another one if that is there, and `None` if the store is in trouble.
     async fn save_as(
         &self,
         version: Version,
         session: &Session,
         stamp: Stamp,
-        owner: Option<String>,
+        (notes, owner): (Option<&Notes>, Option<String>),
     ) -> Option<Result<(Stamp, Version), Version>> {
         let sharing = self.engine.options.sharing.as_ref()?;
-        let save = sharing.save(&self.engine, version, Some(session), None, owner);
+        let save = sharing.save(&self.engine, version, Some(session), notes, owner);
         Some(match save.await? {
             Saved::Made(version) => Ok((stamp, version)),
             // An earlier save has arrived after its time, perhaps with an earlier value.
@@ -246,8 +248,8 @@ impl Shared {
                     let version = answer.version()?;
                     // If the save fails or is given up, the next one goes on with it.
                     self.is_leased(stamp, owner.clone(), version);
-                    let owner = Some(owner);
-                    return self.save_as(version, session, stamp, owner).await?.ok();
+                    let save = self.save_as(version, session, stamp, (None, Some(owner)));
+                    return save.await?.ok();
                 }
                 Lease::Held { .. } => return None,
                 // Another process has saved a value of the one that this one has superseded.
@@ -268,6 +270,7 @@ impl Shared {
         let leased = Leased {
             owner: Some(owner),
             version: Some(version),
+            notes: None,
         };
         let control = self.control.lock();
         sharing.set_leased(stamp.generation(), Some(leased));

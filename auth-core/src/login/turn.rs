@@ -123,6 +123,7 @@ impl Turn {
         self.asked.then(|| Leased {
             owner: Some(self.owner.clone()),
             version: self.version,
+            notes: None,
         })
     }
 
@@ -369,6 +370,9 @@ impl Turn {
         // other lease is released by another task, as if this was dropped before.
         let keeps_it = session.is_some() && sharing.is_leased(&self.owner);
         self.asked = asked && saved.is_none() && !keeps_it;
+        if keeps_it {
+            sharing.note_with_session(&self.owner, notes);
+        }
         // Those of a session say nothing without it.
         self.untold = notes.filter(|_| session.is_none()).cloned();
         saved.filter(|_| version.is_some())

@@ -86,6 +86,8 @@ pub(crate) struct Leased {
     pub(crate) owner: Option<String>,
     /// What the session is saved as. `None` if the lease was asked for, and no answer came.
     pub(crate) version: Option<Version>,
+    /// What is saved with the session.
+    pub(crate) notes: Option<Notes>,
 }
 
 /// The task that saves what has changed about the session.
@@ -291,6 +293,15 @@ impl Sharing {
     pub(crate) fn is_leased(&self, owner: &str) -> bool {
         let leased = self.left_to_give_back();
         leased.is_some_and(|leased| leased.owner.as_deref() == Some(owner))
+    }
+
+    /// These notes are saved with the session that was obtained under the lease of this owner.
+    pub(crate) fn note_with_session(&self, owner: &str, notes: Option<&Notes>) {
+        if let Some((_, leased)) = &mut *self.leased.lock()
+            && leased.owner.as_deref() == Some(owner)
+        {
+            leased.notes = notes.cloned();
+        }
     }
 
     /// The lease of this owner was given back.

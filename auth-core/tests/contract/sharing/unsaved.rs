@@ -389,3 +389,24 @@ async fn rule_20_a_login_gives_no_lease_back_under_which_a_session_is_being_save
     fleet.advance(SECOND).await;
     assert_eq!(renewed.await.unwrap().unwrap(), "token-2");
 }
+
+#[tokio::test]
+async fn rule_22_a_login_whose_save_has_failed_ends_what_the_store_has_noted_of_its_secret() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let refused_once = async |fleet: &mut Fleet| {
+        *server.0.password.lock() = "another";
+        let result = fleet.start(server.program("right")).get().await;
+        *server.0.password.lock() = "right";
+        assert!(refused(&result.unwrap_err()));
+        fleet.leap(15 * 60 * SECOND);
+    };
+    refused_once(&mut fleet).await;
+    let store = Faulty::new(&fleet.store);
+    let (_process, is_in) = whose_save_fails(&mut fleet, server.program("right"), &store).await;
+    assert!(is_in);
+    fleet.advance(16 * SECOND).await;
+    reject_stored(&mut fleet, &server).await;
+    refused_once(&mut fleet).await;
+    let next = fleet.start(server.program("right"));
+    assert!(next.get().await.is_ok(), "the first cooldown again");
+}
