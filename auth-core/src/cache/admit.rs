@@ -83,11 +83,19 @@ impl Shared {
     ) -> Arc<Flight> {
         let engine = &self.engine;
         let held = ticket.wait_left(&engine.clock);
+        let began = control.state.generation();
         let id = control.state.begin();
         let by_refresh = |_: &&Arc<Credential>| purpose == Purpose::Refresh;
         let refreshed = control.state.refreshed().filter(by_refresh).cloned();
         let cache: Weak<dyn Keep> = Arc::<Self>::downgrade(self);
-        let login = Login::new(engine, cache, (id, cause), ticket, purpose, refreshed);
+        let login = Login::new(
+            engine,
+            cache,
+            (id, cause),
+            ticket,
+            (purpose, began),
+            refreshed,
+        );
         let flight = Arc::clone(login.flight());
         control.flight = Some(Arc::clone(&flight));
         drop(control);

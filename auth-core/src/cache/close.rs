@@ -12,7 +12,8 @@ use super::leaving::Leaving;
 use super::shared::Shared;
 use crate::clock::nanos;
 use crate::credential::Credential;
-use crate::error::Error;
+use crate::decide::Known;
+use crate::error::{Error, LoginError};
 use crate::event::Event;
 use crate::logout::{Logout, LogoutReason};
 use crate::runtime::Runtime;
@@ -112,15 +113,8 @@ impl Shared {
                 let ended = join(ended, shared.published());
                 select(pin!(ended), pin!(engine.clock.sleep_until(until))).await;
             }
-            match ending {
-                Ending::Close => {
-                    let session = session.as_deref();
-                    shared.leave_in_store(session, known, unsaved).await;
-                }
-                Ending::LogOut => {
-                    result = result.and(shared.end_in_store(session.as_deref(), known).await);
-                }
-            }
+            let ended = shared.end_sharing(ending, session.as_deref(), (known, unsaved));
+            result = result.and(ended.await);
             let _ = sender.send(result);
         });
         match result.await {
@@ -131,5 +125,29 @@ impl Shared {
             }),
             Err(_gone) => Err(Error::Abandoned),
         }
+    }
+
+    /// Leaves the session in the store, or ends it there. What was `known`, and whether there were
+    /// unsaved values, is as of the close.
+    async fn end_sharing(
+        &self,
+        ending: Ending,
+        session: Option<&Credential>,
+        (known, unsaved): (Known, bool),
+    ) -> Result<(), LoginError> {
+        let Some(sharing) = &self.engine.options.sharing else {
+            return Ok(());
+        };
+        sharing.ask_again();
+        let result = match ending {
+            Ending::Close => {
+                self.leave_in_store(session, known, unsaved).await;
+                Ok(())
+            }
+            Ending::LogOut => self.end_in_store(session, known).await,
+        };
+        // Nothing is saved any more under the lease of a session that is not there by now.
+        sharing.give_back(&self.engine).await;
+        result
     }
 }

@@ -20,7 +20,7 @@ use crate::logout::{Logout, LogoutReason, LogoutScope};
 use crate::runtime::{Runtime, random};
 use crate::secret::Secret;
 use crate::session::Session;
-use crate::store::{Found, Leased, Saved, Version};
+use crate::store::{Found, Leased, Saved};
 
 /// How many superseded sessions wait for their logout at a time. Further ones are left to expire. A
 /// renewal happens once in a session's life, and rejections cause few logins, so more than a few
@@ -29,25 +29,27 @@ const MOST_SUPERSEDED: usize = 4;
 
 impl Keep for Shared {
     fn known(&self) -> (Known, bool) {
+        let Some(sharing) = &self.engine.options.sharing else {
+            return (Known::default(), false);
+        };
         let control = self.control.lock();
-        let rejected = control.state.current().is_none() && control.state.refreshed().is_some();
-        let sharing = self.engine.options.sharing.as_ref();
-        let known = sharing.map(|sharing| *sharing.known.lock());
-        (known.unwrap_or_default(), rejected)
+        let known = *sharing.known.lock();
+        let rejected = control.state.refreshed();
+        let rejected = rejected.filter(|_| control.state.current().is_none());
+        let is_known = |session: &Arc<Credential>| {
+            let leased = sharing.leased(session.stamp().generation());
+            let version = leased.and_then(|leased| leased.version).zip(known.version);
+            !known.unsaved || version.is_some_and(|(own, known)| known.is_of_same_session(own))
+        };
+        (known, rejected.is_some_and(is_known))
     }
 
-    fn look_at(
-        &self,
-        id: FlightId,
-        wanted: Wanted,
-        began: Option<Version>,
-        mut found: Found,
-    ) -> Option<Adopted> {
+    fn look_at(&self, id: FlightId, wanted: Wanted, mut found: Found) -> Option<Adopted> {
         if self.may_be_ahead_of(&found) {
             found.session = None;
         }
         self.adopting(found, |state, outlook, end, policy| {
-            state.look_at(id, wanted, began, outlook, end, policy)
+            state.look_at(id, wanted, outlook, end, policy)
         })?
     }
 

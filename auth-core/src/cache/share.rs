@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::shared::Shared;
 use crate::credential::{Credential, Stamp};
-use crate::decide::{CacheState, End, Known, Outlook, Policy};
+use crate::decide::{CacheState, End, Known, Notes, Outlook, Policy, stored_may_be_good};
 use crate::error::LoginError;
 use crate::logout::{Logout, LogoutReason};
 use crate::runtime::Runtime;
@@ -66,6 +66,12 @@ impl Shared {
                 if known.unsaved && known.version.is_none_or(is_newer) {
                     known.version = Some(version);
                 }
+                return;
+            }
+            // A later value of it was taken over since it was saved.
+            let is_later =
+                |known: Version| known.is_of_same_session(version) && known.is_newer_than(version);
+            if !known.unsaved && known.version.is_some_and(is_later) {
                 return;
             }
             *known = Known {
@@ -167,47 +173,43 @@ impl Shared {
         &self,
         session: &Session,
         stamp: Stamp,
-        mut known: Option<Version>,
+        known: Option<Version>,
     ) -> Option<(Stamp, Version)> {
         let sharing = self.engine.options.sharing.as_ref()?;
         let owner = match sharing.leased(stamp.generation()) {
             Some(Leased {
                 owner,
                 version: Some(version),
+                notes,
             }) => {
-                match self.save_as(version, session, stamp, owner).await? {
+                let save = self.save_as(version, session, stamp, (notes.as_ref(), owner));
+                match save.await? {
                     Ok(saved) => return Some(saved),
                     Err(_another) => sharing.set_leased(stamp.generation(), None),
                 }
-                sharing.owner.clone()
+                None
             }
-            Some(Leased { owner, .. }) => owner,
-            None => {
-                if let Some(before) = sharing.left_behind() {
-                    // Its session may be there by now, and this one has superseded it.
-                    if let Some(version) = before.version {
-                        let is_newer = |known: &Version| known.is_newer_than(version);
-                        known = known.filter(is_newer).or(Some(version));
-                    }
-                    sharing.release(&self.engine, before).await?;
-                }
-                sharing.owner.clone()
-            }
+            leased => leased.and_then(|leased| leased.owner),
         };
+        if owner.is_none() {
+            // That of the one before.
+            sharing.give_back(&self.engine).await?;
+        }
+        let owner = owner.unwrap_or_else(|| sharing.owner.clone());
         self.save_under_lease(session, stamp, known, owner).await
     }
 
-    /// Saves a session for the first time, as this version, and releases its lease. Returns the
-    /// version of another one if that is there, and `None` if the store is in trouble.
+    /// Saves a session for the first time, as this version and with notes, and releases its lease.
+    /// Returns the version of another one if that is there, and `None` if the store is in trouble.
     async fn save_as(
         &self,
         version: Version,
         session: &Session,
         stamp: Stamp,
-        owner: String,
+        (notes, owner): (Option<&Notes>, Option<String>),
     ) -> Option<Result<(Stamp, Version), Version>> {
         let sharing = self.engine.options.sharing.as_ref()?;
-        let save = sharing.save(&self.engine, version, Some(session), None, Some(owner));
+        let save = sharing.save(&self.engine, version, Some(session), notes, owner);
         Some(match save.await? {
             Saved::Made(version) => Ok((stamp, version)),
             // An earlier save has arrived after its time, perhaps with an earlier value.
@@ -228,6 +230,9 @@ impl Shared {
     ) -> Option<(Stamp, Version)> {
         let engine = &self.engine;
         let sharing = engine.options.sharing.as_ref()?;
+        let (end, policy) = (self.end(Duration::ZERO), &engine.options.policy);
+        let may_be_good =
+            |found: Session| stored_may_be_good(found.on(&engine.clock), &end, policy);
         for _ in 0..MOST_SAVES {
             let ask = LeaseAsk {
                 owner: &owner,
@@ -241,20 +246,51 @@ impl Shared {
             match answer.lease {
                 Lease::Taken { .. } => {
                     let version = answer.version()?;
-                    let leased = Leased {
-                        owner: owner.clone(),
-                        version: Some(version),
-                    };
                     // If the save fails or is given up, the next one goes on with it.
-                    sharing.set_leased(stamp.generation(), Some(leased));
-                    return self.save_as(version, session, stamp, owner).await?.ok();
+                    self.is_leased(stamp, owner.clone(), version);
+                    let save = self.save_as(version, session, stamp, (None, Some(owner)));
+                    return save.await?.ok();
                 }
+                Lease::Held { .. } => return None,
                 // Another process has saved a value of the one that this one has superseded.
                 Lease::NotNeeded if known.is_some_and(is_known) => known = Some(found.version),
-                Lease::Held { .. } | Lease::NotNeeded => return None,
+                Lease::NotNeeded if found.session.is_some_and(may_be_good) => return None,
+                // It can't be read, or has expired.
+                Lease::NotNeeded => known = Some(found.version),
             }
         }
         None
+    }
+
+    /// The lease was taken under which the session with this stamp is saved, as this version.
+    fn is_leased(&self, stamp: Stamp, owner: String, version: Version) {
+        let Some(sharing) = &self.engine.options.sharing else {
+            return;
+        };
+        let leased = Leased {
+            owner: Some(owner),
+            version: Some(version),
+            notes: None,
+        };
+        let control = self.control.lock();
+        sharing.set_leased(stamp.generation(), Some(leased));
+        if control.state.generation() == stamp.generation() {
+            sharing.known.lock().version = Some(version);
+        }
+    }
+
+    /// The last handle is gone: gives the lease of a session back that is not saved any more.
+    pub(super) fn give_lease_back(&self) {
+        let sharing = self.engine.options.sharing.as_ref();
+        let Some(sharing) = sharing.filter(|sharing| sharing.left_to_give_back().is_some()) else {
+            return;
+        };
+        if let Some(runtime) = Runtime::current() {
+            let (sharing, engine) = (Arc::clone(sharing), self.engine.clone());
+            runtime.spawn(async move {
+                sharing.give_back(&engine).await;
+            });
+        }
     }
 
     /// The cache is closed: leaves its session in the store, with what is left of its idle timeout,

@@ -193,6 +193,7 @@ impl Drop for Shared {
         }
         control.superseded.iter().for_each(Leaving::stay);
         self.stop_following();
+        self.give_lease_back();
         if let Some(keep) = &self.keep_fresh {
             keep.stop();
         }

@@ -13,7 +13,7 @@ use crate::credential::{Credential, Stamp};
 use crate::lifetime::{Birth, Freshness, Life};
 use crate::secret::Secret;
 use crate::session::Session;
-use crate::store::{Found, Version};
+use crate::store::Found;
 
 /// What was found in the store, and what the cache knows of that.
 pub(crate) struct Outlook<'a> {
@@ -30,6 +30,9 @@ pub(crate) struct Wanted {
     /// A caller asks for a renewed session, though the one at hand is good. Another value of it
     /// will not do.
     pub(crate) asked: bool,
+    /// The last generation when it began. The task that follows the store may have taken a newer
+    /// session over since then.
+    pub(crate) began: u64,
 }
 
 /// What a flight does after the cache has looked at the store.
@@ -42,14 +45,11 @@ pub(crate) enum Adopted {
 }
 
 impl CacheState {
-    /// A flight has looked at the store. `began` is the version that was known when the flight
-    /// began: the task that follows the store may have taken a newer session over since then.
-    /// Returns `None` if the flight is not wanted any more.
+    /// A flight has looked at the store. Returns `None` if the flight is not wanted any more.
     pub(crate) fn look_at(
         &mut self,
         id: FlightId,
-        Wanted { purpose, asked }: Wanted,
-        began: Option<Version>,
+        wanted: Wanted,
         outlook: Outlook<'_>,
         end: &End,
         policy: &Policy,
@@ -57,13 +57,11 @@ impl CacheState {
         if self.is_unwanted(id) {
             return None;
         }
-        let same = |(known, began): (Version, Version)| known.is_of_same_session(began);
-        let meanwhile = (outlook.known.version).is_some()
-            && !outlook.known.version.zip(began).is_some_and(same);
-        let goes_on = began.is_some_and(|began| same((outlook.found.version, began)));
-        let will_not_do = asked && goes_on && !meanwhile;
+        let purpose = wanted.purpose;
         let adopted = self.adopt(outlook, end, policy);
-        if !adopted && !meanwhile {
+        let is_another = |session: &Arc<Credential>| session.stamp().generation > wanted.began;
+        let has_another = self.refreshed().is_some_and(is_another);
+        if !adopted && !has_another {
             return Some(Adopted::GoesOn(purpose));
         }
         let ahead = matches!(purpose, Purpose::Renewal | Purpose::Refresh);
@@ -73,7 +71,7 @@ impl CacheState {
             Freshness::Due => !ahead,
             Freshness::Lapsed | Freshness::Expired => false,
         };
-        let current = self.current.as_ref().filter(|_| !will_not_do);
+        let current = (self.current.as_ref()).filter(|_| has_another || !wanted.asked);
         if let Some(current) = current.filter(will_do) {
             return Some(Adopted::Serves(Arc::clone(current)));
         }
@@ -252,6 +250,12 @@ impl CacheState {
         notes.breaker = (self.breaker.is_of_note(now)).then(|| self.breaker.clone());
         notes
     }
+}
+
+/// Whether a session that is stored has not expired.
+pub(crate) fn stored_may_be_good(session: Session, end: &End, policy: &Policy) -> bool {
+    let stored = credential(session, end, policy);
+    stored.life().freshness(end.at).may_be_good()
 }
 
 /// The credential of a session that was stored. Which stamp it gets depends on what it carries.

@@ -28,7 +28,7 @@ mod repair_breaker;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use adopt::{Adopted, Outlook, Wanted};
+pub(crate) use adopt::{Adopted, Outlook, Wanted, stored_may_be_good};
 pub(crate) use attempted::{Attempted, AttemptedSecret};
 pub(crate) use cache_state::{CacheState, Decision, FlightId, Heard, Policy, Purpose, Ruling};
 pub(crate) use failure::{Failure, FailurePolicy};

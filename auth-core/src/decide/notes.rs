@@ -21,7 +21,8 @@ const FORM: &str = "1";
 /// What is known of the entry in the store.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Known {
-    /// The version of the last session that was taken from the store or saved there.
+    /// The version of the last session that was taken from the store or saved there, or that is to
+    /// be saved there under its lease.
     pub(crate) version: Option<Version>,
     /// Whether the current session is a later one, which is not in the store.
     pub(crate) unsaved: bool,

@@ -24,7 +24,7 @@ use crate::limit::{Permit, STALLED_AFTER, Ticket};
 use crate::logout::Logout;
 use crate::secret::Secret;
 use crate::session::Session;
-use crate::store::{Found, Lease, Leased, Saved, Version};
+use crate::store::{Found, Lease, Leased, Saved};
 
 /// How much longer than its time-out a step may take before its task counts as not driven. A second
 /// is longer than a busy runtime delays a task.
@@ -32,18 +32,13 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// The cache, as its login sees it.
 pub(crate) trait Keep: Send + Sync {
-    /// What is known of the entry in the store, and whether the session of it was rejected.
+    /// What is known of the entry in the store, and whether the session of that version was
+    /// rejected.
     fn known(&self) -> (Known, bool);
 
-    /// The flight has looked at the store. `began` is the version that the cache knew when the
-    /// flight began. Returns what it does then, or `None` if it is not wanted any more.
-    fn look_at(
-        &self,
-        id: FlightId,
-        wanted: Wanted,
-        began: Option<Version>,
-        found: Found,
-    ) -> Option<Adopted>;
+    /// The flight has looked at the store. Returns what it does then, or `None` if it is not wanted
+    /// any more.
+    fn look_at(&self, id: FlightId, wanted: Wanted, found: Found) -> Option<Adopted>;
 
     /// The session that a refresh begins with.
     fn refreshed(&self) -> Option<Arc<Credential>>;
@@ -99,6 +94,8 @@ pub(crate) struct Login {
     engine: Engine,
     guard: FlightGuard,
     purpose: Purpose,
+    /// The last generation when it was decided on.
+    began: u64,
     /// The session that is refreshed first, if the purpose is that.
     refreshed: Option<Arc<Credential>>,
     /// Its turn at the store, if the cache has one.
@@ -112,7 +109,7 @@ impl Login {
         cache: Weak<dyn Keep>,
         (id, cause): (FlightId, Cause),
         ticket: Ticket,
-        purpose: Purpose,
+        (purpose, began): (Purpose, u64),
         refreshed: Option<Arc<Credential>>,
     ) -> Self {
         ticket.set_due(engine.clock.now().steady + nanos(STALLED_AFTER));
@@ -124,6 +121,7 @@ impl Login {
                 flight,
             },
             purpose,
+            began,
             refreshed,
             turn: Turn::new(engine).map(Box::new),
         }
@@ -197,16 +195,14 @@ impl Login {
         let Some(mut turn) = self.turn.take() else {
             return Ok(None);
         };
-        self.promise_a_step();
-        turn.release_last().await;
         loop {
             self.promise_a_step();
+            turn.give_last_back().await;
             let (known, rejected) = self.cache().ok_or(NoSession::Unchanged)?.known();
             let Some((lease, found)) = turn.look(known, rejected).await else {
                 break;
             };
-            let asked = self.flight().cause == Cause::Asked;
-            if let Some(found) = self.adopt(turn.began(), found, asked)? {
+            if let Some(found) = self.adopt(found)? {
                 self.turn = Some(turn);
                 return Ok(Some(found));
             }
@@ -223,16 +219,14 @@ impl Login {
     }
 
     /// What the cache makes of the store: the session that it serves, if that was found there.
-    fn adopt(
-        &mut self,
-        began: Option<Version>,
-        found: Found,
-        asked: bool,
-    ) -> Result<Option<Arc<Credential>>, NoSession> {
+    fn adopt(&mut self, found: Found) -> Result<Option<Arc<Credential>>, NoSession> {
         let cache = self.cache().ok_or(NoSession::Unchanged)?;
-        let purpose = self.purpose;
-        let wanted = Wanted { purpose, asked };
-        let adopted = cache.look_at(self.flight().id, wanted, began, found);
+        let wanted = Wanted {
+            purpose: self.purpose,
+            asked: self.flight().cause == Cause::Asked,
+            began: self.began,
+        };
+        let adopted = cache.look_at(self.flight().id, wanted, found);
         match adopted.ok_or(NoSession::Unchanged)? {
             Adopted::Serves(credential) => return Ok(Some(credential)),
             Adopted::GoesOn(purpose) => self.purpose = purpose,
@@ -252,11 +246,10 @@ impl Login {
         let Some(turn) = self.turn.as_ref().filter(|_| raced) else {
             return Ok(None);
         };
-        let (began, found) = (turn.began(), turn.look_again().await);
-        let Some(found) = found else {
+        let Some(found) = turn.look_again().await else {
             return Ok(None);
         };
-        let found = self.adopt(began, found, false)?;
+        let found = self.adopt(found)?;
         // The purpose is decided anew by the failure.
         self.refreshed = None;
         Ok(found)
@@ -306,9 +299,12 @@ impl Login {
     /// Marks the token of a session as spent in the store, if it can be used once. Returns whether
     /// it may be sent.
     async fn mark_spent(&mut self, session: &Credential) -> bool {
-        let token = self
-            .cache()
-            .and_then(|cache| cache.single_use_token(session));
+        // Nothing is sent any more once the last handle is gone.
+        let Some(cache) = self.cache() else {
+            return false;
+        };
+        let token = cache.single_use_token(session);
+        drop(cache);
         match (token, &mut self.turn) {
             (Some(token), Some(turn)) => Box::pin(turn.spend(token.expose())).await,
             _ => true,

@@ -43,8 +43,6 @@ pub(super) struct Turn {
     owner: String,
     /// The version of the session that the login saves, if it has the lease.
     version: Option<Version>,
-    /// What the cache knew when the login was decided on.
-    began: Option<Version>,
     /// The version of the session that was seen last.
     seen: Option<Version>,
     /// The version of a session that is there and of no use.
@@ -65,20 +63,18 @@ pub(super) struct Turn {
     share: Option<Permit>,
     /// How long the server wants no login.
     hold: Option<Duration>,
-    /// What the login has found out, if that could not be saved.
+    /// What a failed login has found out, if that could not be saved.
     untold: Option<Notes>,
 }
 
 impl Turn {
     pub(super) fn new(engine: &Engine) -> Option<Self> {
         let sharing = Arc::clone(engine.options.sharing.as_ref()?);
-        let began = sharing.known.lock().version;
         Some(Self {
             sharing,
             engine: engine.clone(),
             owner: random_text(),
             version: None,
-            began,
             seen: None,
             passed_over: None,
             notes: Notes::default(),
@@ -97,11 +93,6 @@ impl Turn {
         &self.sharing
     }
 
-    /// The version of the session that the cache had when the login was decided on.
-    pub(super) const fn began(&self) -> Option<Version> {
-        self.began
-    }
-
     /// Looks at the store, and takes the lease unless a session is there that the cache does not
     /// know. Returns what was found, or `None` if the store is in trouble.
     pub(super) async fn look(&mut self, known: Known, rejected: bool) -> Option<(Lease, Found)> {
@@ -113,7 +104,7 @@ impl Turn {
             owner: &self.owner,
             lasts: self.lease_lasts(),
             known: passed_over.or(known.version),
-            rejected: rejected && !known.unsaved && passed_over.is_none(),
+            rejected: rejected && passed_over.is_none(),
             only_extends: false,
         };
         self.asked = true;
@@ -130,15 +121,17 @@ impl Turn {
     /// The lease that it has, or may have.
     pub(super) fn leased(&self) -> Option<Leased> {
         self.asked.then(|| Leased {
-            owner: self.owner.clone(),
+            owner: Some(self.owner.clone()),
             version: self.version,
+            notes: None,
         })
     }
 
-    /// Releases the lease of an earlier login of the cache, whose session could not be saved.
-    pub(super) async fn release_last(&self) {
-        if let Some(leased) = self.sharing.left_behind() {
-            self.sharing.release(&self.engine, leased).await;
+    /// Gives the lease of an earlier login of the cache back, whose session could not be saved. A
+    /// session that is being saved by now gives it back itself.
+    pub(super) async fn give_last_back(&self) {
+        if self.sharing.publishing.try_lock().is_ok() {
+            self.sharing.give_back(&self.engine).await;
         }
     }
 
@@ -347,6 +340,9 @@ impl Turn {
         let (sharing, engine) = (Arc::clone(&self.sharing), self.engine.clone());
         if self.version.is_none() && self.asked && session.is_some() {
             self.version = self.found_out().await;
+            if let Some(version) = self.version {
+                sharing.was_given(&self.owner, version);
+            }
         }
         let (version, asked) = (self.version, self.asked);
         let releases = Some(self.owner.clone());
@@ -374,7 +370,11 @@ impl Turn {
         // other lease is released by another task, as if this was dropped before.
         let keeps_it = session.is_some() && sharing.is_leased(&self.owner);
         self.asked = asked && saved.is_none() && !keeps_it;
-        self.untold = notes.cloned();
+        if keeps_it {
+            sharing.note_with_session(&self.owner, notes);
+        }
+        // Those of a session say nothing without it.
+        self.untold = notes.filter(|_| session.is_none()).cloned();
         saved.filter(|_| version.is_some())
     }
 

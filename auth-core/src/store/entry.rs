@@ -118,7 +118,8 @@ impl fmt::Debug for Length<'_> {
     }
 }
 
-/// A change to an entry. It is made as a whole or not at all.
+/// A change to an entry. It is made as a whole or not at all, but that notes beside a session stay
+/// behind if a later lease was given.
 ///
 /// ```
 /// use std::time::Duration;
@@ -255,6 +256,8 @@ impl Change {
     /// the store has lost its data, a session of before is saved if none is there, and none was
     /// logged out since.
     ///
+    /// The store itself sees to notes beside a session: it saves those of the last lease alone.
+    ///
     /// ```
     /// use auth_core::store::{Change, Entry, NotesChange, SessionChange, Version};
     ///
@@ -271,9 +274,8 @@ impl Change {
     /// ```
     pub fn allowed(&self, entry: &Entry, epoch: u64, fence: u64) -> Option<Version> {
         let (ours, stored) = (self.version, entry.version);
-        // Another has the lease by now, and may have noted something else.
         let notes = matches!(self.notes, NotesChange::Save(..));
-        if notes && matches!(self.session, SessionChange::Keep) && ours.fence < fence {
+        if notes && matches!(self.session, SessionChange::Keep) && self.is_late(fence) {
             return None;
         }
         let allowed = match self.session {
@@ -301,5 +303,10 @@ impl Change {
         };
         let saves = matches!(self.session, SessionChange::Save(..));
         allowed.then_some(if saves { ours } else { stored })
+    }
+
+    /// Whether another has the lease by now, which has this fence, and may have noted more.
+    pub(super) const fn is_late(&self, fence: u64) -> bool {
+        self.version.fence < fence
     }
 }

@@ -173,6 +173,7 @@ impl Record {
             return Saved::Newer(self.version);
         };
         self.version = version;
+        let is_late = change.is_late(lease.fence);
         let keep = |sealed, keep_for| {
             Some(Kept {
                 sealed,
@@ -194,6 +195,7 @@ impl Record {
         }
         match change.notes {
             NotesChange::Keep => {}
+            NotesChange::Save(..) if is_late => {}
             NotesChange::Save(sealed, keep_for) => self.notes = keep(sealed, keep_for),
         }
         Saved::Made(version)

@@ -59,7 +59,8 @@ pub(crate) struct Sharing {
     origin: String,
     /// What the entry is sealed with: whose it is.
     context: Zeroizing<String>,
-    /// Changed only under the lock of the cache's state, so that both agree.
+    /// Changed under the lock of the cache's state, so that both agree. Of a session that is not
+    /// saved, the version may become known without it.
     pub(crate) known: Mutex<Known>,
     /// The owner of the leases under which a session is saved that is at hand. There is one, so
     /// that a save which is given up does not keep the next one waiting.
@@ -81,9 +82,12 @@ pub(crate) struct Sharing {
 /// The lease under which a session was obtained that is not saved yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Leased {
-    pub(crate) owner: String,
+    /// `None` once it was given back.
+    pub(crate) owner: Option<String>,
     /// What the session is saved as. `None` if the lease was asked for, and no answer came.
     pub(crate) version: Option<Version>,
+    /// What is saved with the session.
+    pub(crate) notes: Option<Notes>,
 }
 
 /// The task that saves what has changed about the session.
@@ -230,25 +234,53 @@ impl Sharing {
 
     /// A session was obtained, perhaps under this lease, and is not saved yet.
     pub(crate) fn obtained(&self, generation: u64, leased: Option<Leased>) {
-        let was_unsaved = std::mem::replace(&mut self.known.lock().unsaved, true);
-        let is_given = |leased: &Leased| leased.version.is_some();
-        let has_one = self
-            .leased
-            .lock()
-            .as_ref()
-            .is_some_and(|(_, leased)| is_given(leased));
+        let version = leased.as_ref().and_then(|leased| leased.version);
+        let mut known = self.known.lock();
+        *known = Known {
+            // What is there under this version is this session, though its save may have failed.
+            version: version.or(known.version),
+            unsaved: true,
+        };
+        drop(known);
         // While the one before has a lease, this one was given none.
-        if leased.as_ref().is_some_and(is_given) || !(was_unsaved && has_one) {
+        if version.is_some() || self.left_to_give_back().is_none() {
             self.set_leased(generation, leased);
         }
     }
 
-    /// Releases the lease of an earlier login, whose session could not be saved. Returns `None` if
-    /// the store is in trouble.
-    pub(crate) async fn release(&self, cache: &dyn Sharer, leased: Leased) -> Option<Saved> {
+    /// The lease of this owner was given, as was found out after its session was obtained, which is
+    /// saved as this version.
+    pub(crate) fn was_given(&self, owner: &str, version: Version) {
+        {
+            let mut leased = self.leased.lock();
+            let ours = |leased: &Leased| leased.owner.as_deref() == Some(owner);
+            match &mut *leased {
+                Some((_, leased)) if ours(leased) => leased.version = Some(version),
+                _ => return,
+            }
+        }
+        let mut known = self.known.lock();
+        if known.unsaved {
+            known.version = Some(version);
+        }
+    }
+
+    /// Gives the lease back that a session has which is neither saved nor being saved. Returns
+    /// `None` if the store is in trouble.
+    pub(crate) async fn give_back(&self, cache: &dyn Sharer) -> Option<()> {
+        let is_idle = self.settling.lock().is_empty();
+        let Some(leased) = self.left_to_give_back().filter(|_| is_idle) else {
+            return Some(());
+        };
         let version = leased.version.unwrap_or_default();
-        let release = self.save(cache, version, None, None, Some(leased.owner));
-        release.await
+        let release = self.save(cache, version, None, None, leased.owner);
+        release.await.map(drop)
+    }
+
+    /// The lease that a session has, or may have.
+    pub(crate) fn left_to_give_back(&self) -> Option<Leased> {
+        let leased = self.leased.lock().clone();
+        (leased.map(|(_, leased)| leased)).filter(|leased| leased.owner.is_some())
     }
 
     /// The lease under which the session of this generation was obtained, if it is not saved yet.
@@ -259,15 +291,24 @@ impl Sharing {
 
     /// Whether a session that is not saved yet was obtained under the lease of this owner.
     pub(crate) fn is_leased(&self, owner: &str) -> bool {
-        let leased = self.leased.lock();
-        (leased.as_ref()).is_some_and(|(_, leased)| leased.owner == owner)
+        let leased = self.left_to_give_back();
+        leased.is_some_and(|leased| leased.owner.as_deref() == Some(owner))
     }
 
-    /// The lease that a session has which is neither saved nor being saved.
-    pub(crate) fn left_behind(&self) -> Option<Leased> {
-        let is_idle = self.known.lock().unsaved && self.settling.lock().is_empty();
-        let leased = self.leased.lock().clone();
-        leased.filter(|_| is_idle).map(|(_, leased)| leased)
+    /// These notes are saved with the session that was obtained under the lease of this owner.
+    pub(crate) fn note_with_session(&self, owner: &str, notes: Option<&Notes>) {
+        if let Some((_, leased)) = &mut *self.leased.lock()
+            && leased.owner.as_deref() == Some(owner)
+        {
+            leased.notes = notes.cloned();
+        }
+    }
+
+    /// The lease of this owner was given back.
+    fn given_back(&self, owner: &str) {
+        if let Some((_, leased)) = &mut *self.leased.lock() {
+            leased.owner.take_if(|last| last == owner);
+        }
     }
 
     /// The session of this flight is being saved from now on.
@@ -345,6 +386,7 @@ impl Sharing {
         notes: Option<&Notes>,
         releases: Option<String>,
     ) -> Option<Saved> {
+        let owner = releases.clone();
         let save = async {
             let session = match session {
                 Some(session) => {
@@ -368,7 +410,11 @@ impl Sharing {
             };
             self.store.save(&self.name, change).await
         };
-        self.step(cache, save).await
+        let saved = self.step(cache, save).await?;
+        if let Some(owner) = owner {
+            self.given_back(&owner);
+        }
+        Some(saved)
     }
 
     /// Notes that the session was logged out.
@@ -405,6 +451,11 @@ impl Sharing {
         if step.await.is_none() {
             self.trouble_until.store(before, Relaxed);
         }
+    }
+
+    /// The store is asked again even if it has just failed: there is no later.
+    pub(crate) fn ask_again(&self) {
+        self.trouble_until.store(0, Relaxed);
     }
 
     /// Waits until the entry has perhaps changed, for `most` at most and, unless the store tells of

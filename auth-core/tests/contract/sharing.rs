@@ -14,6 +14,7 @@ mod sealed;
 mod server;
 mod trouble;
 mod turns;
+mod unsaved;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};

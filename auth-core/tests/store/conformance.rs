@@ -558,6 +558,17 @@ pub(crate) async fn notes_are_not_saved_after_a_later_lease<S: Store>(fresh: &Fr
     made(&fresh.two, notes(second, b"n2")).await;
     refused(&fresh.one, notes(first, b"n1")).await;
     assert_eq!(noted(&load(&fresh.one).await), Some(&b"n2"[..]));
+    // A session may be, and its notes stay behind.
+    let both = Change {
+        notes: NotesChange::Save(b"n1".to_vec(), LONG),
+        ..save(first, b"s1")
+    };
+    assert_eq!(made(&fresh.one, both).await, first);
+    let entry = load(&fresh.two).await;
+    assert_eq!(
+        (session(&entry), noted(&entry)),
+        (Some(&b"s1"[..]), Some(&b"n2"[..]))
+    );
 }
 
 pub(crate) async fn notes_are_not_saved_over_a_newer_session<S: Store>(fresh: &Fresh<S>) {

@@ -242,8 +242,12 @@ fn finds(mut state: CacheState, purpose: Purpose, age: u64) -> Option<Purpose> {
     adopt(&mut state, &mut known, found(), at(0));
     let outlook = outlook(found(), &mut known);
     let asked = false;
-    let wanted = Wanted { purpose, asked };
-    match state.look_at(id, wanted, None, outlook, &end(at(age)), &POLICY) {
+    let wanted = Wanted {
+        purpose,
+        asked,
+        began: 0,
+    };
+    match state.look_at(id, wanted, outlook, &end(at(age)), &POLICY) {
         Some(Adopted::Serves(found)) => {
             assert_eq!(Some(found.stamp()), state.current().map(|now| now.stamp()));
             None

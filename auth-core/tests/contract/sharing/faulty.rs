@@ -17,6 +17,8 @@ pub(super) struct Faults {
     /// A lease is given, and the answer is lost.
     pub(super) lease_hangs: AtomicBool,
     pub(super) save_gate: Mutex<Option<Arc<Semaphore>>>,
+    /// A change is made, and the answer comes late.
+    pub(super) save_answers: Mutex<Option<Arc<Semaphore>>>,
     pub(super) permit_gate: Mutex<Option<Arc<Semaphore>>>,
     /// It tells of no changes.
     pub(super) is_silent: AtomicBool,
@@ -55,6 +57,7 @@ impl Faulty {
             panics: AtomicBool::new(false),
             lease_hangs: AtomicBool::new(false),
             save_gate: Mutex::default(),
+            save_answers: Mutex::default(),
             permit_gate: Mutex::default(),
             is_silent: AtomicBool::new(false),
             loads: AtomicU64::new(0),
@@ -195,6 +198,10 @@ impl Store for Faulty {
             return save.await.unwrap();
         }
         let saved = self.0.inner.save(name, change).await;
+        let answers = self.0.save_answers.lock().clone();
+        if let Some(answers) = answers {
+            answers.acquire().await.unwrap().forget();
+        }
         if self.0.save_answer_is_lost.load(SeqCst) {
             return Err(StoreError::new("as told"));
         }

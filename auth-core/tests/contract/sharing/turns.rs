@@ -314,8 +314,8 @@ async fn rule_19_a_late_session_that_could_not_be_saved_is_logged_out_by_log_out
         settle().await;
         gate.add_permits(1);
         let _ = get.await;
-        // A logout that the store was not told of is an error.
-        assert_eq!(closed.await.unwrap().is_err(), logs_out);
+        // The store has none, so there is nothing to tell it.
+        closed.await.unwrap().unwrap();
         assert_eq!(server.0.logouts.lock().len(), usize::from(logs_out));
     }
 }
@@ -472,7 +472,7 @@ async fn rule_24_a_session_that_is_not_saved_is_saved_over_one_that_was_saved_to
 }
 
 /// A process whose session could not be saved. The store is asked again after five seconds.
-async fn whose_save_fails(
+pub(super) async fn whose_save_fails(
     fleet: &mut Fleet,
     program: Program,
     store: &Faulty,

@@ -15,11 +15,13 @@ if not is_of_a_session(stored) then
   stored = version(epoch, '0', '0')
 end
 
+-- Another has the lease by now, and may have noted something else.
+local is_late = greater(last_fence(), ours.fence)
+
 -- The version that the entry has after the change, or nil.
 local function allowed()
   local saves, keeps = session.change == 'save', session.change == 'keep'
-  -- Another has the lease by now, and may have noted something else.
-  if keeps and notes.change == 'save' and greater(last_fence(), ours.fence) then
+  if keeps and notes.change == 'save' and is_late then
     return nil
   end
   if ours.epoch == stored.epoch then
@@ -60,7 +62,7 @@ if after then
     redis.call('DEL', SESSION)
     redis.call('HSET', STATE, 'over', '1')
   end
-  if notes.change == 'save' then
+  if notes.change == 'save' and not is_late then
     save(NOTES, notes.sealed, notes.keep)
   end
 end

@@ -1,0 +1,412 @@
+//! Sessions that are not saved yet, and answers of the store that come late.
+
+use super::turns::whose_save_fails;
+use super::*;
+
+/// The token that a process finds which starts now, if no lease keeps it waiting.
+async fn found_at_once(server: &Server, fleet: &mut Fleet) -> Option<String> {
+    let cold = fleet.start(server.program("right"));
+    let found = tokio::spawn(async move { cold.get().await.map(|got| token(&got)) });
+    fleet.advance(SECOND).await;
+    if !found.is_finished() {
+        return None;
+    }
+    Some(found.await.unwrap().unwrap())
+}
+
+#[tokio::test]
+async fn rule_24_the_end_of_a_cache_gives_the_lease_of_a_session_back_that_it_does_not_save() {
+    for (is_rejected, logs_out) in [(false, true), (true, true), (true, false)] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        let store = Faulty::new(&fleet.store);
+        let (process, _) = whose_save_fails(&mut fleet, server.program("right"), &store).await;
+        if is_rejected {
+            server.answers(|_| Err(LoginError::unavailable("status 503")));
+            assert!(reject(&process).await.is_err());
+            server.answers(|number| session(number, Lifetime::of(HOUR)));
+        }
+        fleet.leap(6 * SECOND);
+        if logs_out {
+            process.log_out().await.unwrap();
+        } else {
+            process.close().await.unwrap();
+        }
+        let logins = server.logins();
+        let found = found_at_once(&server, &mut fleet).await;
+        let next = format!("token-{}", logins + 1);
+        assert_eq!(found, Some(next), "{is_rejected} {logs_out}");
+    }
+}
+
+#[tokio::test]
+async fn rule_21_a_deadline_whose_save_is_answered_late_leaves_later_values_of_others_alone() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    rolling(&server, Lifetime::of(HOUR).idle(80 * SECOND));
+    let store = Faulty::new(&fleet.store);
+    let one = fleet.start_with(server.program("right"), store.clone());
+    let other = fleet.start(server.program("right"));
+    let used = one.get().await.unwrap();
+    other.get().await.unwrap();
+    fleet.leap(20 * SECOND);
+    Attempt::new(&one, &used).accepted();
+    let answers = Arc::new(Semaphore::new(0));
+    *store.0.save_answers.lock() = Some(Arc::clone(&answers));
+    store.changes();
+    while store.0.changes.lock().is_empty() {
+        fleet.advance(SECOND).await;
+    }
+    roll(&other, "sid=first; Path=/");
+    fleet.advance(SECOND).await;
+    assert_eq!(one.peek().unwrap().cookie("sid"), Some("first"));
+    roll(&other, "sid=second; Path=/");
+    settle().await;
+    answers.add_permits(9);
+    settle().await;
+    let cold = fleet.start(server.program("right"));
+    assert_eq!(cold.get().await.unwrap().cookie("sid"), Some("second"));
+}
+
+#[tokio::test]
+async fn rule_20_who_asks_for_a_renewed_session_is_not_given_the_one_that_was_being_saved() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let saves = Arc::new(Semaphore::new(0));
+    *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+    let process = fleet.start_with(server.program("right"), store);
+    let mut get = Box::pin(process.get());
+    assert!(futures_util::poll!(&mut get).is_pending());
+    settle().await;
+    let at_hand = process.fresh().unwrap();
+    let renewing = process.clone();
+    let renewed = tokio::spawn(async move { renewing.renew().await });
+    settle().await;
+    saves.add_permits(9);
+    fleet.advance(2 * SECOND).await;
+    let renewed = renewed.await.unwrap().unwrap();
+    assert!(renewed.stamp() > at_hand.stamp(), "{}", token(&renewed));
+}
+
+#[tokio::test]
+async fn rule_22_a_session_that_could_not_be_saved_ends_no_doubt_of_the_stored_token() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let first = session(number, Lifetime::of(HOUR))?;
+        Ok(first.with_kept("refresh_token", &format!("first-{number}"))?)
+    });
+    let first = fleet.start(rotating(&server));
+    first.get().await.unwrap();
+    fleet.leap(HOUR);
+    // It ends while its refresh is under way.
+    *server.0.refresh_gate.lock() = Some(Arc::new(Semaphore::new(0)));
+    let mut get = Box::pin(first.get());
+    assert!(futures_util::poll!(&mut get).is_pending());
+    settle().await;
+    assert_eq!(server.tokens_seen_once(), 1);
+    drop(get);
+    drop(first);
+    settle().await;
+    *server.0.refresh_gate.lock() = None;
+    // The next one can't read the notes. Its session comes after its close, and is not saved.
+    let store = Faulty::new(&fleet.store);
+    store.0.spoils_notes.store(true, SeqCst);
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.gate.lock() = Some(Arc::clone(&gate));
+    let process = fleet.start_with(rotating(&server), store.clone());
+    let mut get = Box::pin(process.get());
+    assert!(futures_util::poll!(&mut get).is_pending());
+    settle().await;
+    assert_eq!(server.logins(), 2);
+    let closing = process.clone();
+    let closed = tokio::spawn(async move { closing.close().await });
+    settle().await;
+    store.0.save_fails.store(true, SeqCst);
+    gate.add_permits(9);
+    closed.await.unwrap().unwrap();
+    store.0.save_fails.store(false, SeqCst);
+    fleet.advance(6 * SECOND).await;
+    let last = fleet.start(rotating(&server));
+    assert_eq!(token(&last.get().await.unwrap()), "token-3");
+    assert_eq!(server.tokens_seen_once(), 1);
+}
+
+#[tokio::test]
+async fn rule_7_an_earlier_value_of_a_rejected_session_is_not_taken_from_the_store() {
+    // It was saved by its login, or by the task that follows the store.
+    for by_task in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        rolling(&server, Lifetime::of(HOUR));
+        let store = Faulty::new(&fleet.store);
+        store.0.save_answer_is_lost.store(true, SeqCst);
+        store.0.fails.store(by_task, SeqCst);
+        let process = fleet.start_with(server.program("right"), store.clone());
+        process.get().await.unwrap();
+        store.0.fails.store(false, SeqCst);
+        while store.0.changes.lock().is_empty() {
+            fleet.advance(SECOND).await;
+        }
+        store.0.save_answer_is_lost.store(false, SeqCst);
+        roll(&process, "sid=rolled; Path=/");
+        settle().await;
+        fleet.leap(5 * SECOND);
+        let current = process.peek().unwrap();
+        Attempt::new(&process, &current).rejected();
+        let next = process.get().await.unwrap();
+        assert_eq!(next.cookie("sid"), Some("s-2"), "{by_task}");
+    }
+}
+
+#[tokio::test]
+async fn rule_21_a_rejection_is_noted_of_a_session_whose_save_was_not_answered() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.save_answer_is_lost.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    process.get().await.unwrap();
+    store.0.save_answer_is_lost.store(false, SeqCst);
+    let other = fleet.start(server.program("right"));
+    assert_eq!(token(&other.get().await.unwrap()), "token-1");
+    fleet.leap(5 * SECOND);
+    server.answers(|_| Err(LoginError::unavailable("status 503")));
+    assert!(reject(&process).await.is_err());
+    fleet.advance(2 * SECOND).await;
+    assert!(other.fresh().is_none());
+}
+
+#[tokio::test]
+async fn rule_24_a_lease_that_may_have_been_given_is_given_back_by_the_next_session() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.lease_hangs.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    let getting = process.clone();
+    let got = tokio::spawn(async move { getting.get().await.map(|got| token(&got)) });
+    fleet.advance(3 * SECOND).await;
+    assert_eq!(got.await.unwrap().unwrap(), "token-1");
+    store.0.lease_hangs.store(false, SeqCst);
+    assert_eq!(reject(&process).await.unwrap(), "token-2");
+    fleet.advance(16 * SECOND).await;
+    let found = found_at_once(&server, &mut fleet).await;
+    assert_eq!(found.as_deref(), Some("token-2"));
+}
+
+#[test]
+fn rule_24_a_login_that_waits_gives_the_lease_back_of_a_session_whose_runtime_is_gone() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.build().unwrap()
+    };
+    let store = Faulty::new(&fleet.store);
+    *store.0.save_gate.lock() = Some(Arc::new(Semaphore::new(0)));
+    let process = fleet.start_with(server.program("right"), store.clone());
+    let (gone, other) = (runtime(), runtime());
+    gone.block_on(async {
+        let mut get = Box::pin(process.get());
+        assert!(futures_util::poll!(&mut get).is_pending());
+        settle().await;
+    });
+    let current = process.fresh().unwrap();
+    let rejecting = process.clone();
+    let next = other.spawn(async move {
+        Attempt::new(&rejecting, &current).rejected();
+        rejecting.get().await.map(|got| token(&got))
+    });
+    other.block_on(settle());
+    *store.0.save_gate.lock() = None;
+    drop(gone);
+    other.block_on(async {
+        fleet.advance(2 * SECOND).await;
+        assert!(next.is_finished(), "it waits for its own lease");
+        assert_eq!(next.await.unwrap().unwrap(), "token-2");
+    });
+}
+
+#[tokio::test]
+async fn rule_25_a_session_that_was_obtained_without_the_store_is_saved_over_what_can_t_be_read() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let tenant = Program {
+        variant: "tenant-b",
+        ..server.program("right")
+    };
+    fleet.start_with(tenant, store.clone()).get().await.unwrap();
+    let name = store.0.name.lock().clone();
+    *store.0.serves.lock() = Some(fleet.store.load(&name).await.unwrap());
+    store.0.fails.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    assert_eq!(token(&process.get().await.unwrap()), "token-2");
+    store.0.fails.store(false, SeqCst);
+    fleet.advance(20 * SECOND).await;
+    let found = found_at_once(&server, &mut fleet).await;
+    assert_eq!(found.as_deref(), Some("token-2"));
+}
+
+#[tokio::test]
+async fn rule_24_a_session_that_was_obtained_without_the_store_is_saved_over_one_that_is_over() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let first = session(number, Lifetime::of(HOUR))?;
+        Ok(first.with_kept("refresh_token", &format!("first-{number}"))?)
+    });
+    fleet.start(rotating(&server)).get().await.unwrap();
+    fleet.leap(HOUR);
+    let store = Faulty::new(&fleet.store);
+    store.0.fails.store(true, SeqCst);
+    let process = fleet.start_with(rotating(&server), store.clone());
+    assert_eq!(token(&process.get().await.unwrap()), "token-2");
+    store.0.fails.store(false, SeqCst);
+    fleet.advance(20 * SECOND).await;
+    let cold = fleet.start(rotating(&server));
+    assert_eq!(token(&cold.get().await.unwrap()), "token-2");
+}
+
+#[tokio::test]
+async fn rule_24_a_session_whose_lease_and_save_were_not_answered_is_known_as_its_own() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.lease_hangs.store(true, SeqCst);
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.gate.lock() = Some(Arc::clone(&gate));
+    let process = fleet.start_with(server.program("right"), store.clone());
+    let getting = process.clone();
+    let got = tokio::spawn(async move { getting.get().await.map(drop) });
+    fleet.advance(10 * SECOND).await;
+    store.0.lease_hangs.store(false, SeqCst);
+    store.0.save_answer_is_lost.store(true, SeqCst);
+    gate.add_permits(9);
+    got.await.unwrap().unwrap();
+    store.0.save_answer_is_lost.store(false, SeqCst);
+    let other = fleet.start(server.program("right"));
+    assert_eq!(token(&other.get().await.unwrap()), "token-1");
+    fleet.advance(16 * SECOND).await;
+    assert_eq!(reject(&other).await.unwrap(), "token-2");
+    fleet.advance(2 * SECOND).await;
+    assert_eq!(token(&process.fresh().unwrap()), "token-2");
+}
+
+#[tokio::test]
+async fn rule_24_the_last_handle_gives_the_lease_back_of_a_session_that_is_not_saved() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let (process, _) = whose_save_fails(&mut fleet, server.program("right"), &store).await;
+    fleet.leap(5 * SECOND);
+    drop(process);
+    settle().await;
+    let found = found_at_once(&server, &mut fleet).await;
+    assert_eq!(found.as_deref(), Some("token-2"));
+}
+
+#[tokio::test]
+async fn rule_20_who_asks_for_a_renewed_session_is_given_no_other_value_after_a_refused_refresh() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let session = Session::new().with_cookie("sid", &format!("s-{number}"))?;
+        let session = session.with_kept("refresh_token", &format!("first-{number}"))?;
+        Ok(session.with_lifetime(Lifetime::of(HOUR)))
+    });
+    let refreshing = || Program {
+        refresh: Some(Refresh::with_kept("refresh_token")),
+        ..server.program("right")
+    };
+    let [one, other] = [(); 2].map(|()| fleet.start(refreshing()));
+    one.get().await.unwrap();
+    other.get().await.unwrap();
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.refresh_gate.lock() = Some(Arc::clone(&gate));
+    server.0.refuses_refreshes.store(true, SeqCst);
+    let renewed = tokio::spawn(async move { one.renew().await });
+    settle().await;
+    roll(&other, "sid=rolled; Path=/");
+    settle().await;
+    gate.add_permits(1);
+    let renewed = renewed.await.unwrap().unwrap();
+    assert_eq!(renewed.cookie("sid"), Some("s-2"));
+}
+
+#[tokio::test]
+async fn rule_21_a_login_that_was_stopped_saves_no_notes_beside_its_session_after_a_later_lease() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let noted = fleet.start(server.program("also wrong"));
+    assert!(refused(&noted.get().await.unwrap_err()));
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.gate.lock() = Some(Arc::clone(&gate));
+    let stopped = fleet.start(server.program("right"));
+    let mut get = Box::pin(stopped.get());
+    assert!(futures_util::poll!(&mut get).is_pending());
+    settle().await;
+    let clock = fleet.clocks.pop();
+    fleet.advance(40 * SECOND).await;
+    *server.0.gate.lock() = None;
+    let wrong = fleet.start(server.program("wrong"));
+    assert!(refused(&wrong.get().await.unwrap_err()));
+    gate.add_permits(1);
+    assert_eq!(token(&get.await.unwrap()), "token-2");
+    let cold = fleet.start(server.program("right"));
+    assert_eq!(token(&cold.get().await.unwrap()), "token-2");
+    reject_stored(&mut fleet, &server).await;
+    let wrong = fleet.start(server.program("wrong"));
+    assert!(refused(&wrong.get().await.unwrap_err()));
+    assert_eq!(server.logins(), 3);
+    drop(clock);
+}
+
+#[tokio::test]
+async fn rule_24_the_end_of_a_cache_asks_a_store_that_has_just_failed_once_more() {
+    for logs_out in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        let store = Faulty::new(&fleet.store);
+        let (process, _) = whose_save_fails(&mut fleet, server.program("right"), &store).await;
+        if logs_out {
+            process.log_out().await.unwrap();
+        } else {
+            process.close().await.unwrap();
+        }
+        let found = found_at_once(&server, &mut fleet).await;
+        let expected = if logs_out { "token-2" } else { "token-1" };
+        assert_eq!(found.as_deref(), Some(expected));
+    }
+}
+
+#[tokio::test]
+async fn rule_20_a_login_gives_no_lease_back_under_which_a_session_is_being_saved() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.fails.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    process.get().await.unwrap();
+    store.0.fails.store(false, SeqCst);
+    let saves = Arc::new(Semaphore::new(0));
+    *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+    store.changes();
+    while store.0.changes.lock().is_empty() {
+        fleet.advance(SECOND).await;
+    }
+    *store.0.save_gate.lock() = None;
+    let renewed = tokio::spawn(async move { process.renew().await.map(|got| token(&got)) });
+    fleet.advance(SECOND).await;
+    assert_eq!(server.logins(), 1, "it waits for the save");
+    saves.add_permits(1);
+    fleet.advance(SECOND).await;
+    assert_eq!(renewed.await.unwrap().unwrap(), "token-2");
+}
+
+#[tokio::test]
+async fn rule_22_a_login_whose_save_has_failed_ends_what_the_store_has_noted_of_its_secret() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let refused_once = async |fleet: &mut Fleet| {
+        *server.0.password.lock() = "another";
+        let result = fleet.start(server.program("right")).get().await;
+        *server.0.password.lock() = "right";
+        assert!(refused(&result.unwrap_err()));
+        fleet.leap(15 * 60 * SECOND);
+    };
+    refused_once(&mut fleet).await;
+    let store = Faulty::new(&fleet.store);
+    let (_process, is_in) = whose_save_fails(&mut fleet, server.program("right"), &store).await;
+    assert!(is_in);
+    fleet.advance(16 * SECOND).await;
+    reject_stored(&mut fleet, &server).await;
+    refused_once(&mut fleet).await;
+    let next = fleet.start(server.program("right"));
+    assert!(next.get().await.is_ok(), "the first cooldown again");
+}
