@@ -346,8 +346,9 @@
 //! obtained, and then by its revision. So a login that was stopped, and goes on after another one
 //! has saved, changes nothing; and its notes are saved only while no later lease was given. A
 //! failed login or refresh never changes a stored session. One that was logged out does not come
-//! back. After the store has lost its data, a session of before is saved if none is there, and none
-//! was logged out since.
+//! back; but a login or a refresh that is under way elsewhere at that time brings a session of its
+//! own, as one that begins later does. After the store has lost its data, a session of before is
+//! saved if none is there, and none was logged out since.
 //!
 //! What rolls in mid-session, and what a repair brings, is saved as a revision, by a task; of two
 //! at a time the last one counts. Where an idle deadline has moved by an eighth of its timeout, it

@@ -116,3 +116,28 @@ async fn rule_19_a_superseded_session_is_not_logged_out_where_another_may_use_it
     assert_eq!(server.logins(), 2);
     assert!(server.0.logouts.lock().is_empty());
 }
+
+#[tokio::test]
+async fn rule_21_a_refresh_under_way_at_a_logout_elsewhere_brings_a_session_of_its_own() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let first = session(number, Lifetime::of(HOUR))?;
+        Ok(first.with_kept("refresh_token", &format!("first-{number}"))?)
+    });
+    let one = fleet.start(rotating(&server));
+    one.get().await.unwrap();
+    let command = fleet.start(server.program("right"));
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.refresh_gate.lock() = Some(Arc::clone(&gate));
+    let renewing = one.clone();
+    let renewed = tokio::spawn(async move { renewing.renew().await });
+    settle().await;
+    assert_eq!(server.tokens_seen_once(), 1);
+    command.log_out().await.unwrap();
+    gate.add_permits(1);
+    assert_eq!(token(&renewed.await.unwrap().unwrap()), "token-1001");
+    assert_eq!(*server.0.logouts.lock(), ["token-1"]);
+    let next = fleet.start(server.program("right"));
+    assert_eq!(token(&next.get().await.unwrap()), "token-1001");
+    assert_eq!(server.logins(), 1);
+}
