@@ -94,7 +94,7 @@ macro_rules! conformance {
     };
 }
 
-const NAME: &str = "entry-1";
+pub(crate) const NAME: &str = "entry-1";
 const ORIGIN: &str = "origin-1";
 
 /// Longer than any test.
@@ -128,7 +128,7 @@ fn change(version: Version, session: SessionChange) -> Change {
     }
 }
 
-fn save(version: Version, sealed: &[u8]) -> Change {
+pub(crate) fn save(version: Version, sealed: &[u8]) -> Change {
     change(version, SessionChange::Save(sealed.to_vec(), LONG))
 }
 
@@ -159,7 +159,7 @@ fn is_held(answer: &LeaseAnswer) -> bool {
 }
 
 /// Takes the lease, and returns the version of a session that is obtained under it.
-async fn take(store: &impl Store, owner: &str) -> Version {
+pub(crate) async fn take(store: &impl Store, owner: &str) -> Version {
     let answer = lease(store, ask(owner)).await;
     let Lease::Taken { fence } = answer.lease else {
         panic!("{owner} got {answer:?}");
@@ -179,7 +179,7 @@ async fn load(store: &impl Store) -> Entry {
     store.load(NAME).await.unwrap()
 }
 
-async fn made(store: &impl Store, change: Change) -> Version {
+pub(crate) async fn made(store: &impl Store, change: Change) -> Version {
     match store.save(NAME, change).await.unwrap() {
         Saved::Made(version) => version,
         newer @ Saved::Newer(_) => panic!("{newer:?}"),
