@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use auth_core::testing::Scripted;
-use auth_core::{Credentials, Event, Identity, ResponseView, Session, Verdict};
+use auth_core::{
+    Credentials, Event, Identity, Origin, Part, ResponseView, Scope, Session, Verdict, When,
+};
 use auth_middleware::{
     AuthContext, AuthLayer, AuthMiddleware, ClientError, RedirectError, Redirects, redirect_error,
 };
@@ -151,6 +153,26 @@ async fn rule_7_a_foreign_401_at_the_end_of_the_way_changes_nothing() {
         assert_eq!((control.logins(), api.count(), foreign.count()), (1, 1, 1));
         let credential = credentials.get().await.unwrap();
         assert_eq!(credential.stamp().generation(), 1);
+    }
+}
+
+#[tokio::test]
+async fn rule_7_a_401_to_a_request_that_carries_nothing_of_the_session_spends_no_login() {
+    for via in BOTH {
+        let api = Api::new(|_| response(401, ""));
+        let origin = api.serve().await;
+        let provider = Scripted::new(|_| {
+            let writes = When::unsafe_methods();
+            Ok(Session::new().with_part(Part::header("x-csrf", "c").when(writes))?)
+        });
+        let logins = provider.logins();
+        let scope = Scope::only(Origin::parse(&origin).unwrap());
+        let credentials = Credentials::builder(provider).scope(scope).build();
+        for (request, sent, expected) in [(get(&origin), 1, 1), (post(&origin), 3, 2)] {
+            let got = send(via, &credentials, Redirects::new(), request);
+            assert_eq!(got.await.unwrap().status, 401);
+            assert_eq!((api.count(), logins.count()), (sent, expected), "{via:?}");
+        }
     }
 }
 

@@ -63,6 +63,16 @@ impl Cookies {
         !self.narrow
     }
 
+    /// Whether there is one that every request within the scope carries.
+    pub(super) fn some_go_everywhere(&self) -> bool {
+        self.live().any(|cookie| !cookie.is_narrow())
+    }
+
+    /// Whether a request to this target carries one.
+    pub(super) fn go_to(&self, target: Target<'_>) -> bool {
+        self.live().any(|cookie| cookie.goes_to(target))
+    }
+
     /// Whether the path of a request decides which cookies its answer sets.
     #[inline]
     pub(super) const fn depend_on_path(&self) -> bool {

@@ -156,7 +156,8 @@ where
         };
         match fresh {
             Some((attempt, Ok(()))) => {
-                let attempt = attempt.of_request(head).sent_to(|| request.uri().target());
+                let sent_to = || request.uri().target().with_method(request.method());
+                let attempt = attempt.of_request(head).sent_to(sent_to);
                 AuthFuture::sending(self.inner.call(request), attempt, spare, jar)
             }
             Some((_, Err(error))) => {
