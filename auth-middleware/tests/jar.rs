@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use auth_core::Credentials;
-use auth_middleware::{AuthContext, AuthLayer, AuthMiddleware, CookieJar};
+use auth_middleware::{AuthContext, AuthLayer, AuthMiddleware, CookieJar, Redirects};
 use bytes::Bytes;
 use common::{Api, Kind, Script, response};
 use http::{HeaderValue, Request};
@@ -59,8 +59,9 @@ fn api() -> Api {
 async fn send(tower: bool, jar: &Jar, credentials: &Credentials, url: &str, context: AuthContext) {
     if tower {
         let client = HyperClient::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+        let auth = AuthLayer::new(credentials.clone()).jar(Arc::new(jar.clone()));
         let service = ServiceBuilder::new()
-            .layer(AuthLayer::new(credentials.clone()).jar(Arc::new(jar.clone())))
+            .layer(auth.follow_redirects(Redirects::new()))
             .service(client);
         let request = Request::get(url).extension(context);
         let request = request.body(Full::default()).unwrap();
@@ -134,6 +135,29 @@ async fn rule_16_a_foreign_request_carries_the_jars_cookies_alone() {
         // Out of the scope, a namesake belongs to another server.
         assert_eq!(api.seen()[1].cookie(), Some("lb=node7; sid=rolled"));
         assert_eq!(control.logins(), 0);
+    }
+}
+
+#[tokio::test]
+async fn rule_16_a_hop_without_a_credential_leaves_no_cookie_of_its_own_identity_in_the_jar() {
+    for tower in [false, true] {
+        let (api, jar) = (api(), Jar::default());
+        let origin = api.serve().await;
+        let there = HeaderValue::try_from(&origin).unwrap();
+        let foreign = Api::new(move |_| {
+            let mut response = response(302, "");
+            response.headers_mut().insert("location", there.clone());
+            response
+        });
+        let elsewhere = foreign.serve().await;
+        let (mine, _) = Script::at(common::ORIGIN).kind(Kind::All).build();
+        let (other, _) = Script::at(&origin).kind(Kind::Cookie).build();
+        other.get().await.unwrap();
+        let as_other = AuthContext::new().identity(other);
+        send(tower, &jar, &mine, &elsewhere, as_other).await;
+        assert_eq!(api.seen()[0].cookie(), None, "it begins out of the scope");
+        let kept: Vec<_> = jar.0.lock().unwrap().clone().into_keys().collect();
+        assert_eq!(kept, ["lb"], "tower: {tower}");
     }
 }
 

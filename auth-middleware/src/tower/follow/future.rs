@@ -37,7 +37,6 @@ pin_project! {
         pub(super) redirects: Arc<Redirects>,
         pub(super) chain: Chain,
         pub(super) credentials: Credentials,
-        pub(super) context: AuthContext,
         pub(super) is_bare: bool,
         pub(super) kept: Option<Kept<B>>,
         pub(super) sent: Sent,
@@ -91,7 +90,10 @@ where
                     *this.kept = Some(Kept::of::<R>(&request));
                     request.extensions_mut().insert(this.sent.clone());
                     if *this.is_bare || !request.uri().is_in(this.credentials.scope()) {
-                        request.extensions_mut().insert(AuthContext::skip());
+                        // The jar keeps the cookies of the request's own identity apart.
+                        let own = this.credentials.clone();
+                        let bare = AuthContext::skip().identity(own);
+                        request.extensions_mut().insert(bare);
                     }
                     // The next hop may wait for the connection of this response.
                     drop(response);
