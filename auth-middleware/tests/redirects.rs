@@ -1054,6 +1054,7 @@ async fn rule_7_a_response_from_another_url_than_the_one_that_was_sent_changes_n
     let client = ClientBuilder::new(Client::new()).with(auth).build();
     let response = client.get(format!("{origin}/away")).send().await.unwrap();
     assert_eq!(response.status(), 401);
+    assert!(response.headers()["set-cookie"].is_sensitive());
     let current = credentials.get().await.unwrap();
     assert_eq!(current.cookie("sid"), Some("token-1"));
     assert_eq!(control.logins(), 1);

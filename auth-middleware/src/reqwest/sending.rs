@@ -216,10 +216,10 @@ impl Sending {
 
     /// Judges the response, and applies the verdict to the cache.
     pub(super) fn conclude(&mut self, response: &mut Response, body: Option<&Bytes>) -> Conclusion {
+        self.attempt.redact(response.headers_mut());
         if !self.is_answered_by(response) {
             return Conclusion::HandOn;
         }
-        self.attempt.redact(response.headers_mut());
         JarRequest::heard(self.jar.as_deref(), response.headers());
         let mut view = ResponseView::new(response.status(), response.headers());
         if let Some(body) = body {
