@@ -19,7 +19,7 @@ use auth_middleware::{
 };
 use bytes::Bytes;
 use common::{Api, Kind, Script, Seen, response};
-use follow::{BOTH, Failed, get, moved, post, redirecting, send};
+use follow::{BOTH, Failed, Via, get, moved, post, redirecting, send};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::Full;
 use hyper_util::client::legacy::Client as HyperClient;
@@ -469,6 +469,57 @@ async fn rule_16_each_hop_carries_the_credential_of_the_requests_own_identity() 
         send(via, &alice, Redirects::new(), request).await.unwrap();
         assert_bare(&a.seen()[0]);
         assert_eq!((of_alice.logins(), of_bob.logins()), (0, 1));
+    }
+}
+
+#[tokio::test]
+async fn rule_16_a_redirect_out_of_the_scope_causes_no_request_with_an_inner_credential() {
+    for via in BOTH {
+        let a = Api::new(|seen| match seen.uri.query() {
+            Some(to) => moved(302, to.parse().unwrap()),
+            None => response(200, "a"),
+        });
+        let at_a = a.serve().await;
+        let b = redirecting(302, &format!("{at_a}/back"));
+        let at_b = b.serve().await;
+        let (alice, _) = Script::at(&at_a).prefix("alice").build();
+        let (bob, of_bob) = Script::at(&at_b).prefix("bob").build();
+        let url = format!("{at_a}/?{at_b}/away");
+        // A request of one's own to the other host carries what the inner one has for it.
+        let urls = [url, format!("{at_b}/here")];
+        match via {
+            Via::Reqwest => {
+                let builder = Client::builder();
+                let (client, outer) = AuthMiddleware::with_client(builder, alice).unwrap();
+                let inner = AuthMiddleware::for_client(&client, bob).unwrap();
+                let inner = inner.redirects(Redirects::none());
+                let client = ClientBuilder::new(client).with(outer).with(inner).build();
+                for url in urls {
+                    client.get(url).send().await.unwrap();
+                }
+            }
+            Via::Tower => {
+                let client = HyperClient::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+                let service = ServiceBuilder::new()
+                    .layer(AuthLayer::new(alice).follow_redirects(Redirects::new()))
+                    .layer(AuthLayer::new(bob))
+                    .service(client);
+                for url in urls {
+                    let request = Request::get(url).body(Full::default()).unwrap();
+                    service.clone().oneshot(request).await.unwrap();
+                }
+            }
+        }
+        let bearers = |api: &Api| -> Vec<Option<String>> {
+            let seen = api.seen();
+            seen.iter()
+                .map(|seen| seen.bearer().map(String::from))
+                .collect()
+        };
+        let alices = Some("alice-1".to_owned());
+        assert_eq!(bearers(&a), [alices.clone(), alices], "{via:?}");
+        assert_eq!(bearers(&b), [None, Some("bob-1".to_owned())], "{via:?}");
+        assert_eq!(of_bob.logins(), 1);
     }
 }
 

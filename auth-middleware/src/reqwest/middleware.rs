@@ -275,10 +275,14 @@ impl Middleware for AuthMiddleware {
             carried: None,
             request: Some(request),
         };
-        let mut chain = Chain::default();
+        let (mut chain, mut is_hop) = (Chain::default(), false);
         loop {
             let response = match admission.take() {
                 Some(admission) => call.send(admission, extensions, &next).await?,
+                None if is_hop => {
+                    let below = Bare::of(extensions, credentials);
+                    call.send_bare(credentials, below.0, &next).await?
+                }
                 None => call.send_bare(credentials, extensions, &next).await?,
             };
             let hop = call.next_hop(&response, &mut chain, credentials)?;
@@ -293,6 +297,28 @@ impl Middleware for AuthMiddleware {
             }
             call.redactor.redirected();
             call.request = Some(request);
+            is_hop = true;
+        }
+    }
+}
+
+/// The extensions of a hop without a credential. A server has chosen where it goes, so it carries
+/// none of a middleware below either. The request's own context is there again after the hop.
+struct Bare<'a>(&'a mut Extensions, Option<AuthContext>);
+
+impl<'a> Bare<'a> {
+    fn of(extensions: &'a mut Extensions, credentials: &Credentials) -> Self {
+        let bare = AuthContext::skip().identity(credentials.clone());
+        let own = extensions.insert(bare);
+        Self(extensions, own)
+    }
+}
+
+impl Drop for Bare<'_> {
+    fn drop(&mut self) {
+        self.0.remove::<AuthContext>();
+        if let Some(own) = self.1.take() {
+            self.0.insert(own);
         }
     }
 }
