@@ -128,8 +128,8 @@ pub enum Conclusion {
     /// Hand the response to the caller, or follow its redirect.
     HandOn,
     /// The response rejected the credential, and another login would not help; or the request was
-    /// sent once more already. Hand it to the caller, and do not follow its redirect: that leads to
-    /// the login page.
+    /// sent once more already, or carried nothing of it. Hand it to the caller, and do not follow
+    /// its redirect: that leads to the login page.
     Rejected,
     /// The response rejected the credential: get a newer one, and send the request once more with
     /// it. If it can't be sent once more, this is as [`Rejected`](Self::Rejected).
