@@ -940,6 +940,14 @@ async fn with_tower_a_body_that_is_not_kept_whole_is_handed_on_with_307() {
             .service(client);
         let request = Request::put(&url).body(Full::<Bytes>::from(body)).unwrap();
         assert_eq!(service.oneshot(request).await.unwrap().status(), expected);
+        // One that is in memory is.
+        let client = HyperClient::builder(TokioExecutor::new()).build_http();
+        let auth = AuthLayer::new(credentials.clone()).in_memory();
+        let service = ServiceBuilder::new()
+            .layer(auth.follow_redirects(Redirects::new()))
+            .service(client);
+        let request = Request::put(&url).body(Full::<Bytes>::from(body)).unwrap();
+        assert_eq!(service.oneshot(request).await.unwrap().status(), 200);
     }
 }
 

@@ -63,14 +63,23 @@ impl Cookies {
         !self.narrow
     }
 
-    /// Whether there is one that every request within the scope carries.
+    /// Whether there is one of the session that every request within the scope carries.
     pub(super) fn some_go_everywhere(&self) -> bool {
-        self.live().any(|cookie| !cookie.is_narrow())
+        self.of_session().any(|cookie| !cookie.is_narrow())
     }
 
-    /// Whether a request to this target carries one.
+    /// Whether a request to this target carries one of the session.
     pub(super) fn go_to(&self, target: Target<'_>) -> bool {
-        self.live().any(|cookie| cookie.goes_to(target))
+        self.of_session().any(|cookie| cookie.goes_to(target))
+    }
+
+    /// Those that a server may know the session by. Where the provider has named some that the
+    /// session can't do without, those that only answers have set are none, such as that of a load
+    /// balancer.
+    fn of_session(&self) -> impl Iterator<Item = &Cookie> {
+        let has_named = self.named().next().is_some();
+        self.live()
+            .filter(move |cookie| !has_named || cookie.role != Role::Kept)
     }
 
     /// Whether the path of a request decides which cookies its answer sets.

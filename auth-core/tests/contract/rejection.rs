@@ -57,12 +57,18 @@ async fn rule_7_a_request_that_carries_nothing_of_the_session_neither_rejects_no
         1 => part(Part::query("sid", "s").when(When::any_method().below("/api"))),
         2 => part(Part::header("x-sid", "s").when(When::unsafe_methods())),
         3 => part(Part::json_field("/sid", "s").when(When::unsafe_methods().below("/api"))),
+        4 => Ok(narrow("sid=s; Path=/api")?.keep_cookies(&set_cookie("lb=n3; Path=/"), HERE)),
         // A part beside it goes everywhere.
-        4 => Ok(narrow("sid=s; Path=/api")?.with_bearer("t")?),
-        _ => Ok(narrow("sid=s; Path=/api")?.with_cookie("lb", "n3")?),
+        5 => Ok(narrow("sid=s; Path=/api")?.with_bearer("t")?),
+        6 => Ok(narrow("sid=s; Path=/api")?.with_cookie("other", "s")?),
+        // A server may know the session by any cookie, where none is named.
+        _ => {
+            let writes = Part::header("x-csrf", "c").when(When::unsafe_methods());
+            Ok(part(writes)?.keep_cookies(&set_cookie("sid=s; Path=/"), HERE))
+        }
     };
     let to = |path| Target::new("https", "api.example.com", path);
-    for index in 0..6 {
+    for index in 0..8 {
         let idle = Lifetime::unknown().idle(HOUR);
         let provider = Scripted::new(move |_| Ok(session(index)?.with_lifetime(idle)));
         let (clock, logins) = (ManualClock::new(), provider.logins());
@@ -70,7 +76,7 @@ async fn rule_7_a_request_that_carries_nothing_of_the_session_neither_rejects_no
         let credential = credentials.get().await.unwrap();
         clock.advance(60 * SECOND);
         let sent = |target| Attempt::new(&credentials, &credential).sent_to(|| target);
-        if index < 4 {
+        if index < 5 {
             let elsewhere = sent(to("/other").with_method(&Method::GET));
             elsewhere.accepted();
             let idle_in = credentials.status().idle_in;

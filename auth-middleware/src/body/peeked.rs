@@ -233,9 +233,9 @@ mod tests {
     #[test]
     fn rule_7_a_body_of_empty_frames_without_end_is_read_up_to_the_limit() {
         const MOST: usize = MAX_JUDGED_BODY;
-        assert_eq!(read(&[1; MOST], 0), (MOST + 1, Some(MOST)));
-        assert_eq!(read(&[0; MOST], 0), (MOST + 1, Some(0)));
-        assert_eq!(read(&[0; MOST + 10], 0), (MOST + 1, None));
+        assert_eq!(read(&vec![1; MOST], 0), (MOST + 1, Some(MOST)));
+        assert_eq!(read(&vec![0; MOST], 0), (MOST + 1, Some(0)));
+        assert_eq!(read(&vec![0; MOST + 10], 0), (MOST + 1, None));
     }
 
     #[test]
