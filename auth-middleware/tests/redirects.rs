@@ -952,6 +952,24 @@ async fn with_tower_a_body_that_is_not_kept_whole_is_handed_on_with_307() {
 }
 
 #[tokio::test]
+async fn with_reqwest_without_replay_an_empty_body_is_repeated_with_307_and_no_other() {
+    let api = redirecting(307, "/here");
+    let origin = api.serve().await;
+    let (credentials, _) = Script::at(&origin).build();
+    let builder = Client::builder();
+    let (client, auth) = AuthMiddleware::with_client(builder, credentials).unwrap();
+    let client = ClientBuilder::new(client)
+        .with(auth.without_replay())
+        .build();
+    for (body, expected) in [("a body", 307), ("", 200)] {
+        let request = client.put(format!("{origin}/away")).body(body);
+        assert_eq!(request.send().await.unwrap().status(), expected, "{body}");
+    }
+    let last = api.seen().pop().unwrap();
+    assert_eq!((last.method, last.uri.path()), (Method::PUT, "/here"));
+}
+
+#[tokio::test]
 async fn each_hop_has_the_http_version_of_the_request() {
     let api = redirecting(302, "/here");
     let origin = api.serve().await;

@@ -234,7 +234,8 @@ impl AuthMiddleware {
     /// Sends no request twice. The caller gets the response that rejected its credential. If the
     /// rejection is believed, a login begins at once, and the next request uses the new session.
     ///
-    /// No body is kept, so the caller gets a redirect that repeats one (307 and 308).
+    /// No body is kept, so the caller gets a redirect that repeats one (307 and 308), unless it is
+    /// empty.
     ///
     /// For one request: [`AuthContext::without_replay`].
     pub fn without_replay(mut self) -> Self {
