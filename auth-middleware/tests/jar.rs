@@ -7,7 +7,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use auth_core::Credentials;
+use auth_core::{Attempt, Credentials};
 use auth_middleware::{AuthContext, AuthLayer, AuthMiddleware, CookieJar, Redirects};
 use bytes::Bytes;
 use common::{Api, Kind, Script, response};
@@ -158,6 +158,22 @@ async fn rule_16_a_hop_without_a_credential_leaves_no_cookie_of_its_own_identity
         assert_eq!(api.seen()[0].cookie(), None, "it begins out of the scope");
         let kept: Vec<_> = jar.0.lock().unwrap().clone().into_keys().collect();
         assert_eq!(kept, ["lb"], "tower: {tower}");
+    }
+}
+
+#[tokio::test]
+async fn rule_16_a_cookie_of_the_session_stays_out_of_the_jar_after_the_session_has_ended() {
+    for tower in [false, true] {
+        let (api, jar) = (api(), Jar::default());
+        let origin = api.serve().await;
+        let (credentials, control) = Script::at(&origin).kind(Kind::Cookie).build();
+        let ended = credentials.get().await.unwrap();
+        control.hold();
+        Attempt::new(&credentials, &ended).rejected();
+        send(tower, &jar, &credentials, &origin, AuthContext::skip()).await;
+        let kept: Vec<_> = jar.0.lock().unwrap().clone().into_keys().collect();
+        assert_eq!(kept, ["lb"], "tower: {tower}");
+        control.release();
     }
 }
 
