@@ -162,6 +162,43 @@ async fn rule_16_a_hop_without_a_credential_leaves_no_cookie_of_its_own_identity
 }
 
 #[tokio::test]
+async fn rule_16_a_hop_that_an_outer_integration_follows_leaves_an_inner_jar_as_it_is() {
+    for tower in [false, true] {
+        let (api, jar) = (api(), Jar::default());
+        let origin = api.serve().await;
+        let there = HeaderValue::try_from(&origin).unwrap();
+        let outer = Api::new(move |_| {
+            let mut response = response(302, "");
+            response.headers_mut().insert("location", there.clone());
+            response
+        });
+        let at_outer = outer.serve().await;
+        let (alice, _) = Script::at(&at_outer).prefix("alice").build();
+        let (bob, _) = Script::at(&origin).kind(Kind::Cookie).build();
+        bob.get().await.unwrap();
+        if tower {
+            let client = HyperClient::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+            let service = ServiceBuilder::new()
+                .layer(AuthLayer::new(alice).follow_redirects(Redirects::new()))
+                .layer(AuthLayer::new(bob).jar(jar.clone()))
+                .service(client);
+            let request = Request::get(&at_outer).body(Full::default()).unwrap();
+            service.oneshot(request).await.unwrap();
+        } else {
+            let builder = reqwest::Client::builder();
+            let (client, auth) = AuthMiddleware::with_client(builder, alice).unwrap();
+            let inner = AuthMiddleware::for_client(&client, bob).unwrap();
+            let inner = inner.redirects(Redirects::none()).jar(jar.clone());
+            let client = ClientBuilder::new(client).with(auth).with(inner).build();
+            client.get(&at_outer).send().await.unwrap();
+        }
+        assert_eq!(api.seen()[0].cookie(), None, "tower: {tower}");
+        let kept: Vec<_> = jar.0.lock().unwrap().clone().into_keys().collect();
+        assert_eq!(kept, ["lb"], "tower: {tower}");
+    }
+}
+
+#[tokio::test]
 async fn rule_16_a_cookie_of_the_session_stays_out_of_the_jar_after_the_session_has_ended() {
     for tower in [false, true] {
         let (api, jar) = (api(), Jar::default());

@@ -281,7 +281,7 @@ impl Middleware for AuthMiddleware {
             let response = match admission.take() {
                 Some(admission) => call.send(admission, extensions, &next).await?,
                 None if is_hop => {
-                    let below = Bare::of(extensions, credentials);
+                    let below = Bare::of(extensions);
                     call.send_bare(credentials, below.0, &next).await?
                 }
                 None => call.send_bare(credentials, extensions, &next).await?,
@@ -308,9 +308,8 @@ impl Middleware for AuthMiddleware {
 struct Bare<'a>(&'a mut Extensions, Option<AuthContext>);
 
 impl<'a> Bare<'a> {
-    fn of(extensions: &'a mut Extensions, credentials: &Credentials) -> Self {
-        let bare = AuthContext::skip().identity(credentials.clone());
-        let own = extensions.insert(bare);
+    fn of(extensions: &'a mut Extensions) -> Self {
+        let own = extensions.insert(AuthContext::skip());
         Self(extensions, own)
     }
 }

@@ -88,13 +88,12 @@ where
                         return Poll::Ready(Ok(response));
                     };
                     *this.kept = Some(Kept::of::<R>(&request));
-                    request.extensions_mut().insert(this.sent.clone());
+                    let mut sent = this.sent.clone();
                     if *this.is_bare || !request.uri().is_in(this.credentials.scope()) {
-                        // The jar keeps the cookies of the request's own identity apart.
-                        let own = this.credentials.clone();
-                        let bare = AuthContext::skip().identity(own);
-                        request.extensions_mut().insert(bare);
+                        request.extensions_mut().insert(AuthContext::skip());
+                        sent = sent.by_a_bare_hop(this.credentials);
                     }
+                    request.extensions_mut().insert(sent);
                     // The next hop may wait for the connection of this response.
                     drop(response);
                     let request = Some(request);
