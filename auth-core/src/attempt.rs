@@ -89,6 +89,10 @@ pub struct Attempt {
     repaired: bool,
     /// Whether the cookies that the answer sets depend on where the request went.
     place_counts: bool,
+    /// Whether there are requests that carry nothing of the credential.
+    may_be_bare: bool,
+    /// Whether this is such a request. Its response says nothing of the credential.
+    is_bare: bool,
     /// Whether the answer may bring values, once that was looked up.
     brings: Option<bool>,
     /// What few requests need. Together in one box, because the future of a request holds this.
@@ -124,8 +128,8 @@ pub enum Conclusion {
     /// Hand the response to the caller, or follow its redirect.
     HandOn,
     /// The response rejected the credential, and another login would not help; or the request was
-    /// sent once more already. Hand it to the caller, and do not follow its redirect: that leads to
-    /// the login page.
+    /// sent once more already, or carried nothing of it. Hand it to the caller, and do not follow
+    /// its redirect: that leads to the login page.
     Rejected,
     /// The response rejected the credential: get a newer one, and send the request once more with
     /// it. If it can't be sent once more, this is as [`Rejected`](Self::Rejected).
@@ -337,25 +341,39 @@ impl Attempt {
             replay: false,
             repaired: false,
             place_counts: place_counts(credential, credentials.scope()),
+            may_be_bare: !credential.is_always_carried(),
+            is_bare: false,
             brings: None,
             noted: None,
         }
     }
 
-    /// States where the request goes, for the cookies that its answer sets. It is kept only if they
-    /// depend on it, and only then this allocates.
+    /// States where the request goes, with its method: for the cookies that its answer sets, and
+    /// for whether it carries anything of the credential. It is kept only if the cookies depend on
+    /// it, and only then this allocates.
     ///
     /// Unless it is stated, a cookie that the answer sets is taken to come from the first origin of
-    /// the scope.
+    /// the scope, and the request to carry the credential.
     #[inline]
     pub fn sent_to<'a>(mut self, target: impl FnOnce() -> Target<'a>) -> Self {
-        if self.place_counts {
-            self.note_place(target());
+        if self.place_counts || self.may_be_bare {
+            self.note_target(target());
         }
         self
     }
 
     #[cold]
+    fn note_target(&mut self, target: Target<'_>) {
+        if self.place_counts {
+            self.note_place(target);
+        }
+        // One that is no longer current is late, whatever it carries.
+        self.is_bare = self.may_be_bare
+            && Self::current(&self.credentials).is_some_and(|current| {
+                current.stamp() == self.stamp && !current.is_carried_to(target)
+            });
+    }
+
     fn note_place(&mut self, target: Target<'_>) {
         let place = (target.host().to_owned(), target.path().to_owned());
         self.noted.get_or_insert_default().place = Some(place);
@@ -577,9 +595,13 @@ impl Attempt {
     /// Reports that the response accepted what its request carried.
     ///
     /// A sliding session slides, counted from the time of sending. An accepted replay shows that
-    /// the last login helped. Takes a lock only for a replay.
+    /// the last login helped. Takes a lock only for a replay. The response to a request that
+    /// [carries](Self::sent_to) nothing of the credential accepts nothing.
     #[inline]
     pub fn accepted(&self) {
+        if self.is_bare {
+            return;
+        }
         let shared = self.credentials.shared();
         if self.acceptance_counts {
             shared.touch(self.stamp, self.sent);
@@ -597,8 +619,12 @@ impl Attempt {
     /// If the credential is the current one and the rejection is believed, the credential is never
     /// served again. The next login begins at once, whether or not the request can be replayed,
     /// unless there is no tokio runtime here or a failure forbids it. A late rejection of an older
-    /// credential starts nothing.
+    /// credential starts nothing, and nor does that of a request that [carries](Self::sent_to)
+    /// nothing of the credential.
     pub fn rejected(&self) -> Conclusion {
+        if self.is_bare {
+            return Conclusion::Rejected;
+        }
         let (shared, stamp) = (self.credentials.shared(), self.stamp);
         let now = shared.engine.clock.now();
         let policy = &shared.engine.options.policy;

@@ -109,13 +109,14 @@ impl JarRequest {
         }))
     }
 
-    fn current(&self) -> Option<Arc<Credential>> {
-        self.credentials.as_ref().and_then(Attempt::current)
+    /// What tells the session's cookies. A session that has ended is there until the next one is.
+    fn latest(&self) -> Option<Arc<Credential>> {
+        self.credentials.as_ref().and_then(Attempt::latest)
     }
 
     /// Adds the jar's cookies to a request that carries no credential.
     pub(crate) fn add_to(&self, headers: &mut HeaderMap) {
-        add_cookies(&*self.jar, &self.url, self.current().as_deref(), headers);
+        add_cookies(&*self.jar, &self.url, self.latest().as_deref(), headers);
     }
 
     /// Adds the jar's cookies to a request, before `credential` is attached to it.
@@ -134,10 +135,10 @@ impl JarRequest {
     }
 
     fn store(&self, response: &HeaderMap) {
-        let current = self.current();
+        let latest = self.latest();
         // Without the session, its cookies can't be told from others.
-        if current.is_some() || !self.carries {
-            store_cookies(&*self.jar, &self.url, current.as_deref(), response);
+        if latest.is_some() || !self.carries {
+            store_cookies(&*self.jar, &self.url, latest.as_deref(), response);
         }
     }
 }

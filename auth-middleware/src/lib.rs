@@ -107,10 +107,11 @@
 //! - **5** With a fresh credential and [without replay](AuthLayer::without_replay), the tower layer
 //!   allocates nothing of its own. A query pair, a `Cookie` header that is merged or holds only
 //!   some of the session's cookies, and a judge that reads bodies allocate what they need.
-//! - **7** A response can reject only what its request carried. Each hop of a redirect is judged by
-//!   its own URL. A response that a client brings from another URL than the one that was sent is
-//!   not judged. A body is read ahead only if the [judge wants it](auth_core::Judge::wants_body) by
-//!   its head, and an event stream never: its first event reaches the caller at once.
+//! - **7** A response can reject only what its request carried, and one to a request that carries
+//!   nothing of the session says nothing of it. Each hop of a redirect is judged by its own URL. A
+//!   response that a client brings from another URL than the one that was sent is not judged. A
+//!   body is read ahead only if the [judge wants it](auth_core::Judge::wants_body) by its head, and
+//!   an event stream never: its first event reaches the caller at once.
 //! - **8** A rejected request is sent once more, with a newer credential. If another login would
 //!   not help, the caller gets the rejection. A request that [lacks a part of the
 //!   session](auth_core::Verdict::NeedsRepair) is sent once more with that part. One that would
@@ -125,9 +126,10 @@
 //!   [trailers](auth_core::Judge::wants_trailers) is heard by the tower integration, and comes too
 //!   late to send the request once more.
 //! - **13** A request in scope is never sent without its credential, nor without a part of it that
-//!   is to be fetched, unless its context [skips](AuthContext::skip) it. If there is no credential,
-//!   before the first attempt or before a replay, the caller gets an [`auth_core::Error`].
-//!   [`auth_error`] finds it with reqwest, and `downcast_ref::<auth_core::Error>()` with tower.
+//!   is to be fetched, unless its context [skips](AuthContext::skip) it, or it is a hop of a
+//!   request that began out of the scope. If there is no credential, before the first attempt or
+//!   before a replay, the caller gets an [`auth_core::Error`]. [`auth_error`] finds it with
+//!   reqwest, and `downcast_ref::<auth_core::Error>()` with tower.
 //! - **15** The idle time of an accepted session counts from when its request was *sent*. Cookies
 //!   are sent to the hosts and paths that they were set for. Those that a response sets roll or end
 //!   the session, whatever its status, unless the verdict is

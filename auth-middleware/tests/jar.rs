@@ -7,8 +7,8 @@ mod common;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use auth_core::Credentials;
-use auth_middleware::{AuthContext, AuthLayer, AuthMiddleware, CookieJar};
+use auth_core::{Attempt, Credentials};
+use auth_middleware::{AuthContext, AuthLayer, AuthMiddleware, CookieJar, Redirects};
 use bytes::Bytes;
 use common::{Api, Kind, Script, response};
 use http::{HeaderValue, Request};
@@ -59,8 +59,9 @@ fn api() -> Api {
 async fn send(tower: bool, jar: &Jar, credentials: &Credentials, url: &str, context: AuthContext) {
     if tower {
         let client = HyperClient::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+        let auth = AuthLayer::new(credentials.clone()).jar(Arc::new(jar.clone()));
         let service = ServiceBuilder::new()
-            .layer(AuthLayer::new(credentials.clone()).jar(Arc::new(jar.clone())))
+            .layer(auth.follow_redirects(Redirects::new()))
             .service(client);
         let request = Request::get(url).extension(context);
         let request = request.body(Full::default()).unwrap();
@@ -134,6 +135,82 @@ async fn rule_16_a_foreign_request_carries_the_jars_cookies_alone() {
         // Out of the scope, a namesake belongs to another server.
         assert_eq!(api.seen()[1].cookie(), Some("lb=node7; sid=rolled"));
         assert_eq!(control.logins(), 0);
+    }
+}
+
+#[tokio::test]
+async fn rule_16_a_hop_without_a_credential_leaves_no_cookie_of_its_own_identity_in_the_jar() {
+    for tower in [false, true] {
+        let (api, jar) = (api(), Jar::default());
+        let origin = api.serve().await;
+        let there = HeaderValue::try_from(&origin).unwrap();
+        let foreign = Api::new(move |_| {
+            let mut response = response(302, "");
+            response.headers_mut().insert("location", there.clone());
+            response
+        });
+        let elsewhere = foreign.serve().await;
+        let (mine, _) = Script::at(common::ORIGIN).kind(Kind::All).build();
+        let (other, _) = Script::at(&origin).kind(Kind::Cookie).build();
+        other.get().await.unwrap();
+        let as_other = AuthContext::new().identity(other);
+        send(tower, &jar, &mine, &elsewhere, as_other).await;
+        assert_eq!(api.seen()[0].cookie(), None, "it begins out of the scope");
+        let kept: Vec<_> = jar.0.lock().unwrap().clone().into_keys().collect();
+        assert_eq!(kept, ["lb"], "tower: {tower}");
+    }
+}
+
+#[tokio::test]
+async fn rule_16_a_hop_that_an_outer_integration_follows_leaves_an_inner_jar_as_it_is() {
+    for tower in [false, true] {
+        let (api, jar) = (api(), Jar::default());
+        let origin = api.serve().await;
+        let there = HeaderValue::try_from(&origin).unwrap();
+        let outer = Api::new(move |_| {
+            let mut response = response(302, "");
+            response.headers_mut().insert("location", there.clone());
+            response
+        });
+        let at_outer = outer.serve().await;
+        let (alice, _) = Script::at(&at_outer).prefix("alice").build();
+        let (bob, _) = Script::at(&origin).kind(Kind::Cookie).build();
+        bob.get().await.unwrap();
+        if tower {
+            let client = HyperClient::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+            let service = ServiceBuilder::new()
+                .layer(AuthLayer::new(alice).follow_redirects(Redirects::new()))
+                .layer(AuthLayer::new(bob).jar(jar.clone()))
+                .service(client);
+            let request = Request::get(&at_outer).body(Full::default()).unwrap();
+            service.oneshot(request).await.unwrap();
+        } else {
+            let builder = reqwest::Client::builder();
+            let (client, auth) = AuthMiddleware::with_client(builder, alice).unwrap();
+            let inner = AuthMiddleware::for_client(&client, bob).unwrap();
+            let inner = inner.redirects(Redirects::none()).jar(jar.clone());
+            let client = ClientBuilder::new(client).with(auth).with(inner).build();
+            client.get(&at_outer).send().await.unwrap();
+        }
+        assert_eq!(api.seen()[0].cookie(), None, "tower: {tower}");
+        let kept: Vec<_> = jar.0.lock().unwrap().clone().into_keys().collect();
+        assert_eq!(kept, ["lb"], "tower: {tower}");
+    }
+}
+
+#[tokio::test]
+async fn rule_16_a_cookie_of_the_session_stays_out_of_the_jar_after_the_session_has_ended() {
+    for tower in [false, true] {
+        let (api, jar) = (api(), Jar::default());
+        let origin = api.serve().await;
+        let (credentials, control) = Script::at(&origin).kind(Kind::Cookie).build();
+        let ended = credentials.get().await.unwrap();
+        control.hold();
+        Attempt::new(&credentials, &ended).rejected();
+        send(tower, &jar, &credentials, &origin, AuthContext::skip()).await;
+        let kept: Vec<_> = jar.0.lock().unwrap().clone().into_keys().collect();
+        assert_eq!(kept, ["lb"], "tower: {tower}");
+        control.release();
     }
 }
 

@@ -11,13 +11,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use auth_core::testing::Scripted;
-use auth_core::{Credentials, Event, Identity, ResponseView, Session, Verdict};
+use auth_core::{
+    Credentials, Event, Identity, Origin, Part, ResponseView, Scope, Session, Verdict, When,
+};
 use auth_middleware::{
     AuthContext, AuthLayer, AuthMiddleware, ClientError, RedirectError, Redirects, redirect_error,
 };
 use bytes::Bytes;
 use common::{Api, Kind, Script, Seen, response};
-use follow::{BOTH, Failed, get, moved, post, redirecting, send};
+use follow::{BOTH, Failed, Via, get, moved, post, redirecting, send};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::Full;
 use hyper_util::client::legacy::Client as HyperClient;
@@ -151,6 +153,26 @@ async fn rule_7_a_foreign_401_at_the_end_of_the_way_changes_nothing() {
         assert_eq!((control.logins(), api.count(), foreign.count()), (1, 1, 1));
         let credential = credentials.get().await.unwrap();
         assert_eq!(credential.stamp().generation(), 1);
+    }
+}
+
+#[tokio::test]
+async fn rule_7_a_401_to_a_request_that_carries_nothing_of_the_session_spends_no_login() {
+    for via in BOTH {
+        let api = Api::new(|_| response(401, ""));
+        let origin = api.serve().await;
+        let provider = Scripted::new(|_| {
+            let writes = When::unsafe_methods();
+            Ok(Session::new().with_part(Part::header("x-csrf", "c").when(writes))?)
+        });
+        let logins = provider.logins();
+        let scope = Scope::only(Origin::parse(&origin).unwrap());
+        let credentials = Credentials::builder(provider).scope(scope).build();
+        for (request, sent, expected) in [(get(&origin), 1, 1), (post(&origin), 3, 2)] {
+            let got = send(via, &credentials, Redirects::new(), request);
+            assert_eq!(got.await.unwrap().status, 401);
+            assert_eq!((api.count(), logins.count()), (sent, expected), "{via:?}");
+        }
     }
 }
 
@@ -447,6 +469,57 @@ async fn rule_16_each_hop_carries_the_credential_of_the_requests_own_identity() 
         send(via, &alice, Redirects::new(), request).await.unwrap();
         assert_bare(&a.seen()[0]);
         assert_eq!((of_alice.logins(), of_bob.logins()), (0, 1));
+    }
+}
+
+#[tokio::test]
+async fn rule_16_a_redirect_out_of_the_scope_causes_no_request_with_an_inner_credential() {
+    for via in BOTH {
+        let a = Api::new(|seen| match seen.uri.query() {
+            Some(to) => moved(302, to.parse().unwrap()),
+            None => response(200, "a"),
+        });
+        let at_a = a.serve().await;
+        let b = redirecting(302, &format!("{at_a}/back"));
+        let at_b = b.serve().await;
+        let (alice, _) = Script::at(&at_a).prefix("alice").build();
+        let (bob, of_bob) = Script::at(&at_b).prefix("bob").build();
+        let url = format!("{at_a}/?{at_b}/away");
+        // A request of one's own to the other host carries what the inner one has for it.
+        let urls = [url, format!("{at_b}/here")];
+        match via {
+            Via::Reqwest => {
+                let builder = Client::builder();
+                let (client, outer) = AuthMiddleware::with_client(builder, alice).unwrap();
+                let inner = AuthMiddleware::for_client(&client, bob).unwrap();
+                let inner = inner.redirects(Redirects::none());
+                let client = ClientBuilder::new(client).with(outer).with(inner).build();
+                for url in urls {
+                    client.get(url).send().await.unwrap();
+                }
+            }
+            Via::Tower => {
+                let client = HyperClient::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+                let service = ServiceBuilder::new()
+                    .layer(AuthLayer::new(alice).follow_redirects(Redirects::new()))
+                    .layer(AuthLayer::new(bob))
+                    .service(client);
+                for url in urls {
+                    let request = Request::get(url).body(Full::default()).unwrap();
+                    service.clone().oneshot(request).await.unwrap();
+                }
+            }
+        }
+        let bearers = |api: &Api| -> Vec<Option<String>> {
+            let seen = api.seen();
+            seen.iter()
+                .map(|seen| seen.bearer().map(String::from))
+                .collect()
+        };
+        let alices = Some("alice-1".to_owned());
+        assert_eq!(bearers(&a), [alices.clone(), alices], "{via:?}");
+        assert_eq!(bearers(&b), [None, Some("bob-1".to_owned())], "{via:?}");
+        assert_eq!(of_bob.logins(), 1);
     }
 }
 
@@ -867,7 +940,33 @@ async fn with_tower_a_body_that_is_not_kept_whole_is_handed_on_with_307() {
             .service(client);
         let request = Request::put(&url).body(Full::<Bytes>::from(body)).unwrap();
         assert_eq!(service.oneshot(request).await.unwrap().status(), expected);
+        // One that is in memory is.
+        let client = HyperClient::builder(TokioExecutor::new()).build_http();
+        let auth = AuthLayer::new(credentials.clone()).in_memory();
+        let service = ServiceBuilder::new()
+            .layer(auth.follow_redirects(Redirects::new()))
+            .service(client);
+        let request = Request::put(&url).body(Full::<Bytes>::from(body)).unwrap();
+        assert_eq!(service.oneshot(request).await.unwrap().status(), 200);
     }
+}
+
+#[tokio::test]
+async fn with_reqwest_without_replay_an_empty_body_is_repeated_with_307_and_no_other() {
+    let api = redirecting(307, "/here");
+    let origin = api.serve().await;
+    let (credentials, _) = Script::at(&origin).build();
+    let builder = Client::builder();
+    let (client, auth) = AuthMiddleware::with_client(builder, credentials).unwrap();
+    let client = ClientBuilder::new(client)
+        .with(auth.without_replay())
+        .build();
+    for (body, expected) in [("a body", 307), ("", 200)] {
+        let request = client.put(format!("{origin}/away")).body(body);
+        assert_eq!(request.send().await.unwrap().status(), expected, "{body}");
+    }
+    let last = api.seen().pop().unwrap();
+    assert_eq!((last.method, last.uri.path()), (Method::PUT, "/here"));
 }
 
 #[tokio::test]
@@ -1032,6 +1131,7 @@ async fn rule_7_a_response_from_another_url_than_the_one_that_was_sent_changes_n
     let client = ClientBuilder::new(Client::new()).with(auth).build();
     let response = client.get(format!("{origin}/away")).send().await.unwrap();
     assert_eq!(response.status(), 401);
+    assert!(response.headers()["set-cookie"].is_sensitive());
     let current = credentials.get().await.unwrap();
     assert_eq!(current.cookie("sid"), Some("token-1"));
     assert_eq!(control.logins(), 1);

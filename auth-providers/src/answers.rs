@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 
 use auth_core::{Secret, Session, SetCookie, Target, set_cookies};
@@ -5,6 +6,7 @@ use bytes::Bytes;
 use http::header::{COOKIE, LOCATION};
 use http::uri::Uri;
 use http::{Request, Response};
+use percent_encoding::{AsciiSet, percent_encode, utf8_percent_encode};
 
 /// All answers of one login so far, in order, and the secret that it was given.
 ///
@@ -123,7 +125,8 @@ impl<'a> Answers<'a> {
     }
 
     /// Where the last answer redirects to: its `Location`, which may be relative to the URL of its
-    /// request (RFC 9110, section 10.2.2). A login that goes there makes it its next request.
+    /// request (RFC 9110, section 10.2.2). A login that goes there makes it its next request. As in
+    /// a browser, a space and each byte that is not ASCII is percent-encoded.
     ///
     /// ```
     /// use auth_providers::Answers;
@@ -139,9 +142,10 @@ impl<'a> Answers<'a> {
     /// ```
     pub fn location(&self) -> Option<String> {
         let answer = self.last();
-        let location = answer.headers().get(LOCATION)?.to_str().ok()?;
+        let location = answer.headers().get(LOCATION)?.as_bytes().trim_ascii();
+        let location: Cow<'_, str> = percent_encode(location, NOT_IN_A_URL).into();
         let redirects = answer.status().is_redirection();
-        resolved(self.sent_to.last()?, location.trim()).filter(|_| redirects)
+        resolved(self.sent_to.last()?, &location).filter(|_| redirects)
     }
 
     /// Adds the cookies that a user agent would send with this request after these answers, unless
@@ -200,10 +204,21 @@ impl Key {
     }
 }
 
+/// What servers write into a URL though it can't stand there, beside what is not ASCII. Browsers
+/// encode it (WHATWG URL, section 1.3).
+const NOT_IN_A_URL: &AsciiSet = &AsciiSet::EMPTY
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'`');
+
 /// A reference, resolved against the URL that it stands at (RFC 3986, section 5.2), without its
 /// fragment. `None` if the URL is not absolute.
 pub(crate) fn resolved(base: &Uri, reference: &str) -> Option<String> {
     let reference = reference.split('#').next().unwrap_or_default();
+    let reference: Cow<'_, str> = utf8_percent_encode(reference, NOT_IN_A_URL).into();
+    let reference = &*reference;
     let (scheme, authority) = (base.scheme_str()?, base.authority()?);
     if has_scheme(reference) {
         return Some(reference.to_owned());
@@ -269,6 +284,8 @@ fn without_dots(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn answer(set_cookies: &[&str]) -> Response<Bytes> {
@@ -373,12 +390,17 @@ mod tests {
             ("javascript:alert(1)", "javascript:alert(1)"),
             ("z/u:1", "https://a.example:8443/x/z/u:1"),
             ("1:2", "https://a.example:8443/x/1:2"),
+            (
+                "/a b%20c?d=<e f>",
+                "https://a.example:8443/a%20b%20c?d=%3Ce%20f%3E",
+            ),
+            ("z?n=Jos\u{e9}", "https://a.example:8443/x/z?n=Jos%C3%A9"),
+            ("https://b.example/\" `", "https://b.example/%22%20%60"),
         ] {
             let mut answer = answer(&[]);
             *answer.status_mut() = http::StatusCode::SEE_OTHER;
-            answer
-                .headers_mut()
-                .insert(LOCATION, location.parse().unwrap());
+            let value = HeaderValue::from_bytes(location.as_bytes()).unwrap();
+            answer.headers_mut().insert(LOCATION, value);
             let secret = Secret::from("pw");
             let mut answers = Answers::new(&base.parse().unwrap(), answer, &secret);
             assert_eq!(answers.location().as_deref(), Some(url), "{location}");

@@ -336,7 +336,8 @@ pub trait Login: Send + Sync + 'static {
     /// # Errors
     /// See [`response::failure`](crate::response::failure). It says nothing of the password:
     /// [`LoginError::refused`] means that the server does not accept the session. See
-    /// [`Provider::repair`](auth_core::Provider::repair).
+    /// [`Provider::repair`](auth_core::Provider::repair). The answer's `Retry-After` is
+    /// added if the error states none.
     fn read_repair(
         &self,
         answer: &http::Response<Bytes>,

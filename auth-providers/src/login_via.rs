@@ -161,7 +161,8 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
         let asked = head_without(current, &request);
         let (sent_to, answer) = self.send(request).await?;
         response::expect_session(&answer, self.login.judge(), &asked)?;
-        let update = self.login.read_repair(&answer, current)?;
+        let read = self.login.read_repair(&answer, current);
+        let update = read.map_err(|failed| answered(failed, &answer))?;
         Ok(update.with_cookies(answer.headers(), Target::of(&sent_to)))
     }
 

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use auth_core::clock::ManualClock;
 use auth_core::{
     Ask, Attempt, Credential, Credentials, Event, Identity, Judge, Lifetime, LoginError, Part,
-    Refresh, ResponseView, Secret, Session, Target, Update, Verdict,
+    Provider as _, Refresh, ResponseView, Secret, Session, Target, Update, Verdict, testing,
 };
 use auth_providers::{Account, Answers, Login, Step, Transport, request, response};
 use bytes::Bytes;
@@ -276,6 +276,24 @@ async fn rule_8_a_login_as_a_value_fetches_the_part_that_a_response_asks_for() {
     assert_eq!(repaired.stamp().revision(), 1);
     assert_eq!(repaired.query_secrets().collect::<Vec<_>>(), ["c-1"]);
     assert_eq!(handle.sent.lock()[1], "https://acme.example/app/csrf ");
+}
+
+#[tokio::test]
+async fn rule_8_the_retry_after_of_a_repair_is_heard_whatever_its_status_is() {
+    for (status, asks, body, wait) in [
+        (200, "70", "not JSON", 70),
+        (503, "70", "", 70),
+        (503, "soon", "", 60),
+    ] {
+        let sent = Arc::default();
+        let says = answer(status, &[("retry-after", asks)], body);
+        let answer = Box::new(move |_: &str| says.clone());
+        let acme = Acme::new().via(Scripted { answer, sent });
+        let current = testing::credential(Session::new().with_bearer("a").unwrap());
+        let failed = acme.repair(&current).await.unwrap_err();
+        let expected = Some(Duration::from_secs(wait));
+        assert_eq!(failed.retry_after(), expected, "{status} {asks}");
+    }
 }
 
 #[tokio::test]

@@ -302,7 +302,12 @@ async fn rule_18_no_answer_leads_a_login_elsewhere() {
             "{location}"
         );
     }
-    for location in ["two", "/app/two", "https://ACME.example:443/app/two"] {
+    for (location, path) in [
+        ("two", "/app/two"),
+        ("/app/two", "/app/two"),
+        ("https://ACME.example:443/app/two", "/app/two"),
+        ("/app/my page", "/app/my%20page"),
+    ] {
         let redirect = answer(302, &[("location", location)], "");
         let server = Server::new([redirect, done()]);
         login(
@@ -314,7 +319,7 @@ async fn rule_18_no_answer_leads_a_login_elsewhere() {
         )
         .await
         .unwrap();
-        assert_eq!(server.lines()[1], "GET /app/two -", "{location}");
+        assert_eq!(server.lines()[1], format!("GET {path} -"));
     }
 }
 

@@ -52,6 +52,8 @@ pub(super) struct Facts {
     lacks: bool,
     /// Whether there is a field of the body, for whatever request.
     pub(super) has_fields: bool,
+    /// Whether every request within the scope carries something, if only a field of its body.
+    always_carried: bool,
 }
 
 impl Attachment {
@@ -78,6 +80,17 @@ impl Attachment {
     #[inline]
     pub(crate) const fn goes_everywhere(&self) -> bool {
         !self.facts.by_target
+    }
+
+    /// Whether every request within the scope carries something, if only a field of its body.
+    #[inline]
+    pub(crate) const fn is_always_carried(&self) -> bool {
+        self.facts.always_carried
+    }
+
+    /// Whether a request to this target carries something. Without a method, it may have any.
+    pub(crate) fn is_carried_to(&self, target: Target<'_>) -> bool {
+        self.facts.always_carried || self.cookies.go_to(target) || self.dependents.may_go_to(target)
     }
 
     /// Whether no part is missing, for whatever request.
@@ -432,6 +445,10 @@ impl Attachment {
             more_than_headers: !self.cookies.is_empty() || !self.dependents.is_empty(),
             lacks: self.dependents.missing() > 0,
             has_fields: self.dependents.fields.live().next().is_some(),
+            always_carried: !self.headers.is_empty()
+                || !self.query.is_empty()
+                || self.cookies.some_go_everywhere()
+                || self.dependents.some_are_unconditional(),
         };
     }
 }

@@ -63,6 +63,25 @@ impl Cookies {
         !self.narrow
     }
 
+    /// Whether there is one of the session that every request within the scope carries.
+    pub(super) fn some_go_everywhere(&self) -> bool {
+        self.of_session().any(|cookie| !cookie.is_narrow())
+    }
+
+    /// Whether a request to this target carries one of the session.
+    pub(super) fn go_to(&self, target: Target<'_>) -> bool {
+        self.of_session().any(|cookie| cookie.goes_to(target))
+    }
+
+    /// Those that a server may know the session by. Where the provider has named some that the
+    /// session can't do without, those that only answers have set are none, such as that of a load
+    /// balancer.
+    fn of_session(&self) -> impl Iterator<Item = &Cookie> {
+        let has_named = self.named().next().is_some();
+        self.live()
+            .filter(move |cookie| !has_named || cookie.role != Role::Kept)
+    }
+
     /// Whether the path of a request decides which cookies its answer sets.
     #[inline]
     pub(super) const fn depend_on_path(&self) -> bool {

@@ -386,6 +386,17 @@ impl Credential {
         self.attachment.cookies.depend_on_path()
     }
 
+    /// Whether every request within the scope carries something of it. It reads one flag.
+    #[inline]
+    pub(crate) const fn is_always_carried(&self) -> bool {
+        self.attachment.is_always_carried()
+    }
+
+    /// Whether a request to `target` carries something of it. Without a method, it may have any.
+    pub(crate) fn is_carried_to(&self, target: Target<'_>) -> bool {
+        self.attachment.is_carried_to(target)
+    }
+
     /// What an answer that was received at `received` changes about this credential, if anything.
     pub(crate) fn change_by(&self, brought: Brought<'_>, received: Moment) -> Option<Change> {
         let Brought {

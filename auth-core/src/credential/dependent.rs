@@ -95,6 +95,22 @@ impl Dependents {
         self.headers.lack(target) || self.query.lack(target) || self.fields.lack(target)
     }
 
+    /// Whether one that has a value may go on a request to this target. Without a method, it may
+    /// have any.
+    pub(super) fn may_go_to(&self, target: Target<'_>) -> bool {
+        let goes = |when: &When| when.may_include(target);
+        self.any_live(goes)
+    }
+
+    /// Whether one that has a value goes on every request.
+    pub(super) fn some_are_unconditional(&self) -> bool {
+        self.any_live(When::is_always)
+    }
+
+    fn any_live(&self, is_it: impl Fn(&When) -> bool) -> bool {
+        self.headers.any_live(&is_it) || self.query.any_live(&is_it) || self.fields.any_live(&is_it)
+    }
+
     /// Whether some headers or query pairs don't go to every request.
     pub(super) fn have_conditions(&self) -> bool {
         self.headers.have_conditions() || self.query.have_conditions()
@@ -167,6 +183,12 @@ impl<N: PartialEq, V: PartialEq> Parts<N, V> {
                 && theirs(&part)
                 && !later.any(|other| other.name == part.name && other.value.is_some())
         })
+    }
+
+    fn any_live(&self, is_it: impl Fn(&When) -> bool) -> bool {
+        self.0
+            .iter()
+            .any(|part| part.value.is_some() && is_it(&part.when))
     }
 
     fn have_conditions(&self) -> bool {

@@ -65,7 +65,13 @@ impl When {
 
     /// Whether a request to this target carries the part.
     pub(super) fn includes(&self, target: Target<'_>) -> bool {
-        let by_method = !self.unsafe_only || target.method().is_some_and(is_unsafe);
+        let has_method = || !self.unsafe_only || target.method().is_some();
+        has_method() && self.may_include(target)
+    }
+
+    /// Whether a request to this target may carry the part. Without a method, it may have any.
+    pub(super) fn may_include(&self, target: Target<'_>) -> bool {
+        let by_method = !self.unsafe_only || target.method().is_none_or(is_unsafe);
         let is_below = |path: &String| target.is_below(path);
         by_method && (self.below.is_empty() || self.below.iter().any(is_below))
     }

@@ -4,9 +4,12 @@ use auth_core::clock::ManualClock;
 use auth_core::testing::{Gate, Scripted};
 use std::sync::Arc;
 
-use auth_core::{Attempt, Conclusion, Condition, Credentials, Lifetime, LoginError, Session};
-use http::HeaderMap;
+use auth_core::{
+    Attempt, Conclusion, Condition, Credentials, Lifetime, LoginError, Part, Session, Target, When,
+    set_cookies,
+};
 use http::header::SET_COOKIE;
+use http::{HeaderMap, Method};
 
 use crate::support::{
     HERE, HOUR, SECOND, on, replay, set_cookie, settle, then_fails, token, tokens,
@@ -40,6 +43,59 @@ async fn rule_7_a_late_rejection_of_an_older_generation_starts_nothing() {
     assert_eq!(token(&credentials.get().await.unwrap()), "token-2");
     settle().await;
     assert_eq!(logins.count(), 2);
+}
+
+#[tokio::test]
+async fn rule_7_a_request_that_carries_nothing_of_the_session_neither_rejects_nor_accepts_it() {
+    let narrow = |line| -> Result<Session, LoginError> {
+        let set = set_cookies(&set_cookie(line)).next().unwrap();
+        Ok(Session::new().with_set_cookie(&set)?)
+    };
+    let part = |part| -> Result<Session, LoginError> { Ok(Session::new().with_part(part)?) };
+    let session = move |index| match index {
+        0 => narrow("sid=s; Path=/api"),
+        1 => part(Part::query("sid", "s").when(When::any_method().below("/api"))),
+        2 => part(Part::header("x-sid", "s").when(When::unsafe_methods())),
+        3 => part(Part::json_field("/sid", "s").when(When::unsafe_methods().below("/api"))),
+        4 => Ok(narrow("sid=s; Path=/api")?.keep_cookies(&set_cookie("lb=n3; Path=/"), HERE)),
+        // A part beside it goes everywhere.
+        5 => Ok(narrow("sid=s; Path=/api")?.with_bearer("t")?),
+        6 => Ok(narrow("sid=s; Path=/api")?.with_cookie("other", "s")?),
+        // A server may know the session by any cookie, where none is named.
+        _ => {
+            let writes = Part::header("x-csrf", "c").when(When::unsafe_methods());
+            Ok(part(writes)?.keep_cookies(&set_cookie("sid=s; Path=/"), HERE))
+        }
+    };
+    let to = |path| Target::new("https", "api.example.com", path);
+    for index in 0..8 {
+        let idle = Lifetime::unknown().idle(HOUR);
+        let provider = Scripted::new(move |_| Ok(session(index)?.with_lifetime(idle)));
+        let (clock, logins) = (ManualClock::new(), provider.logins());
+        let credentials = on(&clock, provider).build();
+        let credential = credentials.get().await.unwrap();
+        clock.advance(60 * SECOND);
+        let sent = |target| Attempt::new(&credentials, &credential).sent_to(|| target);
+        if index < 5 {
+            let elsewhere = sent(to("/other").with_method(&Method::GET));
+            elsewhere.accepted();
+            let idle_in = credentials.status().idle_in;
+            assert_eq!(idle_in, Some(HOUR - 60 * SECOND), "{index}");
+            assert_eq!(elsewhere.rejected(), Conclusion::Rejected, "{index}");
+            settle().await;
+            assert_eq!(logins.count(), 1, "{index}");
+        } else {
+            sent(to("/other").with_method(&Method::GET)).accepted();
+            assert_eq!(credentials.status().idle_in, Some(HOUR), "{index}");
+        }
+        // Without a method, it may be any.
+        let here = sent(to("/api/x"));
+        here.accepted();
+        assert_eq!(credentials.status().idle_in, Some(HOUR), "{index}");
+        assert_eq!(here.rejected(), Conclusion::Replay, "{index}");
+        settle().await;
+        assert_eq!(logins.count(), 2, "{index}");
+    }
 }
 
 #[tokio::test]

@@ -38,8 +38,8 @@ impl<B: Body<Data = Bytes>> Peeked<B> {
         }
     }
 
-    /// Reads ahead until the body ends or fails, is known to be larger than [`MAX_JUDGED_BODY`], or
-    /// until the time is `over`.
+    /// Reads ahead until the body ends or fails, is known to be larger than [`MAX_JUDGED_BODY`] or
+    /// has had more frames than that, or until the time is `over`.
     pub(crate) fn poll_fill_until(
         &mut self,
         over: Pin<&mut (dyn Future<Output = ()> + Send)>,
@@ -53,8 +53,9 @@ impl<B: Body<Data = Bytes>> Peeked<B> {
 
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while matches!(self.end, End::Open) {
-            if self.held > MAX_JUDGED_BODY || self.rest.size_hint().lower() > MAX_JUDGED_BODY as u64
-            {
+            // Frames may be empty, and a body that has one at hand each time never waits.
+            let held = self.held.max(self.frames.len());
+            if held > MAX_JUDGED_BODY || self.rest.size_hint().lower() > MAX_JUDGED_BODY as u64 {
                 break;
             }
             match ready!(self.rest.as_mut().poll_frame(cx)) {
@@ -227,6 +228,14 @@ mod tests {
             assert_eq!(next(&mut peeked), frame);
         }
         assert_eq!(asked.load(SeqCst), 3);
+    }
+
+    #[test]
+    fn rule_7_a_body_of_empty_frames_without_end_is_read_up_to_the_limit() {
+        const MOST: usize = MAX_JUDGED_BODY;
+        assert_eq!(read(&vec![1; MOST], 0), (MOST + 1, Some(MOST)));
+        assert_eq!(read(&vec![0; MOST], 0), (MOST + 1, Some(0)));
+        assert_eq!(read(&vec![0; MOST + 10], 0), (MOST + 1, None));
     }
 
     #[test]

@@ -15,7 +15,8 @@ const MOST: usize = 20;
 ///   gets the redirect.
 /// - **The credential** is attached anew to each hop that is in scope, and to no other. It is the
 ///   credential of the same identity, as the request's [context](crate::AuthContext) says. A
-///   request that began outside the scope, or skips the integration, carries none on any hop.
+///   request that began outside the scope, or skips the integration, carries none on any hop. A hop
+///   without a credential carries none of another identity's integration below either.
 /// - **The caller's own headers** go along, as in a browser, but some stay at the origin that they
 ///   were written for: `Authorization`, `Proxy-Authorization`, `Cookie`, `Referer`, `Host`, headers
 ///   that are marked [sensitive](http::HeaderValue::set_sensitive), headers that the credential has

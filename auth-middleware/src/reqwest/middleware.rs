@@ -234,7 +234,8 @@ impl AuthMiddleware {
     /// Sends no request twice. The caller gets the response that rejected its credential. If the
     /// rejection is believed, a login begins at once, and the next request uses the new session.
     ///
-    /// No body is kept, so the caller gets a redirect that repeats one (307 and 308).
+    /// No body is kept, so the caller gets a redirect that repeats one (307 and 308), unless it is
+    /// empty.
     ///
     /// For one request: [`AuthContext::without_replay`].
     pub fn without_replay(mut self) -> Self {
@@ -281,6 +282,26 @@ impl Middleware for AuthMiddleware {
         let context = AuthContext::of(extensions);
         let mut call = Call::new(self, request);
         Box::pin(async move { call.answer(&context, extensions, &next).await })
+    }
+}
+
+/// The extensions of a hop without a credential. A server has chosen where it goes, so it carries
+/// none of a middleware below either. The request's own context is there again after the hop.
+struct Bare<'a>(&'a mut Extensions, Option<AuthContext>);
+
+impl<'a> Bare<'a> {
+    fn of(extensions: &'a mut Extensions) -> Self {
+        let own = extensions.insert(AuthContext::skip());
+        Self(extensions, own)
+    }
+}
+
+impl Drop for Bare<'_> {
+    fn drop(&mut self) {
+        self.0.remove::<AuthContext>();
+        if let Some(own) = self.1.take() {
+            self.0.insert(own);
+        }
     }
 }
 
@@ -332,9 +353,14 @@ impl<'a> Call<'a> {
         let mut admission = admission.map_err(Error::middleware)?;
         // A request that begins without a credential carries none on any hop.
         let is_bare = admission.is_none();
+        let mut is_hop = false;
         loop {
             let response = match &mut admission {
                 Some(admission) => self.send(admission, extensions, next).await?,
+                None if is_hop => {
+                    let below = Bare::of(extensions);
+                    Box::pin(self.send_bare(credentials, below.0, next)).await?
+                }
                 None => Box::pin(self.send_bare(credentials, extensions, next)).await?,
             };
             let hop = self.next_hop(&response, credentials)?;
@@ -350,6 +376,7 @@ impl<'a> Call<'a> {
             }
             self.redactor.redirected();
             self.request = Some(request);
+            is_hop = true;
         }
     }
 

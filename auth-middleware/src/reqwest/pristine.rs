@@ -5,7 +5,7 @@ use std::mem;
 use std::time::Duration;
 
 use http::{Method, Version};
-use reqwest::{Request, Url};
+use reqwest::{Body, Request, Url};
 
 use crate::headers::KeptHeaders;
 use crate::redirect::{Hop, Redirects};
@@ -106,6 +106,11 @@ impl Pristine {
     }
 }
 
+/// Whether a body has anything. A stream may have.
+fn has_data(body: &Body) -> bool {
+    body.as_bytes().is_none_or(|bytes| !bytes.is_empty())
+}
+
 impl Head {
     fn of(request: &Request) -> Self {
         Self {
@@ -113,7 +118,7 @@ impl Head {
             lines: KeptHeaders::after(request.url().as_str(), request.headers()),
             version: request.version(),
             timeout: request.timeout().copied(),
-            has_body: request.body().is_some(),
+            has_body: request.body().is_some_and(has_data),
         }
     }
 

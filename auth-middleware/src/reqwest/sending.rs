@@ -56,7 +56,7 @@ impl HopContext<'_> {
             return Ok(None);
         };
         let sent_to = attached?;
-        let attempt = attempt.of_request(head).sent_to(|| request.url().target());
+        let attempt = attempt.of_request(head).sent_to(|| target_of(request));
         Ok(Some(Sending {
             attempt,
             sent_to,
@@ -77,7 +77,7 @@ impl HopContext<'_> {
         let attempt = Attempt::new(self.credentials, credential)
             .judged_by(self.judge.cloned())
             .of_request(head)
-            .sent_to(|| request.url().target());
+            .sent_to(|| target_of(request));
         Ok(Sending {
             attempt,
             sent_to,
@@ -101,7 +101,7 @@ impl HopContext<'_> {
             Conclusion::Repair => before.attempt.after_repair(newer),
             _ => before.attempt.replay(newer),
         };
-        let attempt = attempt.sent_to(|| request.url().target());
+        let attempt = attempt.sent_to(|| target_of(request));
         Ok(Sending {
             attempt,
             sent_to,
@@ -157,10 +157,14 @@ impl HopContext<'_> {
     }
 }
 
+fn target_of(request: &Request) -> Target<'_> {
+    request.url().target().with_method(request.method())
+}
+
 /// Sets the fields of the body.
 #[cold]
 fn set_fields(request: &mut Request, credential: &Credential) -> Result<(), BodyFieldError> {
-    let target = request.url().target().with_method(request.method());
+    let target = target_of(request);
     let (Some(wanted), Some(body)) = (Wanted::by(credential, target)?, request.body()) else {
         return Ok(());
     };
@@ -183,7 +187,7 @@ impl Sending {
         request: &Request,
         ask: Ask,
     ) -> Result<Arc<Credential>, Error> {
-        let target = request.url().target().with_method(request.method());
+        let target = target_of(request);
         let newer = match because {
             Conclusion::Repair => self.attempt.repaired(target, ask).await,
             _ => self.attempt.credentials().get_for(target, ask).await,
@@ -212,10 +216,10 @@ impl Sending {
 
     /// Judges the response, and applies the verdict to the cache.
     pub(super) fn conclude(&mut self, response: &mut Response, body: Option<&Bytes>) -> Conclusion {
+        self.attempt.redact(response.headers_mut());
         if !self.is_answered_by(response) {
             return Conclusion::HandOn;
         }
-        self.attempt.redact(response.headers_mut());
         JarRequest::heard(self.jar.as_deref(), response.headers());
         let mut view = ResponseView::new(response.status(), response.headers());
         if let Some(body) = body {

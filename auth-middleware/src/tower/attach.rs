@@ -25,7 +25,7 @@ pub(super) fn attach<R: ReplayMode<B>, B>(
         jar.add_beside(credential, request.headers_mut());
     }
     #[cfg(feature = "follow")]
-    Sent::note(request, Some(credential));
+    Sent::note(request, credential);
     Ok(credential.attach(request)?)
 }
 

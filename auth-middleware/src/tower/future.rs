@@ -476,7 +476,11 @@ where
     let head = wants_head.then(|| head_of(&work.request));
     attach::<R, B>(&credential, jar, &mut work.request)?;
     let attempt = work.attempt(&credential, head);
-    let attempt = attempt.sent_to(|| work.request.uri().target());
+    let sent_to = || {
+        let target = work.request.uri().target();
+        target.with_method(work.request.method())
+    };
+    let attempt = attempt.sent_to(sent_to);
     let (mut service, request) = (work.service, work.request);
     Ok(Stage::Sending {
         // A client begins the span of a request when it is called.

@@ -126,8 +126,11 @@ where
             Ok(Some(admission)) => admission,
             Ok(None) => {
                 #[cfg(feature = "follow")]
-                Sent::note(&mut request, None);
-                let credentials = context.credentials(&self.credentials);
+                let of_hop = Sent::note_bare(&mut request);
+                #[cfg(not(feature = "follow"))]
+                let of_hop: Option<Credentials> = None;
+                let own = || context.credentials(&self.credentials);
+                let credentials = of_hop.as_ref().unwrap_or_else(own);
                 let jar = JarRequest::bare(credentials, self.jar.as_ref(), request.uri());
                 if let Some(jar) = &jar {
                     jar.add_to(request.headers_mut());
@@ -156,7 +159,8 @@ where
         };
         match fresh {
             Some((attempt, Ok(()))) => {
-                let attempt = attempt.of_request(head).sent_to(|| request.uri().target());
+                let sent_to = || request.uri().target().with_method(request.method());
+                let attempt = attempt.of_request(head).sent_to(sent_to);
                 AuthFuture::sending(self.inner.call(request), attempt, spare, jar)
             }
             Some((_, Err(error))) => {

@@ -37,7 +37,6 @@ pin_project! {
         pub(super) redirects: Arc<Redirects>,
         pub(super) chain: Chain,
         pub(super) credentials: Credentials,
-        pub(super) context: AuthContext,
         pub(super) is_bare: bool,
         pub(super) kept: Option<Kept<B>>,
         pub(super) sent: Sent,
@@ -89,10 +88,12 @@ where
                         return Poll::Ready(Ok(response));
                     };
                     *this.kept = Some(Kept::of::<R>(&request));
-                    request.extensions_mut().insert(this.sent.clone());
+                    let mut sent = this.sent.clone();
                     if *this.is_bare || !request.uri().is_in(this.credentials.scope()) {
                         request.extensions_mut().insert(AuthContext::skip());
+                        sent = sent.by_a_bare_hop(this.credentials);
                     }
+                    request.extensions_mut().insert(sent);
                     // The next hop may wait for the connection of this response.
                     drop(response);
                     let request = Some(request);

@@ -23,9 +23,9 @@ impl<R> AuthLayer<R> {
     /// outside this layer it drops the [`AuthContext`](crate::AuthContext) of a request, and inside
     /// it sends what the request carries to other hosts.
     ///
-    /// A body that is sent empty after a redirect is made by `Default`. With [`Cloning`], 307 and
-    /// 308 repeat the body. With another [replay mode](crate::ReplayMode) the caller gets such a
-    /// redirect, unless the body is empty.
+    /// A body that is sent empty after a redirect is made by `Default`. With [`Cloning`] and
+    /// [`InMemory`], 307 and 308 repeat the body. With the other [replay modes](crate::ReplayMode)
+    /// the caller gets such a redirect, unless the body is empty.
     ///
     /// ```
     /// use auth_middleware::{AuthLayer, Redirects};
@@ -41,6 +41,7 @@ impl<R> AuthLayer<R> {
     /// ```
     ///
     /// [`Cloning`]: crate::Cloning
+    /// [`InMemory`]: crate::InMemory
     pub fn follow_redirects(self, redirects: Redirects) -> FollowLayer<R> {
         FollowLayer {
             auth: self,

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use auth_core::{Credential, Stamp};
+use auth_core::{Credential, Credentials, Stamp};
 use http::Request;
 
 use crate::redirect::QuerySecrets;
@@ -10,7 +10,11 @@ use crate::redirect::QuerySecrets;
 /// What the hops of one request have carried. It is in the extensions of each hop until that is
 /// sent, because the layer that attaches credentials is below the one that follows redirects.
 #[derive(Clone, Default)]
-pub(in crate::tower) struct Sent(Arc<Mutex<Carried>>);
+pub(in crate::tower) struct Sent {
+    carried: Arc<Mutex<Carried>>,
+    /// Those of the request, if this hop carries no credential.
+    bare: Option<Credentials>,
+}
 
 #[derive(Default)]
 struct Carried {
@@ -20,14 +24,27 @@ struct Carried {
 }
 
 impl Sent {
-    /// Notes that a request is sent with this credential, or with none.
-    pub(in crate::tower) fn note<B>(request: &mut Request<B>, credential: Option<&Credential>) {
+    /// For a hop that carries no credential, of a request with these. The context of the hop skips
+    /// every layer, and so it does not name them.
+    pub(super) fn by_a_bare_hop(mut self, credentials: &Credentials) -> Self {
+        self.bare = Some(credentials.clone());
+        self
+    }
+
+    /// Notes that a request is sent without a credential. Returns the credentials of a hop.
+    pub(in crate::tower) fn note_bare<B>(request: &mut Request<B>) -> Option<Credentials> {
         // Another layer below must not find it.
         let sent: Option<Self> = request.extensions_mut().remove();
-        let (Some(sent), Some(credential)) = (sent, credential) else {
+        sent?.bare
+    }
+
+    /// Notes that a request is sent with this credential.
+    pub(in crate::tower) fn note<B>(request: &mut Request<B>, credential: &Credential) {
+        let sent: Option<Self> = request.extensions_mut().remove();
+        let Some(sent) = sent else {
             return;
         };
-        let mut carried = sent.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut carried = sent.carried.lock().unwrap_or_else(PoisonError::into_inner);
         carried.stamp = Some(credential.stamp());
         if credential.has_query() {
             carried.secrets.add(QuerySecrets::of(credential));
@@ -36,7 +53,7 @@ impl Sent {
 
     /// The credential that the last hop was sent with, if any, and the secrets of all hops.
     pub(super) fn of_hop(&self) -> (Option<Stamp>, QuerySecrets) {
-        let mut carried = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut carried = self.carried.lock().unwrap_or_else(PoisonError::into_inner);
         (carried.stamp.take(), carried.secrets.clone())
     }
 }

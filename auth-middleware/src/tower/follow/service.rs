@@ -75,7 +75,7 @@ where
         let credentials = context.credentials(self.auth.credentials()).clone();
         // A request that begins without a credential carries none on any hop.
         let is_bare = !request.uri().is_in(credentials.scope());
-        request.extensions_mut().insert(context.clone());
+        request.extensions_mut().insert(context);
         let kept = Kept::of::<R>(&request);
         let sent = Sent::default();
         request.extensions_mut().insert(sent.clone());
@@ -88,7 +88,6 @@ where
             redirects: Arc::clone(&self.redirects),
             chain: Chain::default(),
             credentials,
-            context,
             is_bare,
             kept: Some(kept),
             sent,
