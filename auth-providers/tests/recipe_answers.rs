@@ -239,6 +239,21 @@ fn rule_14_a_life_of_zero_states_nothing_of_a_refresh_token() {
 }
 
 #[test]
+fn a_clause_of_a_cookie_is_met_by_that_cookie_with_a_value() {
+    let login = login("login.ok = [{ sets_cookie = 'sid' }]");
+    for (line, is_met) in [
+        ("sid=1", true),
+        ("other=1", false),
+        ("sid=", false),
+        (r#"sid="""#, false),
+        ("sid=1; Max-Age=0", false),
+    ] {
+        let answer = answer(200, &[("set-cookie", line)], r#"{"t": "t-1"}"#);
+        assert_eq!(read(&login, &[answer]).is_ok(), is_met, "{line}");
+    }
+}
+
+#[test]
 fn rule_12_false_in_place_of_a_token_is_no_session() {
     let wrong = answer(200, &[], r#"{"t": false}"#);
     let error = read(&login(""), &[wrong]).unwrap_err();
