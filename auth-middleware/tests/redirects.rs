@@ -20,13 +20,13 @@ use auth_middleware::{
 use bytes::Bytes;
 use common::{Api, Kind, Script, Seen, response};
 use follow::{BOTH, Failed, Via, get, moved, post, redirecting, send};
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{Extensions, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::Full;
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::rt::TokioExecutor;
 use reqwest::Client;
 use reqwest::redirect::Policy;
-use reqwest_middleware::ClientBuilder;
+use reqwest_middleware::{ClientBuilder, Middleware, Next};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
 /// Nothing of a credential, and nothing that the caller wrote for another origin.
@@ -520,6 +520,45 @@ async fn rule_16_a_redirect_out_of_the_scope_causes_no_request_with_an_inner_cre
         assert_eq!(bearers(&a), [alices.clone(), alices], "{via:?}");
         assert_eq!(bearers(&b), [None, Some("bob-1".to_owned())], "{via:?}");
         assert_eq!(of_bob.logins(), 1);
+    }
+}
+
+/// Sends a request twice, as a retry does.
+struct Twice;
+
+#[async_trait::async_trait]
+impl Middleware for Twice {
+    async fn handle(
+        &self,
+        request: reqwest::Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> reqwest_middleware::Result<reqwest::Response> {
+        let again = request.try_clone().unwrap();
+        next.clone().run(request, extensions).await?;
+        next.run(again, extensions).await
+    }
+}
+
+#[tokio::test]
+async fn rule_16_a_retry_has_the_requests_own_context_after_a_hop_without_a_credential() {
+    let a = Api::new(|_| response(200, "a"));
+    let b = redirecting(302, &a.serve().await);
+    let at_b = b.serve().await;
+    let (alice, _) = Script::at(&at_b).prefix("alice").build();
+    let (bob, _) = Script::at(&at_b).prefix("bob").build();
+    for (context, bearer) in [(None, "alice-1"), (Some(bob), "bob-1")] {
+        let (client, auth) = AuthMiddleware::with_client(Client::builder(), alice.clone()).unwrap();
+        let client = ClientBuilder::new(client).with(Twice).with(auth).build();
+        let mut request = client.get(format!("{at_b}/away"));
+        if let Some(identity) = context {
+            request = request.with_extension(AuthContext::new().identity(identity));
+        }
+        request.send().await.unwrap();
+        let seen = b.seen();
+        for seen in &seen[seen.len() - 2..] {
+            assert_eq!(seen.bearer(), Some(bearer));
+        }
     }
 }
 

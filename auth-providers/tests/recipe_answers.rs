@@ -113,6 +113,7 @@ fn rule_1_another_second_secret_is_another_login() {
     assert_ne!(of("ada").options(), of("bob").options());
     assert_eq!(of("ada").variant(), of("ada").variant());
     assert_ne!(of("ada").variant(), of("bob").variant());
+    assert_eq!(login("").variant(), "", "nothing but account and secret");
     let with_app = |secret: SecretSource| {
         let values = Values::new().with("app", secret).with("user", "ada");
         recipe.login(&values).unwrap()
