@@ -59,9 +59,9 @@ impl Shared {
             keep.stop();
         }
         self.stop_repair();
-        // A close saves by itself what is not in the store by then.
-        let publishing = ending == Ending::LogOut && self.is_publishing();
-        if !publishing {
+        // A close saves by itself what is not in the store by then. A logout waits for what is on
+        // its way there, and the task ends when it looks next.
+        if ending == Ending::Close {
             self.stop_following();
         }
         let closing = Logout::new(LogoutReason::Closing);
@@ -99,7 +99,7 @@ impl Shared {
             for logout in join_all(logouts).await {
                 result = result.and(logout);
             }
-            if publishing || !flights.is_empty() {
+            if ending == Ending::LogOut || !flights.is_empty() {
                 let mut wait = Duration::ZERO;
                 if !flights.is_empty() {
                     // The rest of the login and its logout take one time-out each at most.

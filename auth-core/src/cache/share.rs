@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::shared::Shared;
 use crate::credential::{Credential, Stamp};
-use crate::decide::{CacheState, End, Known, Notes, Outlook, Policy, stored_may_be_good};
+use crate::decide::{CacheState, End, Known, Outlook, Policy, stored_may_be_good};
 use crate::error::LoginError;
 use crate::logout::{Logout, LogoutReason};
 use crate::runtime::Runtime;
@@ -63,7 +63,7 @@ impl Shared {
             if control.state.generation() != stamp.generation() {
                 // It was superseded meanwhile by one that is not saved yet.
                 let is_newer = |known: Version| version.is_newer_than(known);
-                if known.unsaved && known.version.is_none_or(is_newer) {
+                if known.version.is_none_or(is_newer) {
                     known.version = Some(version);
                 }
                 return;
@@ -153,12 +153,6 @@ impl Shared {
         }
     }
 
-    /// Whether a session is being saved that is at hand.
-    pub(super) fn is_publishing(&self) -> bool {
-        let sharing = self.engine.options.sharing.as_ref();
-        sharing.is_some_and(|sharing| sharing.publishing.try_lock().is_err())
-    }
-
     /// Waits until no session is being saved that is at hand.
     pub(super) async fn published(&self) {
         if let Some(sharing) = &self.engine.options.sharing {
@@ -182,10 +176,12 @@ impl Shared {
                 version: Some(version),
                 notes,
             }) => {
-                let save = self.save_as(version, session, stamp, (notes.as_ref(), owner));
+                let notes = notes.as_ref();
+                let save = sharing.save(&self.engine, version, Some(session), notes, owner);
                 match save.await? {
-                    Ok(saved) => return Some(saved),
-                    Err(_another) => sharing.set_leased(stamp.generation(), None),
+                    Saved::Made(version) => return Some((stamp, version)),
+                    // Perhaps an earlier save of it, which has arrived after its time.
+                    Saved::Newer(_) => sharing.set_leased(stamp.generation(), None),
                 }
                 None
             }
@@ -197,27 +193,6 @@ impl Shared {
         }
         let owner = owner.unwrap_or_else(|| sharing.owner.clone());
         self.save_under_lease(session, stamp, known, owner).await
-    }
-
-    /// Saves a session for the first time, as this version and with notes, and releases its lease.
-    /// Returns the version of another one if that is there, and `None` if the store is in trouble.
-    async fn save_as(
-        &self,
-        version: Version,
-        session: &Session,
-        stamp: Stamp,
-        (notes, owner): (Option<&Notes>, Option<String>),
-    ) -> Option<Result<(Stamp, Version), Version>> {
-        let sharing = self.engine.options.sharing.as_ref()?;
-        let save = sharing.save(&self.engine, version, Some(session), notes, owner);
-        Some(match save.await? {
-            Saved::Made(version) => Ok((stamp, version)),
-            // An earlier save has arrived after its time, perhaps with an earlier value.
-            Saved::Newer(other) if other.is_of_same_session(version) => {
-                Ok((stamp.first_revision(), version))
-            }
-            Saved::Newer(other) => Err(other),
-        })
     }
 
     /// Saves a session for the first time, under a lease that is taken or extended for it.
@@ -248,8 +223,11 @@ impl Shared {
                     let version = answer.version()?;
                     // If the save fails or is given up, the next one goes on with it.
                     self.is_leased(stamp, owner.clone(), version);
-                    let save = self.save_as(version, session, stamp, (None, Some(owner)));
-                    return save.await?.ok();
+                    let save = sharing.save(engine, version, Some(session), None, Some(owner));
+                    return match save.await? {
+                        Saved::Made(version) => Some((stamp, version)),
+                        Saved::Newer(_) => None,
+                    };
                 }
                 Lease::Held { .. } => return None,
                 // Another process has saved a value of the one that this one has superseded.
