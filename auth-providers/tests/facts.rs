@@ -2,12 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use auth_core::clock::ManualClock;
 use auth_core::{
-    Credentials, Lifetime, LoginError, LoginErrorKind, Logout, LogoutReason, Pool, PoolError,
-    Provider, Quota, Secret, SecretSource, Session, Verdict,
+    Credential, Credentials, Lifetime, LoginError, LoginErrorKind, Logout, LogoutReason, Pool,
+    PoolError, Provider, Quota, Secret, SecretSource, Session, Verdict,
 };
 use auth_providers::{
     Answers, BaseUrl, Clay, CloudIo, ConfigError, Login, Quinn, Step, Transport, V1Login, response,
@@ -326,10 +328,16 @@ fn a_200_without_the_promised_cookie_or_token_is_a_failed_login() {
     );
 }
 
+/// The credential of a login, which is under the quota of no other test.
+async fn logged_in(provider: impl Provider) -> Arc<Credential> {
+    let clock = ManualClock::new().clock();
+    let credentials = Credentials::builder(provider).clock(clock).build();
+    credentials.get().await.unwrap()
+}
+
 /// The request that carries the session which `served` brings.
 async fn carried(login: impl Login, served: Served) -> Request<()> {
-    let credentials = Credentials::new(login.via(FixedResponse(served.0)));
-    let credential = credentials.get().await.unwrap();
+    let credential = logged_in(login.via(FixedResponse(served.0))).await;
     let mut request = Request::get("/").body(()).unwrap();
     credential.attach(&mut request).unwrap();
     request
@@ -807,7 +815,7 @@ async fn a_lifetime_that_was_set_overrides_the_documentation_and_the_response() 
 
 /// The `Cookie` header of a request to `url` after a login.
 async fn cookies_at(provider: impl Provider, url: &str) -> String {
-    let credential = Credentials::new(provider).get().await.unwrap();
+    let credential = logged_in(provider).await;
     let mut request = Request::get(url).body(()).unwrap();
     credential.attach(&mut request).unwrap();
     let cookies = request.headers().get("cookie");
