@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use auth_core::testing::Scripted;
 use auth_core::{
-    Credential, Credentials, LoginError, LoginErrorKind, Logout, LogoutReason, SecretSource,
-    Session,
+    Credential, Credentials, LoginError, LoginErrorKind, Logout, LogoutReason, LogoutScope,
+    SecretSource, Session,
 };
 use auth_providers::recipe::{Recipe, RecipeLogin, Values};
 use auth_providers::{Answers, Login, Step};
 use bytes::Bytes;
-use http::{Response, Uri};
+use http::{HeaderName, Response, Uri};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -278,6 +278,50 @@ fn rule_19_the_401_of_a_session_that_was_over_is_no_failure() {
     assert!(login.logged_out(&gone, closing).is_err());
     assert!(login.logged_out(&gone, closing.of_dead_session()).is_ok());
     assert!(login.logged_out(&answer(204, &[], ""), closing).is_ok());
+}
+
+#[test]
+fn rule_19_an_answer_to_a_logout_means_what_the_recipe_says_or_else_what_it_always_means() {
+    let closing = Logout::new(LogoutReason::Closing);
+    let ended = |lines: &str, status: u16| {
+        let login = login(&format!("logout.step.post = '/out'\n{lines}"));
+        login
+            .logged_out(&answer(status, &[], "no"), closing)
+            .is_ok()
+    };
+    for (lines, statuses) in [
+        ("", [true, true, false]),
+        ("logout.step.ok = [{ status = 204 }]", [false, false, false]),
+        (
+            "logout.step.failures = [{ text = '^no', means = 'malformed' }]",
+            [false, false, false],
+        ),
+        ("logout.over = [{ status = 403 }]", [true, true, true]),
+    ] {
+        assert_eq!(
+            [200, 302, 403].map(|status| ended(lines, status)),
+            statuses,
+            "{lines}"
+        );
+    }
+}
+
+#[test]
+fn a_recipe_says_what_its_sessions_are_and_what_is_secret() {
+    let usual = login("");
+    assert!(usual.renews_ahead() && !usual.repairs() && !usual.updates());
+    assert_eq!(usual.secret_headers(), &[] as &[HeaderName]);
+    let scope = |ends: &str| login(&format!("logout.step.post = '/out'{ends}")).logout_scope();
+    assert_eq!(scope(""), LogoutScope::ThisSession);
+    assert_eq!(scope("\nlogout.ends = 'account'"), LogoutScope::Account);
+    let other = login(
+        "login.take.h = { json = '/h' }\nattach.header.x-h = '{h}'\n\
+         capture.h = { header = 'x-h' }\nrepair.step.get = '/h'\n\
+         repair.step.take.h = { json = '/h' }\n\
+         verdicts = [{ status = 403, means = 'repair' }]\nlife.renew_ahead = false",
+    );
+    assert!(!other.renews_ahead() && other.repairs() && other.updates());
+    assert_eq!(other.secret_headers(), ["x-h"]);
 }
 
 #[test]
