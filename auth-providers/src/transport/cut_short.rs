@@ -78,3 +78,16 @@ impl Error for CutShort {
         self.cause.as_ref().map(|cause| &**cause as _)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_broke_off_has_its_cause() {
+        let cause = |cut: &CutShort| cut.source().map(ToString::to_string);
+        let broke_off = CutShort::broke_off("the response broke off", "reset");
+        assert_eq!(cause(&broke_off), Some("reset".to_owned()));
+        assert_eq!(cause(&CutShort::too_long()), None);
+    }
+}
