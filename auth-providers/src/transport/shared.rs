@@ -96,3 +96,24 @@ pub(super) fn unreadable_head(error: &(dyn Error + 'static)) -> Option<LoginErro
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     successors(Some(error), |&error| error.source())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_12_what_has_arrived_is_read_unless_it_is_a_success_that_is_cut_short() {
+        for (status, is_read) in [(200, false), (302, true), (403, true), (500, true)] {
+            let head = Response::builder().status(status).body(()).unwrap();
+            let mut incoming = Incoming::new(head);
+            incoming.push(Bytes::from_static(b"locked")).unwrap();
+            let response = incoming.finish(Err(CutShort::too_long()));
+            assert_eq!(response.is_ok(), is_read, "{status}");
+            if let Ok(response) = response {
+                assert_eq!(response.body(), "locked");
+                assert!(response.extensions().get::<CutShort>().is_some());
+            }
+        }
+    }
+}

@@ -658,3 +658,24 @@ async fn rule_21_a_slow_store_is_not_saved_to_again_and_again() {
     let times = store.0.saves.load(SeqCst) - before;
     assert!(times <= 3, "{times} saves of two values");
 }
+
+#[tokio::test]
+async fn rule_20_a_login_that_finds_another_value_of_its_session_uses_that() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    rolling(&server, Lifetime::of(HOUR));
+    let store = Faulty::new(&fleet.store);
+    store.0.is_silent.store(true, SeqCst);
+    let one = fleet.start_with(server.program("right"), store);
+    let other = fleet.start(server.program("right"));
+    let used = one.get().await.unwrap();
+    other.get().await.unwrap();
+    roll(&other, "sid=rolled; Path=/");
+    settle().await;
+    assert_eq!(
+        Attempt::new(&one, &used).rejected(),
+        auth_core::Conclusion::Replay
+    );
+    let newer = one.get().await.unwrap();
+    assert_eq!(newer.cookie("sid"), Some("rolled"));
+    assert_eq!(server.logins(), 1);
+}
