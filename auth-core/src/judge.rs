@@ -336,7 +336,7 @@ pub trait Judge: Send + Sync + 'static {
     }
 
     /// Whether the verdict needs the method and the URL of the request. To keep them costs an
-    /// allocation for each request.
+    /// allocation for each request. The judge of a provider is asked once, by each cache.
     fn wants_request(&self) -> bool {
         true
     }

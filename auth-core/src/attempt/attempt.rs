@@ -353,10 +353,9 @@ impl Attempt {
     #[inline]
     pub fn wants_request(credentials: &Credentials, judge: Option<&Arc<dyn Judge>>) -> bool {
         let shared = credentials.shared();
-        let of_provider = || shared.engine.provider.judge().wants_request();
         match judge {
-            Some(judge) => judge.wants_request() || (shared.updates && of_provider()),
-            None => of_provider(),
+            Some(judge) => judge.wants_request() || (shared.updates && shared.judges_requests),
+            None => shared.judges_requests,
         }
     }
 

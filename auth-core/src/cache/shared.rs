@@ -31,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) scope: Scope,
     /// Whether the provider reads new values from responses.
     pub(crate) updates: bool,
+    /// Whether the judge of the provider wants the head of each request.
+    pub(crate) judges_requests: bool,
     /// The state's current credential, for readers without the lock.
     current: Slot<Credential>,
     /// Whether the state is closed, for readers without the lock.
@@ -59,6 +61,7 @@ impl Shared {
     pub(super) fn new(engine: Engine, scope: Scope, refresh: Option<Refresh>) -> Self {
         Self {
             updates: engine.provider.updates(),
+            judges_requests: engine.provider.judge().wants_request(),
             repair: Repair::default(),
             keep_fresh: engine.options.keep_fresh.then(Box::default),
             engine,

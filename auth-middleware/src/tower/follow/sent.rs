@@ -39,12 +39,16 @@ impl Sent {
     }
 
     /// Notes that a request is sent with this credential.
+    #[inline]
     pub(in crate::tower) fn note<B>(request: &mut Request<B>, credential: &Credential) {
         let sent: Option<Self> = request.extensions_mut().remove();
-        let Some(sent) = sent else {
-            return;
-        };
-        let mut carried = sent.carried.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sent) = sent {
+            sent.carries(credential);
+        }
+    }
+
+    fn carries(self, credential: &Credential) {
+        let mut carried = self.carried.lock().unwrap_or_else(PoisonError::into_inner);
         carried.stamp = Some(credential.stamp());
         if credential.has_query() {
             carried.secrets.add(QuerySecrets::of(credential));
