@@ -320,6 +320,7 @@ struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
+    #[inline]
     fn new(middleware: &'a AuthMiddleware, request: Request) -> Self {
         Self {
             middleware,
