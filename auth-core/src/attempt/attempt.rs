@@ -434,7 +434,7 @@ impl Attempt {
 /// Whether the cookies that an answer sets depend on where its request went.
 #[inline]
 fn place_counts(credential: &Credential, scope: &Scope) -> bool {
-    (credential.depends_on_path() || scope.has_several_origins()) && credential.hears_cookies()
+    credential.hears_cookies() && (credential.depends_on_path() || scope.has_several_origins())
 }
 
 impl fmt::Debug for Attempt {

@@ -258,22 +258,28 @@ impl Credential {
     /// unchanged then.
     #[inline]
     pub fn attach<B>(&self, request: &mut http::Request<B>) -> Result<(), InvalidValue> {
+        if self.has_query() || self.depends_on_target() {
+            return self.attach_by_target(request);
+        }
+        let anywhere = Target::new("", "", "");
+        self.attach_headers(anywhere, request.headers_mut());
+        Ok(())
+    }
+
+    /// For a session of which the target decides what is attached, or that changes the URI.
+    #[inline(never)]
+    fn attach_by_target<B>(&self, request: &mut http::Request<B>) -> Result<(), InvalidValue> {
         if self.has_query() {
             // The method can't be borrowed beside the URI. Only one that is no standard method
             // allocates.
             let method = request.method().clone();
             self.attach_to_uri(&method, request.uri_mut())?;
         }
-        if self.depends_on_target() {
-            // Neither the URI nor the method can be borrowed beside the headers.
-            let mut headers = mem::take(request.headers_mut());
-            let target = Target::of(request.uri()).with_method(request.method());
-            self.attach_headers(target, &mut headers);
-            *request.headers_mut() = headers;
-        } else {
-            let anywhere = Target::new("", "", "");
-            self.attach_headers(anywhere, request.headers_mut());
-        }
+        // Neither the URI nor the method can be borrowed beside the headers.
+        let mut headers = mem::take(request.headers_mut());
+        let target = Target::of(request.uri()).with_method(request.method());
+        self.attach_headers(target, &mut headers);
+        *request.headers_mut() = headers;
         Ok(())
     }
 
