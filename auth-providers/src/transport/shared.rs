@@ -26,6 +26,8 @@ pub(super) fn state_empty_body(request: &mut Request<Bytes>) {
 pub(super) struct Incoming {
     head: Response<()>,
     body: BytesMut,
+    /// How much may still arrive.
+    room: usize,
 }
 
 impl Incoming {
@@ -36,13 +38,14 @@ impl Incoming {
         Self {
             head,
             body: BytesMut::new(),
+            room: MAX_RESPONSE,
         }
     }
 
     pub(super) fn push(&mut self, piece: impl Buf) -> Result<(), CutShort> {
-        if piece.remaining() > MAX_RESPONSE - self.body.len() {
-            return Err(CutShort::too_long());
-        }
+        // An empty piece counts as a byte: a body that has one at hand each time never waits.
+        let size = piece.remaining().max(1);
+        self.room = self.room.checked_sub(size).ok_or_else(CutShort::too_long)?;
         self.body.put(piece);
         Ok(())
     }
@@ -115,5 +118,22 @@ mod tests {
                 assert!(response.extensions().get::<CutShort>().is_some());
             }
         }
+    }
+
+    #[test]
+    fn a_body_of_empty_pieces_without_end_is_too_long() {
+        let mut incoming = Incoming::new(Response::new(()));
+        let mut pushed = (0..=MAX_RESPONSE).map(|_| incoming.push(Bytes::new()));
+        assert!(
+            pushed
+                .by_ref()
+                .take(MAX_RESPONSE)
+                .all(|pushed| pushed.is_ok())
+        );
+        assert!(pushed.all(|pushed| pushed.is_err()));
+
+        let mut incoming = Incoming::new(Response::new(()));
+        assert!(incoming.push(Bytes::from(vec![0; MAX_RESPONSE])).is_ok());
+        assert!(incoming.push(Bytes::from_static(b"1")).is_err());
     }
 }
