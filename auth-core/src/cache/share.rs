@@ -178,11 +178,10 @@ impl Shared {
             }) => {
                 let notes = notes.as_ref();
                 let save = sharing.save(&self.engine, version, Some(session), notes, owner);
-                match save.await? {
-                    Saved::Made(version) => return Some((stamp, version)),
-                    // Perhaps an earlier save of it, which has arrived after its time.
-                    Saved::Newer(_) => sharing.set_leased(stamp.generation(), None),
+                if let Saved::Made(version) = save.await? {
+                    return Some((stamp, version));
                 }
+                // Perhaps an earlier save of it has arrived after its time.
                 None
             }
             leased => leased.and_then(|leased| leased.owner),
@@ -208,6 +207,8 @@ impl Shared {
         let (end, policy) = (self.end(Duration::ZERO), &engine.options.policy);
         let may_be_good =
             |found: Session| stored_may_be_good(found.on(&engine.clock), &end, policy);
+        let own = sharing.leased(stamp.generation());
+        let own = own.and_then(|leased| leased.version);
         for _ in 0..MOST_SAVES {
             let ask = LeaseAsk {
                 owner: &owner,
@@ -219,6 +220,13 @@ impl Shared {
             let (answer, found) = sharing.lease(engine, ask).await?;
             let is_known = |known: Version| found.version.is_of_same_session(known);
             match answer.lease {
+                // It is there, though its save was not answered, and another process has ended it.
+                Lease::Taken { .. } if found.is_over && own.is_some_and(is_known) => {
+                    let nothing = Version::default();
+                    let release = sharing.save(engine, nothing, None, None, Some(owner));
+                    release.await?;
+                    return Some((stamp, found.version));
+                }
                 Lease::Taken { .. } => {
                     let version = answer.version()?;
                     // If the save fails or is given up, the next one goes on with it.
@@ -264,6 +272,7 @@ impl Shared {
             return;
         };
         if let Some(runtime) = Runtime::current() {
+            sharing.ask_again();
             let (sharing, engine) = (Arc::clone(sharing), self.engine.clone());
             runtime.spawn(async move {
                 sharing.give_back(&engine).await;

@@ -410,3 +410,59 @@ async fn rule_22_a_login_whose_save_has_failed_ends_what_the_store_has_noted_of_
     let next = fleet.start(server.program("right"));
     assert!(next.get().await.is_ok(), "the first cooldown again");
 }
+
+#[tokio::test]
+async fn rule_21_a_logout_elsewhere_stands_of_a_session_whose_save_was_not_answered() {
+    for (has_rolled, closes) in [(false, false), (true, false), (false, true)] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        server.answers(|number| Ok(session(number, Lifetime::of(HOUR))?.with_cookie("sid", "s")?));
+        let store = Faulty::new(&fleet.store);
+        store.0.save_answer_is_lost.store(true, SeqCst);
+        let process = fleet.start_with(server.program("right"), store.clone());
+        process.get().await.unwrap();
+        store.0.save_answer_is_lost.store(false, SeqCst);
+        let other = fleet.start(server.program("right"));
+        assert_eq!(token(&other.get().await.unwrap()), "token-1");
+        if has_rolled {
+            roll(&process, "sid=rolled; Path=/");
+        }
+        other.log_out().await.unwrap();
+        if closes {
+            process.close().await.unwrap();
+        }
+        fleet.advance(20 * SECOND).await;
+        assert!(process.fresh().is_none(), "{has_rolled}");
+        let cold = fleet.start(server.program("right"));
+        assert_eq!(token(&cold.get().await.unwrap()), "token-2");
+    }
+}
+
+#[tokio::test]
+async fn rule_21_a_rejection_elsewhere_stands_of_a_session_whose_save_was_not_answered() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.save_answer_is_lost.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    process.get().await.unwrap();
+    store.0.save_answer_is_lost.store(false, SeqCst);
+    let other = fleet.start(server.program("right"));
+    assert_eq!(token(&other.get().await.unwrap()), "token-1");
+    server.answers(|_| Err(LoginError::unavailable("status 503")));
+    assert!(reject(&other).await.is_err());
+    fleet.advance(20 * SECOND).await;
+    assert!(process.fresh().is_none());
+    server.answers(|number| session(number, Lifetime::of(HOUR)));
+    let cold = fleet.start(server.program("right"));
+    assert_eq!(token(&cold.get().await.unwrap()), "token-3");
+}
+
+#[tokio::test]
+async fn rule_24_the_last_handle_asks_a_store_that_has_just_failed_once_more() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let (process, _) = whose_save_fails(&mut fleet, server.program("right"), &store).await;
+    drop(process);
+    settle().await;
+    let found = found_at_once(&server, &mut fleet).await;
+    assert_eq!(found.as_deref(), Some("token-2"));
+}
