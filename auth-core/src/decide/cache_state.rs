@@ -357,7 +357,12 @@ impl CacheState {
             Ok(Obtained::Fetched { session, by }) if unwanted => {
                 // A refreshed session may be the one that is served.
                 let distinct = by == Means::Password || self.closed;
+                let last = self.generation;
                 let credential = self.issue(session, by, end, policy);
+                if !self.closed {
+                    // The one that is served is still the last one.
+                    self.generation = last;
+                }
                 self.discard(distinct.then_some(credential))
             }
             Ok(Obtained::Fetched { session, by }) => self.log_in(session, by, end, policy),

@@ -1,5 +1,9 @@
 //! Sessions that are not saved yet, and answers of the store that come late.
 
+use std::sync::mpsc;
+
+use auth_core::testing::Scripted;
+
 use super::turns::whose_save_fails;
 use super::*;
 
@@ -465,4 +469,50 @@ async fn rule_24_the_last_handle_asks_a_store_that_has_just_failed_once_more() {
     settle().await;
     let found = found_at_once(&server, &mut fleet).await;
     assert_eq!(found.as_deref(), Some("token-2"));
+}
+
+#[tokio::test]
+async fn rule_24_a_session_is_saved_once_though_a_late_one_was_discarded_meanwhile() {
+    let mut fleet = Fleet::new();
+    let (sends, sent) = mpsc::channel();
+    let (answers, answer) = mpsc::channel::<()>();
+    let answer = Mutex::new(answer);
+    let provider = Scripted::new(move |number| {
+        // It blocks its thread.
+        if number == 2 {
+            sends.send(()).unwrap();
+            answer.lock().recv_timeout(20 * SECOND).unwrap();
+        }
+        session(number, Lifetime::of(HOUR))
+    });
+    let store = Faulty::new(&fleet.store);
+    let clock = ManualClock::new();
+    let process = Credentials::builder(provider)
+        .clock(clock.clock())
+        .store(store.clone())
+        .login_timeout(10 * SECOND)
+        .build();
+    fleet.clocks.push(clock);
+    let first = process.get().await.unwrap();
+    let late = process.clone();
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(async {
+            Attempt::new(&late, &first).rejected();
+            token(&late.get().await.unwrap())
+        })
+    });
+    sent.recv_timeout(20 * SECOND).unwrap();
+    store.0.save_fails.store(true, SeqCst);
+    let getting = process.clone();
+    let got = tokio::spawn(async move { getting.get().await.map(|got| token(&got)) });
+    fleet.advance(16 * SECOND).await;
+    assert_eq!(got.await.unwrap().unwrap(), "token-3");
+    store.0.save_fails.store(false, SeqCst);
+    answers.send(()).unwrap();
+    assert_eq!(thread.join().unwrap(), "token-3");
+    fleet.advance(20 * SECOND).await;
+    assert!(store.changes() > 0);
+    fleet.advance(20 * SECOND).await;
+    assert_eq!(store.changes(), 0, "it is saved");
 }
