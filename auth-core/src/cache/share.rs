@@ -178,10 +178,15 @@ impl Shared {
             }) => {
                 let notes = notes.as_ref();
                 let save = sharing.save(&self.engine, version, Some(session), notes, owner);
-                if let Saved::Made(version) = save.await? {
-                    return Some((stamp, version));
+                match save.await? {
+                    Saved::Made(version) => return Some((stamp, version)),
+                    // An earlier save of it has arrived after its time, perhaps with an earlier
+                    // value. Others may have saved a later one since then, or have ended it.
+                    Saved::Newer(other) if other.is_of_same_session(version) => {
+                        return Some((stamp.first_revision(), version));
+                    }
+                    Saved::Newer(_) => sharing.set_leased(stamp.generation(), None),
                 }
-                // Perhaps an earlier save of it has arrived after its time.
                 None
             }
             leased => leased.and_then(|leased| leased.owner),
@@ -207,8 +212,6 @@ impl Shared {
         let (end, policy) = (self.end(Duration::ZERO), &engine.options.policy);
         let may_be_good =
             |found: Session| stored_may_be_good(found.on(&engine.clock), &end, policy);
-        let own = sharing.leased(stamp.generation());
-        let own = own.and_then(|leased| leased.version);
         for _ in 0..MOST_SAVES {
             let ask = LeaseAsk {
                 owner: &owner,
@@ -220,13 +223,6 @@ impl Shared {
             let (answer, found) = sharing.lease(engine, ask).await?;
             let is_known = |known: Version| found.version.is_of_same_session(known);
             match answer.lease {
-                // It is there, though its save was not answered, and another process has ended it.
-                Lease::Taken { .. } if found.is_over && own.is_some_and(is_known) => {
-                    let nothing = Version::default();
-                    let release = sharing.save(engine, nothing, None, None, Some(owner));
-                    release.await?;
-                    return Some((stamp, found.version));
-                }
                 Lease::Taken { .. } => {
                     let version = answer.version()?;
                     // If the save fails or is given up, the next one goes on with it.

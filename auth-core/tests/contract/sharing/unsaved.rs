@@ -516,3 +516,30 @@ async fn rule_24_a_session_is_saved_once_though_a_late_one_was_discarded_meanwhi
     fleet.advance(20 * SECOND).await;
     assert_eq!(store.changes(), 0, "it is saved");
 }
+
+#[tokio::test]
+async fn rule_21_a_later_value_of_others_stays_of_a_session_whose_save_was_not_answered() {
+    for closes in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        rolling(&server, Lifetime::of(HOUR));
+        let store = Faulty::new(&fleet.store);
+        store.0.save_answer_is_lost.store(true, SeqCst);
+        let process = fleet.start_with(server.program("right"), store.clone());
+        process.get().await.unwrap();
+        store.0.save_answer_is_lost.store(false, SeqCst);
+        let other = fleet.start(server.program("right"));
+        other.get().await.unwrap();
+        roll(&other, "sid=rolled; Path=/");
+        settle().await;
+        if closes {
+            process.close().await.unwrap();
+        }
+        fleet.advance(20 * SECOND).await;
+        let value = |process: &Credentials| process.peek()?.cookie("sid").map(str::to_owned);
+        let rolled = Some("rolled".to_owned());
+        assert_eq!(value(&other), rolled, "{closes}");
+        assert!(closes || value(&process) == rolled);
+        let cold = fleet.start(server.program("right"));
+        assert_eq!(cold.get().await.unwrap().cookie("sid"), Some("rolled"));
+    }
+}
