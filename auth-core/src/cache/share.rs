@@ -87,6 +87,31 @@ impl Shared {
         }
     }
 
+    /// Looks whether what was found is the session at hand, whose save was not answered. Then it is
+    /// saved, perhaps with an earlier value.
+    pub(super) fn find_saved(&self, found: &Found) {
+        let Some(sharing) = &self.engine.options.sharing else {
+            return;
+        };
+        let control = self.control.lock();
+        let mut known = sharing.known.lock();
+        let Some(stamp) = control.state.refreshed().map(|session| session.stamp()) else {
+            return;
+        };
+        let own = sharing.leased(stamp.generation());
+        let own = own.and_then(|leased| leased.version);
+        let is_own = |own: &Version| known.unsaved && found.version.is_of_same_session(*own);
+        if let Some(own) = own.filter(is_own) {
+            *known = Known {
+                version: Some(own),
+                unsaved: false,
+            };
+            if stamp.revision() > 0 {
+                sharing.save_later(own);
+            }
+        }
+    }
+
     /// This of the session has changed, which the others are to have: saves it by a task, one at a
     /// time.
     pub(crate) fn share_revision(self: &Arc<Self>, what: Unsaved) {

@@ -543,3 +543,25 @@ async fn rule_21_a_later_value_of_others_stays_of_a_session_whose_save_was_not_a
         assert_eq!(cold.get().await.unwrap().cookie("sid"), Some("rolled"));
     }
 }
+
+#[tokio::test]
+async fn rule_21_the_rejection_of_a_value_whose_save_was_not_answered_leaves_a_later_one_good() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    rolling(&server, Lifetime::of(HOUR));
+    let store = Faulty::new(&fleet.store);
+    store.0.save_answer_is_lost.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    let first = process.get().await.unwrap();
+    store.0.save_answer_is_lost.store(false, SeqCst);
+    let other = fleet.start(server.program("right"));
+    other.get().await.unwrap();
+    roll(&other, "sid=rolled; Path=/");
+    settle().await;
+    fleet.leap(5 * SECOND);
+    Attempt::new(&process, &first).rejected();
+    let next = process.get().await.unwrap();
+    assert_eq!(next.cookie("sid"), Some("rolled"));
+    assert_eq!(server.logins(), 1);
+    fleet.advance(2 * SECOND).await;
+    assert_eq!(other.peek().unwrap().cookie("sid"), Some("rolled"));
+}
