@@ -234,13 +234,13 @@ impl CacheState {
         self.refreshes.as_ref()?.spent_token(session, now)
     }
 
-    fn is_good(&self, now: Moment) -> bool {
+    pub(super) fn is_good(&self, now: Moment) -> bool {
         let current = self.current.as_ref();
         current.is_some_and(|current| current.life().freshness(now).is_good())
     }
 
     /// Whether the last failure permits a login, or a renewal if it `renews`, and its purpose.
-    fn login(&self, now: Moment, renews: bool) -> Result<Purpose, Error> {
+    pub(super) fn login(&self, now: Moment, renews: bool) -> Result<Purpose, Error> {
         let forbids = |failure: &&Failure| {
             if renews {
                 failure.forbids(now)

@@ -565,3 +565,32 @@ async fn rule_21_the_rejection_of_a_value_whose_save_was_not_answered_leaves_a_l
     fleet.advance(2 * SECOND).await;
     assert_eq!(other.peek().unwrap().cookie("sid"), Some("rolled"));
 }
+
+#[tokio::test]
+async fn rule_22_a_token_that_another_has_spent_is_renewed_with_the_password() {
+    for is_lost in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        server.answers(|number| {
+            let first = session(number, Lifetime::of(HOUR))?;
+            Ok(first.with_kept("refresh_token", &format!("first-{number}"))?)
+        });
+        let store = Faulty::new(&fleet.store);
+        store.0.save_answer_is_lost.store(is_lost, SeqCst);
+        let process = fleet.start_with(rotating(&server), store.clone());
+        process.get().await.unwrap();
+        store.0.save_answer_is_lost.store(false, SeqCst);
+        let other = fleet.start(rotating(&server));
+        other.get().await.unwrap();
+        server.0.refreshes_fail.store(true, SeqCst);
+        assert!(other.renew().await.is_err());
+        server.0.refreshes_fail.store(false, SeqCst);
+        drop(other);
+        fleet.leap(5 * SECOND);
+        assert_eq!(
+            token(&process.renew().await.unwrap()),
+            "token-2",
+            "{is_lost}"
+        );
+        assert_eq!(server.tokens_seen_once(), 1);
+    }
+}
