@@ -66,6 +66,7 @@ impl Shared {
 
     /// What was found in the store meanwhile.
     fn found_meanwhile(self: &Arc<Self>, found: Found) {
+        self.find_saved(&found);
         let sharing = self.engine.options.sharing.as_ref();
         let is_saving = sharing.is_some_and(|sharing| sharing.is_saving());
         if self.may_be_ahead_of(&found) {

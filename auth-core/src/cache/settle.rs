@@ -45,6 +45,7 @@ impl Keep for Shared {
     }
 
     fn look_at(&self, id: FlightId, wanted: Wanted, mut found: Found) -> Option<Adopted> {
+        self.find_saved(&found);
         if self.may_be_ahead_of(&found) {
             found.session = None;
         }

@@ -87,6 +87,31 @@ impl Shared {
         }
     }
 
+    /// Looks whether what was found is the session at hand, whose save was not answered. Then it is
+    /// saved, perhaps with an earlier value.
+    pub(super) fn find_saved(&self, found: &Found) {
+        let Some(sharing) = &self.engine.options.sharing else {
+            return;
+        };
+        let control = self.control.lock();
+        let mut known = sharing.known.lock();
+        let Some(stamp) = control.state.refreshed().map(|session| session.stamp()) else {
+            return;
+        };
+        let own = sharing.leased(stamp.generation());
+        let own = own.and_then(|leased| leased.version);
+        let is_own = |own: &Version| known.unsaved && found.version.is_of_same_session(*own);
+        if let Some(own) = own.filter(is_own) {
+            *known = Known {
+                version: Some(own),
+                unsaved: false,
+            };
+            if stamp.revision() > 0 {
+                sharing.save_later(own);
+            }
+        }
+    }
+
     /// This of the session has changed, which the others are to have: saves it by a task, one at a
     /// time.
     pub(crate) fn share_revision(self: &Arc<Self>, what: Unsaved) {
@@ -180,7 +205,11 @@ impl Shared {
                 let save = sharing.save(&self.engine, version, Some(session), notes, owner);
                 match save.await? {
                     Saved::Made(version) => return Some((stamp, version)),
-                    // Perhaps an earlier save of it, which has arrived after its time.
+                    // An earlier save of it has arrived after its time, perhaps with an earlier
+                    // value. Others may have saved a later one since then, or have ended it.
+                    Saved::Newer(other) if other.is_of_same_session(version) => {
+                        return Some((stamp.first_revision(), version));
+                    }
                     Saved::Newer(_) => sharing.set_leased(stamp.generation(), None),
                 }
                 None
@@ -264,6 +293,7 @@ impl Shared {
             return;
         };
         if let Some(runtime) = Runtime::current() {
+            sharing.ask_again();
             let (sharing, engine) = (Arc::clone(sharing), self.engine.clone());
             runtime.spawn(async move {
                 sharing.give_back(&engine).await;

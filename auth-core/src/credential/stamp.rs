@@ -42,6 +42,13 @@ impl Stamp {
         }
     }
 
+    pub(crate) const fn first_revision(self) -> Self {
+        Self {
+            revision: 0,
+            ..self
+        }
+    }
+
     /// The value within the session, counted from 0.
     pub const fn revision(self) -> u64 {
         self.revision

@@ -62,7 +62,11 @@ impl CacheState {
         let is_another = |session: &Arc<Credential>| session.stamp().generation > wanted.began;
         let has_another = self.refreshed().is_some_and(is_another);
         if !adopted && !has_another {
-            return Some(Adopted::GoesOn(purpose));
+            // Another process may have spent its token.
+            let refreshes = purpose != Purpose::Refresh || self.refresh(end.at) != Possible::No;
+            let login = self.login(end.at, self.is_good(end.at)).ok();
+            let goes_on = login.filter(|_| !refreshes).unwrap_or(purpose);
+            return Some(Adopted::GoesOn(goes_on));
         }
         let ahead = matches!(purpose, Purpose::Renewal | Purpose::Refresh);
         let will_do = |current: &&Arc<Credential>| match current.life().freshness(end.at) {

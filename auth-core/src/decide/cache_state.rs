@@ -234,13 +234,13 @@ impl CacheState {
         self.refreshes.as_ref()?.spent_token(session, now)
     }
 
-    fn is_good(&self, now: Moment) -> bool {
+    pub(super) fn is_good(&self, now: Moment) -> bool {
         let current = self.current.as_ref();
         current.is_some_and(|current| current.life().freshness(now).is_good())
     }
 
     /// Whether the last failure permits a login, or a renewal if it `renews`, and its purpose.
-    fn login(&self, now: Moment, renews: bool) -> Result<Purpose, Error> {
+    pub(super) fn login(&self, now: Moment, renews: bool) -> Result<Purpose, Error> {
         let forbids = |failure: &&Failure| {
             if renews {
                 failure.forbids(now)
@@ -357,7 +357,12 @@ impl CacheState {
             Ok(Obtained::Fetched { session, by }) if unwanted => {
                 // A refreshed session may be the one that is served.
                 let distinct = by == Means::Password || self.closed;
+                let last = self.generation;
                 let credential = self.issue(session, by, end, policy);
+                if !self.closed {
+                    // The one that is served is still the last one.
+                    self.generation = last;
+                }
                 self.discard(distinct.then_some(credential))
             }
             Ok(Obtained::Fetched { session, by }) => self.log_in(session, by, end, policy),

@@ -275,7 +275,7 @@ impl Change {
     pub fn allowed(&self, entry: &Entry, epoch: u64, fence: u64) -> Option<Version> {
         let (ours, stored) = (self.version, entry.version);
         let notes = matches!(self.notes, NotesChange::Save(..));
-        if notes && matches!(self.session, SessionChange::Keep) && self.is_late(fence) {
+        if notes && matches!(self.session, SessionChange::Keep) && self.is_late(epoch, fence) {
             return None;
         }
         let allowed = match self.session {
@@ -305,8 +305,10 @@ impl Change {
         allowed.then_some(if saves { ours } else { stored })
     }
 
-    /// Whether another has the lease by now, which has this fence, and may have noted more.
-    pub(super) const fn is_late(&self, fence: u64) -> bool {
-        self.version.fence < fence
+    /// Whether another has the lease by now, which has this fence, and may have noted more. Any
+    /// lease is later than what comes from before the store has lost its data.
+    pub(super) const fn is_late(&self, epoch: u64, fence: u64) -> bool {
+        let is_before = self.version.epoch != epoch;
+        fence > if is_before { 0 } else { self.version.fence }
     }
 }

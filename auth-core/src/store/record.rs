@@ -173,7 +173,7 @@ impl Record {
             return Saved::Newer(self.version);
         };
         self.version = version;
-        let is_late = change.is_late(lease.fence);
+        let is_late = change.is_late(lease.epoch, lease.fence);
         let keep = |sealed, keep_for| {
             Some(Kept {
                 sealed,

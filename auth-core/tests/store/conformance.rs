@@ -70,6 +70,7 @@ macro_rules! conformance {
             a_session_that_was_logged_out_does_not_come_back
             a_session_is_saved_without_a_lease
             a_session_of_another_epoch_is_saved_only_where_none_is
+            notes_of_another_epoch_are_not_saved_after_a_lease
             names_are_apart
             what_one_seals_the_other_opens
             permits_count_for_all_and_never_more_than_the_quota
@@ -664,6 +665,28 @@ pub(crate) async fn a_session_of_another_epoch_is_saved_only_where_none_is<S: St
     let entry = load(&fresh.one).await;
     assert!(!entry.is_over);
     assert_eq!(session(&entry), Some(&b"s1"[..]));
+}
+
+pub(crate) async fn notes_of_another_epoch_are_not_saved_after_a_lease<S: Store>(fresh: &Fresh<S>) {
+    let version = take(&fresh.one, "a").await;
+    made(&fresh.one, notes(version, b"n2")).await;
+    let lost = Change {
+        notes: NotesChange::Save(b"n1".to_vec(), LONG),
+        ..save(
+            Version {
+                epoch: !version.epoch,
+                fence: u64::MAX,
+                revision: 4,
+            },
+            b"s1",
+        )
+    };
+    made(&fresh.two, lost).await;
+    let entry = load(&fresh.one).await;
+    assert_eq!(
+        (session(&entry), noted(&entry)),
+        (Some(&b"s1"[..]), Some(&b"n2"[..]))
+    );
 }
 
 pub(crate) async fn names_are_apart<S: Store>(fresh: &Fresh<S>) {

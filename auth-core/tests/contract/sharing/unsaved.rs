@@ -1,5 +1,9 @@
 //! Sessions that are not saved yet, and answers of the store that come late.
 
+use std::sync::mpsc;
+
+use auth_core::testing::Scripted;
+
 use super::turns::whose_save_fails;
 use super::*;
 
@@ -409,4 +413,184 @@ async fn rule_22_a_login_whose_save_has_failed_ends_what_the_store_has_noted_of_
     refused_once(&mut fleet).await;
     let next = fleet.start(server.program("right"));
     assert!(next.get().await.is_ok(), "the first cooldown again");
+}
+
+#[tokio::test]
+async fn rule_21_a_logout_elsewhere_stands_of_a_session_whose_save_was_not_answered() {
+    for (has_rolled, closes) in [(false, false), (true, false), (false, true)] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        server.answers(|number| Ok(session(number, Lifetime::of(HOUR))?.with_cookie("sid", "s")?));
+        let store = Faulty::new(&fleet.store);
+        store.0.save_answer_is_lost.store(true, SeqCst);
+        let process = fleet.start_with(server.program("right"), store.clone());
+        process.get().await.unwrap();
+        store.0.save_answer_is_lost.store(false, SeqCst);
+        let other = fleet.start(server.program("right"));
+        assert_eq!(token(&other.get().await.unwrap()), "token-1");
+        if has_rolled {
+            roll(&process, "sid=rolled; Path=/");
+        }
+        other.log_out().await.unwrap();
+        if closes {
+            process.close().await.unwrap();
+        }
+        fleet.advance(20 * SECOND).await;
+        assert!(process.fresh().is_none(), "{has_rolled}");
+        let cold = fleet.start(server.program("right"));
+        assert_eq!(token(&cold.get().await.unwrap()), "token-2");
+    }
+}
+
+#[tokio::test]
+async fn rule_21_a_rejection_elsewhere_stands_of_a_session_whose_save_was_not_answered() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.save_answer_is_lost.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    process.get().await.unwrap();
+    store.0.save_answer_is_lost.store(false, SeqCst);
+    let other = fleet.start(server.program("right"));
+    assert_eq!(token(&other.get().await.unwrap()), "token-1");
+    server.answers(|_| Err(LoginError::unavailable("status 503")));
+    assert!(reject(&other).await.is_err());
+    fleet.advance(20 * SECOND).await;
+    assert!(process.fresh().is_none());
+    server.answers(|number| session(number, Lifetime::of(HOUR)));
+    let cold = fleet.start(server.program("right"));
+    assert_eq!(token(&cold.get().await.unwrap()), "token-3");
+}
+
+#[tokio::test]
+async fn rule_24_the_last_handle_asks_a_store_that_has_just_failed_once_more() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let (process, _) = whose_save_fails(&mut fleet, server.program("right"), &store).await;
+    drop(process);
+    settle().await;
+    let found = found_at_once(&server, &mut fleet).await;
+    assert_eq!(found.as_deref(), Some("token-2"));
+}
+
+#[tokio::test]
+async fn rule_24_a_session_is_saved_once_though_a_late_one_was_discarded_meanwhile() {
+    let mut fleet = Fleet::new();
+    let (sends, sent) = mpsc::channel();
+    let (answers, answer) = mpsc::channel::<()>();
+    let answer = Mutex::new(answer);
+    let provider = Scripted::new(move |number| {
+        // It blocks its thread.
+        if number == 2 {
+            sends.send(()).unwrap();
+            answer.lock().recv_timeout(20 * SECOND).unwrap();
+        }
+        session(number, Lifetime::of(HOUR))
+    });
+    let store = Faulty::new(&fleet.store);
+    let clock = ManualClock::new();
+    let process = Credentials::builder(provider)
+        .clock(clock.clock())
+        .store(store.clone())
+        .login_timeout(10 * SECOND)
+        .build();
+    fleet.clocks.push(clock);
+    let first = process.get().await.unwrap();
+    let late = process.clone();
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(async {
+            Attempt::new(&late, &first).rejected();
+            token(&late.get().await.unwrap())
+        })
+    });
+    sent.recv_timeout(20 * SECOND).unwrap();
+    store.0.save_fails.store(true, SeqCst);
+    let getting = process.clone();
+    let got = tokio::spawn(async move { getting.get().await.map(|got| token(&got)) });
+    fleet.advance(16 * SECOND).await;
+    assert_eq!(got.await.unwrap().unwrap(), "token-3");
+    store.0.save_fails.store(false, SeqCst);
+    answers.send(()).unwrap();
+    assert_eq!(thread.join().unwrap(), "token-3");
+    fleet.advance(20 * SECOND).await;
+    assert!(store.changes() > 0);
+    fleet.advance(20 * SECOND).await;
+    assert_eq!(store.changes(), 0, "it is saved");
+}
+
+#[tokio::test]
+async fn rule_21_a_later_value_of_others_stays_of_a_session_whose_save_was_not_answered() {
+    for closes in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        rolling(&server, Lifetime::of(HOUR));
+        let store = Faulty::new(&fleet.store);
+        store.0.save_answer_is_lost.store(true, SeqCst);
+        let process = fleet.start_with(server.program("right"), store.clone());
+        process.get().await.unwrap();
+        store.0.save_answer_is_lost.store(false, SeqCst);
+        let other = fleet.start(server.program("right"));
+        other.get().await.unwrap();
+        roll(&other, "sid=rolled; Path=/");
+        settle().await;
+        if closes {
+            process.close().await.unwrap();
+        }
+        fleet.advance(20 * SECOND).await;
+        let value = |process: &Credentials| process.peek()?.cookie("sid").map(str::to_owned);
+        let rolled = Some("rolled".to_owned());
+        assert_eq!(value(&other), rolled, "{closes}");
+        assert!(closes || value(&process) == rolled);
+        let cold = fleet.start(server.program("right"));
+        assert_eq!(cold.get().await.unwrap().cookie("sid"), Some("rolled"));
+    }
+}
+
+#[tokio::test]
+async fn rule_21_the_rejection_of_a_value_whose_save_was_not_answered_leaves_a_later_one_good() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    rolling(&server, Lifetime::of(HOUR));
+    let store = Faulty::new(&fleet.store);
+    store.0.save_answer_is_lost.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    let first = process.get().await.unwrap();
+    store.0.save_answer_is_lost.store(false, SeqCst);
+    let other = fleet.start(server.program("right"));
+    other.get().await.unwrap();
+    roll(&other, "sid=rolled; Path=/");
+    settle().await;
+    fleet.leap(5 * SECOND);
+    Attempt::new(&process, &first).rejected();
+    let next = process.get().await.unwrap();
+    assert_eq!(next.cookie("sid"), Some("rolled"));
+    assert_eq!(server.logins(), 1);
+    fleet.advance(2 * SECOND).await;
+    assert_eq!(other.peek().unwrap().cookie("sid"), Some("rolled"));
+}
+
+#[tokio::test]
+async fn rule_22_a_token_that_another_has_spent_is_renewed_with_the_password() {
+    for is_lost in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        server.answers(|number| {
+            let first = session(number, Lifetime::of(HOUR))?;
+            Ok(first.with_kept("refresh_token", &format!("first-{number}"))?)
+        });
+        let store = Faulty::new(&fleet.store);
+        store.0.save_answer_is_lost.store(is_lost, SeqCst);
+        let process = fleet.start_with(rotating(&server), store.clone());
+        process.get().await.unwrap();
+        store.0.save_answer_is_lost.store(false, SeqCst);
+        let other = fleet.start(rotating(&server));
+        other.get().await.unwrap();
+        server.0.refreshes_fail.store(true, SeqCst);
+        assert!(other.renew().await.is_err());
+        server.0.refreshes_fail.store(false, SeqCst);
+        drop(other);
+        fleet.leap(5 * SECOND);
+        assert_eq!(
+            token(&process.renew().await.unwrap()),
+            "token-2",
+            "{is_lost}"
+        );
+        assert_eq!(server.tokens_seen_once(), 1);
+    }
 }

@@ -15,8 +15,9 @@ if not is_of_a_session(stored) then
   stored = version(epoch, '0', '0')
 end
 
--- Another has the lease by now, and may have noted something else.
-local is_late = greater(last_fence(), ours.fence)
+-- Another has the lease by now, and may have noted something else. Any lease is later than what
+-- comes from before the store has lost its data.
+local is_late = greater(last_fence(), ours.epoch == epoch and ours.fence or '0')
 
 -- The version that the entry has after the change, or nil.
 local function allowed()
