@@ -38,6 +38,17 @@ impl Fleet {
             .build()
     }
 
+    /// Lets seconds pass until a change was asked for at this store.
+    pub(super) async fn until_changed(&self, store: &Faulty) {
+        for _ in 0..60 {
+            if !store.0.changes.lock().is_empty() {
+                return;
+            }
+            self.advance(SECOND).await;
+        }
+        panic!("no change was asked for within a minute");
+    }
+
     pub(super) async fn advance(&self, by: Duration) {
         let step = by.min(SECOND);
         let mut left = by;

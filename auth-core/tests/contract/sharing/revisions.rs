@@ -248,9 +248,7 @@ async fn rule_21_a_deadline_is_saved_over_no_value_that_another_has_saved_meanwh
         *store.0.save_gate.lock() = Some(Arc::clone(&saves));
         store.0.save_fails.store(fails, SeqCst);
         store.changes();
-        while store.0.changes.lock().is_empty() {
-            fleet.advance(SECOND).await;
-        }
+        fleet.until_changed(&store).await;
         rolls(&other, "sid=rolled; Path=/").await;
         settle().await;
         store.0.save_fails.store(false, SeqCst);

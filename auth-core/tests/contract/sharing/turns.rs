@@ -394,9 +394,7 @@ async fn rule_24_a_close_saves_what_was_being_saved_when_it_began() {
     *store.0.save_gate.lock() = Some(Arc::new(Semaphore::new(0)));
     // The task that follows the store has the lease, and saves.
     store.changes();
-    while store.0.changes.lock().is_empty() {
-        fleet.advance(SECOND).await;
-    }
+    fleet.until_changed(&store).await;
     *store.0.save_gate.lock() = None;
     process.close().await.unwrap();
     let next = fleet.start(server.program("right"));
@@ -685,9 +683,7 @@ async fn rule_24_a_session_that_was_saved_late_by_the_task_that_follows_is_known
     let arrives = Arc::new(Semaphore::new(0));
     *store.0.late_saves.lock() = Some(Arc::clone(&arrives));
     store.changes();
-    while store.0.changes.lock().is_empty() {
-        fleet.advance(SECOND).await;
-    }
+    fleet.until_changed(&store).await;
     *store.0.late_saves.lock() = None;
     fleet.advance(3 * SECOND).await;
     arrives.add_permits(1);
@@ -732,9 +728,7 @@ async fn rule_19_a_logout_waits_for_what_the_task_that_follows_saves() {
     let arrives = Arc::new(Semaphore::new(0));
     *store.0.late_saves.lock() = Some(Arc::clone(&arrives));
     store.changes();
-    while store.0.changes.lock().is_empty() {
-        fleet.advance(SECOND).await;
-    }
+    fleet.until_changed(&store).await;
     *store.0.late_saves.lock() = None;
     let closed = tokio::spawn(async move { process.log_out().await });
     settle().await;

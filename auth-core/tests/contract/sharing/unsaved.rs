@@ -56,9 +56,7 @@ async fn rule_21_a_deadline_whose_save_is_answered_late_leaves_later_values_of_o
     let answers = Arc::new(Semaphore::new(0));
     *store.0.save_answers.lock() = Some(Arc::clone(&answers));
     store.changes();
-    while store.0.changes.lock().is_empty() {
-        fleet.advance(SECOND).await;
-    }
+    fleet.until_changed(&store).await;
     roll(&other, "sid=first; Path=/");
     fleet.advance(SECOND).await;
     assert_eq!(one.peek().unwrap().cookie("sid"), Some("first"));
@@ -145,9 +143,7 @@ async fn rule_7_an_earlier_value_of_a_rejected_session_is_not_taken_from_the_sto
         let process = fleet.start_with(server.program("right"), store.clone());
         process.get().await.unwrap();
         store.0.fails.store(false, SeqCst);
-        while store.0.changes.lock().is_empty() {
-            fleet.advance(SECOND).await;
-        }
+        fleet.until_changed(&store).await;
         store.0.save_answer_is_lost.store(false, SeqCst);
         roll(&process, "sid=rolled; Path=/");
         settle().await;
@@ -382,9 +378,7 @@ async fn rule_20_a_login_gives_no_lease_back_under_which_a_session_is_being_save
     let saves = Arc::new(Semaphore::new(0));
     *store.0.save_gate.lock() = Some(Arc::clone(&saves));
     store.changes();
-    while store.0.changes.lock().is_empty() {
-        fleet.advance(SECOND).await;
-    }
+    fleet.until_changed(&store).await;
     *store.0.save_gate.lock() = None;
     let renewed = tokio::spawn(async move { process.renew().await.map(|got| token(&got)) });
     fleet.advance(SECOND).await;
