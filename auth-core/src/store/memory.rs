@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use super::entry::{Change, Entry, Saved};
 use super::error::StoreError;
@@ -47,10 +47,14 @@ pub struct MemoryStore(Arc<Shared>);
 struct Shared {
     seal: InMemory,
     clock: Clock,
-    entries: Mutex<HashMap<String, (Record, LeaseRecord)>>,
+    entries: Mutex<HashMap<String, Slot>>,
     permits: Mutex<HashMap<String, PermitRecord>>,
-    /// The number of the last change.
-    changes: watch::Sender<u64>,
+}
+
+struct Slot {
+    record: Record,
+    lease: LeaseRecord,
+    changes: Arc<Notify>,
 }
 
 impl MemoryStore {
@@ -66,7 +70,6 @@ impl MemoryStore {
             clock,
             entries: Mutex::default(),
             permits: Mutex::default(),
-            changes: watch::Sender::new(0),
         }))
     }
 
@@ -82,20 +85,25 @@ impl MemoryStore {
         tells: bool,
         change: impl FnOnce(&mut Record, &mut LeaseRecord) -> T,
     ) -> T {
-        let (result, is_over) = {
-            let mut entries = self.0.entries.lock();
-            let (record, lease) = entries.entry(name.to_owned()).or_insert_with(|| {
-                let epoch = self.0.seal.0.hash_one(name).max(1);
-                (Record::default(), LeaseRecord::new(epoch))
-            });
-            let was_over = record.is_over;
-            let result = change(record, lease);
-            (result, record.is_over != was_over)
-        };
-        if tells || is_over {
-            self.0.changes.send_modify(|number| *number += 1);
+        let (result, changes) = self.with_slot(name, |slot| {
+            let was_over = slot.record.is_over;
+            let result = change(&mut slot.record, &mut slot.lease);
+            let tells = tells || slot.record.is_over != was_over;
+            (result, tells.then(|| Arc::clone(&slot.changes)))
+        });
+        if let Some(changes) = changes {
+            changes.notify_waiters();
         }
         result
+    }
+
+    fn with_slot<T>(&self, name: &str, act: impl FnOnce(&mut Slot) -> T) -> T {
+        let mut entries = self.0.entries.lock();
+        act(entries.entry(name.to_owned()).or_insert_with(|| Slot {
+            record: Record::default(),
+            lease: LeaseRecord::new(self.0.seal.0.hash_one(name).max(1)),
+            changes: Arc::default(),
+        }))
     }
 
     fn permits<T>(&self, origin: &str, change: impl FnOnce(&mut PermitRecord) -> T) -> T {
@@ -118,8 +126,8 @@ impl Store for MemoryStore {
 
     async fn load(&self, name: &str) -> Result<Entry, StoreError> {
         let entries = self.0.entries.lock();
-        let record = entries.get(name).map(|(record, _)| record);
-        Ok(record.map_or_else(Entry::default, |record| record.entry(self.now().0)))
+        let slot = entries.get(name);
+        Ok(slot.map_or_else(Entry::default, |slot| slot.record.entry(self.now().0)))
     }
 
     async fn lease(&self, name: &str, ask: LeaseAsk<'_>) -> Result<LeaseAnswer, StoreError> {
@@ -157,9 +165,10 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn changed(&self, _name: &str) {
-        let mut changes = self.0.changes.subscribe();
-        let _ = changes.changed().await;
+    async fn changed(&self, name: &str) {
+        // While the lock is held, so that no change comes in between.
+        let changed = self.with_slot(name, |slot| Arc::clone(&slot.changes).notified_owned());
+        changed.await;
     }
 }
 

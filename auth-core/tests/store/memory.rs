@@ -9,7 +9,7 @@ use auth_core::store::{
     Seal, SessionChange, Store, StoreError, Stored, Unreadable, Version,
 };
 
-use crate::conformance::{Fresh, a_change_of_another_process_is_noticed};
+use crate::conformance::{Fresh, NAME, a_change_of_another_process_is_noticed, made, save, take};
 
 fn fresh() -> Fresh<MemoryStore> {
     let store = MemoryStore::new();
@@ -21,6 +21,19 @@ conformance!(fresh());
 #[tokio::test]
 async fn a_change_is_noticed() {
     a_change_of_another_process_is_noticed(&fresh()).await;
+}
+
+#[tokio::test]
+async fn a_change_is_heard_by_who_waits_for_its_name() {
+    let store = MemoryStore::new();
+    let [mut changed, mut another] = [NAME, "another"].map(|name| Box::pin(store.changed(name)));
+    assert!(futures_util::poll!(&mut changed).is_pending());
+    assert!(futures_util::poll!(&mut another).is_pending());
+    let version = take(&store, "a").await;
+    assert!(futures_util::poll!(&mut changed).is_pending());
+    made(&store, save(version, b"s1")).await;
+    assert!(futures_util::poll!(&mut changed).is_ready());
+    assert!(futures_util::poll!(&mut another).is_pending());
 }
 
 #[test]
