@@ -4,14 +4,14 @@ use std::hint::black_box;
 
 use auth_benches::ours::Credentials;
 use auth_benches::{
-    CloneOnce, Inserting, Responding, Terminal, header_of, monotonic, quickly, request,
+    CloneOnce, Inserting, Responding, Terminal, URL, header_of, monotonic, quickly, request,
     reqwest_request, token,
 };
 use auth_middleware::{AuthLayer, AuthMiddleware};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::header::AUTHORIZATION;
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Request, Uri};
 use http_body_util::Full;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use reqwest_retry::RetryTransientMiddleware;
@@ -22,6 +22,7 @@ use tower_http::auth::AddAuthorizationLayer;
 use tower_http::set_header::SetRequestHeaderLayer;
 
 use crate::harness::Contest;
+use crate::layer_by_hand::Authorizing;
 use crate::row::{Row, allocations_of};
 
 pub const TOWER_OFF: &str = "tower_replay_off";
@@ -30,6 +31,7 @@ pub const REQWEST_INSTRUCTIONS: &str = "reqwest_instructions";
 
 pub const TOWER_OURS: &str = "auth-middleware";
 pub const TOWER_CONSTANT: &str = "SetRequestHeader";
+pub const TOWER_BY_HAND: &str = "by hand: ArcSwap, one origin";
 pub const TOWER_RETRY: &str = "Retry over SetRequestHeader";
 pub const REPLAY_ON: &str = "auth-middleware, replay on";
 pub const REPLAY_OFF: &str = "auth-middleware, replay off";
@@ -94,6 +96,13 @@ pub fn tower_stacks(ours: &Credentials) -> Vec<Row> {
         "AddAuthorization",
         "a constant",
         bearer.layer(responding()),
+    );
+    let origin = Uri::from_static(URL);
+    enter(
+        &mut off,
+        TOWER_BY_HAND,
+        "checks the origin, two coarse clocks and the status",
+        Authorizing::new(responding(), origin, &token()),
     );
     let mut rows = off.run();
 

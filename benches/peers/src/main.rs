@@ -19,6 +19,7 @@ mod harness;
 mod herds;
 mod hits;
 mod instructions;
+mod layer_by_hand;
 mod layers;
 mod many;
 mod relogin;

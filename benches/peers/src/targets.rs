@@ -165,6 +165,12 @@ fn layers(rows: &[Row]) -> Vec<Target> {
             1.3,
         ),
         limit(
+            "tower, replay off",
+            layers::TOWER_OFF,
+            layers::TOWER_BY_HAND,
+            1.3,
+        ),
+        limit(
             "tower, replay on",
             layers::TOWER_ON,
             layers::TOWER_RETRY,
