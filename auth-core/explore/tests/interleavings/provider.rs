@@ -43,6 +43,8 @@ pub(crate) struct Counts {
     most_in_flight: AtomicU64,
     logouts: AtomicU64,
     pub(crate) repairs: AtomicU64,
+    sent_twice: AtomicU64,
+    logged_out: Mutex<Vec<String>>,
     /// The refresh tokens that were sent.
     seen: Mutex<Vec<String>>,
 }
@@ -64,6 +66,16 @@ impl Counting {
 
     pub(crate) fn logouts(&self) -> u64 {
         self.counts.logouts.load(SeqCst)
+    }
+
+    /// The sessions that were logged out.
+    pub(crate) fn logged_out(&self) -> Vec<String> {
+        self.counts.logged_out.lock().unwrap().clone()
+    }
+
+    /// How often a refresh token was sent that had been sent before.
+    pub(crate) fn sent_twice(&self) -> u64 {
+        self.counts.sent_twice.load(SeqCst)
     }
 
     pub(crate) fn most_in_flight(&self) -> u64 {
@@ -105,6 +117,7 @@ impl Provider for Counting {
                 .with_lifetime(Lifetime::of(HOUR))),
             Script::Succeeds | Script::HangsOnce | Script::CantRefresh => Ok(Session::new()
                 .with_cookie("session", &format!("value-{number}"))?
+                .with_kept("id", &number.to_string())?
                 .with_lifetime(Lifetime::of(HOUR))),
         };
         counts.in_flight.fetch_sub(1, SeqCst);
@@ -124,7 +137,10 @@ impl Provider for Counting {
             shuttle::future::yield_now().await;
             let number = {
                 let mut seen = self.counts.seen.lock().unwrap();
-                assert!(!seen.contains(&token.to_owned()), "{token} is sent twice");
+                // A panic here would only be a failed refresh.
+                if seen.contains(&token.to_owned()) {
+                    self.counts.sent_twice.fetch_add(1, SeqCst);
+                }
                 seen.push(token.to_owned());
                 seen.len()
             };
@@ -151,7 +167,10 @@ impl Provider for Counting {
         Ok(Update::new().with_query("csrf", &number.to_string())?)
     }
 
-    async fn logout(&self, _: &Credential, _: Logout) -> Result<(), LoginError> {
+    async fn logout(&self, session: &Credential, _: Logout) -> Result<(), LoginError> {
+        if let Some(id) = session.kept("id") {
+            self.counts.logged_out.lock().unwrap().push(id.to_owned());
+        }
         self.counts.logouts.fetch_add(1, SeqCst);
         Ok(())
     }
