@@ -425,7 +425,9 @@ impl Sharing {
             notes: NotesChange::Keep,
             releases: None,
         };
-        self.step(cache, self.store.save(&self.name, change)).await
+        // Within the step, since a store may panic before it returns its future.
+        let end = async { self.store.save(&self.name, change).await };
+        self.step(cache, end).await
     }
 
     /// Asks for a permit.
@@ -434,21 +436,22 @@ impl Sharing {
         cache: &dyn Sharer,
         ask: PermitAsk<'_>,
     ) -> Option<PermitAnswer> {
-        self.step(cache, self.store.permit(&self.origin, ask)).await
+        let permit = async { self.store.permit(&self.origin, ask).await };
+        self.step(cache, permit).await
     }
 
     /// The permit counts for so long from now on.
     pub(crate) async fn end_permit(&self, cache: &dyn Sharer, id: &str, counts_for: Duration) {
-        let step = self.store.end_permit(&self.origin, id, counts_for);
-        self.step(cache, step).await;
+        let end = async { self.store.end_permit(&self.origin, id, counts_for).await };
+        self.step(cache, end).await;
     }
 
     /// The login server wants no login for so long. If that fails, the store is not left alone yet:
     /// a lease is to be released after it.
     pub(crate) async fn hold(&self, cache: &dyn Sharer, wait: Duration) {
         let before = self.trouble_until.load(Relaxed);
-        let step = self.step(cache, self.store.hold(&self.origin, wait));
-        if step.await.is_none() {
+        let hold = async { self.store.hold(&self.origin, wait).await };
+        if self.step(cache, hold).await.is_none() {
             self.trouble_until.store(before, Relaxed);
         }
     }
@@ -463,7 +466,8 @@ impl Sharing {
     pub(crate) async fn changed(&self, cache: &dyn Sharer, most: Duration) {
         let wait = nanos(most.mul_f64(0.5 + 0.5 * random()));
         let until = cache.clock().now().steady.saturating_add(wait);
-        let told = AssertUnwindSafe(self.store.changed(&self.name)).catch_unwind();
+        let told = async { self.store.changed(&self.name).await };
+        let told = AssertUnwindSafe(told).catch_unwind();
         let told = async {
             if told.await.is_err() {
                 std::future::pending::<()>().await;
