@@ -130,7 +130,8 @@ impl Turn {
     /// Gives the lease of an earlier login of the cache back, whose session could not be saved. A
     /// session that is being saved by now gives it back itself.
     pub(super) async fn give_last_back(&self) {
-        if self.sharing.publishing.try_lock().is_ok() {
+        // Held meanwhile, so that the session is not saved under a lease that is being given back.
+        if let Ok(_publishing) = self.sharing.publishing.try_lock() {
             self.sharing.give_back(&self.engine).await;
         }
     }

@@ -567,3 +567,40 @@ fn keep_for(session: &Session) -> Duration {
     let kept = session.kept.longest(KEEP_UNKNOWN);
     end.unwrap_or(KEEP_UNKNOWN).max(kept)
 }
+
+#[cfg(all(test, not(feature = "shuttle")))]
+mod tests {
+    use super::*;
+    use crate::lifetime::Lifetime;
+    use crate::store::MemoryStore;
+    use crate::testing::Scripted;
+
+    #[test]
+    fn rule_24_a_lease_that_is_found_out_late_is_not_that_of_a_later_session() {
+        let provider = Scripted::tokens(Lifetime::unknown());
+        let sharing = Sharing::new(Arc::new(MemoryStore::new()), &provider);
+        let version = |fence| {
+            Some(Version {
+                epoch: 7,
+                fence,
+                revision: 0,
+            })
+        };
+        let leased = |owner: &str, version| Leased {
+            owner: Some(owner.to_owned()),
+            version,
+            notes: None,
+        };
+        let now = || {
+            let own = sharing.leased(2).and_then(|leased| leased.version);
+            (own, sharing.known.lock().version)
+        };
+        sharing.obtained(1, Some(leased("stopped", None)));
+        sharing.obtained(2, Some(leased("later", version(5))));
+        assert_eq!(now(), (version(5), version(5)));
+        sharing.was_given("stopped", Version::default());
+        assert_eq!(now(), (version(5), version(5)));
+        sharing.was_given("later", Version::default());
+        assert_eq!(now(), (Some(Version::default()), Some(Version::default())));
+    }
+}
