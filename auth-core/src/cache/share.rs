@@ -171,7 +171,8 @@ impl Shared {
             if !sharing.settling().is_empty() {
                 return;
             }
-            (current.session(now), current.stamp(), known.version)
+            let session = control.state.to_save(current, now);
+            (session, current.stamp(), known.version)
         };
         if let Some((stamp, version)) = self.save_first(&session, stamp, known).await {
             self.now_known(stamp, version);
@@ -316,7 +317,8 @@ impl Shared {
         let Some((mut version, unsaved)) = left else {
             return;
         };
-        let session = session.session(self.engine.clock.now());
+        let now = self.engine.clock.now();
+        let session = self.read(|state| state.to_save(session, now));
         // Nothing else of it has changed since it was saved last.
         if !unsaved && session.stated_lifetime().idle_timeout().is_none() {
             return;
@@ -367,7 +369,7 @@ impl Shared {
         if !session.life().freshness(now).is_good() {
             return None;
         }
-        let whole = session.session(now);
+        let whole = self.read(|state| state.to_save(session, now));
         let (saved, version) = self.save_first(&whole, stamp, known.version).await?;
         (saved != stamp).then_some((version, has_rolled))
     }
@@ -443,7 +445,8 @@ impl Shared {
                 revision,
                 ..version
             };
-            (current.session(now), version, current.stamp())
+            let session = control.state.to_save(current, now);
+            (session, version, current.stamp())
         };
         match sharing
             .save(engine, version, Some(&session), None, None)
