@@ -15,8 +15,8 @@ use crate::limit::{LONGEST_LOGIN, Limiter, MARGIN, Permit, Ticket};
 use crate::runtime::Runtime;
 use crate::session::Session;
 use crate::store::{
-    Found, Lease, LeaseAsk, Leased, PermitAnswer, PermitAsk, Saved, Sharing, TROUBLE, Version,
-    random_text,
+    Found, Lease, LeaseAsk, Leased, PermitAnswer, PermitAsk, STEP, Saved, Sharing, TROUBLE,
+    Version, random_text,
 };
 
 /// How much longer than a login's time-out its lease lasts, so that it can be saved under it.
@@ -30,7 +30,7 @@ const SOONEST: Duration = Duration::from_millis(25);
 
 /// How long what asked for a lease may be on its way after its login was given up: as long as a
 /// step of the store takes.
-const ON_ITS_WAY: Duration = Duration::from_secs(2);
+const ON_ITS_WAY: Duration = STEP;
 
 /// How long a login waits at the store for its permit before it asks again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -258,9 +258,12 @@ impl Turn {
         };
         let mut free_at = 0;
         loop {
+            let asked = engine.clock.now().steady;
             let answer = self.sharing.permit(&engine, ask).await;
             let now = engine.clock.now().steady;
             match answer {
+                // The machine has slept meanwhile, and the permit may count no more.
+                Some(PermitAnswer::Given) if now.saturating_sub(asked) > nanos(STEP) => continue,
                 Some(PermitAnswer::Given) => {
                     self.permit = Some((id, window));
                     ticket.set_expected(now);

@@ -28,7 +28,7 @@ use crate::session_parts::SessionParts;
 
 /// How long one step of a store may take. A store that is in the same network answers in
 /// milliseconds, and a caller may wait for it several times.
-const STEP: Duration = Duration::from_secs(2);
+pub(crate) const STEP: Duration = Duration::from_secs(2);
 
 /// How long it takes at most, after a login has ended, until that is in the store: a look, a hold
 /// and a save.

@@ -167,3 +167,27 @@ async fn rule_23_the_others_are_held_before_they_can_have_the_lease() {
     assert!(matches!(told, Error::QuotaSpent { .. }), "{told:?}");
     assert_eq!(server.logins(), 1);
 }
+
+#[tokio::test]
+async fn rule_23_a_permit_that_has_lapsed_while_the_machine_slept_is_asked_for_again() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    let clocks = [&fleet.store_clock, &fleet.clocks[0]];
+    *store.0.sleeps.lock() = clocks.map(|clock| (clock.clone(), HOUR)).to_vec();
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.gate.lock() = Some(Arc::clone(&gate));
+    let get = tokio::spawn(async move { process.get().await.map(drop) });
+    settle().await;
+    assert_eq!(server.logins(), 1);
+    let origin = fleet.store.seal().name(b"origin https://api.example.com");
+    let only = PermitAsk {
+        id: "test",
+        most: 1,
+        window: 62 * SECOND,
+        counts_for: SECOND,
+    };
+    let answer = fleet.store.permit(&origin, only).await.unwrap();
+    assert_eq!(answer, PermitAnswer::Wait(92 * SECOND), "the login counts");
+    get.abort();
+}
