@@ -239,6 +239,10 @@ impl Shared {
         let may_be_good =
             |found: Session| stored_may_be_good(found.on(&engine.clock), &end, policy);
         for _ in 0..MOST_SAVES {
+            // A logout waits no longer than for the two steps of one time.
+            if sharing.logs_out() {
+                return None;
+            }
             let ask = LeaseAsk {
                 owner: &owner,
                 lasts: PUBLISHED_WITHIN,
@@ -427,6 +431,8 @@ impl Shared {
     /// trouble, or if the cache was closed.
     async fn save_revision(self: &Arc<Self>, saving: &mut Saving, what: Unsaved) -> bool {
         let (engine, sharing) = (&self.engine, Arc::clone(&saving.sharing));
+        // Before the state is looked at, so that a logout finds it held or is found here.
+        let _publishing = sharing.publishing.lock().await;
         let now = engine.clock.now();
         let (session, version, stamp) = {
             let control = self.control.lock();

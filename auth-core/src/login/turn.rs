@@ -351,6 +351,12 @@ impl Turn {
         let (version, asked) = (self.version, self.asked);
         let releases = Some(self.owner.clone());
         let save = async {
+            // The logout may be over by now, and nothing comes after it. The lease is released.
+            let (session, notes) = if session.is_some() && sharing.logs_out() {
+                (None, None)
+            } else {
+                (session, notes)
+            };
             match version {
                 Some(version) => {
                     sharing

@@ -70,10 +70,10 @@ pub(crate) struct Sharing {
     leased: Mutex<Option<(u64, Leased)>>,
     saving: Mutex<Saving>,
     settling: Mutex<Vec<Arc<Flight>>>,
-    /// Held while a session is saved that is at hand. A close waits for that.
+    /// Held while a session is saved that is at hand, or a value of it. A close waits for that.
     pub(crate) publishing: tokio::sync::Mutex<()>,
     /// The cache was closed to log out.
-    pub(crate) logs_out: AtomicBool,
+    logs_out: AtomicBool,
     following: Mutex<Following>,
     /// The store is left alone until then, on the steady clock.
     trouble_until: AtomicU64,
@@ -309,6 +309,19 @@ impl Sharing {
         if let Some((_, leased)) = &mut *self.leased.lock() {
             leased.owner.take_if(|last| last == owner);
         }
+    }
+
+    /// The cache is closed to log out, under the lock of its state.
+    pub(crate) fn log_out(&self) {
+        // Relaxed: the lock of the state orders it. Who has not seen the state closed saves within
+        // the time that the logout waits.
+        self.logs_out.store(true, Relaxed);
+    }
+
+    /// Whether the cache was closed to log out. No session is saved any more then.
+    pub(crate) fn logs_out(&self) -> bool {
+        // Relaxed, as in `log_out`.
+        self.logs_out.load(Relaxed)
     }
 
     /// The session of this flight is being saved from now on.
