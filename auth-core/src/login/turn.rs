@@ -342,12 +342,19 @@ impl Turn {
         notes: Option<&Notes>,
     ) -> Option<Saved> {
         let (sharing, engine) = (Arc::clone(&self.sharing), self.engine.clone());
-        if self.version.is_none() && self.asked && session.is_some() {
-            self.version = self.found_out().await;
-            if let Some(version) = self.version {
+        let mut all_notes = None;
+        let brings = session.is_some() || notes.is_some();
+        if self.version.is_none() && self.asked && brings {
+            let mut ask = extension(&self.owner, self.lease_lasts());
+            // Nothing is noted without a lease. A session that needs one is saved under one later.
+            ask.only_extends = session.is_some();
+            if let Some((version, found)) = found_out(&sharing, &engine, ask).await {
+                self.version = Some(version);
                 sharing.was_given(&self.owner, version);
+                all_notes = notes.map(|notes| found.with(notes));
             }
         }
+        let notes = all_notes.as_ref().or(notes);
         let (version, asked) = (self.version, self.asked);
         let releases = Some(self.owner.clone());
         let save = async {
@@ -387,13 +394,17 @@ impl Turn {
         self.untold = notes.filter(|_| session.is_none()).cloned();
         saved.filter(|_| version.is_some())
     }
+}
 
-    /// The version of its session, if it has the lease although no answer came.
-    async fn found_out(&self) -> Option<Version> {
-        let ask = extension(&self.owner, self.lease_lasts());
-        let (answer, _) = self.sharing.lease(&self.engine, ask).await?;
-        answer.version()
-    }
+/// What is saved under the lease of a login to which no answer came, if it has it or gets it: the
+/// version, and the notes that are stored.
+async fn found_out(
+    sharing: &Sharing,
+    engine: &Engine,
+    ask: LeaseAsk<'_>,
+) -> Option<(Version, Notes)> {
+    let (answer, found) = sharing.lease(engine, ask).await?;
+    Some((answer.version()?, found.notes))
 }
 
 /// Extends a lease, and takes none.
@@ -413,14 +424,27 @@ impl Drop for Turn {
         let (true, Some(runtime)) = (self.asked, Runtime::current()) else {
             return;
         };
-        let (version, answered) = (self.version.unwrap_or_default(), self.version.is_some());
+        let (given, lasts) = (self.version, self.lease_lasts());
         let (sharing, engine) = (Arc::clone(&self.sharing), self.engine.clone());
         let (owner, notes) = (std::mem::take(&mut self.owner), self.untold.take());
         runtime.spawn(async move {
-            let notes = notes.as_ref();
-            let release = || sharing.save(&engine, version, None, notes, Some(owner.clone()));
+            let release = async || {
+                let mut version = given.unwrap_or_default();
+                let mut notes = notes.clone();
+                if given.is_none() && notes.is_some() {
+                    let mut ask = extension(&owner, lasts);
+                    ask.only_extends = false;
+                    let found = found_out(&sharing, &engine, ask).await;
+                    notes = found.zip(notes).map(|((given, found), notes)| {
+                        version = given;
+                        found.with(&notes)
+                    });
+                }
+                let owner = Some(owner.clone());
+                (sharing.save(&engine, version, None, notes.as_ref(), owner)).await
+            };
             let is_released = release().await.is_some();
-            if !is_released || !answered {
+            if !is_released || given.is_none() {
                 let pause = if is_released { ON_ITS_WAY } else { TROUBLE };
                 let later = engine.clock.now().steady.saturating_add(nanos(pause));
                 engine.clock.sleep_until(later).await;

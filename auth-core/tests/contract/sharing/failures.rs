@@ -371,3 +371,35 @@ async fn rule_22_a_token_that_was_about_to_be_sent_is_not_left_out() {
         assert_eq!(server.logins(), 1, "{by_itself}");
     }
 }
+
+#[tokio::test]
+async fn rule_22_a_refusal_is_noted_by_a_login_whose_lease_was_not_answered() {
+    // The lease was given, or not. The store answers again before the login has ended, or after.
+    for (is_given, is_slow) in [(true, true), (true, false), (false, true), (false, false)] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        let noted = fleet.start(server.program("also wrong"));
+        assert!(refused(&noted.get().await.unwrap_err()));
+        let store = Faulty::new(&fleet.store);
+        store.0.lease_hangs.store(is_given, SeqCst);
+        store.0.hangs.store(!is_given, SeqCst);
+        let gate = Arc::new(Semaphore::new(0));
+        *server.0.gate.lock() = Some(Arc::clone(&gate));
+        let process = fleet.start_with(server.program("wrong"), store.clone());
+        let got = tokio::spawn(async move { process.get().await.map(drop) });
+        fleet.advance(3 * SECOND).await;
+        store.0.lease_hangs.store(false, SeqCst);
+        store.0.hangs.store(false, SeqCst);
+        if is_slow {
+            fleet.advance(10 * SECOND).await;
+        }
+        *server.0.gate.lock() = None;
+        gate.add_permits(1);
+        assert!(refused(&got.await.unwrap().unwrap_err()));
+        fleet.advance(10 * SECOND).await;
+        for password in ["wrong", "also wrong"] {
+            let cold = fleet.start(server.program(password));
+            assert!(refused(&cold.get().await.unwrap_err()));
+        }
+        assert_eq!(server.logins(), 2, "{is_given} {is_slow}");
+    }
+}
