@@ -403,8 +403,9 @@
 //! one is used once the one at hand is due. A later value of the one that it has superseded is no
 //! other session, nor is its own, if a save arrives after its time. Until it is saved, it keeps the
 //! lease under which it was obtained, or one that supersedes it gives that back, or the end of its
-//! cache; a login that has failed gives its lease back after those 5 s, with its notes, and if it
-//! was given none, takes it for them then, unless another has it or a good session is there.
+//! cache; a login that has failed gives its lease back after those 5 s, with its notes and its
+//! `Retry-After`, and if it was given none, takes it for them then, unless another has it or a good
+//! session is there.
 //!
 //! ## Rule 25
 //!

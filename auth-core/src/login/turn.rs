@@ -65,6 +65,8 @@ pub(super) struct Turn {
     hold: Option<Duration>,
     /// What a failed login has found out, if that could not be saved.
     untold: Option<Notes>,
+    /// Until when the server wants no login, on the steady clock, if the store could not be told.
+    held_until: Option<u64>,
 }
 
 impl Turn {
@@ -86,6 +88,7 @@ impl Turn {
             share: None,
             hold: None,
             untold: None,
+            held_until: None,
         })
     }
 
@@ -380,7 +383,9 @@ impl Turn {
         };
         // The next login may begin with the release.
         if let Some(wait) = self.hold {
-            sharing.hold(&engine, wait).await;
+            let until = engine.clock.now().steady.saturating_add(nanos(wait));
+            let is_told = sharing.hold(&engine, wait).await;
+            self.held_until = (!is_told).then_some(until);
         }
         let (saved, ()) = join(save, self.end_permit()).await;
         // Where that has failed, a session that is served keeps its lease until it is saved. Any
@@ -420,8 +425,10 @@ const fn extension(owner: &str, lasts: Duration) -> LeaseAsk<'_> {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        // The login was given up. Its lease would lapse by itself, and others would wait for that.
-        let (true, Some(runtime)) = (self.asked, Runtime::current()) else {
+        // The login was given up, or the store could not be told of its end. Its lease would lapse
+        // by itself, and others would wait for that.
+        let held_until = self.held_until;
+        let (true, Some(runtime)) = (self.asked || held_until.is_some(), Runtime::current()) else {
             return;
         };
         let (given, lasts) = (self.version, self.lease_lasts());
@@ -429,6 +436,11 @@ impl Drop for Turn {
         let (owner, notes) = (std::mem::take(&mut self.owner), self.untold.take());
         runtime.spawn(async move {
             let release = async || {
+                let left = |until: u64| until.saturating_sub(engine.clock.now().steady);
+                let is_told = match held_until.map(left) {
+                    None | Some(0) => true,
+                    Some(left) => sharing.hold(&engine, Duration::from_nanos(left)).await,
+                };
                 let mut version = given.unwrap_or_default();
                 let mut notes = notes.clone();
                 if given.is_none() && notes.is_some() {
@@ -441,9 +453,10 @@ impl Drop for Turn {
                     });
                 }
                 let owner = Some(owner.clone());
-                (sharing.save(&engine, version, None, notes.as_ref(), owner)).await
+                let release = sharing.save(&engine, version, None, notes.as_ref(), owner);
+                release.await.is_some() && is_told
             };
-            let is_released = release().await.is_some();
+            let is_released = release().await;
             if !is_released || given.is_none() {
                 let pause = if is_released { ON_ITS_WAY } else { TROUBLE };
                 let later = engine.clock.now().steady.saturating_add(nanos(pause));

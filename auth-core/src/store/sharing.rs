@@ -459,14 +459,16 @@ impl Sharing {
         self.step(cache, end).await;
     }
 
-    /// The login server wants no login for so long. If that fails, the store is not left alone yet:
-    /// a lease is to be released after it.
-    pub(crate) async fn hold(&self, cache: &dyn Sharer, wait: Duration) {
+    /// The login server wants no login for so long. Returns whether the store was told. If not, it
+    /// is not left alone yet: a lease is to be released after it.
+    pub(crate) async fn hold(&self, cache: &dyn Sharer, wait: Duration) -> bool {
         let before = self.trouble_until.load(Relaxed);
         let hold = async { self.store.hold(&self.origin, wait).await };
-        if self.step(cache, hold).await.is_none() {
+        let is_told = self.step(cache, hold).await.is_some();
+        if !is_told {
             self.trouble_until.store(before, Relaxed);
         }
+        is_told
     }
 
     /// The store is asked again even if it has just failed: there is no later.
