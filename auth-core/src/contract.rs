@@ -317,7 +317,8 @@
 //! does, for all clones: waiters get `Closed`, a login in flight is logged out when it ends. With a
 //! store, `close` leaves the session there, and that of a login in flight too; only `log_out` ends
 //! it, for all that share it, and tells them so. Both wait for what is on its way to the store, so
-//! that nothing of it is lost, or comes after the logout.
+//! that nothing of it is lost, or comes after the logout. A login that ends after that, because its
+//! thread was blocked, saves nothing there, and its session is logged out.
 //!
 //! A superseded session is logged out only by choice, after a grace, in bounded number, whether it
 //! was renewed, has expired or was rejected; and never where a logout ends all sessions of the
@@ -376,16 +377,18 @@
 //!
 //! A token that can be used once is marked spent in the store before it is sent. If the store does
 //! not confirm that, or has marks that can't be read, the token is not sent, and the password is
-//! used where the session is over. If a refresh is refused, the store is looked at again first: a
-//! newer session there means a race, and no refusal.
+//! used where the session is over. A process that saves a session again leaves out such a token
+//! that it has sent, since a store that has lost its data would not know of it. If a refresh is
+//! refused, the store is looked at again first: a newer session there means a race, and no refusal.
 //!
 //! ## Rule 23
 //!
 //! A login needs a permit of its process (rule 10) and one of the store, which counts all logins at
 //! an origin: from when it is given until a window after the login has ended, by the store's clock.
 //! After a time-out, or if its process is gone, it counts until the time-out and a window more. The
-//! server's `Retry-After` holds all that share the store. This bounds what reaches the server. No
-//! lease can: a server does not look at one.
+//! server's `Retry-After` holds all that share the store. A permit whose answer has taken longer
+//! than a step at the store, since the machine slept, is asked for again. This bounds what reaches
+//! the server. No lease can: a server does not look at one.
 //!
 //! ## Rule 24
 //!
@@ -400,7 +403,9 @@
 //! one is used once the one at hand is due. A later value of the one that it has superseded is no
 //! other session, nor is its own, if a save arrives after its time. Until it is saved, it keeps the
 //! lease under which it was obtained, or one that supersedes it gives that back, or the end of its
-//! cache; a login that has failed gives its lease back after those 5 s, with its notes.
+//! cache; a login that has failed gives its lease back after those 5 s, with its notes and its
+//! `Retry-After`, and if it was given none, takes it for them then, unless another has it or a good
+//! session is there.
 //!
 //! ## Rule 25
 //!

@@ -2,7 +2,6 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all, select};
@@ -38,8 +37,7 @@ impl Shared {
                 unsaved = (sharing.zip(self.known_now().version))
                     .is_some_and(|(sharing, known)| sharing.has_unsaved_values(known));
                 if let (Some(sharing), Ending::LogOut) = (sharing, ending) {
-                    // Relaxed: the lock of the state orders it.
-                    sharing.logs_out.store(true, Relaxed);
+                    sharing.log_out();
                 }
                 (
                     was_closed,

@@ -1,7 +1,6 @@
 //! The end of a login: the outcome for its waiters, and the session that it supersedes.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::leaving::Leaving;
@@ -73,12 +72,10 @@ impl Keep for Shared {
         self.read(|state| state.notes(before, secret, now))
     }
 
-    fn saved(self: Arc<Self>, stamp: Stamp, saved: Option<Saved>) -> bool {
-        let Some(Saved::Made(version)) = saved else {
-            return false;
-        };
-        self.now_known(stamp, version);
-        true
+    fn saved(self: Arc<Self>, stamp: Stamp, saved: Option<Saved>) {
+        if let Some(Saved::Made(version)) = saved {
+            self.now_known(stamp, version);
+        }
     }
 
     fn send_refresh(&self, id: FlightId, session: &Credential) -> bool {
@@ -147,7 +144,6 @@ impl Keep for Shared {
         Settlement {
             settled,
             cause,
-            saved: false,
             failed,
             took,
             flight,
@@ -157,7 +153,6 @@ impl Keep for Shared {
 
     fn conclude(&self, mut settlement: Settlement) -> Option<(Arc<Credential>, Logout)> {
         let (cause, failed, took) = (settlement.cause, settlement.failed, settlement.took);
-        let saved = settlement.saved;
         let sharing = self.engine.options.sharing.as_deref();
         settlement.settling = None;
         self.set_timer();
@@ -208,11 +203,10 @@ impl Keep for Shared {
                 });
                 session.map(|session| (session, Logout::new(LogoutReason::Superseded)))
             }
-            // The close has released the waiters. With a store, the session was left there, or is
-            // found there by the logout.
+            // The close has released the waiters. With a store, it has left the session there, and
+            // a logout has not.
             Settled::Closed(session) => {
-                // Relaxed: the flag was set under the lock under which the state was closed.
-                let stays = sharing.is_some_and(|sharing| saved || !sharing.logs_out.load(Relaxed));
+                let stays = sharing.is_some_and(|sharing| !sharing.logs_out());
                 let session = session.filter(|_| !stays);
                 session.map(|session| (session, Logout::new(LogoutReason::Closing)))
             }

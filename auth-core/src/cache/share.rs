@@ -171,7 +171,8 @@ impl Shared {
             if !sharing.settling().is_empty() {
                 return;
             }
-            (current.session(now), current.stamp(), known.version)
+            let session = control.state.to_save(current, now);
+            (session, current.stamp(), known.version)
         };
         if let Some((stamp, version)) = self.save_first(&session, stamp, known).await {
             self.now_known(stamp, version);
@@ -238,6 +239,10 @@ impl Shared {
         let may_be_good =
             |found: Session| stored_may_be_good(found.on(&engine.clock), &end, policy);
         for _ in 0..MOST_SAVES {
+            // A logout waits no longer than for the two steps of one time.
+            if sharing.logs_out() {
+                return None;
+            }
             let ask = LeaseAsk {
                 owner: &owner,
                 lasts: PUBLISHED_WITHIN,
@@ -316,7 +321,8 @@ impl Shared {
         let Some((mut version, unsaved)) = left else {
             return;
         };
-        let session = session.session(self.engine.clock.now());
+        let now = self.engine.clock.now();
+        let session = self.read(|state| state.to_save(session, now));
         // Nothing else of it has changed since it was saved last.
         if !unsaved && session.stated_lifetime().idle_timeout().is_none() {
             return;
@@ -367,7 +373,7 @@ impl Shared {
         if !session.life().freshness(now).is_good() {
             return None;
         }
-        let whole = session.session(now);
+        let whole = self.read(|state| state.to_save(session, now));
         let (saved, version) = self.save_first(&whole, stamp, known.version).await?;
         (saved != stamp).then_some((version, has_rolled))
     }
@@ -425,6 +431,8 @@ impl Shared {
     /// trouble, or if the cache was closed.
     async fn save_revision(self: &Arc<Self>, saving: &mut Saving, what: Unsaved) -> bool {
         let (engine, sharing) = (&self.engine, Arc::clone(&saving.sharing));
+        // Before the state is looked at, so that a logout finds it held or is found here.
+        let _publishing = sharing.publishing.lock().await;
         let now = engine.clock.now();
         let (session, version, stamp) = {
             let control = self.control.lock();
@@ -443,7 +451,8 @@ impl Shared {
                 revision,
                 ..version
             };
-            (current.session(now), version, current.stamp())
+            let session = control.state.to_save(current, now);
+            (session, version, current.stamp())
         };
         match sharing
             .save(engine, version, Some(&session), None, None)

@@ -234,6 +234,18 @@ impl CacheState {
         self.refreshes.as_ref()?.spent_token(session, now)
     }
 
+    /// The session as it is saved again. A token that can be used once and was sent is left out: a
+    /// store that has lost its data does not know that it is spent. A flight that is under way may
+    /// not have sent it.
+    pub(crate) fn to_save(&self, session: &Credential, now: Moment) -> Session {
+        let whole = session.session(now);
+        let refreshes = self.refreshes.as_ref().filter(|_| self.flight.is_none());
+        match refreshes.and_then(|refreshes| refreshes.sent_token(session, now)) {
+            Some(name) => whole.without_kept(&name),
+            None => whole,
+        }
+    }
+
     pub(super) fn is_good(&self, now: Moment) -> bool {
         let current = self.current.as_ref();
         current.is_some_and(|current| current.life().freshness(now).is_good())

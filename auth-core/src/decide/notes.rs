@@ -81,6 +81,15 @@ impl Notes {
         }
     }
 
+    /// These, with what a login has found out that could not read them before it ended.
+    pub(crate) fn with(mut self, found_out: &Self) -> Self {
+        for (failure, secret) in &found_out.failures {
+            self.logged_in_with(secret.clone(), Some(failure.clone()));
+        }
+        self.breaker = found_out.breaker.clone().or(self.breaker);
+        self
+    }
+
     /// Whether a token was spent, by its keyed hash, or may have been.
     pub(crate) fn is_spent(&self, token: &str) -> bool {
         self.any_spent || self.spent.iter().any(|spent| spent == token)
@@ -150,5 +159,25 @@ impl Notes {
             }
         }
         Ok(notes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_22_what_was_found_out_without_the_notes_is_added_to_them() {
+        let breaker = || Notes {
+            breaker: Some(RejectionBreaker::default()),
+            ..Notes::default()
+        };
+        let spent = || Notes {
+            spent: vec!["a".to_owned()],
+            ..Notes::default()
+        };
+        let both = spent().with(&breaker());
+        assert!(both.is_spent("a") && both.breaker.is_some());
+        assert!(breaker().with(&spent()).breaker.is_some(), "it stays");
     }
 }

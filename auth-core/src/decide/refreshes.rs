@@ -22,6 +22,8 @@ pub(crate) struct Refreshes {
     by: Refresh,
     /// What must not be sent again, oldest first: it may be spent, or it was refused.
     spent: Vec<Mark>,
+    /// The last of them that another process has spent. That may not have been sent in the end.
+    learned: Option<Mark>,
     /// The last refreshed session was rejected before any request with it was accepted.
     distrusted: bool,
     /// When the last ones were sent, oldest first, on the steady clock.
@@ -57,6 +59,7 @@ impl Refreshes {
         Self {
             by,
             spent: Vec::new(),
+            learned: None,
             distrusted: false,
             sent: Vec::new(),
             failure: None,
@@ -103,9 +106,19 @@ impl Refreshes {
         self.by.single_use
     }
 
+    /// The name of the session's token, if it can be used once and was sent from here.
+    pub(super) fn sent_token(&self, session: &Credential, now: Moment) -> Option<String> {
+        let is_sent = self.by.single_use && self.learned != self.mark(session, now);
+        self.spent_token(session, now).filter(|_| is_sent)
+    }
+
     /// Another process has spent the token of this session.
     pub(super) fn take_as_spent(&mut self, session: &Credential, now: Moment) {
-        self.spend(self.mark(session, now));
+        let mark = self.mark(session, now);
+        if !mark.is_some_and(|mark| self.spent.contains(&mark)) {
+            self.learned = mark;
+        }
+        self.spend(mark);
     }
 
     fn mark(&self, session: &Credential, now: Moment) -> Option<Mark> {

@@ -78,8 +78,8 @@ pub(crate) trait Keep: Send + Sync {
     /// The notes for the store after the login has ended.
     fn notes(&self, before: &Notes, secret: Option<String>) -> Notes;
 
-    /// The session with this stamp was saved in the store, or was not. Returns whether it was.
-    fn saved(self: Arc<Self>, stamp: Stamp, saved: Option<Saved>) -> bool;
+    /// The session with this stamp was saved in the store, or was not.
+    fn saved(self: Arc<Self>, stamp: Stamp, saved: Option<Saved>);
 
     /// Tells the waiters. Returns a session that is of no use, which is to be logged out.
     fn conclude(&self, settlement: Settlement) -> Option<(Arc<Credential>, Logout)>;
@@ -451,10 +451,10 @@ impl Login {
         let flight = self.flight();
         let took = flight.took(self.engine.clock.precise());
         let leased = self.turn.as_ref().and_then(|turn| turn.leased());
-        let mut settlement = cache.settle(flight, outcome, took, leased);
+        let settlement = cache.settle(flight, outcome, took, leased);
         if let Some(turn) = self.turn.take() {
             self.promise_a_step();
-            Box::pin(self.share(&cache, turn, &mut settlement)).await;
+            Box::pin(self.share(&cache, turn, &settlement)).await;
         }
         let useless = cache.conclude(settlement);
         drop(cache);
@@ -464,7 +464,7 @@ impl Login {
     }
 
     /// Saves what the login has brought, or what its failure forbids, and releases the lease.
-    async fn share(&self, cache: &Arc<dyn Keep>, turn: Box<Turn>, settlement: &mut Settlement) {
+    async fn share(&self, cache: &Arc<dyn Keep>, turn: Box<Turn>, settlement: &Settlement) {
         let fetched = settlement.fetched().map(Arc::clone);
         let session = (fetched.as_ref()).map(|fetched| fetched.session(self.engine.clock.now()));
         let before = turn.notes();
@@ -481,7 +481,7 @@ impl Login {
             });
         let saved = turn.end(session.as_ref(), notes.as_ref()).await;
         if let Some(fetched) = fetched.map(|fetched| fetched.stamp()) {
-            settlement.saved = Arc::clone(cache).saved(fetched, saved);
+            Arc::clone(cache).saved(fetched, saved);
         }
     }
 

@@ -14,8 +14,6 @@ pub(crate) struct Settlement {
     pub(crate) settled: Settled,
     /// Why it began.
     pub(crate) cause: Cause,
-    /// Whether the session was saved in the store.
-    pub(crate) saved: bool,
     /// Whether a login was attempted, and failed, and the cache knows of it.
     pub(crate) failed: bool,
     /// How long it took since it was sent.

@@ -15,8 +15,8 @@ use crate::limit::{LONGEST_LOGIN, Limiter, MARGIN, Permit, Ticket};
 use crate::runtime::Runtime;
 use crate::session::Session;
 use crate::store::{
-    Found, Lease, LeaseAsk, Leased, PermitAnswer, PermitAsk, Saved, Sharing, TROUBLE, Version,
-    random_text,
+    Found, Lease, LeaseAsk, Leased, PermitAnswer, PermitAsk, STEP, Saved, Sharing, TROUBLE,
+    Version, random_text,
 };
 
 /// How much longer than a login's time-out its lease lasts, so that it can be saved under it.
@@ -30,7 +30,7 @@ const SOONEST: Duration = Duration::from_millis(25);
 
 /// How long what asked for a lease may be on its way after its login was given up: as long as a
 /// step of the store takes.
-const ON_ITS_WAY: Duration = Duration::from_secs(2);
+const ON_ITS_WAY: Duration = STEP;
 
 /// How long a login waits at the store for its permit before it asks again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -65,6 +65,8 @@ pub(super) struct Turn {
     hold: Option<Duration>,
     /// What a failed login has found out, if that could not be saved.
     untold: Option<Notes>,
+    /// Until when the server wants no login, on the steady clock, if the store could not be told.
+    held_until: Option<u64>,
 }
 
 impl Turn {
@@ -86,6 +88,7 @@ impl Turn {
             share: None,
             hold: None,
             untold: None,
+            held_until: None,
         })
     }
 
@@ -130,7 +133,8 @@ impl Turn {
     /// Gives the lease of an earlier login of the cache back, whose session could not be saved. A
     /// session that is being saved by now gives it back itself.
     pub(super) async fn give_last_back(&self) {
-        if self.sharing.publishing.try_lock().is_ok() {
+        // Held meanwhile, so that the session is not saved under a lease that is being given back.
+        if let Ok(_publishing) = self.sharing.publishing.try_lock() {
             self.sharing.give_back(&self.engine).await;
         }
     }
@@ -257,9 +261,12 @@ impl Turn {
         };
         let mut free_at = 0;
         loop {
+            let asked = engine.clock.now().steady;
             let answer = self.sharing.permit(&engine, ask).await;
             let now = engine.clock.now().steady;
             match answer {
+                // The machine has slept meanwhile, and the permit may count no more.
+                Some(PermitAnswer::Given) if now.saturating_sub(asked) > nanos(STEP) => continue,
                 Some(PermitAnswer::Given) => {
                     self.permit = Some((id, window));
                     ticket.set_expected(now);
@@ -338,15 +345,28 @@ impl Turn {
         notes: Option<&Notes>,
     ) -> Option<Saved> {
         let (sharing, engine) = (Arc::clone(&self.sharing), self.engine.clone());
-        if self.version.is_none() && self.asked && session.is_some() {
-            self.version = self.found_out().await;
-            if let Some(version) = self.version {
+        let mut all_notes = None;
+        let brings = session.is_some() || notes.is_some();
+        if self.version.is_none() && self.asked && brings {
+            let mut ask = extension(&self.owner, self.lease_lasts());
+            // Nothing is noted without a lease. A session that needs one is saved under one later.
+            ask.only_extends = session.is_some();
+            if let Some((version, found)) = found_out(&sharing, &engine, ask).await {
+                self.version = Some(version);
                 sharing.was_given(&self.owner, version);
+                all_notes = notes.map(|notes| found.with(notes));
             }
         }
+        let notes = all_notes.as_ref().or(notes);
         let (version, asked) = (self.version, self.asked);
         let releases = Some(self.owner.clone());
         let save = async {
+            // The logout may be over by now, and nothing comes after it. The lease is released.
+            let (session, notes) = if session.is_some() && sharing.logs_out() {
+                (None, None)
+            } else {
+                (session, notes)
+            };
             match version {
                 Some(version) => {
                     sharing
@@ -363,7 +383,9 @@ impl Turn {
         };
         // The next login may begin with the release.
         if let Some(wait) = self.hold {
-            sharing.hold(&engine, wait).await;
+            let until = engine.clock.now().steady.saturating_add(nanos(wait));
+            let is_told = sharing.hold(&engine, wait).await;
+            self.held_until = (!is_told).then_some(until);
         }
         let (saved, ()) = join(save, self.end_permit()).await;
         // Where that has failed, a session that is served keeps its lease until it is saved. Any
@@ -377,13 +399,17 @@ impl Turn {
         self.untold = notes.filter(|_| session.is_none()).cloned();
         saved.filter(|_| version.is_some())
     }
+}
 
-    /// The version of its session, if it has the lease although no answer came.
-    async fn found_out(&self) -> Option<Version> {
-        let ask = extension(&self.owner, self.lease_lasts());
-        let (answer, _) = self.sharing.lease(&self.engine, ask).await?;
-        answer.version()
-    }
+/// What is saved under the lease of a login to which no answer came, if it has it or gets it: the
+/// version, and the notes that are stored.
+async fn found_out(
+    sharing: &Sharing,
+    engine: &Engine,
+    ask: LeaseAsk<'_>,
+) -> Option<(Version, Notes)> {
+    let (answer, found) = sharing.lease(engine, ask).await?;
+    Some((answer.version()?, found.notes))
 }
 
 /// Extends a lease, and takes none.
@@ -399,18 +425,39 @@ const fn extension(owner: &str, lasts: Duration) -> LeaseAsk<'_> {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        // The login was given up. Its lease would lapse by itself, and others would wait for that.
-        let (true, Some(runtime)) = (self.asked, Runtime::current()) else {
+        // The login was given up, or the store could not be told of its end. Its lease would lapse
+        // by itself, and others would wait for that.
+        let held_until = self.held_until;
+        let (true, Some(runtime)) = (self.asked || held_until.is_some(), Runtime::current()) else {
             return;
         };
-        let (version, answered) = (self.version.unwrap_or_default(), self.version.is_some());
+        let (given, lasts) = (self.version, self.lease_lasts());
         let (sharing, engine) = (Arc::clone(&self.sharing), self.engine.clone());
         let (owner, notes) = (std::mem::take(&mut self.owner), self.untold.take());
         runtime.spawn(async move {
-            let notes = notes.as_ref();
-            let release = || sharing.save(&engine, version, None, notes, Some(owner.clone()));
-            let is_released = release().await.is_some();
-            if !is_released || !answered {
+            let release = async || {
+                let left = |until: u64| until.saturating_sub(engine.clock.now().steady);
+                let is_told = match held_until.map(left) {
+                    None | Some(0) => true,
+                    Some(left) => sharing.hold(&engine, Duration::from_nanos(left)).await,
+                };
+                let mut version = given.unwrap_or_default();
+                let mut notes = notes.clone();
+                if given.is_none() && notes.is_some() {
+                    let mut ask = extension(&owner, lasts);
+                    ask.only_extends = false;
+                    let found = found_out(&sharing, &engine, ask).await;
+                    notes = found.zip(notes).map(|((given, found), notes)| {
+                        version = given;
+                        found.with(&notes)
+                    });
+                }
+                let owner = Some(owner.clone());
+                let release = sharing.save(&engine, version, None, notes.as_ref(), owner);
+                release.await.is_some() && is_told
+            };
+            let is_released = release().await;
+            if !is_released || given.is_none() {
                 let pause = if is_released { ON_ITS_WAY } else { TROUBLE };
                 let later = engine.clock.now().steady.saturating_add(nanos(pause));
                 engine.clock.sleep_until(later).await;

@@ -74,5 +74,5 @@ pub use store::Store;
 pub use summary::StoredSummary;
 
 pub(crate) use sharing::{
-    Found, Leased, SETTLED_WITHIN, Settling, Sharer, Sharing, TROUBLE, Unsaved, random_text,
+    Found, Leased, SETTLED_WITHIN, STEP, Settling, Sharer, Sharing, TROUBLE, Unsaved, random_text,
 };

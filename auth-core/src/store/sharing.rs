@@ -28,7 +28,7 @@ use crate::session_parts::SessionParts;
 
 /// How long one step of a store may take. A store that is in the same network answers in
 /// milliseconds, and a caller may wait for it several times.
-const STEP: Duration = Duration::from_secs(2);
+pub(crate) const STEP: Duration = Duration::from_secs(2);
 
 /// How long it takes at most, after a login has ended, until that is in the store: a look, a hold
 /// and a save.
@@ -70,10 +70,10 @@ pub(crate) struct Sharing {
     leased: Mutex<Option<(u64, Leased)>>,
     saving: Mutex<Saving>,
     settling: Mutex<Vec<Arc<Flight>>>,
-    /// Held while a session is saved that is at hand. A close waits for that.
+    /// Held while a session is saved that is at hand, or a value of it. A close waits for that.
     pub(crate) publishing: tokio::sync::Mutex<()>,
     /// The cache was closed to log out.
-    pub(crate) logs_out: AtomicBool,
+    logs_out: AtomicBool,
     following: Mutex<Following>,
     /// The store is left alone until then, on the steady clock.
     trouble_until: AtomicU64,
@@ -311,6 +311,19 @@ impl Sharing {
         }
     }
 
+    /// The cache is closed to log out, under the lock of its state.
+    pub(crate) fn log_out(&self) {
+        // Relaxed: the lock of the state orders it. Who has not seen the state closed saves within
+        // the time that the logout waits.
+        self.logs_out.store(true, Relaxed);
+    }
+
+    /// Whether the cache was closed to log out. No session is saved any more then.
+    pub(crate) fn logs_out(&self) -> bool {
+        // Relaxed, as in `log_out`.
+        self.logs_out.load(Relaxed)
+    }
+
     /// The session of this flight is being saved from now on.
     pub(crate) fn settle(self: &Arc<Self>, flight: &Arc<Flight>) -> Settling {
         self.settling.lock().push(Arc::clone(flight));
@@ -425,7 +438,9 @@ impl Sharing {
             notes: NotesChange::Keep,
             releases: None,
         };
-        self.step(cache, self.store.save(&self.name, change)).await
+        // Within the step, since a store may panic before it returns its future.
+        let end = async { self.store.save(&self.name, change).await };
+        self.step(cache, end).await
     }
 
     /// Asks for a permit.
@@ -434,23 +449,26 @@ impl Sharing {
         cache: &dyn Sharer,
         ask: PermitAsk<'_>,
     ) -> Option<PermitAnswer> {
-        self.step(cache, self.store.permit(&self.origin, ask)).await
+        let permit = async { self.store.permit(&self.origin, ask).await };
+        self.step(cache, permit).await
     }
 
     /// The permit counts for so long from now on.
     pub(crate) async fn end_permit(&self, cache: &dyn Sharer, id: &str, counts_for: Duration) {
-        let step = self.store.end_permit(&self.origin, id, counts_for);
-        self.step(cache, step).await;
+        let end = async { self.store.end_permit(&self.origin, id, counts_for).await };
+        self.step(cache, end).await;
     }
 
-    /// The login server wants no login for so long. If that fails, the store is not left alone yet:
-    /// a lease is to be released after it.
-    pub(crate) async fn hold(&self, cache: &dyn Sharer, wait: Duration) {
+    /// The login server wants no login for so long. Returns whether the store was told. If not, it
+    /// is not left alone yet: a lease is to be released after it.
+    pub(crate) async fn hold(&self, cache: &dyn Sharer, wait: Duration) -> bool {
         let before = self.trouble_until.load(Relaxed);
-        let step = self.step(cache, self.store.hold(&self.origin, wait));
-        if step.await.is_none() {
+        let hold = async { self.store.hold(&self.origin, wait).await };
+        let is_told = self.step(cache, hold).await.is_some();
+        if !is_told {
             self.trouble_until.store(before, Relaxed);
         }
+        is_told
     }
 
     /// The store is asked again even if it has just failed: there is no later.
@@ -463,7 +481,8 @@ impl Sharing {
     pub(crate) async fn changed(&self, cache: &dyn Sharer, most: Duration) {
         let wait = nanos(most.mul_f64(0.5 + 0.5 * random()));
         let until = cache.clock().now().steady.saturating_add(wait);
-        let told = AssertUnwindSafe(self.store.changed(&self.name)).catch_unwind();
+        let told = async { self.store.changed(&self.name).await };
+        let told = AssertUnwindSafe(told).catch_unwind();
         let told = async {
             if told.await.is_err() {
                 std::future::pending::<()>().await;
@@ -562,4 +581,41 @@ fn keep_for(session: &Session) -> Duration {
     let end = ends.into_iter().flatten().min().or(lifetime.idle_timeout());
     let kept = session.kept.longest(KEEP_UNKNOWN);
     end.unwrap_or(KEEP_UNKNOWN).max(kept)
+}
+
+#[cfg(all(test, not(feature = "shuttle")))]
+mod tests {
+    use super::*;
+    use crate::lifetime::Lifetime;
+    use crate::store::MemoryStore;
+    use crate::testing::Scripted;
+
+    #[test]
+    fn rule_24_a_lease_that_is_found_out_late_is_not_that_of_a_later_session() {
+        let provider = Scripted::tokens(Lifetime::unknown());
+        let sharing = Sharing::new(Arc::new(MemoryStore::new()), &provider);
+        let version = |fence| {
+            Some(Version {
+                epoch: 7,
+                fence,
+                revision: 0,
+            })
+        };
+        let leased = |owner: &str, version| Leased {
+            owner: Some(owner.to_owned()),
+            version,
+            notes: None,
+        };
+        let now = || {
+            let own = sharing.leased(2).and_then(|leased| leased.version);
+            (own, sharing.known.lock().version)
+        };
+        sharing.obtained(1, Some(leased("stopped", None)));
+        sharing.obtained(2, Some(leased("later", version(5))));
+        assert_eq!(now(), (version(5), version(5)));
+        sharing.was_given("stopped", Version::default());
+        assert_eq!(now(), (version(5), version(5)));
+        sharing.was_given("later", Version::default());
+        assert_eq!(now(), (Some(Version::default()), Some(Version::default())));
+    }
 }

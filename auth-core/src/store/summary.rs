@@ -35,3 +35,43 @@ pub struct StoredSummary {
     /// Why it can't be read, as far as can be said without the identity.
     pub unreadable: Option<Unreadable>,
 }
+
+impl StoredSummary {
+    /// Whether nothing was saved to it for so long, or it has nothing.
+    pub(super) fn is_older(&self, than: Duration) -> bool {
+        let ages = self.session_age.into_iter().chain(self.notes_age);
+        ages.min().is_none_or(|age| age >= than)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_older_once_nothing_was_saved_to_it_for_so_long() {
+        let second = Duration::from_secs(1);
+        let (two, three) = (2 * second, 3 * second);
+        for (session_age, notes_age, until) in [
+            (Some(two), None, two),
+            (None, Some(two), two),
+            (Some(two), Some(three), two),
+            (Some(three), Some(two), two),
+            // It was just saved, or the clock was set back.
+            (Some(Duration::ZERO), None, Duration::ZERO),
+            (None, None, Duration::MAX),
+        ] {
+            let stored = StoredSummary {
+                name: "a".to_owned(),
+                version: Version::default(),
+                session_age,
+                notes_age,
+                is_over: false,
+                unreadable: None,
+            };
+            assert!(stored.is_older(until), "{stored:?}");
+            let later = until.saturating_add(Duration::from_nanos(1));
+            assert!(later == until || !stored.is_older(later), "{stored:?}");
+        }
+    }
+}

@@ -150,11 +150,7 @@ impl FileStore {
     /// # Cancel safety
     /// If the future is dropped, a removal that has begun goes on.
     pub async fn purge_older(&self, than: Duration) -> Result<usize, StoreError> {
-        self.purge_if(move |stored| {
-            let ages = stored.session_age.into_iter().chain(stored.notes_age);
-            ages.min().is_none_or(|age| age > than)
-        })
-        .await
+        self.purge_if(move |stored| stored.is_older(than)).await
     }
 
     async fn purge_if(

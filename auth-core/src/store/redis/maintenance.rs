@@ -78,11 +78,7 @@ impl RedisStore {
     /// # Cancel safety
     /// As [`purge_all`](Self::purge_all).
     pub async fn purge_older(&self, than: Duration) -> Result<usize, StoreError> {
-        self.purge_if(|stored| {
-            let ages = stored.session_age.into_iter().chain(stored.notes_age);
-            ages.min().is_none_or(|age| age > than)
-        })
-        .await
+        self.purge_if(|stored| stored.is_older(than)).await
     }
 
     async fn purge_if(

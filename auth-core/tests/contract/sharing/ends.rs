@@ -1,5 +1,10 @@
 //! Rule 19: what a close and a logout leave in the store.
 
+use std::sync::mpsc;
+
+use auth_core::testing::Scripted;
+
+use super::turns::whose_save_fails;
 use super::*;
 
 #[tokio::test]
@@ -140,4 +145,103 @@ async fn rule_21_a_refresh_under_way_at_a_logout_elsewhere_brings_a_session_of_i
     let next = fleet.start(server.program("right"));
     assert_eq!(token(&next.get().await.unwrap()), "token-1001");
     assert_eq!(server.logins(), 1);
+}
+
+#[tokio::test]
+async fn rule_19_a_session_that_comes_long_after_a_logout_is_logged_out_and_not_left_in_the_store()
+{
+    let mut fleet = Fleet::new();
+    let (sends, sent) = mpsc::channel();
+    let (answers, answer) = mpsc::channel::<()>();
+    let answer = Mutex::new(answer);
+    let provider = Arc::new(Scripted::new(move |number| {
+        // It blocks its thread.
+        if number == 1 {
+            sends.send(()).unwrap();
+            answer.lock().recv_timeout(20 * SECOND).unwrap();
+        }
+        session(number, Lifetime::of(HOUR))
+    }));
+    let logouts = provider.logouts();
+    let mut start = || {
+        let clock = ManualClock::new();
+        fleet.clocks.push(clock.clone());
+        let process = Credentials::builder(Arc::clone(&provider)).clock(clock.clock());
+        process.store(fleet.store.clone()).build()
+    };
+    let (process, cold) = (start(), start());
+    let late = process.clone();
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(async {
+            assert!(late.get().await.is_err());
+            settle().await;
+        });
+    });
+    sent.recv_timeout(20 * SECOND).unwrap();
+    let closed = tokio::spawn(async move { process.log_out().await.map(|()| process) });
+    fleet.advance(70 * SECOND).await;
+    assert!(closed.is_finished(), "its time is bounded");
+    let process = closed.await.unwrap().unwrap();
+    answers.send(()).unwrap();
+    thread.join().unwrap();
+    assert_eq!(token(&cold.get().await.unwrap()), "token-2");
+    assert_eq!(logouts.count(), 1);
+    drop(process);
+}
+
+#[tokio::test]
+async fn rule_19_a_logout_waits_for_values_that_are_being_saved() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| Ok(session(number, Lifetime::of(HOUR))?.with_cookie("sid", "s")?));
+    let store = Faulty::new(&fleet.store);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    process.get().await.unwrap();
+    store.lose(&fleet);
+    let saves = Arc::new(Semaphore::new(0));
+    *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+    roll(&process, "sid=rolled; Path=/");
+    settle().await;
+    *store.0.save_gate.lock() = None;
+    let closed = tokio::spawn(async move { process.log_out().await });
+    settle().await;
+    saves.add_permits(1);
+    settle().await;
+    closed.await.unwrap().unwrap();
+    let cold = fleet.start_with(server.program("right"), store);
+    assert_eq!(token(&cold.get().await.unwrap()), "token-2");
+}
+
+#[tokio::test]
+async fn rule_19_what_a_slow_store_takes_long_to_save_does_not_come_after_a_logout() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let (process, _) = whose_save_fails(&mut fleet, server.program("right"), &store).await;
+    let steps = Arc::new(Semaphore::new(0));
+    *store.0.step_gate.lock() = Some(Arc::clone(&steps));
+    // Its lease lapses, and another logs in. That session is over soon, and can be refreshed.
+    fleet.leap(36 * SECOND);
+    server.answers(|number| {
+        let short = session(number, Lifetime::of(SECOND))?;
+        Ok(short.with_kept("refresh_token", "first")?)
+    });
+    fleet.start(rotating(&server)).get().await.unwrap();
+    let closed = tokio::spawn(async move { process.log_out().await });
+    settle().await;
+    let almost = 2 * SECOND - SECOND / 20;
+    for _ in 0..3 {
+        fleet.advance(almost).await;
+        steps.add_permits(1);
+        settle().await;
+    }
+    *store.0.step_gate.lock() = None;
+    fleet.advance(SECOND).await;
+    assert!(closed.is_finished());
+    closed.await.unwrap().unwrap();
+    steps.add_permits(9);
+    settle().await;
+    let logins = server.logins();
+    let cold = fleet.start(server.program("right"));
+    let found = token(&cold.get().await.unwrap());
+    assert_eq!(found, format!("token-{}", logins + 1));
 }

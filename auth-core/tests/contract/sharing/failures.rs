@@ -309,3 +309,97 @@ async fn rule_22_a_token_that_the_store_does_not_know_as_spent_is_not_sent() {
         fleet.leap(HOUR);
     }
 }
+
+#[tokio::test]
+async fn rule_22_a_store_that_has_lost_its_data_is_given_no_token_again_that_was_sent() {
+    for closes in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        server.answers(|number| {
+            let session = Session::new().with_cookie("sid", &format!("s-{number}"))?;
+            let session = session.with_kept("refresh_token", &format!("first-{number}"))?;
+            Ok(session.with_lifetime(Lifetime::of(HOUR).idle(HOUR / 2)))
+        });
+        let store = Faulty::new(&fleet.store);
+        let process = fleet.start_with(rotating(&server), store.clone());
+        process.get().await.unwrap();
+        server.0.refreshes_fail.store(true, SeqCst);
+        assert!(process.renew().await.is_err());
+        server.0.refreshes_fail.store(false, SeqCst);
+        store.lose(&fleet);
+        if closes {
+            process.close().await.unwrap();
+        } else {
+            roll(&process, "sid=rolled; Path=/");
+            settle().await;
+        }
+        let cold = fleet.start_with(rotating(&server), store);
+        let found = cold.get().await.unwrap();
+        let value = if closes { "s-1" } else { "rolled" };
+        assert_eq!(found.cookie("sid"), Some(value), "it is there again");
+        assert_eq!(cold.renew().await.unwrap().cookie("sid"), Some("s-2"));
+        assert_eq!(server.tokens_seen_once(), 1);
+    }
+}
+
+#[tokio::test]
+async fn rule_22_a_token_that_was_about_to_be_sent_is_not_left_out() {
+    for by_itself in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        server.answers(|number| {
+            let first = session(number, Lifetime::of(HOUR))?.with_cookie("sid", "s")?;
+            Ok(first.with_kept("refresh_token", &format!("first-{number}"))?)
+        });
+        let [one, other] = [(); 2].map(|()| fleet.start(rotating(&server)));
+        one.get().await.unwrap();
+        other.get().await.unwrap();
+        server.0.refreshes_not_sent.store(true, SeqCst);
+        let gate = Arc::new(Semaphore::new(0));
+        *server.0.refresh_gate.lock() = Some(Arc::clone(&gate));
+        let renewing = one.clone();
+        let renewed = tokio::spawn(async move { renewing.renew().await });
+        // The other one finds the mark.
+        fleet.advance(3 * SECOND).await;
+        let saves = if by_itself { &one } else { &other };
+        roll(saves, "sid=rolled; Path=/");
+        settle().await;
+        gate.add_permits(9);
+        assert!(renewed.await.unwrap().is_err());
+        server.0.refreshes_not_sent.store(false, SeqCst);
+        let cold = fleet.start(rotating(&server));
+        assert_eq!(cold.get().await.unwrap().cookie("sid"), Some("rolled"));
+        assert_eq!(token(&cold.renew().await.unwrap()), "token-1001");
+        assert_eq!(server.logins(), 1, "{by_itself}");
+    }
+}
+
+#[tokio::test]
+async fn rule_22_a_refusal_is_noted_by_a_login_whose_lease_was_not_answered() {
+    // The lease was given, or not. The store answers again before the login has ended, or after.
+    for (is_given, is_slow) in [(true, true), (true, false), (false, true), (false, false)] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        let noted = fleet.start(server.program("also wrong"));
+        assert!(refused(&noted.get().await.unwrap_err()));
+        let store = Faulty::new(&fleet.store);
+        store.0.lease_hangs.store(is_given, SeqCst);
+        store.0.hangs.store(!is_given, SeqCst);
+        let gate = Arc::new(Semaphore::new(0));
+        *server.0.gate.lock() = Some(Arc::clone(&gate));
+        let process = fleet.start_with(server.program("wrong"), store.clone());
+        let got = tokio::spawn(async move { process.get().await.map(drop) });
+        fleet.advance(3 * SECOND).await;
+        store.0.lease_hangs.store(false, SeqCst);
+        store.0.hangs.store(false, SeqCst);
+        if is_slow {
+            fleet.advance(10 * SECOND).await;
+        }
+        *server.0.gate.lock() = None;
+        gate.add_permits(1);
+        assert!(refused(&got.await.unwrap().unwrap_err()));
+        fleet.advance(10 * SECOND).await;
+        for password in ["wrong", "also wrong"] {
+            let cold = fleet.start(server.program(password));
+            assert!(refused(&cold.get().await.unwrap_err()));
+        }
+        assert_eq!(server.logins(), 2, "{is_given} {is_slow}");
+    }
+}

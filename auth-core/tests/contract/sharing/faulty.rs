@@ -44,6 +44,12 @@ pub(super) struct Faults {
     pub(super) never_needs: AtomicBool,
     /// The longest time that a lease or a permit was asked for.
     pub(super) longest: Mutex<Duration>,
+    /// What asks for a lease waits for it, and what saves anything but the end of a session.
+    pub(super) step_gate: Mutex<Option<Arc<Semaphore>>>,
+    /// What is there since the store has lost its data.
+    pub(super) since_loss: Mutex<Option<MemoryStore>>,
+    /// Time that passes at once after a permit was given, as while the machine sleeps.
+    pub(super) sleeps: Mutex<Vec<(ManualClock, Duration)>>,
 }
 
 impl Faulty {
@@ -75,7 +81,27 @@ impl Faulty {
             leases: AtomicU64::new(0),
             never_needs: AtomicBool::new(false),
             longest: Mutex::default(),
+            step_gate: Mutex::default(),
+            since_loss: Mutex::default(),
+            sleeps: Mutex::default(),
         }))
+    }
+
+    /// It loses its data.
+    pub(super) fn lose(&self, fleet: &Fleet) {
+        *self.0.since_loss.lock() = Some(MemoryStore::on(fleet.store_clock.clock()));
+    }
+
+    async fn slow(&self) {
+        let gate = self.0.step_gate.lock().clone();
+        if let Some(gate) = gate {
+            gate.acquire().await.unwrap().forget();
+        }
+    }
+
+    fn inner(&self) -> MemoryStore {
+        let since_loss = self.0.since_loss.lock().clone();
+        since_loss.unwrap_or_else(|| self.0.inner.clone())
     }
 
     /// How many changes were asked for since it was asked last.
@@ -118,18 +144,18 @@ impl Store for Faulty {
     async fn load(&self, name: &str) -> Result<Entry, StoreError> {
         self.fault().await?;
         self.0.loads.fetch_add(1, SeqCst);
-        self.0.inner.load(name).await.map(|entry| self.spoil(entry))
+        self.inner().load(name).await.map(|entry| self.spoil(entry))
     }
 
     async fn lease(&self, name: &str, ask: LeaseAsk<'_>) -> Result<LeaseAnswer, StoreError> {
         self.0.leases.fetch_add(1, SeqCst);
         self.ask_for(ask.lasts);
         self.fault().await?;
+        self.slow().await;
         name.clone_into(&mut self.0.name.lock());
         let late = self.0.late_leases.lock().clone();
         if let Some(late) = late {
-            let (store, name, owner) =
-                (self.0.inner.clone(), name.to_owned(), ask.owner.to_owned());
+            let (store, name, owner) = (self.inner(), name.to_owned(), ask.owner.to_owned());
             let (lasts, known) = (ask.lasts, ask.known);
             let (rejected, only_extends) = (ask.rejected, ask.only_extends);
             tokio::spawn(async move {
@@ -161,10 +187,10 @@ impl Store for Faulty {
             return Ok(LeaseAnswer {
                 lease: auth_core::store::Lease::NotNeeded,
                 epoch: 7,
-                entry: self.0.inner.load(name).await?,
+                entry: self.inner().load(name).await?,
             });
         }
-        let mut answer = self.0.inner.lease(name, ask).await?;
+        let mut answer = self.inner().lease(name, ask).await?;
         if self.0.lease_hangs.load(SeqCst) {
             std::future::pending::<()>().await;
         }
@@ -184,20 +210,23 @@ impl Store for Faulty {
             version.revision += 1;
             return Ok(Saved::Newer(version));
         }
+        if !matches!(change.session, SessionChange::End) {
+            self.slow().await;
+        }
         let gate = self.0.save_gate.lock().clone();
         if let Some(gate) = gate {
             gate.acquire().await.unwrap().forget();
         }
         let late = self.0.late_saves.lock().clone();
         if let Some(late) = late {
-            let (store, name) = (self.0.inner.clone(), name.to_owned());
+            let (store, name) = (self.inner(), name.to_owned());
             let save = tokio::spawn(async move {
                 late.acquire().await.unwrap().forget();
                 store.save(&name, change).await
             });
             return save.await.unwrap();
         }
-        let saved = self.0.inner.save(name, change).await;
+        let saved = self.inner().save(name, change).await;
         let answers = self.0.save_answers.lock().clone();
         if let Some(answers) = answers {
             answers.acquire().await.unwrap().forget();
@@ -215,7 +244,11 @@ impl Store for Faulty {
         if let Some(gate) = gate {
             gate.acquire().await.unwrap().forget();
         }
-        self.0.inner.permit(origin, ask).await
+        let answer = self.inner().permit(origin, ask).await;
+        for (clock, by) in std::mem::take(&mut *self.0.sleeps.lock()) {
+            clock.advance(by);
+        }
+        answer
     }
 
     async fn end_permit(
@@ -225,7 +258,7 @@ impl Store for Faulty {
         counts_for: Duration,
     ) -> Result<(), StoreError> {
         self.fault().await?;
-        self.0.inner.end_permit(origin, id, counts_for).await
+        self.inner().end_permit(origin, id, counts_for).await
     }
 
     async fn hold(&self, origin: &str, wait: Duration) -> Result<(), StoreError> {
@@ -237,14 +270,14 @@ impl Store for Faulty {
         if let Some(gate) = gate {
             gate.acquire().await.unwrap().forget();
         }
-        self.0.inner.hold(origin, wait).await
+        self.inner().hold(origin, wait).await
     }
 
     async fn changed(&self, name: &str) {
         if self.0.is_silent.load(SeqCst) {
             std::future::pending::<()>().await;
         }
-        self.0.inner.changed(name).await;
+        self.inner().changed(name).await;
     }
 }
 

@@ -167,3 +167,61 @@ async fn rule_23_the_others_are_held_before_they_can_have_the_lease() {
     assert!(matches!(told, Error::QuotaSpent { .. }), "{told:?}");
     assert_eq!(server.logins(), 1);
 }
+
+#[tokio::test]
+async fn rule_23_a_permit_that_has_lapsed_while_the_machine_slept_is_asked_for_again() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    let clocks = [&fleet.store_clock, &fleet.clocks[0]];
+    *store.0.sleeps.lock() = clocks.map(|clock| (clock.clone(), HOUR)).to_vec();
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.gate.lock() = Some(Arc::clone(&gate));
+    let get = tokio::spawn(async move { process.get().await.map(drop) });
+    settle().await;
+    assert_eq!(server.logins(), 1);
+    let origin = fleet.store.seal().name(b"origin https://api.example.com");
+    let only = PermitAsk {
+        id: "test",
+        most: 1,
+        window: 62 * SECOND,
+        counts_for: SECOND,
+    };
+    let answer = fleet.store.permit(&origin, only).await.unwrap();
+    assert_eq!(answer, PermitAnswer::Wait(92 * SECOND), "the login counts");
+    get.abort();
+}
+
+#[tokio::test]
+async fn rule_23_a_retry_after_that_the_store_could_not_be_told_is_told_later() {
+    // The store is in trouble, or fails this step alone.
+    for fails in [true, false] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        let store = Faulty::new(&fleet.store);
+        server.answers(|_| Err(LoginError::limited(Some(60 * SECOND))));
+        let gate = Arc::new(Semaphore::new(0));
+        *server.0.gate.lock() = Some(Arc::clone(&gate));
+        let fail_fast = auth_core::Ask::new().fail_fast();
+        let one = fleet.start_with(server.program("right"), store.clone());
+        let got = tokio::spawn(async move { one.get_with(fail_fast).await.map(drop) });
+        settle().await;
+        store.0.fails.store(fails, SeqCst);
+        store.0.hold_fails.store(!fails, SeqCst);
+        *server.0.gate.lock() = None;
+        gate.add_permits(1);
+        assert!(got.await.unwrap().unwrap_err().is_rate_limited());
+        settle().await;
+        store.0.fails.store(false, SeqCst);
+        store.0.hold_fails.store(false, SeqCst);
+        fleet.advance(10 * SECOND).await;
+        let other = fleet.start(server.program("right"));
+        let other = tokio::spawn(async move { other.get_with(fail_fast).await.map(drop) });
+        fleet.advance(SECOND).await;
+        let told = other.await.unwrap().unwrap_err();
+        let Error::QuotaSpent { retry_after } = told else {
+            panic!("{told:?}");
+        };
+        assert!(retry_after > 45 * SECOND && retry_after <= 50 * SECOND);
+        assert_eq!(server.logins(), 1, "{fails}");
+    }
+}

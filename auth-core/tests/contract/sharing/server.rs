@@ -115,6 +115,10 @@ impl Provider for Program {
 
     async fn refresh(&self, current: &auth_core::Credential) -> Result<Session, LoginError> {
         if self.server.0.refreshes_not_sent.load(SeqCst) {
+            let gate = self.server.0.refresh_gate.lock().clone();
+            if let Some(gate) = gate {
+                gate.acquire().await.unwrap().forget();
+            }
             return Err(LoginError::unavailable("no connection").not_sent());
         }
         let sent = current.kept("refresh_token").unwrap().to_owned();

@@ -1,5 +1,7 @@
 //! Rule 24: a store in trouble.
 
+use futures_util::future::BoxFuture;
+
 use super::*;
 
 #[tokio::test]
@@ -290,4 +292,99 @@ fn rule_24_values_that_are_to_be_saved_are_not_forgotten_for_those_of_the_sessio
         cold.get().await.unwrap().cookie("sid").map(str::to_owned)
     });
     assert_eq!(found.as_deref(), Some("of-the-second"));
+}
+
+/// A store whose functions panic before they return their futures.
+struct Abrupt(MemoryStore);
+
+#[async_trait]
+impl Store for Abrupt {
+    fn seal(&self) -> &dyn Seal {
+        self.0.seal()
+    }
+
+    async fn load(&self, name: &str) -> Result<Entry, StoreError> {
+        self.0.load(name).await
+    }
+
+    async fn lease(&self, name: &str, ask: LeaseAsk<'_>) -> Result<LeaseAnswer, StoreError> {
+        self.0.lease(name, ask).await
+    }
+
+    fn save<'a, 'b, 'c>(
+        &'a self,
+        name: &'b str,
+        change: Change,
+    ) -> BoxFuture<'c, Result<Saved, StoreError>>
+    where
+        'a: 'c,
+        'b: 'c,
+    {
+        let ends = matches!(change.session, SessionChange::End);
+        assert!(!ends, "as told");
+        Box::pin(self.0.save(name, change))
+    }
+
+    fn permit<'a, 'b, 'c, 'd>(
+        &'a self,
+        _origin: &'b str,
+        ask: PermitAsk<'c>,
+    ) -> BoxFuture<'d, Result<PermitAnswer, StoreError>>
+    where
+        'a: 'd,
+        'b: 'd,
+        'c: 'd,
+    {
+        panic!("as told: {ask:?}")
+    }
+
+    async fn end_permit(&self, _: &str, _: &str, _: Duration) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn hold<'a, 'b, 'c>(
+        &'a self,
+        _origin: &'b str,
+        wait: Duration,
+    ) -> BoxFuture<'c, Result<(), StoreError>>
+    where
+        'a: 'c,
+        'b: 'c,
+    {
+        panic!("as told: {wait:?}")
+    }
+
+    fn changed<'a, 'b, 'c>(&'a self, name: &'b str) -> BoxFuture<'c, ()>
+    where
+        'a: 'c,
+        'b: 'c,
+    {
+        panic!("as told: {name}")
+    }
+}
+
+#[tokio::test]
+async fn rule_24_a_store_that_panics_before_it_returns_its_futures_is_gone_on_without() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let process = fleet.start_with(server.program("right"), Abrupt(fleet.store.clone()));
+    let get = async |process: &Credentials| {
+        let (process, ask) = (process.clone(), auth_core::Ask::new().fail_fast());
+        let got = tokio::spawn(async move { process.get_with(ask).await.map(|got| token(&got)) });
+        settle().await;
+        assert!(got.is_finished());
+        got.await.unwrap()
+    };
+    server.answers(|_| Err(LoginError::limited(Some(30 * SECOND))));
+    assert!(get(&process).await.unwrap_err().is_rate_limited());
+    server.answers(|number| session(number, Lifetime::of(HOUR)));
+    fleet.leap(30 * SECOND);
+    assert_eq!(get(&process).await.unwrap(), "token-2");
+    fleet.advance(20 * SECOND).await;
+    // Its session is there, and the task that follows the store goes on.
+    reject_stored(&mut fleet, &server).await;
+    fleet.advance(20 * SECOND).await;
+    assert!(process.fresh().is_none());
+    fleet.leap(60 * SECOND);
+    assert!(get(&process).await.is_ok());
+    assert!(process.log_out().await.is_err(), "the others are not told");
 }

@@ -2,6 +2,7 @@
 
 use std::sync::mpsc;
 
+use auth_core::store::Version;
 use auth_core::testing::Scripted;
 
 use super::turns::whose_save_fails;
@@ -587,4 +588,35 @@ async fn rule_22_a_token_that_another_has_spent_is_renewed_with_the_password() {
         );
         assert_eq!(server.tokens_seen_once(), 1);
     }
+}
+
+#[tokio::test]
+async fn rule_20_no_session_is_saved_while_a_login_gives_its_lease_back() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let (process, _) = whose_save_fails(&mut fleet, server.program("right"), &store).await;
+    fleet.leap(5 * SECOND);
+    let saves = Arc::new(Semaphore::new(0));
+    *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+    store.changes();
+    let renewed = tokio::spawn(async move { process.renew().await.map(|got| token(&got)) });
+    settle().await;
+    // The store tells of a change, so the cache looks there.
+    let other = Change {
+        version: Version::default(),
+        session: SessionChange::Keep,
+        notes: NotesChange::Keep,
+        releases: None,
+    };
+    fleet.store.save("other", other).await.unwrap();
+    settle().await;
+    assert_eq!(
+        store.changes(),
+        1,
+        "the lease is given back, and nothing else is saved"
+    );
+    *store.0.save_gate.lock() = None;
+    saves.add_permits(9);
+    fleet.advance(SECOND).await;
+    assert_eq!(renewed.await.unwrap().unwrap(), "token-2");
 }
