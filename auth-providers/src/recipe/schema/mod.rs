@@ -279,6 +279,25 @@ impl Schema {
         }
     }
 
+    /// Whether the server counts a refresh as a login: the recipe says so, or sends it to where it
+    /// sends the secret that logs in.
+    pub(super) fn refresh_is_login(&self) -> bool {
+        let Some(refresh) = &self.refresh else {
+            return false;
+        };
+        let goes_to = |step: &Step| {
+            let url = step.urls().next();
+            url.map(|url| (url.method, url.template.clone()))
+        };
+        let has_secret = |step: &&Step| {
+            let templates = step.templates();
+            let mut names = templates.iter().flat_map(|(_, template)| template.names());
+            names.any(|name| self.roots(name).contains(&self.secret.as_str()))
+        };
+        let mut with_secret = self.login.0.iter().filter(has_secret);
+        refresh.counts_as_login || with_secret.any(|step| goes_to(step) == goes_to(&refresh.step))
+    }
+
     /// What a step computes: of its own, or as a step of the login does.
     pub(super) fn compute<'a>(&'a self, step: &'a Step, name: &str) -> Option<&'a Compute> {
         let of_login = || self.login.0.iter().find_map(|step| step.compute.get(name));
