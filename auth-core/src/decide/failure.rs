@@ -430,7 +430,7 @@ mod tests {
             Duration::from_millis(250)
         );
         assert_eq!(
-            wait(&after(None, LoginError::timed_out(Duration::ZERO), 0.0)),
+            wait(&after(None, LoginError::not_in_time(Duration::ZERO), 0.0)),
             Duration::ZERO
         );
     }
@@ -555,7 +555,7 @@ mod tests {
         };
         for (error, holds) in [
             (LoginError::unavailable("x"), false),
-            (LoginError::timed_out(Duration::ZERO), false),
+            (LoginError::not_in_time(Duration::ZERO), false),
             (LoginError::seats_exhausted("x"), false),
             (LoginError::malformed("x"), false),
             (LoginError::refused("x"), true),
@@ -649,11 +649,11 @@ mod tests {
         let long = || {
             after(
                 None,
-                LoginError::timed_out(hour).with_retry_after(Some(hour)),
+                LoginError::not_in_time(hour).with_retry_after(Some(hour)),
                 1.0,
             )
         };
-        let same = || after(None, LoginError::timed_out(hour), 1.0);
+        let same = || after(None, LoginError::not_in_time(hour), 1.0);
         let (one, other) = (LoginErrorKind::Unavailable, LoginErrorKind::TimedOut);
         for (ours, theirs, stricter) in [
             (refused(), long(), LoginErrorKind::Refused),

@@ -85,7 +85,7 @@ pub enum LoginErrorKind {
     Limited,
     /// The server could not be reached or could not process the login.
     Unavailable,
-    /// The login took longer than its time-out.
+    /// The login took longer than its time-out, or than that of the HTTP client.
     TimedOut,
     /// The response was not what the API documents, and brought no session. It may be a refusal:
     /// many servers answer a wrong password with a page, a form or a redirect.
@@ -228,11 +228,22 @@ impl LoginError {
         Self::new(LoginErrorKind::Misconfigured, detail)
     }
 
-    pub(crate) fn timed_out(after: Duration) -> Self {
-        Self::new(
-            LoginErrorKind::TimedOut,
-            format!("no response within {after:?}"),
-        )
+    /// The request was given up before its answer, as after a time-out of the HTTP client's own.
+    /// It may still arrive at the server, so it counts there until the time-out of the login.
+    /// `detail` says whose time-out it was.
+    ///
+    /// ```
+    /// use auth_core::{LoginError, LoginErrorKind};
+    ///
+    /// let error = LoginError::timed_out("the client waits for 5 s");
+    /// assert_eq!(error.kind(), LoginErrorKind::TimedOut);
+    /// ```
+    pub fn timed_out(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(LoginErrorKind::TimedOut, detail)
+    }
+
+    pub(crate) fn not_in_time(after: Duration) -> Self {
+        Self::timed_out(format!("no response within {after:?}"))
     }
 
     pub(crate) fn panicked() -> Self {

@@ -105,6 +105,26 @@ async fn rule_10_a_server_that_was_busy_counts_no_more_than_it_allows() {
 }
 
 #[tokio::test]
+async fn rule_10_a_login_that_its_client_has_given_up_may_still_arrive() {
+    for (error, lost) in [
+        (LoginError::timed_out("after 5 s"), TIMEOUT),
+        (LoginError::unavailable("status 503"), Duration::ZERO),
+    ] {
+        let hands = ManualClock::new();
+        let error = std::sync::Mutex::new(Some(error));
+        let provider = Scripted::new(move |_| Err(error.lock().unwrap().take().unwrap()));
+        let build = |provider: Scripted| {
+            let provider = provider.with_quota(ONE);
+            Credentials::builder(provider).clock(hands.clock()).build()
+        };
+        assert!(build(provider).get().await.is_err());
+        let second = build(Scripted::tokens(Lifetime::unknown()));
+        let told = second.get_with(Ask::new().fail_fast()).await.unwrap_err();
+        assert_eq!(told.retry_after(), Some(lost + PERIOD), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn rule_10_at_the_defaults_two_windows_get_through_and_all_others_are_told_at_once() {
     let hands = ManualClock::new();
     let server = LateServer::new(&hands, |_| Trip::of(SECOND / 10, SECOND / 5));
