@@ -4,7 +4,7 @@ use std::error::Error as _;
 use async_trait::async_trait;
 use auth_core::{
     Credential, Identity, Judge, LoginError, LoginErrorKind, LoginMark, Logout, LogoutScope,
-    Provider, ProviderOptions, Quota, Refresh, RequestHead, ResponseView, Scope, Secret,
+    Origin, Provider, ProviderOptions, Quota, Refresh, RequestHead, ResponseView, Scope, Secret,
     SecretSource, Session, Target, Update,
 };
 use bytes::Bytes;
@@ -70,6 +70,10 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
 
     fn scope(&self) -> Scope {
         self.login.account().scope()
+    }
+
+    fn login_origin(&self) -> Origin {
+        self.login.account().login_origin()
     }
 
     fn quota(&self) -> Quota {

@@ -9,12 +9,12 @@ use std::time::Duration;
 use auth_core::testing::Scripted;
 use auth_core::{
     Credential, Credentials, LoginError, LoginErrorKind, Logout, LogoutReason, LogoutScope,
-    Refresh, SecretSource, Session,
+    Provider as _, Refresh, SecretSource, Session,
 };
 use auth_providers::recipe::{Recipe, RecipeLogin, Values};
-use auth_providers::{Answers, Login, Step};
+use auth_providers::{Answers, Login, Step, Transport};
 use bytes::Bytes;
-use http::{HeaderName, Response, Uri};
+use http::{HeaderName, Request, Response, Uri};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -407,6 +407,58 @@ fn rule_10_a_refresh_at_the_path_that_the_password_goes_to_counts_as_a_login() {
     assert_eq!(by("refresh.step.post = '/l'"), Some(counts.clone()));
     let stated = "refresh.step.post = '/r'\nrefresh.counts_as_login = true";
     assert_eq!(by(stated), Some(counts));
+}
+
+#[test]
+fn rule_10_tenants_that_log_in_at_one_host_share_what_it_allows() {
+    let recipe = |login: &str| -> Recipe {
+        format!(
+            "recipe = 1\nname = 'a'\nbase = 'https://{{tenant}}.a.example'\naccount = 'email'\n\
+             scope = ['https://{{tenant}}.a.example', 'https://{{region}}.login.example', '{{at}}']\n\
+             fields.tenant.about = 't'\nfields.at.about = 'a'\nfields.region.about = 'r'\n\
+             login.json = {{ e = '{{email}}', p = '{{password}}' }}\n\
+             login.failures = [{{ status = 401, means = 'refused' }}]\n\
+             login.take.t = {{ json = '/t' }}\nattach.bearer = '{{t}}'\n{login}"
+        )
+        .parse()
+        .unwrap()
+    };
+    let at = |recipe: &Recipe, tenant: &str| {
+        let values = values()
+            .with("tenant", tenant)
+            .with("region", "eu")
+            .with("at", "https://at.example/token");
+        let login = recipe.login(&values).unwrap().via(Nowhere);
+        assert_eq!(
+            login.identity().origin().host(),
+            format!("{tenant}.a.example")
+        );
+        login.login_origin().to_string()
+    };
+    for (login, expected) in [
+        (
+            "login.post = 'https://{region}.login.example/{tenant}/token'",
+            "https://eu.login.example",
+        ),
+        ("login.post = '{+at}'", "https://at.example"),
+        (
+            "login.post = 'https://{tenant}.a.example/l'",
+            "https://one.a.example",
+        ),
+        ("login.post = '/l'", "https://one.a.example"),
+    ] {
+        assert_eq!(at(&recipe(login), "one"), expected, "{login}");
+    }
+}
+
+/// Carries nothing.
+struct Nowhere;
+
+#[async_trait::async_trait]
+impl Transport for Nowhere {
+    async fn carry(&self, _: Request<Bytes>) -> Result<Response<Bytes>, LoginError> {
+        unreachable!("nothing is sent")
+    }
 }
 
 #[test]

@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use http::HeaderName;
 
+pub(super) use self::step::origin_of;
+
 use super::error::RecipeError;
 use super::schema::{Schema, Take, Takes};
 use super::template::Template;

@@ -289,13 +289,17 @@ impl Schema {
             let url = step.urls().next();
             url.map(|url| (url.method, url.template.clone()))
         };
-        let has_secret = |step: &&Step| {
+        let goes_there = |step| goes_to(step) == goes_to(&refresh.step);
+        refresh.counts_as_login || self.secret_step().is_some_and(goes_there)
+    }
+
+    /// The step of the login that sends its secret, which is what a server counts.
+    pub(super) fn secret_step(&self) -> Option<&Step> {
+        self.login.0.iter().find(|step| {
             let templates = step.templates();
             let mut names = templates.iter().flat_map(|(_, template)| template.names());
             names.any(|name| self.roots(name).contains(&self.secret.as_str()))
-        };
-        let mut with_secret = self.login.0.iter().filter(has_secret);
-        refresh.counts_as_login || with_secret.any(|step| goes_to(step) == goes_to(&refresh.step))
+        })
     }
 
     /// What a step computes: of its own, or as a step of the login does.
