@@ -187,7 +187,8 @@
 //! ## Rule 12
 //!
 //! A secret is taken as it would be typed, from every source alike: without a byte order mark
-//! before it and without one line break after it. One that can't be typed costs no attempt.
+//! before it and without one line break after it. One that can't be typed costs no attempt, and nor
+//! does a login that can't be built.
 //!
 //! A refused password isn't tried again until the secret changes or a cooldown ends, however many
 //! requests ask; they get the same typed error. The cooldown (15 min, unless set) doubles with each

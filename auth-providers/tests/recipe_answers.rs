@@ -6,9 +6,10 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use auth_core::clock::ManualClock;
 use auth_core::testing::Scripted;
 use auth_core::{
-    Credential, Credentials, LoginError, LoginErrorKind, Logout, LogoutReason, LogoutScope,
+    Ask, Credential, Credentials, LoginError, LoginErrorKind, Logout, LogoutReason, LogoutScope,
     Provider as _, Refresh, SecretSource, Session,
 };
 use auth_providers::recipe::{Recipe, RecipeLogin, Values};
@@ -448,6 +449,31 @@ fn rule_10_tenants_that_log_in_at_one_host_share_what_it_allows() {
         ("login.post = '/l'", "https://one.a.example"),
     ] {
         assert_eq!(at(&recipe(login), "one"), expected, "{login}");
+    }
+}
+
+#[tokio::test]
+async fn rule_10_a_login_that_cant_be_sent_takes_no_permit() {
+    let recipe: Recipe = "recipe = 1\nname = 'a'\nbase = 'https://cant.be.sent.example'\n\
+        account = 'email'\nfields.key = { secret = true, about = 'k' }\nlogin.post = '/l'\n\
+        login.compute.code = { totp = '{key}' }\n\
+        login.json = { e = '{email}', p = '{password}', c = '{code}' }\n\
+        login.failures = [{ status = 401, means = 'refused' }]\n\
+        login.take.t = { json = '/t' }\nattach.bearer = '{t}'\n\
+        limits = { logins = 1, window = '60s' }"
+        .parse()
+        .unwrap();
+    let clock = ManualClock::new();
+    for _ in 0..3 {
+        let login = recipe.login(&values().with("key", "no base32!")).unwrap();
+        let credentials = Credentials::builder(login.via(Nowhere));
+        let credentials = credentials.clock(clock.clock()).build();
+        let error = credentials
+            .get_with(Ask::new().fail_fast())
+            .await
+            .unwrap_err();
+        let failed = error.login_error().unwrap();
+        assert_eq!(failed.kind(), LoginErrorKind::Misconfigured, "{error:?}");
     }
 }
 
