@@ -256,6 +256,36 @@ fn a_clause_of_a_cookie_is_met_by_that_cookie_with_a_value() {
 }
 
 #[test]
+fn rule_15_a_namesake_of_the_sessions_cookie_goes_where_its_path_says() {
+    let login = login("attach.cookies = ['sid']");
+    let set = |cookies: &[&'static str]| {
+        let headers: Vec<_> = cookies.iter().map(|set| ("set-cookie", *set)).collect();
+        let session = read(&login, &[answer(200, &headers, r#"{"t": "t-1"}"#)]).unwrap();
+        let life = session.lifetime().hard_expiry();
+        let credential = auth_core::testing::credential(session);
+        let sent = |path: &str| {
+            let url = format!("https://api.acme.example{path}");
+            let mut request = Request::get(url).body(()).unwrap();
+            credential.attach(&mut request).unwrap();
+            request.headers()["cookie"].to_str().unwrap().to_owned()
+        };
+        (sent("/api/x"), sent("/other"), life)
+    };
+    let narrow = "sid=b; Path=/api; Max-Age=60";
+    for both in [["sid=a; Path=/", narrow], [narrow, "sid=a; Path=/"]] {
+        let (api, other, life) = set(&both);
+        assert_eq!((&*api, &*other), ("sid=b; sid=a", "sid=a"), "{both:?}");
+        assert_eq!(life, None, "the session is that of the wide one");
+    }
+    let (api, other, _) = set(&[
+        "sid=a; Path=/",
+        "sid=b; Path=/api",
+        "sid=; Path=/api; Max-Age=0",
+    ]);
+    assert_eq!((&*api, &*other), ("sid=a", "sid=a"), "deleted");
+}
+
+#[test]
 fn rule_12_a_flag_in_place_of_a_token_is_no_session() {
     for flag in ["true", "false"] {
         let wrong = answer(200, &[], &format!(r#"{{"t": {flag}}}"#));
