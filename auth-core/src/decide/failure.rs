@@ -143,13 +143,17 @@ impl Failure {
             .retry_after()
             .unwrap_or_default()
             .min(LONGEST_RETRY_AFTER);
-        let evidence = evidence(error.kind(), secret.is_some());
+        let evidence = evidence(&error, secret.is_some());
         let wait = match (evidence, error.kind()) {
             (Evidence::Wrong, _) => policy.cooldown_after(next(&mut streaks.refusals)),
-            (Evidence::MayBeWrong, _) => {
+            (Evidence::MayBeWrong, kind) => {
                 let before = next(&mut streaks.unsure) as usize;
                 let wait = UNSURE_WAITS[before.min(UNSURE_WAITS.len() - 1)];
-                wait.mul_f64(1.0 + UNSURE_JITTER * jitter)
+                match kind {
+                    // The provider may be one whose configuration is corrected meanwhile.
+                    LoginErrorKind::Misconfigured if before == 0 => LOOK_EVERY,
+                    _ => wait.mul_f64(1.0 + UNSURE_JITTER * jitter),
+                }
             }
             // The limiter holds the whole origin. This wait is only reported to callers.
             (_, LoginErrorKind::Limited) => Duration::ZERO,
@@ -332,12 +336,14 @@ impl Failure {
     }
 }
 
-/// What a failure of this kind says of the secret. It says nothing if the secret was not sent.
-const fn evidence(kind: LoginErrorKind, sent: bool) -> Evidence {
-    match kind {
+/// What a failure says of the secret. It says nothing if the secret was not sent.
+const fn evidence(error: &LoginError, sent: bool) -> Evidence {
+    match error.kind() {
         LoginErrorKind::Refused | LoginErrorKind::Locked => Evidence::Wrong,
         // A provider that panics has most likely read an answer that it does not know.
         LoginErrorKind::Malformed | LoginErrorKind::Panicked if sent => Evidence::MayBeWrong,
+        // The answer brought no session that is of use, and the next one will not either.
+        LoginErrorKind::Misconfigured if sent && !error.is_not_sent() => Evidence::MayBeWrong,
         LoginErrorKind::Malformed
         | LoginErrorKind::Panicked
         | LoginErrorKind::Limited

@@ -51,6 +51,8 @@ pub struct LoginError {
     detail: Cow<'static, str>,
     retry_after: Option<Duration>,
     not_sent: bool,
+    /// It was sent, though it could not have brought a session.
+    though_sent: bool,
     source: Option<BoxError>,
 }
 
@@ -185,6 +187,7 @@ impl LoginError {
             detail: detail.into(),
             retry_after: None,
             not_sent: false,
+            though_sent: false,
             source: None,
         }
     }
@@ -294,7 +297,14 @@ impl LoginError {
 
     /// Whether it is known that [not one byte has left](Self::not_sent).
     pub const fn is_not_sent(&self) -> bool {
-        self.not_sent || matches!(self.kind, LoginErrorKind::Misconfigured)
+        let unattempted = matches!(self.kind, LoginErrorKind::Misconfigured) && !self.though_sent;
+        self.not_sent || unattempted
+    }
+
+    /// Notes that the server was asked, and that only the provider can be at fault.
+    pub(crate) const fn though_sent(mut self) -> Self {
+        self.though_sent = true;
+        self
     }
 
     /// The kind of failure.
