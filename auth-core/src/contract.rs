@@ -62,10 +62,11 @@
 //!
 //! A session that has what a refresh takes, such as a refresh token, is refreshed before the
 //! password is used: ahead of its expiry, after it, and after a rejection that is believed. What it
-//! keeps and the refresh does not bring stays. A refresh that is refused is followed by the login
-//! in the same flight, with a permit of its own, and so is one that fails otherwise, if the session
-//! is over. It never counts as a refused password, and never holds back a login. In an outage of
-//! the refresh a good session is served, and refreshes back off.
+//! keeps and the refresh does not bring stays; but one that brings nothing of what requests carry
+//! has failed. A refresh that is refused is followed by the login in the same flight, with a permit
+//! of its own, and so is one that fails otherwise, if the session is over. It never counts as a
+//! refused password, and never holds back a login. In an outage of the refresh a good session is
+//! served, and refreshes back off.
 //!
 //! A token that can be used once is marked spent before it is sent. Unless no byte has left, it is
 //! never sent again: not after a failure, not if the answer brings no other, and not if the server
@@ -163,12 +164,14 @@
 //! In no window of the documented length do more logins arrive at the server than documented, for
 //! all identities and clones in the process that log in at the same origin; first attempts, retries
 //! and failures counted; ten a minute where nothing is documented. So a permit is bound while its
-//! login is under way, and its window begins when that login has ended. After a time-out, a panic
-//! or a drop the login may still arrive, so the window begins when its time-out ends. Waiting
-//! callers spend one permit together; logins that a caller waits for go before renewals. While
-//! logins are under way, callers are told the earliest time at which a permit may be free, and
-//! again when it moves. No caller is refused while a permit is free. A caller whose deadline comes
-//! before its permit and the time that a login takes is told so at once, with the time to wait.
+//! login is under way, and its window begins when that login has ended. After a time-out, its own
+//! or the HTTP client's, a panic or a drop the login may still arrive, so the window begins when
+//! its own time-out ends. Waiting callers spend one permit together; logins that a caller waits for
+//! go before renewals. While logins are under way, callers are told the earliest time at which a
+//! permit may be free, and again when it moves. No caller is refused while a permit is free. A
+//! caller whose deadline comes before its permit and the time that a login takes is told so at
+//! once, with the time to wait. A dot at the end of a host, and an IPv4 address that is written as
+//! an IPv6 one, make no other origin here.
 //!
 //! A refresh is no login, unless its provider says that the server counts it as one. Otherwise it
 //! has a quota of its own for each identity (30 a minute, unless set). Where that is spent, a good
@@ -184,18 +187,20 @@
 //! ## Rule 12
 //!
 //! A secret is taken as it would be typed, from every source alike: without a byte order mark
-//! before it and without one line break after it. One that can't be typed costs no attempt.
+//! before it and without one line break after it. One that can't be typed costs no attempt, and nor
+//! does a login that can't be built.
 //!
 //! A refused password isn't tried again until the secret changes or a cooldown ends, however many
-//! requests ask; they get the same typed error. The cooldown (15 min, unless set) doubles with each
-//! further refusal, up to a day, while neither a login succeeds nor the secret changes. A locked
-//! account is treated as a refused password. A 401 to a login is a refusal, whatever its body is
-//! and however it is labelled; a 407 is a proxy's, and is none.
+//! requests ask; they get the same typed error. A pool knows of it though the identity was closed,
+//! removed or forgotten. The cooldown (15 min, unless set) doubles with each further refusal, up to
+//! a day, while neither a login succeeds nor the secret changes. A locked account is treated as a
+//! refused password. A 401 to a login is a refusal, whatever its body is and however it is
+//! labelled; a 407 is a proxy's, and is none.
 //!
 //! Whatever may be a refusal is tried with an unchanged secret at most 4 times in any 15 min,
 //! renewals counted: at once, after 30 s, 2 min and 5 min, and then every 15 min. That is every
 //! answer that brings no session and that says neither "not now" (408, 429, 5xx) nor "wrong". It
-//! brings none if the next request that it leads to can't be sent.
+//! brings none if its session is of no use, or if the next request that it leads to can't be sent.
 //!
 //! An answer has come once its status is read, whatever becomes of the rest. Where its body breaks
 //! off, is too long, can't be decoded or has not ended by the time-out, the status and the

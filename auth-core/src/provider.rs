@@ -10,7 +10,7 @@ use crate::error::LoginError;
 use crate::identity::Identity;
 use crate::judge::{Judge, ResponseView, StatusJudge};
 use crate::logout::{Logout, LogoutScope};
-use crate::origin::Scope;
+use crate::origin::{Origin, Scope};
 use crate::provider_options::ProviderOptions;
 use crate::quota::Quota;
 use crate::refresh::Refresh;
@@ -64,8 +64,8 @@ use crate::session::Session;
 /// ```
 #[async_trait]
 pub trait Provider: Send + Sync + 'static {
-    /// The identity that is logged in. The logins of all identities with the same origin share one
-    /// quota.
+    /// The identity that is logged in. The logins of all identities with the same
+    /// [`login_origin`](Self::login_origin) share one quota.
     fn identity(&self) -> &Identity;
 
     /// The source of the password. It is read before each login.
@@ -74,6 +74,14 @@ pub trait Provider: Send + Sync + 'static {
     /// The origins that the credential may be sent to. By default the origin of the login.
     fn scope(&self) -> Scope {
         Scope::only(self.identity().origin().clone())
+    }
+
+    /// The origin whose server counts the logins. By default that of the identity.
+    ///
+    /// Where the password goes to another host than that of the URL which tells the identity, say
+    /// so: several tenants that log in at one place share what that allows.
+    fn login_origin(&self) -> Origin {
+        self.identity().origin().clone()
     }
 
     /// How many logins the API allows. By default ten in any minute.
@@ -261,6 +269,10 @@ macro_rules! provider_behind {
 
             fn scope(&self) -> Scope {
                 (**self).scope()
+            }
+
+            fn login_origin(&self) -> Origin {
+                (**self).login_origin()
             }
 
             fn quota(&self) -> Quota {

@@ -425,7 +425,8 @@ impl Session {
             return Err(LoginError::misconfigured(
                 "a part of the session is to be fetched, and its provider fetches none: see \
                  `Provider::repairs`",
-            ));
+            )
+            .though_sent());
         }
         let lifetime = self.lifetime();
         let lives = [

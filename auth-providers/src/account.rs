@@ -1,6 +1,8 @@
 use std::borrow::Cow;
 
-use auth_core::{Identity, Lifetime, Quota, Scope, Secret, SecretSource, as_typed, can_be_typed};
+use auth_core::{
+    Identity, Lifetime, Origin, Quota, Scope, Secret, SecretSource, as_typed, can_be_typed,
+};
 use http::Uri;
 
 use crate::base_url::BaseUrl;
@@ -28,6 +30,8 @@ pub struct Account {
     base: BaseUrl,
     /// `None` is the base URL's origin alone.
     scope: Option<Scope>,
+    /// `None` is the base URL's origin.
+    login_origin: Option<Origin>,
     lifetime: Option<Lifetime>,
     quota: Quota,
     keeps_cookies: bool,
@@ -76,6 +80,7 @@ impl Account {
             secret,
             base,
             scope: None,
+            login_origin: None,
             lifetime: None,
             quota: Quota::DEFAULT,
             keeps_cookies: false,
@@ -126,6 +131,19 @@ impl Account {
     /// nowhere else.
     pub fn set_scope(&mut self, scope: Scope) {
         self.scope = Some(scope);
+    }
+
+    /// The origin whose server counts the logins. The default is that of the base URL.
+    pub fn login_origin(&self) -> Origin {
+        let origin = self.login_origin.as_ref();
+        origin.unwrap_or(self.identity.origin()).clone()
+    }
+
+    /// Sets the origin whose server counts the logins, for an API whose login is at another host
+    /// than the base URL's: all accounts that log in there share one quota. The host must be in the
+    /// [scope](Self::set_scope) as well.
+    pub fn set_login_origin(&mut self, origin: Origin) {
+        self.login_origin = Some(origin);
     }
 
     /// Says what is wrong with a URL that a request of the login must not go to. It may be what an

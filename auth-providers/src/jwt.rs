@@ -116,6 +116,11 @@ fn seconds(claim: &Value) -> Option<f64> {
         Value::String(text) => text.trim().parse().ok()?,
         _ => return None,
     };
+    since_epoch(stated)
+}
+
+/// The seconds since the Unix epoch that a number states, in the unit that makes it plausible.
+pub(crate) fn since_epoch(stated: f64) -> Option<f64> {
     let units = [1.0, 1e3, 1e6, 1e9];
     let unit = units.into_iter().find(|unit| stated < NO_SECONDS * unit)?;
     (stated >= 0.0).then_some(stated / unit)

@@ -130,7 +130,8 @@ pub trait Login: Send + Sync + 'static {
     fn account_mut(&mut self) -> &mut Account;
 
     /// Builds the login's first request, with an absolute URI. Its origin is that of the base URL,
-    /// or in the [scope](Account::set_scope); to any other it is not sent.
+    /// or in the [scope](Account::set_scope); to any other it is not sent. It is built once before
+    /// the login waits for its permit, too, since one that can't be built is to spend none.
     ///
     /// # Errors
     /// [`LoginError::misconfigured`], if the configuration yields no valid request.

@@ -4,7 +4,7 @@ use std::error::Error as _;
 use async_trait::async_trait;
 use auth_core::{
     Credential, Identity, Judge, LoginError, LoginErrorKind, LoginMark, Logout, LogoutScope,
-    Provider, ProviderOptions, Quota, Refresh, RequestHead, ResponseView, Scope, Secret,
+    Origin, Provider, ProviderOptions, Quota, Refresh, RequestHead, ResponseView, Scope, Secret,
     SecretSource, Session, Target, Update,
 };
 use bytes::Bytes;
@@ -72,6 +72,10 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
         self.login.account().scope()
     }
 
+    fn login_origin(&self) -> Origin {
+        self.login.account().login_origin()
+    }
+
     fn quota(&self) -> Quota {
         self.login.account().quota()
     }
@@ -102,14 +106,14 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
         self.login.variant()
     }
 
+    /// Also whether there is a request to send. One that can't be made takes no permit from others
+    /// that log in at the same place.
     fn check_secret(&self, secret: &Secret) -> Result<(), LoginError> {
-        self.login.check_secret(secret)
+        self.first_request(secret).map(drop)
     }
 
     async fn login(&self, secret: &Secret) -> Result<Session, LoginError> {
-        self.login.check_secret(secret)?;
-        let first = self.login.request(secret)?;
-        self.check_origin(&first, LoginError::misconfigured)?;
+        let first = self.first_request(secret)?;
         let (sent_to, answer) = self.send(first).await?;
         let mut answers = Answers::new(&sent_to, answer, secret);
         loop {
@@ -182,6 +186,13 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
 }
 
 impl<L: Login, T: Transport> LoginVia<L, T> {
+    fn first_request(&self, secret: &Secret) -> Result<Request<Bytes>, LoginError> {
+        self.login.check_secret(secret)?;
+        let first = self.login.request(secret)?;
+        self.check_origin(&first, LoginError::misconfigured)?;
+        Ok(first)
+    }
+
     /// Sends one request of the login. Returns where it was sent, and the answer.
     async fn send(
         &self,

@@ -231,6 +231,7 @@ async fn rule_12_a_token_that_is_none_is_no_session() {
         r#""""#,
         r#"" \r\n""#,
         "false",
+        "true",
         r#""canary\r\nx: y""#,
         r#""canary\n1""#,
         r#""canary\u0000""#,

@@ -6,15 +6,16 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use auth_core::clock::ManualClock;
 use auth_core::testing::Scripted;
 use auth_core::{
-    Credential, Credentials, LoginError, LoginErrorKind, Logout, LogoutReason, LogoutScope,
-    SecretSource, Session,
+    Ask, Credential, Credentials, LoginError, LoginErrorKind, Logout, LogoutReason, LogoutScope,
+    Provider as _, Refresh, SecretSource, Session,
 };
 use auth_providers::recipe::{Recipe, RecipeLogin, Values};
-use auth_providers::{Answers, Login, Step};
+use auth_providers::{Answers, Login, Step, Transport};
 use bytes::Bytes;
-use http::{HeaderName, Response, Uri};
+use http::{HeaderName, Request, Response, Uri};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -255,10 +256,79 @@ fn a_clause_of_a_cookie_is_met_by_that_cookie_with_a_value() {
 }
 
 #[test]
-fn rule_12_false_in_place_of_a_token_is_no_session() {
-    let wrong = answer(200, &[], r#"{"t": false}"#);
-    let error = read(&login(""), &[wrong]).unwrap_err();
-    assert_eq!(error.kind(), LoginErrorKind::Malformed);
+fn rule_15_a_namesake_of_the_sessions_cookie_goes_where_its_path_says() {
+    let login = login("attach.cookies = ['sid']");
+    let set = |cookies: &[&'static str]| {
+        let headers: Vec<_> = cookies.iter().map(|set| ("set-cookie", *set)).collect();
+        let session = read(&login, &[answer(200, &headers, r#"{"t": "t-1"}"#)]).unwrap();
+        let life = session.lifetime().hard_expiry();
+        let credential = auth_core::testing::credential(session);
+        let sent = |path: &str| {
+            let url = format!("https://api.acme.example{path}");
+            let mut request = Request::get(url).body(()).unwrap();
+            credential.attach(&mut request).unwrap();
+            request.headers()["cookie"].to_str().unwrap().to_owned()
+        };
+        (sent("/api/x"), sent("/other"), life)
+    };
+    let narrow = "sid=b; Path=/api; Max-Age=60";
+    for both in [["sid=a; Path=/", narrow], [narrow, "sid=a; Path=/"]] {
+        let (api, other, life) = set(&both);
+        assert_eq!((&*api, &*other), ("sid=b; sid=a", "sid=a"), "{both:?}");
+        assert_eq!(life, None, "the session is that of the wide one");
+    }
+    let (api, other, _) = set(&[
+        "sid=a; Path=/",
+        "sid=b; Path=/api",
+        "sid=; Path=/api; Max-Age=0",
+    ]);
+    assert_eq!((&*api, &*other), ("sid=a", "sid=a"), "deleted");
+}
+
+#[test]
+fn rule_12_a_flag_in_place_of_a_token_is_no_session() {
+    for flag in ["true", "false"] {
+        let wrong = answer(200, &[], &format!(r#"{{"t": {flag}}}"#));
+        let error = read(&login(""), &[wrong]).unwrap_err();
+        assert_eq!(error.kind(), LoginErrorKind::Malformed, "{flag}");
+    }
+}
+
+#[test]
+fn a_flag_says_whether_a_step_is_sent() {
+    let login = login(
+        "login = [{ post = '/a', json = { e = '{email}', p = '{password}' }, \
+         failures = [{ status = 401, means = 'refused' }], take.t = { json = '/t' }, \
+         take.terms = { json = '/terms', optional = true } }, \
+         { when = 'terms', post = '/terms', bearer = '{t}' }]",
+    );
+    let next = |body: &str| {
+        let (url, secret) = (Uri::from_static("https://api.acme.example/a"), "pw".into());
+        let answers = Answers::new(&url, answer(200, &[], body), &secret);
+        matches!(login.read(&answers).unwrap(), Step::Request(_))
+    };
+    assert!(next(r#"{"t": "t-1", "terms": true}"#));
+    assert!(!next(r#"{"t": "t-1", "terms": false}"#));
+}
+
+#[test]
+fn a_number_is_a_token_if_it_can_be_written_as_it_came() {
+    let token = |number: &str| {
+        let came = answer(200, &[], &format!(r#"{{"t": {number}}}"#));
+        let session = read(&login(""), &[came]).ok()?;
+        Some(session.to_parts().expose().to_owned())
+    };
+    for number in ["7", "-7", "18446744073709551615"] {
+        let parts = token(number).unwrap();
+        assert!(parts.contains(&format!("Bearer%20{number}")), "{parts}");
+    }
+    for number in [
+        "18446744073709551616",
+        "123456789012345678901234567890",
+        "1e300",
+    ] {
+        assert_eq!(token(number), None, "{number}");
+    }
 }
 
 #[test]
@@ -322,6 +392,151 @@ fn a_recipe_says_what_its_sessions_are_and_what_is_secret() {
     );
     assert!(!other.renews_ahead() && other.repairs() && other.updates());
     assert_eq!(other.secret_headers(), ["x-h"]);
+}
+
+/// The session that a login reads from this body.
+fn logged_in(login: &RecipeLogin, body: &'static str) -> Arc<Credential> {
+    let login = login.clone();
+    let credentials = Credentials::new(Scripted::new(move |_| Ok(session(&login, body))));
+    RUNTIME.block_on(credentials.get()).unwrap()
+}
+
+#[test]
+fn rule_6_a_refresh_whose_answer_brings_nothing_has_failed() {
+    let login = login(
+        "life.fixed = '5m'\nlogin.take.rt = { json = '/rt' }\nlogin.take.c = { json = '/c' }\n\
+         attach.header.x-c = '{c}'\nrefresh.with = 'rt'\nrefresh.step.post = '/r'\n\
+         refresh.step.form.rt = '{rt}'\nlogout.step.post = '/out'\n\
+         logout.step.form = { token = '{t}', c = '{c}' }",
+    );
+    let current = logged_in(&login, r#"{"t": "t-1", "rt": "r-1", "c": "c-1"}"#);
+    let refreshed = |body: &str| login.read_refresh(&answer(200, &[], body), &current);
+    for body in [
+        "{}",
+        r#"{"error": "invalid_grant"}"#,
+        r#"{"t": null, "rt": ""}"#,
+        r#"{"rt": "r-2"}"#,
+        "<html>log in</html>",
+    ] {
+        let error = refreshed(body).unwrap_err();
+        assert_eq!(error.kind(), LoginErrorKind::Malformed, "{body}");
+    }
+    let parts = refreshed(r#"{"t": "t-2"}"#).unwrap().to_parts();
+    assert!(parts.expose().contains("t-2") && parts.expose().contains("c-1"));
+}
+
+#[test]
+fn rule_10_a_refresh_at_the_path_that_the_password_goes_to_counts_as_a_login() {
+    let by = |lines: &str| {
+        let refresh = "login.take.rt = { json = '/rt' }\nrefresh.with = 'rt'\n\
+            refresh.step.form.rt = '{rt}'";
+        login(&format!("{refresh}\n{lines}")).refresh_by()
+    };
+    let own = Refresh::with_kept("rt");
+    let counts = own.clone().counts_as_login();
+    assert_eq!(by("refresh.step.post = '/r'"), Some(own));
+    assert_eq!(by("refresh.step.post = '/l'"), Some(counts.clone()));
+    let stated = "refresh.step.post = '/r'\nrefresh.counts_as_login = true";
+    assert_eq!(by(stated), Some(counts));
+}
+
+#[test]
+fn rule_10_tenants_that_log_in_at_one_host_share_what_it_allows() {
+    let recipe = |login: &str| -> Recipe {
+        format!(
+            "recipe = 1\nname = 'a'\nbase = 'https://{{tenant}}.a.example'\naccount = 'email'\n\
+             scope = ['https://{{tenant}}.a.example', 'https://{{region}}.login.example', '{{at}}']\n\
+             fields.tenant.about = 't'\nfields.at.about = 'a'\nfields.region.about = 'r'\n\
+             login.json = {{ e = '{{email}}', p = '{{password}}' }}\n\
+             login.failures = [{{ status = 401, means = 'refused' }}]\n\
+             login.take.t = {{ json = '/t' }}\nattach.bearer = '{{t}}'\n{login}"
+        )
+        .parse()
+        .unwrap()
+    };
+    let at = |recipe: &Recipe, tenant: &str| {
+        let values = values()
+            .with("tenant", tenant)
+            .with("region", "eu")
+            .with("at", "https://at.example/token");
+        let login = recipe.login(&values).unwrap().via(Nowhere);
+        assert_eq!(
+            login.identity().origin().host(),
+            format!("{tenant}.a.example")
+        );
+        login.login_origin().to_string()
+    };
+    for (login, expected) in [
+        (
+            "login.post = 'https://{region}.login.example/{tenant}/token'",
+            "https://eu.login.example",
+        ),
+        ("login.post = '{+at}'", "https://at.example"),
+        (
+            "login.post = 'https://{tenant}.a.example/l'",
+            "https://one.a.example",
+        ),
+        ("login.post = '/l'", "https://one.a.example"),
+    ] {
+        assert_eq!(at(&recipe(login), "one"), expected, "{login}");
+    }
+}
+
+#[tokio::test]
+async fn rule_10_a_login_that_cant_be_sent_takes_no_permit() {
+    let recipe: Recipe = "recipe = 1\nname = 'a'\nbase = 'https://cant.be.sent.example'\n\
+        account = 'email'\nfields.key = { secret = true, about = 'k' }\nlogin.post = '/l'\n\
+        login.compute.code = { totp = '{key}' }\n\
+        login.json = { e = '{email}', p = '{password}', c = '{code}' }\n\
+        login.failures = [{ status = 401, means = 'refused' }]\n\
+        login.take.t = { json = '/t' }\nattach.bearer = '{t}'\n\
+        limits = { logins = 1, window = '60s' }"
+        .parse()
+        .unwrap();
+    let clock = ManualClock::new();
+    for _ in 0..3 {
+        let login = recipe.login(&values().with("key", "no base32!")).unwrap();
+        let credentials = Credentials::builder(login.via(Nowhere));
+        let credentials = credentials.clock(clock.clock()).build();
+        let error = credentials
+            .get_with(Ask::new().fail_fast())
+            .await
+            .unwrap_err();
+        let failed = error.login_error().unwrap();
+        assert_eq!(failed.kind(), LoginErrorKind::Misconfigured, "{error:?}");
+    }
+}
+
+/// Carries nothing.
+struct Nowhere;
+
+#[async_trait::async_trait]
+impl Transport for Nowhere {
+    async fn carry(&self, _: Request<Bytes>) -> Result<Response<Bytes>, LoginError> {
+        unreachable!("nothing is sent")
+    }
+}
+
+#[test]
+fn rule_14_the_time_of_an_end_is_in_the_unit_that_makes_it_plausible() {
+    let now = ("date", "Wed, 17 Dec 2025 19:33:20 GMT");
+    for unit in ["epoch", "epoch_ms"] {
+        let login = login(&format!(
+            "life.stated = [{{ json = '/at', unit = '{unit}' }}]"
+        ));
+        for at in [
+            "1766003600",
+            "1766003600000",
+            "\"1766003600000\"",
+            "1766003600000000",
+            "1766003600000000000",
+        ] {
+            let body = format!(r#"{{"t": "t-1", "at": {at}}}"#);
+            let session = read(&login, &[answer(200, &[now], &body)]).unwrap();
+            let life = session.lifetime().hard_expiry();
+            assert_eq!(life, Some(3_600 * SECOND), "{at} as {unit}");
+        }
+    }
 }
 
 #[test]

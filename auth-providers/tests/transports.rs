@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use auth_core::{Ask, Credentials, LoginErrorKind, Secret};
+use auth_core::{Ask, Credentials, LoginErrorKind, Provider as _, Secret};
 use auth_providers::demo::{Api, EMAIL, PASSWORD};
 use auth_providers::{Login, Quinn, ReqwestTransport};
 use parking_lot::Mutex;
@@ -77,6 +77,18 @@ async fn rule_12_an_outage_is_unavailable_and_not_refused() {
         server.set_login_outage(false);
         v1.login(&PASSWORD.into()).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn rule_10_a_login_after_its_clients_time_out_may_still_arrive() {
+    let server = Canned::start_and_stall("").await;
+    let soon = Duration::from_millis(50);
+    let client = reqwest::Client::builder().timeout(soon);
+    let transport = ReqwestTransport::from_builder(client).unwrap();
+    let quinn = Quinn::new(&*server.base_url, EMAIL, canary()).unwrap();
+    let error = quinn.via(transport).login(&canary()).await.unwrap_err();
+    assert_eq!(error.kind(), LoginErrorKind::TimedOut, "{error:?}");
+    assert!(!error.is_not_sent());
 }
 
 #[tokio::test]

@@ -366,7 +366,7 @@ impl CredentialsBuilder {
         }
         let stated = self.provider.quota();
         let quota = self.quota.map_or(stated, |quota| quota.strictest(stated));
-        let limiter = Limiter::shared(self.provider.identity().origin(), quota, &self.clock);
+        let limiter = Limiter::shared(&self.provider.login_origin(), quota, &self.clock);
         let refresh = self.provider.refresh_by();
         if let Some(store) = self.options.store.clone() {
             let sharing = Arc::new(Sharing::new(store, &*self.provider));

@@ -617,10 +617,10 @@ impl CacheState {
         true
     }
 
-    /// The handle is closed. Returns the current credential, which is to be logged out.
+    /// The handle is closed. Returns the current credential, which is to be logged out. What the
+    /// last failure forbids holds for the next handle of the identity: see [`Pool`](crate::Pool).
     pub(crate) fn close(&mut self) -> Option<Arc<Credential>> {
         self.closed = true;
-        self.failure = None;
         self.current.take()
     }
 

@@ -143,13 +143,17 @@ impl Failure {
             .retry_after()
             .unwrap_or_default()
             .min(LONGEST_RETRY_AFTER);
-        let evidence = evidence(error.kind(), secret.is_some());
+        let evidence = evidence(&error, secret.is_some());
         let wait = match (evidence, error.kind()) {
             (Evidence::Wrong, _) => policy.cooldown_after(next(&mut streaks.refusals)),
-            (Evidence::MayBeWrong, _) => {
+            (Evidence::MayBeWrong, kind) => {
                 let before = next(&mut streaks.unsure) as usize;
                 let wait = UNSURE_WAITS[before.min(UNSURE_WAITS.len() - 1)];
-                wait.mul_f64(1.0 + UNSURE_JITTER * jitter)
+                match kind {
+                    // The provider may be one whose configuration is corrected meanwhile.
+                    LoginErrorKind::Misconfigured if before == 0 => LOOK_EVERY,
+                    _ => wait.mul_f64(1.0 + UNSURE_JITTER * jitter),
+                }
             }
             // The limiter holds the whole origin. This wait is only reported to callers.
             (_, LoginErrorKind::Limited) => Duration::ZERO,
@@ -332,12 +336,14 @@ impl Failure {
     }
 }
 
-/// What a failure of this kind says of the secret. It says nothing if the secret was not sent.
-const fn evidence(kind: LoginErrorKind, sent: bool) -> Evidence {
-    match kind {
+/// What a failure says of the secret. It says nothing if the secret was not sent.
+const fn evidence(error: &LoginError, sent: bool) -> Evidence {
+    match error.kind() {
         LoginErrorKind::Refused | LoginErrorKind::Locked => Evidence::Wrong,
         // A provider that panics has most likely read an answer that it does not know.
         LoginErrorKind::Malformed | LoginErrorKind::Panicked if sent => Evidence::MayBeWrong,
+        // The answer brought no session that is of use, and the next one will not either.
+        LoginErrorKind::Misconfigured if sent && !error.is_not_sent() => Evidence::MayBeWrong,
         LoginErrorKind::Malformed
         | LoginErrorKind::Panicked
         | LoginErrorKind::Limited
@@ -430,7 +436,7 @@ mod tests {
             Duration::from_millis(250)
         );
         assert_eq!(
-            wait(&after(None, LoginError::timed_out(Duration::ZERO), 0.0)),
+            wait(&after(None, LoginError::not_in_time(Duration::ZERO), 0.0)),
             Duration::ZERO
         );
     }
@@ -555,7 +561,7 @@ mod tests {
         };
         for (error, holds) in [
             (LoginError::unavailable("x"), false),
-            (LoginError::timed_out(Duration::ZERO), false),
+            (LoginError::not_in_time(Duration::ZERO), false),
             (LoginError::seats_exhausted("x"), false),
             (LoginError::malformed("x"), false),
             (LoginError::refused("x"), true),
@@ -649,11 +655,11 @@ mod tests {
         let long = || {
             after(
                 None,
-                LoginError::timed_out(hour).with_retry_after(Some(hour)),
+                LoginError::not_in_time(hour).with_retry_after(Some(hour)),
                 1.0,
             )
         };
-        let same = || after(None, LoginError::timed_out(hour), 1.0);
+        let same = || after(None, LoginError::not_in_time(hour), 1.0);
         let (one, other) = (LoginErrorKind::Unavailable, LoginErrorKind::TimedOut);
         for (ours, theirs, stricter) in [
             (refused(), long(), LoginErrorKind::Refused),

@@ -51,6 +51,8 @@ pub struct LoginError {
     detail: Cow<'static, str>,
     retry_after: Option<Duration>,
     not_sent: bool,
+    /// It was sent, though it could not have brought a session.
+    though_sent: bool,
     source: Option<BoxError>,
 }
 
@@ -85,7 +87,7 @@ pub enum LoginErrorKind {
     Limited,
     /// The server could not be reached or could not process the login.
     Unavailable,
-    /// The login took longer than its time-out.
+    /// The login took longer than its time-out, or than that of the HTTP client.
     TimedOut,
     /// The response was not what the API documents, and brought no session. It may be a refusal:
     /// many servers answer a wrong password with a page, a form or a redirect.
@@ -185,6 +187,7 @@ impl LoginError {
             detail: detail.into(),
             retry_after: None,
             not_sent: false,
+            though_sent: false,
             source: None,
         }
     }
@@ -228,11 +231,22 @@ impl LoginError {
         Self::new(LoginErrorKind::Misconfigured, detail)
     }
 
-    pub(crate) fn timed_out(after: Duration) -> Self {
-        Self::new(
-            LoginErrorKind::TimedOut,
-            format!("no response within {after:?}"),
-        )
+    /// The request was given up before its answer, as after a time-out of the HTTP client's own.
+    /// It may still arrive at the server, so it counts there until the time-out of the login.
+    /// `detail` says whose time-out it was.
+    ///
+    /// ```
+    /// use auth_core::{LoginError, LoginErrorKind};
+    ///
+    /// let error = LoginError::timed_out("the client waits for 5 s");
+    /// assert_eq!(error.kind(), LoginErrorKind::TimedOut);
+    /// ```
+    pub fn timed_out(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(LoginErrorKind::TimedOut, detail)
+    }
+
+    pub(crate) fn not_in_time(after: Duration) -> Self {
+        Self::timed_out(format!("no response within {after:?}"))
     }
 
     pub(crate) fn panicked() -> Self {
@@ -283,7 +297,14 @@ impl LoginError {
 
     /// Whether it is known that [not one byte has left](Self::not_sent).
     pub const fn is_not_sent(&self) -> bool {
-        self.not_sent || matches!(self.kind, LoginErrorKind::Misconfigured)
+        let unattempted = matches!(self.kind, LoginErrorKind::Misconfigured) && !self.though_sent;
+        self.not_sent || unattempted
+    }
+
+    /// Notes that the server was asked, and that only the provider can be at fault.
+    pub(crate) const fn though_sent(mut self) -> Self {
+        self.though_sent = true;
+        self
     }
 
     /// The kind of failure.

@@ -33,7 +33,8 @@ struct Registry {
     swept: Option<Key>,
 }
 
-/// The clock, the origin, and whether it is the share that a process has without its store.
+/// The clock, the origin by which logins are counted, and whether it is the share that a process
+/// has without its store.
 type Key = (u64, Origin, bool);
 
 /// Which part of the quota a process takes while its store is in trouble. Five processes that can't
@@ -44,14 +45,14 @@ impl Limiter {
     /// The limiter that is shared by all caches of this process that log in at `origin` and use the
     /// same clock. If they state different quotas, the strictest holds.
     pub(crate) fn shared(origin: &Origin, quota: Quota, clock: &Clock) -> Arc<Self> {
-        Self::registered((clock.id(), origin.clone(), false), quota, clock)
+        Self::registered((clock.id(), origin.counted(), false), quota, clock)
     }
 
     /// The limiter of the logins that this process sends while its store is in trouble: a fifth of
     /// the quota, and at least one login.
     pub(crate) fn share(origin: &Origin, quota: Quota, clock: &Clock) -> Arc<Self> {
         let most = NonZeroU32::new(quota.logins().get() / SHARE).unwrap_or(NonZeroU32::MIN);
-        let key = (clock.id(), origin.clone(), true);
+        let key = (clock.id(), origin.counted(), true);
         Self::registered(key, quota.at_most(most), clock)
     }
 

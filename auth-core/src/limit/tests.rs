@@ -274,6 +274,33 @@ fn one_origin_one_limiter_per_clock() {
     );
 }
 
+#[test]
+fn rule_10_another_way_to_write_a_host_is_no_other_quota() {
+    let hands = ManualClock::new();
+    let origin = |url: &str| Origin::allow_plain_http(url).unwrap();
+    for (url, others) in [
+        (
+            "https://dots.example.com",
+            &[
+                "https://dots.example.com.",
+                "https://DOTS.example.com.:443/x",
+            ][..],
+        ),
+        ("http://127.0.0.9:81", &["http://[::ffff:127.0.0.9]:81"]),
+        ("http://[2001:db8::9]", &["http://[2001:DB8:0::9]:80"]),
+    ] {
+        let one = Limiter::shared(&origin(url), Quota::DEFAULT, &hands.clock());
+        for other in others {
+            let again = Limiter::shared(&origin(other), Quota::DEFAULT, &hands.clock());
+            assert!(Arc::ptr_eq(&one, &again), "{other}");
+        }
+    }
+    let ports = ["http://127.0.0.9:81", "http://[::ffff:127.0.0.9]:82"];
+    let [one, other] =
+        ports.map(|url| Limiter::shared(&origin(url), Quota::DEFAULT, &hands.clock()));
+    assert!(!Arc::ptr_eq(&one, &other));
+}
+
 const SECOND: u64 = 1_000_000_000;
 const MILLISECOND: u64 = 1_000_000;
 

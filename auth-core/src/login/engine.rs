@@ -95,7 +95,7 @@ impl Engine {
         match select(work.as_mut(), pin!(self.clock.sleep_until(until))).await {
             Either::Left((Ok(result), _)) => result.map_err(|failed| (failed, None)),
             Either::Left((Err(_panic), _)) => Err((LoginError::panicked(), None)),
-            Either::Right(_) => Err((LoginError::timed_out(timeout), head_of_answer(work))),
+            Either::Right(_) => Err((LoginError::not_in_time(timeout), head_of_answer(work))),
         }
     }
 

@@ -282,7 +282,7 @@ impl Turn {
             let again = free_at.min(now.saturating_add(nanos(ASK_AGAIN)));
             engine.clock.sleep_until(again).await;
         }
-        let share = Limiter::share(engine.provider.identity().origin(), quota, &engine.clock);
+        let share = Limiter::share(&engine.provider.login_origin(), quota, &engine.clock);
         let own = Arc::new(share.ticket(true));
         loop {
             promise();

@@ -180,6 +180,25 @@ impl Origin {
 }
 
 impl Origin {
+    /// The origin by which logins are counted: one for all ways to write the same host. A name with
+    /// a dot at its end leads to the server of the name, and so does an IPv4 address within an IPv6
+    /// one to that of the address.
+    pub(crate) fn counted(&self) -> Self {
+        let host = self.host();
+        let address = in_brackets(host).and_then(|address| address.to_ipv4_mapped());
+        let address = address.map(|address| address.to_string());
+        let counted = (address.as_deref()).unwrap_or_else(|| host.trim_end_matches('.'));
+        if counted == host || counted.is_empty() {
+            return self.clone();
+        }
+        Self(Arc::new(Parts {
+            scheme: self.0.scheme,
+            authority: format!("{counted}{}", &self.0.authority[self.0.host_end..]).into(),
+            host_end: counted.len(),
+            port: self.0.port,
+        }))
+    }
+
     /// How a request with this scheme, host and port misses this origin.
     pub(super) fn miss(&self, scheme: &str, host: &str, port: Option<u16>) -> Miss {
         let without_dot = |host: &str| host.trim_end_matches('.').to_ascii_lowercase();

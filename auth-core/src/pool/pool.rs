@@ -99,7 +99,8 @@ impl Pool {
 
     /// The cache of the provider's identity: the one in the pool, or a new one.
     ///
-    /// An identity that was [closed](Credentials::close) is not in the pool any more.
+    /// An identity that was [closed](Credentials::close) is not in the pool any more. What its
+    /// failed login forbids holds on.
     ///
     /// # Errors
     /// - [`PoolError::DifferentSource`] if the identity is in the pool with another source of its

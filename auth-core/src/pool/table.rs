@@ -121,12 +121,14 @@ impl Table {
             return Addition::Known;
         }
         let closed = self.take(identity);
+        // A close makes no refused password a right one.
+        let noted = (closed.as_ref()).and_then(Credentials::failure_to_remember);
         let forgotten = match self.make_room(search, now(credentials)) {
             Room::Made(forgotten) => forgotten,
             Room::NotYet => return Addition::Searching,
             Room::Never => return Addition::Full,
         };
-        if let Some(failure) = self.failures.remove(identity)
+        if let Some(failure) = self.failures.remove(identity).or(noted)
             // A password other than the refused one has not failed yet.
             && fixed.is_none_or(|fixed| failure.refused_secret().is_none_or(|refused| refused == fixed))
         {

@@ -164,7 +164,7 @@ impl Sharing {
         let context = Zeroizing::new(format!("{key}{}:{},", variant.len(), *variant));
         let seal = store.seal();
         let name = seal.name(context.as_bytes());
-        let origin = seal.name(format!("origin {}", identity.origin()).as_bytes());
+        let origin = seal.name(format!("origin {}", provider.login_origin().counted()).as_bytes());
         Self {
             store,
             name,

@@ -374,6 +374,28 @@ async fn rule_12_a_refusal_is_remembered_when_its_identity_is_removed_unless_the
 }
 
 #[tokio::test]
+async fn rule_12_a_refusal_is_remembered_when_its_identity_is_closed() {
+    let clock = ManualClock::new();
+    let pool = pool(&clock, 10);
+    let attempts = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    for _ in 0..60 {
+        let counted = std::sync::Arc::clone(&attempts);
+        let wrong = Scripted::new(move |_| {
+            counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            Err(LoginError::refused("status 401"))
+        });
+        let wrong = pool.add(wrong.with_identity(identity("me"))).unwrap();
+        assert!(wrong.get().await.unwrap_err().is_login_refused());
+        wrong.close().await.unwrap();
+        clock.advance(60 * SECOND);
+    }
+    let attempts = attempts.load(std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(attempts, 4, "in an hour: one in each cooldown");
+    let corrected = account("me").with_secret("another password");
+    assert!(pool.add(corrected).unwrap().get().await.is_ok());
+}
+
+#[tokio::test]
 async fn a_closed_identity_is_no_longer_in_the_pool() {
     let pool = pool(&ManualClock::new(), 1);
     pool.add(account("me")).unwrap().close().await.unwrap();

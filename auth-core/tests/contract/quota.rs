@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use auth_core::clock::ManualClock;
 use auth_core::testing::Scripted;
 use auth_core::{
-    Ask, Credential, Credentials, CredentialsBuilder, Error, Lifetime, LoginError, Quota,
+    Ask, Credential, Credentials, CredentialsBuilder, Error, Identity, Lifetime, LoginError,
+    Origin, Provider, Quota, Secret, SecretSource, Session,
 };
 use proptest::prelude::*;
 use tokio::runtime::{Builder, Runtime};
@@ -102,6 +104,63 @@ async fn rule_10_a_server_that_was_busy_counts_no_more_than_it_allows() {
     let expected = [[busy; 10], [busy + PERIOD; 10]].concat();
     assert_eq!(server.arrived(), expected);
     assert_eq!(server.most_in(MINUTE), 10);
+}
+
+#[tokio::test]
+async fn rule_10_a_login_that_its_client_has_given_up_may_still_arrive() {
+    for (error, lost) in [
+        (LoginError::timed_out("after 5 s"), TIMEOUT),
+        (LoginError::unavailable("status 503"), Duration::ZERO),
+    ] {
+        let hands = ManualClock::new();
+        let error = std::sync::Mutex::new(Some(error));
+        let provider = Scripted::new(move |_| Err(error.lock().unwrap().take().unwrap()));
+        let build = |provider: Scripted| {
+            let provider = provider.with_quota(ONE);
+            Credentials::builder(provider).clock(hands.clock()).build()
+        };
+        assert!(build(provider).get().await.is_err());
+        let second = build(Scripted::tokens(Lifetime::unknown()));
+        let told = second.get_with(Ask::new().fail_fast()).await.unwrap_err();
+        assert_eq!(told.retry_after(), Some(lost + PERIOD), "{told}");
+    }
+}
+
+/// A tenant whose login is at another host than its API.
+struct Tenant(Scripted);
+
+#[async_trait]
+impl Provider for Tenant {
+    fn identity(&self) -> &Identity {
+        self.0.identity()
+    }
+
+    fn secret(&self) -> &SecretSource {
+        self.0.secret()
+    }
+
+    fn login_origin(&self) -> Origin {
+        Origin::parse("https://login.example.com").unwrap()
+    }
+
+    async fn login(&self, secret: &Secret) -> Result<Session, LoginError> {
+        self.0.login(secret).await
+    }
+}
+
+#[tokio::test]
+async fn rule_10_what_counts_is_where_the_login_goes() {
+    let hands = ManualClock::new();
+    let mut let_in = 0;
+    for number in 0..11 {
+        let origin = Origin::parse(&format!("https://tenant-{number}.example.com")).unwrap();
+        let tenant = Tenant(Scripted::tokens(Lifetime::unknown()).with_origin(origin));
+        let boxed: Box<dyn Provider> = Box::new(tenant);
+        let credentials = Credentials::builder(boxed).clock(hands.clock()).build();
+        let told = credentials.get_with(Ask::new().fail_fast()).await;
+        let_in += usize::from(told.is_ok());
+    }
+    assert_eq!(let_in, 10);
 }
 
 #[tokio::test]

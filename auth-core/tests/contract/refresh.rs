@@ -11,8 +11,8 @@ use auth_core::clock::ManualClock;
 use auth_core::testing::{Counter, Scripted};
 use auth_core::{
     Ask, Attempt, Conclusion, Credential, Credentials, CredentialsBuilder, Error, Identity,
-    Lifetime, LoginError, Origin, Provider, Quota, Refresh, RefreshWindow, ResponseView, Secret,
-    SecretSource, Session, Update,
+    Lifetime, LoginError, Origin, Part, Provider, Quota, Refresh, RefreshWindow, ResponseView,
+    Secret, SecretSource, Session, Update,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use parking_lot::Mutex;
@@ -553,6 +553,33 @@ async fn rule_6_a_single_use_token_that_the_server_brings_back_is_not_sent_again
         assert_eq!(*seen.lock(), all, "each once");
         assert_eq!(logins.count(), 3);
     }
+}
+
+#[tokio::test]
+async fn rule_6_a_single_use_token_is_spent_though_what_it_brought_is_of_no_use() {
+    let clock = ManualClock::new();
+    let api = Api::answering(|number, _| {
+        // Nothing fetches it.
+        let part = Part::fetched_header("x-csrf");
+        with_token(
+            access(100 + number).with_part(part)?,
+            &format!("next-{number}"),
+        )
+    });
+    let api = api.by(Refresh::with_kept("refresh_token").single_use());
+    let (_, seen) = api.counters();
+    let credentials = api.on(&clock).build();
+    for _ in 0..20 * 60 {
+        credentials.get().await.unwrap();
+        settle().await;
+        clock.advance(SECOND);
+    }
+    let mut seen = seen.lock().clone();
+    let sent = seen.len();
+    seen.sort();
+    seen.dedup();
+    assert!(sent >= 3, "{sent}");
+    assert_eq!(seen.len(), sent, "{seen:?}");
 }
 
 #[tokio::test]

@@ -9,7 +9,8 @@ use auth_core::clock::ManualClock;
 use auth_core::testing::{Gate, Scripted};
 use auth_core::{
     Ask, Attempt, Credentials, Error, Event, Identity, Lifetime, LoginError, LoginErrorKind,
-    LoginMark, Origin, Provider, Quota, ReadSecret, Secret, SecretError, SecretSource,
+    LoginMark, Origin, Part, Provider, Quota, ReadSecret, Secret, SecretError, SecretSource,
+    Session,
 };
 use parking_lot::Mutex;
 
@@ -907,7 +908,7 @@ impl Provider for Endless {
         self.inner.secret()
     }
 
-    async fn login(&self, _: &Secret) -> Result<auth_core::Session, LoginError> {
+    async fn login(&self, _: &Secret) -> Result<Session, LoginError> {
         let waits = LoginError::malformed("status 403").with_retry_after(Some(40 * SECOND));
         LoginMark::answer_began(waits);
         if self.answered.swap(true, SeqCst) {
@@ -943,5 +944,27 @@ async fn rule_12_an_answer_that_does_not_end_in_time_is_what_its_head_says() {
         let failed = error.login_error().unwrap();
         assert_eq!((failed.kind(), failed.retry_after()), (kind, wait));
         clock.advance(100 * SECOND);
+    }
+}
+
+#[tokio::test]
+async fn rule_12_a_login_whose_session_is_of_no_use_is_tried_four_times_in_15_minutes() {
+    let useless: [fn() -> Result<Session, LoginError>; 3] = [
+        || Ok(Session::new()),
+        || session(1, Lifetime::of(std::time::Duration::ZERO)),
+        // Nothing fetches it.
+        || Ok(session(1, Lifetime::unknown())?.with_part(Part::fetched_header("x-csrf"))?),
+    ];
+    for session in useless {
+        let clock = ManualClock::new();
+        let provider = Scripted::new(move |_| session());
+        let logins = provider.logins();
+        let credentials = on(&clock, provider).build();
+        for _ in 0..15 * 60 {
+            let error = credentials.get_with(Ask::new().fail_fast()).await;
+            assert!(error.is_err());
+            clock.advance(SECOND);
+        }
+        assert_eq!(logins.count(), 4);
     }
 }

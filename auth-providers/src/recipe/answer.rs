@@ -157,6 +157,11 @@ impl<'a> Answer<'a> {
         known: &Known<'_>,
         cookie: impl Fn(&CookieName) -> Option<SetCookie>,
     ) -> Option<Zeroizing<String>> {
+        // A flag is no token, and says whether a further step is needed.
+        let text_of = |value: &Value| match value {
+            Value::Bool(true) if take.optional => Some("true".to_owned()),
+            value => text_of(value),
+        };
         let value = if let Some(at) = &take.json {
             text_of(self.json()?.pointer(at.as_str())?)
         } else if let Some(name) = &take.header {
@@ -205,9 +210,11 @@ impl<'a> Answer<'a> {
         let text = self.time_text(reads)?;
         let text = text.trim();
         let number = || Duration::try_from_secs_f64(text.parse().ok()?).ok();
-        let from_epoch = |since: Duration| {
+        // Whichever of these units is documented: a server may change from one to the other.
+        let from_epoch = || {
+            let since = jwt::since_epoch(text.parse().ok()?)?;
             let now = now?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-            since.checked_sub(now)
+            Duration::try_from_secs_f64(since).ok()?.checked_sub(now)
         };
         let from_now = |time: SystemTime| time.duration_since(now?).ok();
         match reads.unit {
@@ -216,8 +223,7 @@ impl<'a> Answer<'a> {
             Unit::Min => number()?.checked_mul(60),
             Unit::Iso8601 => from_now(iso_8601::parse(text)?),
             Unit::Iso8601Utc => from_now(iso_8601::parse(&format!("{text}Z"))?),
-            Unit::Epoch => from_epoch(number()?),
-            Unit::EpochMs => from_epoch(number()? / 1_000),
+            Unit::Epoch | Unit::EpochMs => from_epoch(),
             Unit::HttpDate => from_now(httpdate::parse_http_date(text).ok()?),
         }
     }

@@ -55,6 +55,22 @@ impl CookieSource<'_> {
     }
 }
 
+impl CookieSource<'_> {
+    /// The namesakes of the session's cookie that the login has set for some paths alone. A user
+    /// agent sends them there, before it, and the server may read the first one.
+    fn narrower(&self, name: &CookieName, of: &SetCookie) -> Vec<SetCookie> {
+        let Self::Login(answers) = self else {
+            return Vec::new();
+        };
+        let is_narrower = |cookie: &SetCookie| {
+            let path = cookie.path.as_deref().filter(|path| *path != "/");
+            cookie.name == name.as_str()
+                && path.is_some_and(|path| of.path.as_deref() != Some(path))
+        };
+        answers.cookies().into_iter().filter(is_narrower).collect()
+    }
+}
+
 impl CookieName {
     /// The first one that the answers of a login have set.
     pub(super) fn of_login(&self, answers: &Answers<'_>) -> Option<SetCookie> {
@@ -144,6 +160,11 @@ impl Compiled {
             } else {
                 session.with_optional_cookie(&cookie)?
             };
+            for namesake in cookies.narrower(name, &cookie) {
+                // One that can't be carried is none that the session needs.
+                let with_namesake = session.clone().with_optional_cookie(&namesake);
+                session = with_namesake.unwrap_or(session);
+            }
         }
         Ok(session)
     }

@@ -4,12 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth_core::{Credential, LoginError, Quota, Scope, Secret};
+use auth_core::{Credential, LoginError, Origin, Quota, Scope, Secret};
 use bytes::Bytes;
 use http::{HeaderName, Request, Response};
 use zeroize::Zeroizing;
 
 use super::answer::Answer;
+use super::check::origin_of;
 use super::meaning::check;
 use super::schema::Schema;
 use super::template::{Missing, Place, Template};
@@ -99,6 +100,9 @@ impl RecipeLogin {
         if let Some(scope) = scope {
             self.account.set_scope(scope);
         }
+        if let Some(origin) = self.login_origin(values)? {
+            self.account.set_login_origin(origin);
+        }
         if let Some(limits) = &schema.limits
             && let Some(window) = limits.window.get(|_| None)
         {
@@ -106,6 +110,30 @@ impl RecipeLogin {
             self.account.set_documented_quota(quota);
         }
         Ok(())
+    }
+
+    /// Where the secret goes, if that is a whole URL, of another origin than the base URL's.
+    fn login_origin(&self, values: &Values) -> Result<Option<Origin>, ValuesError> {
+        let (schema, known) = (self.schema(), Known::of(&self.filled));
+        let Some(url) = schema.secret_step().and_then(|step| step.urls().next()) else {
+            return Ok(None);
+        };
+        let whole = |text: &str| text.starts_with("https://") || text.starts_with("http://");
+        if let Some(field) = url.template.url_name() {
+            let text = known.get(field).filter(|text| whole(text));
+            return Ok(text.map(|text| values.origin(text)).transpose()?);
+        }
+        if !whole(url.template.source()) {
+            return Ok(None);
+        }
+        // The recipe names the origin in the same way in its scope, or else as its base.
+        let origin = origin_of(url.template.source());
+        let mut scope = schema.scope.iter();
+        let named = scope.find(|named| origin_of(named.source()) == origin);
+        let named = named
+            .map(|named| url_of_fields(named, &known))
+            .transpose()?;
+        Ok(named.map(|named| values.origin(&named)).transpose()?)
     }
 
     /// What can be said of the values before a login.

@@ -6,7 +6,7 @@ use std::slice;
 
 use auth_core::{
     Credential, Judge, LoginError, Logout, LogoutScope, ProviderOptions, Refresh, ResponseView,
-    Secret, Session, SetCookie, Update,
+    Secret, Session, SetCookie, Update, set_cookies,
 };
 use bytes::Bytes;
 use http::{HeaderName, Request, Response, StatusCode, Uri};
@@ -123,7 +123,7 @@ impl Login for RecipeLogin {
         if refresh.single_use {
             by = by.single_use();
         }
-        if refresh.counts_as_login {
+        if self.schema().refresh_is_login() {
             by = by.counts_as_login();
         }
         Some(by)
@@ -158,6 +158,7 @@ impl Login for RecipeLogin {
         let takes = self.schema().refresh_takes();
         let answer = self.answer_to(("refresh.step", &refresh.step), current, response)?;
         let known = self.after(takes, &answer, current)?;
+        self.expect_brought(takes, &known, (response, current))?;
         let cookies = CookieSource::Refresh(&answer, current);
         let session = self.recipe.session(&known, &cookies)?;
         let cookie = |name: &CookieName| name.of_answer(&answer);
@@ -383,6 +384,28 @@ impl RecipeLogin {
         let read = Answer::of(answer.response);
         take_all(takes, &read, &mut known, cookie, stays)?;
         Ok(known)
+    }
+
+    /// A refresh has brought something of what requests carry. Without that, its answer is that of
+    /// a failure, and what the session keeps is no new one.
+    fn expect_brought(
+        &self,
+        takes: &BTreeMap<String, Takes>,
+        known: &Known<'_>,
+        (response, current): (&Response<Bytes>, &Credential),
+    ) -> Result<(), LoginError> {
+        let is_carried = |name: &&String| self.recipe.plan.carried.contains(*name);
+        let mut carried = takes.keys().filter(is_carried).peekable();
+        let mut cookies = set_cookies(response.headers());
+        if carried.peek().is_none()
+            || carried.any(|name| known.found(name).is_some())
+            || cookies.any(|cookie| cookie.has_value() && current.owns_cookie(&cookie.name))
+        {
+            return Ok(());
+        }
+        Err(LoginError::malformed(
+            "a refresh that brings nothing of what requests carry",
+        ))
     }
 
     /// The session's life and what it keeps.

@@ -22,6 +22,8 @@ pub trait Transport: Send + Sync + 'static {
     /// # Errors
     /// - [`LoginError::unavailable`], if no response arrived; with
     ///   [`not_sent`](LoginError::not_sent), if no connection came about.
+    /// - [`LoginError::timed_out`], if the client has given the request up after a time-out of its
+    ///   own. It may still arrive, and count at the server.
     /// - [`LoginError::malformed`], if a successful response is too large, breaks off or can't be
     ///   decoded: its server has judged the password, and may have refused it in what is missing.
     ///   Any other status says enough with the part of its body that arrived. The same if the head

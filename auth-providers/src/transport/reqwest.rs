@@ -207,10 +207,10 @@ fn no_response(error: reqwest::Error) -> LoginError {
         )
         .with_source(error.without_url());
     }
-    let failed = if error.is_timeout() {
-        LoginError::unavailable("the client's time-out has passed")
-    } else if error.is_connect() {
+    let failed = if error.is_connect() {
         LoginError::unavailable("no connection")
+    } else if error.is_timeout() {
+        LoginError::timed_out("the client's time-out has passed")
     } else {
         unreadable_head(&error).unwrap_or_else(|| LoginError::unavailable("no response"))
     };

@@ -171,10 +171,19 @@ fn no_response(error: Box<dyn Error + Send + Sync>) -> LoginError {
         )
     } else if refuses_connections(&*error) {
         LoginError::unavailable("no connection").not_sent()
+    } else if gave_up(&*error) {
+        LoginError::timed_out("the service's time-out has passed")
     } else {
         unreadable_head(&*error).unwrap_or_else(|| LoginError::unavailable("no response"))
     };
     failed.with_source(error)
+}
+
+/// Whether a layer has given the request up: tower's `Timeout`, which is told by its text, since
+/// tower is no dependency.
+fn gave_up(error: &(dyn Error + 'static)) -> bool {
+    successors(Some(error), |&error| error.source())
+        .any(|error| error.to_string() == "request timed out")
 }
 
 /// Whether no connection came about, by an error that only its making has.
@@ -198,4 +207,21 @@ where
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use auth_core::LoginErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn rule_10_a_request_that_a_layer_has_given_up_may_still_arrive() {
+        for (text, kind) in [
+            ("request timed out", LoginErrorKind::TimedOut),
+            ("connection reset", LoginErrorKind::Unavailable),
+        ] {
+            assert_eq!(no_response(text.into()).kind(), kind, "{text}");
+        }
+    }
 }

@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use http::HeaderName;
 
+pub(super) use self::step::origin_of;
+
 use super::error::RecipeError;
 use super::schema::{Schema, Take, Takes};
 use super::template::Template;
@@ -21,6 +23,8 @@ use super::template::Template;
 pub(super) struct Plan {
     /// The values that a session keeps, because something later names them.
     pub(super) kept: BTreeSet<String>,
+    /// The values that requests carry, themselves or by what is computed from them.
+    pub(super) carried: BTreeSet<String>,
     /// The values that only a repair takes. What carries them is fetched.
     pub(super) fetched: BTreeSet<String>,
     /// The headers of responses that secrets are taken from.
@@ -67,6 +71,7 @@ impl Plan {
         let mut verdicts = schema.verdicts.iter();
         Ok(Self {
             kept: check.kept(&later),
+            carried: check.carried_values(),
             fetched: check.all_fetched(),
             secret_headers: headers.map(|name| name.get().clone()).collect(),
             judges_requests: verdicts
@@ -164,11 +169,7 @@ impl Check<'_> {
     fn kept(&self, later: &BTreeSet<String>) -> BTreeSet<String> {
         let schema = self.schema;
         let mut kept: BTreeSet<String> = self.taken.intersection(later).cloned().collect();
-        let own = |template: &Template| {
-            let names = template.names().flat_map(|name| schema.attach.roots(name));
-            let own = names.filter(|name| self.taken.contains(*name));
-            own.map(str::to_owned).collect::<Vec<_>>()
-        };
+        let own = |template: &Template| self.taken_in(template);
         let parts = self.carried_parts();
         for (at, value) in &parts {
             // A header's name and its value change together.
@@ -188,13 +189,28 @@ impl Check<'_> {
                     .cloned(),
             );
             let lacks = |name: &String| fresh.get(name).is_none_or(is_optional);
-            let attach = &schema.attach;
-            let basic = (attach.basic.iter()).flat_map(|basic| [&basic.user, &basic.password]);
-            let fixed = attach.cookie.values().chain(basic);
-            let all = parts.iter().map(|(_, value)| *value).chain(fixed);
-            kept.extend(all.flat_map(own).filter(lacks));
+            kept.extend(self.carried_values().into_iter().filter(lacks));
         }
         kept
+    }
+
+    /// What requests carry of what the login takes.
+    fn carried_values(&self) -> BTreeSet<String> {
+        let attach = &self.schema.attach;
+        let basic = (attach.basic.iter()).flat_map(|basic| [&basic.user, &basic.password]);
+        let fixed = attach.cookie.values().chain(basic);
+        let parts = self.carried_parts();
+        let all = parts.iter().map(|(_, value)| *value).chain(fixed);
+        all.flat_map(|template| self.taken_in(template)).collect()
+    }
+
+    /// What a template of the session names of what the login takes.
+    fn taken_in(&self, template: &Template) -> Vec<String> {
+        let names = template
+            .names()
+            .flat_map(|name| self.schema.attach.roots(name));
+        let taken = names.filter(|name| self.taken.contains(*name));
+        taken.map(str::to_owned).collect()
     }
 }
 

@@ -323,7 +323,7 @@ pub(super) fn one_authorization(at: &str, basic: bool, bearer: bool, header: boo
 }
 
 /// The scheme and authority of a URL's text.
-fn origin_of(url: &str) -> &str {
+pub(in crate::recipe) fn origin_of(url: &str) -> &str {
     let Some(at) = url.find("://") else {
         return url;
     };

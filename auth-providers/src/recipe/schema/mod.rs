@@ -279,6 +279,29 @@ impl Schema {
         }
     }
 
+    /// Whether the server counts a refresh as a login: the recipe says so, or sends it to where it
+    /// sends the secret that logs in.
+    pub(super) fn refresh_is_login(&self) -> bool {
+        let Some(refresh) = &self.refresh else {
+            return false;
+        };
+        let goes_to = |step: &Step| {
+            let url = step.urls().next();
+            url.map(|url| (url.method, url.template.clone()))
+        };
+        let goes_there = |step| goes_to(step) == goes_to(&refresh.step);
+        refresh.counts_as_login || self.secret_step().is_some_and(goes_there)
+    }
+
+    /// The step of the login that sends its secret, which is what a server counts.
+    pub(super) fn secret_step(&self) -> Option<&Step> {
+        self.login.0.iter().find(|step| {
+            let templates = step.templates();
+            let mut names = templates.iter().flat_map(|(_, template)| template.names());
+            names.any(|name| self.roots(name).contains(&self.secret.as_str()))
+        })
+    }
+
     /// What a step computes: of its own, or as a step of the login does.
     pub(super) fn compute<'a>(&'a self, step: &'a Step, name: &str) -> Option<&'a Compute> {
         let of_login = || self.login.0.iter().find_map(|step| step.compute.get(name));

@@ -116,7 +116,7 @@ impl Served {
     pub(crate) fn refresh_rules(&self) -> (bool, bool) {
         let refresh = self.schema().refresh.as_ref();
         refresh.map_or((false, false), |refresh| {
-            (refresh.single_use, refresh.counts_as_login)
+            (refresh.single_use, self.schema().refresh_is_login())
         })
     }
 
