@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 use super::client::{self, ClientError};
 use super::pristine::Pristine;
 use super::redact::Redactor;
-use super::sending::{HopContext, Sending};
+use super::sending::{HopContext, Sending, target_of};
 use super::time_left::TimeLeft;
 use crate::admission::Admission;
 use crate::context::AuthContext;
@@ -456,7 +456,7 @@ impl<'a> Call<'a> {
     async fn attach_first(&mut self, admission: &mut Admission<'_>) -> Answered<Sending> {
         let request = self.request.as_mut().expect(NEXT);
         let ask = self.time.bound(admission.first_ask());
-        let target = request.url().target().with_method(request.method());
+        let target = target_of(request);
         let credential = admission.credentials.get_for(target, ask).await;
         if let Some(renewal) = admission.renewal.take() {
             renewal.ended(&credential, admission.credentials);

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use reqwest::{Body, Request, Response, Url};
 use reqwest_middleware::Error;
 
+use super::pristine::has_data;
 use super::redact::{Redactor, with_url};
 use crate::body::Peeked;
 use crate::fields::{BodyFieldError, Edit, Wanted};
@@ -49,7 +50,8 @@ impl HopContext<'_> {
         let head = self.head(request);
         let jar = self.jar_request(request);
         let fresh = Attempt::fresh(self.credentials, self.judge, |credential| {
-            let lacks = request.url().lacks_part_of(credential, request.method());
+            // If it lacks none, this reads one flag.
+            let lacks = !credential.is_complete() && credential.lacks(target_of(request));
             (!lacks).then(|| self.attach(request, credential, redactor, jar.as_deref()))
         });
         let Some((attempt, attached)) = fresh else {
@@ -157,14 +159,16 @@ impl HopContext<'_> {
     }
 }
 
-fn target_of(request: &Request) -> Target<'_> {
-    request.url().target().with_method(request.method())
+/// Where a request goes.
+pub(super) fn target_of(request: &Request) -> Target<'_> {
+    let has_body = request.body().is_some_and(has_data);
+    request.url().target_of(request.method(), has_body)
 }
 
 /// Sets the fields of the body.
 #[cold]
 fn set_fields(request: &mut Request, credential: &Credential) -> Result<(), BodyFieldError> {
-    let target = target_of(request);
+    let target = request.url().target_of(request.method(), true);
     let (Some(wanted), Some(body)) = (Wanted::by(credential, target)?, request.body()) else {
         return Ok(());
     };
