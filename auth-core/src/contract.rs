@@ -273,9 +273,10 @@
 //! followed by the integrations, hop by hop: off the scope goes nothing of the credential, and back
 //! in it the credential of the same identity is attached anew. A redirect out of the scope is not
 //! followed if its URL holds, however encoded, a query value of the credential or one that an
-//! earlier hop has carried. A value of less than eight characters is in most URLs by chance, so it
-//! counts where it stands alone, there and wherever else it is looked for. What follows from it for
-//! requests is the integrations' to see to: see `auth-middleware`.
+//! earlier hop has carried, or if the handle was closed while the hop was under way. A value of
+//! less than eight characters is in most URLs by chance, so it counts where it stands alone, there
+//! and wherever else it is looked for. What follows from it for requests is the integrations' to
+//! see to: see `auth-middleware`.
 //!
 //! A header, a query pair or a field of the body with a condition goes only to requests that meet
 //! it: those with a method other than `GET`, `HEAD`, `OPTIONS` and `TRACE`, those below one of its

@@ -17,7 +17,7 @@ use super::redact::{Redactor, with_url};
 use crate::body::Peeked;
 use crate::fields::{BodyFieldError, Edit, Wanted};
 use crate::jar::{CookieJar, JarRequest};
-use crate::redirect::RedirectError;
+use crate::redirect::{QuerySecrets, RedirectError};
 use crate::target::Target as _;
 
 /// What all attempts of a hop have in common.
@@ -234,7 +234,7 @@ impl Sending {
 
     /// Whether the request that got this response is the one that carried the credential: a client
     /// that follows redirects drops the credential on some hops.
-    fn is_answered_by(&self, response: &Response) -> bool {
+    pub(super) fn is_answered_by(&self, response: &Response) -> bool {
         let sent_to = self.sent_to.as_ref();
         sent_to.is_none_or(|sent_to| **sent_to == *response.url())
     }
@@ -243,13 +243,20 @@ impl Sending {
     ///
     /// # Errors
     /// [`RedirectError::LeftScope`].
-    pub(super) fn check_scope(&self, response: &Response) -> Result<(), Error> {
+    pub(super) fn check_scope(
+        &self,
+        response: &Response,
+        secrets: &QuerySecrets,
+    ) -> Result<(), Error> {
         let reached = response.url();
         if reached.is_in(self.attempt.credentials().scope()) {
             return Ok(());
         }
         self.attempt.left_scope();
-        let origin = reached.origin().ascii_serialization();
+        let mut origin = reached.origin().ascii_serialization();
+        if secrets.is_in(&origin) {
+            "an origin that holds a secret".clone_into(&mut origin);
+        }
         Err(Error::middleware(RedirectError::LeftScope { origin }))
     }
 }
