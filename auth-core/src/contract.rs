@@ -86,9 +86,9 @@
 //! it answers the very request that carried the credential, and it can only reject what that
 //! request carried: a late rejection of an older generation or revision starts nothing, and the
 //! request is replayed with the current one. The response to a request that carries nothing of the
-//! session, by the conditions of its parts and by what narrows its cookies, neither rejects nor
-//! accepts it. A generation whose rejection was believed is never served again, not even when the
-//! login server is down.
+//! session, by the conditions of its parts, by what narrows its cookies and for want of a body that
+//! its fields could be in, neither rejects nor accepts it. A generation whose rejection was
+//! believed is never served again, not even when the login server is down.
 //!
 //! The verdict is by the head of the response. A body is read ahead only if the judge wants it by
 //! that head, no more than 64 KiB of it, and for 5 s at most; never an event stream, whatever the
@@ -278,9 +278,10 @@
 //! followed by the integrations, hop by hop: off the scope goes nothing of the credential, and back
 //! in it the credential of the same identity is attached anew. A redirect out of the scope is not
 //! followed if its URL holds, however encoded, a query value of the credential or one that an
-//! earlier hop has carried. A value of less than eight characters is in most URLs by chance, so it
-//! counts where it stands alone, there and wherever else it is looked for. What follows from it for
-//! requests is the integrations' to see to: see `auth-middleware`.
+//! earlier hop has carried, or if the handle was closed while the hop was under way. A value of
+//! less than eight characters is in most URLs by chance, so it counts where it stands alone, there
+//! and wherever else it is looked for. What follows from it for requests is the integrations' to
+//! see to: see `auth-middleware`.
 //!
 //! A header, a query pair or a field of the body with a condition goes only to requests that meet
 //! it: those with a method other than `GET`, `HEAD`, `OPTIONS` and `TRACE`, those below one of its
@@ -329,7 +330,9 @@
 //! was renewed, has expired or was rejected; and never where a logout ends all sessions of the
 //! account. What the answer to a logout means is the provider's to say. It knows why the session is
 //! logged out, and whether it was over before: an answer that rejects such a session is no failure.
-//! A session that is in a store, or was, is never logged out because it was superseded.
+//! Nor is a 2xx whose body breaks off, is too long or can't be decoded, unless the provider looks
+//! into the body for what says that the logout has failed. A session that is in a store, or was, is
+//! never logged out because it was superseded.
 //!
 //! # Sharing
 //!

@@ -1,6 +1,6 @@
 //! The URL of a request, in the type of each client.
 
-use auth_core::{self as core, Credential, Scope};
+use auth_core::{self as core, Scope};
 use http::Method;
 
 /// The URL of a request.
@@ -8,14 +8,18 @@ pub(crate) trait Target {
     /// Whether a request to this URL may carry a credential of this scope.
     fn is_in(&self, scope: &Scope) -> bool;
 
-    /// What the parts of a credential depend on, but for the method.
+    /// What the parts of a credential depend on, but for the method and the body.
     fn target(&self) -> core::Target<'_>;
 
-    /// Whether a request with this method would carry a part that the credential lacks. If it
-    /// lacks none, this reads one flag.
+    /// What they depend on, of a request with this method that has a body or not.
     #[inline]
-    fn lacks_part_of(&self, credential: &Credential, method: &Method) -> bool {
-        !credential.is_complete() && credential.lacks(self.target().with_method(method))
+    fn target_of<'a>(&'a self, method: &'a Method, has_body: bool) -> core::Target<'a> {
+        let target = self.target().with_method(method);
+        if has_body {
+            target
+        } else {
+            target.without_body()
+        }
     }
 
     /// Scheme, host and port.

@@ -216,6 +216,14 @@ impl Provider for Rpc {
         self
     }
 
+    fn repairs(&self) -> bool {
+        true
+    }
+
+    async fn repair(&self, _: &Credential) -> Result<Update, LoginError> {
+        Err(LoginError::unavailable("no part can be fetched"))
+    }
+
     fn updates(&self) -> bool {
         true
     }
@@ -407,6 +415,53 @@ async fn rule_16_a_request_without_a_body_goes_without_the_field() {
             }
         }
         assert_eq!(bodies(&api), vec![""; 16], "{via:?}");
+    }
+}
+
+#[tokio::test]
+async fn rule_7_a_request_without_a_body_says_nothing_of_a_session_of_fields() {
+    for via in ALL {
+        // Whoever asks without the session is told so.
+        let api = Api::new(|seen| {
+            let status = if text(seen).contains("canary-1") {
+                200
+            } else {
+                401
+            };
+            response(status, "")
+        });
+        let origin = api.serve().await;
+        let (credentials, logins) = at(&origin, both);
+        for (method, body) in [
+            (Method::GET, None),
+            (Method::POST, None),
+            (Method::POST, Some(Bytes::new())),
+        ] {
+            let mut call = Call::post(&origin, JSON, "");
+            (call.method, call.body) = (method, body);
+            assert_eq!(call.send(via, &credentials).await, Ok(401), "{via:?}");
+        }
+        let call = Call::post(&origin, JSON, CALL);
+        assert_eq!(call.send(via, &credentials).await, Ok(200), "{via:?}");
+        assert_eq!(api.count(), 4, "{via:?}: nothing is sent twice");
+        assert_eq!(logins.load(SeqCst), 1, "{via:?}");
+    }
+}
+
+#[tokio::test]
+async fn rule_8_a_request_without_a_body_does_not_wait_for_a_missing_field() {
+    for via in ALL {
+        let api = fine();
+        let origin = api.serve().await;
+        // The fetch fails, and with it what waits for it.
+        let (credentials, _) = at(&origin, |_| {
+            Ok(Session::new()
+                .with_bearer("canary-1")?
+                .with_part(Part::fetched_json_field("/csrf"))?)
+        });
+        let mut call = Call::post(&origin, JSON, "");
+        (call.method, call.body) = (Method::GET, None);
+        assert_eq!(call.send(via, &credentials).await, Ok(200), "{via:?}");
     }
 }
 

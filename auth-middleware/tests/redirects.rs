@@ -834,6 +834,37 @@ async fn rule_16_a_redirect_that_ends_the_session_takes_no_query_value_away() {
     }
 }
 
+/// Without the session, the caller's header of its name can't be told from others.
+#[tokio::test]
+async fn rule_16_a_hop_that_is_under_way_at_the_close_is_not_redirected_out_of_the_scope() {
+    for via in BOTH {
+        let foreign = Api::new(|_| response(200, "stolen"));
+        let elsewhere: HeaderValue = foreign.serve().await.parse().unwrap();
+        let closed = Arc::new(Mutex::new(None::<Credentials>));
+        let handle = Arc::clone(&closed);
+        let api = Api::new(move |seen| {
+            let credentials = handle.lock().unwrap().clone().unwrap();
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread();
+                let runtime = { runtime }.enable_all().build().unwrap();
+                runtime.block_on(credentials.close()).unwrap();
+            })
+            .join()
+            .unwrap();
+            assert_eq!(seen.headers["x-api-key"], "token-1");
+            moved(302, elsewhere.clone())
+        });
+        let origin = api.serve().await;
+        let (credentials, _) = Script::at(&origin).kind(Kind::All).build();
+        *closed.lock().unwrap() = Some(credentials.clone());
+        let mut request = get(&format!("{origin}/away"));
+        let mine = HeaderValue::from_static("mine");
+        request.headers_mut().insert("x-api-key", mine);
+        let got = send(via, &credentials, Redirects::new(), request).await;
+        assert_eq!((got.unwrap().status, foreign.count()), (302, 0), "{via:?}");
+    }
+}
+
 /// A URL has its host in lower case.
 #[tokio::test]
 async fn rule_16_a_redirect_takes_no_query_value_away_in_the_name_of_a_host() {
@@ -1151,6 +1182,62 @@ async fn rule_16_a_client_that_leaves_the_scope_by_itself_is_an_event_and_an_err
     let left = Event::LeftScope { stamp };
     let events = events.lock().unwrap();
     assert_eq!(events.iter().filter(|event| **event == left).count(), 1);
+}
+
+#[tokio::test]
+async fn rule_17_an_origin_that_holds_a_secret_is_in_no_error() {
+    let foreign = Api::new(|_| response(200, ""));
+    let elsewhere = foreign.serve().await;
+    let port = elsewhere.rsplit_once(':').unwrap().1;
+    let reached = format!("http://canary-1.localhost:{port}/");
+    let api = redirecting(302, &reached);
+    let origin = api.serve().await;
+    let script = Script::at(&origin).kind(Kind::All).prefix("canary");
+    let (credentials, _) = script.build();
+    let address = elsewhere.strip_prefix("http://").unwrap().parse().unwrap();
+    let client = Client::builder().resolve("canary-1.localhost", address);
+    let auth = AuthMiddleware::assuming_no_redirects(credentials);
+    let client = ClientBuilder::new(client.build().unwrap())
+        .with(auth)
+        .build();
+    let error = client
+        .get(format!("{origin}/away"))
+        .send()
+        .await
+        .unwrap_err();
+    let left = redirect_error(&error).unwrap();
+    assert!(matches!(left, RedirectError::LeftScope { .. }), "{left:?}");
+    assert_eq!(foreign.count(), 1);
+    let printed = format!("{error} {error:?}");
+    assert!(!printed.contains("canary-1"), "{printed}");
+}
+
+/// A client that stops halfway hands on a redirect that is relative to another URL.
+#[tokio::test]
+async fn a_redirect_of_another_url_than_the_one_that_was_sent_is_handed_to_the_caller() {
+    for skips in [true, false] {
+        let far = Api::new(|seen| match seen.uri.path() {
+            "/first" => moved(302, HeaderValue::from_static("/second")),
+            _ => response(200, "far"),
+        });
+        let at_far = far.serve().await;
+        let near = redirecting(302, &format!("{at_far}/first"));
+        let at_near = near.serve().await;
+        let (credentials, _) = Script::at(&at_near).and(&at_far).build();
+        let stops = Policy::custom(|attempt| match attempt.previous().len() {
+            1 => attempt.follow(),
+            _ => attempt.stop(),
+        });
+        let client = Client::builder().redirect(stops).build().unwrap();
+        let auth = AuthMiddleware::assuming_no_redirects(credentials);
+        let client = ClientBuilder::new(client).with(auth).build();
+        let mut request = client.get(format!("{at_near}/away"));
+        if skips {
+            request = request.with_extension(AuthContext::skip());
+        }
+        let status = request.send().await.unwrap().status();
+        assert_eq!((status.as_u16(), near.count(), far.count()), (302, 1, 1));
+    }
 }
 
 #[tokio::test]

@@ -413,6 +413,9 @@ pub trait Login: Send + Sync + 'static {
     /// Reads the answer to the [logout request](Self::logout_request). The default is
     /// [`response::logged_out`](crate::response::logged_out), with this login's judge.
     ///
+    /// The body may [not be whole](crate::response::is_whole). Only one that looks there for what
+    /// says that the logout has failed need care.
+    ///
     /// # Errors
     /// A [`LoginError`], if the server did not confirm that the session has ended, or was over.
     fn logged_out(

@@ -15,7 +15,7 @@ use crate::answers::Answers;
 use crate::login::Login;
 use crate::response;
 use crate::step::Step;
-use crate::transport::{CutShort, Transport};
+use crate::transport::{ByStatus, CutShort, Transport};
 
 /// How many requests one login may send: two or three, as a rule, and room for a few redirects. A
 /// server that leads in a circle ends here.
@@ -171,11 +171,12 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
     }
 
     async fn logout(&self, credential: &Credential, logout: Logout) -> Result<(), LoginError> {
-        let Some(request) = self.login.logout_request(credential)? else {
+        let Some(mut request) = self.login.logout_request(credential)? else {
             return Ok(());
         };
         // The URL may be what an answer said.
         self.check_origin(&request, LoginError::malformed)?;
+        request.extensions_mut().insert(ByStatus);
         let response = self.transport.carry(request).await?;
         self.login.logged_out(&response, logout)
     }

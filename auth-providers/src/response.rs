@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use serde_json::{Number, Value};
 
+use crate::transport::CutShort;
 use crate::{iso_8601, markup};
 
 /// The largest response to a login that is read, in bytes, after decompression.
@@ -92,6 +93,13 @@ pub fn expect_refreshed(response: &Response<Bytes>) -> Result<(), LoginError> {
         return Err(refused.with_retry_after(retry_after(response.headers())));
     }
     expect_success(response)
+}
+
+/// Whether the response has all of its body. What has not may be too long, or it broke off or
+/// can't be decoded; its status says enough, so that it is read all the same. A login is never
+/// given a successful response of that kind, and a logout is.
+pub fn is_whole(response: &Response<Bytes>) -> bool {
+    response.extensions().get::<CutShort>().is_none()
 }
 
 /// What the answer to a logout means, unless the API documents another meaning.

@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use auth_core::{Ask, Credentials, LoginErrorKind, Provider as _, Secret};
+use auth_core::{
+    Ask, Credentials, LoginErrorKind, Logout, LogoutReason, Provider, Secret, Session, testing,
+};
 use auth_providers::demo::{Api, EMAIL, PASSWORD};
 use auth_providers::{Login, Quinn, ReqwestTransport};
 use parking_lot::Mutex;
@@ -289,6 +291,72 @@ async fn rule_12_a_status_counts_even_if_its_body_is_too_long_or_breaks_off() {
                 assert!(printed(&error).contains(said), "{}", printed(&error));
                 assert!(!printed(&error).contains("canary"), "{}", printed(&error));
             }
+        }
+    }
+}
+
+/// It ends the session with its status, whatever becomes of the page that says so.
+#[tokio::test]
+async fn rule_19_a_success_that_is_not_whole_confirms_a_logout() {
+    let long = "x".repeat(256 * 1024 + 1);
+    let closing = || Logout::new(LogoutReason::Closing);
+    for (status, is_confirmed) in [("200 OK", true), ("403 Forbidden", false)] {
+        let head = format!("HTTP/1.1 {status}\r\n");
+        let too_long = format!("{head}content-length: {}\r\n\r\n{long}", long.len());
+        let broke_off = format!("{head}content-length: 100\r\n\r\nbye");
+        let no_gzip = format!("{head}content-encoding: gzip\r\ncontent-length: 3\r\n\r\nbye");
+        for response in [too_long, broke_off, no_gzip] {
+            for transport in both() {
+                let server = Canned::start(response.clone()).await;
+                let quinn = provider(Api::Quinn, &server.base_url, PASSWORD, transport);
+                let session = Session::new().with_cookie("sessionId", "s").unwrap();
+                let told = quinn.logout(&testing::credential(session), closing()).await;
+                assert_eq!(told.is_ok(), is_confirmed, "{status}: {told:?}");
+            }
+        }
+    }
+}
+
+#[cfg(feature = "recipes")]
+#[tokio::test]
+async fn rule_19_a_recipe_that_reads_the_answer_to_a_logout_needs_all_of_it() {
+    const RECIPE: &str = "recipe = 1
+        name = 'acme'
+        base = 'https://api.acme.example'
+        account = 'email'
+        login.post = '/l'
+        login.json = { e = '{email}', p = '{password}' }
+        login.failures = [{ status = 401, means = 'refused' }]
+        login.take.t = { json = '/t' }
+        attach.bearer = '{t}'
+        logout.step.post = '/out'\n";
+    let session = Session::new().with_bearer("t").unwrap();
+    let credential = testing::credential(session);
+    for (lines, is_confirmed) in [
+        ("", true),
+        (
+            "logout.step.failures = [{ status = 409, text = 'no', means = 'malformed' }]",
+            true,
+        ),
+        (
+            "logout.step.failures = [{ text = 'no', means = 'malformed' }]",
+            false,
+        ),
+        ("logout.step.ok = [{ json = { '/done' = true } }]", false),
+        ("logout.over = [{ text = 'gone' }]", true),
+    ] {
+        for transport in both() {
+            let server = Canned::start("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nbye").await;
+            let recipe: auth_providers::recipe::Recipe =
+                format!("{RECIPE}{lines}").parse().unwrap();
+            let values = auth_providers::recipe::Values::new()
+                .with("email", EMAIL)
+                .with("password", PASSWORD);
+            let login = recipe.login(&values).unwrap();
+            let provider = login.base_url(&server.base_url).unwrap().via(transport);
+            let closing = Logout::new(LogoutReason::Closing);
+            let told = provider.logout(&credential, closing).await;
+            assert_eq!(told.is_ok(), is_confirmed, "{lines}: {told:?}");
         }
     }
 }

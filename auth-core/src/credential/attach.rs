@@ -60,7 +60,7 @@ impl Attachment {
         target: Target<'_>,
     ) -> impl Iterator<Item = BodyField<'a>> + use<'a> {
         let mut fields: Vec<(&FieldName, &str)> = Vec::new();
-        if self.facts.has_fields {
+        if self.facts.has_fields && target.has_body() {
             for (name, value) in self.dependents.fields.of(target) {
                 // A later one of the name goes in its place.
                 match fields.iter_mut().find(|(known, _)| *known == name) {

@@ -52,7 +52,7 @@ pub(super) struct Facts {
     lacks: bool,
     /// Whether there is a field of the body, for whatever request.
     pub(super) has_fields: bool,
-    /// Whether every request within the scope carries something, if only a field of its body.
+    /// Whether every request within the scope carries something, whether or not it has a body.
     always_carried: bool,
 }
 
@@ -82,7 +82,7 @@ impl Attachment {
         !self.facts.by_target
     }
 
-    /// Whether every request within the scope carries something, if only a field of its body.
+    /// Whether every request within the scope carries something, whether or not it has a body.
     #[inline]
     pub(crate) const fn is_always_carried(&self) -> bool {
         self.facts.always_carried

@@ -230,7 +230,7 @@ impl Credential {
     ///
     /// If some fields go only to unsafe methods, the target must [have the
     /// method](Target::with_method), and it must be within the [scope](crate::Scope) of the
-    /// credential.
+    /// credential. A target [without a body](Target::without_body) has none.
     pub fn body_fields(&self, target: Target<'_>) -> impl Iterator<Item = BodyField<'_>> {
         self.attachment.fields_of(target)
     }
@@ -398,7 +398,8 @@ impl Credential {
         self.attachment.is_always_carried()
     }
 
-    /// Whether a request to `target` carries something of it. Without a method, it may have any.
+    /// Whether a request to `target` carries something of it. Without a method, it may have any,
+    /// and it has a body unless the target says otherwise.
     pub(crate) fn is_carried_to(&self, target: Target<'_>) -> bool {
         self.attachment.is_carried_to(target)
     }

@@ -92,23 +92,23 @@ impl Dependents {
 
     /// Whether a request to this target would carry one that is missing.
     pub(super) fn lack(&self, target: Target<'_>) -> bool {
-        self.headers.lack(target) || self.query.lack(target) || self.fields.lack(target)
+        self.headers.lack(target)
+            || self.query.lack(target)
+            || (target.has_body() && self.fields.lack(target))
     }
 
     /// Whether one that has a value may go on a request to this target. Without a method, it may
     /// have any.
     pub(super) fn may_go_to(&self, target: Target<'_>) -> bool {
         let goes = |when: &When| when.may_include(target);
-        self.any_live(goes)
+        self.headers.any_live(goes)
+            || self.query.any_live(goes)
+            || (target.has_body() && self.fields.any_live(goes))
     }
 
-    /// Whether one that has a value goes on every request.
+    /// Whether one that has a value goes on every request. A request may have no body.
     pub(super) fn some_are_unconditional(&self) -> bool {
-        self.any_live(When::is_always)
-    }
-
-    fn any_live(&self, is_it: impl Fn(&When) -> bool) -> bool {
-        self.headers.any_live(&is_it) || self.query.any_live(&is_it) || self.fields.any_live(&is_it)
+        self.headers.any_live(When::is_always) || self.query.any_live(When::is_always)
     }
 
     /// Whether some headers or query pairs don't go to every request.

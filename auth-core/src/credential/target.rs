@@ -7,8 +7,8 @@ use http::{Method, Uri};
 use crate::origin::is_loopback;
 
 /// Where a request goes: the parts of its URL that decide which cookies it carries, and which ones
-/// its response may set (RFC 6265, section 5.1), and its method, which decides on the parts with a
-/// [condition](crate::When).
+/// its response may set (RFC 6265, section 5.1), its method, which decides on the parts with a
+/// [condition](crate::When), and whether it has a body.
 ///
 /// ```
 /// use auth_core::Target;
@@ -27,6 +27,7 @@ pub struct Target<'a> {
     host: &'a str,
     path: &'a str,
     method: Option<&'a Method>,
+    has_body: bool,
 }
 
 impl<'a> Target<'a> {
@@ -38,6 +39,7 @@ impl<'a> Target<'a> {
             host,
             path,
             method: None,
+            has_body: true,
         }
     }
 
@@ -55,6 +57,18 @@ impl<'a> Target<'a> {
     pub const fn with_method(mut self, method: &'a Method) -> Self {
         self.method = Some(method);
         self
+    }
+
+    /// States that the request has no body, or an empty one, and so carries no
+    /// [field](crate::Part::json_field) of it. Otherwise it is taken to have one.
+    #[inline]
+    pub const fn without_body(mut self) -> Self {
+        self.has_body = false;
+        self
+    }
+
+    pub(super) const fn has_body(&self) -> bool {
+        self.has_body
     }
 
     pub(super) const fn method(&self) -> Option<&'a Method> {

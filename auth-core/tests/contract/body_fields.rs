@@ -163,6 +163,7 @@ fn rule_8_a_field_that_is_missing_is_fetched_before_a_request_carries_it() {
     let before = current(&credentials);
     assert!(!before.is_complete() && !before.has_body_fields());
     assert!(before.lacks(WRITE) && !before.lacks(READ));
+    assert!(!before.lacks(WRITE.without_body()));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -171,6 +172,7 @@ fn rule_8_a_field_that_is_missing_is_fetched_before_a_request_carries_it() {
     let after = runtime.block_on(asked).unwrap();
     assert_eq!(fields(&after, WRITE), ["json /csrf fetched"]);
     assert!(after.has_body_fields() && fields(&after, READ).is_empty());
+    assert!(fields(&after, WRITE.without_body()).is_empty());
     assert_eq!(after.stamp().revision(), 1);
     // It is there now.
     let again = credentials.get_for(WRITE, Ask::new());

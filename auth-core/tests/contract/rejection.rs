@@ -68,6 +68,21 @@ async fn rule_7_a_request_that_carries_nothing_of_the_session_neither_rejects_no
         }
     };
     let to = |path| Target::new("https", "api.example.com", path);
+    // A field of the body is on no request without one.
+    let credentials = on(
+        &ManualClock::new(),
+        Scripted::new(move |_| part(Part::json_field("/sid", "s"))),
+    )
+    .build();
+    let credential = credentials.get().await.unwrap();
+    for method in [Method::GET, Method::POST] {
+        let target = to("/").with_method(&method).without_body();
+        let bare = Attempt::new(&credentials, &credential).sent_to(|| target);
+        assert_eq!(bare.rejected(), Conclusion::Rejected, "{method}");
+    }
+    assert_eq!(credentials.status().stamp, Some(credential.stamp()));
+    let sent = Attempt::new(&credentials, &credential).sent_to(|| to("/"));
+    assert_eq!(sent.rejected(), Conclusion::Replay);
     for index in 0..8 {
         let idle = Lifetime::unknown().idle(HOUR);
         let provider = Scripted::new(move |_| Ok(session(index)?.with_lifetime(idle)));

@@ -69,7 +69,10 @@ impl Chain {
         // The response may have ended the session that its request carried.
         let leaves = answer.url.is_in(scope) && !url.is_in(scope);
         let current = Attempt::latest(credentials);
-        if leaves && (redirects.within_scope || takes_a_secret(&url, answer, current.as_deref())) {
+        // After the handle was closed, what the session has had can't be told from the rest.
+        let is_unknown = current.is_none() && answer.carried.is_some();
+        let takes_a_secret = || takes_a_secret(&url, answer, current.as_deref());
+        if leaves && (redirects.within_scope || is_unknown || takes_a_secret()) {
             return Ok(None);
         }
         if self.taken == redirects.most {

@@ -27,7 +27,7 @@ pub enum RedirectError {
          AuthMiddleware::build_client or with reqwest::redirect::Policy::none()"
     )]
     LeftScope {
-        /// The origin that responded or failed.
+        /// The origin that responded. Not one whose name holds a query value of the session.
         origin: String,
     },
 }

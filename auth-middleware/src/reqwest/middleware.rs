@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 use super::client::{self, ClientError};
 use super::pristine::Pristine;
 use super::redact::Redactor;
-use super::sending::{HopContext, Sending};
+use super::sending::{HopContext, Sending, target_of};
 use super::time_left::TimeLeft;
 use crate::admission::Admission;
 use crate::context::AuthContext;
@@ -313,7 +313,9 @@ struct Call<'a> {
     chain: Option<Box<Chain>>,
     /// The hop that is sent next.
     request: Option<Request>,
-    /// What is kept of the hop that was sent. `None` if its redirect must not be followed.
+    /// What is kept of the hop that was sent. `None` if its redirect must not be followed: the
+    /// credential was rejected, or the client has been redirected to another URL by itself, against
+    /// which a `Location` would have to be read.
     pristine: Option<Pristine>,
     /// The credential that the hop was sent with, if any.
     carried: Option<Stamp>,
@@ -397,7 +399,13 @@ impl<'a> Call<'a> {
         }
         let response = next.clone().run(self.take_next(), extensions).await;
         let response = response.map_err(|error| self.redactor.clean_error(error))?;
-        JarRequest::heard(jar.as_deref(), response.headers());
+        let kept = self.pristine.as_ref();
+        let is_answer = |kept: &Pristine| kept.goes_to(response.url());
+        if self.middleware.client_is_known || kept.is_none_or(is_answer) {
+            JarRequest::heard(jar.as_deref(), response.headers());
+        } else {
+            self.pristine = None;
+        }
         Ok(response)
     }
 
@@ -427,10 +435,13 @@ impl<'a> Call<'a> {
                 // The URL that was sent is in scope, and most responses come from there.
                 let kept = self.pristine.as_ref();
                 if !kept.is_some_and(|kept| kept.goes_to(response.url())) {
-                    sending.check_scope(&response)?;
+                    sending.check_scope(&response, self.redactor.secrets())?;
                 }
                 let body = sending.read_ahead(&mut response).await;
                 let conclusion = sending.conclude(&mut response, body.as_ref());
+                if conclusion == Conclusion::HandOn && !sending.is_answered_by(&response) {
+                    self.pristine = None;
+                }
                 if conclusion == Conclusion::HandOn || !self.repeat(conclusion, admission) {
                     return Ok(response);
                 }
@@ -456,7 +467,7 @@ impl<'a> Call<'a> {
     async fn attach_first(&mut self, admission: &mut Admission<'_>) -> Answered<Sending> {
         let request = self.request.as_mut().expect(NEXT);
         let ask = self.time.bound(admission.first_ask());
-        let target = request.url().target().with_method(request.method());
+        let target = target_of(request);
         let credential = admission.credentials.get_for(target, ask).await;
         if let Some(renewal) = admission.renewal.take() {
             renewal.ended(&credential, admission.credentials);

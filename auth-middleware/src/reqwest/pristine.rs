@@ -107,7 +107,7 @@ impl Pristine {
 }
 
 /// Whether a body has anything. A stream may have.
-fn has_data(body: &Body) -> bool {
+pub(super) fn has_data(body: &Body) -> bool {
     body.as_bytes().is_none_or(|bytes| !bytes.is_empty())
 }
 

@@ -12,11 +12,12 @@ use bytes::Bytes;
 use reqwest::{Body, Request, Response, Url};
 use reqwest_middleware::Error;
 
+use super::pristine::has_data;
 use super::redact::{Redactor, with_url};
 use crate::body::Peeked;
 use crate::fields::{BodyFieldError, Edit, Wanted};
 use crate::jar::{CookieJar, JarRequest};
-use crate::redirect::RedirectError;
+use crate::redirect::{QuerySecrets, RedirectError};
 use crate::target::Target as _;
 
 /// What all attempts of a hop have in common.
@@ -49,7 +50,8 @@ impl HopContext<'_> {
         let head = self.head(request);
         let jar = self.jar_request(request);
         let fresh = Attempt::fresh(self.credentials, self.judge, |credential| {
-            let lacks = request.url().lacks_part_of(credential, request.method());
+            // If it lacks none, this reads one flag.
+            let lacks = !credential.is_complete() && credential.lacks(target_of(request));
             (!lacks).then(|| self.attach(request, credential, redactor, jar.as_deref()))
         });
         let Some((attempt, attached)) = fresh else {
@@ -157,14 +159,16 @@ impl HopContext<'_> {
     }
 }
 
-fn target_of(request: &Request) -> Target<'_> {
-    request.url().target().with_method(request.method())
+/// Where a request goes.
+pub(super) fn target_of(request: &Request) -> Target<'_> {
+    let has_body = request.body().is_some_and(has_data);
+    request.url().target_of(request.method(), has_body)
 }
 
 /// Sets the fields of the body.
 #[cold]
 fn set_fields(request: &mut Request, credential: &Credential) -> Result<(), BodyFieldError> {
-    let target = target_of(request);
+    let target = request.url().target_of(request.method(), true);
     let (Some(wanted), Some(body)) = (Wanted::by(credential, target)?, request.body()) else {
         return Ok(());
     };
@@ -230,7 +234,7 @@ impl Sending {
 
     /// Whether the request that got this response is the one that carried the credential: a client
     /// that follows redirects drops the credential on some hops.
-    fn is_answered_by(&self, response: &Response) -> bool {
+    pub(super) fn is_answered_by(&self, response: &Response) -> bool {
         let sent_to = self.sent_to.as_ref();
         sent_to.is_none_or(|sent_to| **sent_to == *response.url())
     }
@@ -239,13 +243,20 @@ impl Sending {
     ///
     /// # Errors
     /// [`RedirectError::LeftScope`].
-    pub(super) fn check_scope(&self, response: &Response) -> Result<(), Error> {
+    pub(super) fn check_scope(
+        &self,
+        response: &Response,
+        secrets: &QuerySecrets,
+    ) -> Result<(), Error> {
         let reached = response.url();
         if reached.is_in(self.attempt.credentials().scope()) {
             return Ok(());
         }
         self.attempt.left_scope();
-        let origin = reached.origin().ascii_serialization();
+        let mut origin = reached.origin().ascii_serialization();
+        if secrets.is_in(&origin) {
+            "an origin that holds a secret".clone_into(&mut origin);
+        }
         Err(Error::middleware(RedirectError::LeftScope { origin }))
     }
 }

@@ -1,6 +1,6 @@
 //! How a credential gets on a request.
 
-use auth_core::{Credential, RequestHead};
+use auth_core::{Credential, RequestHead, Target};
 use http::Request;
 
 use super::BoxError;
@@ -9,7 +9,7 @@ use super::follow::Sent;
 use super::replay::ReplayMode;
 use crate::fields::{BodyFieldError, Edit, Wanted};
 use crate::jar::JarRequest;
-use crate::target::Target;
+use crate::target::Target as _;
 
 /// Puts the credential on a request, beside the cookies of the jar.
 #[inline]
@@ -35,7 +35,7 @@ fn set_fields<R: ReplayMode<B>, B>(
     credential: &Credential,
     request: &mut Request<R::Body>,
 ) -> Result<(), BodyFieldError> {
-    let target = request.uri().target().with_method(request.method());
+    let target = request.uri().target_of(request.method(), true);
     let Some(wanted) = Wanted::by(credential, target)? else {
         return Ok(());
     };
@@ -48,6 +48,13 @@ fn set_fields<R: ReplayMode<B>, B>(
         Edit::state_length(length, request.headers_mut());
     }
     Ok(())
+}
+
+/// Where a request goes. One whose body the replay mode can't look into is taken to have one.
+#[inline]
+pub(super) fn target_of<R: ReplayMode<B>, B>(request: &Request<R::Body>) -> Target<'_> {
+    let has_body = R::has_data(request.body()).unwrap_or(true);
+    request.uri().target_of(request.method(), has_body)
 }
 
 /// For a judge that wants it.

@@ -16,7 +16,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::BoxError;
-use super::attach::{attach, head_of};
+use super::attach::{attach, head_of, target_of};
 use super::replay::{Again, ReplayMode};
 use crate::admission::Renewal;
 use crate::body::{AuthBody, Peeked};
@@ -106,6 +106,8 @@ impl<B: Body<Data = Bytes>> Judged<Peeked<B>> {
 pub(super) struct Work<S, B, Spare> {
     service: S,
     request: Request<B>,
+    /// Whether the request has a body, as far as the replay mode knows.
+    has_body: bool,
     /// What another attempt is made from, if it may be sent once more.
     spare: Option<Spare>,
     credentials: Credentials,
@@ -123,7 +125,7 @@ pub(super) struct Work<S, B, Spare> {
 impl<S, B, Spare> Work<S, B, Spare> {
     pub(super) fn first(
         service: S,
-        request: Request<B>,
+        (request, has_body): (Request<B>, bool),
         spare: Option<Spare>,
         credentials: Credentials,
         judge: Option<Arc<dyn Judge>>,
@@ -132,6 +134,7 @@ impl<S, B, Spare> Work<S, B, Spare> {
         Box::new(Self {
             service,
             request,
+            has_body,
             spare,
             credentials,
             judge,
@@ -144,6 +147,7 @@ impl<S, B, Spare> Work<S, B, Spare> {
 
     fn again(
         again: Again<S, B>,
+        has_body: bool,
         spare: Option<Spare>,
         before: Attempt,
         because: Conclusion,
@@ -151,6 +155,7 @@ impl<S, B, Spare> Work<S, B, Spare> {
         Box::new(Self {
             service: again.service,
             request: again.request,
+            has_body,
             spare,
             credentials: before.credentials().clone(),
             judge: None,
@@ -164,16 +169,17 @@ impl<S, B, Spare> Work<S, B, Spare> {
     fn get(&self, ask: Ask) -> Getting {
         // The future outlives this borrow of the request.
         let (uri, method) = (self.request.uri().clone(), self.request.method().clone());
+        let has_body = self.has_body;
         if let Some((before, Conclusion::Repair)) = &self.before {
             let before = before.clone();
             return Box::pin(async move {
-                let target = uri.target().with_method(&method);
+                let target = uri.target_of(&method, has_body);
                 before.repaired(target, ask).await
             });
         }
         let credentials = self.credentials.clone();
         Box::pin(async move {
-            let target = uri.target().with_method(&method);
+            let target = uri.target_of(&method, has_body);
             credentials.get_for(target, ask).await
         })
     }
@@ -184,8 +190,8 @@ impl<S, B, Spare> Work<S, B, Spare> {
         if !self.waited {
             return Some(obtained);
         }
-        let target = self.request.uri().target();
-        let target = target.with_method(self.request.method());
+        let (uri, method) = (self.request.uri(), self.request.method());
+        let target = uri.target_of(method, self.has_body);
         let newest = Attempt::newest(&self.credentials, &obtained, target, self.asked_again);
         self.waited = false;
         self.asked_again = true;
@@ -437,7 +443,9 @@ where
 {
     let ask = again.ask;
     let spare = R::keep(&again.request, &again.service, ask);
-    get::<S, R, B, ResB>(Work::again(again, Some(spare), before, because), ask)
+    let has_body = R::has_data(again.request.body()).unwrap_or(true);
+    let work = Work::again(again, has_body, Some(spare), before, because);
+    get::<S, R, B, ResB>(work, ask)
 }
 
 fn get<S, R, B, ResB>(work: WorkOf<S, R, B>, ask: Ask) -> StageOf<S, R, B, ResB>
@@ -476,11 +484,7 @@ where
     let head = wants_head.then(|| head_of(&work.request));
     attach::<R, B>(&credential, jar, &mut work.request)?;
     let attempt = work.attempt(&credential, head);
-    let sent_to = || {
-        let target = work.request.uri().target();
-        target.with_method(work.request.method())
-    };
-    let attempt = attempt.sent_to(sent_to);
+    let attempt = attempt.sent_to(|| target_of::<R, B>(&work.request));
     let (mut service, request) = (work.service, work.request);
     Ok(Stage::Sending {
         // A client begins the span of a request when it is called.

@@ -12,7 +12,7 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::BoxError;
-use super::attach::{attach, head_of};
+use super::attach::{attach, head_of, target_of};
 #[cfg(feature = "follow")]
 use super::follow::Sent;
 use super::future::{AuthFuture, Work};
@@ -21,7 +21,6 @@ use super::replay::{Cloning, ReplayMode};
 use crate::body::AuthBody;
 use crate::context::AuthContext;
 use crate::jar::{CookieJar, JarRequest};
-use crate::target::Target;
 
 /// A service whose requests carry a credential. Created by [`AuthLayer`](crate::AuthLayer).
 ///
@@ -153,14 +152,16 @@ where
         let fresh = match admission.renewal {
             Some(_) => None,
             None => Attempt::fresh(credentials, judge, |credential| {
-                let lacks = request.uri().lacks_part_of(credential, request.method());
+                // If it lacks none, this reads one flag.
+                let lacks =
+                    !credential.is_complete() && credential.lacks(target_of::<R, B>(&request));
                 (!lacks).then(|| attach::<R, B>(credential, jar.as_deref(), &mut request))
             }),
         };
         match fresh {
             Some((attempt, Ok(()))) => {
-                let sent_to = || request.uri().target().with_method(request.method());
-                let attempt = attempt.of_request(head).sent_to(sent_to);
+                let attempt = attempt.of_request(head);
+                let attempt = attempt.sent_to(|| target_of::<R, B>(&request));
                 AuthFuture::sending(self.inner.call(request), attempt, spare, jar)
             }
             Some((_, Err(error))) => {
@@ -175,6 +176,8 @@ where
                 // the wait.
                 self.give_back();
                 let service = self.inner.clone();
+                let has_body = R::has_data(request.body()).unwrap_or(true);
+                let request = (request, has_body);
                 let work = Work::first(service, request, spare, credentials, judge, renewal);
                 AuthFuture::getting(work, ask, jar)
             }

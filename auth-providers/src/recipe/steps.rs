@@ -11,7 +11,7 @@ use auth_core::{
 use bytes::Bytes;
 use http::{HeaderName, Request, Response, StatusCode, Uri};
 
-use super::answer::Answer;
+use super::answer::{Answer, needs_body};
 use super::ask::Ask;
 use super::carry::{CookieSource, LaterAnswer, take_all};
 use super::compute::{ComputeError, compute};
@@ -255,6 +255,14 @@ impl Login for RecipeLogin {
         let fails = step.failures.iter().any(|failure| answer.matches(failure));
         if fails || !step.ok.is_empty() {
             return check(step, &answer, response, response::failure);
+        }
+        // What is missing of the body may be what one of them looks for.
+        let mut failures = step.failures.iter();
+        let may_fail = failures.any(|failure| needs_body(failure) && answer.head_matches(failure));
+        if may_fail && !response::is_whole(response) {
+            return Err(LoginError::malformed(
+                "the answer to the logout is not whole",
+            ));
         }
         response::logged_out(response, self.judge(), logout.was_over)
     }

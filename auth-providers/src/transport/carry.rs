@@ -26,6 +26,7 @@ pub trait Transport: Send + Sync + 'static {
     ///   own. It may still arrive, and count at the server.
     /// - [`LoginError::malformed`], if a successful response is too large, breaks off or can't be
     ///   decoded: its server has judged the password, and may have refused it in what is missing.
+    ///   The transports of this crate return that of a logout, whose status says enough.
     ///   Any other status says enough with the part of its body that arrived. The same if the head
     ///   of a response can't be read.
     /// - [`LoginError::misconfigured`], if the request cannot be sent at all.

@@ -17,6 +17,11 @@ pub(crate) struct CutShort {
     cause: Option<Arc<dyn Error + Send + Sync>>,
 }
 
+/// In the extensions of a request whose response says enough by its status even if that is a
+/// success: that of a logout.
+#[derive(Clone, Copy)]
+pub(crate) struct ByStatus;
+
 #[cfg_attr(
     not(any(feature = "reqwest", feature = "tower")),
     allow(dead_code, reason = "the transports make it")

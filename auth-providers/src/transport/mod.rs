@@ -10,7 +10,7 @@ mod shared;
 mod tower;
 
 pub use self::carry::Transport;
-pub(crate) use self::cut_short::CutShort;
+pub(crate) use self::cut_short::{ByStatus, CutShort};
 #[cfg(feature = "reqwest")]
 pub use self::reqwest::{ClientError, ReqwestTransport};
 #[cfg(feature = "tower")]

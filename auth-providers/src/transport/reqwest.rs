@@ -166,6 +166,7 @@ impl Transport for ReqwestTransport {
         mut request: http::Request<Bytes>,
     ) -> Result<http::Response<Bytes>, LoginError> {
         state_empty_body(&mut request);
+        let by_status = Incoming::is_by_status(&request);
         let client = self.client_for(request.uri());
         let request = request.try_into().map_err(|error: reqwest::Error| {
             LoginError::misconfigured("the login's URL can't be used")
@@ -176,7 +177,7 @@ impl Transport for ReqwestTransport {
         *head.status_mut() = answer.status();
         *head.version_mut() = answer.version();
         *head.headers_mut() = std::mem::take(answer.headers_mut());
-        let mut incoming = Incoming::new(head);
+        let mut incoming = Incoming::new(head, by_status);
         let ended = read(answer, &mut incoming).await;
         incoming.finish(ended)
     }

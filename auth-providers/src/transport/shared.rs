@@ -8,7 +8,7 @@ use bytes::{Buf, BufMut as _, Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Method, Request, Response};
 
-use super::CutShort;
+use super::{ByStatus, CutShort};
 use crate::response::MAX_RESPONSE;
 
 /// States the length of a body that is empty, which clients leave out. RFC 9110 (section 8.6) wants
@@ -28,17 +28,25 @@ pub(super) struct Incoming {
     body: BytesMut,
     /// How much may still arrive.
     room: usize,
+    /// Whether a success counts that is not whole.
+    by_status: bool,
 }
 
 impl Incoming {
+    /// Whether the response to this request counts by its status alone.
+    pub(super) fn is_by_status<B>(request: &Request<B>) -> bool {
+        request.extensions().get::<ByStatus>().is_some()
+    }
+
     /// A response whose head has arrived. Its status counts even if the rest never comes.
-    pub(super) fn new(head: Response<()>) -> Self {
+    pub(super) fn new(head: Response<()>, by_status: bool) -> Self {
         let begun = head.clone().map(|()| Bytes::new());
         LoginMark::answer_began(CutShort::not_in_time().failure(&begun));
         Self {
             head,
             body: BytesMut::new(),
             room: MAX_RESPONSE,
+            by_status,
         }
     }
 
@@ -54,12 +62,14 @@ impl Incoming {
     ///
     /// A status other than success says enough by itself, so that a refusal is one even if its page
     /// is too long or breaks off. Its body is then what has arrived. A success that is not whole
-    /// brings no session.
+    /// brings no session, but may end one.
     pub(super) fn finish(self, ended: Result<(), CutShort>) -> Result<Response<Bytes>, LoginError> {
         LoginMark::answer_ended();
         let mut response = self.head.map(|()| self.body.freeze());
         match ended {
-            Err(cut) if response.status().is_success() => Err(cut.failure(&response)),
+            Err(cut) if response.status().is_success() && !self.by_status => {
+                Err(cut.failure(&response))
+            }
             Err(cut) => {
                 response.extensions_mut().insert(cut);
                 Ok(response)
@@ -107,9 +117,15 @@ mod tests {
 
     #[test]
     fn rule_12_what_has_arrived_is_read_unless_it_is_a_success_that_is_cut_short() {
-        for (status, is_read) in [(200, false), (302, true), (403, true), (500, true)] {
+        for (status, by_status, is_read) in [
+            (200, false, false),
+            (200, true, true),
+            (302, false, true),
+            (403, false, true),
+            (500, false, true),
+        ] {
             let head = Response::builder().status(status).body(()).unwrap();
-            let mut incoming = Incoming::new(head);
+            let mut incoming = Incoming::new(head, by_status);
             incoming.push(Bytes::from_static(b"locked")).unwrap();
             let response = incoming.finish(Err(CutShort::too_long()));
             assert_eq!(response.is_ok(), is_read, "{status}");
@@ -122,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_body_of_empty_pieces_without_end_is_too_long() {
-        let mut incoming = Incoming::new(Response::new(()));
+        let mut incoming = Incoming::new(Response::new(()), false);
         let mut pushed = (0..=MAX_RESPONSE).map(|_| incoming.push(Bytes::new()));
         assert!(
             pushed
@@ -132,7 +148,7 @@ mod tests {
         );
         assert!(pushed.all(|pushed| pushed.is_err()));
 
-        let mut incoming = Incoming::new(Response::new(()));
+        let mut incoming = Incoming::new(Response::new(()), false);
         assert!(incoming.push(Bytes::from(vec![0; MAX_RESPONSE])).is_ok());
         assert!(incoming.push(Bytes::from_static(b"1")).is_err());
     }

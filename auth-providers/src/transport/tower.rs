@@ -137,6 +137,7 @@ where
         mut request: http::Request<Bytes>,
     ) -> Result<http::Response<Bytes>, LoginError> {
         state_empty_body(&mut request);
+        let by_status = Incoming::is_by_status(&request);
         let mut request = request.map(Full::new);
         // What reqwest and curl send, too.
         for (name, value) in [(header::USER_AGENT, USER_AGENT), (header::ACCEPT, "*/*")] {
@@ -158,7 +159,7 @@ where
         };
         let response = response.await.map_err(|error| no_response(error.into()))?;
         let (head, body) = response.into_parts();
-        let mut incoming = Incoming::new(http::Response::from_parts(head, ()));
+        let mut incoming = Incoming::new(http::Response::from_parts(head, ()), by_status);
         let ended = read(body, &mut incoming).await;
         incoming.finish(ended)
     }
