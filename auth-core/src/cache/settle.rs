@@ -17,7 +17,7 @@ use crate::event::Event;
 use crate::login::{Flight, Keep, Settlement};
 use crate::logout::{Logout, LogoutReason, LogoutScope};
 use crate::runtime::{Runtime, random};
-use crate::secret::Secret;
+use crate::secret::{Fingerprint, Secret};
 use crate::session::Session;
 use crate::store::{Found, Leased, Saved};
 
@@ -60,6 +60,11 @@ impl Keep for Shared {
     fn recall(&self, notes: &Notes, secret: AttemptedSecret, tag: &str, purpose: Purpose) -> bool {
         let now = self.engine.clock.now();
         self.update(|state| state.recall(notes, secret, tag, purpose, now))
+    }
+
+    fn holds_back(&self, secret: Fingerprint) -> bool {
+        let now = self.engine.clock.now();
+        self.update(|state| state.holds_back(secret, now))
     }
 
     fn single_use_token(&self, session: &Credential) -> Option<Secret> {

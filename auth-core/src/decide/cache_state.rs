@@ -426,6 +426,18 @@ impl CacheState {
         self.failed_before(now)
     }
 
+    /// A secret was read. Returns whether it must not be sent, because it was refused before
+    /// another one was tried. Then that refusal is the last failure again.
+    pub(crate) fn holds_back(&mut self, secret: Fingerprint, now: Moment) -> bool {
+        let last = self.failure.as_ref();
+        let recalled = last.and_then(|last| last.recalled(secret, now));
+        let held = recalled.is_some();
+        if held {
+            self.failure = recalled;
+        }
+        held
+    }
+
     fn failed_before(&self, now: Moment) -> Settled {
         match &self.failure {
             Some(failure) => Settled::Failed(failure.error(now)),

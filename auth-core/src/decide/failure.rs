@@ -1,5 +1,6 @@
 //! What a failed login forbids, and for how long.
 
+use std::iter::successors;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +41,10 @@ const COUNTED: Duration = Duration::from_secs(15 * 60);
 /// it, up to [`LONGEST_FULL`]. A session ends when its user leaves, which takes minutes.
 const FIRST_FULL: Duration = Duration::from_secs(2 * 60);
 const LONGEST_FULL: Duration = Duration::from_secs(15 * 60);
+
+/// Of how many secrets beside the last one the failures are remembered, as in a store. A source may
+/// go back and forth between two, while it is changed.
+const MOST_OTHERS: usize = 3;
 
 /// How long failures are remembered.
 #[derive(Clone, Copy, Debug)]
@@ -116,8 +121,10 @@ pub(crate) struct Failure {
     streaks: Streaks,
     /// The last secret that was sent.
     secret: Option<AttemptedSecret>,
-    /// When the source of the secret was last read.
-    looked_at: Moment,
+    /// When the source of the secret was last read, on the steady clock.
+    looked_at: u64,
+    /// The last failure with another secret, if that still counts.
+    earlier: Option<Box<Self>>,
 }
 
 impl Failure {
@@ -136,9 +143,15 @@ impl Failure {
         if let (Some(known), Some(sent)) = (known, secret)
             && known.secret != sent.secret
         {
-            streaks.unsure = 0;
-            streaks.refusals = 0;
+            let again = before.and_then(|before| before.with(sent.secret));
+            let again = again.filter(|again| again.matters(now));
+            let again = again.map_or_else(Streaks::default, |again| again.streaks);
+            streaks.unsure = again.unsure;
+            streaks.refusals = again.refusals;
         }
+        let last = secret.or(known);
+        let others = |before: &Self| before.beside(last.map(|last| last.secret), now);
+        let earlier = before.and_then(others);
         let asked = error
             .retry_after()
             .unwrap_or_default()
@@ -174,9 +187,52 @@ impl Failure {
             evidence,
             until: now.steady.saturating_add(nanos(wait.max(asked))),
             streaks,
-            secret: secret.or(known),
-            looked_at: now,
+            secret: last,
+            looked_at: now.steady,
+            earlier,
         }
+    }
+
+    /// The last failure with this secret, which is not the last one.
+    fn with(&self, secret: Fingerprint) -> Option<&Self> {
+        let mut others = successors(self.earlier.as_deref(), |other| other.earlier.as_deref());
+        others.find(|other| other.secret.is_some_and(|known| known.secret == secret))
+    }
+
+    /// The failures that still count beside one with `secret`: the last one with each other secret.
+    fn beside(&self, secret: Option<Fingerprint>, now: Moment) -> Option<Box<Self>> {
+        let all = successors(Some(self), |failure| failure.earlier.as_deref());
+        let others = all.filter(|other| {
+            let is_other = other
+                .secret
+                .is_some_and(|known| Some(known.secret) != secret);
+            let says = other.says_of_its_secret() || other.streaks.unsure > 0;
+            is_other && says && other.matters(now)
+        });
+        let kept: Vec<&Self> = others.take(MOST_OTHERS).collect();
+        kept.into_iter().rev().fold(None, |earlier, other| {
+            let other = Self {
+                earlier,
+                error: Arc::clone(&other.error),
+                ..*other
+            };
+            Some(Box::new(other))
+        })
+    }
+
+    /// What is known of this secret from before others were tried, if that forbids it now.
+    pub(crate) fn recalled(&self, secret: Fingerprint, now: Moment) -> Option<Self> {
+        if self.secret.is_some_and(|last| last.secret == secret) {
+            return None;
+        }
+        let known = self.with(secret)?;
+        let holds = known.says_of_its_secret() && known.forbids_login(now);
+        holds.then(|| Self {
+            earlier: self.beside(Some(secret), now),
+            error: Arc::clone(&known.error),
+            looked_at: now.steady,
+            ..*known
+        })
     }
 
     /// Whether it still forbids the same again.
@@ -225,12 +281,12 @@ impl Failure {
     pub(crate) fn wants_look(&self, now: Moment) -> bool {
         self.evidence != Evidence::None
             && self.secret.is_some_and(|secret| secret.may_change)
-            && now.steady_since(self.looked_at) >= LOOK_EVERY
+            && now.steady.saturating_sub(self.looked_at) >= nanos(LOOK_EVERY)
     }
 
     /// The source was read, and held the same secret.
     pub(crate) const fn looked(&mut self, now: Moment) {
-        self.looked_at = now;
+        self.looked_at = now.steady;
     }
 
     /// The secret that is, or may be, refused.
@@ -313,7 +369,8 @@ impl Failure {
                 refusals: line.number("refusals")?,
             },
             secret: None,
-            looked_at: now,
+            looked_at: now.steady,
+            earlier: None,
         })
     }
 

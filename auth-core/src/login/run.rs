@@ -22,7 +22,7 @@ use crate::error::{LoginError, LoginErrorKind};
 use crate::event::Event;
 use crate::limit::{Permit, STALLED_AFTER, Ticket};
 use crate::logout::Logout;
-use crate::secret::Secret;
+use crate::secret::{Fingerprint, Secret};
 use crate::session::Session;
 use crate::store::{Found, Lease, Leased, Saved};
 
@@ -42,6 +42,9 @@ pub(crate) trait Keep: Send + Sync {
 
     /// The session that a refresh begins with.
     fn refreshed(&self) -> Option<Arc<Credential>>;
+
+    /// Whether the secret that was read must not be sent, though another one failed last.
+    fn holds_back(&self, secret: Fingerprint) -> bool;
 
     /// What the notes of the store say of the secret that was read. Returns whether it may be sent.
     fn recall(&self, notes: &Notes, secret: AttemptedSecret, tag: &str, purpose: Purpose) -> bool;
@@ -347,11 +350,13 @@ impl Login {
         // The check is code of the provider, and may panic as well.
         let check = async { provider.check_secret(&secret) };
         self.engine.guarded(check).await.map_err(before_sending)?;
+        let fingerprint = secret.fingerprint();
         let unchanged = match self.purpose {
-            Purpose::LoginIfChanged { refused } => refused == Some(secret.fingerprint()),
+            Purpose::LoginIfChanged { refused } => refused == Some(fingerprint),
             _ => false,
         };
-        if unchanged || self.recalls(&secret) {
+        let held_back = |cache: Arc<dyn Keep>| cache.holds_back(fingerprint);
+        if unchanged || self.cache().is_some_and(held_back) || self.recalls(&secret) {
             return Err(NoSession::Unchanged);
         }
         Ok(secret)

@@ -458,6 +458,35 @@ async fn rule_12_a_corrected_secret_logs_in_at_once_and_its_source_is_read_once_
     assert_eq!(token(&credentials.get().await.unwrap()), "token-2");
 }
 
+/// How many logins are sent in 15 minutes while the source holds one wrong secret and another, in
+/// turn, and a caller asks each second.
+async fn sent_in_turn(error: fn() -> LoginError) -> u64 {
+    let clock = ManualClock::new();
+    let vault = Arc::new(Vault::default());
+    let provider = Scripted::new(move |_| Err(error()))
+        .with_secret(SecretSource::custom(VaultSource(Arc::clone(&vault))));
+    let logins = provider.logins();
+    let credentials = on(&clock, provider).build();
+    for second in 0..15 * 60 {
+        *vault.password.lock() = ["one", "other"][second % 2].into();
+        let result = credentials.get_with(Ask::new().fail_fast()).await;
+        assert!(result.is_err());
+        clock.advance(SECOND);
+    }
+    *vault.password.lock() = "a third".into();
+    let before = logins.count();
+    let _ = credentials.get_with(Ask::new().fail_fast()).await;
+    assert_eq!(logins.count(), before + 1, "another one is tried at once");
+    before
+}
+
+#[tokio::test]
+async fn rule_12_a_secret_that_was_refused_is_refused_though_another_was_tried_since() {
+    assert_eq!(sent_in_turn(|| LoginError::refused("status 401")).await, 2);
+    let unsure = sent_in_turn(|| LoginError::malformed("status 403")).await;
+    assert!(unsure <= 8, "four of each: {unsure}");
+}
+
 #[tokio::test]
 async fn rule_12_a_refused_secret_is_looked_at_again_though_the_quota_is_spent() {
     let clock = ManualClock::new();
