@@ -21,6 +21,8 @@ use super::replay::{Again, ReplayMode};
 use crate::admission::Renewal;
 use crate::body::{AuthBody, Peeked};
 use crate::jar::JarRequest;
+#[cfg(feature = "follow")]
+use crate::redirect::NotFollowed;
 use crate::resend;
 use crate::target::Target;
 
@@ -326,7 +328,7 @@ where
                         let spare = spare.filter(|_| is_sent_again(conclusion));
                         let Some(again) = again::<S, R, B>(spare) else {
                             let response = response.map(AuthBody::untouched);
-                            return Poll::Ready(Ok(Rejected::mark(response)));
+                            return Poll::Ready(Ok(rejected(response)));
                         };
                         get_newer::<S, R, B, ResB>(again, before, conclusion)
                     }
@@ -351,7 +353,7 @@ where
                         let response = Response::from_parts(head, AuthBody::judged(body));
                         return Poll::Ready(Ok(match conclusion {
                             Conclusion::HandOn => response,
-                            _ => Rejected::mark(response),
+                            _ => rejected(response),
                         }));
                     };
                     get_newer::<S, R, B, ResB>(again, sent, conclusion)
@@ -392,17 +394,11 @@ where
     }
 }
 
-/// Marks a redirect that rejected the credential. It leads to the login page and is not followed.
-#[derive(Clone, Copy)]
-pub(super) struct Rejected;
-
-impl Rejected {
-    fn mark<B>(mut response: Response<B>) -> Response<B> {
-        if response.status().is_redirection() {
-            response.extensions_mut().insert(Self);
-        }
-        response
-    }
+/// A response that rejected the credential. If it redirects, that leads to the login page.
+fn rejected<B>(response: Response<B>) -> Response<B> {
+    #[cfg(feature = "follow")]
+    let response = NotFollowed::mark(response);
+    response
 }
 
 /// The response for the caller. The attempt goes along if it hears the trailers.
