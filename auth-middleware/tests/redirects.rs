@@ -865,6 +865,51 @@ async fn rule_16_a_hop_that_is_under_way_at_the_close_is_not_redirected_out_of_t
     }
 }
 
+/// An integration that follows no redirect lets one above follow it, but for what it has sent.
+#[tokio::test]
+async fn rule_16_in_a_stack_no_redirect_takes_a_query_value_of_an_inner_session_away() {
+    for via in BOTH {
+        let foreign = Api::new(|_| response(200, "foreign"));
+        let elsewhere = foreign.serve().await;
+        let b = Api::new(move |seen| {
+            let next = match seen.uri.path() {
+                "/next" => format!("{elsewhere}/?next={}", seen.uri),
+                "/file" => elsewhere.clone(),
+                "/here" => format!("/there?from={}", seen.uri),
+                _ => return response(200, "b"),
+            };
+            moved(302, next.parse().unwrap())
+        });
+        let at_b = b.serve().await;
+        let (alice, _) = Script::at(common::ORIGIN).build();
+        let (bob, _) = Script::at(&at_b).kind(Kind::All).prefix("bobby").build();
+        for (path, expected, away) in [("/next", 302, 0), ("/file", 200, 1), ("/here", 200, 1)] {
+            let url = format!("{at_b}{path}");
+            let status = match via {
+                Via::Reqwest => {
+                    let (client, outer) =
+                        AuthMiddleware::with_client(Client::builder(), alice.clone()).unwrap();
+                    let inner = AuthMiddleware::for_client(&client, bob.clone()).unwrap();
+                    let inner = inner.redirects(Redirects::none());
+                    let client = ClientBuilder::new(client).with(outer).with(inner).build();
+                    client.get(&url).send().await.unwrap().status()
+                }
+                Via::Tower => {
+                    let client = HyperClient::builder(TokioExecutor::new()).build_http();
+                    let service = ServiceBuilder::new()
+                        .layer(AuthLayer::new(alice.clone()).follow_redirects(Redirects::new()))
+                        .layer(AuthLayer::new(bob.clone()))
+                        .service(client);
+                    let request = Request::get(&url).body(Full::<Bytes>::default()).unwrap();
+                    service.oneshot(request).await.unwrap().status()
+                }
+            };
+            assert_eq!(status, expected, "{via:?} {path}");
+            assert_eq!(foreign.count(), away, "{via:?} {path}");
+        }
+    }
+}
+
 /// An integration below knows nothing of what the one above has put on a request.
 #[tokio::test]
 async fn rule_16_in_a_stack_the_integration_whose_credential_a_request_carries_follows() {

@@ -13,7 +13,7 @@ mod redirects;
 mod secrets;
 mod stack;
 
-pub(crate) use chain::{Answer, Chain};
+pub(crate) use chain::{Answer, Chain, would_take_a_secret};
 pub use error::RedirectError;
 pub(crate) use hop::Hop;
 pub use redirects::Redirects;

@@ -1,5 +1,5 @@
-//! What the integrations of one stack tell each other about redirects. Each knows what must not leave
-//! its own scope, and nothing of what another has put on the request.
+//! What the integrations of one stack tell each other about redirects. Each knows what must not
+//! leave its own scope, and nothing of what another has put on the request.
 
 use http::Extensions;
 

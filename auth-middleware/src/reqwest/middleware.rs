@@ -21,7 +21,7 @@ use super::time_left::TimeLeft;
 use crate::admission::Admission;
 use crate::context::AuthContext;
 use crate::jar::{CookieJar, JarRequest};
-use crate::redirect::{Answer, Chain, FollowedAbove, NotFollowed, Redirects};
+use crate::redirect::{Answer, Chain, FollowedAbove, NotFollowed, Redirects, would_take_a_secret};
 use crate::resend;
 use crate::target::Target;
 
@@ -395,9 +395,14 @@ impl<'a> Call<'a> {
                 None => Box::pin(self.send_bare(credentials, extensions, next)).await?,
             };
             let hop = self.next_hop(&response, credentials)?;
-            if hop.is_none() && self.middleware.redirects.follows() {
-                let is_redirect = Chain::may_redirect(response.status());
-                is_redirect.then(|| response.extensions_mut().insert(NotFollowed));
+            if hop.is_none() && Chain::may_redirect(response.status()) {
+                // One that follows none leaves it to those above, but for what it has sent.
+                let (status, headers) = (response.status(), response.headers());
+                let secrets = self.redactor.secrets();
+                let is_final = self.middleware.redirects.follows()
+                    || (self.carried.is_some()
+                        && would_take_a_secret(status, headers, secrets, credentials));
+                is_final.then(|| response.extensions_mut().insert(NotFollowed));
             }
             let Some(request) = hop.filter(|_| !is_followed_above) else {
                 return Ok(self.redactor.clean_response(response));

@@ -22,7 +22,7 @@ use crate::admission::Renewal;
 use crate::body::{AuthBody, Peeked};
 use crate::jar::JarRequest;
 #[cfg(feature = "follow")]
-use crate::redirect::NotFollowed;
+use crate::redirect::{Chain, NotFollowed, QuerySecrets, would_take_a_secret};
 use crate::resend;
 use crate::target::Target;
 
@@ -319,6 +319,7 @@ where
                         let conclusion = sent.conclude(&view);
                         if conclusion == Conclusion::HandOn {
                             let hears = sent.wants_trailers(&view);
+                            let response = kept_back(response, sent);
                             return Poll::Ready(Ok(hand_on(response, attempt, hears)));
                         }
                         let (before, spare) = (attempt.take().expect(ENDED), spare.take());
@@ -352,7 +353,7 @@ where
                     let Some(again) = again::<S, R, B>(spare) else {
                         let response = Response::from_parts(head, AuthBody::judged(body));
                         return Poll::Ready(Ok(match conclusion {
-                            Conclusion::HandOn => response,
+                            Conclusion::HandOn => kept_back(response, &sent),
                             _ => rejected(response),
                         }));
                     };
@@ -398,6 +399,26 @@ where
 fn rejected<B>(response: Response<B>) -> Response<B> {
     #[cfg(feature = "follow")]
     let response = NotFollowed::mark(response);
+    response
+}
+
+/// A response that is handed on. A redirect that would take something of this session out of its
+/// scope is not followed by a layer above, which knows nothing of it.
+#[inline]
+fn kept_back<B>(response: Response<B>, sent: &Attempt) -> Response<B> {
+    #[cfg(feature = "follow")]
+    if Chain::may_redirect(response.status()) {
+        let (status, headers, none) = (
+            response.status(),
+            response.headers(),
+            QuerySecrets::default(),
+        );
+        if would_take_a_secret(status, headers, &none, sent.credentials()) {
+            return NotFollowed::mark(response);
+        }
+    }
+    #[cfg(not(feature = "follow"))]
+    let _ = sent;
     response
 }
 
