@@ -865,6 +865,119 @@ async fn rule_16_a_hop_that_is_under_way_at_the_close_is_not_redirected_out_of_t
     }
 }
 
+/// An integration that follows no redirect lets one above follow it, but for what it has sent.
+#[tokio::test]
+async fn rule_16_in_a_stack_no_redirect_takes_a_query_value_of_an_inner_session_away() {
+    for via in BOTH {
+        let foreign = Api::new(|_| response(200, "foreign"));
+        let elsewhere = foreign.serve().await;
+        let b = Api::new(move |seen| {
+            let next = match seen.uri.path() {
+                "/next" => format!("{elsewhere}/?next={}", seen.uri),
+                "/file" => elsewhere.clone(),
+                "/here" => format!("/there?from={}", seen.uri),
+                _ => return response(200, "b"),
+            };
+            moved(302, next.parse().unwrap())
+        });
+        let at_b = b.serve().await;
+        let (alice, _) = Script::at(common::ORIGIN).build();
+        let (bob, _) = Script::at(&at_b).kind(Kind::All).prefix("bobby").build();
+        for (path, expected, away) in [("/next", 302, 0), ("/file", 200, 1), ("/here", 200, 1)] {
+            let url = format!("{at_b}{path}");
+            let status = match via {
+                Via::Reqwest => {
+                    let (client, outer) =
+                        AuthMiddleware::with_client(Client::builder(), alice.clone()).unwrap();
+                    let inner = AuthMiddleware::for_client(&client, bob.clone()).unwrap();
+                    let inner = inner.redirects(Redirects::none());
+                    let client = ClientBuilder::new(client).with(outer).with(inner).build();
+                    client.get(&url).send().await.unwrap().status()
+                }
+                Via::Tower => {
+                    let client = HyperClient::builder(TokioExecutor::new()).build_http();
+                    let service = ServiceBuilder::new()
+                        .layer(AuthLayer::new(alice.clone()).follow_redirects(Redirects::new()))
+                        .layer(AuthLayer::new(bob.clone()))
+                        .service(client);
+                    let request = Request::get(&url).body(Full::<Bytes>::default()).unwrap();
+                    service.oneshot(request).await.unwrap().status()
+                }
+            };
+            assert_eq!(status, expected, "{via:?} {path}");
+            assert_eq!(foreign.count(), away, "{via:?} {path}");
+        }
+    }
+}
+
+/// An integration below knows nothing of what the one above has put on a request.
+#[tokio::test]
+async fn rule_16_in_a_stack_the_integration_whose_credential_a_request_carries_follows() {
+    for via in BOTH {
+        let c = Api::new(|seen| match seen.uri.query() {
+            Some(to) if to.starts_with("http") => moved(302, to.parse().unwrap()),
+            _ => response(200, "c"),
+        });
+        let at_c = c.serve().await;
+        let to_c = at_c.clone();
+        let answer = move |seen: &Seen| match seen.uri.path() {
+            // It takes the query along.
+            "/next" => moved(302, format!("{to_c}/?next={}", seen.uri).parse().unwrap()),
+            "/file" => moved(302, to_c.parse().unwrap()),
+            "/there" => {
+                let host = seen.headers["host"].to_str().unwrap();
+                moved(302, format!("{to_c}/?http://{host}/back").parse().unwrap())
+            }
+            _ if seen.bearer().is_none() => response(401, ""),
+            _ => response(200, "in"),
+        };
+        let (a, b) = (Api::new(answer.clone()), Api::new(answer));
+        let (at_a, at_b) = (a.serve().await, b.serve().await);
+        let (alice, of_alice) = Script::at(&at_a).kind(Kind::All).prefix("alice").build();
+        let (bob, of_bob) = Script::at(&at_b).kind(Kind::All).prefix("bobby").build();
+        let urls = [
+            (format!("{at_a}/next"), 302, 0),
+            (format!("{at_b}/next"), 302, 0),
+            (format!("{at_a}/file"), 200, 1),
+            (format!("{at_b}/file"), 200, 1),
+            (format!("{at_a}/there"), 200, 1),
+            (format!("{at_b}/there"), 200, 1),
+        ];
+        for (url, expected, at_c) in urls {
+            let before = c.count();
+            let status = match via {
+                Via::Reqwest => {
+                    let (client, outer) =
+                        AuthMiddleware::with_client(Client::builder(), alice.clone()).unwrap();
+                    let inner = AuthMiddleware::for_client(&client, bob.clone()).unwrap();
+                    let client = ClientBuilder::new(client).with(outer).with(inner).build();
+                    client.get(&url).send().await.unwrap().status()
+                }
+                Via::Tower => {
+                    let client = HyperClient::builder(TokioExecutor::new()).build_http();
+                    let follows = |credentials: &Credentials| {
+                        AuthLayer::new(credentials.clone()).follow_redirects(Redirects::new())
+                    };
+                    let service = ServiceBuilder::new()
+                        .layer(follows(&alice))
+                        .layer(follows(&bob))
+                        .service(client);
+                    let request = Request::get(&url).body(Full::<Bytes>::default()).unwrap();
+                    service.oneshot(request).await.unwrap().status()
+                }
+            };
+            assert_eq!(status, expected, "{via:?} {url}");
+            assert_eq!(c.count() - before, at_c, "{via:?} {url}");
+        }
+        for seen in c.seen() {
+            assert_bare(&seen);
+            let printed = format!("{seen:?}");
+            assert!(!printed.contains("alice") && !printed.contains("bobby"));
+        }
+        assert_eq!((of_alice.logins(), of_bob.logins()), (1, 1), "{via:?}");
+    }
+}
+
 /// A URL has its host in lower case.
 #[tokio::test]
 async fn rule_16_a_redirect_takes_no_query_value_away_in_the_name_of_a_host() {

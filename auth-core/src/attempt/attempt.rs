@@ -309,9 +309,10 @@ impl Attempt {
         }
     }
 
-    /// States where the request goes, with its method: for the cookies that its answer sets, and
-    /// for whether it carries anything of the credential. It is kept only if the cookies depend on
-    /// it, and only then this allocates.
+    /// States where the request goes, with its method and whether it [has a
+    /// body](Target::without_body): for the cookies that its answer sets, and for whether it
+    /// carries anything of the credential. It is kept only if the cookies depend on it, and only
+    /// then this allocates.
     ///
     /// Unless it is stated, a cookie that the answer sets is taken to come from the first origin of
     /// the scope, and the request to carry the credential.

@@ -112,6 +112,35 @@ impl Chain {
     }
 }
 
+/// Whether a redirect would take a query value of the current session, or one of `sent`, out of the
+/// scope. The request that it answers was in scope. For an integration that follows no redirect:
+/// one above it may, and knows nothing of these values.
+#[cold]
+pub(crate) fn would_take_a_secret(
+    status: StatusCode,
+    headers: &HeaderMap,
+    sent: &QuerySecrets,
+    credentials: &Credentials,
+) -> bool {
+    // A URL that is not absolute stays in the scope. From plain `http`, none is a downgrade.
+    let here = Url::parse("http://here.invalid/");
+    let here = here.unwrap_or_else(|_| unreachable!("it is a URL"));
+    let answer = Answer {
+        method: &Method::GET,
+        url: &here,
+        repeatable: true,
+        status,
+        headers,
+        carried: None,
+        secrets: sent,
+    };
+    let leads_away = |url: &Url| url.origin() != here.origin() && !url.is_in(credentials.scope());
+    location(&answer).filter(leads_away).is_some_and(|url| {
+        let current = Attempt::latest(credentials);
+        takes_a_secret(&url, &answer, current.as_deref())
+    })
+}
+
 /// A URL as it is sent.
 fn without_fragment(url: &Url) -> Url {
     let mut url = url.clone();

@@ -11,9 +11,11 @@ mod error;
 mod hop;
 mod redirects;
 mod secrets;
+mod stack;
 
-pub(crate) use chain::{Answer, Chain};
+pub(crate) use chain::{Answer, Chain, would_take_a_secret};
 pub use error::RedirectError;
 pub(crate) use hop::Hop;
 pub use redirects::Redirects;
 pub(crate) use secrets::QuerySecrets;
+pub(crate) use stack::{FollowedAbove, NotFollowed};

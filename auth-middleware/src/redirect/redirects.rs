@@ -16,7 +16,9 @@ const MOST: usize = 20;
 /// - **The credential** is attached anew to each hop that is in scope, and to no other. It is the
 ///   credential of the same identity, as the request's [context](crate::AuthContext) says. A
 ///   request that began outside the scope, or skips the integration, carries none on any hop. A hop
-///   without a credential carries none of another identity's integration below either.
+///   without a credential carries none of another identity's integration below either. Of several
+///   integrations in a stack, the outermost whose credential a request carries follows its
+///   redirects, and none follows a redirect that another one has handed on.
 /// - **The caller's own headers** go along, as in a browser, but some stay at the origin that they
 ///   were written for: `Authorization`, `Proxy-Authorization`, `Cookie`, `Referer`, `Host`, headers
 ///   that are marked [sensitive](http::HeaderValue::set_sensitive), headers that the credential has

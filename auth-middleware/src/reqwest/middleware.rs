@@ -21,7 +21,7 @@ use super::time_left::TimeLeft;
 use crate::admission::Admission;
 use crate::context::AuthContext;
 use crate::jar::{CookieJar, JarRequest};
-use crate::redirect::{Answer, Chain, Redirects};
+use crate::redirect::{Answer, Chain, FollowedAbove, NotFollowed, Redirects, would_take_a_secret};
 use crate::resend;
 use crate::target::Target;
 
@@ -305,6 +305,31 @@ impl Drop for Bare<'_> {
     }
 }
 
+/// The extensions of all hops of a request, whose redirects are followed here if it `carries` a
+/// credential. Afterwards they are as before: a retry may use them again.
+struct Followed<'a> {
+    extensions: &'a mut Extensions,
+    is_marked: bool,
+}
+
+impl<'a> Followed<'a> {
+    fn of(extensions: &'a mut Extensions, carries: bool) -> Self {
+        let is_marked = carries && extensions.insert(FollowedAbove).is_none();
+        Self {
+            extensions,
+            is_marked,
+        }
+    }
+}
+
+impl Drop for Followed<'_> {
+    fn drop(&mut self) {
+        if self.is_marked {
+            self.extensions.remove::<FollowedAbove>();
+        }
+    }
+}
+
 /// One request with its hops.
 struct Call<'a> {
     middleware: &'a AuthMiddleware,
@@ -356,9 +381,12 @@ impl<'a> Call<'a> {
         let mut admission = admission.map_err(Error::middleware)?;
         // A request that begins without a credential carries none on any hop.
         let is_bare = admission.is_none();
+        let is_followed_above = FollowedAbove::is_in(extensions);
+        let below = Followed::of(extensions, !is_bare);
+        let extensions = &mut *below.extensions;
         let mut is_hop = false;
         loop {
-            let response = match &mut admission {
+            let mut response = match &mut admission {
                 Some(admission) => self.send(admission, extensions, next).await?,
                 None if is_hop => {
                     let below = Bare::of(extensions);
@@ -367,7 +395,16 @@ impl<'a> Call<'a> {
                 None => Box::pin(self.send_bare(credentials, extensions, next)).await?,
             };
             let hop = self.next_hop(&response, credentials)?;
-            let Some(request) = hop else {
+            if hop.is_none() && Chain::may_redirect(response.status()) {
+                // One that follows none leaves it to those above, but for what it has sent.
+                let (status, headers) = (response.status(), response.headers());
+                let secrets = self.redactor.secrets();
+                let is_final = self.middleware.redirects.follows()
+                    || (self.carried.is_some()
+                        && would_take_a_secret(status, headers, secrets, credentials));
+                is_final.then(|| response.extensions_mut().insert(NotFollowed));
+            }
+            let Some(request) = hop.filter(|_| !is_followed_above) else {
                 return Ok(self.redactor.clean_response(response));
             };
             // The next hop may wait for the connection of this response.
@@ -513,7 +550,8 @@ impl<'a> Call<'a> {
         let Some(pristine) = self.pristine.take() else {
             return Ok(None);
         };
-        if !Chain::may_redirect(response.status()) {
+        let is_redirect = Chain::may_redirect(response.status());
+        if !is_redirect || NotFollowed::is_in(response.extensions()) {
             return Ok(None);
         }
         let url = pristine.url();

@@ -21,6 +21,8 @@ use super::replay::{Again, ReplayMode};
 use crate::admission::Renewal;
 use crate::body::{AuthBody, Peeked};
 use crate::jar::JarRequest;
+#[cfg(feature = "follow")]
+use crate::redirect::{Chain, NotFollowed, QuerySecrets, would_take_a_secret};
 use crate::resend;
 use crate::target::Target;
 
@@ -317,6 +319,7 @@ where
                         let conclusion = sent.conclude(&view);
                         if conclusion == Conclusion::HandOn {
                             let hears = sent.wants_trailers(&view);
+                            let response = kept_back(response, sent);
                             return Poll::Ready(Ok(hand_on(response, attempt, hears)));
                         }
                         let (before, spare) = (attempt.take().expect(ENDED), spare.take());
@@ -326,7 +329,7 @@ where
                         let spare = spare.filter(|_| is_sent_again(conclusion));
                         let Some(again) = again::<S, R, B>(spare) else {
                             let response = response.map(AuthBody::untouched);
-                            return Poll::Ready(Ok(Rejected::mark(response)));
+                            return Poll::Ready(Ok(rejected(response)));
                         };
                         get_newer::<S, R, B, ResB>(again, before, conclusion)
                     }
@@ -350,8 +353,8 @@ where
                     let Some(again) = again::<S, R, B>(spare) else {
                         let response = Response::from_parts(head, AuthBody::judged(body));
                         return Poll::Ready(Ok(match conclusion {
-                            Conclusion::HandOn => response,
-                            _ => Rejected::mark(response),
+                            Conclusion::HandOn => kept_back(response, &sent),
+                            _ => rejected(response),
                         }));
                     };
                     get_newer::<S, R, B, ResB>(again, sent, conclusion)
@@ -392,17 +395,31 @@ where
     }
 }
 
-/// Marks a redirect that rejected the credential. It leads to the login page and is not followed.
-#[derive(Clone, Copy)]
-pub(super) struct Rejected;
+/// A response that rejected the credential. If it redirects, that leads to the login page.
+fn rejected<B>(response: Response<B>) -> Response<B> {
+    #[cfg(feature = "follow")]
+    let response = NotFollowed::mark(response);
+    response
+}
 
-impl Rejected {
-    fn mark<B>(mut response: Response<B>) -> Response<B> {
-        if response.status().is_redirection() {
-            response.extensions_mut().insert(Self);
+/// A response that is handed on. A redirect that would take something of this session out of its
+/// scope is not followed by a layer above, which knows nothing of it.
+#[inline]
+fn kept_back<B>(response: Response<B>, sent: &Attempt) -> Response<B> {
+    #[cfg(feature = "follow")]
+    if Chain::may_redirect(response.status()) {
+        let (status, headers, none) = (
+            response.status(),
+            response.headers(),
+            QuerySecrets::default(),
+        );
+        if would_take_a_secret(status, headers, &none, sent.credentials()) {
+            return NotFollowed::mark(response);
         }
-        response
     }
+    #[cfg(not(feature = "follow"))]
+    let _ = sent;
+    response
 }
 
 /// The response for the caller. The attempt goes along if it hears the trailers.

@@ -17,9 +17,8 @@ use super::kept::Kept;
 use super::sent::Sent;
 use crate::body::AuthBody;
 use crate::context::AuthContext;
-use crate::redirect::{Answer, Chain, RedirectError, Redirects};
+use crate::redirect::{Answer, Chain, NotFollowed, RedirectError, Redirects};
 use crate::target::Target;
-use crate::tower::future::Rejected;
 use crate::tower::replay::ReplayMode;
 use crate::tower::{Auth, AuthFuture, BoxError};
 
@@ -38,6 +37,7 @@ pin_project! {
         pub(super) chain: Chain,
         pub(super) credentials: Credentials,
         pub(super) is_bare: bool,
+        pub(super) is_followed_above: bool,
         pub(super) kept: Option<Kept<B>>,
         pub(super) sent: Sent,
     }
@@ -69,8 +69,8 @@ where
             match this.stage.as_mut().project() {
                 StageProj::Sending { future } => {
                     let response = ready!(future.poll(cx))?;
-                    let rejected = response.extensions().get::<Rejected>().is_some();
-                    if !Chain::may_redirect(response.status()) || rejected {
+                    let not_followed = NotFollowed::is_in(response.extensions());
+                    if !Chain::may_redirect(response.status()) || not_followed {
                         return Poll::Ready(Ok(response));
                     }
                     let Some(kept) = this.kept.take() else {
@@ -84,7 +84,11 @@ where
                         this.redirects,
                         this.credentials,
                     );
-                    let Some(mut request) = next? else {
+                    let next = next?;
+                    if next.is_none() && this.redirects.follows() {
+                        return Poll::Ready(Ok(NotFollowed::mark(response)));
+                    }
+                    let Some(mut request) = next.filter(|_| !*this.is_followed_above) else {
                         return Poll::Ready(Ok(response));
                     };
                     *this.kept = Some(Kept::of::<R>(&request));

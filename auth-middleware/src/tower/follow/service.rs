@@ -16,7 +16,7 @@ use super::kept::Kept;
 use super::sent::Sent;
 use crate::body::AuthBody;
 use crate::context::AuthContext;
-use crate::redirect::{Chain, Redirects};
+use crate::redirect::{Chain, FollowedAbove, Redirects};
 use crate::target::Target;
 use crate::tower::replay::ReplayMode;
 use crate::tower::{Auth, BoxError};
@@ -76,6 +76,10 @@ where
         // A request that begins without a credential carries none on any hop.
         let is_bare = !request.uri().is_in(credentials.scope());
         request.extensions_mut().insert(context);
+        let is_followed_above = FollowedAbove::is_in(request.extensions());
+        if !is_bare {
+            request.extensions_mut().insert(FollowedAbove);
+        }
         let kept = Kept::of::<R>(&request);
         let sent = Sent::default();
         request.extensions_mut().insert(sent.clone());
@@ -89,6 +93,7 @@ where
             chain: Chain::default(),
             credentials,
             is_bare,
+            is_followed_above,
             kept: Some(kept),
             sent,
         }
