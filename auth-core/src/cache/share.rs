@@ -196,6 +196,7 @@ impl Shared {
         known: Option<Version>,
     ) -> Option<(Stamp, Version)> {
         let sharing = self.engine.options.sharing.as_ref()?;
+        let mut may_have_been_there = false;
         let owner = match sharing.leased(stamp.generation()) {
             Some(Leased {
                 owner,
@@ -211,7 +212,8 @@ impl Shared {
                     Saved::Newer(other) if other.is_of_same_session(version) => {
                         return Some((stamp.first_revision(), version));
                     }
-                    Saved::Newer(_) => sharing.set_leased(stamp.generation(), None),
+                    // Or others have shared it until it was superseded.
+                    Saved::Newer(_) => may_have_been_there = true,
                 }
                 None
             }
@@ -222,7 +224,8 @@ impl Shared {
             sharing.give_back(&self.engine).await?;
         }
         let owner = owner.unwrap_or_else(|| sharing.owner.clone());
-        self.save_under_lease(session, stamp, known, owner).await
+        let lease = (owner, may_have_been_there);
+        self.save_under_lease(session, stamp, known, lease).await
     }
 
     /// Saves a session for the first time, under a lease that is taken or extended for it.
@@ -231,7 +234,7 @@ impl Shared {
         session: &Session,
         stamp: Stamp,
         mut known: Option<Version>,
-        owner: String,
+        (owner, may_have_been_there): (String, bool),
     ) -> Option<(Stamp, Version)> {
         let engine = &self.engine;
         let sharing = engine.options.sharing.as_ref()?;
@@ -253,6 +256,13 @@ impl Shared {
             let (answer, found) = sharing.lease(engine, ask).await?;
             let is_known = |known: Version| found.version.is_of_same_session(known);
             match answer.lease {
+                // All were logged out since then. The next look ends this one here as well.
+                Lease::Taken { .. } if may_have_been_there && found.was_logged_out => {
+                    self.was_there(stamp);
+                    let version = answer.version()?;
+                    sharing.save(engine, version, None, None, Some(owner)).await;
+                    return None;
+                }
                 Lease::Taken { .. } => {
                     let version = answer.version()?;
                     // If the save fails or is given up, the next one goes on with it.
@@ -272,6 +282,16 @@ impl Shared {
             }
         }
         None
+    }
+
+    /// The session with this stamp was in the store, and is not saved again.
+    fn was_there(&self, stamp: Stamp) {
+        let control = self.control.lock();
+        let sharing = self.engine.options.sharing.as_ref();
+        let is_latest = control.state.generation() == stamp.generation();
+        if let Some(sharing) = sharing.filter(|_| is_latest) {
+            sharing.known.lock().unsaved = false;
+        }
     }
 
     /// The lease was taken under which the session with this stamp is saved, as this version.

@@ -106,7 +106,9 @@ impl CacheState {
             return false;
         }
         let Some(session) = found.session else {
-            if found.was_logged_out && goes_on {
+            // It was itself, or one that has superseded it since the last look.
+            let was_shared = goes_on || (is_newer && !known.unsaved);
+            if found.was_logged_out && was_shared {
                 self.current = None;
                 self.given_up = None;
             }

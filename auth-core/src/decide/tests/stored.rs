@@ -160,15 +160,21 @@ fn rule_21_a_rejected_session_is_not_taken_again_from_a_store_that_had_lost_it()
 }
 
 #[test]
-fn rule_21_only_a_session_that_was_logged_out_itself_ends() {
-    for (was_logged_out, of, ends) in [
-        (true, version(1, 0), true),
+fn rule_21_a_session_ends_that_was_logged_out_or_superseded_by_one_that_was() {
+    for (was_logged_out, of, unsaved, ends) in [
+        (true, version(1, 0), false, true),
         // It need not be kept any more.
-        (false, version(1, 0), false),
+        (false, version(1, 0), false, false),
         // A later one was, which this cache never had.
-        (true, version(2, 0), false),
+        (true, version(2, 0), false, true),
+        (false, version(2, 0), false, false),
+        // This one was never there.
+        (true, version(2, 0), true, false),
+        // An earlier one was.
+        (true, version(0, 7), false, false),
     ] {
         let (mut state, mut known) = shared(CacheState::default());
+        known.unsaved = unsaved;
         let nothing = Found {
             version: of,
             was_logged_out,
@@ -176,7 +182,7 @@ fn rule_21_only_a_session_that_was_logged_out_itself_ends() {
             ..Found::default()
         };
         assert!(!adopt(&mut state, &mut known, nothing, at(1)));
-        assert_eq!(state.refreshed().is_none(), ends, "{of:?}");
+        assert_eq!(state.refreshed().is_none(), ends, "{of:?} {unsaved}");
     }
 }
 

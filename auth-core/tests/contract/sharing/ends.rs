@@ -245,3 +245,26 @@ async fn rule_19_what_a_slow_store_takes_long_to_save_does_not_come_after_a_logo
     let found = token(&cold.get().await.unwrap());
     assert_eq!(found, format!("token-{}", logins + 1));
 }
+
+#[tokio::test]
+async fn rule_19_a_logout_ends_what_was_superseded_since_another_process_has_looked() {
+    // The other one has saved its session, or had no answer to that.
+    for is_answered in [true, false] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        let store = Faulty::new(&fleet.store);
+        store.0.save_answer_is_lost.store(!is_answered, SeqCst);
+        let process = fleet.start_with(server.program("right"), store.clone());
+        process.get().await.unwrap();
+        store.0.save_answer_is_lost.store(false, SeqCst);
+        for number in 1..3 {
+            let command = fleet.start(server.program("right"));
+            let found = token(&command.get().await.unwrap());
+            assert_eq!(found, format!("token-{number}"));
+            command.log_out().await.unwrap();
+        }
+        fleet.advance(20 * SECOND).await;
+        assert!(process.fresh().is_none(), "{is_answered}");
+        let cold = fleet.start(server.program("right"));
+        assert_eq!(token(&cold.get().await.unwrap()), "token-3");
+    }
+}
