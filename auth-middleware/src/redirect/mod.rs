@@ -18,4 +18,8 @@ pub use error::RedirectError;
 pub(crate) use hop::Hop;
 pub use redirects::Redirects;
 pub(crate) use secrets::QuerySecrets;
-pub(crate) use stack::{FollowedAbove, NotFollowed};
+#[cfg(feature = "reqwest")]
+pub(crate) use stack::Chained;
+#[cfg(feature = "follow")]
+pub(crate) use stack::FollowedAbove;
+pub(crate) use stack::NotFollowed;

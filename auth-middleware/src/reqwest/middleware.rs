@@ -21,7 +21,7 @@ use super::time_left::TimeLeft;
 use crate::admission::Admission;
 use crate::context::AuthContext;
 use crate::jar::{CookieJar, JarRequest};
-use crate::redirect::{Answer, Chain, FollowedAbove, NotFollowed, Redirects, would_take_a_secret};
+use crate::redirect::{Answer, Chain, Chained, NotFollowed, Redirects, would_take_a_secret};
 use crate::resend;
 use crate::target::Target;
 
@@ -305,31 +305,6 @@ impl Drop for Bare<'_> {
     }
 }
 
-/// The extensions of all hops of a request, whose redirects are followed here if it `carries` a
-/// credential. Afterwards they are as before: a retry may use them again.
-struct Followed<'a> {
-    extensions: &'a mut Extensions,
-    is_marked: bool,
-}
-
-impl<'a> Followed<'a> {
-    fn of(extensions: &'a mut Extensions, carries: bool) -> Self {
-        let is_marked = carries && extensions.insert(FollowedAbove).is_none();
-        Self {
-            extensions,
-            is_marked,
-        }
-    }
-}
-
-impl Drop for Followed<'_> {
-    fn drop(&mut self) {
-        if self.is_marked {
-            self.extensions.remove::<FollowedAbove>();
-        }
-    }
-}
-
 /// One request with its hops.
 struct Call<'a> {
     middleware: &'a AuthMiddleware,
@@ -344,6 +319,8 @@ struct Call<'a> {
     pristine: Option<Pristine>,
     /// The credential that the hop was sent with, if any.
     carried: Option<Stamp>,
+    /// The request, if it began with a credential: its redirects are followed here, and not below.
+    followed: Option<Chained>,
 }
 
 impl<'a> Call<'a> {
@@ -356,6 +333,7 @@ impl<'a> Call<'a> {
             chain: None,
             pristine: None,
             carried: None,
+            followed: None,
             request: Some(request),
         }
     }
@@ -381,9 +359,9 @@ impl<'a> Call<'a> {
         let mut admission = admission.map_err(Error::middleware)?;
         // A request that begins without a credential carries none on any hop.
         let is_bare = admission.is_none();
-        let is_followed_above = FollowedAbove::is_in(extensions);
-        let below = Followed::of(extensions, !is_bare);
-        let extensions = &mut *below.extensions;
+        let chained = Chained::of(extensions);
+        let is_followed_above = chained.is_followed_above();
+        self.followed = (!is_bare).then_some(chained);
         let mut is_hop = false;
         loop {
             let mut response = match &mut admission {
@@ -434,7 +412,11 @@ impl<'a> Call<'a> {
         if let Some(jar) = &jar {
             jar.add_to(request.headers_mut());
         }
-        let response = next.clone().run(self.take_next(), extensions).await;
+        let sent = next.clone().run(self.take_next(), extensions);
+        let response = match self.followed {
+            Some(chained) => chained.followed(sent).await,
+            None => sent.await,
+        };
         let response = response.map_err(|error| self.redactor.clean_error(error))?;
         let kept = self.pristine.as_ref();
         let is_answer = |kept: &Pristine| kept.goes_to(response.url());
@@ -461,13 +443,14 @@ impl<'a> Call<'a> {
         // At most three attempts: an attempt knows what it was sent again for.
         loop {
             self.carried = Some(sending.attempt().stamp());
+            let followed = Chained::of(extensions);
             let sent = next.clone().run(self.take_next(), extensions);
             let sent = match resend::span(sending.attempt()) {
                 Some(span) => Box::pin(sent.instrument(span)),
                 None => sent,
             };
             let conclusion = {
-                let response = sent.await;
+                let response = followed.followed(sent).await;
                 let mut response = response.map_err(|error| self.redactor.clean_error(error))?;
                 // The URL that was sent is in scope, and most responses come from there.
                 let kept = self.pristine.as_ref();
