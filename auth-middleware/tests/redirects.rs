@@ -26,7 +26,7 @@ use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::rt::TokioExecutor;
 use reqwest::Client;
 use reqwest::redirect::Policy;
-use reqwest_middleware::{ClientBuilder, Middleware, Next};
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
 /// Nothing of a credential, and nothing that the caller wrote for another origin.
@@ -976,6 +976,40 @@ async fn rule_16_in_a_stack_the_integration_whose_credential_a_request_carries_f
         }
         assert_eq!((of_alice.logins(), of_bob.logins()), (1, 1), "{via:?}");
     }
+}
+
+/// A middleware that asks another URL first, through a client of its own.
+struct AsksFirst(ClientWithMiddleware, String);
+
+#[async_trait::async_trait]
+impl Middleware for AsksFirst {
+    async fn handle(
+        &self,
+        request: reqwest::Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> reqwest_middleware::Result<reqwest::Response> {
+        let first = self.0.get(&self.1).send().await?;
+        assert_eq!(first.status(), 200);
+        next.run(request, extensions).await
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_a_middleware_below_makes_by_itself_is_redirected() {
+    let api = Api::new(|seen| match seen.uri.path() {
+        "/first" => moved(302, "/there".parse().unwrap()),
+        _ => response(200, "in"),
+    });
+    let origin = api.serve().await;
+    let (credentials, _) = Script::at(&origin).build();
+    let own = AuthMiddleware::build_client(Client::builder(), credentials.clone()).unwrap();
+    let (client, auth) = AuthMiddleware::with_client(Client::builder(), credentials).unwrap();
+    let asks = AsksFirst(own, format!("{origin}/first"));
+    let client = ClientBuilder::new(client).with(auth).with(asks).build();
+    let got = client.get(&origin).send().await.unwrap();
+    assert_eq!(got.status(), 200);
+    assert_eq!(api.count(), 3);
 }
 
 /// A URL has its host in lower case.
