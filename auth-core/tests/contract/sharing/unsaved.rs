@@ -620,3 +620,20 @@ async fn rule_20_no_session_is_saved_while_a_login_gives_its_lease_back() {
     fleet.advance(SECOND).await;
     assert_eq!(renewed.await.unwrap().unwrap(), "token-2");
 }
+
+#[tokio::test]
+async fn rule_24_a_session_of_a_time_of_trouble_is_saved_though_another_was_logged_out() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.fails.store(true, SeqCst);
+    let one = fleet.start_with(server.program("right"), store.clone());
+    one.get().await.unwrap();
+    let other = fleet.start(server.program("right"));
+    other.get().await.unwrap();
+    other.log_out().await.unwrap();
+    store.0.fails.store(false, SeqCst);
+    fleet.advance(30 * SECOND).await;
+    let later = fleet.start(server.program("right"));
+    let found = later.get().await.unwrap();
+    assert_eq!((&*token(&found), server.logins()), ("token-1", 2));
+}
