@@ -134,14 +134,15 @@ impl Keep for Shared {
         });
         let (settled, flight, settling) = self.commit(|control| {
             let policy = &self.engine.options.policy;
-            let settled = control.state.settle(id, outcome, &end, policy);
             let sharing = self.engine.options.sharing.as_ref();
+            let flight = control.flight.take_if(|flight| flight.id == id);
+            // Before its lease is known, so that nobody gives that back meanwhile.
+            let settling = sharing.zip(flight.as_ref());
+            let settling = settling.map(|(sharing, flight)| sharing.settle(flight));
+            let settled = control.state.settle(id, outcome, &end, policy);
             if let (Settled::LoggedIn { .. }, Some(sharing)) = (&settled, sharing) {
                 sharing.obtained(control.state.generation(), leased);
             }
-            let flight = control.flight.take_if(|flight| flight.id == id);
-            let settling = sharing.zip(flight.as_ref());
-            let settling = settling.map(|(sharing, flight)| sharing.settle(flight));
             (settled, flight, settling)
         });
         // Of one that was superseded, nothing is kept.
