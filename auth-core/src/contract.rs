@@ -192,11 +192,11 @@
 //!
 //! A refused password isn't tried again until the secret changes or a cooldown ends, however many
 //! requests ask; they get the same typed error. That holds for each of the last four secrets,
-//! should the source go back to one. A pool knows of it though the identity was closed, removed or
-//! forgotten. The cooldown (15 min, unless set) doubles with each further refusal, up to a day,
-//! while neither a login succeeds nor the secret changes. A locked account is treated as a refused
-//! password. A 401 to a login is a refusal, whatever its body is and however it is labelled; a 407
-//! is a proxy's, and is none.
+//! should the source go back to one before a login succeeds. A pool knows of it though the identity
+//! was closed, removed or forgotten, and whatever source it comes back with. The cooldown (15 min,
+//! unless set) doubles with each further refusal, up to a day, while neither a login succeeds nor
+//! the secret changes. A locked account is treated as a refused password. A 401 to a login is a
+//! refusal, whatever its body is and however it is labelled; a 407 is a proxy's, and is none.
 //!
 //! Whatever may be a refusal is tried with an unchanged secret at most 4 times in any 15 min,
 //! renewals counted: at once, after 30 s, 2 min and 5 min, and then every 15 min. That is every

@@ -668,9 +668,10 @@ impl CacheState {
         self.failure.as_ref()
     }
 
-    /// Takes over a failure from before the cache was built. See [`Pool`](crate::Pool).
-    pub(crate) fn remember(&mut self, failure: Failure) {
-        self.failure = Some(failure);
+    /// Takes over a failure from before the cache was built, whose secret is `fixed` or may change.
+    /// See [`Pool`](crate::Pool).
+    pub(crate) fn remember(&mut self, failure: Failure, fixed: Option<Fingerprint>, now: Moment) {
+        self.failure = Some(failure.of_source(fixed, now));
     }
 
     /// The last generation that was rejected or ended. Zero before the first.
