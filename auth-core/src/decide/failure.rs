@@ -312,7 +312,8 @@ impl Failure {
     /// Whether other processes have to know of it. What is wrong before anything was sent is wrong
     /// here alone.
     pub(super) fn is_of_note(&self, now: Moment) -> bool {
-        self.kind() != LoginErrorKind::Misconfigured && self.counts(now)
+        let is_own = self.kind() == LoginErrorKind::Misconfigured && !self.says_of_its_secret();
+        !is_own && self.counts(now)
     }
 
     /// Whether it is a refusal that still forbids a login, or may be one.
