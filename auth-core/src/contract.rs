@@ -210,7 +210,8 @@
 //!
 //! Meanwhile the source is looked at again, at most once a second and compared without keeping a
 //! copy in clear, so that a corrected secret logs in at once. Outages are not refusals: they back
-//! off, with jitter, and never lock a good password out. An account that has too many sessions is
+//! off, with jitter, and never lock a good password out. So do logins that were sent and are lost
+//! with their runtimes, from the second in a row on. An account that has too many sessions is
 //! logged out of the oldest superseded one that still waits for it, and backs off for minutes.
 //!
 //! ## Rule 13

@@ -9,8 +9,8 @@ use crate::cause::Cause;
 use crate::clock::nanos;
 use crate::credential::{Credential, Stamp};
 use crate::decide::{
-    Adopted, AttemptedSecret, End, FlightId, Known, LoginOutcome, Means, NoSession, Notes,
-    Obtained, Purpose, Settled, Superseded, Wanted,
+    Adopted, Attempted, AttemptedSecret, End, FlightId, Known, LoginOutcome, Means, NoSession,
+    Notes, Obtained, Purpose, Settled, Superseded, Wanted,
 };
 use crate::error::{Error, LoginError, LoginErrorKind};
 use crate::event::Event;
@@ -219,7 +219,11 @@ impl Keep for Shared {
         }
     }
 
-    fn lose(&self, id: FlightId) {
+    fn lose(&self, id: FlightId, sent: Option<(Attempted, AttemptedSecret)>) {
+        if let Some(sent) = sent {
+            let (end, policy) = (self.end(Duration::ZERO), &self.engine.options.policy);
+            self.update(|state| state.lose(id, sent, &end, policy));
+        }
         self.abandon(id);
     }
 }

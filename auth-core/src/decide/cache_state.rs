@@ -7,7 +7,7 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 
-use super::attempted::Attempted;
+use super::attempted::{Attempted, AttemptedSecret};
 use super::failure::{Failure, FailurePolicy};
 use super::outcome::{End, Failed, LoginOutcome, Means, NoSession, Obtained, Settled, Superseded};
 use super::refreshes::{Possible, Refreshes};
@@ -523,6 +523,22 @@ impl CacheState {
         let told = failure.error(end.at);
         self.failure = Some(failure);
         told
+    }
+
+    /// The runtime of a flight is gone, and the answer to what was sent with it.
+    pub(crate) fn lose(
+        &mut self,
+        id: FlightId,
+        (of, secret): (Attempted, AttemptedSecret),
+        end: &End,
+        policy: &Policy,
+    ) {
+        if self.flight == Some(id) {
+            let error = LoginError::timed_out("its runtime ended before an answer came");
+            let secret = Some(secret);
+            self.fail(Failed { error, of, secret }, end, policy);
+            self.failure = self.failure.take().map(Failure::of_lost);
+        }
     }
 
     /// The task of a flight is gone or not driven. No waiter may wait for it any longer.

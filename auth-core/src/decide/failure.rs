@@ -193,6 +193,14 @@ impl Failure {
         }
     }
 
+    /// The login was lost. One forbids nothing: a program may end a runtime and go on with another.
+    pub(crate) fn of_lost(mut self) -> Self {
+        if self.streaks.outages <= 1 {
+            self.until = self.looked_at;
+        }
+        self
+    }
+
     /// The last failure with this secret, which is not the last one.
     fn with(&self, secret: Fingerprint) -> Option<&Self> {
         let mut others = successors(self.earlier.as_deref(), |other| other.earlier.as_deref());

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
+use std::task::Poll;
 use std::time::Duration;
 
 use auth_core::clock::ManualClock;
@@ -220,6 +221,33 @@ fn rule_3_a_login_whose_runtime_was_shut_down_starts_again_on_another_runtime() 
     gate.let_through(1);
     assert_eq!(token(&second.block_on(waiter).unwrap().unwrap()), "token-2");
     assert_eq!(logins.count(), 2);
+}
+
+#[test]
+fn rule_12_logins_that_are_lost_with_their_runtimes_back_off() {
+    let clock = ManualClock::new();
+    let gate = Gate::shut();
+    let provider = tokens().gated(&gate);
+    let logins = provider.logins();
+    let credentials = on(&clock, provider).build();
+    for second in 0..15 * 60 {
+        // It waits for its answer no longer.
+        runtime().block_on(async {
+            let got = futures_util::poll!(Box::pin(credentials.get()));
+            if let Poll::Ready(got) = got {
+                assert!(got.is_err());
+            }
+            settle().await;
+        });
+        if second == 1 {
+            assert_eq!(logins.count(), 2, "the first one forbids nothing");
+        }
+        clock.advance(SECOND);
+    }
+    assert!(logins.count() < 75, "{}", logins.count());
+    clock.advance(60 * SECOND);
+    gate.let_through(1);
+    assert!(runtime().block_on(credentials.get()).is_ok());
 }
 
 #[test]
