@@ -29,10 +29,10 @@
 //! Nothing waits for ever. A login that panics, hangs past its time-out, or sits on a runtime that
 //! is not driven any more releases its waiters with a typed error: each waiter has a timer on its
 //! own runtime, which the waiters on that runtime may share, and may supersede a dead login, whose
-//! late result is then discarded. At most one reading of a secret's source that may block, such as
-//! a file, is under way, on a thread that no runtime waits for; a login waits for it within its
-//! time-out. Outside any runtime there is a typed error, or the blocking call, which brings its own
-//! thread.
+//! late result is then discarded, but for what it says of the password, unless a later login has
+//! succeeded by then. At most one reading of a secret's source that may block, such as a file, is
+//! under way, on a thread that no runtime waits for; a login waits for it within its time-out.
+//! Outside any runtime there is a typed error, or the blocking call, which brings its own thread.
 //!
 //! ## Rule 4
 //!

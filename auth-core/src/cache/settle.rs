@@ -145,7 +145,7 @@ impl Keep for Shared {
             }
             (settled, flight, settling)
         });
-        // Of one that was superseded, nothing is kept.
+        // Of one that was superseded, the store is told nothing.
         let failed = attempted && !matches!(settled, Settled::Discarded(_));
         Settlement {
             settled,

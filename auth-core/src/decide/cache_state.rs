@@ -47,6 +47,8 @@ pub(crate) struct CacheState {
     pub(super) generation: u64,
     pub(super) flight: Option<FlightId>,
     pub(super) last_flight: Option<FlightId>,
+    /// The last one that has logged in with the password.
+    pub(super) last_login: Option<FlightId>,
     pub(super) closed: bool,
     /// The last generation that was rejected, or ended by the server. Zero before the first.
     pub(super) rejected: u64,
@@ -67,7 +69,7 @@ pub(crate) struct CacheState {
 }
 
 /// The number of a flight, which tells it from the flights before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FlightId(NonZeroU64);
 
 impl FlightId {
@@ -377,9 +379,14 @@ impl CacheState {
                 }
                 self.discard(distinct.then_some(credential))
             }
-            Ok(Obtained::Fetched { session, by }) => self.log_in(session, by, end, policy),
+            Ok(Obtained::Fetched { session, by }) => {
+                if by == Means::Password {
+                    self.last_login = Some(id);
+                }
+                self.log_in(session, by, end, policy)
+            }
             // No waiter gets it any more, but what it says of the password is to be noted.
-            Err(NoSession::Failed(failed)) if self.closed && failed.secret.is_some() => {
+            Err(NoSession::Failed(failed)) if unwanted && self.is_to_be_noted(id, &failed) => {
                 self.fail(failed, end, policy);
                 self.discard(None)
             }
@@ -406,6 +413,16 @@ impl CacheState {
                 _ => Settled::Failed(told),
             },
             Err(NoSession::Unchanged) => self.looked(now),
+        }
+    }
+
+    /// Whether a flight that is not wanted any more has found out what forbids another one.
+    fn is_to_be_noted(&self, id: FlightId, failed: &Failed) -> bool {
+        if self.closed {
+            failed.secret.is_some()
+        } else {
+            // The last word on the password is that of a later login, if one has succeeded.
+            failed.says_of_its_secret() && self.last_login < Some(id)
         }
     }
 

@@ -127,6 +127,13 @@ pub(crate) struct Failure {
     earlier: Option<Box<Self>>,
 }
 
+impl Failed {
+    /// Whether it says something of the secret that was sent.
+    pub(super) const fn says_of_its_secret(&self) -> bool {
+        !matches!(evidence(&self.error, self.secret.is_some()), Evidence::None)
+    }
+}
+
 impl Failure {
     /// The failure that follows `before`. The back-off of an outage is drawn evenly from zero to
     /// its longest, so that a fleet does not come back in step.
