@@ -29,10 +29,10 @@
 //! Nothing waits for ever. A login that panics, hangs past its time-out, or sits on a runtime that
 //! is not driven any more releases its waiters with a typed error: each waiter has a timer on its
 //! own runtime, which the waiters on that runtime may share, and may supersede a dead login, whose
-//! late result is then discarded. At most one reading of a secret's source that may block, such as
-//! a file, is under way, on a thread that no runtime waits for; a login waits for it within its
-//! time-out. Outside any runtime there is a typed error, or the blocking call, which brings its own
-//! thread.
+//! late result is then discarded, but for what it says of the password, unless a later login has
+//! succeeded by then. At most one reading of a secret's source that may block, such as a file, is
+//! under way, on a thread that no runtime waits for; a login waits for it within its time-out.
+//! Outside any runtime there is a typed error, or the blocking call, which brings its own thread.
 //!
 //! ## Rule 4
 //!
@@ -192,11 +192,11 @@
 //!
 //! A refused password isn't tried again until the secret changes or a cooldown ends, however many
 //! requests ask; they get the same typed error. That holds for each of the last four secrets,
-//! should the source go back to one. A pool knows of it though the identity was closed, removed or
-//! forgotten. The cooldown (15 min, unless set) doubles with each further refusal, up to a day,
-//! while neither a login succeeds nor the secret changes. A locked account is treated as a refused
-//! password. A 401 to a login is a refusal, whatever its body is and however it is labelled; a 407
-//! is a proxy's, and is none.
+//! should the source go back to one before a login succeeds. A pool knows of it though the identity
+//! was closed, removed or forgotten, and whatever source it comes back with. The cooldown (15 min,
+//! unless set) doubles with each further refusal, up to a day, while neither a login succeeds nor
+//! the secret changes. A locked account is treated as a refused password. A 401 to a login is a
+//! refusal, whatever its body is and however it is labelled; a 407 is a proxy's, and is none.
 //!
 //! Whatever may be a refusal is tried with an unchanged secret at most 4 times in any 15 min,
 //! renewals counted: at once, after 30 s, 2 min and 5 min, and then every 15 min. That is every
@@ -210,7 +210,8 @@
 //!
 //! Meanwhile the source is looked at again, at most once a second and compared without keeping a
 //! copy in clear, so that a corrected secret logs in at once. Outages are not refusals: they back
-//! off, with jitter, and never lock a good password out. An account that has too many sessions is
+//! off, with jitter, and never lock a good password out. So do logins that were sent and are lost
+//! with their runtimes, from the second in a row on. An account that has too many sessions is
 //! logged out of the oldest superseded one that still waits for it, and backs off for minutes.
 //!
 //! ## Rule 13

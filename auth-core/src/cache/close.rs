@@ -36,7 +36,8 @@ impl Shared {
                 let sharing = self.engine.options.sharing.as_ref();
                 unsaved = (sharing.zip(self.known_now().version))
                     .is_some_and(|(sharing, known)| sharing.has_unsaved_values(known));
-                if let (Some(sharing), Ending::LogOut) = (sharing, ending) {
+                // After a close it would take away what that leaves in the store.
+                if let (Some(sharing), Ending::LogOut, false) = (sharing, ending, was_closed) {
                     sharing.log_out();
                 }
                 (

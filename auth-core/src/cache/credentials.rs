@@ -15,6 +15,7 @@ use crate::identity::Identity;
 use crate::lifetime::Freshness;
 use crate::origin::Scope;
 use crate::provider::Provider;
+use crate::secret::Fingerprint;
 use crate::session::Session;
 
 /// The credential of one identity: one login for all callers, renewed while it is still served.
@@ -470,8 +471,11 @@ impl Credentials {
         })
     }
 
-    pub(crate) fn remember(&self, failure: Failure) {
-        self.shared.update(|state| state.remember(failure));
+    /// Takes over what was remembered. The secret of this handle is `fixed`, or may change.
+    pub(crate) fn remember(&self, failure: Failure, fixed: Option<Fingerprint>) {
+        let now = self.shared.engine.clock.now();
+        self.shared
+            .update(|state| state.remember(failure, fixed, now));
     }
 }
 

@@ -9,8 +9,8 @@ use crate::cause::Cause;
 use crate::clock::nanos;
 use crate::credential::{Credential, Stamp};
 use crate::decide::{
-    Adopted, AttemptedSecret, End, FlightId, Known, LoginOutcome, Means, NoSession, Notes,
-    Obtained, Purpose, Settled, Superseded, Wanted,
+    Adopted, Attempted, AttemptedSecret, End, FlightId, Known, LoginOutcome, Means, NoSession,
+    Notes, Obtained, Purpose, Settled, Superseded, Wanted,
 };
 use crate::error::{Error, LoginError, LoginErrorKind};
 use crate::event::Event;
@@ -134,17 +134,18 @@ impl Keep for Shared {
         });
         let (settled, flight, settling) = self.commit(|control| {
             let policy = &self.engine.options.policy;
-            let settled = control.state.settle(id, outcome, &end, policy);
             let sharing = self.engine.options.sharing.as_ref();
+            let flight = control.flight.take_if(|flight| flight.id == id);
+            // Before its lease is known, so that nobody gives that back meanwhile.
+            let settling = sharing.zip(flight.as_ref());
+            let settling = settling.map(|(sharing, flight)| sharing.settle(flight));
+            let settled = control.state.settle(id, outcome, &end, policy);
             if let (Settled::LoggedIn { .. }, Some(sharing)) = (&settled, sharing) {
                 sharing.obtained(control.state.generation(), leased);
             }
-            let flight = control.flight.take_if(|flight| flight.id == id);
-            let settling = sharing.zip(flight.as_ref());
-            let settling = settling.map(|(sharing, flight)| sharing.settle(flight));
             (settled, flight, settling)
         });
-        // Of one that was superseded, nothing is kept.
+        // Of one that was superseded, the store is told nothing.
         let failed = attempted && !matches!(settled, Settled::Discarded(_));
         Settlement {
             settled,
@@ -218,7 +219,11 @@ impl Keep for Shared {
         }
     }
 
-    fn lose(&self, id: FlightId) {
+    fn lose(&self, id: FlightId, sent: Option<(Attempted, AttemptedSecret)>) {
+        if let Some(sent) = sent {
+            let (end, policy) = (self.end(Duration::ZERO), &self.engine.options.policy);
+            self.update(|state| state.lose(id, sent, &end, policy));
+        }
         self.abandon(id);
     }
 }

@@ -157,7 +157,7 @@ impl Shared {
         };
         let engine = &self.engine;
         // Before the state is looked at, so that a close finds it held or is found here.
-        let _publishing = sharing.publishing.lock().await;
+        let _publishing = sharing.begin_publishing(&engine.clock).await;
         let now = engine.clock.now();
         let (session, stamp, known) = {
             let control = self.control.lock();
@@ -179,10 +179,11 @@ impl Shared {
         }
     }
 
-    /// Waits until no session is being saved that is at hand.
+    /// Waits until no session is being saved that is at hand, nor a value of it.
     pub(super) async fn published(&self) {
         if let Some(sharing) = &self.engine.options.sharing {
             let _ = sharing.publishing.lock().await;
+            let _ = sharing.revising.lock().await;
         }
     }
 
@@ -452,7 +453,7 @@ impl Shared {
     async fn save_revision(self: &Arc<Self>, saving: &mut Saving, what: Unsaved) -> bool {
         let (engine, sharing) = (&self.engine, Arc::clone(&saving.sharing));
         // Before the state is looked at, so that a logout finds it held or is found here.
-        let _publishing = sharing.publishing.lock().await;
+        let _revising = sharing.revising.lock().await;
         let now = engine.clock.now();
         let (session, version, stamp) = {
             let control = self.control.lock();

@@ -7,7 +7,7 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 
-use super::attempted::Attempted;
+use super::attempted::{Attempted, AttemptedSecret};
 use super::failure::{Failure, FailurePolicy};
 use super::outcome::{End, Failed, LoginOutcome, Means, NoSession, Obtained, Settled, Superseded};
 use super::refreshes::{Possible, Refreshes};
@@ -47,6 +47,8 @@ pub(crate) struct CacheState {
     pub(super) generation: u64,
     pub(super) flight: Option<FlightId>,
     pub(super) last_flight: Option<FlightId>,
+    /// The last one that has logged in with the password.
+    pub(super) last_login: Option<FlightId>,
     pub(super) closed: bool,
     /// The last generation that was rejected, or ended by the server. Zero before the first.
     pub(super) rejected: u64,
@@ -67,7 +69,7 @@ pub(crate) struct CacheState {
 }
 
 /// The number of a flight, which tells it from the flights before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FlightId(NonZeroU64);
 
 impl FlightId {
@@ -377,9 +379,14 @@ impl CacheState {
                 }
                 self.discard(distinct.then_some(credential))
             }
-            Ok(Obtained::Fetched { session, by }) => self.log_in(session, by, end, policy),
+            Ok(Obtained::Fetched { session, by }) => {
+                if by == Means::Password {
+                    self.last_login = Some(id);
+                }
+                self.log_in(session, by, end, policy)
+            }
             // No waiter gets it any more, but what it says of the password is to be noted.
-            Err(NoSession::Failed(failed)) if self.closed && failed.secret.is_some() => {
+            Err(NoSession::Failed(failed)) if unwanted && self.is_to_be_noted(id, &failed) => {
                 self.fail(failed, end, policy);
                 self.discard(None)
             }
@@ -406,6 +413,16 @@ impl CacheState {
                 _ => Settled::Failed(told),
             },
             Err(NoSession::Unchanged) => self.looked(now),
+        }
+    }
+
+    /// Whether a flight that is not wanted any more has found out what forbids another one.
+    fn is_to_be_noted(&self, id: FlightId, failed: &Failed) -> bool {
+        if self.closed {
+            failed.secret.is_some()
+        } else {
+            // The last word on the password is that of a later login, if one has succeeded.
+            failed.says_of_its_secret() && self.last_login < Some(id)
         }
     }
 
@@ -523,6 +540,22 @@ impl CacheState {
         let told = failure.error(end.at);
         self.failure = Some(failure);
         told
+    }
+
+    /// The runtime of a flight is gone, and the answer to what was sent with it.
+    pub(crate) fn lose(
+        &mut self,
+        id: FlightId,
+        (of, secret): (Attempted, AttemptedSecret),
+        end: &End,
+        policy: &Policy,
+    ) {
+        if self.flight == Some(id) {
+            let error = LoginError::timed_out("its runtime ended before an answer came");
+            let secret = Some(secret);
+            self.fail(Failed { error, of, secret }, end, policy);
+            self.failure = self.failure.take().map(Failure::of_lost);
+        }
     }
 
     /// The task of a flight is gone or not driven. No waiter may wait for it any longer.
@@ -668,9 +701,10 @@ impl CacheState {
         self.failure.as_ref()
     }
 
-    /// Takes over a failure from before the cache was built. See [`Pool`](crate::Pool).
-    pub(crate) fn remember(&mut self, failure: Failure) {
-        self.failure = Some(failure);
+    /// Takes over a failure from before the cache was built, whose secret is `fixed` or may change.
+    /// See [`Pool`](crate::Pool).
+    pub(crate) fn remember(&mut self, failure: Failure, fixed: Option<Fingerprint>, now: Moment) {
+        self.failure = Some(failure.of_source(fixed, now));
     }
 
     /// The last generation that was rejected or ended. Zero before the first.

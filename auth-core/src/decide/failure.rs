@@ -127,6 +127,13 @@ pub(crate) struct Failure {
     earlier: Option<Box<Self>>,
 }
 
+impl Failed {
+    /// Whether it says something of the secret that was sent.
+    pub(super) const fn says_of_its_secret(&self) -> bool {
+        !matches!(evidence(&self.error, self.secret.is_some()), Evidence::None)
+    }
+}
+
 impl Failure {
     /// The failure that follows `before`. The back-off of an outage is drawn evenly from zero to
     /// its longest, so that a fleet does not come back in step.
@@ -144,7 +151,7 @@ impl Failure {
             && known.secret != sent.secret
         {
             let again = before.and_then(|before| before.with(sent.secret));
-            let again = again.filter(|again| again.matters(now));
+            let again = again.filter(|again| again.counts(now));
             let again = again.map_or_else(Streaks::default, |again| again.streaks);
             streaks.unsure = again.unsure;
             streaks.refusals = again.refusals;
@@ -193,6 +200,14 @@ impl Failure {
         }
     }
 
+    /// The login was lost. One forbids nothing: a program may end a runtime and go on with another.
+    pub(crate) fn of_lost(mut self) -> Self {
+        if self.streaks.outages <= 1 {
+            self.until = self.looked_at;
+        }
+        self
+    }
+
     /// The last failure with this secret, which is not the last one.
     fn with(&self, secret: Fingerprint) -> Option<&Self> {
         let mut others = successors(self.earlier.as_deref(), |other| other.earlier.as_deref());
@@ -207,7 +222,7 @@ impl Failure {
                 .secret
                 .is_some_and(|known| Some(known.secret) != secret);
             let says = other.says_of_its_secret() || other.streaks.unsure > 0;
-            is_other && says && other.matters(now)
+            is_other && says && other.counts(now)
         });
         let kept: Vec<&Self> = others.take(MOST_OTHERS).collect();
         kept.into_iter().rev().fold(None, |earlier, other| {
@@ -225,14 +240,53 @@ impl Failure {
         if self.secret.is_some_and(|last| last.secret == secret) {
             return None;
         }
+        let known = self.before_others(secret, now)?;
+        (known.says_of_its_secret() && known.forbids_login(now)).then_some(known)
+    }
+
+    /// The last failure with this secret, from before others were tried, as the last one.
+    fn before_others(&self, secret: Fingerprint, now: Moment) -> Option<Self> {
         let known = self.with(secret)?;
-        let holds = known.says_of_its_secret() && known.forbids_login(now);
-        holds.then(|| Self {
+        Some(Self {
             earlier: self.beside(Some(secret), now),
             error: Arc::clone(&known.error),
             looked_at: now.steady,
             ..*known
         })
+    }
+
+    /// As the next handle of the identity takes it over, whose secret is `fixed` or may change.
+    pub(crate) fn of_source(mut self, fixed: Option<Fingerprint>, now: Moment) -> Self {
+        let mut next = Some(&mut self);
+        while let Some(failure) = next {
+            if let Some(secret) = &mut failure.secret {
+                secret.may_change = fixed.is_none();
+            }
+            next = failure.earlier.as_deref_mut();
+        }
+        match (fixed, self.refused_secret()) {
+            (Some(fixed), Some(refused)) if fixed != refused => {
+                let known = self.before_others(fixed, now);
+                known.unwrap_or_else(|| self.set_aside(fixed, now))
+            }
+            _ => self,
+        }
+    }
+
+    /// It forbids nothing to this secret, which has not failed yet, and is kept beside it.
+    fn set_aside(self, secret: Fingerprint, now: Moment) -> Self {
+        Self {
+            earlier: self.beside(Some(secret), now),
+            evidence: Evidence::None,
+            until: now.steady,
+            streaks: Streaks {
+                unsure: 0,
+                refusals: 0,
+                ..self.streaks
+            },
+            secret: None,
+            ..self
+        }
     }
 
     /// Whether it still forbids the same again.
@@ -253,11 +307,16 @@ impl Failure {
         holds && self.forbids(now)
     }
 
-    /// Whether it has to be remembered: it forbids something, or rule 12 counts it. If a refusal is
-    /// forgotten after its cooldown, the next one has the first cooldown again, which is enough.
-    pub(crate) fn matters(&self, now: Moment) -> bool {
+    /// Whether it forbids something, or rule 12 counts it. If a refusal is forgotten after its
+    /// cooldown, the next one has the first cooldown again, which is enough.
+    fn counts(&self, now: Moment) -> bool {
         let counted_until = self.until.saturating_add(nanos(COUNTED));
         self.forbids(now) || (self.streaks.unsure > 0 && now.steady < counted_until)
+    }
+
+    /// Whether it has to be remembered, or what is known of another secret.
+    pub(crate) fn matters(&self, now: Moment) -> bool {
+        successors(Some(self), |failure| failure.earlier.as_deref()).any(|any| any.counts(now))
     }
 
     /// Whether it says something of the secret that was sent.
@@ -268,7 +327,8 @@ impl Failure {
     /// Whether other processes have to know of it. What is wrong before anything was sent is wrong
     /// here alone.
     pub(super) fn is_of_note(&self, now: Moment) -> bool {
-        self.kind() != LoginErrorKind::Misconfigured && self.matters(now)
+        let is_own = self.kind() == LoginErrorKind::Misconfigured && !self.says_of_its_secret();
+        !is_own && self.counts(now)
     }
 
     /// Whether it is a refusal that still forbids a login, or may be one.

@@ -87,9 +87,9 @@ pub(crate) trait Keep: Send + Sync {
     /// Tells the waiters. Returns a session that is of no use, which is to be logged out.
     fn conclude(&self, settlement: Settlement) -> Option<(Arc<Credential>, Logout)>;
 
-    /// The task of a login is gone without an outcome. It matters only if the login is still the
-    /// one under way.
-    fn lose(&self, id: FlightId);
+    /// The task of a login is gone without an outcome, and with the answer to what it has `sent`,
+    /// if it has. It matters only if the login is still the one under way.
+    fn lose(&self, id: FlightId, sent: Option<(Attempted, AttemptedSecret)>);
 }
 
 /// A login that was decided on, and the task that carries it out.
@@ -122,6 +122,7 @@ impl Login {
             guard: FlightGuard {
                 cache: Some(cache),
                 flight,
+                sent: None,
             },
             purpose,
             began,
@@ -406,6 +407,12 @@ impl Login {
 
     /// Logs in with this secret. The permit is bound until that has ended.
     async fn send(&mut self, secret: &Secret, permit: Permit) -> Result<Session, NoSession> {
+        let attempted = self.attempted(secret);
+        let of = match self.purpose {
+            Purpose::Renewal => Attempted::Renewal,
+            _ => Attempted::Login,
+        };
+        self.guard.sent = Some((of, attempted));
         let engine = &self.engine;
         // A provider may panic before it returns its future, so it is called within the guard.
         let sent = async { engine.provider.login(secret).await };
@@ -417,11 +424,8 @@ impl Login {
         };
         Err(NoSession::Failed(Failed {
             error: failed.with_retry_after(held),
-            of: match self.purpose {
-                Purpose::Renewal => Attempted::Renewal,
-                _ => Attempted::Login,
-            },
-            secret: Some(self.attempted(secret)),
+            of,
+            secret: Some(attempted),
         }))
     }
 
@@ -519,12 +523,14 @@ struct FlightGuard {
     /// `None` once the outcome is kept.
     cache: Option<Weak<dyn Keep>>,
     flight: Arc<Flight>,
+    /// What was sent with the password.
+    sent: Option<(Attempted, AttemptedSecret)>,
 }
 
 impl Drop for FlightGuard {
     fn drop(&mut self) {
         if let Some(cache) = self.cache.take().and_then(|cache| cache.upgrade()) {
-            cache.lose(self.flight.id);
+            cache.lose(self.flight.id, self.sent);
         }
         self.flight.end();
     }

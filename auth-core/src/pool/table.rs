@@ -108,7 +108,8 @@ impl Table {
 
     /// Adds an identity, or searches one slice for room. `search` is the search so far.
     ///
-    /// What a failed login forbids stays in force, unless the secret is now `fixed` to another one.
+    /// What a failed login forbids stays in force. A secret that is now `fixed` to another one has
+    /// not failed yet.
     pub(super) fn add(
         &mut self,
         identity: &Identity,
@@ -128,11 +129,8 @@ impl Table {
             Room::NotYet => return Addition::Searching,
             Room::Never => return Addition::Full,
         };
-        if let Some(failure) = self.failures.remove(identity).or(noted)
-            // A password other than the refused one has not failed yet.
-            && fixed.is_none_or(|fixed| failure.refused_secret().is_none_or(|refused| refused == fixed))
-        {
-            credentials.remember(failure);
+        if let Some(failure) = self.failures.remove(identity).or(noted) {
+            credentials.remember(failure, fixed);
         }
         let turn = self.last_turn(identity.clone());
         let credentials = credentials.clone();
@@ -388,7 +386,7 @@ mod tests {
         }
         // All of them lapse, but the last identity has failed just now.
         clock.advance(Duration::from_secs(15 * 60));
-        handles[0].remember(refused(&clock));
+        handles[0].remember(refused(&clock), None);
         let mut swept = 0;
         let removal = table.remove(&identity(0), &mut swept);
         assert!(matches!(removal, Removal::Sweeping), "{removal:?}");
@@ -406,7 +404,7 @@ mod tests {
             let in_force = refused(&clock);
             table.failures.insert(identity(10_000 + number), in_force);
         }
-        handles[0].remember(refused(&clock));
+        handles[0].remember(refused(&clock), None);
         let (mut swept, mut calls) = (0, 1);
         while matches!(table.remove(&identity(0), &mut swept), Removal::Sweeping) {
             calls += 1;
@@ -435,7 +433,7 @@ mod tests {
         table.failures.insert(past, earlier);
         // And one identity is not in use, and has been refused.
         let unused = handles.swap_remove(0);
-        unused.remember(refused(&clock));
+        unused.remember(refused(&clock), None);
         drop(unused);
         let newcomer = new(&clock, 9_999);
         let mut search = None;

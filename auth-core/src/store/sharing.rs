@@ -70,8 +70,12 @@ pub(crate) struct Sharing {
     leased: Mutex<Option<(u64, Leased)>>,
     saving: Mutex<Saving>,
     settling: Mutex<Vec<Arc<Flight>>>,
-    /// Held while a session is saved that is at hand, or a value of it. A close waits for that.
+    /// Held while a session is saved that is at hand, or its lease is given back. A close waits for
+    /// that.
     pub(crate) publishing: tokio::sync::Mutex<()>,
+    /// Held while a value of the session is saved, which one task at a time does. A close waits for
+    /// that as well.
+    pub(crate) revising: tokio::sync::Mutex<()>,
     /// The cache was closed to log out.
     logs_out: AtomicBool,
     following: Mutex<Following>,
@@ -176,6 +180,7 @@ impl Sharing {
             saving: Mutex::default(),
             settling: Mutex::default(),
             publishing: tokio::sync::Mutex::default(),
+            revising: tokio::sync::Mutex::default(),
             logs_out: AtomicBool::new(false),
             following: Mutex::default(),
             trouble_until: AtomicU64::new(0),
@@ -268,8 +273,10 @@ impl Sharing {
     /// Gives the lease back that a session has which is neither saved nor being saved. Returns
     /// `None` if the store is in trouble.
     pub(crate) async fn give_back(&self, cache: &dyn Sharer) -> Option<()> {
+        // In this order: a session is known to be being saved before its lease is known.
+        let leased = self.left_to_give_back();
         let is_idle = self.settling.lock().is_empty();
-        let Some(leased) = self.left_to_give_back().filter(|_| is_idle) else {
+        let Some(leased) = leased.filter(|_| is_idle) else {
             return Some(());
         };
         let version = leased.version.unwrap_or_default();
@@ -322,6 +329,20 @@ impl Sharing {
     pub(crate) fn logs_out(&self) -> bool {
         // Relaxed, as in `log_out`.
         self.logs_out.load(Relaxed)
+    }
+
+    /// Waits until no one else saves the session at hand, or gives its lease back. Who takes longer
+    /// for that than a step does is on a runtime that is not driven any more.
+    pub(crate) async fn begin_publishing(
+        &self,
+        clock: &Clock,
+    ) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        let until = clock.now().steady.saturating_add(nanos(STEP));
+        let free = pin!(self.publishing.lock());
+        match select(free, pin!(clock.sleep_until(until))).await {
+            Either::Left((publishing, _)) => Some(publishing),
+            Either::Right(_) => None,
+        }
     }
 
     /// The session of this flight is being saved from now on.

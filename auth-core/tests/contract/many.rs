@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
@@ -10,7 +10,7 @@ use auth_core::clock::ManualClock;
 use auth_core::testing::{Gate, Scripted};
 use auth_core::{
     Ask, Error, Identity, Lifetime, LoginError, LoginUrl, Origin, Pool, PoolError, Provider,
-    ProviderOptions, Quota, Scope, Secret, SecretSource, Session,
+    ProviderOptions, Quota, ReadSecret, Scope, Secret, SecretError, SecretSource, Session,
 };
 
 use crate::support::{SECOND, settle, token};
@@ -393,6 +393,68 @@ async fn rule_12_a_refusal_is_remembered_when_its_identity_is_closed() {
     assert_eq!(attempts, 4, "in an hour: one in each cooldown");
     let corrected = account("me").with_secret("another password");
     assert!(pool.add(corrected).unwrap().get().await.is_ok());
+}
+
+/// A source that another secret may be put into.
+struct Vault(&'static str);
+
+#[async_trait]
+impl ReadSecret for Vault {
+    async fn read(&self) -> Result<Secret, SecretError> {
+        Ok(self.0.into())
+    }
+}
+
+#[tokio::test]
+async fn rule_12_each_refused_password_is_remembered_whatever_source_its_identity_comes_back_with()
+{
+    let clock = ManualClock::new();
+    let pool = pool(&clock, 10);
+    let sent = Arc::new(AtomicUsize::new(0));
+    let add = |secret: SecretSource, error: fn() -> LoginError| {
+        let seen = Arc::clone(&sent);
+        let provider = Scripted::new(move |_| {
+            seen.fetch_add(1, SeqCst);
+            Err(error())
+        });
+        let provider = provider.with_identity(identity("me")).with_secret(secret);
+        pool.add(provider).unwrap()
+    };
+    let refused = || LoginError::refused("status 401");
+    let password = |number: usize| ["one", "other"][number % 2];
+    for number in 0..14 {
+        let wrong = add(password(number).into(), refused);
+        assert!(wrong.get().await.unwrap_err().is_login_refused());
+        if number % 4 < 2 {
+            wrong.close().await.unwrap();
+        } else {
+            pool.remove(&identity("me"));
+        }
+        clock.advance(30 * SECOND);
+    }
+    assert_eq!(sent.load(SeqCst), 2, "one of each");
+    // A third one is tried, and that is an outage.
+    let third = add("third".into(), || LoginError::unavailable("status 503"));
+    assert!(third.get().await.is_err());
+    assert_eq!(sent.load(SeqCst), 3);
+    clock.advance(60 * SECOND);
+    drop(third);
+    // They may come from a source that can change, and a corrected one logs in at once.
+    for number in 0..2 {
+        pool.remove(&identity("me"));
+        let vault = SecretSource::custom(Vault(password(number)));
+        let wrong = add(vault, refused);
+        assert!(wrong.get().await.unwrap_err().is_login_refused());
+        assert_eq!(sent.load(SeqCst), 3, "{number}");
+    }
+    pool.remove(&identity("me"));
+    let wrong = add("other".into(), refused);
+    assert!(wrong.get().await.unwrap_err().is_login_refused());
+    wrong.close().await.unwrap();
+    clock.advance(SECOND);
+    let vault = SecretSource::custom(Vault("right"));
+    let corrected = pool.add(account("me").with_secret(vault)).unwrap();
+    assert_eq!(token(&corrected.get().await.unwrap()), "token-1");
 }
 
 #[tokio::test]

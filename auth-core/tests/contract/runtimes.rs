@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
+use std::task::Poll;
 use std::time::Duration;
 
 use auth_core::clock::ManualClock;
@@ -220,6 +221,81 @@ fn rule_3_a_login_whose_runtime_was_shut_down_starts_again_on_another_runtime() 
     gate.let_through(1);
     assert_eq!(token(&second.block_on(waiter).unwrap().unwrap()), "token-2");
     assert_eq!(logins.count(), 2);
+}
+
+#[test]
+fn rule_12_a_refusal_that_a_superseded_login_brings_late_counts_until_another_has_succeeded() {
+    for is_corrected in [false, true] {
+        let clock = ManualClock::new();
+        let (sends, sent) = mpsc::channel();
+        let (answers, answer) = mpsc::channel::<()>();
+        let answer = Mutex::new(answer);
+        let provider = Scripted::new(move |number| {
+            // It blocks its thread.
+            if number == 1 {
+                sends.send(()).unwrap();
+                answer.lock().recv_timeout(20 * SECOND).unwrap();
+                return Err(LoginError::refused("status 401"));
+            }
+            if !is_corrected && number == 2 {
+                return Err(LoginError::unavailable("status 503"));
+            }
+            session(number, Lifetime::of(HOUR))
+        });
+        let logins = provider.logins();
+        let credentials = on(&clock, provider).build();
+        let blocked = credentials.clone();
+        let thread = std::thread::spawn(move || {
+            runtime().block_on(async {
+                let _ = futures_util::poll!(Box::pin(blocked.get()));
+                settle().await;
+            });
+        });
+        sent.recv_timeout(20 * SECOND).unwrap();
+        let driven = runtime();
+        let waiter = driven.spawn({
+            let credentials = credentials.clone();
+            async move { credentials.get().await.is_ok() }
+        });
+        driven.block_on(settle());
+        clock.advance(31 * SECOND);
+        driven.block_on(settle());
+        assert_eq!(driven.block_on(waiter).unwrap(), is_corrected);
+        assert_eq!(logins.count(), 2);
+        answers.send(()).unwrap();
+        thread.join().unwrap();
+        clock.advance(60 * SECOND);
+        let told = driven.block_on(credentials.renew());
+        assert_eq!(told.is_ok(), is_corrected, "{told:?}");
+        assert_eq!(logins.count(), 2 + u64::from(is_corrected));
+    }
+}
+
+#[test]
+fn rule_12_logins_that_are_lost_with_their_runtimes_back_off() {
+    let clock = ManualClock::new();
+    let gate = Gate::shut();
+    let provider = tokens().gated(&gate);
+    let logins = provider.logins();
+    let credentials = on(&clock, provider).build();
+    for second in 0..15 * 60 {
+        // It waits for its answer no longer.
+        runtime().block_on(async {
+            let got = futures_util::poll!(Box::pin(credentials.get()));
+            if let Poll::Ready(got) = got {
+                assert!(got.is_err());
+            }
+            settle().await;
+        });
+        if second == 1 {
+            assert_eq!(logins.count(), 2, "the first one forbids nothing");
+        }
+        clock.advance(SECOND);
+    }
+    assert!(logins.count() < 75, "{}", logins.count());
+    clock.advance(60 * SECOND);
+    gate.let_through(1);
+    assert!(runtime().block_on(credentials.get()).is_ok());
 }
 
 #[test]

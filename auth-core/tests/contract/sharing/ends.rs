@@ -268,3 +268,23 @@ async fn rule_19_a_logout_ends_what_was_superseded_since_another_process_has_loo
         assert_eq!(token(&cold.get().await.unwrap()), "token-3");
     }
 }
+
+#[tokio::test]
+async fn rule_19_a_logout_after_a_close_takes_nothing_from_what_that_leaves_in_the_store() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let process = fleet.start(server.program("right"));
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.gate.lock() = Some(Arc::clone(&gate));
+    let mut get = Box::pin(process.get());
+    assert!(futures_util::poll!(&mut get).is_pending());
+    settle().await;
+    let closing = process.clone();
+    let closed = tokio::spawn(async move { closing.close().await });
+    settle().await;
+    process.log_out().await.unwrap();
+    gate.add_permits(9);
+    closed.await.unwrap().unwrap();
+    let cold = fleet.start(server.program("right"));
+    assert_eq!(token(&cold.get().await.unwrap()), "token-1");
+    assert_eq!(server.0.logouts.lock().len(), 0);
+}

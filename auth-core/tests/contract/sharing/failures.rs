@@ -1,5 +1,7 @@
 //! Rule 22: what failed logins and spent tokens forbid, for all processes.
 
+use auth_core::Part;
+
 use super::*;
 
 #[tokio::test]
@@ -61,15 +63,22 @@ async fn rule_22_a_wrong_password_is_remembered_beside_a_right_one_and_another_w
 
 #[tokio::test]
 async fn rule_22_what_may_be_a_refusal_is_tried_four_times_in_15_minutes_by_all_starts() {
-    let (server, mut fleet) = (Server::new(), Fleet::new());
-    server.answers(|_| Err(LoginError::malformed("a page")));
-    for _ in 0..15 * 60 / 10 {
-        let program = fleet.start(server.program("right"));
-        assert!(program.get().await.is_err());
-        fleet.clocks.pop();
-        fleet.advance(10 * SECOND).await;
+    let useless: [fn() -> Result<Session, LoginError>; 2] = [
+        || Err(LoginError::malformed("a page")),
+        // Nothing fetches it.
+        || Ok(session(1, Lifetime::of(HOUR))?.with_part(Part::fetched_header("x-csrf"))?),
+    ];
+    for answer in useless {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        server.answers(move |_| answer());
+        for _ in 0..15 * 60 / 10 {
+            let program = fleet.start(server.program("right"));
+            assert!(program.get().await.is_err());
+            fleet.clocks.pop();
+            fleet.advance(10 * SECOND).await;
+        }
+        assert_eq!(server.logins(), 4);
     }
-    assert_eq!(server.logins(), 4);
 }
 
 #[tokio::test]

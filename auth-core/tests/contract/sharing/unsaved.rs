@@ -636,4 +636,58 @@ async fn rule_24_a_session_of_a_time_of_trouble_is_saved_though_another_was_logg
     let later = fleet.start(server.program("right"));
     let found = later.get().await.unwrap();
     assert_eq!((&*token(&found), server.logins()), ("token-1", 2));
+
+#[test]
+fn rule_3_no_session_stays_unsaved_for_a_task_that_is_not_driven_any_more() {
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+    };
+    // The task saves a value, or is a login that gives the lease of the session back.
+    for saves in [true, false] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        rolling(&server, Lifetime::of(HOUR));
+        let store = Faulty::new(&fleet.store);
+        let (driven, stopped) = (runtime(), runtime());
+        let process = driven.block_on(async {
+            if saves {
+                let process = fleet.start_with(server.program("right"), store.clone());
+                process.get().await.unwrap();
+                return process;
+            }
+            let failed = whose_save_fails(&mut fleet, server.program("right"), &store);
+            let (process, _) = failed.await;
+            fleet.leap(5 * SECOND);
+            process
+        });
+        *store.0.save_gate.lock() = Some(Arc::new(Semaphore::new(0)));
+        store.changes();
+        stopped.block_on(async {
+            if saves {
+                roll(&process, "sid=rolled; Path=/");
+            } else {
+                let renewed = futures_util::poll!(Box::pin(process.renew()));
+                assert!(renewed.is_pending());
+            }
+            settle().await;
+        });
+        assert_eq!(store.changes(), 1, "it is at the store");
+        *store.0.save_gate.lock() = None;
+        let found = driven.block_on(async {
+            if saves {
+                store.0.fails.store(true, SeqCst);
+                process.renew().await.unwrap();
+                store.0.fails.store(false, SeqCst);
+            }
+            fleet.advance(25 * SECOND).await;
+            let cold = fleet.start(server.program("right"));
+            let found = tokio::spawn(async move { cold.get().await });
+            fleet.advance(SECOND).await;
+            assert!(found.is_finished(), "{saves}");
+            found.await.unwrap().unwrap()
+        });
+        let last = if saves { "s-2" } else { "s-1" };
+        assert_eq!(found.cookie("sid"), Some(last));
+    }
 }
