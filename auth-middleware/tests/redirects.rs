@@ -944,6 +944,28 @@ async fn rule_16_in_a_stack_a_hop_that_is_under_way_at_the_close_is_not_redirect
     }
 }
 
+/// A layer that follows no redirect, above one that does and knows nothing of the query value.
+#[tokio::test]
+async fn rule_16_in_a_stack_a_layer_below_follows_no_request_that_carries_a_query_value() {
+    let foreign = Api::new(|_| response(200, "foreign"));
+    let elsewhere = foreign.serve().await;
+    let a = Api::new(move |seen| {
+        let next = format!("{elsewhere}/?next={}", seen.uri);
+        moved(302, next.parse().unwrap())
+    });
+    let at_a = a.serve().await;
+    let (alice, _) = Script::at(&at_a).kind(Kind::All).prefix("alice").build();
+    let (bob, _) = Script::at(common::ORIGIN).build();
+    let client = HyperClient::builder(TokioExecutor::new()).build_http();
+    let service = ServiceBuilder::new()
+        .layer(AuthLayer::new(alice))
+        .layer(AuthLayer::new(bob).follow_redirects(Redirects::new()))
+        .service(client);
+    let request = Request::get(&at_a).body(Full::<Bytes>::default()).unwrap();
+    let status = service.oneshot(request).await.unwrap().status().as_u16();
+    assert_eq!((status, foreign.count()), (302, 0));
+}
+
 /// An integration below knows nothing of what the one above has put on a request.
 #[tokio::test]
 async fn rule_16_in_a_stack_the_integration_whose_credential_a_request_carries_follows() {
