@@ -1034,6 +1034,29 @@ async fn rule_16_in_a_stack_the_integration_whose_credential_a_request_carries_f
     }
 }
 
+/// A URL without a scheme has that of the request, whose scope it is in.
+#[tokio::test]
+async fn a_redirect_within_the_scope_repeats_a_query_value_whatever_its_form() {
+    let host = common::ORIGIN.strip_prefix("https:").unwrap();
+    for form in ["", host, common::ORIGIN] {
+        let api = Api::new(move |seen| match (seen.uri.path(), seen.uri.query()) {
+            ("/away", Some(query)) => moved(302, format!("{form}/here?{query}").parse().unwrap()),
+            _ => response(200, "here"),
+        });
+        let (credentials, _) = Script::at(common::ORIGIN).kind(Kind::Query).build();
+        let handle = api.clone();
+        let service = ServiceBuilder::new()
+            .layer(AuthLayer::new(credentials).follow_redirects(Redirects::new()))
+            .service(tower::service_fn(move |request| {
+                handle.clone().handle(request)
+            }));
+        let request = Request::get(format!("{}/away", common::ORIGIN));
+        let request = request.body(Full::<Bytes>::default()).unwrap();
+        let status = service.oneshot(request).await.unwrap().status();
+        assert_eq!((status.as_u16(), api.count()), (200, 2), "{form:?}");
+    }
+}
+
 /// A URL has its host in lower case.
 #[tokio::test]
 async fn rule_16_a_redirect_takes_no_query_value_away_in_the_name_of_a_host() {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use auth_core::{Attempt, Credential, Credentials, Stamp};
+use auth_core::{Attempt, Credential, Credentials, Origin, Stamp};
 use http::header::{LOCATION, SET_COOKIE};
 use http::{HeaderMap, Method, StatusCode};
 use percent_encoding::{AsciiSet, percent_encode};
@@ -122,9 +122,16 @@ pub(crate) fn would_take_a_secret(
     sent: &QuerySecrets,
     credentials: &Credentials,
 ) -> bool {
-    // A URL that is not absolute stays in the scope. From plain `http`, none is a downgrade.
-    let here = Url::parse("http://here.invalid/");
-    let here = here.unwrap_or_else(|_| unreachable!("it is a URL"));
+    let scope = credentials.scope();
+    // A path stays in the scope, and a URL without a scheme has that of the request. It may be
+    // plain `http` if the scope has any: no URL is a downgrade from there.
+    let is_plain = |origin: &Origin| origin.to_string().starts_with("http:");
+    let here = if scope.origins().any(is_plain) {
+        "http://here.invalid/"
+    } else {
+        "https://here.invalid/"
+    };
+    let here = Url::parse(here).unwrap_or_else(|_| unreachable!("it is a URL"));
     let answer = Answer {
         method: &Method::GET,
         url: &here,
@@ -134,7 +141,7 @@ pub(crate) fn would_take_a_secret(
         carried: None,
         secrets: sent,
     };
-    let leads_away = |url: &Url| url.origin() != here.origin() && !url.is_in(credentials.scope());
+    let leads_away = |url: &Url| url.origin() != here.origin() && !url.is_in(scope);
     location(&answer).filter(leads_away).is_some_and(|url| {
         let current = Attempt::latest(credentials);
         // After the handle was closed, what the session has had can't be told from the rest.
