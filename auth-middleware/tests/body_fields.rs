@@ -378,6 +378,27 @@ async fn rule_16_a_redirect_in_scope_has_the_field_and_one_off_it_the_callers_ow
     }
 }
 
+/// The layer below would repeat the body that it was given.
+#[tokio::test]
+async fn rule_16_in_a_stack_a_layer_below_repeats_no_body_that_has_the_field() {
+    let foreign = fine();
+    let elsewhere = foreign.serve().await;
+    let api = Api::new(move |_| with(response(307, ""), LOCATION, &elsewhere));
+    let origin = api.serve().await;
+    let (credentials, _) = at(&origin, both);
+    let (others, _) = at("https://others.example.com", both);
+    let client = HyperClient::builder(TokioExecutor::new()).build_http();
+    let service = ServiceBuilder::new()
+        .layer(AuthLayer::new(credentials).in_memory())
+        .layer(AuthLayer::new(others).follow_redirects(Redirects::new()))
+        .service(client);
+    let request = Request::post(&origin).header(CONTENT_TYPE, JSON);
+    let request = request.body(Full::<Bytes>::from(CALL)).unwrap();
+    let status = service.oneshot(request).await.unwrap().status().as_u16();
+    assert_eq!((status, foreign.count()), (307, 0));
+    assert_eq!(bodies(&api), [called(1)]);
+}
+
 #[tokio::test]
 async fn rule_16_foreign_and_skipping_requests_have_the_callers_own_body() {
     for via in ALL {

@@ -229,3 +229,27 @@ async fn rule_16_a_clients_own_jar_is_taken_away_since_it_would_keep_the_session
     let cookies: Vec<_> = seen.iter().map(common::Seen::cookie).collect();
     assert_eq!(cookies, [Some("sid=token-1"), None]);
 }
+
+/// A client that follows redirects by itself, in a middleware that is told not to.
+#[tokio::test]
+async fn rule_16_a_jar_hears_no_cookie_of_another_url_than_the_one_that_was_sent() {
+    let far = api();
+    let to: HeaderValue = far.serve().await.parse().unwrap();
+    let near = Api::new(move |_| {
+        let mut response = response(302, "");
+        response.headers_mut().insert("location", to.clone());
+        response
+    });
+    let at_near = near.serve().await;
+    let (credentials, _) = Script::at(common::ORIGIN).build();
+    for redirects in [Redirects::new(), Redirects::none()] {
+        let jar = Jar::default();
+        let auth = AuthMiddleware::assuming_no_redirects(credentials.clone());
+        let auth = auth.redirects(redirects).jar(jar.clone());
+        let client = ClientBuilder::new(reqwest::Client::new()).with(auth);
+        let response = client.build().get(&at_near).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert!(jar.0.lock().unwrap().is_empty());
+    }
+    assert_eq!(far.count(), 2);
+}

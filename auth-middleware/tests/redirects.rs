@@ -211,7 +211,9 @@ async fn methods_and_bodies_are_those_of_fetch() {
             (302, Method::DELETE, Method::DELETE),
             (303, Method::PUT, Method::GET),
             (303, Method::HEAD, Method::HEAD),
+            (303, Method::GET, Method::GET),
             (302, Method::HEAD, Method::HEAD),
+            (302, Method::GET, Method::GET),
         ] {
             let api = redirecting(status, "/here#part");
             let origin = api.serve().await;
@@ -228,13 +230,11 @@ async fn methods_and_bodies_are_those_of_fetch() {
             assert_eq!(got.status, 200);
             let seen = &api.seen()[1];
             assert_eq!(seen.method, expected, "{via:?} {status} {sent}");
-            let keeps = expected == sent && !body.is_empty();
-            assert_eq!(seen.body, if keeps { "a body" } else { "" });
-            assert_eq!(
-                seen.headers.contains_key("content-language"),
-                expected == sent
-            );
-            assert_eq!(seen.headers.contains_key("content-type"), expected == sent);
+            let keeps = expected == sent && status != 303;
+            assert_eq!(seen.body, if keeps { body } else { "" }, "{via:?} {status}");
+            for name in ["content-language", "content-type"] {
+                assert_eq!(seen.headers.contains_key(name), keeps, "{via:?} {status}");
+            }
         }
     }
 }
@@ -834,6 +834,17 @@ async fn rule_16_a_redirect_that_ends_the_session_takes_no_query_value_away() {
     }
 }
 
+/// Closes a handle while one of its requests is under way.
+fn close(credentials: Credentials) {
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.enable_all().build().unwrap();
+        runtime.block_on(credentials.close()).unwrap();
+    })
+    .join()
+    .unwrap();
+}
+
 /// Without the session, the caller's header of its name can't be told from others.
 #[tokio::test]
 async fn rule_16_a_hop_that_is_under_way_at_the_close_is_not_redirected_out_of_the_scope() {
@@ -843,14 +854,7 @@ async fn rule_16_a_hop_that_is_under_way_at_the_close_is_not_redirected_out_of_t
         let closed = Arc::new(Mutex::new(None::<Credentials>));
         let handle = Arc::clone(&closed);
         let api = Api::new(move |seen| {
-            let credentials = handle.lock().unwrap().clone().unwrap();
-            std::thread::spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread();
-                let runtime = { runtime }.enable_all().build().unwrap();
-                runtime.block_on(credentials.close()).unwrap();
-            })
-            .join()
-            .unwrap();
+            close(handle.lock().unwrap().clone().unwrap());
             assert_eq!(seen.headers["x-api-key"], "token-1");
             moved(302, elsewhere.clone())
         });
@@ -862,6 +866,30 @@ async fn rule_16_a_hop_that_is_under_way_at_the_close_is_not_redirected_out_of_t
         request.headers_mut().insert("x-api-key", mine);
         let got = send(via, &credentials, Redirects::new(), request).await;
         assert_eq!((got.unwrap().status, foreign.count()), (302, 0), "{via:?}");
+    }
+}
+
+/// Sends a request through an integration of `outer` that follows redirects, and below it one of
+/// `inner` that follows none.
+async fn send_above(via: Via, outer: &Credentials, inner: &Credentials, url: &str) -> u16 {
+    match via {
+        Via::Reqwest => {
+            let (client, outer) =
+                AuthMiddleware::with_client(Client::builder(), outer.clone()).unwrap();
+            let inner = AuthMiddleware::for_client(&client, inner.clone()).unwrap();
+            let inner = inner.redirects(Redirects::none());
+            let client = ClientBuilder::new(client).with(outer).with(inner).build();
+            client.get(url).send().await.unwrap().status().as_u16()
+        }
+        Via::Tower => {
+            let client = HyperClient::builder(TokioExecutor::new()).build_http();
+            let service = ServiceBuilder::new()
+                .layer(AuthLayer::new(outer.clone()).follow_redirects(Redirects::new()))
+                .layer(AuthLayer::new(inner.clone()))
+                .service(client);
+            let request = Request::get(url).body(Full::<Bytes>::default()).unwrap();
+            service.oneshot(request).await.unwrap().status().as_u16()
+        }
     }
 }
 
@@ -885,29 +913,57 @@ async fn rule_16_in_a_stack_no_redirect_takes_a_query_value_of_an_inner_session_
         let (bob, _) = Script::at(&at_b).kind(Kind::All).prefix("bobby").build();
         for (path, expected, away) in [("/next", 302, 0), ("/file", 200, 1), ("/here", 200, 1)] {
             let url = format!("{at_b}{path}");
-            let status = match via {
-                Via::Reqwest => {
-                    let (client, outer) =
-                        AuthMiddleware::with_client(Client::builder(), alice.clone()).unwrap();
-                    let inner = AuthMiddleware::for_client(&client, bob.clone()).unwrap();
-                    let inner = inner.redirects(Redirects::none());
-                    let client = ClientBuilder::new(client).with(outer).with(inner).build();
-                    client.get(&url).send().await.unwrap().status()
-                }
-                Via::Tower => {
-                    let client = HyperClient::builder(TokioExecutor::new()).build_http();
-                    let service = ServiceBuilder::new()
-                        .layer(AuthLayer::new(alice.clone()).follow_redirects(Redirects::new()))
-                        .layer(AuthLayer::new(bob.clone()))
-                        .service(client);
-                    let request = Request::get(&url).body(Full::<Bytes>::default()).unwrap();
-                    service.oneshot(request).await.unwrap().status()
-                }
-            };
+            let status = send_above(via, &alice, &bob, &url).await;
             assert_eq!(status, expected, "{via:?} {path}");
             assert_eq!(foreign.count(), away, "{via:?} {path}");
         }
     }
+}
+
+/// A handle that was closed meanwhile can't say any more what its session has had.
+#[tokio::test]
+async fn rule_16_in_a_stack_a_hop_that_is_under_way_at_the_close_is_not_redirected_away() {
+    for via in BOTH {
+        let foreign = Api::new(|_| response(200, "foreign"));
+        let elsewhere = foreign.serve().await;
+        let closed = Arc::new(Mutex::new(None::<Credentials>));
+        let handle = Arc::clone(&closed);
+        let b = Api::new(move |seen| {
+            close(handle.lock().unwrap().clone().unwrap());
+            moved(
+                302,
+                format!("{elsewhere}/?next={}", seen.uri).parse().unwrap(),
+            )
+        });
+        let at_b = b.serve().await;
+        let (alice, _) = Script::at(common::ORIGIN).build();
+        let (bob, _) = Script::at(&at_b).kind(Kind::All).prefix("bobby").build();
+        *closed.lock().unwrap() = Some(bob.clone());
+        let status = send_above(via, &alice, &bob, &format!("{at_b}/next")).await;
+        assert_eq!((status, foreign.count()), (302, 0), "{via:?}");
+    }
+}
+
+/// A layer that follows no redirect, above one that does and knows nothing of the query value.
+#[tokio::test]
+async fn rule_16_in_a_stack_a_layer_below_follows_no_request_that_carries_a_query_value() {
+    let foreign = Api::new(|_| response(200, "foreign"));
+    let elsewhere = foreign.serve().await;
+    let a = Api::new(move |seen| {
+        let next = format!("{elsewhere}/?next={}", seen.uri);
+        moved(302, next.parse().unwrap())
+    });
+    let at_a = a.serve().await;
+    let (alice, _) = Script::at(&at_a).kind(Kind::All).prefix("alice").build();
+    let (bob, _) = Script::at(common::ORIGIN).build();
+    let client = HyperClient::builder(TokioExecutor::new()).build_http();
+    let service = ServiceBuilder::new()
+        .layer(AuthLayer::new(alice))
+        .layer(AuthLayer::new(bob).follow_redirects(Redirects::new()))
+        .service(client);
+    let request = Request::get(&at_a).body(Full::<Bytes>::default()).unwrap();
+    let status = service.oneshot(request).await.unwrap().status().as_u16();
+    assert_eq!((status, foreign.count()), (302, 0));
 }
 
 /// An integration below knows nothing of what the one above has put on a request.
@@ -1010,6 +1066,29 @@ async fn a_request_that_a_middleware_below_makes_by_itself_is_redirected() {
     let got = client.get(&origin).send().await.unwrap();
     assert_eq!(got.status(), 200);
     assert_eq!(api.count(), 3);
+}
+
+/// A URL without a scheme has that of the request, whose scope it is in.
+#[tokio::test]
+async fn a_redirect_within_the_scope_repeats_a_query_value_whatever_its_form() {
+    let host = common::ORIGIN.strip_prefix("https:").unwrap();
+    for form in ["", host, common::ORIGIN] {
+        let api = Api::new(move |seen| match (seen.uri.path(), seen.uri.query()) {
+            ("/away", Some(query)) => moved(302, format!("{form}/here?{query}").parse().unwrap()),
+            _ => response(200, "here"),
+        });
+        let (credentials, _) = Script::at(common::ORIGIN).kind(Kind::Query).build();
+        let handle = api.clone();
+        let service = ServiceBuilder::new()
+            .layer(AuthLayer::new(credentials).follow_redirects(Redirects::new()))
+            .service(tower::service_fn(move |request| {
+                handle.clone().handle(request)
+            }));
+        let request = Request::get(format!("{}/away", common::ORIGIN));
+        let request = request.body(Full::<Bytes>::default()).unwrap();
+        let status = service.oneshot(request).await.unwrap().status();
+        assert_eq!((status.as_u16(), api.count()), (200, 2), "{form:?}");
+    }
 }
 
 /// A URL has its host in lower case.

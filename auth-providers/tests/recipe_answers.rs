@@ -311,6 +311,27 @@ fn a_flag_says_whether_a_step_is_sent() {
     assert!(!next(r#"{"t": "t-1", "terms": false}"#));
 }
 
+/// Laravel wants the value of its cookie in a header, without the percent-encoding.
+#[test]
+fn a_step_carries_a_cookie_of_an_earlier_one_without_its_percent_encoding() {
+    let login = login(
+        "login = [{ get = '/csrf', take.xsrf = { cookie = 'XSRF-TOKEN' } }, { post = '/login', \
+         compute.plain = { percent_decoded = '{xsrf}' }, header.X-XSRF-TOKEN = '{plain}', \
+         json = { e = '{email}', p = '{password}' }, take.t = { json = '/t' }, \
+         failures = [{ status = 422, means = 'refused' }] }]",
+    );
+    let (url, secret) = (
+        Uri::from_static("https://api.acme.example/csrf"),
+        "pw".into(),
+    );
+    let cookie = ("set-cookie", "XSRF-TOKEN=eyJpdiI6%2FIn0%3D; Path=/");
+    let answers = Answers::new(&url, answer(204, &[cookie], ""), &secret);
+    let Step::Request(request) = login.read(&answers).unwrap() else {
+        panic!("the second step is missing");
+    };
+    assert_eq!(request.headers()["x-xsrf-token"], "eyJpdiI6/In0=");
+}
+
 #[test]
 fn a_number_is_a_token_if_it_can_be_written_as_it_came() {
     let token = |number: &str| {

@@ -620,6 +620,44 @@ async fn the_client_reads_the_life_that_the_answers_state() {
     assert!(near(status.idle_in, HOUR), "{status:?}");
 }
 
+/// What stands for itself in a regular expression only if it is escaped: a dot, a question mark.
+#[tokio::test]
+async fn a_text_with_escapes_is_served() {
+    const LOGIN: &str = r#"
+recipe = 1
+name = "texts"
+base = "{url}"
+account = "user"
+fields.url.about = "where the API is"
+
+[[login]]
+post = "/login"
+form = { user = "{user}", password = "{password}" }
+ok = [{ status = 200, text = '^Ok\.$' }]
+failures = [
+    { status = 200, text = '^Fails\.$', means = "refused" },
+    { redirect = '/login\.php\?error', means = "refused" },
+]
+
+[attach]
+cookies = ["SID"]
+
+[[verdicts]]
+means = "rejected"
+redirect = '/login\.php'
+"#;
+    let server = start(&recipe(LOGIN)).await;
+    let program = Program::at(&server);
+    assert_eq!(program.get(&server).await, 200);
+    server.revoke_all();
+    assert_eq!(program.get(&server).await, 200);
+    assert_eq!(server.counts().logins.ok, 2);
+    let wrong = Program::with_password(&server, "wrong");
+    let error = wrong.credentials.get().await.unwrap_err();
+    let kind = error.login_error().unwrap().kind();
+    assert_eq!(kind, LoginErrorKind::Refused);
+}
+
 #[tokio::test]
 async fn what_cant_be_served_without_guessing_is_an_error_with_its_field() {
     let login = |more: &str| {

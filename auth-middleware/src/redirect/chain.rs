@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use auth_core::{Attempt, Credential, Credentials, Stamp};
+use auth_core::{Attempt, Credential, Credentials, Origin, Stamp};
 use http::header::{LOCATION, SET_COOKIE};
 use http::{HeaderMap, Method, StatusCode};
 use percent_encoding::{AsciiSet, percent_encode};
@@ -113,8 +113,8 @@ impl Chain {
 }
 
 /// Whether a redirect would take a query value of the current session, or one of `sent`, out of the
-/// scope. The request that it answers was in scope. For an integration that follows no redirect:
-/// one above it may, and knows nothing of these values.
+/// scope, or may, since the handle was closed. The request that it answers carried the session. For
+/// an integration that follows no redirect: one above it may, and knows nothing of these values.
 #[cold]
 pub(crate) fn would_take_a_secret(
     status: StatusCode,
@@ -122,9 +122,16 @@ pub(crate) fn would_take_a_secret(
     sent: &QuerySecrets,
     credentials: &Credentials,
 ) -> bool {
-    // A URL that is not absolute stays in the scope. From plain `http`, none is a downgrade.
-    let here = Url::parse("http://here.invalid/");
-    let here = here.unwrap_or_else(|_| unreachable!("it is a URL"));
+    let scope = credentials.scope();
+    // A path stays in the scope, and a URL without a scheme has that of the request. It may be
+    // plain `http` if the scope has any: no URL is a downgrade from there.
+    let is_plain = |origin: &Origin| origin.to_string().starts_with("http:");
+    let here = if scope.origins().any(is_plain) {
+        "http://here.invalid/"
+    } else {
+        "https://here.invalid/"
+    };
+    let here = Url::parse(here).unwrap_or_else(|_| unreachable!("it is a URL"));
     let answer = Answer {
         method: &Method::GET,
         url: &here,
@@ -134,10 +141,11 @@ pub(crate) fn would_take_a_secret(
         carried: None,
         secrets: sent,
     };
-    let leads_away = |url: &Url| url.origin() != here.origin() && !url.is_in(credentials.scope());
+    let leads_away = |url: &Url| url.origin() != here.origin() && !url.is_in(scope);
     location(&answer).filter(leads_away).is_some_and(|url| {
         let current = Attempt::latest(credentials);
-        takes_a_secret(&url, &answer, current.as_deref())
+        // After the handle was closed, what the session has had can't be told from the rest.
+        current.is_none() || takes_a_secret(&url, &answer, current.as_deref())
     })
 }
 
@@ -189,17 +197,16 @@ fn name_user(url: &mut Url, user: &str, password: Option<&str>) {
 }
 
 /// The method of the next request, and whether it keeps the body (Fetch, "HTTP-redirect fetch",
-/// step 12).
+/// step 12). In Fetch a `GET` has none: 303 leads to what is got without one (RFC 9110, section
+/// 15.4.4).
 fn next_method(method: &Method, status: StatusCode) -> (Method, bool) {
-    let to_get = match status {
-        StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => method == Method::POST,
-        StatusCode::SEE_OTHER => method != Method::GET && method != Method::HEAD,
-        _ => false,
-    };
-    if to_get {
-        (Method::GET, false)
-    } else {
-        (method.clone(), true)
+    match status {
+        StatusCode::SEE_OTHER if method == Method::HEAD => (Method::HEAD, false),
+        StatusCode::SEE_OTHER => (Method::GET, false),
+        StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND if method == Method::POST => {
+            (Method::GET, false)
+        }
+        _ => (method.clone(), true),
     }
 }
 

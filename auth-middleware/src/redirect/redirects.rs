@@ -18,7 +18,8 @@ const MOST: usize = 20;
 ///   request that began outside the scope, or skips the integration, carries none on any hop. A hop
 ///   without a credential carries none of another identity's integration below either. Of several
 ///   integrations in a stack, the outermost whose credential a request carries follows its
-///   redirects, and none follows a redirect that another one has handed on.
+///   redirects, and none follows a redirect that another one has handed on. If it follows none, no
+///   one below does, where the credential is in the query or in the body.
 /// - **The caller's own headers** go along, as in a browser, but some stay at the origin that they
 ///   were written for: `Authorization`, `Proxy-Authorization`, `Cookie`, `Referer`, `Host`, headers
 ///   that are marked [sensitive](http::HeaderValue::set_sensitive), headers that the credential has

@@ -412,15 +412,14 @@ impl<'a> Call<'a> {
         if let Some(jar) = &jar {
             jar.add_to(request.headers_mut());
         }
+        let sent_to = (!self.middleware.client_is_known).then(|| request.url().clone());
         let sent = next.clone().run(self.take_next(), extensions);
         let response = match self.followed {
             Some(chained) => chained.followed(sent).await,
             None => sent.await,
         };
         let response = response.map_err(|error| self.redactor.clean_error(error))?;
-        let kept = self.pristine.as_ref();
-        let is_answer = |kept: &Pristine| kept.goes_to(response.url());
-        if self.middleware.client_is_known || kept.is_none_or(is_answer) {
+        if sent_to.is_none_or(|sent_to| sent_to == *response.url()) {
             JarRequest::heard(jar.as_deref(), response.headers());
         } else {
             self.pristine = None;

@@ -9,6 +9,8 @@ use super::follow::Sent;
 use super::replay::ReplayMode;
 use crate::fields::{BodyFieldError, Edit, Wanted};
 use crate::jar::JarRequest;
+#[cfg(feature = "follow")]
+use crate::redirect::FollowedAbove;
 use crate::target::Target as _;
 
 /// Puts the credential on a request, beside the cookies of the jar.
@@ -25,7 +27,13 @@ pub(super) fn attach<R: ReplayMode<B>, B>(
         jar.add_beside(credential, request.headers_mut());
     }
     #[cfg(feature = "follow")]
-    Sent::note(request, credential);
+    {
+        Sent::note(request, credential);
+        // A layer below that follows redirects knows nothing of these values.
+        if credential.has_query() || credential.has_body_fields() {
+            request.extensions_mut().insert(FollowedAbove);
+        }
+    }
     Ok(credential.attach(request)?)
 }
 

@@ -245,6 +245,13 @@ impl Program {
         error.retry_after().unwrap()
     }
 
+    /// How long the last failure holds the next login back.
+    pub(crate) async fn held_back(&self) -> Duration {
+        let at_once = Ask::new().fail_fast();
+        let error = self.credentials.get_with(at_once).await.unwrap_err();
+        error.retry_after().unwrap()
+    }
+
     /// Why the last login failed, asked by a caller that waits for no other one.
     pub(crate) async fn login_failure(&self) -> (LoginErrorKind, Option<Duration>) {
         let at_once = Ask::new().fail_fast();

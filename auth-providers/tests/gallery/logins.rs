@@ -146,6 +146,20 @@ async fn synology_sends_a_code_where_it_has_the_secret_for_it() {
     assert_eq!(program.read().await.unwrap(), 200);
 }
 
+/// A server takes each code once, and a second login in the same 30 s has the same one.
+#[tokio::test]
+async fn rule_12_synology_gets_the_next_code_where_another_login_has_used_the_last_one() {
+    let program = Program::start(&crate::synology::WITH_CODES).await;
+    program.world().say(&[404]);
+    let (kind, wait) = program.login_failure().await;
+    assert_eq!(kind, LoginErrorKind::Malformed);
+    assert_eq!(wait, None);
+    let before = program.held_back().await;
+    assert!(before >= Duration::from_secs(30), "{before:?}");
+    program.clock().advance(before);
+    assert_eq!(program.read().await.unwrap(), 200);
+}
+
 #[tokio::test]
 async fn home_assistant_is_left_alone_by_an_address_that_it_has_banned() {
     let program = Program::start(&crate::home_assistant::DIALECT).await;
@@ -156,7 +170,7 @@ async fn home_assistant_is_left_alone_by_an_address_that_it_has_banned() {
 /// The codes of one kind each: what the guide says of an account, and of a session.
 #[tokio::test]
 async fn synology_has_a_code_for_each() {
-    for code in [401, 402, 403, 404, 406, 408, 409, 410] {
+    for code in [401, 402, 403, 406, 408, 409, 410] {
         let program = Program::start(&crate::synology::DIALECT).await;
         program.world().say(&[code]);
         let (kind, _) = program.login_failure().await;

@@ -636,6 +636,7 @@ async fn rule_24_a_session_of_a_time_of_trouble_is_saved_though_another_was_logg
     let later = fleet.start(server.program("right"));
     let found = later.get().await.unwrap();
     assert_eq!((&*token(&found), server.logins()), ("token-1", 2));
+}
 
 #[test]
 fn rule_3_no_session_stays_unsaved_for_a_task_that_is_not_driven_any_more() {

@@ -268,8 +268,8 @@ fn check_texts(at: &str, step: &Step) -> Checked {
 
 fn check_compute(at: &str, compute: &Compute) -> Checked {
     if compute.kinds() != 1 {
-        let problem = "a value is computed in one way: base64, hex, percent, md5, sha1, sha256, \
-                       hmac, totp, time or uuid";
+        let problem = "a value is computed in one way: base64, hex, percent, percent_decoded, \
+                       md5, sha1, sha256, hmac, totp, time or uuid";
         return fail(at, problem);
     }
     let is_hmac = compute.hmac.is_some();

@@ -118,6 +118,7 @@ mod tests {
         assert_eq!(computed(r#"{"base64": "{k}:{k}"}"#), "a2V5OmtleQ==");
         assert_eq!(computed(r#"{"hex": "{k}"}"#), "6b6579");
         assert_eq!(computed(r#"{"percent": "{k}/ "}"#), "key%2F%20");
+        assert_eq!(computed(r#"{"percent_decoded": "{k}%2F%3d+"}"#), "key/=+");
         assert_eq!(computed(r#"{"uuid": true}"#), "u-1");
         assert!(computed(r#"{"time": "ms"}"#).len() > computed(r#"{"time": "s"}"#).len());
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use auth_core::LoginError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use zeroize::Zeroizing;
 
 use super::schema::{Compute, TimeUnit};
@@ -53,6 +53,11 @@ pub(super) fn compute(
         let text = text(template)?;
         let value = utf8_percent_encode(&text, NON_ALPHANUMERIC).to_string();
         return Ok(Zeroizing::new(value));
+    }
+    if let Some(template) = &compute.percent_decoded {
+        let text = text(template)?;
+        let plain = percent_decode_str(&text).decode_utf8_lossy().into_owned();
+        return Ok(Zeroizing::new(plain));
     }
     if let Some(unit) = compute.time {
         let now = since_1970();

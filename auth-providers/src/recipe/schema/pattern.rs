@@ -24,15 +24,24 @@ impl Pattern {
         self.regex.is_match(text)
     }
 
-    /// A text that it matches, if it is made of such a text alone, with or without anchors.
+    /// A text that it matches, if it is made of such a text alone, with or without anchors and
+    /// escapes.
     #[cfg(feature = "demo")]
-    pub(in crate::recipe) fn literal(&self) -> Option<&str> {
-        let text = self.source.strip_prefix("(?i)").unwrap_or(&self.source);
-        let text = text.strip_prefix('^').unwrap_or(text);
-        let text = text.strip_suffix('$').unwrap_or(text);
-        let is_plain =
-            !text.is_empty() && !text.contains(|letter| r"\.+*?()|[]{}^$".contains(letter));
-        (is_plain && self.matches(text)).then_some(text)
+    pub(in crate::recipe) fn literal(&self) -> Option<String> {
+        let source = self.source.strip_prefix("(?i)").unwrap_or(&self.source);
+        let source = source.strip_prefix('^').unwrap_or(source);
+        let source = source.strip_suffix('$').unwrap_or(source);
+        let mut text = String::with_capacity(source.len());
+        let mut letters = source.chars();
+        while let Some(letter) = letters.next() {
+            text.push(match letter {
+                // Before a letter or a digit, it is a class or a place.
+                '\\' => letters.next().filter(char::is_ascii_punctuation)?,
+                letter if ".+*?()|[]{}^$".contains(letter) => return None,
+                letter => letter,
+            });
+        }
+        (!text.is_empty() && self.matches(&text)).then_some(text)
     }
 
     /// The first group of the first match, or the match if there is no group.

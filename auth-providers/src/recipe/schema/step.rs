@@ -316,6 +316,8 @@ pub(in crate::recipe) struct Compute {
     pub(in crate::recipe) hex: Option<Template>,
     /// A text with percent-encoding.
     pub(in crate::recipe) percent: Option<Template>,
+    /// A text without its percent-encoding, as that of a cookie.
+    pub(in crate::recipe) percent_decoded: Option<Template>,
     /// The MD5 of a text.
     pub(in crate::recipe) md5: Option<Template>,
     /// The SHA-1 of a text.
@@ -380,6 +382,7 @@ impl Compute {
             ("base64", &self.base64),
             ("hex", &self.hex),
             ("percent", &self.percent),
+            ("percent_decoded", &self.percent_decoded),
             ("md5", &self.md5),
             ("sha1", &self.sha1),
             ("sha256", &self.sha256),

@@ -46,14 +46,14 @@ impl Draft {
         }
         for (name, test) in &clause.header {
             let text = match test {
-                HeaderTest::Is(text) => text,
-                HeaderTest::There(true) => "1",
+                HeaderTest::Is(text) => text.clone(),
+                HeaderTest::There(true) => "1".to_owned(),
                 HeaderTest::There(false) => continue,
                 HeaderTest::Matches(pattern) => {
                     literal(pattern, || format!("{at}.header.{}", name.get()))?
                 }
             };
-            self.header(name.get(), text);
+            self.header(name.get(), &text);
         }
         for (pointer, expected) in &clause.json {
             let pointer = pointer.as_str();
@@ -84,12 +84,12 @@ impl Draft {
         if let Some(pattern) = &clause.redirect {
             let location = literal(pattern, || format!("{at}.redirect"))?;
             self.status.get_or_insert(StatusCode::FOUND);
-            self.header(&LOCATION, location);
+            self.header(&LOCATION, &location);
         }
         if let Some(pattern) = &clause.text {
             let field = format!("{at}.text");
             let text = literal(pattern, || field.clone())?;
-            self.texts.push((field, pattern.clone(), text.to_owned()));
+            self.texts.push((field, pattern.clone(), text));
         }
         Ok(())
     }
@@ -208,7 +208,7 @@ fn name_of(name: &CookieName) -> String {
     name.as_str().replace('*', "1")
 }
 
-fn literal(pattern: &Pattern, field: impl FnOnce() -> String) -> Result<&str, Unserved> {
+fn literal(pattern: &Pattern, field: impl FnOnce() -> String) -> Result<String, Unserved> {
     let text = pattern.literal();
     text.ok_or_else(|| Unserved::pattern(field()))
 }
