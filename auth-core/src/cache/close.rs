@@ -35,7 +35,7 @@ impl Shared {
                 let was_closed = control.state.is_closed();
                 let sharing = self.engine.options.sharing.as_ref();
                 unsaved = (sharing.zip(self.known_now().version))
-                    .is_some_and(|(sharing, known)| sharing.has_unsaved_values(known));
+                    .is_some_and(|(sharing, known)| sharing.revisions.has_values_of(known));
                 // After a close it would take away what that leaves in the store.
                 if let (Some(sharing), Ending::LogOut, false) = (sharing, ending, was_closed) {
                     sharing.log_out();

@@ -60,7 +60,7 @@ impl Shared {
         let goes_on = |known: &Version| found.version.is_of_same_session(*known) && !found.is_over;
         let known = self.known_now().version.filter(goes_on);
         let sharing = self.engine.options.sharing.as_ref();
-        (sharing.zip(known)).is_some_and(|(sharing, known)| sharing.has_unsaved_values(known))
+        (sharing.zip(known)).is_some_and(|(sharing, known)| sharing.revisions.has_values_of(known))
             && self.read(|state| state.current().is_some())
     }
 
@@ -68,7 +68,7 @@ impl Shared {
     fn found_meanwhile(self: &Arc<Self>, found: Found) {
         self.find_saved(&found);
         let sharing = self.engine.options.sharing.as_ref();
-        let is_saving = sharing.is_some_and(|sharing| sharing.is_saving());
+        let is_saving = sharing.is_some_and(|sharing| sharing.revisions.is_under_way());
         if self.may_be_ahead_of(&found) {
             if !is_saving {
                 self.share_revision(Unsaved::Values);

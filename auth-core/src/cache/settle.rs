@@ -36,7 +36,7 @@ impl Keep for Shared {
         let rejected = control.state.refreshed();
         let rejected = rejected.filter(|_| control.state.current().is_none());
         let is_known = |session: &Arc<Credential>| {
-            let leased = sharing.leased(session.stamp().generation());
+            let leased = sharing.last_lease.of(session.stamp().generation());
             let version = leased.and_then(|leased| leased.version).zip(known.version);
             !known.unsaved || version.is_some_and(|(own, known)| known.is_of_same_session(own))
         };

@@ -98,7 +98,7 @@ impl Shared {
         let Some(stamp) = control.state.refreshed().map(|session| session.stamp()) else {
             return;
         };
-        let own = sharing.leased(stamp.generation());
+        let own = sharing.last_lease.of(stamp.generation());
         let own = own.and_then(|leased| leased.version);
         let is_own = |own: &Version| known.unsaved && found.version.is_of_same_session(*own);
         if let Some(own) = own.filter(is_own) {
@@ -107,7 +107,7 @@ impl Shared {
                 unsaved: false,
             };
             if stamp.revision() > 0 {
-                sharing.save_later(own);
+                sharing.revisions.save_later(own);
             }
         }
     }
@@ -122,11 +122,11 @@ impl Shared {
             // A blocking caller. The next look at the store saves them, or else a close.
             let known = self.known_now();
             if let (Some(version), false) = (known.version, known.unsaved) {
-                sharing.save_later(version);
+                sharing.revisions.save_later(version);
             }
             return;
         };
-        if !sharing.begin_saving(what) {
+        if !sharing.revisions.begin(what) {
             return;
         }
         // Made here, because the task may be dropped before it is polled.
@@ -198,7 +198,7 @@ impl Shared {
     ) -> Option<(Stamp, Version)> {
         let sharing = self.engine.options.sharing.as_ref()?;
         let mut may_have_been_there = false;
-        let owner = match sharing.leased(stamp.generation()) {
+        let owner = match sharing.last_lease.of(stamp.generation()) {
             Some(Leased {
                 owner,
                 version: Some(version),
@@ -306,7 +306,7 @@ impl Shared {
             notes: None,
         };
         let control = self.control.lock();
-        sharing.set_leased(stamp.generation(), Some(leased));
+        sharing.last_lease.set(stamp.generation(), Some(leased));
         if control.state.generation() == stamp.generation() {
             sharing.known.lock().version = Some(version);
         }
@@ -315,7 +315,9 @@ impl Shared {
     /// The last handle is gone: gives the lease of a session back that is not saved any more.
     pub(super) fn give_lease_back(&self) {
         let sharing = self.engine.options.sharing.as_ref();
-        let Some(sharing) = sharing.filter(|sharing| sharing.left_to_give_back().is_some()) else {
+        let Some(sharing) =
+            sharing.filter(|sharing| sharing.last_lease.left_to_give_back().is_some())
+        else {
             return;
         };
         if let Some(runtime) = Runtime::current() {
@@ -382,7 +384,7 @@ impl Shared {
         if !known.unsaved {
             // What was being saved at the close may be there by now, and newer values of others.
             let version = known.version?;
-            return Some((version, unsaved && sharing.has_unsaved_values(version)));
+            return Some((version, unsaved && sharing.revisions.has_values_of(version)));
         }
         if !by_now.unsaved {
             // It was being saved for the first time, unless a login has superseded it since then.
@@ -485,7 +487,7 @@ impl Shared {
                 if what == Unsaved::Values && other.is_of_same_session(version) =>
             {
                 self.now_known(stamp, other);
-                sharing.begin_saving(what);
+                sharing.revisions.begin(what);
             }
             // The next look finds it.
             Some(Saved::Newer(_)) => {}
@@ -507,7 +509,7 @@ struct Saving {
 impl Saving {
     /// What there is to save. If nothing, it has ended.
     fn goes_on(&mut self) -> Option<Unsaved> {
-        let what = self.sharing.goes_on_saving();
+        let what = self.sharing.revisions.next();
         self.has_ended = what.is_none();
         what
     }
@@ -516,7 +518,7 @@ impl Saving {
 impl Drop for Saving {
     fn drop(&mut self) {
         if !self.has_ended {
-            self.sharing.give_up_saving(self.session);
+            self.sharing.revisions.give_up(self.session);
         }
     }
 }

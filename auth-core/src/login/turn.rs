@@ -390,10 +390,10 @@ impl Turn {
         let (saved, ()) = join(save, self.end_permit()).await;
         // Where that has failed, a session that is served keeps its lease until it is saved. Any
         // other lease is released by another task, as if this was dropped before.
-        let keeps_it = session.is_some() && sharing.is_leased(&self.owner);
+        let keeps_it = session.is_some() && sharing.last_lease.is_of(&self.owner);
         self.asked = asked && saved.is_none() && !keeps_it;
         if keeps_it {
-            sharing.note_with_session(&self.owner, notes);
+            sharing.last_lease.note(&self.owner, notes);
         }
         // Those of a session say nothing without it.
         self.untold = notes.filter(|_| session.is_none()).cloned();

@@ -37,6 +37,7 @@ mod key_error;
 #[cfg(feature = "seal")]
 mod keys;
 mod lease;
+mod leased;
 mod memory;
 mod permit;
 #[cfg(feature = "seal")]
@@ -44,6 +45,7 @@ mod private_file;
 mod record;
 #[cfg(feature = "redis")]
 mod redis;
+mod revisions;
 mod seal;
 mod sharing;
 #[allow(
@@ -73,6 +75,8 @@ pub use store::Store;
 #[cfg(any(feature = "file", feature = "redis"))]
 pub use summary::StoredSummary;
 
+pub(crate) use leased::Leased;
+pub(crate) use revisions::Unsaved;
 pub(crate) use sharing::{
-    Found, Leased, SETTLED_WITHIN, STEP, Settling, Sharer, Sharing, TROUBLE, Unsaved, random_text,
+    Found, SETTLED_WITHIN, STEP, Settling, Sharer, Sharing, TROUBLE, random_text,
 };

@@ -14,7 +14,9 @@ use zeroize::Zeroizing;
 use super::entry::{Change, Entry, NotesChange, Saved, SessionChange, Stored, Version};
 use super::error::StoreError;
 use super::lease::{LeaseAnswer, LeaseAsk};
+use super::leased::{LastLease, Leased};
 use super::permit::{PermitAnswer, PermitAsk};
+use super::revisions::Revisions;
 use super::seal::Unreadable;
 use super::store::Store;
 use crate::clock::{Clock, nanos};
@@ -65,10 +67,10 @@ pub(crate) struct Sharing {
     /// The owner of the leases under which a session is saved that is at hand. There is one, so
     /// that a save which is given up does not keep the next one waiting.
     pub(crate) owner: String,
-    /// The lease of the session that is not saved yet, and the generation of that. It may be that
-    /// of the one before, if that could not be saved either.
-    leased: Mutex<Option<(u64, Leased)>>,
-    saving: Mutex<Saving>,
+    /// The lease of the session that is not saved yet.
+    pub(crate) last_lease: LastLease,
+    /// What has changed about the session since it was saved.
+    pub(crate) revisions: Revisions,
     settling: Mutex<Vec<Arc<Flight>>>,
     /// Held while a session is saved that is at hand, or its lease is given back. A close waits for
     /// that.
@@ -81,43 +83,6 @@ pub(crate) struct Sharing {
     following: Mutex<Following>,
     /// The store is left alone until then, on the steady clock.
     trouble_until: AtomicU64,
-}
-
-/// The lease under which a session was obtained that is not saved yet.
-#[derive(Clone, Debug)]
-pub(crate) struct Leased {
-    /// `None` once it was given back.
-    pub(crate) owner: Option<String>,
-    /// What the session is saved as. `None` if the lease was asked for, and no answer came.
-    pub(crate) version: Option<Version>,
-    /// What is saved with the session.
-    pub(crate) notes: Option<Notes>,
-}
-
-/// The task that saves what has changed about the session.
-#[derive(Debug, Default)]
-struct Saving {
-    /// What it saves, if it is under way.
-    under_way: Option<Unsaved>,
-    /// What has changed that it has not seen.
-    again: Option<Unsaved>,
-    /// A session of which values could not be saved.
-    later: Option<Version>,
-}
-
-/// What has changed about a session since it was saved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Unsaved {
-    /// Its idle deadline alone, which is saved over no value that another process has saved.
-    Deadline,
-    Values,
-}
-
-impl Saving {
-    /// Whether what is being saved, or is to be, is more than a deadline.
-    fn has_values(&self) -> bool {
-        self.under_way.max(self.again) == Some(Unsaved::Values)
-    }
 }
 
 /// The task that looks for changes.
@@ -176,8 +141,8 @@ impl Sharing {
             context,
             known: Mutex::default(),
             owner: random_text(),
-            leased: Mutex::default(),
-            saving: Mutex::default(),
+            last_lease: LastLease::default(),
+            revisions: Revisions::default(),
             settling: Mutex::default(),
             publishing: tokio::sync::Mutex::default(),
             revising: tokio::sync::Mutex::default(),
@@ -185,56 +150,6 @@ impl Sharing {
             following: Mutex::default(),
             trouble_until: AtomicU64::new(0),
         }
-    }
-
-    /// This is to be saved. Returns whether a task has to begin: none is at it.
-    pub(crate) fn begin_saving(&self, what: Unsaved) -> bool {
-        let mut saving = self.saving.lock();
-        saving.again = saving.again.max(Some(what));
-        saving.later = None;
-        let begins = saving.under_way.is_none();
-        saving.under_way.get_or_insert(what);
-        begins
-    }
-
-    /// What there is to save. If nothing, the task has ended.
-    pub(crate) fn goes_on_saving(&self) -> Option<Unsaved> {
-        let mut saving = self.saving.lock();
-        saving.under_way = saving.again.take();
-        saving.under_way
-    }
-
-    /// Values of this session could not be saved.
-    pub(crate) fn save_later(&self, session: Version) {
-        self.saving.lock().later = Some(session);
-    }
-
-    /// Whether something is being saved.
-    pub(crate) fn is_saving(&self) -> bool {
-        self.saving.lock().under_way.is_some()
-    }
-
-    /// Whether there are values of this session that may not be saved yet.
-    pub(crate) fn has_unsaved_values(&self, session: Version) -> bool {
-        let saving = self.saving.lock();
-        let same = |later: Version| later.is_of_same_session(session);
-        saving.has_values() || saving.later.is_some_and(same)
-    }
-
-    /// The task is gone before its end, with values of this session that may not be saved.
-    pub(crate) fn give_up_saving(&self, session: Option<Version>) {
-        let mut saving = self.saving.lock();
-        let has_values = saving.has_values();
-        *saving = Saving {
-            // What could not be saved meanwhile is of a later session.
-            later: saving.later.or(session.filter(|_| has_values)),
-            ..Saving::default()
-        };
-    }
-
-    /// The session of this generation, which is not saved yet, was obtained under this lease.
-    pub(crate) fn set_leased(&self, generation: u64, leased: Option<Leased>) {
-        *self.leased.lock() = leased.map(|leased| (generation, leased));
     }
 
     /// A session was obtained, perhaps under this lease, and is not saved yet.
@@ -248,21 +163,16 @@ impl Sharing {
         };
         drop(known);
         // While the one before has a lease, this one was given none.
-        if version.is_some() || self.left_to_give_back().is_none() {
-            self.set_leased(generation, leased);
+        if version.is_some() || self.last_lease.left_to_give_back().is_none() {
+            self.last_lease.set(generation, leased);
         }
     }
 
     /// The lease of this owner was given, as was found out after its session was obtained, which is
     /// saved as this version.
     pub(crate) fn was_given(&self, owner: &str, version: Version) {
-        {
-            let mut leased = self.leased.lock();
-            let ours = |leased: &Leased| leased.owner.as_deref() == Some(owner);
-            match &mut *leased {
-                Some((_, leased)) if ours(leased) => leased.version = Some(version),
-                _ => return,
-            }
+        if !self.last_lease.was_given(owner, version) {
+            return;
         }
         let mut known = self.known.lock();
         if known.unsaved {
@@ -274,7 +184,7 @@ impl Sharing {
     /// `None` if the store is in trouble.
     pub(crate) async fn give_back(&self, cache: &dyn Sharer) -> Option<()> {
         // In this order: a session is known to be being saved before its lease is known.
-        let leased = self.left_to_give_back();
+        let leased = self.last_lease.left_to_give_back();
         let is_idle = self.settling.lock().is_empty();
         let Some(leased) = leased.filter(|_| is_idle) else {
             return Some(());
@@ -282,40 +192,6 @@ impl Sharing {
         let version = leased.version.unwrap_or_default();
         let release = self.save(cache, version, None, None, leased.owner);
         release.await.map(drop)
-    }
-
-    /// The lease that a session has, or may have.
-    pub(crate) fn left_to_give_back(&self) -> Option<Leased> {
-        let leased = self.leased.lock().clone();
-        (leased.map(|(_, leased)| leased)).filter(|leased| leased.owner.is_some())
-    }
-
-    /// The lease under which the session of this generation was obtained, if it is not saved yet.
-    pub(crate) fn leased(&self, generation: u64) -> Option<Leased> {
-        let leased = self.leased.lock().clone();
-        leased.and_then(|(of, leased)| (of == generation).then_some(leased))
-    }
-
-    /// Whether a session that is not saved yet was obtained under the lease of this owner.
-    pub(crate) fn is_leased(&self, owner: &str) -> bool {
-        let leased = self.left_to_give_back();
-        leased.is_some_and(|leased| leased.owner.as_deref() == Some(owner))
-    }
-
-    /// These notes are saved with the session that was obtained under the lease of this owner.
-    pub(crate) fn note_with_session(&self, owner: &str, notes: Option<&Notes>) {
-        if let Some((_, leased)) = &mut *self.leased.lock()
-            && leased.owner.as_deref() == Some(owner)
-        {
-            leased.notes = notes.cloned();
-        }
-    }
-
-    /// The lease of this owner was given back.
-    fn given_back(&self, owner: &str) {
-        if let Some((_, leased)) = &mut *self.leased.lock() {
-            leased.owner.take_if(|last| last == owner);
-        }
     }
 
     /// The cache is closed to log out, under the lock of its state.
@@ -446,7 +322,7 @@ impl Sharing {
         };
         let saved = self.step(cache, save).await?;
         if let Some(owner) = owner {
-            self.given_back(&owner);
+            self.last_lease.given_back(&owner);
         }
         Some(saved)
     }
@@ -628,7 +504,7 @@ mod tests {
             notes: None,
         };
         let now = || {
-            let own = sharing.leased(2).and_then(|leased| leased.version);
+            let own = sharing.last_lease.of(2).and_then(|leased| leased.version);
             (own, sharing.known.lock().version)
         };
         sharing.obtained(1, Some(leased("stopped", None)));
