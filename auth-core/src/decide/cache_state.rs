@@ -4,7 +4,7 @@
 //! arguments, and the return value says what to do. The [`cache`](crate::cache) calls these
 //! functions under its one lock and carries the decisions out.
 
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::attempted::{Attempted, AttemptedSecret};
@@ -68,12 +68,13 @@ pub(crate) struct CacheState {
     pub(super) refreshes: Option<Box<Refreshes>>,
 }
 
-/// The number of a flight, which tells it from the flights before it.
+/// The number of a flight, which tells it from the flights before it. With one each second, it
+/// lasts for 136 years.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct FlightId(NonZeroU64);
+pub(crate) struct FlightId(NonZeroU32);
 
 impl FlightId {
-    pub(crate) const FIRST: Self = Self(NonZeroU64::MIN);
+    pub(crate) const FIRST: Self = Self(NonZeroU32::MIN);
 
     fn next(self) -> Self {
         Self(self.0.saturating_add(1))
