@@ -375,8 +375,8 @@
 //! next rejection, a second after the store tells of a change, and within ten seconds in any case
 //! where the runtime is driven on which their cache first logged in. A session that is newer than
 //! the one that was rejected, and puts something else on requests, is taken in place of a login. A
-//! revision that is being saved while its session's rejection is noted brings the session back,
-//! since the value may be good, until that is rejected again.
+//! revision or a deadline that is being saved while its session's rejection is noted brings the
+//! session back, since the value may be good, until that is rejected again.
 //!
 //! ## Rule 22
 //!

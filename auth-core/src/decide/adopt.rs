@@ -231,8 +231,11 @@ impl CacheState {
         let Some(told) = notes.failure(tag).and_then(told) else {
             return true;
         };
-        // What is known here may be of another secret.
-        let own = self.failure.take().and_then(|own| {
+        // What is known here may be of another secret, and is kept beside.
+        let own = self.failure.take();
+        let others = own.as_ref();
+        let others = others.and_then(|own| own.beside(Some(at_hand.secret), now));
+        let own = own.and_then(|own| {
             let same = own.is_of(at_hand);
             own.of_secret(at_hand, same)
         });
@@ -241,7 +244,7 @@ impl CacheState {
             _ => failure.forbids_login(now),
         };
         let forbidden = forbids(&told) || own.as_ref().is_some_and(forbids);
-        self.failure = Some(told.or_stricter(own));
+        self.failure = Some(told.or_stricter(own).with_others(others));
         !forbidden
     }
 

@@ -215,7 +215,7 @@ impl Failure {
     }
 
     /// The failures that still count beside one with `secret`: the last one with each other secret.
-    fn beside(&self, secret: Option<Fingerprint>, now: Moment) -> Option<Box<Self>> {
+    pub(super) fn beside(&self, secret: Option<Fingerprint>, now: Moment) -> Option<Box<Self>> {
         let all = successors(Some(self), |failure| failure.earlier.as_deref());
         let others = all.filter(|other| {
             let is_other = other
@@ -233,6 +233,14 @@ impl Failure {
             };
             Some(Box::new(other))
         })
+    }
+
+    /// With the failures that still count beside it.
+    pub(super) fn with_others(self, others: Option<Box<Self>>) -> Self {
+        Self {
+            earlier: others,
+            ..self
+        }
     }
 
     /// What is known of this secret from before others were tried, if that forbids it now.

@@ -342,6 +342,24 @@ fn rule_22_what_a_failure_says_of_the_secret_is_read_as_it_was_written() {
 }
 
 #[test]
+fn rule_12_what_a_store_tells_of_the_server_makes_no_refusal_of_another_secret_forgotten() {
+    let mut state = CacheState::default();
+    let refused = LoginError::refused("status 401");
+    let id = state.begin();
+    let failed = failed(refused, Some(attempted("first")));
+    settle(&mut state, id, Err(NoSession::Failed(failed)), at(0));
+    let mut notes = Notes::default();
+    let outage = LoginError::unavailable("status 503").with_retry_after(Some(HOUR));
+    notes.logged_in_with("of another".into(), Some(fails(outage, "third")));
+    assert!(!state.recall(&notes, attempted("second"), "tag", Purpose::Login, at(1)));
+    let outage = std::error::Error::source(&state.failure().unwrap().error(at(1)))
+        .is_some_and(|told| told.to_string().contains("status 503"));
+    assert!(outage);
+    assert!(state.holds_back(attempted("first").secret, at(2)));
+    assert!(!state.holds_back(attempted("second").secret, at(2)));
+}
+
+#[test]
 fn rule_22_a_login_ends_the_failures_of_its_secret_and_what_others_say_of_the_server() {
     let mut notes = Notes::default();
     assert!(notes.is_empty());
