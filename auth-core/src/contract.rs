@@ -266,8 +266,9 @@
 //! the answer is heard.
 //!
 //! A header, a query pair or a field of the body that is derived from a cookie has the value of the
-//! cookie in the same revision, and is not sent while there is none. A kept value has a life of its
-//! own, which ends the value and not the session.
+//! cookie in the same revision, of several with its name that of the shortest path, and is not sent
+//! while there is none. A kept value has a life of its own, which ends the value and not the
+//! session.
 //!
 //! # Secrecy
 //!

@@ -257,7 +257,7 @@ fn a_clause_of_a_cookie_is_met_by_that_cookie_with_a_value() {
 
 #[test]
 fn rule_15_a_namesake_of_the_sessions_cookie_goes_where_its_path_says() {
-    let login = login("attach.cookies = ['sid']");
+    let login = login("attach.cookies = ['sid']\nattach.header.x-sid.cookie = 'sid'");
     let set = |cookies: &[&'static str]| {
         let headers: Vec<_> = cookies.iter().map(|set| ("set-cookie", *set)).collect();
         let session = read(&login, &[answer(200, &headers, r#"{"t": "t-1"}"#)]).unwrap();
@@ -267,6 +267,7 @@ fn rule_15_a_namesake_of_the_sessions_cookie_goes_where_its_path_says() {
             let url = format!("https://api.acme.example{path}");
             let mut request = Request::get(url).body(()).unwrap();
             credential.attach(&mut request).unwrap();
+            assert_eq!(request.headers()["x-sid"], "a", "what most requests carry");
             request.headers()["cookie"].to_str().unwrap().to_owned()
         };
         (sent("/api/x"), sent("/other"), life)

@@ -98,12 +98,12 @@ impl Cookies {
         self.keeps_all || self.own(name)
     }
 
-    /// The value of a cookie, of those with this name the provider's.
+    /// The value of a cookie, of those with this name the provider's, and of several the one that
+    /// most requests carry.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        let mut namesakes = self.live().filter(|cookie| cookie.name == name);
-        let kept = |cookie: &&Cookie| cookie.role == Role::Kept;
-        let found = namesakes.clone().find(|cookie| !kept(cookie));
-        Some(&found.or_else(|| namesakes.next())?.value)
+        let namesakes = self.live().filter(|cookie| cookie.name == name);
+        let found = namesakes.min_by_key(|cookie| (cookie.role == Role::Kept, cookie.path.len()));
+        Some(&found?.value)
     }
 
     pub(super) fn names(&self) -> Vec<&str> {

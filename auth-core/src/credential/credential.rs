@@ -298,7 +298,8 @@ impl Credential {
     }
 
     /// The value of a cookie that the credential carries. Of several with this name, it is the one
-    /// that the provider added.
+    /// that the provider added, or of several of those the one with the shortest path, which most
+    /// requests carry.
     ///
     /// ```
     /// use auth_core::{Session, testing};

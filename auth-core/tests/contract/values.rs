@@ -395,6 +395,25 @@ async fn basic_is_attached_as_an_authorization() {
     assert!(headers["authorization"].is_sensitive());
 }
 
+/// A narrow cookie is sent before a wide one, and to few requests.
+#[tokio::test]
+async fn rule_15_a_derived_part_has_the_value_of_the_cookie_that_most_requests_carry() {
+    let handle = Handle::new(|_| {
+        let lines = ["csrf=narrow; Path=/admin", "csrf=wide; Path=/"];
+        let lines = lines.map(|line| (SET_COOKIE, HeaderValue::from_static(line)));
+        let mut session = Session::new().with_header_from_cookie("x-csrf-token", "csrf")?;
+        for cookie in set_cookies(&HeaderMap::from_iter(lines)) {
+            session = session.with_optional_cookie(&cookie)?;
+        }
+        Ok(session)
+    });
+    let credential = handle.get().await;
+    assert_eq!(credential.cookie("csrf"), Some("wide"));
+    let (headers, _) = carried(&credential, &Method::POST, "/");
+    assert_eq!(headers["cookie"], "csrf=wide");
+    assert_eq!(headers["x-csrf-token"], "wide");
+}
+
 #[tokio::test]
 async fn rule_15_a_derived_part_follows_its_cookie() {
     let handle = Handle::new(|_| {
