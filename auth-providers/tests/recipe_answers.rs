@@ -448,6 +448,26 @@ fn rule_6_a_refresh_whose_answer_brings_nothing_has_failed() {
 }
 
 #[test]
+fn rule_6_a_refresh_that_states_a_life_alone_prolongs_the_session() {
+    let login = login(
+        "life.stated = [{ json = '/expires_in' }]\nlogin.take.rt = { json = '/rt' }\n\
+         refresh.with = 'rt'\nrefresh.step.post = '/r'\nrefresh.step.form.rt = '{rt}'\n\
+         logout.step.post = '/out'\nlogout.step.form = { token = '{t}' }",
+    );
+    let current = logged_in(&login, r#"{"t": "t-1", "rt": "r-1", "expires_in": 300}"#);
+    let refreshed = |body: &str| login.read_refresh(&answer(200, &[], body), &current);
+    let parts = refreshed(r#"{"expires_in": 300}"#).unwrap().to_parts();
+    assert!(parts.expose().contains("t-1"));
+    for body in [
+        "{}",
+        r#"{"expires_in": 0}"#,
+        r#"{"error": "invalid_grant"}"#,
+    ] {
+        assert!(refreshed(body).is_err(), "{body}");
+    }
+}
+
+#[test]
 fn rule_10_a_refresh_at_the_path_that_the_password_goes_to_counts_as_a_login() {
     let by = |lines: &str| {
         let refresh = "login.take.rt = { json = '/rt' }\nrefresh.with = 'rt'\n\

@@ -45,6 +45,15 @@ impl Life {
         absolute.map_or(life, |absolute| life.absolute(absolute))
     }
 
+    /// Whether an answer itself states a life, beside the values that it brings.
+    pub(super) fn is_stated_in(&self, response: &Response<Bytes>, known: &Known<'_>) -> bool {
+        let mut places = (self.stated.iter()).filter(|place| place.jwt.is_none());
+        places.any(|place| {
+            let life = read(place, response, known, |_| None);
+            life.is_some_and(|life| !life.is_zero())
+        })
+    }
+
     /// The cookie without a life that can't be meant, beside the one that is documented.
     pub(super) fn plausible(&self, mut cookie: SetCookie, known: &Known<'_>) -> SetCookie {
         let documented = [&self.fixed, &self.default, &self.idle];

@@ -394,8 +394,8 @@ impl RecipeLogin {
         Ok(known)
     }
 
-    /// A refresh has brought something of what requests carry. Without that, its answer is that of
-    /// a failure, and what the session keeps is no new one.
+    /// A refresh has brought something of what requests carry, or states how long that is good from
+    /// now on. Otherwise its answer is that of a failure, and what the session keeps is no new one.
     fn expect_brought(
         &self,
         takes: &BTreeMap<String, Takes>,
@@ -407,6 +407,7 @@ impl RecipeLogin {
         let mut cookies = set_cookies(response.headers());
         if carried.peek().is_none()
             || carried.any(|name| known.found(name).is_some())
+            || self.schema().life.is_stated_in(response, known)
             || cookies.any(|cookie| cookie.has_value() && current.owns_cookie(&cookie.name))
         {
             return Ok(());
