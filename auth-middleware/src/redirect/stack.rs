@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use http::Extensions;
 
 /// In the extensions of a request and all its hops: the integration above has put its credential on
-/// the request and follows its redirects, so that one below does not.
+/// the request, and follows its redirects or hands them on, so that one below does not.
 #[cfg(feature = "follow")]
 #[derive(Clone, Copy)]
 pub(crate) struct FollowedAbove;
