@@ -552,6 +552,58 @@ mod tests {
     }
 
     #[test]
+    fn rule_12_an_outage_takes_no_place_among_the_refusals_of_other_secrets() {
+        let after = |before: &Failure, error, sent, at| {
+            let policy = &FailurePolicy::DEFAULT;
+            Failure::after(
+                Some(before),
+                failed(error, Some(sent)),
+                &end(at, 1.0),
+                policy,
+            )
+        };
+        let mut last = after(
+            &after_first(LoginError::refused("x")),
+            LoginError::refused("x"),
+            "b",
+            NOW,
+        );
+        for other in ["c", "d", "e", "f"] {
+            last = after(&last, LoginError::unavailable("x"), other, NOW);
+        }
+        let first = secret("secret").secret;
+        assert!(last.recalled(first, NOW).is_some());
+        assert!(
+            last.recalled(first, later(Duration::from_secs(901)))
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn rule_12_what_may_be_a_refusal_counts_on_after_an_outage_and_another_secret() {
+        let policy = &FailurePolicy::DEFAULT;
+        let malformed = || LoginError::malformed("x");
+        let mut last = after_first(malformed());
+        for (error, sent) in [
+            (LoginError::unavailable("x"), "secret"),
+            (LoginError::refused("x"), "b"),
+            (malformed(), "secret"),
+        ] {
+            last = Failure::after(
+                Some(&last),
+                failed(error, Some(sent)),
+                &end(NOW, 0.0),
+                policy,
+            );
+        }
+        assert_eq!(wait(&last), UNSURE_WAITS[1]);
+    }
+
+    fn after_first(error: LoginError) -> Failure {
+        after(None, error, 0.0)
+    }
+
+    #[test]
     fn rule_12_an_outage_backs_off_with_full_jitter_up_to_a_minute() {
         let outage = || LoginError::unavailable("x");
         assert_eq!(waits(outage, 1.0, 8), [1, 2, 4, 8, 16, 32, 60, 60]);
