@@ -10,9 +10,10 @@
 //!   and [`blocking_send`] its requests
 //! - [`keep_fresh`]: renewals that no caller asks for, and their [`renewal_timer`]
 //! - [`repair`]: the fetch of a part of a session, and its [`repair_task`]
-//! - [`follow`] and [`share`]: what the cache and its store tell each other beside logins
+//! - [`follow`] and [`share`]: what the cache and its store tell each other beside logins;
+//!   [`publish`]: the first save of a session that its login could not save
 //! - [`settle`]: what the end of a login changes; [`leaving`]: a superseded session that waits for
-//!   its logout; [`close`]: the end of the cache
+//!   its logout; [`close`]: the end of the cache, and [`store_close`] that in its store
 //!
 //! The decisions are made in [`decide`](crate::decide), and a login runs in
 //! [`login`](crate::login).
@@ -29,6 +30,7 @@ mod follow;
 mod keep_fresh;
 mod leaving;
 mod out_of_scope;
+mod publish;
 mod renewal_timer;
 mod repair;
 mod repair_task;
@@ -36,6 +38,7 @@ mod settle;
 mod share;
 mod shared;
 mod status;
+mod store_close;
 mod wait;
 
 pub use ask::Ask;
