@@ -269,7 +269,9 @@
 //!
 //! - A body goes along with a redirect by 307 or 308, to another origin as well, as in a browser.
 //!   [`Redirects::within_scope`] follows no redirect out of the scope.
-//! - The default headers of a reqwest client go to every host, and the middleware can't see them.
+//! - The default headers of a reqwest client go to every host that a request is sent to. A redirect
+//!   that would take one away which [stays at its origin](Redirects) is not followed. Those of a
+//!   client under [`AuthMiddleware::assuming_no_redirects`] can't be seen.
 //! - A judge that reads bodies gets those of up to [`auth_core::MAX_JUDGED_BODY`] bytes. The caller
 //!   gets the response when the body that its judge wants, or so much of it, has arrived, and after
 //!   [`auth_core::MAX_JUDGED_TIME`] at the latest. A judge that wants a body without a

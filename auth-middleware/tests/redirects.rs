@@ -1378,6 +1378,53 @@ fn rule_16_a_client_that_follows_redirects_by_itself_is_refused() {
     assert!(matches!(by_default, Err(ClientError::FollowsRedirects)));
 }
 
+/// Reqwest adds them to each hop, and has no request without them.
+#[tokio::test]
+async fn rule_16_a_default_header_that_stays_at_its_origin_keeps_the_redirect_there() {
+    let foreign = Api::new(|_| response(200, "elsewhere"));
+    let elsewhere = foreign.serve().await;
+    let api = Api::new(move |seen| match seen.uri.path() {
+        "/away" => moved(302, elsewhere.parse().unwrap()),
+        "/old" => moved(302, HeaderValue::from_static("/new")),
+        _ => response(200, "here"),
+    });
+    let origin = api.serve().await;
+    let text = r#"{"cookie": "authorization": Sensitive\"#;
+    for (name, value, is_sensitive, away) in [
+        ("authorization", "Basic mine", false, 302),
+        ("Cookie", "mine=1", false, 302),
+        ("host", "mine.example", false, 302),
+        ("x-key", "mine", true, 302),
+        ("x-mine", "mine", false, 302),
+        // The session has it as well.
+        ("x-api-key", "mine", false, 302),
+        ("x-plain", text, false, 200),
+        ("referer", "https://mine.example", false, 200),
+        ("user-agent", "mine", false, 200),
+    ] {
+        let (credentials, _) = Script::at(&origin).kind(Kind::All).build();
+        let mut value = HeaderValue::from_static(value);
+        value.set_sensitive(is_sensitive);
+        let name: HeaderName = name.parse().unwrap();
+        let headers = [("x-first".parse().unwrap(), HeaderValue::from_static(text))];
+        let headers = headers.into_iter().chain([(name.clone(), value)]).collect();
+        let builder = Client::builder().default_headers(headers);
+        let (client, auth) = AuthMiddleware::with_client(builder, credentials.clone()).unwrap();
+        let checked = AuthMiddleware::for_client(&client, credentials).unwrap();
+        for auth in [auth, checked] {
+            let before = foreign.count();
+            let auth = auth.redirects(private());
+            let client = ClientBuilder::new(client.clone()).with(auth).build();
+            for (path, expected) in [("/away", away), ("/old", 200)] {
+                let response = client.get(format!("{origin}{path}")).send().await.unwrap();
+                assert_eq!(response.status(), expected, "{name} {path}");
+            }
+            let reached = foreign.count() - before;
+            assert_eq!(reached, usize::from(away == 200), "{name}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn rule_16_a_client_that_leaves_the_scope_by_itself_is_an_event_and_an_error() {
     let foreign = Api::new(|_| response(401, "who are you"));

@@ -52,6 +52,14 @@ impl Hop {
         }
     }
 
+    /// Whether one of these headers would go along that must not. A client adds them to every
+    /// request, so they can't be removed.
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn must_not_have(&self, added: &HeaderMap, redirects: &Redirects) -> bool {
+        let private = |(name, value)| self.is_private(name, value, redirects);
+        !self.same_origin && added.iter().any(private)
+    }
+
     fn is_private(&self, name: &HeaderName, value: &HeaderValue, redirects: &Redirects) -> bool {
         let named = |current: &Arc<Credential>| current.owns_header(name);
         value.is_sensitive()

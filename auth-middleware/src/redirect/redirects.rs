@@ -33,7 +33,9 @@ const MOST: usize = 20;
 /// - The caller gets the redirect itself if its `Location` is empty, is not a URL of `http` or
 ///   `https`, holds a user name, leads from `https` to plain `http`, or would take a value out of
 ///   the scope that a hop had in its query from the credential. It also gets one out of the scope
-///   if the handle was closed meanwhile, and one that the client below has been redirected to.
+///   if the handle was closed meanwhile, and one that the client below has been redirected to. And
+///   it gets one to another origin, if a default header of its reqwest client would have to stay
+///   behind, as above. A default `Referer` goes along.
 /// - **Such a value** is found in a URL however often it is encoded. One of less than eight
 ///   characters, such as that of `v=2`, is in most URLs. So it counts only where it stands alone:
 ///   beside it is no letter, no digit and none of `-`, `.`, `_` and `~`.

@@ -1,5 +1,7 @@
 //! Clients that follow no redirect by themselves.
 
+use http::header::REFERER;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder};
 use thiserror::Error;
@@ -67,4 +69,24 @@ pub(super) fn check(client: &Client) -> Result<(), ClientError> {
         }
         _ => Err(ClientError::FollowsRedirects),
     }
+}
+
+/// The names of the client's default headers, with values that are marked as sensitive as theirs.
+/// Reqwest shows them in the `Debug` form of a client, and only there.
+pub(super) fn default_headers(client: &Client) -> HeaderMap {
+    let shown = format!("{client:?}");
+    let (_, shown) = shown.split_once(" default_headers: {").unwrap_or_default();
+    // A quote within a value is shown behind a backslash, which can't stand in a name.
+    let names = shown.split(' ').filter_map(|word| {
+        let name = word.strip_prefix('"')?.strip_suffix("\":")?;
+        HeaderName::try_from(name).ok()
+    });
+    // A referrer that is the same for all requests tells of none of them.
+    let names = names.filter(|name| *name != REFERER);
+    let marked = names.map(|name| {
+        let mut value = HeaderValue::from_static("");
+        value.set_sensitive(shown.contains(&format!("\"{name}\": Sensitive")));
+        (name, value)
+    });
+    marked.collect()
 }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use auth_core::{Conclusion, Credentials, Judge, Stamp};
-use http::Extensions;
+use http::{Extensions, HeaderMap};
 use reqwest::{Client, Request, Response};
 use reqwest_middleware::{
     ClientBuilder, ClientWithMiddleware, Error, Middleware, Next, Result as Answered,
@@ -93,6 +93,8 @@ pub struct AuthMiddleware {
     redirects: Redirects,
     /// Whether the client below is known to follow no redirect by itself.
     client_is_known: bool,
+    /// The default headers of the client below, if it is known. Their values are not kept.
+    default_headers: HeaderMap,
     jar: Option<Arc<dyn CookieJar>>,
 }
 
@@ -121,7 +123,9 @@ impl AuthMiddleware {
         builder: reqwest::ClientBuilder,
         credentials: Credentials,
     ) -> Result<(Client, Self), ClientError> {
-        Ok((client::build(builder)?, Self::over(credentials, true)))
+        let client = client::build(builder)?;
+        let auth = Self::over_known(&client, credentials);
+        Ok((client, auth))
     }
 
     /// A middleware for a client that was built elsewhere, with
@@ -150,7 +154,7 @@ impl AuthMiddleware {
     /// built with another policy, which includes reqwest's default.
     pub fn for_client(client: &Client, credentials: Credentials) -> Result<Self, ClientError> {
         client::check(client)?;
-        Ok(Self::over(credentials, true))
+        Ok(Self::over_known(client, credentials))
     }
 
     /// A middleware for a client that can't be shown to follow no redirect, such as one that is
@@ -179,18 +183,22 @@ impl AuthMiddleware {
     /// # drop(logged_in);
     /// ```
     pub fn assuming_no_redirects(credentials: Credentials) -> Self {
-        Self::over(credentials, false)
-    }
-
-    fn over(credentials: Credentials, client_is_known: bool) -> Self {
         Self {
             credentials,
             judge: None,
             replay: true,
             redirects: Redirects::new(),
-            client_is_known,
+            client_is_known: false,
+            default_headers: HeaderMap::new(),
             jar: None,
         }
+    }
+
+    fn over_known(client: &Client, credentials: Credentials) -> Self {
+        let mut this = Self::assuming_no_redirects(credentials);
+        this.client_is_known = true;
+        this.default_headers = client::default_headers(client);
+        this
     }
 
     /// Judges responses with `judge` instead of the provider's judge, for requests of
@@ -551,6 +559,8 @@ impl<'a> Call<'a> {
         let hop = chain.next(&answer, redirects, credentials);
         let hop = hop.map_err(Error::middleware)?;
         drop(url);
+        let defaults = &self.middleware.default_headers;
+        let hop = hop.filter(|hop| !hop.must_not_have(defaults, redirects));
         Ok(hop.map(|hop| pristine.into_hop(hop, redirects)))
     }
 }
