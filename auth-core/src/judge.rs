@@ -389,6 +389,10 @@ where
 /// | 407, 502, 503, 504, 511, and what is no final status | [`Unclear`](Verdict::Unclear) |
 /// | any other 4xx or 5xx | [`Unproven`](Verdict::Unproven) |
 ///
+/// A redirect is accepted wherever it leads. So a website that sends a dead session to its login
+/// page needs a judge that reads the [location](ResponseView::location). To this one the page is a
+/// success, and an anonymous session that the redirect begins is a new value of the dead one.
+///
 /// ```
 /// use auth_core::{Judge, ResponseView, StatusJudge, Verdict};
 /// use http::{HeaderMap, StatusCode};

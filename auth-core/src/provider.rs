@@ -89,7 +89,8 @@ pub trait Provider: Send + Sync + 'static {
         Quota::DEFAULT
     }
 
-    /// What a response says about the credential. By default a 401 rejects it.
+    /// What a response says about the credential. By default a 401 rejects it, and nothing else
+    /// does: see [`StatusJudge`](crate::StatusJudge).
     fn judge(&self) -> &dyn Judge {
         &StatusJudge
     }
