@@ -284,8 +284,9 @@
 //! - A client's time-outs begin anew with each attempt. The time-out of a single reqwest request
 //!   does not: it covers all attempts and the waits before them.
 //! - A client with a cookie jar of its own mixes the sessions of identities that share it.
-//!   [`AuthMiddleware::with_client`] takes the jar away. Give a jar to the integration, as a
-//!   [`CookieJar`]; the cache keeps the cookies of a session.
+//!   [`AuthMiddleware::with_client`] takes the jar away, and [`AuthMiddleware::for_client`] refuses
+//!   the client. Give a jar to the integration, as a [`CookieJar`]; the cache keeps the cookies of
+//!   a session.
 //! - If the login of one identity is routed through the integration of another, and the login of
 //!   the other through that of the first, the loop is not detected. It ends with the time-out of
 //!   the login.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use auth_core::{Attempt, Credentials};
-use auth_middleware::{AuthContext, AuthLayer, AuthMiddleware, CookieJar, Redirects};
+use auth_middleware::{AuthContext, AuthLayer, AuthMiddleware, ClientError, CookieJar, Redirects};
 use bytes::Bytes;
 use common::{Api, Kind, Script, response};
 use http::{HeaderValue, Request};
@@ -228,6 +228,30 @@ async fn rule_16_a_clients_own_jar_is_taken_away_since_it_would_keep_the_session
     let seen = api.seen();
     let cookies: Vec<_> = seen.iter().map(common::Seen::cookie).collect();
     assert_eq!(cookies, [Some("sid=token-1"), None]);
+}
+
+/// This pins what reqwest's `Debug` shows.
+#[test]
+fn rule_16_a_client_that_keeps_cookies_is_refused() {
+    let (credentials, _) = Script::at(common::ORIGIN).kind(Kind::Cookie).build();
+    let text = HeaderValue::from_static("Client { cookie_store: true");
+    let builder = || {
+        let headers = [(http::header::USER_AGENT, text.clone())];
+        let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        builder.default_headers(headers.into_iter().collect())
+    };
+    let check = |builder: reqwest::ClientBuilder| {
+        AuthMiddleware::for_client(&builder.build().unwrap(), credentials.clone())
+    };
+    assert!(check(builder()).is_ok());
+    let jar = Arc::new(reqwest::cookie::Jar::default());
+    for with_jar in [builder().cookie_store(true), builder().cookie_provider(jar)] {
+        let refused = check(with_jar);
+        assert!(
+            matches!(refused, Err(ClientError::KeepsCookies)),
+            "{refused:?}"
+        );
+    }
 }
 
 /// A client that follows redirects by itself, in a middleware that is told not to.

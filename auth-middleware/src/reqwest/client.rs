@@ -25,6 +25,13 @@ pub enum ClientError {
          or with reqwest::redirect::Policy::none()"
     )]
     UnknownRedirects,
+    /// The client has a cookie jar, which would keep the session's cookies and send them with
+    /// requests of other identities, and with those that skip the session.
+    #[error(
+        "this client has a cookie jar of its own, which would keep the session's cookies; build it \
+         without one, or with AuthMiddleware::with_client, and give the jar to AuthMiddleware::jar"
+    )]
+    KeepsCookies,
 }
 
 /// Builds a client that follows no redirect by itself, and so adds no `Referer`, and that has no
@@ -57,10 +64,14 @@ impl NoCookieStore for ClientBuilder {
     }
 }
 
-/// Checks that a client follows no redirect by itself. Reqwest shows a policy other than its
-/// default in the `Debug` form of a client, and only there.
+/// Checks that a client follows no redirect by itself and has no cookie jar. Reqwest shows a jar,
+/// and a policy other than its default, in the `Debug` form of a client, and only there.
 pub(super) fn check(client: &Client) -> Result<(), ClientError> {
     let shown = format!("{client:?}");
+    // It is the first field. What follows may have any text.
+    if shown.starts_with("Client { cookie_store: true") {
+        return Err(ClientError::KeepsCookies);
+    }
     // Default headers are shown, too, but with their quotes escaped.
     match shown.split_once(" redirect_policy: \"") {
         Some((_, policy)) if policy.starts_with("Policy(None)\"") => Ok(()),

@@ -151,7 +151,8 @@ impl AuthMiddleware {
     ///
     /// # Errors
     /// [`ClientError::FollowsRedirects`] or [`ClientError::UnknownRedirects`], if the client was
-    /// built with another policy, which includes reqwest's default.
+    /// built with another policy, which includes reqwest's default. [`ClientError::KeepsCookies`],
+    /// if it has a cookie jar of its own.
     pub fn for_client(client: &Client, credentials: Credentials) -> Result<Self, ClientError> {
         client::check(client)?;
         Ok(Self::over_known(client, credentials))
