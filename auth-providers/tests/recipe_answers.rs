@@ -340,11 +340,12 @@ fn a_number_is_a_token_if_it_can_be_written_as_it_came() {
         let session = read(&login(""), &[came]).ok()?;
         Some(session.to_parts().expose().to_owned())
     };
-    for number in ["7", "-7", "18446744073709551615"] {
+    for number in ["7", "-7", "1.5", "18446744073709551615"] {
         let parts = token(number).unwrap();
         assert!(parts.contains(&format!("Bearer%20{number}")), "{parts}");
     }
     for number in [
+        "9007199254740992.3",
         "18446744073709551616",
         "123456789012345678901234567890",
         "1e300",
@@ -396,6 +397,20 @@ fn rule_19_an_answer_to_a_logout_means_what_the_recipe_says_or_else_what_it_alwa
             "{lines}"
         );
     }
+}
+
+#[test]
+fn rule_19_a_whole_answer_without_the_words_of_a_failure_confirms_the_logout() {
+    let login = login(
+        "logout.step.post = '/out'\n\
+         logout.step.failures = [{ text = 'try again', means = 'malformed' }]",
+    );
+    let logged_out = |body| {
+        let closing = Logout::new(LogoutReason::Closing);
+        login.logged_out(&answer(200, &[], body), closing)
+    };
+    assert!(logged_out("Goodbye.").is_ok());
+    assert!(logged_out("Please try again.").is_err());
 }
 
 #[test]
