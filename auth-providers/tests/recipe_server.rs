@@ -559,6 +559,28 @@ status = 419
 "#;
 
 #[tokio::test]
+async fn a_refresh_token_that_is_no_single_use_one_is_taken_again_and_takes_no_permit() {
+    let text = TOKENS.replace(
+        "single_use = true\nstep.post = \"/oauth/token\"",
+        "step.post = \"/renew\"",
+    );
+    assert!(!text.contains("single_use"));
+    let limits = "[limits]\nlogins = 1\nwindow = \"10m\"\n[logout]";
+    let server = start(&recipe(&text.replace("[logout]", limits))).await;
+    let program = Program::at(&server);
+    let first = program.credentials.get().await.unwrap();
+    let login = server.login(EMAIL, PASSWORD).unwrap();
+    for _ in 0..2 {
+        let request = login.refresh_request(&first).unwrap();
+        let answer = program.transport.carry(request).await.unwrap();
+        login.read_refresh(&answer, &first).unwrap();
+    }
+    let counts = server.counts();
+    assert_eq!((counts.refreshes, counts.reused_tokens), (2, 0));
+    assert_eq!((counts.logins.ok, counts.logins.limited), (1, 0));
+}
+
+#[tokio::test]
 async fn a_refresh_may_look_like_a_login_and_an_absolute_life_ends_all_the_same() {
     let server = start(&recipe(TICKETS)).await;
     let program = Program::at(&server);
@@ -683,6 +705,13 @@ bearer = "{{token}}"
             "[[login]]\npost = \"/\"\nfailures = [{ status = 401, means = \"refused\" }]\n\
              take.token = { json = \"/t\" }\n[[verdicts]]\nmeans = \"rejected\"\n\
              json.\"/code\" = 7\ntext = '^over'",
+            "verdicts[0].text",
+        ),
+        // The start of a word, and not the character.
+        (
+            "[[login]]\npost = \"/\"\nfailures = [{ status = 401, means = \"refused\" }]\n\
+             take.token = { json = \"/t\" }\n[[verdicts]]\nmeans = \"rejected\"\n\
+             text = '^\\<over$'",
             "verdicts[0].text",
         ),
         (
