@@ -707,7 +707,13 @@ bearer = "{{token}}"
              json.\"/code\" = 7\ntext = '^over'",
             "verdicts[0].text",
         ),
-        // The start of a word, and not the character.
+        // No text at all, and the start of a word in place of a character.
+        (
+            "[[login]]\npost = \"/\"\nfailures = [{ status = 401, means = \"refused\" }]\n\
+             take.token = { json = \"/t\" }\n[[verdicts]]\nmeans = \"rejected\"\n\
+             text = '^$'",
+            "verdicts[0].text",
+        ),
         (
             "[[login]]\npost = \"/\"\nfailures = [{ status = 401, means = \"refused\" }]\n\
              take.token = { json = \"/t\" }\n[[verdicts]]\nmeans = \"rejected\"\n\
