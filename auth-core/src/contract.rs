@@ -326,9 +326,9 @@
 //! does, for all clones: waiters get `Closed`, a login in flight is logged out when it ends. With a
 //! store, `close` leaves the session there, and that of a login in flight too; only `log_out` ends
 //! it, for all that share it, and tells them so, even those who still have one that it has
-//! superseded. Both wait for what is on its way to the store, so that nothing of it is lost, or
-//! comes after the logout. A login that ends after that, because its thread was blocked, saves
-//! nothing there, and its session is logged out.
+//! superseded. After a `close` it ends nothing, and says so. Both wait for what is on its way to
+//! the store, so that nothing of it is lost, or comes after the logout. A login that ends after
+//! that, because its thread was blocked, saves nothing there, and its session is logged out.
 //!
 //! A superseded session is logged out only by choice, after a grace, in bounded number, whether it
 //! was renewed, has expired or was rejected; and never where a logout ends all sessions of the

@@ -52,7 +52,13 @@ impl Shared {
                 )
             });
         if was_closed {
-            return Ok(());
+            // A close has left the session in the store, or is about to.
+            let sharing = self.engine.options.sharing.as_ref();
+            let left = sharing.is_some_and(|sharing| !sharing.logs_out());
+            return match ending {
+                Ending::LogOut if left => Err(Error::Closed),
+                _ => Ok(()),
+            };
         }
         if let Some(keep) = &self.keep_fresh {
             keep.stop();

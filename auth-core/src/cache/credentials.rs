@@ -356,8 +356,11 @@ impl Credentials {
     /// ```
     ///
     /// # Errors
-    /// As [`close`](Self::close); and [`Error::Login`] if the store could not be told, so that the
-    /// others may go on with the session. One that this handle held is logged out in any case.
+    /// Those of [`close`](Self::close), and with a store also:
+    /// - [`Error::Login`] if the store could not be told, so that the others may go on with the
+    ///   session. One that this handle held is logged out in any case.
+    /// - [`Error::Closed`] if the handle was closed by [`close`](Self::close), which has left the
+    ///   session in the store. A new handle for the same store logs it out.
     ///
     /// # Cancel safety
     /// As [`close`](Self::close).

@@ -281,10 +281,15 @@ async fn rule_19_a_logout_after_a_close_takes_nothing_from_what_that_leaves_in_t
     let closing = process.clone();
     let closed = tokio::spawn(async move { closing.close().await });
     settle().await;
-    process.log_out().await.unwrap();
+    let too_late = |ended: Result<(), Error>| ended.is_err_and(|error| error.is_closed());
+    assert!(too_late(process.log_out().await));
     gate.add_permits(9);
     closed.await.unwrap().unwrap();
+    assert!(too_late(process.log_out().await));
+    process.close().await.unwrap();
     let cold = fleet.start(server.program("right"));
     assert_eq!(token(&cold.get().await.unwrap()), "token-1");
     assert_eq!(server.0.logouts.lock().len(), 0);
+    cold.log_out().await.unwrap();
+    cold.log_out().await.unwrap();
 }
