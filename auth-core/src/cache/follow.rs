@@ -68,7 +68,8 @@ impl Shared {
     fn found_meanwhile(self: &Arc<Self>, found: Found) {
         self.find_saved(&found);
         let sharing = self.engine.options.sharing.as_ref();
-        let is_saving = sharing.is_some_and(|sharing| sharing.revisions.is_under_way());
+        let now = self.engine.clock.now().steady;
+        let is_saving = sharing.is_some_and(|sharing| sharing.revisions.is_under_way(now));
         if self.may_be_ahead_of(&found) {
             if !is_saving {
                 self.share_revision(Unsaved::Values);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::shared::Shared;
+use crate::clock::Clock;
 use crate::credential::Stamp;
 use crate::decide::{CacheState, End, Known, Outlook, Policy};
 use crate::runtime::Runtime;
@@ -108,7 +109,7 @@ impl Shared {
     }
 
     /// This of the session has changed, which the others are to have: saves it by a task, one at a
-    /// time.
+    /// time. One that is not driven any more is replaced.
     pub(crate) fn share_revision(self: &Arc<Self>, what: Unsaved) {
         let Some(sharing) = &self.engine.options.sharing else {
             return;
@@ -121,12 +122,15 @@ impl Shared {
             }
             return;
         };
-        if !sharing.revisions.begin(what) {
+        let now = self.engine.clock.now().steady;
+        let Some(task) = sharing.revisions.begin(what, now) else {
             return;
-        }
+        };
         // Made here, because the task may be dropped before it is polled.
         let mut saving = Saving {
             sharing: Arc::clone(sharing),
+            clock: self.engine.clock.clone(),
+            task,
             session: self.known_now().version,
             has_ended: false,
         };
@@ -149,7 +153,7 @@ impl Shared {
     async fn save_revision(self: &Arc<Self>, saving: &mut Saving, what: Unsaved) -> bool {
         let (engine, sharing) = (&self.engine, Arc::clone(&saving.sharing));
         // Before the state is looked at, so that a logout finds it held or is found here.
-        let _revising = sharing.revising.lock().await;
+        let _revising = sharing.begin_revising(&engine.clock).await;
         let now = engine.clock.now();
         let (session, version, stamp) = {
             let control = self.control.lock();
@@ -181,7 +185,7 @@ impl Shared {
                 if what == Unsaved::Values && other.is_of_same_session(version) =>
             {
                 self.now_known(stamp, other);
-                sharing.revisions.begin(what);
+                sharing.revisions.save_again(what);
             }
             // The next look finds it.
             Some(Saved::Newer(_)) => {}
@@ -195,6 +199,9 @@ impl Shared {
 /// leaves the values to the next look at the store or to a close.
 struct Saving {
     sharing: Arc<Sharing>,
+    clock: Clock,
+    /// Its number.
+    task: u64,
     /// Whose values it saves.
     session: Option<Version>,
     has_ended: bool,
@@ -203,7 +210,8 @@ struct Saving {
 impl Saving {
     /// What there is to save. If nothing, it has ended.
     fn goes_on(&mut self) -> Option<Unsaved> {
-        let what = self.sharing.revisions.next();
+        let now = self.clock.now().steady;
+        let what = self.sharing.revisions.next(self.task, now);
         self.has_ended = what.is_none();
         what
     }
@@ -212,7 +220,7 @@ impl Saving {
 impl Drop for Saving {
     fn drop(&mut self) {
         if !self.has_ended {
-            self.sharing.revisions.give_up(self.session);
+            self.sharing.revisions.give_up(self.task, self.session);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What has changed about a session since it was saved, and the task that saves it.
 
 use super::entry::Version;
+use super::sharing::SETTLED_WITHIN;
+use crate::clock::nanos;
 use crate::runtime::Mutex;
 
 /// What has changed about a session since it was saved.
@@ -23,6 +25,11 @@ struct State {
     again: Option<Unsaved>,
     /// A session of which values could not be saved.
     later: Option<Version>,
+    /// The number of the last task that has begun.
+    task: u64,
+    /// When it is to ask what there is to save, on the steady clock. One that has not by then is on
+    /// a runtime that is not driven any more.
+    due: u64,
 }
 
 impl State {
@@ -30,33 +37,63 @@ impl State {
     fn has_values(&self) -> bool {
         self.under_way.max(self.again) == Some(Unsaved::Values)
     }
+
+    fn is_driven(&self, now: u64) -> bool {
+        self.under_way.is_some() && now <= self.due
+    }
+
+    /// A save takes two steps at most.
+    fn set_due(&mut self, now: u64) {
+        self.due = now.saturating_add(nanos(SETTLED_WITHIN));
+    }
 }
 
 impl Revisions {
-    /// This is to be saved. Returns whether a task has to begin: none is at it.
-    pub(crate) fn begin(&self, what: Unsaved) -> bool {
+    /// This is to be saved. Returns the number of the task that has to begin, if none is at it.
+    pub(crate) fn begin(&self, what: Unsaved, now: u64) -> Option<u64> {
         let mut state = self.0.lock();
         state.again = state.again.max(Some(what));
         state.later = None;
-        let begins = state.under_way.is_none();
-        state.under_way.get_or_insert(what);
-        begins
+        if state.is_driven(now) {
+            return None;
+        }
+        // With what the one before has not saved.
+        state.again = state.again.max(state.under_way);
+        state.under_way = state.again;
+        state.task += 1;
+        state.set_due(now);
+        Some(state.task)
     }
 
-    /// What there is to save. If nothing, the task has ended.
-    pub(crate) fn next(&self) -> Option<Unsaved> {
+    /// This is to be saved once more, by the task that is at it.
+    pub(crate) fn save_again(&self, what: Unsaved) {
         let mut state = self.0.lock();
+        state.again = state.again.max(Some(what));
+    }
+
+    /// What there is to save. If nothing, the task with this number has ended.
+    pub(crate) fn next(&self, task: u64, now: u64) -> Option<Unsaved> {
+        let mut state = self.0.lock();
+        if state.task != task {
+            return None;
+        }
+        state.set_due(now);
         state.under_way = state.again.take();
         state.under_way
     }
 
-    /// The task is gone before its end, with values of this session that may not be saved.
-    pub(crate) fn give_up(&self, session: Option<Version>) {
+    /// The task with this number is gone before its end, with values of this session that may not
+    /// be saved.
+    pub(crate) fn give_up(&self, task: u64, session: Option<Version>) {
         let mut state = self.0.lock();
+        if state.task != task {
+            return;
+        }
         let has_values = state.has_values();
         *state = State {
             // What could not be saved meanwhile is of a later session.
             later: state.later.or(session.filter(|_| has_values)),
+            task,
             ..State::default()
         };
     }
@@ -67,8 +104,8 @@ impl Revisions {
     }
 
     /// Whether the task is under way.
-    pub(crate) fn is_under_way(&self) -> bool {
-        self.0.lock().under_way.is_some()
+    pub(crate) fn is_under_way(&self, now: u64) -> bool {
+        self.0.lock().is_driven(now)
     }
 
     /// Whether there are values of this session that may not be saved yet.

@@ -213,12 +213,15 @@ impl Sharing {
         &self,
         clock: &Clock,
     ) -> Option<tokio::sync::MutexGuard<'_, ()>> {
-        let until = clock.now().steady.saturating_add(nanos(STEP));
-        let free = pin!(self.publishing.lock());
-        match select(free, pin!(clock.sleep_until(until))).await {
-            Either::Left((publishing, _)) => Some(publishing),
-            Either::Right(_) => None,
-        }
+        within_a_step(&self.publishing, clock).await
+    }
+
+    /// Waits in the same way until no one else saves a value of the session.
+    pub(crate) async fn begin_revising(
+        &self,
+        clock: &Clock,
+    ) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        within_a_step(&self.revising, clock).await
     }
 
     /// The session of this flight is being saved from now on.
@@ -461,6 +464,18 @@ impl Sharing {
 
     fn whose(&self, kind: Kind) -> Zeroizing<Vec<u8>> {
         Zeroizing::new(format!("{kind:?} {}", *self.context).into_bytes())
+    }
+}
+
+/// Waits until the lock is free, for as long as a step takes at most.
+async fn within_a_step<'a>(
+    lock: &'a tokio::sync::Mutex<()>,
+    clock: &Clock,
+) -> Option<tokio::sync::MutexGuard<'a, ()>> {
+    let until = clock.now().steady.saturating_add(nanos(STEP));
+    match select(pin!(lock.lock()), pin!(clock.sleep_until(until))).await {
+        Either::Left((held, _)) => Some(held),
+        Either::Right(_) => None,
     }
 }
 

@@ -298,6 +298,51 @@ fn rule_21_values_are_saved_again_after_the_runtime_of_a_save_is_gone() {
 }
 
 #[test]
+fn rule_21_values_are_saved_again_where_the_runtime_of_a_save_is_not_driven_any_more() {
+    // The task has not begun, or is at the store.
+    for is_under_way in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        by_cookie(&server);
+        let runtime = || {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            builder.build().unwrap()
+        };
+        let store = Faulty::new(&fleet.store);
+        let (stopped, driven) = (runtime(), runtime());
+        let process = fleet.start_with(server.program("right"), store.clone());
+        driven.block_on(async {
+            process.get().await.unwrap();
+        });
+        if is_under_way {
+            *store.0.save_gate.lock() = Some(Arc::new(Semaphore::new(0)));
+        }
+        stopped.block_on(async {
+            rolls(&process, "sid=stopped; Path=/").await;
+            if is_under_way {
+                settle().await;
+            }
+        });
+        *store.0.save_gate.lock() = None;
+        driven.block_on(async {
+            fleet.advance(20 * SECOND).await;
+            assert_eq!(stored(&mut fleet, &server).await, "stopped");
+            rolls(&process, "sid=later; Path=/").await;
+            fleet.advance(3 * SECOND).await;
+            assert_eq!(stored(&mut fleet, &server).await, "later");
+        });
+        // Driven again, the first task changes nothing of what the second has saved.
+        stopped.block_on(settle());
+        driven.block_on(async {
+            assert_eq!(stored(&mut fleet, &server).await, "later");
+            rolls(&process, "sid=last; Path=/").await;
+            // Its step has come too late, so the store is left alone for a while.
+            fleet.advance(20 * SECOND).await;
+            assert_eq!(stored(&mut fleet, &server).await, "last");
+        });
+    }
+}
+
+#[test]
 fn rule_21_values_whose_save_has_died_with_its_runtime_are_left_in_the_store_by_a_close() {
     for is_under_way in [false, true] {
         let (server, mut fleet) = (Server::new(), Fleet::new());
