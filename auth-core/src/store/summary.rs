@@ -37,8 +37,12 @@ pub struct StoredSummary {
 }
 
 impl StoredSummary {
-    /// Whether nothing was saved to it for so long, or it has nothing.
+    /// Whether nothing was saved to it for so long, or it has nothing. That a session was logged
+    /// out stays for those who still have it, who would not learn of it otherwise.
     pub(super) fn is_older(&self, than: Duration) -> bool {
+        if self.is_over && self.session_age.is_none() {
+            return false;
+        }
         let ages = self.session_age.into_iter().chain(self.notes_age);
         ages.min().is_none_or(|age| age >= than)
     }
@@ -52,6 +56,14 @@ mod tests {
     fn an_entry_is_older_once_nothing_was_saved_to_it_for_so_long() {
         let second = Duration::from_secs(1);
         let (two, three) = (2 * second, 3 * second);
+        let of_ages = |session_age, notes_age| StoredSummary {
+            name: "a".to_owned(),
+            version: Version::default(),
+            session_age,
+            notes_age,
+            is_over: false,
+            unreadable: None,
+        };
         for (session_age, notes_age, until) in [
             (Some(two), None, two),
             (None, Some(two), two),
@@ -61,17 +73,21 @@ mod tests {
             (Some(Duration::ZERO), None, Duration::ZERO),
             (None, None, Duration::MAX),
         ] {
-            let stored = StoredSummary {
-                name: "a".to_owned(),
-                version: Version::default(),
-                session_age,
-                notes_age,
-                is_over: false,
-                unreadable: None,
-            };
+            let stored = of_ages(session_age, notes_age);
             assert!(stored.is_older(until), "{stored:?}");
             let later = until.saturating_add(Duration::from_nanos(1));
             assert!(later == until || !stored.is_older(later), "{stored:?}");
+        }
+        for (session_age, notes_age, goes) in [
+            // It was rejected.
+            (Some(two), None, true),
+            // It was logged out.
+            (None, None, false),
+            (None, Some(two), false),
+        ] {
+            let mut stored = of_ages(session_age, notes_age);
+            stored.is_over = true;
+            assert_eq!(stored.is_older(second), goes, "{stored:?}");
         }
     }
 }

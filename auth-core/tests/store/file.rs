@@ -136,13 +136,20 @@ async fn what_is_stored_is_listed_and_purged() {
     assert!(listed[1].unreadable.is_some());
     assert!(listed[3].is_over && listed[3].session_age.is_none());
 
-    assert_eq!(store.purge_older(LONG).await.unwrap(), 1, "d has nothing");
+    // Those who still have the session of d are to learn of its logout.
+    assert_eq!(store.purge_older(Duration::ZERO).await.unwrap(), 3);
+    assert!(store.load("d").await.unwrap().was_logged_out());
+    for name in ["a", "b", "c"] {
+        log_in(&store, name, &sealed).await;
+    }
+    assert_eq!(store.purge_older(LONG).await.unwrap(), 0);
     assert!(store.purge("a").await.unwrap());
     assert!(!store.purge("a").await.unwrap());
     assert!(session(&store.load("a").await.unwrap()).is_none());
     let again = log_in(&store, "a", &sealed).await;
     assert_eq!(again.epoch, first.epoch);
     assert!(again.fence > first.fence, "fences do not begin anew");
+    assert!(store.purge("d").await.unwrap());
     let older = store.purge_older(Duration::ZERO).await.unwrap();
     assert_eq!(older, 3, "each was saved some time ago");
     log_in(&store, "a", &sealed).await;

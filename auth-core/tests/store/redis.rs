@@ -461,8 +461,15 @@ async fn entries_are_listed_and_purged() {
     let leased = lease(&store, "0", "a").await;
     assert_eq!(leased.epoch, before.epoch);
     assert!(leased.fence > before.fence);
+    let version = store.load("1").await.unwrap().version;
+    let ended = Change {
+        session: SessionChange::End,
+        ..save(version, b"")
+    };
+    store.save("1", ended).await.unwrap();
     assert_eq!(store.purge_older(MINUTE).await.unwrap(), 0);
-    assert_eq!(store.purge_older(Duration::ZERO).await.unwrap(), 1499);
+    assert_eq!(store.purge_older(Duration::ZERO).await.unwrap(), 1498);
+    assert!(store.load("1").await.unwrap().was_logged_out());
     saves_one(&store, "1").await;
     assert_eq!(store.purge_all().await.unwrap(), 1);
     assert!(store.list().await.unwrap().is_empty());

@@ -142,7 +142,8 @@ impl FileStore {
 
     /// [Removes](Self::purge) the entries to which nothing was saved for so long, with those that
     /// can't be read, and returns how many there were. An entry without a session and without notes
-    /// has nothing to keep, so it is removed as well.
+    /// has nothing to keep, so it is removed as well; but if its session was logged out, it stays
+    /// for those who still have that, and [`purge`](Self::purge) removes it.
     ///
     /// # Errors
     /// As [`purge_all`](Self::purge_all).

@@ -68,7 +68,8 @@ impl RedisStore {
 
     /// [Removes](Self::purge) the entries to which nothing was saved for so long, and returns how
     /// many there were. An entry without a session and without notes has nothing to keep, so it is
-    /// removed as well.
+    /// removed as well; but if its session was logged out, it stays for those who still have that,
+    /// and [`purge`](Self::purge) removes it.
     ///
     /// Redis removes by itself what need not be kept.
     ///
