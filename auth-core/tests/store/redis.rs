@@ -599,4 +599,24 @@ async fn a_failure_says_what_to_do() {
             "{error:?}"
         );
     }
+    let mut set = redis::cmd("SET");
+    set.arg("auth:{n}:entry").arg("text");
+    let _: () = set.query_async(&mut raw).await.unwrap();
+    let error = server.store().lease("n", ask("a")).await.unwrap_err();
+    assert!(error.to_string().contains("another program's"), "{error:?}");
+    let url = format!("{}/99", server.url());
+    let store = RedisStore::connect(&url, Keys::from_bytes([7; 32])).unwrap();
+    let error = store.lease("n", ask("a")).await.unwrap_err();
+    assert!(
+        error.to_string().contains("correct that number"),
+        "{error:?}"
+    );
+    let crowded = RedisServer::start_with(&["--maxclients", "2"]).unwrap();
+    let client = redis::Client::open(crowded.url()).unwrap();
+    let mut others = Vec::new();
+    while let Ok(other) = client.get_multiplexed_async_connection().await {
+        others.push(other);
+    }
+    let error = crowded.store().lease("n", ask("a")).await.unwrap_err();
+    assert!(error.to_string().contains("`maxclients`"), "{error:?}");
 }

@@ -20,11 +20,21 @@ pub(super) fn failure(error: &RedisError) -> StoreError {
             "nothing listens where Redis is expected: start it, or correct the URL"
         }
         ErrorKind::Io if error.is_timeout() => return too_slow(),
-        ErrorKind::Io => "the connection to Redis failed: see whether it runs and can be reached",
+        // One that has too many closes them, perhaps before it has said so.
+        ErrorKind::Io => {
+            "the connection to Redis failed: see whether it runs, can be reached, and takes more \
+             connections (its `maxclients`)"
+        }
         ErrorKind::AuthenticationFailed => {
             "Redis refuses the user or the password: correct the URL"
         }
         ErrorKind::RESP3NotSupported => TOO_OLD,
+        _ if says(error, "max number of clients") => {
+            "Redis takes no more connections: raise its `maxclients`"
+        }
+        _ if says(error, "DB index is out of range") || says(error, "SELECT is not allowed") => {
+            "Redis has no database of the number in the URL: correct that number"
+        }
         ErrorKind::Server(ServerErrorKind::NoPerm) => {
             "the user of Redis lacks a permission: see the documentation of `RedisStore`"
         }
@@ -51,6 +61,9 @@ pub(super) fn failure(error: &RedisError) -> StoreError {
             Some("OOM") => "the memory of Redis is full: give it more",
             Some("MISCONF") => "Redis can't save its data, and takes no more: see its log",
             Some("BUSY") => "Redis is busy with a script: see which one in its log",
+            Some("WRONGTYPE") => {
+                "a key of the store is another program's: give the store a prefix of its own"
+            }
             Some("NOREPLICAS") => "Redis has too few replicas to write: see its log",
             _ => TOO_OLD,
         },
@@ -64,6 +77,11 @@ pub(super) fn failure(error: &RedisError) -> StoreError {
         },
     };
     StoreError::new(what).with_source(cause)
+}
+
+/// Whether the text of the server, which is not repeated, has these words.
+fn says(error: &RedisError, words: &str) -> bool {
+    error.detail().is_some_and(|detail| detail.contains(words))
 }
 
 /// Whether another connection may do what this one could not: it has ended, or leads to a server
@@ -145,6 +163,13 @@ mod tests {
             ("MISCONF x", "can't save its data"),
             ("BUSY x", "busy with a script"),
             ("NOREPLICAS x", "too few replicas"),
+            ("WRONGTYPE x", "another program's"),
+            ("ERR max number of clients reached", "`maxclients`"),
+            ("ERR DB index is out of range", "correct that number"),
+            (
+                "ERR SELECT is not allowed in cluster mode",
+                "correct that number",
+            ),
             ("ERR x", "use Redis 6.2 or later"),
         ] {
             let told = failure(&answered(answer));
