@@ -32,7 +32,8 @@ use crate::secret::Secret;
 /// # Rotation
 /// The first key seals, and all open. The *last* one names, so that the entries keep their names
 /// when a new key is put before the old ones. When the old key is taken away, the entries get new
-/// names: each identity logs in once more.
+/// names: each identity logs in once more. Those that still have the old key count their logins
+/// apart from then on, so take it away everywhere within minutes.
 ///
 /// ```
 /// use auth_core::store::{Keys, Seal};
