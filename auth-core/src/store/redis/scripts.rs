@@ -80,7 +80,7 @@ pub(super) fn purge(names: &Names, name: &str) -> Call {
     of_entry(&PURGE, names, name)
 }
 
-/// `seen` is the run of the server that the last answer came from.
+/// `seen` is the note of the run of the server that the last answer came from.
 pub(super) fn permit(names: &Names, origin: &str, ask: PermitAsk<'_>, seen: &str) -> Call {
     let mut call = PERMIT.prepare_invoke();
     call.key(&names.permits(origin)[..])
@@ -194,7 +194,8 @@ impl FromRedisValue for Read<Saved> {
     }
 }
 
-/// Beside the answer stands the run of the server, or nothing if the user may not ask for it.
+/// Beside the answer stands the run of the server and since when it is noted, or nothing if the
+/// user may not ask for it.
 impl FromRedisValue for Read<(PermitAnswer, String)> {
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
         let (is_given, wait, run) = <(bool, u64, String)>::from_redis_value(value)?;

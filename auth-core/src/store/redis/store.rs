@@ -63,13 +63,13 @@ use crate::store::store::Store;
 /// A Redis that starts anew, or a replica that takes over, may have lost what was written last. An
 /// empty one begins new epochs, so that the sessions of before are told from those of after. One
 /// that may have lost permits gives none until those of before count no more: for a login's
-/// time-out and a window. It is known by its run id, which is noted with the permits, and which
-/// each process remembers from its last permit at the origin. So it can't be known where nothing is
-/// noted any more and only new processes ask, or where two servers take writes at a time: then the
-/// quota can be exceeded, once. A restart that has lost nothing is not told from one that has, so
-/// it costs as much. If the last save of a session was lost, the next one is newer than that too,
-/// because a fence is at least the time in microseconds: unless the clock of the server that takes
-/// over is behind by more than has passed since.
+/// time-out and a window. It is known by its run id, which is noted with the permits and the time,
+/// and which each process remembers from its last permit at the origin. So it can't be known where
+/// nothing is noted any more and only new processes ask, or where two servers take writes at a
+/// time: then the quota can be exceeded, once. A restart that has lost nothing is not told from one
+/// that has, so it costs as much. If the last save of a session was lost, the next one is newer
+/// than that too, because a fence is at least the time in microseconds: unless the clock of the
+/// server that takes over is behind by more than has passed since.
 #[derive(Clone)]
 pub struct RedisStore(Arc<Shared>);
 
@@ -77,7 +77,8 @@ struct Shared {
     names: Names,
     keys: Keys,
     links: Links,
-    /// The run of the server that gave the last answer to a permit, for each origin.
+    /// The run of the server that gave the last answer to a permit, and since when it was noted
+    /// there, for each origin.
     runs: Mutex<HashMap<String, String>>,
 }
 

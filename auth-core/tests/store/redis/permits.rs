@@ -179,6 +179,21 @@ async fn a_loss_without_a_restart_is_known_to_who_had_a_permit() {
 }
 
 #[tokio::test]
+async fn a_loss_without_a_restart_is_known_though_a_new_process_was_the_first_to_ask() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let (store, new) = (server.store(), server.store());
+    given(&store, "a").await;
+    let mut raw = server.connection().await;
+    let () = redis::cmd("FLUSHALL").query_async(&mut raw).await.unwrap();
+    // It can't know.
+    given(&new, "b").await;
+    waits(&store, "c", 2 * MINUTE).await;
+    waits(&new, "d", 2 * MINUTE).await;
+}
+
+#[tokio::test]
 async fn a_loss_is_known_though_a_new_process_was_the_first_to_ask() {
     let Some(mut server) = RedisServer::start() else {
         return;
