@@ -104,6 +104,24 @@ async fn two_processes_have_one_lease_and_one_session() {
 }
 
 #[tokio::test]
+async fn a_lease_that_lasts_longer_than_was_asked_for_has_lapsed() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let (one, other) = (server.store(), server.store());
+    lease(&one, "n", "one").await;
+    let mut raw = server.connection().await;
+    // As if the clock of the server had been set back by eight hours.
+    for (later, is_held) in [(0, true), (8 * 3_600_000_000_u64, false)] {
+        let mut later_by = redis::cmd("HINCRBY");
+        later_by.arg("auth:{n}:entry").arg("lease.until").arg(later);
+        let () = later_by.query_async(&mut raw).await.unwrap();
+        let answer = other.lease("n", ask("other")).await.unwrap().lease;
+        assert_eq!(matches!(answer, Lease::Held { .. }), is_held, "{answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_lease_lapses_by_itself_and_the_late_save_of_its_owner_is_refused() {
     let Some(server) = RedisServer::start() else {
         return;
@@ -197,6 +215,7 @@ async fn fields_that_are_damaged_count_as_absent_and_are_replaced() {
         ("entry", "lease.epoch"),
         ("entry", "lease.fence"),
         ("entry", "lease.until"),
+        ("entry", "lease.lasts"),
     ] {
         for damaged in [None, Some("damaged"), Some("")] {
             let name = format!("{part}-{field}-{damaged:?}")

@@ -14,17 +14,19 @@ end
 
 -- The time that the lease of another lasts, or nil once `owner` has the lease.
 local function take()
-  local found = redis.call('HMGET', STATE, 'lease.owner', 'lease.until')
+  local found = redis.call('HMGET', STATE, 'lease.owner', 'lease.until', 'lease.lasts')
   local is_ours = found[1] == owner
   local left = found[1] and (number(found[2]) or now) - now or 0
-  if not is_ours and left > 0 then
+  -- Where more is left than was asked for, the clock of the server was set back.
+  if not is_ours and left > 0 and left <= (tonumber(number(found[3])) or left) then
     return left
   end
   if not is_ours or last_fence() == '0' then
     -- A replica that takes over may have missed the last fences. The time is beyond them.
     redis.call('HSET', STATE, 'lease.fence', text(math.max(last_fence() + 1, now)))
   end
-  redis.call('HSET', STATE, 'lease.owner', owner, 'lease.until', text(now + lasts))
+  redis.call('HSET', STATE, 'lease.owner', owner, 'lease.until', text(now + lasts),
+    'lease.lasts', text(lasts))
   keep(STATE, lasts + LONG)
   return nil
 end
