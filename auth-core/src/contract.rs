@@ -332,11 +332,13 @@
 //!
 //! A superseded session is logged out only by choice, after a grace, in bounded number, whether it
 //! was renewed, has expired or was rejected; and never where a logout ends all sessions of the
-//! account. What the answer to a logout means is the provider's to say. It knows why the session is
-//! logged out, and whether it was over before: an answer that rejects such a session is no failure.
-//! Nor is a 2xx whose body breaks off, is too long or can't be decoded, unless the provider looks
-//! into the body for what says that the logout has failed. A session that is in a store, or was, is
-//! never logged out because it was superseded.
+//! account. A logout that would carry a missing part is sent after a repair, and one whose answer
+//! asks for a repair is sent again after it, once: see `auth-providers`. What the answer to a
+//! logout means is the provider's to say. It knows why the session is logged out, and whether it
+//! was over before: an answer that rejects such a session is no failure. Nor is a 2xx whose body
+//! breaks off, is too long or can't be decoded, unless the provider looks into the body for what
+//! says that the logout has failed. A session that is in a store, or was, is never logged out
+//! because it was superseded.
 //!
 //! # Sharing
 //!

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
-use crate::credential::{Brought, Change, Credential, Stamp, Update};
+use crate::credential::{Credential, Stamp};
 use crate::error::LoginError;
 use crate::identity::Identity;
 use crate::lifetime::{Birth, Lifetime, RefreshWindow};
@@ -104,36 +104,6 @@ pub fn credential(session: Session) -> Credential {
 /// ```
 pub fn refreshed(before: &Credential, session: Session) -> Credential {
     credential(session.continuing(before, Clock::system().now()))
-}
-
-/// What a credential is once an update was heard, as that of a repair. `None` if that has ended the
-/// session.
-///
-/// ```
-/// use auth_core::{Session, Update, testing};
-/// use http::{HeaderName, HeaderValue};
-///
-/// const CSRF: HeaderName = HeaderName::from_static("x-csrf-token");
-///
-/// let session = Session::new().with_header(CSRF, HeaderValue::from_static("c1"));
-/// let update = Update::new().with_header(CSRF, HeaderValue::from_static("c2"));
-/// let after = testing::updated(testing::credential(session), &update).expect("it goes on");
-/// assert!(after.header(&CSRF).is_some_and(|value| value == "c2"));
-/// assert_eq!(after.stamp().revision(), 1);
-/// ```
-pub fn updated(before: Credential, update: &Update) -> Option<Credential> {
-    let (cookies, target) = update.set_cookies();
-    let brought = Brought {
-        cookies,
-        target,
-        update,
-    };
-    let now = Clock::system().now();
-    match before.change_by(brought, now) {
-        Some(Change::Values(new)) => Some(before.with_values(*new, now, RefreshWindow::NONE, 0.0)),
-        Some(Change::Ended) => None,
-        None => Some(before),
-    }
 }
 
 /// Counts the calls of a [`Scripted`] provider.

@@ -399,6 +399,10 @@ pub trait Login: Send + Sync + 'static {
     /// The request that ends the session at the server, if the API has one. It carries the
     /// credential.
     ///
+    /// If a part of the session is missing that the request would carry, or the answer fails and
+    /// the [judge](Self::judge) says that it asks for a repair, a [repair](Self::repair_request)
+    /// follows, and then this is called again with the part.
+    ///
     /// # Errors
     /// [`LoginError::misconfigured`], if no valid request can be built. The logout is then not
     /// confirmed.

@@ -171,14 +171,28 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
     }
 
     async fn logout(&self, credential: &Credential, logout: Logout) -> Result<(), LoginError> {
-        let Some(mut request) = self.login.logout_request(credential)? else {
+        let Some(request) = self.login.logout_request(credential)? else {
             return Ok(());
         };
-        // The URL may be what an answer said.
-        self.check_origin(&request, LoginError::malformed)?;
-        request.extensions_mut().insert(ByStatus);
-        let response = self.transport.carry(request).await?;
-        self.login.logged_out(&response, logout)
+        let target = Target::of(request.uri()).with_method(request.method());
+        if credential.lacks(target) {
+            return self.repair_and_log_out(credential, logout).await;
+        }
+        let asked = head_without(credential, &request);
+        let sent_to = request.uri().clone();
+        let answer = self.send_logout(request).await?;
+        let read = self.login.logged_out(&answer, logout);
+        let judge = self.login.judge();
+        let fails = read.is_err() && self.login.repairs();
+        if !fails || !response::asks_for_repair(&answer, judge, &asked) {
+            return read;
+        }
+        // The session goes on, so what the answer sets counts, as that of any other.
+        let set = Update::new().with_cookies(answer.headers(), Target::of(&sent_to));
+        match credential.updated(&set) {
+            Some(current) => self.repair_and_log_out(&current, logout).await,
+            None => read,
+        }
     }
 
     fn logout_scope(&self) -> LogoutScope {
@@ -207,6 +221,43 @@ impl<L: Login, T: Transport> LoginVia<L, T> {
         let sent_to = request.uri().clone();
         let answer = self.transport.carry(request).await?;
         Ok((sent_to, answer))
+    }
+
+    /// Fetches a part of the session, and logs out with it.
+    async fn repair_and_log_out(
+        &self,
+        current: &Credential,
+        logout: Logout,
+    ) -> Result<(), LoginError> {
+        let repaired = match self.repair(current).await {
+            Ok(update) => current.updated(&update),
+            Err(failed) if failed.kind() == LoginErrorKind::Refused => None,
+            Err(failed) => return Err(failed),
+        };
+        let Some(repaired) = repaired else {
+            if logout.was_over {
+                return Ok(());
+            }
+            // No password was sent, so none was refused.
+            return Err(LoginError::malformed(
+                "the fetch of a part for the logout says that the session is over",
+            ));
+        };
+        let Some(request) = self.login.logout_request(&repaired)? else {
+            return Ok(());
+        };
+        let answer = self.send_logout(request).await?;
+        self.login.logged_out(&answer, logout)
+    }
+
+    async fn send_logout(
+        &self,
+        mut request: Request<Bytes>,
+    ) -> Result<Response<Bytes>, LoginError> {
+        // The URL may be what an answer said.
+        self.check_origin(&request, LoginError::malformed)?;
+        request.extensions_mut().insert(ByStatus);
+        self.transport.carry(request).await
     }
 
     /// What follows these answers: a session that carries something, or a request that may be sent,

@@ -154,7 +154,20 @@ pub(crate) fn expect_session(
     Err(refused.with_retry_after(retry_after(response.headers())))
 }
 
+/// Whether an answer to a request of a provider's own asks for a repair of the session.
+pub(crate) fn asks_for_repair(
+    response: &Response<Bytes>,
+    judge: &dyn Judge,
+    asked: &RequestHead,
+) -> bool {
+    verdict(response, judge, Some(asked)) == Verdict::NeedsRepair
+}
+
 fn rejects(response: &Response<Bytes>, judge: &dyn Judge, asked: Option<&RequestHead>) -> bool {
+    verdict(response, judge, asked) == Verdict::Rejected
+}
+
+fn verdict(response: &Response<Bytes>, judge: &dyn Judge, asked: Option<&RequestHead>) -> Verdict {
     let mut answer = ResponseView::new(response.status(), response.headers());
     if let Some(asked) = asked.filter(|_| judge.wants_request()) {
         answer = answer.to_request(asked);
@@ -162,7 +175,7 @@ fn rejects(response: &Response<Bytes>, judge: &dyn Judge, asked: Option<&Request
     if response.body().len() <= MAX_JUDGED_BODY {
         answer = answer.with_body(response.body());
     }
-    judge.judge(&answer) == Verdict::Rejected
+    judge.judge(&answer)
 }
 
 /// Reads the body as JSON, whatever its `Content-Type` is.

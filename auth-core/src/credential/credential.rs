@@ -464,6 +464,48 @@ impl Credential {
         }
     }
 
+    /// The session with what an update brings, as the cache has it after a repair. `None` if that
+    /// ends the session, by the deletion of its cookies.
+    ///
+    /// It is for a provider that fetches a part and then sends a request with it, such as a logout.
+    /// The session of the cache is as it was.
+    ///
+    /// ```
+    /// use auth_core::{Part, Session, Target, Update, testing};
+    /// use http::{HeaderName, HeaderValue};
+    ///
+    /// const CSRF: HeaderName = HeaderName::from_static("x-csrf-token");
+    ///
+    /// let part = Part::fetched_header("x-csrf-token");
+    /// let session = Session::new().with_bearer("t-1")?.with_part(part)?;
+    /// let credential = testing::credential(session);
+    /// let update = Update::new().with_header(CSRF, HeaderValue::from_static("c1"));
+    /// let updated = credential.updated(&update).expect("it goes on");
+    /// let target = Target::new("https", "api.example.com", "/logout");
+    /// assert!(credential.lacks(target) && !updated.lacks(target));
+    /// # Ok::<(), auth_core::InvalidValue>(())
+    /// ```
+    pub fn updated(&self, update: &Update) -> Option<Self> {
+        let (cookies, target) = update.set_cookies();
+        let brought = Brought {
+            cookies,
+            target,
+            update,
+        };
+        let now = self.kept.now();
+        let new = match self.change_by(brought, now) {
+            Some(Change::Values(new)) => *new,
+            Some(Change::Ended) => return None,
+            None => NewValues {
+                attachment: self.attachment.clone(),
+                kept: self.kept.clone(),
+                rolled: false,
+                restated: false,
+            },
+        };
+        Some(self.with_values(new, now, RefreshWindow::NONE, 0.0))
+    }
+
     /// The same session without the cookies beside it that have expired. `None` if it carries
     /// nothing then.
     pub(crate) fn without_expired_cookies(&self, now: Moment) -> Option<Self> {

@@ -95,7 +95,12 @@ impl Kept {
 
     /// The value with this name, if its life has not ended.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.at(name, self.clock.now()).map(Secret::expose)
+        self.at(name, self.now()).map(Secret::expose)
+    }
+
+    /// The time on the clock that ends them.
+    pub(super) fn now(&self) -> Moment {
+        self.clock.now()
     }
 
     /// The value with this name, if its life has not ended by then.

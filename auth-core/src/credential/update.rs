@@ -122,7 +122,7 @@ impl Update {
     ///
     /// let session = Session::new().with_bearer("t-1")?.with_kept("refresh_token", "r-1")?;
     /// let update = Update::new().with_kept("refresh_token", "r-2")?;
-    /// let after = testing::updated(testing::credential(session), &update).expect("it goes on");
+    /// let after = testing::credential(session).updated(&update).expect("it goes on");
     /// assert_eq!(after.kept("refresh_token"), Some("r-2"));
     /// # Ok::<(), auth_core::InvalidValue>(())
     /// ```
@@ -163,7 +163,7 @@ impl Update {
     /// let sent_to = Target::new("https", "api.example.com", "/csrf");
     /// let update = Update::new().with_cookies(&answer, sent_to);
     /// let session = Session::new().with_cookie("csrftoken", "c1")?;
-    /// let after = testing::updated(testing::credential(session), &update).expect("it goes on");
+    /// let after = testing::credential(session).updated(&update).expect("it goes on");
     /// assert_eq!(after.cookie("csrftoken"), Some("c2"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

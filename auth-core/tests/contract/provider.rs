@@ -258,7 +258,7 @@ fn rule_15_an_update_that_deletes_the_cookie_of_a_session_leaves_none() {
         let session = Session::new().with_cookie("sid", "s-1").unwrap();
         let before = auth_core::testing::credential(session);
         let update = Update::new().with_cookies(&set_cookie(line), HERE);
-        let after = auth_core::testing::updated(before, &update);
+        let after = before.updated(&update);
         let cookie = after.as_ref().and_then(|after| after.cookie("sid"));
         assert_eq!(cookie, left);
     }

@@ -190,7 +190,7 @@ impl RecipeSite {
             Some(Ok(update)) => {
                 let url = self.logins.url(parts);
                 let update = update.with_cookies(answer.headers(), Target::of(&url));
-                let change = |before| testing::updated(before, &update);
+                let change = |before: Credential| before.updated(&update);
                 state.records.update(index, change);
                 state.server.counts.repairs += 1;
                 answer
