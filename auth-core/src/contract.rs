@@ -120,10 +120,12 @@
 //!
 //! A response may ask for another *part* of the session, such as a csrf value: that is a repair and
 //! no login. The response brings the part, or the provider fetches it, once for all that wait, with
-//! no permit and no doubt of the login. Then the session has a new revision. A repair that fails,
-//! or whose replay asks again, starts a cooldown, in which values are heard and no request is sent
-//! again for one: 5 s, and twice as long as the last time, up to 5 min, until one helps. After a
-//! failure it is no shorter than the server's `Retry-After`, of an hour at most.
+//! no permit and no doubt of the login. Then the session has a new revision. Many servers roll a
+//! cookie with each response: where the provider fetches parts, a cookie that no part is derived
+//! from is not what the response asked for, unless cookies are all that the session carries. A
+//! repair that fails, or whose replay asks again, starts a cooldown, in which values are heard and
+//! no request is sent again for one: 5 s, and twice as long as the last time, up to 5 min, until
+//! one helps. After a failure it is no shorter than the server's `Retry-After`, of an hour at most.
 //!
 //! A login may declare a part that is *missing* until it is fetched. A request that would carry it
 //! is not sent without it: a repair comes first, once for all such requests, whichever hop or
@@ -137,10 +139,11 @@
 //! A repair that the server refuses is a rejection of the session that it was sent with. If that is
 //! believed, the login follows, and those that wait get its session, after a repair of it where a
 //! part is missing; that one is the accepted replay which ends the probation. If it is doubted, the
-//! repair has failed. What a repair brings belongs to its generation: to a newer revision it adds
-//! only what is still missing, and callers with a newer generation neither wait for it nor get its
-//! failure. One that has not ended after its time-out is begun anew, and a caller waits for three
-//! at most, within its own time.
+//! repair has failed. What a repair brings belongs to its generation: to a revision that has other
+//! parts by then it adds only what is still missing, and to one that has other cookies no cookies
+//! but those that a part is derived from. Callers with a newer generation neither wait for it nor
+//! get its failure. One that has not ended after its time-out is begun anew, and a caller waits for
+//! three at most, within its own time.
 //!
 //! A rejection at the told end of a life is an expiry: it is believed in any case, casts no doubt
 //! and does not count. Servers that count whole seconds end a session up to a second before the

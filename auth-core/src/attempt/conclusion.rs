@@ -281,6 +281,7 @@ impl Attempt {
                 cookies: &cookies,
                 target,
                 update: &update,
+                fetched: false,
             };
             // Most answers set a value to what it is, and take no lock.
             current.change_by(brought, now).map(|_| (cookies, update))
@@ -296,6 +297,7 @@ impl Attempt {
             cookies: &cookies,
             target,
             update: &update,
+            fetched: false,
         };
         let policy = &shared.engine.options.policy;
         let told = shared.update(|state| state.hear(stamp, brought, now, policy, random()));

@@ -48,12 +48,23 @@ struct Need<'a> {
     target: Target<'a>,
     /// What its request has carried, if a response has asked for another part.
     carried: Option<Stamp>,
+    /// Whether the provider fetches parts. Otherwise the response has to bring the part, and what
+    /// it rolled is that.
+    fetches: bool,
 }
 
 impl Need<'_> {
     /// Why this credential does not do, if it does not.
     fn unmet_by(self, credential: &Credential) -> Option<Lack> {
-        if self.carried == Some(credential.stamp()) {
+        let is_same = |carried| {
+            if self.fetches {
+                // A cookie that a server rolls with each response is not what it asked for.
+                !credential.has_other_parts_than(carried)
+            } else {
+                carried == credential.stamp()
+            }
+        };
+        if self.carried.is_some_and(is_same) {
             Some(Lack::AskedFor)
         } else {
             credential.lacks(self.target).then_some(Lack::Missing)
@@ -85,7 +96,7 @@ impl Shared {
         }
         let carried = None;
         // Boxed, because the future of every request has room for this.
-        self.told(Box::pin(self.repaired(Need { target, carried }, ask, asked)).await)
+        self.told(Box::pin(self.repaired(self.need(target, carried), ask, asked)).await)
     }
 
     /// A credential that is another one than that with this stamp, with all that a request to
@@ -97,7 +108,16 @@ impl Shared {
         ask: Ask,
     ) -> Result<Arc<Credential>, Error> {
         let (asked, carried) = (self.engine.clock.now(), Some(carried));
-        self.told(Box::pin(self.repaired(Need { target, carried }, ask, asked)).await)
+        self.told(Box::pin(self.repaired(self.need(target, carried), ask, asked)).await)
+    }
+
+    fn need<'a>(&self, target: Target<'a>, carried: Option<Stamp>) -> Need<'a> {
+        let fetches = self.engine.provider.repairs();
+        Need {
+            target,
+            carried,
+            fetches,
+        }
     }
 
     /// A credential that meets the need: after a repair, unless there is one already. The wait of

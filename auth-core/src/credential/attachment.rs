@@ -373,6 +373,31 @@ impl Attachment {
         self.former_query.drain(..most);
     }
 
+    /// Whether it has neither headers nor query pairs nor fields of the body.
+    pub(super) fn has_cookies_alone(&self) -> bool {
+        let none = self.headers.is_empty() && self.query.is_empty();
+        none && self.dependents.is_empty() && self.dependents.fields.iter().next().is_none()
+    }
+
+    /// Whether a part is derived from the cookie with this name.
+    pub(super) fn derives_from(&self, cookie: &str) -> bool {
+        let is_it = |from: &FromCookie| from.name == cookie;
+        let Dependents {
+            headers,
+            query,
+            fields,
+        } = &self.dependents;
+        headers
+            .iter()
+            .any(|part| part.cookie.as_ref().is_some_and(is_it))
+            || query
+                .iter()
+                .any(|part| part.cookie.as_ref().is_some_and(is_it))
+            || fields
+                .iter()
+                .any(|part| part.cookie.as_ref().is_some_and(is_it))
+    }
+
     /// Whether both have the same headers, query pairs and fields of the body.
     pub(super) fn has_same_parts(&self, other: &Self) -> bool {
         self.headers == other.headers

@@ -13,6 +13,8 @@ pub(crate) struct Brought<'a> {
     pub(crate) target: Target<'a>,
     /// The other values.
     pub(crate) update: &'a Update,
+    /// Whether it answers a repair, so that what it brings is what was asked for.
+    pub(crate) fetched: bool,
 }
 
 /// What it does to that session.
@@ -29,6 +31,8 @@ pub(crate) struct NewValues {
     pub(super) kept: Kept,
     /// Whether this is another revision: a value of the session's own differs.
     pub(super) rolled: bool,
+    /// Whether a part differs, or whatever was fetched.
+    pub(super) brings_part: bool,
     /// Whether the answer set a cookie that the session needs, so that its life counts anew.
     pub(super) restated: bool,
 }

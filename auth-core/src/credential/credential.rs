@@ -35,6 +35,8 @@ use crate::session::Session;
 /// ```
 pub struct Credential {
     stamp: Stamp,
+    /// The revision that has brought its parts. Later ones rolled cookies alone.
+    parts_since: u64,
     attachment: Attachment,
     kept: Kept,
     life: Life,
@@ -60,6 +62,7 @@ impl Credential {
         let lives = attachment.cookie_lives(lifetime.hard_expiry());
         Self {
             stamp,
+            parts_since: stamp.revision,
             attachment,
             kept: session.kept.begin(birth.at),
             life: Life::begin(lifetime, &lives, birth, window, jitter).idle_for(idle_left),
@@ -209,6 +212,16 @@ impl Credential {
     /// How many parts are missing.
     pub(crate) fn missing(&self) -> usize {
         self.attachment.missing()
+    }
+
+    /// Whether it has other parts than the revision with this stamp had, and not cookies alone.
+    pub(crate) const fn has_other_parts_than(&self, stamp: Stamp) -> bool {
+        self.stamp.generation != stamp.generation || self.parts_since > stamp.revision
+    }
+
+    /// Whether a part is derived from the cookie with this name.
+    pub(crate) fn derives_from(&self, cookie: &str) -> bool {
+        self.attachment.derives_from(cookie)
     }
 
     /// What an update brings of the parts that are missing.
@@ -411,6 +424,7 @@ impl Credential {
             cookies: set,
             target,
             update,
+            fetched,
         } = brought;
         let before = &self.attachment.cookies;
         let cookies = before.updated(set, target, received, self.life.slides());
@@ -431,10 +445,13 @@ impl Credential {
             return Some(Change::Ended);
         }
         let part_rolled = !attachment.has_same_parts(&self.attachment);
+        let rolled = cookie_rolled || kept_rolled || part_rolled;
         let new = NewValues {
+            // Where cookies are all that is carried, one of them is the part.
+            brings_part: part_rolled || (rolled && (fetched || attachment.has_cookies_alone())),
             attachment,
             kept,
-            rolled: cookie_rolled || kept_rolled || part_rolled,
+            rolled,
             restated,
         };
         (changed || part_rolled).then(|| Change::Values(new.into()))
@@ -454,8 +471,14 @@ impl Credential {
         let life = self
             .life
             .roll(&lives, new.restated, received, window, jitter);
+        let since = if new.brings_part {
+            stamp.revision
+        } else {
+            self.parts_since
+        };
         Self {
             stamp,
+            parts_since: since,
             attachment: new.attachment,
             kept: new.kept,
             life,
@@ -491,6 +514,7 @@ impl Credential {
             cookies,
             target,
             update,
+            fetched: true,
         };
         let now = self.kept.now();
         let new = match self.change_by(brought, now) {
@@ -500,6 +524,7 @@ impl Credential {
                 attachment: self.attachment.clone(),
                 kept: self.kept.clone(),
                 rolled: false,
+                brings_part: false,
                 restated: false,
             },
         };
@@ -514,6 +539,7 @@ impl Credential {
         let lives = attachment.cookie_lives(self.life.stated());
         (!attachment.is_empty()).then(|| Self {
             stamp: self.stamp,
+            parts_since: self.parts_since,
             attachment,
             kept: self.kept.clone(),
             life: self.life.with_others(&lives),
@@ -544,7 +570,11 @@ impl Credential {
 
     /// This value under another stamp.
     pub(crate) fn stamped(self, stamp: Stamp) -> Self {
-        Self { stamp, ..self }
+        Self {
+            stamp,
+            parts_since: stamp.revision,
+            ..self
+        }
     }
 
     #[inline]

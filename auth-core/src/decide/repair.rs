@@ -75,7 +75,7 @@ impl CacheState {
                 };
                 let brought = match why {
                     Lack::Missing => current.missing() < before.missing(),
-                    Lack::AskedFor => current.stamp() != stamp,
+                    Lack::AskedFor => current.has_other_parts_than(stamp),
                 };
                 if brought {
                     if why == Lack::Missing {
@@ -124,7 +124,8 @@ impl CacheState {
     }
 
     /// What a repair brings is as an answer to a request that carried `before`. If the session has
-    /// another revision by now, it brings the parts that are missing still.
+    /// other parts by now, it brings those that are missing still; and if it has other cookies, all
+    /// but cookies that no part is derived from, since those of the session may be later.
     fn hear_repair(
         &mut self,
         before: &Credential,
@@ -137,16 +138,20 @@ impl CacheState {
             return Heard::Nothing;
         };
         let stamp = current.stamp();
-        if stamp != before.stamp() {
+        if current.has_other_parts_than(before.stamp()) {
             update = current.missing_of(update);
         }
         let (cookies, target) = update.set_cookies();
-        let own = |set: &&SetCookie| current.keeps_cookie(&set.name);
+        let own = |set: &&SetCookie| {
+            current.keeps_cookie(&set.name)
+                && (stamp == before.stamp() || current.derives_from(&set.name))
+        };
         let cookies: Vec<_> = cookies.iter().filter(own).cloned().collect();
         let brought = Brought {
             cookies: &cookies,
             target,
             update: &update,
+            fetched: true,
         };
         self.hear(stamp, brought, now, policy, jitter)
     }

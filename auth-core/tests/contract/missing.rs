@@ -14,7 +14,7 @@ use auth_core::{
 };
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use http::{HeaderMap, HeaderName, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
@@ -640,7 +640,15 @@ async fn rule_15_the_cookies_of_a_repairs_response_are_heard_as_those_of_any() {
 
 #[tokio::test]
 async fn rule_8_what_a_repair_brings_does_not_undo_a_newer_revision() {
-    let handle = rolling();
+    let login = |number| {
+        let session = session(number, Lifetime::of(HOUR))?.with_part(fetched())?;
+        Ok(session.with_cookie("sid", "s0")?)
+    };
+    let old = || set_cookie("sid=s0; Path=/");
+    let handle = Handle::of(login, move |number, _| {
+        Ok(csrf(number).with_cookies(&old(), HERE))
+    });
+    let handle = handle.shut();
     handle.gate.add_permits(1);
     let complete = handle.write().await.unwrap();
     let attempt = Attempt::new(&handle.credentials, &complete);
@@ -652,9 +660,50 @@ async fn rule_8_what_a_repair_brings_does_not_undo_a_newer_revision() {
     let repaired = repaired.await.unwrap();
     assert_eq!(
         (value(&repaired), repaired.cookie("sid")),
-        (Some("csrf-1"), Some("s1"))
+        (Some("csrf-2"), Some("s1"))
     );
     assert_eq!(handle.counts(), (1, 2));
+}
+
+/// As Laravel does: each response has another form of its cookie, that to a stale value as well.
+#[tokio::test]
+async fn rule_8_a_cookie_that_rolls_with_each_response_is_not_the_part_that_was_asked_for() {
+    let handle = rolling();
+    handle.gate.add_permits(2);
+    let complete = handle.write().await.unwrap();
+    let all: Vec<Attempt> = (0..50)
+        .map(|_| Attempt::new(&handle.credentials, &complete))
+        .collect();
+    for (number, attempt) in all.iter().enumerate() {
+        let cookie = if number == 0 { "sid=s1" } else { "sid=s2" };
+        respond(attempt, StatusCode::CONFLICT, &set_cookie(cookie));
+    }
+    for attempt in all {
+        let repaired = attempt.repaired(WRITE, Ask::new()).await.unwrap();
+        assert_eq!(value(&repaired), Some("csrf-2"));
+        assert_eq!(repaired.cookie("sid"), Some("s1"), "the first of them");
+    }
+    assert_eq!(handle.counts(), (1, 2));
+
+    // The csrf value is a cookie's, and no cookie of the same answer that is older now.
+    let login = |number| {
+        let session = session(number, Lifetime::of(HOUR))?.with_cookie("sid", "s0")?;
+        let part = Part::header_from_cookie("x-csrf", "csrf");
+        Ok(session.with_cookie("csrf", "c0")?.with_part(part)?)
+    };
+    let handle = Handle::of(login, |_, _| {
+        let mut answer = set_cookie("sid=s9");
+        answer.append("set-cookie", HeaderValue::from_static("csrf=c1"));
+        Ok(Update::new().with_cookies(&answer, HERE))
+    });
+    let first = handle.credentials.get().await.unwrap();
+    let attempt = Attempt::new(&handle.credentials, &first);
+    let mut repaired = Box::pin(attempt.repaired(WRITE, Ask::new()));
+    assert!(futures_util::poll!(&mut repaired).is_pending());
+    respond(&attempt, StatusCode::CONFLICT, &set_cookie("sid=s1"));
+    let repaired = repaired.await.unwrap();
+    let cookies = ["sid", "csrf"].map(|name| repaired.cookie(name));
+    assert_eq!(cookies, [Some("s1"), Some("c1")]);
 }
 
 #[tokio::test]
@@ -774,7 +823,12 @@ async fn rule_19_a_caller_that_waits_for_a_fetch_gets_closed_at_once() {
 
 #[test]
 fn rule_3_outside_any_runtime_a_missing_part_is_a_typed_error() {
-    let handle = rolling();
+    let login = |number| {
+        let session = session(number, Lifetime::of(HOUR))?.with_part(fetched())?;
+        let part = Part::header_from_cookie("x-sid", "sid");
+        Ok(session.with_cookie("sid", "s0")?.with_part(part)?)
+    };
+    let handle = Handle::of(login, |number, _| Ok(csrf(number)));
     let first = handle.credentials.blocking_get().unwrap();
     let attempt = Attempt::new(&handle.credentials, &first);
     respond(&attempt, StatusCode::OK, &set_cookie("sid=s1; Path=/"));
