@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use auth_core::{Lifetime, SecretSource, Session};
+use auth_core::{Lifetime, Refresh, SecretSource, Session, testing};
 use auth_providers::recipe::{Recipe, RecipeError, Values, ValuesError};
 use auth_providers::{Answers, ConfigError, Login, Step};
 use bytes::Bytes;
@@ -1170,4 +1170,44 @@ step.take.token = { json = "/token" }
         assert_eq!(sent(&next, API), "sid=s; csrf=c");
         assert_eq!(handle.logins(), 2, "the password is used");
     }
+}
+
+#[test]
+fn a_refresh_spends_the_cookie_of_the_session_that_it_carries() {
+    let text = r#"
+        recipe = 1
+        name = "grafana"
+        base = "https://grafana.example"
+        account = "user"
+
+        [[login]]
+        post = "/login"
+        json = { user = "{user}", password = "{password}" }
+        failures = [{ status = 401, means = "refused" }]
+        take.token = { cookie = "grafana_session" }
+
+        [attach]
+        cookies = ["grafana_session"]
+
+        [refresh]
+        with = "token"
+        step.post = "/api/user/auth-tokens/rotate"
+        step.session = true
+    "#;
+    let recipe: Recipe = text.parse().unwrap();
+    let values = Values::new().with("user", "ada").with("password", "pw");
+    let login = recipe.login(&values).unwrap();
+    assert_eq!(login.refresh_by(), Some(Refresh::with_kept("token")));
+    let session = Session::new()
+        .with_cookie("grafana_session", "s-1")
+        .unwrap();
+    let current = testing::credential(session);
+    let request = login.refresh_request(&current).unwrap();
+    assert_eq!(request.headers()["cookie"], "grafana_session=s-1");
+
+    let error = |text: &str| text.parse::<Recipe>().unwrap_err().to_string();
+    let unsent = "the step does not send {token}";
+    assert!(error(&text.replace("step.session = true", "")).contains(unsent));
+    let elsewhere = text.replace("cookie = \"grafana_session\"", "json = \"/token\"");
+    assert!(error(&elsewhere).contains(unsent));
 }

@@ -6,7 +6,7 @@ use super::clauses::check_clause;
 use super::{Check, Checked, Role, fail, is_optional};
 use crate::login_via::MOST_REQUESTS;
 use crate::recipe::error::RecipeError;
-use crate::recipe::schema::{Meaning, Schema, Step, Takes};
+use crate::recipe::schema::{Meaning, Schema, Step, Take, Takes};
 
 impl Check<'_> {
     /// The steps of a login, which together say what a refusal is.
@@ -79,7 +79,16 @@ impl Check<'_> {
                 let mut roots = step.names().flat_map(|name| schema.roots(name));
                 roots.any(|root| root == token)
             };
-            if !sends(&refresh.step) {
+            // Or as the cookie of the session that it is.
+            let is_listed = |take: &Take| {
+                take.cookie
+                    .as_ref()
+                    .is_some_and(|name| attach.lists_cookie(name.as_str()))
+            };
+            let mut takes = (schema.login.0.iter()).filter_map(|step| step.take.get(token));
+            let is_cookie = takes.any(|takes| takes.0.iter().any(is_listed));
+            let carries = refresh.step.session == Some(true) && is_cookie;
+            if !sends(&refresh.step) && !carries {
                 return fail(
                     "refresh.with",
                     format!("the step does not send {{{token}}}"),
