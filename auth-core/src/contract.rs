@@ -183,9 +183,10 @@
 //! ## Rule 11
 //!
 //! The login server's `Retry-After` on a failed login, whatever its status, holds every login to
-//! it, capped at an hour; sessions in hand go on being served. Of several the longest counts, and a
-//! date counts from the answer's own, or else from the machine's clock. One that can't be read asks
-//! for a wait all the same: a window of the quota after too many logins, or else a minute.
+//! it, capped at an hour; sessions in hand go on being served. That of a refusal, or of what may be
+//! one, holds the account itself for up to a day. Of several the longest counts, and a date counts
+//! from the answer's own, or else from the machine's clock. One that can't be read asks for a wait
+//! all the same: a window of the quota after too many logins, or else a minute.
 //!
 //! ## Rule 12
 //!
@@ -195,16 +196,20 @@
 //!
 //! A refused password isn't tried again until the secret changes or a cooldown ends, however many
 //! requests ask; they get the same typed error. That holds for each of the last four secrets,
-//! should the source go back to one before a login succeeds. A pool knows of it though the identity
-//! was closed, removed or forgotten, and whatever source it comes back with. The cooldown (15 min,
-//! unless set) doubles with each further refusal, up to a day, while neither a login succeeds nor
-//! the secret changes. A locked account is treated as a refused password. A 401 to a login is a
-//! refusal, whatever its body is and however it is labelled; a 407 is a proxy's, and is none.
+//! should the source go back to one before a login succeeds. While four that are, or may be,
+//! refused were tried within 15 min, no other one is, since a server counts what it refuses by the
+//! account: a source with a new one each time would lock it out. A pool knows of it though the
+//! identity was closed, removed or forgotten, and whatever source it comes back with. The cooldown
+//! (15 min, unless set) doubles with each further refusal, up to a day, while neither a login
+//! succeeds nor the secret changes. A locked account is treated as a refused password. A 401 to a
+//! login is a refusal, whatever its body is and however it is labelled; a 407 is a proxy's, and is
+//! none.
 //!
 //! Whatever may be a refusal is tried with an unchanged secret at most 4 times in any 15 min,
-//! renewals counted: at once, after 30 s, 2 min and 5 min, and then every 15 min. That is every
-//! answer that brings no session and that says neither "not now" (408, 429, 5xx) nor "wrong". It
-//! brings none if its session is of no use, or if the next request that it leads to can't be sent.
+//! renewals counted: at once, after 30 s, 2 min and 5 min, and then every 15 min. A login that
+//! succeeds ends the count. That is every answer that brings no session and that says neither "not
+//! now" (408, 429, 5xx) nor "wrong". It brings none if its session is of no use, or if the next
+//! request that it leads to can't be sent.
 //!
 //! An answer has come once its status is read, whatever becomes of the rest. Where its body breaks
 //! off, is too long, can't be decoded or has not ended by the time-out, the status and the

@@ -17,7 +17,7 @@ use crate::event::Event;
 use crate::login::{Flight, Keep, Settlement};
 use crate::logout::{Logout, LogoutReason, LogoutScope};
 use crate::runtime::{Runtime, random};
-use crate::secret::{Fingerprint, Secret};
+use crate::secret::Secret;
 use crate::session::Session;
 use crate::store::{Found, Leased, Saved};
 
@@ -62,7 +62,7 @@ impl Keep for Shared {
         self.update(|state| state.recall(notes, secret, tag, purpose, now))
     }
 
-    fn holds_back(&self, secret: Fingerprint) -> bool {
+    fn holds_back(&self, secret: AttemptedSecret) -> bool {
         let now = self.engine.clock.now();
         self.update(|state| state.holds_back(secret, now))
     }

@@ -227,8 +227,15 @@ impl CacheState {
         purpose: Purpose,
         now: Moment,
     ) -> bool {
-        let told = |(failure, same): (&Failure, bool)| failure.clone().of_secret(at_hand, same);
-        let Some(told) = notes.failure(tag).and_then(told) else {
+        let told = match notes.failure(tag) {
+            Some((failure, true)) => failure.clone().of_secret(at_hand, true),
+            Some((failure, false)) => {
+                let other = || failure.clone().of_secret(at_hand, false);
+                notes.held_by_others(at_hand, now).or_else(other)
+            }
+            None => None,
+        };
+        let Some(told) = told else {
             return true;
         };
         // What is known here may be of another secret, and is kept beside.

@@ -445,8 +445,9 @@ impl CacheState {
     }
 
     /// A secret was read. Returns whether it must not be sent, because it was refused before
-    /// another one was tried. Then that refusal is the last failure again.
-    pub(crate) fn holds_back(&mut self, secret: Fingerprint, now: Moment) -> bool {
+    /// another one was tried, or because too many others were refused of late. Then that is the
+    /// last failure.
+    pub(crate) fn holds_back(&mut self, secret: AttemptedSecret, now: Moment) -> bool {
         let last = self.failure.as_ref();
         let recalled = last.and_then(|last| last.recalled(secret, now));
         let held = recalled.is_some();

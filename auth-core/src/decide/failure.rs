@@ -42,9 +42,13 @@ const COUNTED: Duration = Duration::from_secs(15 * 60);
 const FIRST_FULL: Duration = Duration::from_secs(2 * 60);
 const LONGEST_FULL: Duration = Duration::from_secs(15 * 60);
 
+/// How many secrets that are, or may be, refused are tried within [`COUNTED`]. Many servers lock an
+/// account after five wrong passwords, whichever these are.
+pub(super) const MOST_SECRETS: usize = 4;
+
 /// Of how many secrets beside the last one the failures are remembered, as in a store. A source may
 /// go back and forth between two, while it is changed.
-const MOST_OTHERS: usize = 3;
+const MOST_OTHERS: usize = MOST_SECRETS;
 
 /// How long failures are remembered.
 #[derive(Clone, Copy, Debug)]
@@ -119,8 +123,11 @@ pub(crate) struct Failure {
     /// No attempt before this, on the steady clock in nanoseconds.
     until: u64,
     streaks: Streaks,
-    /// The last secret that was sent.
+    /// The last secret that was sent, or that is held back.
     secret: Option<AttemptedSecret>,
+    /// Until when that is one of the secrets that were tried of late and are, or may be, refused,
+    /// on the steady clock. Zero, if it is none.
+    tried_until: u64,
     /// When the source of the secret was last read, on the steady clock.
     looked_at: u64,
     /// The last failure with another secret, if that still counts.
@@ -146,12 +153,14 @@ impl Failure {
         let Failed { error, of, secret } = failed;
         let (now, jitter) = (end.at, end.jitter.clamp(0.0, 1.0));
         let mut streaks = before.map_or_else(Streaks::default, |before| before.streaks);
+        let mut tried_until = before.map_or(0, |before| before.tried_until);
         let known = before.and_then(|before| before.secret);
         if let (Some(known), Some(sent)) = (known, secret)
             && known.secret != sent.secret
         {
             let again = before.and_then(|before| before.with(sent.secret));
             let again = again.filter(|again| again.counts(now));
+            tried_until = again.map_or(0, |again| again.tried_until);
             let again = again.map_or_else(Streaks::default, |again| again.streaks);
             streaks.unsure = again.unsure;
             streaks.refusals = again.refusals;
@@ -159,11 +168,16 @@ impl Failure {
         let last = secret.or(known);
         let others = |before: &Self| before.beside(last.map(|last| last.secret), now);
         let earlier = before.and_then(others);
-        let asked = error
-            .retry_after()
-            .unwrap_or_default()
-            .min(LONGEST_RETRY_AFTER);
         let evidence = evidence(&error, secret.is_some());
+        let longest = match evidence {
+            Evidence::None => LONGEST_RETRY_AFTER,
+            // It holds this account alone.
+            Evidence::MayBeWrong | Evidence::Wrong => LONGEST_COOLDOWN,
+        };
+        let asked = error.retry_after().unwrap_or_default().min(longest);
+        if evidence != Evidence::None {
+            tried_until = now.steady.saturating_add(nanos(COUNTED));
+        }
         let wait = match (evidence, error.kind()) {
             (Evidence::Wrong, _) => policy.cooldown_after(next(&mut streaks.refusals)),
             (Evidence::MayBeWrong, kind) => {
@@ -195,6 +209,7 @@ impl Failure {
             until: now.steady.saturating_add(nanos(wait.max(asked))),
             streaks,
             secret: last,
+            tried_until,
             looked_at: now.steady,
             earlier,
         }
@@ -222,7 +237,7 @@ impl Failure {
                 .secret
                 .is_some_and(|known| Some(known.secret) != secret);
             let says = other.says_of_its_secret() || other.streaks.unsure > 0;
-            is_other && says && other.counts(now)
+            is_other && says && !other.is_of_others() && other.counts(now)
         });
         let kept: Vec<&Self> = others.take(MOST_OTHERS).collect();
         kept.into_iter().rev().fold(None, |earlier, other| {
@@ -243,13 +258,49 @@ impl Failure {
         }
     }
 
-    /// What is known of this secret from before others were tried, if that forbids it now.
-    pub(crate) fn recalled(&self, secret: Fingerprint, now: Moment) -> Option<Self> {
-        if self.secret.is_some_and(|last| last.secret == secret) {
+    /// What forbids this secret now, if it is not the last one: what is known of it from before
+    /// others were tried, or that too many others were.
+    pub(crate) fn recalled(&self, secret: AttemptedSecret, now: Moment) -> Option<Self> {
+        if self.secret.is_some_and(|last| last.secret == secret.secret) {
             return None;
         }
-        let known = self.before_others(secret, now)?;
+        let Some(known) = self.before_others(secret.secret, now) else {
+            return self.held_by_others(secret, now);
+        };
         (known.says_of_its_secret() && known.forbids_login(now)).then_some(known)
+    }
+
+    /// What forbids this secret, which has not failed, because so many others have of late.
+    fn held_by_others(&self, secret: AttemptedSecret, now: Moment) -> Option<Self> {
+        let all = || successors(Some(self), |failure| failure.earlier.as_deref());
+        let until = few_tried_from(all().map(|failure| failure.tried_until), now)?;
+        let last = all().find(|failure| failure.says_of_its_secret())?;
+        Some(last.held(secret, until, self.beside(Some(secret.secret), now), now))
+    }
+
+    /// This failure, as what holds another secret back until then.
+    pub(super) fn held(
+        &self,
+        secret: AttemptedSecret,
+        until: u64,
+        others: Option<Box<Self>>,
+        now: Moment,
+    ) -> Self {
+        Self {
+            error: Arc::clone(&self.error),
+            of: Attempted::Login,
+            until,
+            streaks: Streaks {
+                unsure: 0,
+                refusals: 0,
+                ..self.streaks
+            },
+            secret: Some(secret),
+            tried_until: 0,
+            looked_at: now.steady,
+            earlier: others,
+            ..*self
+        }
     }
 
     /// The last failure with this secret, from before others were tried, as the last one.
@@ -293,8 +344,14 @@ impl Failure {
                 ..self.streaks
             },
             secret: None,
+            tried_until: 0,
             ..self
         }
+    }
+
+    /// Until when its secret is one of those that were tried of late. Zero, if it is none.
+    pub(super) const fn tried_until(&self) -> u64 {
+        self.tried_until
     }
 
     /// Whether it still forbids the same again.
@@ -330,6 +387,11 @@ impl Failure {
     /// Whether it says something of the secret that was sent.
     pub(super) fn says_of_its_secret(&self) -> bool {
         self.evidence != Evidence::None
+    }
+
+    /// Whether it holds its secret back for what others have failed with.
+    fn is_of_others(&self) -> bool {
+        self.says_of_its_secret() && self.tried_until == 0
     }
 
     /// Whether other processes have to know of it. What is wrong before anything was sent is wrong
@@ -391,7 +453,7 @@ impl Failure {
 
     /// Writes the words of its line. Its secret is not among them.
     pub(super) fn write(&self, line: &mut Lines, now: Moment) {
-        let left = Duration::from_nanos(self.until.saturating_sub(now.steady));
+        let left = |until: u64| Duration::from_nanos(until.saturating_sub(now.steady));
         let Streaks {
             outages,
             full,
@@ -401,7 +463,8 @@ impl Failure {
         line.text("kind", self.kind().name())
             .text("detail", &self.error.detail_and_causes())
             .flag("renewal", self.of == Attempted::Renewal)
-            .time("left", Some(left))
+            .time("left", Some(left(self.until)))
+            .time("tried", Some(left(self.tried_until)))
             .number("outages", outages)
             .number("full", full)
             .number("unsure", unsure)
@@ -414,7 +477,14 @@ impl Failure {
     pub(super) fn read(line: Line<'_>, age: Duration, now: Moment) -> Result<Self, InvalidValue> {
         let kind = LoginErrorKind::named(&line.need("kind")?).ok_or_else(damaged)?;
         let detail = line.need("detail")?.to_string();
-        let left = line.time("left")?.unwrap_or_default().saturating_sub(age);
+        let left = |name| {
+            let left = line.time(name)?.unwrap_or_default().saturating_sub(age);
+            Ok(nanos(left))
+        };
+        let tried = match left("tried")? {
+            0 => 0,
+            left => now.steady.saturating_add(left),
+        };
         Ok(Self {
             error: Arc::new(LoginError::of(kind, detail)),
             of: if line.flag("renewal") {
@@ -429,7 +499,7 @@ impl Failure {
             } else {
                 Evidence::None
             },
-            until: now.steady.saturating_add(nanos(left)),
+            until: now.steady.saturating_add(left("left")?),
             streaks: Streaks {
                 outages: line.number("outages")?,
                 full: line.number("full")?,
@@ -437,6 +507,7 @@ impl Failure {
                 refusals: line.number("refusals")?,
             },
             secret: None,
+            tried_until: tried,
             looked_at: now.steady,
             earlier: None,
         })
@@ -459,6 +530,15 @@ impl Failure {
     pub(crate) fn kind(&self) -> LoginErrorKind {
         self.error.kind()
     }
+}
+
+/// From when on fewer than [`MOST_SECRETS`] count as tried, each of which does until its time.
+/// `None` if that is so now.
+pub(super) fn few_tried_from(tried: impl Iterator<Item = u64>, now: Moment) -> Option<u64> {
+    let mut tried: Vec<u64> = tried.filter(|until| now.steady < *until).collect();
+    tried.sort_unstable();
+    let over = tried.len().checked_sub(MOST_SECRETS)?;
+    tried.get(over).copied()
 }
 
 /// What a failure says of the secret. It says nothing if the secret was not sent.
@@ -571,7 +651,7 @@ mod tests {
         for other in ["c", "d", "e", "f"] {
             last = after(&last, LoginError::unavailable("x"), other, NOW);
         }
-        let first = secret("secret").secret;
+        let first = secret("secret");
         assert!(last.recalled(first, NOW).is_some());
         assert!(
             last.recalled(first, later(Duration::from_secs(901)))
@@ -804,6 +884,15 @@ mod tests {
         ] {
             let failure = after(None, error.with_retry_after(Some(hour)), 0.0);
             assert_eq!(wait(&failure), hour, "{failure:?}");
+        }
+        // It holds this account alone, and others of the origin for no longer than an hour.
+        for error in [
+            LoginError::refused("401"),
+            LoginError::locked("423"),
+            LoginError::malformed("403"),
+        ] {
+            let failure = after(None, error.with_retry_after(Some(30 * hour)), 0.0);
+            assert_eq!(wait(&failure), 24 * hour, "{failure:?}");
         }
     }
 

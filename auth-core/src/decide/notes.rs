@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::failure::Failure;
+use super::attempted::AttemptedSecret;
+use super::failure::{Failure, MOST_SECRETS, few_tried_from};
 use super::rejection_breaker::RejectionBreaker;
 use crate::clock::Moment;
 use crate::credential::{InvalidValue, Line, Lines, damaged};
@@ -13,7 +14,7 @@ const MOST_SPENT: usize = 16;
 
 /// Of how many secrets the failures are noted. A program has one, and two while it is changed; a
 /// wrong one may be in use beside it.
-const MOST_FAILURES: usize = 4;
+const MOST_FAILURES: usize = MOST_SECRETS;
 
 /// The form of the text that this version writes and reads.
 const FORM: &str = "1";
@@ -67,6 +68,18 @@ impl Notes {
         };
         let own = last(true).map(|(failure, _)| (failure, true));
         own.or_else(|| last(false).map(|(failure, _)| (failure, false)))
+    }
+
+    /// What forbids a secret that has not failed, because so many others have of late.
+    pub(super) fn held_by_others(&self, secret: AttemptedSecret, now: Moment) -> Option<Failure> {
+        let tried = self
+            .failures
+            .iter()
+            .map(|(failure, _)| failure.tried_until());
+        let until = few_tried_from(tried, now)?;
+        let mut failures = self.failures.iter().map(|(failure, _)| failure);
+        let last = failures.rfind(|failure| failure.says_of_its_secret())?;
+        Some(last.held(secret, until, None, now))
     }
 
     /// A login with this secret has failed, or has not. What others have failed with, and what says

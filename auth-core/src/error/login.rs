@@ -9,8 +9,8 @@ use std::time::Duration;
 use crate::credential::InvalidValue;
 use crate::secret::SecretError;
 
-/// The longest `Retry-After` that is obeyed, one hour (rule 11). A longer one is taken for a
-/// mistake of the server.
+/// The longest `Retry-After` that holds more than the account which got it, one hour (rule 11). A
+/// longer one is taken for a mistake of the server.
 pub(crate) const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -22,7 +22,7 @@ use crate::error::{LoginError, LoginErrorKind};
 use crate::event::Event;
 use crate::limit::{Permit, STALLED_AFTER, Ticket};
 use crate::logout::Logout;
-use crate::secret::{Fingerprint, Secret};
+use crate::secret::Secret;
 use crate::session::Session;
 use crate::store::{Found, Lease, Leased, Saved};
 
@@ -44,7 +44,7 @@ pub(crate) trait Keep: Send + Sync {
     fn refreshed(&self) -> Option<Arc<Credential>>;
 
     /// Whether the secret that was read must not be sent, though another one failed last.
-    fn holds_back(&self, secret: Fingerprint) -> bool;
+    fn holds_back(&self, secret: AttemptedSecret) -> bool;
 
     /// What the notes of the store say of the secret that was read. Returns whether it may be sent.
     fn recall(&self, notes: &Notes, secret: AttemptedSecret, tag: &str, purpose: Purpose) -> bool;
@@ -356,7 +356,8 @@ impl Login {
             Purpose::LoginIfChanged { refused } => refused == Some(fingerprint),
             _ => false,
         };
-        let held_back = |cache: Arc<dyn Keep>| cache.holds_back(fingerprint);
+        let attempted = self.attempted(&secret);
+        let held_back = |cache: Arc<dyn Keep>| cache.holds_back(attempted);
         if unchanged || self.cache().is_some_and(held_back) || self.recalls(&secret) {
             return Err(NoSession::Unchanged);
         }

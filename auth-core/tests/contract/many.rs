@@ -458,6 +458,33 @@ async fn rule_12_each_refused_password_is_remembered_whatever_source_its_identit
 }
 
 #[tokio::test]
+async fn rule_12_of_passwords_that_are_refused_four_are_tried_whatever_handle_has_the_next() {
+    let clock = ManualClock::new();
+    let pool = pool(&clock, 10);
+    let sent = Arc::new(AtomicUsize::new(0));
+    let try_with = async |password: String| {
+        let seen = Arc::clone(&sent);
+        let provider = Scripted::new(move |_| {
+            seen.fetch_add(1, SeqCst);
+            Err(LoginError::refused("status 401"))
+        });
+        let provider = provider.with_identity(identity("me"));
+        let provider = provider.with_secret(SecretSource::from(password.as_str()));
+        let wrong = pool.add(provider).unwrap();
+        assert!(wrong.get().await.unwrap_err().is_login_refused());
+        wrong.close().await.unwrap();
+        clock.advance(SECOND);
+        sent.load(SeqCst)
+    };
+    for number in 1..=20 {
+        let sent = try_with(format!("password-{number}")).await;
+        assert_eq!(sent, number.min(4));
+    }
+    clock.advance(15 * 60 * SECOND);
+    assert_eq!(try_with("password-21".to_owned()).await, 5);
+}
+
+#[tokio::test]
 async fn a_closed_identity_is_no_longer_in_the_pool() {
     let pool = pool(&ManualClock::new(), 1);
     pool.add(account("me")).unwrap().close().await.unwrap();

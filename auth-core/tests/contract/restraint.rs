@@ -487,6 +487,54 @@ async fn rule_12_a_secret_that_was_refused_is_refused_though_another_was_tried_s
     assert!(unsure <= 8, "four of each: {unsure}");
 }
 
+/// A source whose secret is another one each time, as a password with a code of the minute is.
+#[tokio::test]
+async fn rule_12_of_secrets_that_are_refused_four_are_tried_in_15_minutes() {
+    let errors: [fn() -> LoginError; 2] = [
+        || LoginError::refused("status 401"),
+        || LoginError::malformed("status 403"),
+    ];
+    for error in errors {
+        let clock = ManualClock::new();
+        let vault = Arc::new(Vault::default());
+        let is_right = Arc::new(AtomicBool::new(false));
+        let right = Arc::clone(&is_right);
+        let provider = Scripted::new(move |number| {
+            if right.load(SeqCst) {
+                session(number, Lifetime::of(HOUR))
+            } else {
+                Err(error())
+            }
+        });
+        let provider = provider.with_secret(SecretSource::custom(VaultSource(Arc::clone(&vault))));
+        let logins = provider.logins();
+        let credentials = on(&clock, provider).build();
+        let mut sent = Vec::new();
+        for second in 0..3_600 {
+            *vault.password.lock() = format!("secret-{second}");
+            let asked = credentials.get_with(Ask::new().fail_fast()).await;
+            let error = asked.unwrap_err();
+            let wait = error.retry_after().unwrap();
+            assert!(
+                !wait.is_zero() && wait <= 900 * SECOND,
+                "{second}: {wait:?}"
+            );
+            if logins.count() > sent.len() as u64 {
+                sent.push(second);
+            }
+            clock.advance(SECOND);
+        }
+        assert!(sent.len() >= 16, "{sent:?}");
+        assert!(
+            sent.windows(5).all(|five| five[4] - five[0] >= 900),
+            "{sent:?}"
+        );
+        is_right.store(true, SeqCst);
+        clock.advance(900 * SECOND);
+        credentials.get().await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn rule_12_a_refused_secret_is_looked_at_again_though_the_quota_is_spent() {
     let clock = ManualClock::new();

@@ -355,8 +355,8 @@ fn rule_12_what_a_store_tells_of_the_server_makes_no_refusal_of_another_secret_f
     let outage = std::error::Error::source(&state.failure().unwrap().error(at(1)))
         .is_some_and(|told| told.to_string().contains("status 503"));
     assert!(outage);
-    assert!(state.holds_back(attempted("first").secret, at(2)));
-    assert!(!state.holds_back(attempted("second").secret, at(2)));
+    assert!(state.holds_back(attempted("first"), at(2)));
+    assert!(!state.holds_back(attempted("second"), at(2)));
 }
 
 #[test]

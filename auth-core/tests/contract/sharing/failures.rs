@@ -62,6 +62,24 @@ async fn rule_22_a_wrong_password_is_remembered_beside_a_right_one_and_another_w
 }
 
 #[tokio::test]
+async fn rule_22_of_passwords_that_are_refused_four_are_tried_in_15_minutes_by_all_starts() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    for password in ["a", "b", "c", "d", "e", "f", "a"] {
+        let program = fleet.start(server.program(password));
+        assert!(refused(&program.get().await.unwrap_err()));
+        fleet.advance(7 * SECOND).await;
+    }
+    assert_eq!(server.logins(), 4);
+    let program = fleet.start(server.program("g"));
+    assert!(refused(&program.get().await.unwrap_err()));
+    assert_eq!(server.logins(), 4);
+    fleet.leap(15 * 60 * SECOND);
+    assert!(refused(&program.get().await.unwrap_err()));
+    assert_eq!(server.logins(), 5);
+    fleet.start(server.program("right")).get().await.unwrap();
+}
+
+#[tokio::test]
 async fn rule_22_what_may_be_a_refusal_is_tried_four_times_in_15_minutes_by_all_starts() {
     let useless: [fn() -> Result<Session, LoginError>; 2] = [
         || Err(LoginError::malformed("a page")),
