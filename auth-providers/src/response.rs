@@ -330,10 +330,11 @@ pub(crate) fn bare(mut text: &[u8]) -> &[u8] {
 /// The wait that a server asks for: `Retry-After` or else `X-Retry-After`, in seconds or as a date.
 /// Of several with one name, in one line or in many, the longest counts.
 ///
-/// Seconds may have a fraction, a sign `+` and a unit, as `120s`. A date counts from the response's
-/// own `Date`, so that neither clock has to be right, and one in the past is a wait of zero. Where
-/// that is missing, a date counts from the machine's clock, and states nothing if it is in the
-/// past: either clock may be wrong. A large value is returned as it is; the cache limits it.
+/// Seconds may have a fraction, a sign `+` and a unit, as `120s`. A date may be in ISO 8601 as
+/// well. It counts from the response's own `Date`, so that neither clock has to be right, and one
+/// in the past is a wait of zero. Where that is missing, a date counts from the machine's clock,
+/// and states nothing if it is in the past: either clock may be wrong. A large value is returned as
+/// it is; the cache limits it.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     WAITS.iter().find_map(|name| {
         let values = headers.get_all(name).iter();
@@ -359,7 +360,7 @@ fn read_waits(line: &str, headers: &HeaderMap) -> Option<Duration> {
     // A date has a comma as well.
     let joined = || line.split(',').filter_map(read_seconds).max();
     read_seconds(line)
-        .or_else(|| read_date(line.trim(), headers))
+        .or_else(|| read_date(unquoted(line), headers))
         .or_else(joined)
 }
 
@@ -367,7 +368,7 @@ fn read_waits(line: &str, headers: &HeaderMap) -> Option<Duration> {
 const SECONDS: [&str; 6] = ["", "s", "sec", "secs", "second", "seconds"];
 
 fn read_seconds(text: &str) -> Option<Duration> {
-    let text = text.trim();
+    let text = unquoted(text);
     let text = text.strip_prefix('+').unwrap_or(text);
     let behind = |letter: char| !letter.is_ascii_digit() && letter != '.';
     let (number, unit) = text.split_at(text.find(behind).unwrap_or(text.len()));
@@ -381,8 +382,18 @@ fn read_seconds(text: &str) -> Option<Duration> {
     Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
+fn unquoted(text: &str) -> &str {
+    text.trim().trim_matches('"').trim()
+}
+
+/// How servers write the zone of a date, in place of `GMT`.
+const ZONES: [&str; 3] = ["UTC", "+0000", "-0000"];
+
 fn read_date(text: &str, headers: &HeaderMap) -> Option<Duration> {
-    let until = httpdate::parse_http_date(text).ok()?;
+    let zone = ZONES.iter().find_map(|zone| text.strip_suffix(zone));
+    let in_gmt = zone.map(|date| format!("{date}GMT"));
+    let http_date = httpdate::parse_http_date(in_gmt.as_deref().unwrap_or(text)).ok();
+    let until = http_date.or_else(|| iso_8601::parse(text))?;
     match date(headers) {
         Some(now) => Some(until.duration_since(now).unwrap_or_default()),
         None => until.duration_since(machine_time()).ok(),
@@ -610,6 +621,19 @@ mod tests {
         assert_eq!(wait(&[NOON, date]), seconds(90));
         let past = ("retry-after", "Sat, 21 Nov 2026 11:00:00 GMT");
         assert_eq!(wait(&[NOON, past]), seconds(0));
+        for date in [
+            "Sat, 21 Nov 2026 12:01:30 UTC",
+            "Sat, 21 Nov 2026 12:01:30 +0000",
+            "Saturday, 21-Nov-26 12:01:30 GMT",
+            "Sat Nov 21 12:01:30 2026",
+            "2026-11-21T12:01:30Z",
+            "2026-11-21T14:01:30+02:00",
+            "\"2026-11-21 12:01:30Z\"",
+        ] {
+            assert_eq!(wait(&[NOON, ("retry-after", date)]), seconds(90), "{date}");
+        }
+        let elsewhere = ("retry-after", "Sat, 21 Nov 2026 12:01:30 +0200");
+        assert_eq!(wait(&[NOON, elsewhere]), None);
     }
 
     #[test]
@@ -645,6 +669,7 @@ mod tests {
             "120 seconds",
             "120 Sec",
             "0120",
+            "\"120\"",
             "120,",
             "7, 120",
             "120, 7",

@@ -71,3 +71,74 @@ impl Whole {
         Ok(Self { data, trailers })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::pin::pin;
+
+    use http_body::{Frame, SizeHint};
+
+    use super::*;
+
+    /// A body of so many frames of half the length that is edited at most.
+    struct Stated {
+        frames: u32,
+        is_over: bool,
+        length: Option<u64>,
+    }
+
+    impl Body for Stated {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            let Some(left) = self.frames.checked_sub(1) else {
+                return Poll::Ready(None);
+            };
+            self.frames = left;
+            let half = Bytes::from(vec![b' '; MAX_EDITED_BODY / 2]);
+            Poll::Ready(Some(Ok(Frame::data(half))))
+        }
+
+        fn is_end_stream(&self) -> bool {
+            self.is_over
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            self.length.map_or_else(SizeHint::new, SizeHint::with_exact)
+        }
+    }
+
+    #[test]
+    fn a_body_has_data_unless_it_is_over_or_states_that_it_is_empty() {
+        for (is_over, length, expected) in [
+            (false, None, true),
+            (false, Some(1), true),
+            (false, Some(0), false),
+            (true, None, false),
+        ] {
+            let body = Stated {
+                frames: 0,
+                is_over,
+                length,
+            };
+            assert_eq!(has_data(&body), expected, "{is_over} {length:?}");
+        }
+    }
+
+    #[test]
+    fn rule_16_a_body_that_is_longer_than_it_states_is_not_read_for_ever() {
+        for (frames, is_read) in [(2, true), (3, false), (u32::MAX, false)] {
+            let body = pin!(Stated {
+                frames,
+                is_over: false,
+                length: Some(1),
+            });
+            assert_eq!(Whole::of(body).is_ok(), is_read, "{frames}");
+        }
+    }
+}
