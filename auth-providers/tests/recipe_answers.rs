@@ -463,6 +463,28 @@ fn rule_6_a_refresh_whose_answer_brings_nothing_has_failed() {
 }
 
 #[test]
+fn rule_6_a_refresh_whose_answer_rolls_a_cookie_of_the_session_brings_something() {
+    let login = login(
+        "life.fixed = '5m'\nattach.cookies = ['sid']\nlogin.take.rt = { json = '/rt' }\n\
+         refresh.with = 'rt'\nrefresh.step.post = '/r'\nrefresh.step.form.rt = '{rt}'\n\
+         logout.step.post = '/out'\nlogout.step.form = { token = '{t}' }",
+    );
+    let came = answer(
+        200,
+        &[("set-cookie", "sid=s-1")],
+        r#"{"t": "t-1", "rt": "r-1"}"#,
+    );
+    let current = auth_core::testing::credential(read(&login, &[came]).unwrap());
+    let brings = |cookie| {
+        let answer = answer(200, &[("set-cookie", cookie)], "{}");
+        login.read_refresh(&answer, &current).is_ok()
+    };
+    assert!(brings("sid=s-2"));
+    assert!(!brings("node=n-1"), "it is none of the session's");
+    assert!(!brings("sid="), "it is taken away");
+}
+
+#[test]
 fn rule_6_a_refresh_that_states_a_life_alone_prolongs_the_session() {
     let login = login(
         "life.stated = [{ json = '/expires_in' }]\nlogin.take.rt = { json = '/rt' }\n\
