@@ -311,6 +311,7 @@ mod tests {
         );
     }
 
+    #[cfg(feature = "tower")]
     #[test]
     fn rule_16_without_the_session_a_response_to_a_request_that_carried_it_is_not_stored() {
         let credentials = Credentials::new(Scripted::tokens(auth_core::Lifetime::unknown()));
