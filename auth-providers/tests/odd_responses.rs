@@ -2,9 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
-use std::time::Duration;
-
-use auth_core::{Lifetime, LoginError, LoginErrorKind, ResponseView, Session, Verdict};
+use auth_core::{LoginError, LoginErrorKind, ResponseView, Session, Verdict};
 use auth_providers::{CloudIo, ConfigError, Login, Quinn, V1Login};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -175,7 +173,9 @@ fn rule_17_a_transport_does_not_print_its_clients_headers() {
 #[cfg(all(feature = "demo", feature = "reqwest"))]
 #[tokio::test]
 async fn a_demo_servers_sessions_may_live_for_less_than_a_second() {
-    use auth_core::{Provider, SecretSource};
+    use std::time::Duration;
+
+    use auth_core::{Lifetime, Provider, SecretSource};
     use auth_providers::ReqwestTransport;
     use auth_providers::demo::{Api, DemoServer, EMAIL, PASSWORD, Settings};
 
