@@ -211,6 +211,7 @@ async fn rule_17_an_error_wrapped_by_a_middleware_below_shows_no_secret() {
         .build();
     let error = client.get(ORIGIN).send().await.unwrap_err();
     assert_silent_error(&error);
+    assert!(error.to_string().contains("its error holds a secret"));
 }
 
 #[tokio::test]
