@@ -122,10 +122,11 @@
 //! no login. The response brings the part, or the provider fetches it, once for all that wait, with
 //! no permit and no doubt of the login. Then the session has a new revision. Many servers roll a
 //! cookie with each response: where the provider fetches parts, a cookie that no part is derived
-//! from is not what the response asked for, unless cookies are all that the session carries. A
-//! repair that fails, or whose replay asks again, starts a cooldown, in which values are heard and
-//! no request is sent again for one: 5 s, and twice as long as the last time, up to 5 min, until
-//! one helps. After a failure it is no shorter than the server's `Retry-After`, of an hour at most.
+//! from is not what the response asked for, unless cookies are all that the session carries, or the
+//! repair sets it to the same. A repair that fails, or whose replay asks again, starts a cooldown,
+//! in which values are heard and no request is sent again for one: 5 s, and twice as long as the
+//! last time, up to 5 min, until one helps. After a failure it is no shorter than the server's
+//! `Retry-After`, of an hour at most.
 //!
 //! A login may declare a part that is *missing* until it is fetched. A request that would carry it
 //! is not sent without it: a repair comes first, once for all such requests, whichever hop or
@@ -140,9 +141,9 @@
 //! believed, the login follows, and those that wait get its session, after a repair of it where a
 //! part is missing; that one is the accepted replay which ends the probation. If it is doubted, the
 //! repair has failed. What a repair brings belongs to its generation: to a revision that has other
-//! parts by then it adds only what is still missing, and to one that has other cookies no cookies
-//! but those that a part is derived from. Callers with a newer generation neither wait for it nor
-//! get its failure. One that has not ended after its time-out is begun anew, and a caller waits for
+//! parts by then it adds only what is still missing, and a cookie that has changed by then it sets
+//! only if a part is derived from that. Callers with a newer generation neither wait for it nor get
+//! its failure. One that has not ended after its time-out is begun anew, and a caller waits for
 //! three at most, within its own time.
 //!
 //! A rejection at the told end of a life is an expiry: it is believed in any case, casts no doubt

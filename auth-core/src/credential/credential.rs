@@ -10,7 +10,7 @@ use super::attachment::Attachment;
 use super::change::{Brought, Change, NewValues};
 use super::kept::Kept;
 use super::update::SetBy;
-use super::{BodyField, InvalidValue, Stamp, Target, Update};
+use super::{BodyField, InvalidValue, SetCookie, Stamp, Target, Update};
 use crate::clock::Moment;
 use crate::lifetime::{Birth, Life, RefreshWindow};
 use crate::runtime::AtomicBool;
@@ -35,7 +35,8 @@ use crate::session::Session;
 /// ```
 pub struct Credential {
     stamp: Stamp,
-    /// The revision that has brought its parts. Later ones rolled cookies alone.
+    /// The revision that has brought its parts, or after which a repair has confirmed them. Later
+    /// ones rolled cookies alone.
     parts_since: u64,
     attachment: Attachment,
     kept: Kept,
@@ -217,6 +218,11 @@ impl Credential {
     /// Whether it has other parts than the revision with this stamp had, and not cookies alone.
     pub(crate) const fn has_other_parts_than(&self, stamp: Stamp) -> bool {
         self.stamp.generation != stamp.generation || self.parts_since > stamp.revision
+    }
+
+    /// Whether its parts were brought after those of `before`, a value of the same session.
+    pub(crate) const fn has_later_parts_than(&self, before: &Self) -> bool {
+        self.parts_since > before.parts_since
     }
 
     /// Whether a part is derived from the cookie with this name.
@@ -429,7 +435,12 @@ impl Credential {
         let before = &self.attachment.cookies;
         let cookies = before.updated(set, target, received, self.life.slides());
         let kept = self.kept.updated(&update.kept, received);
-        if cookies.is_none() && kept.is_none() && update.carries_nothing() {
+        // What a fetch sets to what an answer has just set it to is what that has asked for.
+        let confirmed = fetched && self.parts_since < self.stamp.revision && {
+            let same = |set: &SetCookie| self.cookie(&set.name) == Some(&set.value);
+            set.iter().any(same)
+        };
+        if cookies.is_none() && kept.is_none() && update.carries_nothing() && !confirmed {
             return None;
         }
         let changed = cookies.is_some() || kept.is_some();
@@ -448,13 +459,15 @@ impl Credential {
         let rolled = cookie_rolled || kept_rolled || part_rolled;
         let new = NewValues {
             // Where cookies are all that is carried, one of them is the part.
-            brings_part: part_rolled || (rolled && (fetched || attachment.has_cookies_alone())),
+            brings_part: part_rolled
+                || confirmed
+                || (rolled && (fetched || attachment.has_cookies_alone())),
             attachment,
             kept,
             rolled,
             restated,
         };
-        (changed || part_rolled).then(|| Change::Values(new.into()))
+        (changed || part_rolled || confirmed).then(|| Change::Values(new.into()))
     }
 
     /// The same session with other values: the next revision if one of its own differs.

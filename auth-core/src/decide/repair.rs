@@ -75,7 +75,7 @@ impl CacheState {
                 };
                 let brought = match why {
                     Lack::Missing => current.missing() < before.missing(),
-                    Lack::AskedFor => current.has_other_parts_than(stamp),
+                    Lack::AskedFor => current.has_later_parts_than(before),
                 };
                 if brought {
                     if why == Lack::Missing {
@@ -124,8 +124,8 @@ impl CacheState {
     }
 
     /// What a repair brings is as an answer to a request that carried `before`. If the session has
-    /// other parts by now, it brings those that are missing still; and if it has other cookies, all
-    /// but cookies that no part is derived from, since those of the session may be later.
+    /// other parts by now, it brings those that are missing still. A cookie that has changed by now
+    /// it brings only if a part is derived from it, since that of the session may be later.
     fn hear_repair(
         &mut self,
         before: &Credential,
@@ -143,8 +143,9 @@ impl CacheState {
         }
         let (cookies, target) = update.set_cookies();
         let own = |set: &&SetCookie| {
-            current.keeps_cookie(&set.name)
-                && (stamp == before.stamp() || current.derives_from(&set.name))
+            let name = &set.name;
+            let is_as_before = current.cookie(name) == before.cookie(name);
+            current.keeps_cookie(name) && (is_as_before || current.derives_from(name))
         };
         let cookies: Vec<_> = cookies.iter().filter(own).cloned().collect();
         let brought = Brought {

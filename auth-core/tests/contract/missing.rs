@@ -706,6 +706,65 @@ async fn rule_8_a_cookie_that_rolls_with_each_response_is_not_the_part_that_was_
     assert_eq!(cookies, [Some("s1"), Some("c1")]);
 }
 
+/// A session whose csrf value is a cookie, from which no part is derived, beside its token.
+fn with_cookies(
+    fetch: impl Fn(u64, &Credential) -> Result<Update, LoginError> + Send + Sync + 'static,
+) -> Handle {
+    let login = |number| {
+        let session = session(number, Lifetime::of(HOUR))?;
+        Ok(session
+            .with_cookie("csrf", "c0")?
+            .with_cookie("sid", "s0")?)
+    };
+    Handle::of(login, fetch)
+}
+
+fn sets(cookie: &'static str) -> impl Fn(u64, &Credential) -> Result<Update, LoginError> {
+    move |_, _| Ok(Update::new().with_cookies(&set_cookie(cookie), HERE))
+}
+
+#[tokio::test]
+async fn rule_8_a_repair_that_sets_the_cookie_which_a_response_has_set_has_brought_it() {
+    let handle = with_cookies(sets("csrf=c1"));
+    let first = handle.credentials.get().await.unwrap();
+    let all = [(); 9].map(|()| Attempt::new(&handle.credentials, &first));
+    for attempt in &all {
+        respond(attempt, StatusCode::CONFLICT, &set_cookie("csrf=c1"));
+    }
+    for attempt in &all {
+        let repaired = attempt.repaired(WRITE, Ask::new()).await.unwrap();
+        assert_eq!(repaired.cookie("csrf"), Some("c1"));
+    }
+    assert_eq!(handle.counts(), (1, 1));
+    let events = handle.events.lock().clone();
+    let failed = |event: &Event| matches!(event, Event::RepairFailed { .. });
+    assert!(!events.iter().any(failed), "{events:?}");
+
+    // The requests of before have carried that value.
+    let second = handle.credentials.get().await.unwrap();
+    let attempt = Attempt::new(&handle.credentials, &second);
+    respond(&attempt, StatusCode::CONFLICT, &HeaderMap::new());
+    attempt.repaired(WRITE, Ask::new()).await.unwrap_err();
+    assert_eq!(handle.counts(), (1, 2));
+}
+
+#[tokio::test]
+async fn rule_8_a_repair_brings_the_cookies_that_have_not_changed_meanwhile() {
+    let handle = with_cookies(|_, _| {
+        let mut answer = set_cookie("sid=s9");
+        answer.append("set-cookie", HeaderValue::from_static("csrf=c1"));
+        Ok(Update::new().with_cookies(&answer, HERE))
+    });
+    let first = handle.credentials.get().await.unwrap();
+    let attempt = Attempt::new(&handle.credentials, &first);
+    let mut repaired = Box::pin(attempt.repaired(WRITE, Ask::new()));
+    assert!(futures_util::poll!(&mut repaired).is_pending());
+    respond(&attempt, StatusCode::OK, &set_cookie("sid=s1"));
+    let repaired = repaired.await.unwrap();
+    let cookies = ["sid", "csrf"].map(|name| repaired.cookie(name));
+    assert_eq!(cookies, [Some("s1"), Some("c1")]);
+}
+
 #[tokio::test]
 async fn rule_8_a_newer_session_neither_waits_for_the_fetch_of_an_older_one_nor_gets_its_failure() {
     for fails in [false, true] {
