@@ -399,9 +399,9 @@ pub trait Login: Send + Sync + 'static {
     /// The request that ends the session at the server, if the API has one. It carries the
     /// credential.
     ///
-    /// If a part of the session is missing that the request would carry, or the answer fails and
-    /// the [judge](Self::judge) says that it asks for a repair, a [repair](Self::repair_request)
-    /// follows, and then this is called again with the part.
+    /// If the request carries the session, of which a part is missing that it would carry, or the
+    /// answer fails and the [judge](Self::judge) says that it asks for a repair, a
+    /// [repair](Self::repair_request) follows, and then this is called again with the part.
     ///
     /// # Errors
     /// [`LoginError::misconfigured`], if no valid request can be built. The logout is then not

@@ -175,7 +175,7 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
             return Ok(());
         };
         let target = Target::of(request.uri()).with_method(request.method());
-        if credential.lacks(target) {
+        if credential.lacks(target) && carries(credential, &request) {
             return self.repair_and_log_out(credential, logout).await;
         }
         let asked = head_without(credential, &request);
@@ -334,6 +334,16 @@ fn head_without(session: &Credential, request: &Request<Bytes>) -> RequestHead {
     parts.path_and_query = bare.parse().ok();
     // Both are parts of a valid URI, and so is what is left of it.
     head(Uri::from_parts(parts).unwrap_or_default())
+}
+
+/// Whether a request carries what there is of the session. The logout of some APIs names a token in
+/// its body instead, and needs no other part.
+fn carries(session: &Credential, request: &Request<Bytes>) -> bool {
+    let mut carrying = request.clone();
+    // What is on a request already is replaced.
+    session.attach(&mut carrying).is_ok()
+        && carrying.uri() == request.uri()
+        && carrying.headers() == request.headers()
 }
 
 /// The failure that an answer means, with the wait that it asks for. It says if the answer is not

@@ -94,6 +94,7 @@ impl Transport for Rails {
                 answer(200, &[cookie], form)
             }
             "POST /users/sign_in" => answer(303, &[("location", "/"), cookie], ""),
+            "POST /revoke" => answer(204, &[], ""),
             _ if !is_live => answer(302, &[("location", "/users/sign_in")], ""),
             "GET /" => {
                 let stale = known.stale > 0;
@@ -116,8 +117,16 @@ async fn log_out(
     session: impl AsyncFnOnce(&dyn Provider, Credential) -> Credential,
     (stale, dead, was_over): (usize, bool, bool),
 ) -> (Result<(), LoginError>, Vec<String>) {
+    log_out_by(DEVISE, session, (stale, dead, was_over)).await
+}
+
+async fn log_out_by(
+    recipe: &str,
+    session: impl AsyncFnOnce(&dyn Provider, Credential) -> Credential,
+    (stale, dead, was_over): (usize, bool, bool),
+) -> (Result<(), LoginError>, Vec<String>) {
     let values = Values::new().with("email", "ada").with("password", "pw");
-    let login = DEVISE.parse::<Recipe>().unwrap().login(&values).unwrap();
+    let login = recipe.parse::<Recipe>().unwrap().login(&values).unwrap();
     let rails = Rails::default();
     let provider = login.via(rails.clone());
     let begun = provider.login(&"pw".into()).await.unwrap();
@@ -182,4 +191,18 @@ async fn rule_19_a_repair_for_a_logout_that_is_refused_refuses_no_password() {
 
     let (told, _) = log_out(as_begun, (0, true, false)).await;
     assert_eq!(told.unwrap_err().kind(), LoginErrorKind::Malformed);
+}
+
+/// As that of OAuth, which takes a token in the body.
+#[tokio::test]
+async fn rule_19_a_logout_that_carries_nothing_of_the_session_fetches_no_part() {
+    let (recipe, _) = DEVISE.split_once("[logout]").unwrap();
+    let recipe = format!(
+        "{recipe}[logout]\nstep = {{ post = \"/revoke\", session = false, form = {{ client = \"a\" }} }}"
+    );
+    for dead in [false, true] {
+        let (told, lines) = log_out_by(&recipe, as_begun, (0, dead, false)).await;
+        assert_eq!(lines, ["POST /revoke"]);
+        told.unwrap();
+    }
 }
