@@ -54,8 +54,8 @@ use crate::store::store::Store;
 /// # What it promises
 /// Each operation is one script, so one step for all, and one round trip. Three are needed after a
 /// start of the server that has forgotten its scripts. Times and ages are those of the server's
-/// clock: if that is set, leases and permits lapse as much earlier or later. But a lease that would
-/// last for longer than was asked for then has lapsed.
+/// clock: if that is set, leases and permits lapse as much earlier or later. But from when another
+/// process asks for it, a lease lasts no longer than its owner had asked for.
 ///
 /// An operation takes a second and a half at most, with its connection. If the connection was
 /// closed, or leads to a server that is the primary no more, the operation is done again on a new

@@ -17,8 +17,14 @@ local function take()
   local found = redis.call('HMGET', STATE, 'lease.owner', 'lease.until', 'lease.lasts')
   local is_ours = found[1] == owner
   local left = found[1] and (number(found[2]) or now) - now or 0
-  -- Where more is left than was asked for, the clock of the server was set back.
-  if not is_ours and left > 0 and left <= (tonumber(number(found[3])) or left) then
+  if not is_ours and left > 0 then
+    -- Where more is left than was asked for, the clock of the server was set back. Its owner may be
+    -- at its login still.
+    local most = tonumber(number(found[3])) or left
+    if left > most then
+      left = most
+      redis.call('HSET', STATE, 'lease.until', text(now + left))
+    end
     return left
   end
   if not is_ours or last_fence() == '0' then
