@@ -590,6 +590,21 @@ impl Credential {
         }
     }
 
+    /// This value as a later one of the same session than `before`.
+    pub(crate) fn after(self, before: &Self) -> Self {
+        let attachment = &self.attachment;
+        let rolled_alone = attachment.has_same_parts(&before.attachment)
+            && (self.stamp == before.stamp || !attachment.has_cookies_alone());
+        Self {
+            parts_since: if rolled_alone {
+                before.parts_since
+            } else {
+                self.parts_since
+            },
+            ..self
+        }
+    }
+
     #[inline]
     pub(crate) const fn life(&self) -> &Life {
         &self.life

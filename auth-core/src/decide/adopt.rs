@@ -141,13 +141,17 @@ impl CacheState {
             unsaved: false,
         };
         let last = self.refreshed().filter(|_| goes_on).cloned();
-        let stamp = match last {
+        let stamp = match &last {
             // A deadline alone makes no revision, so answers that are under way are still heard.
             Some(last) if last.is_same_revision(&credential) => last.stamp(),
             Some(last) => last.stamp().next_revision(),
             None => self.next_stamp(),
         };
-        let credential = Arc::new(credential.stamped(stamp));
+        let mut credential = credential.stamped(stamp);
+        if let Some(last) = &last {
+            credential = credential.after(last);
+        }
+        let credential = Arc::new(credential);
         if let Some(current) = self.current.as_ref().filter(|_| goes_on) {
             credential.life().goes_on(current.life());
         }

@@ -96,6 +96,33 @@ fn rule_21_a_newer_revision_is_of_the_same_generation_and_another_session_of_the
 }
 
 #[test]
+fn rule_8_a_cookie_that_another_process_has_saved_is_not_the_part_that_was_asked_for() {
+    let found = |revision, token: &str, sid: &str| {
+        let session = Session::new().with_bearer(token).unwrap();
+        let session = session.with_cookie("sid", sid).unwrap();
+        Found {
+            session: Some(session.with_lifetime(Lifetime::of(HOUR))),
+            ..stored(version(1, revision))
+        }
+    };
+    let (mut state, mut known) = (CacheState::default(), Known::default());
+    assert!(adopt(&mut state, &mut known, found(0, "t0", "s0"), at(0)));
+    let first = state.current().unwrap().stamp();
+    for (revision, token, sid, is_other) in [
+        (1, "t0", "s1", false),
+        // Its deadline alone.
+        (2, "t0", "s1", false),
+        (3, "t1", "s1", true),
+        (4, "t1", "s2", true),
+    ] {
+        let saved = found(revision, token, sid);
+        assert!(adopt(&mut state, &mut known, saved, at(0)));
+        let current = state.current().unwrap();
+        assert_eq!(current.has_other_parts_than(first), is_other, "{revision}");
+    }
+}
+
+#[test]
 fn rule_21_a_deadline_alone_makes_no_revision() {
     let (mut state, mut known) = shared(CacheState::default());
     assert!(adopt(&mut state, &mut known, stored(version(1, 1)), at(60)));
