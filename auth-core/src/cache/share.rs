@@ -180,12 +180,14 @@ impl Shared {
             .await
         {
             Some(Saved::Made(version)) => self.now_known(stamp, version),
-            // Another process has saved its values. The last ones that the server gave count.
+            // Another process has saved its values. The last ones that the server gave count,
+            // unless another task has saved them before those.
             Some(Saved::Newer(other))
-                if what == Unsaved::Values && other.is_of_same_session(version) =>
+                if what == Unsaved::Values
+                    && other.is_of_same_session(version)
+                    && sharing.revisions.save_again(saving.task, what) =>
             {
                 self.now_known(stamp, other);
-                sharing.revisions.save_again(what);
             }
             // The next look finds it.
             Some(Saved::Newer(_)) => {}

@@ -65,10 +65,15 @@ impl Revisions {
         Some(state.task)
     }
 
-    /// This is to be saved once more, by the task that is at it.
-    pub(crate) fn save_again(&self, what: Unsaved) {
+    /// This is to be saved once more, by the task with this number. Returns whether that is at it
+    /// still.
+    pub(crate) fn save_again(&self, task: u64, what: Unsaved) -> bool {
         let mut state = self.0.lock();
-        state.again = state.again.max(Some(what));
+        let is_at_it = state.task == task;
+        if is_at_it {
+            state.again = state.again.max(Some(what));
+        }
+        is_at_it
     }
 
     /// What there is to save. If nothing, the task with this number has ended.

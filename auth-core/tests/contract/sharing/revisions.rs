@@ -343,6 +343,50 @@ fn rule_21_values_are_saved_again_where_the_runtime_of_a_save_is_not_driven_any_
 }
 
 #[test]
+fn rule_21_a_save_that_was_replaced_changes_nothing_of_what_another_process_saves() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    by_cookie(&server);
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.build().unwrap()
+    };
+    let store = Faulty::new(&fleet.store);
+    let (stopped, driven) = (runtime(), runtime());
+    let process = fleet.start_with(server.program("right"), store.clone());
+    driven.block_on(async {
+        process.get().await.unwrap();
+    });
+    let gate = Arc::new(Semaphore::new(0));
+    *store.0.save_gate.lock() = Some(Arc::clone(&gate));
+    stopped.block_on(async {
+        rolls(&process, "sid=stopped; Path=/").await;
+        settle().await;
+    });
+    *store.0.save_gate.lock() = None;
+    driven.block_on(async {
+        fleet.advance(20 * SECOND).await;
+        assert_eq!(stored(&mut fleet, &server).await, "stopped");
+    });
+    store.0.is_silent.store(true, SeqCst);
+    driven.block_on(async {
+        fleet.advance(20 * SECOND).await;
+        let other = fleet.start(server.program("right"));
+        rolls(&other, "sid=others; Path=/").await;
+        settle().await;
+    });
+    // Driven again before the next look, it hears that a newer value is there.
+    gate.add_permits(1);
+    stopped.block_on(settle());
+    driven.block_on(async {
+        assert_eq!(stored(&mut fleet, &server).await, "others");
+        fleet.advance(20 * SECOND).await;
+        assert_eq!(stored(&mut fleet, &server).await, "others");
+        let current = process.get().await.unwrap();
+        assert_eq!(current.cookie("sid"), Some("others"));
+    });
+}
+
+#[test]
 fn rule_21_values_whose_save_has_died_with_its_runtime_are_left_in_the_store_by_a_close() {
     for is_under_way in [false, true] {
         let (server, mut fleet) = (Server::new(), Fleet::new());
