@@ -706,6 +706,33 @@ async fn rule_8_a_cookie_that_rolls_with_each_response_is_not_the_part_that_was_
     assert_eq!(cookies, [Some("s1"), Some("c1")]);
 }
 
+#[tokio::test]
+async fn rule_8_where_cookies_are_all_that_is_carried_one_that_rolls_is_what_was_asked_for() {
+    type Carried = fn(Session) -> Result<Session, LoginError>;
+    let beside: [(Carried, u64); 5] = [
+        (Ok, 0),
+        (|session| Ok(session.with_bearer("t")?), 1),
+        (|session| Ok(session.with_query("t", "t")?), 1),
+        (
+            |session| Ok(session.with_part(Part::form_field("t", "t"))?),
+            1,
+        ),
+        (
+            |session| Ok(session.with_part(Part::header("x-t", "t").when(When::unsafe_methods()))?),
+            1,
+        ),
+    ];
+    for (number, (carried, fetches)) in beside.into_iter().enumerate() {
+        let login = move |_| carried(Session::new().with_cookie("sid", "s0")?);
+        let handle = Handle::of(login, sets("sid=s2"));
+        let first = handle.credentials.get().await.unwrap();
+        let attempt = Attempt::new(&handle.credentials, &first);
+        respond(&attempt, StatusCode::CONFLICT, &set_cookie("sid=s1"));
+        let _ = attempt.repaired(WRITE, Ask::new()).await;
+        assert_eq!(handle.counts(), (1, fetches), "{number}");
+    }
+}
+
 /// A session whose csrf value is a cookie, from which no part is derived, beside its token.
 fn with_cookies(
     fetch: impl Fn(u64, &Credential) -> Result<Update, LoginError> + Send + Sync + 'static,
