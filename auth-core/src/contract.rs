@@ -210,7 +210,8 @@
 //! renewals counted: at once, after 30 s, 2 min and 5 min, and then every 15 min. A login that
 //! succeeds ends the count. That is every answer that brings no session and that says neither "not
 //! now" (408, 429, 5xx) nor "wrong". It brings none if its session is of no use, or if the next
-//! request that it leads to can't be sent.
+//! request that it leads to can't be sent. A JSON list is no object: its values are none of the
+//! object's fields.
 //!
 //! An answer has come once its status is read, whatever becomes of the rest. Where its body breaks
 //! off, is too long, can't be decoded or has not ended by the time-out, the status and the
@@ -321,7 +322,8 @@
 //! wherever an answer leads, and nor does a logout. It follows no redirect by itself, uses no
 //! connection of an earlier login, states the length of a body that is empty, is written to no log
 //! by its client, and reads bounded responses: see `auth-providers`. What surrounds the values in a
-//! response does not decide: byte order marks, white space, a label.
+//! response does not decide: byte order marks, white space, a label, a text beside them that is cut
+//! off in the middle of a character.
 //!
 //! A value that a session keeps is on no request: its own refresh and its own logout are given it,
 //! and those of no other session. A login or a repair that is routed through its own integration is

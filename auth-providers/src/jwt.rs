@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::json_body;
 use crate::response::date;
 
 /// Accepts padding, which RFC 7515 (section 2) forbids and some servers add.
@@ -50,7 +51,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 pub fn claims<T: DeserializeOwned>(token: &str) -> Result<T, LoginError> {
     let claims = payload(token).ok_or_else(|| LoginError::malformed("a token that is no JWT"))?;
     // The message of serde_json's error quotes the claims.
-    serde_json::from_slice(&claims).map_err(|_| {
+    json_body::read(&claims).map_err(|_| {
         LoginError::malformed("a JWT without a documented claim, or with another type")
     })
 }

@@ -76,6 +76,7 @@ mod config_error;
 #[cfg(feature = "demo")]
 pub mod demo;
 mod iso_8601;
+mod json_body;
 pub mod jwt;
 mod login;
 mod login_via;

@@ -18,7 +18,7 @@ use serde_json::error::Category;
 use serde_json::{Number, Value};
 
 use crate::transport::CutShort;
-use crate::{iso_8601, markup};
+use crate::{iso_8601, json_body, markup};
 
 /// The largest response to a login that is read, in bytes, after decompression.
 ///
@@ -182,8 +182,12 @@ fn verdict(response: &Response<Bytes>, judge: &dyn Judge, asked: Option<&Request
 ///
 /// Byte order marks, white space and NUL bytes around the JSON are skipped. The text is UTF-8, as
 /// RFC 8259 (section 8.1) requires; a `charset` in the label does not change that, nor does it in a
-/// browser. Bytes that are not UTF-8 are replaced, as a browser does: a name in another encoding
-/// does not spoil the token beside it.
+/// browser. Bytes that are not UTF-8 are replaced, as a browser does, and so are escapes of half a
+/// character: a name in another encoding, or one that was cut off, does not spoil the token beside
+/// it.
+///
+/// A struct is read from an object alone, by the names of its fields. serde takes one from an array
+/// as well, and a list of errors would bring a token.
 ///
 /// # Errors
 /// [`LoginError::malformed`]. Its message says whether the body is HTML, is cut short, is not JSON,
@@ -200,13 +204,9 @@ pub fn json<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<T, LoginE
     })
 }
 
-/// JSON without what surrounds it, and with what is not UTF-8 replaced.
+/// JSON without what surrounds it, and with what is no character replaced.
 pub(crate) fn read_json<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
-    let body = bare(body);
-    serde_json::from_slice(body).or_else(|error| match std::str::from_utf8(body) {
-        Ok(_) => Err(error),
-        Err(_) => serde_json::from_str(&String::from_utf8_lossy(body)),
-    })
+    json_body::read(bare(body))
 }
 
 /// The text at a JSON pointer (RFC 6901) in the body: a string without white space around it, or a

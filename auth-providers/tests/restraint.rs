@@ -216,6 +216,11 @@ async fn rule_12_a_wrong_password_is_tried_four_times_in_15_minutes_however_a_se
             unsure.clone(),
         ),
         (
+            "200 JSON list",
+            Answer::new(200, r#"["Invalid email or password"]"#).with(json),
+            unsure.clone(),
+        ),
+        (
             "302",
             Answer::new(302, "").with(&[("location", "/login?error=1")]),
             unsure.clone(),
