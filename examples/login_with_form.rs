@@ -48,12 +48,15 @@ impl Login for Wiki {
             return Ok(request::post_form(&self.url("/login"), &fields)?.into());
         }
         // The wiki shows its form again if the password is wrong, and leads on if it is right.
-        if response::hidden_field(answers.last(), "csrf").is_ok() {
+        let answer = answers.last();
+        if response::hidden_field(answer, "csrf").is_ok() {
             return Err(LoginError::refused("the form was shown again"));
         }
-        match answers.cookie("session") {
+        // A server may set this cookie with any answer, even with that of an outage or a limit.
+        let leads_on = answer.status().is_redirection();
+        match answers.cookie("session").filter(|_| leads_on) {
             Some(cookie) => Ok(Session::new().with_set_cookie(&cookie)?.into()),
-            None => Err(response::failure(answers.last())),
+            None => Err(response::failure(answer)),
         }
     }
 }
