@@ -207,11 +207,11 @@
 //! none.
 //!
 //! Whatever may be a refusal is tried with an unchanged secret at most 4 times in any 15 min,
-//! renewals counted: at once, after 30 s, 2 min and 5 min, and then every 15 min. A login that
-//! succeeds ends the count. That is every answer that brings no session and that says neither "not
-//! now" (408, 429, 5xx) nor "wrong". It brings none if its session is of no use, or if the next
-//! request that it leads to can't be sent. A JSON list is no object: its values are none of the
-//! object's fields.
+//! renewals counted: at once, after 30 s, 2 min and 5 min, and then every 15 min. That is every
+//! answer that brings no session and that says neither "not now" (408, 429, 5xx) nor "wrong". It
+//! brings none if its session is of no use, or if the next request that it leads to can't be sent.
+//! A JSON list is no object: its values are none of the object's fields. A login that succeeds ends
+//! the count.
 //!
 //! An answer has come once its status is read, whatever becomes of the rest. Where its body breaks
 //! off, is too long, can't be decoded or has not ended by the time-out, the status and the
