@@ -334,12 +334,13 @@
 //! ## Rule 19
 //!
 //! Dropping the last handle stops renewals and leaks no task; it never logs out. `close().await`
-//! does, for all clones: waiters get `Closed`, a login in flight is logged out when it ends. With a
-//! store, `close` leaves the session there, and that of a login in flight too; only `log_out` ends
-//! it, for all that share it, and tells them so, even those who still have one that it has
-//! superseded. After a `close` it ends nothing, and says so. Both wait for what is on its way to
-//! the store, so that nothing of it is lost, or comes after the logout. A login that ends after
-//! that, because its thread was blocked, saves nothing there, and its session is logged out.
+//! does, for all clones: waiters get `Closed`, a login in flight is logged out when it ends. A
+//! further call, or one after a call that was dropped, waits for the same end and returns the same.
+//! With a store, `close` leaves the session there, and that of a login in flight too; only
+//! `log_out` ends it, for all that share it, and tells them so, even those who still have one that
+//! it has superseded. After a `close` it ends nothing, and says so. Both wait for what is on its
+//! way to the store, so that nothing of it is lost, or comes after the logout. A login that ends
+//! after that, because its thread was blocked, saves nothing there, and its session is logged out.
 //!
 //! A superseded session is logged out only by choice, after a grace, in bounded number, whether it
 //! was renewed, has expired or was rejected; and never where a logout ends all sessions of the

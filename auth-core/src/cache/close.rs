@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all, select};
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 use super::leaving::Leaving;
 use super::shared::Shared;
@@ -27,10 +27,14 @@ pub(super) enum Ending {
     LogOut,
 }
 
+/// How the end of a cache went, once it is over.
+pub(super) type Ended = watch::Receiver<Option<Result<(), Error>>>;
+
 impl Shared {
     pub(super) async fn close(self: &Arc<Self>, ending: Ending) -> Result<(), Error> {
+        let (sender, result) = watch::channel(None);
         let mut unsaved = false;
-        let (was_closed, (session, known), rejected, flights, superseded) =
+        let ((was_closed, ended), (session, known), rejected, flights, superseded) =
             self.commit(|control| {
                 let was_closed = control.state.is_closed();
                 let sharing = self.engine.options.sharing.as_ref();
@@ -40,8 +44,9 @@ impl Shared {
                 if let (Some(sharing), Ending::LogOut, false) = (sharing, ending, was_closed) {
                     sharing.log_out();
                 }
+                let ended = control.ended.get_or_insert(result).clone();
                 (
-                    was_closed,
+                    (was_closed, ended),
                     (control.state.close(), self.known_now()),
                     control.state.take_given_up(),
                     // What is being saved would be in the store after the close.
@@ -57,7 +62,8 @@ impl Shared {
             let left = sharing.is_some_and(|sharing| !sharing.logs_out());
             return match ending {
                 Ending::LogOut if left => Err(Error::Closed),
-                _ => Ok(()),
+                // A caller that goes on before the logout was sent may end the program.
+                _ => end_of(ended).await,
             };
         }
         if let Some(keep) = &self.keep_fresh {
@@ -90,11 +96,13 @@ impl Shared {
             }
         }
         self.engine.emit(&Event::Closed);
-        let runtime = Runtime::current().ok_or(Error::NoRuntime)?;
+        let Some(runtime) = Runtime::current() else {
+            sender.send_replace(Some(Err(Error::NoRuntime)));
+            return Err(Error::NoRuntime);
+        };
         // A task of its own continues if the caller drops its future. It holds the cache, so that a
         // login under way can deliver its session to be logged out.
         let shared = Arc::clone(self);
-        let (sender, result) = oneshot::channel();
         runtime.spawn(async move {
             let engine = &shared.engine;
             let mut result = Ok(());
@@ -118,18 +126,14 @@ impl Shared {
                 let ended = join(ended, shared.published());
                 select(pin!(ended), pin!(engine.clock.sleep_until(until))).await;
             }
-            let ended = shared.end_sharing(ending, session.as_deref(), (known, unsaved));
-            result = result.and(ended.await);
-            let _ = sender.send(result);
-        });
-        match result.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Error::Login {
-                source: Arc::new(error),
+            let left = shared.end_sharing(ending, session.as_deref(), (known, unsaved));
+            let result = result.and(left.await).map_err(|source| Error::Login {
+                source: Arc::new(source),
                 retry_after: None,
-            }),
-            Err(_gone) => Err(Error::Abandoned),
-        }
+            });
+            sender.send_replace(Some(result));
+        });
+        end_of(ended).await
     }
 
     /// Leaves the session in the store, or ends it there. What was `known`, and whether there were
@@ -154,5 +158,12 @@ impl Shared {
         // Nothing is saved any more under the lease of a session that is not there by now.
         sharing.give_back(&self.engine).await;
         result
+    }
+}
+
+async fn end_of(mut ended: Ended) -> Result<(), Error> {
+    match ended.wait_for(Option::is_some).await {
+        Ok(result) => result.clone().unwrap_or(Ok(())),
+        Err(_gone) => Err(Error::Abandoned),
     }
 }

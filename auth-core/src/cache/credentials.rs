@@ -302,8 +302,8 @@ impl Credentials {
     /// way, the call waits for it and logs out its session as well.
     ///
     /// It takes at most three times the [login's time-out](CredentialsBuilder::login_timeout), and
-    /// with a store a few of its steps more, each of two seconds at most. A second call returns at
-    /// once.
+    /// with a store a few of its steps more, each of two seconds at most. A further call, by any
+    /// clone, waits for the same end and returns the same.
     ///
     /// ```
     /// # use auth_core::{Credentials, Lifetime, testing::Scripted};
@@ -331,7 +331,8 @@ impl Credentials {
     /// The handle is closed in any case.
     ///
     /// # Cancel safety
-    /// The handle is closed by the first poll. The logouts continue even if the future is dropped.
+    /// The handle is closed by the first poll. The logouts continue even if the future is dropped,
+    /// and another call waits for them.
     pub async fn close(&self) -> Result<(), Error> {
         self.shared.close(Ending::Close).await
     }

@@ -11,6 +11,7 @@
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::{Arc, OnceLock};
 
+use super::close::Ended;
 use super::leaving::Leaving;
 use super::out_of_scope::OutOfScope;
 use super::renewal_timer::RenewalTimer;
@@ -55,6 +56,8 @@ pub(super) struct Control {
     pub(super) flight: Option<Arc<Flight>>,
     /// The superseded sessions that wait for their logout, oldest first.
     pub(super) superseded: Vec<Leaving>,
+    /// How the close ended, which began first.
+    pub(super) ended: Option<Ended>,
 }
 
 impl Shared {

@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 use auth_core::clock::ManualClock;
 use auth_core::testing::{Gate, Scripted};
 use auth_core::{
-    Attempt, Conclusion, Condition, Credentials, Event, Identity, Lifetime, LoginError, Logout,
-    LogoutReason, LogoutScope, Session,
+    Attempt, Conclusion, Condition, Credentials, Error, Event, Identity, Lifetime, LoginError,
+    Logout, LogoutReason, LogoutScope, Session,
 };
 use futures_util::FutureExt;
 
@@ -115,6 +115,61 @@ async fn rule_19_close_continues_when_its_future_is_dropped() {
     gate.let_through(1);
     settle().await;
     assert_eq!(logouts.count(), 1, "without any handle");
+}
+
+#[tokio::test]
+async fn rule_19_a_further_close_waits_for_the_same_end_and_returns_the_same() {
+    let gate = Gate::shut();
+    let provider = tokens().gated(&gate);
+    let logouts = provider.logouts();
+    let credentials = on(&ManualClock::new(), provider).build();
+    let waiter = tokio::spawn({
+        let credentials = credentials.clone();
+        async move { credentials.get().await }
+    });
+    settle().await;
+    // As under a time-out of the caller's.
+    let mut dropped = Box::pin(credentials.close());
+    assert!(futures_util::poll!(&mut dropped).is_pending());
+    drop(dropped);
+    let mut closing = Box::pin(credentials.close());
+    let mut logging_out = Box::pin(credentials.log_out());
+    settle().await;
+    assert!(futures_util::poll!(&mut closing).is_pending());
+    assert!(futures_util::poll!(&mut logging_out).is_pending());
+    gate.let_through(1);
+    closing.await.unwrap();
+    assert_eq!(logouts.count(), 1);
+    logging_out.await.unwrap();
+    assert!(waiter.await.unwrap().unwrap_err().is_closed());
+}
+
+#[tokio::test]
+async fn rule_19_a_further_close_says_that_the_logout_was_not_confirmed() {
+    let clock = ManualClock::new();
+    let provider = Renewing::new(tokens()).failing_logouts();
+    let logouts = provider.logouts();
+    let credentials = provider.on(&clock).build();
+    credentials.get().await.unwrap();
+    for _ in 0..2 {
+        let error = credentials.close().await.unwrap_err();
+        assert!(error.is_unavailable(), "{error}");
+    }
+    assert!(credentials.log_out().await.unwrap_err().is_unavailable());
+    assert_eq!(logouts.lock().len(), 1, "it is not sent again");
+}
+
+#[test]
+fn rule_19_a_close_outside_a_runtime_has_logged_nothing_out() {
+    let provider = tokens();
+    let logouts = provider.logouts();
+    let credentials = on(&ManualClock::new(), provider).build();
+    credentials.blocking_get().unwrap();
+    for _ in 0..2 {
+        let close = credentials.close().now_or_never().unwrap();
+        assert!(matches!(close, Err(Error::NoRuntime)), "{close:?}");
+    }
+    assert_eq!(logouts.count(), 0);
 }
 
 #[tokio::test]

@@ -80,6 +80,7 @@ pub(crate) struct Renewing {
     refresh: Option<(Refresh, Script)>,
     refreshes: Arc<AtomicU64>,
     scope: LogoutScope,
+    failing_logouts: bool,
     logouts: Arc<Mutex<Vec<(u64, Logout)>>>,
 }
 
@@ -91,6 +92,7 @@ impl Renewing {
             refresh: None,
             refreshes: Arc::default(),
             scope: LogoutScope::ThisSession,
+            failing_logouts: false,
             logouts: Arc::default(),
         }
     }
@@ -113,6 +115,12 @@ impl Renewing {
 
     pub(crate) fn with_logout_scope(mut self, scope: LogoutScope) -> Self {
         self.scope = scope;
+        self
+    }
+
+    /// No logout is confirmed.
+    pub(crate) fn failing_logouts(mut self) -> Self {
+        self.failing_logouts = true;
         self
     }
 
@@ -168,6 +176,9 @@ impl Provider for Renewing {
     async fn logout(&self, credential: &Credential, logout: Logout) -> Result<(), LoginError> {
         let generation = credential.stamp().generation();
         self.logouts.lock().push((generation, logout));
+        if self.failing_logouts {
+            return Err(LoginError::unavailable("status 503"));
+        }
         Ok(())
     }
 
