@@ -48,6 +48,9 @@
 //! - Other processes, other machines behind the same address and earlier runs of this program spend
 //!   the same login quota, and this crate can't see it unless they share a [`store`]. Without one,
 //!   ask for a smaller share with [`Quota::at_most`].
+//! - Two [`Credentials`] of one account that are no clones share nothing but the quota: five of
+//!   them with a wrong password are five attempts. Clone one, look it up in a [`Pool`], or let them
+//!   share a [`store`].
 //! - The quota holds for logins that arrive at the server within their time-out. What a network or
 //!   a proxy delivers later than that, or a task that was not driven sends later, may be one login
 //!   too many.

@@ -24,6 +24,10 @@ use crate::session::Session;
 /// flight, and every caller gets its result. When the last clone is dropped, a login under way is
 /// aborted and nothing is logged out. [`close`](Self::close) logs out.
 ///
+/// Two handles that are no clones are two identities, even for one account: each logs in, and each
+/// tries a wrong password by itself. Clone one, look it up in a [`Pool`](crate::Pool), or let them
+/// share a [`store`](crate::store).
+///
 /// ```
 /// # use auth_core::{Credentials, LoginError, Session};
 /// # use auth_core::testing::Scripted;
