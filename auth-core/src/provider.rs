@@ -194,7 +194,8 @@ pub trait Provider: Send + Sync + 'static {
     /// [`not_sent`](LoginError::not_sent) if no byte has left.
     ///
     /// # Cancel safety
-    /// As [`login`](Self::login).
+    /// As [`login`](Self::login). It is also dropped once the session has been over for 5 s, or for
+    /// twice as long as logins take there if that is longer: then the login follows.
     async fn refresh(&self, current: &Credential) -> Result<Session, LoginError> {
         let _ = current;
         Err(LoginError::misconfigured("this provider has no refresh"))

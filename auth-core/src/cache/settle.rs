@@ -14,6 +14,7 @@ use crate::decide::{
 };
 use crate::error::{Error, LoginError, LoginErrorKind};
 use crate::event::Event;
+use crate::lifetime::Freshness;
 use crate::login::{Flight, Keep, Settlement};
 use crate::logout::{Logout, LogoutReason, LogoutScope};
 use crate::runtime::{Runtime, random};
@@ -81,6 +82,11 @@ impl Keep for Shared {
         if let Some(Saved::Made(version)) = saved {
             self.now_known(stamp, version);
         }
+    }
+
+    fn has_good_session(&self) -> bool {
+        let now = self.engine.clock.now();
+        self.current_if(now, Freshness::is_good).is_some()
     }
 
     fn send_refresh(&self, id: FlightId, session: &Credential) -> bool {

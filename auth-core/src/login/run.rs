@@ -30,6 +30,13 @@ use crate::store::{Found, Lease, Leased, Saved};
 /// is longer than a busy runtime delays a task.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// How long a refresh is waited for once its session is over, where logins take less than half of
+/// that. Those that wait have the login left, and a refresh is quicker than one.
+const REFRESH_WAIT: Duration = Duration::from_secs(5);
+
+/// How often is looked whether the session of a refresh is over.
+const LOOK_WHETHER_OVER: Duration = Duration::from_secs(1);
+
 /// The cache, as its login sees it.
 pub(crate) trait Keep: Send + Sync {
     /// What is known of the entry in the store, and whether the session of that version was
@@ -51,6 +58,9 @@ pub(crate) trait Keep: Send + Sync {
 
     /// The token of a session that can be used once, if it is refreshed with one.
     fn single_use_token(&self, session: &Credential) -> Option<Secret>;
+
+    /// Whether there is a session that is neither over nor rejected.
+    fn has_good_session(&self) -> bool;
 
     /// The refresh of a session is sent now. Returns whether it may be.
     fn send_refresh(&self, id: FlightId, session: &Credential) -> bool;
@@ -288,7 +298,10 @@ impl Login {
         engine.emit(&Event::RefreshSent { cause });
         // A provider may panic before it returns its future, so it is called within the guard.
         let sent = async { engine.provider.refresh(current).await };
-        let result = engine.guarded(sent).await;
+        let result = match select(pin!(engine.guarded(sent)), pin!(self.overdue())).await {
+            Either::Left((result, _)) => result,
+            Either::Right((waited, _)) => Err(LoginError::not_in_time(waited)),
+        };
         let result = result.and_then(|session| match self.cache() {
             Some(cache) => cache.continued(session, current),
             None => Ok(session),
@@ -298,6 +311,29 @@ impl Login {
             self.end(permit, &result);
         }
         Ok(result)
+    }
+
+    /// Ends once the session that is refreshed has been over for so long that the login is to
+    /// follow. Returns how long that is.
+    async fn overdue(&self) -> Duration {
+        let (clock, limiter) = (&self.engine.clock, &self.engine.limiter);
+        let login = Duration::from_nanos(limiter.login_takes());
+        let wait = REFRESH_WAIT.max(login.saturating_mul(2));
+        let mut over_since = None;
+        loop {
+            let now = clock.now().steady;
+            let until = if self.cache().is_some_and(|cache| cache.has_good_session()) {
+                over_since = None;
+                now.saturating_add(nanos(LOOK_WHETHER_OVER))
+            } else {
+                let since = *over_since.get_or_insert(now);
+                since.saturating_add(nanos(wait))
+            };
+            if until <= now {
+                return wait;
+            }
+            clock.sleep_until(until).await;
+        }
     }
 
     /// Marks the token of a session as spent in the store, if it can be used once. Returns whether

@@ -70,6 +70,99 @@ async fn rule_6_a_login_follows_a_failed_refresh_in_the_same_flight_once_the_ses
     }
 }
 
+/// Its refreshes hang, and its sessions keep a token for one.
+fn hangs(logins_wait_at: &Gate) -> Renewing {
+    let inner = Scripted::new(|number| {
+        let session = session(number, Lifetime::of(HOUR))?;
+        Ok(session.with_kept("refresh_token", "r-1")?)
+    });
+    Renewing::new(inner.gated(logins_wait_at))
+        .refreshed(Refresh::with_kept("refresh_token"), |_| {
+            unreachable!("the refresh hangs")
+        })
+        .gated(&Arc::new(Semaphore::new(0)))
+}
+
+/// How a session ends whose refresh hangs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Ends {
+    BeforeItsRefresh,
+    Meanwhile,
+    ByARejectionMeanwhile,
+}
+
+#[tokio::test]
+async fn rule_6_a_refresh_that_hangs_is_given_up_once_its_session_has_been_over_for_five_seconds() {
+    for ends in [
+        Ends::BeforeItsRefresh,
+        Ends::Meanwhile,
+        Ends::ByARejectionMeanwhile,
+    ] {
+        let (clock, gate) = (ManualClock::new(), Gate::shut());
+        gate.let_through(2);
+        let provider = hangs(&gate);
+        let (logins, refreshes) = (provider.logins(), provider.refreshes());
+        let credentials = provider.on(&clock).build();
+        let first = credentials.get().await.unwrap();
+        if ends == Ends::BeforeItsRefresh {
+            clock.advance(HOUR);
+        } else {
+            clock.advance(HOUR - 2 * SECOND);
+            credentials.get().await.unwrap();
+            settle().await;
+            assert!(credentials.status().login_under_way, "a refresh");
+            clock.advance(SECOND);
+            settle().await;
+            if ends == Ends::ByARejectionMeanwhile {
+                Attempt::new(&credentials, &first).rejected();
+            } else {
+                clock.advance(SECOND);
+            }
+        }
+        let caller = tokio::spawn(async move {
+            let ask = Ask::new().within(10 * SECOND);
+            credentials.get_with(ask).await
+        });
+        settle().await;
+        let mut seconds = 0;
+        while !caller.is_finished() {
+            clock.advance(SECOND);
+            settle().await;
+            seconds += 1;
+        }
+        let next = caller.await.unwrap().unwrap();
+        assert_eq!(token(&next), "token-2", "{ends:?}");
+        // A second more until the rejection is seen.
+        assert!((5..=6).contains(&seconds), "{ends:?}: {seconds} s");
+        assert_eq!((logins.count(), refreshes.load(SeqCst)), (2, 1), "{ends:?}");
+    }
+}
+
+#[tokio::test]
+async fn rule_6_a_refresh_is_waited_for_while_its_session_is_good_and_twice_as_long_as_logins_take()
+{
+    let (clock, gate) = (ManualClock::new(), Gate::shut());
+    let provider = hangs(&gate);
+    let logins = provider.logins();
+    let credentials = provider.on(&clock).build();
+    let mut caller = Box::pin(credentials.get());
+    assert!(futures_util::poll!(&mut caller).is_pending());
+    settle().await;
+    clock.advance(4 * SECOND);
+    gate.let_through(1);
+    caller.await.unwrap();
+    clock.advance(HOUR - 10 * SECOND);
+    credentials.get().await.unwrap();
+    settle().await;
+    for second in 0..10 + 8 {
+        assert!(credentials.status().login_under_way, "at {second} s");
+        assert_eq!(logins.count(), 1, "at {second} s");
+        clock.advance(SECOND);
+        settle().await;
+    }
+    assert_eq!(logins.count(), 2);
+}
+
 #[tokio::test]
 async fn rule_6_a_failed_refresh_of_a_good_session_causes_no_login() {
     let clock = ManualClock::new();
