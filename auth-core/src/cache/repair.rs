@@ -26,7 +26,7 @@ use super::shared::Shared;
 use crate::clock::{Moment, nanos};
 use crate::credential::{Credential, Stamp, Target, Update};
 use crate::decide::{Heard, Lack, Repaired};
-use crate::error::{Error, LoginError};
+use crate::error::{Error, Exchange, LoginError};
 use crate::event::Event;
 use crate::lifetime::Freshness;
 use crate::login_mark::LoginMark;
@@ -289,7 +289,8 @@ impl Shared {
 }
 
 fn in_vain() -> Error {
-    let error = LoginError::malformed("sessions that end, or change, before a part is fetched");
+    let error = LoginError::malformed("sessions that end, or change, before a part is fetched")
+        .of_exchange(Exchange::Repair);
     Error::Login {
         source: Arc::new(error),
         retry_after: None,

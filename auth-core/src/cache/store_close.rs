@@ -6,7 +6,7 @@ use super::share::MOST_SAVES;
 use super::shared::Shared;
 use crate::credential::Credential;
 use crate::decide::{CacheState, Known};
-use crate::error::LoginError;
+use crate::error::{Exchange, LoginError};
 use crate::logout::{Logout, LogoutReason};
 use crate::store::{Found, Saved, Version};
 
@@ -99,6 +99,7 @@ impl Shared {
                 "the store could not be told of the logout, so those that share the session may go \
                  on with it",
             )
+            .of_exchange(Exchange::Logout)
         };
         let (mut found, mut told) = (Found::default(), Err(not_told()));
         for _ in 0..MOST_SAVES {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::cache_state::{CacheState, Heard, Policy, Ruling};
 use crate::clock::Moment;
 use crate::credential::{Brought, Credential, SetCookie, Stamp, Update};
-use crate::error::{Error, LoginError, LoginErrorKind};
+use crate::error::{Error, Exchange, LoginError, LoginErrorKind};
 
 /// Why a repair begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +110,7 @@ impl CacheState {
             }
             Err(error) => error,
         };
-        let failure = Arc::new(error);
+        let failure = Arc::new(error.of_exchange(Exchange::Repair));
         let retry_after = self
             .repairs
             .get_or_insert_default()

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::exchange::Exchange;
 use super::{LoginError, LoginErrorKind};
 
 /// Why there is no credential.
@@ -28,14 +29,19 @@ use super::{LoginError, LoginErrorKind};
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A login failed, now or earlier, and the next one is not allowed yet.
-    /// [`close`](crate::Credentials::close) returns it if a logout was not confirmed. The source
-    /// says how it failed.
-    #[error("could not log in: {}{}", source.kind().name().replace('_', " "), next(*retry_after))]
+    /// A login failed, now or earlier, and the next one is not allowed yet; or a refresh, or the
+    /// fetch of a part. [`close`](crate::Credentials::close) returns it if a logout was not
+    /// confirmed. The text and the source say what failed, and how.
+    #[error(
+        "could not {}: {}{}",
+        source.exchange().verb(),
+        source.kind().name().replace('_', " "),
+        next(source.exchange(), *retry_after)
+    )]
     Login {
         /// The failure, shared by all callers that waited for the same login.
         source: Arc<LoginError>,
-        /// The time until the next login may begin, counted from now.
+        /// The time until the next one may begin, counted from now.
         retry_after: Option<Duration>,
     },
     /// No login is allowed now, by the quota or by the server's `Retry-After`, and the next one
@@ -124,7 +130,9 @@ impl Error {
     /// assert!(error.is_login_refused());
     /// ```
     pub fn is_login_refused(&self) -> bool {
-        self.is_login_error(&[LoginErrorKind::Refused])
+        let of_a_login = |error: &LoginError| error.exchange() == Exchange::Login;
+        self.login_error().is_some_and(of_a_login)
+            && self.is_login_error(&[LoginErrorKind::Refused])
     }
 
     /// Whether the server accepts the account only once its owner has acted there: it is disabled,
@@ -232,11 +240,11 @@ impl Error {
     }
 }
 
-fn next(retry_after: Option<Duration>) -> String {
+fn next(of: Exchange, retry_after: Option<Duration>) -> String {
     retry_after
         .filter(|wait| !wait.is_zero())
         .map_or_else(String::new, |wait| {
-            format!("; the next login may begin in {wait:?}")
+            format!("; the next {} may begin in {wait:?}", of.noun())
         })
 }
 
@@ -257,19 +265,34 @@ mod tests {
             LoginErrorKind::Misconfigured,
             LoginErrorKind::Panicked,
         ];
-        let mut said = std::collections::HashSet::new();
-        for kind in kinds {
-            let error = LoginError::new(kind, "a detail");
-            assert!(error.to_string().starts_with(kind.sentence()), "{error}");
-            assert!(!kind.sentence().is_empty() && !kind.name().is_empty());
-            let source = Arc::new(error);
-            let retry_after = None;
-            let outer = Error::Login {
-                source,
-                retry_after,
-            };
-            said.extend([outer.to_string(), kind.sentence().to_owned()]);
+        let exchanges = [
+            Exchange::Login,
+            Exchange::Refresh,
+            Exchange::Repair,
+            Exchange::Logout,
+        ];
+        for of in exchanges {
+            let mut said = std::collections::HashSet::new();
+            for kind in kinds {
+                let error = LoginError::new(kind, "").of_exchange(of);
+                let sentence = error.to_string();
+                assert_eq!(
+                    sentence.contains("password"),
+                    of == Exchange::Login
+                        && matches!(kind, LoginErrorKind::Refused | LoginErrorKind::Malformed),
+                    "{sentence}"
+                );
+                let outer = Error::Login {
+                    source: Arc::new(error),
+                    retry_after: None,
+                };
+                assert_eq!(
+                    outer.is_login_refused(),
+                    of == Exchange::Login && kind == LoginErrorKind::Refused
+                );
+                said.extend([outer.to_string(), sentence]);
+            }
+            assert_eq!(said.len(), 2 * kinds.len(), "{said:?}");
         }
-        assert_eq!(said.len(), 2 * kinds.len(), "{said:?}");
     }
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::iter::successors;
 use std::time::Duration;
 
+use super::exchange::Exchange;
 use crate::credential::InvalidValue;
 use crate::secret::SecretError;
 
@@ -48,6 +49,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug)]
 pub struct LoginError {
     kind: LoginErrorKind,
+    of: Exchange,
     detail: Cow<'static, str>,
     retry_after: Option<Duration>,
     not_sent: bool,
@@ -103,30 +105,6 @@ pub enum LoginErrorKind {
 }
 
 impl LoginErrorKind {
-    pub(super) const fn sentence(self) -> &'static str {
-        match self {
-            Self::Refused => "the server refused the account and its password; check both",
-            Self::Locked => {
-                "the server does not let this account in before its owner has logged in by hand"
-            }
-            Self::SeatsExhausted => {
-                "the account has as many sessions as the server allows; end one of them"
-            }
-            Self::Limited => "the server wants fewer logins; wait before the next",
-            Self::Unavailable => {
-                "the login server could not be reached or could not process the login; try again later"
-            }
-            Self::TimedOut => "the login took too long; try again later",
-            Self::Malformed => {
-                "the login's response was not what the API documents; check the password and the base URL"
-            }
-            Self::Misconfigured => "the login could not be attempted; correct the configuration",
-            Self::Panicked => {
-                "the provider panicked during the login; this is a bug in the provider"
-            }
-        }
-    }
-
     /// The kind with this [name](Self::name).
     pub(crate) fn named(name: &str) -> Option<Self> {
         let all = [
@@ -184,6 +162,7 @@ impl LoginError {
     pub(super) fn new(kind: LoginErrorKind, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind,
+            of: Exchange::Login,
             detail: detail.into(),
             retry_after: None,
             not_sent: false,
@@ -307,6 +286,17 @@ impl LoginError {
         self
     }
 
+    /// It was this that failed, and not a login.
+    pub(crate) const fn of_exchange(mut self, of: Exchange) -> Self {
+        self.of = of;
+        self
+    }
+
+    /// What has failed.
+    pub(super) const fn exchange(&self) -> Exchange {
+        self.of
+    }
+
     /// The kind of failure.
     pub const fn kind(&self) -> LoginErrorKind {
         self.kind
@@ -325,7 +315,7 @@ impl LoginError {
 
 impl fmt::Display for LoginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.kind.sentence())?;
+        f.write_str(self.of.sentence(self.kind))?;
         if self.detail.is_empty() {
             return Ok(());
         }

@@ -11,7 +11,7 @@ use tracing::Span;
 use crate::cause::Cause;
 use crate::clock::{Clock, nanos};
 use crate::credential::Credential;
-use crate::error::LoginError;
+use crate::error::{Exchange, LoginError};
 use crate::event::{self, Event};
 use crate::limit::Limiter;
 use crate::login_mark::{CacheId, LoginMark, head_of_answer};
@@ -117,6 +117,7 @@ impl Engine {
         logout.was_over |= !credential.life().freshness(self.clock.now()).may_be_good();
         let sent = async { self.provider.logout(credential, logout).await };
         let result = self.guarded(sent).await;
+        let result = result.map_err(|error| error.of_exchange(Exchange::Logout));
         self.emit(&Event::LoggedOut {
             confirmed: result.is_ok(),
         });

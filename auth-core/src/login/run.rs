@@ -18,7 +18,7 @@ use crate::decide::{
     Adopted, Attempted, AttemptedSecret, Failed, FlightId, Known, LoginOutcome, Means, NoSession,
     Notes, Obtained, Purpose, Wanted,
 };
-use crate::error::{LoginError, LoginErrorKind};
+use crate::error::{Exchange, LoginError, LoginErrorKind};
 use crate::event::Event;
 use crate::limit::{Permit, STALLED_AFTER, Ticket};
 use crate::logout::Logout;
@@ -307,6 +307,7 @@ impl Login {
             None => Ok(session),
         });
         let result = engine.usable(result);
+        let result = result.map_err(|error| error.of_exchange(Exchange::Refresh));
         if let Some(permit) = permit {
             self.end(permit, &result);
         }

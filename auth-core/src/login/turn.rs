@@ -10,7 +10,7 @@ use futures_util::future::{Either, join, select};
 use super::engine::Engine;
 use crate::clock::nanos;
 use crate::decide::{Known, Notes};
-use crate::error::LoginError;
+use crate::error::{Exchange, LoginError};
 use crate::limit::{LONGEST_LOGIN, Limiter, MARGIN, Permit, Ticket};
 use crate::runtime::Runtime;
 use crate::session::Session;
@@ -472,5 +472,5 @@ pub(super) fn not_marked() -> LoginError {
     let error = LoginError::unavailable(
         "the store could not be told that the refresh token is spent, so it was not sent",
     );
-    error.not_sent()
+    error.of_exchange(Exchange::Refresh).not_sent()
 }

@@ -4,7 +4,14 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth_core::{Error, LoginError};
+use async_trait::async_trait;
+use auth_core::testing::Scripted;
+use auth_core::{
+    Ask, Credential, Credentials, Error, Identity, Lifetime, LoginError, Logout, Part, Provider,
+    Refresh, Secret, SecretSource, Session, Update,
+};
+
+use crate::support::HERE;
 
 fn login(error: LoginError) -> Error {
     Error::Login {
@@ -58,6 +65,74 @@ fn an_error_names_the_status_and_the_wait_that_are_known() {
             retry_after,
         };
         assert_eq!(error.to_string(), "could not log in: refused");
+    }
+}
+
+/// Its logins work, and it refuses all else.
+struct LogsInOnly(Scripted);
+
+#[async_trait]
+impl Provider for LogsInOnly {
+    fn identity(&self) -> &Identity {
+        self.0.identity()
+    }
+
+    fn secret(&self) -> &SecretSource {
+        self.0.secret()
+    }
+
+    async fn login(&self, secret: &Secret) -> Result<Session, LoginError> {
+        let session = self.0.login(secret).await?;
+        let session = session.with_kept("refresh_token", "r-1")?;
+        Ok(session.with_part(Part::fetched_header("x-csrf"))?)
+    }
+
+    fn refresh_by(&self) -> Option<Refresh> {
+        Some(Refresh::with_kept("refresh_token"))
+    }
+
+    async fn refresh(&self, _: &Credential) -> Result<Session, LoginError> {
+        Err(LoginError::limited(None))
+    }
+
+    fn repairs(&self) -> bool {
+        true
+    }
+
+    async fn repair(&self, _: &Credential) -> Result<Update, LoginError> {
+        Err(LoginError::malformed("status 200"))
+    }
+
+    async fn logout(&self, _: &Credential, _: Logout) -> Result<(), LoginError> {
+        Err(LoginError::refused("status 401"))
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_login_is_not_called_one_and_says_nothing_of_the_password() {
+    let scripted = Scripted::tokens(Lifetime::unknown());
+    let credentials = Credentials::new(LogsInOnly(scripted));
+    credentials.get().await.unwrap();
+    for (error, told, why) in [
+        (
+            credentials.renew().await.unwrap_err(),
+            "could not refresh the session: limited; the next refresh may begin in ",
+            "the server wants fewer requests; wait before the next",
+        ),
+        (
+            credentials.get_for(HERE, Ask::new()).await.unwrap_err(),
+            "could not fetch a part of the session: malformed; the next fetch may begin in ",
+            "the server's response was not what the API documents (status 200)",
+        ),
+        (
+            credentials.close().await.unwrap_err(),
+            "could not log out: refused",
+            "the server refused the logout (status 401)",
+        ),
+    ] {
+        assert!(error.to_string().starts_with(told), "{error}");
+        assert_eq!(error.source().unwrap().to_string(), why);
+        assert!(!error.is_login_refused(), "{error}");
     }
 }
 
