@@ -176,8 +176,9 @@
 //! go before renewals. While logins are under way, callers are told the earliest time at which a
 //! permit may be free, and again when it moves. No caller is refused while a permit is free. A
 //! caller whose deadline comes before its permit and the time that a login takes is told so at
-//! once, with the time to wait. A dot at the end of a host, and an IPv4 address that is written as
-//! an IPv6 one, make no other origin here.
+//! once, with the time to wait, and with the server's answer where that has postponed the last
+//! login. A dot at the end of a host, and an IPv4 address that is written as an IPv6 one, make no
+//! other origin here.
 //!
 //! A refresh is no login, unless its provider says that the server counts it as one. Otherwise it
 //! has a quota of its own for each identity (30 a minute, unless set). Where that is spent, a good

@@ -137,7 +137,10 @@ impl Shared {
         if in_time && !caller.fail_fast && self.stale(&caller.ask).is_none() {
             return Ok(());
         }
-        Err(Error::QuotaSpent { retry_after })
+        Err(Error::QuotaSpent {
+            retry_after,
+            source: None,
+        })
     }
 
     /// Begins the login that the next caller would begin, if there is a runtime here and nothing

@@ -59,7 +59,7 @@ impl Ask {
     ///
     /// async fn at_a_prompt(credentials: &Credentials) {
     ///     match credentials.get_with(Ask::new().fail_fast()).await {
-    ///         Err(Error::QuotaSpent { retry_after }) => eprintln!("try again in {retry_after:?}"),
+    ///         Err(Error::QuotaSpent { retry_after, .. }) => eprintln!("wait for {retry_after:?}"),
     ///         Err(error) => eprintln!("{error}"),
     ///         Ok(_) => {}
     ///     }

@@ -59,6 +59,13 @@ impl Shared {
 
     /// What a caller is told. If that is an error, it is an event.
     pub(super) fn told<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        let result = result.map_err(|error| match error {
+            Error::QuotaSpent { retry_after, .. } => Error::QuotaSpent {
+                retry_after,
+                source: self.read(|state| state.postponed_by(self.engine.clock.now())),
+            },
+            error => error,
+        });
         result.inspect_err(|error| {
             self.engine.emit(&Event::TurnedAway {
                 error: error.name(),

@@ -699,6 +699,11 @@ impl CacheState {
         self.current.as_ref()
     }
 
+    /// With what answer the server has postponed the last login, if that holds now.
+    pub(crate) fn postponed_by(&self, now: Moment) -> Option<Arc<LoginError>> {
+        self.failure.as_ref()?.postponed_by(now)
+    }
+
     pub(crate) const fn failure(&self) -> Option<&Failure> {
         self.failure.as_ref()
     }

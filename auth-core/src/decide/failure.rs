@@ -359,6 +359,12 @@ impl Failure {
         now.steady < self.until && self.kind() != LoginErrorKind::Limited
     }
 
+    /// The server's answer, if with that it has postponed the next login until later than now.
+    pub(super) fn postponed_by(&self, now: Moment) -> Option<Arc<LoginError>> {
+        let postponed = self.kind() == LoginErrorKind::Limited && now.steady < self.until;
+        postponed.then(|| Arc::clone(&self.error))
+    }
+
     /// Whether it still forbids a login. A failed renewal does not, unless it says of the password
     /// what also holds a login back: that it is wrong, or that it may be, so often that rule 12
     /// forbids another attempt.

@@ -239,6 +239,7 @@ impl Refreshes {
             },
             None => Error::QuotaSpent {
                 retry_after: self.quota_wait(now),
+                source: None,
             },
         }
     }

@@ -54,6 +54,8 @@ pub enum Error {
         /// The time until the next login is allowed at the earliest, counted from now. It may be
         /// later if logins are under way.
         retry_after: Duration,
+        /// With what answer the server has postponed the last login of this identity, if it has.
+        source: Option<Arc<LoginError>>,
     },
     /// The caller's deadline passed while the login was under way. The login continues; ask again
     /// for its session.
@@ -169,7 +171,7 @@ impl Error {
     /// use std::time::Duration;
     /// use auth_core::Error;
     ///
-    /// let error = Error::QuotaSpent { retry_after: Duration::from_secs(20) };
+    /// let error = Error::QuotaSpent { retry_after: Duration::from_secs(20), source: None };
     /// assert!(error.is_rate_limited());
     /// ```
     pub fn is_rate_limited(&self) -> bool {
@@ -228,13 +230,13 @@ impl Error {
     /// use auth_core::Error;
     ///
     /// let wait = Duration::from_secs(20);
-    /// assert_eq!(Error::QuotaSpent { retry_after: wait }.retry_after(), Some(wait));
+    /// assert_eq!(Error::QuotaSpent { retry_after: wait, source: None }.retry_after(), Some(wait));
     /// assert_eq!(Error::Closed.retry_after(), None);
     /// ```
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Login { retry_after, .. } => *retry_after,
-            Self::QuotaSpent { retry_after } => Some(*retry_after),
+            Self::QuotaSpent { retry_after, .. } => Some(*retry_after),
             _ => None,
         }
     }

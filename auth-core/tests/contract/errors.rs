@@ -39,7 +39,8 @@ fn the_time_to_wait_is_told() {
     );
     assert_eq!(
         Error::QuotaSpent {
-            retry_after: Duration::from_secs(7)
+            retry_after: Duration::from_secs(7),
+            source: None
         }
         .retry_after(),
         Some(Duration::from_secs(7))
@@ -144,7 +145,13 @@ fn each_kind_has_its_own_predicate() {
         (login(LoginError::locked("x")), "locked"),
         (login(LoginError::seats_exhausted("x")), "seats exhausted"),
         (login(LoginError::limited(None)), "limited"),
-        (Error::QuotaSpent { retry_after }, "limited"),
+        (
+            Error::QuotaSpent {
+                retry_after,
+                source: None,
+            },
+            "limited",
+        ),
         (login(LoginError::unavailable("x")), "unavailable"),
         (login(LoginError::malformed("x")), "unavailable"),
         (Error::DeadlinePassed { waited }, "unavailable"),

@@ -371,6 +371,7 @@ fn each_error_has_a_name() {
         Error::Abandoned,
         Error::QuotaSpent {
             retry_after: SECOND,
+            source: None,
         },
         Error::DeadlinePassed { waited: SECOND },
         Error::Login {

@@ -1,5 +1,6 @@
 //! Rule 1 for a login that the server only postpones: who waits on, and who is told.
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,8 +87,20 @@ async fn rule_1_callers_whose_time_does_not_reach_get_the_failure_at_once() {
             assert_eq!(error.retry_after(), Some(held));
         }
         let later = credentials.get().await.unwrap_err();
-        assert!(matches!(later, Error::QuotaSpent { retry_after } if retry_after == held));
+        assert!(matches!(later, Error::QuotaSpent { retry_after, .. } if retry_after == held));
+        let reason = later.source().unwrap().to_string();
+        assert!(reason.ends_with("(status 429)"), "{reason}");
         assert_eq!(logins.count(), 1);
+        // The quota is spent long after that, and not by the server.
+        clock.advance(held);
+        let ask = Ask::new().renewed().fail_fast();
+        let spent = loop {
+            if let Err(error) = credentials.get_with(ask).await {
+                break error;
+            }
+        };
+        assert!(matches!(spent, Error::QuotaSpent { .. }));
+        assert!(spent.source().is_none());
     }
 }
 

@@ -176,7 +176,7 @@ async fn rule_10_at_the_defaults_two_windows_get_through_and_all_others_are_told
     for caller in told {
         match caller.await.unwrap() {
             Ok(_) => {}
-            Err(Error::QuotaSpent { retry_after }) => waits.push(retry_after.as_secs()),
+            Err(Error::QuotaSpent { retry_after, .. }) => waits.push(retry_after.as_secs()),
             Err(error) => panic!("{error}"),
         }
     }
@@ -340,7 +340,7 @@ async fn rule_10_while_logins_are_under_way_callers_are_told_the_earliest_time_a
     settle().await;
     let error = enough.await.unwrap().unwrap_err();
     assert!(
-        matches!(error, Error::QuotaSpent { retry_after } if retry_after == PERIOD),
+        matches!(error, Error::QuotaSpent { retry_after, .. } if retry_after == PERIOD),
         "told again: {error:?}"
     );
     server.pass(10 * SECOND).await;
@@ -361,7 +361,7 @@ async fn rule_10_a_caller_is_told_at_once_if_the_login_would_end_after_its_deadl
     let short = second.get_with(Ask::new().within(72 * SECOND)).await;
     assert!(matches!(
         short,
-        Err(Error::QuotaSpent { retry_after }) if retry_after == PERIOD
+        Err(Error::QuotaSpent { retry_after, .. }) if retry_after == PERIOD
     ));
     let long = get(&second, Ask::new().within(73 * SECOND));
     server.until_ended(std::slice::from_ref(&long)).await;

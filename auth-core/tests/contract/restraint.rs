@@ -30,7 +30,7 @@ async fn rule_10_a_caller_whose_deadline_comes_before_its_permit_is_told_at_once
     let soon = credentials
         .get_with(Ask::new().renewed().within(5 * SECOND))
         .await;
-    let Err(Error::QuotaSpent { retry_after }) = soon else {
+    let Err(Error::QuotaSpent { retry_after, .. }) = soon else {
         panic!("{soon:?}");
     };
     assert_eq!(retry_after, 62 * SECOND, "the window and its margin");
@@ -246,7 +246,7 @@ async fn rule_11_a_retry_after_is_capped_and_a_missing_one_is_a_whole_window() {
         credentials.get().await.unwrap_err();
         let error = credentials.get().await.unwrap_err();
         assert!(
-            matches!(error, Error::QuotaSpent { retry_after } if retry_after == held),
+            matches!(error, Error::QuotaSpent { retry_after, .. } if retry_after == held),
             "{error:?}"
         );
     }
@@ -743,7 +743,7 @@ async fn rule_10_waiters_are_told_at_once_when_the_server_postpones_their_permit
     held.await.unwrap().unwrap_err();
     let error = waiter.await.unwrap().unwrap_err();
     assert!(
-        matches!(error, Error::QuotaSpent { retry_after } if retry_after == HOUR),
+        matches!(error, Error::QuotaSpent { retry_after, .. } if retry_after == HOUR),
         "{error:?}"
     );
 }

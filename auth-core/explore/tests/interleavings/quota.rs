@@ -71,7 +71,7 @@ impl Provider for Busy {
 /// How long the quota makes a caller wait.
 async fn wait_at(credentials: &Credentials) -> Duration {
     match credentials.get_with(Ask::new().fail_fast()).await {
-        Err(Error::QuotaSpent { retry_after }) => retry_after,
+        Err(Error::QuotaSpent { retry_after, .. }) => retry_after,
         other => panic!("{other:?}"),
     }
 }

@@ -134,7 +134,7 @@ async fn rule_23_a_retry_after_holds_all_that_share_the_store() {
         fleet.advance(SECOND).await;
         get.await.unwrap_err()
     };
-    let Error::QuotaSpent { retry_after } = told else {
+    let Error::QuotaSpent { retry_after, .. } = told else {
         panic!("{told:?}");
     };
     assert!(retry_after > 25 * SECOND, "{retry_after:?}");
@@ -218,7 +218,7 @@ async fn rule_23_a_retry_after_that_the_store_could_not_be_told_is_told_later() 
         let other = tokio::spawn(async move { other.get_with(fail_fast).await.map(drop) });
         fleet.advance(SECOND).await;
         let told = other.await.unwrap().unwrap_err();
-        let Error::QuotaSpent { retry_after } = told else {
+        let Error::QuotaSpent { retry_after, .. } = told else {
             panic!("{told:?}");
         };
         assert!(retry_after > 45 * SECOND && retry_after <= 50 * SECOND);
