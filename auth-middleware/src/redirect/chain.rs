@@ -55,7 +55,9 @@ impl Chain {
         redirects: &Redirects,
         credentials: &Credentials,
     ) -> Result<Option<Hop>, RedirectError> {
-        if !redirects.follows() || !Self::may_redirect(answer.status) {
+        // There is no tunnel then (RFC 9110, section 9.3.6), and no server is to choose another.
+        let is_tunnel = answer.method == Method::CONNECT;
+        if !redirects.follows() || !Self::may_redirect(answer.status) || is_tunnel {
             return Ok(None);
         }
         let Some(url) = location(answer) else {
