@@ -72,10 +72,14 @@ async fn a_location_is_resolved_as_in_a_browser_and_its_host_and_port_decide_on_
             ("../../here", "/here", true),
             ("ORIGIN?a=1", "/?a=1", true),
             ("\\\\HOST/here", "/here", true),
+            // A host comes after all of the slashes.
+            ("///HOST/here", "/here", true),
+            ("//\\/HOST/here", "/here", true),
             // Another port, and another host in the same way.
             ("HTTP:FOREIGN/there", "/there", false),
             ("FOREIGN/there", "/there", false),
             ("/\\FOREIGNHOST/there", "/there", false),
+            ("////FOREIGNHOST/there", "/there", false),
         ] {
             let slot = Arc::new(Mutex::new(HeaderValue::from_static("/")));
             let to = Arc::clone(&slot);
