@@ -379,6 +379,11 @@ async fn rule_16_a_short_query_value_is_found_where_it_stands_alone_and_a_long_o
             ("seven77", "/x?v=xseven77", true),
             ("seven77", "/x?v=Seven77", false),
             ("eight888", "/x?v=xEight888x", false),
+            // A value is decoded by the server, and by its framework once more.
+            ("eyJpdiI6%3D%3D", "/x?t=eyJpdiI6==", false),
+            ("s%253Aabc%252Fdef", "/x?t=s%3Aabc/def", false),
+            ("seven%3D7", "/x?t=Seven=7", false),
+            ("seven%3D7", "/x?t=xseven=7", true),
         ] {
             let api = redirecting(302, &format!("{elsewhere}{path}"));
             let origin = api.serve().await;

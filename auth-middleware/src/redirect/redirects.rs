@@ -37,9 +37,10 @@ const MOST: usize = 20;
 ///   if the handle was closed meanwhile, one that the client below has been redirected to, and one
 ///   that answers a `CONNECT`. And it gets one to another origin, if a default header of its
 ///   reqwest client would have to stay behind, as above. A default `Referer` goes along.
-/// - **Such a value** is found in a URL however often it is encoded. One of less than eight
-///   characters, such as that of `v=2`, is in most URLs. So it counts only where it stands alone:
-///   beside it is no letter, no digit and none of `-`, `.`, `_` and `~`.
+/// - **Such a value** is found in a URL however often it is encoded, and less often than it is
+///   itself. One of less than eight characters, such as that of `v=2`, is in most URLs. So it
+///   counts only where it stands alone: beside it is no letter, no digit and none of `-`, `.`, `_`
+///   and `~`.
 ///
 /// ```
 /// use auth_middleware::Redirects;
