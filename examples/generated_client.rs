@@ -105,18 +105,17 @@ impl Hooks for Around {
         let (url, method) = (request.url().clone(), request.method().clone());
         let host = url.host_str().unwrap_or_default();
         self.keep(None);
-        if !self
-            .credentials
-            .scope()
-            .contains(url.scheme(), host, url.port())
-        {
+        let credentials = &self.credentials;
+        if !credentials.scope().contains(url.scheme(), host, url.port()) {
+            // It goes without the credential, and not in silence.
+            Attempt::out_of_scope(credentials, Some(url.scheme()), url.host_str(), url.port());
             return Ok(());
         }
         let target = Target::new(url.scheme(), host, url.path()).with_method(&method);
-        let credential = self.credentials.get_for(target, Ask::new()).await?;
+        let credential = credentials.get_for(target, Ask::new()).await?;
         // For a session in the query or in the body, see `attach_query` and `body_fields`.
         credential.attach_headers(target, request.headers_mut());
-        self.keep(Some(Attempt::new(&self.credentials, &credential)));
+        self.keep(Some(Attempt::new(credentials, &credential)));
         Ok(())
     }
 
@@ -168,6 +167,15 @@ async fn main() -> anyhow::Result<()> {
     ensure!(first == 200 && second == 401 && third == 200);
     println!("{} logins for two revocations", server.counts().logins.ok);
     ensure!(server.counts().logins.ok == 3, "one for each");
+
+    let missing = Client {
+        base_url: server.base_url().replace("127.0.0.1", "localhost"),
+        ..around
+    };
+    let status = missing.my_workspaces().await?;
+    let missed = credentials.status().out_of_scope;
+    println!("by another name of the host: {status}, {missed} request out of the scope");
+    ensure!(status == 401 && missed == 1);
     server.shutdown().await;
     Ok(())
 }

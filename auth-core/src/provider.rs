@@ -121,7 +121,8 @@ pub trait Provider: Send + Sync + 'static {
         &[]
     }
 
-    /// The options beside scope and quota, such as a lifetime that was set. By default none.
+    /// The options beside scope, quota and the place of the login, such as a lifetime that was set.
+    /// By default none.
     ///
     /// A [`Pool`](crate::Pool) that already has the identity compares them: to add it again with
     /// other options is an error, and not silently the cache with the first ones. Judges, closures

@@ -267,7 +267,8 @@
 //!
 //! # Limits
 //!
-//! - A body goes along with a redirect by 307 or 308, to another origin as well, as in a browser.
+//! - A body goes along with a redirect by 307 or 308, to another origin as well, as in a browser,
+//!   and that of a method other than `POST` with one by 301 or 302, too.
 //!   [`Redirects::within_scope`] follows no redirect out of the scope.
 //! - The default headers of a reqwest client go to every host that a request is sent to. A redirect
 //!   that would take one away which [stays at its origin](Redirects) is not followed. Those of a

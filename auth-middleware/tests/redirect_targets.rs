@@ -72,10 +72,14 @@ async fn a_location_is_resolved_as_in_a_browser_and_its_host_and_port_decide_on_
             ("../../here", "/here", true),
             ("ORIGIN?a=1", "/?a=1", true),
             ("\\\\HOST/here", "/here", true),
+            // A host comes after all of the slashes.
+            ("///HOST/here", "/here", true),
+            ("//\\/HOST/here", "/here", true),
             // Another port, and another host in the same way.
             ("HTTP:FOREIGN/there", "/there", false),
             ("FOREIGN/there", "/there", false),
             ("/\\FOREIGNHOST/there", "/there", false),
+            ("////FOREIGNHOST/there", "/there", false),
         ] {
             let slot = Arc::new(Mutex::new(HeaderValue::from_static("/")));
             let to = Arc::clone(&slot);
@@ -375,6 +379,11 @@ async fn rule_16_a_short_query_value_is_found_where_it_stands_alone_and_a_long_o
             ("seven77", "/x?v=xseven77", true),
             ("seven77", "/x?v=Seven77", false),
             ("eight888", "/x?v=xEight888x", false),
+            // A value is decoded by the server, and by its framework once more.
+            ("eyJpdiI6%3D%3D", "/x?t=eyJpdiI6==", false),
+            ("s%253Aabc%252Fdef", "/x?t=s%3Aabc/def", false),
+            ("seven%3D7", "/x?t=Seven=7", false),
+            ("seven%3D7", "/x?t=xseven=7", true),
         ] {
             let api = redirecting(302, &format!("{elsewhere}{path}"));
             let origin = api.serve().await;

@@ -39,6 +39,10 @@ fn assert_bare(seen: &Seen) {
         "referer",
         "x-mine",
         "x-sensitive",
+        // Reqwest's own redirects leave these behind as well.
+        "cookie2",
+        "proxy-authorization",
+        "www-authenticate",
     ] {
         assert!(!seen.headers.contains_key(name), "{name}: {seen:?}");
     }
@@ -56,6 +60,9 @@ fn with_private_headers(mut request: Request<&'static str>) -> Request<&'static 
     headers.insert("referer", HeaderValue::from_static("https://mine.example"));
     headers.insert("x-api-key", HeaderValue::from_static("mine"));
     headers.insert("x-mine", HeaderValue::from_static("mine"));
+    for name in ["cookie2", "proxy-authorization", "www-authenticate"] {
+        headers.insert(name, HeaderValue::from_static("mine"));
+    }
     let mut sensitive = HeaderValue::from_static("mine");
     sensitive.set_sensitive(true);
     headers.insert("x-sensitive", sensitive);
@@ -274,6 +281,24 @@ async fn what_is_no_redirect_to_follow_is_handed_to_the_caller() {
             let got = send(via, &credentials, private(), request).await.unwrap();
             assert_eq!((got.status, api.count()), (status, 1));
         }
+    }
+}
+
+/// The tunnel is not there (RFC 9110, section 9.3.6), and a server must not choose where another
+/// one leads.
+#[tokio::test]
+async fn a_redirect_of_a_connect_is_handed_to_the_caller() {
+    for via in BOTH {
+        let foreign = Api::new(|_| response(200, "elsewhere"));
+        let elsewhere = format!("{}/there", foreign.serve().await);
+        let api = Api::new(move |_| moved(302, elsewhere.parse().unwrap()));
+        let origin = api.serve().await;
+        let (credentials, _) = Script::at(&origin).build();
+        let mut request = get(&origin);
+        *request.method_mut() = Method::CONNECT;
+        let got = send(via, &credentials, Redirects::new(), request).await;
+        assert_eq!((got.unwrap().status, api.count()), (302, 1), "{via:?}");
+        assert_eq!(foreign.count(), 0, "{via:?}");
     }
 }
 

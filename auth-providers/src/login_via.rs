@@ -96,10 +96,11 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
         self.login.secret_headers()
     }
 
-    /// The kind of login, its own options, and the lifetime that was set. Not the transport.
+    /// The kind of login, its own options, and those of its account. Not the transport.
     fn options(&self) -> ProviderOptions {
-        let lifetime = self.login.account().lifetime();
-        ProviderOptions::of((TypeId::of::<L>(), self.login.options(), lifetime))
+        let (kind, own) = (TypeId::of::<L>(), self.login.options());
+        let account = self.login.account();
+        ProviderOptions::of((kind, own, account.lifetime(), account.keeps_cookies()))
     }
 
     fn variant(&self) -> String {

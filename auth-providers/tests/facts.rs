@@ -679,7 +679,12 @@ fn rule_1_a_login_with_other_options_is_not_silently_the_first_one() {
     let scope = elsewhere.account().scope().and(data);
     elsewhere.account_mut().set_scope(scope);
     told_apart(&quinn(), [quinn().lifetime(minute), elsewhere]);
-    told_apart(&clay(), [clay().lifetime(minute)]);
+    told_apart(&clay(), [clay().lifetime(minute), clay().keep_cookies()]);
+    told_apart(&clay().keep_cookies(), [clay()]);
+    let mut counted_elsewhere = clay();
+    let counts = auth_core::Origin::parse("https://login.example").unwrap();
+    counted_elsewhere.account_mut().set_login_origin(counts);
+    told_apart(&clay(), [counted_elsewhere]);
 }
 
 #[test]

@@ -105,11 +105,11 @@ impl Origin {
         if authority.host().is_empty() {
             return Err(OriginError::NoHost);
         }
-        // `http` parses `host:port` even if the port is empty or too large. Only a number that fits
-        // is accepted.
+        // `http` parses `host:port` even if the port is empty, too large or has a sign, and with
+        // text between an IPv6 address and its port. Only a number that fits is accepted.
         let port = match authority.as_str().strip_prefix(authority.host()) {
             Some("") => scheme.default_port(),
-            Some(_) => authority.port_u16().ok_or(OriginError::NotAUrl)?,
+            Some(port) => read_port(port).ok_or(OriginError::NotAUrl)?,
             None => return Err(OriginError::NotAUrl),
         };
         let mut authority = canonical(authority.host())?;
@@ -221,6 +221,13 @@ impl Origin {
     }
 }
 
+/// The port of a URL, from its colon on.
+fn read_port(text: &str) -> Option<u16> {
+    let digits = text.strip_prefix(':')?;
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse().ok().filter(|_| is_number)
+}
+
 /// A host as clients send it: in lower case, and an address in its shortest form.
 fn canonical(host: &str) -> Result<String, OriginError> {
     if let Some(address) = host
@@ -230,13 +237,22 @@ fn canonical(host: &str) -> Result<String, OriginError> {
         let address: Ipv6Addr = address.parse().map_err(|_| OriginError::NotAUrl)?;
         return Ok(format!("[{address}]"));
     }
-    let numeric = host
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || byte == b'.');
-    if numeric && host.parse::<Ipv4Addr>().is_err() {
+    let is_all_dots = host.bytes().all(|byte| byte == b'.');
+    if is_all_dots || (ends_in_a_number(host) && host.parse::<Ipv4Addr>().is_err()) {
         return Err(OriginError::NotAUrl);
     }
     Ok(host.to_ascii_lowercase())
+}
+
+/// Whether clients take a host for an IPv4 address (WHATWG URL, "ends in a number"), of which some
+/// parts may be left out, octal or hexadecimal. They send another host then than this one.
+fn ends_in_a_number(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let last = host.rsplit('.').next().unwrap_or(host).as_bytes();
+    match last {
+        [b'0', b'x' | b'X', digits @ ..] => digits.iter().all(u8::is_ascii_hexdigit),
+        digits => !digits.is_empty() && digits.iter().all(u8::is_ascii_digit),
+    }
 }
 
 /// Whether both are the same IPv6 address. Clients write one in several forms.

@@ -221,7 +221,10 @@ impl Pool {
 }
 
 fn has_same_options(one: &dyn Provider, other: &dyn Provider) -> bool {
-    one.scope() == other.scope() && one.quota() == other.quota() && one.options() == other.options()
+    one.scope() == other.scope()
+        && one.login_origin() == other.login_origin()
+        && one.quota() == other.quota()
+        && one.options() == other.options()
 }
 
 impl fmt::Debug for Pool {

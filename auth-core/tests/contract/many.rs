@@ -163,6 +163,41 @@ fn rule_1_another_quota_or_scope_for_a_key_in_use_is_an_error() {
     assert_eq!(pool.add(other).unwrap_err(), PoolError::DifferentOptions);
 }
 
+/// Another server counts the logins, so the quota of the first one would not bound them.
+#[test]
+fn rule_1_another_place_of_login_for_a_key_in_use_is_an_error() {
+    struct CountedAt(Scripted, &'static str);
+
+    #[async_trait]
+    impl Provider for CountedAt {
+        fn identity(&self) -> &Identity {
+            self.0.identity()
+        }
+
+        fn secret(&self) -> &SecretSource {
+            self.0.secret()
+        }
+
+        fn login_origin(&self) -> Origin {
+            Origin::parse(self.1).unwrap()
+        }
+
+        async fn login(&self, secret: &Secret) -> Result<Session, LoginError> {
+            self.0.login(secret).await
+        }
+    }
+
+    let pool = pool(&ManualClock::new(), 10);
+    let counted_at = |origin| CountedAt(account("me"), origin);
+    pool.add(counted_at("https://login.example.com")).unwrap();
+    assert!(
+        pool.add(counted_at("https://LOGIN.example.com:443"))
+            .is_ok()
+    );
+    let other = pool.add(counted_at("https://sso.example.com"));
+    assert_eq!(other.unwrap_err(), PoolError::DifferentOptions);
+}
+
 #[test]
 fn rule_1_a_thread_that_adds_an_identity_second_is_told_of_other_options() {
     let own: Arc<OnceLock<Pool>> = Arc::default();

@@ -97,23 +97,43 @@ fn rule_16_no_plain_http_save_loopback_or_by_explicit_choice() {
     }
 }
 
+/// So no server has two origins by which its logins are counted, and no origin is one that no
+/// request of a client goes to.
 #[test]
-fn what_is_no_origin_is_refused_with_a_reason() {
+fn rule_10_what_is_no_origin_is_refused_with_a_reason() {
     for (url, error) in [
         ("", OriginError::NotAUrl),
         ("https://", OriginError::NotAUrl),
         ("https://a b", OriginError::NotAUrl),
         ("https://127.1", OriginError::NotAUrl),
+        ("https://0x7f.1", OriginError::NotAUrl),
+        ("https://127.0.0.0X1", OriginError::NotAUrl),
+        ("https://0x7f000001.", OriginError::NotAUrl),
+        ("https://0x", OriginError::NotAUrl),
+        ("https://0177.0.0.1", OriginError::NotAUrl),
+        ("https://api.example.1", OriginError::NotAUrl),
         ("http://127.0.0.1.", OriginError::NotAUrl),
         ("https://.", OriginError::NotAUrl),
+        ("https://..", OriginError::NotAUrl),
         ("https://example.com:", OriginError::NotAUrl),
         ("https://example.com:99999", OriginError::NotAUrl),
+        ("https://example.com:+443", OriginError::NotAUrl),
+        ("https://[::1]x:443", OriginError::NotAUrl),
         ("/v3", OriginError::NoHost),
         ("example.com", OriginError::Scheme),
         ("ftp://example.com", OriginError::Scheme),
         ("https://me:pw@example.com", OriginError::UserInfo),
     ] {
         assert_eq!(Origin::parse(url), Err(error), "{url}");
+    }
+    for name in [
+        "https://1password.com",
+        "https://127.0.0.1.evil.net",
+        "https://api.x7",
+        "https://0xg",
+        "https://example.com:0443",
+    ] {
+        assert!(Origin::parse(name).is_ok(), "{name}");
     }
 }
 

@@ -55,7 +55,9 @@ impl Chain {
         redirects: &Redirects,
         credentials: &Credentials,
     ) -> Result<Option<Hop>, RedirectError> {
-        if !redirects.follows() || !Self::may_redirect(answer.status) {
+        // There is no tunnel then (RFC 9110, section 9.3.6), and no server is to choose another.
+        let is_tunnel = answer.method == Method::CONNECT;
+        if !redirects.follows() || !Self::may_redirect(answer.status) || is_tunnel {
             return Ok(None);
         }
         let Some(url) = location(answer) else {
@@ -177,7 +179,7 @@ fn location(answer: &Answer<'_>) -> Option<Url> {
     // A URL of the server's that is not absolute would have the user of the caller's.
     let mut base = answer.url.clone();
     name_user(&mut base, "", None);
-    let mut url = base.join(&text).ok()?;
+    let mut url = base.join(from_two_slashes(&text)).ok()?;
     let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
     let names_a_user = !url.username().is_empty() || url.password().is_some();
     let is_downgrade = answer.url.scheme() == "https" && url.scheme() == "http";
@@ -188,6 +190,14 @@ fn location(answer: &Answer<'_>) -> Option<Url> {
         name_user(&mut url, answer.url.username(), answer.url.password());
     }
     Some(url)
+}
+
+/// Without the first of more than two slashes. A browser skips them all before it reads a host, and
+/// `url` finds no host after two that are followed by another.
+fn from_two_slashes(text: &str) -> &str {
+    let is_slash = |byte: &u8| matches!(byte, b'/' | b'\\');
+    let slashes = text.bytes().take_while(is_slash).count();
+    &text[slashes.saturating_sub(2)..]
 }
 
 /// Sets the userinfo of a URL. One that can't have any has none.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use auth_core::Credential;
 use http::header::{
     AUTHORIZATION, COOKIE, EXPECT, HOST, LAST_MODIFIED, PROXY_AUTHORIZATION, REFERER, TRAILER,
-    TRANSFER_ENCODING,
+    TRANSFER_ENCODING, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use url::Url;
@@ -23,8 +23,16 @@ const OF_THE_BODY: [HeaderName; 6] = [
     TRANSFER_ENCODING,
 ];
 
-/// Headers that are meant for one origin.
-const OF_THE_ORIGIN: [HeaderName; 5] = [AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION, REFERER];
+/// Headers that are meant for one origin: among them all that reqwest's own redirects leave behind.
+const OF_THE_ORIGIN: [HeaderName; 7] = [
+    AUTHORIZATION,
+    COOKIE,
+    HeaderName::from_static("cookie2"),
+    HOST,
+    PROXY_AUTHORIZATION,
+    REFERER,
+    WWW_AUTHENTICATE,
+];
 
 /// The request that a redirect leads to.
 pub(crate) struct Hop {

@@ -11,8 +11,8 @@ const MOST: usize = 20;
 ///
 /// - **Method and body** are those of the Fetch standard. 303 turns every method but `HEAD` into
 ///   `GET`, 301 and 302 turn `POST` into `GET`, and both without a body and the headers that
-///   describe it. 307 and 308 repeat method and body; if the body can't be sent again, the caller
-///   gets the redirect.
+///   describe it. 307 and 308 repeat method and body, and so do 301 and 302 with a method other
+///   than `POST`; if the body can't be sent again, the caller gets the redirect.
 /// - **The credential** is attached anew to each hop that is in scope, and to no other. It is the
 ///   credential of the same identity, as the request's [context](crate::AuthContext) says. A
 ///   request that began outside the scope, or skips the integration, carries none on any hop. A hop
@@ -21,10 +21,11 @@ const MOST: usize = 20;
 ///   redirects, and none follows a redirect that another one has handed on. If it follows none, no
 ///   one below does, where the credential is in the query or in the body.
 /// - **The caller's own headers** go along, as in a browser, but some stay at the origin that they
-///   were written for: `Authorization`, `Proxy-Authorization`, `Cookie`, `Referer`, `Host`, headers
-///   that are marked [sensitive](http::HeaderValue::set_sensitive), headers that the credential has
-///   as well, and those of [`private_header`](Self::private_header). They do not come back when a
-///   later hop returns to that origin. No `Referer` is added. The userinfo of a URL is treated as
+///   were written for: `Authorization`, `Proxy-Authorization`, `WWW-Authenticate`, `Cookie`,
+///   `Cookie2`, `Referer`, `Host`, headers that are marked
+///   [sensitive](http::HeaderValue::set_sensitive), headers that the credential has as well, and
+///   those of [`private_header`](Self::private_header). They do not come back when a later hop
+///   returns to that origin. No `Referer` is added. The userinfo of a URL is treated as
 ///   `Authorization`.
 /// - **Each response** is judged by the URL of its own hop, and a rejected hop alone is sent again:
 ///   a `POST` that was answered with 303 has been done.
@@ -33,12 +34,13 @@ const MOST: usize = 20;
 /// - The caller gets the redirect itself if its `Location` is empty, is not a URL of `http` or
 ///   `https`, holds a user name, leads from `https` to plain `http`, or would take a value out of
 ///   the scope that a hop had in its query from the credential. It also gets one out of the scope
-///   if the handle was closed meanwhile, and one that the client below has been redirected to. And
-///   it gets one to another origin, if a default header of its reqwest client would have to stay
-///   behind, as above. A default `Referer` goes along.
-/// - **Such a value** is found in a URL however often it is encoded. One of less than eight
-///   characters, such as that of `v=2`, is in most URLs. So it counts only where it stands alone:
-///   beside it is no letter, no digit and none of `-`, `.`, `_` and `~`.
+///   if the handle was closed meanwhile, one that the client below has been redirected to, and one
+///   that answers a `CONNECT`. And it gets one to another origin, if a default header of its
+///   reqwest client would have to stay behind, as above. A default `Referer` goes along.
+/// - **Such a value** is found in a URL however often it is encoded, and less often than it is
+///   itself. One of less than eight characters, such as that of `v=2`, is in most URLs. So it
+///   counts only where it stands alone: beside it is no letter, no digit and none of `-`, `.`, `_`
+///   and `~`.
 ///
 /// ```
 /// use auth_middleware::Redirects;

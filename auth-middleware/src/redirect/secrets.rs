@@ -3,7 +3,8 @@
 use auth_core::Credential;
 use percent_encoding::percent_decode_str;
 
-/// How often a text is decoded. A text that still changes then is taken to hold a secret.
+/// How often a text is decoded, or a value. A text that still changes then is taken to hold a
+/// secret.
 const ROUNDS: usize = 8;
 
 /// A value of so many characters is hardly met by chance, and is found within others. A shorter
@@ -12,13 +13,15 @@ const LONG: usize = 8;
 
 /// The values that a credential puts into the query of a request, and those that it had lately. A
 /// form's encoding writes a space as a plus sign, and a URL has its host in lower case. So each has
-/// spaces for its plus signs, and is in lower case, as the texts that are searched.
+/// spaces for its plus signs, and is in lower case, as the texts that are searched. A value that is
+/// percent-encoded itself, as those of cookies often are, is there in its plain forms as well.
 #[derive(Clone, Default)]
 pub(crate) struct QuerySecrets(Vec<String>);
 
 impl QuerySecrets {
     pub(crate) fn of(credential: &Credential) -> Self {
-        Self(credential.query_secrets().map(folded).collect())
+        let forms = |secret| rounds(secret).take(ROUNDS);
+        Self(credential.query_secrets().flat_map(forms).collect())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -39,19 +42,19 @@ impl QuerySecrets {
         if self.is_empty() {
             return false;
         }
-        let mut text = folded(text);
-        for _ in 0..ROUNDS {
-            if self.0.iter().any(|secret| holds(&text, secret)) {
-                return true;
-            }
-            let plain = folded(&decoded(&text));
-            if plain == text {
-                return false;
-            }
-            text = plain;
-        }
-        true
+        let mut rounds = rounds(text);
+        let is_found = |text: &String| self.0.iter().any(|secret| holds(text, secret));
+        rounds.by_ref().take(ROUNDS).any(|text| is_found(&text)) || rounds.next().is_some()
     }
+}
+
+/// A text, and what it becomes each time that it is decoded, until that changes nothing.
+fn rounds(text: &str) -> impl Iterator<Item = String> {
+    std::iter::successors(Some(folded(text)), |text| {
+        // Most have none.
+        let plain = text.contains('%').then(|| folded(&decoded(text)))?;
+        (plain != *text).then_some(plain)
+    })
 }
 
 /// Whether a text, decoded as it is, holds the secret.
@@ -113,6 +116,18 @@ mod tests {
             assert!(secrets.is_in(text), "{text}");
         }
         for text in ["", "/?csrf=", "xa+b", "xab c/é", "/?csrf=xa%2Bb%20c"] {
+            assert!(!secrets.is_in(text), "{text}");
+        }
+    }
+
+    /// A cookie's value is percent-encoded in many frameworks, and a part may be derived from it.
+    #[test]
+    fn rule_17_a_secret_is_found_where_it_is_less_encoded_than_it_is() {
+        let secrets = secrets("eyJ%252Fab%253D");
+        for text in ["eyJ%252Fab%253D", "?a=eyJ%2fAB%3d.", "?a=eyJ/ab="] {
+            assert!(secrets.is_in(text), "{text}");
+        }
+        for text in ["?a=eyJ/ab", "?a=xeyJ/ab=", "eyJ%25252Fa"] {
             assert!(!secrets.is_in(text), "{text}");
         }
     }

@@ -72,7 +72,8 @@ use crate::target::Target;
 ///   attempt.
 /// - **Bodies.** A body that is a stream cannot be sent twice. If the credential of such a request
 ///   is rejected, the caller gets that response, and the next request finds a new session. If it is
-///   redirected with 307 or 308, the caller gets the redirect.
+///   redirected with 307 or 308, or another status that [repeats the body](Redirects), the caller
+///   gets the redirect.
 ///
 /// # Errors
 /// Those of the client and of the middlewares below. If a request in scope cannot get a credential,
@@ -243,7 +244,7 @@ impl AuthMiddleware {
     /// Sends no request twice. The caller gets the response that rejected its credential. If the
     /// rejection is believed, a login begins at once, and the next request uses the new session.
     ///
-    /// No body is kept, so the caller gets a redirect that repeats one (307 and 308), unless it is
+    /// No body is kept, so the caller gets a redirect that [repeats one](Redirects), unless it is
     /// empty.
     ///
     /// For one request: [`AuthContext::without_replay`].

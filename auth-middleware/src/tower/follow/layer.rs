@@ -24,8 +24,8 @@ impl<R> AuthLayer<R> {
     /// it sends what the request carries to other hosts.
     ///
     /// A body that is sent empty after a redirect is made by `Default`. With [`Cloning`] and
-    /// [`InMemory`], 307 and 308 repeat the body. With the other [replay modes](crate::ReplayMode)
-    /// the caller gets such a redirect, unless the body is empty.
+    /// [`InMemory`], a redirect that [repeats the body](Redirects) is followed. With the other
+    /// [replay modes](crate::ReplayMode) the caller gets such a redirect, unless the body is empty.
     ///
     /// ```
     /// use auth_middleware::{AuthLayer, Redirects};
