@@ -619,6 +619,23 @@ fn rule_14_the_time_of_an_end_is_in_the_unit_that_makes_it_plausible() {
 }
 
 #[test]
+fn rule_14_an_offset_that_a_server_begins_to_write_counts() {
+    let noon = ("date", "Sat, 21 Nov 2026 12:00:00 GMT");
+    let login = login("life.stated = [{ json = '/at', unit = 'iso8601_utc' }]");
+    for at in [
+        "2026-11-21T13:00:00",
+        "2026-11-21 13:00:00.000 ",
+        "2026-11-21T13:00:00Z",
+        "2026-11-21T15:00:00+02:00",
+    ] {
+        let body = format!(r#"{{"t": "t-1", "at": "{at}"}}"#);
+        let session = read(&login, &[answer(200, &[noon], &body)]).unwrap();
+        let life = session.lifetime().hard_expiry();
+        assert_eq!(life, Some(3_600 * SECOND), "{at}");
+    }
+}
+
+#[test]
 fn a_part_of_a_value_is_that_of_the_group_or_none() {
     let by = |take: &str| login(&format!("login.take.t = {take}"));
     let token = |login: &RecipeLogin, body: &str| {

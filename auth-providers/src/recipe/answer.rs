@@ -222,7 +222,11 @@ impl<'a> Answer<'a> {
             Unit::Ms => number().map(|ms| ms / 1_000),
             Unit::Min => number()?.checked_mul(60),
             Unit::Iso8601 => from_now(iso_8601::parse(text)?),
-            Unit::Iso8601Utc => from_now(iso_8601::parse(&format!("{text}Z"))?),
+            // A server may begin to write the offset that it was documented to leave out.
+            Unit::Iso8601Utc => {
+                let in_utc = || iso_8601::parse(&format!("{text}Z"));
+                from_now(iso_8601::parse(text).or_else(in_utc)?)
+            }
             Unit::Epoch | Unit::EpochMs => from_epoch(),
             Unit::HttpDate => from_now(httpdate::parse_http_date(text).ok()?),
         }
