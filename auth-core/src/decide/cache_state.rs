@@ -353,7 +353,7 @@ impl CacheState {
     }
 
     /// Whether there is no good session, and nothing forbids a login.
-    fn wants_login(&self, now: Moment) -> bool {
+    pub(crate) fn wants_login(&self, now: Moment) -> bool {
         !self.is_good(now) && matches!(self.login(now, false), Ok(Purpose::Login))
     }
 
