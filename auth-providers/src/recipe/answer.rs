@@ -169,7 +169,16 @@ impl<'a> Answer<'a> {
         } else if let Some(name) = &take.cookie {
             cookie(name).map(|cookie| cookie.value)
         } else if let Some(pattern) = &take.text {
-            pattern.find(self.text()).map(str::to_owned)
+            let found = pattern.find(self.text());
+            // In a page, and in XML, a value is written with references.
+            let is_markup = self.text().starts_with('<');
+            found.map(|found| {
+                if is_markup {
+                    markup::decoded(found).into_owned()
+                } else {
+                    found.to_owned()
+                }
+            })
         } else if let Some(name) = &take.field {
             markup::input_value(self.text(), name)
         } else if let Some(name) = &take.xml {
