@@ -437,6 +437,18 @@ const UNWORKABLE: &[(&str, &str)] = &[
          { post = '/b', json = { n = '{n}' }, take.t = { json = '/t' } }]",
         "compute it anew",
     ),
+    // In the words of TOML, and not of Rust.
+    ("logout = '/logout'", "a table is expected: { .. }"),
+    ("judged_body = 4096", "a table is expected: { .. }"),
+    ("fields.x = 'y'", "a table is expected: { .. }"),
+    (
+        "login.basic = '{email}:{password}'",
+        "a table is expected: { .. }",
+    ),
+    (
+        "attach.header.x-token = { value = '{t}', methods = ['POST'] }",
+        "a text or a table is expected",
+    ),
     // No request could carry it, and that would show after the secret was sent.
     ("attach.header.x-token = \"{t}\\n\"", "stand in a header"),
     (
