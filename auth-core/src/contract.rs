@@ -66,9 +66,9 @@
 //! and does not say how long that is good from now on, has failed. A refresh that is refused is
 //! followed by the login in the same flight, with a permit of its own, and so is one that fails
 //! otherwise, if the session is over. One that hangs is given up once the session has been over for
-//! 5 s, or for twice as long as logins take there. It never counts as a refused password, and never
-//! holds back a login. In an outage of the refresh a good session is served, and refreshes back
-//! off.
+//! 5 s, or for twice as long as logins take there, unless rule 12 forbids that login. It never
+//! counts as a refused password, and never holds back a login. In an outage of the refresh a good
+//! session is served, and refreshes back off.
 //!
 //! A token that can be used once is marked spent before it is sent. Unless no byte has left, it is
 //! never sent again: not after a failure, not if the answer brings no other, and not if the server
@@ -87,7 +87,9 @@
 //! value that the server rolls in mid-session is a *revision* of it. A response is judged only if
 //! it answers the very request that carried the credential, and it can only reject what that
 //! request carried: a late rejection of an older generation or revision starts nothing, and the
-//! request is replayed with the current one. The response to a request that carries nothing of the
+//! request is replayed with the current one. It is not late if the current revision would put the
+//! same on that request, since only a kept value or a part that it did not carry has rolled. The
+//! response to a request that carries nothing of the
 //! session, by the conditions of its parts, by what narrows its cookies and for want of a body that
 //! its fields could be in, neither rejects nor accepts it. A generation whose rejection was
 //! believed is never served again, not even when the login server is down.

@@ -105,11 +105,28 @@ impl<'a> ResponseView<'a> {
         Some(text.map_or("", |text| text.valid()))
     }
 
+    /// Whether a parameter of the media type says that the body is a stream, as
+    /// `application/json;stream=watch` of Kubernetes does.
+    fn is_said_to_stream(&self) -> bool {
+        self.content_type().skip(1).any(|parameter| {
+            let name = parameter.trim_ascii_start().get(.."stream=".len());
+            name.is_some_and(|name| name.eq_ignore_ascii_case(b"stream="))
+        })
+    }
+
     /// The `Content-Type` as it was sent, but without its parameters. Compare it without regard to
     /// case (RFC 9110, section 8.3.1).
     pub fn media_type(&self) -> Option<&'a str> {
-        let text = self.headers.get(CONTENT_TYPE)?.to_str().ok()?;
-        text.split(';').next().map(str::trim)
+        // A parameter may hold what is not ASCII.
+        let media_type = self.content_type().next()?;
+        std::str::from_utf8(media_type).ok().map(str::trim)
+    }
+
+    /// The media type and its parameters.
+    fn content_type(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let stated = self.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        let pieces = stated.map(|stated| stated.split(|byte| *byte == b';'));
+        pieces.into_iter().flatten()
     }
 
     /// The `Content-Length`, in bytes. A server that writes while it still computes states none. A
@@ -142,6 +159,7 @@ impl<'a> ResponseView<'a> {
         !self.status.is_informational()
             && (self.content_length()).is_none_or(|length| length <= MAX_JUDGED_BODY as u64)
             && !self.media_type().is_some_and(is_streamed)
+            && !self.is_said_to_stream()
             && self.headers.get_all(CONTENT_ENCODING).iter().all(is_plain)
     }
 }
@@ -152,10 +170,16 @@ const STREAMED: &[&str] = &[
     "text/event-stream",
     "application/x-ndjson",
     "application/ndjson",
+    "text/x-ndjson",
     "application/jsonl",
+    "application/x-jsonl",
+    "application/jsonlines",
     "application/x-jsonlines",
+    "application/json-lines",
+    "application/x-ldjson",
     "application/json-seq",
     "application/stream+json",
+    "application/vnd.amazon.eventstream",
 ];
 /// The same, for all types that begin so.
 const STREAMED_FAMILIES: &[&str] = &[
@@ -171,6 +195,8 @@ fn is_streamed(media_type: &str) -> bool {
         .iter()
         .any(|streamed| media_type.eq_ignore_ascii_case(streamed))
         || (STREAMED_FAMILIES.iter()).any(|family| starts_with(media_type, family))
+        // RFC 8091.
+        || ends_with(media_type, "+json-seq")
 }
 
 /// Without regard to case.
@@ -324,8 +350,9 @@ pub trait Judge: Send + Sync + 'static {
     /// Whatever the judge says, these are not read, and their verdict is by their head:
     ///
     /// - what arrives piece by piece by its type: `text/event-stream`, `multipart/*`, `audio/*`,
-    ///   `video/*`, `application/grpc*`, `application/connect+*`, and JSON in lines or sequences
-    ///   (`application/x-ndjson`, `ndjson`, `jsonl`, `x-jsonlines`, `json-seq` and `stream+json`);
+    ///   `video/*`, `application/grpc*`, `application/connect+*`, JSON in lines or sequences
+    ///   (`application/x-ndjson`, `jsonl`, `x-jsonlines`, `json-seq`, `stream+json` and the like),
+    ///   and any type with a parameter `stream`, as `application/json;stream=watch`;
     /// - a status below 200, such as 101, after which the connection speaks another protocol;
     /// - a `Content-Length` above [`MAX_JUDGED_BODY`];
     /// - a `Content-Encoding`, which the client below has not decoded. If it decodes by itself, it

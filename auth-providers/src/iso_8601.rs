@@ -4,7 +4,9 @@
 use std::time::{Duration, SystemTime};
 
 /// Reads a time such as `2026-11-21T12:00:00.5+02:00`. A space may stand for the `T` and before the
-/// offset, seconds may be missing, and so may the colon and the minutes of the offset.
+/// offset, seconds may be missing, and so may the colon and the minutes of the offset. `UTC` and
+/// `GMT` are offsets of zero. What stands in brackets behind the offset, such as the name of a zone
+/// (RFC 9557), is passed over.
 ///
 /// `None` without an offset, since only the server knows its time zone.
 pub(crate) fn parse(text: &str) -> Option<SystemTime> {
@@ -27,6 +29,7 @@ pub(crate) fn parse(text: &str) -> Option<SystemTime> {
         None => 0,
     };
     let offset = rest.offset()?;
+    rest.brackets();
     // A leap second is the first second of the next minute.
     let is_time = hour < 24 && minute < 60 && second <= 60;
     if !rest.0.is_empty() || !is_time || !(1..=days_of(year, month)?).contains(&day) {
@@ -79,6 +82,12 @@ impl Rest<'_> {
     /// In seconds, east of Greenwich.
     fn offset(&mut self) -> Option<i64> {
         let _ = self.one_of(" ");
+        for zero in ["UTC", "GMT"] {
+            if let Some(behind) = self.0.strip_prefix(zero) {
+                self.0 = behind;
+                return Some(0);
+            }
+        }
         let sign = match self.one_of("Zz+-\u{2212}")? {
             'Z' | 'z' => return Some(0),
             '+' => 1,
@@ -91,6 +100,12 @@ impl Rest<'_> {
             _ => self.number(2)?,
         };
         (hours < 24 && minutes < 60).then_some(sign * (hours * 60 + minutes) * 60)
+    }
+
+    fn brackets(&mut self) {
+        if self.0.starts_with('[') && self.0.ends_with(']') {
+            self.0 = "";
+        }
     }
 }
 
@@ -144,6 +159,10 @@ mod tests {
             ("2026-11-21T06:30:00-0530", NOON),
             ("2026-11-21T06:30:00\u{2212}05:30", NOON),
             ("2026-11-22T01:45:00+13:45", NOON),
+            ("2026-11-21T14:00:00+02:00[Europe/Berlin]", NOON),
+            ("2026-11-21T12:00:00Z[UTC][u-ca=iso8601]", NOON),
+            ("2026-11-21 12:00:00 UTC", NOON),
+            ("2026-11-21T12:00:00GMT", NOON),
             ("2026-11-21T12:00:00.5Z", NOON + 0.5),
             ("2026-11-21T12:00:00,250Z", NOON + 0.25),
             ("2026-11-21T12:00:00.1234567891234Z", NOON + 0.123_456_789),
@@ -198,6 +217,10 @@ mod tests {
             "2026-11-21T12:00:00+2",
             "2026-11-21T12:00:00ZZ",
             "2026-11-21T12:00:00 CET",
+            "2026-11-21T12:00:00 UTC+1",
+            "2026-11-21T12:00:00[Europe/Berlin]",
+            "2026-11-21T12:00:00Z[UTC",
+            "2026-11-21T12:00:00Z UTC]",
             "26-11-21T12:00:00Z",
             "+2026-11-21T12:00:00Z",
             "2026-1é-21T12:00:00Z",

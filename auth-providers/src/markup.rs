@@ -197,7 +197,7 @@ const fn is_space(c: char) -> bool {
 
 /// A text whose character references are replaced: numbers, and the five names that HTML and XML
 /// share. Any other stays as it is.
-fn decoded(text: &str) -> Cow<'_, str> {
+pub(crate) fn decoded(text: &str) -> Cow<'_, str> {
     if !text.contains('&') {
         return text.into();
     }

@@ -364,6 +364,62 @@ fn rule_18_what_surrounds_a_text_does_not_decide_what_it_says() {
 }
 
 #[test]
+fn a_text_of_a_page_is_taken_as_a_browser_reads_it() {
+    let meta = r#"login.take.t = { text = '<meta name="csrf-token" content="([^"]*)"' }"#;
+    // Go writes a plus sign so.
+    let page =
+        "\u{feff}<!doctype html>\n<meta name=\"csrf-token\" content=\"a&#43;b&#x2F;c&amp;d==\">";
+    let taken = |lines: &str, page: &str| {
+        let session = session(&login(lines), page);
+        let credential = auth_core::testing::credential(session);
+        let bearer = credential.header(&http::header::AUTHORIZATION).unwrap();
+        bearer.to_str().unwrap().to_owned()
+    };
+    assert_eq!(taken(meta, page), "Bearer a+b/c&d==");
+    let xml = "login.take.t = { text = '<sid>([^<]*)<' }";
+    let reply = "<?xml version='1.0'?><sid>a&amp;b</sid>";
+    assert_eq!(taken(xml, reply), "Bearer a&b");
+    // A text that is no page stands for itself.
+    let form = "login.take.t = { text = '^token=(.*)$' }";
+    assert_eq!(taken(form, "token=a&amp;b"), "Bearer a&amp;b");
+    let json = r#"login.take.t = { text = '"token": "([^"]*)"' }"#;
+    let reply = r#"{"token": "a&amp;b"}"#;
+    assert_eq!(taken(json, reply), "Bearer a&amp;b");
+}
+
+#[test]
+fn a_step_goes_to_where_a_form_says() {
+    let login = login(
+        "login = [{ get = '/auth', take.action = { text = 'action=\"([^\"]+)\"', plain = true } }, \
+         { post = '{+action}', form = { username = '{email}', password = '{password}' }, \
+         ok = [{ redirect = '[?&]code=' }], failures = [{ status = 200, means = 'refused' }], \
+         take.code = { header = 'location', pattern = '[?&]code=([^&]+)' } }, \
+         { post = '/token', form = { code = '{code}' }, take.t = { json = '/access_token' } }]",
+    );
+    let url = Uri::from_static("https://api.acme.example/auth");
+    let secret = "correct horse".into();
+    let page = r#"<form id="f" action="https://api.acme.example/do?session_code=a%3D&amp;execution=e&#38;tab_id=t" method="post">"#;
+    let first = || Answers::new(&url, answer(200, &[], page), &secret);
+    let Step::Request(second) = login.read(&first()).unwrap() else {
+        panic!("there is a second step");
+    };
+    assert_eq!(
+        second.uri(),
+        "https://api.acme.example/do?session_code=a%3D&execution=e&tab_id=t"
+    );
+    let wrong = login.read(&first().and(&url, answer(200, &[], page)));
+    assert_eq!(wrong.unwrap_err().kind(), LoginErrorKind::Refused);
+    let location = ("location", "https://app.example/cb?state=s&code=c.1");
+    let Step::Request(third) = login
+        .read(&first().and(&url, answer(302, &[location], "")))
+        .unwrap()
+    else {
+        panic!("there is a third step");
+    };
+    assert_eq!(third.body(), "code=c.1");
+}
+
+#[test]
 fn rule_19_the_401_of_a_session_that_was_over_is_no_failure() {
     let login = login("logout.step.post = '/out'\nlogout.step.ok = [{ status = 204 }]");
     let closing = Logout::new(LogoutReason::Closing);
@@ -615,6 +671,23 @@ fn rule_14_the_time_of_an_end_is_in_the_unit_that_makes_it_plausible() {
             let life = session.lifetime().hard_expiry();
             assert_eq!(life, Some(3_600 * SECOND), "{at} as {unit}");
         }
+    }
+}
+
+#[test]
+fn rule_14_an_offset_that_a_server_begins_to_write_counts() {
+    let noon = ("date", "Sat, 21 Nov 2026 12:00:00 GMT");
+    let login = login("life.stated = [{ json = '/at', unit = 'iso8601_utc' }]");
+    for at in [
+        "2026-11-21T13:00:00",
+        "2026-11-21 13:00:00.000 ",
+        "2026-11-21T13:00:00Z",
+        "2026-11-21T15:00:00+02:00",
+    ] {
+        let body = format!(r#"{{"t": "t-1", "at": "{at}"}}"#);
+        let session = read(&login, &[answer(200, &[noon], &body)]).unwrap();
+        let life = session.lifetime().hard_expiry();
+        assert_eq!(life, Some(3_600 * SECOND), "{at}");
     }
 }
 

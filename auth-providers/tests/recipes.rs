@@ -437,6 +437,71 @@ const UNWORKABLE: &[(&str, &str)] = &[
          { post = '/b', json = { n = '{n}' }, take.t = { json = '/t' } }]",
         "compute it anew",
     ),
+    // In the words of TOML, and not of Rust.
+    ("logout = '/logout'", "a table is expected: { .. }"),
+    ("judged_body = 4096", "a table is expected: { .. }"),
+    ("fields.x = 'y'", "a table is expected: { .. }"),
+    (
+        "login.basic = '{email}:{password}'",
+        "a table is expected: { .. }",
+    ),
+    (
+        "attach.header.x-token = { value = '{t}', methods = ['POST'] }",
+        "a text or a table is expected",
+    ),
+    // No request could carry it, and that would show after the secret was sent.
+    ("attach.header.x-token = \"{t}\\n\"", "stand in a header"),
+    (
+        "attach.header.x-token = \"a\\u0000{t}\"",
+        "stand in a header",
+    ),
+    ("attach.bearer = ''", "is empty"),
+    ("attach.bearer = 'Bearer {t}'", "writes that word itself"),
+    ("attach.cookie.sid = '{t};x'", "semicolon"),
+    ("attach.cookie.sid = ''", "is empty"),
+    (
+        "attach.basic = { user = 'a:{email}', password = '{t}' }",
+        "a colon",
+    ),
+    ("attach.query.'' = '{t}'", "is empty"),
+    ("attach.form.'' = '{t}'", "is empty"),
+    ("attach.body.'/a' = ''", "is empty"),
+    (
+        "attach.body.'/a' = '{t}'\nattach.body.'/a/b' = '{t}'",
+        "below another field",
+    ),
+    (
+        "attach.header.x-token = { value = '{t}', below = ['/api?v=1'] }",
+        "no query",
+    ),
+    (
+        "attach.header.x-token = { value = '{t}', below = ['/api/../v1'] }",
+        "leads elsewhere",
+    ),
+    (
+        "attach.header.x-token = { value = '{t}', below = ['/a b'] }",
+        "%20",
+    ),
+    (
+        "verdicts = [{ status = 403, path = '/api?v=1', means = 'rejected' }]",
+        "no query",
+    ),
+    (
+        "verdicts = [{ status = 403, path = '/api//v1', means = 'rejected' }]",
+        "leads elsewhere",
+    ),
+    ("scope = ['https://files.acme.example/v1']", "no path"),
+    ("login.post = '/a/%2e%2E/l'", "leads elsewhere"),
+    ("login.post = '/a\\..\\l'", "leads elsewhere"),
+    ("login.post = '/\u{e9}'", "can't stand in a URL"),
+    (
+        "login.header.x-key = \"{password}\\n\"",
+        "stand in a header",
+    ),
+    (
+        "login.bearer = 'Bearer {password}'",
+        "writes that word itself",
+    ),
     (
         "login.take.h = { json = '/h', plain = true }\nattach.header.'{h}' = 'x'\n\
          capture.h = { header = 'x-h' }",

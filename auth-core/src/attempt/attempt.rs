@@ -83,14 +83,26 @@ pub struct Attempt {
     pub(super) repaired: bool,
     /// Whether the cookies that the answer sets depend on where the request went.
     place_counts: bool,
-    /// Whether there are requests that carry nothing of the credential.
-    may_be_bare: bool,
-    /// Whether this is such a request. Its response says nothing of the credential.
-    pub(super) is_bare: bool,
+    /// Whether what a request carries depends on where it goes, on its method or on its body.
+    place_decides: bool,
+    /// What this one carries.
+    pub(super) carried: Carried,
     /// Whether the answer may bring values, once that was looked up.
     pub(super) brings: Option<bool>,
     /// What few requests need. Together in one box, because the future of a request holds this.
     pub(super) noted: Option<Box<Noted>>,
+}
+
+/// What a request carries of its credential.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Carried {
+    /// It may be all.
+    #[default]
+    All,
+    /// Only what every request does.
+    AlwaysAlone,
+    /// Nothing: the response says nothing of the credential.
+    Nothing,
 }
 
 #[derive(Clone, Default)]
@@ -302,23 +314,23 @@ impl Attempt {
             replay: false,
             repaired: false,
             place_counts: place_counts(credential, credentials.scope()),
-            may_be_bare: !credential.is_always_carried(),
-            is_bare: false,
+            place_decides: credential.depends_on_target() || !credential.is_always_carried(),
+            carried: Carried::All,
             brings: None,
             noted: None,
         }
     }
 
     /// States where the request goes, with its method and whether it [has a
-    /// body](Target::without_body): for the cookies that its answer sets, and for whether it
-    /// carries anything of the credential. It is kept only if the cookies depend on it, and only
-    /// then this allocates.
+    /// body](Target::without_body): for the cookies that its answer sets, and for what it carries
+    /// of the credential. It is kept only if the cookies depend on it, and only then this
+    /// allocates.
     ///
     /// Unless it is stated, a cookie that the answer sets is taken to come from the first origin of
-    /// the scope, and the request to carry the credential.
+    /// the scope, and the request to carry all of the credential.
     #[inline]
     pub fn sent_to<'a>(mut self, target: impl FnOnce() -> Target<'a>) -> Self {
-        if self.place_counts || self.may_be_bare {
+        if self.place_counts || self.place_decides {
             self.note_target(target());
         }
         self
@@ -329,11 +341,24 @@ impl Attempt {
         if self.place_counts {
             self.note_place(target);
         }
-        // One that is no longer current is late, whatever it carries.
-        self.is_bare = self.may_be_bare
-            && Self::current(&self.credentials).is_some_and(|current| {
-                current.stamp() == self.stamp && !current.is_carried_to(target)
-            });
+        if !self.place_decides {
+            return;
+        }
+        let carried = |current: &Credential| {
+            if !current.is_carried_to(target) {
+                Carried::Nothing
+            } else if current.has_dependent_for(target) {
+                Carried::All
+            } else {
+                Carried::AlwaysAlone
+            }
+        };
+        // One that is no longer current may have carried anything.
+        let carried = self
+            .credentials
+            .shared()
+            .with_current(|current| (current.stamp() == self.stamp).then(|| carried(current)));
+        self.carried = carried.unwrap_or_default();
     }
 
     fn note_place(&mut self, target: Target<'_>) {

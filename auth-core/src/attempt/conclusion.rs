@@ -6,6 +6,7 @@ use http::header::{CONTENT_LOCATION, LINK, LOCATION, REFRESH, SET_COOKIE};
 use http::{HeaderMap, HeaderName};
 
 use super::Attempt;
+use super::attempt::Carried;
 use crate::clock::nanos;
 use crate::credential::{Brought, SetCookie, Target, Update, set_cookies, unheard_cookies};
 use crate::decide::{CacheState, Heard, Ruling};
@@ -194,7 +195,7 @@ impl Attempt {
     /// [carries](Self::sent_to) nothing of the credential accepts nothing.
     #[inline]
     pub fn accepted(&self) {
-        if self.is_bare {
+        if self.carried == Carried::Nothing {
             return;
         }
         let shared = self.credentials.shared();
@@ -217,13 +218,14 @@ impl Attempt {
     /// credential starts nothing, and nor does that of a request that [carries](Self::sent_to)
     /// nothing of the credential.
     pub fn rejected(&self) -> Conclusion {
-        if self.is_bare {
+        if self.carried == Carried::Nothing {
             return Conclusion::Rejected;
         }
         let (shared, stamp) = (self.credentials.shared(), self.stamp);
         let now = shared.engine.clock.now();
         let policy = &shared.engine.options.policy;
-        match shared.update(|state| state.reject(stamp, now, policy)) {
+        let always_alone = self.carried == Carried::AlwaysAlone;
+        match shared.update(|state| state.reject(stamp, always_alone, now, policy)) {
             Ruling::Stale => Conclusion::Replay,
             Ruling::Believed => {
                 shared.engine.emit(&Event::Rejected { stamp });

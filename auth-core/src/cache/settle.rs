@@ -89,6 +89,11 @@ impl Keep for Shared {
         self.current_if(now, Freshness::is_good).is_some()
     }
 
+    fn wants_login(&self) -> bool {
+        let now = self.engine.clock.now();
+        self.read(|state| state.wants_login(now))
+    }
+
     fn send_refresh(&self, id: FlightId, session: &Credential) -> bool {
         let now = self.engine.clock.now();
         self.update(|state| state.send_refresh(id, session, now))

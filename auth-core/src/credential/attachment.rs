@@ -93,6 +93,12 @@ impl Attachment {
         self.facts.always_carried || self.cookies.go_to(target) || self.dependents.may_go_to(target)
     }
 
+    /// Whether a request to `target` carries something that depends on the request, on a cookie or
+    /// on a fetch.
+    pub(crate) fn has_dependent_for(&self, target: Target<'_>) -> bool {
+        self.dependents.may_go_to(target)
+    }
+
     /// Whether no part is missing, for whatever request.
     #[inline]
     pub(crate) const fn is_complete(&self) -> bool {
@@ -403,6 +409,14 @@ impl Attachment {
         self.headers == other.headers
             && self.query == other.query
             && self.dependents == other.dependents
+    }
+
+    /// Whether both put the same on a request that carries nothing which depends on the request, on
+    /// a cookie or on a fetch.
+    pub(super) fn is_always_same(&self, other: &Self) -> bool {
+        self.headers == other.headers
+            && self.query == other.query
+            && self.cookies.is_same_value(&other.cookies)
     }
 
     /// Whether both put the same on a request, but for cookies that only answers have set.

@@ -38,6 +38,10 @@ pub struct Credential {
     /// The revision that has brought its parts, or after which a repair has confirmed them. Later
     /// ones rolled cookies alone.
     parts_since: u64,
+    /// The revision since which requests carry the same, whatever it has kept since.
+    carried_since: u64,
+    /// The same, but for the parts that not every request carries.
+    always_since: u64,
     attachment: Attachment,
     kept: Kept,
     life: Life,
@@ -64,6 +68,8 @@ impl Credential {
         Self {
             stamp,
             parts_since: stamp.revision,
+            carried_since: stamp.revision,
+            always_since: stamp.revision,
             attachment,
             kept: session.kept.begin(birth.at),
             life: Life::begin(lifetime, &lives, birth, window, jitter).idle_for(idle_left),
@@ -218,6 +224,22 @@ impl Credential {
     /// Whether it has other parts than the revision with this stamp had, and not cookies alone.
     pub(crate) const fn has_other_parts_than(&self, stamp: Stamp) -> bool {
         self.stamp.generation != stamp.generation || self.parts_since > stamp.revision
+    }
+
+    /// Whether a request carried what it would carry now, sent with the credential of this stamp.
+    /// It may have carried only what every request does.
+    pub(crate) const fn was_carried_by(&self, stamp: Stamp, always_alone: bool) -> bool {
+        let since = if always_alone {
+            self.always_since
+        } else {
+            self.carried_since
+        };
+        self.stamp.generation == stamp.generation && stamp.revision >= since
+    }
+
+    /// Whether a request to `target` carries a part that not every request carries.
+    pub(crate) fn has_dependent_for(&self, target: Target<'_>) -> bool {
+        self.attachment.has_dependent_for(target)
     }
 
     /// Whether its parts were brought after those of `before`, a value of the same session.
@@ -484,14 +506,19 @@ impl Credential {
         let life = self
             .life
             .roll(&lives, new.restated, received, window, jitter);
-        let since = if new.brings_part {
-            stamp.revision
-        } else {
-            self.parts_since
-        };
+        let since = |stays: bool, before: u64| if stays { before } else { stamp.revision };
+        let attachment = &new.attachment;
         Self {
             stamp,
-            parts_since: since,
+            parts_since: since(!new.brings_part, self.parts_since),
+            carried_since: since(
+                attachment.is_same_value(&self.attachment),
+                self.carried_since,
+            ),
+            always_since: since(
+                attachment.is_always_same(&self.attachment),
+                self.always_since,
+            ),
             attachment: new.attachment,
             kept: new.kept,
             life,
@@ -553,6 +580,8 @@ impl Credential {
         (!attachment.is_empty()).then(|| Self {
             stamp: self.stamp,
             parts_since: self.parts_since,
+            carried_since: self.carried_since,
+            always_since: self.always_since,
             attachment,
             kept: self.kept.clone(),
             life: self.life.with_others(&lives),
@@ -586,6 +615,8 @@ impl Credential {
         Self {
             stamp,
             parts_since: stamp.revision,
+            carried_since: stamp.revision,
+            always_since: stamp.revision,
             ..self
         }
     }

@@ -353,7 +353,7 @@ impl CacheState {
     }
 
     /// Whether there is no good session, and nothing forbids a login.
-    fn wants_login(&self, now: Moment) -> bool {
+    pub(crate) fn wants_login(&self, now: Moment) -> bool {
         !self.is_good(now) && matches!(self.login(now, false), Ok(Purpose::Login))
     }
 
@@ -567,16 +567,20 @@ impl CacheState {
         }
     }
 
-    /// A response rejected what its request carried.
-    pub(crate) fn reject(&mut self, stamp: Stamp, now: Moment, policy: &Policy) -> Ruling {
+    /// A response rejected what its request carried: all that one does, or what every one does
+    /// alone.
+    pub(crate) fn reject(
+        &mut self,
+        stamp: Stamp,
+        always_alone: bool,
+        now: Moment,
+        policy: &Policy,
+    ) -> Ruling {
         if self.closed {
             return Ruling::Closed;
         }
-        if self
-            .current
-            .as_ref()
-            .is_none_or(|current| current.stamp() != stamp)
-        {
+        let is_current = |current: &Arc<Credential>| current.was_carried_by(stamp, always_alone);
+        if !self.current.as_ref().is_some_and(is_current) {
             return Ruling::Stale;
         }
         if self.give_up(EndedBy::Rejection, now, policy) {

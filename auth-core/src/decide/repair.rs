@@ -93,7 +93,7 @@ impl CacheState {
                 return (heard, Repaired::Changed);
             }
             Err(error) if error.kind() == LoginErrorKind::Refused => {
-                match self.reject(stamp, now, policy) {
+                match self.reject(stamp, false, now, policy) {
                     Ruling::Believed => {
                         self.fetch_was_refused = true;
                         return (heard, Repaired::Rejected);

@@ -133,7 +133,7 @@ fn rule_6_waiters_of_a_failed_refresh_begin_a_login_if_the_session_was_rejected_
         let (told, follows) = told.unwrap();
         assert_eq!(follows, None, "the session is good");
         if rejected {
-            let ruling = state.reject(current.stamp(), at(3_400), &POLICY);
+            let ruling = state.reject(current.stamp(), false, at(3_400), &POLICY);
             assert_eq!(ruling, Ruling::Believed);
         }
         let settled = settle(

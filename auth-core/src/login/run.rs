@@ -34,7 +34,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// that. Those that wait have the login left, and a refresh is quicker than one.
 const REFRESH_WAIT: Duration = Duration::from_secs(5);
 
-/// How often is looked whether the session of a refresh is over.
+/// How often is looked whether the session of a refresh is over, and a login can follow.
 const LOOK_WHETHER_OVER: Duration = Duration::from_secs(1);
 
 /// The cache, as its login sees it.
@@ -61,6 +61,9 @@ pub(crate) trait Keep: Send + Sync {
 
     /// Whether there is a session that is neither over nor rejected.
     fn has_good_session(&self) -> bool;
+
+    /// Whether there is none, and nothing forbids the login that would bring one.
+    fn wants_login(&self) -> bool;
 
     /// The refresh of a session is sent now. Returns whether it may be.
     fn send_refresh(&self, id: FlightId, session: &Credential) -> bool;
@@ -330,10 +333,14 @@ impl Login {
                 let since = *over_since.get_or_insert(now);
                 since.saturating_add(nanos(wait))
             };
-            if until <= now {
+            // While no login can follow, the refresh is all that may bring a session.
+            let is_overdue = until <= now;
+            if is_overdue && self.cache().is_none_or(|cache| cache.wants_login()) {
                 return wait;
             }
-            clock.sleep_until(until).await;
+            let look = now.saturating_add(nanos(LOOK_WHETHER_OVER));
+            let next = if is_overdue { look } else { until };
+            clock.sleep_until(next).await;
         }
     }
 

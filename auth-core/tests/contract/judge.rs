@@ -147,6 +147,17 @@ async fn rule_7_what_arrives_piece_by_piece_is_never_read_ahead() {
         "application/x-jsonlines",
         "application/json-seq",
         "application/stream+json",
+        // A parameter in latin-1 is no part of the type.
+        "text/event-stream; name=\u{e9}",
+        "application/geo+json-seq",
+        "Application/JSONLines",
+        "application/x-jsonl",
+        "application/json-lines",
+        "application/x-ldjson",
+        "text/x-ndjson",
+        "application/vnd.amazon.eventstream",
+        "application/json;stream=watch",
+        "application/vnd.acme+json; charset=utf-8; Stream=1",
     ] {
         assert!(!wants(200, &[("content-type", media_type)]), "{media_type}");
         assert!(!wants(401, &[("content-type", media_type)]), "{media_type}");
@@ -156,6 +167,7 @@ async fn rule_7_what_arrives_piece_by_piece_is_never_read_ahead() {
         "text/html",
         "text/plain",
         "text/event-streams",
+        "application/json; upstream=1",
         "é",
     ] {
         assert!(wants(200, &[("content-type", media_type)]), "{media_type}");

@@ -139,6 +139,40 @@ async fn rule_6_a_refresh_that_hangs_is_given_up_once_its_session_has_been_over_
 }
 
 #[tokio::test]
+async fn rule_6_a_refresh_is_not_given_up_for_a_login_that_a_refused_password_forbids() {
+    let (clock, gate) = (ManualClock::new(), Arc::new(Semaphore::new(1)));
+    let inner = Scripted::new(|number| match number {
+        1 => Ok(session(1, Lifetime::of(HOUR))?.with_kept("refresh_token", "r-1")?),
+        _ => Err(LoginError::refused("status 401")),
+    });
+    let provider = Renewing::new(inner)
+        .refreshed(Refresh::with_kept("refresh_token"), |number| match number {
+            1 => Err(LoginError::unavailable("status 503")),
+            _ => session(100 + number, Lifetime::of(HOUR)),
+        })
+        .gated(&gate);
+    let (logins, refreshes) = (provider.logins(), provider.refreshes());
+    let credentials = provider.on(&clock).build();
+    credentials.get().await.unwrap();
+    clock.advance(HOUR);
+    assert!(credentials.get().await.unwrap_err().is_login_refused());
+    clock.advance(2 * SECOND);
+    let caller = tokio::spawn({
+        let credentials = credentials.clone();
+        async move { credentials.get().await }
+    });
+    settle().await;
+    assert_eq!(refreshes.load(SeqCst), 2);
+    for _ in 0..8 {
+        clock.advance(SECOND);
+        settle().await;
+    }
+    gate.add_permits(1);
+    assert_eq!(token(&caller.await.unwrap().unwrap()), "token-102");
+    assert_eq!((logins.count(), refreshes.load(SeqCst)), (2, 2));
+}
+
+#[tokio::test]
 async fn rule_6_a_refresh_is_waited_for_while_its_session_is_good_and_twice_as_long_as_logins_take()
 {
     let (clock, gate) = (ManualClock::new(), Gate::shut());

@@ -550,6 +550,48 @@ async fn rule_7_the_values_of_a_rejection_and_of_a_late_answer_are_not_heard() {
 }
 
 #[tokio::test]
+async fn rule_7_a_rejection_counts_if_what_its_request_carried_has_not_rolled_since() {
+    let read = |response: &ResponseView<'_>, _: &Credential| {
+        let new = response.headers.get(NEW_CSRF).map(HeaderValue::to_str);
+        match new.transpose().unwrap() {
+            Some(kept) if kept.starts_with("kept") => {
+                Update::new().with_kept("refresh_token", kept).unwrap()
+            }
+            Some(csrf) => Update::new().with_header(CSRF, csrf.parse().unwrap()),
+            None => Update::new(),
+        }
+    };
+    let login = |_| {
+        let csrf = Part::header(CSRF.as_str(), "0").when(When::unsafe_methods());
+        let session = Session::new().with_bearer("t")?.with_part(csrf)?;
+        Ok(session.with_kept("refresh_token", "0")?)
+    };
+    for (brought, method, is_late) in [
+        ("kept-1", Method::GET, false),
+        ("kept-1", Method::POST, false),
+        ("1", Method::GET, false),
+        ("1", Method::POST, true),
+    ] {
+        let handle = Handle::of(login, Some(Box::new(read)), StatusJudge);
+        let attempt = handle.attempt().await;
+        let target = HERE.with_method(&method);
+        let sent = attempt.clone().sent_to(|| target);
+        answer(&attempt, 200, &[(NEW_CSRF, brought)]);
+        assert_eq!(handle.get().await.stamp().revision(), 1);
+        assert_eq!(answer(&sent, 401, &[]), Conclusion::Replay);
+        let expected = if is_late { 1 } else { 2 };
+        let generation = handle.get().await.stamp().generation();
+        assert_eq!(generation, expected, "{brought} {method}");
+    }
+    // One that does not say where it goes may have carried all.
+    let handle = Handle::of(login, Some(Box::new(read)), StatusJudge);
+    let (first, late) = (handle.attempt().await, handle.attempt().await);
+    answer(&first, 200, &[(NEW_CSRF, "1")]);
+    assert_eq!(answer(&late, 401, &[]), Conclusion::Replay);
+    assert_eq!(handle.get().await.stamp().generation(), 1);
+}
+
+#[tokio::test]
 async fn rule_7_all_that_one_answer_brings_is_one_revision_and_the_first_answer_counts() {
     let read = |response: &ResponseView<'_>, _: &Credential| {
         let Some(new) = response.headers.get(NEW_CSRF) else {

@@ -169,7 +169,16 @@ impl<'a> Answer<'a> {
         } else if let Some(name) = &take.cookie {
             cookie(name).map(|cookie| cookie.value)
         } else if let Some(pattern) = &take.text {
-            pattern.find(self.text()).map(str::to_owned)
+            let found = pattern.find(self.text());
+            // In a page, and in XML, a value is written with references.
+            let is_markup = self.text().starts_with('<');
+            found.map(|found| {
+                if is_markup {
+                    markup::decoded(found).into_owned()
+                } else {
+                    found.to_owned()
+                }
+            })
         } else if let Some(name) = &take.field {
             markup::input_value(self.text(), name)
         } else if let Some(name) = &take.xml {
@@ -222,7 +231,11 @@ impl<'a> Answer<'a> {
             Unit::Ms => number().map(|ms| ms / 1_000),
             Unit::Min => number()?.checked_mul(60),
             Unit::Iso8601 => from_now(iso_8601::parse(text)?),
-            Unit::Iso8601Utc => from_now(iso_8601::parse(&format!("{text}Z"))?),
+            // A server may begin to write the offset that it was documented to leave out.
+            Unit::Iso8601Utc => {
+                let in_utc = || iso_8601::parse(&format!("{text}Z"));
+                from_now(iso_8601::parse(text).or_else(in_utc)?)
+            }
             Unit::Epoch | Unit::EpochMs => from_epoch(),
             Unit::HttpDate => from_now(httpdate::parse_http_date(text).ok()?),
         }

@@ -166,7 +166,7 @@ pub(super) fn bearer(token: &str) -> Result<HeaderValue, LoginError> {
 
 /// Whether a path has a segment that leads elsewhere, as clients resolve it (WHATWG URL, section
 /// 4.4), or an empty one before its end.
-fn has_dot_segment(url: &str) -> bool {
+pub(super) fn has_dot_segment(url: &str) -> bool {
     let behind = url.split_once("://").map_or(url, |(_, behind)| behind);
     let path = behind.split_once('/').map_or("", |(_, path)| path);
     let is_dots = |segment: &str| {

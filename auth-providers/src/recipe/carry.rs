@@ -247,7 +247,7 @@ impl Compiled {
     }
 }
 
-enum Kind<'a> {
+pub(super) enum Kind<'a> {
     Header(&'a str),
     Query(&'a str),
     Json(&'a str),
@@ -255,7 +255,7 @@ enum Kind<'a> {
 }
 
 /// A part of the session. `None` if it is of an optional value that is not there.
-fn part_of(
+pub(super) fn part_of(
     part: &PartTemplate,
     known: &Known<'_>,
     kind: &Kind<'_>,

@@ -47,7 +47,7 @@ const TOP: [&str; 10] = [
 ];
 
 /// What the parser says, and what to write instead.
-const WORDS: [(&str, &str); 10] = [
+const WORDS: [(&str, &str); 11] = [
     (
         "invalid type: map, expected a sequence",
         "a list is expected: [{ .. }]",
@@ -56,6 +56,7 @@ const WORDS: [(&str, &str); 10] = [
     ("invalid type: sequence", "a list"),
     (", expected a sequence", ", but a list is expected: [ .. ]"),
     (", expected a map", ", but a table is expected: { .. }"),
+    ("wanted string or table", "a text or a table is expected"),
     ("a nonzero u32", "a number from 1 on"),
     (
         "expected a string",
@@ -81,6 +82,11 @@ fn explained(message: &str) -> String {
     let text = text.fold(message.to_owned(), |text, (theirs, ours)| {
         text.replace(theirs, ours)
     });
+    // It goes on with the name of a type.
+    let text = match text.split_once(", expected struct ") {
+        Some((found, _)) => format!("{found}, but a table is expected: {{ .. }}"),
+        None => text,
+    };
     let unknown = message.strip_prefix("unknown field `");
     match unknown.and_then(|rest| rest.split('`').next()) {
         Some(key) if TOP.contains(&key) => format!(

@@ -86,7 +86,7 @@ fn rule_21_a_newer_revision_is_of_the_same_generation_and_another_session_of_the
     known.unsaved = true;
     let own = state.current().unwrap().stamp();
     assert!(!adopt(&mut state, &mut known, stored(version(3, 0)), at(2)));
-    assert_eq!(state.reject(own, at(2), &POLICY), Ruling::Believed);
+    assert_eq!(state.reject(own, false, at(2), &POLICY), Ruling::Believed);
     // It has superseded this one, of which others have saved another value.
     assert!(!adopt(&mut state, &mut known, rolled(version(2, 1)), at(2)));
     assert_eq!(known.version, Some(version(2, 1)));
@@ -175,7 +175,10 @@ fn rule_24_a_session_that_is_not_saved_is_given_up_for_a_fresh_one_once_it_is_du
 fn rule_21_a_rejected_session_is_not_taken_again_from_a_store_that_had_lost_it() {
     let (mut state, mut known) = shared(CacheState::default());
     let rejected = state.current().unwrap().stamp();
-    assert_eq!(state.reject(rejected, at(1), &POLICY), Ruling::Believed);
+    assert_eq!(
+        state.reject(rejected, false, at(1), &POLICY),
+        Ruling::Believed
+    );
     // Another process, which has not seen that yet, has saved it in the new epoch.
     let saved_anew = Version {
         epoch: 8,
@@ -259,11 +262,20 @@ fn rule_22_only_a_token_that_can_be_used_once_is_marked() {
 fn rule_8_a_session_from_the_store_is_on_probation_as_one_of_a_login() {
     let (mut state, mut known) = shared(CacheState::default());
     let first = state.current().unwrap().stamp();
-    assert_eq!(state.reject(first, at(10), &POLICY), Ruling::Believed);
+    assert_eq!(
+        state.reject(first, false, at(10), &POLICY),
+        Ruling::Believed
+    );
     assert!(adopt(&mut state, &mut known, stored(version(2, 0)), at(14)));
     let second = state.current().unwrap().stamp();
-    assert_eq!(state.reject(second, at(16), &POLICY), Ruling::Doubted);
-    assert_eq!(state.reject(second, at(19), &POLICY), Ruling::Believed);
+    assert_eq!(
+        state.reject(second, false, at(16), &POLICY),
+        Ruling::Doubted
+    );
+    assert_eq!(
+        state.reject(second, false, at(19), &POLICY),
+        Ruling::Believed
+    );
 }
 
 /// What a flight does for this purpose that finds a session of an hour, which the task that

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use http::HeaderName;
 
 use super::step::{check_scheme, one_authorization};
-use super::{Check, Checked, Role, fail, reserved};
+use super::{Check, Checked, Role, check_path, fail, reserved};
 use crate::recipe::error::RecipeError;
 use crate::recipe::schema::{Attach, CookieName, PartTemplate};
 use crate::recipe::template::Template;
@@ -174,10 +174,8 @@ impl Check<'_> {
             }
             _ => return fail(at, "a part has either a `value` or a `cookie`"),
         }
-        if part.below.iter().any(|path| !path.starts_with('/')) {
-            return fail(format!("{at}.below"), "a path begins with a slash");
-        }
-        Ok(())
+        let at = format!("{at}.below");
+        (part.below.iter()).try_for_each(|path| check_path(&at, path))
     }
 
     /// The templates of headers, query pairs and fields of the body, with where they stand.

@@ -1,7 +1,7 @@
 //! What changes while a session lasts, and the verdicts that lead there.
 
 use super::clauses::{check_conditions, check_order};
-use super::{Check, Checked, fail};
+use super::{Check, Checked, check_path, fail};
 use crate::recipe::schema::Verdict;
 use crate::recipe::template::Template;
 
@@ -114,9 +114,8 @@ impl Check<'_> {
             if clause.wait.is_some() {
                 return fail(at + ".wait", "only a failed login is waited for");
             }
-            let path = clause.path.as_ref();
-            if path.is_some_and(|path| !path.starts_with('/')) {
-                return fail(at + ".path", "a path begins with a slash");
+            if let Some(path) = &clause.path {
+                check_path(&format!("{at}.path"), path)?;
             }
             check_conditions(&at, clause)?;
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::step::origin_of;
 use super::{Check, Checked, NAME_IS_TAKEN, fail};
 use crate::base_url::BaseUrl;
 use crate::recipe::error::RecipeError;
@@ -55,7 +56,13 @@ impl Check<'_> {
         self.names_are_free()?;
         self.url_of_fields("base", &schema.base)?;
         for (index, origin) in schema.scope.iter().enumerate() {
-            self.url_of_fields(&format!("scope[{index}]"), origin)?;
+            let at = format!("scope[{index}]");
+            self.url_of_fields(&at, origin)?;
+            let source = origin.source();
+            if origin_of(source) != source.strip_suffix('/').unwrap_or(source) {
+                let problem = "an origin has no path; what goes below a path alone says `below`";
+                return fail(at, problem);
+            }
         }
         if (schema.limits.as_ref()).is_some_and(|limits| limits.window.field().is_some()) {
             return fail(

@@ -1,6 +1,7 @@
 //! What a recipe has to be beyond the types of its fields, and what follows from it.
 
 mod answers;
+mod carriable;
 mod carried;
 mod changes;
 mod clauses;
@@ -14,6 +15,7 @@ use http::HeaderName;
 
 pub(super) use self::step::origin_of;
 
+use super::ask::has_dot_segment;
 use super::error::RecipeError;
 use super::schema::{Schema, Take, Takes};
 use super::template::Template;
@@ -62,6 +64,7 @@ impl Plan {
         check.login()?;
         check.life()?;
         check.attach()?;
+        check.carriable()?;
         check.captures()?;
         check.repair()?;
         check.verdicts()?;
@@ -260,6 +263,37 @@ fn reserved(at: &str, name: &str) -> Checked {
         None => Ok(()),
     }
 }
+
+/// A path of requests, as clients write it.
+fn check_path(at: &str, path: &str) -> Checked {
+    if !path.starts_with('/') {
+        return fail(at, "a path begins with a slash");
+    }
+    if path.contains(['?', '#']) {
+        return fail(at, "a path has no query and no fragment");
+    }
+    check_segments(at, path)
+}
+
+/// What stands in a path or a URL is sent as it is written, and leads nowhere else.
+fn check_segments(at: &str, url: &str) -> Checked {
+    // Clients take a backslash for a slash (WHATWG URL, section 4.4).
+    if has_dot_segment(url) || url.contains('\\') {
+        return fail(at, LEADS_ELSEWHERE);
+    }
+    if url.contains(|letter: char| letter.is_whitespace() || letter.is_control()) {
+        return fail(at, "white space in a URL is written as %20");
+    }
+    if !url.is_ascii() {
+        return fail(
+            at,
+            "a letter that can't stand in a URL is written as %C3%A9",
+        );
+    }
+    Ok(())
+}
+
+const LEADS_ELSEWHERE: &str = "an empty segment, one of dots, or a backslash leads elsewhere";
 
 const NAME_IS_TAKEN: &str = "another value has this name already";
 

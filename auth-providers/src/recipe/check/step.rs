@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use http::header::AUTHORIZATION;
 
 use super::answers::{NO_BODY, answers};
+use super::carriable::sendable;
 use super::clauses::check_reads;
-use super::{Check, Checked, NAME_IS_TAKEN, Role, fail, reserved};
+use super::{Check, Checked, NAME_IS_TAKEN, Role, check_segments, fail, reserved};
 use crate::recipe::error::RecipeError;
 use crate::recipe::schema::{Compute, Step, Take, Wait};
 use crate::recipe::template::{Template, check_name};
@@ -91,6 +92,7 @@ impl Check<'_> {
             self.needs(&format!("{at}.{key}"), template, step.when.as_deref())?;
         }
         check_texts(at, step)?;
+        sendable(at, step)?;
         if role == Role::Later && (step.basic.is_some() || step.bearer.is_some()) {
             let carries = step.session.unwrap_or(!at.starts_with("refresh"));
             if carries && self.schema.attach.authorizes() {
@@ -124,13 +126,7 @@ impl Check<'_> {
             let problem = "a query has a field of its own: query = { name = \"value\" }";
             return fail(at, problem);
         }
-        let leads = ["//", "/./", "/../"].iter().any(|part| text.contains(part));
-        if text.starts_with('/') && (leads || text.ends_with("/..") || text.ends_with("/.")) {
-            return fail(at, "an empty segment, or one of dots, leads elsewhere");
-        }
-        if text.contains(|letter: char| letter.is_whitespace() || letter.is_control()) {
-            return fail(at, "white space in a URL is written as %20");
-        }
+        check_segments(at, text)?;
         if text.starts_with('/') {
             return Ok(());
         }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use attach::{Attach, Only, PartTemplate};
+pub(super) use attach::{Attach, Attached, Only, PartTemplate};
 #[cfg(all(feature = "demo", feature = "recipes"))]
 pub(super) use condition::Kind;
 pub(super) use condition::{Clause, Expected, HeaderTest, Methods, NoMeaning, Reads, Wait};
