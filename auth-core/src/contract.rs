@@ -222,7 +222,9 @@
 //! whose head can't be read.
 //!
 //! Meanwhile the source is looked at again, at most once a second and compared without keeping a
-//! copy in clear, so that a corrected secret logs in at once. Outages are not refusals: they back
+//! copy in clear, so that a corrected secret logs in at once. A login that has waited for its
+//! permit for a second or more looks there again before it is sent, for a second at most, so that
+//! it sends no secret that was changed meanwhile. Outages are not refusals: they back
 //! off, with jitter, and never lock a good password out. So do logins that were sent and are lost
 //! with their runtimes, from the second in a row on. An account that has too many sessions is
 //! logged out of the oldest superseded one that still waits for it, and backs off for minutes.
