@@ -206,8 +206,8 @@
 //! identity was closed, removed or forgotten, and whatever source it comes back with. The cooldown
 //! (15 min, unless set) doubles with each further refusal, up to a day, while neither a login
 //! succeeds nor the secret changes. A locked account is treated as a refused password. A 401 to a
-//! login is a refusal, whatever its body is and however it is labelled; a 407 is a proxy's, and is
-//! none.
+//! login is a refusal, whatever its body is and however it is labelled; a 407 may be a proxy's, and
+//! only may be one.
 //!
 //! Whatever may be a refusal is tried with an unchanged secret at most 4 times in any 15 min,
 //! renewals counted: at once, after 30 s, 2 min and 5 min, and then every 15 min. That is every
