@@ -208,8 +208,8 @@
 //! identity was closed, removed or forgotten, and whatever source it comes back with. The cooldown
 //! (15 min, unless set) doubles with each further refusal, up to a day, while neither a login
 //! succeeds nor the secret changes. A locked account is treated as a refused password. A 401 to a
-//! login is a refusal, whatever its body is and however it is labelled; a 407 is a proxy's, and is
-//! none.
+//! login is a refusal, whatever its body is and however it is labelled; a 407 may be a proxy's, and
+//! only may be one.
 //!
 //! Whatever may be a refusal is tried with an unchanged secret at most 4 times in any 15 min,
 //! renewals counted: at once, after 30 s, 2 min and 5 min, and then every 15 min. That is every
@@ -224,7 +224,9 @@
 //! whose head can't be read.
 //!
 //! Meanwhile the source is looked at again, at most once a second and compared without keeping a
-//! copy in clear, so that a corrected secret logs in at once. Outages are not refusals: they back
+//! copy in clear, so that a corrected secret logs in at once. A login that has waited for its
+//! permit for a second or more looks there again before it is sent, for a second at most, so that
+//! it sends no secret that was changed meanwhile. Outages are not refusals: they back
 //! off, with jitter, and never lock a good password out. So do logins that were sent and are lost
 //! with their runtimes, from the second in a row on. An account that has too many sessions is
 //! logged out of the oldest superseded one that still waits for it, and backs off for minutes.

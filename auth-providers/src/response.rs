@@ -48,7 +48,7 @@ pub fn expect_success(response: &Response<Bytes>) -> Result<(), LoginError> {
 /// | 401 | [`LoginError::refused`] (RFC 9110, section 15.5.2), with any body or none |
 /// | 429 | [`LoginError::limited`] |
 /// | 408, 5xx | [`LoginError::unavailable`] |
-/// | 407 | [`LoginError::unavailable`]: a proxy wants a password of its own, and the login has not reached the API |
+/// | 407 | [`LoginError::malformed`]: a proxy wants a password of its own, or the API answers so |
 /// | 3xx | [`LoginError::malformed`]: a redirect could send the password anywhere |
 /// | any other status | [`LoginError::malformed`] |
 ///
@@ -62,7 +62,10 @@ pub fn failure(response: &Response<Bytes>) -> LoginError {
     } else if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
         LoginError::unavailable(format!("status {code}"))
     } else if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
-        LoginError::unavailable("status 407: the proxy wants a password of its own")
+        // The client's own proxy answers no login over HTTPS, where its 407 ends the connection,
+        // and is used over plain HTTP only by choice. So it is the server, or what stands before
+        // it, that answers, and that may count wrong passwords.
+        LoginError::malformed("status 407: a proxy wants a password of its own")
     } else if status == StatusCode::UNAUTHORIZED {
         LoginError::refused("status 401")
     } else if status.is_redirection() {
@@ -551,7 +554,7 @@ mod tests {
         let basic = "Basic realm=proxy".parse().unwrap();
         proxy.headers_mut().insert("proxy-authenticate", basic);
         let error = failure(&proxy);
-        assert_eq!(error.kind(), LoginErrorKind::Unavailable);
+        assert_eq!(error.kind(), LoginErrorKind::Malformed);
         assert!(error.to_string().contains("407"), "{error}");
     }
 

@@ -395,7 +395,7 @@ fn rule_12_a_401_to_a_login_is_a_refusal_whatever_its_body_is() {
         }
         assert_eq!(
             kind(&*login, &Served::new(407, "<html>")),
-            LoginErrorKind::Unavailable
+            LoginErrorKind::Malformed
         );
     }
 }

@@ -173,7 +173,7 @@ fn statuses() -> Vec<(LoginErrorKind, String)> {
         ("300 Choices", Malformed),
         ("304 Not Modified", Malformed),
         ("402 Pay", Malformed),
-        ("407 Proxy", Unavailable),
+        ("407 Proxy", Malformed),
         ("418 Teapot", Malformed),
         ("423 Locked", Malformed),
         ("425 Early", Malformed),

@@ -237,6 +237,21 @@ async fn rule_12_a_wrong_password_is_tried_four_times_in_15_minutes_however_a_se
     }
 }
 
+/// Those that say "not now" are tested below. A 407 is mostly the server's own, since the proxy of
+/// a client answers no login over HTTPS.
+#[tokio::test]
+async fn rule_12_each_4xx_that_does_not_say_not_now_is_tried_four_times_in_15_minutes() {
+    const PROXY: &[(&str, &str)] = &[("proxy-authenticate", "Basic realm=proxy")];
+    let statuses = (400..500).filter(|status| ![408, 429].contains(status));
+    let plain = statuses.map(|status| Answer::new(status, "{}"));
+    let proxy = Answer::new(407, "").with(PROXY);
+    for answer in plain.chain([proxy]) {
+        let arrived = asked(answer, 5 * SECOND, 180).await;
+        let most = if answer.status == 401 { 1 } else { 4 };
+        assert_eq!(arrived.len(), most, "status {}", answer.status);
+    }
+}
+
 #[tokio::test]
 async fn rule_12_an_outage_is_tried_again_within_a_minute() {
     for status in [408, 500, 502, 503] {

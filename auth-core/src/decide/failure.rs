@@ -13,7 +13,7 @@ use crate::secret::Fingerprint;
 
 /// How often a source that may change is read again after a refusal. Rule 12 states it: at most
 /// once a second.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The upper bound of a refusal's cooldown. A server may count refusals and never forget one, so
 /// the cooldown doubles. It may refuse a good password for an hour, so it does not become never.

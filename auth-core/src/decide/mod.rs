@@ -31,7 +31,7 @@ mod tests;
 pub(crate) use adopt::{Adopted, Outlook, Wanted, stored_may_be_good};
 pub(crate) use attempted::{Attempted, AttemptedSecret};
 pub(crate) use cache_state::{CacheState, Decision, FlightId, Heard, Policy, Purpose, Ruling};
-pub(crate) use failure::{Failure, FailurePolicy};
+pub(crate) use failure::{Failure, FailurePolicy, LOOK_EVERY};
 pub(crate) use notes::{Known, Notes};
 pub(crate) use outcome::{
     End, Failed, LoginOutcome, Means, NoSession, Obtained, Settled, Superseded,

@@ -15,8 +15,8 @@ use crate::cause::Cause;
 use crate::clock::nanos;
 use crate::credential::{Credential, Stamp};
 use crate::decide::{
-    Adopted, Attempted, AttemptedSecret, Failed, FlightId, Known, LoginOutcome, Means, NoSession,
-    Notes, Obtained, Purpose, Wanted,
+    Adopted, Attempted, AttemptedSecret, Failed, FlightId, Known, LOOK_EVERY, LoginOutcome, Means,
+    NoSession, Notes, Obtained, Purpose, Wanted,
 };
 use crate::error::{Exchange, LoginError, LoginErrorKind};
 use crate::event::Event;
@@ -197,8 +197,7 @@ impl Login {
                 }
             }
         }
-        let secret = self.look().await?;
-        let permit = self.permit().await?;
+        let (secret, permit) = self.secret_and_permit().await?;
         let cause = self.flight().cause;
         self.engine.emit(&Event::LoginSent { cause });
         let session = self.send(&secret, permit).await?;
@@ -428,8 +427,43 @@ impl Login {
         }
     }
 
+    /// Reads the secret, and waits for a permit. When it returns, the login counts as sent.
+    async fn secret_and_permit(&mut self) -> Result<(Secret, Permit), NoSession> {
+        let mut secret = self.look().await?;
+        let clock = self.engine.clock.clone();
+        let looked_at = clock.now();
+        let permit = self.wait_for_permit().await;
+        let now = clock.now();
+        // The wait may have been an hour, in which the secret was changed, and the old one would
+        // cost an attempt. The permit counts meanwhile, so a source that takes long is not waited
+        // for: then the secret at hand is as good as one can know.
+        if now.steady_since(looked_at) >= LOOK_EVERY {
+            let enough = clock.sleep_until(now.steady.saturating_add(nanos(LOOK_EVERY)));
+            let again = match select(pin!(self.look()), pin!(enough)).await {
+                Either::Left((again, _)) => Some(again),
+                Either::Right(_) => None,
+            };
+            match again {
+                Some(Ok(again)) => secret = again,
+                Some(Err(none)) => {
+                    self.give_back(Some(permit)).await;
+                    return Err(none);
+                }
+                None => {}
+            }
+            self.promise_a_step();
+        }
+        Ok((secret, self.send_with(permit).await?))
+    }
+
     /// Waits for a permit. When it returns, the login counts as sent.
     async fn permit(&mut self) -> Result<Permit, NoSession> {
+        let permit = self.wait_for_permit().await;
+        self.send_with(permit).await
+    }
+
+    /// Waits for a permit of the process, and for one of the store.
+    async fn wait_for_permit(&mut self) -> Permit {
         let timeout = self.engine.options.login_timeout;
         let permit = self
             .engine
@@ -443,6 +477,11 @@ impl Login {
             self.turn = Some(turn);
             self.promise_a_step();
         }
+        permit
+    }
+
+    /// From now on the login counts as sent with this permit, unless it was stopped.
+    async fn send_with(&mut self, permit: Permit) -> Result<Permit, NoSession> {
         if !self.flight().send(self.engine.clock.precise()) {
             self.give_back(Some(permit)).await;
             return Err(NoSession::Unchanged);

@@ -418,6 +418,7 @@ async fn rule_12_a_refused_password_is_not_tried_again_however_many_callers_ask(
 struct Vault {
     password: Mutex<String>,
     reads: Mutex<u32>,
+    hangs: AtomicBool,
 }
 
 struct VaultSource(Arc<Vault>);
@@ -426,6 +427,9 @@ struct VaultSource(Arc<Vault>);
 impl ReadSecret for VaultSource {
     async fn read(&self) -> Result<Secret, SecretError> {
         *self.0.reads.lock() += 1;
+        if self.0.hangs.load(SeqCst) {
+            std::future::pending::<()>().await;
+        }
         Ok(self.0.password.lock().as_str().into())
     }
 }
@@ -456,6 +460,87 @@ async fn rule_12_a_corrected_secret_logs_in_at_once_and_its_source_is_read_once_
     *vault.password.lock() = "right".into();
     clock.advance(SECOND);
     assert_eq!(token(&credentials.get().await.unwrap()), "token-2");
+}
+
+/// A provider that notes the secrets which its logins send.
+struct Sends {
+    inner: Scripted,
+    sent: Arc<Mutex<Vec<String>>>,
+}
+
+#[async_trait]
+impl Provider for Sends {
+    fn identity(&self) -> &Identity {
+        self.inner.identity()
+    }
+
+    fn secret(&self) -> &SecretSource {
+        self.inner.secret()
+    }
+
+    fn quota(&self) -> Quota {
+        self.inner.quota()
+    }
+
+    async fn login(&self, secret: &Secret) -> Result<Session, LoginError> {
+        self.sent.lock().push(secret.expose().to_owned());
+        self.inner.login(secret).await
+    }
+}
+
+#[tokio::test]
+async fn rule_12_a_secret_that_changes_while_its_login_waits_for_a_permit_is_the_one_sent() {
+    let clock = ManualClock::new();
+    let vault = Arc::new(Vault::default());
+    let (sent, change) = (Arc::default(), |to: &str| {
+        *vault.password.lock() = to.into()
+    });
+    change("spent");
+    let inner = tokens()
+        .with_quota(Quota::DEFAULT.at_most(NonZeroU32::MIN))
+        .with_secret(SecretSource::custom(VaultSource(Arc::clone(&vault))));
+    let sends = Sends {
+        inner,
+        sent: Arc::clone(&sent),
+    };
+    let credentials = Credentials::builder(sends).clock(clock.clock()).build();
+    spend(&credentials, 1).await;
+    let waits = || {
+        let (credentials, ask) = (credentials.clone(), Ask::new().renewed().within(HOUR));
+        tokio::spawn(async move { credentials.get_with(ask).await })
+    };
+
+    change("old");
+    let waiter = waits();
+    settle().await;
+    clock.advance(30 * SECOND);
+    change("new");
+    clock.advance(32 * SECOND);
+    waiter.await.unwrap().unwrap();
+    assert_eq!(*sent.lock(), ["spent", "new"]);
+
+    // One that can't be sent any more costs neither an attempt nor the permit.
+    let waiter = waits();
+    settle().await;
+    change("not\ttyped");
+    clock.advance(62 * SECOND);
+    assert!(waiter.await.unwrap().unwrap_err().is_misconfigured());
+    change("newer");
+    clock.advance(SECOND);
+    waits().await.unwrap().unwrap();
+    assert_eq!(*sent.lock(), ["spent", "new", "newer"]);
+
+    // The permit counts meanwhile, so that a source which hangs is not waited for.
+    let waiter = waits();
+    settle().await;
+    change("newest");
+    vault.hangs.store(true, SeqCst);
+    clock.advance(62 * SECOND);
+    settle().await;
+    assert!(!waiter.is_finished());
+    clock.advance(SECOND);
+    waiter.await.unwrap().unwrap();
+    assert_eq!(*sent.lock(), ["spent", "new", "newer", "newer"]);
 }
 
 /// How many logins are sent in 15 minutes while the source holds one wrong secret and another, in
