@@ -407,9 +407,10 @@
 //!
 //! A token that can be used once is marked spent in the store before it is sent. If the store does
 //! not confirm that, or has marks that can't be read, the token is not sent, and the password is
-//! used where the session is over. A process that saves a session again leaves out such a token
-//! that it has sent, since a store that has lost its data would not know of it. If a refresh is
-//! refused, the store is looked at again first: a newer session there means a race, and no refusal.
+//! used where the session is over. A store that has lost its data has lost its marks: a token of
+//! before that is not sent either, and a process that saves its session again leaves it out if it
+//! has sent it. If a refresh is refused, the store is looked at again first: a newer session there
+//! means a race, and no refusal.
 //!
 //! ## Rule 23
 //!
