@@ -345,9 +345,10 @@
 //! further call, or one after a call that was dropped, waits for the same end and returns the same.
 //! With a store, `close` leaves the session there, and that of a login in flight too; only
 //! `log_out` ends it, for all that share it, and tells them so, even those who still have one that
-//! it has superseded. After a `close` it ends nothing, and says so. Both wait for what is on its
-//! way to the store, so that nothing of it is lost, or comes after the logout. A login that ends
-//! after that, because its thread was blocked, saves nothing there, and its session is logged out.
+//! it has superseded, or that the store has lost. After a `close` it ends nothing, and says so.
+//! Both wait for what is on its way to the store, so that nothing of it is lost, or comes after the
+//! logout. A login that ends after that, because its thread was blocked, saves nothing there, and
+//! its session is logged out.
 //!
 //! A superseded session is logged out only by choice, after a grace, in bounded number, whether it
 //! was renewed, has expired or was rejected; and never where a logout ends all sessions of the
@@ -410,9 +411,10 @@
 //!
 //! A token that can be used once is marked spent in the store before it is sent. If the store does
 //! not confirm that, or has marks that can't be read, the token is not sent, and the password is
-//! used where the session is over. A process that saves a session again leaves out such a token
-//! that it has sent, since a store that has lost its data would not know of it. If a refresh is
-//! refused, the store is looked at again first: a newer session there means a race, and no refusal.
+//! used where the session is over. A store that has lost its data has lost its marks: a token of
+//! before that is not sent either, and a process that saves its session again leaves it out if it
+//! has sent it. If a refresh is refused, the store is looked at again first: a newer session there
+//! means a race, and no refusal.
 //!
 //! ## Rule 23
 //!
@@ -445,5 +447,5 @@
 //! What is stored is sealed with a key, for one identity, its login's URL, its provider's variant
 //! and its kind; names in the store are keyed hashes. What can't be read is as if it was not there:
 //! it is damaged, of a later version, sealed with another key, or another identity's that was moved
-//! there. That is an event and no failure, and it stays until a session is saved in its place.
-//! Where there are several keys, the first one seals, and all open.
+//! there. That is an event and no failure, and it stays until a session is saved or
+//! logged out in its place. Where there are several keys, the first one seals, and all open.

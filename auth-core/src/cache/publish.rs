@@ -93,7 +93,7 @@ impl Shared {
             // That of the one before.
             sharing.give_back(&self.engine).await?;
         }
-        let owner = owner.unwrap_or_else(|| sharing.owner.clone());
+        let owner = owner.unwrap_or_else(|| sharing.owner());
         let lease = (owner, may_have_been_there);
         self.save_under_lease(session, stamp, known, lease).await
     }

@@ -104,11 +104,14 @@ impl Shared {
         let (mut found, mut told) = (Found::default(), Err(not_told()));
         for _ in 0..MOST_SAVES {
             found = sharing.load(engine).await.ok_or_else(not_told)?;
-            if !found.version.is_of_a_session() {
+            // If the store has lost it, others may have it still, who would save it again.
+            let lost = || known.version.filter(|lost| lost.is_of_a_session());
+            let stored = Some(found.version).filter(|stored| stored.is_of_a_session());
+            let Some(version) = stored.or_else(lost) else {
                 told = Ok(());
                 break;
-            }
-            match sharing.end(engine, found.version).await {
+            };
+            match sharing.end(engine, version).await {
                 Some(Saved::Made(_)) => {
                     told = Ok(());
                     break;

@@ -13,7 +13,7 @@ use crate::credential::{Credential, Stamp};
 use crate::lifetime::{Birth, Freshness, Life};
 use crate::secret::Secret;
 use crate::session::Session;
-use crate::store::Found;
+use crate::store::{Found, Version};
 
 /// What was found in the store, and what the cache knows of that.
 pub(crate) struct Outlook<'a> {
@@ -21,6 +21,15 @@ pub(crate) struct Outlook<'a> {
     pub(crate) known: &'a mut Known,
     /// The keyed hash by which the store's notes know a secret.
     pub(crate) tag: &'a dyn Fn(&str) -> String,
+}
+
+impl Outlook<'_> {
+    /// Whether the store has lost what was noted of the session at hand since that was there.
+    fn has_lost_marks(&self) -> bool {
+        let found = self.found.version;
+        let is_lost = |known: Version| !found.is_of_a_session() || found.epoch != known.epoch;
+        !self.known.unsaved && self.known.version.is_some_and(is_lost)
+    }
 }
 
 /// What a flight looks for.
@@ -58,6 +67,9 @@ impl CacheState {
             return None;
         }
         let purpose = wanted.purpose;
+        if outlook.has_lost_marks() {
+            self.doubt_token(end.at);
+        }
         let adopted = self.adopt(outlook, end, policy);
         let is_another = |session: &Arc<Credential>| session.stamp().generation > wanted.began;
         let has_another = self.refreshed().is_some_and(is_another);
@@ -170,6 +182,10 @@ impl CacheState {
         self.given_up = None;
         self.current = Some(credential);
         self.learn_spent(&found.notes, tag, end.at);
+        // It was saved anew after the store had lost its data, and with that its marks.
+        if found.version.fence == 0 {
+            self.doubt_token(end.at);
+        }
         if let Some(breaker) = found.notes.breaker {
             self.breaker.learn(breaker, stamp.generation);
         }
@@ -202,6 +218,18 @@ impl CacheState {
         let token = |name: &str| session.kept_at(name, now).map(Secret::expose);
         let token = refreshes.token_name().and_then(token);
         if token.is_some_and(|token| notes.is_spent(&tag(token))) {
+            refreshes.take_as_spent(&session, now);
+        }
+    }
+
+    /// The token of the session may have been spent by another process, which nobody knows any
+    /// more.
+    fn doubt_token(&mut self, now: Moment) {
+        let Some(session) = self.refreshed().cloned() else {
+            return;
+        };
+        let refreshes = self.refreshes.as_mut();
+        if let Some(refreshes) = refreshes.filter(|refreshes| refreshes.are_single_use()) {
             refreshes.take_as_spent(&session, now);
         }
     }

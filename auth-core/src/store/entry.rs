@@ -44,6 +44,15 @@ impl Version {
         (self.epoch, self.fence) == (other.epoch, other.fence)
     }
 
+    /// What it is in another epoch, since the store has lost its data.
+    const fn saved_anew(self, epoch: u64) -> Self {
+        Self {
+            epoch,
+            fence: 0,
+            revision: self.revision.saturating_add(1),
+        }
+    }
+
     /// Whether a session was ever saved under it.
     pub const fn is_of_a_session(self) -> bool {
         self.fence > 0 || self.revision > 0
@@ -174,7 +183,7 @@ pub enum SessionChange {
     Save(Vec<u8>, Duration),
     /// It was rejected.
     Reject,
-    /// It was logged out, so it is dropped. Its version stays.
+    /// It was logged out, so it is dropped. Its version stays, also where the store had lost it.
     End,
 }
 
@@ -254,7 +263,7 @@ impl Change {
     /// only over an older one, and all else is changed only while no newer one is there. One that
     /// was logged out does not come back. Notes alone are saved only under the last lease. After
     /// the store has lost its data, a session of before is saved if none is there, and none was
-    /// logged out since.
+    /// logged out since; and that it was logged out is noted where nothing is there.
     ///
     /// The store itself sees to notes beside a session: it saves those of the last lease alone.
     ///
@@ -278,6 +287,15 @@ impl Change {
         if notes && matches!(self.session, SessionChange::Keep) && self.is_late(epoch, fence) {
             return None;
         }
+        let ends = matches!(self.session, SessionChange::End);
+        if ends && ours.is_of_a_session() && !stored.is_of_a_session() {
+            // The store has lost it, and others may have it still, who would save it again.
+            return Some(if ours.epoch == epoch {
+                ours
+            } else {
+                ours.saved_anew(epoch)
+            });
+        }
         let allowed = match self.session {
             _ if ours.epoch == stored.epoch => match self.session {
                 SessionChange::Save(..) => {
@@ -293,11 +311,7 @@ impl Change {
             SessionChange::Save(..) | SessionChange::Keep if ours.epoch == epoch => true,
             // One that was logged out may be this one, which was saved anew since then.
             SessionChange::Save(..) if entry.session.is_none() && !entry.is_over => {
-                return Some(Version {
-                    epoch,
-                    fence: 0,
-                    revision: ours.revision.saturating_add(1),
-                });
+                return Some(ours.saved_anew(epoch));
             }
             _ => false,
         };

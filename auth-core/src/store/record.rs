@@ -151,7 +151,9 @@ impl Record {
         let answer = if !has_it && (ask.only_extends || !is_needed) {
             Lease::NotNeeded
         } else {
-            lease.take(ask.owner, ask.lasts, steady)
+            let is_known = self.version.epoch == lease.epoch;
+            let last = if is_known { self.version.fence } else { 0 };
+            lease.take(ask.owner, ask.lasts, steady, last)
         };
         LeaseAnswer {
             lease: answer,
@@ -229,7 +231,9 @@ impl LeaseRecord {
         }
     }
 
-    fn take(&mut self, owner: &str, lasts: Duration, now: Duration) -> Lease {
+    /// `last` is the fence of what is stored. It is no greater than that of the last lease, unless
+    /// the two are of different times, as they may be in a backup.
+    fn take(&mut self, owner: &str, lasts: Duration, now: Duration, last: u64) -> Lease {
         let ours = self.owner.as_deref() == Some(owner);
         if self.owner.is_some() && !ours && now < self.until {
             let left = self.until.saturating_sub(now);
@@ -237,7 +241,7 @@ impl LeaseRecord {
         }
         if !ours {
             self.owner = Some(owner.to_owned());
-            self.fence = self.fence.saturating_add(1);
+            self.fence = self.fence.max(last).saturating_add(1);
         }
         self.until = now.saturating_add(lasts);
         Lease::Taken { fence: self.fence }
@@ -332,10 +336,13 @@ mod tests {
 
         let mut lease = LeaseRecord::new(7);
         let lasts = Duration::from_secs(10);
-        assert_eq!(lease.take("a", lasts, NOW), Lease::Taken { fence: 1 });
+        assert_eq!(lease.take("a", lasts, NOW, 0), Lease::Taken { fence: 1 });
         let left = Duration::from_secs(1);
-        assert_eq!(lease.take("b", lasts, after(9)), Lease::Held { left });
-        assert_eq!(lease.take("b", lasts, after(10)), Lease::Taken { fence: 2 });
+        assert_eq!(lease.take("b", lasts, after(9), 0), Lease::Held { left });
+        assert_eq!(
+            lease.take("b", lasts, after(10), 0),
+            Lease::Taken { fence: 2 }
+        );
     }
 
     #[test]

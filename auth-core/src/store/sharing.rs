@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
+use std::process;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -66,7 +67,7 @@ pub(crate) struct Sharing {
     pub(crate) known: Mutex<Known>,
     /// The owner of the leases under which a session is saved that is at hand. There is one, so
     /// that a save which is given up does not keep the next one waiting.
-    pub(crate) owner: String,
+    owner: String,
     /// The lease of the session that is not saved yet.
     pub(crate) last_lease: LastLease,
     /// What has changed about the session since it was saved.
@@ -178,6 +179,12 @@ impl Sharing {
         if known.unsaved {
             known.version = Some(version);
         }
+    }
+
+    /// The owner of the leases under which a session is saved that is at hand.
+    pub(crate) fn owner(&self) -> String {
+        // The cache may be older than its process, if that was forked.
+        format!("{}{:08x}", self.owner, process::id())
     }
 
     /// Gives the lease back that a session has which is neither saved nor being saved. Returns
@@ -482,8 +489,13 @@ async fn within_a_step<'a>(
 /// A text that no other process draws, for the owner of a lease or a permit.
 pub(crate) fn random_text() -> String {
     // Each `RandomState` has new keys. The model's random numbers are all the same.
-    let bits = || RandomState::new().hash_one(0);
-    format!("{:016x}{:016x}", bits(), bits())
+    text_of(&[RandomState::new(), RandomState::new()], process::id())
+}
+
+/// A process that was forked goes on with the keys of its parent, as all others do that were.
+fn text_of(keys: &[RandomState; 2], process: u32) -> String {
+    let [one, other] = keys.each_ref().map(|keys| keys.hash_one(process));
+    format!("{one:016x}{other:016x}")
 }
 
 /// How long a session needs to be stored: as long as it, or what it is refreshed with, is good.
@@ -501,6 +513,17 @@ mod tests {
     use crate::lifetime::Lifetime;
     use crate::store::MemoryStore;
     use crate::testing::Scripted;
+
+    #[test]
+    fn rule_20_processes_that_were_forked_have_no_lease_and_no_permit_in_common() {
+        let keys = [RandomState::new(), RandomState::new()];
+        let [one, same, other] = [7, 7, 8].map(|process| text_of(&keys, process));
+        assert!(one == same && one != other, "{one} {same} {other}");
+        let provider = Scripted::tokens(Lifetime::unknown());
+        let sharing = Sharing::new(Arc::new(MemoryStore::new()), &provider);
+        let process = format!("{:08x}", process::id());
+        assert!(sharing.owner().ends_with(&process) && sharing.owner() == sharing.owner());
+    }
 
     #[test]
     fn rule_24_a_lease_that_is_found_out_late_is_not_that_of_a_later_session() {

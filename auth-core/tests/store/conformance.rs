@@ -70,6 +70,8 @@ macro_rules! conformance {
             a_session_that_was_logged_out_does_not_come_back
             a_session_is_saved_without_a_lease
             a_session_of_another_epoch_is_saved_only_where_none_is
+            a_session_of_another_epoch_does_not_come_back_after_its_end
+            a_session_that_was_removed_does_not_come_back_after_its_end
             notes_of_another_epoch_are_not_saved_after_a_lease
             names_are_apart
             what_one_seals_the_other_opens
@@ -665,6 +667,46 @@ pub(crate) async fn a_session_of_another_epoch_is_saved_only_where_none_is<S: St
     let entry = load(&fresh.one).await;
     assert!(!entry.is_over);
     assert_eq!(session(&entry), Some(&b"s1"[..]));
+}
+
+pub(crate) async fn a_session_of_another_epoch_does_not_come_back_after_its_end<S: Store>(
+    fresh: &Fresh<S>,
+) {
+    let epoch = lease(&fresh.one, ask("a")).await.epoch;
+    let lost = Version {
+        epoch: !epoch,
+        fence: 9,
+        revision: 4,
+    };
+    let ended = made(&fresh.one, change(lost, SessionChange::End)).await;
+    assert_eq!((ended.epoch, ended.fence), (epoch, 0));
+    assert!(ended.is_of_a_session());
+    let entry = load(&fresh.two).await;
+    assert!(
+        entry.was_logged_out() && entry.version == ended,
+        "{entry:?}"
+    );
+    refused(&fresh.two, save(next(lost), b"s1 rolled")).await;
+    refused(&fresh.two, save(next(ended), b"s1 rolled")).await;
+    assert_eq!(
+        made(&fresh.one, change(ended, SessionChange::End)).await,
+        ended
+    );
+    let version = take(&fresh.two, "a").await;
+    made(&fresh.two, save(version, b"s2")).await;
+    assert!(!load(&fresh.one).await.is_over);
+}
+
+pub(crate) async fn a_session_that_was_removed_does_not_come_back_after_its_end<S: Store>(
+    fresh: &Fresh<S>,
+) {
+    let version = next(take(&fresh.one, "a").await);
+    assert_eq!(
+        made(&fresh.one, change(version, SessionChange::End)).await,
+        version
+    );
+    assert!(load(&fresh.two).await.was_logged_out());
+    refused(&fresh.two, save(next(version), b"s1 rolled")).await;
 }
 
 pub(crate) async fn notes_of_another_epoch_are_not_saved_after_a_lease<S: Store>(fresh: &Fresh<S>) {

@@ -82,11 +82,12 @@ impl Folder {
         }
     }
 
-    /// Removes what processes that were killed have left. What is not old may be in use.
+    /// Removes what processes that were killed have left. What is not old may be in use, and the
+    /// folder may have files of others.
     fn clean(&self) {
         let now = shared_now().wall;
         for file in fs::read_dir(&self.0).into_iter().flatten().flatten() {
-            if file.path().extension().is_none_or(|end| end != TEMPORARY) {
+            if !file.file_name().to_str().is_some_and(is_temporary) {
                 continue;
             }
             let written = file.metadata().and_then(|found| found.modified());
@@ -176,6 +177,20 @@ pub(super) type Mark = Option<(u64, u64, Option<std::time::SystemTime>)>;
 
 /// The end of the name of a file that is being written.
 const TEMPORARY: &str = "tmp";
+
+/// Whether a file of this name is one of ours that is, or was, being written.
+fn is_temporary(file: &str) -> bool {
+    let parts: Vec<_> = file.split('.').collect();
+    let (of, random) = match parts[..] {
+        [KEY, random, TEMPORARY] => (KEY, random),
+        [name, "entry" | "lease" | "permits", random, TEMPORARY] => (name, random),
+        _ => return false,
+    };
+    is_name(of) && !random.is_empty() && random.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The name of the key's file.
+pub(super) const KEY: &str = "key";
 
 /// When a file that is being written is left over. A write takes milliseconds, or the time that a
 /// process was stopped for.

@@ -1,8 +1,8 @@
 //! The operating system's lock on a file, taken in a bounded time.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use crate::store::private_file::{self, NotPrivate, Others};
 /// A lock that is held. It ends when this is dropped, and when the process ends.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
+    path: PathBuf,
 }
 
 /// Why a lock is not held.
@@ -78,11 +79,52 @@ impl Lock {
         let file = private_file::open_with(path, &mut options, Others::MustNotWrite)
             .map_err(|why| NotLocked::Io(why.into_io()))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => {
+                let path = path.to_owned();
+                let lock = Self { file, path };
+                // It may have been removed before it was locked. The next try makes another one.
+                if lock.is_in_place() {
+                    Ok(lock)
+                } else {
+                    Err(NotLocked::Held)
+                }
+            }
             Err(TryLockError::WouldBlock) => Err(NotLocked::Held),
             Err(TryLockError::Error(error)) => Err(NotLocked::Io(error)),
         }
     }
+
+    /// To be called before anything is written under the lock: someone may have removed its file,
+    /// or the folder, while this process was stopped, and others have changed since then what it
+    /// has read.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        if self.is_in_place() {
+            return Ok(());
+        }
+        let path = self.path.display();
+        Err(StoreError::new(format!(
+            "{path} was removed while it was locked, so nothing was changed"
+        )))
+    }
+
+    /// Whether others that lock the file of this name lock this one.
+    fn is_in_place(&self) -> bool {
+        let found = (self.file.metadata()).and_then(|ours| Ok((ours, self.path.metadata()?)));
+        found.is_ok_and(|(ours, there)| is_same(&ours, &there))
+    }
+}
+
+#[cfg(unix)]
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// Elsewhere a file that is open keeps its name, or is not told from another one.
+#[cfg(not(unix))]
+const fn is_same(_: &Metadata, _: &Metadata) -> bool {
+    true
 }
 
 impl NotPrivate {

@@ -13,7 +13,7 @@
 //! A change takes these steps, on a thread of its own:
 //! 1. It locks the lock file, in a bounded time. The lock is the operating system's, so it ends
 //!    with its process. The lock file is never renamed or removed: two processes could lock two
-//!    files of the same name.
+//!    files of the same name. If someone else has removed it, the step changes nothing.
 //! 2. It reads the time, and then the files.
 //! 3. The step without I/O decides.
 //! 4. What has changed is written to a new file, which takes the place of the old one by a rename.

@@ -45,7 +45,7 @@ impl Steps {
     ) -> Result<T, StoreError> {
         let name = checked(name)?;
         let (entry_file, lease_file) = (entry_file(name), lease_file(name));
-        let _lock = Lock::take(&self.folder.path(&lock_file(name)))?;
+        let lock = Lock::take(&self.folder.path(&lock_file(name)))?;
         // Under the lock, so that it is not before what another process has written.
         let (now, boot) = (shared_now(), boot());
         let found = self.read::<EntryForm>(&entry_file)?;
@@ -65,6 +65,7 @@ impl Steps {
         let before = (lease.fence, lease.owner.clone(), lease.until);
         let outcome = step(&mut record, &mut lease, now);
 
+        lock.check()?;
         let new_form = entry_form.clone().of(&record);
         let entry = if new_form == entry_form {
             Ok(())
@@ -89,7 +90,7 @@ impl Steps {
         step: impl FnOnce(&mut PermitRecord, &mut bool, Duration) -> T,
     ) -> Result<T, StoreError> {
         let file = format!("{}.permits", checked(origin)?);
-        let _lock = Lock::take(&self.folder.path(&format!("{file}.lock")))?;
+        let lock = Lock::take(&self.folder.path(&format!("{file}.lock")))?;
         let (now, boot) = (shared_now(), boot());
         let mut form = match self.read::<PermitsForm>(&file)? {
             Found::Whole(form) => form,
@@ -101,6 +102,7 @@ impl Steps {
         let mut lost = form.lost;
         let outcome = step(&mut permits, &mut lost, Duration::from_nanos(now.steady));
         form.lost = lost;
+        lock.check()?;
         self.write(&file, &form.of(&permits, boot, now))?;
         Ok(outcome)
     }
@@ -122,7 +124,8 @@ impl Steps {
     pub(super) fn purge(&self, name: &str) -> Result<bool, StoreError> {
         let name = checked(name)?;
         let file = entry_file(name);
-        let _lock = Lock::take(&self.folder.path(&lock_file(name)))?;
+        let lock = Lock::take(&self.folder.path(&lock_file(name)))?;
+        lock.check()?;
         self.folder.remove(&file).map_err(|error| {
             let what = format!("{} can't be removed", self.folder.path(&file).display());
             StoreError::new(what).with_source(error)
@@ -261,6 +264,67 @@ fn boot() -> &'static str {
 #[cfg(all(test, target_os = "linux"))]
 #[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 mod tests {
+    use super::*;
+    use crate::store::{Change, NotesChange, Saved, SessionChange, Version};
+
+    fn save(fence: u64) -> Change {
+        Change {
+            version: Version {
+                epoch: 7,
+                fence,
+                revision: 0,
+            },
+            session: SessionChange::Save(vec![1], Duration::from_secs(60)),
+            notes: NotesChange::Keep,
+            releases: None,
+        }
+    }
+
+    /// As where a process was stopped that holds a lock, and someone has removed the file of it.
+    #[test]
+    fn rule_21_a_step_whose_lock_was_removed_changes_nothing_of_what_others_have_saved() {
+        let name = format!("auth-core-steps-{}", std::process::id());
+        for whole in [false, true] {
+            let path = std::env::temp_dir().join(format!("{name}-{whole}"));
+            let open = || Steps::new(Folder::open(&path).unwrap());
+            let (stopped, moved) = (open(), path.with_extension("moved"));
+            let outcome = stopped.change("a", |record, lease, now| {
+                if whole {
+                    std::fs::rename(&path, &moved).unwrap();
+                } else {
+                    std::fs::remove_file(path.join("a.lock")).unwrap();
+                }
+                let saved = open().change("a", |record, lease, now| {
+                    *lease = LeaseRecord::new(7);
+                    record.save(lease, save(2), now)
+                });
+                assert!(matches!(saved, Ok(Saved::Made(_))));
+                *lease = LeaseRecord::new(7);
+                record.save(lease, save(1), now)
+            });
+            let error = outcome.unwrap_err().to_string();
+            assert!(error.contains("was removed"), "{error}");
+            assert_eq!(open().load("a").unwrap().version, save(2).version);
+
+            let outcome = stopped.permits("o", |permits, _, now| {
+                if whole {
+                    std::fs::rename(&path, path.with_extension("again")).unwrap();
+                } else {
+                    std::fs::remove_file(path.join("o.permits.lock")).unwrap();
+                }
+                let hold = |wait| {
+                    move |permits: &mut PermitRecord, _: &mut bool, now| permits.hold(wait, now)
+                };
+                open().permits("o", hold(Duration::from_secs(60))).unwrap();
+                permits.hold(Duration::from_secs(1), now);
+            });
+            assert!(outcome.is_err());
+            for folder in [path.clone(), moved, path.with_extension("again")] {
+                let _ = std::fs::remove_dir_all(folder);
+            }
+        }
+    }
+
     #[test]
     fn linux_has_a_number_for_each_start_of_the_machine() {
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();

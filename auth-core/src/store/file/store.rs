@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::error::FolderError;
-use super::folder::Folder;
+use super::folder::{Folder, KEY};
 use super::steps::Steps;
 use super::thread::Threads;
 use super::watch::Watch;
@@ -78,7 +78,7 @@ impl FileStore {
     /// [`FolderError`], if the folder or the key can't be used or others have access to them.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, FolderError> {
         let folder = Folder::open(folder.as_ref())?;
-        let keys = Keys::from_file(folder.path("key"))?;
+        let keys = Keys::from_file(folder.path(KEY))?;
         Ok(Self::new(folder, keys))
     }
 

@@ -293,3 +293,28 @@ async fn rule_19_a_logout_after_a_close_takes_nothing_from_what_that_leaves_in_t
     cold.log_out().await.unwrap();
     cold.log_out().await.unwrap();
 }
+
+#[tokio::test]
+async fn rule_19_a_logout_after_the_store_has_lost_its_data_ends_the_session_for_all() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let session = session(number, Lifetime::of(HOUR))?;
+        Ok(session.with_cookie("sid", &format!("s-{number}"))?)
+    });
+    let store = Faulty::new(&fleet.store);
+    let mut start = || fleet.start_with(server.program("right"), store.clone());
+    let [one, other, next] = [start(), start(), start()];
+    one.get().await.unwrap();
+    other.get().await.unwrap();
+    assert_eq!(server.logins(), 1);
+    store.lose(&fleet);
+    one.log_out().await.unwrap();
+    assert_eq!(*server.0.logouts.lock(), ["token-1"]);
+    // What the other one saves of it must not bring it back.
+    roll(&other, "sid=rolled; Path=/");
+    settle().await;
+    assert_eq!(token(&next.get().await.unwrap()), "token-2");
+    fleet.advance(10 * SECOND).await;
+    let told = token(&other.get().await.unwrap());
+    assert_eq!((told.as_str(), server.logins()), ("token-2", 2));
+}

@@ -369,6 +369,37 @@ async fn rule_22_a_store_that_has_lost_its_data_is_given_no_token_again_that_was
 }
 
 #[tokio::test]
+async fn rule_22_a_token_of_before_a_loss_of_the_stores_data_is_not_sent() {
+    for is_saved_anew in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        server.answers(|number| {
+            let session = session(number, Lifetime::of(HOUR))?.with_cookie("sid", "s")?;
+            Ok(session.with_kept("refresh_token", &format!("first-{number}"))?)
+        });
+        let store = Faulty::new(&fleet.store);
+        store.0.is_silent.store(true, SeqCst);
+        let mut start = || fleet.start_with(rotating(&server), store.clone());
+        let [one, other, cold] = [start(), start(), start()];
+        one.get().await.unwrap();
+        other.get().await.unwrap();
+        // Its mark is lost before the other one has looked.
+        one.renew().await.unwrap();
+        assert_eq!(server.tokens_seen_once(), 1);
+        store.lose(&fleet);
+        let renews = if is_saved_anew {
+            roll(&other, "sid=rolled; Path=/");
+            settle().await;
+            assert_eq!(token(&cold.get().await.unwrap()), "token-1");
+            cold
+        } else {
+            other
+        };
+        assert_eq!(token(&renews.renew().await.unwrap()), "token-2");
+        assert_eq!(server.tokens_seen_once(), 1);
+    }
+}
+
+#[tokio::test]
 async fn rule_22_a_token_that_was_about_to_be_sent_is_not_left_out() {
     for by_itself in [false, true] {
         let (server, mut fleet) = (Server::new(), Fleet::new());

@@ -3,7 +3,8 @@
 use std::fs;
 
 use auth_core::store::{
-    Change, FileStore, Lease, PermitAnswer, Saved, SessionChange, Store, Unreadable, Version,
+    Change, FileStore, Lease, LeaseAsk, PermitAnswer, Saved, SessionChange, Store, Unreadable,
+    Version,
 };
 use serde_json::{Value, json};
 
@@ -426,4 +427,30 @@ async fn an_entry_of_an_unknown_format_counts_as_absent() {
     let (folder, store, _) = with_session().await;
     edit(&folder, "a.entry", |entry| entry["format"] = json!(0));
     assert_eq!(session(&store.load("a").await.unwrap()), None);
+}
+
+/// As where the folder was restored from a backup that was made while it was used.
+#[tokio::test]
+async fn a_lease_that_is_older_than_its_entry_gives_a_fence_that_the_session_is_saved_under() {
+    let folder = TestFolder::new();
+    let store = opened(&folder);
+    let mut last = log_in(&store, "a", b"s1").await;
+    let lease = folder.path().join("a.lease");
+    let before = fs::read(&lease).unwrap();
+    for round in 0..6 {
+        if round == 5 {
+            fs::write(&lease, &before).unwrap();
+        }
+        let renewal = LeaseAsk {
+            known: Some(last),
+            ..ask("owner")
+        };
+        let answer = store.lease("a", renewal).await.unwrap();
+        let Lease::Taken { fence } = answer.lease else {
+            panic!("{answer:?}");
+        };
+        last.fence = fence;
+        let saved = store.save("a", save(last, "owner", b"s2")).await.unwrap();
+        assert_eq!(saved, Saved::Made(last), "round {round}");
+    }
 }

@@ -182,6 +182,44 @@ fn what_a_killed_process_has_left_is_removed_when_it_is_old() {
     );
 }
 
+/// Such as the folder of a program that keeps files of its own there, or a home.
+#[test]
+fn what_others_have_left_in_the_folder_stays_however_old_it_is() {
+    let folder = TestFolder::new();
+    drop(opened(&folder));
+    let theirs = [
+        "a.entry.tmp",
+        "a.entry.0011.tmp.tmp",
+        "a.other.0011.tmp",
+        "b b.entry.0011.tmp",
+        "draft.0011.tmp",
+        "draft.tmp",
+        "key.tmp",
+        "keys.0011.tmp",
+    ];
+    let ours = [
+        "a-1.entry.0011.tmp",
+        "a.lease.0011.tmp",
+        "a.permits.0011.tmp",
+        "key.0011.tmp",
+    ];
+    for file in theirs.iter().chain(&ours) {
+        let path = folder.path().join(file);
+        fs::write(&path, "text").unwrap();
+        let written = SystemTime::now() - Duration::from_secs(1_000_000);
+        let opened = fs::File::options().write(true).open(path).unwrap();
+        opened.set_modified(written).unwrap();
+    }
+    drop(opened(&folder));
+    let mut left: Vec<_> = theirs.iter().chain(&["key", "lock"]).collect();
+    left.sort_unstable();
+    let found = files(folder.path());
+    assert_eq!(
+        found.iter().map(String::as_str).collect::<Vec<_>>(),
+        left.into_iter().copied().collect::<Vec<_>>()
+    );
+}
+
 #[test]
 fn the_key_of_a_variable_is_read() {
     let read = std::process::Command::new(std::env::current_exe().unwrap())

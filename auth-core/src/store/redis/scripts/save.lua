@@ -25,6 +25,10 @@ local function allowed()
   if keeps and notes.change == 'save' and is_late then
     return nil
   end
+  -- The store has lost what has ended, and others may have it still, who would save it again.
+  if session.change == 'end' and is_of_a_session(ours) and not is_of_a_session(stored) then
+    return ours.epoch == epoch and ours or version(epoch, '0', next_revision)
+  end
   if ours.epoch == stored.epoch then
     if saves then
       local was_logged_out = entry.over and not entry.session
