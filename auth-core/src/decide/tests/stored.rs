@@ -123,6 +123,27 @@ fn rule_8_a_cookie_that_another_process_has_saved_is_not_the_part_that_was_asked
 }
 
 #[test]
+fn rule_8_where_cookies_are_all_that_is_carried_one_that_another_process_has_saved_is_the_part() {
+    let found = |revision, sid: &str| {
+        let session = Session::new().with_cookie("sid", sid).unwrap();
+        Found {
+            session: Some(session.with_lifetime(Lifetime::of(HOUR))),
+            ..stored(version(1, revision))
+        }
+    };
+    let (mut state, mut known) = (CacheState::default(), Known::default());
+    assert!(adopt(&mut state, &mut known, found(0, "s0"), at(0)));
+    let first = state.current().unwrap().stamp();
+    // A deadline alone, and then another value.
+    for (revision, sid, is_other) in [(1, "s0", false), (2, "s1", true)] {
+        let saved = found(revision, sid);
+        assert!(adopt(&mut state, &mut known, saved, at(0)));
+        let current = state.current().unwrap();
+        assert_eq!(current.has_other_parts_than(first), is_other, "{revision}");
+    }
+}
+
+#[test]
 fn rule_21_a_deadline_alone_makes_no_revision() {
     let (mut state, mut known) = shared(CacheState::default());
     assert!(adopt(&mut state, &mut known, stored(version(1, 1)), at(60)));
