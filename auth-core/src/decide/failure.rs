@@ -717,6 +717,22 @@ mod tests {
     }
 
     #[test]
+    fn rule_12_the_secret_of_the_next_handle_has_not_failed_and_the_one_before_stays_refused() {
+        let fixed = secret("fixed");
+        for (error, wait) in [
+            (LoginError::refused as fn(_) -> _, 15 * MINUTE),
+            (LoginError::malformed, UNSURE_WAITS[0]),
+        ] {
+            let first = after_first(error("x"));
+            let next = first.of_source(Some(fixed.secret), NOW);
+            assert!(!next.forbids_login(NOW) && next.recalled(fixed, NOW).is_none());
+            assert!(next.recalled(secret("secret"), NOW).is_some());
+            let failed = next_of(&next, error("x"), "fixed", NOW);
+            assert_eq!(failed.error(NOW).retry_after(), Some(wait));
+        }
+    }
+
+    #[test]
     fn rule_12_a_secret_stays_refused_while_another_is_held_back_for_others() {
         let held = held(|| LoginError::refused("x"), Attempted::Login);
         assert_eq!(held.refused_secret(), Some(secret("e").secret));
@@ -726,11 +742,14 @@ mod tests {
     }
 
     #[test]
-    fn rule_12_the_source_of_a_secret_that_is_held_back_for_others_was_read_just_now() {
+    fn rule_12_the_source_of_a_secret_that_is_held_back_was_read_just_now() {
         let held = held(|| LoginError::refused("x"), Attempted::Login);
         let at = later(5 * MINUTE);
         assert!(!held.wants_look(at));
         assert!(held.wants_look(later(5 * MINUTE + LOOK_EVERY)));
+        let recalled = held.recalled(secret("d"), at).unwrap();
+        assert!(!recalled.wants_look(at));
+        assert!(recalled.wants_look(later(5 * MINUTE + LOOK_EVERY)));
     }
 
     #[test]

@@ -333,6 +333,25 @@ fn rule_20_what_is_found_is_served_or_refreshed_or_else_the_flight_goes_on() {
     assert_eq!(finds(refreshing(), Purpose::Login, 3_601), refresh);
 }
 
+#[test]
+fn rule_20_a_later_value_that_is_found_of_the_session_at_hand_is_served_unless_a_renewal_was_asked()
+{
+    for (asked, serves) in [(false, true), (true, false)] {
+        let (mut state, mut known) = shared(CacheState::default());
+        let wanted = Wanted {
+            purpose: Purpose::Login,
+            asked,
+            began: 1,
+        };
+        let id = state.begin();
+        // The one at hand is over, and another process has prolonged it.
+        let outlook = outlook(rolled(version(1, 1)), &mut known);
+        let looked = state.look_at(id, wanted, outlook, &end(at(3_601)), &POLICY);
+        assert_eq!(matches!(looked, Some(Adopted::Serves(_))), serves);
+        assert_eq!(stamp(&state), (1, 1));
+    }
+}
+
 fn attempted(secret: &str) -> AttemptedSecret {
     AttemptedSecret {
         secret: Secret::from(secret).fingerprint(),
