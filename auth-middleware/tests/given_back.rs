@@ -44,6 +44,24 @@ async fn rule_4_a_request_that_cant_be_sent_releases_its_permit() {
 }
 
 #[tokio::test]
+async fn rule_4_a_request_that_lacks_no_part_of_the_session_keeps_its_permit() {
+    let (credentials, _) = Script::at(ORIGIN).kind(Kind::Lacking).build();
+    credentials.get().await.unwrap();
+    let api = Api::accepting("token-1");
+    let handle = move |request: Request<Full<Bytes>>| api.clone().handle(request);
+    let inner = ConcurrencyLimit::new(tower::service_fn(handle), 1);
+    let mut one = AuthLayer::new(credentials).layer(inner);
+    let mut other = one.clone();
+    let url = format!("{ORIGIN}/");
+    let sent = one.ready().await.unwrap().call(get(&url));
+    assert!(
+        poll!(Box::pin(other.ready())).is_pending(),
+        "a part that only writes lack makes no read wait"
+    );
+    assert_eq!(sent.await.unwrap().status(), 200);
+}
+
+#[tokio::test]
 async fn rule_4_a_login_through_its_own_integration_releases_its_permit() {
     let (credentials, control) = Script::at(ORIGIN).build();
     let api = Api::new(|_| response(200, ""));

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use auth_core::testing::Scripted;
 use auth_core::{
-    Credentials, Event, Identity, Origin, Part, ResponseView, Scope, Session, Verdict, When,
+    Credentials, Event, Identity, Lifetime, Origin, Part, ResponseView, Scope, Session, Verdict,
+    When,
 };
 use auth_middleware::{
     AuthContext, AuthLayer, AuthMiddleware, ClientError, RedirectError, Redirects, redirect_error,
@@ -20,6 +21,7 @@ use auth_middleware::{
 use bytes::Bytes;
 use common::{Api, Kind, Script, Seen, response};
 use follow::{BOTH, Failed, Via, get, moved, post, redirecting, send};
+use futures_util::FutureExt;
 use http::{Extensions, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::Full;
 use hyper_util::client::legacy::Client as HyperClient;
@@ -27,6 +29,7 @@ use hyper_util::rt::TokioExecutor;
 use reqwest::Client;
 use reqwest::redirect::Policy;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
+use tower::limit::ConcurrencyLimit;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
 /// Nothing of a credential, and nothing that the caller wrote for another origin.
@@ -666,6 +669,25 @@ async fn rule_16_an_applied_context_holds_though_the_hops_are_sent_elsewhere() {
     for seen in api.seen() {
         assert_eq!(seen.bearer(), Some("bob-1"));
     }
+}
+
+/// A limit of requests at a time holds for those whose redirects are followed, too.
+#[tokio::test]
+async fn a_service_that_follows_is_ready_when_the_one_below_is() {
+    let api = redirecting(302, "/here");
+    let credentials = Credentials::new(Scripted::tokens(Lifetime::unknown()));
+    let handle = move |request: Request<Full<Bytes>>| api.clone().handle(request);
+    let inner = ConcurrencyLimit::new(service_fn(handle), 1);
+    let mut first = inner.clone();
+    let layer = AuthLayer::new(credentials).follow_redirects(Redirects::new());
+    let mut second = layer.layer(inner);
+    first.ready().await.unwrap();
+    assert!(second.ready().now_or_never().is_none());
+    drop(first);
+    let ready = second.ready().now_or_never().expect("a permit is free");
+    let request = Request::get("https://api.example.com/away").body(Full::default());
+    let response = ready.unwrap().call(request.unwrap()).await.unwrap();
+    assert_eq!(response.status(), 200);
 }
 
 /// From https to http, even at the same host, everybody on the way could read the request.

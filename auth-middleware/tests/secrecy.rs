@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use auth_core::testing::Scripted;
 use auth_core::{Ask, Credentials, LoginError, Origin, Part, Scope, Session, Target};
-use auth_middleware::{AuthContext, AuthLayer, AuthMiddleware, Redirects};
+use auth_middleware::{AuthContext, AuthLayer, AuthMiddleware, Redirects, ReplayBody};
 use common::{Api, Kind, Log, ORIGIN, Script, get, response};
 use http::HeaderValue;
 use reqwest::Client;
@@ -241,7 +241,29 @@ async fn rule_17_cookies_that_a_response_sets_do_not_print() {
 async fn rule_17_layers_services_futures_contexts_and_attached_headers_do_not_print_secrets() {
     let credentials = credentials(ORIGIN, Kind::All);
     credentials.get().await.unwrap();
-    assert_silent_debug(&AuthLayer::new(credentials.clone()));
+    let layer = AuthLayer::new(credentials.clone());
+    let follow = layer.clone().follow_redirects(Redirects::new());
+    let inner = service_fn(|request| Api::accepting(CANARY).handle(request));
+    let (service, mut followed) = (layer.layer(inner), follow.layer(inner));
+    let printed = [
+        format!("{layer:?} {layer:#?}"),
+        format!("{follow:?} {follow:#?}"),
+        format!("{service:?} {service:#?}"),
+        format!("{followed:?} {followed:#?}"),
+    ];
+    for (printed, name) in printed
+        .iter()
+        .zip(["AuthLayer", "FollowLayer", "Auth", "Follow"])
+    {
+        assert_silent(printed);
+        assert!(printed.starts_with(&format!("{name} {{")), "{printed}");
+        assert!(
+            printed.contains("Identity(") && printed.contains("replay: "),
+            "{printed}"
+        );
+    }
+    let future = followed.ready().await.unwrap().call(get(ORIGIN));
+    assert_eq!(format!("{future:?}"), "FollowFuture { .. }");
     let middleware = AuthMiddleware::assuming_no_redirects(credentials.clone());
     assert_silent_debug(&middleware);
     let printed = format!("{middleware:?}");
@@ -271,13 +293,32 @@ async fn rule_17_layers_services_futures_contexts_and_attached_headers_do_not_pr
         .await
         .unwrap()
         .call(get("https://api.example.com/me"));
-    assert_silent_debug(&future);
+    assert_eq!(format!("{future:?}"), "AuthFuture(\"sending\")");
     let printed = printed.lock().unwrap().clone();
     assert!(
         printed.contains("authorization"),
         "the credential is attached"
     );
     assert_silent(&printed);
+}
+
+#[tokio::test]
+async fn rule_17_a_body_that_is_kept_is_not_printed() {
+    let credentials = credentials(ORIGIN, Kind::Bearer);
+    let printed = Arc::new(Mutex::new(String::new()));
+    let record = Arc::clone(&printed);
+    let inner = service_fn(move |request: http::Request<ReplayBody<_>>| {
+        *record.lock().unwrap() = format!("{:?}", request.body());
+        Api::accepting(CANARY).handle(request)
+    });
+    let service = AuthLayer::new(credentials).buffered(1_024).layer(inner);
+    let body = http_body_util::Full::<bytes::Bytes>::from("pass=canary");
+    let request = http::Request::post(format!("{ORIGIN}/me")).body(body);
+    assert_eq!(
+        service.oneshot(request.unwrap()).await.unwrap().status(),
+        200
+    );
+    assert_eq!(*printed.lock().unwrap(), "ReplayBody { .. }");
 }
 
 #[tokio::test]

@@ -665,6 +665,99 @@ mod tests {
         );
     }
 
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// What holds the secret `e` back two minutes after the last of four others was sent, a minute
+    /// after the one before.
+    fn held(error: fn() -> LoginError, of: Attempted) -> Failure {
+        let sends = |last: Option<Failure>, (at, sent): (u32, &&str)| {
+            let failed = Failed {
+                of,
+                ..failed(error(), Some(sent))
+            };
+            let end = end(later(at * MINUTE), 0.0);
+            Some(Failure::after(
+                last.as_ref(),
+                failed,
+                &end,
+                &FailurePolicy::DEFAULT,
+            ))
+        };
+        let last = (0..).zip(&["a", "b", "c", "d"]).fold(None, sends).unwrap();
+        last.recalled(secret("e"), later(5 * MINUTE)).unwrap()
+    }
+
+    /// What follows if it is sent once more.
+    fn next_of(before: &Failure, error: LoginError, sent: &str, at: Moment) -> Failure {
+        let policy = &FailurePolicy::DEFAULT;
+        Failure::after(
+            Some(before),
+            failed(error, Some(sent)),
+            &end(at, 0.0),
+            policy,
+        )
+    }
+
+    #[test]
+    fn rule_12_a_secret_that_is_held_back_for_others_is_held_whatever_they_were_sent_for() {
+        for of in [Attempted::Login, Attempted::Renewal] {
+            for error in [|| LoginError::refused("x"), || LoginError::malformed("x")] {
+                let held = held(error, of);
+                assert!(held.forbids_login(later(15 * MINUTE - Duration::from_nanos(1))));
+                assert!(!held.forbids_login(later(15 * MINUTE)));
+            }
+        }
+    }
+
+    #[test]
+    fn rule_12_a_secret_that_is_held_back_for_others_has_not_failed() {
+        let due = later(15 * MINUTE);
+        let refused = held(|| LoginError::refused("x"), Attempted::Login);
+        let next = next_of(&refused, LoginError::refused("x"), "e", due);
+        assert_eq!(next.error(due).retry_after(), Some(15 * MINUTE));
+        let unsure = held(|| LoginError::malformed("x"), Attempted::Login);
+        let next = next_of(&unsure, LoginError::malformed("x"), "e", due);
+        assert_eq!(next.error(due).retry_after(), Some(UNSURE_WAITS[0]));
+        // So it is none of those that hold others back.
+        assert!(refused.recalled(secret("f"), due).is_none());
+    }
+
+    #[test]
+    fn rule_12_the_secret_of_the_next_handle_has_not_failed_and_the_one_before_stays_refused() {
+        let fixed = secret("fixed");
+        for (error, wait) in [
+            (LoginError::refused as fn(_) -> _, 15 * MINUTE),
+            (LoginError::malformed, UNSURE_WAITS[0]),
+        ] {
+            let first = after_first(error("x"));
+            let next = first.of_source(Some(fixed.secret), NOW);
+            assert!(!next.forbids_login(NOW) && next.recalled(fixed, NOW).is_none());
+            assert!(next.recalled(secret("secret"), NOW).is_some());
+            let failed = next_of(&next, error("x"), "fixed", NOW);
+            assert_eq!(failed.error(NOW).retry_after(), Some(wait));
+        }
+    }
+
+    #[test]
+    fn rule_12_a_secret_stays_refused_while_another_is_held_back_for_others() {
+        let held = held(|| LoginError::refused("x"), Attempted::Login);
+        assert_eq!(held.refused_secret(), Some(secret("e").secret));
+        let forbids = |at| held.recalled(secret("d"), at).is_some();
+        assert!(forbids(later(18 * MINUTE - Duration::from_nanos(1))));
+        assert!(!forbids(later(18 * MINUTE)));
+    }
+
+    #[test]
+    fn rule_12_the_source_of_a_secret_that_is_held_back_was_read_just_now() {
+        let held = held(|| LoginError::refused("x"), Attempted::Login);
+        let at = later(5 * MINUTE);
+        assert!(!held.wants_look(at));
+        assert!(held.wants_look(later(5 * MINUTE + LOOK_EVERY)));
+        let recalled = held.recalled(secret("d"), at).unwrap();
+        assert!(!recalled.wants_look(at));
+        assert!(recalled.wants_look(later(5 * MINUTE + LOOK_EVERY)));
+    }
+
     #[test]
     fn rule_12_what_may_be_a_refusal_counts_on_after_an_outage_and_another_secret() {
         let policy = &FailurePolicy::DEFAULT;

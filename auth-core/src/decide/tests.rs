@@ -151,6 +151,18 @@ fn rule_6_waiters_of_a_failed_refresh_begin_a_login_if_the_session_was_rejected_
 }
 
 #[test]
+fn rule_1_after_a_late_session_that_is_discarded_the_one_at_hand_is_the_last() {
+    let mut state = CacheState::default();
+    let late = state.begin();
+    state.abandon(late);
+    log_in(&mut state, HOUR, at(0));
+    let settled = settle(&mut state, late, session(HOUR), at(1));
+    assert!(matches!(settled, Settled::Discarded(Some(_))));
+    let current = state.current().unwrap().stamp();
+    assert_eq!(state.generation(), current.generation);
+}
+
+#[test]
 fn rule_1_a_flight_is_told_from_those_before_it() {
     let mut state = CacheState::default();
     let dead = state.begin();

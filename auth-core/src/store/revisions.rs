@@ -120,3 +120,25 @@ impl Revisions {
         state.has_values() || state.later.is_some_and(same)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_21_a_task_that_was_replaced_saves_nothing_though_the_next_one_is_gone() {
+        let revisions = Revisions::default();
+        let begin = |now| revisions.begin(Unsaved::Values, now);
+        assert_eq!(begin(0), Some(1));
+        assert_eq!(begin(0), None, "it is at it");
+        // Its runtime is not driven any more.
+        let later = nanos(SETTLED_WITHIN) + 1;
+        assert_eq!(begin(later), Some(2));
+        revisions.give_up(2, None);
+        assert_eq!(begin(later), Some(3));
+        // It is driven again.
+        assert_eq!(revisions.next(1, later), None);
+        assert!(!revisions.save_again(1, Unsaved::Values));
+        assert_eq!(revisions.next(3, later), Some(Unsaved::Values));
+    }
+}

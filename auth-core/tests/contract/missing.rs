@@ -792,6 +792,45 @@ async fn rule_8_a_repair_brings_the_cookies_that_have_not_changed_meanwhile() {
     assert_eq!(cookies, [Some("s1"), Some("c1")]);
 }
 
+/// Another value makes it another part. Another form of the same value does not.
+#[tokio::test]
+async fn rule_8_a_repair_brings_the_cookie_of_a_derived_part_though_its_form_has_changed() {
+    for part in [
+        Part::header_from_cookie("x-csrf", "csrf"),
+        Part::query_from_cookie("csrf", "csrf"),
+        Part::form_field_from_cookie("csrf", "csrf"),
+    ] {
+        let login = move |number| {
+            let session = session(number, Lifetime::of(HOUR))?.with_cookie("csrf", "c%2B0")?;
+            Ok(session.with_part(part.clone().percent_decoded())?)
+        };
+        let handle = Handle::of(login, sets("csrf=c1"));
+        let first = handle.credentials.get().await.unwrap();
+        let attempt = Attempt::new(&handle.credentials, &first);
+        let mut repaired = Box::pin(attempt.repaired(WRITE, Ask::new()));
+        assert!(futures_util::poll!(&mut repaired).is_pending());
+        respond(&attempt, StatusCode::OK, &set_cookie("csrf=c+0"));
+        let current = handle.credentials.get().await.unwrap();
+        assert_eq!(current.cookie("csrf"), Some("c+0"));
+        assert_eq!(repaired.await.unwrap().cookie("csrf"), Some("c1"));
+    }
+}
+
+#[tokio::test]
+async fn rule_8_an_answer_that_sets_a_cookie_to_its_value_is_not_the_part_that_was_asked_for() {
+    let handle = with_cookies(sets("csrf=c2"));
+    let first = handle.credentials.get().await.unwrap();
+    let asks = Attempt::new(&handle.credentials, &first);
+    respond(&asks, StatusCode::CONFLICT, &set_cookie("sid=s1"));
+    let second = handle.credentials.get().await.unwrap();
+    assert_eq!(second.cookie("sid"), Some("s1"));
+    let attempt = Attempt::new(&handle.credentials, &second);
+    respond(&attempt, StatusCode::OK, &set_cookie("sid=s1"));
+    let repaired = asks.repaired(WRITE, Ask::new()).await.unwrap();
+    assert_eq!(repaired.cookie("csrf"), Some("c2"));
+    assert_eq!(handle.counts(), (1, 1));
+}
+
 #[tokio::test]
 async fn rule_8_a_newer_session_neither_waits_for_the_fetch_of_an_older_one_nor_gets_its_failure() {
     for fails in [false, true] {

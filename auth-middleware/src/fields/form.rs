@@ -81,5 +81,9 @@ mod tests {
         let value = "é&".repeat(50);
         let set = with(b"a=1", &[("_sid", &value)]);
         assert!(set.len() > 300 && set.capacity() <= 3 + 3 * 154 + 2);
+        // Of these characters, each is escaped.
+        let set = with(b"a=1", &[("é[", "&=")]);
+        assert_eq!(*set, b"a=1&%C3%A9%5B=%26%3D");
+        assert_eq!(set.capacity(), set.len());
     }
 }

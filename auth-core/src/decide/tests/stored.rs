@@ -123,6 +123,27 @@ fn rule_8_a_cookie_that_another_process_has_saved_is_not_the_part_that_was_asked
 }
 
 #[test]
+fn rule_8_where_cookies_are_all_that_is_carried_one_that_another_process_has_saved_is_the_part() {
+    let found = |revision, sid: &str| {
+        let session = Session::new().with_cookie("sid", sid).unwrap();
+        Found {
+            session: Some(session.with_lifetime(Lifetime::of(HOUR))),
+            ..stored(version(1, revision))
+        }
+    };
+    let (mut state, mut known) = (CacheState::default(), Known::default());
+    assert!(adopt(&mut state, &mut known, found(0, "s0"), at(0)));
+    let first = state.current().unwrap().stamp();
+    // A deadline alone, and then another value.
+    for (revision, sid, is_other) in [(1, "s0", false), (2, "s1", true)] {
+        let saved = found(revision, sid);
+        assert!(adopt(&mut state, &mut known, saved, at(0)));
+        let current = state.current().unwrap();
+        assert_eq!(current.has_other_parts_than(first), is_other, "{revision}");
+    }
+}
+
+#[test]
 fn rule_21_a_deadline_alone_makes_no_revision() {
     let (mut state, mut known) = shared(CacheState::default());
     assert!(adopt(&mut state, &mut known, stored(version(1, 1)), at(60)));
@@ -322,6 +343,25 @@ fn rule_20_what_is_found_is_served_or_refreshed_or_else_the_flight_goes_on() {
     assert_eq!(finds(plain(), Purpose::Login, 3_601), login);
     assert_eq!(finds(plain(), Purpose::Refresh, 3_601), login);
     assert_eq!(finds(refreshing(), Purpose::Login, 3_601), refresh);
+}
+
+#[test]
+fn rule_20_a_later_value_that_is_found_of_the_session_at_hand_is_served_unless_a_renewal_was_asked()
+{
+    for (asked, serves) in [(false, true), (true, false)] {
+        let (mut state, mut known) = shared(CacheState::default());
+        let wanted = Wanted {
+            purpose: Purpose::Login,
+            asked,
+            began: 1,
+        };
+        let id = state.begin();
+        // The one at hand is over, and another process has prolonged it.
+        let outlook = outlook(rolled(version(1, 1)), &mut known);
+        let looked = state.look_at(id, wanted, outlook, &end(at(3_601)), &POLICY);
+        assert_eq!(matches!(looked, Some(Adopted::Serves(_))), serves);
+        assert_eq!(stamp(&state), (1, 1));
+    }
 }
 
 fn attempted(secret: &str) -> AttemptedSecret {

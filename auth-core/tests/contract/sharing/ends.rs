@@ -270,6 +270,22 @@ async fn rule_19_a_logout_ends_what_was_superseded_since_another_process_has_loo
 }
 
 #[tokio::test]
+async fn rule_19_a_logout_ends_the_session_at_hand_and_a_newer_one_that_it_finds() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.is_silent.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store);
+    process.get().await.unwrap();
+    let other = fleet.start(server.program("right"));
+    assert_eq!(reject(&other).await.unwrap(), "token-2");
+    assert_eq!(token(&process.fresh().unwrap()), "token-1");
+    process.log_out().await.unwrap();
+    let mut ended = server.0.logouts.lock().clone();
+    ended.sort();
+    assert_eq!(ended, ["token-1", "token-2"]);
+}
+
+#[tokio::test]
 async fn rule_19_a_logout_after_a_close_takes_nothing_from_what_that_leaves_in_the_store() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     let process = fleet.start(server.program("right"));
