@@ -493,7 +493,7 @@ async fn rule_12_a_secret_that_changes_while_its_login_waits_for_a_permit_is_the
     let clock = ManualClock::new();
     let vault = Arc::new(Vault::default());
     let (sent, change) = (Arc::default(), |to: &str| {
-        *vault.password.lock() = to.into()
+        *vault.password.lock() = to.into();
     });
     change("spent");
     let inner = tokens()
