@@ -192,7 +192,7 @@ fn rule_10_neither_the_wall_clock_nor_a_shorter_day_gives_a_permit_early() {
 }
 
 #[test]
-fn tightening_forgets_no_login_that_still_counts() {
+fn rule_10_tightening_forgets_no_login_that_still_counts() {
     let hands = ManualClock::new();
     let limiter = new(quota(10, 60), &hands);
     for _ in 0..4 {
@@ -209,13 +209,11 @@ fn tightening_forgets_no_login_that_still_counts() {
     assert!(!try_acquire(&limiter), "61 s after the second");
 
     limiter.tighten(quota(4, 120));
-    hands.advance(Duration::from_secs(121));
-    assert!(
-        !try_acquire(&limiter),
-        "when they were spent is forgotten, so they count from now"
-    );
+    hands.advance(Duration::from_secs(60));
+    assert!(!try_acquire(&limiter), "121 s after the second");
     hands.advance(Duration::from_secs(1));
-    assert!(try_acquire(&limiter));
+    assert!(try_acquire(&limiter), "122 s after the second");
+    assert!(!try_acquire(&limiter), "121 s after the third");
     limiter.tighten(quota(10, 60));
     assert_eq!(
         limiter.queue().window.quota(),
@@ -531,15 +529,31 @@ fn rule_10_a_login_that_has_its_permit_is_not_expected_to_wait_for_another() {
 }
 
 #[test]
-fn tightening_does_not_count_a_login_whose_window_is_just_over() {
-    let hands = ManualClock::new();
-    let limiter = new(quota(1, 60), &hands);
-    assert!(try_acquire(&limiter));
-    hands.advance(Duration::from_secs(62));
-    limiter.tighten(quota(1, 120));
-    assert!(try_acquire(&limiter));
-    let window = limiter.queue().window.quota().window();
-    assert_eq!(window, Duration::from_secs(120));
+fn rule_10_a_longer_window_counts_logins_whose_shorter_one_was_over() {
+    // When the longer window is stated, and how long the next login then waits.
+    for (stated, waits) in [(0, 122), (61, 61), (62, 60), (121, 1), (122, 0), (123, 0)] {
+        let hands = ManualClock::new();
+        let limiter = new(quota(1, 60), &hands);
+        assert!(try_acquire(&limiter));
+        hands.advance(Duration::from_secs(stated));
+        limiter.tighten(quota(1, 120));
+        let window = limiter.queue().window.quota().window();
+        assert_eq!(window, Duration::from_secs(120));
+        let left = limiter
+            .expected(true)
+            .saturating_sub(hands.clock().now().steady);
+        assert_eq!(
+            left,
+            nanos(Duration::from_secs(waits)),
+            "stated at {stated} s"
+        );
+        if let Some(before) = Duration::from_secs(waits).checked_sub(Duration::from_nanos(1)) {
+            hands.advance(before);
+            assert!(!try_acquire(&limiter), "stated at {stated} s");
+            hands.advance(Duration::from_nanos(1));
+        }
+        assert!(try_acquire(&limiter), "stated at {stated} s");
+    }
 }
 
 #[test]

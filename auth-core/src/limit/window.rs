@@ -129,21 +129,35 @@ impl Window {
     }
 
     fn insert(&mut self, id: PermitId, under_way: bool, begins: u64) {
-        let permit = Given::new(id, under_way, begins, self.quota, &self.clock);
+        // Its window begins now or later.
+        let permit = Given::new(
+            id,
+            under_way,
+            begins,
+            period(self.quota),
+            begins,
+            &self.clock,
+        );
         let index = (self.given).partition_point(|other| other.free_at <= permit.free_at);
         self.given.insert(index, permit);
     }
 
-    /// Changes to a stricter quota.
+    /// Changes to a stricter quota. In a longer window logins count whose shorter one is over. As
+    /// many as the quota was are remembered, and it never becomes more.
     pub(super) fn tighten(&mut self, quota: Quota, now: u64) {
         if quota.window() != self.quota.window() {
-            self.given.retain(|permit| permit.free_at > now);
-            for permit in &mut self.given {
-                // governor can't be asked for a window that has begun before. To count it from now
-                // is safe.
-                let begins = permit.begins.max(now);
-                *permit = Given::new(permit.id, permit.under_way, begins, quota, &self.clock);
-            }
+            let (clock, period) = (&self.clock, period(quota));
+            let given = self.given.drain(..).filter_map(|permit| {
+                // governor can't be asked for a window that has begun before, but for what is left
+                // of it.
+                let from = permit.begins.max(now);
+                let passed = Duration::from_nanos(from - permit.begins);
+                let left = period.checked_sub(passed).filter(|left| !left.is_zero())?;
+                let (id, under_way) = (permit.id, permit.under_way);
+                let given = Given::new(id, under_way, permit.begins, left, from, clock);
+                Some(given)
+            });
+            self.given = given.collect();
         }
         self.quota = quota;
     }
@@ -172,19 +186,26 @@ struct Given {
 }
 
 impl Given {
-    /// A permit whose window begins now or later.
-    fn new(id: PermitId, under_way: bool, begins: u64, quota: Quota, clock: &Clock) -> Self {
-        let rate = Rate::with_period(period(quota))
-            .unwrap_or_else(|| unreachable!("the margin alone is longer than nothing"))
+    /// A permit of whose window so much is `left`, counted `from` now or later.
+    fn new(
+        id: PermitId,
+        under_way: bool,
+        begins: u64,
+        left: Duration,
+        from: u64,
+        clock: &Clock,
+    ) -> Self {
+        let rate = Rate::with_period(left)
+            .unwrap_or_else(|| unreachable!("a window that is over is not counted"))
             .allow_burst(NonZeroU32::MIN);
         let steady = Steady {
             clock: clock.clone(),
-            from: begins,
+            from,
         };
         let limiter = RateLimiter::direct_with_clock(rate, steady);
         let _taken = limiter.check();
         let free_at = match limiter.check() {
-            Ok(()) => begins,
+            Ok(()) => from,
             Err(not_until) => nanos(not_until.earliest_possible()),
         };
         Self {
