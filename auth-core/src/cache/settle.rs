@@ -147,7 +147,7 @@ impl Keep for Shared {
             let policy = &self.engine.options.policy;
             let sharing = self.engine.options.sharing.as_ref();
             let flight = control.flight.take_if(|flight| flight.id == id);
-            // Before its lease is known, so that nobody gives that back meanwhile.
+            // Before its lease is known, so that no task gives that back meanwhile.
             let settling = sharing.zip(flight.as_ref());
             let settling = settling.map(|(sharing, flight)| sharing.settle(flight));
             let settled = control.state.settle(id, outcome, &end, policy);

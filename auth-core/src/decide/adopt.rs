@@ -225,7 +225,7 @@ impl CacheState {
         }
     }
 
-    /// The token of the session may have been spent by another process, which nobody knows any
+    /// The token of the session may have been spent by another process, which no one knows any
     /// more.
     fn doubt_token(&mut self, now: Moment) {
         let Some(session) = self.refreshed().cloned() else {

@@ -35,7 +35,7 @@ pub struct LeaseAsk<'a> {
     /// The session of `known` was rejected, which the entry is to say from now on.
     pub rejected: bool,
     /// The lease is extended if `owner` has it, and not taken if not. What is sent beside a login
-    /// may arrive after the release at its end, and nobody would have the lease that it takes.
+    /// may arrive after the release at its end, and no login would have the lease that it takes.
     pub only_extends: bool,
 }
 

@@ -55,7 +55,7 @@ impl Watch {
     }
 
     /// Returns when the marks of an entry are no longer `first`. If no thread can be started, that
-    /// is never: whoever waits bounds the wait.
+    /// is never: the caller bounds the wait.
     pub(super) async fn changed(&self, name: String, first: Marks) {
         let (tell, told) = oneshot::channel();
         let begins = {
