@@ -130,6 +130,7 @@ fn rule_19_a_close_during_a_login_leaves_its_session_for_the_other_process() {
 fn rule_19_a_logout_ends_the_session_for_the_other_process_whatever_that_does() {
     explore_some(|| {
         let (provider, _store, processes) = fleet(Script::Succeeds);
+        let counted = provider.clone();
         block_on(async move {
             let got = get_in_each(&processes).await;
             let [(one, _), (other, other_clock)] = processes.each_ref();
@@ -156,11 +157,14 @@ fn rule_19_a_logout_ends_the_session_for_the_other_process_whatever_that_does() 
                 async move { other.get().await.unwrap() }
             });
             let got = all([getting], std::slice::from_ref(other_clock)).await;
-            assert_eq!(got[0].kept("id"), Some("2"));
+            let logged_out = counted.logged_out();
+            assert!(logged_out.contains(&"1".to_owned()));
+            assert!(!logged_out.iter().any(|id| got[0].kept("id") == Some(id)));
             drop(processes);
             no_task_left().await;
         });
-        assert_eq!(provider.logins(), 2);
+        // A login after the rejection may have ended in time for its session to be logged out, too.
+        assert!(provider.logins() <= 3);
     });
 }
 
