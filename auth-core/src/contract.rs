@@ -117,7 +117,10 @@
 //! fell into the last minute. Then the login isn't at fault: the response stands, the session is
 //! kept, no login is spent. The probation begins with the landing of the login and lasts for a
 //! cooldown: 5 s, and twice as long as the last time, up to 5 min, where that ended without an
-//! accepted replay. One accepted replay ends it.
+//! accepted replay. One accepted replay ends it. After two sessions in a row with none of which any
+//! request was accepted it lasts for 2 min at least, and after more for 15 min: a server may give a
+//! session that is of no use for a wrong password, so at most four such logins fall into any
+//! 15 min.
 //!
 //! If no request with a refreshed session was accepted yet, its rejection is believed on probation
 //! as well, and the password is used, once. A late rejection spends no refresh.

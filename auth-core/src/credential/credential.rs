@@ -45,7 +45,9 @@ pub struct Credential {
     attachment: Attachment,
     kept: Kept,
     life: Life,
-    /// It was refreshed, and no request with it was accepted yet.
+    /// It was refreshed by this process, and did not come from a login.
+    by_refresh: bool,
+    /// No request with it was accepted yet.
     unproven: AtomicBool,
     /// An answer has set a cookie of it that can't be heard, and that was told.
     unheard: AtomicBool,
@@ -73,7 +75,8 @@ impl Credential {
             attachment,
             kept: session.kept.begin(birth.at),
             life: Life::begin(lifetime, &lives, birth, window, jitter).idle_for(idle_left),
-            unproven: AtomicBool::new(false),
+            by_refresh: false,
+            unproven: AtomicBool::new(true),
             unheard: AtomicBool::new(false),
         }
     }
@@ -81,7 +84,7 @@ impl Credential {
     /// The same session, which was refreshed.
     pub(crate) fn refreshed(self) -> Self {
         Self {
-            unproven: AtomicBool::new(true),
+            by_refresh: true,
             ..self
         }
     }
@@ -89,10 +92,15 @@ impl Credential {
     // Relaxed, for `unproven`: the flag publishes no other memory, and a request that is judged
     // before the store is seen costs one login at most.
 
-    /// Whether it was refreshed, and no request with it was accepted yet.
+    /// Whether no request with it was accepted yet.
     #[inline]
     pub(crate) fn is_unproven(&self) -> bool {
         self.unproven.load(Relaxed)
+    }
+
+    /// Whether it came from a refresh, and not from a login.
+    pub(crate) const fn is_by_refresh(&self) -> bool {
+        self.by_refresh
     }
 
     /// A request that was sent at `sent` was accepted.
@@ -522,6 +530,7 @@ impl Credential {
             attachment: new.attachment,
             kept: new.kept,
             life,
+            by_refresh: self.by_refresh,
             unproven: AtomicBool::new(self.is_unproven()),
             unheard: AtomicBool::new(self.unheard.load(Relaxed)),
         }
@@ -585,6 +594,7 @@ impl Credential {
             attachment,
             kept: self.kept.clone(),
             life: self.life.with_others(&lives),
+            by_refresh: self.by_refresh,
             unproven: AtomicBool::new(self.is_unproven()),
             unheard: AtomicBool::new(self.unheard.load(Relaxed)),
         })

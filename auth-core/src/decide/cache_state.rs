@@ -508,6 +508,10 @@ impl CacheState {
         } else {
             self.renewals.next(end.at, &policy.failure)
         };
+        let was_accepted = |old: &Arc<Credential>| !old.is_unproven();
+        if replaced.as_ref().is_some_and(was_accepted) {
+            self.breaker.was_of_use();
+        }
         let refreshes = self.refreshes.as_deref();
         let counts = by == Means::Password || refreshes.is_some_and(Refreshes::count_as_logins);
         self.breaker.landed(self.generation, end.at, counts);
@@ -646,14 +650,19 @@ impl CacheState {
         // The end that the session was told to have is no reason for doubt.
         let in_time = |current: &Arc<Credential>| current.life().told_end_has_come(now);
         if !self.current.as_ref().is_some_and(in_time) {
-            let unproven = |current: &Arc<Credential>| current.is_unproven();
-            let unproven = self.current.as_ref().is_some_and(unproven);
-            let by = if unproven { EndedBy::FirstUse } else { by };
+            let current = self.current.as_ref();
+            let unproven = current.is_some_and(|current| current.is_unproven());
+            let refreshed = current.is_some_and(|current| current.is_by_refresh());
+            let by = match by {
+                _ if unproven && refreshed => EndedBy::FirstUse,
+                EndedBy::Rejection if unproven => EndedBy::NeverAccepted,
+                by => by,
+            };
             if !self.breaker.believes(by, now, policy.rejection_logins) {
                 return false;
             }
             self.breaker.believed(by, now);
-            if let (true, Some(refreshes)) = (unproven, &mut self.refreshes) {
+            if let (EndedBy::FirstUse, Some(refreshes)) = (by, &mut self.refreshes) {
                 refreshes.distrust();
             }
         }

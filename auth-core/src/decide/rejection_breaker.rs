@@ -16,6 +16,13 @@ use crate::credential::{InvalidValue, Line, Lines};
 const FIRST_PROBATION: Duration = Duration::from_secs(5);
 /// One futile login in five minutes leaves the quota to others.
 const LONGEST_PROBATION: Duration = Duration::from_secs(300);
+/// The least probation after two sessions in a row with which no request was accepted, and after
+/// more. A server may give a session that is of no use for a wrong password, so at most four such
+/// logins fall into any 15 minutes. Rule 8 states both.
+const AFTER_TWO_OF_NO_USE: Duration = Duration::from_secs(2 * 60);
+const AFTER_MORE_OF_NO_USE: Duration = Duration::from_secs(15 * 60);
+/// How long the sessions in a row are remembered.
+const OF_NO_USE_LATELY: Duration = Duration::from_secs(60 * 60);
 /// A login whose session was not rejected for so long did help, although no replay said so: not
 /// every request can be replayed. It is more than [`LONGEST_PROBATION`], so that a route that
 /// answers 401 all the time does not begin with the first probation again.
@@ -30,6 +37,9 @@ pub(super) struct RejectionBreaker {
     last: u64,
     /// Its probation. `None` once a replay was accepted.
     probation: Option<Probation>,
+    /// How many sessions in a row were rejected with which no request was accepted. The last one
+    /// was when the probation began.
+    of_no_use: u32,
     /// What was believed, if the login that it causes has not ended yet.
     pending: Option<EndedBy>,
 }
@@ -38,6 +48,9 @@ pub(super) struct RejectionBreaker {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EndedBy {
     Rejection,
+    /// As a rejection, of a session from a login with which no request was accepted yet. Perhaps
+    /// the login is at fault, and its server gives a session for a wrong password.
+    NeverAccepted,
     /// It deletes the session's cookies. Its request is not replayed, so no replay can prove that
     /// the login helped, and there is no probation.
     Deletion,
@@ -67,25 +80,41 @@ impl RejectionBreaker {
             .probation
             .is_some_and(|probation| now.steady_since(probation.since) < probation.length);
         let lately = self.landed.iter().filter(|at| is_lately(**at, now));
-        let doubted = by == EndedBy::Rejection && on_probation;
+        let is_rejection = matches!(by, EndedBy::Rejection | EndedBy::NeverAccepted);
+        let doubted = is_rejection && on_probation;
         !doubted && lately.count() < most.get() as usize
     }
 
     /// It was believed, so it causes the next login.
     pub(super) fn believed(&mut self, by: EndedBy, now: Moment) {
         self.pending = Some(by);
-        if by != EndedBy::Rejection {
-            return;
-        }
-        let unproven = self
-            .probation
-            .filter(|last| now.steady_since(last.since) < PROVEN_AFTER);
+        let lately = |lately: Duration| {
+            let last = self.probation;
+            last.filter(|last| now.steady_since(last.since) < lately)
+        };
+        let of_no_use = lately(OF_NO_USE_LATELY).map_or(0, |_| self.of_no_use);
+        self.of_no_use = match by {
+            EndedBy::NeverAccepted => of_no_use.saturating_add(1),
+            EndedBy::Rejection => 0,
+            EndedBy::Deletion | EndedBy::FirstUse => return,
+        };
+        let length = lately(PROVEN_AFTER).map_or(FIRST_PROBATION, |last| {
+            (last.length * 2).min(LONGEST_PROBATION)
+        });
+        let least = match self.of_no_use {
+            0 | 1 => Duration::ZERO,
+            2 => AFTER_TWO_OF_NO_USE,
+            _ => AFTER_MORE_OF_NO_USE,
+        };
         self.probation = Some(Probation {
             since: now,
-            length: unproven.map_or(FIRST_PROBATION, |last| {
-                (last.length * 2).min(LONGEST_PROBATION)
-            }),
+            length: length.max(least),
         });
+    }
+
+    /// A request was accepted with the session before the one that lands now.
+    pub(super) const fn was_of_use(&mut self) {
+        self.of_no_use = 0;
     }
 
     /// A login or a refresh has returned a session. A refresh does not count, unless it does as a
@@ -119,6 +148,7 @@ impl RejectionBreaker {
     /// What another process knows of the logins that rejections have caused counts here as well,
     /// since the session of this generation came from there.
     pub(super) fn learn(&mut self, other: Self, generation: u64) {
+        self.of_no_use = self.of_no_use.max(other.of_no_use);
         if other.landed.len() > self.landed.len() {
             self.landed = other.landed;
         }
@@ -137,7 +167,8 @@ impl RejectionBreaker {
         let line = lines.line("breaker");
         if let Some(probation) = &self.probation {
             line.time("probation", Some(probation.length))
-                .time("since", ago(probation.since));
+                .time("since", ago(probation.since))
+                .number("of_no_use", self.of_no_use);
         }
         for at in &self.landed {
             line.time("landed", ago(*at));
@@ -157,8 +188,9 @@ impl RejectionBreaker {
             landed: landed.into_iter().map(at).collect(),
             probation: probation.map(|(length, since)| Probation {
                 since: at(since),
-                length: length.min(LONGEST_PROBATION),
+                length: length.min(AFTER_MORE_OF_NO_USE),
             }),
+            of_no_use: line.number("of_no_use")?,
             ..Self::default()
         })
     }
@@ -167,6 +199,7 @@ impl RejectionBreaker {
     pub(super) fn replay_accepted(&mut self, generation: u64) {
         if generation >= self.last {
             self.probation = None;
+            self.of_no_use = 0;
         }
     }
 }
@@ -336,6 +369,36 @@ mod tests {
             breaker.landed(generation, at(0.0), true);
         }
         assert!(believes(&breaker, 0.0));
+    }
+
+    /// A session is rejected with which no request was accepted, and the login that follows lands.
+    fn of_no_use(breaker: &mut RejectionBreaker, generation: u64, seconds: f64) {
+        assert!(breaker.believes(EndedBy::NeverAccepted, at(seconds), THREE));
+        breaker.believed(EndedBy::NeverAccepted, at(seconds));
+        breaker.landed(generation, at(seconds), true);
+    }
+
+    #[test]
+    fn rule_8_sessions_of_no_use_lengthen_the_probation_until_one_is_of_use() {
+        let mut breaker = RejectionBreaker::default();
+        let mut now = 0.0;
+        for (generation, probation) in [(2, 5.0), (3, 120.0), (4, 900.0), (5, 900.0)] {
+            of_no_use(&mut breaker, generation, now);
+            assert!(!believes(&breaker, now + probation - 0.001), "{generation}");
+            now += probation;
+        }
+        let mut other = passed_on(&breaker, now, now);
+        of_no_use(&mut other, 6, now);
+        assert!(!believes(&other, now + 899.9), "another process goes on");
+        // An hour later they are forgotten.
+        let later = now - 900.0 + 3_600.0;
+        let mut forgotten = breaker.clone();
+        of_no_use(&mut forgotten, 6, later);
+        assert!(believes(&forgotten, later + 5.0));
+
+        breaker.replay_accepted(5);
+        of_no_use(&mut breaker, 6, now);
+        assert!(believes(&breaker, now + 5.0));
     }
 
     /// As another process reads it that looks so many seconds later.

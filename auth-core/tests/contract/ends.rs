@@ -431,7 +431,7 @@ async fn rule_19_a_route_that_is_always_forbidden_leaves_one_session_open() {
         settle().await;
         clock.advance(SECOND / 10);
     }
-    assert!(logins.count() > 5);
+    assert!(logins.count() > 3);
     assert_eq!(logouts.lock().len() as u64, logins.count() - 1);
 }
 

@@ -513,7 +513,7 @@ async fn rule_8_a_fetch_ends_the_probation_only_if_one_with_the_last_session_was
         (third.stamp().generation(), third.stamp().revision()),
         (3, 0)
     );
-    handle.clock.advance(60 * SECOND);
+    handle.clock.advance(120 * SECOND);
     assert_eq!(reject().await, Conclusion::Replay);
     assert_eq!(value(&handle.write().await.unwrap()), Some("csrf-4"));
     assert_eq!(reject().await, Conclusion::Rejected);

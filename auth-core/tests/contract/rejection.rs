@@ -322,6 +322,57 @@ async fn rule_8_a_route_that_is_always_forbidden_and_slow_costs_one_login_per_co
     assert!(logins.count() <= 1 + 8, "{} logins", logins.count());
 }
 
+/// When logins were sent, in seconds, if all requests of an hour are rejected, one each second, and
+/// before that a request with each of the first sessions is accepted.
+async fn sent_while_all_is_rejected(accepted: u64) -> Vec<u64> {
+    let clock = ManualClock::new();
+    let provider = Scripted::tokens(Lifetime::unknown());
+    let logins = provider.logins();
+    let credentials = on(&clock, provider).build();
+    let mut sent = Vec::new();
+    for second in 0..3_600 {
+        let current = credentials.get().await.unwrap();
+        if current.stamp().generation() <= accepted {
+            Attempt::new(&credentials, &current).accepted();
+        }
+        rejected_twice(&credentials).await;
+        settle().await;
+        sent.resize(logins.count() as usize, second);
+        clock.advance(SECOND);
+    }
+    sent
+}
+
+#[tokio::test]
+async fn rule_8_sessions_of_which_none_is_accepted_are_obtained_four_times_in_15_minutes() {
+    // A server that gives a session for a wrong password, which no request is accepted with.
+    let sent = sent_while_all_is_rejected(0).await;
+    assert_eq!(sent, [0, 0, 5, 125, 1_025, 1_925, 2_825]);
+    // The password was changed at such a server, and the session that was good ended there.
+    let sent = sent_while_all_is_rejected(1).await;
+    assert_eq!(sent, [0, 0, 5, 15, 135, 1_035, 1_935, 2_835]);
+}
+
+#[tokio::test]
+async fn rule_8_an_accepted_request_ends_the_count_of_sessions_that_were_of_no_use() {
+    for renewed in [true, false] {
+        let clock = ManualClock::new();
+        let credentials = on(&clock, tokens()).build();
+        rejected_twice(&credentials).await;
+        clock.advance(5 * SECOND);
+        rejected_twice(&credentials).await;
+        let third = credentials.get().await.unwrap();
+        Attempt::new(&credentials, &third).accepted();
+        if renewed {
+            credentials.renew().await.unwrap();
+        }
+        for seconds in [120, 300, 300] {
+            clock.advance(seconds * SECOND);
+            assert_eq!(rejected_twice(&credentials).await, Conclusion::Replay);
+        }
+    }
+}
+
 #[tokio::test]
 async fn rule_8_two_programs_that_end_each_others_sessions_cause_no_login_storm() {
     let clock = ManualClock::new();
