@@ -270,7 +270,9 @@
 //! them a life that is no longer. No other cookie ends a session or extends it.
 //!
 //! A deletion of the named cookie of the current revision ends the session as expiry does, where
-//! there are several the deletion of all. An empty value, in quotes or not, is one. It counts in
+//! there are several the deletion of all. One without a `Path` is for that of its request (section
+//! 5.1.4), and deletes no cookie for which the server has stated another. An empty value, in quotes
+//! or not, is one. It counts in
 //! the last minute as a rejection does, and is doubted after as many (rule 8), lest a server that
 //! deletes it with each response cause a login for each; but it puts no login on probation, and is
 //! believed on one. A session that has expired meanwhile is neither ended nor revived. A cookie or

@@ -32,9 +32,9 @@ use crate::session::Session;
 ///   `cookie` and perhaps `percent-decoded`. Its condition: `unsafe`, and any number of `below`
 /// - `query`: as `header`
 /// - `json`, `form`: as `header`, for a field of the body. The `name` of `json` is a JSON pointer
-/// - `cookie`: `name`, `value`, `path`; `domain`, or the `host` that set it; `secure`; `life`;
-///   `optional` if the session can do without it, `kept` if an answer set it; `restated` if an
-///   answer stated its life; `gone` if it has no value now
+/// - `cookie`: `name`, `value`; `path` if the server has stated one; `domain`, or the `host` that
+///   set it; `secure`; `life`; `optional` if the session can do without it, `kept` if an answer set
+///   it; `restated` if an answer stated its life; `gone` if it has no value now
 /// - `kept`: `name`, `value`, `life`
 #[derive(Clone)]
 pub struct SessionParts(Secret);

@@ -7,7 +7,7 @@ use http::Extensions;
 
 use crate::cache::{Ask, Credentials};
 use crate::clock::Moment;
-use crate::credential::{Credential, Stamp, Target};
+use crate::credential::{Credential, PlaceCounts, Stamp, Target};
 use crate::decide::CacheState;
 use crate::error::Error;
 use crate::event::Event;
@@ -81,8 +81,8 @@ pub struct Attempt {
     pub(super) replay: bool,
     /// It was sent again because it lacked a part of the session.
     pub(super) repaired: bool,
-    /// Whether the cookies that the answer sets depend on where the request went.
-    place_counts: bool,
+    /// What of the place of the request counts for the cookies that the answer sets or deletes.
+    pub(super) place_counts: PlaceCounts,
     /// Whether what a request carries depends on where it goes, on its method or on its body.
     place_decides: bool,
     /// What this one carries.
@@ -330,7 +330,7 @@ impl Attempt {
     /// the scope, and the request to carry all of the credential.
     #[inline]
     pub fn sent_to<'a>(mut self, target: impl FnOnce() -> Target<'a>) -> Self {
-        if self.place_counts || self.place_decides {
+        if self.place_counts != PlaceCounts::Nothing || self.place_decides {
             self.note_target(target());
         }
         self
@@ -338,8 +338,10 @@ impl Attempt {
 
     #[cold]
     fn note_target(&mut self, target: Target<'_>) {
-        if self.place_counts {
-            self.note_place(target);
+        match &mut self.place_counts {
+            PlaceCounts::Nothing => {}
+            PlaceCounts::Depth { is_below } => *is_below = target.default_path() != "/",
+            PlaceCounts::All => self.note_place(target),
         }
         if !self.place_decides {
             return;
@@ -457,10 +459,13 @@ impl Attempt {
     }
 }
 
-/// Whether the cookies that an answer sets depend on where its request went.
 #[inline]
-fn place_counts(credential: &Credential, scope: &Scope) -> bool {
-    credential.hears_cookies() && (credential.depends_on_path() || scope.has_several_origins())
+fn place_counts(credential: &Credential, scope: &Scope) -> PlaceCounts {
+    if credential.hears_cookies() && scope.has_several_origins() {
+        PlaceCounts::All
+    } else {
+        credential.place_counts()
+    }
 }
 
 impl fmt::Debug for Attempt {

@@ -8,7 +8,9 @@ use http::{HeaderMap, HeaderName};
 use super::Attempt;
 use super::attempt::Carried;
 use crate::clock::nanos;
-use crate::credential::{Brought, SetCookie, Target, Update, set_cookies, unheard_cookies};
+use crate::credential::{
+    Brought, PlaceCounts, SetCookie, Target, Update, set_cookies, unheard_cookies,
+};
 use crate::decide::{CacheState, Heard, Ruling};
 use crate::event::Event;
 use crate::judge::{Judge, MAX_JUDGED_TIME, ResponseView, Verdict, is_from_between};
@@ -316,10 +318,13 @@ impl Attempt {
 
     fn target(&self) -> Target<'_> {
         let place = self.noted.as_ref().and_then(|noted| noted.place.as_ref());
-        match place {
-            Some((host, path)) => Target::new("", host, path),
-            None => Target::new("", self.credentials.scope().first().host(), "/"),
+        if let Some((host, path)) = place {
+            return Target::new("", host, path);
         }
+        // Which path it is below the root does not count.
+        let is_below = self.place_counts == PlaceCounts::Depth { is_below: true };
+        let path = if is_below { "/-/" } else { "/" };
+        Target::new("", self.credentials.scope().first().host(), path)
     }
 
     /// Looks at the response, with the head of its request if that was noted.

@@ -14,7 +14,8 @@ pub(super) struct Cookie {
     pub(super) name: String,
     pub(super) value: String,
     pub(super) hosts: Hosts,
-    pub(super) path: String,
+    /// `None` if the server has stated none, and it goes to all paths of the scope.
+    pub(super) path: Option<String>,
     pub(super) secure: bool,
     pub(super) role: Role,
     /// How long it is good, as the server has stated it last.
@@ -75,7 +76,7 @@ impl Cookie {
             name: name.to_owned(),
             value: value.to_owned(),
             hosts: Hosts::Scope,
-            path: "/".to_owned(),
+            path: None,
             secure: false,
             role,
             life: None,
@@ -89,7 +90,7 @@ impl Cookie {
     pub(super) fn set_by(set: &SetCookie, role: Role) -> Self {
         Self {
             hosts: set.domain.clone().map_or(Hosts::Scope, Hosts::Domain),
-            path: set.path.clone().unwrap_or_else(|| "/".to_owned()),
+            path: set.path.clone(),
             secure: set.secure,
             life: set.expires_in,
             ..Self::new(&set.name, &set.value, role)
@@ -118,13 +119,16 @@ impl Cookie {
     /// The bytes of what a server can make as long as it likes.
     pub(super) fn size(&self) -> usize {
         let domain = self.hosts.domain("");
-        self.name.len() + self.value.len() + self.path.len() + domain.len()
+        self.name.len() + self.value.len() + self.path().len() + domain.len()
     }
 
     /// Writes the line of it.
     pub(super) fn write(&self, lines: &mut Lines) {
         let line = lines.line("cookie").text("name", &self.name);
-        line.text("value", &self.value).text("path", &self.path);
+        line.text("value", &self.value);
+        if let Some(path) = &self.path {
+            line.text("path", path);
+        }
         match &self.hosts {
             Hosts::Scope => {}
             Hosts::Only(host) => {
@@ -159,7 +163,7 @@ impl Cookie {
         };
         let cookie = Self {
             hosts,
-            path: line.need("path")?.to_string(),
+            path: line.text("path")?.map(|path| path.to_string()),
             secure: line.flag("secure"),
             life: line.time("life")?,
             restated: line.flag("restated"),
@@ -170,23 +174,28 @@ impl Cookie {
         let is_one_pair = !cookie.name.is_empty()
             && !cookie.name.contains('=')
             && ![&cookie.name, &cookie.value].into_iter().any(separates);
-        if is_one_pair && cookie.can_be_sent() && cookie.path.starts_with('/') {
+        if is_one_pair && cookie.can_be_sent() && cookie.path().starts_with('/') {
             Ok(cookie)
         } else {
             Err(damaged())
         }
     }
 
+    /// The path that it is for.
+    pub(super) fn path(&self) -> &str {
+        self.path.as_deref().unwrap_or("/")
+    }
+
     /// Whether there are requests that it doesn't go to.
-    pub(super) const fn is_narrow(&self) -> bool {
-        self.secure || !matches!(self.hosts, Hosts::Scope) || self.path.len() > 1
+    pub(super) fn is_narrow(&self) -> bool {
+        self.secure || !matches!(self.hosts, Hosts::Scope) || self.path().len() > 1
     }
 
     /// Whether a request carries it (section 5.4).
     pub(super) fn goes_to(&self, target: Target<'_>) -> bool {
         self.live
             && self.hosts.include(target)
-            && target.is_below(&self.path)
+            && target.is_below(self.path())
             && (!self.secure || target.is_secure())
     }
 
@@ -195,12 +204,12 @@ impl Cookie {
     pub(super) fn has_key(&self, name: &str, domain: Option<&str>, path: &str, host: &str) -> bool {
         let ours = self.hosts.domain(host);
         let same_domain = ours.eq_ignore_ascii_case(domain.unwrap_or(host));
-        self.name == name && same_domain && self.path == path
+        self.name == name && same_domain && self.path() == path
     }
 
     /// What it puts on a request, and for which paths.
     pub(super) fn sent(&self) -> (&str, &str, &str) {
-        (&self.name, &self.path, &self.value)
+        (&self.name, self.path(), &self.value)
     }
 
     /// Whether it goes to the same requests as `other`, with the same value.

@@ -33,8 +33,22 @@ pub(super) struct Cookies {
     header: Option<HeaderValue>,
     /// Whether there is a live cookie that does not go to the whole scope.
     narrow: bool,
-    /// Whether the path of a request decides which cookies its answer sets.
-    by_path: bool,
+    /// What counts of where a request went.
+    place_counts: PlaceCounts,
+}
+
+/// What of the place of a request counts for the cookies that its answer sets or deletes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum PlaceCounts {
+    #[default]
+    Nothing,
+    /// Whether its path is below the root, which matters to what is deleted without a path.
+    Depth {
+        /// As far as it is known.
+        is_below: bool,
+    },
+    /// Its host and its path.
+    All,
 }
 
 /// What the cookies of an answer make of a session's.
@@ -82,10 +96,10 @@ impl Cookies {
             .filter(move |cookie| !has_named || cookie.role != Role::Kept)
     }
 
-    /// Whether the path of a request decides which cookies its answer sets.
+    /// What of the place of a request counts for the cookies that its answer sets or deletes.
     #[inline]
-    pub(super) const fn depend_on_path(&self) -> bool {
-        self.by_path
+    pub(super) const fn place_counts(&self) -> PlaceCounts {
+        self.place_counts
     }
 
     /// Whether there is a cookie of this name, live or not.
@@ -102,7 +116,7 @@ impl Cookies {
     /// most requests carry.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let namesakes = self.live().filter(|cookie| cookie.name == name);
-        let found = namesakes.min_by_key(|cookie| (cookie.role == Role::Kept, cookie.path.len()));
+        let found = namesakes.min_by_key(|cookie| (cookie.role == Role::Kept, cookie.path().len()));
         Some(&found?.value)
     }
 
@@ -156,7 +170,7 @@ impl Cookies {
     /// Adds a cookie as it was. It replaces one with the same name, domain and path.
     pub(super) fn restore(&mut self, cookie: Cookie) {
         self.list.retain(|known| {
-            let same = known.name == cookie.name && known.path == cookie.path;
+            let same = known.name == cookie.name && known.path() == cookie.path();
             !(same && known.hosts == cookie.hosts)
         });
         self.insert(cookie);
@@ -368,8 +382,14 @@ impl Cookies {
         let known = self.find(set, target);
         // What the provider added is of no use without a value, and servers delete it so, too.
         if set.deleted || (names_it && !set.has_value()) {
-            forget(&mut self.list[known?]);
-            self.drop_dead();
+            let cookie = &mut self.list[known?];
+            // Without a path it is for that of the request.
+            let of_request = Some(target.default_path());
+            let is_other = set.path.is_none() && cookie.path.as_deref() != of_request;
+            if !(is_other && cookie.path.is_some()) {
+                forget(cookie);
+                self.drop_dead();
+            }
             return None;
         }
         let mut cookie = Cookie::set_by(set, Role::Kept);
@@ -377,7 +397,11 @@ impl Cookies {
             return None;
         }
         if set.path.is_none() {
-            self.path_for(set, target).clone_into(&mut cookie.path);
+            cookie.path = match known {
+                Some(at) => self.list[at].path.clone(),
+                None if names_it => None,
+                None => Some(target.default_path().to_owned()),
+            };
         }
         if !names_it && set.domain.is_none() {
             cookie.hosts = Hosts::Only(target.host().to_owned());
@@ -456,7 +480,7 @@ impl Cookies {
     }
 
     fn insert(&mut self, cookie: Cookie) {
-        let longer = |known: &Cookie| known.path.len() >= cookie.path.len();
+        let longer = |known: &Cookie| known.path().len() >= cookie.path().len();
         let at = self.list.partition_point(longer);
         self.list.insert(at, cookie);
     }
@@ -466,7 +490,13 @@ impl Cookies {
         let live: Vec<&Cookie> = self.live().collect();
         let header = (!live.is_empty()).then(|| merge(&HeaderMap::new(), &live));
         self.narrow = live.iter().any(|cookie| cookie.is_narrow());
-        self.by_path = self.keeps_all || self.list.iter().any(|cookie| cookie.path != "/");
+        self.place_counts = if self.keeps_all || self.list.iter().any(|it| it.path() != "/") {
+            PlaceCounts::All
+        } else if self.list.iter().any(|cookie| cookie.path.is_some()) {
+            PlaceCounts::Depth { is_below: false }
+        } else {
+            PlaceCounts::Nothing
+        };
         self.header = header.map(prepared);
     }
 }

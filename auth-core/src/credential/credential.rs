@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::attachment::Attachment;
 use super::change::{Brought, Change, NewValues};
+use super::cookies::PlaceCounts;
 use super::kept::Kept;
 use super::update::SetBy;
 use super::{BodyField, InvalidValue, SetCookie, Stamp, Target, Update};
@@ -436,10 +437,10 @@ impl Credential {
         self.attachment.cookies.hears()
     }
 
-    /// Whether the path of a request decides which cookies its answer sets.
+    /// What of the place of a request counts for the cookies that its answer sets or deletes.
     #[inline]
-    pub(crate) fn depends_on_path(&self) -> bool {
-        self.attachment.cookies.depend_on_path()
+    pub(crate) const fn place_counts(&self) -> PlaceCounts {
+        self.attachment.cookies.place_counts()
     }
 
     /// Whether every request within the scope carries something of it. It reads one flag.

@@ -26,6 +26,7 @@ pub(crate) use attachment::Attachment;
 pub use basic::basic;
 pub use body_field::BodyField;
 pub(crate) use change::{Brought, Change};
+pub(crate) use cookies::PlaceCounts;
 pub use credential::Credential;
 pub use invalid_value::InvalidValue;
 pub(crate) use kept::{Kept, KeptValue};

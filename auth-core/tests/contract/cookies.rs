@@ -163,15 +163,49 @@ async fn rule_15_a_deletion_of_the_same_name_domain_and_path_ends_the_session() 
         "sid=gone; Path=/; Max-Age=-1",
         "sid=; path=/; EXPIRES=Thu, 01 Jan 1970 00:00:00 GMT",
         "sid=; Path=/; Expires=Thu, 01-Jan-15 00:00:00 GMT",
-        "sid=; Max-Age=0; Domain=API.example.com",
+        "sid=; Path=/; Max-Age=0; Domain=API.example.com",
         "sid=; Max-Age=0; Path=/legacy; Path=/",
-        "sid=; Max-Age=0; Path=nowhere",
         "sid=; Path=/",
         "sid=\"\"; Path=/",
     ] {
         let browser = named(&["sid=s1; Path=/"]);
         browser.send(at("/v3/me"), 200, &[deletion]).await;
         assert!(browser.credentials.peek().is_none(), "{deletion}");
+    }
+}
+
+#[tokio::test]
+async fn rule_15_a_deletion_without_a_path_is_for_that_of_its_request() {
+    let one = Scope::only(Origin::parse("https://api.example.com").unwrap());
+    for scope in [one, scope()] {
+        for deletion in ["sid=; Max-Age=0", "sid=x; Max-Age=0; Path=nowhere", "sid="] {
+            for (login, path, deletes) in [
+                ("sid=s1; Path=/", "/v3/me", false),
+                ("sid=s1; Path=/", "/v3/", false),
+                ("sid=s1; Path=/", "/me", true),
+                ("sid=s1; Path=/", "/", true),
+                ("sid=s1; Path=/v3", "/v3/me", true),
+                ("sid=s1; Path=/v3", "/v3/me/photo", false),
+                // The server states no path, so the cookie goes everywhere, and so does its end.
+                ("sid=s1", "/v3/me", true),
+            ] {
+                let browser = Browser::within(scope.clone(), move |_| set_by(&[login]));
+                // A value that is set without a path is not stored beside the other one.
+                if login.ends_with("Path=/") {
+                    browser.send(at("/v3/me"), 200, &["sid=s2"]).await;
+                }
+                browser.send(HERE, 200, &[]).await;
+                let stored = browser.credentials.session().unwrap().to_parts();
+                browser.send(at(path), 200, &[deletion]).await;
+                let ended = browser.credentials.peek().is_none();
+                assert_eq!(ended, deletes, "{login}, {path}: {deletion}");
+                let restored = move |_| Ok(stored.to_session()?);
+                let browser = Browser::within(scope.clone(), restored);
+                browser.send(at(path), 200, &[deletion]).await;
+                let ended = browser.credentials.peek().is_none();
+                assert_eq!(ended, deletes, "restored: {login}, {path}: {deletion}");
+            }
+        }
     }
 }
 

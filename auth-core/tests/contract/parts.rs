@@ -308,7 +308,6 @@ fn a_text_of_another_form_is_refused_without_repeating_it() {
         "session form=1\nheader name=%FF value=canary",
         "session form=1\nquery name=a value=%FFcanary",
         "session form=1\nquery name= value=canary",
-        "session form=1\ncookie name=a value=canary",
         "session form=1\ncookie name=a value=canary path=x",
         "session form=1\ncookie name=a value=canary%3B path=%2F",
         "session form=1\ncookie name=a%3D value=canary path=%2F",
@@ -470,11 +469,7 @@ fn a_cookie_that_is_gone_is_known_when_it_is_set_again_after_it_was_plain() {
     let one = resumed(session, &clock);
     hear(&one, "csrf=; Path=/; Max-Age=0");
     let parts = one.session().unwrap().to_parts();
-    assert!(
-        parts
-            .expose()
-            .contains("cookie name=csrf value= path=%2F gone\n")
-    );
+    assert!(parts.expose().contains("cookie name=csrf value= gone\n"));
     let other = resumed(parts.to_session().unwrap(), &clock);
     assert_eq!(other.peek().unwrap().cookie("csrf"), None);
     hear(&other, "csrf=c2; Path=/");

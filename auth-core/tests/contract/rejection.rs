@@ -324,7 +324,7 @@ async fn rule_8_a_route_that_is_always_forbidden_and_slow_costs_one_login_per_co
 
 /// When logins were sent, in seconds, if all requests of an hour are rejected, one each second, and
 /// before that a request with each of the first sessions is accepted.
-async fn sent_while_all_is_rejected(accepted: u64) -> Vec<u64> {
+async fn sent_while_all_is_rejected(accepted: u64) -> Vec<u32> {
     let clock = ManualClock::new();
     let provider = Scripted::tokens(Lifetime::unknown());
     let logins = provider.logins();
@@ -337,7 +337,9 @@ async fn sent_while_all_is_rejected(accepted: u64) -> Vec<u64> {
         }
         rejected_twice(&credentials).await;
         settle().await;
-        sent.resize(logins.count() as usize, second);
+        while (sent.len() as u64) < logins.count() {
+            sent.push(second);
+        }
         clock.advance(SECOND);
     }
     sent
