@@ -1,4 +1,4 @@
-//! What a login returns, and what its end means.
+//! What a login returns, and what its end may mean.
 
 use std::sync::Arc;
 use std::time::Duration;

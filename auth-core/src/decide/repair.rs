@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cache_state::{CacheState, Heard, Policy, Ruling};
+use super::cache_state::{CacheState, Policy};
+use super::response::{Heard, Ruling};
 use crate::clock::Moment;
 use crate::credential::{Brought, Credential, SetCookie, Stamp, Update};
 use crate::error::{Error, Exchange, LoginError, LoginErrorKind};
