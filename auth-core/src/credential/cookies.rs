@@ -82,6 +82,11 @@ impl Cookies {
             .filter(move |cookie| !has_named || cookie.role != Role::Kept)
     }
 
+    /// The values of those that a server may know the session by.
+    pub(super) fn values(&self) -> impl Iterator<Item = &str> {
+        self.of_session().map(|cookie| cookie.value.as_str())
+    }
+
     /// Whether the path of a request decides which cookies its answer sets.
     #[inline]
     pub(super) const fn depend_on_path(&self) -> bool {
