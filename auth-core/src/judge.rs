@@ -136,11 +136,12 @@ impl<'a> ResponseView<'a> {
         text.parse().ok()
     }
 
-    /// Whether the `Content-Type` is `application/json`, or ends in `+json` (RFC 6839, section
-    /// 3.1).
+    /// Whether the `Content-Type` is `application/json` or `text/json`, or ends in `+json` (WHATWG
+    /// MIME Sniffing, "JSON MIME type"; RFC 6839, section 3.1).
     pub fn is_json(&self) -> bool {
         self.media_type().is_some_and(|media_type| {
-            media_type.eq_ignore_ascii_case("application/json") || ends_with(media_type, "+json")
+            let is = |json: &str| media_type.eq_ignore_ascii_case(json);
+            is("application/json") || is("text/json") || ends_with(media_type, "+json")
         })
     }
 

@@ -46,6 +46,7 @@ fn assert_bare(seen: &Seen) {
         "cookie2",
         "proxy-authorization",
         "www-authenticate",
+        "sec-websocket-protocol",
     ] {
         assert!(!seen.headers.contains_key(name), "{name}: {seen:?}");
     }
@@ -63,7 +64,12 @@ fn with_private_headers(mut request: Request<&'static str>) -> Request<&'static 
     headers.insert("referer", HeaderValue::from_static("https://mine.example"));
     headers.insert("x-api-key", HeaderValue::from_static("mine"));
     headers.insert("x-mine", HeaderValue::from_static("mine"));
-    for name in ["cookie2", "proxy-authorization", "www-authenticate"] {
+    for name in [
+        "cookie2",
+        "proxy-authorization",
+        "www-authenticate",
+        "sec-websocket-protocol",
+    ] {
         headers.insert(name, HeaderValue::from_static("mine"));
     }
     let mut sensitive = HeaderValue::from_static("mine");

@@ -427,6 +427,55 @@ async fn a_requests_own_time_out_includes_the_wait_for_a_login() {
     assert_eq!(seen, [Some(2 * second), Some(5 * second), None]);
 }
 
+#[tokio::test]
+async fn rule_9_a_request_whose_own_time_out_has_passed_is_not_sent_again() {
+    let second = Duration::from_secs(1);
+    for (status, location) in [(307, "/next"), (302, "https://other.example/")] {
+        let (credentials, control) = Script::at(ORIGIN).build();
+        credentials.get().await.unwrap();
+        let sent = Arc::new(Mutex::new(0));
+        let (count, clock) = (Arc::clone(&sent), control.clock.clone());
+        let below = Answering(move || {
+            *count.lock().unwrap() += 1;
+            clock.advance(3 * second);
+            http::Response::builder()
+                .status(status)
+                .header("location", location)
+        });
+        let client = ClientBuilder::new(Client::new())
+            .with(AuthMiddleware::assuming_no_redirects(credentials))
+            .with(below)
+            .build();
+        let error = client.get(ORIGIN).timeout(3 * second).send().await;
+        let reqwest_middleware::Error::Middleware(error) = error.unwrap_err() else {
+            panic!("nothing was sent");
+        };
+        let error: &std::io::Error = error.downcast_ref().unwrap();
+        assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+        assert_eq!(*sent.lock().unwrap(), 1, "{status}");
+    }
+}
+
+/// Responds without a server.
+struct Answering<F>(F);
+
+#[async_trait::async_trait]
+impl<F: Fn() -> http::response::Builder + Send + Sync + 'static> reqwest_middleware::Middleware
+    for Answering<F>
+{
+    async fn handle(
+        &self,
+        request: reqwest::Request,
+        _: &mut http::Extensions,
+        _: reqwest_middleware::Next<'_>,
+    ) -> reqwest_middleware::Result<reqwest::Response> {
+        use reqwest::ResponseBuilderExt;
+
+        let response = self.0().url(request.url().clone());
+        Ok(response.body("").unwrap().into())
+    }
+}
+
 /// Rejects every request after three seconds.
 struct SlowlyRejecting(ManualClock);
 

@@ -5,9 +5,17 @@ use std::borrow::Cow;
 use serde::de::{DeserializeOwned, Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
-/// Reads JSON. What is not UTF-8 is replaced, and so are halves of surrogate pairs: a name that
-/// was cut off in the middle of a character does not spoil the token beside it.
+/// What some servers write before JSON, such as Gerrit and those for Angular, so that no page of
+/// another site can run it as a script. A comma may follow.
+const NO_SCRIPT: &[u8] = b")]}'";
+
+/// Reads JSON, with [`NO_SCRIPT`] before it or without. What is not UTF-8 is replaced, and so are
+/// halves of surrogate pairs: a name that was cut off in the middle of a character does not spoil
+/// the token beside it.
 pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
+    let body = body
+        .strip_prefix(NO_SCRIPT)
+        .map_or(body, |behind| behind.strip_prefix(b",").unwrap_or(behind));
     read_text(body).or_else(|error| match whole_characters(body) {
         Cow::Borrowed(_) => Err(error),
         Cow::Owned(text) => read_text(text.as_bytes()),

@@ -354,6 +354,18 @@ fn a_number_is_a_token_if_it_can_be_written_as_it_came() {
     }
 }
 
+/// As Gerrit and servers for Angular write it, lest another site's page runs it as a script.
+#[test]
+fn rule_18_what_keeps_json_from_being_a_script_does_not_decide() {
+    for before in [")]}'", ")]}',", ")]}'\n", "\u{feff})]}',\r\n"] {
+        let body = format!("{before}{{\"t\": \"t-1\"}}\n");
+        let session = session(&login(""), &body);
+        assert!(session.to_parts().expose().contains("t-1"), "{before:?}");
+    }
+    let other = answer(200, &[], ")]}'',{\"t\": \"t-1\"}");
+    assert!(read(&login(""), &[other]).is_err());
+}
+
 #[test]
 fn rule_18_what_surrounds_a_text_does_not_decide_what_it_says() {
     let login = login("login.failures = [{ text = '^Fails\\.$', means = 'refused' }]");

@@ -221,6 +221,10 @@ fn a_configuration_states_values_variables_and_files() {
     assert_eq!(login.url("/"), "https://pve3.example.com:8006/");
     for wrong in [
         r#"{"a": 1}"#,
+        r#"{"a": 271828}"#,
+        r#"{"a": -271828}"#,
+        r#"{"a": 271828.5}"#,
+        r#"{"a": {"value": 271828}}"#,
         r#"{"a": ["canary"]}"#,
         r#"{"a": {"variabel": "canary"}}"#,
         r#"{"a": {"variable": "canary", "file": "canary"}}"#,
@@ -232,7 +236,23 @@ fn a_configuration_states_values_variables_and_files() {
             error.contains("a text, { variable = \"NAME\" } or"),
             "{error}"
         );
-        assert!(!error.contains("canary"), "{error}");
+        assert!(
+            !error.contains("canary") && !error.contains("271828"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn rule_17_a_text_in_the_place_of_another_type_is_not_repeated() {
+    let secret = "canary\", expected a canary";
+    let toml = format!("recipe = '{secret}'");
+    let json = serde_json::json!({ "recipe": secret }).to_string();
+    for read in [Recipe::from_toml(&toml), Recipe::from_json(&json)] {
+        let error = read.expect_err("it is no number");
+        let printed = format!("{error} {error:?}");
+        assert!(printed.contains("a text, expected u32"), "{printed}");
+        assert!(!printed.contains("canary"), "{printed}");
     }
 }
 
@@ -503,6 +523,22 @@ const UNWORKABLE: &[(&str, &str)] = &[
         "writes that word itself",
     ),
     (
+        "login.basic = { user = 'a:{email}', password = '{password}' }",
+        "a colon",
+    ),
+    (
+        "login.content_type = \"application/json\\n\"",
+        "stand in a header",
+    ),
+    ("login.content_type = ''", "stand in a header"),
+    ("login.bearer = \"a\\n{password}\"", "stand in a header"),
+    ("attach.bearer = ' bearer {t}'", "writes that word itself"),
+    ("login.post = '/a<b>'", "%20"),
+    (
+        "base = 'https://api.acme.example/v1/../x'",
+        "leads elsewhere",
+    ),
+    (
         "login.take.h = { json = '/h', plain = true }\nattach.header.'{h}' = 'x'\n\
          capture.h = { header = 'x-h' }",
         "the name of a header",
@@ -599,7 +635,7 @@ const MISTAKES: &[Mistake] = &[
         new: "recipe = \"1\"",
         line: 2,
         field: "recipe",
-        says: "invalid type: string \"1\", expected u32",
+        says: "invalid type: a text, expected u32",
     },
     Mistake {
         old: "recipe = 1\n",

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
 use super::body_field::FieldName;
+use super::carried::Former;
 use super::cookie::{Cookie, Role};
 use super::cookies::Cookies;
 use super::dependent::{Dependent, Dependents};
@@ -31,6 +32,7 @@ pub(crate) struct Attachment {
     pub(super) dependents: Dependents,
     /// What query pairs had as their values before. Responses under way may still hold them.
     former_query: Vec<String>,
+    pub(super) former: Former,
     pub(super) facts: Facts,
 }
 
@@ -328,10 +330,12 @@ impl Attachment {
             query: self.query.clone(),
             dependents: self.dependents.clone(),
             former_query: self.former_query.clone(),
+            former: self.former.clone(),
             facts: self.facts,
         };
         next.prepare();
         next.remember_query_of(self);
+        next.remember_carried_of(self);
         next
     }
 
@@ -366,6 +370,7 @@ impl Attachment {
         }
         self.prepare();
         self.remember_query_of(&before);
+        self.remember_carried_of(&before);
         self
     }
 

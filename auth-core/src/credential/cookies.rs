@@ -96,6 +96,11 @@ impl Cookies {
             .filter(move |cookie| !has_named || cookie.role != Role::Kept)
     }
 
+    /// The values of those that a server may know the session by.
+    pub(super) fn values(&self) -> impl Iterator<Item = &str> {
+        self.of_session().map(|cookie| cookie.value.as_str())
+    }
+
     /// What of the place of a request counts for the cookies that its answer sets or deletes.
     #[inline]
     pub(super) const fn place_counts(&self) -> PlaceCounts {

@@ -193,6 +193,27 @@ impl Credential {
         self.attachment.query_values()
     }
 
+    /// The values of headers, cookies and fields of the body, and those that they had until a
+    /// server rolled them lately, if they have 16 bytes or more: a shorter one is in a URL by
+    /// chance. A URL that holds one of them must not leave the scope.
+    ///
+    /// Of a header these are its words, such as the token behind `Bearer`. What requests have
+    /// without a session as well, such as `Accept` and `Origin`, is not among them, and nor is a
+    /// URL.
+    ///
+    /// ```
+    /// use auth_core::{Session, testing};
+    ///
+    /// let session = Session::new().with_bearer("0123456789abcdef")?.with_cookie("lang", "en")?;
+    /// let credential = testing::credential(session);
+    /// let url = "https://elsewhere.example/?token=0123456789abcdef";
+    /// assert!(credential.carried_values().any(|value| url.contains(value)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn carried_values(&self) -> impl Iterator<Item = &str> {
+        self.attachment.carried_values()
+    }
+
     /// Whether no [fetched part](crate::Part#fetched-parts) is missing, for whatever request. It
     /// reads one flag.
     #[inline]

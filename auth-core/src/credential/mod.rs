@@ -4,6 +4,7 @@ mod attach;
 mod attachment;
 mod basic;
 mod body_field;
+mod carried;
 mod change;
 mod cookie;
 mod cookie_date;

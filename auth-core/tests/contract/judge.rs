@@ -86,6 +86,7 @@ fn json_is_told_by_its_type_and_short_json_by_its_length_too() {
         ("Application/JSON ; charset=UTF-8", true),
         ("application/problem+json", true),
         ("application/vnd.api+JSON;v=1", true),
+        ("Text/JSON;charset=UTF-8", true),
         ("application/jsonp", false),
         ("application/json-seq", false),
         ("text/html; of=application/json", false),

@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, StatusCode};
 use percent_encoding::{AsciiSet, percent_encode};
 use url::Url;
 
-use super::{Hop, QuerySecrets, RedirectError, Redirects};
+use super::{Hop, RedirectError, Redirects, Secrets};
 use crate::target::Target;
 
 /// The redirects of one request so far.
@@ -20,6 +20,8 @@ pub(crate) struct Chain {
     seen: Vec<(Method, Url)>,
     /// The credential at the redirect before.
     stamp: Option<Stamp>,
+    /// What the credentials have put on requests at the redirects so far.
+    carried: Secrets,
 }
 
 /// A response that may redirect, and the request that it answers.
@@ -32,8 +34,9 @@ pub(crate) struct Answer<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// The credential that the request carried, if any.
     pub(crate) carried: Option<Stamp>,
-    /// What this request and those before it have had in their queries.
-    pub(crate) secrets: &'a QuerySecrets,
+    /// What this request and those before it have had in their queries. A server may put it into a
+    /// URL out of the scope, such as one with `?next=` and the URL of the request.
+    pub(crate) secrets: &'a Secrets,
 }
 
 impl Chain {
@@ -73,7 +76,12 @@ impl Chain {
         let current = Attempt::latest(credentials);
         // After the handle was closed, what the session has had can't be told from the rest.
         let is_unknown = current.is_none() && answer.carried.is_some();
-        let takes_a_secret = || takes_a_secret(&url, answer, current.as_deref());
+        // The session may have been renewed since an earlier hop.
+        if let Some(current) = &current {
+            self.carried.add(Secrets::of_request(current));
+        }
+        let holds = |secrets: &Secrets| secrets.is_in(url.as_str());
+        let takes_a_secret = || holds(answer.secrets) || holds(&self.carried);
         if leaves && (redirects.within_scope || is_unknown || takes_a_secret()) {
             return Ok(None);
         }
@@ -114,14 +122,14 @@ impl Chain {
     }
 }
 
-/// Whether a redirect would take a query value of the current session, or one of `sent`, out of the
+/// Whether a redirect would take a value of the current session, or one of `sent`, out of the
 /// scope, or may, since the handle was closed. The request that it answers carried the session. For
 /// an integration that follows no redirect: one above it may, and knows nothing of these values.
 #[cold]
 pub(crate) fn would_take_a_secret(
     status: StatusCode,
     headers: &HeaderMap,
-    sent: &QuerySecrets,
+    sent: &Secrets,
     credentials: &Credentials,
 ) -> bool {
     let scope = credentials.scope();
@@ -147,7 +155,8 @@ pub(crate) fn would_take_a_secret(
     location(&answer).filter(leads_away).is_some_and(|url| {
         let current = Attempt::latest(credentials);
         // After the handle was closed, what the session has had can't be told from the rest.
-        current.is_none() || takes_a_secret(&url, &answer, current.as_deref())
+        let holds = |secrets: &Secrets| secrets.is_in(url.as_str());
+        holds(sent) || current.is_none_or(|current| holds(&Secrets::of_request(&current)))
     })
 }
 
@@ -218,11 +227,4 @@ fn next_method(method: &Method, status: StatusCode) -> (Method, bool) {
         }
         _ => (method.clone(), true),
     }
-}
-
-/// Whether the server has put a secret of a query that it was sent into a URL out of the scope,
-/// such as `?next=` and the URL of the request. The session may have been renewed since.
-fn takes_a_secret(url: &Url, answer: &Answer<'_>, current: Option<&Credential>) -> bool {
-    answer.secrets.is_in(url.as_str())
-        || current.is_some_and(|current| QuerySecrets::of(current).is_in(url.as_str()))
 }

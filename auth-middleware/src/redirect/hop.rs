@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use auth_core::Credential;
 use http::header::{
-    AUTHORIZATION, COOKIE, EXPECT, HOST, LAST_MODIFIED, PROXY_AUTHORIZATION, REFERER, TRAILER,
-    TRANSFER_ENCODING, WWW_AUTHENTICATE,
+    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_TYPE, COOKIE, EXPECT, HOST,
+    LAST_MODIFIED, PROXY_AUTHORIZATION, REFERER, SEC_WEBSOCKET_PROTOCOL, TRAILER,
+    TRANSFER_ENCODING, USER_AGENT, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use url::Url;
@@ -24,14 +25,26 @@ const OF_THE_BODY: [HeaderName; 6] = [
 ];
 
 /// Headers that are meant for one origin: among them all that reqwest's own redirects leave behind.
-const OF_THE_ORIGIN: [HeaderName; 7] = [
+/// A subprotocol carries the token of a web socket that is opened from a page.
+const OF_THE_ORIGIN: [HeaderName; 8] = [
     AUTHORIZATION,
     COOKIE,
     HeaderName::from_static("cookie2"),
     HOST,
     PROXY_AUTHORIZATION,
     REFERER,
+    SEC_WEBSOCKET_PROTOCOL,
     WWW_AUTHENTICATE,
+];
+
+/// Headers that say what is sent and what is wanted. A client may have them by default, and that
+/// the credential has one as well makes no secret of it.
+const OF_ANY_REQUEST: [HeaderName; 5] = [
+    ACCEPT,
+    ACCEPT_ENCODING,
+    ACCEPT_LANGUAGE,
+    CONTENT_TYPE,
+    USER_AGENT,
 ];
 
 /// The request that a redirect leads to.
@@ -69,7 +82,8 @@ impl Hop {
     }
 
     fn is_private(&self, name: &HeaderName, value: &HeaderValue, redirects: &Redirects) -> bool {
-        let named = |current: &Arc<Credential>| current.owns_header(name);
+        let named =
+            |current: &Arc<Credential>| current.owns_header(name) && !OF_ANY_REQUEST.contains(name);
         value.is_sensitive()
             || OF_THE_ORIGIN.contains(name)
             || redirects.private.contains(name)

@@ -17,7 +17,7 @@ pub(crate) use chain::{Answer, Chain, would_take_a_secret};
 pub use error::RedirectError;
 pub(crate) use hop::Hop;
 pub use redirects::Redirects;
-pub(crate) use secrets::QuerySecrets;
+pub(crate) use secrets::Secrets;
 #[cfg(feature = "reqwest")]
 pub(crate) use stack::Chained;
 #[cfg(feature = "follow")]

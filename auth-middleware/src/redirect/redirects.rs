@@ -22,25 +22,26 @@ const MOST: usize = 20;
 ///   one below does, where the credential is in the query or in the body.
 /// - **The caller's own headers** go along, as in a browser, but some stay at the origin that they
 ///   were written for: `Authorization`, `Proxy-Authorization`, `WWW-Authenticate`, `Cookie`,
-///   `Cookie2`, `Referer`, `Host`, headers that are marked
-///   [sensitive](http::HeaderValue::set_sensitive), headers that the credential has as well, and
-///   those of [`private_header`](Self::private_header). They do not come back when a later hop
-///   returns to that origin. No `Referer` is added. The userinfo of a URL is treated as
-///   `Authorization`.
+///   `Cookie2`, `Referer`, `Host`, `Sec-WebSocket-Protocol`, headers that are marked
+///   [sensitive](http::HeaderValue::set_sensitive), headers that the credential has as well, but
+///   for `Accept`, `User-Agent` and the like, and those of
+///   [`private_header`](Self::private_header). They do not come back when a later hop returns to
+///   that origin. No `Referer` is added. The userinfo of a URL is treated as `Authorization`.
 /// - **Each response** is judged by the URL of its own hop, and a rejected hop alone is sent again:
 ///   a `POST` that was answered with 303 has been done.
 /// - **A `Location`** is read as in a browser: a space and each byte that is not ASCII is
 ///   percent-encoded. If there are several that are equal, they count as one.
 /// - The caller gets the redirect itself if its `Location` is empty, is not a URL of `http` or
 ///   `https`, holds a user name, leads from `https` to plain `http`, or would take a value out of
-///   the scope that a hop had in its query from the credential. It also gets one out of the scope
+///   the scope that a hop had from the credential. It also gets one out of the scope
 ///   if the handle was closed meanwhile, one that the client below has been redirected to, and one
 ///   that answers a `CONNECT`. And it gets one to another origin, if a default header of its
 ///   reqwest client would have to stay behind, as above. A default `Referer` goes along.
 /// - **Such a value** is found in a URL however often it is encoded, and less often than it is
-///   itself. One of less than eight characters, such as that of `v=2`, is in most URLs. So it
-///   counts only where it stands alone: beside it is no letter, no digit and none of `-`, `.`, `_`
-///   and `~`.
+///   itself. One of the query of less than eight characters, such as that of `v=2`, is in most
+///   URLs. So it counts only where it stands alone: beside it is no letter, no digit and none of
+///   `-`, `.`, `_` and `~`. Those of headers, cookies and the body are the credential's
+///   [`carried_values`](auth_core::Credential::carried_values).
 ///
 /// ```
 /// use auth_middleware::Redirects;

@@ -1,7 +1,8 @@
-//! The secrets that a credential puts into a query, and the texts that hold them.
+//! The secrets that a credential puts on requests, and the texts that hold them.
 
 use auth_core::Credential;
 use percent_encoding::percent_decode_str;
+use zeroize::Zeroizing;
 
 /// How often a text is decoded, or a value. A text that still changes then is taken to hold a
 /// secret.
@@ -11,17 +12,29 @@ const ROUNDS: usize = 8;
 /// one, such as that of `v=2`, is in most URLs, and is found only where it stands alone.
 const LONG: usize = 8;
 
-/// The values that a credential puts into the query of a request, and those that it had lately. A
-/// form's encoding writes a space as a plus sign, and a URL has its host in lower case. So each has
-/// spaces for its plus signs, and is in lower case, as the texts that are searched. A value that is
+/// Values that a credential puts on a request, and those that it had lately. A form's encoding
+/// writes a space as a plus sign, and a URL has its host in lower case. So each has spaces for its
+/// plus signs, and is in lower case, as the texts that are searched. A value that is
 /// percent-encoded itself, as those of cookies often are, is there in its plain forms as well.
 #[derive(Clone, Default)]
-pub(crate) struct QuerySecrets(Vec<String>);
+pub(crate) struct Secrets(Vec<Zeroizing<String>>);
 
-impl QuerySecrets {
-    pub(crate) fn of(credential: &Credential) -> Self {
-        let forms = |secret| rounds(secret).take(ROUNDS);
-        Self(credential.query_secrets().flat_map(forms).collect())
+impl Secrets {
+    /// Those of the query, which URLs show.
+    pub(crate) fn of_query(credential: &Credential) -> Self {
+        Self::of(credential.query_secrets())
+    }
+
+    /// All that must not leave the scope.
+    pub(crate) fn of_request(credential: &Credential) -> Self {
+        let query = credential.query_secrets();
+        Self::of(query.chain(credential.carried_values()))
+    }
+
+    fn of<'a>(values: impl Iterator<Item = &'a str>) -> Self {
+        let says = |form: &Zeroizing<String>| !form.chars().all(is_in_every_url);
+        let forms = |value| rounds(value).take(ROUNDS).filter(says);
+        Self(values.flat_map(forms).collect())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -43,16 +56,22 @@ impl QuerySecrets {
             return false;
         }
         let mut rounds = rounds(text);
-        let is_found = |text: &String| self.0.iter().any(|secret| holds(text, secret));
+        let is_found = |text: &str| self.0.iter().any(|secret| holds(text, secret));
         rounds.by_ref().take(ROUNDS).any(|text| is_found(&text)) || rounds.next().is_some()
     }
 }
 
+const fn is_in_every_url(character: char) -> bool {
+    matches!(character, ' ' | '.' | '/' | ':' | '?' | '&' | '=')
+}
+
 /// A text, and what it becomes each time that it is decoded, until that changes nothing.
-fn rounds(text: &str) -> impl Iterator<Item = String> {
+fn rounds(text: &str) -> impl Iterator<Item = Zeroizing<String>> {
     std::iter::successors(Some(folded(text)), |text| {
         // Most have none.
-        let plain = text.contains('%').then(|| folded(&decoded(text)))?;
+        let plain = text
+            .contains('%')
+            .then(|| folded(&String::from_utf8_lossy(&decoded(text))))?;
         (plain != *text).then_some(plain)
     })
 }
@@ -78,14 +97,21 @@ fn joins(character: char) -> bool {
     character.is_alphanumeric() || matches!(character, '-' | '.' | '_' | '~' | '%')
 }
 
-fn folded(text: &str) -> String {
-    let mut text = text.replace('+', " ");
-    text.make_ascii_lowercase();
-    text
+// Neither buffer grows, which would leave a copy that is not zeroed.
+
+fn folded(text: &str) -> Zeroizing<String> {
+    let mut folded = Zeroizing::new(String::with_capacity(text.len()));
+    folded.extend(text.chars().map(|letter| match letter {
+        '+' => ' ',
+        letter => letter.to_ascii_lowercase(),
+    }));
+    folded
 }
 
-fn decoded(text: &str) -> String {
-    percent_decode_str(text).decode_utf8_lossy().into_owned()
+fn decoded(text: &str) -> Zeroizing<Vec<u8>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
+    bytes.extend(percent_decode_str(text));
+    bytes
 }
 
 #[cfg(test)]
@@ -95,9 +121,29 @@ mod tests {
 
     use super::*;
 
-    fn secrets(value: &'static str) -> QuerySecrets {
+    fn secrets(value: &'static str) -> Secrets {
         let session = Session::new().with_query("csrf", value).unwrap();
-        QuerySecrets::of(&testing::credential(session))
+        Secrets::of_query(&testing::credential(session))
+    }
+
+    #[test]
+    fn rule_16_what_is_in_every_url_is_no_secret() {
+        for value in ["/", "%2F", ":", "//", "%20"] {
+            let secrets = secrets(value);
+            assert!(!secrets.is_in("https://api.example.com/ :x"), "{value}");
+        }
+    }
+
+    #[test]
+    fn rule_16_a_long_value_of_a_header_is_found_as_one_of_the_query() {
+        let session = Session::new().with_bearer("0123/456+789abcdef==").unwrap();
+        let credential = testing::credential(session);
+        let all = Secrets::of_request(&credential);
+        for text in ["/?t=0123%2F456%2b789ABCDEF%3D%3D", "/0123/456+789abcdef/"] {
+            assert!(all.is_in(text), "{text}");
+        }
+        assert!(!all.is_in("/?t=0123/456+789abcde"));
+        assert!(Secrets::of_query(&credential).is_empty());
     }
 
     #[test]

@@ -68,8 +68,9 @@ use crate::target::Target;
 ///   whichever is shorter. Without both, it waits for the cache's [wait
 ///   time-out](auth_core::CredentialsBuilder::wait_timeout).
 /// - **Time-out.** The request's own `timeout` spans all logins, hops and replays: each attempt
-///   gets what is left of it. The client's time-out is not known here, and begins anew with each
-///   attempt.
+///   gets what is left of it, and none is sent if nothing is left. The caller then gets an
+///   [`io::Error`](std::io::Error) of the kind [`TimedOut`](std::io::ErrorKind::TimedOut). The
+///   client's time-out is not known here, and begins anew with each attempt.
 /// - **Bodies.** A body that is a stream cannot be sent twice. If the credential of such a request
 ///   is rejected, the caller gets that response, and the next request finds a new session. If it is
 ///   redirected with 307 or 308, or another status that [repeats the body](Redirects), the caller
@@ -349,10 +350,10 @@ impl<'a> Call<'a> {
     }
 
     /// Takes the hop that is sent now, with the time that is left for it.
-    fn take_next(&mut self) -> Request {
+    fn take_next(&mut self) -> Answered<Request> {
         let mut request = self.request.take().expect(NEXT);
-        self.time.apply_to(&mut request);
-        request
+        self.time.apply_to(&mut request)?;
+        Ok(request)
     }
 
     /// Sends the request, and what it is redirected to. Returns the last response.
@@ -364,8 +365,9 @@ impl<'a> Call<'a> {
     ) -> Answered<Response> {
         let own = &self.middleware.credentials;
         let credentials = context.credentials(own);
-        let url = self.request.as_ref().expect(NEXT).url();
-        let admission = context.admit(own, url, extensions);
+        let request = self.request.as_ref().expect(NEXT);
+        let rest = (request.headers(), &*extensions);
+        let admission = context.admit(own, request.url(), rest);
         let mut admission = admission.map_err(Error::middleware)?;
         // A request that begins without a credential carries none on any hop.
         let is_bare = admission.is_none();
@@ -399,7 +401,8 @@ impl<'a> Call<'a> {
             drop(response);
             admission = None;
             if !is_bare && request.url().is_in(credentials.scope()) {
-                let next_hop = context.admit(own, request.url(), extensions);
+                let rest = (request.headers(), &*extensions);
+                let next_hop = context.admit(own, request.url(), rest);
                 admission = next_hop.map_err(Error::middleware)?;
             }
             self.redactor.redirected();
@@ -423,7 +426,7 @@ impl<'a> Call<'a> {
             jar.add_to(request.headers_mut());
         }
         let sent_to = (!self.middleware.client_is_known).then(|| request.url().clone());
-        let sent = next.clone().run(self.take_next(), extensions);
+        let sent = next.clone().run(self.take_next()?, extensions);
         let response = match self.followed {
             Some(chained) => chained.followed(sent).await,
             None => sent.await,
@@ -453,7 +456,7 @@ impl<'a> Call<'a> {
         loop {
             self.carried = Some(sending.attempt().stamp());
             let followed = Chained::of(extensions);
-            let sent = next.clone().run(self.take_next(), extensions);
+            let sent = next.clone().run(self.take_next()?, extensions);
             let sent = match resend::span(sending.attempt()) {
                 Some(span) => Box::pin(sent.instrument(span)),
                 None => sent,

@@ -6,7 +6,7 @@ use auth_core::Credential;
 use reqwest::{Response, ResponseBuilderExt, Url};
 use reqwest_middleware::Error;
 
-use crate::redirect::QuerySecrets;
+use crate::redirect::Secrets;
 
 /// The query secrets that the hops of one request have sent. Reqwest shows URLs in its responses
 /// and errors, and a server may repeat such a URL in a redirect, encoded in any way.
@@ -14,7 +14,7 @@ use crate::redirect::QuerySecrets;
 /// It is empty for credentials without query pairs.
 #[derive(Default)]
 pub(super) struct Redactor {
-    secrets: QuerySecrets,
+    secrets: Secrets,
     /// The URL of the first hop, as the caller wrote it and as it was sent.
     first: Option<Box<FirstHop>>,
     /// Whether a redirect was followed. The server has written the URLs from then on.
@@ -30,7 +30,7 @@ impl Redactor {
     /// Notes that a hop is sent with the query pairs of a credential. `written` is its URL before
     /// they were attached.
     pub(super) fn note(&mut self, credential: &Credential, written: Url, sent: &Url) {
-        self.secrets.add(QuerySecrets::of(credential));
+        self.secrets.add(Secrets::of_query(credential));
         match &mut self.first {
             // A replay of the first hop, with a newer secret.
             Some(first) if first.written == written => first.sent = sent.clone(),
@@ -45,7 +45,7 @@ impl Redactor {
     }
 
     /// What the hops have sent.
-    pub(super) const fn secrets(&self) -> &QuerySecrets {
+    pub(super) const fn secrets(&self) -> &Secrets {
         &self.secrets
     }
 

@@ -17,7 +17,7 @@ use super::redact::{Redactor, with_url};
 use crate::body::Peeked;
 use crate::fields::{BodyFieldError, Edit, Wanted};
 use crate::jar::{CookieJar, JarRequest};
-use crate::redirect::{QuerySecrets, RedirectError};
+use crate::redirect::{RedirectError, Secrets};
 use crate::target::Target as _;
 
 /// What all attempts of a hop have in common.
@@ -243,11 +243,7 @@ impl Sending {
     ///
     /// # Errors
     /// [`RedirectError::LeftScope`].
-    pub(super) fn check_scope(
-        &self,
-        response: &Response,
-        secrets: &QuerySecrets,
-    ) -> Result<(), Error> {
+    pub(super) fn check_scope(&self, response: &Response, secrets: &Secrets) -> Result<(), Error> {
         let reached = response.url();
         if reached.is_in(self.attempt.credentials().scope()) {
             return Ok(());

@@ -1,10 +1,12 @@
 //! What is left of a request's own time-out.
 
+use std::io::{self, ErrorKind::TimedOut};
 use std::time::Duration;
 
 use auth_core::clock::Moment;
 use auth_core::{Ask, Attempt, Credentials};
 use reqwest::Request;
+use reqwest_middleware::Error;
 
 /// What is left of a request's own time-out. It spans all logins, hops and replays.
 pub(super) struct TimeLeft<'a> {
@@ -34,13 +36,21 @@ impl<'a> TimeLeft<'a> {
     }
 
     /// Gives a request that is sent next the time that is left.
-    pub(super) fn apply_to(&self, request: &mut Request) {
+    ///
+    /// # Errors
+    /// If none is left. The request must not be sent.
+    pub(super) fn apply_to(&self, request: &mut Request) -> Result<(), Error> {
         // `left` is asked first, since `timeout_mut` makes room for a time-out in any case.
-        if let Some(left) = self.left()
-            && let Some(timeout) = request.timeout_mut()
-        {
-            // Some clients take a time-out of zero to be none.
-            *timeout = left.max(Duration::from_millis(1));
+        let Some(left) = self.left() else {
+            return Ok(());
+        };
+        if left.is_zero() {
+            let spent = "the request's own time-out has passed, and it is not sent again";
+            return Err(Error::middleware(io::Error::new(TimedOut, spent)));
         }
+        if let Some(timeout) = request.timeout_mut() {
+            *timeout = left;
+        }
+        Ok(())
     }
 }

@@ -22,7 +22,7 @@ use crate::admission::Renewal;
 use crate::body::{AuthBody, Peeked};
 use crate::jar::JarRequest;
 #[cfg(feature = "follow")]
-use crate::redirect::{Chain, NotFollowed, QuerySecrets, would_take_a_secret};
+use crate::redirect::{Chain, NotFollowed, Secrets, would_take_a_secret};
 use crate::resend;
 use crate::target::Target;
 
@@ -408,11 +408,7 @@ fn rejected<B>(response: Response<B>) -> Response<B> {
 fn kept_back<B>(response: Response<B>, sent: &Attempt) -> Response<B> {
     #[cfg(feature = "follow")]
     if Chain::may_redirect(response.status()) {
-        let (status, headers, none) = (
-            response.status(),
-            response.headers(),
-            QuerySecrets::default(),
-        );
+        let (status, headers, none) = (response.status(), response.headers(), Secrets::default());
         if would_take_a_secret(status, headers, &none, sent.credentials()) {
             return NotFollowed::mark(response);
         }

@@ -4,7 +4,8 @@ use std::fmt;
 
 /// A recipe that can't be used, found when it is loaded.
 ///
-/// The message names the field, the line, and what to write instead. It quotes the recipe alone.
+/// The message names the field, the line, and what to write instead. It quotes the recipe alone,
+/// and no text that stands where another type is expected.
 ///
 /// ```
 /// # #[cfg(feature = "recipes")] {
@@ -40,6 +41,17 @@ impl RecipeError {
     /// The line in the text, counted from one, if it was read from a text.
     pub const fn line(&self) -> Option<usize> {
         self.line
+    }
+}
+
+/// What serde says, without a text of the wrong type or number, which may be a secret.
+pub(super) fn unquoted(message: &str) -> String {
+    let quoted = ["invalid type: string \"", "invalid value: string \""];
+    let begins = quoted.iter().any(|begin| message.starts_with(begin));
+    // The text may hold the same words, but what is expected ends the message.
+    match message.rsplit_once("\", expected ") {
+        Some((_, expected)) if begins => format!("invalid type: a text, expected {expected}"),
+        _ => message.to_owned(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use super::check::Plan;
-use super::error::RecipeError;
+use super::error::{RecipeError, unquoted};
 use super::schema::Schema;
 
 /// Reads a recipe.
@@ -79,7 +79,7 @@ const WORDS: [(&str, &str); 11] = [
 /// The parser's message, in the words of TOML and with what to write.
 fn explained(message: &str) -> String {
     let text = WORDS.iter();
-    let text = text.fold(message.to_owned(), |text, (theirs, ours)| {
+    let text = text.fold(unquoted(message), |text, (theirs, ours)| {
         text.replace(theirs, ours)
     });
     // It goes on with the name of a type.

@@ -66,7 +66,7 @@ impl Recipe {
     pub fn from_json(text: &str) -> Result<Self, RecipeError> {
         let schema = serde_json::from_str(text).map_err(|error| RecipeError {
             line: Some(error.line()),
-            ..RecipeError::new("", error.to_string())
+            ..RecipeError::new("", error::unquoted(&error.to_string()))
         })?;
         Self::checked(schema)
     }

@@ -56,6 +56,10 @@ struct Given(SecretSource);
 
 const EXPECTED: &str = "a text, { variable = \"NAME\" } or { file = \"PATH\" }";
 
+fn wrong<E: Error>() -> E {
+    E::custom(format_args!("expected {EXPECTED}"))
+}
+
 impl<'de> Deserialize<'de> for Given {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct TextOrPlace;
@@ -71,16 +75,30 @@ impl<'de> Deserialize<'de> for Given {
                 Ok(Given(SecretSource::value(text)))
             }
 
+            // A number may be a secret, such as a PIN, and serde's own errors repeat it.
+            fn visit_u64<E: Error>(self, _: u64) -> Result<Given, E> {
+                Err(wrong())
+            }
+
+            fn visit_i64<E: Error>(self, _: i64) -> Result<Given, E> {
+                Err(wrong())
+            }
+
+            fn visit_f64<E: Error>(self, _: f64) -> Result<Given, E> {
+                Err(wrong())
+            }
+
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Given, M::Error> {
-                let wrong = || M::Error::custom(format_args!("expected {EXPECTED}"));
-                let (place, name): (String, String) = map.next_entry()?.ok_or_else(wrong)?;
-                if map.next_key::<String>()?.is_some() {
-                    return Err(wrong());
-                }
-                match place.as_str() {
-                    "variable" => Ok(Given(SecretSource::variable(name))),
-                    "file" => Ok(Given(SecretSource::file(name))),
-                    _ => Err(wrong()),
+                let place: String = map.next_key()?.ok_or_else(wrong)?;
+                let source = match place.as_str() {
+                    "variable" => SecretSource::variable(map.next_value::<String>()?),
+                    "file" => SecretSource::file(map.next_value::<String>()?),
+                    // What stands there may be a secret, and is not read.
+                    _ => return Err(wrong()),
+                };
+                match map.next_key::<String>()? {
+                    Some(_) => Err(wrong()),
+                    None => Ok(Given(source)),
                 }
             }
         }

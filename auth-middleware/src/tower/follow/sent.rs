@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use auth_core::{Credential, Credentials, Stamp};
 use http::Request;
 
-use crate::redirect::QuerySecrets;
+use crate::redirect::Secrets;
 
 /// What the hops of one request have carried. It is in the extensions of each hop until that is
 /// sent, because the layer that attaches credentials is below the one that follows redirects.
@@ -20,7 +20,7 @@ pub(in crate::tower) struct Sent {
 struct Carried {
     /// The credential of the last attempt.
     stamp: Option<Stamp>,
-    secrets: QuerySecrets,
+    secrets: Secrets,
 }
 
 impl Sent {
@@ -51,12 +51,12 @@ impl Sent {
         let mut carried = self.carried.lock().unwrap_or_else(PoisonError::into_inner);
         carried.stamp = Some(credential.stamp());
         if credential.has_query() {
-            carried.secrets.add(QuerySecrets::of(credential));
+            carried.secrets.add(Secrets::of_query(credential));
         }
     }
 
     /// The credential that the last hop was sent with, if any, and the secrets of all hops.
-    pub(super) fn of_hop(&self) -> (Option<Stamp>, QuerySecrets) {
+    pub(super) fn of_hop(&self) -> (Option<Stamp>, Secrets) {
         let mut carried = self.carried.lock().unwrap_or_else(PoisonError::into_inner);
         (carried.stamp.take(), carried.secrets.clone())
     }

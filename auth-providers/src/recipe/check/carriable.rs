@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 
 use auth_core::{InvalidValue, Session};
+use http::Uri;
 use zeroize::Zeroizing;
 
-use super::{Check, Checked, fail};
-use crate::recipe::ask::header;
+use super::{Check, Checked, fail, origin_of};
+use crate::recipe::ask::{bearer, header};
 use crate::recipe::carry::{Kind, part_of};
 use crate::recipe::error::RecipeError;
 use crate::recipe::schema::{Attached, Basic, Step};
@@ -61,10 +62,36 @@ impl Check<'_> {
     }
 }
 
-/// The headers of a step can be sent where its values can.
+/// The URL and the headers of a step can be sent where their values can.
 pub(super) fn sendable(at: &str, step: &Step) -> Checked {
+    for url in step.urls().filter(|url| url.template.url_name().is_none()) {
+        let filled = filled(url.template);
+        let path = filled.strip_prefix(origin_of(&filled)).unwrap_or_default();
+        let path = if filled.starts_with('/') {
+            &*filled
+        } else {
+            path
+        };
+        if !path.is_empty() && Uri::try_from(path).is_err() {
+            let problem = "what can't stand in a URL is written in hex, as %20 for white space";
+            return fail(format!("{at}.{}", url.key), problem);
+        }
+    }
     if let Some(token) = &step.bearer {
-        bearer_word(&format!("{at}.bearer"), token)?;
+        let at = format!("{at}.bearer");
+        bearer_word(&at, token)?;
+        if bearer(&filled(token)).is_err() {
+            return fail(at, "the token can't stand in a header");
+        }
+    }
+    if let Some(Basic { user, password }) = &step.basic {
+        let session = Session::new().with_basic(&filled(user), &filled(password));
+        taken(&format!("{at}.basic"), session)?;
+    }
+    let kind = step.content_type.as_deref().unwrap_or("none");
+    if kind.trim().is_empty() || header(kind.as_bytes()).is_err() {
+        let at = format!("{at}.content_type");
+        return fail(at, "the type of a body can't stand in a header");
     }
     for (name, value) in &step.header {
         if header(filled(value).as_bytes()).is_err() {
@@ -87,7 +114,7 @@ fn taken(at: &str, session: Result<Session, InvalidValue>) -> Checked {
 }
 
 fn bearer_word(at: &str, token: &Template) -> Checked {
-    let word = token.beginning().get(.."Bearer ".len());
+    let word = token.beginning().trim_start().get(.."Bearer ".len());
     if word.is_some_and(|word| word.eq_ignore_ascii_case("Bearer ")) {
         return fail(at, "`bearer` writes that word itself; name the token alone");
     }

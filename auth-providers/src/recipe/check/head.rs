@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::step::origin_of;
-use super::{Check, Checked, NAME_IS_TAKEN, fail};
+use super::{Check, Checked, LEADS_ELSEWHERE, NAME_IS_TAKEN, fail};
 use crate::base_url::BaseUrl;
+use crate::recipe::ask::has_dot_segment;
 use crate::recipe::error::RecipeError;
 use crate::recipe::login::is_too_short;
 use crate::recipe::template::{Template, check_name};
@@ -104,6 +105,9 @@ impl Check<'_> {
                 at,
                 "write the field without `+`; a URL is taken as it is here",
             );
+        }
+        if has_dot_segment(url.source()) {
+            return fail(at, LEADS_ELSEWHERE);
         }
         if url.names().next().is_none() {
             return BaseUrl::parse(url.source())
