@@ -88,11 +88,11 @@
 //! it answers the very request that carried the credential, and it can only reject what that
 //! request carried: a late rejection of an older generation or revision starts nothing, and the
 //! request is replayed with the current one. It is not late if the current revision would put the
-//! same on that request, since only a kept value or a part that it did not carry has rolled. The
-//! response to a request that carries nothing of the
-//! session, by the conditions of its parts, by what narrows its cookies and for want of a body that
-//! its fields could be in, neither rejects nor accepts it. A generation whose rejection was
-//! believed is never served again, not even when the login server is down.
+//! same on that request, since only a kept value or a part that is not for it has rolled, here or
+//! in another process. The response to a request that carries nothing of the session, by the
+//! conditions of its parts, by what narrows its cookies and for want of a body that its fields
+//! could be in, neither rejects nor accepts it. A generation whose rejection was believed is never
+//! served again, not even when the login server is down.
 //!
 //! The verdict is by the head of the response. A body is read ahead only if the judge wants it by
 //! that head, no more than 64 KiB of it, and for 5 s at most; never an event stream, whatever the

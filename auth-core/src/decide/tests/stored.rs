@@ -164,6 +164,30 @@ fn rule_21_a_deadline_alone_makes_no_revision() {
 }
 
 #[test]
+fn rule_7_a_rejection_counts_though_another_process_has_rolled_a_kept_value_since() {
+    for (found, expected) in [
+        (stored(version(1, 1)), Ruling::Believed),
+        (rolled(version(1, 1)), Ruling::Stale),
+    ] {
+        let (mut state, mut known) = shared(CacheState::default());
+        let sent = state.current().unwrap().stamp();
+        let another = |session: Session| session.with_kept("account", "7").unwrap();
+        let found = Found {
+            session: found.session.map(another),
+            ..found
+        };
+        assert!(adopt(&mut state, &mut known, found, at(60)));
+        assert_eq!(stamp(&state), (1, 1));
+        for always_alone in [false, true] {
+            let current = state.current().unwrap();
+            let same = current.was_carried_by(sent, always_alone);
+            assert_eq!(same, expected == Ruling::Believed);
+        }
+        assert_eq!(state.reject(sent, false, at(61), &POLICY), expected);
+    }
+}
+
+#[test]
 fn rule_24_a_session_that_is_not_saved_is_given_up_for_a_fresh_one_once_it_is_due() {
     let unsaved = || {
         let (mut state, mut known) = (CacheState::default(), Known::default());
