@@ -65,10 +65,11 @@
 //! keeps and the refresh does not bring stays; but one that brings nothing of what requests carry,
 //! and does not say how long that is good from now on, has failed. A refresh that is refused is
 //! followed by the login in the same flight, with a permit of its own, and so is one that fails
-//! otherwise, if the session is over. One that hangs is given up once the session has been over for
-//! 5 s, or for twice as long as logins take there, unless rule 12 forbids that login. It never
-//! counts as a refused password, and never holds back a login. In an outage of the refresh a good
-//! session is served, and refreshes back off.
+//! otherwise, if the session is over. One that hangs is given up after 5 s in which the session was
+//! over, or after twice as long as logins take there, unless rule 12 forbids that login, or the
+//! process has no permit for it yet, or is closed. It never counts as a refused password, and never
+//! holds back a login. In an outage of the refresh a good session is served, and refreshes back
+//! off.
 //!
 //! A token that can be used once is marked spent before it is sent. Unless no byte has left, it is
 //! never sent again: not after a failure, not if the answer brings no other, and not if the server

@@ -354,7 +354,7 @@ impl CacheState {
 
     /// Whether there is no good session, and nothing forbids a login.
     pub(crate) fn wants_login(&self, now: Moment) -> bool {
-        !self.is_good(now) && matches!(self.login(now, false), Ok(Purpose::Login))
+        !self.closed && !self.is_good(now) && matches!(self.login(now, false), Ok(Purpose::Login))
     }
 
     /// A flight ends.
