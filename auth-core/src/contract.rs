@@ -412,10 +412,11 @@
 //!
 //! A token that can be used once is marked spent in the store before it is sent. If the store does
 //! not confirm that, or has marks that can't be read, the token is not sent, and the password is
-//! used where the session is over. A store that has lost its data has lost its marks: a token of
-//! before that is not sent either, and a process that saves its session again leaves it out if it
-//! has sent it. If a refresh is refused, the store is looked at again first: a newer session there
-//! means a race, and no refusal.
+//! used where the session is over. A store that has lost its data has lost its marks, and so has
+//! one that was purged, or that has an earlier session again, of a backup: a token of before that
+//! is not sent either, and a process that saves its session again leaves it out if it has sent it.
+//! If a refresh is refused, the store is looked at again first: a newer session there means a race,
+//! and no refusal.
 //!
 //! ## Rule 23
 //!

@@ -290,6 +290,23 @@ fn rule_22_a_token_that_the_notes_know_as_spent_is_not_sent() {
 }
 
 #[test]
+fn rule_22_a_token_of_a_session_that_the_store_had_later_than_what_it_has_now_is_not_sent() {
+    for (found, goes_on) in [(5, Purpose::Refresh), (3, Purpose::Login)] {
+        let (mut state, mut known) = (refreshing(), Known::default());
+        assert!(adopt(&mut state, &mut known, stored(version(5, 0)), at(0)));
+        let wanted = Wanted {
+            purpose: Purpose::Refresh,
+            asked: false,
+            began: 1,
+        };
+        let id = state.begin();
+        let outlook = outlook(stored(version(found, 0)), &mut known);
+        let looked = state.look_at(id, wanted, outlook, &end(at(3_601)), &POLICY);
+        assert!(matches!(looked, Some(Adopted::GoesOn(purpose)) if purpose == goes_on));
+    }
+}
+
+#[test]
 fn rule_22_only_a_token_that_can_be_used_once_is_marked() {
     for (by, is_marked) in [
         (Refresh::with_kept("refresh_token").single_use(), true),
