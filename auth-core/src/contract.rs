@@ -65,10 +65,11 @@
 //! keeps and the refresh does not bring stays; but one that brings nothing of what requests carry,
 //! and does not say how long that is good from now on, has failed. A refresh that is refused is
 //! followed by the login in the same flight, with a permit of its own, and so is one that fails
-//! otherwise, if the session is over. One that hangs is given up once the session has been over for
-//! 5 s, or for twice as long as logins take there, unless rule 12 forbids that login. It never
-//! counts as a refused password, and never holds back a login. In an outage of the refresh a good
-//! session is served, and refreshes back off.
+//! otherwise, if the session is over. One that hangs is given up after 5 s in which the session was
+//! over, or after twice as long as logins take there, unless rule 12 forbids that login, or the
+//! process has no permit for it yet, or is closed. It never counts as a refused password, and never
+//! holds back a login. In an outage of the refresh a good session is served, and refreshes back
+//! off.
 //!
 //! A token that can be used once is marked spent before it is sent. Unless no byte has left, it is
 //! never sent again: not after a failure, not if the answer brings no other, and not if the server
@@ -88,11 +89,11 @@
 //! it answers the very request that carried the credential, and it can only reject what that
 //! request carried: a late rejection of an older generation or revision starts nothing, and the
 //! request is replayed with the current one. It is not late if the current revision would put the
-//! same on that request, since only a kept value or a part that it did not carry has rolled. The
-//! response to a request that carries nothing of the
-//! session, by the conditions of its parts, by what narrows its cookies and for want of a body that
-//! its fields could be in, neither rejects nor accepts it. A generation whose rejection was
-//! believed is never served again, not even when the login server is down.
+//! same on that request, since only a kept value or a part that is not for it has rolled, here or
+//! in another process. The response to a request that carries nothing of the session, by the
+//! conditions of its parts, by what narrows its cookies and for want of a body that its fields
+//! could be in, neither rejects nor accepts it. A generation whose rejection was believed is never
+//! served again, not even when the login server is down.
 //!
 //! The verdict is by the head of the response. A body is read ahead only if the judge wants it by
 //! that head, no more than 64 KiB of it, and for 5 s at most; never an event stream, whatever the
@@ -419,10 +420,11 @@
 //!
 //! A token that can be used once is marked spent in the store before it is sent. If the store does
 //! not confirm that, or has marks that can't be read, the token is not sent, and the password is
-//! used where the session is over. A store that has lost its data has lost its marks: a token of
-//! before that is not sent either, and a process that saves its session again leaves it out if it
-//! has sent it. If a refresh is refused, the store is looked at again first: a newer session there
-//! means a race, and no refusal.
+//! used where the session is over. A store that has lost its data has lost its marks, and so has
+//! one that was purged, or that has an earlier session again, of a backup: a token of before that
+//! is not sent either, and a process that saves its session again leaves it out if it has sent it.
+//! If a refresh is refused, the store is looked at again first: a newer session there means a race,
+//! and no refusal.
 //!
 //! ## Rule 23
 //!

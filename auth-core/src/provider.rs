@@ -197,7 +197,7 @@ pub trait Provider: Send + Sync + 'static {
     /// # Cancel safety
     /// As [`login`](Self::login). It is also dropped once the session has been over for 5 s, or for
     /// twice as long as logins take there if that is longer: then the login follows, unless the
-    /// last one forbids it.
+    /// last one forbids it, or it would have to wait for a permit. After a close it is waited for.
     async fn refresh(&self, current: &Credential) -> Result<Session, LoginError> {
         let _ = current;
         Err(LoginError::misconfigured("this provider has no refresh"))

@@ -355,11 +355,12 @@ impl Attempt {
                 Carried::AlwaysAlone
             }
         };
-        // One that is no longer current may have carried anything.
+        // One that another has superseded may have carried anything. Its rejection is late.
+        let is_it = |current: &Credential| current.was_carried_by(self.stamp, false);
         let carried = self
             .credentials
             .shared()
-            .with_current(|current| (current.stamp() == self.stamp).then(|| carried(current)));
+            .with_current(|current| is_it(current).then(|| carried(current)));
         self.carried = carried.unwrap_or_default();
     }
 

@@ -184,12 +184,12 @@ impl Shared {
             // unless another task has saved them before those.
             Some(Saved::Newer(other))
                 if what == Unsaved::Values
-                    && other.is_of_same_session(version)
+                    && version.is_behind(other)
                     && sharing.revisions.save_again(saving.task, what) =>
             {
                 self.now_known(stamp, other);
             }
-            // The next look finds it.
+            // The next look finds it, or that the session was logged out.
             Some(Saved::Newer(_)) => {}
             None => return false,
         }

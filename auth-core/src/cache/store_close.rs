@@ -42,7 +42,7 @@ impl Shared {
             let save = sharing.save(&self.engine, version, Some(&session), None, None);
             match save.await {
                 // An earlier value was being saved at the close, or another process has saved one.
-                Some(Saved::Newer(other)) if unsaved && other.is_of_same_session(version) => {
+                Some(Saved::Newer(other)) if unsaved && version.is_behind(other) => {
                     version = other;
                 }
                 _ => return,

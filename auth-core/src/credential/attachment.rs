@@ -96,9 +96,9 @@ impl Attachment {
     }
 
     /// Whether a request to `target` carries something that depends on the request, on a cookie or
-    /// on a fetch.
+    /// on a fetch, or will once that has a value.
     pub(crate) fn has_dependent_for(&self, target: Target<'_>) -> bool {
-        self.dependents.may_go_to(target)
+        self.dependents.are_for(target)
     }
 
     /// Whether no part is missing, for whatever request.

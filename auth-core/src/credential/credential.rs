@@ -267,7 +267,8 @@ impl Credential {
         self.stamp.generation == stamp.generation && stamp.revision >= since
     }
 
-    /// Whether a request to `target` carries a part that not every request carries.
+    /// Whether a request to `target` carries a part that not every request carries, or will once
+    /// that has a value.
     pub(crate) fn has_dependent_for(&self, target: Target<'_>) -> bool {
         self.attachment.has_dependent_for(target)
     }
@@ -655,15 +656,14 @@ impl Credential {
 
     /// This value as a later one of the same session than `before`.
     pub(crate) fn after(self, before: &Self) -> Self {
-        let attachment = &self.attachment;
-        let rolled_alone = attachment.has_same_parts(&before.attachment)
+        let (attachment, last) = (&self.attachment, &before.attachment);
+        let rolled_alone = attachment.has_same_parts(last)
             && (self.stamp == before.stamp || !attachment.has_cookies_alone());
+        let since = |stays: bool, before: u64| if stays { before } else { self.stamp.revision };
         Self {
-            parts_since: if rolled_alone {
-                before.parts_since
-            } else {
-                self.parts_since
-            },
+            parts_since: since(rolled_alone, before.parts_since),
+            carried_since: since(attachment.is_same_value(last), before.carried_since),
+            always_since: since(attachment.is_always_same(last), before.always_since),
             ..self
         }
     }

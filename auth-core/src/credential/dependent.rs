@@ -106,6 +106,15 @@ impl Dependents {
             || (target.has_body() && self.fields.any_live(goes))
     }
 
+    /// Whether one may go on a request to this target now, or once it has a value. Without a
+    /// method, it may have any.
+    pub(super) fn are_for(&self, target: Target<'_>) -> bool {
+        let goes = |when: &When| when.may_include(target);
+        self.headers.any(goes)
+            || self.query.any(goes)
+            || (target.has_body() && self.fields.any(goes))
+    }
+
     /// Whether one that has a value goes on every request. A request may have no body.
     pub(super) fn some_are_unconditional(&self) -> bool {
         self.headers.any_live(When::is_always) || self.query.any_live(When::is_always)
@@ -183,6 +192,10 @@ impl<N: PartialEq, V: PartialEq> Parts<N, V> {
                 && theirs(&part)
                 && !later.any(|other| other.name == part.name && other.value.is_some())
         })
+    }
+
+    fn any(&self, is_it: impl Fn(&When) -> bool) -> bool {
+        self.0.iter().any(|part| is_it(&part.when))
     }
 
     fn any_live(&self, is_it: impl Fn(&When) -> bool) -> bool {

@@ -25,11 +25,12 @@ pub(crate) struct Outlook<'a> {
 
 impl Outlook<'_> {
     /// Whether the store has lost what was noted of the session at hand since that was there. What
-    /// is saved anew after such a loss has the fence 0.
+    /// is saved anew after such a loss has the fence 0, and an earlier session is of a backup.
     fn has_lost_marks(&self) -> bool {
         let found = self.found.version;
         let is_lost = |known: Version| {
-            known.fence == 0 || !found.is_of_a_session() || found.epoch != known.epoch
+            let is_anew = known.fence == 0 || !found.is_of_a_session();
+            is_anew || found.epoch != known.epoch || found.fence < known.fence
         };
         !self.known.unsaved && self.known.version.is_some_and(is_lost)
     }

@@ -329,7 +329,7 @@ impl CacheState {
 
     /// Whether there is no good session, and nothing forbids a login.
     pub(crate) fn wants_login(&self, now: Moment) -> bool {
-        !self.is_good(now) && matches!(self.login(now, false), Ok(Purpose::Login))
+        !self.closed && !self.is_good(now) && matches!(self.login(now, false), Ok(Purpose::Login))
     }
 
     /// The handle is closed. Returns the current credential, which is to be logged out. What the

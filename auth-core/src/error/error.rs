@@ -132,9 +132,17 @@ impl Error {
     /// assert!(error.is_login_refused());
     /// ```
     pub fn is_login_refused(&self) -> bool {
-        let of_a_login = |error: &LoginError| error.exchange() == Exchange::Login;
-        self.login_error().is_some_and(of_a_login)
-            && self.is_login_error(&[LoginErrorKind::Refused])
+        self.is_refused() && self.is_of_a_login()
+    }
+
+    /// Whether the server has refused what failed, a login or something else.
+    fn is_refused(&self) -> bool {
+        self.is_login_error(&[LoginErrorKind::Refused])
+    }
+
+    fn is_of_a_login(&self) -> bool {
+        self.login_error()
+            .is_some_and(|error| error.exchange() == Exchange::Login)
     }
 
     /// Whether the server accepts the account only once its owner has acted there: it is disabled,
@@ -179,8 +187,9 @@ impl Error {
     }
 
     /// Whether the login server could not be reached, sent no response in time, or sent a malformed
-    /// one; or the login goes on past the caller's deadline, or was lost with its runtime. A later
-    /// call may succeed.
+    /// one; or the login goes on past the caller's deadline, or was lost with its runtime; or the
+    /// server has refused a refresh, a part of the session or a logout, which says nothing of the
+    /// password. A later call may succeed.
     ///
     /// ```
     /// use auth_core::{Credentials, LoginError, testing::Scripted};
@@ -191,6 +200,7 @@ impl Error {
     /// ```
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::DeadlinePassed { .. } | Self::Abandoned)
+            || (self.is_refused() && !self.is_of_a_login())
             || self.is_login_error(&[
                 LoginErrorKind::Unavailable,
                 LoginErrorKind::TimedOut,
@@ -292,6 +302,16 @@ mod tests {
                     outer.is_login_refused(),
                     of == Exchange::Login && kind == LoginErrorKind::Refused
                 );
+                let told = [
+                    outer.is_login_refused(),
+                    outer.is_locked(),
+                    outer.is_seats_exhausted(),
+                    outer.is_rate_limited(),
+                    outer.is_unavailable(),
+                    outer.is_misconfigured(),
+                ];
+                let told = told.into_iter().filter(|told| *told).count();
+                assert_eq!(told, 1, "{outer} has one predicate");
                 said.extend([outer.to_string(), sentence]);
             }
             assert_eq!(said.len(), 2 * kinds.len(), "{said:?}");

@@ -78,6 +78,16 @@ impl Limiter {
         }
     }
 
+    /// The login of a permit is sent only now, and may take as long as its time-out. Returns when
+    /// that is.
+    fn sent(&self, id: PermitId, timeout: Duration) -> u64 {
+        let timeout = nanos(timeout.min(LONGEST_LOGIN));
+        self.change(|queue, now| {
+            queue.window.sent(id, now.saturating_add(timeout));
+            now
+        })
+    }
+
     /// The login of a permit has ended.
     pub(super) fn end(&self, id: PermitId, given_at: u64) {
         self.change(|queue, now| {
@@ -225,6 +235,12 @@ impl Permit {
             given_at,
             ended: false,
         }
+    }
+
+    /// The login is sent only now, and may take as long as its time-out from now on.
+    pub(crate) fn sent(mut self, timeout: Duration) -> Self {
+        self.given_at = self.limiter.sent(self.id, timeout);
+        self
     }
 
     /// The login has ended: the server has answered, or can't be reached. Its window begins now.

@@ -529,6 +529,31 @@ fn rule_10_a_login_that_has_its_permit_is_not_expected_to_wait_for_another() {
 }
 
 #[test]
+fn rule_10_a_login_that_is_sent_later_than_its_permit_was_given_counts_and_takes_from_then_on() {
+    // One whose permit has lapsed, too.
+    for late in [5, 200] {
+        let hands = ManualClock::new();
+        let limiter = new(quota(1, 60), &hands);
+        let wait = |limiter: &Arc<Limiter>| {
+            let left = limiter.expected(true);
+            Duration::from_nanos(left.saturating_sub(hands.clock().now().steady))
+        };
+        let lost = permit(&limiter).unwrap();
+        hands.advance(Duration::from_secs(late));
+        drop(lost.sent(TIMEOUT));
+        assert_eq!(wait(&limiter), TIMEOUT + Duration::from_secs(62), "{late}");
+        hands.advance(TIMEOUT + Duration::from_secs(62));
+        let ends = permit(&limiter).unwrap();
+        hands.advance(Duration::from_secs(late));
+        let ends = ends.sent(TIMEOUT);
+        hands.advance(Duration::from_secs(4));
+        ends.end();
+        assert_eq!(limiter.login_takes(), nanos(Duration::from_secs(4)));
+        assert_eq!(wait(&limiter), Duration::from_secs(62), "{late}");
+    }
+}
+
+#[test]
 fn rule_10_a_longer_window_counts_logins_whose_shorter_one_was_over() {
     // When the longer window is stated, and how long the next login then waits.
     for (stated, waits) in [(0, 122), (61, 61), (62, 60), (121, 1), (122, 0), (123, 0)] {

@@ -110,6 +110,13 @@ impl Window {
         Some(self.last)
     }
 
+    /// The login of this permit is sent later than it was given, and times out at `until`: even if
+    /// the permit had lapsed.
+    pub(super) fn sent(&mut self, id: PermitId, until: u64) {
+        self.take_back(id);
+        self.insert(id, true, until);
+    }
+
     /// The login of this permit has ended, so its window begins: even if the permit had lapsed.
     pub(super) fn end(&mut self, id: PermitId, now: u64) {
         self.take_back(id);

@@ -62,7 +62,8 @@ pub(crate) trait Keep: Send + Sync {
     /// Whether there is a session that is neither over nor rejected.
     fn has_good_session(&self) -> bool;
 
-    /// Whether there is none, and nothing forbids the login that would bring one.
+    /// Whether there is none, and nothing forbids the login that would bring one. A cache that is
+    /// closed wants none.
     fn wants_login(&self) -> bool;
 
     /// The refresh of a session is sent now. Returns whether it may be.
@@ -317,7 +318,7 @@ impl Login {
     }
 
     /// Ends once the session that is refreshed has been over for so long that the login is to
-    /// follow. Returns how long that is.
+    /// follow, for which a permit of the process is free. Returns how long that is.
     async fn overdue(&self) -> Duration {
         let (clock, limiter) = (&self.engine.clock, &self.engine.limiter);
         let login = Duration::from_nanos(limiter.login_takes());
@@ -334,7 +335,8 @@ impl Login {
             };
             // While no login can follow, the refresh is all that may bring a session.
             let is_overdue = until <= now;
-            if is_overdue && self.cache().is_none_or(|cache| cache.wants_login()) {
+            let wants_login = || self.cache().is_none_or(|cache| cache.wants_login());
+            if is_overdue && wants_login() && limiter.expected(true) <= now {
                 return wait;
             }
             let look = now.saturating_add(nanos(LOOK_WHETHER_OVER));
@@ -486,7 +488,8 @@ impl Login {
             self.give_back(Some(permit)).await;
             return Err(NoSession::Unchanged);
         }
-        Ok(permit)
+        // The store, or the source of the secret, may have taken a while.
+        Ok(permit.sent(self.engine.options.login_timeout))
     }
 
     /// Logs in with this secret. The permit is bound until that has ended.

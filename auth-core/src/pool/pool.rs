@@ -222,7 +222,7 @@ impl Pool {
 
 fn has_same_options(one: &dyn Provider, other: &dyn Provider) -> bool {
     one.scope() == other.scope()
-        && one.login_origin() == other.login_origin()
+        && one.login_origin().counted() == other.login_origin().counted()
         && one.quota() == other.quota()
         && one.options() == other.options()
 }

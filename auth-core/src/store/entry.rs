@@ -44,6 +44,12 @@ impl Version {
         (self.epoch, self.fence) == (other.epoch, other.fence)
     }
 
+    /// Whether `other` is a value of the same session, and this is no later one. What is refused
+    /// though it is later was logged out.
+    pub(crate) fn is_behind(self, other: Self) -> bool {
+        self.is_of_same_session(other) && self.revision <= other.revision
+    }
+
     /// What it is in another epoch, since the store has lost its data.
     const fn saved_anew(self, epoch: u64) -> Self {
         Self {

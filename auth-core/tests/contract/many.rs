@@ -194,6 +194,7 @@ fn rule_1_another_place_of_login_for_a_key_in_use_is_an_error() {
         pool.add(counted_at("https://LOGIN.example.com:443"))
             .is_ok()
     );
+    assert!(pool.add(counted_at("https://login.example.com.")).is_ok());
     let other = pool.add(counted_at("https://sso.example.com"));
     assert_eq!(other.unwrap_err(), PoolError::DifferentOptions);
 }

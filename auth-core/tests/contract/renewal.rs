@@ -173,6 +173,76 @@ async fn rule_6_a_refresh_is_not_given_up_for_a_login_that_a_refused_password_fo
 }
 
 #[tokio::test]
+async fn rule_6_a_refresh_is_not_given_up_for_a_login_that_waits_for_the_quota() {
+    for answers in [true, false] {
+        let (clock, gate) = (ManualClock::new(), Arc::new(Semaphore::new(0)));
+        let inner = Scripted::new(|number| {
+            let session = session(number, Lifetime::of(40 * SECOND))?;
+            Ok(session.with_kept("refresh_token", "r-1")?)
+        });
+        let inner = inner.with_quota(Quota::DEFAULT.at_most(NonZeroU32::MIN));
+        let provider = Renewing::new(inner)
+            .refreshed(Refresh::with_kept("refresh_token"), |number| {
+                session(100 + number, Lifetime::of(HOUR))
+            })
+            .gated(&gate);
+        let logins = provider.logins();
+        let credentials = provider.on(&clock).build();
+        credentials.get().await.unwrap();
+        clock.advance(41 * SECOND);
+        let caller = tokio::spawn(async move { credentials.get().await });
+        settle().await;
+        // The permit is free 62 s after the login.
+        for second in 42..=61 {
+            clock.advance(SECOND);
+            settle().await;
+            assert!(!caller.is_finished(), "at {second} s");
+        }
+        let expected = if answers {
+            gate.add_permits(1);
+            ("token-101", 1)
+        } else {
+            clock.advance(SECOND);
+            settle().await;
+            clock.advance(SECOND);
+            ("token-2", 2)
+        };
+        settle().await;
+        assert!(caller.is_finished());
+        let next = caller.await.unwrap().unwrap();
+        assert_eq!((token(&next).as_str(), logins.count()), expected);
+    }
+}
+
+#[tokio::test]
+async fn rule_19_a_close_waits_for_a_slow_refresh_and_logs_its_session_out() {
+    let (clock, gate) = (ManualClock::new(), Arc::new(Semaphore::new(0)));
+    let provider = Renewing::new(tokens())
+        .refreshed(Refresh::with_session(), |number| {
+            session(100 + number, Lifetime::of(HOUR))
+        })
+        .gated(&gate);
+    let logouts = provider.logouts();
+    let credentials = provider.on(&clock).build();
+    credentials.get().await.unwrap();
+    clock.advance(HOUR - 20 * SECOND);
+    credentials.get().await.unwrap();
+    settle().await;
+    assert!(credentials.status().login_under_way, "a refresh");
+    let closed = tokio::spawn(async move { credentials.close().await });
+    for _ in 0..10 {
+        settle().await;
+        clock.advance(SECOND);
+    }
+    settle().await;
+    assert!(!closed.is_finished());
+    gate.add_permits(1);
+    closed.await.unwrap().unwrap();
+    let ended: Vec<_> = logouts.lock().iter().map(|(number, _)| *number).collect();
+    assert_eq!(ended, [1, 2]);
+}
+
+#[tokio::test]
 async fn rule_6_a_refresh_is_waited_for_while_its_session_is_good_and_twice_as_long_as_logins_take()
 {
     let (clock, gate) = (ManualClock::new(), Gate::shut());

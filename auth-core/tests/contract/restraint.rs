@@ -543,6 +543,38 @@ async fn rule_12_a_secret_that_changes_while_its_login_waits_for_a_permit_is_the
     assert_eq!(*sent.lock(), ["spent", "new", "newer", "newer"]);
 }
 
+#[tokio::test]
+async fn rule_10_a_login_whose_secret_was_read_again_counts_from_the_end_of_its_own_time_out() {
+    let (clock, gate) = (ManualClock::new(), Gate::shut());
+    let vault = Arc::new(Vault::default());
+    *vault.password.lock() = "right".into();
+    let provider = tokens()
+        .with_quota(Quota::DEFAULT.at_most(NonZeroU32::MIN))
+        .with_secret(SecretSource::custom(VaultSource(Arc::clone(&vault))))
+        .gated(&gate);
+    let credentials = Credentials::builder(provider).clock(clock.clock()).build();
+    gate.let_through(1);
+    spend(&credentials, 1).await;
+    let waiter = tokio::spawn({
+        let (credentials, ask) = (credentials.clone(), Ask::new().renewed().within(HOUR));
+        async move { credentials.get_with(ask).await }
+    });
+    settle().await;
+    vault.hangs.store(true, SeqCst);
+    clock.advance(62 * SECOND);
+    settle().await;
+    clock.advance(SECOND);
+    settle().await;
+    // It is sent now, and times out after 30 s.
+    clock.advance(30 * SECOND);
+    waiter.await.unwrap().unwrap_err();
+    clock.advance(2 * SECOND);
+    let ask = Ask::new().renewed().fail_fast();
+    let error = credentials.get_with(ask).await.unwrap_err();
+    assert!(matches!(error, Error::QuotaSpent { .. }), "{error:?}");
+    assert_eq!(error.retry_after(), Some(60 * SECOND));
+}
+
 /// How many logins are sent in 15 minutes while the source holds one wrong secret and another, in
 /// turn, and a caller asks each second.
 async fn sent_in_turn(error: fn() -> LoginError) -> u64 {

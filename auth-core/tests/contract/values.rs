@@ -592,6 +592,57 @@ async fn rule_7_a_rejection_counts_if_what_its_request_carried_has_not_rolled_si
 }
 
 #[tokio::test]
+async fn rule_7_what_carries_nothing_rejects_nothing_though_a_kept_value_has_rolled_since() {
+    let read = |_: &ResponseView<'_>, _: &Credential| {
+        let update = Update::new().with_kept("refresh_token", "1");
+        update.unwrap()
+    };
+    let login = |_| {
+        let csrf = Part::header(CSRF.as_str(), "0").when(When::unsafe_methods());
+        let session = Session::new().with_part(csrf)?;
+        Ok(session.with_kept("refresh_token", "0")?)
+    };
+    for (method, generation) in [(Method::GET, 1), (Method::POST, 2)] {
+        let handle = Handle::of(login, Some(Box::new(read)), StatusJudge);
+        let (first, sent) = (handle.attempt().await, handle.attempt().await);
+        answer(&first, 200, &[]);
+        assert_eq!(handle.get().await.stamp().revision(), 1);
+        let target = HERE.with_method(&method);
+        answer(&sent.sent_to(|| target), 401, &[]);
+        let stamp = handle.get().await.stamp();
+        assert_eq!(stamp.generation(), generation, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn rule_7_the_rejection_of_a_request_that_lacked_what_a_part_is_derived_from_is_late() {
+    let unsafe_only = |part: Part| part.when(When::unsafe_methods());
+    for part in [
+        Part::header_from_cookie(CSRF.as_str(), "csrf"),
+        Part::query_from_cookie("csrf", "csrf"),
+        Part::form_field_from_cookie("csrf", "csrf"),
+    ] {
+        let login = move |_| {
+            let session = Session::new().with_bearer("t")?;
+            let session = session.keep_cookies(&HeaderMap::new(), HERE);
+            Ok(session.with_part(unsafe_only(part.clone()))?)
+        };
+        let handle = Handle::new(login);
+        let (first, sent) = (handle.attempt().await, handle.attempt().await);
+        let target = HERE.with_method(&Method::POST);
+        let sent = sent.sent_to(|| target);
+        answer(&first, 200, &[(SET_COOKIE, "csrf=c; Path=/")]);
+        assert_eq!(handle.get().await.stamp().revision(), 1);
+        assert_eq!(answer(&sent, 401, &[]), Conclusion::Replay);
+        assert_eq!(
+            handle.get().await.stamp().generation(),
+            1,
+            "it is replayed with it"
+        );
+    }
+}
+
+#[tokio::test]
 async fn rule_7_all_that_one_answer_brings_is_one_revision_and_the_first_answer_counts() {
     let read = |response: &ResponseView<'_>, _: &Credential| {
         let Some(new) = response.headers.get(NEW_CSRF) else {

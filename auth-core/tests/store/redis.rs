@@ -487,7 +487,7 @@ async fn entries_are_listed_and_purged() {
     let entry = store.load("0").await.unwrap();
     assert!(entry.session.is_none() && entry.version == Version::default());
     let leased = lease(&store, "0", "a").await;
-    assert_eq!(leased.epoch, before.epoch);
+    assert_ne!(leased.epoch, before.epoch, "the marks are gone");
     assert!(leased.fence > before.fence);
     let version = store.load("1").await.unwrap().version;
     let ended = Change {
@@ -501,6 +501,34 @@ async fn entries_are_listed_and_purged() {
     saves_one(&store, "1").await;
     assert_eq!(store.purge_all().await.unwrap(), 1);
     assert!(store.list().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn rule_25_keys_of_another_program_under_the_prefix_are_passed_over() {
+    let Some(server) = RedisServer::start() else {
+        return;
+    };
+    let store = server.store();
+    saves_one(&store, "n").await;
+    let mut raw = server.connection().await;
+    for key in [&b"auth:{text}:entry"[..], b"auth:{\xff}:entry"] {
+        let mut set = redis::cmd("SET");
+        set.arg(key).arg("x");
+        let () = set.query_async(&mut raw).await.unwrap();
+    }
+    let listed = store.list().await.unwrap();
+    let names: Vec<_> = listed.iter().map(|stored| &stored.name[..]).collect();
+    assert_eq!(names, ["n"]);
+    assert!(store.load("text").await.unwrap().session.is_none());
+    let error = store.lease("text", ask("a")).await.unwrap_err();
+    assert!(error.to_string().contains("another program"), "{error}");
+    assert_eq!(store.purge_all().await.unwrap(), 1);
+    let left: String = redis::cmd("GET")
+        .arg("auth:{text}:entry")
+        .query_async(&mut raw)
+        .await
+        .unwrap();
+    assert_eq!(left, "x");
 }
 
 /// A store of a user with these rules.

@@ -164,6 +164,30 @@ fn rule_21_a_deadline_alone_makes_no_revision() {
 }
 
 #[test]
+fn rule_7_a_rejection_counts_though_another_process_has_rolled_a_kept_value_since() {
+    for (found, expected) in [
+        (stored(version(1, 1)), Ruling::Believed),
+        (rolled(version(1, 1)), Ruling::Stale),
+    ] {
+        let (mut state, mut known) = shared(CacheState::default());
+        let sent = state.current().unwrap().stamp();
+        let another = |session: Session| session.with_kept("account", "7").unwrap();
+        let found = Found {
+            session: found.session.map(another),
+            ..found
+        };
+        assert!(adopt(&mut state, &mut known, found, at(60)));
+        assert_eq!(stamp(&state), (1, 1));
+        for always_alone in [false, true] {
+            let current = state.current().unwrap();
+            let same = current.was_carried_by(sent, always_alone);
+            assert_eq!(same, expected == Ruling::Believed);
+        }
+        assert_eq!(state.reject(sent, false, at(61), &POLICY), expected);
+    }
+}
+
+#[test]
 fn rule_24_a_session_that_is_not_saved_is_given_up_for_a_fresh_one_once_it_is_due() {
     let unsaved = || {
         let (mut state, mut known) = (CacheState::default(), Known::default());
@@ -262,6 +286,23 @@ fn rule_22_a_token_that_the_notes_know_as_spent_is_not_sent() {
         assert!(adopt(&mut state, &mut known, found, at(1)));
         let sent = begins(&state, at(3_595), true) == Some(Purpose::Refresh);
         assert_eq!(sent, is_sent, "{token}");
+    }
+}
+
+#[test]
+fn rule_22_a_token_of_a_session_that_the_store_had_later_than_what_it_has_now_is_not_sent() {
+    for (found, goes_on) in [(5, Purpose::Refresh), (3, Purpose::Login)] {
+        let (mut state, mut known) = (refreshing(), Known::default());
+        assert!(adopt(&mut state, &mut known, stored(version(5, 0)), at(0)));
+        let wanted = Wanted {
+            purpose: Purpose::Refresh,
+            asked: false,
+            began: 1,
+        };
+        let id = state.begin();
+        let outlook = outlook(stored(version(found, 0)), &mut known);
+        let looked = state.look_at(id, wanted, outlook, &end(at(3_601)), &POLICY);
+        assert!(matches!(looked, Some(Adopted::GoesOn(purpose)) if purpose == goes_on));
     }
 }
 

@@ -243,6 +243,11 @@ impl LeaseForm {
         }
     }
 
+    /// The same lease, in another epoch.
+    pub(super) fn in_epoch(self, epoch: u64) -> Self {
+        Self { epoch, ..self }
+    }
+
     /// The lease. Its owner is gone if the machine was started again.
     pub(super) fn record(&self, boot: &str, now: Moment) -> LeaseRecord {
         let is_gone = self.written.is_of_another_start(boot, now);

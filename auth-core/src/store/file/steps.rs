@@ -120,12 +120,21 @@ impl Steps {
         summaries.map(|summaries| summaries.into_iter().flatten().collect())
     }
 
-    /// Removes the entry, and leaves its lease.
+    /// Removes the entry, and leaves its lease, which begins a new epoch: the marks of spent tokens
+    /// are gone.
     pub(super) fn purge(&self, name: &str) -> Result<bool, StoreError> {
         let name = checked(name)?;
-        let file = entry_file(name);
+        let (file, lease_file) = (entry_file(name), lease_file(name));
         let lock = Lock::take(&self.folder.path(&lock_file(name)))?;
+        if self.folder.mark(&file).is_none() {
+            return Ok(false);
+        }
+        let lease = self.read::<LeaseForm>(&lease_file)?;
         lock.check()?;
+        // Before the entry is gone, in case that this process ends in between.
+        if let Found::Whole(lease) = lease {
+            self.write(&lease_file, &lease.in_epoch(draw_epoch()?))?;
+        }
         self.folder.remove(&file).map_err(|error| {
             let what = format!("{} can't be removed", self.folder.path(&file).display());
             StoreError::new(what).with_source(error)

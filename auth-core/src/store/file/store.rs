@@ -115,8 +115,8 @@ impl FileStore {
     /// Removes what is stored under this name, and says whether anything was.
     ///
     /// It logs nothing out. A process that has the session in its memory goes on with it, and saves
-    /// it again when it has changed. What remains is the number of the last lease, so that no stale
-    /// session is saved later.
+    /// it again when it has changed. The lease remains, with its number. The marks of spent tokens
+    /// are gone, so a token of before that can be used once is not sent any more.
     ///
     /// # Errors
     /// [`StoreError`] if the file can't be locked or removed.

@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 use redis::RedisResult;
 
 use super::scripts;
-use super::store::RedisStore;
+use super::store::{RedisStore, epoch};
 use crate::store::entry::{Entry, Version};
 use crate::store::error::StoreError;
 use crate::store::store::Store as _;
@@ -43,7 +43,8 @@ impl RedisStore {
     /// Removes what is stored under this name, and says whether anything was.
     ///
     /// It logs nothing out. A process that has the session in its memory goes on with it, and saves
-    /// it again when it has changed. The lease remains, with its number.
+    /// it again when it has changed. The lease remains, with its number. The marks of spent tokens
+    /// are gone, so a token of before that can be used once is not sent any more.
     ///
     /// # Errors
     /// [`StoreError`] if Redis can't be reached.
@@ -51,7 +52,9 @@ impl RedisStore {
     /// # Cancel safety
     /// What is stored is removed as a whole or not at all.
     pub async fn purge(&self, name: &str) -> Result<bool, StoreError> {
-        self.call(|_| scripts::purge(self.names(), name)).await
+        let epoch = epoch()?;
+        self.call(|_| scripts::purge(self.names(), name, epoch))
+            .await
     }
 
     /// [Removes](Self::purge) all that is stored under the prefix, and returns how many entries
@@ -102,9 +105,11 @@ impl RedisStore {
         let mut names = BTreeSet::new();
         let mut cursor = 0;
         loop {
-            let keys: Vec<String>;
+            // A key of another program need be no text.
+            let keys: Vec<Vec<u8>>;
             (cursor, keys) = self.scan(cursor).await?;
-            let found = keys.iter().filter_map(|key| self.names().name(key));
+            let texts = keys.iter().filter_map(|key| std::str::from_utf8(key).ok());
+            let found = texts.filter_map(|key| self.names().name(key));
             names.extend(found.map(str::to_owned));
             if cursor == 0 {
                 return Ok(names.into_iter().collect());
@@ -112,7 +117,7 @@ impl RedisStore {
         }
     }
 
-    async fn scan(&self, cursor: u64) -> Result<(u64, Vec<String>), StoreError> {
+    async fn scan(&self, cursor: u64) -> Result<(u64, Vec<Vec<u8>>), StoreError> {
         let pattern = self.names().entries();
         let found = self.links().run(|mut connection, _| {
             let mut scan = redis::cmd("SCAN");

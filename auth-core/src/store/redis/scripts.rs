@@ -76,8 +76,11 @@ pub(super) fn save(names: &Names, name: &str, change: &Change, epoch: u64, is_ag
     call
 }
 
-pub(super) fn purge(names: &Names, name: &str) -> Call {
-    of_entry(&PURGE, names, name)
+/// `epoch` is the next one.
+pub(super) fn purge(names: &Names, name: &str, epoch: u64) -> Call {
+    let mut call = of_entry(&PURGE, names, name);
+    call.arg(epoch);
+    call
 }
 
 /// `seen` is the note of the run of the server that the last answer came from.

@@ -139,7 +139,7 @@ impl RedisStore {
 }
 
 /// A number that no other store has drawn. Those below 2^53 are exact everywhere.
-fn epoch() -> Result<u64, StoreError> {
+pub(super) fn epoch() -> Result<u64, StoreError> {
     let drawn = getrandom::u64().map_err(|error| {
         StoreError::new("the system has no random numbers").with_source(error.to_string())
     })?;

@@ -44,6 +44,35 @@ async fn rule_21_what_has_not_changed_is_saved_once() {
 }
 
 #[tokio::test]
+async fn rule_21_values_of_a_session_that_was_logged_out_are_refused_once() {
+    for closes in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        server.answers(|number| {
+            let session = session(number, Lifetime::of(HOUR))?;
+            Ok(session.with_cookie("sid", &format!("s-{number}"))?)
+        });
+        let store = Faulty::new(&fleet.store);
+        store.0.is_silent.store(true, SeqCst);
+        let (one, other) = (
+            fleet.start(server.program("right")),
+            fleet.start_with(server.program("right"), store.clone()),
+        );
+        one.get().await.unwrap();
+        other.get().await.unwrap();
+        one.log_out().await.unwrap();
+        assert_eq!(store.changes(), 0);
+        rolls(&other, "sid=rolled; Path=/").await;
+        if closes {
+            other.close().await.unwrap();
+        } else {
+            settle().await;
+        }
+        assert_eq!(store.changes(), 1, "{closes}");
+        assert_eq!(stored(&mut fleet, &server).await, "s-2");
+    }
+}
+
+#[tokio::test]
 async fn rule_21_values_that_roll_while_the_session_is_saved_are_saved_after_it() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     by_cookie(&server);

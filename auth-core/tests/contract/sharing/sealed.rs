@@ -68,3 +68,35 @@ async fn rule_25_what_was_moved_in_place_is_not_found_and_is_replaced() {
     let unreadable = fleet.events(|event| matches!(event, Event::StoredUnreadable { .. }));
     assert!(unreadable >= 1);
 }
+
+#[tokio::test]
+async fn rule_25_a_logout_in_the_place_of_what_cant_be_read_is_no_failure_and_told_to_all() {
+    for by_another in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        let store = Faulty::new(&fleet.store);
+        let process = fleet.start_with(server.program("right"), store.clone());
+        process.get().await.unwrap();
+        let name = store.0.name.lock().clone();
+        let mut version = fleet.store.load(&name).await.unwrap().version;
+        version.revision += 1;
+        let spoils = Change {
+            version,
+            session: SessionChange::Save(b"of another key".to_vec(), HOUR),
+            notes: NotesChange::Keep,
+            releases: None,
+        };
+        fleet.store.save(&name, spoils).await.unwrap();
+        let logs_out = if by_another {
+            fleet.start(server.program("right"))
+        } else {
+            process.clone()
+        };
+        logs_out.log_out().await.unwrap();
+        assert!(fleet.events(|event| matches!(event, Event::StoredUnreadable { .. })) >= 1);
+        assert!(fleet.store.load(&name).await.unwrap().was_logged_out());
+        let ended = server.0.logouts.lock().len();
+        assert_eq!(ended, usize::from(!by_another));
+        fleet.advance(11 * SECOND).await;
+        assert!(process.peek().is_none());
+    }
+}

@@ -41,8 +41,17 @@ local function number(field)
     and field or nil
 end
 
+-- The fields of a hash. A key of another type is another program's, and counts as absent.
+local function fields(key, ...)
+  local found = redis.pcall('HMGET', key, ...)
+  if not found.err then
+    return found
+  end
+  return string.find(found.err, 'WRONGTYPE', 1, true) and {} or redis.call('HMGET', key, ...)
+end
+
 local function kept(key)
-  local found = redis.call('HMGET', key, 'sealed', 'saved')
+  local found = fields(key, 'sealed', 'saved')
   local saved = number(found[2])
   if not (found[1] and saved) then
     return nil
@@ -52,8 +61,7 @@ local function kept(key)
 end
 
 local function read()
-  local found = redis.call(
-    'HMGET', STATE, 'version.epoch', 'version.fence', 'version.revision', 'over')
+  local found = fields(STATE, 'version.epoch', 'version.fence', 'version.revision', 'over')
   local has_version = number(found[1]) and number(found[2]) and number(found[3])
   return {
     version = has_version and version(found[1], found[2], found[3]) or version('0', '0', '0'),
