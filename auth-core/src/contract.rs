@@ -300,17 +300,16 @@
 //!
 //! A credential goes only to the origins it was issued for: scheme, host and port. No plain HTTP,
 //! save loopback (`localhost`, 127.0.0.0/8, \[::1\]) or by explicit choice. A request that misses
-//! them, by its URL or by a `Host` header of its own, passes without the credential, and not in
-//! silence: every such request is counted, and for each handle there is one warning for each
-//! foreign origin, for at most 8 of them. Redirects are followed by the integrations, hop by hop:
-//! off the scope goes nothing of the credential, and back in it the credential of the same identity
-//! is attached anew. A redirect out of the scope is not followed if its URL holds, however encoded,
-//! a value of the credential or one that an earlier hop has carried, or if the handle was closed
-//! while the hop was under way. A query value of less than eight characters is in most URLs by
-//! chance, so it counts where it stands alone, there and wherever else it is looked for. A word of
-//! a header, a cookie or a field of the body counts if it has 16 bytes or more, and is neither a
-//! URL nor of a header that says what is sent or wanted. What follows from it for requests is the
-//! integrations' to see to: see `auth-middleware`.
+//! them passes without the credential, and not in silence: every such request is counted, and for
+//! each handle there is one warning for each foreign origin, for at most 8 of them. Redirects are
+//! followed by the integrations, hop by hop: off the scope goes nothing of the credential, and back
+//! in it the credential of the same identity is attached anew. A redirect out of the scope is not
+//! followed if its URL holds, however encoded, a value of the credential or one that an earlier hop
+//! has carried, or if the handle was closed while the hop was under way. A query value of less than
+//! eight characters is in most URLs by chance, so it counts where it stands alone, there and
+//! wherever else it is looked for. A word of a header, a cookie or a field of the body counts if it
+//! has 16 bytes or more, and is neither a URL nor of a header that says what is sent or wanted.
+//! What follows from it for requests is the integrations' to see to: see `auth-middleware`.
 //!
 //! A header, a query pair or a field of the body with a condition goes only to requests that meet
 //! it: those with a method other than `GET`, `HEAD`, `OPTIONS` and `TRACE`, those below one of its

@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use auth_core::{Ask, Attempt, Credential, Credentials, Error};
 use futures_util::FutureExt;
-use http::uri::Authority;
 
 use crate::context::AuthContext;
-use crate::target::{Target, site};
+use crate::target::Target;
 
 /// A request that may carry a credential.
 pub(crate) struct Admission<'a> {
@@ -61,7 +60,7 @@ impl AuthContext {
     /// or else that of `own`.
     ///
     /// `None` means that the request passes untouched, because its context skips or because it goes
-    /// to an origin outside the scope, by its URL or by its `Host`.
+    /// to an origin outside the scope.
     ///
     /// # Errors
     /// [`Error::LoginLoop`], if the request is the login that the cache waits for.
@@ -70,15 +69,15 @@ impl AuthContext {
         &'a self,
         own: &'a Credentials,
         target: &impl Target,
-        (headers, extensions): (&http::HeaderMap, &http::Extensions),
+        extensions: &http::Extensions,
     ) -> Result<Option<Admission<'a>>, Error> {
         let choices = self.0.as_ref();
         if choices.is_some_and(|choices| choices.skip) {
             return Ok(None);
         }
         let credentials = self.credentials(own);
-        if !target.leads_into(credentials.scope(), headers) {
-            note_out_of_scope(credentials, target, headers);
+        if !target.is_in(credentials.scope()) {
+            note_out_of_scope(credentials, target);
             return Ok(None);
         }
         Attempt::refuse_loop(credentials, extensions)?;
@@ -101,19 +100,9 @@ impl AuthContext {
 }
 
 #[cold]
-fn note_out_of_scope(credentials: &Credentials, target: &impl Target, headers: &http::HeaderMap) {
+fn note_out_of_scope(credentials: &Credentials, target: &impl Target) {
     let (scheme, host, port) = target.parts();
-    match target.foreign_host(credentials.scope(), headers) {
-        // The URL itself is in scope, or it would be told of.
-        Some(named) if target.is_in(credentials.scope()) => {
-            let site = site(named);
-            // What can't be read is not repeated.
-            let host = site.as_ref().map_or("unreadable.invalid", Authority::host);
-            let port = site.as_ref().and_then(Authority::port_u16);
-            Attempt::out_of_scope(credentials, scheme, Some(host), port);
-        }
-        _ => Attempt::out_of_scope(credentials, scheme, host, port),
-    }
+    Attempt::out_of_scope(credentials, scheme, host, port);
 }
 
 /// The guard of a renewal that one request has taken. Dropping it before it is done makes the

@@ -18,10 +18,6 @@ use super::update::{SetBy, Update, check_pair};
 use super::{InvalidValue, SetCookie, Target, When, set_cookies};
 use crate::lifetime::CookieLives;
 
-/// How many former query values are remembered. A response that is older than so many revisions of
-/// one session is late.
-const MOST_FORMER: usize = 8;
-
 #[derive(Clone, Default)]
 pub(crate) struct Attachment {
     /// For every request.
@@ -30,9 +26,8 @@ pub(crate) struct Attachment {
     /// For every request.
     pub(super) query: Vec<(String, String)>,
     pub(super) dependents: Dependents,
-    /// What query pairs had as their values before. Responses under way may still hold them.
-    former_query: Vec<String>,
-    pub(super) former: Former,
+    /// Most sessions do not roll, so it is a pointer.
+    pub(super) former: Option<Box<Former>>,
     pub(super) facts: Facts,
 }
 
@@ -156,8 +151,8 @@ impl Attachment {
     pub(crate) fn query_values(&self) -> impl Iterator<Item = &str> {
         let of_all = self.query.iter().map(|(_, value)| value);
         let dependent = self.dependents.query.live().map(|(_, value)| value);
-        let all = of_all.chain(dependent).chain(&self.former_query);
-        all.map(String::as_str)
+        let now = of_all.chain(dependent).map(String::as_str);
+        now.chain(self.former().flat_map(Former::query))
     }
 
     pub(crate) fn set_header(&mut self, name: HeaderName, value: HeaderValue) {
@@ -329,13 +324,11 @@ impl Attachment {
             cookies,
             query: self.query.clone(),
             dependents: self.dependents.clone(),
-            former_query: self.former_query.clone(),
             former: self.former.clone(),
             facts: self.facts,
         };
         next.prepare();
-        next.remember_query_of(self);
-        next.remember_carried_of(self);
+        next.remember(self);
         next
     }
 
@@ -369,19 +362,8 @@ impl Attachment {
             }
         }
         self.prepare();
-        self.remember_query_of(&before);
-        self.remember_carried_of(&before);
+        self.remember(&before);
         self
-    }
-
-    fn remember_query_of(&mut self, before: &Self) {
-        for value in before.query_values() {
-            if self.query_values().all(|known| known != value) {
-                self.former_query.push(value.to_owned());
-            }
-        }
-        let most = self.former_query.len().saturating_sub(MOST_FORMER);
-        self.former_query.drain(..most);
     }
 
     /// Whether it has neither headers nor query pairs nor fields of the body.

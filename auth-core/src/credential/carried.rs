@@ -1,5 +1,4 @@
-//! What of a session's headers, cookies and fields of the body a URL must not take out of its
-//! scope.
+//! What of a session a URL must not take out of its scope, as it is and as it was lately.
 
 use http::header::{ORIGIN, REFERER, USER_AGENT};
 use http::{HeaderName, HeaderValue};
@@ -7,8 +6,8 @@ use zeroize::Zeroizing;
 
 use super::attachment::Attachment;
 
-/// How many former values are remembered. A response that is older than so many of one session is
-/// late.
+/// How many former values of each kind are remembered. A response that is older than so many of one
+/// session is late.
 const MOST_FORMER: usize = 8;
 
 /// A shorter value is in a URL by chance, as the name of a host or of a media type.
@@ -16,14 +15,31 @@ const SHORTEST: usize = 16;
 
 /// The values that were replaced in mid-session. Responses under way may still hold them.
 #[derive(Clone, Default)]
-pub(super) struct Former(Vec<Zeroizing<String>>);
+pub(super) struct Former {
+    query: Vec<Zeroizing<String>>,
+    /// Of headers, cookies and fields of the body.
+    carried: Vec<Zeroizing<String>>,
+}
+
+impl Former {
+    pub(super) fn query(&self) -> impl Iterator<Item = &str> {
+        self.query.iter().map(|value| value.as_str())
+    }
+
+    fn carried(&self) -> impl Iterator<Item = &str> {
+        self.carried.iter().map(|value| value.as_str())
+    }
+}
 
 impl Attachment {
+    pub(super) fn former(&self) -> impl Iterator<Item = &Former> {
+        self.former.as_deref().into_iter()
+    }
+
     /// The long values that headers, cookies and fields of the body have or had lately. Of a header
     /// they are its words, such as the token behind `Bearer`.
     pub(crate) fn carried_values(&self) -> impl Iterator<Item = &str> {
-        let former = self.former.0.iter().map(|value| value.as_str());
-        self.carried_now().chain(former)
+        (self.carried_now()).chain(self.former().flat_map(Former::carried))
     }
 
     fn carried_now(&self) -> impl Iterator<Item = &str> {
@@ -37,14 +53,24 @@ impl Attachment {
     }
 
     /// Remembers what `before` had and this has no more.
-    pub(super) fn remember_carried_of(&mut self, before: &Self) {
-        for value in before.carried_now() {
-            if self.carried_values().all(|known| known != value) {
-                self.former.0.push(Zeroizing::new(value.to_owned()));
+    pub(super) fn remember(&mut self, before: &Self) {
+        for value in before.query_values() {
+            if self.query_values().all(|known| known != value) {
+                remember(&mut self.former.get_or_insert_default().query, value);
             }
         }
-        let most = self.former.0.len().saturating_sub(MOST_FORMER);
-        self.former.0.drain(..most);
+        for value in before.carried_now() {
+            if self.carried_values().all(|known| known != value) {
+                remember(&mut self.former.get_or_insert_default().carried, value);
+            }
+        }
+    }
+}
+
+fn remember(former: &mut Vec<Zeroizing<String>>, value: &str) {
+    former.push(Zeroizing::new(value.to_owned()));
+    if former.len() > MOST_FORMER {
+        former.remove(0);
     }
 }
 

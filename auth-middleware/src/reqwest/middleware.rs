@@ -365,9 +365,8 @@ impl<'a> Call<'a> {
     ) -> Answered<Response> {
         let own = &self.middleware.credentials;
         let credentials = context.credentials(own);
-        let request = self.request.as_ref().expect(NEXT);
-        let rest = (request.headers(), &*extensions);
-        let admission = context.admit(own, request.url(), rest);
+        let url = self.request.as_ref().expect(NEXT).url();
+        let admission = context.admit(own, url, extensions);
         let mut admission = admission.map_err(Error::middleware)?;
         // A request that begins without a credential carries none on any hop.
         let is_bare = admission.is_none();
@@ -401,8 +400,7 @@ impl<'a> Call<'a> {
             drop(response);
             admission = None;
             if !is_bare && request.url().is_in(credentials.scope()) {
-                let rest = (request.headers(), &*extensions);
-                let next_hop = context.admit(own, request.url(), rest);
+                let next_hop = context.admit(own, request.url(), extensions);
                 admission = next_hop.map_err(Error::middleware)?;
             }
             self.redactor.redirected();

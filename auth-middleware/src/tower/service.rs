@@ -120,8 +120,7 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         self.complete(request.uri_mut());
         let context = AuthContext::of(request.extensions());
-        let rest = (request.headers(), request.extensions());
-        let admission = context.admit(&self.credentials, request.uri(), rest);
+        let admission = context.admit(&self.credentials, request.uri(), request.extensions());
         let admission = match admission {
             Ok(Some(admission)) => admission,
             Ok(None) => {

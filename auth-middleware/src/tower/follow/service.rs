@@ -74,7 +74,7 @@ where
         let context = AuthContext::of(request.extensions());
         let credentials = context.credentials(self.auth.credentials()).clone();
         // A request that begins without a credential carries none on any hop.
-        let is_bare = !(request.uri()).leads_into(credentials.scope(), request.headers());
+        let is_bare = !request.uri().is_in(credentials.scope());
         request.extensions_mut().insert(context);
         let is_followed_above = FollowedAbove::is_in(request.extensions());
         if !is_bare {
