@@ -181,7 +181,9 @@ impl CacheState {
             if let Some(refreshes) = &mut self.refreshes {
                 refreshes.logged_in();
             }
-            self.breaker.landed(stamp.generation, end.at, false);
+            if let Some(breaker) = &mut self.breaker {
+                breaker.landed(stamp.generation, end.at, false);
+            }
         }
         self.given_up = None;
         self.current = Some(credential);
@@ -191,7 +193,8 @@ impl CacheState {
             self.doubt_token(end.at);
         }
         if let Some(breaker) = found.notes.breaker {
-            self.breaker.learn(breaker, stamp.generation);
+            let own = self.breaker.get_or_insert_default();
+            own.learn(breaker, stamp.generation);
         }
         if is_over {
             self.retire();
@@ -299,7 +302,8 @@ impl CacheState {
             let failed = self.failure.clone();
             notes.logged_in_with(secret, failed.filter(|failure| failure.is_of_note(now)));
         }
-        notes.breaker = (self.breaker.is_of_note(now)).then(|| self.breaker.clone());
+        let breaker = self.breaker.as_deref();
+        notes.breaker = breaker.filter(|breaker| breaker.is_of_note(now)).cloned();
         notes
     }
 }

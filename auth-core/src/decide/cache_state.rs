@@ -56,7 +56,8 @@ pub(crate) struct CacheState {
     /// The session that a response has rejected or ended, until the next one supersedes it.
     pub(super) given_up: Option<Arc<Credential>>,
     pub(super) failure: Option<Failure>,
-    pub(super) breaker: RejectionBreaker,
+    /// What has become of rejections. Most sessions see none, so it is a pointer.
+    pub(super) breaker: Option<Box<RejectionBreaker>>,
     pub(super) renewals: RenewalBackoff,
     /// What has become of repairs since the last one that helped. Most sessions need none, so it
     /// is a pointer.

@@ -169,7 +169,7 @@ impl CacheState {
         self.repairs = None;
         // The fetch was refused with the last session, so this one is its replay.
         if std::mem::take(&mut self.fetch_was_refused) {
-            self.breaker.replay_accepted(generation);
+            self.replay_accepted(generation);
         }
     }
 

@@ -58,7 +58,9 @@ impl CacheState {
 
     /// A response accepted what a replay carried.
     pub(crate) fn replay_accepted(&mut self, generation: u64) {
-        self.breaker.replay_accepted(generation);
+        if let Some(breaker) = &mut self.breaker {
+            breaker.replay_accepted(generation);
+        }
     }
 
     /// An answer brought values. They count only if the request carried the current credential.
@@ -120,10 +122,11 @@ impl CacheState {
                 EndedBy::Rejection if unproven => EndedBy::NeverAccepted,
                 by => by,
             };
-            if !self.breaker.believes(by, now, policy.rejection_logins) {
+            let breaker = self.breaker.get_or_insert_default();
+            if !breaker.believes(by, now, policy.rejection_logins) {
                 return false;
             }
-            self.breaker.believed(by, now);
+            breaker.believed(by, now);
             if let (EndedBy::FirstUse, Some(refreshes)) = (by, &mut self.refreshes) {
                 refreshes.distrust();
             }

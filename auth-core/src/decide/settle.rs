@@ -166,13 +166,14 @@ impl CacheState {
         } else {
             self.renewals.next(end.at, &policy.failure)
         };
-        let was_accepted = |old: &Arc<Credential>| !old.is_unproven();
-        if replaced.as_ref().is_some_and(was_accepted) {
-            self.breaker.was_of_use();
-        }
         let refreshes = self.refreshes.as_deref();
         let counts = by == Means::Password || refreshes.is_some_and(Refreshes::count_as_logins);
-        self.breaker.landed(self.generation, end.at, counts);
+        if let Some(breaker) = &mut self.breaker {
+            if replaced.as_ref().is_some_and(|old| !old.is_unproven()) {
+                breaker.was_of_use();
+            }
+            breaker.landed(self.generation, end.at, counts);
+        }
         let rejected = replaced.is_none();
         let before = replaced.or_else(|| self.given_up.take());
         let superseded = match by {

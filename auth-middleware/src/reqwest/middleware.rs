@@ -349,11 +349,14 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Takes the hop that is sent now, with the time that is left for it.
-    fn take_next(&mut self) -> Answered<Request> {
-        let mut request = self.request.take().expect(NEXT);
-        self.time.apply_to(&mut request)?;
-        Ok(request)
+    fn take_next(&mut self) -> Request {
+        self.request.take().expect(NEXT)
+    }
+
+    /// Gives the hop that is sent now the time that is left for it.
+    fn time_next(&mut self) -> Answered<()> {
+        let request = self.request.as_mut().expect(NEXT);
+        self.time.apply_to(request)
     }
 
     /// Sends the request, and what it is redirected to. Returns the last response.
@@ -424,7 +427,8 @@ impl<'a> Call<'a> {
             jar.add_to(request.headers_mut());
         }
         let sent_to = (!self.middleware.client_is_known).then(|| request.url().clone());
-        let sent = next.clone().run(self.take_next()?, extensions);
+        self.time_next()?;
+        let sent = next.clone().run(self.take_next(), extensions);
         let response = match self.followed {
             Some(chained) => chained.followed(sent).await,
             None => sent.await,
@@ -454,7 +458,8 @@ impl<'a> Call<'a> {
         loop {
             self.carried = Some(sending.attempt().stamp());
             let followed = Chained::of(extensions);
-            let sent = next.clone().run(self.take_next()?, extensions);
+            self.time_next()?;
+            let sent = next.clone().run(self.take_next(), extensions);
             let sent = match resend::span(sending.attempt()) {
                 Some(span) => Box::pin(sent.instrument(span)),
                 None => sent,
