@@ -56,22 +56,26 @@ impl Attachment {
     pub(super) fn remember(&mut self, before: &Self) {
         for value in before.query_values() {
             if self.query_values().all(|known| known != value) {
-                remember(&mut self.former.get_or_insert_default().query, value);
+                let former = self.former.get_or_insert_default();
+                former.query.push(Zeroizing::new(value.to_owned()));
             }
         }
         for value in before.carried_now() {
             if self.carried_values().all(|known| known != value) {
-                remember(&mut self.former.get_or_insert_default().carried, value);
+                let former = self.former.get_or_insert_default();
+                former.carried.push(Zeroizing::new(value.to_owned()));
             }
+        }
+        if let Some(former) = &mut self.former {
+            forget_oldest(&mut former.query);
+            forget_oldest(&mut former.carried);
         }
     }
 }
 
-fn remember(former: &mut Vec<Zeroizing<String>>, value: &str) {
-    former.push(Zeroizing::new(value.to_owned()));
-    if former.len() > MOST_FORMER {
-        former.remove(0);
-    }
+fn forget_oldest(former: &mut Vec<Zeroizing<String>>) {
+    let most = former.len().saturating_sub(MOST_FORMER);
+    former.drain(..most);
 }
 
 /// The words of a header, unless it is one that requests have without a session as well. A URL is
