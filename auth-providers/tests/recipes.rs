@@ -1002,6 +1002,12 @@ fn a_mistake_is_told_with_its_line_its_field_and_a_remedy() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+#[test]
+fn a_mistake_in_json_is_told_with_its_line() {
+    let error = Recipe::from_json("{\n\"recipe\": 1,\n\"nmae\": \"acme\"}").unwrap_err();
+    assert_eq!(error.line(), Some(3), "{error}");
+}
+
 mod refreshed_cookies {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
