@@ -3,19 +3,17 @@
 #![cfg(feature = "recipes")]
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
-use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use auth_core::clock::ManualClock;
-use auth_core::testing::Scripted;
 use auth_core::{
     Ask, Credential, Credentials, LoginError, LoginErrorKind, Logout, LogoutReason, LogoutScope,
-    Provider as _, Refresh, SecretSource, Session,
+    Provider as _, Refresh, RequestHead, ResponseView, SecretSource, Session, Verdict, testing,
 };
 use auth_providers::recipe::{Recipe, RecipeLogin, Values};
 use auth_providers::{Answers, Login, Step, Transport};
 use bytes::Bytes;
-use http::{HeaderName, Request, Response, Uri};
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode, Uri};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -84,18 +82,10 @@ fn session(login: &RecipeLogin, body: &str) -> Session {
 }
 
 /// A session that keeps a URL of its own.
-fn current(url: &'static str) -> Arc<Credential> {
-    let session = move || Ok(Session::new().with_bearer("t")?.with_kept("url", url)?);
-    let credentials = Credentials::new(Scripted::new(move |_| session()));
-    RUNTIME.block_on(credentials.get()).unwrap()
+fn current(url: &str) -> Credential {
+    let session = Session::new().with_bearer("t").unwrap();
+    testing::credential(session.with_kept("url", url).unwrap())
 }
-
-static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    runtime.unwrap()
-});
 
 #[test]
 fn rule_1_another_second_secret_is_another_login() {
@@ -226,6 +216,21 @@ fn a_life_is_stated_by_any_answer_and_never_becomes_longer_by_the_margin() {
 }
 
 #[test]
+fn rule_14_a_life_is_stated_in_its_unit() {
+    for (unit, stated) in [
+        ("s", "5400"),
+        ("ms", "5400000"),
+        ("min", "90"),
+        ("s", "5.4e3"),
+    ] {
+        let unit = format!("life.stated = [{{ json = '/in', unit = '{unit}' }}]");
+        let body = format!(r#"{{"t": "t-1", "in": {stated}}}"#);
+        let life = session(&login(&unit), &body).lifetime().hard_expiry();
+        assert_eq!(life, Some(5_400 * SECOND), "{unit} {stated}");
+    }
+}
+
+#[test]
 fn rule_14_a_life_of_zero_states_nothing_of_a_refresh_token() {
     let login = login(
         "login.take.rt = { json = '/rt', optional = true, life = { json = '/rt_in' } }\n\
@@ -256,13 +261,47 @@ fn a_clause_of_a_cookie_is_met_by_that_cookie_with_a_value() {
 }
 
 #[test]
+fn a_clause_of_a_number_is_met_however_the_number_is_written() {
+    let login = login("login.ok = [{ json = { '/code' = 1 } }]");
+    for (code, is_met) in [("1", true), ("1.0", true), ("2", false), ("\"1\"", false)] {
+        let body = format!(r#"{{"t": "t-1", "code": {code}}}"#);
+        let read = read(&login, &[answer(200, &[], &body)]);
+        assert_eq!(read.is_ok(), is_met, "{code}");
+    }
+}
+
+/// As an API that hides from a session that has ended what it might write to.
+#[test]
+fn a_verdict_may_be_of_some_methods_and_paths_alone() {
+    for (of, method, path, is_met) in [
+        ("method = 'unsafe'", "POST", "/v1/x", true),
+        ("method = 'unsafe'", "GET", "/v1/x", false),
+        ("method = ['PUT', 'PATCH']", "PATCH", "/v1/x", true),
+        ("method = ['PUT', 'PATCH']", "POST", "/v1/x", false),
+        ("path = '/v1'", "GET", "/v1/x", true),
+        ("path = '/v1'", "GET", "/v10", false),
+        ("method = 'PUT', path = '/v1'", "PUT", "/v1", true),
+        ("method = 'PUT', path = '/v1'", "GET", "/v1", false),
+        ("method = 'PUT', path = '/v1'", "PUT", "/v2", false),
+    ] {
+        let clause = format!("{{ status = 404, {of}, means = 'rejected' }}");
+        let login = login(&format!("verdicts = [{clause}]"));
+        let asked = RequestHead::new(method.parse().unwrap(), path.parse().unwrap());
+        let headers = HeaderMap::new();
+        let view = ResponseView::new(StatusCode::NOT_FOUND, &headers).to_request(&asked);
+        let is_rejected = login.judge().judge(&view) == Verdict::Rejected;
+        assert_eq!(is_rejected, is_met, "{of}: {method} {path}");
+    }
+}
+
+#[test]
 fn rule_15_a_namesake_of_the_sessions_cookie_goes_where_its_path_says() {
     let login = login("attach.cookies = ['sid']\nattach.header.x-sid.cookie = 'sid'");
     let set = |cookies: &[&'static str]| {
         let headers: Vec<_> = cookies.iter().map(|set| ("set-cookie", *set)).collect();
         let session = read(&login, &[answer(200, &headers, r#"{"t": "t-1"}"#)]).unwrap();
         let life = session.lifetime().hard_expiry();
-        let credential = auth_core::testing::credential(session);
+        let credential = testing::credential(session);
         let sent = |path: &str| {
             let url = format!("https://api.acme.example{path}");
             let mut request = Request::get(url).body(()).unwrap();
@@ -371,7 +410,7 @@ fn a_text_of_a_page_is_taken_as_a_browser_reads_it() {
         "\u{feff}<!doctype html>\n<meta name=\"csrf-token\" content=\"a&#43;b&#x2F;c&amp;d==\">";
     let taken = |lines: &str, page: &str| {
         let session = session(&login(lines), page);
-        let credential = auth_core::testing::credential(session);
+        let credential = testing::credential(session);
         let bearer = credential.header(&http::header::AUTHORIZATION).unwrap();
         bearer.to_str().unwrap().to_owned()
     };
@@ -488,10 +527,8 @@ fn a_recipe_says_what_its_sessions_are_and_what_is_secret() {
 }
 
 /// The session that a login reads from this body.
-fn logged_in(login: &RecipeLogin, body: &'static str) -> Arc<Credential> {
-    let login = login.clone();
-    let credentials = Credentials::new(Scripted::new(move |_| Ok(session(&login, body))));
-    RUNTIME.block_on(credentials.get()).unwrap()
+fn logged_in(login: &RecipeLogin, body: &str) -> Credential {
+    testing::credential(session(login, body))
 }
 
 #[test]
@@ -530,7 +567,7 @@ fn rule_6_a_refresh_whose_answer_rolls_a_cookie_of_the_session_brings_something(
         &[("set-cookie", "sid=s-1")],
         r#"{"t": "t-1", "rt": "r-1"}"#,
     );
-    let current = auth_core::testing::credential(read(&login, &[came]).unwrap());
+    let current = testing::credential(read(&login, &[came]).unwrap());
     let brings = |cookie| {
         let answer = answer(200, &[("set-cookie", cookie)], "{}");
         login.read_refresh(&answer, &current).is_ok()
