@@ -8,7 +8,8 @@ use std::time::Duration;
 use auth_core::clock::ManualClock;
 use auth_core::{
     Ask, Credential, Credentials, LoginError, LoginErrorKind, Logout, LogoutReason, LogoutScope,
-    Provider as _, Refresh, RequestHead, ResponseView, SecretSource, Session, Verdict, testing,
+    Provider as _, Refresh, RequestHead, ResponseView, SecretSource, Session, Target, Verdict,
+    testing,
 };
 use auth_providers::recipe::{Recipe, RecipeLogin, Values};
 use auth_providers::{Answers, Login, Step, Transport};
@@ -351,6 +352,31 @@ fn a_flag_says_whether_a_step_is_sent() {
     assert!(!next(r#"{"t": "t-1", "terms": false}"#));
 }
 
+#[test]
+fn a_part_of_an_optional_value_that_is_absent_is_left_out() {
+    let lines = "login.take.tenant = { json = '/tenant', optional = true }\n\
+                 attach.header.x-tenant = '{tenant}'\nattach.query.tenant = '{tenant}'";
+    let login = login(lines);
+    for (body, header, query) in [
+        (
+            r#"{"t": "t-1", "tenant": "a"}"#,
+            Some("a"),
+            Some("tenant=a"),
+        ),
+        (r#"{"t": "t-1"}"#, None, None),
+    ] {
+        let credential = logged_in(&login, body);
+        let mut request = Request::get("https://api.acme.example/me")
+            .body(())
+            .unwrap();
+        assert!(!credential.lacks(Target::of(request.uri())), "{body}");
+        credential.attach(&mut request).unwrap();
+        let sent = request.headers().get("x-tenant");
+        assert_eq!(sent.map(|sent| sent.to_str().unwrap()), header);
+        assert_eq!(request.uri().query(), query);
+    }
+}
+
 /// Laravel wants the value of its cookie in a header, without the percent-encoding.
 #[test]
 fn a_step_carries_a_cookie_of_an_earlier_one_without_its_percent_encoding() {
@@ -553,6 +579,29 @@ fn rule_6_a_refresh_whose_answer_brings_nothing_has_failed() {
     }
     let parts = refreshed(r#"{"t": "t-2"}"#).unwrap().to_parts();
     assert!(parts.expose().contains("t-2") && parts.expose().contains("c-1"));
+}
+
+/// The refresh is read as the last step, which reads a claim of what an earlier one has taken.
+#[test]
+fn a_session_keeps_what_its_refresh_reads_a_claim_from() {
+    let login = login(
+        "login = [{ post = '/a', json = { e = '{email}', p = '{password}' }, \
+         failures = [{ status = 401, means = 'refused' }], take.id = { json = '/id' } }, \
+         { post = '/b', form.id = '{id}', take.t = { json = '/t' }, take.rt = { json = '/rt' }, \
+         take.sub = { claim = '/sub', of = 'id' }, \
+         take.tenant = { claim = '/tenant', of = 't', optional = true } }]\n\
+         attach.header.x-sub = '{sub}'\nrefresh.with = 'rt'\nrefresh.step.post = '/r'\n\
+         refresh.step.form.rt = '{rt}'",
+    );
+    // {"sub":"u-1"}
+    let first = answer(200, &[], r#"{"id": "e30.eyJzdWIiOiJ1LTEifQ.x"}"#);
+    let second = answer(200, &[], r#"{"t": "t-1", "rt": "r-1"}"#);
+    let current = testing::credential(read(&login, &[first, second]).unwrap());
+    assert_eq!(current.kept("t"), None, "the refresh brings it");
+    let refreshed = answer(200, &[], r#"{"t": "t-2", "rt": "r-2"}"#);
+    let refreshed = login.read_refresh(&refreshed, &current).unwrap();
+    let refreshed = testing::credential(refreshed);
+    assert_eq!(refreshed.header(&"x-sub".parse().unwrap()).unwrap(), "u-1");
 }
 
 #[test]

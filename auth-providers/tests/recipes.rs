@@ -994,8 +994,13 @@ fn a_mistake_is_told_with_its_line_its_field_and_a_remedy() {
     for mistake in MISTAKES {
         let error = error_after(mistake.old, mistake.new);
         let told = (error.line(), error.field());
+        let at = match mistake.field {
+            "" => format!("line {}: ", mistake.line),
+            field => format!("line {}, `{field}`: ", mistake.line),
+        };
         let is_right = told == (Some(mistake.line), mistake.field);
-        if !is_right || !error.to_string().contains(mistake.says) {
+        let text = error.to_string();
+        if !is_right || !text.contains(&at) || !text.contains(mistake.says) {
             wrong.push(format!("{}: {error}", mistake.new));
         }
     }
