@@ -281,17 +281,102 @@ fn a_verdict_may_be_of_some_methods_and_paths_alone() {
         ("method = ['PUT', 'PATCH']", "POST", "/v1/x", false),
         ("path = '/v1'", "GET", "/v1/x", true),
         ("path = '/v1'", "GET", "/v10", false),
+        ("method = 'PUT'", "POST", "/v1/x", false),
         ("method = 'PUT', path = '/v1'", "PUT", "/v1", true),
         ("method = 'PUT', path = '/v1'", "GET", "/v1", false),
         ("method = 'PUT', path = '/v1'", "PUT", "/v2", false),
     ] {
         let clause = format!("{{ status = 404, {of}, means = 'rejected' }}");
         let login = login(&format!("verdicts = [{clause}]"));
+        assert!(login.judge().wants_request());
         let asked = RequestHead::new(method.parse().unwrap(), path.parse().unwrap());
         let headers = HeaderMap::new();
         let view = ResponseView::new(StatusCode::NOT_FOUND, &headers).to_request(&asked);
         let is_rejected = login.judge().judge(&view) == Verdict::Rejected;
         assert_eq!(is_rejected, is_met, "{of}: {method} {path}");
+    }
+    let of_all = login("verdicts = [{ status = 404, means = 'rejected' }]");
+    assert!(!of_all.judge().wants_request());
+}
+
+/// So that no long answer, and none that may be a download, is held back for a verdict.
+#[test]
+fn rule_7_a_body_is_read_for_a_verdict_if_it_is_of_an_error_or_short_json() {
+    let by_text = "verdicts = [{ text = 'over', means = 'rejected' }]";
+    let by_type = "verdicts = [{ type = 'text/plain', text = 'over', means = 'rejected' }]";
+    let capture = "capture.t = { json = '/t' }";
+    let header = "capture.t = { header = 'x-t' }";
+    let head_first = "verdicts = [{ status = 200, means = 'accepted' }, \
+                      { text = 'over', means = 'rejected' }]";
+    let (short, long) = (Some("100"), Some("1000000"));
+    for (lines, status, kind, length, wants) in [
+        (by_text, 200, "application/json", short, true),
+        (by_text, 200, "application/json", long, false),
+        (by_text, 200, "text/plain", short, false),
+        (by_text, 500, "text/plain", long, true),
+        (by_type, 200, "text/plain", short, true),
+        (by_type, 200, "text/plain", long, false),
+        (by_type, 200, "application/json", short, false),
+        (capture, 200, "application/json", short, true),
+        (capture, 200, "application/json", long, false),
+        (capture, 200, "text/plain", short, false),
+        (header, 200, "application/json", short, false),
+        (head_first, 200, "application/json", short, false),
+        (head_first, 201, "application/json", short, true),
+        ("", 200, "application/json", short, false),
+    ] {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", kind.parse().unwrap());
+        if let Some(length) = length {
+            headers.insert("content-length", length.parse().unwrap());
+        }
+        let head = ResponseView::new(StatusCode::from_u16(status).unwrap(), &headers);
+        let wanted = login(lines).judge().wants_body(&head);
+        assert_eq!(wanted, wants, "{lines}: {status} {kind} {length:?}");
+    }
+}
+
+#[test]
+fn an_answer_that_no_clause_of_a_success_matches_means_what_its_status_means() {
+    let login = login(
+        "login.ok = [{ json = { '/ok' = true } }]\nlogin.take.rt = { json = '/rt' }\n\
+         refresh.with = 'rt'\nrefresh.step.post = '/r'\nrefresh.step.form.rt = '{rt}'\n\
+         refresh.step.ok = [{ json = { '/ok' = true } }]",
+    );
+    let current = logged_in(&login, r#"{"t": "t-1", "rt": "r-1", "ok": true}"#);
+    for (status, is_refused) in [(200, false), (399, false), (400, true), (401, true)] {
+        let answer = answer(status, &[], "{}");
+        let failed = read(&login, &[answer.clone()]).unwrap_err();
+        let by_ok = failed
+            .to_string()
+            .contains("no clause of the recipe's `ok`");
+        assert_eq!(by_ok, status < 400, "{failed}");
+        let failed = login.read_refresh(&answer, &current).unwrap_err();
+        assert_eq!(
+            failed.kind() == LoginErrorKind::Refused,
+            is_refused,
+            "{status}: {failed}"
+        );
+    }
+}
+
+#[test]
+fn a_value_that_is_missing_is_told_with_its_places() {
+    for (place, told) in [
+        ("json = '/t'", r#"JSON at "/t""#),
+        ("json = ''", "a text of JSON"),
+        ("header = 'x-t'", "the header x-t"),
+        ("cookie = 't'", r#"the cookie "t""#),
+        ("text = 't=(.)'", r#"a text like "t=(.)""#),
+        ("field = 't'", r#"the form field "t""#),
+        ("xml = 't'", "the element <t>"),
+        ("claim = '/c', of = 'id'", r#"the claim "/c""#),
+    ] {
+        let lines = "login.take.id = { json = '/id', optional = true }\nlogin.take.t = { ";
+        let login = login(&format!("{lines}{place} }}"));
+        let failed = read(&login, &[answer(200, &[], "{}")]).unwrap_err();
+        let expected = format!("t is missing or empty in the answer: {told} was expected");
+        assert!(failed.to_string().contains(&expected), "{failed}");
     }
 }
 
