@@ -103,6 +103,9 @@ fn rule_1_another_second_secret_is_another_login() {
     };
     assert_eq!(of("ada").options(), of("ada").options());
     assert_ne!(of("ada").options(), of("bob").options());
+    let by = |pattern: &str| login(&format!("login.take.t = {{ text = '{pattern}' }}"));
+    assert_eq!(by("t=(.)").options(), by("t=(.)").options());
+    assert_ne!(by("t=(.)").options(), by("t=(..)").options());
     assert_eq!(of("ada").variant(), of("ada").variant());
     assert_ne!(of("ada").variant(), of("bob").variant());
     assert_eq!(login("").variant(), "", "nothing but account and secret");

@@ -134,11 +134,10 @@ fn a_value_that_is_missing_unknown_or_unusable_is_told_before_a_login() {
         "[fields.host]",
         "[fields.password]\nat_least = 20\n[fields.host]",
     );
-    let short = short
-        .parse::<Recipe>()
-        .unwrap()
-        .login(&values())
-        .unwrap_err();
+    let short = short.parse::<Recipe>().unwrap();
+    let fields: Vec<&str> = short.fields().collect();
+    assert_eq!(fields, ["username", "password", "host"], "each once");
+    let short = short.login(&values()).unwrap_err();
     let expected = ValuesError::Account(ConfigError::ShortPassword { minimum: 20 });
     assert_eq!(short.to_string(), expected.to_string());
 }
@@ -546,7 +545,7 @@ const UNWORKABLE: &[(&str, &str)] = &[
     ),
     (
         "attach.cookies = ['sess*']\nattach.header.x-c = { cookie = 'other' }",
-        "the session has no cookie",
+        "the session has no cookie \"other\"; add it",
     ),
     (
         "attach.cookies = ['sid']\nattach.header.x-c = { cookie = '{k}' }\nfields.k.about = 'a'",
@@ -1239,6 +1238,27 @@ fn plain_http_is_by_explicit_choice() {
     let sent = request(&login);
     assert!(sent.uri().to_string().starts_with("http://pve1.lan:8006/"));
     assert!(login.account().scope().contains_uri(sent.uri()));
+}
+
+#[test]
+fn a_key_of_the_recipe_itself_that_stands_below_a_table_is_told_where_it_belongs() {
+    for (key, is_told) in [("verdicts = []", true), ("fixd = \"2h\"", false)] {
+        let error = error_after("fixed = \"2h\"", key).to_string();
+        let told = error.contains("stands above the first [table]");
+        assert_eq!(told, is_told, "{error}");
+    }
+}
+
+#[test]
+fn a_recipe_prints_what_it_says() {
+    let recipe = PROXMOX.replace(
+        "take.ticket = { json = \"/data/ticket\" }",
+        "take.ticket = { text = 'ticket=(.*)' }",
+    );
+    let printed = format!("{:?}", recipe.parse::<Recipe>().unwrap());
+    for said in ["https://{host}:8006", "\"2h\"", "ticket=(.*)"] {
+        assert!(printed.contains(said), "{said}: {printed}");
+    }
 }
 
 #[test]
