@@ -364,6 +364,17 @@ fn an_answer_that_no_clause_of_a_success_matches_means_what_its_status_means() {
 }
 
 #[test]
+fn a_computed_uuid_is_one_for_each_login() {
+    let id = || {
+        let login = login("login.compute.id = { uuid = true }\nlogin.header.x-id = '{id}'");
+        let first = login.request(&"pw".into()).unwrap();
+        assert_eq!(first.headers()["x-id"].len(), 36);
+        first.headers()["x-id"].clone()
+    };
+    assert_ne!(id(), id());
+}
+
+#[test]
 fn a_value_that_is_missing_is_told_with_its_places() {
     for (place, told) in [
         ("json = '/t'", r#"JSON at "/t""#),

@@ -76,6 +76,8 @@ fn a_recipe_makes_the_documented_request_and_reads_the_documented_answer() {
         *request.body(),
         "password=correct+%26+horse&username=ada%40pam"
     );
+    let documents: Vec<&str> = recipe.documents().collect();
+    assert_eq!(documents, ["Proxmox VE API: Ticket and CSRF token"]);
     let answer = r#"{"data": {"ticket": "t-1", "CSRFPreventionToken": "c-1"}}"#;
     let session = session(&login, answer);
     assert_eq!(session.lifetime(), Lifetime::of(Duration::from_secs(7_200)));
@@ -154,6 +156,7 @@ fn the_values_of_a_login_tell_it_from_another_and_print_nothing() {
     let other = PROXMOX.replace("2h", "3h").parse::<Recipe>().unwrap();
     assert_ne!(login.options(), other.login(&values()).unwrap().options());
     let printed = format!("{login:?} {:?} {recipe:?}", values());
+    assert!(printed.starts_with("RecipeLogin { recipe: \"proxmox\", account: "));
     assert!(
         !printed.contains("horse") && !printed.contains("ada@"),
         "{printed}"
