@@ -119,6 +119,13 @@ fn a_value_that_is_missing_unknown_or_unusable_is_told_before_a_login() {
         let leaves = told(values().with("host", host));
         assert!(leaves.contains("stands within a URL"), "{leaves}");
     }
+    let by_user = PROXMOX.replace("\"2h\"", "\"{life}\"");
+    let by_user = by_user.replace("[fields.host]", "[fields.life]\n[fields.host]");
+    let by_user: Recipe = by_user.parse().unwrap();
+    assert!(by_user.login(&values().with("life", "3h")).is_ok());
+    let unusable = by_user.login(&values().with("life", "3 hours"));
+    let unusable = unusable.unwrap_err().to_string();
+    assert!(unusable.contains("`life` can't be used: it is no span of time"));
     let no_more = PROXMOX.replace("about = \"the machine, as pve1.example.com\"", "");
     let no_more: Recipe = no_more.parse().unwrap();
     for (missing, about) in [
