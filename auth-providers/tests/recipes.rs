@@ -717,6 +717,7 @@ const WORKABLE: &[&str] = &[
     "attach.optional_cookies = ['sid']\nverdicts = [{ status = 403, means = 'repair' }]",
     "attach.all_cookies = true\nverdicts = [{ status = 403, means = 'repair' }]",
     "login.take.c = { json = '/c', life = '5m' }",
+    "login.take.t = { text = '(\\w{1,100})=' }",
     "login.text = '{email}:{password}'",
     "login.content_type = 'application/vnd.acme'\nlogin.text = '{email}:{password}'",
     "login = [{ method = 'PROPFIND', url = '/l', json = { e = '{email}', p = '{password}' }, \
