@@ -349,7 +349,7 @@ fn an_answer_that_no_clause_of_a_success_matches_means_what_its_status_means() {
     let current = logged_in(&login, r#"{"t": "t-1", "rt": "r-1", "ok": true}"#);
     for (status, is_refused) in [(200, false), (399, false), (400, true), (401, true)] {
         let answer = answer(status, &[], "{}");
-        let failed = read(&login, &[answer.clone()]).unwrap_err();
+        let failed = read(&login, std::slice::from_ref(&answer)).unwrap_err();
         let by_ok = failed
             .to_string()
             .contains("no clause of the recipe's `ok`");
