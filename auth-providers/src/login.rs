@@ -508,3 +508,52 @@ pub trait Login: Send + Sync + 'static {
         LoginVia::new(self, transport)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use auth_core::{LoginErrorKind, Session, testing};
+    use bytes::Bytes;
+    use http::{Request, Response};
+
+    use super::*;
+
+    struct Plain(Account);
+
+    impl Login for Plain {
+        fn account(&self) -> &Account {
+            &self.0
+        }
+
+        fn account_mut(&mut self) -> &mut Account {
+            &mut self.0
+        }
+
+        fn request(&self, _: &Secret) -> Result<Request<Bytes>, LoginError> {
+            unreachable!("nothing is sent")
+        }
+
+        fn read(&self, _: &Answers<'_>) -> Result<Step, LoginError> {
+            unreachable!("nothing is sent")
+        }
+    }
+
+    #[test]
+    fn a_login_that_says_no_more_renews_by_login_alone() {
+        let plain = Plain(Account::new("acme", "https://acme.example", "ada", "pw").unwrap());
+        assert!(plain.renews_ahead());
+        assert!(plain.refresh_by().is_none() && !plain.continues_cookies());
+        assert!(!plain.repairs() && !plain.updates());
+        assert_eq!((plain.variant(), plain.probe_url()), (String::new(), None));
+
+        let current = testing::credential(Session::new().with_bearer("t").unwrap());
+        let answer = Response::new(Bytes::new());
+        for none in [
+            plain.refresh_request(&current).map(drop),
+            plain.read_refresh(&answer, &current).map(drop),
+            plain.repair_request(&current).map(drop),
+            plain.read_repair(&answer, &current).map(drop),
+        ] {
+            assert_eq!(none.unwrap_err().kind(), LoginErrorKind::Misconfigured);
+        }
+    }
+}

@@ -405,6 +405,10 @@ mod tests {
             self.1
         }
 
+        fn variant(&self) -> String {
+            self.1.to_string()
+        }
+
         fn logout_scope(&self) -> LogoutScope {
             if self.1 {
                 LogoutScope::Account
@@ -431,7 +435,38 @@ mod tests {
             assert_eq!(provider.renews_ahead(), says);
             assert_eq!(provider.repairs(), says);
             assert_eq!(provider.updates(), says);
+            assert_eq!(provider.variant(), says.to_string());
             assert_eq!(provider.logout_scope() == LogoutScope::Account, says);
+        }
+    }
+
+    fn get(query: &str) -> Request<Bytes> {
+        crate::request::get(&format!("https://acme.example/me{query}")).unwrap()
+    }
+
+    #[test]
+    fn a_judge_sees_the_query_of_a_request_without_what_is_the_sessions() {
+        let session = Session::new().with_query("token", "t 1").unwrap();
+        let session = auth_core::testing::credential(session);
+        for (query, seen) in [("", None), ("?page=1", Some("page=1"))] {
+            let mut request = get(query);
+            session.attach(&mut request).unwrap();
+            assert!(request.uri().query().unwrap().contains("token="));
+            assert_eq!(head_without(&session, &request).uri.query(), seen);
+        }
+    }
+
+    #[test]
+    fn a_request_carries_a_session_if_all_of_it_is_there() {
+        for session in [
+            Session::new().with_query("token", "t"),
+            Session::new().with_bearer("t"),
+        ] {
+            let session = auth_core::testing::credential(session.unwrap());
+            let mut request = get("");
+            assert!(!carries(&session, &request));
+            session.attach(&mut request).unwrap();
+            assert!(carries(&session, &request));
         }
     }
 

@@ -869,3 +869,10 @@ async fn rule_15_the_sessions_cookie_goes_to_the_whole_scope_and_others_only_by_
     let via = v1().with_cookie().via(FixedResponse(set.0));
     assert_eq!(cookies_at(via, &v1().url("/x")).await, "lb=1; auth=a");
 }
+
+#[test]
+fn in_a_store_the_token_and_the_cookies_of_an_account_are_two_sessions() {
+    assert_eq!(v1().variant(), v1().variant());
+    assert_eq!(v1().with_cookie().variant(), v1().with_cookie().variant());
+    assert_ne!(v1().with_cookie().variant(), v1().variant());
+}

@@ -62,6 +62,8 @@ struct Known {
     /// How many of its next csrf values are out of date when they arrive.
     stale: usize,
     dead: bool,
+    /// Whether it answers 503.
+    down: bool,
 }
 
 fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Response<Bytes> {
@@ -89,6 +91,7 @@ impl Transport for Rails {
         let cookie = format!("_app_session=s{}; Path=/; HttpOnly", known.rolled);
         let cookie = ("set-cookie", &*cookie);
         Ok(match &*line {
+            _ if known.down => answer(503, &[cookie], ""),
             "GET /users/sign_in" => {
                 let form = r#"<input type="hidden" name="authenticity_token" value="p1">"#;
                 answer(200, &[cookie], form)
@@ -125,6 +128,16 @@ async fn log_out_by(
     session: impl AsyncFnOnce(&dyn Provider, Credential) -> Credential,
     (stale, dead, was_over): (usize, bool, bool),
 ) -> (Result<(), LoginError>, Vec<String>) {
+    let set = |known: &mut Known| (known.stale, known.dead) = (stale, dead);
+    log_out_from(recipe, session, set, was_over).await
+}
+
+async fn log_out_from(
+    recipe: &str,
+    session: impl AsyncFnOnce(&dyn Provider, Credential) -> Credential,
+    set: impl FnOnce(&mut Known),
+    was_over: bool,
+) -> (Result<(), LoginError>, Vec<String>) {
     let values = Values::new().with("email", "ada").with("password", "pw");
     let login = recipe.parse::<Recipe>().unwrap().login(&values).unwrap();
     let rails = Rails::default();
@@ -134,7 +147,7 @@ async fn log_out_by(
     {
         let mut known = rails.0.lock();
         known.lines.clear();
-        (known.stale, known.dead) = (stale, dead);
+        set(&mut known);
     }
     let logout = Logout::new(LogoutReason::Closing);
     let logout = if was_over {
@@ -181,6 +194,28 @@ async fn rule_19_a_logout_that_is_asked_for_another_part_is_sent_once_more() {
     let (told, lines) = log_out(with_an_old_value, (9, false, false)).await;
     assert_eq!(lines, [SIGN_OUT, PAGE, SIGN_OUT], "and no third time");
     assert_eq!(told.unwrap_err().kind(), LoginErrorKind::Malformed);
+}
+
+#[tokio::test]
+async fn rule_19_a_logout_that_asks_for_no_part_is_sent_once() {
+    // It fails, and so does the fetch that another one begins with.
+    for (session_is_whole, line) in [(true, SIGN_OUT), (false, PAGE)] {
+        for was_over in [false, true] {
+            let down = |known: &mut Known| known.down = true;
+            let (told, lines) = if session_is_whole {
+                log_out_from(DEVISE, with_an_old_value, down, was_over).await
+            } else {
+                log_out_from(DEVISE, as_begun, down, was_over).await
+            };
+            assert_eq!(lines, [line]);
+            assert_eq!(told.unwrap_err().kind(), LoginErrorKind::Unavailable);
+        }
+    }
+    // What the recipe calls the end of the session is one, whatever it is to other requests.
+    let over = format!("{DEVISE}over = [{{ status = 422 }}]");
+    let (told, lines) = log_out_by(&over, with_an_old_value, (0, false, false)).await;
+    assert_eq!(lines, [SIGN_OUT]);
+    told.unwrap();
 }
 
 #[tokio::test]

@@ -3,19 +3,18 @@
 #![cfg(feature = "recipes")]
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
-use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use auth_core::clock::ManualClock;
-use auth_core::testing::Scripted;
 use auth_core::{
     Ask, Credential, Credentials, LoginError, LoginErrorKind, Logout, LogoutReason, LogoutScope,
-    Provider as _, Refresh, SecretSource, Session,
+    Provider as _, Refresh, RequestHead, ResponseView, SecretSource, Session, Target, Verdict,
+    testing,
 };
 use auth_providers::recipe::{Recipe, RecipeLogin, Values};
 use auth_providers::{Answers, Login, Step, Transport};
 use bytes::Bytes;
-use http::{HeaderName, Request, Response, Uri};
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode, Uri};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -84,18 +83,10 @@ fn session(login: &RecipeLogin, body: &str) -> Session {
 }
 
 /// A session that keeps a URL of its own.
-fn current(url: &'static str) -> Arc<Credential> {
-    let session = move || Ok(Session::new().with_bearer("t")?.with_kept("url", url)?);
-    let credentials = Credentials::new(Scripted::new(move |_| session()));
-    RUNTIME.block_on(credentials.get()).unwrap()
+fn current(url: &str) -> Credential {
+    let session = Session::new().with_bearer("t").unwrap();
+    testing::credential(session.with_kept("url", url).unwrap())
 }
-
-static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    runtime.unwrap()
-});
 
 #[test]
 fn rule_1_another_second_secret_is_another_login() {
@@ -112,6 +103,9 @@ fn rule_1_another_second_secret_is_another_login() {
     };
     assert_eq!(of("ada").options(), of("ada").options());
     assert_ne!(of("ada").options(), of("bob").options());
+    let by = |pattern: &str| login(&format!("login.take.t = {{ text = '{pattern}' }}"));
+    assert_eq!(by("t=(.)").options(), by("t=(.)").options());
+    assert_ne!(by("t=(.)").options(), by("t=(..)").options());
     assert_eq!(of("ada").variant(), of("ada").variant());
     assert_ne!(of("ada").variant(), of("bob").variant());
     assert_eq!(login("").variant(), "", "nothing but account and secret");
@@ -226,6 +220,21 @@ fn a_life_is_stated_by_any_answer_and_never_becomes_longer_by_the_margin() {
 }
 
 #[test]
+fn rule_14_a_life_is_stated_in_its_unit() {
+    for (unit, stated) in [
+        ("s", "5400"),
+        ("ms", "5400000"),
+        ("min", "90"),
+        ("s", "5.4e3"),
+    ] {
+        let unit = format!("life.stated = [{{ json = '/in', unit = '{unit}' }}]");
+        let body = format!(r#"{{"t": "t-1", "in": {stated}}}"#);
+        let life = session(&login(&unit), &body).lifetime().hard_expiry();
+        assert_eq!(life, Some(5_400 * SECOND), "{unit} {stated}");
+    }
+}
+
+#[test]
 fn rule_14_a_life_of_zero_states_nothing_of_a_refresh_token() {
     let login = login(
         "login.take.rt = { json = '/rt', optional = true, life = { json = '/rt_in' } }\n\
@@ -256,13 +265,143 @@ fn a_clause_of_a_cookie_is_met_by_that_cookie_with_a_value() {
 }
 
 #[test]
+fn a_clause_of_a_number_is_met_however_the_number_is_written() {
+    let login = login("login.ok = [{ json = { '/code' = 1 } }]");
+    for (code, is_met) in [("1", true), ("1.0", true), ("2", false), ("\"1\"", false)] {
+        let body = format!(r#"{{"t": "t-1", "code": {code}}}"#);
+        let read = read(&login, &[answer(200, &[], &body)]);
+        assert_eq!(read.is_ok(), is_met, "{code}");
+    }
+}
+
+/// As an API that hides from a session that has ended what it might write to.
+#[test]
+fn a_verdict_may_be_of_some_methods_and_paths_alone() {
+    for (of, method, path, is_met) in [
+        ("method = 'unsafe'", "POST", "/v1/x", true),
+        ("method = 'unsafe'", "GET", "/v1/x", false),
+        ("method = ['PUT', 'PATCH']", "PATCH", "/v1/x", true),
+        ("method = ['PUT', 'PATCH']", "POST", "/v1/x", false),
+        ("path = '/v1'", "GET", "/v1/x", true),
+        ("path = '/v1'", "GET", "/v10", false),
+        ("method = 'PUT'", "POST", "/v1/x", false),
+        ("method = 'PUT', path = '/v1'", "PUT", "/v1", true),
+        ("method = 'PUT', path = '/v1'", "GET", "/v1", false),
+        ("method = 'PUT', path = '/v1'", "PUT", "/v2", false),
+    ] {
+        let clause = format!("{{ status = 404, {of}, means = 'rejected' }}");
+        let login = login(&format!("verdicts = [{clause}]"));
+        assert!(login.judge().wants_request());
+        let asked = RequestHead::new(method.parse().unwrap(), path.parse().unwrap());
+        let headers = HeaderMap::new();
+        let view = ResponseView::new(StatusCode::NOT_FOUND, &headers).to_request(&asked);
+        let is_rejected = login.judge().judge(&view) == Verdict::Rejected;
+        assert_eq!(is_rejected, is_met, "{of}: {method} {path}");
+    }
+    let of_all = login("verdicts = [{ status = 404, means = 'rejected' }]");
+    assert!(!of_all.judge().wants_request());
+}
+
+/// So that no long answer, and none that may be a download, is held back for a verdict.
+#[test]
+fn rule_7_a_body_is_read_for_a_verdict_if_it_is_of_an_error_or_short_json() {
+    let by_text = "verdicts = [{ text = 'over', means = 'rejected' }]";
+    let by_type = "verdicts = [{ type = 'text/plain', text = 'over', means = 'rejected' }]";
+    let capture = "capture.t = { json = '/t' }";
+    let header = "capture.t = { header = 'x-t' }";
+    let head_first = "verdicts = [{ status = 200, means = 'accepted' }, \
+                      { text = 'over', means = 'rejected' }]";
+    let (short, long) = (Some("100"), Some("1000000"));
+    for (lines, status, kind, length, wants) in [
+        (by_text, 200, "application/json", short, true),
+        (by_text, 200, "application/json", long, false),
+        (by_text, 200, "text/plain", short, false),
+        (by_text, 500, "text/plain", long, true),
+        (by_type, 200, "text/plain", short, true),
+        (by_type, 200, "text/plain", long, false),
+        (by_type, 200, "application/json", short, false),
+        (capture, 200, "application/json", short, true),
+        (capture, 200, "application/json", long, false),
+        (capture, 200, "text/plain", short, false),
+        (header, 200, "application/json", short, false),
+        (head_first, 200, "application/json", short, false),
+        (head_first, 201, "application/json", short, true),
+        ("", 200, "application/json", short, false),
+    ] {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", kind.parse().unwrap());
+        if let Some(length) = length {
+            headers.insert("content-length", length.parse().unwrap());
+        }
+        let head = ResponseView::new(StatusCode::from_u16(status).unwrap(), &headers);
+        let wanted = login(lines).judge().wants_body(&head);
+        assert_eq!(wanted, wants, "{lines}: {status} {kind} {length:?}");
+    }
+}
+
+#[test]
+fn an_answer_that_no_clause_of_a_success_matches_means_what_its_status_means() {
+    let login = login(
+        "login.ok = [{ json = { '/ok' = true } }]\nlogin.take.rt = { json = '/rt' }\n\
+         refresh.with = 'rt'\nrefresh.step.post = '/r'\nrefresh.step.form.rt = '{rt}'\n\
+         refresh.step.ok = [{ json = { '/ok' = true } }]",
+    );
+    let current = logged_in(&login, r#"{"t": "t-1", "rt": "r-1", "ok": true}"#);
+    for (status, is_refused) in [(200, false), (399, false), (400, true), (401, true)] {
+        let answer = answer(status, &[], "{}");
+        let failed = read(&login, std::slice::from_ref(&answer)).unwrap_err();
+        let by_ok = failed
+            .to_string()
+            .contains("no clause of the recipe's `ok`");
+        assert_eq!(by_ok, status < 400, "{failed}");
+        let failed = login.read_refresh(&answer, &current).unwrap_err();
+        assert_eq!(
+            failed.kind() == LoginErrorKind::Refused,
+            is_refused,
+            "{status}: {failed}"
+        );
+    }
+}
+
+#[test]
+fn a_computed_uuid_is_one_for_each_login() {
+    let id = || {
+        let login = login("login.compute.id = { uuid = true }\nlogin.header.x-id = '{id}'");
+        let first = login.request(&"pw".into()).unwrap();
+        assert_eq!(first.headers()["x-id"].len(), 36);
+        first.headers()["x-id"].clone()
+    };
+    assert_ne!(id(), id());
+}
+
+#[test]
+fn a_value_that_is_missing_is_told_with_its_places() {
+    for (place, told) in [
+        ("json = '/t'", r#"JSON at "/t""#),
+        ("json = ''", "a text of JSON"),
+        ("header = 'x-t'", "the header x-t"),
+        ("cookie = 't'", r#"the cookie "t""#),
+        ("text = 't=(.)'", r#"a text like "t=(.)""#),
+        ("field = 't'", r#"the form field "t""#),
+        ("xml = 't'", "the element <t>"),
+        ("claim = '/c', of = 'id'", r#"the claim "/c""#),
+    ] {
+        let lines = "login.take.id = { json = '/id', optional = true }\nlogin.take.t = { ";
+        let login = login(&format!("{lines}{place} }}"));
+        let failed = read(&login, &[answer(200, &[], "{}")]).unwrap_err();
+        let expected = format!("t is missing or empty in the answer: {told} was expected");
+        assert!(failed.to_string().contains(&expected), "{failed}");
+    }
+}
+
+#[test]
 fn rule_15_a_namesake_of_the_sessions_cookie_goes_where_its_path_says() {
     let login = login("attach.cookies = ['sid']\nattach.header.x-sid.cookie = 'sid'");
     let set = |cookies: &[&'static str]| {
         let headers: Vec<_> = cookies.iter().map(|set| ("set-cookie", *set)).collect();
         let session = read(&login, &[answer(200, &headers, r#"{"t": "t-1"}"#)]).unwrap();
         let life = session.lifetime().hard_expiry();
-        let credential = auth_core::testing::credential(session);
+        let credential = testing::credential(session);
         let sent = |path: &str| {
             let url = format!("https://api.acme.example{path}");
             let mut request = Request::get(url).body(()).unwrap();
@@ -310,6 +449,31 @@ fn a_flag_says_whether_a_step_is_sent() {
     };
     assert!(next(r#"{"t": "t-1", "terms": true}"#));
     assert!(!next(r#"{"t": "t-1", "terms": false}"#));
+}
+
+#[test]
+fn a_part_of_an_optional_value_that_is_absent_is_left_out() {
+    let lines = "login.take.tenant = { json = '/tenant', optional = true }\n\
+                 attach.header.x-tenant = '{tenant}'\nattach.query.tenant = '{tenant}'";
+    let login = login(lines);
+    for (body, header, query) in [
+        (
+            r#"{"t": "t-1", "tenant": "a"}"#,
+            Some("a"),
+            Some("tenant=a"),
+        ),
+        (r#"{"t": "t-1"}"#, None, None),
+    ] {
+        let credential = logged_in(&login, body);
+        let mut request = Request::get("https://api.acme.example/me")
+            .body(())
+            .unwrap();
+        assert!(!credential.lacks(Target::of(request.uri())), "{body}");
+        credential.attach(&mut request).unwrap();
+        let sent = request.headers().get("x-tenant");
+        assert_eq!(sent.map(|sent| sent.to_str().unwrap()), header);
+        assert_eq!(request.uri().query(), query);
+    }
 }
 
 /// Laravel wants the value of its cookie in a header, without the percent-encoding.
@@ -383,7 +547,7 @@ fn a_text_of_a_page_is_taken_as_a_browser_reads_it() {
         "\u{feff}<!doctype html>\n<meta name=\"csrf-token\" content=\"a&#43;b&#x2F;c&amp;d==\">";
     let taken = |lines: &str, page: &str| {
         let session = session(&login(lines), page);
-        let credential = auth_core::testing::credential(session);
+        let credential = testing::credential(session);
         let bearer = credential.header(&http::header::AUTHORIZATION).unwrap();
         bearer.to_str().unwrap().to_owned()
     };
@@ -500,10 +664,8 @@ fn a_recipe_says_what_its_sessions_are_and_what_is_secret() {
 }
 
 /// The session that a login reads from this body.
-fn logged_in(login: &RecipeLogin, body: &'static str) -> Arc<Credential> {
-    let login = login.clone();
-    let credentials = Credentials::new(Scripted::new(move |_| Ok(session(&login, body))));
-    RUNTIME.block_on(credentials.get()).unwrap()
+fn logged_in(login: &RecipeLogin, body: &str) -> Credential {
+    testing::credential(session(login, body))
 }
 
 #[test]
@@ -530,6 +692,29 @@ fn rule_6_a_refresh_whose_answer_brings_nothing_has_failed() {
     assert!(parts.expose().contains("t-2") && parts.expose().contains("c-1"));
 }
 
+/// The refresh is read as the last step, which reads a claim of what an earlier one has taken.
+#[test]
+fn a_session_keeps_what_its_refresh_reads_a_claim_from() {
+    let login = login(
+        "login = [{ post = '/a', json = { e = '{email}', p = '{password}' }, \
+         failures = [{ status = 401, means = 'refused' }], take.id = { json = '/id' } }, \
+         { post = '/b', form.id = '{id}', take.t = { json = '/t' }, take.rt = { json = '/rt' }, \
+         take.sub = { claim = '/sub', of = 'id' }, \
+         take.tenant = { claim = '/tenant', of = 't', optional = true } }]\n\
+         attach.header.x-sub = '{sub}'\nrefresh.with = 'rt'\nrefresh.step.post = '/r'\n\
+         refresh.step.form.rt = '{rt}'",
+    );
+    // {"sub":"u-1"}
+    let first = answer(200, &[], r#"{"id": "e30.eyJzdWIiOiJ1LTEifQ.x"}"#);
+    let second = answer(200, &[], r#"{"t": "t-1", "rt": "r-1"}"#);
+    let current = testing::credential(read(&login, &[first, second]).unwrap());
+    assert_eq!(current.kept("t"), None, "the refresh brings it");
+    let refreshed = answer(200, &[], r#"{"t": "t-2", "rt": "r-2"}"#);
+    let refreshed = login.read_refresh(&refreshed, &current).unwrap();
+    let refreshed = testing::credential(refreshed);
+    assert_eq!(refreshed.header(&"x-sub".parse().unwrap()).unwrap(), "u-1");
+}
+
 #[test]
 fn rule_6_a_refresh_whose_answer_rolls_a_cookie_of_the_session_brings_something() {
     let login = login(
@@ -542,7 +727,7 @@ fn rule_6_a_refresh_whose_answer_rolls_a_cookie_of_the_session_brings_something(
         &[("set-cookie", "sid=s-1")],
         r#"{"t": "t-1", "rt": "r-1"}"#,
     );
-    let current = auth_core::testing::credential(read(&login, &[came]).unwrap());
+    let current = testing::credential(read(&login, &[came]).unwrap());
     let brings = |cookie| {
         let answer = answer(200, &[("set-cookie", cookie)], "{}");
         login.read_refresh(&answer, &current).is_ok()

@@ -62,6 +62,8 @@ fn every_recipe_is_in_order_short_and_says_where_its_facts_are_from() {
             recipe.documents().next().is_some(),
             "{shown} names no document"
         );
+        let named = path.with_file_name(format!("{}.toml", recipe.name().replace('-', "_")));
+        assert_eq!(named, path);
         let lines = text.lines().map(str::trim);
         let lines = lines
             .filter(|line| !line.is_empty() && !line.starts_with('#'))

@@ -76,6 +76,8 @@ fn a_recipe_makes_the_documented_request_and_reads_the_documented_answer() {
         *request.body(),
         "password=correct+%26+horse&username=ada%40pam"
     );
+    let documents: Vec<&str> = recipe.documents().collect();
+    assert_eq!(documents, ["Proxmox VE API: Ticket and CSRF token"]);
     let answer = r#"{"data": {"ticket": "t-1", "CSRFPreventionToken": "c-1"}}"#;
     let session = session(&login, answer);
     assert_eq!(session.lifetime(), Lifetime::of(Duration::from_secs(7_200)));
@@ -117,15 +119,34 @@ fn a_value_that_is_missing_unknown_or_unusable_is_told_before_a_login() {
         let leaves = told(values().with("host", host));
         assert!(leaves.contains("stands within a URL"), "{leaves}");
     }
+    let by_user = PROXMOX.replace("\"2h\"", "\"{life}\"");
+    let by_user = by_user.replace("[fields.host]", "[fields.life]\n[fields.host]");
+    let by_user: Recipe = by_user.parse().unwrap();
+    assert!(by_user.login(&values().with("life", "3h")).is_ok());
+    let unusable = by_user.login(&values().with("life", "3 hours"));
+    let unusable = unusable.unwrap_err().to_string();
+    assert!(unusable.contains("`life` can't be used: it is no span of time"));
+    let no_more = PROXMOX.replace("about = \"the machine, as pve1.example.com\"", "");
+    let no_more: Recipe = no_more.parse().unwrap();
+    for (missing, about) in [
+        ("host", "the recipe says no more about it"),
+        ("username", "the name of the account"),
+        ("password", "the secret that logs in"),
+    ] {
+        let given = ["host", "username", "password"].into_iter();
+        let given = given.filter(|field| *field != missing);
+        let values = given.fold(Values::new(), |values, field| values.with(field, "a"));
+        let error = no_more.login(&values).unwrap_err().to_string();
+        assert!(error.ends_with(&format!("`{missing}` of the recipe has no value: {about}")));
+    }
     let short = PROXMOX.replace(
         "[fields.host]",
         "[fields.password]\nat_least = 20\n[fields.host]",
     );
-    let short = short
-        .parse::<Recipe>()
-        .unwrap()
-        .login(&values())
-        .unwrap_err();
+    let short = short.parse::<Recipe>().unwrap();
+    let fields: Vec<&str> = short.fields().collect();
+    assert_eq!(fields, ["username", "password", "host"], "each once");
+    let short = short.login(&values()).unwrap_err();
     let expected = ValuesError::Account(ConfigError::ShortPassword { minimum: 20 });
     assert_eq!(short.to_string(), expected.to_string());
 }
@@ -142,6 +163,7 @@ fn the_values_of_a_login_tell_it_from_another_and_print_nothing() {
     let other = PROXMOX.replace("2h", "3h").parse::<Recipe>().unwrap();
     assert_ne!(login.options(), other.login(&values()).unwrap().options());
     let printed = format!("{login:?} {:?} {recipe:?}", values());
+    assert!(printed.starts_with("RecipeLogin { recipe: \"proxmox\", account: "));
     assert!(
         !printed.contains("horse") && !printed.contains("ada@"),
         "{printed}"
@@ -549,6 +571,194 @@ const UNWORKABLE: &[(&str, &str)] = &[
          verdicts = [{ status = 403, means = 'repair' }]",
         "the name of a header",
     ),
+    // What a header's name and what carries a value may be.
+    ("attach.header.'{nope}' = '{t}'", "nothing is called `nope`"),
+    (
+        "attach.header.'{k}' = '{t}'\nfields.k.secret = true",
+        "may be a secret",
+    ),
+    ("attach.bearer = '{+t}'", "a step's URL alone"),
+    ("attach.bearer = '{#t}'", "a step's URL alone"),
+    ("attach.bearer = 'x{+t}'", "a step's URL alone"),
+    (
+        "login.json = { e = '{email}', p = '{password}', u = '{+email}' }",
+        "a step's URL alone",
+    ),
+    ("login.post = '/l/{+email}'", "a step's URL alone"),
+    (
+        "attach.header.x-token = { value = '{t}', percent_decoded = true }",
+        "only a cookie's value",
+    ),
+    (
+        "attach.cookies = ['sess*']\nattach.header.x-c = { cookie = 'other' }",
+        "the session has no cookie \"other\"; add it",
+    ),
+    (
+        "attach.cookies = ['sid']\nattach.header.x-c = { cookie = '{k}' }\nfields.k.about = 'a'",
+        "the session has no cookie",
+    ),
+    // What changes while a session lasts.
+    ("capture.t = { claim = '/x', of = 't' }", "from one place"),
+    (
+        "capture.t = { header = 'x-t', json = '/t' }",
+        "from one place",
+    ),
+    (
+        "repair.step.get = '/r'\nverdicts = [{ status = 403, means = 'repair' }]",
+        "takes what the session lacks",
+    ),
+    (
+        "verdicts = [{ status = 403, means = 'repair' }]",
+        "nothing brings one",
+    ),
+    // Times and clauses.
+    ("life.idle = '{nope}'", "no field that could hold"),
+    (
+        "life.idle = '{k}'\nfields.k.secret = true",
+        "no field that could hold",
+    ),
+    ("life.stated = [{ jwt = 'nope' }]", "no step takes `nope`"),
+    (
+        "login.take.c = { json = '/c', life = '{k}' }\nfields.k.about = 'a'",
+        "is no field",
+    ),
+    (
+        "login.take.c = { json = '/c', life = { json = '/a', header = 'x' } }",
+        "from one place",
+    ),
+    (
+        "login.ok = [{ status = 200, wait = '5s' }]",
+        "only a failure is waited for",
+    ),
+    (
+        "login.failures = [{ status = 401, means = 'refused' }, \
+         { status = 429, means = 'limited', wait = { json = '/a', header = 'x' } }]",
+        "from one place",
+    ),
+    (
+        "login.failures = [{ status = 401, means = 'refused' }, \
+         { status = 429, means = 'limited', wait = '{k}' }]\nfields.k.about = 'a'",
+        "so it is no field",
+    ),
+    ("login.ok = [{ status = 200, path = '/l' }]", "for verdicts"),
+    (
+        "login.ok = [{ status = 200, method = 'PUT' }]",
+        "for verdicts",
+    ),
+    (
+        "verdicts = [{ status = 403, method = 'put', means = 'rejected' }]",
+        "a list of names",
+    ),
+    (
+        "verdicts = [{ status = 403, method = '', means = 'rejected' }]",
+        "a list of names",
+    ),
+    (
+        "verdicts = [{ status = 403, method = [], means = 'rejected' }]",
+        "a list of names",
+    ),
+    ("login.ok = [{ json.'/a' = [] }]", "a list of these"),
+    ("login.ok = [{ json.'/a' = [[1]] }]", "a list of these"),
+    (
+        "login.ok = [{ json.'/a' = [{ b = 1 }] }]",
+        "a list of these",
+    ),
+    // The fields of the user.
+    ("fields.email.optional = true", "its account and its secret"),
+    (
+        "fields.password.optional = true",
+        "its account and its secret",
+    ),
+    ("base = '{+k}'\nfields.k.about = 'a'", "without `+`"),
+    ("base = '{#k}'\nfields.k.about = 'a'", "without `+`"),
+    ("base = 'https://{+k}'\nfields.k.about = 'a'", "without `+`"),
+    // A step has a method, a body that fits, and values that are computed in one way.
+    ("login.method = 'PUT'", "another method is written"),
+    ("login.url = '/l'", "another method is written"),
+    (
+        "login.method = 'get it'\nlogin.url = '/l'",
+        "another method is written",
+    ),
+    (
+        "login = [{ get = '/l', basic = { user = '{email}', password = '{password}' }, \
+         content_type = 'text/plain', failures = [{ status = 401, means = 'refused' }], \
+         take.t = { json = '/t' } }]",
+        "has no body",
+    ),
+    (
+        "login.take.c = { claim = '/a', of = 't' }\nlogin.take.d = { claim = '/b', of = 'c' }",
+        "is a claim itself",
+    ),
+    (
+        "login.take.c = { claim = '/a', of = 'nope' }",
+        "nothing is called `nope`",
+    ),
+    (
+        "login.compute.email = { time = 's' }",
+        "another value has this name",
+    ),
+    (
+        "login.compute.h = { hmac = 'sha256', of = '{email}' }",
+        "an HMAC has a `key`",
+    ),
+    (
+        "login.compute.h = { md5 = '{email}', key = '{password}' }",
+        "an HMAC has a `key`",
+    ),
+    (
+        "login.compute.h = { md5 = '{email}', sha1 = '{email}' }",
+        "in one way",
+    ),
+    ("login.compute.h = {}", "in one way"),
+    // Later steps.
+    (
+        "refresh.single_use = true\nrefresh.step.post = '/r'",
+        "say which value",
+    ),
+    (
+        "refresh.step = { post = '/r', session = false }",
+        "without a value `with`",
+    ),
+    (
+        "attach.header.Authorization = 'Token {t}'\nlogout.step.post = '/o'\n\
+         logout.step.basic = { user = '{email}', password = 'x' }",
+        "session = false",
+    ),
+    // Where a table or a text is expected, it says so.
+    (
+        "attach.header.x-token = 5",
+        "expected a text, or a table with `value` or `cookie`",
+    ),
+    (
+        "login.ok = [{ header.x-a = 5 }]",
+        "expected a text, true, false, or { matches = 'pattern' }",
+    ),
+    ("login.header = 'x'", "expected a table of headers"),
+    ("login.take.t = 5", "expected a table, or a list of tables"),
+];
+
+/// What is unusual, and works.
+const WORKABLE: &[&str] = &[
+    "login.failures = [{ json.'/error' = { kind = 'string' }, means = 'limited' }, \
+     { status = 401, means = 'refused' }]",
+    "login.failures = [{ present = ['/error'], means = 'limited' }, \
+     { status = 401, means = 'refused' }]",
+    "login.ok = [{ status = [302], redirect = '/home' }]",
+    "login.ok = [{ json.'/a' = [1, 'b', true] }]",
+    "attach.header.'{k}' = '{t}'\nfields.k.about = 'a header'",
+    "attach.cookie.sid = '{t}'\nattach.header.x-sid = { cookie = 'sid' }",
+    "attach.cookies = ['sid']\nrepair.step.get = '/r'\n\
+     verdicts = [{ status = 403, means = 'repair' }]",
+    "attach.cookies = ['sid']\nverdicts = [{ status = 403, means = 'repair' }]",
+    "attach.optional_cookies = ['sid']\nverdicts = [{ status = 403, means = 'repair' }]",
+    "attach.all_cookies = true\nverdicts = [{ status = 403, means = 'repair' }]",
+    "login.take.c = { json = '/c', life = '5m' }",
+    "login.take.t = { text = '(\\w{1,100})=' }",
+    "login.text = '{email}:{password}'",
+    "login.content_type = 'application/vnd.acme'\nlogin.text = '{email}:{password}'",
+    "login = [{ method = 'PROPFIND', url = '/l', json = { e = '{email}', p = '{password}' }, \
+     failures = [{ status = 401, means = 'refused' }], take.t = { json = '/t' } }]",
+    "logout.step.post = '/o'\nlogout.step.bearer = '{t}'",
 ];
 
 #[test]
@@ -600,6 +810,25 @@ fn a_recipe_that_could_not_work_is_refused_when_it_is_loaded() {
                  { when = 'n', get = '/b/{n}', take.m = { json = '/m' } }, \
                  { when = 'n', get = '/c/{m}' }, { get = '/d', take.t = { json = '/t' } }]";
     assert!(with(steps).is_ok());
+    for text in WORKABLE {
+        assert!(with(text).is_ok(), "{text}: {:?}", with(text));
+    }
+    // As many steps as a login may have requests, and more.
+    for (more, is_taken) in [(9, true), (10, false), (11, false)] {
+        let step = "{ post = '/l', json = { e = '{email}', p = '{password}' }, \
+                    failures = [{ status = 401, means = 'refused' }], take.t = { json = '/t' } }";
+        let steps = format!("{}{step}", format!("{step}, ").repeat(more));
+        assert_eq!(with(&format!("login = [{steps}]")).is_ok(), is_taken);
+    }
+    // The answer to a `HEAD` has no body to take a value from.
+    for place in ["json = '/t'", "text = 't'", "field = 't'", "xml = 't'"] {
+        let head = format!(
+            "login = [{{ head = '/l', basic = {{ user = '{{email}}', password = '{{password}}' }}, \
+             failures = [{{ status = 401, means = 'refused' }}], take.t = {{ {place} }} }}]"
+        );
+        let error = with(&head).unwrap_err().to_string();
+        assert!(error.contains("a HEAD has no body"), "{place}: {error}");
+    }
     let mut wrong = Vec::new();
     for (text, says) in UNWORKABLE {
         match with(text) {
@@ -1030,12 +1259,59 @@ fn a_mistake_is_told_with_its_line_its_field_and_a_remedy() {
     for mistake in MISTAKES {
         let error = error_after(mistake.old, mistake.new);
         let told = (error.line(), error.field());
+        let at = match mistake.field {
+            "" => format!("line {}: ", mistake.line),
+            field => format!("line {}, `{field}`: ", mistake.line),
+        };
         let is_right = told == (Some(mistake.line), mistake.field);
-        if !is_right || !error.to_string().contains(mistake.says) {
+        let text = error.to_string();
+        if !is_right || !text.contains(&at) || !text.contains(mistake.says) {
             wrong.push(format!("{}: {error}", mistake.new));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn plain_http_is_by_explicit_choice() {
+    let recipe = PROXMOX.replace("https://{host}:8006", "{url}");
+    let recipe = recipe.replace("[fields.host]", "[fields.url]");
+    let recipe = recipe.replace("account =", "scope = [\"{url}\"]\naccount =");
+    let recipe: Recipe = recipe.parse().unwrap();
+    let values = Values::new().with("url", "http://pve1.lan:8006");
+    let values = values.with("username", "ada@pam").with("password", "pw");
+    assert!(recipe.login(&values).is_err());
+    let login = recipe.login(&values.allow_plain_http()).unwrap();
+    let sent = request(&login);
+    assert!(sent.uri().to_string().starts_with("http://pve1.lan:8006/"));
+    assert!(login.account().scope().contains_uri(sent.uri()));
+}
+
+#[test]
+fn a_key_of_the_recipe_itself_that_stands_below_a_table_is_told_where_it_belongs() {
+    for (key, is_told) in [("verdicts = []", true), ("fixd = \"2h\"", false)] {
+        let error = error_after("fixed = \"2h\"", key).to_string();
+        let told = error.contains("stands above the first [table]");
+        assert_eq!(told, is_told, "{error}");
+    }
+}
+
+#[test]
+fn a_recipe_prints_what_it_says() {
+    let recipe = PROXMOX.replace(
+        "take.ticket = { json = \"/data/ticket\" }",
+        "take.ticket = { text = 'ticket=(.*)' }",
+    );
+    let printed = format!("{:?}", recipe.parse::<Recipe>().unwrap());
+    for said in ["https://{host}:8006", "\"2h\"", "ticket=(.*)"] {
+        assert!(printed.contains(said), "{said}: {printed}");
+    }
+}
+
+#[test]
+fn a_mistake_in_json_is_told_with_its_line() {
+    let error = Recipe::from_json("{\n\"recipe\": 1,\n\"nmae\": \"acme\"}").unwrap_err();
+    assert_eq!(error.line(), Some(3), "{error}");
 }
 
 mod refreshed_cookies {

@@ -463,6 +463,7 @@ fn rule_17_transports_print_nothing_of_what_they_carry() {
         quinn.clone().via(over_reqwest()),
         quinn.via(common::over_tower())
     );
+    assert!(printed.contains("ReqwestTransport") && printed.contains("TowerTransport"));
     assert!(
         !printed.contains("canary") && !printed.contains("ada"),
         "{printed}"

@@ -123,4 +123,24 @@ mod tests {
         // The events at 10, 59, 60 and 69. The one at 70 is a whole minute after the one at 10.
         assert_eq!(busiest.most(), 4);
     }
+
+    #[test]
+    fn a_total_is_the_sum_of_all_outcomes() {
+        let logins = Logins {
+            ok: 1,
+            refused: 20,
+            limited: 300,
+            unavailable: 4_000,
+            malformed: 50_000,
+        };
+        assert_eq!(logins.total(), 54_321);
+        let calls = Calls {
+            ok: 1,
+            unauthorized: 20,
+            forbidden: 300,
+            not_found: 4_000,
+            repair_asked: 50_000,
+        };
+        assert_eq!(calls.total(), 54_321);
+    }
 }

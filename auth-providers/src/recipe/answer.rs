@@ -280,9 +280,7 @@ fn is_expected(value: Option<&Value>, expected: &Expected) -> bool {
     match expected {
         Expected::AnyOf(list) => list.iter().any(|one| match (value, one) {
             // 1 and 1.0 are the same number.
-            (Some(Value::Number(value)), Value::Number(one)) => {
-                value == one || value.as_f64() == one.as_f64()
-            }
+            (Some(Value::Number(value)), Value::Number(one)) => value.as_f64() == one.as_f64(),
             (Some(value), one) => value == one,
             (None, _) => false,
         }),

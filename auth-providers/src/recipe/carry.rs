@@ -205,7 +205,8 @@ impl Compiled {
             let Some(template) = &part.0.value else {
                 continue;
             };
-            if !names_changed(name) && !names_changed(template) {
+            // A name stays.
+            if !names_changed(template) {
                 continue;
             }
             if let (Some(name), Some(value)) = (value(name), value(template))
