@@ -118,10 +118,10 @@
 //! fell into the last minute. Then the login isn't at fault: the response stands, the session is
 //! kept, no login is spent. The probation begins with the landing of the login and lasts for a
 //! cooldown: 5 s, and twice as long as the last time, up to 5 min, where that ended without an
-//! accepted replay. One accepted replay ends it. After two sessions in a row with none of which any
-//! request was accepted it lasts for 2 min at least, and after more for 15 min: a server may give a
-//! session that is of no use for a wrong password, so at most four such logins fall into any
-//! 15 min.
+//! accepted replay. One accepted replay ends it. For a session that no response has shown to be
+//! good it lasts for 2 min at least after two such sessions in a row, and for 15 min after more: a
+//! server may give a session that is of no use for a wrong password, so of one process at most four
+//! logins whose sessions are rejected so fall into any 15 min.
 //!
 //! If no request with a refreshed session was accepted yet, its rejection is believed on probation
 //! as well, and the password is used, once. A late rejection spends no refresh.
@@ -307,9 +307,10 @@
 //! followed if its URL holds, however encoded, a value of the credential or one that an earlier hop
 //! has carried, or if the handle was closed while the hop was under way. A query value of less than
 //! eight characters is in most URLs by chance, so it counts where it stands alone, there and
-//! wherever else it is looked for. A word of a header, a cookie or a field of the body counts if it
-//! has 16 bytes or more, and is neither a URL nor of a header that says what is sent or wanted.
-//! What follows from it for requests is the integrations' to see to: see `auth-middleware`.
+//! wherever else it is looked for. A word of the `Authorization` header, or of a cookie that the
+//! session can't do without, counts if it has 16 bytes or more, and no other header, cookie or
+//! field of the body does. What follows from it for requests is the integrations' to see to: see
+//! `auth-middleware`.
 //!
 //! A header, a query pair or a field of the body with a condition goes only to requests that meet
 //! it: those with a method other than `GET`, `HEAD`, `OPTIONS` and `TRACE`, those below one of its

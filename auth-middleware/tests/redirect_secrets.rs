@@ -7,11 +7,12 @@ mod common;
 mod follow;
 
 use auth_core::testing::Scripted;
-use auth_core::{Credentials, InvalidValue, Origin, Part, Session};
+use auth_core::{Credentials, InvalidValue, Origin, Part, Session, set_cookies};
 use auth_middleware::Redirects;
 use common::{Api, response};
-use follow::{BOTH, Via, get, moved, post, redirecting, send};
-use http::HeaderValue;
+use follow::{BOTH, get, moved, redirecting, send};
+use http::header::SET_COOKIE;
+use http::{HeaderMap, HeaderValue};
 
 const VALUE: &str = "s%3AkQ7b/Zx4+0123456789==";
 
@@ -26,19 +27,13 @@ fn credentials(
 #[tokio::test]
 async fn rule_16_a_redirect_that_takes_a_value_of_the_session_away_is_not_followed() {
     type Make = fn() -> Result<Session, InvalidValue>;
-    let places: [(&str, Make); 6] = [
+    let places: [(&str, Make); 4] = [
         ("bearer", || Session::new().with_bearer(VALUE)),
         ("cookie", || Session::new().with_cookie("sid", VALUE)),
-        ("part", || {
-            Session::new().with_part(Part::header("x-api-key", VALUE))
-        }),
         ("derived", || {
             let derived = Part::header_from_cookie("x-xsrf-token", "XSRF").percent_decoded();
             let session = Session::new().with_cookie("XSRF", VALUE)?;
             session.with_part(derived)
-        }),
-        ("form", || {
-            Session::new().with_part(Part::form_field("sid", VALUE))
         }),
         ("query", || Session::new().with_query("sid", VALUE)),
     ];
@@ -46,10 +41,6 @@ async fn rule_16_a_redirect_that_takes_a_value_of_the_session_away_is_not_follow
     let elsewhere = foreign.serve().await;
     for via in BOTH {
         for (place, make) in places {
-            if matches!((via, place), (Via::Tower, "form")) {
-                // The layer would need a replay mode that looks into bodies.
-                continue;
-            }
             for (path, taken) in [
                 ("/file", true),
                 ("/file?of=s%253AkQ7b", true),
@@ -68,11 +59,7 @@ async fn rule_16_a_redirect_that_takes_a_value_of_the_session_away_is_not_follow
                 let api = redirecting(302, &format!("{elsewhere}{path}"));
                 let origin = api.serve().await;
                 let credentials = credentials(&origin, make);
-                let mut request = post(&format!("{origin}/away"));
-                if place == "form" {
-                    let form = HeaderValue::from_static("application/x-www-form-urlencoded");
-                    request.headers_mut().insert("content-type", form);
-                }
+                let request = get(&format!("{origin}/away"));
                 let got = send(via, &credentials, Redirects::new(), request).await;
                 let expected = if taken { 200 } else { 302 };
                 assert_eq!(got.unwrap().status, expected, "{via:?} {place} {path:?}");
@@ -123,15 +110,23 @@ async fn a_redirect_that_holds_no_secret_of_the_session_is_followed() {
     let elsewhere = foreign.serve().await;
     let page: HeaderValue = elsewhere.parse().unwrap();
     for via in BOTH {
-        let path = "/eu-central-1/acme?response-content-type=application%2Fvnd.acme.v2%2Bjson";
+        let path = "/01234567-89ab-cdef-0123-456789abcdef/eu-central-1?state=fedcba9876543210&\
+            response-content-type=application%2Fvnd.acme.v2%2Bjson";
         let api = redirecting(302, &format!("{elsewhere}{path}"));
         let origin = api.serve().await;
         let page = page.clone();
+        let state = HeaderMap::from_iter([(SET_COOKIE, "state=fedcba9876543210".parse().unwrap())]);
         let credentials = credentials(&origin, move || {
             Session::new()
                 .with_bearer("0123456789abcdef")?
                 .with_cookie("region", "eu-central-1")?
-                .with_part(Part::header("x-tenant", "acme"))?
+                .with_cookie("home", "%2Feu-central-1%2F")?
+                .with_optional_cookie(&set_cookies(&state).next().unwrap())?
+                .with_part(Part::header(
+                    "x-tenant",
+                    "01234567-89ab-cdef-0123-456789abcdef",
+                ))?
+                .with_query("scheme", "https")?
                 .with_part(Part::header("origin", page.as_bytes()))?
                 .with_part(Part::header("accept", "application/vnd.acme.v2+json"))
         });

@@ -89,6 +89,8 @@ async fn our_error_is_found_after_retries_too() {
 
 #[tokio::test]
 async fn a_login_that_was_unavailable_is_transient_and_the_rest_is_fatal() {
+    use std::io::ErrorKind::{InvalidInput, TimedOut};
+
     use reqwest_retry::{Retryable, RetryableStrategy};
     let cases = [
         (LoginError::unavailable("status 503"), true),
@@ -111,5 +113,11 @@ async fn a_login_that_was_unavailable_is_transient_and_the_rest_is_fatal() {
             "{shown}"
         );
         assert!(verdict.is_some());
+    }
+    // The request's own time-out has passed before it could be sent, or sent again.
+    for (kind, transient) in [(TimedOut, true), (InvalidInput, false)] {
+        let error = std::io::Error::new(kind, "");
+        let verdict = AuthRetryStrategy.handle(&Err(reqwest_middleware::Error::middleware(error)));
+        assert_eq!(matches!(verdict, Some(Retryable::Transient)), transient);
     }
 }

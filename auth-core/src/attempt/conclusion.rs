@@ -138,8 +138,10 @@ impl Attempt {
         }
         // Acceptance comes before the change: the idle deadline belongs to the revision that was
         // carried.
-        if verdict == Verdict::Accepted {
-            self.accepted();
+        match verdict {
+            Verdict::Accepted => self.accepted(),
+            Verdict::NotPermitted | Verdict::NeedsRepair => self.recognized(),
+            _ => {}
         }
         // An unclear response may come from a proxy and not from the API itself.
         let heard = || verdict != Verdict::Unclear && !is_from_between(response.status.as_u16());
@@ -209,6 +211,14 @@ impl Attempt {
         }
         if self.replay {
             shared.update(|state| state.replay_accepted(self.stamp.generation()));
+        }
+    }
+
+    /// The response shows that the session is good, though its request was not accepted.
+    #[cold]
+    fn recognized(&self) {
+        if self.acceptance_counts && self.carried != Carried::Nothing {
+            self.credentials.shared().recognize(self.stamp);
         }
     }
 

@@ -118,6 +118,13 @@ impl Shared {
         });
     }
 
+    /// A response shows that the session of this generation is good. Takes no lock.
+    pub(crate) fn recognize(&self, stamp: Stamp) {
+        self.with_current(|current| {
+            (current.stamp().generation() == stamp.generation()).then(|| current.recognized())
+        });
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         // Pairs with the release in `commit`: a thread that sees the flag also sees the empty slot,
         // because `commit` stores the slot first.

@@ -1,7 +1,7 @@
 //! What of a session a URL must not take out of its scope, as it is and as it was lately.
 
-use http::header::{ORIGIN, REFERER, USER_AGENT};
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
+use http::header::AUTHORIZATION;
 use zeroize::Zeroizing;
 
 use super::attachment::Attachment;
@@ -17,7 +17,7 @@ const SHORTEST: usize = 16;
 #[derive(Clone, Default)]
 pub(super) struct Former {
     query: Vec<Zeroizing<String>>,
-    /// Of headers, cookies and fields of the body.
+    /// Of the `Authorization` header and of named cookies.
     carried: Vec<Zeroizing<String>>,
 }
 
@@ -36,19 +36,20 @@ impl Attachment {
         self.former.as_deref().into_iter()
     }
 
-    /// The long values that headers, cookies and fields of the body have or had lately. Of a header
-    /// they are its words, such as the token behind `Bearer`.
+    /// The long values that the `Authorization` header and the named cookies have or had lately. Of
+    /// the header they are its words, such as the token behind `Bearer`.
     pub(crate) fn carried_values(&self) -> impl Iterator<Item = &str> {
         (self.carried_now()).chain(self.former().flat_map(Former::carried))
     }
 
+    // Other headers, other cookies and fields of the body often hold what good redirects do as
+    // well: the id of a tenant, of a client, the state of an OAuth login.
     fn carried_now(&self) -> impl Iterator<Item = &str> {
         let of_all = self.headers.iter().map(|(name, value)| (name, value));
         let headers = of_all.chain(self.dependents.headers.live());
-        let fields = self.dependents.fields.live();
-        (headers.flat_map(|(name, value)| words(name, value)))
-            .chain(self.cookies.values().map(|value| value.trim_matches('"')))
-            .chain(fields.map(|(_, value)| value.as_str()))
+        let authorization = headers.filter(|(name, _)| **name == AUTHORIZATION);
+        (authorization.flat_map(|(_, value)| words(value)))
+            .chain(self.cookies.named_values())
             .filter(|value| value.len() >= SHORTEST)
     }
 
@@ -78,16 +79,9 @@ fn forget_oldest(former: &mut Vec<Zeroizing<String>>) {
     former.drain(..most);
 }
 
-/// The words of a header, unless it is one that requests have without a session as well. A URL is
-/// where a page is, and no secret.
-fn words<'a>(name: &HeaderName, value: &'a HeaderValue) -> impl Iterator<Item = &'a str> {
-    let of_any = ["accept", "content-"];
-    let is_of_any = of_any.iter().any(|begin| name.as_str().starts_with(begin))
-        || [ORIGIN, REFERER, USER_AGENT].contains(name);
+fn words(value: &HeaderValue) -> impl Iterator<Item = &str> {
     let text = std::str::from_utf8(value.as_bytes()).unwrap_or_default();
-    let text = if is_of_any { "" } else { text };
-    text.split([' ', '\t', ',', ';', '=', '"'])
-        .filter(|word| !word.contains("://"))
+    text.split([' ', '\t', ',', ';', '=', '"', ':', '&'])
 }
 
 #[cfg(test)]
@@ -111,23 +105,21 @@ mod tests {
         assert_eq!(of("authorization", &format!("Basic {long}==")), [long]);
         let named = format!("MediaBrowser Client=\"app\", Token=\"{long}\"");
         assert_eq!(of("authorization", &named), [long]);
-        assert_eq!(of("x-api-key", long), [long]);
+        assert_eq!(of("authorization", &format!("sso-key k:{long}")), [long]);
         for (name, value) in [
-            ("x-api-key", &long[1..]),
-            ("accept", "application/vnd.api.v3+json"),
-            ("content-type", "application/x-www-form-urlencoded"),
-            ("origin", "https://app.example.com"),
+            ("authorization", &long[1..]),
+            ("x-tenant", "01234567-89ab-cdef-0123-456789abcdef"),
             ("referer", "https://app.example.com/"),
-            ("user-agent", "Mozilla/5.0_0123456789abcdef"),
-            ("x-tenant", "https://files.example.com"),
         ] {
             assert!(of(name, value).is_empty(), "{name}");
         }
-        let unsafe_only = Part::form_field("sid", long).when(When::unsafe_methods());
-        assert_eq!(values(part(unsafe_only)), [long]);
-        let quoted = format!("\"{long}\"");
-        let cookie = Session::new().with_cookie("sid", &quoted).unwrap();
-        assert_eq!(values(cookie), [long]);
+        let form = Part::form_field("client_id", long).when(When::unsafe_methods());
+        assert!(values(part(form)).is_empty());
+        let cookie = Session::new().with_cookie("sid", long).unwrap();
+        let set = |line| http::HeaderMap::from_iter([(http::header::SET_COOKIE, line)]);
+        let state = set(http::HeaderValue::from_static("state=0123456789abcdefg"));
+        let cookies = cookie.keep_cookies(&state, crate::Target::new("https", "a.example", "/"));
+        assert_eq!(values(cookies), [long]);
         let query = Session::new().with_query("sid", long).unwrap();
         assert!(values(query).is_empty(), "it is a query secret");
     }

@@ -96,9 +96,9 @@ impl Cookies {
             .filter(move |cookie| !has_named || cookie.role != Role::Kept)
     }
 
-    /// The values of those that a server may know the session by.
-    pub(super) fn values(&self) -> impl Iterator<Item = &str> {
-        self.of_session().map(|cookie| cookie.value.as_str())
+    /// The values of those that the session can't do without.
+    pub(super) fn named_values(&self) -> impl Iterator<Item = &str> {
+        self.named().map(|cookie| cookie.value.trim_matches('"'))
     }
 
     /// What of the place of a request counts for the cookies that its answer sets or deletes.

@@ -48,7 +48,7 @@ pub struct Credential {
     life: Life,
     /// It was refreshed by this process, and did not come from a login.
     by_refresh: bool,
-    /// No request with it was accepted yet.
+    /// No response has shown yet that it is good.
     unproven: AtomicBool,
     /// An answer has set a cookie of it that can't be heard, and that was told.
     unheard: AtomicBool,
@@ -93,7 +93,7 @@ impl Credential {
     // Relaxed, for `unproven`: the flag publishes no other memory, and a request that is judged
     // before the store is seen costs one login at most.
 
-    /// Whether no request with it was accepted yet.
+    /// Whether no response has shown yet that it is good.
     #[inline]
     pub(crate) fn is_unproven(&self) -> bool {
         self.unproven.load(Relaxed)
@@ -107,6 +107,11 @@ impl Credential {
     /// A request that was sent at `sent` was accepted.
     pub(crate) fn accepted(&self, sent: Moment) {
         self.life.touch(sent);
+        self.recognized();
+    }
+
+    /// A response shows that it is good.
+    pub(crate) fn recognized(&self) {
         if self.is_unproven() {
             self.unproven.store(false, Relaxed);
         }
@@ -193,13 +198,13 @@ impl Credential {
         self.attachment.query_values()
     }
 
-    /// The values of headers, cookies and fields of the body, and those that they had until a
-    /// server rolled them lately, if they have 16 bytes or more: a shorter one is in a URL by
-    /// chance. A URL that holds one of them must not leave the scope.
+    /// The values of the `Authorization` header and of the cookies that the session can't do
+    /// without, and those that they had until a server rolled them lately, if they have 16 bytes or
+    /// more: a shorter one is in a URL by chance. A URL that holds one of them must not leave the
+    /// scope.
     ///
-    /// Of a header these are its words, such as the token behind `Bearer`. What requests have
-    /// without a session as well, such as `Accept` and `Origin`, is not among them, and nor is a
-    /// URL.
+    /// Of the header these are its words, such as the token behind `Bearer`. Other headers, other
+    /// cookies and fields of the body are not among them: they often hold ids that URLs do as well.
     ///
     /// ```
     /// use auth_core::{Session, testing};
@@ -664,6 +669,8 @@ impl Credential {
             parts_since: since(rolled_alone, before.parts_since),
             carried_since: since(attachment.is_same_value(last), before.carried_since),
             always_since: since(attachment.is_always_same(last), before.always_since),
+            by_refresh: before.by_refresh,
+            unproven: AtomicBool::new(before.is_unproven()),
             ..self
         }
     }

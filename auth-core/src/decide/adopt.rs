@@ -186,7 +186,12 @@ impl CacheState {
             }
         }
         self.given_up = None;
-        self.current = Some(credential);
+        let replaced = self.current.replace(credential);
+        if let (Some(breaker), Some(replaced)) = (&mut self.breaker, replaced)
+            && !replaced.is_unproven()
+        {
+            breaker.was_of_use();
+        }
         self.learn_spent(&found.notes, tag, end.at);
         // It was saved anew after the store had lost its data, and with that its marks.
         if found.version.fence == 0 {

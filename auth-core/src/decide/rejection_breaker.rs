@@ -16,9 +16,9 @@ use crate::credential::{InvalidValue, Line, Lines};
 const FIRST_PROBATION: Duration = Duration::from_secs(5);
 /// One futile login in five minutes leaves the quota to others.
 const LONGEST_PROBATION: Duration = Duration::from_secs(300);
-/// The least probation after two sessions in a row with which no request was accepted, and after
-/// more. A server may give a session that is of no use for a wrong password, so at most four such
-/// logins fall into any 15 minutes. Rule 8 states both.
+/// The least probation of a session with which no request was accepted, after two such sessions in
+/// a row and after more. A server may give a session that is of no use for a wrong password, so at
+/// most four such logins fall into any 15 minutes. Rule 8 states both.
 const AFTER_TWO_OF_NO_USE: Duration = Duration::from_secs(2 * 60);
 const AFTER_MORE_OF_NO_USE: Duration = Duration::from_secs(15 * 60);
 /// How long the sessions in a row are remembered.
@@ -37,8 +37,8 @@ pub(super) struct RejectionBreaker {
     last: u64,
     /// Its probation. `None` once a replay was accepted.
     probation: Option<Probation>,
-    /// How many sessions in a row were rejected with which no request was accepted. The last one
-    /// was when the probation began.
+    /// How many sessions in a row were rejected with which no request was accepted. Other processes
+    /// are not told: they would not hear that the next session was of use.
     of_no_use: u32,
     /// What was believed, if the login that it causes has not ended yet.
     pending: Option<EndedBy>,
@@ -76,9 +76,13 @@ impl RejectionBreaker {
     /// Whether a response that ends the current credential is believed now. `most` is how many
     /// logins such responses may cause in a minute.
     pub(super) fn believes(&self, by: EndedBy, now: Moment, most: NonZeroU32) -> bool {
-        let on_probation = self
-            .probation
-            .is_some_and(|probation| now.steady_since(probation.since) < probation.length);
+        let least = match by {
+            EndedBy::NeverAccepted => self.after_no_use(now),
+            _ => Duration::ZERO,
+        };
+        let on_probation = self.probation.is_some_and(|probation| {
+            now.steady_since(probation.since) < probation.length.max(least)
+        });
         let lately = self.landed.iter().filter(|at| is_lately(**at, now));
         let is_rejection = matches!(by, EndedBy::Rejection | EndedBy::NeverAccepted);
         let doubted = is_rejection && on_probation;
@@ -88,31 +92,42 @@ impl RejectionBreaker {
     /// It was believed, so it causes the next login.
     pub(super) fn believed(&mut self, by: EndedBy, now: Moment) {
         self.pending = Some(by);
-        let lately = |lately: Duration| {
-            let last = self.probation;
-            last.filter(|last| now.steady_since(last.since) < lately)
-        };
-        let of_no_use = lately(OF_NO_USE_LATELY).map_or(0, |_| self.of_no_use);
-        self.of_no_use = match by {
-            EndedBy::NeverAccepted => of_no_use.saturating_add(1),
-            EndedBy::Rejection => 0,
+        match by {
+            EndedBy::NeverAccepted => {
+                let lately = self.is_after_last(OF_NO_USE_LATELY, now);
+                self.of_no_use = if lately { self.of_no_use } else { 0 }.saturating_add(1);
+            }
+            EndedBy::Rejection => {}
             EndedBy::Deletion | EndedBy::FirstUse => return,
-        };
-        let length = lately(PROVEN_AFTER).map_or(FIRST_PROBATION, |last| {
-            (last.length * 2).min(LONGEST_PROBATION)
-        });
-        let least = match self.of_no_use {
-            0 | 1 => Duration::ZERO,
-            2 => AFTER_TWO_OF_NO_USE,
-            _ => AFTER_MORE_OF_NO_USE,
-        };
+        }
+        let unproven = self
+            .probation
+            .filter(|last| now.steady_since(last.since) < PROVEN_AFTER);
         self.probation = Some(Probation {
             since: now,
-            length: length.max(least),
+            length: unproven.map_or(FIRST_PROBATION, |last| {
+                (last.length * 2).min(LONGEST_PROBATION)
+            }),
         });
     }
 
-    /// A request was accepted with the session before the one that lands now.
+    /// Whether the last probation began so lately.
+    fn is_after_last(&self, lately: Duration, now: Moment) -> bool {
+        self.probation
+            .is_some_and(|last| now.steady_since(last.since) < lately)
+    }
+
+    /// How long a session is kept at least with which no request was accepted, as those before it.
+    fn after_no_use(&self, now: Moment) -> Duration {
+        match self.of_no_use {
+            _ if !self.is_after_last(OF_NO_USE_LATELY, now) => Duration::ZERO,
+            0 | 1 => Duration::ZERO,
+            2 => AFTER_TWO_OF_NO_USE,
+            _ => AFTER_MORE_OF_NO_USE,
+        }
+    }
+
+    /// A request was accepted with a session that is over.
     pub(super) const fn was_of_use(&mut self) {
         self.of_no_use = 0;
     }
@@ -148,7 +163,6 @@ impl RejectionBreaker {
     /// What another process knows of the logins that rejections have caused counts here as well,
     /// since the session of this generation came from there.
     pub(super) fn learn(&mut self, other: Self, generation: u64) {
-        self.of_no_use = self.of_no_use.max(other.of_no_use);
         if other.landed.len() > self.landed.len() {
             self.landed = other.landed;
         }
@@ -167,8 +181,7 @@ impl RejectionBreaker {
         let line = lines.line("breaker");
         if let Some(probation) = &self.probation {
             line.time("probation", Some(probation.length))
-                .time("since", ago(probation.since))
-                .number("of_no_use", self.of_no_use);
+                .time("since", ago(probation.since));
         }
         for at in &self.landed {
             line.time("landed", ago(*at));
@@ -188,9 +201,8 @@ impl RejectionBreaker {
             landed: landed.into_iter().map(at).collect(),
             probation: probation.map(|(length, since)| Probation {
                 since: at(since),
-                length: length.min(AFTER_MORE_OF_NO_USE),
+                length: length.min(LONGEST_PROBATION),
             }),
-            of_no_use: line.number("of_no_use")?,
             ..Self::default()
         })
     }
@@ -379,26 +391,39 @@ mod tests {
     }
 
     #[test]
-    fn rule_8_sessions_of_no_use_lengthen_the_probation_until_one_is_of_use() {
+    fn rule_8_sessions_of_no_use_are_kept_for_longer_until_one_is_of_use() {
+        let doubted = |breaker: &RejectionBreaker, by, seconds| {
+            let now = at(seconds);
+            !breaker.believes(by, now, THREE)
+        };
         let mut breaker = RejectionBreaker::default();
         let mut now = 0.0;
-        for (generation, probation) in [(2, 5.0), (3, 120.0), (4, 900.0), (5, 900.0)] {
+        for (generation, kept) in [(2, 5.0), (3, 120.0), (4, 900.0), (5, 900.0)] {
             of_no_use(&mut breaker, generation, now);
-            assert!(!believes(&breaker, now + probation - 0.001), "{generation}");
-            now += probation;
+            let before = now + kept - 0.001;
+            assert!(
+                doubted(&breaker, EndedBy::NeverAccepted, before),
+                "{generation}"
+            );
+            now += kept;
         }
-        let mut other = passed_on(&breaker, now, now);
-        of_no_use(&mut other, 6, now);
-        assert!(!believes(&other, now + 899.9), "another process goes on");
+        // One with which a request was accepted is on the usual probation alone.
+        let mut of_use = breaker.clone();
+        of_no_use(&mut of_use, 6, now);
+        assert!(doubted(&of_use, EndedBy::NeverAccepted, now + 899.0));
+        assert!(!doubted(&of_use, EndedBy::Rejection, now + 300.0));
+        // Another process does not know whether the session of now is of use.
+        let other = passed_on(&of_use, now + 1.0, now + 1.0);
+        assert!(!doubted(&other, EndedBy::NeverAccepted, now + 300.0));
         // An hour later they are forgotten.
         let later = now - 900.0 + 3_600.0;
         let mut forgotten = breaker.clone();
         of_no_use(&mut forgotten, 6, later);
-        assert!(believes(&forgotten, later + 5.0));
+        assert!(!doubted(&forgotten, EndedBy::NeverAccepted, later + 5.0));
 
-        breaker.replay_accepted(5);
+        breaker.was_of_use();
         of_no_use(&mut breaker, 6, now);
-        assert!(believes(&breaker, now + 5.0));
+        assert!(!doubted(&breaker, EndedBy::NeverAccepted, now + 300.0));
     }
 
     /// As another process reads it that looks so many seconds later.

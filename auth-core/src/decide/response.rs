@@ -111,6 +111,10 @@ impl CacheState {
     /// never served again.
     fn give_up(&mut self, by: EndedBy, now: Moment, policy: &Policy) -> bool {
         let by_deletion = matches!(by, EndedBy::Deletion);
+        let was_accepted = (self.current.as_ref()).is_some_and(|current| !current.is_unproven());
+        if let (true, Some(breaker)) = (was_accepted, &mut self.breaker) {
+            breaker.was_of_use();
+        }
         // The end that the session was told to have is no reason for doubt.
         let in_time = |current: &Arc<Credential>| current.life().told_end_has_come(now);
         if !self.current.as_ref().is_some_and(in_time) {

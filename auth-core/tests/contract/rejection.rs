@@ -5,11 +5,11 @@ use auth_core::testing::{Gate, Scripted};
 use std::sync::Arc;
 
 use auth_core::{
-    Attempt, Conclusion, Condition, Credentials, Lifetime, LoginError, Part, Session, Target, When,
-    set_cookies,
+    Attempt, Conclusion, Condition, Credentials, Lifetime, LoginError, Part, ResponseView, Session,
+    Target, When, set_cookies,
 };
 use http::header::SET_COOKIE;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 
 use crate::support::{
     HERE, HOUR, SECOND, on, replay, set_cookie, settle, then_fails, token, tokens,
@@ -356,15 +356,16 @@ async fn rule_8_sessions_of_which_none_is_accepted_are_obtained_four_times_in_15
 }
 
 #[tokio::test]
-async fn rule_8_an_accepted_request_ends_the_count_of_sessions_that_were_of_no_use() {
-    for renewed in [true, false] {
+async fn rule_8_a_response_to_a_good_session_ends_the_count_of_those_of_no_use() {
+    for (status, renewed) in [(200, true), (200, false), (403, true), (403, false)] {
         let clock = ManualClock::new();
         let credentials = on(&clock, tokens()).build();
         rejected_twice(&credentials).await;
         clock.advance(5 * SECOND);
         rejected_twice(&credentials).await;
         let third = credentials.get().await.unwrap();
-        Attempt::new(&credentials, &third).accepted();
+        let status = StatusCode::from_u16(status).unwrap();
+        Attempt::new(&credentials, &third).conclude(&ResponseView::new(status, &HeaderMap::new()));
         if renewed {
             credentials.renew().await.unwrap();
         }

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use auth_core::Credential;
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_TYPE, COOKIE, EXPECT, HOST,
-    LAST_MODIFIED, PROXY_AUTHORIZATION, REFERER, SEC_WEBSOCKET_PROTOCOL, TRAILER,
-    TRANSFER_ENCODING, USER_AGENT, WWW_AUTHENTICATE,
+    AUTHORIZATION, COOKIE, EXPECT, HOST, LAST_MODIFIED, ORIGIN, PROXY_AUTHORIZATION, REFERER,
+    SEC_WEBSOCKET_PROTOCOL, TRAILER, TRANSFER_ENCODING, USER_AGENT, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use url::Url;
@@ -35,16 +34,6 @@ const OF_THE_ORIGIN: [HeaderName; 8] = [
     REFERER,
     SEC_WEBSOCKET_PROTOCOL,
     WWW_AUTHENTICATE,
-];
-
-/// Headers that say what is sent and what is wanted. A client may have them by default, and that
-/// the credential has one as well makes no secret of it.
-const OF_ANY_REQUEST: [HeaderName; 5] = [
-    ACCEPT,
-    ACCEPT_ENCODING,
-    ACCEPT_LANGUAGE,
-    CONTENT_TYPE,
-    USER_AGENT,
 ];
 
 /// The request that a redirect leads to.
@@ -83,12 +72,19 @@ impl Hop {
 
     fn is_private(&self, name: &HeaderName, value: &HeaderValue, redirects: &Redirects) -> bool {
         let named =
-            |current: &Arc<Credential>| current.owns_header(name) && !OF_ANY_REQUEST.contains(name);
+            |current: &Arc<Credential>| current.owns_header(name) && !is_of_any_request(name);
         value.is_sensitive()
             || OF_THE_ORIGIN.contains(name)
             || redirects.private.contains(name)
             || self.current.as_ref().is_some_and(named)
     }
+}
+
+/// Whether it says what is sent and what is wanted, or who asks. A client may have it by default,
+/// and that the credential has one as well makes no secret of it.
+fn is_of_any_request(name: &HeaderName) -> bool {
+    let begins = |prefix| name.as_str().starts_with(prefix);
+    begins("accept") || begins("content-") || [ORIGIN, USER_AGENT].contains(name)
 }
 
 fn is_of_the_body(name: &HeaderName) -> bool {

@@ -40,7 +40,7 @@ const MOST: usize = 20;
 /// - **Such a value** is found in a URL however often it is encoded, and less often than it is
 ///   itself. One of the query of less than eight characters, such as that of `v=2`, is in most
 ///   URLs. So it counts only where it stands alone: beside it is no letter, no digit and none of
-///   `-`, `.`, `_` and `~`. Those of headers, cookies and the body are the credential's
+///   `-`, `.`, `_` and `~`. Beside those of the query they are the words of the
 ///   [`carried_values`](auth_core::Credential::carried_values).
 ///
 /// ```

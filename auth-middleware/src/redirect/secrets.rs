@@ -12,6 +12,12 @@ const ROUNDS: usize = 8;
 /// one, such as that of `v=2`, is in most URLs, and is found only where it stands alone.
 const LONG: usize = 8;
 
+/// The shortest word that counts of a value that is not of the query.
+const LONG_WORD: usize = 16;
+
+/// Words that stand alone in every URL.
+const SCHEMES: [&str; 2] = ["http", "https"];
+
 /// Values that a credential puts on a request, and those that it had lately. A form's encoding
 /// writes a space as a plus sign, and a URL has its host in lower case. So each has spaces for its
 /// plus signs, and is in lower case, as the texts that are searched. A value that is
@@ -27,12 +33,16 @@ impl Secrets {
 
     /// All that must not leave the scope.
     pub(crate) fn of_request(credential: &Credential) -> Self {
-        let query = credential.query_secrets();
-        Self::of(query.chain(credential.carried_values()))
+        let mut secrets = Self::of_query(credential);
+        let carried = credential.carried_values().flat_map(long_words);
+        secrets.add(Self(carried.collect()));
+        secrets
     }
 
     fn of<'a>(values: impl Iterator<Item = &'a str>) -> Self {
-        let says = |form: &Zeroizing<String>| !form.chars().all(is_in_every_url);
+        let says = |form: &Zeroizing<String>| {
+            !form.chars().all(is_in_every_url) && !SCHEMES.contains(&form.as_str())
+        };
         let forms = |value| rounds(value).take(ROUNDS).filter(says);
         Self(values.flat_map(forms).collect())
     }
@@ -59,6 +69,18 @@ impl Secrets {
         let is_found = |text: &str| self.0.iter().any(|secret| holds(text, secret));
         rounds.by_ref().take(ROUNDS).any(|text| is_found(&text)) || rounds.next().is_some()
     }
+}
+
+/// The forms of a value that is not of the query, and the words of each, without those that are
+/// short, or a URL.
+fn long_words(value: &str) -> impl Iterator<Item = Zeroizing<String>> {
+    let ends_word = [' ', ',', ';', '=', '"', ':', '&', '{', '}'];
+    rounds(value).take(ROUNDS).flat_map(move |form| {
+        let words = form.split(ends_word).chain([form.as_str()]);
+        let long = words.filter(|word| word.len() >= LONG_WORD && !word.contains("://"));
+        let long = long.map(|word| Zeroizing::new(word.to_owned()));
+        long.collect::<Vec<_>>()
+    })
 }
 
 const fn is_in_every_url(character: char) -> bool {

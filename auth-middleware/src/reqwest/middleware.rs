@@ -82,7 +82,8 @@ use crate::target::Target;
 /// again, and [`auth_error`](crate::auth_error) finds the [`auth_core::Error`].
 /// [`redirect_error`](crate::redirect_error) finds the [`RedirectError`](crate::RedirectError), and
 /// [`body_field_error`](crate::body_field_error) the [`BodyFieldError`](crate::BodyFieldError) of a
-/// body that can't have the session.
+/// body that can't have the session. If the request's own time-out has passed before it is sent, or
+/// sent again, the error is an [`io::Error`](std::io::Error), as above.
 ///
 /// # Cancel safety
 /// Dropping the future of a request cancels that request only. A login that it waited for goes on

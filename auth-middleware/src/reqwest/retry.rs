@@ -1,5 +1,7 @@
 //! The errors that reqwest-retry retries.
 
+use std::io;
+
 use reqwest_middleware::Error;
 use reqwest_retry::{
     Retryable, RetryableStrategy, default_on_request_failure, default_on_request_success,
@@ -53,8 +55,19 @@ impl RetryableStrategy for AuthRetryStrategy {
             Err(error) => match auth_error(error) {
                 Some(error) if error.is_unavailable() => Some(Retryable::Transient),
                 Some(_) => Some(Retryable::Fatal),
+                // As a client's own time-out. The next attempt has the whole time.
+                None if is_timed_out(error) => Some(Retryable::Transient),
                 None => default_on_request_failure(error),
             },
         }
     }
+}
+
+/// Whether the request's own time-out had passed before it could be sent, or sent again.
+fn is_timed_out(error: &Error) -> bool {
+    let Error::Middleware(error) = error else {
+        return false;
+    };
+    let error: Option<&io::Error> = error.downcast_ref();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
 }

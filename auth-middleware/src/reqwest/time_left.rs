@@ -45,7 +45,7 @@ impl<'a> TimeLeft<'a> {
             return Ok(());
         };
         if left.is_zero() {
-            let spent = "the request's own time-out has passed, and it is not sent again";
+            let spent = "the request's own time-out has passed, so nothing is sent any more";
             return Err(Error::middleware(io::Error::new(TimedOut, spent)));
         }
         if let Some(timeout) = request.timeout_mut() {

@@ -84,6 +84,14 @@ impl<'de> Deserialize<'de> for Given {
                 Err(wrong())
             }
 
+            fn visit_u128<E: Error>(self, _: u128) -> Result<Given, E> {
+                Err(wrong())
+            }
+
+            fn visit_i128<E: Error>(self, _: i128) -> Result<Given, E> {
+                Err(wrong())
+            }
+
             fn visit_f64<E: Error>(self, _: f64) -> Result<Given, E> {
                 Err(wrong())
             }

@@ -106,7 +106,7 @@ impl Check<'_> {
                 "write the field without `+`; a URL is taken as it is here",
             );
         }
-        if has_dot_segment(url.source()) {
+        if has_dot_segment(url.source().trim_end_matches('/')) {
             return fail(at, LEADS_ELSEWHERE);
         }
         if url.names().next().is_none() {
