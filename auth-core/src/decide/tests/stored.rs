@@ -188,6 +188,18 @@ fn rule_7_a_rejection_counts_though_another_process_has_rolled_a_kept_value_sinc
 }
 
 #[test]
+fn rule_8_a_session_that_was_shown_to_be_good_stays_so_when_another_process_rolls_it() {
+    for was_shown in [true, false] {
+        let (mut state, mut known) = shared(CacheState::default());
+        if was_shown {
+            state.current().unwrap().recognized();
+        }
+        assert!(adopt(&mut state, &mut known, rolled(version(1, 1)), at(60)));
+        assert_eq!(state.current().unwrap().is_unproven(), !was_shown);
+    }
+}
+
+#[test]
 fn rule_24_a_session_that_is_not_saved_is_given_up_for_a_fresh_one_once_it_is_due() {
     let unsaved = || {
         let (mut state, mut known) = (CacheState::default(), Known::default());
