@@ -94,7 +94,7 @@ impl RejectionBreaker {
         self.pending = Some(by);
         match by {
             EndedBy::NeverAccepted => {
-                let lately = self.is_after_last(OF_NO_USE_LATELY, now);
+                let lately = self.has_begun_within(OF_NO_USE_LATELY, now);
                 self.of_no_use = if lately { self.of_no_use } else { 0 }.saturating_add(1);
             }
             EndedBy::Rejection => {}
@@ -112,7 +112,7 @@ impl RejectionBreaker {
     }
 
     /// Whether the last probation began so lately.
-    fn is_after_last(&self, lately: Duration, now: Moment) -> bool {
+    fn has_begun_within(&self, lately: Duration, now: Moment) -> bool {
         self.probation
             .is_some_and(|last| now.steady_since(last.since) < lately)
     }
@@ -120,7 +120,7 @@ impl RejectionBreaker {
     /// How long a session is kept at least with which no request was accepted, as those before it.
     fn after_no_use(&self, now: Moment) -> Duration {
         match self.of_no_use {
-            _ if !self.is_after_last(OF_NO_USE_LATELY, now) => Duration::ZERO,
+            _ if !self.has_begun_within(OF_NO_USE_LATELY, now) => Duration::ZERO,
             0 | 1 => Duration::ZERO,
             2 => AFTER_TWO_OF_NO_USE,
             _ => AFTER_MORE_OF_NO_USE,
