@@ -66,10 +66,10 @@
 //! and does not say how long that is good from now on, has failed. A refresh that is refused is
 //! followed by the login in the same flight, with a permit of its own, and so is one that fails
 //! otherwise, if the session is over. One that hangs is given up after 5 s in which the session was
-//! over, or after twice as long as logins take there, unless rule 12 forbids that login, or the
-//! process has no permit for it yet, or is closed. It never counts as a refused password, and never
-//! holds back a login. In an outage of the refresh a good session is served, and refreshes back
-//! off.
+//! over, or in twice as long as logins take there if that is longer, unless rule 12 forbids that
+//! login, or the process has no permit for it yet, or is closed. It never counts as a refused
+//! password, and never holds back a login. In an outage of the refresh a good session is served,
+//! and refreshes back off.
 //!
 //! A token that can be used once is marked spent before it is sent. Unless no byte has left, it is
 //! never sent again: not after a failure, not if the answer brings no other, and not if the server
@@ -119,12 +119,13 @@
 //! kept, no login is spent. The probation begins with the landing of the login and lasts for a
 //! cooldown: 5 s, and twice as long as the last time, up to 5 min, where that ended without an
 //! accepted replay. One accepted replay ends it. For a session that no response has shown to be
-//! good it lasts for 2 min at least after two such sessions in a row, and for 15 min after more: a
-//! server may give a session that is of no use for a wrong password, so of one process at most four
-//! logins whose sessions are rejected so fall into any 15 min.
+//! good, by an acceptance or a 403, it lasts for 2 min at least after two such sessions in a row,
+//! and for 15 min after more; nor is the session renewed until then, though its life ends. A server
+//! may give a session that is of no use for a wrong password, so of one handle at most four logins
+//! whose sessions are rejected so fall into any 15 min.
 //!
-//! If no request with a refreshed session was accepted yet, its rejection is believed on probation
-//! as well, and the password is used, once. A late rejection spends no refresh.
+//! If no response has shown a refreshed session to be good yet, its rejection is believed on the
+//! usual probation as well, and the password is used, once. A late rejection spends no refresh.
 //!
 //! A response may ask for another *part* of the session, such as a csrf value: that is a repair and
 //! no login. The response brings the part, or the provider fetches it, once for all that wait, with
@@ -413,10 +414,11 @@
 //! ## Rule 22
 //!
 //! What a failed login forbids is kept in the store, and so is the last word on whether rejections
-//! are believed: they hold for all processes and for those that start later. A refusal holds for
-//! the secret that was refused, which is known by a keyed hash. So eight processes with a wrong
-//! password, or thirteen starts of a program, make one attempt. What is wrong before anything was
-//! sent holds for its process alone.
+//! are believed, as it was when the login ended: they hold for all processes and for those that
+//! start later. An accepted replay is known to its process alone. A refusal holds for the secret
+//! that was refused, which is known by a keyed hash. So eight processes with a wrong password, or
+//! thirteen starts of a program, make one attempt. What is wrong before anything was sent holds for
+//! its process alone.
 //!
 //! A token that can be used once is marked spent in the store before it is sent. If the store does
 //! not confirm that, or has marks that can't be read, the token is not sent, and the password is

@@ -73,7 +73,7 @@ pub struct Attempt {
     pub(super) judge: Option<Arc<dyn Judge>>,
     pub(super) stamp: Stamp,
     pub(super) sent: Moment,
-    /// Whether an accepted response moves the idle deadline, or proves a refresh.
+    /// Whether an accepted response moves the idle deadline, or shows that the session is good.
     pub(super) acceptance_counts: bool,
     /// Whether the URL that was sent holds a secret.
     pub(super) query: bool,

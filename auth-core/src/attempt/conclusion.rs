@@ -140,7 +140,7 @@ impl Attempt {
         // carried.
         match verdict {
             Verdict::Accepted => self.accepted(),
-            Verdict::NotPermitted | Verdict::NeedsRepair => self.recognized(),
+            Verdict::NotPermitted => self.recognized(),
             _ => {}
         }
         // An unclear response may come from a proxy and not from the API itself.
@@ -168,6 +168,7 @@ impl Attempt {
     pub fn conclude_trailers(&self, trailers: &HeaderMap) {
         match self.judge().judge_trailers(trailers) {
             Verdict::Accepted => self.accepted(),
+            Verdict::NotPermitted => self.recognized(),
             Verdict::Rejected => {
                 self.rejected();
             }

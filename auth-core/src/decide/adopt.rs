@@ -8,6 +8,7 @@ use super::failure::Failure;
 use super::notes::{Known, Notes};
 use super::outcome::End;
 use super::refreshes::Possible;
+use super::rejection_breaker::Source;
 use crate::clock::Moment;
 use crate::credential::{Credential, Stamp};
 use crate::lifetime::{Birth, Freshness, Life};
@@ -26,13 +27,14 @@ pub(crate) struct Outlook<'a> {
 impl Outlook<'_> {
     /// Whether the store has lost what was noted of the session at hand since that was there. What
     /// is saved anew after such a loss has the fence 0, and an earlier session is of a backup.
-    fn has_lost_marks(&self) -> bool {
+    fn has_lost_marks(&self, looked_with: Option<Version>) -> bool {
         let found = self.found.version;
         let is_lost = |known: Version| {
             let is_anew = known.fence == 0 || !found.is_of_a_session();
             is_anew || found.epoch != known.epoch || found.fence < known.fence
         };
-        !self.known.unsaved && self.known.version.is_some_and(is_lost)
+        let known = looked_with.filter(|_| !self.known.unsaved);
+        known.is_some_and(is_lost)
     }
 }
 
@@ -46,6 +48,9 @@ pub(crate) struct Wanted {
     /// The last generation when it began. The task that follows the store may have taken a newer
     /// session over since then.
     pub(crate) began: u64,
+    /// What was known of the store when it began to look. The task that follows the store may have
+    /// taken over more since then.
+    pub(crate) known: Option<Version>,
 }
 
 /// What a flight does after the cache has looked at the store.
@@ -71,7 +76,7 @@ impl CacheState {
             return None;
         }
         let purpose = wanted.purpose;
-        if outlook.has_lost_marks() {
+        if outlook.has_lost_marks(wanted.known) {
             self.doubt_token(end.at);
         }
         let adopted = self.adopt(outlook, end, policy);
@@ -125,7 +130,9 @@ impl CacheState {
             // It was itself, or one that has superseded it since the last look.
             let was_shared = goes_on || (is_newer && !known.unsaved);
             if found.was_logged_out && was_shared {
-                self.current = None;
+                if let Some(session) = self.current.take() {
+                    self.goes(&session);
+                }
                 self.given_up = None;
             }
             return false;
@@ -182,15 +189,12 @@ impl CacheState {
                 refreshes.logged_in();
             }
             if let Some(breaker) = &mut self.breaker {
-                breaker.landed(stamp.generation, end.at, false);
+                breaker.landed(stamp.generation, end.at, Source::Store);
             }
         }
         self.given_up = None;
-        let replaced = self.current.replace(credential);
-        if let (Some(breaker), Some(replaced)) = (&mut self.breaker, replaced)
-            && !replaced.is_unproven()
-        {
-            breaker.was_of_use();
+        if let Some(replaced) = self.current.replace(credential) {
+            self.goes(&replaced);
         }
         self.learn_spent(&found.notes, tag, end.at);
         // It was saved anew after the store had lost its data, and with that its marks.
@@ -249,6 +253,7 @@ impl CacheState {
     /// The current session is over, as another process has found.
     fn retire(&mut self) {
         if let Some(session) = self.current.take() {
+            self.goes(&session);
             self.rejected = session.stamp().generation;
             self.given_up = Some(session);
         }

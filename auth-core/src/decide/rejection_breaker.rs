@@ -23,6 +23,8 @@ const AFTER_TWO_OF_NO_USE: Duration = Duration::from_secs(2 * 60);
 const AFTER_MORE_OF_NO_USE: Duration = Duration::from_secs(15 * 60);
 /// How long the sessions in a row are remembered.
 const OF_NO_USE_LATELY: Duration = Duration::from_secs(60 * 60);
+/// Nothing counts here that was longer ago.
+const LONGEST_AGO: Duration = OF_NO_USE_LATELY;
 /// A login whose session was not rejected for so long did help, although no replay said so: not
 /// every request can be replayed. It is more than [`LONGEST_PROBATION`], so that a route that
 /// answers 401 all the time does not begin with the first probation again.
@@ -32,14 +34,17 @@ const ONE_MINUTE: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, Default)]
 pub(super) struct RejectionBreaker {
     /// When the last logins that responses caused landed, oldest first.
-    landed: Vec<Moment>,
+    landed: Vec<Time>,
     /// The generation of the last login that a rejection caused.
     last: u64,
     /// Its probation. `None` once a replay was accepted.
     probation: Option<Probation>,
-    /// How many sessions in a row were rejected with which no request was accepted. Other processes
-    /// are not told: they would not hear that the next session was of use.
+    /// How many logins in a row followed a session that was rejected before any response had shown
+    /// it to be good. Other processes are not told: they would not hear that the next session was
+    /// of use.
     of_no_use: u32,
+    /// The last generation that was rejected so, and whose rejection was doubted.
+    doubted: u64,
     /// What was believed, if the login that it causes has not ended yet.
     pending: Option<EndedBy>,
 }
@@ -48,27 +53,56 @@ pub(super) struct RejectionBreaker {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EndedBy {
     Rejection,
-    /// As a rejection, of a session from a login with which no request was accepted yet. Perhaps
+    /// As a rejection, of a session from a login that no response has shown to be good. Perhaps
     /// the login is at fault, and its server gives a session for a wrong password.
     NeverAccepted,
     /// It deletes the session's cookies. Its request is not replayed, so no replay can prove that
     /// the login helped, and there is no probation.
     Deletion,
-    /// As a rejection, of a refreshed session with which no request was accepted yet. The refresh
+    /// As a rejection, of a refreshed session that no response has shown to be good. The refresh
     /// may be at fault, so a login with the password is worth it even on probation.
     FirstUse,
 }
 
+/// Where a new session is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// A login, or a refresh that counts as one.
+    Login,
+    Refresh,
+    /// Another process has obtained it.
+    Store,
+}
+
+/// A time on the steady clock, [`LONGEST_AGO`] ahead: what another process has noted may have been
+/// before this one's clock began to count.
+#[derive(Clone, Copy, Debug)]
+struct Time(u64);
+
+impl Time {
+    fn of(now: Moment) -> Self {
+        Self(now.steady.saturating_add(nanos(LONGEST_AGO)))
+    }
+
+    /// So long before `now`. What was earlier than can be told counts as nothing any more.
+    fn before(now: Moment, ago: Duration) -> Self {
+        Self(Self::of(now).0.saturating_sub(nanos(ago)))
+    }
+
+    fn passed(self, now: Moment) -> Duration {
+        Duration::from_nanos(Self::of(now).0.saturating_sub(self.0))
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Probation {
-    since: Moment,
+    since: Time,
     length: Duration,
 }
 
 impl Probation {
-    /// Its end on the steady clock.
     fn until(&self) -> u64 {
-        self.since.steady.saturating_add(nanos(self.length))
+        self.since.0.saturating_add(nanos(self.length))
     }
 }
 
@@ -76,48 +110,67 @@ impl RejectionBreaker {
     /// Whether a response that ends the current credential is believed now. `most` is how many
     /// logins such responses may cause in a minute.
     pub(super) fn believes(&self, by: EndedBy, now: Moment, most: NonZeroU32) -> bool {
-        let least = match by {
-            EndedBy::NeverAccepted => self.after_no_use(now),
-            _ => Duration::ZERO,
+        let kept = match by {
+            EndedBy::Rejection => self.probation(),
+            EndedBy::NeverAccepted => self.probation().max(self.after_no_use(now)),
+            EndedBy::FirstUse => self.after_no_use(now),
+            EndedBy::Deletion => Duration::ZERO,
         };
-        let on_probation = self.probation.is_some_and(|probation| {
-            now.steady_since(probation.since) < probation.length.max(least)
-        });
         let lately = self.landed.iter().filter(|at| is_lately(**at, now));
-        let is_rejection = matches!(by, EndedBy::Rejection | EndedBy::NeverAccepted);
-        let doubted = is_rejection && on_probation;
-        !doubted && lately.count() < most.get() as usize
+        !self.has_begun_within(kept, now) && lately.count() < most.get() as usize
+    }
+
+    /// A rejection was not believed, of a generation that no response has shown to be good.
+    pub(super) const fn doubted(&mut self, generation: u64) {
+        self.doubted = generation;
+    }
+
+    /// Whether this generation, which no response has shown to be good, was rejected.
+    pub(super) const fn has_doubted(&self, generation: u64) -> bool {
+        self.doubted == generation
+    }
+
+    /// How long this generation, which no response has shown to be good, is kept yet, whatever its
+    /// end. `None` if it may be renewed.
+    pub(super) fn keeps(&self, generation: u64, now: Moment) -> Option<Duration> {
+        let kept = self.after_no_use(now);
+        let since = self.probation?.since;
+        let left = kept.checked_sub(since.passed(now))?;
+        (self.has_doubted(generation) && !left.is_zero()).then_some(left)
     }
 
     /// It was believed, so it causes the next login.
     pub(super) fn believed(&mut self, by: EndedBy, now: Moment) {
         self.pending = Some(by);
-        match by {
-            EndedBy::NeverAccepted => {
-                let lately = self.has_begun_within(OF_NO_USE_LATELY, now);
-                self.of_no_use = if lately { self.of_no_use } else { 0 }.saturating_add(1);
-            }
-            EndedBy::Rejection => {}
-            EndedBy::Deletion | EndedBy::FirstUse => return,
+        let is_row = matches!(by, EndedBy::NeverAccepted | EndedBy::FirstUse);
+        if is_row && !self.has_begun_within(OF_NO_USE_LATELY, now) {
+            self.of_no_use = 0;
+        }
+        if matches!(by, EndedBy::Deletion | EndedBy::FirstUse) {
+            return;
         }
         let unproven = self
             .probation
-            .filter(|last| now.steady_since(last.since) < PROVEN_AFTER);
+            .filter(|last| last.since.passed(now) < PROVEN_AFTER);
         self.probation = Some(Probation {
-            since: now,
+            since: Time::of(now),
             length: unproven.map_or(FIRST_PROBATION, |last| {
                 (last.length * 2).min(LONGEST_PROBATION)
             }),
         });
     }
 
+    fn probation(&self) -> Duration {
+        self.probation.map_or(Duration::ZERO, |last| last.length)
+    }
+
     /// Whether the last probation began so lately.
     fn has_begun_within(&self, lately: Duration, now: Moment) -> bool {
         self.probation
-            .is_some_and(|last| now.steady_since(last.since) < lately)
+            .is_some_and(|last| last.since.passed(now) < lately)
     }
 
-    /// How long a session is kept at least with which no request was accepted, as those before it.
+    /// How long a session is kept at least that no response shows to be good, as those before it.
     fn after_no_use(&self, now: Moment) -> Duration {
         match self.of_no_use {
             _ if !self.has_begun_within(OF_NO_USE_LATELY, now) => Duration::ZERO,
@@ -127,14 +180,13 @@ impl RejectionBreaker {
         }
     }
 
-    /// A request was accepted with a session that is over.
+    /// A response has shown a session to be good that is over.
     pub(super) const fn was_of_use(&mut self) {
         self.of_no_use = 0;
     }
 
-    /// A login or a refresh has returned a session. A refresh does not count, unless it does as a
-    /// login.
-    pub(super) fn landed(&mut self, generation: u64, now: Moment, counts: bool) {
+    /// There is a new session.
+    pub(super) fn landed(&mut self, generation: u64, now: Moment, from: Source) {
         let Some(by) = self.pending.take() else {
             return;
         };
@@ -142,22 +194,22 @@ impl RejectionBreaker {
             // It is on probation from now on. So requests that use the new session before its
             // first replay was judged cause no further login.
             let length = self.probation.map_or(FIRST_PROBATION, |last| last.length);
-            self.probation = Some(Probation { since: now, length });
+            let since = Time::of(now);
+            self.probation = Some(Probation { since, length });
             self.last = generation;
         }
         self.landed.retain(|at| is_lately(*at, now));
-        if counts {
-            self.landed.push(now);
+        if from == Source::Login {
+            self.landed.push(Time::of(now));
+        }
+        if from != Source::Refresh && matches!(by, EndedBy::NeverAccepted | EndedBy::FirstUse) {
+            self.of_no_use = self.of_no_use.saturating_add(1);
         }
     }
 
     /// Whether other processes have to know of it.
     pub(super) fn is_of_note(&self, now: Moment) -> bool {
-        self.probation.is_some()
-            || self
-                .landed
-                .iter()
-                .any(|at| now.steady_since(*at) < ONE_MINUTE)
+        self.probation.is_some() || self.landed.iter().any(|at| is_lately(*at, now))
     }
 
     /// What another process knows of the logins that rejections have caused counts here as well,
@@ -177,7 +229,7 @@ impl RejectionBreaker {
 
     /// Writes its line.
     pub(super) fn write(&self, lines: &mut Lines, now: Moment) {
-        let ago = |at: Moment| Some(now.steady_since(at));
+        let ago = |at: Time| Some(at.passed(now));
         let line = lines.line("breaker");
         if let Some(probation) = &self.probation {
             line.time("probation", Some(probation.length))
@@ -191,10 +243,7 @@ impl RejectionBreaker {
 
     /// Reads a line that was written so long ago.
     pub(super) fn read(line: Line<'_>, age: Duration, now: Moment) -> Result<Self, InvalidValue> {
-        let at = |ago: Duration| Moment {
-            steady: now.steady.saturating_sub(nanos(ago.saturating_add(age))),
-            ..now
-        };
+        let at = |ago: Duration| Time::before(now, ago.saturating_add(age));
         let landed = line.times("landed")?;
         let probation = line.time("probation")?.zip(line.time("since")?);
         Ok(Self {
@@ -217,8 +266,8 @@ impl RejectionBreaker {
 }
 
 /// Whether it was in the last minute.
-fn is_lately(at: Moment, now: Moment) -> bool {
-    now.steady_since(at) < ONE_MINUTE
+fn is_lately(at: Time, now: Moment) -> bool {
+    at.passed(now) < ONE_MINUTE
 }
 
 #[cfg(test)]
@@ -245,13 +294,13 @@ mod tests {
             "login {generation} at {seconds} s"
         );
         breaker.believed(EndedBy::Rejection, at(seconds));
-        breaker.landed(generation, at(seconds), true);
+        breaker.landed(generation, at(seconds), Source::Login);
     }
 
     #[test]
     fn rule_8_a_rejection_is_believed_at_any_age() {
         let mut breaker = RejectionBreaker::default();
-        breaker.landed(1, at(0.0), true);
+        breaker.landed(1, at(0.0), Source::Login);
         assert!(believes(&breaker, 0.0));
         login(&mut breaker, 2, 0.001);
         breaker.replay_accepted(2);
@@ -262,7 +311,7 @@ mod tests {
     fn rule_8_a_login_that_a_rejection_caused_is_on_probation_from_its_landing() {
         let mut breaker = RejectionBreaker::default();
         breaker.believed(EndedBy::Rejection, at(0.0));
-        breaker.landed(2, at(3.0), true);
+        breaker.landed(2, at(3.0), Source::Login);
         assert!(!believes(&breaker, 3.0), "no replay was judged yet");
         assert!(!believes(&breaker, 7.999));
         assert!(believes(&breaker, 8.0));
@@ -333,7 +382,7 @@ mod tests {
         );
         breaker.believed(EndedBy::Rejection, at(15.0));
         breaker.replay_accepted(3);
-        breaker.landed(4, at(16.0), true);
+        breaker.landed(4, at(16.0), Source::Login);
         assert!(
             !believes(&breaker, 16.0),
             "the next one is on probation all the same"
@@ -362,7 +411,7 @@ mod tests {
         for generation in [3, 4] {
             assert!(breaker.believes(EndedBy::Deletion, at(1.0), THREE));
             breaker.believed(EndedBy::Deletion, at(1.0));
-            breaker.landed(generation, at(1.0), true);
+            breaker.landed(generation, at(1.0), Source::Login);
         }
         assert!(!breaker.believes(EndedBy::Deletion, at(59.0), THREE));
         let ten = NonZeroU32::new(10).unwrap();
@@ -378,7 +427,7 @@ mod tests {
     fn logins_for_other_reasons_do_not_count() {
         let mut breaker = RejectionBreaker::default();
         for generation in 1..10 {
-            breaker.landed(generation, at(0.0), true);
+            breaker.landed(generation, at(0.0), Source::Login);
         }
         assert!(believes(&breaker, 0.0));
     }
@@ -387,7 +436,7 @@ mod tests {
     fn of_no_use(breaker: &mut RejectionBreaker, generation: u64, seconds: f64) {
         assert!(breaker.believes(EndedBy::NeverAccepted, at(seconds), THREE));
         breaker.believed(EndedBy::NeverAccepted, at(seconds));
-        breaker.landed(generation, at(seconds), true);
+        breaker.landed(generation, at(seconds), Source::Login);
     }
 
     #[test]
@@ -426,6 +475,29 @@ mod tests {
         assert!(!doubted(&breaker, EndedBy::NeverAccepted, now + 300.0));
     }
 
+    #[test]
+    fn rule_8_a_refreshed_session_of_no_use_is_kept_as_one_of_a_login() {
+        let mut breaker = RejectionBreaker::default();
+        of_no_use(&mut breaker, 2, 0.0);
+        let first_use = |breaker: &RejectionBreaker, seconds| {
+            breaker.believes(EndedBy::FirstUse, at(seconds), THREE)
+        };
+        assert!(
+            first_use(&breaker, 0.0),
+            "the usual probation does not hold"
+        );
+        of_no_use(&mut breaker, 3, 5.0);
+        assert!(!first_use(&breaker, 124.9) && first_use(&breaker, 125.0));
+        // It is one of the row, which is forgotten after an hour.
+        for (seconds, is_first) in [(125.0, false), (3_725.0, true)] {
+            let mut next = breaker.clone();
+            next.believed(EndedBy::FirstUse, at(seconds));
+            next.landed(4, at(seconds), Source::Login);
+            let kept = next.believes(EndedBy::NeverAccepted, at(seconds + 899.0), THREE);
+            assert_eq!(kept, is_first);
+        }
+    }
+
     /// As another process reads it that looks so many seconds later.
     fn passed_on(breaker: &RejectionBreaker, written: f64, read: f64) -> RejectionBreaker {
         let text = Lines::written(|lines| breaker.write(lines, at(written)));
@@ -449,6 +521,45 @@ mod tests {
         let read = passed_on(&breaker, 1.0, 2.0);
         assert!(!believes(&read, 4.999));
         assert!(believes(&read, 5.0));
+    }
+
+    #[test]
+    fn rule_22_what_was_before_the_clock_began_to_count_is_over() {
+        let mut breaker = RejectionBreaker::default();
+        for (generation, seconds) in [(2, 0.0), (3, 10.0), (4, 30.0)] {
+            login(&mut breaker, generation, seconds);
+        }
+        let text = Lines::written(|lines| breaker.write(lines, at(30.0)));
+        let line = || Line::new(text.trim_end());
+        // Its steady clock counts from the start of the process.
+        let started = Moment {
+            steady: 50,
+            wall: 0,
+        };
+        let believes = |age| {
+            let age = Duration::from_secs(age);
+            let read = RejectionBreaker::read(line(), age, started).unwrap();
+            read.believes(EndedBy::Rejection, started, THREE)
+        };
+        assert!(!believes(19), "20 s of probation");
+        assert!(!believes(29), "three in a minute");
+        assert!(believes(60) && believes(30 * 86_400));
+        // The next one doubles a probation of lately alone.
+        for (age, probation) in [(100, 40.0), (700, 5.0)] {
+            let age = Duration::from_secs(age);
+            let mut read = RejectionBreaker::read(line(), age, started).unwrap();
+            read.believed(EndedBy::Rejection, started);
+            read.landed(5, started, Source::Login);
+            let later = |seconds| Moment {
+                steady: started.steady + nanos(Duration::from_secs_f64(seconds)),
+                wall: 0,
+            };
+            let believes = |seconds| read.believes(EndedBy::Rejection, later(seconds), THREE);
+            assert!(
+                !believes(probation - 0.001) && believes(probation),
+                "{age:?}"
+            );
+        }
     }
 
     #[test]
@@ -490,7 +601,7 @@ mod tests {
             (&[0.0, 30.0], &[40.0], 90.0),
         ] {
             let landed = |times: &[f64]| RejectionBreaker {
-                landed: times.iter().map(|seconds| at(*seconds)).collect(),
+                landed: times.iter().map(|seconds| Time::of(at(*seconds))).collect(),
                 ..RejectionBreaker::default()
             };
             let mut breaker = landed(own);

@@ -103,6 +103,8 @@ impl CacheState {
         if let Some(current) = &self.current
             && current.life().freshness(now) == Freshness::Outdated
         {
+            let current = Arc::clone(current);
+            self.goes(&current);
             self.current = current.without_expired_cookies(now).map(Arc::new);
         }
     }
@@ -110,24 +112,28 @@ impl CacheState {
     /// Whether a response that ends the current credential is believed. If so, the credential is
     /// never served again.
     fn give_up(&mut self, by: EndedBy, now: Moment, policy: &Policy) -> bool {
-        let by_deletion = matches!(by, EndedBy::Deletion);
-        let was_accepted = (self.current.as_ref()).is_some_and(|current| !current.is_unproven());
-        if let (true, Some(breaker)) = (was_accepted, &mut self.breaker) {
-            breaker.was_of_use();
-        }
-        // The end that the session was told to have is no reason for doubt.
-        let in_time = |current: &Arc<Credential>| current.life().told_end_has_come(now);
-        if !self.current.as_ref().is_some_and(in_time) {
-            let current = self.current.as_ref();
-            let unproven = current.is_some_and(|current| current.is_unproven());
-            let refreshed = current.is_some_and(|current| current.is_by_refresh());
+        let Some(current) = self.current.clone() else {
+            return true;
+        };
+        self.goes(&current);
+        let unproven = current.is_unproven();
+        let generation = current.stamp().generation;
+        let breaker = self.breaker.as_ref();
+        let was_doubted = breaker.is_some_and(|breaker| breaker.has_doubted(generation));
+        // The end that the session was told to have is no reason for doubt, unless it was rejected
+        // before, and no response has shown it to be good.
+        let in_time = current.life().told_end_has_come(now);
+        if !in_time || (unproven && was_doubted) {
             let by = match by {
-                _ if unproven && refreshed => EndedBy::FirstUse,
+                _ if unproven && current.is_by_refresh() => EndedBy::FirstUse,
                 EndedBy::Rejection if unproven => EndedBy::NeverAccepted,
                 by => by,
             };
             let breaker = self.breaker.get_or_insert_default();
             if !breaker.believes(by, now, policy.rejection_logins) {
+                if matches!(by, EndedBy::NeverAccepted | EndedBy::FirstUse) {
+                    breaker.doubted(generation);
+                }
                 return false;
             }
             breaker.believed(by, now);
@@ -137,12 +143,18 @@ impl CacheState {
         }
         self.fetch_was_refused = false;
         self.given_up = self.current.take();
-        if let Some(session) = &self.given_up {
-            self.rejected = session.stamp().generation;
-            if by_deletion {
-                self.deleted = self.rejected;
-            }
+        self.rejected = generation;
+        if by == EndedBy::Deletion {
+            self.deleted = self.rejected;
         }
         true
+    }
+
+    /// The session at hand goes, or may. If a response has shown it to be good, that ends the row
+    /// of those that were of no use.
+    pub(super) fn goes(&mut self, session: &Credential) {
+        if let (false, Some(breaker)) = (session.is_unproven(), &mut self.breaker) {
+            breaker.was_of_use();
+        }
     }
 }

@@ -7,6 +7,7 @@ use super::cache_state::{CacheState, FlightId, Policy};
 use super::failure::Failure;
 use super::outcome::{End, Failed, LoginOutcome, Means, NoSession, Obtained, Settled, Superseded};
 use super::refreshes::Refreshes;
+use super::rejection_breaker::{EndedBy, Source};
 use super::renewal_backoff::RenewalBackoff;
 use crate::clock::Moment;
 use crate::credential::Credential;
@@ -168,11 +169,23 @@ impl CacheState {
         };
         let refreshes = self.refreshes.as_deref();
         let counts = by == Means::Password || refreshes.is_some_and(Refreshes::count_as_logins);
+        let from = if counts {
+            Source::Login
+        } else {
+            Source::Refresh
+        };
+        if let Some(replaced) = &replaced {
+            self.goes(replaced);
+        }
         if let Some(breaker) = &mut self.breaker {
-            if replaced.as_ref().is_some_and(|old| !old.is_unproven()) {
-                breaker.was_of_use();
+            // It has reached its end, and was of no use until then.
+            let of_no_use = |old: &Arc<Credential>| {
+                old.is_unproven() && breaker.has_doubted(old.stamp().generation)
+            };
+            if counts && replaced.as_ref().is_some_and(of_no_use) {
+                breaker.believed(EndedBy::NeverAccepted, end.at);
             }
-            breaker.landed(self.generation, end.at, counts);
+            breaker.landed(self.generation, end.at, from);
         }
         let rejected = replaced.is_none();
         let before = replaced.or_else(|| self.given_up.take());

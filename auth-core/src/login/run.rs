@@ -24,7 +24,7 @@ use crate::limit::{Permit, STALLED_AFTER, Ticket};
 use crate::logout::Logout;
 use crate::secret::Secret;
 use crate::session::Session;
-use crate::store::{Found, Lease, Leased, Saved};
+use crate::store::{Found, Lease, Leased, Saved, Version};
 
 /// How much longer than its time-out a step may take before its task counts as not driven. A second
 /// is longer than a busy runtime delays a task.
@@ -219,7 +219,7 @@ impl Login {
             let Some((lease, found)) = turn.look(known, rejected).await else {
                 break;
             };
-            if let Some(found) = self.adopt(found)? {
+            if let Some(found) = self.adopt(found, known.version)? {
                 self.turn = Some(turn);
                 return Ok(Some(found));
             }
@@ -236,12 +236,17 @@ impl Login {
     }
 
     /// What the cache makes of the store: the session that it serves, if that was found there.
-    fn adopt(&mut self, found: Found) -> Result<Option<Arc<Credential>>, NoSession> {
+    fn adopt(
+        &mut self,
+        found: Found,
+        known: Option<Version>,
+    ) -> Result<Option<Arc<Credential>>, NoSession> {
         let cache = self.cache().ok_or(NoSession::Unchanged)?;
         let wanted = Wanted {
             purpose: self.purpose,
             asked: self.flight().cause == Cause::Asked,
             began: self.began,
+            known,
         };
         let adopted = cache.look_at(self.flight().id, wanted, found);
         match adopted.ok_or(NoSession::Unchanged)? {
@@ -263,10 +268,11 @@ impl Login {
         let Some(turn) = self.turn.as_ref().filter(|_| raced) else {
             return Ok(None);
         };
+        let (known, _) = self.cache().ok_or(NoSession::Unchanged)?.known();
         let Some(found) = turn.look_again().await else {
             return Ok(None);
         };
-        let found = self.adopt(found)?;
+        let found = self.adopt(found, known.version)?;
         // The purpose is decided anew by the failure.
         self.refreshed = None;
         Ok(found)
@@ -296,6 +302,8 @@ impl Login {
             return Ok(Err(not_marked()));
         }
         // The store may have taken a while.
+        let timeout = self.engine.options.login_timeout;
+        let permit = permit.map(|permit| permit.sent(timeout));
         self.promise_a_step();
         let engine = &self.engine;
         engine.emit(&Event::RefreshSent { cause });

@@ -5,14 +5,15 @@ use auth_core::testing::{Gate, Scripted};
 use std::sync::Arc;
 
 use auth_core::{
-    Attempt, Conclusion, Condition, Credentials, Lifetime, LoginError, Part, ResponseView, Session,
-    Target, When, set_cookies,
+    Attempt, Conclusion, Condition, Credentials, Judge, Lifetime, LoginError, Part, Refresh,
+    ResponseView, Session, Target, Verdict, When, set_cookies,
 };
 use http::header::SET_COOKIE;
 use http::{HeaderMap, Method, StatusCode};
 
 use crate::support::{
-    HERE, HOUR, SECOND, on, replay, set_cookie, settle, then_fails, token, tokens,
+    HERE, HOUR, Renewing, SECOND, on, replay, session, set_cookie, settle, then_fails, token,
+    tokens,
 };
 
 /// A request that is rejected, and its replay.
@@ -324,18 +325,24 @@ async fn rule_8_a_route_that_is_always_forbidden_and_slow_costs_one_login_per_co
 
 /// When logins were sent, in seconds, if all requests of an hour are rejected, one each second, and
 /// before that a request with each of the first sessions is accepted.
-async fn sent_while_all_is_rejected(accepted: u64) -> Vec<u32> {
+async fn sent_while_all_is_rejected(provider: Renewing, accepted: u64) -> Vec<u32> {
     let clock = ManualClock::new();
-    let provider = Scripted::tokens(Lifetime::unknown());
     let logins = provider.logins();
-    let credentials = on(&clock, provider).build();
+    let credentials = provider.on(&clock).build();
     let mut sent = Vec::new();
     for second in 0..3_600 {
-        let current = credentials.get().await.unwrap();
-        if current.stamp().generation() <= accepted {
-            Attempt::new(&credentials, &current).accepted();
+        // There is none while one of no use is kept that has expired.
+        if let Ok(current) = credentials.get().await {
+            if current.stamp().generation() <= accepted {
+                Attempt::new(&credentials, &current).accepted();
+            }
+            let rejected = Attempt::new(&credentials, &current).rejected();
+            if rejected == Conclusion::Replay
+                && let Ok(next) = credentials.get().await
+            {
+                replay(&credentials, &next).rejected();
+            }
         }
-        rejected_twice(&credentials).await;
         settle().await;
         while (sent.len() as u64) < logins.count() {
             sent.push(second);
@@ -348,30 +355,105 @@ async fn sent_while_all_is_rejected(accepted: u64) -> Vec<u32> {
 #[tokio::test]
 async fn rule_8_sessions_of_which_none_is_accepted_are_obtained_four_times_in_15_minutes() {
     // A server that gives a session for a wrong password, which no request is accepted with.
-    let sent = sent_while_all_is_rejected(0).await;
+    let unknown = || Renewing::new(Scripted::tokens(Lifetime::unknown()));
+    let sent = sent_while_all_is_rejected(unknown(), 0).await;
     assert_eq!(sent, [0, 0, 5, 125, 1_025, 1_925, 2_825]);
     // The password was changed at such a server, and the session that was good ended there.
-    let sent = sent_while_all_is_rejected(1).await;
+    let sent = sent_while_all_is_rejected(unknown(), 1).await;
     assert_eq!(sent, [0, 0, 5, 15, 135, 1_035, 1_935, 2_835]);
 }
 
 #[tokio::test]
-async fn rule_8_a_response_to_a_good_session_ends_the_count_of_those_of_no_use() {
-    for (status, renewed) in [(200, true), (200, false), (403, true), (403, false)] {
-        let clock = ManualClock::new();
-        let credentials = on(&clock, tokens()).build();
-        rejected_twice(&credentials).await;
-        clock.advance(5 * SECOND);
-        rejected_twice(&credentials).await;
-        let third = credentials.get().await.unwrap();
-        let status = StatusCode::from_u16(status).unwrap();
-        Attempt::new(&credentials, &third).conclude(&ResponseView::new(status, &HeaderMap::new()));
-        if renewed {
-            credentials.renew().await.unwrap();
+async fn rule_8_sessions_of_no_use_are_kept_though_they_end_before() {
+    let tokens = |life| Renewing::new(Scripted::tokens(life));
+    let refreshed = |life: Lifetime| {
+        let kept = move |number| {
+            let session = session(number, life)?;
+            Ok(session.with_kept("refresh_token", &format!("r-{number}"))?)
+        };
+        let by = Refresh::with_kept("refresh_token");
+        Renewing::new(Scripted::new(kept)).refreshed(by, move |number| session(number, life))
+    };
+    let cookies = |seconds: u32| {
+        Renewing::new(Scripted::new(move |number| {
+            let line = format!("sid=s-{number}; Max-Age={seconds}")
+                .parse()
+                .unwrap();
+            let headers = HeaderMap::from_iter([(SET_COOKIE, line)]);
+            let cookie = set_cookies(&headers).next().unwrap();
+            Ok(Session::new().with_set_cookie(&cookie)?)
+        }))
+    };
+    for seconds in [1, 3, 20, 60, 300, 600] {
+        let life = seconds * SECOND;
+        let (told, idle) = (Lifetime::of(life), Lifetime::unknown().idle(life));
+        for provider in [
+            tokens(told),
+            tokens(idle),
+            refreshed(told),
+            cookies(seconds),
+        ] {
+            let sent = sent_while_all_is_rejected(provider, 0).await;
+            let most = sent.windows(5).all(|five| five[4] - five[0] >= 900);
+            assert!(most && sent.len() > 5, "{life:?}: {sent:?}");
         }
-        for seconds in [120, 300, 300] {
-            clock.advance(seconds * SECOND);
-            assert_eq!(rejected_twice(&credentials).await, Conclusion::Replay);
+    }
+}
+
+/// The verdict on the head, or on the trailers if it is unproven by the head.
+struct Says(Verdict, Verdict);
+
+impl Judge for Says {
+    fn judge(&self, _: &ResponseView<'_>) -> Verdict {
+        self.0
+    }
+
+    fn judge_trailers(&self, _: &HeaderMap) -> Verdict {
+        self.1
+    }
+}
+
+#[tokio::test]
+async fn rule_8_a_response_to_a_good_session_ends_the_count_of_those_of_no_use() {
+    use Verdict::{Accepted, NeedsRepair, NotPermitted, Unproven};
+
+    for (head, trailers, is_good) in [
+        (Accepted, Unproven, true),
+        (NotPermitted, Unproven, true),
+        (Unproven, Accepted, true),
+        (Unproven, NotPermitted, true),
+        // Many servers ask for another csrf value whether or not they know the session.
+        (NeedsRepair, Unproven, false),
+        (Unproven, Unproven, false),
+    ] {
+        for renewed in [true, false] {
+            let clock = ManualClock::new();
+            let credentials = on(&clock, tokens()).build();
+            rejected_twice(&credentials).await;
+            clock.advance(5 * SECOND);
+            rejected_twice(&credentials).await;
+            let third = credentials.get().await.unwrap();
+            let attempt = Attempt::new(&credentials, &third);
+            let attempt = attempt.judged_by(Some(Arc::new(Says(head, trailers))));
+            let headers = HeaderMap::new();
+            attempt.conclude(&ResponseView::new(StatusCode::OK, &headers));
+            attempt.conclude_trailers(&headers);
+            if renewed {
+                assert_eq!(credentials.renew().await.is_ok(), is_good, "{head:?}");
+            }
+            for (seconds, ends) in [(120, true), (300, is_good), (300, is_good)] {
+                clock.advance(seconds * SECOND);
+                let ends = if ends {
+                    Conclusion::Replay
+                } else {
+                    Conclusion::Rejected
+                };
+                assert_eq!(
+                    rejected_twice(&credentials).await,
+                    ends,
+                    "{head:?} {trailers:?}"
+                );
+            }
         }
     }
 }

@@ -303,13 +303,19 @@ fn rule_22_a_token_that_the_notes_know_as_spent_is_not_sent() {
 
 #[test]
 fn rule_22_a_token_of_a_session_that_the_store_had_later_than_what_it_has_now_is_not_sent() {
-    for (found, goes_on) in [(5, Purpose::Refresh), (3, Purpose::Login)] {
+    for (found, looked_with, goes_on) in [
+        (5, 5, Purpose::Refresh),
+        (3, 5, Purpose::Login),
+        // The session at hand was taken over while this answer was on its way.
+        (3, 3, Purpose::Refresh),
+    ] {
         let (mut state, mut known) = (refreshing(), Known::default());
         assert!(adopt(&mut state, &mut known, stored(version(5, 0)), at(0)));
         let wanted = Wanted {
             purpose: Purpose::Refresh,
             asked: false,
             began: 1,
+            known: Some(version(looked_with, 0)),
         };
         let id = state.begin();
         let outlook = outlook(stored(version(found, 0)), &mut known);
@@ -352,6 +358,48 @@ fn rule_8_a_session_from_the_store_is_on_probation_as_one_of_a_login() {
     );
 }
 
+#[test]
+fn rule_8_a_good_session_that_others_end_ends_the_count_of_those_of_no_use() {
+    type Ends = fn(Version) -> Found;
+    let retired: Ends = |version| Found {
+        is_over: true,
+        ..stored(version)
+    };
+    let logged_out: Ends = |version| Found {
+        session: None,
+        was_logged_out: true,
+        ..stored(version)
+    };
+    for (ends, was_good) in [retired, logged_out]
+        .map(|ends| [(ends, true), (ends, false)])
+        .concat()
+    {
+        let (mut state, mut known) = shared(CacheState::default());
+        let rejected = |state: &mut CacheState, time| {
+            let current = state.current().unwrap().stamp();
+            state.reject(current, false, at(time), &POLICY)
+        };
+        for (fence, time) in [(2, 0), (3, 5), (4, 125)] {
+            assert_eq!(rejected(&mut state, time), Ruling::Believed);
+            let next = stored(version(fence, 0));
+            assert!(adopt(&mut state, &mut known, next, at(time)));
+        }
+        if was_good {
+            state.current().unwrap().recognized();
+        }
+        adopt(&mut state, &mut known, ends(version(4, 0)), at(126));
+        assert!(state.current().is_none());
+        assert!(adopt(
+            &mut state,
+            &mut known,
+            stored(version(5, 0)),
+            at(126)
+        ));
+        let ruling = rejected(&mut state, 200);
+        assert_eq!(ruling == Ruling::Believed, was_good, "{ruling:?}");
+    }
+}
+
 /// What a flight does for this purpose that finds a session of an hour, which the task that
 /// follows the store has found so many seconds before.
 fn finds(mut state: CacheState, purpose: Purpose, age: u64) -> Option<Purpose> {
@@ -365,6 +413,7 @@ fn finds(mut state: CacheState, purpose: Purpose, age: u64) -> Option<Purpose> {
         purpose,
         asked,
         began: 0,
+        known: None,
     };
     match state.look_at(id, wanted, outlook, &end(at(age)), &POLICY) {
         Some(Adopted::Serves(found)) => {
@@ -407,6 +456,7 @@ fn rule_20_a_later_value_that_is_found_of_the_session_at_hand_is_served_unless_a
             purpose: Purpose::Login,
             asked,
             began: 1,
+            known: known.version,
         };
         let id = state.begin();
         // The one at hand is over, and another process has prolonged it.

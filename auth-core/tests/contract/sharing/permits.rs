@@ -1,6 +1,12 @@
 //! Rule 23: the permits of the store.
 
+use std::num::NonZeroU32;
+
+use auth_core::Ask;
+use auth_core::testing::Scripted;
+
 use super::*;
+use crate::support::Renewing;
 
 #[tokio::test]
 async fn rule_23_a_spent_quota_of_the_process_keeps_nobody_from_a_stored_session() {
@@ -224,4 +230,45 @@ async fn rule_23_a_retry_after_that_the_store_could_not_be_told_is_told_later() 
         assert!(retry_after > 45 * SECOND && retry_after <= 50 * SECOND);
         assert_eq!(server.logins(), 1, "{fails}");
     }
+}
+
+#[tokio::test]
+async fn rule_10_a_refresh_that_is_sent_late_counts_from_the_end_of_its_own_time_out() {
+    let clock = ManualClock::new();
+    let store = Faulty::new(&MemoryStore::on(clock.clock()));
+    let logins = Scripted::new(|number| {
+        let session = session(number, Lifetime::of(HOUR))?;
+        Ok(session.with_kept("refresh_token", "r-1")?)
+    });
+    let by = Refresh::with_kept("refresh_token")
+        .single_use()
+        .counts_as_login();
+    let hangs = Arc::new(Semaphore::new(0));
+    let one = Quota::DEFAULT.at_most(NonZeroU32::MIN);
+    let provider = Renewing::new(logins.with_quota(one))
+        .refreshed(by, |number| session(number, Lifetime::of(HOUR)))
+        .gated(&hangs);
+    let refreshes = provider.refreshes();
+    let credentials = provider.on(&clock).store(store.clone()).build();
+    credentials.get().await.unwrap();
+    clock.advance(HOUR);
+    let saves = Arc::new(Semaphore::new(0));
+    *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+    let waiter = tokio::spawn({
+        let (credentials, ask) = (credentials.clone(), Ask::new().within(HOUR));
+        async move { credentials.get_with(ask).await }
+    });
+    settle().await;
+    // It has its permit, and its token is marked a second later.
+    clock.advance(SECOND);
+    saves.add_permits(100);
+    settle().await;
+    assert_eq!(refreshes.load(SeqCst), 1);
+    clock.advance(30 * SECOND);
+    settle().await;
+    let error = credentials.get_with(Ask::new().fail_fast()).await;
+    let error = error.unwrap_err();
+    assert!(matches!(error, Error::QuotaSpent { .. }), "{error:?}");
+    assert_eq!(error.retry_after(), Some(62 * SECOND));
+    waiter.abort();
 }
