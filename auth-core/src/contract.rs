@@ -309,9 +309,9 @@
 //! has carried, or if the handle was closed while the hop was under way. A query value of less than
 //! eight characters is in most URLs by chance, so it counts where it stands alone, there and
 //! wherever else it is looked for. A word of the `Authorization` header, or of a cookie that the
-//! session can't do without, counts if it has 16 bytes or more, and no other header, cookie or
-//! field of the body does. What follows from it for requests is the integrations' to see to: see
-//! `auth-middleware`.
+//! session can't do without, counts if it has 16 bytes or more and is no URL's origin, and no other
+//! header, cookie or field of the body does. What follows from it for requests is the integrations'
+//! to see to: see `auth-middleware`.
 //!
 //! A header, a query pair or a field of the body with a condition goes only to requests that meet
 //! it: those with a method other than `GET`, `HEAD`, `OPTIONS` and `TRACE`, those below one of its

@@ -146,8 +146,10 @@
 //!   with [`RedirectError::LeftScope`]. A part with a [condition](auth_core::When) goes by the
 //!   method and the path of each hop.
 //! - **17** Nothing that this crate prints contains a secret. A query secret is removed from the
-//!   URLs of reqwest's responses and errors, also after a redirect within the scope. A short one is
-//!   looked for as [`Redirects`] says. `Set-Cookie` headers of judged responses are marked
+//!   URLs of reqwest's responses and errors, also after a redirect within the scope. After a
+//!   redirect, so is what keeps [`Redirects`] from following one, and a header of the response that
+//!   holds it, such as the `Location`, is marked sensitive. A short one is looked for as
+//!   [`Redirects`] says. `Set-Cookie` headers of judged responses are marked
 //!   sensitive, and those that the [provider names](auth_core::Provider::secret_headers).
 //! - **18** A login that is routed through its own integration fails with
 //!   [`auth_core::Error::LoginLoop`].

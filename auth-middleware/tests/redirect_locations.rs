@@ -7,6 +7,8 @@ mod common;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
+use auth_core::testing::Scripted;
+use auth_core::{Credentials, Origin, Session};
 use auth_middleware::{AuthLayer, Redirects};
 use bytes::Bytes;
 use common::{ORIGIN, Script, get};
@@ -17,6 +19,11 @@ use tower::{Layer, ServiceExt, service_fn};
 /// The last request of a call that is redirected to this location, and whether it carries the
 /// credential.
 async fn reached(location: &str) -> (String, bool) {
+    let (credentials, _) = Script::at(ORIGIN).build();
+    reached_with(credentials, location).await
+}
+
+async fn reached_with(credentials: Credentials, location: &str) -> (String, bool) {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let noted = Arc::clone(&seen);
     let location = HeaderValue::from_bytes(location.as_bytes()).unwrap();
@@ -31,7 +38,6 @@ async fn reached(location: &str) -> (String, bool) {
         }
         std::future::ready(Ok::<_, Infallible>(response))
     });
-    let (credentials, _) = Script::at(ORIGIN).build();
     let layer = AuthLayer::new(credentials).follow_redirects(Redirects::new());
     let request = get(&format!("{ORIGIN}/v1/away"));
     layer.layer(api).oneshot(request).await.unwrap();
@@ -122,5 +128,25 @@ async fn rule_16_a_location_that_names_a_user_or_is_not_of_the_web_is_handed_to_
     ] {
         let (last, _) = reached(location).await;
         assert_eq!(last, "https://api.example.com/v1/away", "{location:?}");
+    }
+}
+
+/// Many sessions name a server. Those of another origin than the session's are followed to it.
+#[tokio::test]
+async fn rule_16_a_redirect_to_an_origin_that_the_session_names_is_followed() {
+    let cookie = "%7B%22id%22%3A%22s1%22%2C%22files%22%3A%22https%3A%2F%2Ffiles.example.com%22%7D";
+    let signature = HeaderValue::from_static("Signature keyId=\"https://files.example.com/k\"");
+    let sessions = [
+        Session::new().with_cookie("sid", cookie).unwrap(),
+        Session::new().with_header(http::header::AUTHORIZATION, signature),
+    ];
+    for session in sessions {
+        let parts = session.to_parts();
+        let provider = Scripted::new(move |_| Ok(parts.to_session()?));
+        let origin = Origin::parse(ORIGIN).unwrap();
+        let credentials = Credentials::new(provider.with_origin(origin));
+        let url = "https://files.example.com/a.pdf";
+        let (last, carries) = reached_with(credentials, url).await;
+        assert_eq!((&*last, carries), (url, false));
     }
 }

@@ -8,7 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use auth_core::clock::ManualClock;
-use auth_core::{Ask, Credentials, LoginError, LoginMark, ResponseView, Verdict};
+use auth_core::testing::Scripted;
+use auth_core::{
+    Ask, Credentials, Event, Identity, Lifetime, LoginError, LoginMark, Origin, ResponseView,
+    Verdict,
+};
 use auth_middleware::{AuthContext, AuthMiddleware, auth_error};
 use bytes::Bytes;
 use common::{Api, BodyJudge, Kind, ORIGIN, Script, assert_nothing_old, response, until};
@@ -454,6 +458,52 @@ async fn rule_9_a_request_whose_own_time_out_has_passed_is_not_sent_again() {
         assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
         assert_eq!(*sent.lock().unwrap(), 1, "{status}");
     }
+}
+
+/// Another caller has renewed the session, and so the request could be sent again at once.
+#[tokio::test]
+async fn rule_9_what_is_not_sent_again_for_want_of_time_is_no_replay() {
+    struct Renews(Credentials, ManualClock);
+    #[async_trait::async_trait]
+    impl reqwest_middleware::Middleware for Renews {
+        async fn handle(
+            &self,
+            request: reqwest::Request,
+            _: &mut http::Extensions,
+            _: reqwest_middleware::Next<'_>,
+        ) -> reqwest_middleware::Result<reqwest::Response> {
+            use reqwest::ResponseBuilderExt;
+
+            let ask = Ask::new().renewed();
+            self.0.get_with(ask).await.unwrap();
+            self.1.advance(Duration::from_secs(3));
+            let response = http::Response::builder().status(401);
+            let response = response.url(request.url().clone());
+            Ok(response.body("").unwrap().into())
+        }
+    }
+    let clock = ManualClock::new();
+    let replayed = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&replayed);
+    let origin = Origin::parse(ORIGIN).unwrap();
+    let provider = Scripted::tokens(Lifetime::unknown()).with_origin(origin);
+    let credentials = Credentials::builder(provider)
+        .clock(clock.clock())
+        .observer(move |_: &Identity, event: &Event| {
+            *count.lock().unwrap() += u32::from(matches!(event, Event::Replayed { .. }));
+        })
+        .build();
+    let client = ClientBuilder::new(Client::new())
+        .with(AuthMiddleware::assuming_no_redirects(credentials.clone()))
+        .with(Renews(credentials, clock))
+        .build();
+    let sent = client.get(ORIGIN).timeout(Duration::from_secs(3)).send();
+    let reqwest_middleware::Error::Middleware(error) = sent.await.unwrap_err() else {
+        panic!("nothing was sent again");
+    };
+    let error: &std::io::Error = error.downcast_ref().unwrap();
+    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    assert_eq!(*replayed.lock().unwrap(), 0);
 }
 
 /// Responds without a server.

@@ -155,6 +155,127 @@ async fn rule_17_after_a_redirect_within_the_scope_the_url_shows_no_secret_eithe
     }
 }
 
+/// A token that is long enough to be told from other words of a URL.
+const LONG: &str = "canary-0123456789";
+
+#[tokio::test]
+async fn rule_17_after_a_redirect_neither_a_url_nor_a_header_shows_what_requests_carry() {
+    // No server listens at this address.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let dead = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    for kind in [Kind::Bearer, Kind::Cookie] {
+        for (location, shown) in [
+            ("/file?access_token=canary-0123456789-1", "/file"),
+            (
+                "/file?next=%252Fx%253Ft%253Dcanary%2D0123456789-1&b=2",
+                "/file",
+            ),
+            ("/file/canary-0123456789-1", "/"),
+            ("/file?page=2", "/file?page=2"),
+        ] {
+            let api = Api::new(move |seen| {
+                if seen.uri.path() != "/away" {
+                    return response(404, "");
+                }
+                let mut response = response(302, "");
+                response
+                    .headers_mut()
+                    .insert("location", location.parse().unwrap());
+                response
+            });
+            let origin = api.serve().await;
+            let (away, shown) = (format!("{origin}/away?a=1"), format!("{origin}{shown}"));
+            let credentials = Script::at(&origin).kind(kind).prefix(LONG).build().0;
+            let assuming = AuthMiddleware::assuming_no_redirects(credentials.clone());
+            let following = ClientBuilder::new(Client::new()).with(assuming).build();
+            for client in [client(&credentials), following] {
+                let response = client.get(&away).send().await.unwrap();
+                assert_eq!(response.status(), 404);
+                assert_eq!(response.url().as_str(), shown);
+                assert_silent_debug(&response);
+                assert_silent_error(&response.error_for_status().unwrap_err());
+            }
+
+            // A redirect that isn't followed has the secret in `Location`.
+            let yours = Client::builder();
+            let (direct, auth) = AuthMiddleware::with_client(yours, credentials).unwrap();
+            let direct = ClientBuilder::new(direct)
+                .with(auth.redirects(Redirects::none()))
+                .build();
+            let response = direct.get(&away).send().await.unwrap();
+            assert_eq!(response.status(), 302);
+            assert_eq!(response.url().as_str(), away, "the caller's own");
+            assert_eq!(response.headers()["location"], location);
+            assert_silent_debug(&response);
+            let own = format!("{away}&mine=canary-0123456789-1");
+            let response = direct.get(&own).send().await.unwrap();
+            assert_eq!(response.url().as_str(), own, "the caller wrote it");
+        }
+
+        // One that would take it away, and one to a server that can't be reached.
+        for (to, status) in [("http://127.0.0.2:9", Some(302)), (&*dead, None)] {
+            let location = format!("{to}/file?access_token=canary-0123456789-1");
+            let location = HeaderValue::try_from(location).unwrap();
+            let api = Api::new(move |_| {
+                let mut response = response(302, "");
+                response.headers_mut().insert("location", location.clone());
+                response
+            });
+            let origin = api.serve().await;
+            let script = Script::at(&origin).and(&dead).kind(kind).prefix(LONG);
+            let sent = client(&script.build().0)
+                .get(format!("{origin}/away"))
+                .send()
+                .await;
+            match (sent, status) {
+                (Ok(response), Some(status)) => {
+                    assert_eq!(response.status(), status);
+                    assert_silent_debug(&response);
+                }
+                (Err(error), None) => {
+                    assert_eq!(error.url().unwrap().as_str(), format!("{dead}/file"));
+                    assert_silent_error(&error);
+                }
+                (sent, _) => panic!("{sent:?}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn rule_17_an_origin_that_a_client_has_left_for_is_not_named_if_it_holds_a_token() {
+    /// Answers as a client that has followed a redirect.
+    struct Follows;
+    #[async_trait::async_trait]
+    impl reqwest_middleware::Middleware for Follows {
+        async fn handle(
+            &self,
+            _: reqwest::Request,
+            _: &mut http::Extensions,
+            _: reqwest_middleware::Next<'_>,
+        ) -> reqwest_middleware::Result<reqwest::Response> {
+            use reqwest::ResponseBuilderExt;
+
+            let url = "https://canary-0123456789-1.evil.example/x"
+                .parse()
+                .unwrap();
+            let response = http::Response::builder().url(url).body("").unwrap();
+            Ok(response.into())
+        }
+    }
+    for kind in [Kind::Bearer, Kind::Cookie] {
+        let credentials = Script::at(ORIGIN).kind(kind).prefix(LONG).build().0;
+        let client = ClientBuilder::new(Client::new())
+            .with(AuthMiddleware::assuming_no_redirects(credentials))
+            .with(Follows)
+            .build();
+        let error = client.get(ORIGIN).send().await.unwrap_err();
+        assert_silent_error(&error);
+        assert!(error.to_string().contains("an origin that holds a secret"));
+    }
+}
+
 /// The redirect brings the first query value, and has it in its `Location`.
 #[tokio::test]
 async fn rule_17_no_url_that_a_server_wrote_is_shown_as_the_callers() {

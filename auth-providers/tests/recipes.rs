@@ -241,28 +241,71 @@ fn a_configuration_states_values_variables_and_files() {
     let login = PROXMOX.parse::<Recipe>().unwrap().login(&values).unwrap();
     std::fs::remove_file(&file).unwrap();
     assert_eq!(login.url("/"), "https://pve3.example.com:8006/");
+}
+
+/// Parsers show what they refuse, and toml's even the line. So nothing is refused by them.
+#[test]
+fn rule_17_what_is_no_value_of_a_field_is_refused_by_its_name_and_not_shown() {
+    let recipe = PROXMOX.parse::<Recipe>().unwrap();
+    let mut read: Vec<Values> = Vec::new();
     for wrong in [
-        r#"{"a": 1}"#,
-        r#"{"a": 271828}"#,
-        r#"{"a": -271828}"#,
-        r#"{"a": 271828.5}"#,
-        r#"{"a": {"value": 271828}}"#,
-        r#"{"a": ["canary"]}"#,
-        r#"{"a": {"variabel": "canary"}}"#,
-        r#"{"a": {"variable": "canary", "file": "canary"}}"#,
-        r#"{"a": {}}"#,
+        "271828",
+        "-271828",
+        "271828.5",
+        "true",
+        "[\"canary\"]",
+        "{}",
     ] {
-        let error = serde_json::from_str::<Values>(wrong).unwrap_err();
-        let error = error.to_string();
-        assert!(
-            error.contains("a text, { variable = \"NAME\" } or"),
-            "{error}"
-        );
-        assert!(
-            !error.contains("canary") && !error.contains("271828"),
-            "{error}"
-        );
+        for text in [format!("{{\"password\": {wrong}}}"), String::new()] {
+            read.push(match text.as_str() {
+                "" => toml::from_str(&format!("password = {wrong}")).unwrap(),
+                json => serde_json::from_str(json).unwrap(),
+            });
+        }
     }
+    for wrong in [
+        "null",
+        "340282366920938463463374607431768211455",
+        r#"{"value": 271828}"#,
+        r#"{"variabel": "canary"}"#,
+        r#"{"variable": "canary", "file": "canary"}"#,
+        r#"{"variable": 271828}"#,
+        r#"{"file": ["canary"]}"#,
+    ] {
+        read.push(serde_json::from_str(&format!("{{\"password\": {wrong}}}")).unwrap());
+    }
+    for wrong in [
+        "{ value = \"canary\" }",
+        "{ variable = 271828 }",
+        "{ file = { path = \"canary\" } }",
+        "1828-01-27",
+    ] {
+        read.push(toml::from_str(&format!("password = {wrong}")).unwrap());
+    }
+    for values in read {
+        let values = values.with("username", "ada@pam").with("host", "h.example");
+        let Err(error) = recipe.login(&values) else {
+            panic!("{values:?} is taken");
+        };
+        let printed = format!("{values:?} {error} {error:?}");
+        let says = "`password` can't be used: a text, { variable = \"NAME\" } or";
+        assert!(printed.contains(says), "{printed}");
+        for secret in ["canary", "1828"] {
+            assert!(!printed.contains(secret), "{printed}");
+        }
+        assert!(recipe.login(&values.with("password", "p")).is_ok());
+    }
+    for wrong in ["\"canary\"", "[\"canary\"]", "271828"] {
+        let error = serde_json::from_str::<Values>(wrong).unwrap_err();
+        assert!(error.to_string().contains("a table of"), "{error}");
+        for secret in ["canary", "271828"] {
+            assert!(!error.to_string().contains(secret), "{error}");
+        }
+    }
+    // A field of no recipe's is still that.
+    let values: Values = serde_json::from_str(r#"{"pasword": 1}"#).unwrap();
+    let error = recipe.login(&values).map(|_| ()).unwrap_err();
+    assert!(matches!(error, ValuesError::Unknown { .. }), "{error}");
 }
 
 #[test]
@@ -275,6 +318,20 @@ fn rule_17_a_text_in_the_place_of_another_type_is_not_repeated() {
         let printed = format!("{error} {error:?}");
         assert!(printed.contains("a text, expected u32"), "{printed}");
         assert!(!printed.contains("canary"), "{printed}");
+    }
+}
+
+#[test]
+fn rule_17_a_number_in_the_place_of_another_type_is_not_repeated() {
+    for number in ["271828", "-271828", "271828.5"] {
+        let toml = Recipe::from_toml(&format!("name = {number}"));
+        let json = Recipe::from_json(&format!("{{\"name\": {number}}}"));
+        for read in [toml, json] {
+            let error = read.expect_err("it is no text");
+            let printed = format!("{error} {error:?}");
+            assert!(printed.contains("invalid type: a number"), "{printed}");
+            assert!(!printed.contains("271828"), "{printed}");
+        }
     }
 }
 
@@ -411,6 +468,17 @@ const UNWORKABLE: &[(&str, &str)] = &[
         "login = [{ head = '/l', basic = { user = '{email}', password = '{password}' }, \
          failures = [{ text = 'wrong', means = 'refused' }], take.t = { header = 'x-t' } }]",
         "a HEAD has no body",
+    ),
+    (
+        "login = [{ method = 'HEAD', url = '/l', basic = { user = '{email}', \
+         password = '{password}' }, failures = [{ status = 401, means = 'refused' }], \
+         take.t = { json = '/t' } }]",
+        "HEAD has a key of its own: head",
+    ),
+    (
+        "login = [{ method = 'GET', url = '/l', json = { e = '{email}', p = '{password}' }, \
+         failures = [{ status = 401, means = 'refused' }], take.t = { json = '/t' } }]",
+        "GET has a key of its own: get",
     ),
     (
         "login.ok = [{ status = 200, redirect = '/home' }]",
@@ -1123,7 +1191,7 @@ const MISTAKES: &[Mistake] = &[
         new: "[refresh]\nsingle_use = 1",
         line: 26,
         field: "refresh.single_use",
-        says: "invalid type: integer `1`, expected a boolean",
+        says: "invalid type: a number, expected a boolean",
     },
     Mistake {
         old: "[refresh]",

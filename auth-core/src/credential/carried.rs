@@ -79,9 +79,16 @@ fn forget_oldest(former: &mut Vec<Zeroizing<String>>) {
     former.drain(..most);
 }
 
+/// A colon and an ampersand part a word in many schemes, and are within the token in others. So
+/// there is the whole word as well. Those of a URL part nothing that is a value by itself.
 fn words(value: &HeaderValue) -> impl Iterator<Item = &str> {
     let text = std::str::from_utf8(value.as_bytes()).unwrap_or_default();
-    text.split([' ', '\t', ',', ';', '=', '"', ':', '&'])
+    let words = text.split([' ', '\t', ',', ';', '=', '"']);
+    words.flat_map(|word| {
+        let is_parted = word.contains([':', '&']) && !word.contains("://");
+        let parts = is_parted.then(|| word.split([':', '&']));
+        [word].into_iter().chain(parts.into_iter().flatten())
+    })
 }
 
 #[cfg(test)]
@@ -105,7 +112,16 @@ mod tests {
         assert_eq!(of("authorization", &format!("Basic {long}==")), [long]);
         let named = format!("MediaBrowser Client=\"app\", Token=\"{long}\"");
         assert_eq!(of("authorization", &named), [long]);
-        assert_eq!(of("authorization", &format!("sso-key k:{long}")), [long]);
+        let parted = format!("k:{long}");
+        let all = of("authorization", &format!("sso-key {parted}"));
+        assert_eq!(all, [&parted, long]);
+        // Each half of it is short.
+        let halves = "0123456789abcde:fedcba987654321";
+        let all = of("authorization", &format!("token {halves}"));
+        assert_eq!(all, [halves]);
+        let url = "https://files.example.com/k";
+        let all = of("authorization", &format!("Signature keyId=\"{url}\""));
+        assert_eq!(all, [url]);
         for (name, value) in [
             ("authorization", &long[1..]),
             ("x-tenant", "01234567-89ab-cdef-0123-456789abcdef"),

@@ -56,7 +56,7 @@ pub(super) struct Updated {
     pub(super) cookies: Cookies,
     /// Whether a cookie of a name that the provider added has another value.
     pub(super) rolled: bool,
-    /// Whether the answer set a named cookie.
+    /// Whether the answer set a named cookie, and more than its path.
     pub(super) named: bool,
 }
 
@@ -301,9 +301,9 @@ impl Cookies {
         self.list.iter().any(named) && self.named().next().is_none()
     }
 
-    /// What these cookies of an answer make of them. `None` if it is no change: the values are the
-    /// same, and no deadline moves by a second or more. In a session that `slides`, a named
-    /// cookie's life states the idle timeout, and has no deadline of its own.
+    /// What these cookies of an answer make of them. `None` if it is no change: the values and the
+    /// stated paths are the same, and no deadline moves by a second or more. In a session that
+    /// `slides`, a named cookie's life states the idle timeout, and has no deadline of its own.
     pub(super) fn updated(
         &self,
         set: &[SetCookie],
@@ -317,12 +317,14 @@ impl Cookies {
             let role = cookies.store(set, target, Some(received));
             named |= role == Some(Role::Named);
         }
-        let (before, after) = (&self.list, &cookies.list);
-        let same = before.len() == after.len()
-            && before.iter().zip(after).all(|(before, after)| {
+        let pairs = || self.list.iter().zip(&cookies.list);
+        let same = self.list.len() == cookies.list.len()
+            && pairs().all(|(before, after)| {
                 before.is_sent_as(after) && has_same_end(before, after, slides)
             });
-        if same {
+        // A path that is stated for the first time, though it is where the cookie goes anyhow, says
+        // what deletes it.
+        if same && pairs().all(|(before, after)| before.path == after.path) {
             return None;
         }
         let rolled = !self.of_provider().eq(cookies.of_provider());
@@ -330,7 +332,7 @@ impl Cookies {
         Some(Updated {
             cookies,
             rolled,
-            named,
+            named: named && !same,
         })
     }
 

@@ -210,6 +210,41 @@ async fn rule_15_a_deletion_without_a_path_is_for_that_of_its_request() {
 }
 
 #[tokio::test]
+async fn rule_15_a_path_that_the_server_states_with_the_same_value_is_heard() {
+    let browser = named(&["sid=s1"]);
+    let first = browser.credentials.get().await.unwrap();
+    browser.send(HERE, 200, &["sid=s1; Path=/"]).await;
+    let heard = browser.credentials.get().await.unwrap();
+    assert_eq!(first.stamp(), heard.stamp(), "no revision");
+    for line in ["sid=s1; Path=/", "sid=s1", "sid=s1; Path=/"] {
+        browser.send(HERE, 200, &[line]).await;
+        let after = browser.credentials.get().await.unwrap();
+        assert!(Arc::ptr_eq(&heard, &after), "it is known: {line}");
+    }
+    browser.send(at("/api/x"), 200, &["sid=; Max-Age=0"]).await;
+    assert!(browser.credentials.peek().is_some(), "of another path");
+    assert_eq!((browser.rolled(), browser.logins.count()), (0, 1));
+    browser.send(at("/x"), 200, &["sid=; Max-Age=0"]).await;
+    assert!(browser.credentials.peek().is_none());
+}
+
+/// A 403 is not accepted, so only a life that is stated anew would move the deadline.
+#[tokio::test]
+async fn rule_15_a_path_that_is_stated_moves_no_idle_deadline() {
+    let browser = Browser::new(|_| {
+        let session = set_by(&["sid=s1"])?;
+        Ok(session.with_lifetime(Lifetime::unknown().idle(HOUR)))
+    });
+    browser.credentials.get().await.unwrap();
+    browser.clock.advance(60 * SECOND);
+    browser.send(HERE, 403, &["sid=s1; Path=/"]).await;
+    let left = browser.credentials.status().idle_in;
+    assert_eq!(left, Some(HOUR - 60 * SECOND));
+    browser.send(at("/api/x"), 403, &["sid=; Max-Age=0"]).await;
+    assert!(browser.credentials.peek().is_some(), "the path is known");
+}
+
+#[tokio::test]
 async fn rule_7_cookies_are_heard_from_the_apis_own_errors_and_not_from_what_lies_between() {
     for (status, heard) in [
         (200, true),

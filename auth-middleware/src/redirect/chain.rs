@@ -106,6 +106,21 @@ impl Chain {
         }))
     }
 
+    /// Notes what requests carry now, after a redirect that is not followed here.
+    #[cfg(feature = "reqwest")]
+    #[cold]
+    pub(crate) fn carry(&mut self, credentials: &Credentials) {
+        if let Some(current) = Attempt::latest(credentials) {
+            self.carried.add(Secrets::of_request(&current));
+        }
+    }
+
+    /// What the credentials have put on requests at the redirects so far.
+    #[cfg(feature = "reqwest")]
+    pub(crate) const fn carried(&self) -> &Secrets {
+        &self.carried
+    }
+
     fn note(&mut self, answer: &Answer<'_>, stamp: Option<Stamp>) {
         // The answer may have rolled what its request carried, and that may be newer than what the
         // redirect before was answered to.

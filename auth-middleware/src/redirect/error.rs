@@ -27,7 +27,8 @@ pub enum RedirectError {
          AuthMiddleware::build_client or with reqwest::redirect::Policy::none()"
     )]
     LeftScope {
-        /// The origin that responded. Not one whose name holds a query value of the session.
+        /// The origin that responded. Not one whose name holds a value of the session that no
+        /// [redirect](crate::Redirects) takes away, nor any if the handle was closed meanwhile.
         origin: String,
     },
 }

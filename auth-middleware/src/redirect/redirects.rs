@@ -41,7 +41,10 @@ const MOST: usize = 20;
 ///   itself. One of the query of less than eight characters, such as that of `v=2`, is in most
 ///   URLs. So it counts only where it stands alone: beside it is no letter, no digit and none of
 ///   `-`, `.`, `_` and `~`. Beside those of the query they are the words of the
-///   [`carried_values`](auth_core::Credential::carried_values).
+///   [`carried_values`](auth_core::Credential::carried_values), but no URL's origin. A constant of
+///   the session's query, such as that of `api-version=2023-11-03`, counts as well. If the URLs of
+///   another host hold it, write that pair into the requests and not into the session, or add the
+///   host to the scope.
 ///
 /// ```
 /// use auth_middleware::Redirects;

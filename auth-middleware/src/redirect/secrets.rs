@@ -71,16 +71,63 @@ impl Secrets {
     }
 }
 
-/// The forms of a value that is not of the query, and the words of each, without those that are
-/// short, or a URL.
+/// The forms of a value that is not of the query, and the long words of each.
 fn long_words(value: &str) -> impl Iterator<Item = Zeroizing<String>> {
-    let ends_word = [' ', ',', ';', '=', '"', ':', '&', '{', '}'];
-    rounds(value).take(ROUNDS).flat_map(move |form| {
-        let words = form.split(ends_word).chain([form.as_str()]);
-        let long = words.filter(|word| word.len() >= LONG_WORD && !word.contains("://"));
+    rounds(value).take(ROUNDS).flat_map(|form| {
+        let words = form.split([' ', ',', ';', '=', '"', '{', '}']);
+        let words = words.chain([form.as_str()]);
+        let parts = words.flat_map(without_origins).flat_map(parted);
+        let long = parts.filter(|word| word.len() >= LONG_WORD);
         let long = long.map(|word| Zeroizing::new(word.to_owned()));
         long.collect::<Vec<_>>()
     })
+}
+
+/// A word, and what its colons and ampersands part: they are within a token as well. Those of an
+/// origin in a word part nothing.
+fn parted(word: &str) -> impl Iterator<Item = &str> {
+    let parts = (!word.contains("://")).then(|| word.split([':', '&']));
+    [word].into_iter().chain(parts.into_iter().flatten())
+}
+
+/// A word without the origins of the URLs in it, which are in every URL of theirs. What is behind
+/// one is parted as a path is. A word that is more than a URL is whole as well.
+fn without_origins(word: &str) -> Vec<&str> {
+    // A word that is encoded is looked at when it is decoded.
+    let is_url = |form: &Zeroizing<String>| origin_in(form).is_some_and(|(at, _)| at == 0);
+    if word.contains('%') && rounds(word).take(ROUNDS).skip(1).any(|form| is_url(&form)) {
+        return Vec::new();
+    }
+    let mut parts = Vec::new();
+    let mut rest = word;
+    while let Some((begin, end)) = origin_in(rest) {
+        let (before, origin, behind) = (&rest[..begin], &rest[begin..end], &rest[end..]);
+        if parts.is_empty() && begin > 0 {
+            parts.push(word);
+        }
+        parts.extend(before.split(['/', '?', '#']));
+        // What stands before the host is no part of the origin.
+        let authority = origin.split_once("://").unwrap_or_default().1;
+        parts.extend(authority.rsplit_once('@').map(|(user, _)| user));
+        rest = behind;
+    }
+    if rest.len() == word.len() {
+        parts.push(word);
+    } else {
+        parts.extend(rest.split(['/', '?', '#']));
+    }
+    parts
+}
+
+/// Where the first `scheme://authority` of a text begins and ends.
+fn origin_in(text: &str) -> Option<(usize, usize)> {
+    let colon = text.find("://")?;
+    let is_of_scheme = |letter: char| letter.is_ascii_alphanumeric() || "+-.".contains(letter);
+    let begin = text[..colon].trim_end_matches(is_of_scheme).len();
+    let is_of_authority = |letter: &char| letter.is_alphanumeric() || ".-_~:@[]%".contains(*letter);
+    let authority = text[colon + 3..].chars().take_while(is_of_authority);
+    let end = colon + 3 + authority.map(char::len_utf8).sum::<usize>();
+    Some((begin, end))
 }
 
 const fn is_in_every_url(character: char) -> bool {
@@ -166,6 +213,67 @@ mod tests {
         }
         assert!(!all.is_in("/?t=0123/456+789abcde"));
         assert!(Secrets::of_query(&credential).is_empty());
+    }
+
+    fn of_request(session: Session) -> Secrets {
+        Secrets::of_request(&testing::credential(session))
+    }
+
+    #[test]
+    fn rule_16_a_token_is_found_whole_where_its_parts_are_short() {
+        let halves = "0123456789abcde:fedcba987654321";
+        let header = format!("token {halves}").parse().unwrap();
+        let of_header = Session::new().with_header(http::header::AUTHORIZATION, header);
+        let cookie = format!("{{\"token\":\"{halves}\"}}");
+        let of_cookie = Session::new().with_cookie("sid", &cookie).unwrap();
+        let encoded = "0123456789abcde%3Afedcba987654321";
+        for secrets in [of_request(of_header), of_request(of_cookie)] {
+            for text in [halves, encoded] {
+                assert!(secrets.is_in(&format!("/?t={text}")), "{text}");
+            }
+            assert!(!secrets.is_in("/?t=0123456789abcde"));
+        }
+    }
+
+    #[test]
+    fn rule_16_the_origin_of_a_url_is_no_word() {
+        let long = "0123456789abcdef";
+        let cookie = |value: &str| Session::new().with_cookie("sid", value).unwrap();
+        let header = |value: &str| {
+            Session::new().with_header(http::header::AUTHORIZATION, value.parse().unwrap())
+        };
+        let all = [
+            header("Signature keyId=\"https://files.example.com/k\""),
+            header("Signature https://files.example.com:8443/reports/of/2024"),
+            cookie("https://files.example.com"),
+            cookie("files=https%3A%2F%2Ffiles.example.com%3A8443"),
+            cookie("s1|https://files.example.com:8443/|https://files.example.com"),
+            cookie(
+                "%7B%22id%22%3A%22s1%22%2C%22files%22%3A%22https%3A%2F%2Ffiles.example.com%22%7D",
+            ),
+        ];
+        for session in all {
+            let secrets = of_request(session);
+            for text in [
+                "https://files.example.com/reports/of/2024/a.pdf",
+                "https://files.example.com:8443/k?back=https%3A%2F%2Ffiles.example.com%3A8443",
+            ] {
+                assert!(!secrets.is_in(text), "{text}");
+            }
+        }
+        let shown = format!("https://elsewhere.example/?t={long}");
+        for session in [
+            header(&format!("Signature https://files.example.com/a/{long}/b")),
+            header(&format!("Signature {long}:https://files.example.com/")),
+            cookie(&format!("https://files.example.com?a={long}")),
+            cookie(&format!("https%3A%2F%2Ffiles.example.com%23{long}")),
+            cookie(&format!("https://me:{long}@files.example.com")),
+        ] {
+            assert!(of_request(session).is_in(&shown));
+        }
+        let whole = "s1|https://files.example.com/";
+        let text = format!("https://elsewhere.example/?t={whole}");
+        assert!(of_request(cookie(whole)).is_in(&text));
     }
 
     #[test]

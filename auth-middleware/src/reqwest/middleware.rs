@@ -396,9 +396,11 @@ impl<'a> Call<'a> {
                     || (self.carried.is_some()
                         && would_take_a_secret(status, headers, secrets, credentials));
                 is_final.then(|| response.extensions_mut().insert(NotFollowed));
+                self.chain.get_or_insert_default().carry(credentials);
             }
             let Some(request) = hop.filter(|_| !is_followed_above) else {
-                return Ok(self.redactor.clean_response(response));
+                let carried = self.chain.as_deref().map(Chain::carried);
+                return Ok(self.redactor.clean_response(response, carried));
             };
             // The next hop may wait for the connection of this response.
             drop(response);
@@ -434,7 +436,7 @@ impl<'a> Call<'a> {
             Some(chained) => chained.followed(sent).await,
             None => sent.await,
         };
-        let response = response.map_err(|error| self.redactor.clean_error(error))?;
+        let response = response.map_err(|error| self.clean_error(error))?;
         if sent_to.is_none_or(|sent_to| sent_to == *response.url()) {
             JarRequest::heard(jar.as_deref(), response.headers());
         } else {
@@ -467,11 +469,15 @@ impl<'a> Call<'a> {
             };
             let conclusion = {
                 let response = followed.followed(sent).await;
-                let mut response = response.map_err(|error| self.redactor.clean_error(error))?;
+                let mut response = response.map_err(|error| self.clean_error(error))?;
                 // The URL that was sent is in scope, and most responses come from there.
                 let kept = self.pristine.as_ref();
                 if !kept.is_some_and(|kept| kept.goes_to(response.url())) {
-                    sending.check_scope(&response, self.redactor.secrets())?;
+                    if !sending.is_answered_by(&response) {
+                        self.client_has_followed(admission.credentials);
+                    }
+                    let carried = self.chain.as_deref().map(Chain::carried);
+                    sending.check_scope(&response, self.redactor.secrets(), carried)?;
                 }
                 let body = sending.read_ahead(&mut response).await;
                 let conclusion = sending.conclude(&mut response, body.as_ref());
@@ -487,6 +493,19 @@ impl<'a> Call<'a> {
             };
             sending = Box::pin(self.attach_newer(sending, conclusion, admission)).await?;
         }
+    }
+
+    /// Notes that the client has followed a redirect by itself.
+    #[cold]
+    fn client_has_followed(&mut self, credentials: &Credentials) {
+        self.redactor.redirected();
+        self.chain.get_or_insert_default().carry(credentials);
+    }
+
+    #[cold]
+    fn clean_error(&self, error: Error) -> Error {
+        let carried = self.chain.as_deref().map(Chain::carried);
+        self.redactor.clean_error(error, carried)
     }
 
     /// Attaches the current credential to the next hop, if it is fresh.
@@ -536,6 +555,8 @@ impl<'a> Call<'a> {
         self.pristine = self.middleware.keep(request, true);
         let ask = self.time.bound(admission.ask);
         let newer = before.newer(because, request, ask).await?;
+        // What is not sent again is no replay.
+        self.time.apply_to(request)?;
         let hop = self.middleware.hop(admission);
         hop.again(before, because, request, &newer, &mut self.redactor)
     }

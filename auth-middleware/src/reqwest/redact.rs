@@ -1,4 +1,5 @@
-//! Removes query secrets from the responses and errors that the caller gets.
+//! Removes secrets from the responses and errors that the caller gets: those of the query, and
+//! after a redirect what else requests carry.
 
 use std::fmt;
 
@@ -49,13 +50,28 @@ impl Redactor {
         &self.secrets
     }
 
-    /// Notes that a redirect is followed.
+    /// Notes that a redirect is followed, here or by the client.
     pub(super) fn redirected(&mut self) {
         self.redirected = true;
     }
 
-    /// The URL as it may be shown: what the caller wrote, or else no query.
-    fn shown(&self, url: &Url) -> Url {
+    /// The URL as it may be shown. Where the query has secrets, that is what the caller wrote, or
+    /// else no query. A URL of the server's that holds what requests carry otherwise has no query
+    /// either.
+    fn shown(&self, url: &Url, carried: Option<&Secrets>) -> Url {
+        let mut shown = if self.secrets.is_empty() {
+            url.clone()
+        } else {
+            self.without_query_secrets(url)
+        };
+        let carried = carried.filter(|_| self.redirected);
+        if let Some(carried) = carried.filter(|carried| carried.is_in(shown.as_str())) {
+            hide(&mut shown, carried);
+        }
+        shown
+    }
+
+    fn without_query_secrets(&self, url: &Url) -> Url {
         let mut shown = url.clone();
         if let Some(first) = &self.first {
             // A fragment is not sent, so the URLs are compared without regard to it.
@@ -66,48 +82,65 @@ impl Redactor {
                 return shown;
             }
         }
-        shown.set_fragment(None);
-        shown.set_query(None);
-        if self.secrets.is_in(shown.path()) {
-            shown.set_path("");
-        }
+        hide(&mut shown, &self.secrets);
         shown
     }
 
     /// The response, with a URL that may be shown. A header that repeats a secret is marked
     /// sensitive. The rest of the response is unchanged.
-    pub(super) fn clean_response(&self, mut response: Response) -> Response {
-        if self.secrets.is_empty() {
+    ///
+    /// `carried` is what requests carry, if there was a redirect.
+    #[inline]
+    pub(super) fn clean_response(&self, response: Response, carried: Option<&Secrets>) -> Response {
+        if self.secrets.is_empty() && carried.is_none() {
             return response;
         }
+        self.cleaned(response, carried)
+    }
+
+    fn cleaned(&self, mut response: Response, carried: Option<&Secrets>) -> Response {
         for value in response.headers_mut().values_mut() {
             let text = String::from_utf8_lossy(value.as_bytes());
-            if self.secrets.is_in(&text) {
+            let is_carried = |carried: &Secrets| carried.is_in(&text);
+            if self.secrets.is_in(&text) || carried.is_some_and(is_carried) {
                 value.set_sensitive(true);
             }
         }
-        let shown = self.shown(response.url());
+        let shown = self.shown(response.url(), carried);
         if shown == *response.url() {
             return response;
         }
         with_url(response.into(), shown)
     }
 
-    /// The error, with a URL that may be shown.
-    pub(super) fn clean_error(&self, error: Error) -> Error {
-        if self.secrets.is_empty() {
+    /// The error, with a URL that may be shown. `carried` is what requests carry, if there was a
+    /// redirect.
+    #[cold]
+    pub(super) fn clean_error(&self, error: Error, carried: Option<&Secrets>) -> Error {
+        let carried = carried.filter(|_| self.redirected);
+        if self.secrets.is_empty() && carried.is_none() {
             return error;
         }
-        let error = match error.url().map(|url| self.shown(url)) {
+        let error = match error.url().map(|url| self.shown(url, carried)) {
             Some(shown) => error.with_url(shown),
             None => error,
         };
         let printed = format!("{error:?} {error}");
-        if self.secrets.is_in(&printed) {
+        let is_carried = |carried: &Secrets| carried.is_in(&printed);
+        if self.secrets.is_in(&printed) || carried.is_some_and(is_carried) {
             // A middleware below has wrapped an error of reqwest, whose URL is then out of reach.
             return Error::middleware(Withheld);
         }
         error
+    }
+}
+
+/// Takes the query away, and the path if it holds a secret.
+fn hide(url: &mut Url, secrets: &Secrets) {
+    url.set_fragment(None);
+    url.set_query(None);
+    if secrets.is_in(url.path()) {
+        url.set_path("");
     }
 }
 

@@ -16,6 +16,7 @@ use super::auth_error;
 /// | a response, or an error of the request itself | by reqwest-retry's default |
 /// | no credential: the login server is [unavailable](auth_core::Error::is_unavailable) | transient |
 /// | no credential for another reason: refused, rate-limited, misconfigured, closed | fatal |
+/// | the request's own time-out passed before it was sent, or sent again | transient |
 ///
 /// Add the retry *before* [`AuthMiddleware`](crate::AuthMiddleware). The retry is then outside, and
 /// each attempt gets the credential that is current when it is sent:

@@ -239,18 +239,29 @@ impl Sending {
         sent_to.is_none_or(|sent_to| **sent_to == *response.url())
     }
 
-    /// Checks that the client has not followed a redirect out of the scope by itself.
+    /// Checks that the client has not followed a redirect out of the scope by itself. The error
+    /// names no origin that holds one of these secrets: what was sent in queries, and what requests
+    /// carry, if there was a redirect.
     ///
     /// # Errors
     /// [`RedirectError::LeftScope`].
-    pub(super) fn check_scope(&self, response: &Response, secrets: &Secrets) -> Result<(), Error> {
+    pub(super) fn check_scope(
+        &self,
+        response: &Response,
+        secrets: &Secrets,
+        carried: Option<&Secrets>,
+    ) -> Result<(), Error> {
         let reached = response.url();
-        if reached.is_in(self.attempt.credentials().scope()) {
+        let credentials = self.attempt.credentials();
+        if reached.is_in(credentials.scope()) {
             return Ok(());
         }
         self.attempt.left_scope();
         let mut origin = reached.origin().ascii_serialization();
-        if secrets.is_in(&origin) {
+        // After the handle was closed, what the session has had can't be told from the rest.
+        let is_unknown = Attempt::latest(credentials).is_none();
+        let is_carried = |carried: &Secrets| carried.is_in(&origin);
+        if is_unknown || secrets.is_in(&origin) || carried.is_some_and(is_carried) {
             "an origin that holds a secret".clone_into(&mut origin);
         }
         Err(Error::middleware(RedirectError::LeftScope { origin }))

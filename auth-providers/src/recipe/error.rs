@@ -5,7 +5,7 @@ use std::fmt;
 /// A recipe that can't be used, found when it is loaded.
 ///
 /// The message names the field, the line, and what to write instead. It quotes the recipe alone,
-/// and no text that stands where another type is expected.
+/// and no text or number that stands where another type is expected.
 ///
 /// ```
 /// # #[cfg(feature = "recipes")] {
@@ -44,15 +44,27 @@ impl RecipeError {
     }
 }
 
-/// What serde says, without a text of the wrong type or number, which may be a secret.
+/// How serde begins and ends what it quotes, and what that is.
+const QUOTED: [(&str, &str, &str); 4] = [
+    ("string \"", "\"", "a text"),
+    ("integer `", "`", "a number"),
+    ("floating point `", "`", "a number"),
+    ("character `", "`", "a text"),
+];
+
+/// What serde says, without a text or a number of the wrong type or value, which may be a secret.
 pub(super) fn unquoted(message: &str) -> String {
-    let quoted = ["invalid type: string \"", "invalid value: string \""];
-    let begins = quoted.iter().any(|begin| message.starts_with(begin));
-    // The text may hold the same words, but what is expected ends the message.
-    match message.rsplit_once("\", expected ") {
-        Some((_, expected)) if begins => format!("invalid type: a text, expected {expected}"),
-        _ => message.to_owned(),
-    }
+    let begins = ["invalid type: ", "invalid value: "];
+    let Some(found) = begins.iter().find_map(|begin| message.strip_prefix(begin)) else {
+        return message.to_owned();
+    };
+    let quoted = QUOTED.iter().find(|(begin, ..)| found.starts_with(begin));
+    let expected = quoted.and_then(|(_, end, what)| {
+        // The text may hold the same words, but what is expected ends the message.
+        let (_, expected) = found.rsplit_once(&format!("{end}, expected "))?;
+        Some(format!("invalid type: {what}, expected {expected}"))
+    });
+    expected.unwrap_or_else(|| message.to_owned())
 }
 
 impl fmt::Display for RecipeError {

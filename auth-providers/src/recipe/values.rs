@@ -1,11 +1,11 @@
 //! The values of a recipe's fields, and what a login has found out beside them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
 use auth_core::{Credential, Origin, Secret, SecretError, SecretSource};
-use serde::de::{Error, MapAccess, Visitor};
+use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
@@ -44,74 +44,158 @@ use crate::config_error::ConfigError;
 /// # }
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(from = "BTreeMap<String, Given>")]
+///
+/// What is no value of a field is an error of [`Recipe::login`](super::Recipe::login). That repeats
+/// nothing of it. So an error of the parser shows no secret, but where the text can't be parsed at
+/// all, such as TOML with a password that is not in quotes, or holds something else in place of
+/// this table. The `Display` of toml's error shows the line then. Its `message` shows none.
+#[derive(Clone, Debug, Default)]
 pub struct Values {
     given: BTreeMap<String, SecretSource>,
+    /// The fields with something that is no value.
+    wrong: BTreeSet<String>,
     allows_plain_http: bool,
 }
 
-/// The value of a field in a configuration.
-struct Given(SecretSource);
+/// What is expected of the value of a field in a configuration.
+const EXPECTED: &str = "a text, { variable = \"NAME\" } or { file = \"PATH\" } is expected";
 
-const EXPECTED: &str = "a text, { variable = \"NAME\" } or { file = \"PATH\" }";
-
-fn wrong<E: Error>() -> E {
-    E::custom(format_args!("expected {EXPECTED}"))
+/// A piece of a configuration, whatever it is. Parsers show what they refuse, and toml's even the
+/// line. So nothing is refused while it is read: it may be a secret, such as a PIN.
+enum Piece {
+    Text(Zeroizing<String>),
+    Table(Vec<(Self, Self)>),
+    Other,
 }
 
-impl<'de> Deserialize<'de> for Given {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextOrPlace;
+impl Piece {
+    fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Table(_) | Self::Other => None,
+        }
+    }
 
-        impl<'de> Visitor<'de> for TextOrPlace {
-            type Value = Given;
+    /// The value of a field, if it is one.
+    fn source(&self) -> Option<SecretSource> {
+        match self {
+            Self::Text(text) => Some(SecretSource::value(text.as_str())),
+            Self::Table(pairs) => match pairs.as_slice() {
+                [(place, name)] => match (place.text()?, name.text()?) {
+                    ("variable", name) => Some(SecretSource::variable(name)),
+                    ("file", path) => Some(SecretSource::file(path)),
+                    _ => None,
+                },
+                _ => None,
+            },
+            Self::Other => None,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Piece {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+
+        impl<'de> Visitor<'de> for Any {
+            type Value = Piece;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(EXPECTED)
             }
 
-            fn visit_str<E: Error>(self, text: &str) -> Result<Given, E> {
-                Ok(Given(SecretSource::value(text)))
+            fn visit_str<E: Error>(self, text: &str) -> Result<Piece, E> {
+                Ok(Piece::Text(Zeroizing::new(text.to_owned())))
             }
 
-            // A number may be a secret, such as a PIN, and serde's own errors repeat it.
-            fn visit_u64<E: Error>(self, _: u64) -> Result<Given, E> {
-                Err(wrong())
+            fn visit_string<E: Error>(self, text: String) -> Result<Piece, E> {
+                Ok(Piece::Text(Zeroizing::new(text)))
             }
 
-            fn visit_i64<E: Error>(self, _: i64) -> Result<Given, E> {
-                Err(wrong())
+            fn visit_bool<E: Error>(self, _: bool) -> Result<Piece, E> {
+                Ok(Piece::Other)
             }
 
-            fn visit_u128<E: Error>(self, _: u128) -> Result<Given, E> {
-                Err(wrong())
+            fn visit_u64<E: Error>(self, _: u64) -> Result<Piece, E> {
+                Ok(Piece::Other)
             }
 
-            fn visit_i128<E: Error>(self, _: i128) -> Result<Given, E> {
-                Err(wrong())
+            fn visit_i64<E: Error>(self, _: i64) -> Result<Piece, E> {
+                Ok(Piece::Other)
             }
 
-            fn visit_f64<E: Error>(self, _: f64) -> Result<Given, E> {
-                Err(wrong())
+            fn visit_u128<E: Error>(self, _: u128) -> Result<Piece, E> {
+                Ok(Piece::Other)
             }
 
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Given, M::Error> {
-                let place: String = map.next_key()?.ok_or_else(wrong)?;
-                let source = match place.as_str() {
-                    "variable" => SecretSource::variable(map.next_value::<String>()?),
-                    "file" => SecretSource::file(map.next_value::<String>()?),
-                    // What stands there may be a secret, and is not read.
-                    _ => return Err(wrong()),
-                };
-                match map.next_key::<String>()? {
-                    Some(_) => Err(wrong()),
-                    None => Ok(Given(source)),
+            fn visit_i128<E: Error>(self, _: i128) -> Result<Piece, E> {
+                Ok(Piece::Other)
+            }
+
+            fn visit_f64<E: Error>(self, _: f64) -> Result<Piece, E> {
+                Ok(Piece::Other)
+            }
+
+            fn visit_bytes<E: Error>(self, _: &[u8]) -> Result<Piece, E> {
+                Ok(Piece::Other)
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<Piece, E> {
+                Ok(Piece::Other)
+            }
+
+            fn visit_none<E: Error>(self) -> Result<Piece, E> {
+                Ok(Piece::Other)
+            }
+
+            fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<Piece, D::Error> {
+                Piece::deserialize(inner)
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(
+                self,
+                inner: D,
+            ) -> Result<Piece, D::Error> {
+                Piece::deserialize(inner)
+            }
+
+            fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<Piece, S::Error> {
+                while list.next_element::<Piece>()?.is_some() {}
+                Ok(Piece::Other)
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut table: M) -> Result<Piece, M::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = table.next_entry()? {
+                    pairs.push(pair);
                 }
+                Ok(Piece::Table(pairs))
             }
         }
 
-        deserializer.deserialize_any(TextOrPlace)
+        deserializer.deserialize_any(Any)
+    }
+}
+
+impl<'de> Deserialize<'de> for Values {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Piece::Table(pairs) = Piece::deserialize(deserializer)? else {
+            return Err(D::Error::custom(
+                "a table of the recipe's fields is expected",
+            ));
+        };
+        let mut values = Self::new();
+        for (name, piece) in pairs {
+            let name = name.text();
+            let name = name.ok_or_else(|| D::Error::custom("the name of a field is a text"))?;
+            match piece.source() {
+                Some(source) => values = values.with(name, source),
+                None => {
+                    values.wrong.insert(name.to_owned());
+                }
+            }
+        }
+        Ok(values)
     }
 }
 
@@ -123,7 +207,9 @@ impl Values {
 
     /// Sets the value of a field. Any text converts into the source of a fixed value.
     pub fn with(mut self, field: impl Into<String>, value: impl Into<SecretSource>) -> Self {
-        self.given.insert(field.into(), value.into());
+        let field = field.into();
+        self.wrong.remove(&field);
+        self.given.insert(field, value.into());
         self
     }
 
@@ -151,18 +237,6 @@ impl Values {
             Origin::parse(url)
         };
         Ok(read?)
-    }
-}
-
-impl From<BTreeMap<String, Given>> for Values {
-    fn from(given: BTreeMap<String, Given>) -> Self {
-        let sources = given
-            .into_iter()
-            .map(|(name, Given(source))| (name, source));
-        Self {
-            given: sources.collect(),
-            allows_plain_http: false,
-        }
     }
 }
 
@@ -232,11 +306,18 @@ impl Filled {
             let names: Vec<&str> = schema.field_names().collect();
             names.join(", ")
         };
-        let unknown = values.given.keys().find(|name| !schema.has_field(name));
+        let mut names = values.given.keys().chain(&values.wrong);
+        let unknown = names.find(|name| !schema.has_field(name));
         if let Some(field) = unknown {
             return Err(ValuesError::Unknown {
                 field: field.clone(),
                 known: known(),
+            });
+        }
+        if let Some(field) = values.wrong.first() {
+            return Err(ValuesError::Unusable {
+                field: field.clone(),
+                problem: EXPECTED,
             });
         }
         let missing = |field: &str| ValuesError::Missing {

@@ -49,6 +49,12 @@ impl Check<'_> {
             let problem = "another method is written as method = \"PROPFIND\" and url = \"/path\"";
             return fail(format!("{at}.method"), problem);
         }
+        // Where they are written in two ways, what is checked of one is forgotten of the other.
+        if let Some(name) = method.filter(|name| OWN_KEYS.contains(name)) {
+            let key = name.to_ascii_lowercase();
+            let problem = format!("{name} has a key of its own: {key} = \"/path\"");
+            return fail(format!("{at}.method"), problem);
+        }
         let mut urls = step.urls();
         let (Some(url), None) = (urls.next(), urls.next()) else {
             let problem = "a step has one method: get, head, post, put, patch or delete, or another \
@@ -228,6 +234,9 @@ impl Check<'_> {
         Ok(())
     }
 }
+
+/// The methods that are not written as `method` and `url`.
+const OWN_KEYS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
 /// Values stand in XML and in text where they can stand.
 fn check_texts(at: &str, step: &Step) -> Checked {
