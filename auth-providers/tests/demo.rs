@@ -135,6 +135,39 @@ async fn sessions_end_when_the_documentation_says() {
         server.advance(HOUR);
         assert_eq!(client.probe(&carried).await, 401, "use does not extend it");
     }
+    let server = start(Api::CloudIo).await;
+    let client = Client::of(&server);
+    let carried = client.log_in().await;
+    for _ in 0..2 {
+        server.advance(Duration::from_secs(1_740));
+        assert_eq!(client.probe(&carried).await, 200, "use extends it");
+    }
+    server.advance(HOUR / 2);
+    assert_eq!(client.probe(&carried).await, 401);
+}
+
+#[tokio::test]
+async fn v1_states_when_a_session_began_and_when_it_ends_by_the_servers_clock() {
+    #[derive(serde::Deserialize)]
+    struct Claims {
+        iat: u64,
+        exp: u64,
+    }
+    let server = start(Api::V1Login).await;
+    let client = Client::of(&server);
+    let began = async || {
+        let (_, bearer) = client.log_in().await.header;
+        let token = bearer.strip_prefix("Bearer ").unwrap();
+        let claims: Claims = auth_providers::jwt::claims(token).unwrap();
+        assert_eq!(claims.exp, claims.iat + DAY.as_secs());
+        claims.iat
+    };
+    let first = began().await;
+    // In November 2023.
+    assert!(first > 1_700_000_000, "{first}");
+    server.advance(DAY);
+    let second = began().await;
+    assert!(second >= first + DAY.as_secs(), "{first} {second}");
 }
 
 #[tokio::test]
@@ -165,6 +198,8 @@ async fn quinn_logs_out() {
         .send(Method::POST, "/api/auth/logout", &carried)
         .await;
     assert_eq!(response.status(), 200);
+    let deleted = &response.headers()["set-cookie"];
+    assert_eq!(deleted, "sessionId=; Path=/; Max-Age=0");
     assert_eq!(client.probe(&carried).await, 401);
     assert_eq!(server.counts().logouts, 1);
 }
@@ -185,6 +220,100 @@ async fn cloudio_requires_the_csrf_of_the_same_session() {
         ..one
     };
     assert_eq!(client.probe(&without).await, 401);
+}
+
+#[tokio::test]
+async fn a_probe_tells_of_the_account_and_any_other_path_of_itself() {
+    let mail = Some(EMAIL);
+    for (api, pointer, expected) in [
+        (Api::Clay, "/results/0/name", Some("Ada's workspace")),
+        (Api::Quinn, "/email", mail),
+        (Api::CloudIo, "/email", mail),
+        (Api::V1Login, "/email", mail),
+    ] {
+        let server = start(api).await;
+        let client = Client::of(&server);
+        let carried = client.log_in().await;
+        let body = async |path: &str| {
+            let response = client.send(Method::GET, path, &carried).await;
+            response::json::<serde_json::Value>(&response).unwrap()
+        };
+        let probed = body(api.probe_path()).await;
+        let found = probed.pointer(pointer).and_then(|value| value.as_str());
+        assert_eq!(found, expected, "{api:?}");
+        let path = format!("{}/more", api.probe_path());
+        let other = serde_json::json!({ "path": path, "account": EMAIL });
+        assert_eq!(body(&path).await, other, "{api:?}");
+    }
+}
+
+#[tokio::test]
+async fn cloudio_sets_no_cookie() {
+    let server = start(Api::CloudIo).await;
+    let cloudio = CloudIo::new(server.base_url(), EMAIL, PASSWORD).unwrap();
+    let request = cloudio.request(&PASSWORD.into()).unwrap();
+    let response = over_reqwest().carry(request).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(!response.headers().contains_key("set-cookie"));
+}
+
+#[tokio::test]
+async fn an_upload_of_two_mebibytes_comes_back_whole() {
+    let server = start(Api::Clay).await;
+    let client = Client::of(&server);
+    let (name, value) = client.log_in().await.header;
+    let body = Bytes::from(vec![b'a'; 2 * 1024 * 1024]);
+    let request = Request::post(server.url("/v3/uploads"))
+        .header(name, value)
+        .body(body.clone())
+        .unwrap();
+    let response = reqwest::Client::new()
+        .execute(request.try_into().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(response.bytes().await.unwrap() == body);
+}
+
+/// The paused clock moves only to the end of a wait, so it shows how long the server waits.
+#[tokio::test(start_paused = true)]
+async fn a_login_and_a_call_take_as_long_as_is_set() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let (login, call) = (Duration::from_secs(7), Duration::from_secs(3));
+    let none = Settings::new();
+    let both = Settings::new().login_latency(login).call_latency(call);
+    for (settings, login, call) in [(none, Duration::ZERO, Duration::ZERO), (both, login, call)] {
+        let server = DemoServer::start_with(Api::Quinn, settings).await.unwrap();
+        for (path, latency) in [("/api/auth/login", login), ("/api/x", call)] {
+            let request = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n");
+            let before = tokio::time::Instant::now();
+            let stream = tokio::net::TcpStream::connect(server.address()).await;
+            let mut stream = stream.unwrap();
+            stream.write_all(request.as_bytes()).await.unwrap();
+            assert!(stream.read(&mut [0; 1_024]).await.unwrap() > 0);
+            let took = before.elapsed();
+            let near = latency..latency + Duration::from_millis(10);
+            assert!(near.contains(&took), "{path}: {took:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_outage_of_logins_is_counted_and_leaves_sessions() {
+    let server = start(Api::Quinn).await;
+    let client = Client::of(&server);
+    let carried = client.log_in().await;
+    server.set_login_outage(true);
+    let quinn = Quinn::new(server.base_url(), EMAIL, PASSWORD).unwrap();
+    for attempts in 1..=2 {
+        let request = quinn.request(&PASSWORD.into()).unwrap();
+        let response = client.transport.carry(request).await.unwrap();
+        assert_eq!(response.status(), 503);
+        assert_eq!(server.counts().logins.unavailable, attempts);
+    }
+    assert_eq!(client.probe(&carried).await, 200);
+    server.set_login_outage(false);
+    client.log_in().await;
 }
 
 #[tokio::test]
@@ -366,6 +495,8 @@ async fn a_server_that_is_shut_down_or_dropped_closes_its_connections() {
             drop(server);
         } else {
             server.shutdown().await;
+            // Without another wait, in which a dropped server would close it as well.
+            assert!(std::net::TcpStream::connect(address).is_err());
         }
         // Readable without data: the server has closed the connection.
         idle.readable().await.unwrap();

@@ -116,6 +116,43 @@ async fn start_with(recipe: &Recipe, settings: Settings) -> RecipeServer {
     started.unwrap()
 }
 
+/// The status of a `GET` request with a session.
+async fn status_with(server: &RecipeServer, credential: &Credential) -> u16 {
+    let pristine = Request::get(server.url("/v1/x"));
+    let request = carrying(credential, &pristine.body(Bytes::new()).unwrap());
+    sent(request).await.status().as_u16()
+}
+
+async fn sent(request: Request<Bytes>) -> Response<Bytes> {
+    let transport = ReqwestTransport::new().unwrap();
+    transport.carry(request).await.unwrap()
+}
+
+/// The answer to the first request of a login.
+async fn first_answer(server: &RecipeServer) -> serde_json::Value {
+    let login = server.login(EMAIL, PASSWORD).unwrap();
+    let answer = sent(login.request(&PASSWORD.into()).unwrap()).await;
+    assert_eq!(answer.status(), 200);
+    auth_providers::response::json(&answer).unwrap()
+}
+
+/// A recipe whose login is one request.
+fn one_step(more: &str) -> Recipe {
+    let login = r#"
+recipe = 1
+name = "one-step"
+base = "{url}"
+account = "user"
+fields.url.about = "where the API is"
+
+[[login]]
+post = "/login"
+json = { user = "{user}", password = "{password}" }
+failures = [{ status = 401, means = "refused" }]
+"#;
+    recipe(&format!("{login}{more}"))
+}
+
 /// What holds for every recipe.
 async fn lives_a_life(recipe: &Recipe) {
     let name = recipe.name();
@@ -346,11 +383,280 @@ means = "rejected"
 status = "2xx"
 "#;
 
+/// A page that any request would ask for, if the answer before it did not say where it is.
+const NEXT: &str = r#"
+take.next = { json = "/next" }
+
+[[login]]
+get = "{+next}"
+take.token = { json = "/token" }
+
+[attach]
+bearer = "{token}"
+"#;
+
+/// A condition that what is taken from the answer meets already.
+const NESTED: &str = r#"
+ok = [{ json."/data" = { kind = "object" } }]
+take.token = { json = "/data/token" }
+
+[attach]
+bearer = "{token}"
+"#;
+
 #[tokio::test]
 async fn logins_in_steps_are_served_as_the_recipe_says() {
     for text in [FORM, TOKENS, ODD] {
         lives_a_life(&recipe(text)).await;
     }
+    for more in [NEXT, NESTED] {
+        lives_a_life(&one_step(more)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_recipe_server_that_is_shut_down_has_closed_its_port() {
+    let server = start(&recipe(TOKENS)).await;
+    let address = server.address();
+    server.shutdown().await;
+    assert!(std::net::TcpStream::connect(address).is_err());
+}
+
+/// The client's secret is in what its requests are compared with.
+#[tokio::test]
+async fn a_recipe_server_is_printed_without_the_secrets_of_its_values() {
+    let server = start(&recipe(TOKENS)).await;
+    Program::at(&server).credentials.get().await.unwrap();
+    let printed = format!("{server:?}");
+    assert!(printed.contains("RecipeSite {"), "{printed}");
+    assert!(!printed.contains("the client's own"), "{printed}");
+    // With its user name, in base64.
+    assert!(!printed.contains("Y2xpZW50OnRoZSBjbGllbnQncyBvd24"));
+}
+
+#[tokio::test]
+async fn a_form_is_compared_by_its_fields_and_accept_only_if_it_is_stated() {
+    // Without the refresh, which looks like the login.
+    let (usual, _) = TICKETS.split_once("[refresh]").unwrap();
+    let stated = usual.replace("[life]", "header.Accept = \"text/plain\"\n[life]");
+    for (text, accept, expected) in [
+        (usual, "text/plain", 200),
+        (usual, "image/png", 200),
+        (&stated, "text/plain", 200),
+        (&stated, "image/png", 400),
+    ] {
+        let server = start(&recipe(text)).await;
+        let request = Request::post(server.url("/access/ticket"))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("accept", accept)
+            .body("password=correct%20horse+battery&username=ada%40example.com".into());
+        let answer = sent(request.unwrap()).await;
+        assert_eq!(answer.status(), expected, "{accept}: {text}");
+    }
+    // A client of the recipe asks for JSON, without a word of the recipe.
+    let take = "take.token = { json = \"/token\" }\n[attach]\nbearer = \"{token}\"";
+    let server = start(&one_step(take)).await;
+    let login = server.login(EMAIL, PASSWORD).unwrap();
+    let mut request = login.request(&PASSWORD.into()).unwrap();
+    let accept = request
+        .headers_mut()
+        .insert("accept", "image/png".parse().unwrap());
+    assert!(accept.is_some());
+    assert_eq!(sent(request).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_session_in_a_form_or_in_writes_alone_is_asked_for_there() {
+    const TAKE: &str = "take.sid = { json = \"/sid\" }\n[attach]\n";
+    let server = start(&one_step(&format!("{TAKE}form.sid = \"{{sid}}\""))).await;
+    let sid = first_answer(&server).await["sid"].clone();
+    let sid = sid.as_str().unwrap();
+    let form = |body: String| {
+        let request = Request::post(server.url("/v1/x"));
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        sent(request.body(body.into()).unwrap())
+    };
+    assert_eq!(form(format!("more=1&sid={sid}")).await.status(), 200);
+    assert_eq!(form(format!("sid={sid}x")).await.status(), 401);
+    assert_eq!(form("more=1".to_owned()).await.status(), 401);
+
+    let writes = "header.X-Token = { value = \"{sid}\", methods = \"unsafe\" }";
+    let server = start(&one_step(&format!("{TAKE}{writes}"))).await;
+    for (method, expected) in [(Method::GET, 200), (Method::POST, 401)] {
+        let request = Request::builder().method(method).uri(server.url("/v1/x"));
+        let answer = sent(request.body(Bytes::new()).unwrap()).await;
+        assert_eq!(answer.status(), expected);
+    }
+}
+
+#[tokio::test]
+async fn on_a_path_of_both_a_request_with_a_session_is_the_apis() {
+    let both = r#"
+recipe = 1
+name = "both"
+base = "{url}"
+account = "user"
+fields.url.about = "where the API is"
+
+[[login]]
+get = "/v1/x"
+basic = { user = "{user}", password = "{password}" }
+failures = [{ status = 401, means = "refused" }]
+take.token = { header = "X-Token" }
+
+[attach]
+header.X-Token = "{token}"
+"#;
+    let server = start(&recipe(both)).await;
+    let session = Program::at(&server).credentials.get().await.unwrap();
+    assert_eq!(status_with(&server, &session).await, 200);
+    let counts = server.counts();
+    assert_eq!((counts.logins.total(), counts.calls.ok), (1, 1));
+}
+
+/// The steps of one login belong together, and each answer is good for one request.
+#[tokio::test]
+async fn a_later_step_needs_what_the_answer_before_it_brought() {
+    let first = "type = \"text/html\" }]\ntake.csrf";
+    let text = FORM.replace(first, &first.replace(" }]", ", sets_cookie = \"pre\" }]"));
+    assert_ne!(text, FORM);
+    let server = start(&recipe(&text)).await;
+    let open = async || {
+        let request = Request::get(server.url("/login"));
+        let answer = sent(request.body(Bytes::new()).unwrap()).await;
+        let page = String::from_utf8(answer.body().to_vec()).unwrap();
+        let (_, value) = page.split_once("value=\"").unwrap();
+        let (csrf, _) = value.split_once('"').unwrap();
+        let cookie = auth_core::set_cookies(answer.headers()).next().unwrap();
+        (csrf.to_owned(), format!("pre={}", cookie.value))
+    };
+    let post = async |csrf: &str, cookie: &str, password: &str| {
+        let request = Request::post(server.url("/login"))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("referer", server.url("/login"))
+            .header("cookie", cookie);
+        let form = format!("user={EMAIL}&password={password}&authenticity_token={csrf}");
+        sent(request.body(form.into()).unwrap())
+            .await
+            .status()
+            .as_u16()
+    };
+    let right = PASSWORD.replace(' ', "+");
+    let (csrf, cookie) = open().await;
+    assert_eq!(post("another", &cookie, &right).await, 400);
+    assert_eq!(post(&csrf, "other=1", &right).await, 400);
+    assert_eq!(post(&csrf, &cookie, "wrong").await, 200);
+    assert_eq!(post(&csrf, &cookie, &right).await, 400, "it was refused");
+    let (csrf, cookie) = open().await;
+    assert_eq!(post(&csrf, &cookie, &right).await, 302);
+    assert_eq!(post(&csrf, &cookie, &right).await, 400, "it has logged in");
+    let counts = server.counts().logins;
+    assert_eq!((counts.ok, counts.refused, counts.malformed), (1, 1, 4));
+}
+
+#[tokio::test]
+async fn a_logout_ends_its_own_session_or_all_of_its_account() {
+    for (ends, other) in [("", 200), ("\nends = \"account\"", 401)] {
+        let logout = "\n[attach]\nbearer = \"{token}\"\n[logout]\nstep.post = \"/logout\"";
+        let take = "take.token = { json = \"/token\" }";
+        let settings = Settings::new().account(EMAIL, PASSWORD);
+        let settings = settings.account("grace@example.com", "nanoseconds");
+        let server = start_with(&one_step(&format!("{take}{logout}{ends}")), settings).await;
+        let session = async |account, password: &'static str| {
+            let login = server.login(account, password).unwrap();
+            let provider = login.via(ReqwestTransport::new().unwrap());
+            Credentials::new(provider).get().await.unwrap()
+        };
+        let ended = session(EMAIL, PASSWORD).await;
+        let own = session(EMAIL, PASSWORD).await;
+        let graces = session("grace@example.com", "nanoseconds").await;
+        let login = server.login(EMAIL, PASSWORD).unwrap();
+        sent(login.logout_request(&ended).unwrap().unwrap()).await;
+        for (session, expected) in [(ended, 401), (own, other), (graces, 200)] {
+            assert_eq!(status_with(&server, &session).await, expected, "{ends}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_with_the_session_itself_comes_before_its_end() {
+    let server = start(&one_step(
+        "take.token = { json = \"/token\" }\n[life]\nfixed = \"2h\"\n\
+         [attach]\nbearer = \"{token}\"\n[refresh]\nstep.post = \"/renew\"",
+    ))
+    .await;
+    let session = Program::at(&server).credentials.get().await.unwrap();
+    let login = server.login(EMAIL, PASSWORD).unwrap();
+    for (refreshes, is_good) in [(1, true), (1, false)] {
+        let answer = sent(login.refresh_request(&session).unwrap()).await;
+        assert_eq!(login.read_refresh(&answer, &session).is_ok(), is_good);
+        assert_eq!(server.counts().refreshes, refreshes);
+        server.advance(2 * HOUR);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_states_lives_and_what_is_asked_for_and_no_more() {
+    let server = start(&recipe(TOKENS)).await;
+    let login = server.login(EMAIL, PASSWORD).unwrap();
+    let answer = sent(login.request(&PASSWORD.into()).unwrap()).await;
+    assert!(!answer.headers().contains_key("set-cookie"));
+    let body: serde_json::Value = auth_providers::response::json(&answer).unwrap();
+    // An hour, and 30 days.
+    assert_eq!(body["expires_in"], 3_600);
+    assert_eq!(body["refresh_expires_in"], 2_592_000);
+    let request = Request::get(server.url("/v1/x")).body(Bytes::new());
+    let answer = sent(request.unwrap()).await;
+    assert_eq!(answer.status(), 401);
+    assert_eq!(answer.headers()["content-type"], "application/json");
+    assert_eq!(answer.body(), "{}");
+
+    // Of an API that keeps all cookies, and names none.
+    let take = "take.token = { json = \"/token\" }";
+    let jar = "[attach]\nbearer = \"{token}\"\nall_cookies = true";
+    let server = start(&one_step(&format!("{take}\n{jar}"))).await;
+    let login = server.login(EMAIL, PASSWORD).unwrap();
+    let answer = sent(login.request(&PASSWORD.into()).unwrap()).await;
+    let cookies = auth_core::set_cookies(answer.headers());
+    let names: Vec<_> = cookies.map(|cookie| cookie.name).collect();
+    assert_eq!(names, ["session"]);
+
+    let optional = r#"
+take.token = { json = "/token" }
+take.nick = { json = "/nick", optional = true }
+take.code = { json = "/code", optional = true }
+take.odd = { json = "/odd", pattern = 'o=(.*)', optional = true }
+
+[[login]]
+when = "code"
+post = "/second"
+json = { code = "{code}", nick = "{nick}" }
+take.token = { json = "/token" }
+
+[attach]
+bearer = "{token}"
+
+[life]
+stated = [{ text = 'life=(.*)' }, { json = "/life" }]
+"#;
+    let server = start(&one_step(optional)).await;
+    let body = first_answer(&server).await;
+    let keys: Vec<&String> = body.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["life", "nick", "token"]);
+    assert_eq!(body["life"], 3_600);
+}
+
+#[tokio::test]
+async fn use_extends_a_session_with_an_idle_timeout() {
+    let settings = Settings::new().lifetime(Lifetime::unknown().idle(HOUR));
+    let server = start_with(&recipe(TOKENS), settings).await;
+    let session = Program::at(&server).credentials.get().await.unwrap();
+    for _ in 0..2 {
+        server.advance(Duration::from_secs(3_540));
+        assert_eq!(status_with(&server, &session).await, 200);
+    }
+    server.advance(HOUR);
+    assert_eq!(status_with(&server, &session).await, 401);
 }
 
 #[tokio::test]
@@ -378,6 +684,10 @@ async fn a_refresh_token_is_taken_once_and_counted_when_it_comes_again() {
     let answer = program.transport.carry(request).await.unwrap();
     assert!(login.read_refresh(&answer, &current).is_err());
     assert_eq!(server.counts().reused_tokens, 1, "it has expired");
+    let spent = login.refresh_request(&first).unwrap();
+    let answer = program.transport.carry(spent).await.unwrap();
+    assert!(login.read_refresh(&answer, &first).is_err());
+    assert_eq!(server.counts().reused_tokens, 1, "and so has the spent one");
 
     // So does that of a session that lives on.
     let settings = Settings::new().lifetime(Lifetime::of(24 * 60 * HOUR));
@@ -404,6 +714,12 @@ async fn a_csrf_value_is_fetched_once_and_again_when_it_is_old() {
     }
     assert_eq!(server.counts().repairs, 1);
     server.outdate_repaired();
+    assert_eq!(program.get(&server).await, 200);
+    assert_eq!(
+        server.counts().calls.repair_asked,
+        0,
+        "it does not carry it"
+    );
     let response = program.send(&server, Method::DELETE, "/items/1").await;
     assert_eq!(response.status(), 200);
     let counts = server.counts();
@@ -428,6 +744,12 @@ async fn a_csrf_value_is_fetched_once_and_again_when_it_is_old() {
     request.headers_mut().remove("x-csrf-token");
     let answer = program.transport.carry(request).await.unwrap();
     assert_eq!(answer.status(), 403);
+    // Each session has its own, whichever is the newest.
+    let one = Program::at(&server);
+    one.credentials.get().await.unwrap();
+    Program::at(&server).credentials.get().await.unwrap();
+    let response = one.send(&server, Method::POST, "/items").await;
+    assert_eq!(response.status(), 200);
 }
 
 #[tokio::test]
@@ -756,6 +1078,10 @@ bearer = "{{token}}"
              take.token = { json = \"/t\" }\n[[verdicts]]\nmeans = \"rejected\"\ntext = 'a+'",
             "verdicts[0].text",
         ),
+        (
+            "[[login]]\npost = \"/\"\nfailures = [{ status = 401, means = \"refused\" }]\nheader.X-Id = \"{id}\"\ncompute.id = { uuid = true }\ntake.token = { json = \"/t\" }",
+            "login[0].compute.id",
+        ),
     ] {
         let more = more.replace("take.token", "json.password = \"{password}\"\ntake.token");
         let recipe = recipe(&login(&more));
@@ -764,5 +1090,43 @@ bearer = "{{token}}"
             Err(ServeError::Unserved(unserved)) => assert_eq!(unserved.field, field, "{unserved}"),
             other => panic!("{field}: {other:?}"),
         }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_made_and_not_read_as_meant_is_an_error_with_its_field() {
+    const OK_IS_NONE: &str = "step.failures = [{ status = 200, means = \"refused\" }]";
+    for (step, field) in [
+        ("[refresh]\nstep.post = \"/renew\"", "refresh.step"),
+        (
+            "header.X-Csrf = \"{csrf}\"\n[repair]\nstep.get = \"/csrf\"\n\
+             step.take.csrf = { json = \"/c\" }",
+            "repair.step",
+        ),
+        ("[probe]\nstep.get = \"/me\"", "probe.step"),
+    ] {
+        let more = format!(
+            "take.token = {{ json = \"/t\" }}\n[attach]\nbearer = \"{{token}}\"\n\
+             {step}\n{OK_IS_NONE}"
+        );
+        assert_eq!(unserved(&one_step(&more)).await, field);
+    }
+    // The answer to a wrong password, which another failure takes first.
+    let failures = "failures = [\n    \
+        { status = 400, absent = [\"/x\"], means = \"malformed\" },\n    \
+        { status = 400, means = \"refused\" },\n]";
+    let text = TICKETS.replace(
+        "failures = [{ status = 401, means = \"refused\" }]",
+        failures,
+    );
+    assert_ne!(text, TICKETS);
+    assert_eq!(unserved(&recipe(&text)).await, "login[0].failures");
+}
+
+/// The field of a recipe that can't be served.
+async fn unserved(recipe: &Recipe) -> String {
+    match RecipeServer::start(recipe, &Values::new(), Settings::new()).await {
+        Err(ServeError::Unserved(unserved)) => unserved.field,
+        other => panic!("{other:?}"),
     }
 }

@@ -28,7 +28,8 @@ pub(super) trait Respond: Send + Sync + 'static {
     ) -> impl Future<Output = Response<Bytes>> + Send;
 }
 
-/// Serves until `stop` is sent, then ends all connections. Dropping the future ends them as well.
+/// Serves until the sender of `stop` is dropped, then ends all connections. Dropping the future
+/// ends them as well.
 pub(super) async fn serve(
     site: Arc<impl Respond>,
     listener: TcpListener,

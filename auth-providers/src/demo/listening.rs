@@ -22,7 +22,8 @@ pub(super) struct Port {
 #[derive(Debug)]
 pub(super) struct Listening {
     address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
+    /// Dropped, it ends the task and the connections.
+    stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
 }
 
@@ -55,7 +56,7 @@ impl Port {
         let serving = tokio::spawn(serve(site, self.listener, stopped));
         Listening {
             address: self.address,
-            stop: Some(stop),
+            stop,
             serving,
         }
     }
@@ -71,16 +72,8 @@ impl Listening {
     }
 
     /// Stops, and waits until the port and the connections are closed.
-    pub(super) async fn shutdown(mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
-        let _ = (&mut self.serving).await;
-    }
-}
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        self.serving.abort();
+    pub(super) async fn shutdown(self) {
+        drop(self.stop);
+        let _ = self.serving.await;
     }
 }

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use parking_lot::Mutex;
 use serde_json::json;
 
-use super::apis::{Api, DemoApi, cloudio_error};
+use super::apis::{Api, DemoApi, Logout, cloudio_error};
 use super::connections::Respond;
 use super::server_state::ServerState;
 use super::settings::Settings;
@@ -75,9 +75,8 @@ impl Site {
         with_cookie(response, api.set_cookie(&issued.token, &lifetime))
     }
 
-    fn logout(&self, parts: &Parts) -> Response<Bytes> {
-        let api = self.api.demo();
-        let carried = api.credential(parts);
+    fn logout(&self, logout: Logout, parts: &Parts) -> Response<Bytes> {
+        let carried = self.api.demo().credential(parts);
         let mut state = self.state.lock();
         if !carried.is_some_and(|carried| state.end(&carried.token)) {
             return unauthorized();
@@ -85,7 +84,7 @@ impl Site {
         state.counts.logouts += 1;
         drop(state);
         let response = message(StatusCode::OK, "Logout successful");
-        with_cookie(response, api.delete_cookie())
+        with_cookie(response, Some(logout.delete_cookie.to_owned()))
     }
 
     async fn call(&self, parts: &Parts, body: Bytes) -> Response<Bytes> {
@@ -152,8 +151,10 @@ impl Respond for Site {
         let (paths, path) = (self.api.demo().paths(), parts.uri.path());
         if parts.method == Method::POST && path == paths.login {
             self.login(&parts, &body, peer).await
-        } else if parts.method == Method::POST && paths.logout == Some(path) {
-            self.logout(&parts)
+        } else if parts.method == Method::POST
+            && let Some(logout) = paths.logout.filter(|logout| logout.path == path)
+        {
+            self.logout(logout, &parts)
         } else {
             self.call(&parts, body).await
         }

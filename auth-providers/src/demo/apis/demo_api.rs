@@ -40,11 +40,6 @@ pub(in crate::demo) trait DemoApi: Sync {
         None
     }
 
-    /// The `Set-Cookie` header that deletes the cookie of a session that was logged out.
-    fn delete_cookie(&self) -> Option<String> {
-        None
-    }
-
     fn credential(&self, request: &Parts) -> Option<Carried>;
 
     /// The body of the response to a probe.
@@ -62,11 +57,19 @@ pub(in crate::demo) struct Paths {
     /// The `POST` request that logs in.
     pub(in crate::demo) login: &'static str,
     /// The `POST` request that ends a session, if the API has one.
-    pub(in crate::demo) logout: Option<&'static str>,
+    pub(in crate::demo) logout: Option<Logout>,
     /// A `GET` request that any live session may send.
     pub(in crate::demo) probe: &'static str,
     /// What all paths that exist begin with.
     pub(in crate::demo) prefix: &'static str,
+}
+
+/// The request that ends a session, and the answer to it.
+#[derive(Clone, Copy)]
+pub(in crate::demo) struct Logout {
+    pub(in crate::demo) path: &'static str,
+    /// The `Set-Cookie` header that deletes the cookie of the session.
+    pub(in crate::demo) delete_cookie: &'static str,
 }
 
 /// What a request carries of a session.

@@ -9,4 +9,4 @@ mod v1_login;
 
 pub use api::Api;
 pub(super) use cloudio::error as cloudio_error;
-pub(super) use demo_api::DemoApi;
+pub(super) use demo_api::{DemoApi, Logout};

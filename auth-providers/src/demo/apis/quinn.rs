@@ -5,7 +5,7 @@ use http::HeaderMap;
 use http::request::Parts;
 use serde_json::{Value, json};
 
-use super::demo_api::{Carried, DemoApi, Paths};
+use super::demo_api::{Carried, DemoApi, Logout, Paths};
 use crate::demo::server_state::Issued;
 use crate::demo::wire;
 
@@ -20,7 +20,10 @@ impl DemoApi for Quinn {
     fn paths(&self) -> Paths {
         Paths {
             login: "/api/auth/login",
-            logout: Some("/api/auth/logout"),
+            logout: Some(Logout {
+                path: "/api/auth/logout",
+                delete_cookie: "sessionId=; Path=/; Max-Age=0",
+            }),
             probe: "/api/auth/me",
             prefix: "/api/",
         }
@@ -44,10 +47,6 @@ impl DemoApi for Quinn {
         Some(format!(
             "{COOKIE}={token}; Path=/; HttpOnly; Secure; SameSite=Strict; Max-Age={age}"
         ))
-    }
-
-    fn delete_cookie(&self) -> Option<String> {
-        Some(format!("{COOKIE}=; Path=/; Max-Age=0"))
     }
 
     fn credential(&self, request: &Parts) -> Option<Carried> {

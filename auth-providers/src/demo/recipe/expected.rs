@@ -219,3 +219,32 @@ fn leaves(at: &str, value: &Value, entries: &mut Entries) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_and_a_form_are_read_by_their_pairs() {
+        let mut entries = Entries::new();
+        pairs("q", b"a=1&&b=%2B+2&a=3&c&d=x=y", &mut entries);
+        let expected = [("q.a", "1&3"), ("q.b", "+ 2"), ("q.c", ""), ("q.d", "x=y")];
+        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(entries, Entries::from(expected));
+    }
+
+    #[test]
+    fn each_value_of_json_has_an_entry_and_an_empty_table_and_list_too() {
+        let mut entries = Entries::new();
+        let value = serde_json::json!({ "a": [1, { "b": null }], "c": {}, "d": [] });
+        leaves("json", &value, &mut entries);
+        let expected = [
+            ("json/a/0", "1"),
+            ("json/a/1/b", "null"),
+            ("json/c", "{}"),
+            ("json/d", "[]"),
+        ];
+        let expected = expected.map(|(at, value)| (at.to_owned(), value.to_owned()));
+        assert_eq!(entries, Entries::from(expected));
+    }
+}

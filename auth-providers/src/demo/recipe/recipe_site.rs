@@ -83,7 +83,6 @@ impl RecipeSite {
             return Some(At::Refresh);
         }
         let is_meant = |at: At, form: &Form| match at {
-            At::Probe => false,
             At::Login(number) if form.varies_in_path() => self.is_pending_at(number, parts),
             _ => form.is_met(parts, body),
         };
@@ -342,11 +341,25 @@ pub(super) fn broken(error: &dyn fmt::Display) -> Response<Bytes> {
     message(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string())
 }
 
+/// Without the requests of the recipe, which hold secrets of its values.
 impl fmt::Debug for RecipeSite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RecipeSite")
             .field("served", &self.served)
             .field("state", &self.state)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_cant_be_made_says_why_with_status_500() {
+        let answer = made(Err(Unserved::new("login[0].take.token", "no reason")));
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = String::from_utf8_lossy(answer.body());
+        assert!(body.contains("`login[0].take.token` of the recipe: no reason"));
     }
 }

@@ -184,3 +184,23 @@ impl Record {
         self.last_used = now;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use auth_core::{Session, testing};
+
+    use super::*;
+
+    #[test]
+    fn the_value_that_refreshes_a_session_is_good_until_its_end() {
+        let (began, before) = (Duration::from_secs(1), Duration::from_secs(8));
+        let until = before + Duration::from_nanos(1);
+        let credential = testing::credential(Session::new().with_bearer("t").unwrap());
+        let mut records = Records::default();
+        let lifetime = Lifetime::unknown();
+        records.begin("ada".to_owned(), credential, lifetime, (began, Some(until)));
+        let record = records.get(0);
+        assert!(record.is_refreshable(before));
+        assert!(!record.is_refreshable(until));
+    }
+}

@@ -275,3 +275,36 @@ fn xml(elements: &BTreeMap<String, String>) -> String {
     let elements: String = elements.iter().map(element).collect();
     format!("<answer>{elements}</answer>")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_value_is_put_where_nothing_else_stands() {
+        let longest: Value = (0..=99).map(|index| (index == 99).then_some(7)).collect();
+        for (body, pointer, expected) in [
+            (json!(null), "", Some(json!(7))),
+            (json!(null), "/99", Some(longest)),
+            (json!(null), "/a/1", Some(json!({ "a": [null, 7] }))),
+            (json!(null), "/100", Some(json!({ "100": 7 }))),
+            (json!([1, 2]), "/0", Some(json!([7, 2]))),
+            (
+                json!({ "a": 1 }),
+                "/b~1c",
+                Some(json!({ "a": 1, "b/c": 7 })),
+            ),
+            (json!({ "a": 1 }), "/a", Some(json!({ "a": 7 }))),
+            (json!({ "a": {} }), "/a", None),
+            (json!({ "a": [] }), "/a", None),
+            (json!({ "a": 1 }), "/a/b", None),
+            (json!([1]), "/a", None),
+        ] {
+            let mut put_in = body.clone();
+            let put = put(&mut put_in, pointer, json!(7));
+            assert_eq!(put.map(|()| put_in), expected, "{body} {pointer}");
+        }
+    }
+}
