@@ -120,12 +120,12 @@
 //! cooldown: 5 s, and twice as long as the last time, up to 5 min, where that ended without an
 //! accepted replay. One accepted replay ends it. For a session that no response has shown to be
 //! good, by an acceptance or a 403, it lasts for 2 min at least after two such sessions in a row,
-//! and for 15 min after more; nor is the session renewed until then, though its life ends. A server
-//! may give a session that is of no use for a wrong password, so of one handle at most four logins
-//! whose sessions are rejected so fall into any 15 min.
+//! and for 15 min after more. A server may give a session that is of no use for a wrong password,
+//! so of one handle at most four logins whose sessions are rejected so fall into any 15 min; but
+//! one that expires is followed by a login as any other, and `renew` asks for one at once.
 //!
-//! If no response has shown a refreshed session to be good yet, its rejection is believed on the
-//! usual probation as well, and the password is used, once. A late rejection spends no refresh.
+//! If no response has shown a refreshed session to be good yet, its rejection is believed within
+//! the usual probation as well, and the password is used, once. A late rejection spends no refresh.
 //!
 //! A response may ask for another *part* of the session, such as a csrf value: that is a repair and
 //! no login. The response brings the part, or the provider fetches it, once for all that wait, with

@@ -286,8 +286,9 @@ pub enum Verdict {
     Rejected,
     /// The session is good, but not permitted to do this. Another login would not help.
     NotPermitted,
-    /// The session is good, and the request lacks a part of it, or carries one that the server does
-    /// not take any more: a csrf value, or a session id. Another login would not help.
+    /// The request lacks a part of the session, or carries one that the server does not take any
+    /// more: a csrf value, or a session id. Another login would not help. It does not show that the
+    /// session is good, since many servers look at the csrf value first.
     ///
     /// The response brings the part itself, in a cookie or in [a value that the provider
     /// reads](crate::Provider::update), or else the provider [fetches](crate::Provider::repair) it.

@@ -6,7 +6,6 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::failure::{Failure, FailurePolicy};
 use super::outcome::End;
@@ -14,7 +13,7 @@ use super::refreshes::{Possible, Refreshes};
 use super::rejection_breaker::RejectionBreaker;
 use super::renewal_backoff::RenewalBackoff;
 use super::repair_breaker::RepairBreaker;
-use crate::clock::{Moment, nanos};
+use crate::clock::Moment;
 use crate::credential::Credential;
 use crate::error::{Error, LoginError};
 use crate::lifetime::{Freshness, RefreshWindow};
@@ -38,10 +37,6 @@ impl Policy {
         None => panic!("three is not zero"),
     };
 }
-
-/// What callers get while a session is kept that is of no use and has reached its end.
-const OF_NO_USE: &str = "each of the last logins brought a session that was rejected at its first \
-                         use; perhaps the secret is wrong";
 
 /// The state of one cache, and the decisions that follow from it.
 #[derive(Debug, Default)]
@@ -178,7 +173,6 @@ impl CacheState {
     /// Whether the session can be refreshed: the current one, or the one that was given up.
     pub(super) fn refresh(&self, now: Moment) -> Possible {
         match (&self.refreshes, self.refreshed()) {
-            _ if self.keeps(now).is_some() => Possible::No,
             (Some(refreshes), Some(session)) => refreshes.possible(session, self.is_good(now), now),
             _ => Possible::No,
         }
@@ -236,24 +230,8 @@ impl CacheState {
         current.is_some_and(|current| current.life().freshness(now).is_good())
     }
 
-    /// How long the session at hand is kept yet, whatever its end, because it is of no use as those
-    /// before it: the next one most likely is not either.
-    pub(super) fn keeps(&self, now: Moment) -> Option<Duration> {
-        let current = self.current.as_ref()?;
-        let breaker = self.breaker.as_ref()?;
-        breaker
-            .keeps(current.stamp().generation, now)
-            .filter(|_| current.is_unproven())
-    }
-
     /// Whether the last failure permits a login, or a renewal if it `renews`, and its purpose.
     pub(super) fn login(&self, now: Moment, renews: bool) -> Result<Purpose, Error> {
-        if let Some(left) = self.keeps(now) {
-            return Err(Error::Login {
-                source: Arc::new(LoginError::malformed(OF_NO_USE)),
-                retry_after: Some(left),
-            });
-        }
         let forbids = |failure: &&Failure| {
             if renews {
                 failure.forbids(now)
@@ -296,8 +274,7 @@ impl CacheState {
             _ if self.secret_is_held(now) => return None,
             _ => self.failure.as_ref().map_or(0, Failure::until),
         };
-        let kept = self.keeps(now).map_or(0, |left| now.steady + nanos(left));
-        Some(due.max(held).max(kept).max(self.renewals.until()))
+        Some(due.max(held).max(self.renewals.until()))
     }
 
     /// The purpose of a renewal that no caller asks for, if it is time for one.

@@ -43,8 +43,6 @@ pub(super) struct RejectionBreaker {
     /// it to be good. Other processes are not told: they would not hear that the next session was
     /// of use.
     of_no_use: u32,
-    /// The last generation that was rejected so, and whose rejection was doubted.
-    doubted: u64,
     /// What was believed, if the login that it causes has not ended yet.
     pending: Option<EndedBy>,
 }
@@ -118,25 +116,6 @@ impl RejectionBreaker {
         };
         let lately = self.landed.iter().filter(|at| is_lately(**at, now));
         !self.has_begun_within(kept, now) && lately.count() < most.get() as usize
-    }
-
-    /// A rejection was not believed, of a generation that no response has shown to be good.
-    pub(super) const fn doubted(&mut self, generation: u64) {
-        self.doubted = generation;
-    }
-
-    /// Whether this generation, which no response has shown to be good, was rejected.
-    pub(super) const fn has_doubted(&self, generation: u64) -> bool {
-        self.doubted == generation
-    }
-
-    /// How long this generation, which no response has shown to be good, is kept yet, whatever its
-    /// end. `None` if it may be renewed.
-    pub(super) fn keeps(&self, generation: u64, now: Moment) -> Option<Duration> {
-        let kept = self.after_no_use(now);
-        let since = self.probation?.since;
-        let left = kept.checked_sub(since.passed(now))?;
-        (self.has_doubted(generation) && !left.is_zero()).then_some(left)
     }
 
     /// It was believed, so it causes the next login.

@@ -116,14 +116,9 @@ impl CacheState {
             return true;
         };
         self.goes(&current);
-        let unproven = current.is_unproven();
-        let generation = current.stamp().generation;
-        let breaker = self.breaker.as_ref();
-        let was_doubted = breaker.is_some_and(|breaker| breaker.has_doubted(generation));
-        // The end that the session was told to have is no reason for doubt, unless it was rejected
-        // before, and no response has shown it to be good.
-        let in_time = current.life().told_end_has_come(now);
-        if !in_time || (unproven && was_doubted) {
+        // The end that the session was told to have is no reason for doubt.
+        if !current.life().told_end_has_come(now) {
+            let unproven = current.is_unproven();
             let by = match by {
                 _ if unproven && current.is_by_refresh() => EndedBy::FirstUse,
                 EndedBy::Rejection if unproven => EndedBy::NeverAccepted,
@@ -131,9 +126,6 @@ impl CacheState {
             };
             let breaker = self.breaker.get_or_insert_default();
             if !breaker.believes(by, now, policy.rejection_logins) {
-                if matches!(by, EndedBy::NeverAccepted | EndedBy::FirstUse) {
-                    breaker.doubted(generation);
-                }
                 return false;
             }
             breaker.believed(by, now);
@@ -143,7 +135,7 @@ impl CacheState {
         }
         self.fetch_was_refused = false;
         self.given_up = self.current.take();
-        self.rejected = generation;
+        self.rejected = current.stamp().generation;
         if by == EndedBy::Deletion {
             self.deleted = self.rejected;
         }

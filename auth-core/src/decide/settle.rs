@@ -7,7 +7,7 @@ use super::cache_state::{CacheState, FlightId, Policy};
 use super::failure::Failure;
 use super::outcome::{End, Failed, LoginOutcome, Means, NoSession, Obtained, Settled, Superseded};
 use super::refreshes::Refreshes;
-use super::rejection_breaker::{EndedBy, Source};
+use super::rejection_breaker::Source;
 use super::renewal_backoff::RenewalBackoff;
 use crate::clock::Moment;
 use crate::credential::Credential;
@@ -178,13 +178,6 @@ impl CacheState {
             self.goes(replaced);
         }
         if let Some(breaker) = &mut self.breaker {
-            // It has reached its end, and was of no use until then.
-            let of_no_use = |old: &Arc<Credential>| {
-                old.is_unproven() && breaker.has_doubted(old.stamp().generation)
-            };
-            if counts && replaced.as_ref().is_some_and(of_no_use) {
-                breaker.believed(EndedBy::NeverAccepted, end.at);
-            }
             breaker.landed(self.generation, end.at, from);
         }
         let rejected = replaced.is_none();

@@ -263,7 +263,7 @@ fn rule_12_only_what_may_be_a_refusal_and_is_in_force_survives_a_source_that_can
     );
 }
 
-/// A cache whose last sessions were of no use, at 126 s. That of now has a minute from 125 s on.
+/// A cache whose last sessions were of no use, at 126 s.
 fn with_sessions_of_no_use(session: impl Fn() -> LoginOutcome) -> CacheState {
     let mut state = CacheState::default();
     let bring = |state: &mut CacheState, time| {
@@ -281,35 +281,6 @@ fn with_sessions_of_no_use(session: impl Fn() -> LoginOutcome) -> CacheState {
         assert_eq!(reject(&mut state, time + 1), Ruling::Doubted, "{time}");
     }
     state
-}
-
-#[test]
-fn rule_8_a_session_of_no_use_is_not_renewed_by_itself_either() {
-    let state = with_sessions_of_no_use(|| session(Duration::from_secs(60)));
-    let until = at(125 + 15 * 60);
-    assert_eq!(state.next_renewal(at(126)), Some(until.steady));
-    assert!(state.renewal(at(184)).is_none());
-    let error = state.login(at(186), false).unwrap_err();
-    assert_eq!(error.retry_after(), Some(Duration::from_secs(839)));
-    assert!(state.login(until, false).is_ok());
-    // It was good after all.
-    state.current().unwrap().recognized();
-    assert!(state.next_renewal(at(126)) < Some(at(185).steady));
-    assert!(state.renewal(at(184)).is_some());
-}
-
-#[test]
-fn rule_8_a_session_that_was_doubted_and_shown_to_be_good_ends_at_its_told_end_as_any_other() {
-    let mut state = with_sessions_of_no_use(|| session(Duration::from_secs(60)));
-    state.current().unwrap().recognized();
-    let current = state.current().unwrap().stamp();
-    let ruling = |state: &mut CacheState, time| state.reject(current, false, at(time), &POLICY);
-    assert_eq!(ruling(&mut state, 127), Ruling::Doubted, "on probation");
-    assert_eq!(ruling(&mut state, 185), Ruling::Believed);
-    log_in(&mut state, HOUR, at(185));
-    let next = state.current().unwrap().stamp();
-    let ruling = state.reject(next, false, at(185), &POLICY);
-    assert_eq!(ruling, Ruling::Believed, "an expiry begins no probation");
 }
 
 #[test]
