@@ -200,6 +200,27 @@ fn rule_8_a_session_that_was_shown_to_be_good_stays_so_when_another_process_roll
 }
 
 #[test]
+fn rule_8_a_session_of_another_process_is_no_sign_that_the_one_before_was_of_use() {
+    for (was_good, expected) in [(true, Ruling::Believed), (false, Ruling::Doubted)] {
+        let mut state = CacheState::default();
+        log_in(&mut state, HOUR, at(0));
+        for seconds in [0, 5] {
+            let now = at(seconds);
+            let sent = state.current().unwrap().stamp();
+            assert_eq!(state.reject(sent, false, now, &POLICY), Ruling::Believed);
+            log_in(&mut state, HOUR, now);
+        }
+        if was_good {
+            state.current().unwrap().recognized();
+        }
+        let found = stored(version(1, 0));
+        assert!(adopt(&mut state, &mut Known::default(), found, at(6)));
+        let sent = state.current().unwrap().stamp();
+        assert_eq!(state.reject(sent, false, at(60), &POLICY), expected);
+    }
+}
+
+#[test]
 fn rule_8_a_session_that_was_refreshed_here_is_so_when_another_process_rolls_it() {
     for by in [Means::Refresh, Means::Password] {
         let mut state = refreshing();
