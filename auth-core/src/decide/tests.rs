@@ -262,3 +262,14 @@ fn rule_12_only_what_may_be_a_refusal_and_is_in_force_survives_a_source_that_can
         "an outage is no refusal"
     );
 }
+
+#[test]
+fn rule_11_the_answer_that_postponed_a_login_is_told_up_to_the_moment_of_the_next() {
+    let mut state = CacheState::default();
+    let id = state.begin();
+    let limited = LoginError::limited(Some(Duration::from_secs(40)));
+    let outcome = Err(NoSession::Failed(failed(limited, None)));
+    settle(&mut state, id, outcome, at(0));
+    assert!(state.postponed_by(at(39)).is_some());
+    assert!(state.postponed_by(at(40)).is_none());
+}
