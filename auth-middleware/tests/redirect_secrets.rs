@@ -135,3 +135,33 @@ async fn a_redirect_that_holds_no_secret_of_the_session_is_followed() {
         assert_eq!(got.unwrap().status, 200, "{via:?}");
     }
 }
+
+/// The session has all of these headers too, so that one alone names it.
+#[tokio::test]
+async fn rule_16_a_header_that_any_request_may_have_goes_along() {
+    let foreign = Api::new(|_| response(200, "elsewhere"));
+    let elsewhere = foreign.serve().await;
+    let api = redirecting(307, &elsewhere);
+    let origin = api.serve().await;
+    for via in BOTH {
+        for (name, goes_along) in [
+            ("accept-language", true),
+            ("content-language", true),
+            ("origin", true),
+            ("user-agent", true),
+            ("x-tenant", false),
+        ] {
+            let credentials = credentials(&origin, move || {
+                Session::new().with_part(Part::header(name, "of-the-session"))
+            });
+            let mut request = get(&format!("{origin}/away"));
+            let written = HeaderValue::from_static("of-the-caller");
+            request.headers_mut().insert(name, written.clone());
+            let got = send(via, &credentials, Redirects::new(), request).await;
+            assert_eq!(got.unwrap().status, 200, "{via:?} {name}");
+            let seen = foreign.seen().pop().unwrap();
+            let expected = goes_along.then_some(&written);
+            assert_eq!(seen.headers.get(name), expected, "{via:?} {name}");
+        }
+    }
+}

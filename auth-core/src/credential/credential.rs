@@ -649,15 +649,10 @@ impl Credential {
         self.is_same_value(other) && self.kept.has_values_of(&other.kept)
     }
 
-    /// This value under another stamp.
+    /// This first value of a session under another stamp. Of a later revision, it has to be told
+    /// [after](Self::after) which one it comes.
     pub(crate) fn stamped(self, stamp: Stamp) -> Self {
-        Self {
-            stamp,
-            parts_since: stamp.revision,
-            carried_since: stamp.revision,
-            always_since: stamp.revision,
-            ..self
-        }
+        Self { stamp, ..self }
     }
 
     /// This value as a later one of the same session than `before`.

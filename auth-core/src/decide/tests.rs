@@ -309,3 +309,14 @@ fn rule_8_a_good_session_whose_cookies_expire_ends_the_count_of_those_of_no_use(
         assert_eq!(ruling == Ruling::Believed, was_good, "{ruling:?}");
     }
 }
+
+#[test]
+fn rule_11_the_answer_that_postponed_a_login_is_told_up_to_the_moment_of_the_next() {
+    let mut state = CacheState::default();
+    let id = state.begin();
+    let limited = LoginError::limited(Some(Duration::from_secs(40)));
+    let outcome = Err(NoSession::Failed(failed(limited, None)));
+    settle(&mut state, id, outcome, at(0));
+    assert!(state.postponed_by(at(39)).is_some());
+    assert!(state.postponed_by(at(40)).is_none());
+}

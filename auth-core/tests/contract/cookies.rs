@@ -648,6 +648,14 @@ async fn rule_15_an_answer_without_a_path_means_the_providers_cookie() {
 }
 
 #[tokio::test]
+async fn rule_15_a_value_without_a_path_goes_to_the_whole_scope_beside_one_of_another_path() {
+    let browser = named(&["sid=0; Path=/api"]);
+    browser.send(at("/other/x"), 200, &["sid=1"]).await;
+    assert_eq!(browser.cookies(at("/third")).await, "sid=1");
+    assert_eq!(browser.cookies(at("/api/y")).await, "sid=0; sid=1");
+}
+
+#[tokio::test]
 async fn rule_15_the_path_of_an_answer_counts_where_there_is_one_origin() {
     let one = || Scope::only(Origin::parse("https://api.example.com").unwrap());
     let browser = Browser::within(one(), |_| set_by(&["sid=0; Path=/api"]));

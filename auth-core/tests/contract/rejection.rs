@@ -438,6 +438,31 @@ async fn rule_8_a_response_to_a_good_session_ends_the_count_of_those_of_no_use()
 }
 
 #[tokio::test]
+async fn rule_8_a_response_to_a_request_without_the_session_ends_no_count_of_those_of_no_use() {
+    for status in [StatusCode::OK, StatusCode::FORBIDDEN] {
+        let clock = ManualClock::new();
+        let provider = Scripted::new(|_| {
+            let set = set_cookie("sid=s; Path=/api");
+            let set = set_cookies(&set).next().unwrap();
+            Ok(Session::new().with_set_cookie(&set)?)
+        });
+        let credentials = on(&clock, provider).build();
+        rejected_twice(&credentials).await;
+        clock.advance(5 * SECOND);
+        rejected_twice(&credentials).await;
+        let third = credentials.get().await.unwrap();
+        let elsewhere = || Target::new("https", "api.example.com", "/other");
+        let sent = Attempt::new(&credentials, &third).sent_to(elsewhere);
+        sent.conclude(&ResponseView::new(status, &HeaderMap::new()));
+        clock.advance(120 * SECOND);
+        assert_eq!(rejected_twice(&credentials).await, Conclusion::Replay);
+        clock.advance(300 * SECOND);
+        let last = rejected_twice(&credentials).await;
+        assert_eq!(last, Conclusion::Rejected, "{status}");
+    }
+}
+
+#[tokio::test]
 async fn rule_8_two_programs_that_end_each_others_sessions_cause_no_login_storm() {
     let clock = ManualClock::new();
     let provider = Scripted::tokens(Lifetime::unknown());

@@ -1005,3 +1005,21 @@ async fn rule_17_query_values_that_were_rolled_are_known_for_a_while() {
         ["19", "11", "12", "13", "14", "15", "16", "17", "18"]
     );
 }
+
+#[tokio::test]
+async fn rule_16_carried_values_that_were_rolled_are_known_for_a_while() {
+    let value = |number: u64| format!("0123456789abcd{number:02}");
+    let handle = Handle::new(move |_| {
+        let session = Session::new().with_cookie("sid", &value(0))?;
+        Ok(session.with_bearer("0123456789abcdef")?)
+    });
+    for number in 1..20 {
+        let line = format!("sid={}; Path=/", value(number));
+        answer(&handle.attempt().await, 200, &[(SET_COOKIE, &line)]);
+    }
+    let credential = handle.get().await;
+    let carried: Vec<&str> = credential.carried_values().collect();
+    let former = [19, 11, 12, 13, 14, 15, 16, 17, 18].map(value);
+    assert_eq!(carried[0], "0123456789abcdef");
+    assert_eq!(carried[1..], former);
+}

@@ -200,6 +200,45 @@ fn rule_8_a_session_that_was_shown_to_be_good_stays_so_when_another_process_roll
 }
 
 #[test]
+fn rule_8_a_session_of_another_process_is_no_sign_that_the_one_before_was_of_use() {
+    for (was_good, expected) in [(true, Ruling::Believed), (false, Ruling::Doubted)] {
+        let mut state = CacheState::default();
+        log_in(&mut state, HOUR, at(0));
+        for seconds in [0, 5] {
+            let now = at(seconds);
+            let sent = state.current().unwrap().stamp();
+            assert_eq!(state.reject(sent, false, now, &POLICY), Ruling::Believed);
+            log_in(&mut state, HOUR, now);
+        }
+        if was_good {
+            state.current().unwrap().recognized();
+        }
+        let found = stored(version(1, 0));
+        assert!(adopt(&mut state, &mut Known::default(), found, at(6)));
+        let sent = state.current().unwrap().stamp();
+        assert_eq!(state.reject(sent, false, at(60), &POLICY), expected);
+    }
+}
+
+#[test]
+fn rule_8_a_session_that_was_refreshed_here_is_so_when_another_process_rolls_it() {
+    for by in [Means::Refresh, Means::Password] {
+        let mut state = refreshing();
+        let id = state.begin();
+        let session = stored(version(1, 0)).session.unwrap();
+        settle(&mut state, id, Ok(Obtained::Fetched { session, by }), at(0));
+        let mut known = Known {
+            version: Some(version(1, 0)),
+            unsaved: false,
+        };
+        assert!(adopt(&mut state, &mut known, rolled(version(1, 1)), at(60)));
+        assert_eq!(stamp(&state), (1, 1));
+        let by_refresh = state.current().unwrap().is_by_refresh();
+        assert_eq!(by_refresh, by == Means::Refresh);
+    }
+}
+
+#[test]
 fn rule_24_a_session_that_is_not_saved_is_given_up_for_a_fresh_one_once_it_is_due() {
     let unsaved = || {
         let (mut state, mut known) = (CacheState::default(), Known::default());

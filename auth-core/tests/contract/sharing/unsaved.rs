@@ -562,6 +562,55 @@ async fn rule_21_the_rejection_of_a_value_whose_save_was_not_answered_leaves_a_l
 }
 
 #[tokio::test]
+async fn rule_21_a_renewal_that_fails_leaves_the_latest_value_of_a_session_whose_save_was_not_answered()
+ {
+    for rolled_here in [true, false] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        rolling(&server, Lifetime::of(HOUR));
+        let store = Faulty::new(&fleet.store);
+        // So that the renewal looks first.
+        store.0.is_silent.store(true, SeqCst);
+        store.0.save_answer_is_lost.store(true, SeqCst);
+        let process = fleet.start_with(server.program("right"), store.clone());
+        process.get().await.unwrap();
+        store.0.save_answer_is_lost.store(false, SeqCst);
+        let other = fleet.start(server.program("right"));
+        other.get().await.unwrap();
+        let rolls = if rolled_here { &process } else { &other };
+        roll(rolls, "sid=rolled; Path=/");
+        settle().await;
+        server.answers(|_| Err(LoginError::unavailable("status 503")));
+        fleet.leap(5 * SECOND);
+        assert!(process.renew().await.is_err());
+        fleet.advance(20 * SECOND).await;
+        for process in [&process, &other] {
+            let current = process.peek().unwrap();
+            assert_eq!(current.cookie("sid"), Some("rolled"), "{rolled_here}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn rule_19_a_logout_ends_a_session_that_the_store_has_lost_though_its_save_was_not_answered()
+{
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.fails.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    process.get().await.unwrap();
+    store.0.fails.store(false, SeqCst);
+    store.0.save_answer_is_lost.store(true, SeqCst);
+    fleet.until_changed(&store).await;
+    store.0.save_answer_is_lost.store(false, SeqCst);
+    let other = fleet.start_with(server.program("right"), store.clone());
+    assert_eq!(token(&other.get().await.unwrap()), "token-1");
+    store.lose(&fleet);
+    process.log_out().await.unwrap();
+    fleet.advance(20 * SECOND).await;
+    assert!(other.fresh().is_none());
+}
+
+#[tokio::test]
 async fn rule_22_a_token_that_another_has_spent_is_renewed_with_the_password() {
     for is_lost in [false, true] {
         let (server, mut fleet) = (Server::new(), Fleet::new());
