@@ -110,8 +110,8 @@ impl RejectionBreaker {
     pub(super) fn believes(&self, by: EndedBy, now: Moment, most: NonZeroU32) -> bool {
         let kept = match by {
             EndedBy::Rejection => self.probation(),
-            EndedBy::NeverAccepted => self.probation().max(self.after_no_use(now)),
-            EndedBy::FirstUse => self.after_no_use(now),
+            EndedBy::NeverAccepted => self.probation().max(self.after_no_use()),
+            EndedBy::FirstUse => self.after_no_use(),
             EndedBy::Deletion => Duration::ZERO,
         };
         let lately = self.landed.iter().filter(|at| is_lately(**at, now));
@@ -150,9 +150,8 @@ impl RejectionBreaker {
     }
 
     /// How long a session is kept at least that no response shows to be good, as those before it.
-    fn after_no_use(&self, now: Moment) -> Duration {
+    const fn after_no_use(&self) -> Duration {
         match self.of_no_use {
-            _ if !self.has_begun_within(OF_NO_USE_LATELY, now) => Duration::ZERO,
             0 | 1 => Duration::ZERO,
             2 => AFTER_TWO_OF_NO_USE,
             _ => AFTER_MORE_OF_NO_USE,
