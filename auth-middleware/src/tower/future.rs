@@ -408,14 +408,22 @@ fn rejected<B>(response: Response<B>) -> Response<B> {
 fn kept_back<B>(response: Response<B>, sent: &Attempt) -> Response<B> {
     #[cfg(feature = "follow")]
     if Chain::may_redirect(response.status()) {
-        let (status, headers, none) = (response.status(), response.headers(), Secrets::default());
-        if would_take_a_secret(status, headers, &none, sent.credentials()) {
-            return NotFollowed::mark(response);
-        }
+        return kept_back_redirect(response, sent);
     }
     #[cfg(not(feature = "follow"))]
     let _ = sent;
     response
+}
+
+#[cfg(feature = "follow")]
+#[cold]
+fn kept_back_redirect<B>(response: Response<B>, sent: &Attempt) -> Response<B> {
+    let (status, headers, none) = (response.status(), response.headers(), Secrets::default());
+    if would_take_a_secret(status, headers, &none, sent.credentials()) {
+        NotFollowed::mark(response)
+    } else {
+        response
+    }
 }
 
 /// The response for the caller. The attempt goes along if it hears the trailers.
