@@ -141,7 +141,9 @@ impl Shared {
                         return Err(short_lived());
                     }
                     // The machine may have slept since, and the caller with it.
-                    caller.begin_anew(now);
+                    if caller.deadline <= now.steady {
+                        caller.begin_anew(now);
+                    }
                 }
                 Wake::Told(None) => {
                     lost += 1;

@@ -133,8 +133,8 @@ impl Limiter {
             return;
         }
         let compared = self.change(|queue, now| {
-            // If it has left with its permit, that was expected in the past.
-            let joins_later = !queue.holds(ticket) && ticket.expected() > now;
+            let is_out = !queue.holds(ticket) && !ticket.is_permitted();
+            let joins_later = is_out && ticket.expected() > now;
             joins_later.then(|| ticket.expect(queue.expected(true, now)))
         });
         if let Some(compared) = compared {
@@ -224,6 +224,8 @@ pub(crate) struct Permit {
     limiter: Arc<Limiter>,
     id: PermitId,
     given_at: u64,
+    /// Whether its login may arrive at the server.
+    sent: bool,
     ended: bool,
 }
 
@@ -233,6 +235,7 @@ impl Permit {
             limiter,
             id,
             given_at,
+            sent: false,
             ended: false,
         }
     }
@@ -240,6 +243,7 @@ impl Permit {
     /// The login is sent only now, and may take as long as its time-out from now on.
     pub(crate) fn sent(mut self, timeout: Duration) -> Self {
         self.given_at = self.limiter.sent(self.id, timeout);
+        self.sent = true;
         self
     }
 
@@ -258,8 +262,10 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if !self.ended {
-            self.limiter.lose(self.id);
+        match (self.ended, self.sent) {
+            (true, _) => {}
+            (false, true) => self.limiter.lose(self.id),
+            (false, false) => self.limiter.take_back(self.id),
         }
     }
 }

@@ -12,7 +12,8 @@
 //! 3. *Gone*: the login was given up, or its `due` has passed, so its task is not driven. The
 //!    ticket stays in the queue, and the tickets behind it count as if it were not there.
 //! 4. *Permitted*: the ticket has left the queue in the step that took the permit. `expected` stays
-//!    in the past, and the login's task states `due` again.
+//!    in the past, or is when the store is expected to permit the login too, and the login's task
+//!    states `due` again.
 
 use std::cmp::Ordering;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -70,6 +71,7 @@ impl Queue {
         }
         let given = self.window.give(until)?;
         self.leave(ticket);
+        ticket.set_permitted();
         Some(given)
     }
 
@@ -134,7 +136,9 @@ impl Queue {
     }
 
     fn free_at(&self, ahead: usize, now: u64) -> u64 {
-        self.window.free_at(ahead, now).max(self.held_until)
+        self.window
+            .free_at(ahead, now, self.held_until)
+            .max(self.held_until)
     }
 }
 
@@ -154,6 +158,8 @@ pub(crate) struct Ticket {
     wanted: AtomicBool,
     /// The login was given up, so the queue passes it over.
     given_up: AtomicBool,
+    /// It has left the queue with its permit. What it waits for since then is none of the queue's.
+    permitted: AtomicBool,
     /// When the permit is expected to be free, on the steady clock. If it is free now, since when.
     /// Zero before the first estimate.
     expected: AtomicU64,
@@ -176,8 +182,9 @@ impl Ticket {
         }
     }
 
-    // Relaxed, for `wanted` and `given_up`: each flag publishes no other memory. A thread that sets
-    // one takes the queue's lock next, and `note` reads the flags under that lock.
+    // Relaxed, for the three flags: each publishes no other memory. A thread that sets `wanted` or
+    // `given_up` takes the queue's lock next, and `note` reads them under that lock, under which
+    // `permitted` is set and read.
     pub(super) fn is_wanted(&self) -> bool {
         self.wanted.load(Relaxed)
     }
@@ -185,6 +192,14 @@ impl Ticket {
     /// Notes that a caller waits for the login. Returns whether one did before.
     pub(super) fn set_wanted(&self) -> bool {
         self.wanted.swap(true, Relaxed)
+    }
+
+    fn set_permitted(&self) {
+        self.permitted.store(true, Relaxed);
+    }
+
+    pub(super) fn is_permitted(&self) -> bool {
+        self.permitted.load(Relaxed)
     }
 
     pub(super) fn give_up(&self) {

@@ -27,8 +27,13 @@ fn new(quota: Quota, hands: &ManualClock) -> Arc<Limiter> {
     Arc::new(Limiter::new(quota, hands.clock()))
 }
 
-/// A permit, if one is free at once.
+/// A permit, if one is free at once. Its login is sent at once, too.
 fn permit(limiter: &Arc<Limiter>) -> Option<Permit> {
+    Some(unsent(limiter)?.sent(TIMEOUT))
+}
+
+/// A permit, if one is free at once.
+fn unsent(limiter: &Arc<Limiter>) -> Option<Permit> {
     let ticket = Arc::new(limiter.ticket(true));
     limiter.acquire(&ticket, TIMEOUT).now_or_never()
 }
@@ -226,6 +231,8 @@ fn rule_10_tightening_forgets_no_login_that_still_counts() {
 fn rule_10_a_permit_whose_login_was_not_sent_is_free_at_once() {
     let limiter = new(quota(1, 60), &ManualClock::new());
     permit(&limiter).unwrap().give_back();
+    // Its task is dropped before it has sent anything.
+    drop(unsent(&limiter).unwrap());
     assert!(try_acquire(&limiter));
     assert!(!try_acquire(&limiter));
 }
@@ -381,6 +388,14 @@ fn rule_10_a_login_that_is_wanted_before_it_joins_the_queue_is_told_so() {
     );
     limiter.want(&served);
     assert_eq!(told(&hands, &[&served]), [0]);
+    // Nor is one that has its permit, and waits for that of the store.
+    let stored = Arc::new(limiter.ticket(false));
+    hands.advance(Duration::from_secs(62));
+    let permit = limiter.acquire(&stored, TIMEOUT).now_or_never().unwrap();
+    stored.set_expected(hands.clock().now().steady + 2 * SECOND);
+    limiter.want(&stored);
+    assert_eq!(told(&hands, &[&stored]), [2]);
+    drop(permit);
 }
 
 #[test]
@@ -417,7 +432,7 @@ fn rule_3_a_turn_counts_from_when_it_came_and_a_ticket_that_moves_up_is_told() {
     limiter.hold(Duration::from_secs(10));
     let held_until = now() + 10 * SECOND;
     let [first, second, third] = [(); 3].map(|()| queued(&limiter, true));
-    assert_eq!(told(&hands, &[&first, &second, &third]), [10, 10, 62]);
+    assert_eq!(told(&hands, &[&first, &second, &third]), [10, 10, 72]);
     hands.advance(Duration::from_secs(12));
     // The tasks of the first two are not driven, and one of them leaves.
     limiter.change(|queue, _now| queue.leave(&first));

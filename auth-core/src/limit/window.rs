@@ -61,9 +61,9 @@ impl Window {
         self.quota
     }
 
-    /// When the permit after `ahead` others is free at the earliest, on the steady clock. In the
-    /// past if it is free now.
-    pub(super) fn free_at(&self, ahead: usize, now: u64) -> u64 {
+    /// When the permit after `ahead` others is free at the earliest, on the steady clock, if none
+    /// is taken before `held_until`. In the past if it is free now.
+    pub(super) fn free_at(&self, ahead: usize, now: u64, held_until: u64) -> u64 {
         let all = self.quota.logins().get() as usize;
         let (round, turn) = (ahead / all, ahead % all);
         let first = (turn + self.given.len())
@@ -74,7 +74,7 @@ impl Window {
         }
         let rounds = u64::try_from(round).unwrap_or(u64::MAX);
         let wait = nanos(period(self.quota)).saturating_mul(rounds);
-        first.max(now).saturating_add(wait)
+        first.max(now).max(held_until).saturating_add(wait)
     }
 
     /// The earliest time at which `index` and one of the given permits may be free.

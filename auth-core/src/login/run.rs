@@ -517,8 +517,10 @@ impl Login {
             Ok(session) => return Ok(session),
             Err(error) => error,
         };
+        // The origin is held for an hour at most, and the account for longer if that is asked.
+        let wait = held.max(failed.retry_after());
         Err(NoSession::Failed(Failed {
-            error: failed.with_retry_after(held),
+            error: failed.with_retry_after(wait),
             of,
             secret: Some(attempted),
         }))

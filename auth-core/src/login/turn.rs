@@ -294,7 +294,7 @@ impl Turn {
             ticket.set_expected(own.expected().max(now));
             match select(permit, pin!(again)).await {
                 Either::Left((permit, _)) => {
-                    self.share = Some(permit);
+                    self.share = Some(permit.sent(timeout));
                     break;
                 }
                 Either::Right(_) => {}

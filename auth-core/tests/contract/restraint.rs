@@ -283,6 +283,34 @@ async fn rule_11_a_retry_after_counts_whatever_the_failure() {
 }
 
 #[tokio::test]
+async fn rule_11_a_refusal_holds_its_account_for_a_day_and_its_origin_for_an_hour() {
+    let clock = ManualClock::new();
+    for (error, held) in [
+        (LoginError::locked("status 423"), 24 * HOUR),
+        (LoginError::unavailable("status 503"), HOUR),
+    ] {
+        let error = Mutex::new(Some(error.with_retry_after(Some(30 * HOUR))));
+        let answer = move |_| Err(error.lock().take().expect("it is asked once"));
+        let origin = format!("https://held-{}.example.com", held.as_secs());
+        let identity = |account| Identity::new("test", Origin::parse(&origin).unwrap(), account);
+        let locked = on(&clock, Scripted::new(answer).with_identity(identity("ada"))).build();
+        let other = on(&clock, tokens().with_identity(identity("bob"))).build();
+        let fail_fast = Ask::new().fail_fast();
+        let told = locked.get_with(fail_fast).await.unwrap_err();
+        assert_eq!(told.retry_after(), Some(held), "{told:?}");
+        let told = other.get_with(fail_fast).await.unwrap_err();
+        assert_eq!(told.retry_after(), Some(HOUR), "{told:?}");
+        clock.advance(HOUR);
+        other.get_with(fail_fast).await.unwrap();
+        if held > HOUR {
+            clock.advance(held - HOUR - SECOND);
+            let told = locked.get_with(fail_fast).await.unwrap_err();
+            assert_eq!(told.retry_after(), Some(SECOND), "{told:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn rule_12_the_cooldown_of_a_refused_password_doubles_up_to_a_day() {
     for error in [
         || LoginError::refused("status 401"),
@@ -1161,4 +1189,31 @@ async fn rule_12_a_login_whose_session_is_of_no_use_is_tried_four_times_in_15_mi
         }
         assert_eq!(logins.count(), 4);
     }
+}
+
+#[tokio::test]
+async fn rule_10_a_login_whose_session_ends_before_it_is_read_prolongs_no_callers_wait() {
+    let (clock, gate) = (ManualClock::new(), Gate::shut());
+    let provider = Scripted::tokens(Lifetime::of(3 * SECOND)).gated(&gate);
+    let logins = provider.logins();
+    let passing = clock.clone();
+    let credentials = on(&clock, provider)
+        .observer(move |_: &Identity, event: &Event| {
+            if matches!(event, Event::LoggedIn { .. }) {
+                passing.advance(4 * SECOND);
+            }
+        })
+        .build();
+    gate.let_through(1);
+    let waiter = tokio::spawn({
+        let credentials = credentials.clone();
+        async move { credentials.get_with(Ask::new().within(5 * SECOND)).await }
+    });
+    settle().await;
+    assert_eq!(logins.count(), 2, "the session of the first is over");
+    clock.advance(SECOND);
+    settle().await;
+    assert!(waiter.is_finished());
+    let error = waiter.await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::DeadlinePassed { .. }), "{error:?}");
 }

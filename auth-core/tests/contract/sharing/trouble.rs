@@ -2,6 +2,8 @@
 
 use futures_util::future::BoxFuture;
 
+use auth_core::testing::Gate;
+
 use super::*;
 
 #[tokio::test]
@@ -24,6 +26,34 @@ async fn rule_24_without_its_store_a_process_logs_in_by_itself_with_a_fifth_of_t
         (1..=24).contains(&failed),
         "{failed}: it is left alone for 5 s"
     );
+}
+
+#[tokio::test]
+async fn rule_24_without_its_store_a_login_that_has_timed_out_counts_until_it_can_arrive_no_more() {
+    let clock = ManualClock::new();
+    let store = Faulty::new(&MemoryStore::on(clock.clock()));
+    store.0.fails.store(true, SeqCst);
+    let hangs = Gate::shut();
+    let account = |name: &str| {
+        let origin = Origin::parse("https://hangs.example.com").unwrap();
+        let provider = crate::support::tokens()
+            .with_identity(Identity::new("test", origin, name))
+            .gated(&hangs);
+        let credentials = Credentials::builder(provider).clock(clock.clock());
+        credentials.store(store.clone()).fail_fast().build()
+    };
+    let [one, two, three] = ["one", "two", "three"].map(account);
+    let waiters = [one, two].map(|account| tokio::spawn(async move { account.get().await }));
+    settle().await;
+    clock.advance(30 * SECOND);
+    for waiter in waiters {
+        let error = waiter.await.unwrap().unwrap_err();
+        let kind = error.login_error().map(LoginError::kind);
+        assert_eq!(kind, Some(LoginErrorKind::TimedOut), "{error:?}");
+    }
+    // Each process has a fifth of ten.
+    let third = three.get().await;
+    assert!(matches!(third, Err(Error::QuotaSpent { .. })), "{third:?}");
 }
 
 #[tokio::test]
