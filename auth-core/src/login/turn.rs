@@ -61,11 +61,9 @@ pub(super) struct Turn {
     permit: Option<(String, Duration)>,
     /// Its permit of the share that the process has while the store is in trouble.
     share: Option<Permit>,
-    /// How long the server wants no login.
-    hold: Option<Duration>,
     /// What a failed login has found out, if that could not be saved.
     untold: Option<Notes>,
-    /// Until when the server wants no login, on the steady clock, if the store could not be told.
+    /// Until when the server wants no login, on the steady clock, if the store is to be told yet.
     held_until: Option<u64>,
 }
 
@@ -86,7 +84,6 @@ impl Turn {
             asked: false,
             permit: None,
             share: None,
-            hold: None,
             untold: None,
             held_until: None,
         })
@@ -327,7 +324,21 @@ impl Turn {
 
     /// A login has failed, and the server wants none for so long.
     pub(super) fn hold(&mut self, held: Option<Duration>) {
-        self.hold = held;
+        let now = self.engine.clock.now().steady;
+        self.held_until = held.map(|wait| now.saturating_add(nanos(wait)));
+    }
+
+    /// Tells the store until when the server wants no login. If that fails, it is told again when
+    /// this is dropped.
+    pub(super) async fn tell_hold(&mut self) {
+        let Some(until) = self.held_until else {
+            return;
+        };
+        let left = until.saturating_sub(self.engine.clock.now().steady);
+        let left = Duration::from_nanos(left);
+        if left.is_zero() || self.sharing.hold(&self.engine, left).await {
+            self.held_until = None;
+        }
     }
 
     /// The provider's future was dropped, and what it has sent may still arrive: its permit counts
@@ -382,11 +393,7 @@ impl Turn {
             }
         };
         // The next login may begin with the release.
-        if let Some(wait) = self.hold {
-            let until = engine.clock.now().steady.saturating_add(nanos(wait));
-            let is_told = sharing.hold(&engine, wait).await;
-            self.held_until = (!is_told).then_some(until);
-        }
+        self.tell_hold().await;
         let (saved, ()) = join(save, self.end_permit()).await;
         // Where that has failed, a session that is served keeps its lease until it is saved. Any
         // other lease is released by another task, as if this was dropped before.

@@ -108,7 +108,7 @@ pub struct LeaseRecord {
 /// let ask = PermitAsk { id: "one", most: 10, window, counts_for };
 /// assert_eq!(permits.permit(ask, now), PermitAnswer::Wait(Duration::from_secs(30)));
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "stores write it as they like")]
 pub struct PermitRecord {
     /// Each with its id, and until when it counts, on a clock that can't be set.

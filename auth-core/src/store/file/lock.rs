@@ -16,6 +16,15 @@ pub(super) struct Lock {
     path: PathBuf,
 }
 
+impl Drop for Lock {
+    /// A child process that was forked meanwhile has the file open as well, and would hold the lock
+    /// for as long as it lives.
+    fn drop(&mut self) {
+        // If that fails, the lock ends with the last that has the file open.
+        let _ = self.file.unlock();
+    }
+}
+
 /// Why a lock is not held.
 #[derive(Debug)]
 pub(super) enum NotLocked {
@@ -134,5 +143,23 @@ impl NotPrivate {
             Self::Io(error) => error,
             other => io::Error::other(other.reason()),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_ends_though_another_process_has_its_file_open_from_a_fork() {
+        let path = std::env::temp_dir().join(format!("auth-core-lock-{}", std::process::id()));
+        let lock = Lock::try_take(&path).unwrap();
+        let inherited = lock.file.try_clone().unwrap();
+        assert!(matches!(Lock::try_take(&path), Err(NotLocked::Held)));
+        drop(lock);
+        assert!(Lock::try_take(&path).is_ok());
+        drop(inherited);
+        std::fs::remove_file(&path).unwrap();
     }
 }

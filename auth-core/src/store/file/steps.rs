@@ -98,12 +98,16 @@ impl Steps {
             Found::Broken(_) => PermitsForm::lost(),
             Found::Later => return Err(self.later(&file)),
         };
-        let mut permits = form.record(boot, now);
-        let mut lost = form.lost;
+        let before = (form.record(boot, now), form.lost);
+        let (mut permits, mut lost) = before.clone();
         let outcome = step(&mut permits, &mut lost, Duration::from_nanos(now.steady));
-        form.lost = lost;
         lock.check()?;
-        self.write(&file, &form.of(&permits, boot, now))?;
+        // Logins that wait ask again and again, and are told to wait.
+        let after = (permits, lost);
+        if after != before {
+            form.lost = lost;
+            self.write(&file, &form.of(&after.0, boot, now))?;
+        }
         Ok(outcome)
     }
 

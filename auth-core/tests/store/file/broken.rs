@@ -155,6 +155,27 @@ async fn an_epoch_that_was_told_is_kept_without_a_lease() {
 }
 
 #[tokio::test]
+async fn who_is_told_to_wait_for_a_permit_writes_nothing() {
+    let folder = TestFolder::new();
+    let store = opened(&folder);
+    let path = folder.path().join("o.permits");
+    // A file that was replaced is another one, though it may hold the same.
+    let kept = || {
+        let inode = std::fs::metadata(&path).unwrap();
+        std::os::unix::fs::MetadataExt::ino(&inode)
+    };
+    let asks = async |id| store.permit("o", permit(id, 1)).await.unwrap();
+    assert_eq!(asks("a").await, PermitAnswer::Given);
+    let held_open = fs::File::open(&path).unwrap();
+    let before = kept();
+    assert!(matches!(asks("b").await, PermitAnswer::Wait(_)));
+    assert_eq!(kept(), before);
+    store.end_permit("o", "a", LONG / 2).await.unwrap();
+    assert_ne!(kept(), before);
+    drop(held_open);
+}
+
+#[tokio::test]
 async fn after_the_loss_of_permits_none_is_given_for_a_window() {
     let folder = TestFolder::new();
     let store = opened(&folder);
