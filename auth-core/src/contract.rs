@@ -180,13 +180,14 @@
 //! and failures counted; ten a minute where nothing is documented. So a permit is bound while its
 //! login is under way, and its window begins when that login has ended. After a time-out, its own
 //! or the HTTP client's, a panic or a drop the login may still arrive, so the window begins when
-//! its own time-out ends. A permit whose login was not sent is free at once. Waiting callers spend
-//! one permit together; logins that a caller waits for go before renewals. While logins are under
-//! way, callers are told the earliest time at which a permit may be free, and again when it moves.
-//! No caller is refused while a permit is free. A caller whose deadline comes before its permit and
-//! the time that a login takes is told so at once, with the time to wait, and with the server's
-//! answer where that has postponed the last login. A dot at the end of a host, and an IPv4 address
-//! that is written as an IPv6 one, make no other origin here.
+//! its own time-out ends. A permit of the process whose login was given up before it was handed to
+//! the provider is free at once. Waiting callers spend one permit together; logins that a caller
+//! waits for go before renewals. While logins are under way, callers are told the earliest time at
+//! which a permit may be free, and again when it moves. No caller is refused while a permit is
+//! free. A caller whose deadline comes before its permit and the time that a login takes is told so
+//! at once, with the time to wait, and with the server's answer where that has postponed the last
+//! login. A dot at the end of a host, and an IPv4 address that is written as an IPv6 one, make no
+//! other origin here.
 //!
 //! A refresh is no login, unless its provider says that the server counts it as one. Otherwise it
 //! has a quota of its own for each identity (30 a minute, unless set). Where that is spent, a good

@@ -245,8 +245,8 @@ async fn rule_17_after_a_redirect_neither_a_url_nor_a_header_shows_what_requests
 
 #[tokio::test]
 async fn rule_17_an_origin_that_a_client_has_left_for_is_not_named_if_it_holds_a_token() {
-    /// Answers as a client that has followed a redirect.
-    struct Follows;
+    /// Answers as a client that has followed a redirect. The handle may be closed meanwhile.
+    struct Follows(Option<Credentials>);
     #[async_trait::async_trait]
     impl reqwest_middleware::Middleware for Follows {
         async fn handle(
@@ -257,6 +257,9 @@ async fn rule_17_an_origin_that_a_client_has_left_for_is_not_named_if_it_holds_a
         ) -> reqwest_middleware::Result<reqwest::Response> {
             use reqwest::ResponseBuilderExt;
 
+            if let Some(credentials) = &self.0 {
+                let _ = credentials.close().await;
+            }
             let url = "https://canary-0123456789-1.evil.example/x"
                 .parse()
                 .unwrap();
@@ -264,11 +267,16 @@ async fn rule_17_an_origin_that_a_client_has_left_for_is_not_named_if_it_holds_a
             Ok(response.into())
         }
     }
-    for kind in [Kind::Bearer, Kind::Cookie] {
+    for (kind, closes) in [
+        (Kind::Bearer, false),
+        (Kind::Cookie, false),
+        (Kind::Bearer, true),
+    ] {
         let credentials = Script::at(ORIGIN).kind(kind).prefix(LONG).build().0;
+        let follows = Follows(closes.then(|| credentials.clone()));
         let client = ClientBuilder::new(Client::new())
             .with(AuthMiddleware::assuming_no_redirects(credentials))
-            .with(Follows)
+            .with(follows)
             .build();
         let error = client.get(ORIGIN).send().await.unwrap_err();
         assert_silent_error(&error);

@@ -217,9 +217,10 @@ impl Drop for Leave<'_> {
 
 /// The right to send one login, while that is under way.
 ///
-/// If it is dropped, the login may still arrive at the server: it counts as ended at its time-out.
+/// If it is dropped after the login was sent, that may still arrive at the server: it counts as
+/// ended at its time-out.
 #[derive(Debug)]
-#[must_use = "the login counts as lost if its permit is dropped"]
+#[must_use = "a login that was sent counts as lost if its permit is dropped"]
 pub(crate) struct Permit {
     limiter: Arc<Limiter>,
     id: PermitId,

@@ -190,9 +190,11 @@ impl Login {
                     if let Some(turn) = self.turn.as_mut().filter(|_| error.is_not_sent()) {
                         turn.pardon();
                     }
+                    self.promise_a_step();
                     if let Some(turn) = &mut self.turn {
                         Box::pin(turn.tell_hold()).await;
                     }
+                    self.promise_a_step();
                     // It may have been a race with another process, and no refusal.
                     if let Some(found) = Box::pin(self.look_again(&error)).await? {
                         return Ok(Obtained::Found(found));

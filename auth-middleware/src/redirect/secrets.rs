@@ -102,7 +102,8 @@ fn without_origins(word: &str) -> Vec<&str> {
     let mut rest = word;
     while let Some((begin, end)) = origin_in(rest) {
         let (before, origin, behind) = (&rest[..begin], &rest[begin..end], &rest[end..]);
-        if parts.is_empty() && begin > 0 {
+        let ends_there = behind.is_empty() || behind.starts_with(['/', '?', '#']);
+        if !(parts.is_empty() && begin == 0 && ends_there) {
             parts.push(word);
         }
         parts.extend(before.split(['/', '?', '#']));
@@ -119,15 +120,37 @@ fn without_origins(word: &str) -> Vec<&str> {
     parts
 }
 
-/// Where the first `scheme://authority` of a text begins and ends.
+/// Where the first `scheme://authority` of a text begins and ends. What is glued to one, as to its
+/// port, is no part of it.
 fn origin_in(text: &str) -> Option<(usize, usize)> {
     let colon = text.find("://")?;
-    let is_of_scheme = |letter: char| letter.is_ascii_alphanumeric() || "+-.".contains(letter);
-    let begin = text[..colon].trim_end_matches(is_of_scheme).len();
-    let is_of_authority = |letter: &char| letter.is_alphanumeric() || ".-_~:@[]%".contains(*letter);
-    let authority = text[colon + 3..].chars().take_while(is_of_authority);
-    let end = colon + 3 + authority.map(char::len_utf8).sum::<usize>();
-    Some((begin, end))
+    let is_before = |scheme: &&str| {
+        let begin = colon.checked_sub(scheme.len());
+        let there = begin.and_then(|begin| text.get(begin..colon));
+        there.is_some_and(|there| there.eq_ignore_ascii_case(scheme))
+    };
+    let scheme = ["https", "http", "wss", "ws"].into_iter().find(is_before)?;
+    let behind = &text[colon + 3..];
+    let is_of_authority = |letter: char| letter.is_alphanumeric() || ".-_~:@[]%".contains(letter);
+    let ends = behind.find(|letter| !is_of_authority(letter));
+    let authority = &behind[..ends.unwrap_or(behind.len())];
+    let host = authority.rfind('@').map_or(0, |at| at + 1);
+    let end = colon + 3 + host + host_and_port(&authority[host..]);
+    Some((colon - scheme.len(), end))
+}
+
+/// How many bytes of a text are a host and its port.
+fn host_and_port(text: &str) -> usize {
+    let is_of_host = |letter: char| letter.is_alphanumeric() || ".-".contains(letter);
+    let host = match text.strip_prefix('[').and_then(|address| address.find(']')) {
+        Some(end) => end + 2,
+        None => text
+            .find(|letter| !is_of_host(letter))
+            .unwrap_or(text.len()),
+    };
+    let port = text[host..].strip_prefix(':').unwrap_or_default();
+    let is_port = (1..=5).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit());
+    host + if is_port { 1 + port.len() } else { 0 }
 }
 
 const fn is_in_every_url(character: char) -> bool {
@@ -259,6 +282,32 @@ mod tests {
                 "https://files.example.com:8443/k?back=https%3A%2F%2Ffiles.example.com%3A8443",
             ] {
                 assert!(!secrets.is_in(text), "{text}");
+            }
+        }
+        // What is glued to an origin is no part of it.
+        for (value, shown) in [
+            ("https://files.example.com|{}", "|{}"),
+            ("https://files.example.com:{}", "{}"),
+            ("https://files.example.com_{}", "_{}"),
+            ("https://files.example.com:{}", ":{}"),
+            ("https://[::1]:{}", "{}"),
+            ("{}.https://files.example.com", "{}."),
+            (
+                "https://files.example.com/a|{}:https://files.example.com",
+                "a|{}",
+            ),
+        ] {
+            let [value, shown] = [value, shown].map(|text| text.replace("{}", long));
+            for session in [cookie(&value), header(&format!("Signature {value}"))] {
+                let secrets = of_request(session);
+                let url = format!("https://elsewhere.example/?t={shown}");
+                assert!(secrets.is_in(&url), "{value}");
+                let whole = format!("https://elsewhere.example/?t={value}");
+                assert!(secrets.is_in(&whole), "{value}");
+                assert!(
+                    !secrets.is_in("https://files.example.com/reports"),
+                    "{value}"
+                );
             }
         }
         let shown = format!("https://elsewhere.example/?t={long}");

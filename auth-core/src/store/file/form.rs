@@ -320,6 +320,12 @@ impl PermitsForm {
         }
     }
 
+    /// Whether it is of another start of the machine: then the wall clock counts until it is
+    /// written anew, and that may have been set back.
+    pub(super) fn is_of_another_start(&self, boot: &str, now: Moment) -> bool {
+        self.written.is_of_another_start(boot, now)
+    }
+
     pub(super) fn record(&self, boot: &str, now: Moment) -> PermitRecord {
         let translate = |until| Duration::from_nanos(self.written.translate(until, boot, now));
         let given = self.given.iter();

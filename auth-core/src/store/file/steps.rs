@@ -104,7 +104,7 @@ impl Steps {
         lock.check()?;
         // Logins that wait ask again and again, and are told to wait.
         let after = (permits, lost);
-        if after != before {
+        if after != before || form.is_of_another_start(boot, now) {
             form.lost = lost;
             self.write(&file, &form.of(&after.0, boot, now))?;
         }

@@ -154,6 +154,26 @@ async fn an_epoch_that_was_told_is_kept_without_a_lease() {
     assert_eq!(read(&folder, "a.lease")["epoch"], json!(version.epoch));
 }
 
+/// The wall clock was ahead before the machine was started again, so it can't tell how much of a
+/// wait has passed until the file is written on the clock of now.
+#[tokio::test]
+async fn a_wait_of_before_another_start_counts_down_though_the_wall_clock_was_set_back() {
+    let folder = TestFolder::new();
+    let store = opened(&folder);
+    let _ = store.permit("o", permit("a", 1)).await.unwrap();
+    let mut before = read(&folder, "o.permits");
+    before["written"]["boot"] = json!("another");
+    let wall = before["written"]["at"]["wall"].as_u64().unwrap();
+    before["written"]["at"]["wall"] = json!(wall + 86_400_000_000_000);
+    fs::write(folder.path().join("o.permits"), before.to_string()).unwrap();
+    let answer = store.permit("o", permit("b", 1)).await.unwrap();
+    assert!(matches!(answer, PermitAnswer::Wait(_)), "{answer:?}");
+    assert_ne!(
+        read(&folder, "o.permits")["written"]["boot"],
+        json!("another")
+    );
+}
+
 #[tokio::test]
 async fn who_is_told_to_wait_for_a_permit_writes_nothing() {
     let folder = TestFolder::new();
