@@ -46,8 +46,9 @@ impl Settings {
         }
     }
 
-    /// Sets the port to listen on. 0, the default, is a free one, so that servers of tests that run
-    /// at once don't meet. On a port that is taken, the server does not start.
+    /// Sets the port to listen on. 0, the default, is a free one that no server of this process has
+    /// had, so that tests neither meet nor take each other's quota, which belongs to an address. On
+    /// a port that is taken, the server does not start.
     pub const fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
