@@ -203,9 +203,9 @@ impl Credential {
     /// more: a shorter one is in a URL by chance. A URL that holds one of them must not leave the
     /// scope.
     ///
-    /// Of the header these are its words, such as the token behind `Bearer`, and where a word has a
-    /// colon or an ampersand, what is beside that as well. Other headers, other
-    /// cookies and fields of the body are not among them: they often hold ids that URLs do as well.
+    /// Of the header these are its words, such as the token behind `Bearer`. A word may hold more
+    /// than one value, as `key:token` does, and so may a cookie. Other headers, other cookies and
+    /// fields of the body are not among them: they often hold ids that URLs do as well.
     ///
     /// ```
     /// use auth_core::{Session, testing};

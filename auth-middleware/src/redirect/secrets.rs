@@ -256,6 +256,12 @@ mod tests {
             }
             assert!(!secrets.is_in("/?t=0123456789abcde"));
         }
+        let long = "0123456789abcdef";
+        for value in [format!("sso-key k:{long}"), format!("token k={long}&v")] {
+            let header = value.parse().unwrap();
+            let session = Session::new().with_header(http::header::AUTHORIZATION, header);
+            assert!(of_request(session).is_in(long), "{value}");
+        }
     }
 
     #[test]
