@@ -235,7 +235,7 @@
 //! permit for a second or more looks there again before it is sent, for a second at most, so that
 //! it sends no secret that was changed meanwhile. Outages are not refusals: they back
 //! off, with jitter, and never lock a good password out. So do logins that were sent and are lost
-//! with their runtimes, from the second in a row on. An account that has too many sessions is
+//! with their runtimes, or superseded before an answer came, from the second in a row on. An account that has too many sessions is
 //! logged out of the oldest superseded one that still waits for it, and backs off for minutes.
 //!
 //! ## Rule 13
@@ -380,7 +380,10 @@
 //! not for a caller who asks for a renewed session. Otherwise the login takes the lease of the
 //! identity, with a look at what is stored in the same step, and uses only what it read then: never
 //! a refresh token from before. While another has the lease, it waits for the result, within its
-//! callers' time. A lease lasts for the login's time-out, or an hour if that is longer, and 5 s. It
+//! callers' time: it looks when the store tells of a change, and else ever more seldom, each two
+//! seconds in the end. A caller that would be turned away, for the quota or for a failure, and asks
+//! for no renewed session, looks for a session first, without the lease; the callers of a cache do
+//! that once a second together. A lease lasts for the login's time-out, or an hour if that is longer, and 5 s. It
 //! is extended at a third of that while its login is under way, and lapses by itself. So among
 //! those that reach the store and are not stopped for longer than a lease, one login is under way
 //! for an identity. Waiters are told once the session is saved: a program that ends with its answer

@@ -76,8 +76,10 @@ impl Credentials {
         shared.drop_expired_cookies();
         match shared.read(|state| state.decide(shared.engine.clock.now(), ask.renewed)) {
             Decision::Serve(credential) => return Ok(credential),
-            Decision::Fail(error) => return shared.told(shared.or_stale(&ask, error)),
-            Decision::ServeAndBegin(..) | Decision::Begin(_) | Decision::Join => {}
+            Decision::Fail(error) if !shared.looks_before(&error, &ask) => {
+                return shared.told(shared.or_stale(&ask, error));
+            }
+            _ => {}
         }
         self.on_a_thread(move |credentials| async move { credentials.get_with(ask).await })
     }

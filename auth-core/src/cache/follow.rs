@@ -4,10 +4,11 @@
 //! It begins with the first login on some runtime, and again with the next one if that runtime is
 //! gone. It ends with the last handle.
 
+use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use futures_util::future::join;
+use futures_util::future::{join, select};
 
 use super::shared::Shared;
 use crate::clock::nanos;
@@ -62,6 +63,19 @@ impl Shared {
         let sharing = self.engine.options.sharing.as_ref();
         (sharing.zip(known)).is_some_and(|(sharing, known)| sharing.revisions.has_values_of(known))
             && self.read(|state| state.current().is_some())
+    }
+
+    /// Looks in the store for a caller that would be turned away, until its deadline at most.
+    pub(super) async fn look_for(self: &Arc<Self>, deadline: u64) {
+        let Some(sharing) = &self.engine.options.sharing else {
+            return;
+        };
+        let look = pin!(async {
+            if let Some(found) = sharing.look_for_caller(&self.engine).await {
+                self.found_meanwhile(found);
+            }
+        });
+        select(look, pin!(self.engine.clock.sleep_until(deadline))).await;
     }
 
     /// What was found in the store meanwhile.

@@ -9,8 +9,8 @@ use crate::cause::Cause;
 use crate::clock::nanos;
 use crate::credential::{Credential, Stamp};
 use crate::decide::{
-    Adopted, Attempted, AttemptedSecret, End, FlightId, Known, LoginOutcome, Means, NoSession,
-    Notes, Obtained, Purpose, Settled, Superseded, Wanted,
+    Adopted, AttemptedSecret, End, FlightId, Known, LoginOutcome, Means, NoSession, Notes,
+    Obtained, Purpose, Settled, Superseded, Wanted,
 };
 use crate::error::{Error, LoginError, LoginErrorKind};
 use crate::event::Event;
@@ -230,12 +230,12 @@ impl Keep for Shared {
         }
     }
 
-    fn lose(&self, id: FlightId, sent: Option<(Attempted, AttemptedSecret)>) {
-        if let Some(sent) = sent {
+    fn lose(&self, flight: &Flight) -> bool {
+        if let Some(attempt) = flight.attempt() {
             let (end, policy) = (self.end(Duration::ZERO), &self.engine.options.policy);
-            self.update(|state| state.lose(id, sent, &end, policy));
+            self.update(|state| state.lose(flight.id, attempt, &end, policy));
         }
-        self.abandon(id);
+        self.abandon(flight.id)
     }
 }
 
@@ -267,7 +267,7 @@ impl Shared {
     /// Gives up a flight whose task is not driven, as one of its waiters has found. Another flight
     /// may begin then.
     pub(super) fn supersede(&self, flight: &Flight) {
-        if self.abandon(flight.id) {
+        if self.lose(flight) {
             self.engine.limiter.pass_over(&flight.ticket);
             flight.abort();
             self.engine.emit(&Event::LoginSuperseded);

@@ -13,6 +13,9 @@
 //! 5. *Overdue*: the flight is past its `due`, so its task is not driven. The caller supersedes the
 //!    flight and begins with step 1.
 //! 6. *Too late*: the caller's own deadline has passed. It fails, and the login continues.
+//!
+//! A caller that fails, for the quota or for the failure of a login, looks in the store first, if
+//! there is one: another process may have saved a session there.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -82,6 +85,11 @@ impl Shared {
         LoginMark::refuse_loop(LoginMark::current(), self.engine.id)?;
         let mut caller = Caller::new(ask, &self.engine.options, self.engine.clock.now());
         let result = self.wait(&mut caller).await;
+        if let Err(error) = &result
+            && self.looks_before(error, &ask)
+        {
+            self.look_for(caller.deadline).await;
+        }
         result.or_else(|error| self.or_stale(&ask, error))
     }
 
@@ -105,6 +113,12 @@ impl Shared {
             return None;
         }
         self.current_if(self.engine.clock.now(), Freshness::may_be_good)
+    }
+
+    /// Whether a caller looks in the store before it fails. Nothing is sent for what it finds there.
+    pub(super) fn looks_before(&self, error: &Error, ask: &Ask) -> bool {
+        let may_be_stored = matches!(error, Error::QuotaSpent { .. } | Error::Login { .. });
+        may_be_stored && self.is_shared() && !ask.renewed
     }
 
     async fn wait(self: &Arc<Self>, caller: &mut Caller) -> Result<Arc<Credential>, Error> {

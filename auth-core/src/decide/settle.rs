@@ -213,7 +213,7 @@ impl CacheState {
         told
     }
 
-    /// The runtime of a flight is gone, and the answer to what was sent with it.
+    /// The task of a flight is gone or not driven, and with it the answer to what was sent.
     pub(crate) fn lose(
         &mut self,
         id: FlightId,
@@ -222,7 +222,8 @@ impl CacheState {
         policy: &Policy,
     ) {
         if self.flight == Some(id) {
-            let error = LoginError::timed_out("its runtime ended before an answer came");
+            let error =
+                LoginError::timed_out("its task was gone, or not driven, before an answer came");
             let secret = Some(secret);
             self.fail(Failed { error, of, secret }, end, policy);
             self.failure = self.failure.take().map(Failure::of_lost);

@@ -24,7 +24,7 @@ use tokio::sync::Notify;
 use super::waiters::Waiters;
 use crate::cause::Cause;
 use crate::credential::Credential;
-use crate::decide::FlightId;
+use crate::decide::{Attempted, AttemptedSecret, FlightId};
 use crate::error::Error;
 use crate::limit::Ticket;
 use crate::runtime::{AtomicBool, AtomicU64, Runtime, Task};
@@ -43,6 +43,8 @@ pub(crate) struct Flight {
     sent_at: AtomicU64,
     /// The login is not wanted any more.
     stopped: AtomicBool,
+    /// What is sent with the password.
+    attempt: OnceLock<(Attempted, AttemptedSecret)>,
     task: OnceLock<Task>,
     /// Notified when the task is gone, at its end or because it was dropped. Only `close` waits for
     /// it.
@@ -60,6 +62,7 @@ impl Flight {
             ticket: Arc::new(ticket),
             sent_at: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
+            attempt: OnceLock::new(),
             task: OnceLock::new(),
             ended: Notify::new(),
         })
@@ -114,6 +117,16 @@ impl Flight {
         if let Some(task) = self.task.get() {
             task.abort();
         }
+    }
+
+    /// The password is sent now, which a flight does once.
+    pub(super) fn attempts(&self, of: Attempted, secret: AttemptedSecret) {
+        let _ = self.attempt.set((of, secret));
+    }
+
+    /// What was sent with the password, if that was.
+    pub(crate) fn attempt(&self) -> Option<(Attempted, AttemptedSecret)> {
+        self.attempt.get().copied()
     }
 
     fn is_stopped(&self) -> bool {

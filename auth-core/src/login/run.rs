@@ -101,9 +101,10 @@ pub(crate) trait Keep: Send + Sync {
     /// Tells the waiters. Returns a session that is of no use, which is to be logged out.
     fn conclude(&self, settlement: Settlement) -> Option<(Arc<Credential>, Logout)>;
 
-    /// The task of a login is gone without an outcome, and with the answer to what it has `sent`,
-    /// if it has. It matters only if the login is still the one under way.
-    fn lose(&self, id: FlightId, sent: Option<(Attempted, AttemptedSecret)>);
+    /// The task of a login is gone without an outcome, or is not driven, and with it the answer to
+    /// what was sent. It matters only if the login is still the one under way. Returns whether it
+    /// was.
+    fn lose(&self, flight: &Flight) -> bool;
 }
 
 /// A login that was decided on, and the task that carries it out.
@@ -136,7 +137,6 @@ impl Login {
             guard: FlightGuard {
                 cache: Some(cache),
                 flight,
-                sent: None,
             },
             purpose,
             began,
@@ -512,7 +512,7 @@ impl Login {
             Purpose::Renewal => Attempted::Renewal,
             _ => Attempted::Login,
         };
-        self.guard.sent = Some((of, attempted));
+        self.flight().attempts(of, attempted);
         let engine = &self.engine;
         // A provider may panic before it returns its future, so it is called within the guard.
         let sent = async { engine.provider.login(secret).await };
@@ -625,14 +625,12 @@ struct FlightGuard {
     /// `None` once the outcome is kept.
     cache: Option<Weak<dyn Keep>>,
     flight: Arc<Flight>,
-    /// What was sent with the password.
-    sent: Option<(Attempted, AttemptedSecret)>,
 }
 
 impl Drop for FlightGuard {
     fn drop(&mut self) {
         if let Some(cache) = self.cache.take().and_then(|cache| cache.upgrade()) {
-            cache.lose(self.flight.id, self.sent);
+            cache.lose(&self.flight);
         }
         self.flight.end();
     }

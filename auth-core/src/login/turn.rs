@@ -22,8 +22,12 @@ use crate::store::{
 /// How much longer than a login's time-out its lease lasts, so that it can be saved under it.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
-/// How soon a login whose turn it is not looks again, unless the store tells of a change.
+/// How soon a login whose turn it is not looks again at first, unless the store tells of a change.
+/// Each time it waits twice as long.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// The longest of these waits. Its callers may have to wait so much longer than the login takes.
+const SELDOM: Duration = Duration::from_secs(2);
 
 /// How soon it looks again at the earliest, whatever the store tells: it may tell of each look.
 const SOONEST: Duration = Duration::from_millis(25);
@@ -61,6 +65,8 @@ pub(super) struct Turn {
     permit: Option<(String, Duration)>,
     /// Its permit of the share that the process has while the store is in trouble.
     share: Option<Permit>,
+    /// How soon it looks again while another has the lease.
+    look_again: Duration,
     /// What a failed login has found out, if that could not be saved.
     untold: Option<Notes>,
     /// Until when the server wants no login, on the steady clock, if the store is to be told yet.
@@ -84,6 +90,7 @@ impl Turn {
             asked: false,
             permit: None,
             share: None,
+            look_again: LOOK_AGAIN,
             untold: None,
             held_until: None,
         })
@@ -149,7 +156,7 @@ impl Turn {
     }
 
     /// Waits until the lease of another has perhaps ended, or a session is there.
-    pub(super) async fn wait(&self, left: Duration) {
+    pub(super) async fn wait(&mut self, left: Duration) {
         let clock = &self.engine.clock;
         // In the model of threads no time passes.
         let pause = if cfg!(feature = "shuttle") {
@@ -158,7 +165,8 @@ impl Turn {
             SOONEST
         };
         let soonest = clock.now().steady.saturating_add(nanos(pause));
-        let most = LOOK_AGAIN.min(left.max(Duration::from_millis(1)));
+        let most = self.look_again.min(left.max(Duration::from_millis(1)));
+        self.look_again = self.look_again.saturating_mul(2).min(SELDOM);
         // Both at once, so that a change is not missed meanwhile.
         let changed = self.sharing.changed(&self.engine, most);
         join(clock.sleep_until(soonest), changed).await;

@@ -40,6 +40,9 @@ pub(crate) const SETTLED_WITHIN: Duration = STEP.saturating_mul(3);
 /// How long a store that has failed is left alone. Each login would wait for it in vain otherwise.
 pub(crate) const TROUBLE: Duration = Duration::from_secs(5);
 
+/// How long after a look the store is not looked at for callers that would be turned away.
+const LOOK_FOR_CALLERS: Duration = Duration::from_secs(1);
+
 /// How long a session, or a value that it keeps, is stored whose life is not known.
 const KEEP_UNKNOWN: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
@@ -79,6 +82,10 @@ pub(crate) struct Sharing {
     /// Held while a value of the session is saved, which one task at a time does. A close waits for
     /// that as well.
     pub(crate) revising: tokio::sync::Mutex<()>,
+    /// Held while the store is looked at for callers that would be turned away.
+    looking: tokio::sync::Mutex<()>,
+    /// Until when that is not done again, on the steady clock.
+    looked_until: AtomicU64,
     /// The cache was closed to log out.
     logs_out: AtomicBool,
     following: Mutex<Following>,
@@ -147,6 +154,8 @@ impl Sharing {
             settling: Mutex::default(),
             publishing: tokio::sync::Mutex::default(),
             revising: tokio::sync::Mutex::default(),
+            looking: tokio::sync::Mutex::default(),
+            looked_until: AtomicU64::new(0),
             logs_out: AtomicBool::new(false),
             following: Mutex::default(),
             trouble_until: AtomicU64::new(0),
@@ -229,6 +238,17 @@ impl Sharing {
         clock: &Clock,
     ) -> Option<tokio::sync::MutexGuard<'_, ()>> {
         within_a_step(&self.revising, clock).await
+    }
+
+    /// What is stored, for a caller that would be turned away. `None` if it was looked at not long
+    /// ago, as for another caller meanwhile.
+    pub(crate) async fn look_for_caller(&self, cache: &dyn Sharer) -> Option<Found> {
+        let _looking = within_a_step(&self.looking, cache.clock()).await?;
+        // Relaxed: who misses it looks in vain.
+        if cache.clock().now().steady < self.looked_until.load(Relaxed) {
+            return None;
+        }
+        self.load(cache).await
     }
 
     /// The session of this flight is being saved from now on.
@@ -428,6 +448,9 @@ impl Sharing {
     }
 
     fn found(&self, cache: &dyn Sharer, entry: &Entry) -> Found {
+        let now = cache.clock().now().steady;
+        self.looked_until
+            .store(now.saturating_add(nanos(LOOK_FOR_CALLERS)), Relaxed);
         let open = |stored: &Option<Stored>, kind| {
             let stored = stored.as_ref()?;
             let opened = self.store.seal().open(&stored.sealed, &self.whose(kind));

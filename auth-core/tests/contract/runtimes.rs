@@ -299,6 +299,36 @@ fn rule_12_logins_that_are_lost_with_their_runtimes_back_off() {
 }
 
 #[test]
+fn rule_12_logins_that_are_superseded_without_an_answer_back_off() {
+    let clock = ManualClock::new();
+    let gate = Gate::shut();
+    let provider = tokens().gated(&gate);
+    let logins = provider.logins();
+    let credentials = on(&clock, provider).build();
+    let now_and_then = runtime();
+    for call in 1..=90 {
+        // It is driven for as long as one caller waits, and its logins take longer.
+        now_and_then.block_on(async {
+            let got = futures_util::poll!(Box::pin(credentials.get()));
+            if let Poll::Ready(got) = got {
+                assert!(got.is_err());
+            }
+            settle().await;
+        });
+        if call == 2 {
+            assert_eq!(logins.count(), 2, "the first one forbids nothing");
+        }
+        clock.advance(40 * SECOND);
+    }
+    assert!(logins.count() <= 45, "{}", logins.count());
+    gate.let_through(2);
+    // It may be told of the loss of the last one.
+    let _ = now_and_then.block_on(credentials.get());
+    clock.advance(60 * SECOND);
+    assert!(now_and_then.block_on(credentials.get()).is_ok());
+}
+
+#[test]
 fn rule_3_a_handle_that_outlives_its_runtime_is_used_from_another() {
     let credentials = on(&ManualClock::new(), tokens()).build();
     runtime().block_on(credentials.get()).unwrap();

@@ -192,6 +192,40 @@ async fn rule_20_those_that_wait_for_a_lease_do_not_wake_each_other() {
 }
 
 #[tokio::test]
+async fn rule_20_a_login_that_waits_for_a_lease_looks_ever_more_seldom() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.is_silent.store(true, SeqCst);
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.gate.lock() = Some(Arc::clone(&gate));
+    let holder = fleet.start(server.program("right"));
+    let waiting = fleet.start_with(server.program("right"), store.clone());
+    let both = [holder, waiting].map(|process| {
+        let get = async move { process.get().await.map(|got| token(&got)) };
+        tokio::spawn(get)
+    });
+    settle().await;
+    let mut looks = 0;
+    // The tenths of a second at which it looks.
+    let mut seen = Vec::new();
+    for tenth in 0..250 {
+        let before = std::mem::replace(&mut looks, store.0.leases.load(SeqCst));
+        seen.extend((before..looks).map(|_| tenth));
+        fleet.advance(SECOND / 10).await;
+    }
+    assert!((12..=32).contains(&seen.len()), "{seen:?}");
+    assert!(seen[1] <= 3, "{seen:?}");
+    let longest = seen.windows(2).map(|looks| looks[1] - looks[0]).max();
+    assert!(longest <= Some(21), "{seen:?}");
+    gate.add_permits(1);
+    fleet.advance(2 * SECOND).await;
+    for got in both {
+        assert!(got.is_finished());
+        assert_eq!(got.await.unwrap().unwrap(), "token-1");
+    }
+}
+
+#[tokio::test]
 async fn rule_20_a_login_that_is_given_up_while_it_releases_its_lease_releases_it() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     let store = Faulty::new(&fleet.store);

@@ -29,6 +29,77 @@ async fn rule_23_a_spent_quota_of_the_process_keeps_nobody_from_a_stored_session
 }
 
 #[tokio::test]
+async fn rule_20_a_caller_that_would_be_turned_away_for_the_quota_looks_in_the_store_first() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    let clock = fleet.clocks.last().unwrap().clock();
+    for number in 0..10 {
+        let origin = server.0.identity.origin().clone();
+        let identity = Identity::new("other", origin, number.to_string());
+        let other = crate::support::tokens().with_identity(identity);
+        let other = Credentials::builder(other).clock(clock.clone()).build();
+        other.get().await.unwrap();
+    }
+    let at_once = || process.get_with(Ask::new().fail_fast());
+    let refused = |got: Result<_, Error>| assert!(matches!(got, Err(Error::QuotaSpent { .. })));
+    for got in join_all((0..100).map(|_| at_once())).await {
+        refused(got);
+    }
+    assert_eq!(store.0.loads.load(SeqCst), 1, "one of them looks for all");
+    assert_eq!(store.0.leases.load(SeqCst), 0, "and takes no lease");
+    fleet.start(server.program("right")).get().await.unwrap();
+    refused(at_once().await);
+    fleet.leap(SECOND);
+    let renewed = Ask::new().renewed().fail_fast();
+    refused(process.get_with(renewed).await);
+    assert_eq!(store.0.loads.load(SeqCst), 1);
+    for got in join_all((0..100).map(|_| at_once())).await {
+        assert_eq!(token(&got.unwrap()), "token-1");
+    }
+    assert_eq!(store.0.loads.load(SeqCst), 2);
+    let loaded = |event: &Event| matches!(event, Event::Loaded { .. });
+    assert_eq!(fleet.events(loaded), 1);
+}
+
+#[tokio::test]
+async fn rule_20_a_caller_with_little_time_does_not_wait_for_a_store_that_hangs() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let process = fleet.start_with(server.program("wrong"), store.clone());
+    process.get().await.unwrap_err();
+    fleet.leap(SECOND);
+    fleet.start(server.program("right")).get().await.unwrap();
+    store.0.hangs.store(true, SeqCst);
+    let little = Ask::new().within(SECOND / 2);
+    let mut got = Box::pin(process.get_with(little));
+    assert!(futures_util::poll!(&mut got).is_pending());
+    fleet.leap(SECOND / 2);
+    settle().await;
+    let got = futures_util::FutureExt::now_or_never(got).unwrap();
+    assert!(matches!(got, Err(Error::Login { .. })), "{got:?}");
+}
+
+#[tokio::test]
+async fn rule_20_a_login_that_has_failed_keeps_no_one_from_a_session_of_another_process() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let process = fleet.start(server.program("wrong"));
+    process.get().await.unwrap_err();
+    let other = fleet.start(server.program("right"));
+    assert_eq!(token(&other.get().await.unwrap()), "token-2");
+    process.get().await.unwrap_err();
+    fleet.leap(SECOND);
+    let blocking = process.clone();
+    let got = tokio::task::spawn_blocking(move || blocking.blocking_get());
+    assert_eq!(token(&got.await.unwrap().unwrap()), "token-2");
+    assert_eq!(server.logins(), 2);
+    // It is served, and not only once.
+    reject(&other).await.unwrap();
+    fleet.advance(10 * SECOND).await;
+    assert_eq!(token(&process.get().await.unwrap()), "token-3");
+}
+
+#[tokio::test]
 async fn rule_23_no_more_logins_than_the_quota_in_any_minute_by_all_processes() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     server.answers(|_| Err(LoginError::unavailable("status 503")));
