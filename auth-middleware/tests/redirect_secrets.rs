@@ -6,10 +6,12 @@ mod common;
 #[path = "common/follow.rs"]
 mod follow;
 
+use std::sync::{Arc, Mutex};
+
 use auth_core::testing::Scripted;
-use auth_core::{Credentials, InvalidValue, Origin, Part, Session, set_cookies};
+use auth_core::{Ask, Credentials, InvalidValue, Origin, Part, Session, set_cookies};
 use auth_middleware::Redirects;
-use common::{Api, response};
+use common::{Api, Kind, Script, response};
 use follow::{BOTH, get, moved, redirecting, send};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue};
@@ -98,6 +100,59 @@ async fn rule_16_a_redirect_takes_no_value_away_that_its_own_response_replaces()
             let request = get(&format!("{origin}{path}"));
             let got = send(via, &credentials, Redirects::new(), request).await;
             assert_eq!(got.unwrap().status, 302, "{via:?} {path}");
+        }
+    }
+    assert_eq!(foreign.count(), 0);
+}
+
+/// A session that is renewed ahead of its expiry is good at the server for a while.
+#[tokio::test]
+async fn rule_16_a_redirect_takes_no_token_away_that_was_renewed_while_its_request_was_under_way() {
+    let foreign = Api::new(|_| response(200, "elsewhere"));
+    let elsewhere = foreign.serve().await;
+    for via in BOTH {
+        for kind in [Kind::Bearer, Kind::Cookie, Kind::Query] {
+            let renewed = Arc::new(Mutex::new(None::<Credentials>));
+            let (handle, to) = (Arc::clone(&renewed), elsewhere.clone());
+            let api = Api::new(move |seen| {
+                let credentials = handle.lock().unwrap().clone().unwrap();
+                std::thread::spawn(move || credentials.blocking_get_with(Ask::new().renewed()))
+                    .join()
+                    .unwrap()
+                    .unwrap();
+                let location = format!("{to}/?t=canary-0123456789-1&next={}", seen.uri);
+                moved(302, location.parse().unwrap())
+            });
+            let origin = api.serve().await;
+            let script = Script::at(&origin).kind(kind).prefix("canary-0123456789");
+            let (credentials, _) = script.build();
+            *renewed.lock().unwrap() = Some(credentials.clone());
+            let request = get(&format!("{origin}/away"));
+            let got = send(via, &credentials, Redirects::new(), request).await;
+            assert_eq!(got.unwrap().status, 302, "{via:?} {kind:?}");
+            assert_eq!(credentials.get().await.unwrap().stamp().generation(), 2);
+        }
+    }
+    assert_eq!(foreign.count(), 0);
+}
+
+/// `url` writes a backslash as a slash, leaves a tab out, and puts a host into Punycode.
+#[tokio::test]
+async fn rule_16_a_value_is_found_as_the_server_has_written_it() {
+    let foreign = Api::new(|_| response(200, "elsewhere"));
+    let elsewhere = foreign.serve().await;
+    for via in BOTH {
+        for (value, path) in [
+            ("01234567\\89abcdef", "/01234567\\89abcdef"),
+            ("01234567/./9abcdef", "/01234567/./9abcdef"),
+            ("01234567\t89abcdef", "/?t=01234567\t89abcdef"),
+        ] {
+            let api = redirecting(302, &format!("{elsewhere}{path}"));
+            let origin = api.serve().await;
+            let credentials = credentials(&origin, || Session::new().with_query("sid", value));
+            let request = get(&format!("{origin}/away"));
+            let got = send(via, &credentials, Redirects::new(), request).await;
+            assert_eq!(got.unwrap().status, 302, "{via:?} {path:?}");
         }
     }
     assert_eq!(foreign.count(), 0);

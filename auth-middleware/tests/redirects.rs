@@ -997,26 +997,41 @@ async fn rule_16_in_a_stack_a_hop_that_is_under_way_at_the_close_is_not_redirect
     }
 }
 
-/// A layer that follows no redirect, above one that does and knows nothing of the query value.
+/// A layer that follows no redirect, above one that does and knows nothing of its credential.
 #[tokio::test]
-async fn rule_16_in_a_stack_a_layer_below_follows_no_request_that_carries_a_query_value() {
+async fn rule_16_in_a_stack_a_layer_below_takes_nothing_away_of_a_credential_above() {
     let foreign = Api::new(|_| response(200, "foreign"));
     let elsewhere = foreign.serve().await;
     let a = Api::new(move |seen| {
-        let next = format!("{elsewhere}/?next={}", seen.uri);
+        let next = match seen.uri.path() {
+            "/file" => elsewhere.clone(),
+            _ => format!("{elsewhere}/?next={}&t=alice-0123456789-1", seen.uri),
+        };
         moved(302, next.parse().unwrap())
     });
     let at_a = a.serve().await;
-    let (alice, _) = Script::at(&at_a).kind(Kind::All).prefix("alice").build();
-    let (bob, _) = Script::at(common::ORIGIN).build();
-    let client = HyperClient::builder(TokioExecutor::new()).build_http();
-    let service = ServiceBuilder::new()
-        .layer(AuthLayer::new(alice))
-        .layer(AuthLayer::new(bob).follow_redirects(Redirects::new()))
-        .service(client);
-    let request = Request::get(&at_a).body(Full::<Bytes>::default()).unwrap();
-    let status = service.oneshot(request).await.unwrap().status().as_u16();
-    assert_eq!((status, foreign.count()), (302, 0));
+    for (kind, path, expected) in [
+        (Kind::All, "/next", 302),
+        (Kind::Bearer, "/next", 302),
+        (Kind::Cookie, "/next", 302),
+        (Kind::Bearer, "/file", 200),
+        (Kind::Cookie, "/file", 200),
+    ] {
+        let script = Script::at(&at_a).kind(kind).prefix("alice-0123456789");
+        let (alice, _) = script.build();
+        let (bob, _) = Script::at(common::ORIGIN).build();
+        let client = HyperClient::builder(TokioExecutor::new()).build_http();
+        let service = ServiceBuilder::new()
+            .layer(AuthLayer::new(alice))
+            .layer(AuthLayer::new(bob).follow_redirects(Redirects::new()))
+            .service(client);
+        let url = format!("{at_a}{path}");
+        let request = Request::get(&url).body(Full::<Bytes>::default()).unwrap();
+        let before = foreign.count();
+        let status = service.oneshot(request).await.unwrap().status();
+        assert_eq!(status, expected, "{kind:?} {path}");
+        assert_eq!(foreign.count() - before, usize::from(expected == 200));
+    }
 }
 
 /// An integration below knows nothing of what the one above has put on a request.
@@ -1191,6 +1206,18 @@ async fn no_header_that_describes_a_body_goes_along_without_it() {
 }
 
 /// It would lead to the URL of the request.
+#[tokio::test]
+async fn a_location_that_is_too_long_for_a_request_is_handed_to_the_caller() {
+    for via in BOTH {
+        let api = redirecting(302, &format!("/{}", "a".repeat(70_000)));
+        let origin = api.serve().await;
+        let (credentials, _) = Script::at(&origin).build();
+        let request = get(&format!("{origin}/away"));
+        let got = send(via, &credentials, Redirects::new(), request).await;
+        assert_eq!(got.unwrap().status, 302, "{via:?}");
+    }
+}
+
 #[tokio::test]
 async fn an_empty_location_is_handed_to_the_caller() {
     for via in BOTH {

@@ -243,6 +243,52 @@ async fn rule_17_after_a_redirect_neither_a_url_nor_a_header_shows_what_requests
     }
 }
 
+/// After the handle was closed, what its session has had can't be told from the rest.
+#[tokio::test]
+async fn rule_17_a_redirect_that_comes_after_the_close_does_not_print() {
+    for kind in [Kind::Bearer, Kind::Cookie, Kind::Query] {
+        let closed = std::sync::Arc::new(std::sync::Mutex::new(None::<Credentials>));
+        let handle = std::sync::Arc::clone(&closed);
+        let api = Api::new(move |_| {
+            let credentials = handle.lock().unwrap().clone().unwrap();
+            let close = std::thread::spawn(move || credentials.blocking_close());
+            close.join().unwrap().unwrap();
+            let mut response = response(302, "");
+            let location = HeaderValue::from_static("http://127.0.0.2:9/?t=canary-0123456789-1");
+            response.headers_mut().insert("location", location);
+            response
+        });
+        let origin = api.serve().await;
+        let credentials = Script::at(&origin).kind(kind).prefix(LONG).build().0;
+        *closed.lock().unwrap() = Some(credentials.clone());
+        let response = client(&credentials).get(&origin).send().await.unwrap();
+        assert_eq!(response.status(), 302);
+        assert_silent_debug(&response);
+    }
+}
+
+/// The value has what parts a URL.
+#[tokio::test]
+async fn rule_17_of_a_secret_that_is_in_a_path_and_a_query_neither_is_shown() {
+    let api = Api::new(|seen| {
+        if seen.uri.path() != "/away" {
+            return response(404, "");
+        }
+        let mut response = response(302, "");
+        let location = HeaderValue::from_static("/canary-0123?456789-1");
+        response.headers_mut().insert("location", location);
+        response
+    });
+    let origin = api.serve().await;
+    for kind in [Kind::Cookie, Kind::Bearer] {
+        let script = Script::at(&origin).kind(kind).prefix("canary-0123?456789");
+        let client = client(&script.build().0);
+        let response = client.get(format!("{origin}/away")).send().await.unwrap();
+        assert_eq!(response.status(), 404);
+        assert_silent(response.url().as_str());
+    }
+}
+
 #[tokio::test]
 async fn rule_17_an_origin_that_a_client_has_left_for_is_not_named_if_it_holds_a_token() {
     /// Answers as a client that has followed a redirect. The handle may be closed meanwhile.
@@ -318,7 +364,10 @@ async fn rule_17_no_url_that_a_server_wrote_is_shown_as_the_callers() {
 
 #[tokio::test]
 async fn rule_17_an_error_wrapped_by_a_middleware_below_shows_no_secret() {
-    struct Wraps;
+    enum Wraps {
+        AsItIs,
+        InDebug,
+    }
     #[async_trait::async_trait]
     impl reqwest_middleware::Middleware for Wraps {
         async fn handle(
@@ -327,20 +376,25 @@ async fn rule_17_an_error_wrapped_by_a_middleware_below_shows_no_secret() {
             _: &mut http::Extensions,
             _: reqwest_middleware::Next<'_>,
         ) -> reqwest_middleware::Result<reqwest::Response> {
-            let text = format!("failed: {}", request.url());
+            let query = request.url().query().unwrap();
+            let query = percent_encoding::percent_decode_str(query).decode_utf8_lossy();
+            let text = match self {
+                Self::InDebug => format!("failed: {query:?}"),
+                Self::AsItIs => format!("failed: {}", request.url()),
+            };
             Err(reqwest_middleware::Error::middleware(
                 std::io::Error::other(text),
             ))
         }
     }
-    let credentials = credentials(ORIGIN, Kind::Query);
-    let client = ClientBuilder::new(Client::new())
-        .with(AuthMiddleware::assuming_no_redirects(credentials))
-        .with(Wraps)
-        .build();
-    let error = client.get(ORIGIN).send().await.unwrap_err();
-    assert_silent_error(&error);
-    assert!(error.to_string().contains("its error holds a secret"));
+    for wraps in [Wraps::AsItIs, Wraps::InDebug] {
+        let script = Script::at(ORIGIN).kind(Kind::Query).prefix("canary\"");
+        let auth = AuthMiddleware::assuming_no_redirects(script.build().0);
+        let client = ClientBuilder::new(Client::new()).with(auth).with(wraps);
+        let error = client.build().get(ORIGIN).send().await.unwrap_err();
+        assert_silent_error(&error);
+        assert!(error.to_string().contains("its error holds a secret"));
+    }
 }
 
 #[tokio::test]

@@ -115,7 +115,8 @@ impl Shared {
         self.current_if(self.engine.clock.now(), Freshness::may_be_good)
     }
 
-    /// Whether a caller looks in the store before it fails. Nothing is sent for what it finds there.
+    /// Whether a caller looks in the store before it fails. Nothing is sent for what it finds
+    /// there.
     pub(super) fn looks_before(&self, error: &Error, ask: &Ask) -> bool {
         let may_be_stored = matches!(error, Error::QuotaSpent { .. } | Error::Login { .. });
         may_be_stored && self.is_shared() && !ask.renewed

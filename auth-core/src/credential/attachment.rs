@@ -149,10 +149,14 @@ impl Attachment {
 
     /// The values that query pairs have or had lately.
     pub(crate) fn query_values(&self) -> impl Iterator<Item = &str> {
+        self.query_now()
+            .chain(self.former().flat_map(Former::query))
+    }
+
+    pub(super) fn query_now(&self) -> impl Iterator<Item = &str> {
         let of_all = self.query.iter().map(|(_, value)| value);
         let dependent = self.dependents.query.live().map(|(_, value)| value);
-        let now = of_all.chain(dependent).map(String::as_str);
-        now.chain(self.former().flat_map(Former::query))
+        of_all.chain(dependent).map(String::as_str)
     }
 
     pub(crate) fn set_header(&mut self, name: HeaderName, value: HeaderValue) {

@@ -13,7 +13,8 @@ const MOST_FORMER: usize = 8;
 /// A shorter value is in a URL by chance, as the name of a host or of a media type.
 const SHORTEST: usize = 16;
 
-/// The values that were replaced in mid-session. Responses under way may still hold them.
+/// The values that were replaced in mid-session, or with their session. Responses under way may
+/// still hold them.
 #[derive(Clone, Default)]
 pub(super) struct Former {
     query: Vec<Zeroizing<String>>,
@@ -37,7 +38,7 @@ impl Attachment {
     }
 
     /// The long values that the `Authorization` header and the named cookies have or had lately. Of
-    /// the header they are its words, such as the token behind `Bearer`.
+    /// the header that is what follows its scheme.
     pub(crate) fn carried_values(&self) -> impl Iterator<Item = &str> {
         (self.carried_now()).chain(self.former().flat_map(Former::carried))
     }
@@ -48,28 +49,45 @@ impl Attachment {
         let of_all = self.headers.iter().map(|(name, value)| (name, value));
         let headers = of_all.chain(self.dependents.headers.live());
         let authorization = headers.filter(|(name, _)| **name == AUTHORIZATION);
-        (authorization.flat_map(|(_, value)| words(value)))
+        (authorization.flat_map(|(_, value)| behind_its_scheme(value)))
             .chain(self.cookies.named_values())
             .filter(|value| value.len() >= SHORTEST)
     }
 
-    /// Remembers what `before` had and this has no more.
+    /// Remembers what `before`, an earlier value of the same session, has or had lately, and this
+    /// has not.
     pub(super) fn remember(&mut self, before: &Self) {
-        for value in before.query_values() {
+        // The oldest first, which is forgotten first.
+        let former = before.former().flat_map(Former::query);
+        self.remember_query(former.chain(before.query_now()));
+        let former = before.former().flat_map(Former::carried);
+        self.remember_carried(former.chain(before.carried_now()));
+    }
+
+    /// Remembers what the session before has, and this has not. What that one had lately is
+    /// forgotten: a token may be long, and thousands of caches may each have had many.
+    pub(super) fn remember_last(&mut self, before: &Self) {
+        self.remember_query(before.query_now());
+        self.remember_carried(before.carried_now());
+    }
+
+    fn remember_query<'a>(&mut self, values: impl Iterator<Item = &'a str>) {
+        for value in values {
             if self.query_values().all(|known| known != value) {
                 let former = self.former.get_or_insert_default();
                 former.query.push(Zeroizing::new(value.to_owned()));
+                forget_oldest(&mut former.query);
             }
         }
-        for value in before.carried_now() {
+    }
+
+    fn remember_carried<'a>(&mut self, values: impl Iterator<Item = &'a str>) {
+        for value in values {
             if self.carried_values().all(|known| known != value) {
                 let former = self.former.get_or_insert_default();
                 former.carried.push(Zeroizing::new(value.to_owned()));
+                forget_oldest(&mut former.carried);
             }
-        }
-        if let Some(former) = &mut self.former {
-            forget_oldest(&mut former.query);
-            forget_oldest(&mut former.carried);
         }
     }
 }
@@ -79,11 +97,14 @@ fn forget_oldest(former: &mut Vec<Zeroizing<String>>) {
     former.drain(..most);
 }
 
-/// The words of a header's value. Those that a colon or an ampersand parts are one: in some schemes
-/// they are two values, in others one token.
-fn words(value: &HeaderValue) -> impl Iterator<Item = &str> {
-    let text = std::str::from_utf8(value.as_bytes()).unwrap_or_default();
-    text.split([' ', '\t', ',', ';', '=', '"'])
+/// What follows the scheme of an `Authorization` header, or all of one without a scheme. Where it
+/// is not UTF-8, what is.
+fn behind_its_scheme(value: &HeaderValue) -> impl Iterator<Item = &str> {
+    let all = value.as_bytes();
+    let space = all.iter().position(|byte| *byte == b' ');
+    let behind = space.map_or(all, |space| &all[space..]);
+    let texts = behind.utf8_chunks().map(|chunk| chunk.valid().trim_ascii());
+    texts.filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
@@ -103,17 +124,18 @@ mod tests {
         let part = |part| Session::new().with_part(part).unwrap();
         let of = |name: &str, value: &str| values(part(Part::header(name, value)));
         let long = "0123456789abcdef";
-        assert_eq!(of("authorization", &format!("Bearer {long}")), [long]);
-        assert_eq!(of("authorization", &format!("Basic {long}==")), [long]);
-        let named = format!("MediaBrowser Client=\"app\", Token=\"{long}\"");
-        assert_eq!(of("authorization", &named), [long]);
-        for word in [
-            "0123456789abcde:fedcba987654321",
-            "https://files.example.com/k",
+        for (scheme, value) in [
+            ("Bearer ", long),
+            ("", long),
+            ("Basic ", "QWxhZGRpbjpvcGVuc2VzYW1l=="),
+            ("MediaBrowser  ", "Client=\"app\", Token=\"a=b\""),
+            ("Signature ", "keyId=\"https://files.example.com/k\""),
         ] {
-            let value = format!("Signature keyId=\"{word}\"");
-            assert_eq!(of("authorization", &value), [word]);
+            assert_eq!(of("authorization", &format!("{scheme}{value}")), [value]);
         }
+        let odd = http::HeaderValue::from_bytes(b"Token u=\"\xe9\", t=\"0123456789abcdef\"");
+        let odd = Session::new().with_header(http::header::AUTHORIZATION, odd.unwrap());
+        assert_eq!(values(odd), ["\", t=\"0123456789abcdef\""]);
         for (name, value) in [
             ("authorization", &long[1..]),
             ("x-tenant", "01234567-89ab-cdef-0123-456789abcdef"),

@@ -192,20 +192,22 @@ impl Credential {
         self.attachment.attach_query(target, query)
     }
 
-    /// The values of all query pairs, and those that they had until a server rolled them lately. A
-    /// URL that holds one of them must neither be printed nor leave the scope.
+    /// The values of all query pairs, and those that they had until they were rolled or renewed
+    /// lately. A URL that holds one of them must neither be printed nor leave the scope.
     pub fn query_secrets(&self) -> impl Iterator<Item = &str> {
         self.attachment.query_values()
     }
 
     /// The values of the `Authorization` header and of the cookies that the session can't do
-    /// without, and those that they had until a server rolled them lately, if they have 16 bytes or
-    /// more: a shorter one is in a URL by chance. A URL that holds one of them must not leave the
-    /// scope.
+    /// without, and those that they had until they were rolled or renewed lately, if they have 16
+    /// bytes or more: a shorter one is in a URL by chance. A URL that holds one of them must not
+    /// leave the scope.
     ///
-    /// Of the header these are its words, such as the token behind `Bearer`. A word may hold more
-    /// than one value, as `key:token` does, and so may a cookie. Other headers, other cookies and
-    /// fields of the body are not among them: they often hold ids that URLs do as well.
+    /// Of the header that is what follows its scheme, such as the token behind `Bearer`. It may
+    /// hold more than one value, as `key:token` does, and so may a cookie; and a URL may hold them
+    /// in another encoding. `auth-middleware` looks for all that before it follows a redirect.
+    /// Other headers, other cookies and fields of the body are not among these values: they often
+    /// hold ids that URLs do as well.
     ///
     /// ```
     /// use auth_core::{Session, testing};
@@ -647,6 +649,17 @@ impl Credential {
     /// Whether both are one revision: they put the same on a request and keep the same.
     pub(crate) fn is_same_revision(&self, other: &Self) -> bool {
         self.is_same_value(other) && self.kept.has_values_of(&other.kept)
+    }
+
+    /// The credential after `before`, of the same session or of the next one. Responses to requests
+    /// with that one may still come, and hold what it has.
+    pub(crate) fn later_than(mut self, before: &Self) -> Self {
+        if self.stamp.generation == before.stamp.generation {
+            self.attachment.remember(&before.attachment);
+        } else {
+            self.attachment.remember_last(&before.attachment);
+        }
+        self
     }
 
     /// This first value of a session under another stamp. Of a later revision, it has to be told

@@ -174,6 +174,9 @@ impl CacheState {
         if let Some(last) = &last {
             credential = credential.after(last);
         }
+        if let Some(before) = self.refreshed() {
+            credential = credential.later_than(before);
+        }
         let credential = Arc::new(credential);
         if let Some(current) = self.current.as_ref().filter(|_| goes_on) {
             credential.life().goes_on(current.life());

@@ -150,6 +150,10 @@ impl CacheState {
             took: end.took,
         };
         let credential = Credential::new(stamp, session, birth, policy.window, end.jitter);
+        let credential = match self.refreshed() {
+            Some(before) => credential.later_than(before),
+            None => credential,
+        };
         Arc::new(match by {
             Means::Password => credential,
             Means::Refresh => credential.refreshed(),

@@ -1023,3 +1023,26 @@ async fn rule_16_carried_values_that_were_rolled_are_known_for_a_while() {
     assert_eq!(carried[0], "0123456789abcdef");
     assert_eq!(carried[1..], former);
 }
+
+#[tokio::test]
+async fn rule_16_the_values_of_the_session_before_are_known() {
+    let value = |number: u64| format!("0123456789abcd{number:02}");
+    let handle = Handle::new(move |number| {
+        let session = Session::new().with_query("sid", &number.to_string())?;
+        Ok(session.with_bearer(&value(number))?)
+    });
+    handle.get().await;
+    for number in 2..=4 {
+        // Because it was rejected, or by choice.
+        if number == 2 {
+            handle.attempt().await.rejected();
+        } else {
+            handle.credentials.renew().await.unwrap();
+        }
+        let credential = handle.get().await;
+        let carried: Vec<&str> = credential.carried_values().collect();
+        assert_eq!(carried, [number, number - 1].map(value));
+        let query: Vec<&str> = credential.query_secrets().collect();
+        assert_eq!(query, [number, number - 1].map(|number| number.to_string()));
+    }
+}

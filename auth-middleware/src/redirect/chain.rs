@@ -1,6 +1,7 @@
 //! The redirects of one request so far, and where the next one leads.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use auth_core::{Attempt, Credential, Credentials, Origin, Stamp};
 use http::header::{LOCATION, SET_COOKIE};
@@ -20,8 +21,12 @@ pub(crate) struct Chain {
     seen: Vec<(Method, Url)>,
     /// The credential at the redirect before.
     stamp: Option<Stamp>,
-    /// What the credentials have put on requests at the redirects so far.
-    carried: Secrets,
+    /// The credentials at the redirects so far.
+    carried: Vec<Arc<Credential>>,
+    /// What an integration above has put on the requests.
+    above: Secrets,
+    /// The handle was closed while a hop with its credential was under way.
+    closed: bool,
 }
 
 /// A response that may redirect, and the request that it answers.
@@ -34,6 +39,9 @@ pub(crate) struct Answer<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// The credential that the request carried, if any.
     pub(crate) carried: Option<Stamp>,
+    /// What the request had on it when it came here, if an integration above may have put something
+    /// there.
+    pub(crate) above: Option<&'a HeaderMap>,
     /// What this request and those before it have had in their queries. A server may put it into a
     /// URL out of the scope, such as one with `?next=` and the URL of the request.
     pub(crate) secrets: &'a Secrets,
@@ -73,16 +81,19 @@ impl Chain {
         let scope = credentials.scope();
         // The response may have ended the session that its request carried.
         let leaves = answer.url.is_in(scope) && !url.is_in(scope);
-        let current = Attempt::latest(credentials);
-        // After the handle was closed, what the session has had can't be told from the rest.
-        let is_unknown = current.is_none() && answer.carried.is_some();
-        // The session may have been renewed since an earlier hop.
-        if let Some(current) = &current {
-            self.carried.add(Secrets::of_request(current));
+        let current = self.carry(credentials, answer.carried.is_some());
+        if let Some(above) = answer.above {
+            self.above.add(Secrets::of_headers(above));
         }
-        let holds = |secrets: &Secrets| secrets.is_in(url.as_str());
-        let takes_a_secret = || holds(answer.secrets) || holds(&self.carried);
-        if leaves && (redirects.within_scope || is_unknown || takes_a_secret()) {
+        let is_in = |secrets: &Secrets| {
+            secrets.is_in(url.as_str()) || secrets.is_in(&written(answer.headers))
+        };
+        let takes_a_secret = || is_in(answer.secrets) || is_in(&self.carried());
+        if leaves && (redirects.within_scope || takes_a_secret()) {
+            return Ok(None);
+        }
+        // Which scope that has is not known here.
+        if url.origin() != answer.url.origin() && is_in(&self.above) {
             return Ok(None);
         }
         if self.taken == redirects.most {
@@ -106,19 +117,40 @@ impl Chain {
         }))
     }
 
-    /// Notes what requests carry now, after a redirect that is not followed here.
-    #[cfg(feature = "reqwest")]
+    /// Notes what requests carry now, at a redirect whose request carried a credential or not.
+    /// Returns the current one.
     #[cold]
-    pub(crate) fn carry(&mut self, credentials: &Credentials) {
-        if let Some(current) = Attempt::latest(credentials) {
-            self.carried.add(Secrets::of_request(&current));
+    pub(crate) fn carry(
+        &mut self,
+        credentials: &Credentials,
+        carried: bool,
+    ) -> Option<Arc<Credential>> {
+        let current = Attempt::latest(credentials);
+        match &current {
+            // The session may have been renewed since an earlier hop.
+            Some(current) => {
+                let is_same = |last: &Arc<Credential>| Arc::ptr_eq(last, current);
+                if !self.carried.last().is_some_and(is_same) {
+                    self.carried.push(Arc::clone(current));
+                }
+            }
+            None => self.closed |= carried,
         }
+        current
     }
 
-    /// What the credentials have put on requests at the redirects so far.
-    #[cfg(feature = "reqwest")]
-    pub(crate) const fn carried(&self) -> &Secrets {
-        &self.carried
+    /// What the credentials have put on requests at the redirects so far. After the handle was
+    /// closed, that can't be told from the rest.
+    #[cold]
+    pub(crate) fn carried(&self) -> Secrets {
+        if self.closed {
+            return Secrets::unknown();
+        }
+        let mut all = Secrets::default();
+        for credential in &self.carried {
+            all.add(Secrets::of_request(credential));
+        }
+        all
     }
 
     fn note(&mut self, answer: &Answer<'_>, stamp: Option<Stamp>) {
@@ -164,14 +196,25 @@ pub(crate) fn would_take_a_secret(
         status,
         headers,
         carried: None,
+        above: None,
         secrets: sent,
     };
     let leads_away = |url: &Url| url.origin() != here.origin() && !url.is_in(scope);
     location(&answer).filter(leads_away).is_some_and(|url| {
         let current = Attempt::latest(credentials);
         // After the handle was closed, what the session has had can't be told from the rest.
-        let holds = |secrets: &Secrets| secrets.is_in(url.as_str());
-        holds(sent) || current.is_none_or(|current| holds(&Secrets::of_request(&current)))
+        let mut all =
+            current.map_or_else(Secrets::unknown, |current| Secrets::of_request(&current));
+        all.add(sent.clone());
+        all.is_in(url.as_str()) || all.is_in(&written(headers))
+    })
+}
+
+/// A `Location` as the server has written it: a URL has some of it in another form.
+fn written(headers: &HeaderMap) -> Cow<'_, str> {
+    let location = headers.get(LOCATION);
+    location.map_or(Cow::Borrowed(""), |to| {
+        String::from_utf8_lossy(to.as_bytes())
     })
 }
 
@@ -207,7 +250,9 @@ fn location(answer: &Answer<'_>) -> Option<Url> {
     let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
     let names_a_user = !url.username().is_empty() || url.password().is_some();
     let is_downgrade = answer.url.scheme() == "https" && url.scheme() == "http";
-    if !is_web || names_a_user || is_downgrade {
+    // One that is too long, for example, is no URL that can be sent.
+    let is_sendable = http::Uri::try_from(url.as_str()).is_ok();
+    if !is_web || names_a_user || is_downgrade || !is_sendable {
         return None;
     }
     if url.origin() == answer.url.origin() {

@@ -19,7 +19,8 @@ const MOST: usize = 20;
 ///   without a credential carries none of another identity's integration below either. Of several
 ///   integrations in a stack, the outermost whose credential a request carries follows its
 ///   redirects, and none follows a redirect that another one has handed on. If it follows none, no
-///   one below does, where the credential is in the query or in the body.
+///   one below does with reqwest, or where the credential is in the query or in the body; with
+///   tower, one below may, and takes nothing of the credential to another origin.
 /// - **The caller's own headers** go along, as in a browser, but some stay at the origin that they
 ///   were written for: `Authorization`, `Proxy-Authorization`, `WWW-Authenticate`, `Cookie`,
 ///   `Cookie2`, `Referer`, `Host`, `Sec-WebSocket-Protocol`, headers that are marked
@@ -40,11 +41,12 @@ const MOST: usize = 20;
 /// - **Such a value** is found in a URL however often it is encoded, and less often than it is
 ///   itself. One of the query of less than eight characters, such as that of `v=2`, is in most
 ///   URLs. So it counts only where it stands alone: beside it is no letter, no digit and none of
-///   `-`, `.`, `_` and `~`. Beside those of the query they are the words of the
-///   [`carried_values`](auth_core::Credential::carried_values), but no URL's origin. A constant of
-///   the session's query, such as that of `api-version=2023-11-03`, counts as well. If the URLs of
-///   another host hold it, write that pair into the requests and not into the session, or add the
-///   host to the scope.
+///   `-`, `.`, `_` and `~`. Beside those of the query they are the
+///   [`carried_values`](auth_core::Credential::carried_values) and their words of 16 bytes or more,
+///   but no name of a parameter, no URL's origin, and no host where the URL has it as one. A value
+///   of more than 8 KiB is looked for as a whole. A constant of the session's query, such as that
+///   of `api-version=2023-11-03`, counts as well. If the URLs of another host hold it, write that
+///   pair into the requests and not into the session, or add the host to the scope.
 ///
 /// ```
 /// use auth_middleware::Redirects;

@@ -1,6 +1,13 @@
 //! The secrets that a credential puts on requests, and the texts that hold them.
 
+use std::cmp::Ordering;
+use std::net::Ipv6Addr;
+
 use auth_core::Credential;
+#[cfg(feature = "follow")]
+use http::HeaderMap;
+#[cfg(feature = "follow")]
+use http::header::{AUTHORIZATION, COOKIE};
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
@@ -15,6 +22,9 @@ const LONG: usize = 8;
 /// The shortest word that counts of a value that is not of the query.
 const LONG_WORD: usize = 16;
 
+/// A longer value is looked for as a whole, so that a server can't make the look take long.
+const LONGEST_PARTED: usize = 8_192;
+
 /// Words that stand alone in every URL.
 const SCHEMES: [&str; 2] = ["http", "https"];
 
@@ -23,7 +33,35 @@ const SCHEMES: [&str; 2] = ["http", "https"];
 /// plus signs, and is in lower case, as the texts that are searched. A value that is
 /// percent-encoded itself, as those of cookies often are, is there in its plain forms as well.
 #[derive(Clone, Default)]
-pub(crate) struct Secrets(Vec<Zeroizing<String>>);
+pub(crate) struct Secrets {
+    /// Sorted, and each one once.
+    all: Vec<Secret>,
+    /// What there is can't be told, so every text is taken to hold it.
+    unknown: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Secret {
+    text: Text,
+    /// It may be a host, which is no secret where a URL has it as its host.
+    is_host: bool,
+}
+
+/// A text that is zeroed when it is dropped.
+#[derive(Clone, PartialEq, Eq)]
+struct Text(Zeroizing<String>);
+
+impl PartialOrd for Text {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Text {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.as_str().cmp(other.0.as_str())
+    }
+}
 
 impl Secrets {
     /// Those of the query, which URLs show.
@@ -34,9 +72,30 @@ impl Secrets {
     /// All that must not leave the scope.
     pub(crate) fn of_request(credential: &Credential) -> Self {
         let mut secrets = Self::of_query(credential);
-        let carried = credential.carried_values().flat_map(long_words);
-        secrets.add(Self(carried.collect()));
+        secrets.add(Self::of_carried(credential.carried_values()));
         secrets
+    }
+
+    /// What an integration above has put on a request: it marks it sensitive.
+    #[cfg(feature = "follow")]
+    pub(crate) fn of_headers(headers: &HeaderMap) -> Self {
+        let texts = |name| {
+            let all = headers.get_all(name).into_iter();
+            let sensitive = all.filter(|value| value.is_sensitive());
+            sensitive.filter_map(|value| str::from_utf8(value.as_bytes()).ok())
+        };
+        let pairs = texts(COOKIE).flat_map(|cookies| cookies.split(';'));
+        let cookies = pairs.filter_map(|pair| Some(pair.split_once('=')?.1));
+        // The scheme is short, or is no word of a URL.
+        Self::of_carried(texts(AUTHORIZATION).chain(cookies))
+    }
+
+    /// What can't be told.
+    pub(crate) const fn unknown() -> Self {
+        Self {
+            all: Vec::new(),
+            unknown: true,
+        }
     }
 
     fn of<'a>(values: impl Iterator<Item = &'a str>) -> Self {
@@ -44,113 +103,188 @@ impl Secrets {
             !form.chars().all(is_in_every_url) && !SCHEMES.contains(&form.as_str())
         };
         let forms = |value| rounds(value).take(ROUNDS).filter(says);
-        Self(values.flat_map(forms).collect())
+        Self::sorted(values.flat_map(forms).map(|form| (form, false)))
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    fn of_carried<'a>(values: impl Iterator<Item = &'a str>) -> Self {
+        let mut found = Self::default();
+        for value in values {
+            let plain = plain(value);
+            // As it is as well, since what is around it may decode otherwise.
+            let whole = Some(value).filter(|_| behind_origin(&plain).is_none());
+            let words = words(&plain).into_iter().map(|word| (word, is_host(word)));
+            let all = words.chain(whole.map(|whole| (whole, false)));
+            let long = all.filter(|(word, _)| word.len() >= LONG_WORD);
+            let forms = long.map(|(word, is_host)| (folded(word), is_host));
+            found.add(Self::sorted(forms));
+        }
+        found
+    }
+
+    fn sorted(all: impl Iterator<Item = (Zeroizing<String>, bool)>) -> Self {
+        let mut all: Vec<_> = all
+            .map(|(text, is_host)| Secret {
+                text: Text(text),
+                is_host,
+            })
+            .collect();
+        all.sort();
+        all.dedup();
+        Self {
+            all,
+            unknown: false,
+        }
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.all.is_empty() && !self.unknown
     }
 
     /// Adds the secrets of another credential, which a later attempt has sent.
     pub(crate) fn add(&mut self, others: Self) {
-        for secret in others.0 {
-            if !self.0.contains(&secret) {
-                self.0.push(secret);
-            }
+        self.unknown |= others.unknown;
+        if !others.all.is_empty() {
+            self.all.extend(others.all);
+            self.all.sort();
+            self.all.dedup();
         }
     }
 
     /// Whether the text holds one of the values, plain or percent-encoded, however often.
     pub(crate) fn is_in(&self, text: &str) -> bool {
-        if self.is_empty() {
-            return false;
+        if self.all.is_empty() {
+            return self.unknown;
         }
         let mut rounds = rounds(text);
-        let is_found = |text: &str| self.0.iter().any(|secret| holds(text, secret));
-        rounds.by_ref().take(ROUNDS).any(|text| is_found(&text)) || rounds.next().is_some()
-    }
-}
-
-/// The forms of a value that is not of the query, and the long words of each.
-fn long_words(value: &str) -> impl Iterator<Item = Zeroizing<String>> {
-    rounds(value).take(ROUNDS).flat_map(|form| {
-        let words = form.split([' ', ',', ';', '=', '"', '{', '}']);
-        let words = words.chain([form.as_str()]);
-        let parts = words.flat_map(without_origins).flat_map(parted);
-        let long = parts.filter(|word| word.len() >= LONG_WORD);
-        let long = long.map(|word| Zeroizing::new(word.to_owned()));
-        long.collect::<Vec<_>>()
-    })
-}
-
-/// A word, and what its colons and ampersands part: they are within a token as well. Those of an
-/// origin in a word part nothing.
-fn parted(word: &str) -> impl Iterator<Item = &str> {
-    let parts = (!word.contains("://")).then(|| word.split([':', '&']));
-    [word].into_iter().chain(parts.into_iter().flatten())
-}
-
-/// A word without the origins of the URLs in it, which are in every URL of theirs. What is behind
-/// one is parted as a path is. A word that is more than a URL is whole as well.
-fn without_origins(word: &str) -> Vec<&str> {
-    // A word that is encoded is looked at when it is decoded.
-    let is_url = |form: &Zeroizing<String>| origin_in(form).is_some_and(|(at, _)| at == 0);
-    if word.contains('%') && rounds(word).take(ROUNDS).skip(1).any(|form| is_url(&form)) {
-        return Vec::new();
-    }
-    let mut parts = Vec::new();
-    let mut rest = word;
-    while let Some((begin, end)) = origin_in(rest) {
-        let (before, origin, behind) = (&rest[..begin], &rest[begin..end], &rest[end..]);
-        let ends_there = behind.is_empty() || behind.starts_with(['/', '?', '#']);
-        if !(parts.is_empty() && begin == 0 && ends_there) {
-            parts.push(word);
+        let mut plain = None;
+        for form in rounds.by_ref().take(ROUNDS) {
+            let mut others = self.all.iter().filter(|secret| !secret.is_host);
+            if others.any(|secret| holds(&form, &secret.text.0)) {
+                return true;
+            }
+            plain = Some(form);
         }
-        parts.extend(before.split(['/', '?', '#']));
-        // What stands before the host is no part of the origin.
-        let authority = origin.split_once("://").unwrap_or_default().1;
-        parts.extend(authority.rsplit_once('@').map(|(user, _)| user));
-        rest = behind;
+        // Only there it is seen where URLs within the text have their hosts.
+        let shows = |text: &str| {
+            let mut hosts = self.all.iter().filter(|secret| secret.is_host);
+            hosts.any(|host| is_beside_a_host(text, &host.text.0))
+        };
+        self.unknown || rounds.next().is_some() || plain.is_some_and(|text| shows(&text))
     }
-    if rest.len() == word.len() {
-        parts.push(word);
-    } else {
-        parts.extend(rest.split(['/', '?', '#']));
+
+    /// Whether the text holds one of the values, perhaps as `Debug` writes it.
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn is_printed_in(&self, text: &str) -> bool {
+        let is_there = |secret: &Secret| {
+            let printed = Zeroizing::new(secret.text.0.escape_debug().to_string());
+            *printed != *secret.text.0 && folded(text).contains(printed.as_str())
+        };
+        self.is_in(text) || self.all.iter().any(is_there)
     }
-    parts
 }
 
-/// Where the first `scheme://authority` of a text begins and ends. What is glued to one, as to its
-/// port, is no part of it.
-fn origin_in(text: &str) -> Option<(usize, usize)> {
-    let colon = text.find("://")?;
-    let is_before = |scheme: &&str| {
-        let begin = colon.checked_sub(scheme.len());
-        let there = begin.and_then(|begin| text.get(begin..colon));
-        there.is_some_and(|there| there.eq_ignore_ascii_case(scheme))
-    };
-    let scheme = ["https", "http", "wss", "ws"].into_iter().find(is_before)?;
-    let behind = &text[colon + 3..];
-    let is_of_authority = |letter: char| letter.is_alphanumeric() || ".-_~:@[]%".contains(letter);
-    let ends = behind.find(|letter| !is_of_authority(letter));
-    let authority = &behind[..ends.unwrap_or(behind.len())];
-    let host = authority.rfind('@').map_or(0, |at| at + 1);
-    let end = colon + 3 + host + host_and_port(&authority[host..]);
-    Some((colon - scheme.len(), end))
+/// What parts a value into words.
+const fn parts_words(letter: char) -> bool {
+    matches!(letter, ' ' | '\t' | ',' | ';' | '=' | '"' | '{' | '}')
 }
 
-/// How many bytes of a text are a host and its port.
-fn host_and_port(text: &str) -> usize {
-    let is_of_host = |letter: char| letter.is_alphanumeric() || ".-".contains(letter);
-    let host = match text.strip_prefix('[').and_then(|address| address.find(']')) {
-        Some(end) => end + 2,
-        None => text
-            .find(|letter| !is_of_host(letter))
-            .unwrap_or(text.len()),
+/// What parts some words, and is within the token in others.
+const fn parts_a_word(letter: char) -> bool {
+    matches!(letter, ':' | '&' | '|' | '/' | '?' | '#' | '@')
+}
+
+/// The words of a value, and it whole. The names in it are not among them: they are in URLs without
+/// a secret.
+fn words(value: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    if behind_origin(value).is_none() {
+        words.push(value);
+    }
+    if value.len() > LONGEST_PARTED {
+        return words;
+    }
+    let mut rest = value;
+    loop {
+        let end = rest.find(parts_words).unwrap_or(rest.len());
+        let (word, behind) = rest.split_at(end);
+        let is_name = behind.starts_with("\":")
+            || behind.strip_prefix('=').is_some_and(|value| {
+                value.starts_with('"') || !value.is_empty() && !value.starts_with(parts_words)
+            });
+        let parts = if is_name {
+            // `value&name=`
+            word.rsplit_once(parts_a_word).map(|(before, _)| before)
+        } else {
+            Some(word)
+        };
+        if let Some(parts) = parts {
+            let parts = behind_origin(parts).unwrap_or_else(|| {
+                words.push(parts);
+                parts
+            });
+            words.extend(parts.split(parts_a_word));
+        }
+        let mut letters = behind.chars();
+        if letters.next().is_none() {
+            return words;
+        }
+        rest = letters.as_str();
+    }
+}
+
+/// What is behind the origin of a word that is a URL.
+fn behind_origin(word: &str) -> Option<&str> {
+    let schemes = ["https://", "http://", "wss://", "ws://", "//"];
+    let rest = (schemes.iter()).find_map(|scheme| word.strip_prefix(scheme))?;
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, behind) = rest.split_at(end);
+    let is_port = |port: &str| port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit());
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if is_port(port) => host,
+        _ => authority,
     };
-    let port = text[host..].strip_prefix(':').unwrap_or_default();
-    let is_port = (1..=5).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit());
-    host + if is_port { 1 + port.len() } else { 0 }
+    let is_name = |letter: char| letter.is_ascii_alphabetic() || letter == '-';
+    let address = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    let is_origin = match address {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => is_host(host) || !host.is_empty() && host.chars().all(is_name),
+    };
+    let is_one = !behind.contains(|letter| parts_words(letter) || letter == '|');
+    (is_origin && is_one).then_some(behind)
+}
+
+/// Whether a word may be a host with a domain, or the address of one: what is glued to a host, as
+/// `.` and a signature are, makes it none.
+fn is_host(word: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label
+                .chars()
+                .all(|c| c.is_alphanumeric() || "-_".contains(c))
+    };
+    let Some((before, last)) = word.rsplit_once('.') else {
+        return false;
+    };
+    let is_top = last.starts_with("xn--")
+        || (2..=18).contains(&last.len()) && last.chars().all(char::is_alphabetic);
+    let is_number =
+        |label: &str| label.len() <= 3 && label.bytes().all(|byte| byte.is_ascii_digit());
+    let is_address = word.split('.').count() == 4 && word.split('.').all(is_number);
+    before.split('.').all(is_label) && is_label(last) && (is_top || is_address)
+}
+
+/// Whether a text holds a host other than as the host of a URL, or the end of one.
+fn is_beside_a_host(text: &str, host: &str) -> bool {
+    let is_of_host = |letter: char| letter.is_alphanumeric() || ".-_".contains(letter);
+    text.match_indices(host).any(|(at, _)| {
+        let (before, rest) = text.split_at(at);
+        let begins = before.ends_with("//") || before.ends_with('.');
+        let begins = begins && before.trim_end_matches(is_of_host).ends_with("//");
+        let ends = !rest[host.len()..].starts_with(is_of_host);
+        !(begins && ends)
+    })
 }
 
 const fn is_in_every_url(character: char) -> bool {
@@ -166,6 +300,21 @@ fn rounds(text: &str) -> impl Iterator<Item = Zeroizing<String>> {
             .then(|| folded(&String::from_utf8_lossy(&decoded(text))))?;
         (plain != *text).then_some(plain)
     })
+}
+
+/// A value as it is decoded until that changes nothing, in lower case. Its plus signs stay: they
+/// are in tokens, where a space parts words.
+fn plain(value: &str) -> Zeroizing<String> {
+    let lower = |text: &str| Zeroizing::new(text.to_ascii_lowercase());
+    let mut plain = lower(value);
+    for _ in 1..ROUNDS {
+        let next = lower(&String::from_utf8_lossy(&decoded(&plain)));
+        if next == plain {
+            break;
+        }
+        plain = next;
+    }
+    plain
 }
 
 /// Whether a text, decoded as it is, holds the secret.
@@ -264,71 +413,201 @@ mod tests {
         }
     }
 
+    const LONG_ONE: &str = "0123456789abcdef";
+
+    fn cookie(value: &str) -> Session {
+        Session::new().with_cookie("sid", value).unwrap()
+    }
+
+    fn authorization(value: &str) -> Session {
+        Session::new().with_header(http::header::AUTHORIZATION, value.parse().unwrap())
+    }
+
     #[test]
-    fn rule_16_the_origin_of_a_url_is_no_word() {
-        let long = "0123456789abcdef";
-        let cookie = |value: &str| Session::new().with_cookie("sid", value).unwrap();
-        let header = |value: &str| {
-            Session::new().with_header(http::header::AUTHORIZATION, value.parse().unwrap())
-        };
-        let all = [
-            header("Signature keyId=\"https://files.example.com/k\""),
-            header("Signature https://files.example.com:8443/reports/of/2024"),
+    fn rule_16_a_url_or_a_host_in_a_session_is_no_secret() {
+        for session in [
+            authorization("Signature keyId=\"https://files.example.com/k\""),
+            authorization("Signature https://files.example.com:8443/reports/of/2024"),
             cookie("https://files.example.com"),
+            cookie("https://files.example.com/reports"),
+            cookie("https%3A%2F%2Ffiles.example.com%3A8443%2F"),
             cookie("files=https%3A%2F%2Ffiles.example.com%3A8443"),
             cookie("s1|https://files.example.com:8443/|https://files.example.com"),
+            cookie("s1&https%3A%2F%2Ffiles.example.com"),
+            cookie("url:https%3A%2F%2Ffiles.example.com"),
+            cookie("url%3Ahttps%253A%252F%252Ffiles.example.com"),
+            cookie("{\"host\":\"files.example.com\"}"),
             cookie(
                 "%7B%22id%22%3A%22s1%22%2C%22files%22%3A%22https%3A%2F%2Ffiles.example.com%22%7D",
             ),
-        ];
-        for session in all {
+            cookie("//files.example.com"),
+            cookie("@me:files.example.com"),
+            cookie("me@files.example.com:8443"),
+            cookie("https://https://files.example.com"),
+            cookie("https://files.example.com@s1"),
+        ] {
             let secrets = of_request(session);
             for text in [
                 "https://files.example.com/reports/of/2024/a.pdf",
+                "https://eu.files.example.com/",
                 "https://files.example.com:8443/k?back=https%3A%2F%2Ffiles.example.com%3A8443",
+            ] {
+                let found = secrets.all.iter().map(|secret| secret.text.0.as_str());
+                let found: Vec<_> = found.collect();
+                assert!(!secrets.is_in(text), "{found:?} {text}");
+            }
+        }
+        for host in [
+            "https://files_eu.example.com",
+            "http://my-intranet-files",
+            "https://192.168.100.200:8443",
+            "wss://[2001:db8:1234::7]:9000",
+            "https://xn--bcher-kva.example.xn--p1ai",
+        ] {
+            assert!(
+                !of_request(cookie(host)).is_in(&format!("{host}/x")),
+                "{host}"
+            );
+        }
+    }
+
+    #[test]
+    fn rule_16_what_is_glued_to_an_origin_makes_it_none() {
+        for glued in [
+            "|{}", ":{}", "_{}", ".{}", "-{}", "@{}", "/a|{}", "/a:{}", "{}",
+        ] {
+            for scheme in [
+                "https://files.example.com",
+                "https://me",
+                "wss://files.example.com:443",
+            ] {
+                let value = format!("{scheme}{}", glued.replace("{}", LONG_ONE));
+                for session in [cookie(&value), authorization(&format!("Signature {value}"))] {
+                    let secrets = of_request(session);
+                    let url = format!("https://elsewhere.example/?t={value}");
+                    assert!(secrets.is_in(&url), "{value}");
+                    assert!(
+                        !secrets.is_in("https://files.example.com/reports"),
+                        "{value}"
+                    );
+                    let alone = format!("https://elsewhere.example/?t={LONG_ONE}");
+                    let is_parted = glued.len() > 2 && !"_.-".contains(&glued[..1]);
+                    assert!(secrets.is_in(&alone) || !is_parted, "{value}");
+                }
+            }
+        }
+        for value in [
+            "https://[0123456789abcdef]",
+            "{}.https://files.example.com",
+            "files.example.com|{}",
+            "https://[::1]:{}",
+        ] {
+            let value = value.replace("{}", LONG_ONE);
+            let url = format!("https://elsewhere.example/?t={value}");
+            assert!(of_request(cookie(&value)).is_in(&url), "{value}");
+        }
+        for value in [
+            "https://files.example.com/a/{}/b",
+            "https://files.example.com?a={}",
+            "https%3A%2F%2Ffiles.example.com%23{}",
+            "https://me:{}@files.example.com",
+            "{}:https://files.example.com/",
+            "x://{}",
+            "https://[::1]:{}",
+        ] {
+            let value = value.replace("{}", LONG_ONE);
+            let url = format!("https://elsewhere.example/?t={LONG_ONE}");
+            assert!(of_request(cookie(&value)).is_in(&url), "{value}");
+        }
+        // A host is one where a URL has it as its host.
+        let host = of_request(cookie("{\"host\":\"files.example.com\"}"));
+        for text in [
+            "https://elsewhere.example/?host=files.example.com",
+            "https://elsewhere.example/files.example.com",
+            "https://files.example.com.elsewhere.example/",
+            "https://notfiles.example.com/",
+        ] {
+            assert!(host.is_in(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn rule_16_names_and_schemes_are_no_secrets() {
+        for session in [
+            authorization(
+                "AWS4-HMAC-SHA256 Credential=AKIA/20241126/s3/aws4_request, Signature=abc",
+            ),
+            authorization("OAuth oauth_consumer_key=\"k\", oauth_signature_method=\"PLAINTEXT\""),
+            cookie("{\"preferred_username\":\"me\"}"),
+            cookie("s1&preferred_username=me&signature_version=2"),
+        ] {
+            let secrets = of_request(session);
+            for text in [
+                "/?X-Amz-Algorithm=AWS4-HMAC-SHA256",
+                "/?oauth_consumer_key=another&oauth_signature_method=HMAC",
+                "/?preferred_username=you&signature_version=3",
             ] {
                 assert!(!secrets.is_in(text), "{text}");
             }
         }
-        // What is glued to an origin is no part of it.
-        for (value, shown) in [
-            ("https://files.example.com|{}", "|{}"),
-            ("https://files.example.com:{}", "{}"),
-            ("https://files.example.com_{}", "_{}"),
-            ("https://files.example.com:{}", ":{}"),
-            ("https://[::1]:{}", "{}"),
-            ("{}.https://files.example.com", "{}."),
-            (
-                "https://files.example.com/a|{}:https://files.example.com",
-                "a|{}",
-            ),
+        for value in [
+            "{}&name_of_sixteen_=2",
+            "name=\"{}\"",
+            "a={}==",
+            "{}=",
+            "{\"a\":\"{}\"}",
         ] {
-            let [value, shown] = [value, shown].map(|text| text.replace("{}", long));
-            for session in [cookie(&value), header(&format!("Signature {value}"))] {
-                let secrets = of_request(session);
-                let url = format!("https://elsewhere.example/?t={shown}");
-                assert!(secrets.is_in(&url), "{value}");
-                let whole = format!("https://elsewhere.example/?t={value}");
-                assert!(secrets.is_in(&whole), "{value}");
-                assert!(
-                    !secrets.is_in("https://files.example.com/reports"),
-                    "{value}"
-                );
-            }
+            let value = value.replace("{}", LONG_ONE);
+            assert!(
+                of_request(cookie(&value)).is_in(&format!("/?t={LONG_ONE}")),
+                "{value}"
+            );
         }
-        let shown = format!("https://elsewhere.example/?t={long}");
-        for session in [
-            header(&format!("Signature https://files.example.com/a/{long}/b")),
-            header(&format!("Signature {long}:https://files.example.com/")),
-            cookie(&format!("https://files.example.com?a={long}")),
-            cookie(&format!("https%3A%2F%2Ffiles.example.com%23{long}")),
-            cookie(&format!("https://me:{long}@files.example.com")),
-        ] {
-            assert!(of_request(session).is_in(&shown));
+        let value = "aaaaaaaaaaaaaaa=bbbbbbbbbbbbbbb";
+        for session in [authorization(&format!("Bearer {value}")), cookie(value)] {
+            assert!(of_request(session).is_in(&format!("/?t={value}")));
         }
-        let whole = "s1|https://files.example.com/";
-        let text = format!("https://elsewhere.example/?t={whole}");
-        assert!(of_request(cookie(whole)).is_in(&text));
+    }
+
+    #[test]
+    fn rule_16_a_value_is_parted_into_no_more_than_it_has() {
+        let value = "https://a.example/,".repeat(LONGEST_PARTED / 19);
+        let secrets = of_request(cookie(&value));
+        assert_eq!(secrets.all.len(), 1, "it is whole alone, and once");
+        let words = (0..400).map(|number| format!("{number:016},"));
+        let value: String = words.collect();
+        let secrets = of_request(cookie(&value));
+        assert_eq!(secrets.all.len(), 401);
+        let mut twice = secrets.clone();
+        twice.add(secrets.clone());
+        assert_eq!(twice.all.len(), 401);
+        assert!(secrets.is_in("0000000000000399"));
+        let longer = format!("{value}{}", "0".repeat(LONGEST_PARTED));
+        let secrets = of_request(cookie(&longer));
+        assert_eq!(secrets.all.len(), 1);
+        assert!(secrets.is_in(&longer));
+    }
+
+    #[test]
+    fn rule_16_what_is_above_counts_if_it_is_marked_sensitive() {
+        let mut headers = HeaderMap::new();
+        headers.insert(COOKIE, format!("lang=en; sid={LONG_ONE}").parse().unwrap());
+        headers.insert(AUTHORIZATION, "Bearer fedcba9876543210".parse().unwrap());
+        assert!(Secrets::of_headers(&headers).is_empty());
+        for value in headers.values_mut() {
+            value.set_sensitive(true);
+        }
+        let secrets = Secrets::of_headers(&headers);
+        assert!(secrets.is_in(LONG_ONE));
+        assert!(secrets.is_in("fedcba9876543210"));
+    }
+
+    #[test]
+    fn rule_17_what_debug_prints_of_a_secret_is_one() {
+        let secrets = secrets("xab\"c\\defg");
+        assert!(secrets.is_printed_in(&format!("{:?}", "it is xab\"c\\defg.")));
+        assert!(secrets.is_printed_in("it is xab\"c\\defg."));
+        assert!(!secrets.is_printed_in("it is xabcdefg."));
     }
 
     #[test]

@@ -396,11 +396,12 @@ impl<'a> Call<'a> {
                     || (self.carried.is_some()
                         && would_take_a_secret(status, headers, secrets, credentials));
                 is_final.then(|| response.extensions_mut().insert(NotFollowed));
-                self.chain.get_or_insert_default().carry(credentials);
+                let chain = self.chain.get_or_insert_default();
+                chain.carry(credentials, self.carried.is_some());
             }
             let Some(request) = hop.filter(|_| !is_followed_above) else {
                 let carried = self.chain.as_deref().map(Chain::carried);
-                return Ok(self.redactor.clean_response(response, carried));
+                return Ok(self.redactor.clean_response(response, carried.as_ref()));
             };
             // The next hop may wait for the connection of this response.
             drop(response);
@@ -477,7 +478,8 @@ impl<'a> Call<'a> {
                         self.client_has_followed(admission.credentials);
                     }
                     let carried = self.chain.as_deref().map(Chain::carried);
-                    sending.check_scope(&response, self.redactor.secrets(), carried)?;
+                    let secrets = self.redactor.secrets();
+                    sending.check_scope(&response, secrets, carried.as_ref())?;
                 }
                 let body = sending.read_ahead(&mut response).await;
                 let conclusion = sending.conclude(&mut response, body.as_ref());
@@ -499,13 +501,14 @@ impl<'a> Call<'a> {
     #[cold]
     fn client_has_followed(&mut self, credentials: &Credentials) {
         self.redactor.redirected();
-        self.chain.get_or_insert_default().carry(credentials);
+        let chain = self.chain.get_or_insert_default();
+        chain.carry(credentials, self.carried.is_some());
     }
 
     #[cold]
     fn clean_error(&self, error: Error) -> Error {
         let carried = self.chain.as_deref().map(Chain::carried);
-        self.redactor.clean_error(error, carried)
+        self.redactor.clean_error(error, carried.as_ref())
     }
 
     /// Attaches the current credential to the next hop, if it is fresh.
@@ -582,6 +585,7 @@ impl<'a> Call<'a> {
             status: response.status(),
             headers: response.headers(),
             carried: self.carried,
+            above: None,
             secrets: self.redactor.secrets(),
         };
         let redirects = &self.middleware.redirects;

@@ -126,8 +126,8 @@ impl Redactor {
             None => error,
         };
         let printed = format!("{error:?} {error}");
-        let is_carried = |carried: &Secrets| carried.is_in(&printed);
-        if self.secrets.is_in(&printed) || carried.is_some_and(is_carried) {
+        let is_carried = |carried: &Secrets| carried.is_printed_in(&printed);
+        if self.secrets.is_printed_in(&printed) || carried.is_some_and(is_carried) {
             // A middleware below has wrapped an error of reqwest, whose URL is then out of reach.
             return Error::middleware(Withheld);
         }
@@ -135,11 +135,15 @@ impl Redactor {
     }
 }
 
-/// Takes the query away, and the path if it holds a secret.
+/// Takes the query away, and the path if it holds a secret, or a part of one that goes on behind
+/// it.
 fn hide(url: &mut Url, secrets: &Secrets) {
+    let behind = [url.query(), url.fragment()];
+    let is_behind = behind.into_iter().flatten().any(|part| secrets.is_in(part));
+    let goes_on = !is_behind && secrets.is_in(url.as_str());
     url.set_fragment(None);
     url.set_query(None);
-    if secrets.is_in(url.path()) {
+    if goes_on || secrets.is_in(url.path()) {
         url.set_path("");
     }
 }

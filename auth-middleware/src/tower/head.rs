@@ -9,7 +9,7 @@ pub(super) struct KeptHead {
     pub(super) method: Method,
     pub(super) uri: Uri,
     version: Version,
-    headers: KeptHeaders,
+    pub(super) headers: KeptHeaders,
     extensions: Extensions,
 }
 

@@ -151,3 +151,20 @@ async fn rule_21_a_cache_without_a_session_does_not_look_for_changes_of_one() {
         "its next login looks by itself"
     );
 }
+
+#[tokio::test]
+async fn rule_16_values_of_a_session_that_another_process_has_replaced_are_known_for_a_while() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let session = session(number, Lifetime::of(HOUR))?;
+        Ok(session.with_query("sid", &format!("v-{number}"))?)
+    });
+    let [one, other] = [(); 2].map(|()| fleet.start(server.program("right")));
+    one.get().await.unwrap();
+    other.get().await.unwrap();
+    reject(&other).await.unwrap();
+    fleet.advance(10 * SECOND).await;
+    let current = one.fresh().unwrap();
+    let known: Vec<&str> = current.query_secrets().collect();
+    assert_eq!(known, ["v-2", "v-1"]);
+}

@@ -131,6 +131,7 @@ fn next<B: Body + Default, T>(
         return Ok(None);
     };
     let (carried, secrets) = sent.of_hop();
+    let above = kept.head.headers.read();
     let answer = Answer {
         method: &kept.head.method,
         url: &url,
@@ -138,6 +139,7 @@ fn next<B: Body + Default, T>(
         status: response.status(),
         headers: response.headers(),
         carried,
+        above: Some(&above),
         secrets: &secrets,
     };
     let Some(hop) = chain.next(&answer, redirects, credentials)? else {
