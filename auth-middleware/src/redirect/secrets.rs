@@ -570,6 +570,16 @@ mod tests {
     }
 
     #[test]
+    fn rule_16_a_token_is_found_as_it_is_encoded_where_its_decoded_words_are_short() {
+        let token = "0123456%3Bfedcba";
+        let secrets = of_request(authorization(&format!("token {token}")));
+        for text in [token, "0123456%253Bfedcba"] {
+            assert!(secrets.is_in(&format!("/?t={text}")), "{text}");
+        }
+        assert!(!secrets.is_in("/?t=0123456"));
+    }
+
+    #[test]
     fn rule_16_a_value_is_parted_into_no_more_than_it_has() {
         let value = "https://a.example/,".repeat(LONGEST_PARTED / 19);
         let secrets = of_request(cookie(&value));
