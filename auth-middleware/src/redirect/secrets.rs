@@ -25,6 +25,9 @@ const LONG_WORD: usize = 16;
 /// A longer value is looked for as a whole, so that a server can't make the look take long.
 const LONGEST_PARTED: usize = 8_192;
 
+/// The name of a host has at most 253 characters (RFC 1035, section 2.3.4, without the lengths).
+const LONGEST_HOST: usize = 254;
+
 /// Words that stand alone in every URL.
 const SCHEMES: [&str; 2] = ["http", "https"];
 
@@ -175,9 +178,10 @@ impl Secrets {
     /// Whether the text holds one of the values, perhaps as `Debug` writes it.
     #[cfg(feature = "reqwest")]
     pub(crate) fn is_printed_in(&self, text: &str) -> bool {
+        let folded = folded(text);
         let is_there = |secret: &Secret| {
             let printed = Zeroizing::new(secret.text.0.escape_debug().to_string());
-            *printed != *secret.text.0 && folded(text).contains(printed.as_str())
+            *printed != *secret.text.0 && folded.contains(printed.as_str())
         };
         self.is_in(text) || self.all.iter().any(is_there)
     }
@@ -280,10 +284,13 @@ fn is_beside_a_host(text: &str, host: &str) -> bool {
     let is_of_host = |letter: char| letter.is_alphanumeric() || ".-_".contains(letter);
     text.match_indices(host).any(|(at, _)| {
         let (before, rest) = text.split_at(at);
-        let begins = before.ends_with("//") || before.ends_with('.');
-        let begins = begins && before.trim_end_matches(is_of_host).ends_with("//");
+        let is_whole = before.ends_with(['/', '.']);
+        let mut letters = before.char_indices().rev().take(LONGEST_HOST);
+        let begins = letters.find(|(_, letter)| !is_of_host(*letter));
+        let slashes = |(at, slash): (usize, char)| before[..at + slash.len_utf8()].ends_with("//");
+        let begins = begins.is_some_and(slashes);
         let ends = !rest[host.len()..].starts_with(is_of_host);
-        !(begins && ends)
+        !(is_whole && begins && ends)
     })
 }
 
@@ -526,9 +533,13 @@ mod tests {
             "https://elsewhere.example/files.example.com",
             "https://files.example.com.elsewhere.example/",
             "https://notfiles.example.com/",
+            "https://elsewhere.example/?host=\u{20ac}files.example.com",
+            "https://elsewhere.example/?host=\u{20ac}.files.example.com",
         ] {
             assert!(host.is_in(text), "{text}");
         }
+        let long = format!("https://{}files.example.com/", "a.".repeat(130));
+        assert!(host.is_in(&long));
     }
 
     #[test]
