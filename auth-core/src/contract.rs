@@ -448,17 +448,18 @@
 //! A step at the store takes 2 s at most. If it fails, there is an event, and the cache goes on
 //! without the store for 5 s, or until its end, which asks it once more: sessions are served,
 //! logins are single within the process, and of the quota the process takes a fifth, at least one
-//! login. A login that the store has told to wait waits in any case. More than five such processes
-//! may together exceed the quota, and fewer by as much as the store had given in the window before.
-//! Nothing fails for it but what can't be done: a token that can be used once is not sent, and a
-//! `log_out` says that the others are not told. What was obtained meanwhile is used, and saved when
-//! the store is looked at next, unless another session is there by then that has not expired. That
-//! one is used once the one at hand is due. A later value of the one that it has superseded is no
-//! other session, nor is its own, if a save arrives after its time. Until it is saved, it keeps the
-//! lease under which it was obtained, or one that supersedes it gives that back, or the end of its
-//! cache; a login that has failed gives its lease back after those 5 s, with its notes and its
-//! `Retry-After`, and if it was given none, takes it for them then, unless another has it or a good
-//! session is there.
+//! login. A login that the store has told to wait waits in any case, and one that waits for a
+//! permit of that fifth waits for one of the store as soon as that answers. More than five such
+//! processes may together exceed the quota, and fewer by as much as the store had given in the
+//! window before. Nothing fails for it but what can't be done: a token that can be used once is not
+//! sent, and a `log_out` says that the others are not told. What was obtained meanwhile is used,
+//! and saved when the store is looked at next, unless another session is there by then that has not
+//! expired. That one is used once the one at hand is due. A later value of the one that it has
+//! superseded is no other session, nor is its own, if a save arrives after its time. Until it is
+//! saved, it keeps the lease under which it was obtained, or one that supersedes it gives that
+//! back, or the end of its cache; a login that has failed gives its lease back after those 5 s,
+//! with its notes and its `Retry-After`, and if it was given none, takes it for them then, unless
+//! another has it or a good session is there.
 //!
 //! ## Rule 25
 //!

@@ -185,7 +185,7 @@ impl Ticket {
     // Relaxed, for the three flags: each publishes no other memory. A thread that sets `wanted` or
     // `given_up` takes the queue's lock next, and `note` reads them under that lock, under which
     // `permitted` is set and read.
-    pub(super) fn is_wanted(&self) -> bool {
+    pub(crate) fn is_wanted(&self) -> bool {
         self.wanted.load(Relaxed)
     }
 

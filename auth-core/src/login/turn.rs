@@ -5,10 +5,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{Either, join, select};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Either, join, select};
 
 use super::engine::Engine;
-use crate::clock::nanos;
+use crate::clock::{Clock, nanos};
 use crate::decide::{Known, Notes};
 use crate::error::{Exchange, LoginError};
 use crate::limit::{LONGEST_LOGIN, Limiter, MARGIN, Permit, Ticket};
@@ -248,7 +249,7 @@ impl Turn {
     }
 
     /// Waits for a permit of the store. Where that is in trouble, for one of the small share that
-    /// each process has then.
+    /// each process has then, until the store answers again.
     ///
     /// A refresh that counts as a login may have had one before, which goes on counting.
     pub(super) async fn permit(&mut self, ticket: &Arc<Ticket>, promise: impl Fn()) {
@@ -265,7 +266,10 @@ impl Turn {
             counts_for: window.saturating_add(self.login_takes()),
         };
         let mut free_at = 0;
+        // Its place in the queue for the share, which it keeps while the store is in trouble.
+        let mut place = None;
         loop {
+            promise();
             let asked = engine.clock.now().steady;
             let answer = self.sharing.permit(&engine, ask).await;
             let now = engine.clock.now().steady;
@@ -274,35 +278,31 @@ impl Turn {
                 Some(PermitAnswer::Given) if now.saturating_sub(asked) > nanos(STEP) => continue,
                 Some(PermitAnswer::Given) => {
                     self.permit = Some((id, window));
-                    ticket.set_expected(now);
-                    return;
-                }
-                Some(PermitAnswer::Wait(wait)) => free_at = now.saturating_add(nanos(wait)),
-                // What it has said before it failed holds.
-                None if now < free_at => {}
-                None => break,
-            }
-            ticket.set_expected(free_at);
-            promise();
-            let again = free_at.min(now.saturating_add(nanos(ASK_AGAIN)));
-            engine.clock.sleep_until(again).await;
-        }
-        let share = Limiter::share(&engine.provider.login_origin(), quota, &engine.clock);
-        let own = Arc::new(share.ticket(true));
-        loop {
-            promise();
-            let permit = pin!(share.acquire(&own, timeout));
-            let now = engine.clock.now().steady;
-            let again = engine
-                .clock
-                .sleep_until(now.saturating_add(nanos(ASK_AGAIN)));
-            ticket.set_expected(own.expected().max(now));
-            match select(permit, pin!(again)).await {
-                Either::Left((permit, _)) => {
-                    self.share = Some(permit.sent(timeout));
                     break;
                 }
-                Either::Right(_) => {}
+                Some(PermitAnswer::Wait(wait)) => {
+                    free_at = now.saturating_add(nanos(wait));
+                    place = None;
+                }
+                // What it has said before it failed holds.
+                None if now < free_at || place.is_some() => {}
+                None => {
+                    let origin = engine.provider.login_origin();
+                    let share = Limiter::share(&origin, quota, &engine.clock);
+                    let own = Arc::new(share.ticket(ticket.is_wanted()));
+                    place = Some(Place::new(share, own, timeout));
+                }
+            }
+            promise();
+            let again = now.saturating_add(nanos(ASK_AGAIN));
+            let Some(place) = &mut place else {
+                ticket.set_expected(free_at);
+                engine.clock.sleep_until(free_at.min(again)).await;
+                continue;
+            };
+            if let Some(permit) = place.wait(ticket, &engine.clock, again).await {
+                self.share = Some(permit.sent(timeout));
+                break;
             }
         }
         ticket.set_expected(engine.clock.now().steady);
@@ -413,6 +413,42 @@ impl Turn {
         // Those of a session say nothing without it.
         self.untold = notes.filter(|_| session.is_none()).cloned();
         saved.filter(|_| version.is_some())
+    }
+}
+
+/// The place of a login in the queue for the share. Dropped, it is free for those behind.
+struct Place {
+    share: Arc<Limiter>,
+    ticket: Arc<Ticket>,
+    permit: BoxFuture<'static, Permit>,
+}
+
+impl Place {
+    fn new(share: Arc<Limiter>, ticket: Arc<Ticket>, timeout: Duration) -> Self {
+        let (limiter, queued) = (Arc::clone(&share), Arc::clone(&ticket));
+        let permit = async move { limiter.acquire(&queued, timeout).await };
+        Self {
+            share,
+            ticket,
+            permit: permit.boxed(),
+        }
+    }
+
+    /// Waits until then at most, and tells the login when its permit is expected. A caller may have
+    /// come to wait for the login.
+    async fn wait(&mut self, login: &Ticket, clock: &Clock, until: u64) -> Option<Permit> {
+        if login.is_wanted() && !self.ticket.is_wanted() {
+            self.share.want(&self.ticket);
+        }
+        // It has to be in the queue before it knows.
+        if let Some(permit) = (&mut self.permit).now_or_never() {
+            return Some(permit);
+        }
+        login.set_expected(self.ticket.expected().max(clock.now().steady));
+        match select(&mut self.permit, pin!(clock.sleep_until(until))).await {
+            Either::Left((permit, _)) => Some(permit),
+            Either::Right(_) => None,
+        }
     }
 }
 
