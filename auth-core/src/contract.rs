@@ -180,14 +180,15 @@
 //! and failures counted; ten a minute where nothing is documented. So a permit is bound while its
 //! login is under way, and its window begins when that login has ended. After a time-out, its own
 //! or the HTTP client's, a panic or a drop the login may still arrive, so the window begins when
-//! its own time-out ends. A permit of the process whose login was given up before it was handed to
-//! the provider is free at once. Waiting callers spend one permit together; logins that a caller
-//! waits for go before renewals. While logins are under way, callers are told the earliest time at
-//! which a permit may be free, and again when it moves. No caller is refused while a permit is
-//! free. A caller whose deadline comes before its permit and the time that a login takes is told so
-//! at once, with the time to wait, and with the server's answer where that has postponed the last
-//! login. A dot at the end of a host, and an IPv4 address that is written as an IPv6 one, make no
-//! other origin here.
+//! its own time-out ends. A permit of the process, or of its share (rule 24), whose login was given
+//! up before it was handed to the provider is free at once. One that has lapsed before that, and
+//! that another login has had since, is good no more: its login waits for the next one. Waiting
+//! callers spend one permit together; logins that a caller waits for go before renewals. While
+//! logins are under way, callers are told the earliest time at which a permit may be free, and
+//! again when it moves. No caller is refused while a permit is free. A caller whose deadline comes
+//! before its permit and the time that a login takes is told so at once, with the time to wait, and
+//! with the server's answer where that has postponed the last login. A dot at the end of a host,
+//! and an IPv4 address that is written as an IPv6 one, make no other origin here.
 //!
 //! A refresh is no login, unless its provider says that the server counts it as one. Otherwise it
 //! has a quota of its own for each identity (30 a minute, unless set). Where that is spent, a good
@@ -195,11 +196,12 @@
 //!
 //! ## Rule 11
 //!
-//! The login server's `Retry-After` on a failed login, whatever its status, holds every login to
-//! it, capped at an hour; sessions in hand go on being served. That of a refusal, or of what may be
-//! one, holds the account itself for up to a day. Of several the longest counts, and a date counts
-//! from the answer's own, or else from the machine's clock. One that can't be read asks for a wait
-//! all the same: a window of the quota after too many logins, or else a minute.
+//! The login server's `Retry-After` on a failed login, whatever its status, holds every login to it
+//! that was not handed to the provider before, capped at an hour; sessions in hand go on being
+//! served. That of a refusal, or of what may be one, holds the account itself for up to a day. Of
+//! several the longest counts, and a date counts from the answer's own, or else from the machine's
+//! clock. One that can't be read asks for a wait all the same: a window of the quota after too many
+//! logins, or else a minute.
 //!
 //! ## Rule 12
 //!
@@ -439,9 +441,10 @@
 //! A login needs a permit of its process (rule 10) and one of the store, which counts all logins at
 //! an origin: from when it is given until a window after the login has ended, by the store's clock.
 //! After a time-out, or if its process is gone, it counts until the time-out and a window more. The
-//! server's `Retry-After` holds all that share the store. A permit whose answer has taken longer
-//! than a step at the store, since the machine slept, is asked for again. This bounds what reaches
-//! the server. No lease can: a server does not look at one.
+//! server's `Retry-After` holds all that share the store. If the answer has taken longer than a
+//! step at the store, or the login is not sent within 5 s, since the machine slept, a permit is
+//! asked for again. This bounds what reaches the server. No lease can: a server does not look at
+//! one.
 //!
 //! ## Rule 24
 //!

@@ -79,12 +79,13 @@ impl Limiter {
     }
 
     /// The login of a permit is sent only now, and may take as long as its time-out. Returns when
-    /// that is.
-    fn sent(&self, id: PermitId, timeout: Duration) -> u64 {
+    /// that is, or `None` if it can't be sent with that.
+    fn sent(&self, id: PermitId, timeout: Duration) -> Option<u64> {
         let timeout = nanos(timeout.min(LONGEST_LOGIN));
         self.change(|queue, now| {
-            queue.window.sent(id, now.saturating_add(timeout));
-            now
+            let may_be_sent = !queue.is_held(now);
+            let is_sent = may_be_sent && queue.window.sent(id, now.saturating_add(timeout));
+            is_sent.then_some(now)
         })
     }
 
@@ -241,11 +242,25 @@ impl Permit {
         }
     }
 
+    /// Whether the login can be sent with it: no other login has had it since it lapsed, and the
+    /// server has not asked for a wait meanwhile.
+    pub(crate) fn is_good(&self) -> bool {
+        let now = self.limiter.now();
+        let queue = self.limiter.queue.lock();
+        !queue.is_held(now) && queue.window.has(self.id)
+    }
+
     /// The login is sent only now, and may take as long as its time-out from now on.
-    pub(crate) fn sent(mut self, timeout: Duration) -> Self {
-        self.given_at = self.limiter.sent(self.id, timeout);
+    ///
+    /// # Errors
+    /// The permit, which is to be given back, if the login can't be sent with it any more.
+    pub(crate) fn sent(mut self, timeout: Duration) -> Result<Self, Self> {
+        let Some(now) = self.limiter.sent(self.id, timeout) else {
+            return Err(self);
+        };
+        self.given_at = now;
         self.sent = true;
-        self
+        Ok(self)
     }
 
     /// The login has ended: the server has answered, or can't be reached. Its window begins now.

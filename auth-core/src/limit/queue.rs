@@ -13,7 +13,7 @@
 //!    ticket stays in the queue, and the tickets behind it count as if it were not there.
 //! 4. *Permitted*: the ticket has left the queue in the step that took the permit. `expected` stays
 //!    in the past, or is when the store is expected to permit the login too, and the login's task
-//!    states `due` again.
+//!    states `due` again. It joins the queue once more if the login can't be sent with that permit.
 
 use std::cmp::Ordering;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -60,6 +60,10 @@ impl Queue {
     /// The server wants no login before `until`. A shorter hold does not shorten a longer one.
     pub(super) fn hold(&mut self, until: u64) {
         self.held_until = self.held_until.max(until);
+    }
+
+    pub(super) const fn is_held(&self, now: u64) -> bool {
+        now < self.held_until
     }
 
     /// Takes a permit for a login that times out at `until`, and leaves: if one is free, and
@@ -132,7 +136,7 @@ impl Queue {
     }
 
     pub(super) fn is_idle(&self, now: u64) -> bool {
-        self.held_until <= now && self.window.is_over(now)
+        !self.is_held(now) && self.window.is_over(now)
     }
 
     fn free_at(&self, ahead: usize, now: u64) -> u64 {

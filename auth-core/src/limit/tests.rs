@@ -29,7 +29,7 @@ fn new(quota: Quota, hands: &ManualClock) -> Arc<Limiter> {
 
 /// A permit, if one is free at once. Its login is sent at once, too.
 fn permit(limiter: &Arc<Limiter>) -> Option<Permit> {
-    Some(unsent(limiter)?.sent(TIMEOUT))
+    unsent(limiter)?.sent(TIMEOUT).ok()
 }
 
 /// A permit, if one is free at once.
@@ -555,17 +555,55 @@ fn rule_10_a_login_that_is_sent_later_than_its_permit_was_given_counts_and_takes
         };
         let lost = permit(&limiter).unwrap();
         hands.advance(Duration::from_secs(late));
-        drop(lost.sent(TIMEOUT));
+        drop(lost.sent(TIMEOUT).unwrap());
         assert_eq!(wait(&limiter), TIMEOUT + Duration::from_secs(62), "{late}");
         hands.advance(TIMEOUT + Duration::from_secs(62));
         let ends = permit(&limiter).unwrap();
         hands.advance(Duration::from_secs(late));
-        let ends = ends.sent(TIMEOUT);
+        let ends = ends.sent(TIMEOUT).unwrap();
         hands.advance(Duration::from_secs(4));
         ends.end();
         assert_eq!(limiter.login_takes(), nanos(Duration::from_secs(4)));
         assert_eq!(wait(&limiter), Duration::from_secs(62), "{late}");
     }
+}
+
+#[test]
+fn rule_10_a_login_whose_permit_another_has_had_since_is_not_sent() {
+    let hands = ManualClock::new();
+    let limiter = new(quota(1, 60), &hands);
+    let lapsed = unsent(&limiter).unwrap();
+    assert!(lapsed.is_good());
+    hands.advance(TIMEOUT + Duration::from_secs(62));
+    assert!(lapsed.is_good(), "no other has it");
+    let other = permit(&limiter).unwrap();
+    assert!(!lapsed.is_good());
+    lapsed.sent(TIMEOUT).unwrap_err().give_back();
+    assert!(permit(&limiter).is_none());
+    other.end();
+    assert!(permit(&limiter).is_none());
+    // Nor does it count if its login is given up now.
+    hands.advance(Duration::from_secs(62));
+    let lapsed = unsent(&limiter).unwrap();
+    hands.advance(TIMEOUT + Duration::from_secs(62));
+    let other = permit(&limiter).unwrap();
+    drop(lapsed.sent(TIMEOUT));
+    other.give_back();
+    assert!(try_acquire(&limiter));
+}
+
+#[test]
+fn rule_11_a_login_that_has_its_permit_is_not_sent_while_the_server_wants_none() {
+    let hands = ManualClock::new();
+    let limiter = new(quota(1, 60), &hands);
+    let early = unsent(&limiter).unwrap();
+    limiter.hold(Duration::from_secs(30));
+    assert!(!early.is_good());
+    early.sent(TIMEOUT).unwrap_err().give_back();
+    hands.advance(Duration::from_secs(30) - Duration::from_nanos(1));
+    assert!(unsent(&limiter).is_none());
+    hands.advance(Duration::from_nanos(1));
+    assert!(permit(&limiter).is_some());
 }
 
 #[test]

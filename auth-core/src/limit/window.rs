@@ -110,11 +110,20 @@ impl Window {
         Some(self.last)
     }
 
+    /// Whether no other login has had this permit. It may have lapsed.
+    pub(super) fn has(&self, id: PermitId) -> bool {
+        self.given.iter().any(|permit| permit.id == id)
+    }
+
     /// The login of this permit is sent later than it was given, and times out at `until`: even if
-    /// the permit had lapsed.
-    pub(super) fn sent(&mut self, id: PermitId, until: u64) {
+    /// the permit had lapsed, unless another login has had it since. Returns whether it is.
+    pub(super) fn sent(&mut self, id: PermitId, until: u64) -> bool {
+        if !self.has(id) {
+            return false;
+        }
         self.take_back(id);
         self.insert(id, true, until);
+        true
     }
 
     /// The login of this permit has ended, so its window begins: even if the permit had lapsed.

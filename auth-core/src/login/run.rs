@@ -187,8 +187,8 @@ impl Login {
                     return Ok(Obtained::Fetched { session, by });
                 }
                 Err(error) => {
-                    if let Some(turn) = self.turn.as_mut().filter(|_| error.is_not_sent()) {
-                        turn.pardon();
+                    if error.is_not_sent() {
+                        self.pardon();
                     }
                     self.promise_a_step();
                     if let Some(turn) = &mut self.turn {
@@ -306,9 +306,17 @@ impl Login {
             self.give_back(permit).await;
             return Ok(Err(not_marked()));
         }
-        // The store may have taken a while.
-        let timeout = self.engine.options.login_timeout;
-        let permit = permit.map(|permit| permit.sent(timeout));
+        let permit = match permit {
+            // The store may have taken a while.
+            Some(permit) => match self.still_permitted(permit).await {
+                Ok(permit) => Some(permit),
+                Err(none) => {
+                    self.pardon();
+                    return Err(none);
+                }
+            },
+            None => None,
+        };
         self.promise_a_step();
         let engine = &self.engine;
         engine.emit(&Event::RefreshSent { cause });
@@ -370,6 +378,13 @@ impl Login {
         match (token, &mut self.turn) {
             (Some(token), Some(turn)) => Box::pin(turn.spend(token.expose())).await,
             _ => true,
+        }
+    }
+
+    /// The token that was marked was not sent.
+    fn pardon(&mut self) {
+        if let Some(turn) = &mut self.turn {
+            turn.pardon();
         }
     }
 
@@ -446,63 +461,93 @@ impl Login {
     async fn secret_and_permit(&mut self) -> Result<(Secret, Permit), NoSession> {
         let mut secret = self.look().await?;
         let clock = self.engine.clock.clone();
-        let looked_at = clock.now();
-        let permit = self.wait_for_permit().await;
-        let now = clock.now();
-        // The wait may have been an hour, in which the secret was changed, and the old one would
-        // cost an attempt. The permit counts meanwhile, so a source that takes long is not waited
-        // for: then the secret at hand is as good as one can know.
-        if now.steady_since(looked_at) >= LOOK_EVERY {
-            let enough = clock.sleep_until(now.steady.saturating_add(nanos(LOOK_EVERY)));
-            let again = match select(pin!(self.look()), pin!(enough)).await {
-                Either::Left((again, _)) => Some(again),
-                Either::Right(_) => None,
-            };
-            match again {
-                Some(Ok(again)) => secret = again,
-                Some(Err(none)) => {
-                    self.give_back(Some(permit)).await;
-                    return Err(none);
+        let mut looked_at = clock.now();
+        loop {
+            let permit = self.wait_for_permit().await;
+            let now = clock.now();
+            // The wait may have been an hour, in which the secret was changed, and the old one
+            // would cost an attempt. The permit counts meanwhile, so a source that takes long is
+            // not waited for: then the secret at hand is as good as one can know.
+            if now.steady_since(looked_at) >= LOOK_EVERY {
+                let enough = clock.sleep_until(now.steady.saturating_add(nanos(LOOK_EVERY)));
+                let again = match select(pin!(self.look()), pin!(enough)).await {
+                    Either::Left((again, _)) => Some(again),
+                    Either::Right(_) => None,
+                };
+                match again {
+                    Some(Ok(again)) => secret = again,
+                    Some(Err(none)) => {
+                        self.give_back(Some(permit)).await;
+                        return Err(none);
+                    }
+                    None => {}
                 }
-                None => {}
+                looked_at = now;
+                self.promise_a_step();
             }
-            self.promise_a_step();
+            if let Some(permit) = self.send_with(permit).await? {
+                return Ok((secret, permit));
+            }
         }
-        Ok((secret, self.send_with(permit).await?))
     }
 
-    /// Waits for a permit. When it returns, the login counts as sent.
+    /// Waits for a permit. When it returns, the refresh counts as sent.
     async fn permit(&mut self) -> Result<Permit, NoSession> {
         let permit = self.wait_for_permit().await;
-        self.send_with(permit).await
+        self.still_permitted(permit).await
+    }
+
+    /// Waits for another permit, if the refresh can't be sent any more with this one. When it
+    /// returns, the refresh counts as sent.
+    async fn still_permitted(&mut self, mut permit: Permit) -> Result<Permit, NoSession> {
+        loop {
+            if let Some(permit) = self.send_with(permit).await? {
+                return Ok(permit);
+            }
+            permit = self.wait_for_permit().await;
+        }
     }
 
     /// Waits for a permit of the process, and for one of the store.
     async fn wait_for_permit(&mut self) -> Permit {
         let timeout = self.engine.options.login_timeout;
-        let permit = self
-            .engine
-            .limiter
-            .acquire(&self.flight().ticket, timeout)
-            .await;
-        self.promise_a_step();
-        if let Some(mut turn) = self.turn.take() {
+        loop {
+            let permit = self
+                .engine
+                .limiter
+                .acquire(&self.flight().ticket, timeout)
+                .await;
+            self.promise_a_step();
+            let Some(mut turn) = self.turn.take() else {
+                return permit;
+            };
             let ticket = &self.flight().ticket;
-            Box::pin(turn.permit(ticket, || self.promise_a_step())).await;
+            let is_permitted = turn.permit(&permit, ticket, || self.promise_a_step());
+            let is_permitted = Box::pin(is_permitted).await;
             self.turn = Some(turn);
             self.promise_a_step();
+            if is_permitted {
+                return permit;
+            }
+            permit.give_back();
         }
-        permit
     }
 
-    /// From now on the login counts as sent with this permit, unless it was stopped.
-    async fn send_with(&mut self, permit: Permit) -> Result<Permit, NoSession> {
-        if !self.flight().send(self.engine.clock.precise()) {
-            self.give_back(Some(permit)).await;
+    /// From now on the login counts as sent with this permit, unless it was stopped. Returns `None`
+    /// if it can't be sent any more with that: the store, or the source of the secret, may have
+    /// taken a while. Then it has none.
+    async fn send_with(&mut self, permit: Permit) -> Result<Option<Permit>, NoSession> {
+        let sent = permit.sent(self.engine.options.login_timeout);
+        let may_be_sent = sent.is_ok() && self.turn.as_mut().is_none_or(|turn| turn.send());
+        let (Ok(permit) | Err(permit)) = sent;
+        if may_be_sent && self.flight().send(self.engine.clock.precise()) {
+            return Ok(Some(permit));
+        }
+        self.give_back(Some(permit)).await;
+        if may_be_sent || !self.flight().begin_anew() {
             return Err(NoSession::Unchanged);
         }
-        // The store, or the source of the secret, may have taken a while.
-        Ok(permit.sent(self.engine.options.login_timeout))
+        Ok(None)
     }
 
     /// Logs in with this secret. The permit is bound until that has ended.

@@ -10,7 +10,7 @@ use futures_util::future::{BoxFuture, Either, join, select};
 
 use super::engine::Engine;
 use crate::clock::{Clock, nanos};
-use crate::decide::{Known, Notes};
+use crate::decide::{Known, LOOK_EVERY, Notes};
 use crate::error::{Exchange, LoginError};
 use crate::limit::{LONGEST_LOGIN, Limiter, MARGIN, Permit, Ticket};
 use crate::runtime::Runtime;
@@ -37,6 +37,10 @@ const SOONEST: Duration = Duration::from_millis(25);
 /// step of the store takes.
 const ON_ITS_WAY: Duration = STEP;
 
+/// How soon a login is sent after it has asked for the permit that it was given, unless the machine
+/// has slept: two steps at the store, and a look at the secret.
+const SENT_WITHIN: Duration = STEP.saturating_mul(2).saturating_add(LOOK_EVERY);
+
 /// How long a login waits at the store for its permit before it asks again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -62,8 +66,8 @@ pub(super) struct Turn {
     pardons: bool,
     /// The lease was asked for, and may be there even if no answer came.
     asked: bool,
-    /// Its permit of the store, and how long that counts from the end of the login on.
-    permit: Option<(String, Duration)>,
+    /// Its permit of the store.
+    permit: Option<Stored>,
     /// Its permit of the share that the process has while the store is in trouble.
     share: Option<Permit>,
     /// How soon it looks again while another has the lease.
@@ -249,10 +253,16 @@ impl Turn {
     }
 
     /// Waits for a permit of the store. Where that is in trouble, for one of the small share that
-    /// each process has then, until the store answers again.
+    /// each process has then, until the store answers again. Returns false if the login can't be
+    /// sent any more with its permit of the process.
     ///
     /// A refresh that counts as a login may have had one before, which goes on counting.
-    pub(super) async fn permit(&mut self, ticket: &Arc<Ticket>, promise: impl Fn()) {
+    pub(super) async fn permit(
+        &mut self,
+        of_process: &Permit,
+        ticket: &Arc<Ticket>,
+        promise: impl Fn(),
+    ) -> bool {
         self.end_permit().await;
         let engine = self.engine.clone();
         let timeout = engine.options.login_timeout;
@@ -269,6 +279,9 @@ impl Turn {
         // Its place in the queue for the share, which it keeps while the store is in trouble.
         let mut place = None;
         loop {
+            if !of_process.is_good() {
+                return false;
+            }
             promise();
             let asked = engine.clock.now().steady;
             let answer = self.sharing.permit(&engine, ask).await;
@@ -277,7 +290,12 @@ impl Turn {
                 // The machine has slept meanwhile, and the permit may count no more.
                 Some(PermitAnswer::Given) if now.saturating_sub(asked) > nanos(STEP) => continue,
                 Some(PermitAnswer::Given) => {
-                    self.permit = Some((id, window));
+                    let counts_for = window;
+                    self.permit = Some(Stored {
+                        id,
+                        asked,
+                        counts_for,
+                    });
                     break;
                 }
                 Some(PermitAnswer::Wait(wait)) => {
@@ -301,11 +319,26 @@ impl Turn {
                 continue;
             };
             if let Some(permit) = place.wait(ticket, &engine.clock, again).await {
-                self.share = Some(permit.sent(timeout));
+                self.share = Some(permit);
                 break;
             }
         }
         ticket.set_expected(engine.clock.now().steady);
+        true
+    }
+
+    /// The login is sent now. Returns whether it may be: if not, its permits are to be given back.
+    pub(super) fn send(&mut self) -> bool {
+        let now = self.engine.clock.now().steady;
+        let permit = self.permit.as_ref();
+        if permit.is_some_and(|permit| now.saturating_sub(permit.asked) > nanos(SENT_WITHIN)) {
+            return false;
+        }
+        let timeout = self.engine.options.login_timeout;
+        let share = self.share.take().map(|permit| permit.sent(timeout));
+        let may_be_sent = !matches!(share, Some(Err(_)));
+        self.share = share.map(|(Ok(permit) | Err(permit))| permit);
+        may_be_sent
     }
 
     /// The login was not sent, so its permit counts no more.
@@ -313,7 +346,7 @@ impl Turn {
         if let Some(permit) = self.share.take() {
             permit.give_back();
         }
-        if let Some((id, _)) = self.permit.take() {
+        if let Some(Stored { id, .. }) = self.permit.take() {
             let ended = self.sharing.end_permit(&self.engine, &id, Duration::ZERO);
             ended.await;
         }
@@ -324,7 +357,7 @@ impl Turn {
         if let Some(permit) = self.share.take() {
             permit.end();
         }
-        if let Some((id, counts_for)) = self.permit.take() {
+        if let Some(Stored { id, counts_for, .. }) = self.permit.take() {
             let ended = self.sharing.end_permit(&self.engine, &id, counts_for);
             ended.await;
         }
@@ -414,6 +447,15 @@ impl Turn {
         self.untold = notes.filter(|_| session.is_none()).cloned();
         saved.filter(|_| version.is_some())
     }
+}
+
+/// A permit of the store.
+struct Stored {
+    id: String,
+    /// When it was asked for, on the steady clock.
+    asked: u64,
+    /// How long it counts from the end of the login on.
+    counts_for: Duration,
 }
 
 /// The place of a login in the queue for the share. Dropped, it is free for those behind.

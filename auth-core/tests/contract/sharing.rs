@@ -1,6 +1,7 @@
 //! Rules 19 to 25: one session for several caches, with a store in memory. What files and Redis add
 //! is tested beside them.
 
+mod accounts;
 mod ends;
 mod failures;
 mod faulty;
@@ -15,6 +16,7 @@ mod server;
 mod trouble;
 mod turns;
 mod unsaved;
+mod unsent;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};

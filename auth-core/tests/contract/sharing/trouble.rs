@@ -1,10 +1,10 @@
 //! Rule 24: a store in trouble.
 
-use auth_core::testing::{Gate, Scripted};
-use auth_core::{Ask, CredentialsBuilder};
+use auth_core::Ask;
+use auth_core::testing::Gate;
 use futures_util::future::BoxFuture;
-use tokio::task::JoinHandle;
 
+use super::accounts::Accounts;
 use super::*;
 
 #[tokio::test]
@@ -57,70 +57,6 @@ async fn rule_24_without_its_store_a_login_that_has_timed_out_counts_until_it_ca
     assert!(matches!(third, Err(Error::QuotaSpent { .. })), "{third:?}");
 }
 
-/// Accounts of one process at an origin that allows five logins in 15 min, so that the share of a
-/// process is one. Their logins are in the order of their names.
-struct Accounts {
-    clock: ManualClock,
-    store: Faulty,
-    sent: Arc<Mutex<Vec<&'static str>>>,
-    answers: Arc<Mutex<Result<(), fn() -> LoginError>>>,
-}
-
-impl Accounts {
-    fn new() -> Self {
-        let clock = ManualClock::new();
-        Self {
-            store: Faulty::new(&MemoryStore::on(clock.clock())),
-            clock,
-            sent: Arc::default(),
-            answers: Arc::new(Mutex::new(Ok(()))),
-        }
-    }
-
-    fn quota() -> Quota {
-        Quota::new(5.try_into().unwrap(), 900 * SECOND)
-    }
-
-    fn provider(&self, name: &'static str) -> Scripted {
-        let (sent, answers) = (Arc::clone(&self.sent), Arc::clone(&self.answers));
-        let origin = Origin::parse("https://share.example.com").unwrap();
-        let provider = Scripted::new(move |number| {
-            sent.lock().push(name);
-            (*answers.lock()).map_err(|error| error())?;
-            session(number, Lifetime::of(HOUR))
-        });
-        let provider = provider.with_identity(Identity::new("test", origin, name));
-        provider.with_quota(Self::quota())
-    }
-
-    fn account(&self, name: &'static str) -> Credentials {
-        self.shares(crate::support::on(&self.clock, self.provider(name)))
-    }
-
-    fn shares(&self, account: CredentialsBuilder) -> Credentials {
-        account.store(self.store.clone()).build()
-    }
-
-    /// A caller that waits for as long as it takes.
-    fn get(account: &Credentials) -> JoinHandle<Result<String, Error>> {
-        let account = account.clone();
-        let patience = Ask::new().wait_for_quota();
-        tokio::spawn(async move { account.get_with(patience).await.map(|got| token(&got)) })
-    }
-
-    fn sent(&self) -> Vec<&'static str> {
-        self.sent.lock().clone()
-    }
-
-    async fn pass(&self, time: Duration) {
-        settle().await;
-        for _ in 0..time.as_millis() / 500 {
-            self.clock.advance(SECOND / 2);
-            settle().await;
-        }
-    }
-}
-
 #[tokio::test]
 async fn rule_24_a_login_that_waits_for_the_share_asks_the_store_again_once_it_is_back() {
     // The store gives it a permit, or tells it to wait for one.
@@ -132,21 +68,8 @@ async fn rule_24_a_login_that_waits_for_the_share_asks_the_store_again_once_it_i
         process.pass(SECOND).await;
         assert_eq!(process.sent(), ["one"]);
         if spent {
-            let origin = process
-                .store
-                .0
-                .inner
-                .seal()
-                .name(b"origin https://share.example.com");
-            let ask = PermitAsk {
-                id: "test",
-                most: 1,
-                window: 300 * SECOND,
-                counts_for: 300 * SECOND,
-            };
-            process.store.0.inner.permit(&origin, ask).await.unwrap();
-            let held = 300 * SECOND;
-            process.store.0.inner.hold(&origin, held).await.unwrap();
+            let store = &process.store.0.inner;
+            store.hold(&process.origin(), 300 * SECOND).await.unwrap();
         }
         process.store.0.fails.store(false, SeqCst);
         process.pass(6 * SECOND).await;

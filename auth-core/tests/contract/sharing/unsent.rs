@@ -1,0 +1,239 @@
+//! Rules 10 and 11: a login that has its permits, or one of them, and is not sent yet.
+
+use std::num::NonZeroU32;
+
+use auth_core::testing::{Gate, Scripted};
+use auth_core::{Ask, ReadSecret, SecretError};
+
+use super::accounts::Accounts;
+use super::*;
+use crate::support::Renewing;
+
+fn wants_no_login() -> LoginError {
+    LoginError::limited(Some(HOUR))
+}
+
+/// What a caller is told that does not wait.
+async fn told(account: &Credentials) -> Duration {
+    let told = account.get_with(Ask::new().fail_fast()).await;
+    let Err(Error::QuotaSpent { retry_after, .. }) = told else {
+        panic!("{told:?}");
+    };
+    retry_after
+}
+
+#[tokio::test]
+async fn rule_11_a_retry_after_holds_a_login_that_waits_for_the_share() {
+    let process = Accounts::new();
+    process.store.0.fails.store(true, SeqCst);
+    let gate = Gate::shut();
+    let one = process.shares(process.provider("one").gated(&gate));
+    let two = process.account("two");
+    tokio::spawn(async move { one.get_with(Ask::new().fail_fast()).await.map(drop) });
+    settle().await;
+    drop(Accounts::get(&two));
+    process.pass(SECOND).await;
+    *process.answers.lock() = Err(wants_no_login);
+    gate.let_through(1);
+    process.pass(SECOND).await;
+    *process.answers.lock() = Ok(());
+    assert_eq!(told(&two).await, HOUR - SECOND, "and its callers know");
+    process.pass(HOUR - 2 * SECOND).await;
+    assert_eq!(process.sent(), ["one"]);
+    process.pass(SECOND).await;
+    assert_eq!(process.sent(), ["one", "two"]);
+}
+
+#[tokio::test]
+async fn rule_11_a_retry_after_holds_a_login_that_waits_at_the_store() {
+    let process = Accounts::new();
+    let store = &process.store.0.inner;
+    store.hold(&process.origin(), 100 * SECOND).await.unwrap();
+    let two = process.account("two");
+    drop(Accounts::get(&two));
+    process.pass(SECOND).await;
+    *process.answers.lock() = Err(wants_no_login);
+    let one = process.alone(process.provider("one"));
+    one.get().await.unwrap_err();
+    *process.answers.lock() = Ok(());
+    process.pass(SECOND).await;
+    assert_eq!(told(&two).await, HOUR - SECOND, "and its callers know");
+    process.pass(HOUR - 2 * SECOND).await;
+    assert_eq!(process.sent(), ["one"]);
+    process.pass(SECOND).await;
+    assert_eq!(process.sent(), ["one", "two"]);
+}
+
+/// A source that is read at once, and from then on as often as it is let.
+#[derive(Clone)]
+struct Slow {
+    reads: Arc<AtomicU64>,
+    gate: Arc<Semaphore>,
+}
+
+impl Slow {
+    fn new() -> Self {
+        Self {
+            reads: Arc::default(),
+            gate: Arc::new(Semaphore::new(1)),
+        }
+    }
+}
+
+#[async_trait]
+impl ReadSecret for Slow {
+    async fn read(&self) -> Result<Secret, SecretError> {
+        self.reads.fetch_add(1, SeqCst);
+        self.gate.acquire().await.unwrap().forget();
+        Ok("right".into())
+    }
+}
+
+#[tokio::test]
+async fn rule_11_a_retry_after_holds_a_login_that_looks_at_its_secret_once_more() {
+    // With its permit of the store, or with one of the share.
+    for fails in [false, true] {
+        let process = Accounts::new();
+        process.store.0.fails.store(fails, SeqCst);
+        let store = &process.store.0.inner;
+        store.hold(&process.origin(), 10 * SECOND).await.unwrap();
+        let first = process.shares(process.provider("first"));
+        if fails {
+            first.get().await.unwrap();
+        }
+        let (secret, quick) = (Slow::new(), process.sent());
+        let provider = process.provider("two");
+        let two = process.shares(provider.with_secret(SecretSource::custom(secret.clone())));
+        let waiting = Accounts::get(&two);
+        let until_read = async {
+            while secret.reads.load(SeqCst) < 2 {
+                process.pass(SECOND / 2).await;
+            }
+        };
+        until_read.await;
+        assert_eq!(process.sent(), quick);
+        *process.answers.lock() = Err(wants_no_login);
+        let one = process.alone(process.provider("one"));
+        one.get().await.unwrap_err();
+        *process.answers.lock() = Ok(());
+        secret.gate.add_permits(1);
+        process.pass(HOUR - SECOND).await;
+        assert_eq!(process.sent(), [quick.clone(), vec!["one"]].concat());
+        secret.gate.add_permits(1);
+        process.store.0.fails.store(false, SeqCst);
+        process.pass(7 * SECOND).await;
+        assert_eq!(process.sent(), [quick, vec!["one", "two"]].concat());
+        assert_eq!(secret.reads.load(SeqCst), 3, "the wait was a long one");
+        waiting.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn rule_11_a_retry_after_holds_a_refresh_that_counts_and_whose_token_is_being_marked() {
+    let clock = ManualClock::new();
+    let store = Faulty::new(&MemoryStore::on(clock.clock()));
+    let logins = Scripted::new(|number| {
+        let session = session(number, Lifetime::of(HOUR))?;
+        Ok(session.with_kept("refresh_token", "r-1")?)
+    });
+    let by = Refresh::with_kept("refresh_token")
+        .single_use()
+        .counts_as_login();
+    let provider = Renewing::new(logins);
+    let provider = provider.refreshed(by, |_| session(7, Lifetime::of(HOUR)));
+    let (logins, refreshes) = (provider.logins(), provider.refreshes());
+    let credentials = provider.on(&clock).store(store.clone()).build();
+    credentials.get().await.unwrap();
+    clock.advance(HOUR);
+    let saves = Arc::new(Semaphore::new(0));
+    *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+    let got = Accounts::get(&credentials);
+    settle().await;
+    let other = Identity::new(
+        "test",
+        crate::support::tokens().identity().origin().clone(),
+        "other",
+    );
+    let other = Scripted::new(|_| Err(wants_no_login())).with_identity(other);
+    let other = crate::support::on(&clock, other).build();
+    other.get().await.unwrap_err();
+    saves.add_permits(100);
+    settle().await;
+    for _ in 0..3_599 {
+        clock.advance(SECOND);
+        settle().await;
+    }
+    assert_eq!(refreshes.load(SeqCst), 0);
+    clock.advance(SECOND);
+    settle().await;
+    assert_eq!((refreshes.load(SeqCst), logins.count()), (1, 1));
+    assert_eq!(got.await.unwrap().unwrap(), "token-7");
+}
+
+#[tokio::test]
+async fn rule_10_a_login_whose_permit_lapses_at_the_store_waits_for_another() {
+    // 30 s and a window of 902 s.
+    let lapses = 932 * SECOND;
+    let process = Accounts::new();
+    let store = &process.store.0.inner;
+    let held = lapses + 5 * SECOND;
+    store.hold(&process.origin(), held).await.unwrap();
+    let one = Quota::DEFAULT.at_most(NonZeroU32::MIN);
+    let first = process.shares(process.provider("first").with_quota(one));
+    drop(Accounts::get(&first));
+    process.pass(SECOND).await;
+    let second = process.alone(process.provider("second"));
+    drop(Accounts::get(&second));
+    process.pass(lapses - 2 * SECOND).await;
+    assert!(process.sent().is_empty());
+    process.pass(SECOND).await;
+    assert_eq!(process.sent(), ["second"]);
+    process.pass(901 * SECOND).await;
+    assert_eq!(process.sent(), ["second"]);
+    assert!(told(&first).await <= SECOND, "and its callers know");
+    process.pass(2 * SECOND).await;
+    assert_eq!(process.sent(), ["second", "first"]);
+}
+
+#[tokio::test]
+async fn rule_23_a_permit_is_asked_for_again_if_the_machine_slept_before_its_login_was_sent() {
+    let process = Accounts::new();
+    let store = &process.store.0.inner;
+    store.hold(&process.origin(), 10 * SECOND).await.unwrap();
+    let secret = Slow::new();
+    let provider = process.provider("one");
+    let one = process.shares(provider.with_secret(SecretSource::custom(secret.clone())));
+    drop(Accounts::get(&one));
+    while secret.reads.load(SeqCst) < 2 {
+        process.pass(SECOND / 2).await;
+    }
+    // It has lapsed by then, and the others were told to wait.
+    process.clock.advance(HOUR);
+    store.hold(&process.origin(), 10 * SECOND).await.unwrap();
+    secret.gate.add_permits(2);
+    process.pass(9 * SECOND).await;
+    assert!(process.sent().is_empty());
+    process.pass(SECOND).await;
+    assert_eq!(process.sent(), ["one"]);
+}
+
+#[tokio::test]
+async fn rule_10_a_login_that_is_given_up_before_it_is_sent_takes_nothing_of_the_share() {
+    let process = Accounts::new();
+    *process.store.0.permit_gate.lock() = Some(Arc::new(Semaphore::new(0)));
+    let secret = Slow::new();
+    let provider = process.provider("one");
+    let one = process.shares(provider.with_secret(SecretSource::custom(secret.clone())));
+    let waiting = Accounts::get(&one);
+    while secret.reads.load(SeqCst) < 2 {
+        process.pass(SECOND / 2).await;
+    }
+    process.store.0.fails.store(true, SeqCst);
+    one.close().await.unwrap();
+    waiting.await.unwrap().unwrap_err();
+    let two = process.account("two");
+    let waiting = Accounts::get(&two);
+    process.pass(SECOND).await;
+    assert_eq!(process.sent(), ["two"]);
+    waiting.await.unwrap().unwrap();
+}
