@@ -78,7 +78,7 @@
 //! that was refused is not sent again either, until a login or a refresh has succeeded.
 //!
 //! A renewal that fails never holds back a login that a caller waits for: only what rule 12 says of
-//! the password does.
+//! the password does, and a `Retry-After` (rule 11).
 //!
 //! # Rejection
 //!
@@ -198,10 +198,11 @@
 //!
 //! The login server's `Retry-After` on a failed login, whatever its status, holds every login to it
 //! that was not handed to the provider before, capped at an hour; sessions in hand go on being
-//! served. That of a refusal, or of what may be one, holds the account itself for up to a day. Of
-//! several the longest counts, and a date counts from the answer's own, or else from the machine's
-//! clock. One that can't be read asks for a wait all the same: a window of the quota after too many
-//! logins, or else a minute.
+//! served. That of a refusal, or of what may be one, holds logins of its account with the same
+//! secret for up to a day, whether a login or a renewal was told so; a corrected one waits for the
+//! hour at most. Of several the longest counts, and a date counts from the answer's own, or else
+//! from the machine's clock. One that can't be read asks for a wait all the same: a window of the
+//! quota after too many logins, or else a minute.
 //!
 //! ## Rule 12
 //!

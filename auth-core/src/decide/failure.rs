@@ -175,6 +175,11 @@ impl Failure {
             Evidence::MayBeWrong | Evidence::Wrong => LONGEST_COOLDOWN,
         };
         let asked = error.retry_after().unwrap_or_default().min(longest);
+        // The limiter holds a login for no longer, which must not come before that either.
+        let of = match of {
+            Attempted::Renewal if asked > LONGEST_RETRY_AFTER => Attempted::Login,
+            of => of,
+        };
         if evidence != Evidence::None {
             tried_until = now.steady.saturating_add(nanos(COUNTED));
         }
@@ -992,6 +997,27 @@ mod tests {
         ] {
             let failure = after(None, error.with_retry_after(Some(30 * hour)), 0.0);
             assert_eq!(wait(&failure), 24 * hour, "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn rule_11_the_wait_that_a_renewal_is_told_holds_a_login_with_the_same_secret() {
+        let hour = Duration::from_secs(3_600);
+        let policy = &FailurePolicy::DEFAULT;
+        // The limiter holds the origin for an hour.
+        for (asked, holds) in [(hour, false), (hour + LOOK_EVERY, true), (30 * hour, true)] {
+            let error = LoginError::malformed("403").with_retry_after(Some(asked));
+            let of = Attempted::Renewal;
+            let failed = Failed {
+                of,
+                ..failed(error, Some("secret"))
+            };
+            let failure = Failure::after(None, failed, &end(NOW, 0.0), policy);
+            let asked = asked.min(24 * hour);
+            let before = later(asked - Duration::from_nanos(1));
+            assert_eq!(failure.forbids_login(before), holds, "{asked:?}");
+            assert!(!failure.forbids_login(later(asked)));
+            assert!(failure.wants_look(later(LOOK_EVERY)), "it may be corrected");
         }
     }
 
