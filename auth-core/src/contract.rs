@@ -440,12 +440,12 @@
 //! ## Rule 23
 //!
 //! A login needs a permit of its process (rule 10) and one of the store, which counts all logins at
-//! an origin: from when it is given until a window after the login has ended, by the store's clock.
-//! After a time-out, or if its process is gone, it counts until the time-out and a window more. The
-//! server's `Retry-After` holds all that share the store. If the answer has taken longer than a
-//! step at the store, or the login is not sent within 5 s, since the machine slept, a permit is
-//! asked for again. This bounds what reaches the server. No lease can: a server does not look at
-//! one.
+//! an origin: from when it is given until a window after the login has ended, by the store's clock,
+//! though the permit had lapsed meanwhile. After a time-out, or if its process is gone, it counts
+//! until the time-out and a window more. The server's `Retry-After` holds all that share the store.
+//! If the answer has taken longer than a step at the store, or the login is not sent within 5 s,
+//! since the machine slept, a permit is asked for again. This bounds what reaches the server. No
+//! lease can: a server does not look at one.
 //!
 //! ## Rule 24
 //!

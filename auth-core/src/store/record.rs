@@ -271,12 +271,14 @@ impl PermitRecord {
         PermitAnswer::Given
     }
 
-    /// The login of a permit has ended. One that is not known any more has lapsed.
+    /// The login of a permit has ended. It counts from then on, even if the permit had lapsed.
     pub fn end(&mut self, id: &str, counts_for: Duration, now: Duration) {
         let until = now.saturating_add(counts_for);
-        if let Some((_, known)) = self.given.iter_mut().find(|(known, _)| known == id) {
-            *known = until;
+        match self.given.iter_mut().find(|(known, _)| known == id) {
+            Some((_, known)) => *known = until,
+            None => self.given.push((id.to_owned(), until)),
         }
+        // One that was given back counts no more.
         self.given.retain(|(_, until)| now < *until);
     }
 
@@ -371,6 +373,24 @@ mod tests {
             assert!(record.is_idle(at(until)));
             assert!(until == 0 || !record.is_idle(at(until - 1)));
         }
+    }
+
+    #[test]
+    fn rule_23_a_login_counts_from_its_end_though_its_permit_had_lapsed() {
+        let mut permits = PermitRecord::default();
+        assert_eq!(permits.permit(ask("a"), NOW), PermitAnswer::Given);
+        // Another one has taken its place, and so there are more than the quota.
+        assert_eq!(permits.permit(ask("b"), after(100)), PermitAnswer::Given);
+        assert_eq!(permits.permit(ask("c"), after(100)), PermitAnswer::Given);
+        permits.end("a", Duration::from_secs(60), after(110));
+        permits.end("b", Duration::ZERO, after(110));
+        let wait = PermitAnswer::Wait(Duration::from_secs(60));
+        assert_eq!(permits.permit(ask("d"), after(110)), wait);
+        // One that is given back takes nothing.
+        permits.end("x", Duration::ZERO, after(110));
+        assert_eq!(permits.given.len(), 2);
+        assert_eq!(permits.permit(ask("d"), after(170)), PermitAnswer::Given);
+        assert_eq!(permits.given.len(), 2, "none is kept that has lapsed");
     }
 
     #[test]

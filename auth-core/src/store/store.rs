@@ -153,8 +153,8 @@ pub trait Store: Send + Sync + 'static {
     /// hold lasts.
     async fn permit(&self, origin: &str, ask: PermitAsk<'_>) -> Result<PermitAnswer, StoreError>;
 
-    /// A login has ended, so its permit counts for so long from now on. With zero, it was not sent
-    /// and counts no more.
+    /// A login has ended, so its permit counts for so long from now on, even if it had lapsed or is
+    /// not known. With zero, it was not sent and counts no more.
     async fn end_permit(
         &self,
         origin: &str,

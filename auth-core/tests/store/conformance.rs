@@ -79,6 +79,7 @@ macro_rules! conformance {
             permits_are_exact_in_every_window
             a_permit_that_is_asked_for_again_counts_once
             a_permit_counts_from_the_end_of_its_login
+            a_login_counts_from_its_end_though_its_permit_had_lapsed
             a_permit_that_is_given_back_counts_no_more
             a_hold_holds_and_is_not_shortened
             origins_are_apart
@@ -840,7 +841,7 @@ pub(crate) async fn a_permit_counts_from_the_end_of_its_login<S: Store>(fresh: &
     let end = async |store: &S, id, counts_for| {
         store.end_permit(ORIGIN, id, counts_for).await.unwrap();
     };
-    end(&fresh.two, "b", SHORT).await;
+    end(&fresh.two, "b", Duration::ZERO).await;
     let PermitAnswer::Wait(wait) = permitted(&fresh.two, permit("c", 1, LONG)).await else {
         panic!("another's end ended it");
     };
@@ -858,10 +859,28 @@ pub(crate) async fn a_permit_counts_from_the_end_of_its_login<S: Store>(fresh: &
     })
     .await;
     assert!(ended.elapsed() + TICK >= SHORT);
-    // It has lapsed, so no owner can end it.
-    end(&fresh.one, "a", LONG).await;
-    let answer = permitted(&fresh.one, permit("d", 2, LONG)).await;
-    assert_eq!(answer, PermitAnswer::Given);
+}
+
+pub(crate) async fn a_login_counts_from_its_end_though_its_permit_had_lapsed<S: Store>(
+    fresh: &Fresh<S>,
+) {
+    permitted(&fresh.one, permit("a", 2, SHORT)).await;
+    until("the permit has lapsed", async || {
+        let answer = permitted(&fresh.two, permit("b", 1, LONG)).await;
+        (answer == PermitAnswer::Given).then_some(())
+    })
+    .await;
+    let ended = fresh.one.end_permit(ORIGIN, "a", LONG / 2);
+    ended.await.unwrap();
+    // One that is not known and was not sent does not count.
+    let back = fresh.two.end_permit(ORIGIN, "c", Duration::ZERO);
+    back.await.unwrap();
+    let PermitAnswer::Wait(wait) = permitted(&fresh.two, permit("d", 2, LONG)).await else {
+        panic!("two count");
+    };
+    assert!(wait <= LONG / 2, "{wait:?}");
+    let answer = permitted(&fresh.two, permit("d", 3, LONG)).await;
+    assert_eq!(answer, PermitAnswer::Given, "two count, and no third");
 }
 
 pub(crate) async fn a_permit_that_is_given_back_counts_no_more<S: Store>(fresh: &Fresh<S>) {

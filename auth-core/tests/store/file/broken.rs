@@ -206,7 +206,7 @@ async fn after_the_loss_of_permits_none_is_given_for_a_window() {
     for (what, text) in damaged(&whole) {
         fs::write(&path, &text).unwrap();
         // Neither an end nor a hold makes the loss forgotten.
-        store.end_permit("o", "a", LONG).await.unwrap();
+        store.end_permit("o", "ended", LONG).await.unwrap();
         let soon = std::time::Duration::from_millis(1);
         store.hold("o", soon).await.unwrap();
         for id in ["a", "b"] {
