@@ -455,7 +455,8 @@
 //! login. A login that the store has told to wait waits in any case, and one that waits for a
 //! permit of that fifth waits for one of the store as soon as that answers. More than five such
 //! processes may together exceed the quota, and fewer by as much as the store had given in the
-//! window before. Nothing fails for it but what can't be done: a token that can be used once is not
+//! window before, or gives in the window after: it is told of such a login only if it answers when
+//! that ends. Nothing fails for it but what can't be done: a token that can be used once is not
 //! sent, and a `log_out` says that the others are not told. What was obtained meanwhile is used,
 //! and saved when the store is looked at next, unless another session is there by then that has not
 //! expired. That one is used once the one at hand is due. A later value of the one that it has

@@ -278,7 +278,7 @@ impl Turn {
         let mut free_at = 0;
         // Its place in the queue for the share, which it keeps while the store is in trouble.
         let mut place = None;
-        loop {
+        let asked = loop {
             if !of_process.is_good() {
                 return false;
             }
@@ -289,15 +289,7 @@ impl Turn {
             match answer {
                 // The machine has slept meanwhile, and the permit may count no more.
                 Some(PermitAnswer::Given) if now.saturating_sub(asked) > nanos(STEP) => continue,
-                Some(PermitAnswer::Given) => {
-                    let counts_for = window;
-                    self.permit = Some(Stored {
-                        id,
-                        asked,
-                        counts_for,
-                    });
-                    break;
-                }
+                Some(PermitAnswer::Given) => break asked,
                 Some(PermitAnswer::Wait(wait)) => {
                     free_at = now.saturating_add(nanos(wait));
                     place = None;
@@ -320,9 +312,16 @@ impl Turn {
             };
             if let Some(permit) = place.wait(ticket, &engine.clock, again).await {
                 self.share = Some(permit);
-                break;
+                break asked;
             }
-        }
+        };
+        // The store is told when the login ends, also if that had a permit of the share.
+        let counts_for = window;
+        self.permit = Some(Stored {
+            id,
+            asked,
+            counts_for,
+        });
         ticket.set_expected(engine.clock.now().steady);
         true
     }
@@ -330,7 +329,7 @@ impl Turn {
     /// The login is sent now. Returns whether it may be: if not, its permits are to be given back.
     pub(super) fn send(&mut self) -> bool {
         let now = self.engine.clock.now().steady;
-        let permit = self.permit.as_ref();
+        let permit = self.permit.as_ref().filter(|_| self.share.is_none());
         if permit.is_some_and(|permit| now.saturating_sub(permit.asked) > nanos(SENT_WITHIN)) {
             return false;
         }

@@ -85,6 +85,33 @@ async fn rule_24_a_login_that_waits_for_the_share_asks_the_store_again_once_it_i
 }
 
 #[tokio::test]
+async fn rule_24_a_store_that_answers_when_a_login_by_the_share_ends_counts_it() {
+    for answers in [false, true] {
+        let process = Accounts::new();
+        process.store.0.fails.store(true, SeqCst);
+        let gate = Gate::shut();
+        let one = process.shares(process.provider("one").gated(&gate));
+        let waiting = Accounts::get(&one);
+        process.pass(SECOND).await;
+        process.store.0.fails.store(!answers, SeqCst);
+        process.pass(6 * SECOND).await;
+        gate.let_through(1);
+        waiting.await.unwrap().unwrap();
+        let only = PermitAsk {
+            id: "test",
+            most: 1,
+            window: 902 * SECOND,
+            counts_for: SECOND,
+        };
+        let store = &process.store.0.inner;
+        let answer = store.permit(&process.origin(), only).await.unwrap();
+        let counts = PermitAnswer::Wait(902 * SECOND);
+        let expected = if answers { counts } else { PermitAnswer::Given };
+        assert_eq!(answer, expected);
+    }
+}
+
+#[tokio::test]
 async fn rule_24_logins_that_wait_for_the_share_keep_their_places() {
     let process = Accounts::new();
     process.store.0.fails.store(true, SeqCst);
