@@ -529,7 +529,7 @@ impl Login {
             if is_permitted {
                 return permit;
             }
-            permit.give_back();
+            self.give_back(Some(permit)).await;
         }
     }
 

@@ -66,7 +66,7 @@ pub(super) struct Turn {
     pardons: bool,
     /// The lease was asked for, and may be there even if no answer came.
     asked: bool,
-    /// Its permit of the store.
+    /// Its permit of the store, which may be there even if no answer came.
     permit: Option<Stored>,
     /// Its permit of the share that the process has while the store is in trouble.
     share: Option<Permit>,
@@ -254,7 +254,7 @@ impl Turn {
 
     /// Waits for a permit of the store. Where that is in trouble, for one of the small share that
     /// each process has then, until the store answers again. Returns false if the login can't be
-    /// sent any more with its permit of the process.
+    /// sent any more with its permit of the process: then all are to be given back.
     ///
     /// A refresh that counts as a login may have had one before, which goes on counting.
     pub(super) async fn permit(
@@ -278,20 +278,28 @@ impl Turn {
         let mut free_at = 0;
         // Its place in the queue for the share, which it keeps while the store is in trouble.
         let mut place = None;
-        let asked = loop {
+        loop {
             if !of_process.is_good() {
                 return false;
             }
             promise();
             let asked = engine.clock.now().steady;
+            // The store may have given it even if no answer comes. It is told when the login ends,
+            // also if that had a permit of the share.
+            self.permit = Some(Stored {
+                id: id.clone(),
+                asked,
+                counts_for: window,
+            });
             let answer = self.sharing.permit(&engine, ask).await;
             let now = engine.clock.now().steady;
             match answer {
                 // The machine has slept meanwhile, and the permit may count no more.
                 Some(PermitAnswer::Given) if now.saturating_sub(asked) > nanos(STEP) => continue,
-                Some(PermitAnswer::Given) => break asked,
+                Some(PermitAnswer::Given) => break,
                 Some(PermitAnswer::Wait(wait)) => {
                     free_at = now.saturating_add(nanos(wait));
+                    self.permit = None;
                     place = None;
                 }
                 // What it has said before it failed holds.
@@ -312,16 +320,9 @@ impl Turn {
             };
             if let Some(permit) = place.wait(ticket, &engine.clock, again).await {
                 self.share = Some(permit);
-                break asked;
+                break;
             }
-        };
-        // The store is told when the login ends, also if that had a permit of the share.
-        let counts_for = window;
-        self.permit = Some(Stored {
-            id,
-            asked,
-            counts_for,
-        });
+        }
         ticket.set_expected(engine.clock.now().steady);
         true
     }
@@ -448,7 +449,7 @@ impl Turn {
     }
 }
 
-/// A permit of the store.
+/// A permit that the store was asked for.
 struct Stored {
     id: String,
     /// When it was asked for, on the steady clock.

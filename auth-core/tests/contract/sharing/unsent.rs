@@ -196,6 +196,31 @@ async fn rule_10_a_login_whose_permit_lapses_at_the_store_waits_for_another() {
 }
 
 #[tokio::test]
+async fn rule_23_a_permit_that_comes_in_a_hold_is_given_back_to_the_store() {
+    let process = Accounts::new();
+    let gate = Arc::new(Semaphore::new(0));
+    *process.store.0.permit_gate.lock() = Some(Arc::clone(&gate));
+    drop(Accounts::get(&process.account("two")));
+    settle().await;
+    *process.answers.lock() = Err(wants_no_login);
+    let one = process.alone(process.provider("one"));
+    one.get().await.unwrap_err();
+    // The machine sleeps before the answer comes.
+    gate.add_permits(1);
+    process.clock.advance(3 * SECOND);
+    settle().await;
+    let only = PermitAsk {
+        id: "test",
+        most: 1,
+        window: 902 * SECOND,
+        counts_for: SECOND,
+    };
+    let store = &process.store.0.inner;
+    let answer = store.permit(&process.origin(), only).await.unwrap();
+    assert_eq!(answer, PermitAnswer::Given, "none counts");
+}
+
+#[tokio::test]
 async fn rule_23_a_permit_is_asked_for_again_if_the_machine_slept_before_its_login_was_sent() {
     let process = Accounts::new();
     let store = &process.store.0.inner;
