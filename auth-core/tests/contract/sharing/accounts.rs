@@ -6,13 +6,17 @@ use tokio::task::JoinHandle;
 
 use super::*;
 
+/// What their logins are answered: sessions, or this.
+type Answer = Result<(), fn() -> LoginError>;
+
 /// Accounts of one process at an origin that allows five logins in 15 min, so that the share of a
-/// process is one. Their logins are in the order of their names.
+/// process is one.
 pub(super) struct Accounts {
     pub(super) clock: ManualClock,
     pub(super) store: Faulty,
+    /// Whose logins the server has answered, in order.
     sent: Arc<Mutex<Vec<&'static str>>>,
-    pub(super) answers: Arc<Mutex<Result<(), fn() -> LoginError>>>,
+    pub(super) answers: Arc<Mutex<Answer>>,
 }
 
 impl Accounts {
