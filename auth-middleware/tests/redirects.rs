@@ -973,6 +973,22 @@ async fn rule_16_in_a_stack_no_redirect_takes_a_query_value_of_an_inner_session_
     }
 }
 
+/// A URL has a slash for the backslash.
+#[tokio::test]
+async fn rule_16_in_a_stack_a_value_is_found_as_the_server_has_written_it() {
+    for via in BOTH {
+        let foreign = Api::new(|_| response(200, "foreign"));
+        let location = format!("{}/bob\\by-0123456789-1", foreign.serve().await);
+        let b = Api::new(move |_| moved(302, location.parse().unwrap()));
+        let at_b = b.serve().await;
+        let (alice, _) = Script::at(common::ORIGIN).build();
+        let script = Script::at(&at_b).kind(Kind::Bearer);
+        let (bob, _) = script.prefix("bob\\by-0123456789").build();
+        let status = send_above(via, &alice, &bob, &at_b).await;
+        assert_eq!((status, foreign.count()), (302, 0), "{via:?}");
+    }
+}
+
 /// A handle that was closed meanwhile can't say any more what its session has had.
 #[tokio::test]
 async fn rule_16_in_a_stack_a_hop_that_is_under_way_at_the_close_is_not_redirected_away() {
