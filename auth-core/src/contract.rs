@@ -310,14 +310,16 @@
 //! each handle there is one warning for each foreign origin, for at most 8 of them. Redirects are
 //! followed by the integrations, hop by hop: off the scope goes nothing of the credential, and back
 //! in it the credential of the same identity is attached anew. A redirect out of the scope is not
-//! followed if its URL holds, percent-encoded however often, a value of the credential or one that
-//! it had until it was rolled or renewed lately, or if the handle was closed while the hop was
+//! followed if its URL holds, percent-encoded up to eight times, a value of the credential or one
+//! that it had until it was rolled or renewed lately, or if the handle was closed while the hop was
 //! under way. A query value of less than eight characters is in most URLs by chance, so it counts
 //! where it stands alone, there and wherever else it is looked for. What the `Authorization` header
 //! has behind its scheme counts, and a cookie that the session can't do without, whole and word by
 //! word, each with 16 bytes or more: no name of a parameter, no origin of a URL, and no host where
-//! the URL has it as one. No other header, cookie or field of the body does. What follows from it
-//! for requests is the integrations' to see to: see `auth-middleware`.
+//! the URL has it as one. A value of more than 8 KiB counts whole alone, and a URL of more than 16
+//! KiB, or one that is encoded more often, is taken to hold one. No other header, cookie or field
+//! of the body does. What follows from it for requests is the integrations' to see to: see
+//! `auth-middleware`.
 //!
 //! A header, a query pair or a field of the body with a condition goes only to requests that meet
 //! it: those with a method other than `GET`, `HEAD`, `OPTIONS` and `TRACE`, those below one of its
@@ -385,14 +387,15 @@
 //! not for a caller who asks for a renewed session. Otherwise the login takes the lease of the
 //! identity, with a look at what is stored in the same step, and uses only what it read then: never
 //! a refresh token from before. While another has the lease, it waits for the result, within its
-//! callers' time: it looks when the store tells of a change, and else ever more seldom, each two
-//! seconds in the end. A caller that would be turned away, for the quota or for a failure, and asks
-//! for no renewed session, looks for a session first, without the lease; the callers of a cache do
-//! that once a second together. A lease lasts for the login's time-out, or an hour if that is
-//! longer, and 5 s. It is extended at a third of that while its login is under way, and lapses by
-//! itself. So among those that reach the store and are not stopped for longer than a lease, one
-//! login is under way for an identity. Waiters are told once the session is saved: a program that
-//! ends with its answer in hand has left it there.
+//! callers' time: it looks when the store tells of a change, and else ever more seldom, each one or
+//! two seconds in the end. A caller that would be turned away, for the quota or for a failure, and
+//! asks for no renewed session, looks for one first, without the lease, and for 2 s at most, or a
+//! quarter of a second if it fails fast. The callers of a cache do that once a second together. A
+//! lease lasts for the login's time-out, or an hour if that is longer, and 5 s. It is extended at a
+//! third of that while its login is under way, and lapses by itself. So among those that reach the
+//! store and are not stopped for longer than a lease, one login is under way for an identity.
+//! Waiters are told once the session is saved: a program that ends with its answer in hand has left
+//! it there.
 //!
 //! Without a store nothing is paid for it. With one, a request with a fresh session costs the same.
 //!

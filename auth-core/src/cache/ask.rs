@@ -52,7 +52,8 @@ impl Ask {
     }
 
     /// Does not wait for the quota: if it allows no login now, the call fails at once with
-    /// [`Error::QuotaSpent`](crate::Error::QuotaSpent). A login that has its permit is waited for.
+    /// [`Error::QuotaSpent`](crate::Error::QuotaSpent). A login that has its permit is waited for,
+    /// and a look at the store for a quarter of a second.
     ///
     /// ```
     /// use auth_core::{Ask, Credentials, Error};

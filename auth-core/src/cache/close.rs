@@ -70,6 +70,7 @@ impl Shared {
             keep.stop();
         }
         self.stop_repair();
+        self.stop_looking();
         // A close saves by itself what is not in the store by then. A logout waits for what is on
         // its way there, and the task ends when it looks next.
         if ending == Ending::Close {

@@ -10,14 +10,16 @@ use std::time::Duration;
 
 use futures_util::future::{join, select};
 
+use super::caller::Caller;
 use super::shared::Shared;
 use crate::clock::nanos;
+use crate::credential::Credential;
 use crate::decide::CacheState;
 use crate::event::Event;
 use crate::login::Engine;
 use crate::runtime::Runtime;
 use crate::session::Session;
-use crate::store::{Found, Sharing, Unsaved, Version};
+use crate::store::{Found, STEP, Sharing, Unsaved, Version};
 
 /// How often the store is looked at that tells of no changes: at least once in this time, at
 /// random.
@@ -26,6 +28,10 @@ const FOLLOW: Duration = Duration::from_secs(10);
 /// How soon it is looked at again at the earliest, whatever it tells: it may tell of the changes of
 /// all its entries, or of none while its connection comes and goes.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// How long a caller that fails fast waits for a look at the store: longer than a store in the same
+/// network takes, and shorter than a person notices.
+const AT_ONCE: Duration = Duration::from_millis(250);
 
 /// Which part of the idle timeout a deadline has to move by to be worth a save.
 const SLID: u32 = 8;
@@ -65,17 +71,46 @@ impl Shared {
             && self.read(|state| state.current().is_some())
     }
 
-    /// Looks in the store for a caller that would be turned away, until its deadline at most.
-    pub(super) async fn look_for(self: &Arc<Self>, deadline: u64) {
-        let Some(sharing) = &self.engine.options.sharing else {
+    /// Looks in the store for a caller that would be turned away, and for all others meanwhile, by
+    /// a task: none of them may be driven until it ends.
+    pub(super) async fn look_for(self: &Arc<Self>, caller: &Caller) {
+        let (engine, sharing) = (&self.engine, &self.engine.options.sharing);
+        let (Some(sharing), Some(runtime)) = (sharing, Runtime::current()) else {
             return;
         };
-        let look = pin!(async {
-            if let Some(found) = sharing.look_for_caller(&self.engine).await {
-                self.found_meanwhile(found);
-            }
-        });
-        select(look, pin!(self.engine.clock.sleep_until(deadline))).await;
+        let mut looked = pin!(sharing.looked().notified());
+        looked.as_mut().enable();
+        let now = engine.clock.now().steady;
+        if let Some(looking) = sharing.begin_look(now) {
+            let (cache, engine) = (Arc::downgrade(self), engine.clone());
+            let sharing = Arc::clone(sharing);
+            // No lock is held: on a runtime that is shut down, the task is dropped within this
+            // call.
+            runtime.spawn(async move {
+                let _looking = looking;
+                let found = sharing.load(&engine).await;
+                if let (Some(found), Some(cache)) = (found, cache.upgrade()) {
+                    cache.found_meanwhile(found);
+                    if let (Some(_), Some(runtime)) = (cache.current(), Runtime::current()) {
+                        cache.follow(&runtime);
+                    }
+                }
+            });
+        }
+        let most = if caller.fail_fast { AT_ONCE } else { STEP };
+        let until = now.saturating_add(nanos(most)).min(caller.deadline);
+        select(looked, pin!(self.engine.clock.sleep_until(until))).await;
+    }
+
+    fn current(&self) -> Option<Arc<Credential>> {
+        self.read(|state| state.current().cloned())
+    }
+
+    /// Tells callers that wait for a look that they are not to wait any longer.
+    pub(super) fn stop_looking(&self) {
+        if let Some(sharing) = &self.engine.options.sharing {
+            sharing.looked().notify_waiters();
+        }
     }
 
     /// What was found in the store meanwhile.
@@ -112,8 +147,7 @@ impl Shared {
     /// Whether the idle deadline has moved far from what is stored, with so much left of it there.
     fn has_slid(&self, stored: Option<Duration>) -> bool {
         let now = self.engine.clock.now();
-        let current = self.read(|state| state.current().cloned());
-        let Some(session) = current.map(|current| current.session(now)) else {
+        let Some(session) = self.current().map(|current| current.session(now)) else {
             return false;
         };
         let idle = session.stated_lifetime().idle_timeout();

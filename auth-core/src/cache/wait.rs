@@ -88,7 +88,10 @@ impl Shared {
         if let Err(error) = &result
             && self.looks_before(error, &ask)
         {
-            self.look_for(caller.deadline).await;
+            self.look_for(&caller).await;
+            if self.is_closed() {
+                return Err(Error::Closed);
+            }
         }
         result.or_else(|error| self.or_stale(&ask, error))
     }
@@ -119,7 +122,18 @@ impl Shared {
     /// there.
     pub(super) fn looks_before(&self, error: &Error, ask: &Ask) -> bool {
         let may_be_stored = matches!(error, Error::QuotaSpent { .. } | Error::Login { .. });
-        may_be_stored && self.is_shared() && !ask.renewed
+        let Some(sharing) = self
+            .engine
+            .options
+            .sharing
+            .as_ref()
+            .filter(|_| may_be_stored)
+        else {
+            return false;
+        };
+        let now = self.engine.clock.now();
+        let has_one = || self.current_if(now, Freshness::may_be_good).is_some();
+        sharing.may_look(now.steady) && !ask.renewed && !has_one()
     }
 
     async fn wait(self: &Arc<Self>, caller: &mut Caller) -> Result<Arc<Credential>, Error> {

@@ -97,13 +97,16 @@ fn forget_oldest(former: &mut Vec<Zeroizing<String>>) {
     former.drain(..most);
 }
 
-/// What follows the scheme of an `Authorization` header, or all of one without a scheme. Where it
-/// is not UTF-8, what is.
+/// What follows the scheme of an `Authorization` header, or all of one without a scheme, which is a
+/// token (RFC 9110, section 11.1). Where it is not UTF-8, what is.
 fn behind_its_scheme(value: &HeaderValue) -> impl Iterator<Item = &str> {
     let all = value.as_bytes();
-    let space = all.iter().position(|byte| *byte == b' ');
-    let behind = space.map_or(all, |space| &all[space..]);
-    let texts = behind.utf8_chunks().map(|chunk| chunk.valid().trim_ascii());
+    let is_of_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    let end = all.iter().position(|byte| !is_of_token(byte));
+    let scheme = end.filter(|end| all[*end] == b' ').unwrap_or(0);
+    let texts = all[scheme..]
+        .utf8_chunks()
+        .map(|chunk| chunk.valid().trim_ascii());
     texts.filter(|text| !text.is_empty())
 }
 
@@ -127,6 +130,8 @@ mod tests {
         for (scheme, value) in [
             ("Bearer ", long),
             ("", long),
+            ("", "token=\"0123456789abcdef\", client=\"app\""),
+            ("", "key:0123456789abcdef v=2"),
             ("Basic ", "QWxhZGRpbjpvcGVuc2VzYW1l=="),
             ("MediaBrowser  ", "Client=\"app\", Token=\"a=b\""),
             ("Signature ", "keyId=\"https://files.example.com/k\""),

@@ -170,7 +170,10 @@ impl Turn {
             SOONEST
         };
         let soonest = clock.now().steady.saturating_add(nanos(pause));
-        let most = self.look_again.min(left.max(Duration::from_millis(1)));
+        // The step is promised within a time-out and a second.
+        let longest = (self.engine.options.login_timeout / 2).max(LOOK_AGAIN);
+        let most = self.look_again.min(longest);
+        let most = most.min(left.max(Duration::from_millis(1)));
         self.look_again = self.look_again.saturating_mul(2).min(SELDOM);
         // Both at once, so that a change is not missed meanwhile.
         let changed = self.sharing.changed(&self.engine, most);

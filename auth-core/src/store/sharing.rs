@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
+use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use super::entry::{Change, Entry, NotesChange, Saved, SessionChange, Stored, Version};
@@ -82,10 +83,12 @@ pub(crate) struct Sharing {
     /// Held while a value of the session is saved, which one task at a time does. A close waits for
     /// that as well.
     pub(crate) revising: tokio::sync::Mutex<()>,
-    /// Held while the store is looked at for callers that would be turned away.
-    looking: tokio::sync::Mutex<()>,
-    /// Until when that is not done again, on the steady clock.
+    /// Until when a look for callers that would be turned away is waited for, on the steady clock.
+    looking_until: AtomicU64,
+    /// Until when there is no other look for them.
     looked_until: AtomicU64,
+    /// Notified when the look has ended.
+    looked: Notify,
     /// The cache was closed to log out.
     logs_out: AtomicBool,
     following: Mutex<Following>,
@@ -111,6 +114,16 @@ impl Drop for Settling {
     fn drop(&mut self) {
         let mut settling = self.sharing.settling.lock();
         settling.retain(|flight| flight.id != self.flight);
+    }
+}
+
+/// A look for all callers that would be turned away. Dropped, it has ended.
+pub(crate) struct Looking(Arc<Sharing>);
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        self.0.looking_until.store(0, Relaxed);
+        self.0.looked.notify_waiters();
     }
 }
 
@@ -154,8 +167,9 @@ impl Sharing {
             settling: Mutex::default(),
             publishing: tokio::sync::Mutex::default(),
             revising: tokio::sync::Mutex::default(),
-            looking: tokio::sync::Mutex::default(),
+            looking_until: AtomicU64::new(0),
             looked_until: AtomicU64::new(0),
+            looked: Notify::new(),
             logs_out: AtomicBool::new(false),
             following: Mutex::default(),
             trouble_until: AtomicU64::new(0),
@@ -240,15 +254,26 @@ impl Sharing {
         within_a_step(&self.revising, clock).await
     }
 
-    /// What is stored, for a caller that would be turned away. `None` if it was looked at not long
-    /// ago, as for another caller meanwhile.
-    pub(crate) async fn look_for_caller(&self, cache: &dyn Sharer) -> Option<Found> {
-        let _looking = within_a_step(&self.looking, cache.clock()).await?;
-        // Relaxed: who misses it looks in vain.
-        if cache.clock().now().steady < self.looked_until.load(Relaxed) {
-            return None;
-        }
-        self.load(cache).await
+    /// Whether a caller that would be turned away has a look to wait for. There is none if the
+    /// store was looked at not long ago, or is in trouble.
+    pub(crate) fn may_look(&self, now: u64) -> bool {
+        // Relaxed, here and below: who misses a time looks in vain, or not.
+        now >= self.looked_until.load(Relaxed) && now >= self.trouble_until.load(Relaxed)
+    }
+
+    /// Begins a look for all callers that would be turned away. `None` if one is under way; one
+    /// that takes longer than a step is on a runtime that is not driven.
+    pub(crate) fn begin_look(self: &Arc<Self>, now: u64) -> Option<Looking> {
+        let until = self.looking_until.load(Relaxed);
+        let mine = now.saturating_add(nanos(STEP));
+        let claims = || (self.looking_until).compare_exchange(until, mine, Relaxed, Relaxed);
+        let is_mine = until <= now && claims().is_ok();
+        is_mine.then(|| Looking(Arc::clone(self)))
+    }
+
+    /// Notified when the look has ended, or is waited for no longer.
+    pub(crate) const fn looked(&self) -> &Notify {
+        &self.looked
     }
 
     /// The session of this flight is being saved from now on.

@@ -25,6 +25,9 @@ const LONG_WORD: usize = 16;
 /// A longer value is looked for as a whole, so that a server can't make the look take long.
 const LONGEST_PARTED: usize = 8_192;
 
+/// A longer text is taken to hold a secret, for the same reason.
+const LONGEST_TEXT: usize = 16_384;
+
 /// The name of a host has at most 253 characters (RFC 1035, section 2.3.4, without the lengths).
 const LONGEST_HOST: usize = 254;
 
@@ -89,8 +92,11 @@ impl Secrets {
         };
         let pairs = texts(COOKIE).flat_map(|cookies| cookies.split(';'));
         let cookies = pairs.filter_map(|pair| Some(pair.split_once('=')?.1));
-        // The scheme is short, or is no word of a URL.
-        Self::of_carried(texts(AUTHORIZATION).chain(cookies))
+        let behind = |value| match str::split_once(value, ' ') {
+            Some((scheme, behind)) if !scheme.contains(parts_words) => behind,
+            _ => value,
+        };
+        Self::of_carried(texts(AUTHORIZATION).map(behind).chain(cookies))
     }
 
     /// What can't be told.
@@ -114,8 +120,14 @@ impl Secrets {
         for value in values {
             let plain = plain(value);
             // As it is as well, since what is around it may decode otherwise.
-            let whole = Some(value).filter(|_| behind_origin(&plain).is_none());
-            let words = words(&plain).into_iter().map(|word| (word, is_host(word)));
+            let names_one = behind_origin(&plain).is_some() || is_host(&plain);
+            let whole = Some(value).filter(|_| !names_one || plain.len() > LONGEST_PARTED);
+            // JSON in a text has each quote behind a backslash.
+            let unescaped = (plain.contains('\\'))
+                .then(|| Zeroizing::new(plain.replace('\\', "")))
+                .unwrap_or_default();
+            let words = words(&plain).into_iter().chain(words(&unescaped));
+            let words = words.map(|word| (word, is_host(word)));
             let all = words.chain(whole.map(|whole| (whole, false)));
             let long = all.filter(|(word, _)| word.len() >= LONG_WORD);
             let forms = long.map(|(word, is_host)| (folded(word), is_host));
@@ -158,6 +170,9 @@ impl Secrets {
         if self.all.is_empty() {
             return self.unknown;
         }
+        if text.len() > LONGEST_TEXT {
+            return true;
+        }
         let mut rounds = rounds(text);
         let mut plain = None;
         for form in rounds.by_ref().take(ROUNDS) {
@@ -189,7 +204,10 @@ impl Secrets {
 
 /// What parts a value into words.
 const fn parts_words(letter: char) -> bool {
-    matches!(letter, ' ' | '\t' | ',' | ';' | '=' | '"' | '{' | '}')
+    matches!(
+        letter,
+        ' ' | '\t' | ',' | ';' | '=' | '"' | '\'' | '{' | '}' | '(' | ')' | '<' | '>' | '\\'
+    )
 }
 
 /// What parts some words, and is within the token in others.
@@ -200,20 +218,23 @@ const fn parts_a_word(letter: char) -> bool {
 /// The words of a value, and it whole. The names in it are not among them: they are in URLs without
 /// a secret.
 fn words(value: &str) -> Vec<&str> {
+    if value.len() > LONGEST_PARTED {
+        return vec![value];
+    }
     let mut words = Vec::new();
     if behind_origin(value).is_none() {
         words.push(value);
-    }
-    if value.len() > LONGEST_PARTED {
-        return words;
     }
     let mut rest = value;
     loop {
         let end = rest.find(parts_words).unwrap_or(rest.len());
         let (word, behind) = rest.split_at(end);
+        let word = without_brackets(word);
         let is_name = behind.starts_with("\":")
             || behind.strip_prefix('=').is_some_and(|value| {
-                value.starts_with('"') || !value.is_empty() && !value.starts_with(parts_words)
+                // Otherwise it pads a token.
+                let pads = |letter| parts_words(letter) || parts_a_word(letter) || letter == '.';
+                value.starts_with('"') || !value.is_empty() && !value.starts_with(pads)
             });
         let parts = if is_name {
             // `value&name=`
@@ -233,6 +254,14 @@ fn words(value: &str) -> Vec<&str> {
             return words;
         }
         rest = letters.as_str();
+    }
+}
+
+/// A word of a list, which an address is not.
+fn without_brackets(word: &str) -> &str {
+    match word.contains("//") {
+        true => word,
+        false => word.trim_matches(['[', ']']),
     }
 }
 
@@ -452,6 +481,7 @@ mod tests {
             cookie("me@files.example.com:8443"),
             cookie("https://https://files.example.com"),
             cookie("https://files.example.com@s1"),
+            cookie("files.example.com"),
         ] {
             let secrets = of_request(session);
             for text in [
@@ -562,6 +592,15 @@ mod tests {
             }
         }
         for value in [
+            "token={}=&exp=1700000000",
+            "2|1:0|8:username|24:{}=|signature",
+            "user:{}=:1700000000",
+            "\\\"token\\\": \\\"{}\\\"\\054",
+            "{\"user\":\"{\\\"access_token\\\":\\\"{}\\\"}\"}",
+            "{'token':'{}'}",
+            "({})",
+            "[{},1]",
+            "<{}>",
             "{}&name_of_sixteen_=2",
             "name=\"{}\"",
             "a={}==",
@@ -574,6 +613,8 @@ mod tests {
                 "{value}"
             );
         }
+        let escaped = cookie("{\"t\":\"01234567\\/89abcdef\"}");
+        assert!(of_request(escaped).is_in("/?t=01234567/89abcdef"));
         let value = "aaaaaaaaaaaaaaa=bbbbbbbbbbbbbbb";
         for session in [authorization(&format!("Bearer {value}")), cookie(value)] {
             assert!(of_request(session).is_in(&format!("/?t={value}")));
@@ -603,6 +644,8 @@ mod tests {
         twice.add(secrets.clone());
         assert_eq!(twice.all.len(), 401);
         assert!(secrets.is_in("0000000000000399"));
+        assert!(secrets.is_in(&"1".repeat(LONGEST_TEXT + 1)));
+        assert!(!secrets.is_in(&"1".repeat(LONGEST_TEXT)));
         let longer = format!("{value}{}", "0".repeat(LONGEST_PARTED));
         let secrets = of_request(cookie(&longer));
         assert_eq!(secrets.all.len(), 1);
@@ -613,7 +656,8 @@ mod tests {
     fn rule_16_what_is_above_counts_if_it_is_marked_sensitive() {
         let mut headers = HeaderMap::new();
         headers.insert(COOKIE, format!("lang=en; sid={LONG_ONE}").parse().unwrap());
-        headers.insert(AUTHORIZATION, "Bearer fedcba9876543210".parse().unwrap());
+        let other = "AWS4-HMAC-SHA256 fedcba9876543210";
+        headers.insert(AUTHORIZATION, other.parse().unwrap());
         assert!(Secrets::of_headers(&headers).is_empty());
         for value in headers.values_mut() {
             value.set_sensitive(true);
@@ -621,6 +665,7 @@ mod tests {
         let secrets = Secrets::of_headers(&headers);
         assert!(secrets.is_in(LONG_ONE));
         assert!(secrets.is_in("fedcba9876543210"));
+        assert!(!secrets.is_in("/?X-Amz-Algorithm=AWS4-HMAC-SHA256"));
     }
 
     #[test]

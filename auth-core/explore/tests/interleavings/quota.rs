@@ -15,10 +15,11 @@ use crate::provider::{Counting, Script};
 use crate::{explore, no_task_left};
 
 /// A window of a second and its margin, and the time that a login takes. Together they are shorter
-/// than the 5 s after which a task counts as not driven, so no login is superseded here.
+/// than what a task has for a step before it counts as not driven: 5 s in the queue, and elsewhere
+/// the time-out and a second. So no login is superseded here.
 const WINDOW: Duration = Duration::from_secs(3);
 const BUSY: Duration = Duration::from_millis(400);
-const TIMEOUT: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// An account at an origin with a quota, whose logins take a while, or never end.
 fn account(name: &str, clock: &ManualClock, logins: u32, hangs: bool) -> Credentials {

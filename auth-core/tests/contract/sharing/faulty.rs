@@ -23,6 +23,7 @@ pub(super) struct Faults {
     /// It tells of no changes.
     pub(super) is_silent: AtomicBool,
     pub(super) loads: AtomicU64,
+    pub(super) load_gate: Mutex<Option<Arc<Semaphore>>>,
     /// The entry whose lease was asked for last.
     pub(super) name: Mutex<String>,
     /// The changes that were asked for.
@@ -67,6 +68,7 @@ impl Faulty {
             permit_gate: Mutex::default(),
             is_silent: AtomicBool::new(false),
             loads: AtomicU64::new(0),
+            load_gate: Mutex::default(),
             name: Mutex::default(),
             changes: Mutex::default(),
             hold_gate: Mutex::default(),
@@ -144,6 +146,10 @@ impl Store for Faulty {
     async fn load(&self, name: &str) -> Result<Entry, StoreError> {
         self.fault().await?;
         self.0.loads.fetch_add(1, SeqCst);
+        let gate = self.0.load_gate.lock().clone();
+        if let Some(gate) = gate {
+            gate.acquire().await.unwrap().forget();
+        }
         self.inner().load(name).await.map(|entry| self.spoil(entry))
     }
 

@@ -226,6 +226,38 @@ async fn rule_20_a_login_that_waits_for_a_lease_looks_ever_more_seldom() {
 }
 
 #[tokio::test]
+async fn rule_3_a_login_that_waits_for_a_lease_is_not_superseded_however_short_its_time_out() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.gate.lock() = Some(Arc::clone(&gate));
+    let holder = fleet.start(server.program("right"));
+    let held = tokio::spawn(async move { holder.get().await.map(|got| token(&got)) });
+    settle().await;
+    let store = Faulty::new(&fleet.store);
+    store.0.is_silent.store(true, SeqCst);
+    let clock = ManualClock::new();
+    fleet.clocks.push(clock.clone());
+    let superseded = Arc::new(AtomicU64::new(0));
+    let seen = Arc::clone(&superseded);
+    let waiting = Credentials::builder(server.program("right"))
+        .clock(clock.clock())
+        .store(store)
+        .login_timeout(SECOND / 4)
+        .observer(move |_: &Identity, event: &Event| {
+            seen.fetch_add(u64::from(matches!(event, Event::LoginSuperseded)), SeqCst);
+        })
+        .build();
+    let waits = tokio::spawn(async move { waiting.get().await.map(|got| token(&got)) });
+    fleet.advance(25 * SECOND).await;
+    assert_eq!(superseded.load(SeqCst), 0);
+    gate.add_permits(1);
+    fleet.advance(2 * SECOND).await;
+    for got in [held, waits] {
+        assert_eq!(got.await.unwrap().unwrap(), "token-1");
+    }
+}
+
+#[tokio::test]
 async fn rule_20_a_login_that_is_given_up_while_it_releases_its_lease_releases_it() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     let store = Faulty::new(&fleet.store);

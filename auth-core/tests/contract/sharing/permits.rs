@@ -80,6 +80,139 @@ async fn rule_20_a_caller_with_little_time_does_not_wait_for_a_store_that_hangs(
     assert!(matches!(got, Err(Error::Login { .. })), "{got:?}");
 }
 
+/// A program whose login has failed, in a second in which another process has logged in.
+async fn refused(fleet: &mut Fleet, server: &Server) -> (Credentials, Faulty) {
+    let store = Faulty::new(&fleet.store);
+    let process = fleet.start_with(server.program("wrong"), store.clone());
+    process.get().await.unwrap_err();
+    fleet.leap(SECOND);
+    fleet.start(server.program("right")).get().await.unwrap();
+    (process, store)
+}
+
+#[tokio::test]
+async fn rule_20_no_caller_waits_for_the_look_of_another_one_that_is_not_driven() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let (process, store) = refused(&mut fleet, &server).await;
+    let gate = Arc::new(Semaphore::new(0));
+    *store.0.load_gate.lock() = Some(Arc::clone(&gate));
+    // It is polled no more, and the look that it has begun goes on.
+    let mut first = Box::pin(process.get());
+    assert!(futures_util::poll!(&mut first).is_pending());
+    settle().await;
+    let mut second = Box::pin(process.get());
+    assert!(futures_util::poll!(&mut second).is_pending());
+    gate.add_permits(1);
+    settle().await;
+    let got = futures_util::FutureExt::now_or_never(second).unwrap();
+    assert_eq!(token(&got.unwrap()), "token-2");
+    assert_eq!(store.0.loads.load(SeqCst), 1);
+    drop(first);
+
+    // Nor where the runtime of the look is not driven any more.
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let (process, store) = refused(&mut fleet, &server).await;
+    let stopped = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let mut first = Box::pin(process.get());
+    {
+        let _entered = stopped.enter();
+        assert!(futures_util::poll!(&mut first).is_pending());
+    }
+    let mut second = Box::pin(process.get());
+    assert!(futures_util::poll!(&mut second).is_pending());
+    fleet.leap(2 * SECOND);
+    settle().await;
+    let got = futures_util::FutureExt::now_or_never(second).unwrap();
+    assert!(matches!(got, Err(Error::Login { .. })), "{got:?}");
+    assert_eq!(token(&process.get().await.unwrap()), "token-2");
+    assert_eq!(store.0.loads.load(SeqCst), 1);
+    stopped.shutdown_background();
+}
+
+#[tokio::test]
+async fn rule_20_a_caller_that_fails_fast_waits_a_quarter_of_a_second_for_the_store() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let (process, store) = refused(&mut fleet, &server).await;
+    store.0.hangs.store(true, SeqCst);
+    let mut got = Box::pin(process.get_with(Ask::new().fail_fast()));
+    assert!(futures_util::poll!(&mut got).is_pending());
+    fleet.leap(SECOND / 4);
+    settle().await;
+    let got = futures_util::FutureExt::now_or_never(got).unwrap();
+    assert!(matches!(got, Err(Error::Login { .. })), "{got:?}");
+}
+
+#[tokio::test]
+async fn rule_19_a_close_ends_the_look_of_a_caller_that_would_be_turned_away() {
+    for logs_out in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        let (process, store) = refused(&mut fleet, &server).await;
+        let gate = Arc::new(Semaphore::new(0));
+        *store.0.load_gate.lock() = Some(Arc::clone(&gate));
+        let mut got = Box::pin(process.get());
+        assert!(futures_util::poll!(&mut got).is_pending());
+        settle().await;
+        let closing = process.clone();
+        let closed = tokio::spawn(async move {
+            if logs_out {
+                let _ = closing.log_out().await;
+            } else {
+                closing.close().await.unwrap();
+            }
+        });
+        settle().await;
+        let got = futures_util::FutureExt::now_or_never(got).unwrap();
+        assert!(matches!(got, Err(Error::Closed)), "{got:?}");
+        gate.add_permits(9);
+        closed.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn rule_21_a_session_that_a_caller_has_found_is_followed() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    let clock = fleet.clocks.last().unwrap().clock();
+    for number in 0..10 {
+        let origin = server.0.identity.origin().clone();
+        let identity = Identity::new("other", origin, number.to_string());
+        let other = crate::support::tokens().with_identity(identity);
+        let other = Credentials::builder(other).clock(clock.clone()).build();
+        other.get().await.unwrap();
+    }
+    let other = fleet.start(server.program("right"));
+    other.get().await.unwrap();
+    // No flight has begun here.
+    let at_once = Ask::new().fail_fast();
+    process.get_with(at_once).await.unwrap();
+    assert_eq!(store.0.leases.load(SeqCst), 0);
+    other.log_out().await.unwrap();
+    fleet.advance(11 * SECOND).await;
+    assert!(process.fresh().is_none());
+}
+
+#[tokio::test]
+async fn rule_13_a_caller_that_is_served_does_not_look() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| match number {
+        1 => session(number, Lifetime::of(HOUR).idle(60 * SECOND)),
+        _ => Err(LoginError::unavailable("status 503").with_retry_after(Some(HOUR))),
+    });
+    let store = Faulty::new(&fleet.store);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    process.get().await.unwrap();
+    // Lapsed by its idle timeout, and perhaps good.
+    fleet.leap(61 * SECOND);
+    assert_eq!(token(&process.get().await.unwrap()), "token-1");
+    fleet.leap(SECOND);
+    store.0.hangs.store(true, SeqCst);
+    let got = futures_util::FutureExt::now_or_never(process.get());
+    assert_eq!(token(&got.unwrap().unwrap()), "token-1");
+}
+
 #[tokio::test]
 async fn rule_20_a_login_that_has_failed_keeps_no_one_from_a_session_of_another_process() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
