@@ -123,9 +123,7 @@ impl Secrets {
             let names_one = behind_origin(&plain).is_some() || is_host(&plain);
             let whole = Some(value).filter(|_| !names_one || plain.len() > LONGEST_PARTED);
             // JSON in a text has each quote behind a backslash.
-            let unescaped = (plain.contains('\\'))
-                .then(|| Zeroizing::new(plain.replace('\\', "")))
-                .unwrap_or_default();
+            let unescaped = Zeroizing::new(plain.replace('\\', ""));
             let words = words(&plain).into_iter().chain(words(&unescaped));
             let words = words.map(|word| (word, is_host(word)));
             let all = words.chain(whole.map(|whole| (whole, false)));
@@ -259,9 +257,10 @@ fn words(value: &str) -> Vec<&str> {
 
 /// A word of a list, which an address is not.
 fn without_brackets(word: &str) -> &str {
-    match word.contains("//") {
-        true => word,
-        false => word.trim_matches(['[', ']']),
+    if word.contains("//") {
+        word
+    } else {
+        word.trim_matches(['[', ']'])
     }
 }
 
