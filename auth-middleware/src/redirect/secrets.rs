@@ -4,9 +4,7 @@ use std::cmp::Ordering;
 use std::net::Ipv6Addr;
 
 use auth_core::Credential;
-#[cfg(feature = "follow")]
 use http::HeaderMap;
-#[cfg(feature = "follow")]
 use http::header::{AUTHORIZATION, COOKIE};
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
@@ -83,7 +81,6 @@ impl Secrets {
     }
 
     /// What an integration above has put on a request: it marks it sensitive.
-    #[cfg(feature = "follow")]
     pub(crate) fn of_headers(headers: &HeaderMap) -> Self {
         let texts = |name| {
             let all = headers.get_all(name).into_iter();
@@ -121,7 +118,7 @@ impl Secrets {
             let plain = plain(value);
             // As it is as well, since what is around it may decode otherwise.
             let names_one = behind_origin(&plain).is_some() || is_host(&plain);
-            let whole = Some(value).filter(|_| !names_one || plain.len() > LONGEST_PARTED);
+            let whole = Some(value).filter(|_| !names_one);
             // JSON in a text has each quote behind a backslash.
             let unescaped = Zeroizing::new(plain.replace('\\', ""));
             let words = words(&plain).into_iter().chain(words(&unescaped));
@@ -149,6 +146,7 @@ impl Secrets {
         }
     }
 
+    #[cfg(any(feature = "reqwest", test))]
     pub(crate) const fn is_empty(&self) -> bool {
         self.all.is_empty() && !self.unknown
     }
@@ -189,7 +187,7 @@ impl Secrets {
     }
 
     /// Whether the text holds one of the values, perhaps as `Debug` writes it.
-    #[cfg(feature = "reqwest")]
+    #[cfg(any(feature = "reqwest", test))]
     pub(crate) fn is_printed_in(&self, text: &str) -> bool {
         let folded = folded(text);
         let is_there = |secret: &Secret| {
@@ -394,6 +392,7 @@ fn decoded(text: &str) -> Zeroizing<Vec<u8>> {
 #[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 mod tests {
     use auth_core::{Session, testing};
+    use http::HeaderValue;
 
     use super::*;
 
@@ -536,6 +535,7 @@ mod tests {
             "https://[0123456789abcdef]",
             "{}.https://files.example.com",
             "files.example.com|{}",
+            "https://files.example.com:0123456789012345",
             "https://[::1]:{}",
         ] {
             let value = value.replace("{}", LONG_ONE);
@@ -614,6 +614,10 @@ mod tests {
         }
         let escaped = cookie("{\"t\":\"01234567\\/89abcdef\"}");
         assert!(of_request(escaped).is_in("/?t=01234567/89abcdef"));
+        // What is encoded more often than one looks is taken to hold one.
+        let secrets = of_request(cookie(LONG_ONE));
+        let deep = |times| format!("/?t=%{}41", "25".repeat(times));
+        assert!(!secrets.is_in(&deep(ROUNDS - 2)) && secrets.is_in(&deep(ROUNDS - 1)));
         let value = "aaaaaaaaaaaaaaa=bbbbbbbbbbbbbbb";
         for session in [authorization(&format!("Bearer {value}")), cookie(value)] {
             assert!(of_request(session).is_in(&format!("/?t={value}")));
@@ -645,6 +649,10 @@ mod tests {
         assert!(secrets.is_in("0000000000000399"));
         assert!(secrets.is_in(&"1".repeat(LONGEST_TEXT + 1)));
         assert!(!secrets.is_in(&"1".repeat(LONGEST_TEXT)));
+        let longest = format!("{value}{}", "0".repeat(LONGEST_PARTED - value.len()));
+        assert!(of_request(cookie(&longest)).is_in("0000000000000399"));
+        let url = format!("https://a.example/{}", "0".repeat(LONGEST_PARTED));
+        assert!(of_request(cookie(&url)).is_in(&url));
         let longer = format!("{value}{}", "0".repeat(LONGEST_PARTED));
         let secrets = of_request(cookie(&longer));
         assert_eq!(secrets.all.len(), 1);
@@ -665,6 +673,10 @@ mod tests {
         assert!(secrets.is_in(LONG_ONE));
         assert!(secrets.is_in("fedcba9876543210"));
         assert!(!secrets.is_in("/?X-Amz-Algorithm=AWS4-HMAC-SHA256"));
+        let mut bare: HeaderValue = "token=\"fedcba9876543210\", x=1".parse().unwrap();
+        bare.set_sensitive(true);
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, bare)]);
+        assert!(Secrets::of_headers(&headers).is_in("fedcba9876543210"));
     }
 
     #[test]
