@@ -536,6 +536,7 @@ mod tests {
             "{}.https://files.example.com",
             "files.example.com|{}",
             "https://files.example.com:0123456789012345",
+            "https://1.2.3.0123456789012345",
             "https://[::1]:{}",
         ] {
             let value = value.replace("{}", LONG_ONE);
