@@ -310,7 +310,7 @@
 //! each handle there is one warning for each foreign origin, for at most 8 of them. Redirects are
 //! followed by the integrations, hop by hop: off the scope goes nothing of the credential, and back
 //! in it the credential of the same identity is attached anew. A redirect out of the scope is not
-//! followed if its URL holds, percent-encoded up to eight times, a value of the credential or one
+//! followed if its URL holds, percent-encoded up to seven times, a value of the credential or one
 //! that it had until it was rolled or renewed lately, or if the handle was closed while the hop was
 //! under way. A query value of less than eight characters is in most URLs by chance, so it counts
 //! where it stands alone, there and wherever else it is looked for. What the `Authorization` header
@@ -447,7 +447,7 @@
 //! though the permit had lapsed meanwhile. After a time-out, or if its process is gone, it counts
 //! until the time-out and a window more. The server's `Retry-After` holds all that share the store.
 //! If the answer has taken longer than a step at the store, or the login is not sent within 5 s,
-//! since the machine slept, a permit is asked for again. This bounds what reaches the server. No
+//! since the machine slept, a permit is asked for again. A login that has its permit by then is not held by a `Retry-After` of another process, if it is sent within those 5 s. This bounds what reaches the server. No
 //! lease can: a server does not look at one.
 //!
 //! ## Rule 24

@@ -49,7 +49,7 @@ impl Attachment {
         let of_all = self.headers.iter().map(|(name, value)| (name, value));
         let headers = of_all.chain(self.dependents.headers.live());
         let authorization = headers.filter(|(name, _)| **name == AUTHORIZATION);
-        (authorization.flat_map(|(_, value)| behind_its_scheme(value)))
+        (authorization.flat_map(|(_, value)| behind_scheme(value)))
             .chain(self.cookies.named_values())
             .filter(|value| value.len() >= SHORTEST)
     }
@@ -99,7 +99,7 @@ fn forget_oldest(former: &mut Vec<Zeroizing<String>>) {
 
 /// What follows the scheme of an `Authorization` header, or all of one without a scheme, which is a
 /// token (RFC 9110, section 11.1). Where it is not UTF-8, what is.
-fn behind_its_scheme(value: &HeaderValue) -> impl Iterator<Item = &str> {
+pub(super) fn behind_scheme(value: &HeaderValue) -> impl Iterator<Item = &str> {
     let all = value.as_bytes();
     let is_of_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     let end = all.iter().position(|byte| !is_of_token(byte));

@@ -222,6 +222,13 @@ impl Credential {
         self.attachment.carried_values()
     }
 
+    /// What [`carried_values`](Self::carried_values) has of an `Authorization` header, for one that
+    /// another integration has put on a request.
+    #[doc(hidden)]
+    pub fn behind_scheme(authorization: &HeaderValue) -> impl Iterator<Item = &str> {
+        super::carried::behind_scheme(authorization)
+    }
+
     /// Whether no [fetched part](crate::Part#fetched-parts) is missing, for whatever request. It
     /// reads one flag.
     #[inline]

@@ -24,9 +24,9 @@ use crate::limit::{Permit, STALLED_AFTER, Ticket};
 use crate::logout::Logout;
 use crate::secret::Secret;
 use crate::session::Session;
-use crate::store::{Found, Lease, Leased, Saved, Version};
+use crate::store::{Found, Lease, Leased, STEP, Saved, Version};
 
-/// How much longer than its time-out a step may take before its task counts as not driven. A second
+/// How much longer than its time-out, or a step at the store, a step may take before its task counts as not driven. A second
 /// is longer than a busy runtime delays a task.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -229,7 +229,10 @@ impl Login {
                 return Ok(Some(found));
             }
             match lease {
-                Lease::Held { left } => turn.wait(left).await,
+                Lease::Held { left } => {
+                    self.promise_a_step();
+                    turn.wait(left).await;
+                }
                 // A session is there that can't be read, or is of no use. It is known now.
                 Lease::NotNeeded if turn.pass_over() => {}
                 // A store that went on saying so would be asked for ever.
@@ -289,34 +292,37 @@ impl Login {
         current: &Credential,
     ) -> Result<Result<Session, LoginError>, NoSession> {
         self.promise_a_step();
-        let permit = if self.engine.refresh_counts_as_login {
-            Some(self.permit().await?)
-        } else if self.flight().send(self.engine.clock.precise()) {
-            None
-        } else {
-            return Err(NoSession::Unchanged);
+        let permit = loop {
+            let permit = match self.engine.refresh_counts_as_login {
+                true => Some(self.wait_for_permit().await),
+                false => None,
+            };
+            // From now on a close waits for it: what is marked as spent is not dropped.
+            if !self.flight().send(self.engine.clock.precise()) {
+                self.give_back(permit).await;
+                return Err(NoSession::Unchanged);
+            }
+            if !self.mark_spent(current).await {
+                self.give_back(permit).await;
+                return Ok(Err(not_marked()));
+            }
+            let Some(permit) = permit else { break None };
+            // The store may have taken a while.
+            match self.sent(permit) {
+                Ok(permit) => break Some(permit),
+                Err(permit) => self.unmark(permit).await,
+            }
+            if !self.flight().begin_anew() {
+                return Err(NoSession::Unchanged);
+            }
         };
         let (id, cause) = (self.flight().id, self.flight().cause);
         let marks = |cache: Arc<dyn Keep>| cache.send_refresh(id, current);
         if !self.cache().is_some_and(marks) {
+            self.pardon();
             self.give_back(permit).await;
             return Err(NoSession::Unchanged);
         }
-        if !self.mark_spent(current).await {
-            self.give_back(permit).await;
-            return Ok(Err(not_marked()));
-        }
-        let permit = match permit {
-            // The store may have taken a while.
-            Some(permit) => match self.still_permitted(permit).await {
-                Ok(permit) => Some(permit),
-                Err(none) => {
-                    self.pardon();
-                    return Err(none);
-                }
-            },
-            None => None,
-        };
         self.promise_a_step();
         let engine = &self.engine;
         engine.emit(&Event::RefreshSent { cause });
@@ -375,6 +381,7 @@ impl Login {
         };
         let token = cache.single_use_token(session);
         drop(cache);
+        self.promise_a_step();
         match (token, &mut self.turn) {
             (Some(token), Some(turn)) => Box::pin(turn.spend(token.expose())).await,
             _ => true,
@@ -388,12 +395,22 @@ impl Login {
         }
     }
 
+    /// The token that was marked is not sent with this permit, and may not be for an hour.
+    async fn unmark(&mut self, permit: Permit) {
+        self.give_back(Some(permit)).await;
+        self.promise_a_step();
+        if let Some(turn) = &mut self.turn {
+            Box::pin(turn.pardon_at_once()).await;
+        }
+    }
+
     /// Nothing was sent with this permit.
     async fn give_back(&mut self, permit: Option<Permit>) {
         let Some(permit) = permit else {
             return;
         };
         permit.give_back();
+        self.promise_a_step();
         if let Some(turn) = &mut self.turn {
             Box::pin(turn.give_permit_back()).await;
         }
@@ -491,23 +508,6 @@ impl Login {
         }
     }
 
-    /// Waits for a permit. When it returns, the refresh counts as sent.
-    async fn permit(&mut self) -> Result<Permit, NoSession> {
-        let permit = self.wait_for_permit().await;
-        self.still_permitted(permit).await
-    }
-
-    /// Waits for another permit, if the refresh can't be sent any more with this one. When it
-    /// returns, the refresh counts as sent.
-    async fn still_permitted(&mut self, mut permit: Permit) -> Result<Permit, NoSession> {
-        loop {
-            if let Some(permit) = self.send_with(permit).await? {
-                return Ok(permit);
-            }
-            permit = self.wait_for_permit().await;
-        }
-    }
-
     /// Waits for a permit of the process, and for one of the store.
     async fn wait_for_permit(&mut self) -> Permit {
         let timeout = self.engine.options.login_timeout;
@@ -534,11 +534,10 @@ impl Login {
     }
 
     /// From now on the login counts as sent with this permit, unless it was stopped. Returns `None`
-    /// if it can't be sent any more with that: the store, or the source of the secret, may have
-    /// taken a while. Then it has none.
+    /// if it can't be sent any more with that. Then it has none.
     async fn send_with(&mut self, permit: Permit) -> Result<Option<Permit>, NoSession> {
-        let sent = permit.sent(self.engine.options.login_timeout);
-        let may_be_sent = sent.is_ok() && self.turn.as_mut().is_none_or(|turn| turn.send());
+        let sent = self.sent(permit);
+        let may_be_sent = sent.is_ok();
         let (Ok(permit) | Err(permit)) = sent;
         if may_be_sent && self.flight().send(self.engine.clock.precise()) {
             return Ok(Some(permit));
@@ -548,6 +547,19 @@ impl Login {
             return Err(NoSession::Unchanged);
         }
         Ok(None)
+    }
+
+    /// It is sent now with this permit, and that of the store.
+    ///
+    /// # Errors
+    /// The permit, if it can't be sent any more with them: the store, or the source of the secret,
+    /// may have taken a while.
+    fn sent(&mut self, permit: Permit) -> Result<Permit, Permit> {
+        let permit = permit.sent(self.engine.options.login_timeout)?;
+        match self.turn.as_mut().is_none_or(|turn| turn.send()) {
+            true => Ok(permit),
+            false => Err(permit),
+        }
     }
 
     /// Logs in with this secret. The permit is bound until that has ended.
@@ -642,7 +654,10 @@ impl Login {
     }
 
     fn promise_a_step(&self) {
-        let within = nanos(self.engine.options.login_timeout.saturating_add(GRACE));
+        let options = &self.engine.options;
+        let at_the_store = options.sharing.as_ref().map(|_| STEP);
+        let longest = at_the_store.max(Some(options.login_timeout));
+        let within = nanos(longest.unwrap_or_default().saturating_add(GRACE));
         let now = self.engine.clock.now().steady;
         self.flight().ticket.set_due(now.saturating_add(within));
     }

@@ -170,10 +170,7 @@ impl Turn {
             SOONEST
         };
         let soonest = clock.now().steady.saturating_add(nanos(pause));
-        // The step is promised within a time-out and a second.
-        let longest = (self.engine.options.login_timeout / 2).max(LOOK_AGAIN);
-        let most = self.look_again.min(longest);
-        let most = most.min(left.max(Duration::from_millis(1)));
+        let most = self.look_again.min(left.max(Duration::from_millis(1)));
         self.look_again = self.look_again.saturating_mul(2).min(SELDOM);
         // Both at once, so that a change is not missed meanwhile.
         let changed = self.sharing.changed(&self.engine, most);
@@ -250,6 +247,16 @@ impl Turn {
         }
     }
 
+    /// The token that was marked is not sent for a while, which the store is to know now.
+    pub(super) async fn pardon_at_once(&mut self) {
+        self.pardon();
+        let Some(version) = self.version.filter(|_| self.pardons) else {
+            return;
+        };
+        let saved = (self.sharing).save(&self.engine, version, None, Some(&self.notes), None);
+        self.pardons = !matches!(saved.await, Some(Saved::Made(_)));
+    }
+
     /// Whether the notes are to be saved whatever the login has brought.
     pub(super) const fn pardons(&self) -> bool {
         self.pardons
@@ -318,7 +325,12 @@ impl Turn {
             let again = now.saturating_add(nanos(ASK_AGAIN));
             let Some(place) = &mut place else {
                 ticket.set_expected(free_at);
-                engine.clock.sleep_until(free_at.min(again)).await;
+                // A store may round a wait down to none.
+                let soonest = now.saturating_add(nanos(SOONEST));
+                engine
+                    .clock
+                    .sleep_until(free_at.max(soonest).min(again))
+                    .await;
                 continue;
             };
             if let Some(permit) = place.wait(ticket, &engine.clock, again).await {

@@ -118,12 +118,18 @@ impl Drop for Settling {
 }
 
 /// A look for all callers that would be turned away. Dropped, it has ended.
-pub(crate) struct Looking(Arc<Sharing>);
+pub(crate) struct Looking {
+    sharing: Arc<Sharing>,
+    /// Until when it is waited for. After that, another one may have begun.
+    until: u64,
+}
 
 impl Drop for Looking {
     fn drop(&mut self) {
-        self.0.looking_until.store(0, Relaxed);
-        self.0.looked.notify_waiters();
+        let looking = &self.sharing.looking_until;
+        if (looking.compare_exchange(self.until, 0, Relaxed, Relaxed)).is_ok() {
+            self.sharing.looked.notify_waiters();
+        }
     }
 }
 
@@ -258,17 +264,23 @@ impl Sharing {
     /// store was looked at not long ago, or is in trouble.
     pub(crate) fn may_look(&self, now: u64) -> bool {
         // Relaxed, here and below: who misses a time looks in vain, or not.
-        now >= self.looked_until.load(Relaxed) && now >= self.trouble_until.load(Relaxed)
+        let is_later = |time: &AtomicU64| now >= time.load(Relaxed);
+        // What was found may not be taken over yet while one is under way.
+        let may_find = is_later(&self.looked_until) || !is_later(&self.looking_until);
+        may_find && is_later(&self.trouble_until)
     }
 
     /// Begins a look for all callers that would be turned away. `None` if one is under way; one
     /// that takes longer than a step is on a runtime that is not driven.
     pub(crate) fn begin_look(self: &Arc<Self>, now: u64) -> Option<Looking> {
-        let until = self.looking_until.load(Relaxed);
-        let mine = now.saturating_add(nanos(STEP));
-        let claims = || (self.looking_until).compare_exchange(until, mine, Relaxed, Relaxed);
-        let is_mine = until <= now && claims().is_ok();
-        is_mine.then(|| Looking(Arc::clone(self)))
+        let before = self.looking_until.load(Relaxed);
+        let until = now.saturating_add(nanos(STEP));
+        let claims = || (self.looking_until).compare_exchange(before, until, Relaxed, Relaxed);
+        let is_mine = before <= now && claims().is_ok();
+        is_mine.then(|| Looking {
+            sharing: Arc::clone(self),
+            until,
+        })
     }
 
     /// Notified when the look has ended, or is waited for no longer.

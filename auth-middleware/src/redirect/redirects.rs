@@ -45,7 +45,7 @@ const MOST: usize = 20;
 ///   [`carried_values`](auth_core::Credential::carried_values) and their words of 16 bytes or more,
 ///   but no name of a parameter, no URL's origin, and no host where the URL has it as one. A value
 ///   of more than 8 KiB is looked for as a whole, and a URL of more than 16 KiB, or one that is
-///   encoded more than eight times, is taken to hold one. A constant of the session's query, such
+///   encoded more than seven times, is taken to hold one. A constant of the session's query, such
 ///   as that of `api-version=2023-11-03`, counts as well. If the URLs of another host hold it,
 ///   write that pair into the requests and not into the session, or add the host to the scope.
 ///

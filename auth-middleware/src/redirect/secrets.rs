@@ -82,18 +82,15 @@ impl Secrets {
 
     /// What an integration above has put on a request: it marks it sensitive.
     pub(crate) fn of_headers(headers: &HeaderMap) -> Self {
-        let texts = |name| {
+        let sensitive = |name| {
             let all = headers.get_all(name).into_iter();
-            let sensitive = all.filter(|value| value.is_sensitive());
-            sensitive.filter_map(|value| str::from_utf8(value.as_bytes()).ok())
+            all.filter(|value| value.is_sensitive())
         };
-        let pairs = texts(COOKIE).flat_map(|cookies| cookies.split(';'));
-        let cookies = pairs.filter_map(|pair| Some(pair.split_once('=')?.1));
-        let behind = |value| match str::split_once(value, ' ') {
-            Some((scheme, behind)) if !scheme.contains(parts_words) => behind,
-            _ => value,
-        };
-        Self::of_carried(texts(AUTHORIZATION).map(behind).chain(cookies))
+        let texts = sensitive(COOKIE).flat_map(|cookies| cookies.as_bytes().utf8_chunks());
+        let pairs = texts.flat_map(|text| text.valid().split(';'));
+        let cookies = pairs.map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
+        let behind = sensitive(AUTHORIZATION).flat_map(Credential::behind_scheme);
+        Self::of_carried(behind.chain(cookies))
     }
 
     /// What can't be told.
@@ -229,7 +226,7 @@ fn words(value: &str) -> Vec<&str> {
         let is_name = behind.starts_with("\":")
             || behind.strip_prefix('=').is_some_and(|value| {
                 // Otherwise it pads a token.
-                let pads = |letter| parts_words(letter) || parts_a_word(letter) || letter == '.';
+                let pads = |letter| parts_words(letter) || "&|:.".contains(letter);
                 value.starts_with('"') || !value.is_empty() && !value.starts_with(pads)
             });
         let parts = if is_name {
@@ -581,6 +578,8 @@ mod tests {
             authorization("OAuth oauth_consumer_key=\"k\", oauth_signature_method=\"PLAINTEXT\""),
             cookie("{\"preferred_username\":\"me\"}"),
             cookie("s1&preferred_username=me&signature_version=2"),
+            cookie("preferred_username=/me"),
+            cookie("preferred_username=@me"),
         ] {
             let secrets = of_request(session);
             for text in [
@@ -678,6 +677,10 @@ mod tests {
         bare.set_sensitive(true);
         let headers = HeaderMap::from_iter([(AUTHORIZATION, bare)]);
         assert!(Secrets::of_headers(&headers).is_in("fedcba9876543210"));
+        let mut glued: HeaderValue = "key:0123456789abcdef v=2".parse().unwrap();
+        glued.set_sensitive(true);
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, glued)]);
+        assert!(Secrets::of_headers(&headers).is_in("/?t=key:0123456789abcdef"));
     }
 
     #[test]

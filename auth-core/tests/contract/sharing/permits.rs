@@ -132,6 +132,41 @@ async fn rule_20_no_caller_waits_for_the_look_of_another_one_that_is_not_driven(
 }
 
 #[tokio::test]
+async fn rule_20_a_look_that_ends_late_ends_no_newer_one() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let (process, store) = refused(&mut fleet, &server).await;
+    let stopped = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let mut first = Box::pin(process.get());
+    {
+        let _entered = stopped.enter();
+        assert!(futures_util::poll!(&mut first).is_pending());
+    }
+    fleet.leap(2 * SECOND);
+    let gate = Arc::new(Semaphore::new(0));
+    *store.0.load_gate.lock() = Some(Arc::clone(&gate));
+    let mut second = Box::pin(process.get());
+    assert!(futures_util::poll!(&mut second).is_pending());
+    settle().await;
+    // The task of the first one is dropped.
+    stopped.shutdown_background();
+    settle().await;
+    assert!(futures_util::poll!(&mut second).is_pending());
+    // Nor is another one begun beside it.
+    let mut third = Box::pin(process.get());
+    assert!(futures_util::poll!(&mut third).is_pending());
+    settle().await;
+    assert_eq!(store.0.loads.load(SeqCst), 1);
+    gate.add_permits(1);
+    settle().await;
+    for got in [second, third] {
+        let got = futures_util::FutureExt::now_or_never(got).unwrap();
+        assert_eq!(token(&got.unwrap()), "token-2");
+    }
+}
+
+#[tokio::test]
 async fn rule_20_a_caller_that_fails_fast_waits_a_quarter_of_a_second_for_the_store() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     let (process, store) = refused(&mut fleet, &server).await;

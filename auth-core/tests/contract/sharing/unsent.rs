@@ -64,6 +64,21 @@ async fn rule_11_a_retry_after_holds_a_login_that_waits_at_the_store() {
     assert_eq!(process.sent(), ["one", "two"]);
 }
 
+#[tokio::test]
+async fn rule_23_a_store_that_states_no_wait_is_not_asked_without_a_pause() {
+    let process = Accounts::new();
+    process.store.0.rounds_waits.store(true, SeqCst);
+    let store = &process.store.0.inner;
+    store.hold(&process.origin(), 10 * SECOND).await.unwrap();
+    let got = Accounts::get(&process.account("one"));
+    process.pass(9 * SECOND).await;
+    assert!(process.sent().is_empty());
+    let asked = process.store.0.permits.load(SeqCst);
+    assert!((2..=400).contains(&asked), "{asked}");
+    process.pass(2 * SECOND).await;
+    assert!(got.await.unwrap().is_ok());
+}
+
 /// A source that is read at once, and from then on as often as it is let.
 #[derive(Clone)]
 struct Slow {
@@ -168,6 +183,43 @@ async fn rule_11_a_retry_after_holds_a_refresh_that_counts_and_whose_token_is_be
     settle().await;
     assert_eq!((refreshes.load(SeqCst), logins.count()), (1, 1));
     assert_eq!(got.await.unwrap().unwrap(), "token-7");
+}
+
+#[tokio::test]
+async fn rule_22_a_token_whose_refresh_has_to_wait_is_not_marked_as_spent() {
+    let clock = ManualClock::new();
+    let store = Faulty::new(&MemoryStore::on(clock.clock()));
+    let program = || {
+        let logins = Scripted::new(|number| {
+            let session = session(number, Lifetime::of(HOUR))?;
+            Ok(session.with_kept("refresh_token", "r-1")?)
+        });
+        let by = Refresh::with_kept("refresh_token");
+        let by = by.single_use().counts_as_login();
+        Renewing::new(logins).refreshed(by, |_| session(7, Lifetime::of(HOUR)))
+    };
+    let credentials = program().on(&clock).store(store.clone()).build();
+    credentials.get().await.unwrap();
+    clock.advance(HOUR);
+    let saves = Arc::new(Semaphore::new(0));
+    *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+    let got = Accounts::get(&credentials);
+    settle().await;
+    let origin = crate::support::tokens().identity().origin().clone();
+    let other = Scripted::new(|_| Err(wants_no_login()));
+    let other = other.with_identity(Identity::new("test", origin, "other"));
+    let other = crate::support::on(&clock, other).build();
+    other.get().await.unwrap_err();
+    saves.add_permits(100);
+    settle().await;
+    // It waits for an hour, and is closed meanwhile.
+    credentials.close().await.unwrap();
+    assert!(matches!(got.await.unwrap(), Err(Error::Closed)));
+    let next = program();
+    let (logins, refreshes) = (next.logins(), next.refreshes());
+    let next = next.on(&ManualClock::new()).store(store).build();
+    assert_eq!(token(&next.get().await.unwrap()), "token-7");
+    assert_eq!((refreshes.load(SeqCst), logins.count()), (1, 0));
 }
 
 #[tokio::test]
