@@ -1,6 +1,6 @@
 //! One login, from its start to the outcome that the cache keeps.
 //!
-//! - [`run`]: its steps in order: look, permit, send, keep
+//! - [`run`]: its steps in order: look, permit, send, keep; and the refresh that may come before
 //! - [`turn`]: its turn at the store, with the lease and the permit there
 //! - [`settlement`]: its end, which the waiters are not told yet
 //! - [`flight`]: the login under way, as its waiters see it
