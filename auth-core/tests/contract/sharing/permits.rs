@@ -3,10 +3,22 @@
 use std::num::NonZeroU32;
 
 use auth_core::Ask;
+use auth_core::clock::Clock;
 use auth_core::testing::Scripted;
 
 use super::*;
 use crate::support::Renewing;
+
+/// Logs in with ten other accounts of a process.
+async fn spend_quota(server: &Server, clock: &Clock) {
+    for number in 0..10 {
+        let origin = server.0.identity.origin().clone();
+        let identity = Identity::new("other", origin, number.to_string());
+        let other = crate::support::tokens().with_identity(identity);
+        let other = Credentials::builder(other).clock(clock.clone()).build();
+        other.get().await.unwrap();
+    }
+}
 
 #[tokio::test]
 async fn rule_23_a_spent_quota_of_the_process_keeps_nobody_from_a_stored_session() {
@@ -14,16 +26,7 @@ async fn rule_23_a_spent_quota_of_the_process_keeps_nobody_from_a_stored_session
     fleet.start(server.program("right")).get().await.unwrap();
     let process = fleet.start(server.program("right"));
     let clock = fleet.clocks.last().unwrap().clock();
-    for number in 0..10 {
-        let identity = Identity::new(
-            "other",
-            server.0.identity.origin().clone(),
-            number.to_string(),
-        );
-        let other = crate::support::tokens().with_identity(identity);
-        let other = Credentials::builder(other).clock(clock.clone()).build();
-        other.get().await.unwrap();
-    }
+    spend_quota(&server, &clock).await;
     // No clock moves.
     assert_eq!(token(&process.get().await.unwrap()), "token-1");
 }
@@ -34,13 +37,7 @@ async fn rule_20_a_caller_that_would_be_turned_away_for_the_quota_looks_in_the_s
     let store = Faulty::new(&fleet.store);
     let process = fleet.start_with(server.program("right"), store.clone());
     let clock = fleet.clocks.last().unwrap().clock();
-    for number in 0..10 {
-        let origin = server.0.identity.origin().clone();
-        let identity = Identity::new("other", origin, number.to_string());
-        let other = crate::support::tokens().with_identity(identity);
-        let other = Credentials::builder(other).clock(clock.clone()).build();
-        other.get().await.unwrap();
-    }
+    spend_quota(&server, &clock).await;
     let at_once = || process.get_with(Ask::new().fail_fast());
     let refused = |got: Result<_, Error>| assert!(matches!(got, Err(Error::QuotaSpent { .. })));
     for got in join_all((0..100).map(|_| at_once())).await {
@@ -211,13 +208,7 @@ async fn rule_21_a_session_that_a_caller_has_found_is_followed() {
     let store = Faulty::new(&fleet.store);
     let process = fleet.start_with(server.program("right"), store.clone());
     let clock = fleet.clocks.last().unwrap().clock();
-    for number in 0..10 {
-        let origin = server.0.identity.origin().clone();
-        let identity = Identity::new("other", origin, number.to_string());
-        let other = crate::support::tokens().with_identity(identity);
-        let other = Credentials::builder(other).clock(clock.clone()).build();
-        other.get().await.unwrap();
-    }
+    spend_quota(&server, &clock).await;
     let other = fleet.start(server.program("right"));
     other.get().await.unwrap();
     // No flight has begun here.
