@@ -447,8 +447,9 @@
 //! though the permit had lapsed meanwhile. After a time-out, or if its process is gone, it counts
 //! until the time-out and a window more. The server's `Retry-After` holds all that share the store.
 //! If the answer has taken longer than a step at the store, or the login is not sent within 5 s,
-//! since the machine slept, a permit is asked for again. A login that has its permit by then is not held by a `Retry-After` of another process, if it is sent within those 5 s. This bounds what reaches the server. No
-//! lease can: a server does not look at one.
+//! since the machine slept, a permit is asked for again. A login that has its permit by then is not
+//! held by a `Retry-After` of another process, if it is sent within those 5 s. This bounds what
+//! reaches the server. No lease can: a server does not look at one.
 //!
 //! ## Rule 24
 //!

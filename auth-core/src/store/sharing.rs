@@ -613,4 +613,15 @@ mod tests {
         sharing.was_given("later", Version::default());
         assert_eq!(now(), (Some(Version::default()), Some(Version::default())));
     }
+
+    #[test]
+    fn rule_20_a_look_under_way_is_waited_for_though_what_it_has_found_is_not_taken_over_yet() {
+        let provider = Scripted::tokens(Lifetime::unknown());
+        let sharing = Arc::new(Sharing::new(Arc::new(MemoryStore::new()), &provider));
+        let looking = sharing.begin_look(5).unwrap();
+        sharing.looked_until.store(10, Relaxed);
+        assert!(sharing.may_look(5));
+        drop(looking);
+        assert!(!sharing.may_look(5) && sharing.may_look(10));
+    }
 }
