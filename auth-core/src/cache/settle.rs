@@ -99,6 +99,11 @@ impl Keep for Shared {
         self.update(|state| state.send_refresh(id, session, now))
     }
 
+    fn unsend_refresh(&self, session: &Credential) {
+        let now = self.engine.clock.now();
+        self.update(|state| state.unsend_refresh(session, now));
+    }
+
     fn continued(&self, session: Session, before: &Credential) -> Result<Session, LoginError> {
         let now = self.engine.clock.now();
         self.read(|state| state.continued(session, before, now))

@@ -306,6 +306,13 @@ impl CacheState {
         wanted
     }
 
+    /// The refresh of `session` was not sent after all.
+    pub(crate) fn unsend_refresh(&mut self, session: &Credential, now: Moment) {
+        if let Some(refreshes) = &mut self.refreshes {
+            refreshes.unsend(session, now);
+        }
+    }
+
     /// The refresh of `session` has failed, in the flight `id`. Returns what its callers are told,
     /// and the purpose of the login that follows in the same flight, if one does: the server has
     /// refused the refresh, or the session is over. Returns `None` if the flight is not wanted any

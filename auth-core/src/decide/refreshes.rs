@@ -156,6 +156,14 @@ impl Refreshes {
         }
     }
 
+    /// The one that was to be sent now was not.
+    pub(super) fn unsend(&mut self, session: &Credential, now: Moment) {
+        // What was spent before was not to be sent, so it is this one's mark.
+        let mark = self.mark(session, now);
+        self.spent.retain(|spent| Some(*spent) != mark);
+        self.sent.pop();
+    }
+
     fn spend(&mut self, mark: Option<Mark>) {
         let Some(mark) = mark.filter(|mark| !self.spent.contains(mark)) else {
             return;

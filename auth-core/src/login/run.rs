@@ -68,6 +68,9 @@ pub(crate) trait Keep: Send + Sync {
     /// continues.
     fn continued(&self, session: Session, before: &Credential) -> Result<Session, LoginError>;
 
+    /// It was not sent after all, and may be later.
+    fn unsend_refresh(&self, session: &Credential);
+
     /// The refresh of a session has failed. Returns what its waiters are told, or else the purpose
     /// of the login that follows in the same flight.
     fn not_refreshed(
@@ -183,7 +186,7 @@ impl Login {
                 }
                 Err(error) => {
                     if error.is_not_sent() {
-                        self.pardon();
+                        self.pardon().await;
                     }
                     self.promise_a_step();
                     if let Some(turn) = &mut self.turn {
@@ -215,6 +218,7 @@ impl Login {
         loop {
             self.promise_a_step();
             turn.give_last_back().await;
+            self.promise_a_step();
             let (known, rejected) = self.cache().ok_or(NoSession::Unchanged)?.known();
             let Some((lease, found)) = turn.look(known, rejected).await else {
                 break;

@@ -230,31 +230,30 @@ impl Turn {
         };
         self.notes.spend(tag.clone());
         let saved = (self.sharing).save(&self.engine, version, None, Some(&self.notes), None);
-        let is_noted = matches!(saved.await, Some(Saved::Made(_)));
+        let saved = saved.await;
+        let is_noted = matches!(saved, Some(Saved::Made(_)));
         if is_noted {
             self.spent = Some(tag);
         } else {
             self.notes.pardon(&tag);
+            // It may be there though no answer came.
+            self.pardons |= saved.is_none();
         }
         is_noted
     }
 
-    /// The token that was marked was not sent, which the store is to know at the end.
-    pub(super) fn pardon(&mut self) {
-        if let Some(tag) = self.spent.take() {
-            self.notes.pardon(&tag);
-            self.pardons = true;
-        }
-    }
-
-    /// The token that was marked is not sent for a while, which the store is to know now.
-    pub(super) async fn pardon_at_once(&mut self) {
-        self.pardon();
-        let Some(version) = self.version.filter(|_| self.pardons) else {
+    /// The token that was marked was not sent, which the store is to know: now, or else at the end.
+    pub(super) async fn pardon(&mut self) {
+        let Some(tag) = self.spent.take() else {
+            return;
+        };
+        self.notes.pardon(&tag);
+        self.pardons = true;
+        let Some(version) = self.version else {
             return;
         };
         let saved = (self.sharing).save(&self.engine, version, None, Some(&self.notes), None);
-        self.pardons = !matches!(saved.await, Some(Saved::Made(_)));
+        self.pardons = saved.await.is_none();
     }
 
     /// Whether the notes are to be saved whatever the login has brought.
@@ -541,7 +540,9 @@ impl Drop for Turn {
         };
         let (given, lasts) = (self.version, self.lease_lasts());
         let (sharing, engine) = (Arc::clone(&self.sharing), self.engine.clone());
-        let (owner, notes) = (std::mem::take(&mut self.owner), self.untold.take());
+        let pardoned = self.pardons.then(|| self.notes.clone());
+        let notes = self.untold.take().or(pardoned);
+        let owner = std::mem::take(&mut self.owner);
         runtime.spawn(async move {
             let release = async || {
                 let left = |until: u64| until.saturating_sub(engine.clock.now().steady);

@@ -49,6 +49,7 @@ impl Login {
         current: &Credential,
     ) -> Result<Result<Session, LoginError>, NoSession> {
         self.promise_a_step();
+        let (id, cause) = (self.flight().id, self.flight().cause);
         let permit = loop {
             let permit = if self.engine.refresh_counts_as_login {
                 Some(self.wait_for_permit().await)
@@ -60,6 +61,12 @@ impl Login {
                 self.give_back(permit).await;
                 return Err(NoSession::Unchanged);
             }
+            // Before the store has it, so that it is not taken for another process's.
+            let marks = |cache: Arc<dyn Keep>| cache.send_refresh(id, current);
+            if !self.cache().is_some_and(marks) {
+                self.give_back(permit).await;
+                return Err(NoSession::Unchanged);
+            }
             if !self.mark_spent(current).await {
                 self.give_back(permit).await;
                 return Ok(Err(not_marked()));
@@ -68,19 +75,12 @@ impl Login {
             // The store may have taken a while.
             match self.sent(permit) {
                 Ok(permit) => break Some(permit),
-                Err(permit) => self.unmark(permit).await,
+                Err(permit) => self.unmark(current, permit).await,
             }
             if !self.flight().begin_anew() {
                 return Err(NoSession::Unchanged);
             }
         };
-        let (id, cause) = (self.flight().id, self.flight().cause);
-        let marks = |cache: Arc<dyn Keep>| cache.send_refresh(id, current);
-        if !self.cache().is_some_and(marks) {
-            self.pardon();
-            self.give_back(permit).await;
-            return Err(NoSession::Unchanged);
-        }
         self.promise_a_step();
         let engine = &self.engine;
         engine.emit(&Event::RefreshSent { cause });
@@ -146,19 +146,21 @@ impl Login {
         }
     }
 
-    /// The token that was marked was not sent.
-    pub(super) fn pardon(&mut self) {
+    /// The token that was marked was not sent, which the store is to know at once: a login may
+    /// follow that waits for an hour.
+    pub(super) async fn pardon(&mut self) {
+        self.promise_a_step();
         if let Some(turn) = &mut self.turn {
-            turn.pardon();
+            Box::pin(turn.pardon()).await;
         }
     }
 
     /// The token that was marked is not sent with this permit, and may not be for an hour.
-    async fn unmark(&mut self, permit: Permit) {
+    async fn unmark(&mut self, current: &Credential, permit: Permit) {
         self.give_back(Some(permit)).await;
-        self.promise_a_step();
-        if let Some(turn) = &mut self.turn {
-            Box::pin(turn.pardon_at_once()).await;
+        self.pardon().await;
+        if let Some(cache) = self.cache() {
+            cache.unsend_refresh(current);
         }
     }
 

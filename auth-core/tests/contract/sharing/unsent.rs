@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use auth_core::testing::{Gate, Scripted};
 use auth_core::{Ask, ReadSecret, SecretError};
+use tokio::runtime::Builder;
 
 use super::accounts::Accounts;
 use super::*;
@@ -147,15 +148,8 @@ async fn rule_11_a_retry_after_holds_a_login_that_looks_at_its_secret_once_more(
 async fn rule_11_a_retry_after_holds_a_refresh_that_counts_and_whose_token_is_being_marked() {
     let clock = ManualClock::new();
     let store = Faulty::new(&MemoryStore::on(clock.clock()));
-    let logins = Scripted::new(|number| {
-        let session = session(number, Lifetime::of(HOUR))?;
-        Ok(session.with_kept("refresh_token", "r-1")?)
-    });
-    let by = Refresh::with_kept("refresh_token")
-        .single_use()
-        .counts_as_login();
-    let provider = Renewing::new(logins);
-    let provider = provider.refreshed(by, |_| session(7, Lifetime::of(HOUR)));
+    let by = Refresh::with_kept("refresh_token").counts_as_login();
+    let provider = renewing(by, true);
     let (logins, refreshes) = (provider.logins(), provider.refreshes());
     let credentials = provider.on(&clock).store(store.clone()).build();
     credentials.get().await.unwrap();
@@ -164,14 +158,7 @@ async fn rule_11_a_retry_after_holds_a_refresh_that_counts_and_whose_token_is_be
     *store.0.save_gate.lock() = Some(Arc::clone(&saves));
     let got = Accounts::get(&credentials);
     settle().await;
-    let other = Identity::new(
-        "test",
-        crate::support::tokens().identity().origin().clone(),
-        "other",
-    );
-    let other = Scripted::new(|_| Err(wants_no_login())).with_identity(other);
-    let other = crate::support::on(&clock, other).build();
-    other.get().await.unwrap_err();
+    hold(&clock).await;
     saves.add_permits(100);
     settle().await;
     for _ in 0..3_599 {
@@ -185,41 +172,142 @@ async fn rule_11_a_retry_after_holds_a_refresh_that_counts_and_whose_token_is_be
     assert_eq!(got.await.unwrap().unwrap(), "token-7");
 }
 
+/// A session with a token that can be used once, and the first answer to its refresh.
+fn renewing(by: Refresh, is_sent: bool) -> Renewing {
+    let logins = Scripted::new(|number| {
+        let session = session(number, Lifetime::of(HOUR))?;
+        Ok(session.with_kept("refresh_token", "r-1")?)
+    });
+    let first = AtomicBool::new(!is_sent);
+    Renewing::new(logins).refreshed(by.single_use(), move |_| {
+        if first.swap(false, SeqCst) {
+            return Err(LoginError::unavailable("connection refused").not_sent());
+        }
+        session(7, Lifetime::of(HOUR))
+    })
+}
+
+/// The server wants no login for an hour, as another account of the process is told.
+async fn hold(clock: &ManualClock) {
+    let origin = crate::support::tokens().identity().origin().clone();
+    let other = Scripted::new(|_| Err(wants_no_login()));
+    let other = other.with_identity(Identity::new("test", origin, "other"));
+    let other = crate::support::on(clock, other).build();
+    other.get().await.unwrap_err();
+}
+
+/// The next program sends the token, which was never sent.
+async fn refreshes_next(store: Faulty) {
+    let next = renewing(Refresh::with_kept("refresh_token"), true);
+    let (logins, refreshes) = (next.logins(), next.refreshes());
+    let next = next.on(&ManualClock::new()).store(store).build();
+    assert_eq!(token(&next.get().await.unwrap()), "token-7");
+    assert_eq!((refreshes.load(SeqCst), logins.count()), (1, 0));
+}
+
 #[tokio::test]
 async fn rule_22_a_token_whose_refresh_has_to_wait_is_not_marked_as_spent() {
     let clock = ManualClock::new();
     let store = Faulty::new(&MemoryStore::on(clock.clock()));
-    let program = || {
-        let logins = Scripted::new(|number| {
-            let session = session(number, Lifetime::of(HOUR))?;
-            Ok(session.with_kept("refresh_token", "r-1")?)
-        });
-        let by = Refresh::with_kept("refresh_token");
-        let by = by.single_use().counts_as_login();
-        Renewing::new(logins).refreshed(by, |_| session(7, Lifetime::of(HOUR)))
-    };
-    let credentials = program().on(&clock).store(store.clone()).build();
+    let by = Refresh::with_kept("refresh_token").counts_as_login();
+    let credentials = renewing(by, true).on(&clock).store(store.clone()).build();
     credentials.get().await.unwrap();
     clock.advance(HOUR);
     let saves = Arc::new(Semaphore::new(0));
     *store.0.save_gate.lock() = Some(Arc::clone(&saves));
     let got = Accounts::get(&credentials);
     settle().await;
-    let origin = crate::support::tokens().identity().origin().clone();
-    let other = Scripted::new(|_| Err(wants_no_login()));
-    let other = other.with_identity(Identity::new("test", origin, "other"));
-    let other = crate::support::on(&clock, other).build();
-    other.get().await.unwrap_err();
+    hold(&clock).await;
     saves.add_permits(100);
     settle().await;
     // It waits for an hour, and is closed meanwhile.
     credentials.close().await.unwrap();
     assert!(matches!(got.await.unwrap(), Err(Error::Closed)));
-    let next = program();
-    let (logins, refreshes) = (next.logins(), next.refreshes());
-    let next = next.on(&ManualClock::new()).store(store).build();
-    assert_eq!(token(&next.get().await.unwrap()), "token-7");
-    assert_eq!((refreshes.load(SeqCst), logins.count()), (1, 0));
+    refreshes_next(store).await;
+}
+
+#[test]
+fn rule_22_a_token_whose_refresh_has_to_wait_outlasts_its_runtime() {
+    let runtime = || Builder::new_current_thread().build().unwrap();
+    let clock = ManualClock::new();
+    let store = Faulty::new(&MemoryStore::on(clock.clock()));
+    let by = Refresh::with_kept("refresh_token").counts_as_login();
+    let renewing = renewing(by, true);
+    let (logins, refreshes) = (renewing.logins(), renewing.refreshes());
+    let credentials = renewing.on(&clock).store(store.clone()).build();
+    runtime().block_on(async {
+        credentials.get().await.unwrap();
+        clock.advance(HOUR);
+        let saves = Arc::new(Semaphore::new(0));
+        *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+        drop(Accounts::get(&credentials));
+        settle().await;
+        hold(&clock).await;
+        saves.add_permits(100);
+        settle().await;
+        assert_eq!(refreshes.load(SeqCst), 0);
+    });
+    runtime().block_on(async {
+        *store.0.save_gate.lock() = None;
+        let got = Accounts::get(&credentials);
+        for _ in 0..3_700 {
+            clock.advance(SECOND);
+            settle().await;
+        }
+        assert_eq!(got.await.unwrap().unwrap(), "token-7");
+        assert_eq!((refreshes.load(SeqCst), logins.count()), (1, 1));
+    });
+}
+
+#[tokio::test]
+async fn rule_22_a_token_that_was_not_sent_is_good_though_the_login_after_it_has_to_wait() {
+    // The store may be in trouble when it is told.
+    for fails in [false, true] {
+        let clock = ManualClock::new();
+        let store = Faulty::new(&MemoryStore::on(clock.clock()));
+        let by = Refresh::with_kept("refresh_token");
+        let credentials = renewing(by, false).on(&clock).store(store.clone()).build();
+        credentials.get().await.unwrap();
+        clock.advance(HOUR);
+        hold(&clock).await;
+        let saves = Arc::new(Semaphore::new(0));
+        *store.0.save_gate.lock() = Some(Arc::clone(&saves));
+        let got = Accounts::get(&credentials);
+        settle().await;
+        saves.add_permits(1);
+        settle().await;
+        if fails {
+            clock.advance(3 * SECOND);
+            settle().await;
+        }
+        saves.add_permits(100);
+        settle().await;
+        credentials.close().await.unwrap();
+        assert!(matches!(got.await.unwrap(), Err(Error::Closed)));
+        clock.advance(10 * SECOND);
+        settle().await;
+        refreshes_next(store).await;
+    }
+}
+
+#[tokio::test]
+async fn rule_22_a_mark_that_was_not_answered_is_taken_back() {
+    let clock = ManualClock::new();
+    let store = Faulty::new(&MemoryStore::on(clock.clock()));
+    let renewing = renewing(Refresh::with_kept("refresh_token"), true);
+    let (logins, refreshes) = (renewing.logins(), renewing.refreshes());
+    let credentials = renewing.on(&clock).store(store.clone()).build();
+    credentials.get().await.unwrap();
+    store.0.save_answer_is_lost.store(true, SeqCst);
+    credentials.renew().await.unwrap_err();
+    assert_eq!(refreshes.load(SeqCst), 0);
+    store.0.save_answer_is_lost.store(false, SeqCst);
+    for _ in 0..60 {
+        clock.advance(SECOND);
+        settle().await;
+    }
+    assert_eq!(token(&credentials.renew().await.unwrap()), "token-7");
+    assert_eq!((refreshes.load(SeqCst), logins.count()), (1, 1));
 }
 
 #[tokio::test]
