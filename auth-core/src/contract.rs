@@ -447,9 +447,10 @@
 //! though the permit had lapsed meanwhile. After a time-out, or if its process is gone, it counts
 //! until the time-out and a window more. The server's `Retry-After` holds all that share the store.
 //! If the answer has taken longer than a step at the store, or the login is not sent within 5 s,
-//! since the machine slept, a permit is asked for again. A login that has its permit by then is not
-//! held by a `Retry-After` of another process, if it is sent within those 5 s. This bounds what
-//! reaches the server. No lease can: a server does not look at one.
+//! since the machine slept, a permit is asked for again. A login is not sent if a caller has found
+//! its session in the store meanwhile. One that has its permit by then is not held by a
+//! `Retry-After` of another process, if it is sent within those 5 s. This bounds what reaches the
+//! server. No lease can: a server does not look at one.
 //!
 //! ## Rule 24
 //!
@@ -467,8 +468,9 @@
 //! superseded is no other session, nor is its own, if a save arrives after its time. Until it is
 //! saved, it keeps the lease under which it was obtained, or one that supersedes it gives that
 //! back, or the end of its cache; a login that has failed gives its lease back after those 5 s,
-//! with its notes and its `Retry-After`, and if it was given none, takes it for them then, unless
-//! another has it or a good session is there.
+//! with its notes, and if it was given none, takes it for them then, unless another has it or a
+//! good session is there. Its `Retry-After` is told once more after 5 s, and again while the cache
+//! is there.
 //!
 //! ## Rule 25
 //!

@@ -236,11 +236,24 @@ impl Keep for Shared {
     }
 
     fn lose(&self, flight: &Flight) -> bool {
-        if let Some(attempt) = flight.attempt() {
-            let (end, policy) = (self.end(Duration::ZERO), &self.engine.options.policy);
-            self.update(|state| state.lose(flight.id, attempt, &end, policy));
-        }
-        self.abandon(flight.id)
+        let (end, policy) = (self.end(Duration::ZERO), &self.engine.options.policy);
+        let attempt = flight.attempt();
+        // At once: all its waiters may find it at the same time, and it counts one time.
+        let lost = self.commit(|control| {
+            if let Some(attempt) = attempt {
+                control.state.lose(flight.id, attempt, &end, policy);
+            }
+            control.state.abandon(flight.id);
+            control
+                .flight
+                .take_if(|under_way| under_way.id == flight.id)
+        });
+        let Some(flight) = lost else {
+            return false;
+        };
+        flight.waiters.set(None);
+        self.set_timer();
+        true
     }
 }
 
@@ -277,21 +290,6 @@ impl Shared {
             flight.abort();
             self.engine.emit(&Event::LoginSuperseded);
         }
-    }
-
-    /// Removes the flight if it is the one under way, and lets its waiters decide anew. Returns
-    /// whether it was.
-    fn abandon(&self, id: FlightId) -> bool {
-        let flight = self.commit(|control| {
-            control.state.abandon(id);
-            control.flight.take_if(|flight| flight.id == id)
-        });
-        let Some(flight) = flight else {
-            return false;
-        };
-        flight.waiters.set(None);
-        self.set_timer();
-        true
     }
 
     /// After which grace superseded sessions are logged out, if they are at all.

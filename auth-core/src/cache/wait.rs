@@ -84,16 +84,26 @@ impl Shared {
         }
         LoginMark::refuse_loop(LoginMark::current(), self.engine.id)?;
         let mut caller = Caller::new(ask, &self.engine.options, self.engine.clock.now());
-        let result = self.wait(&mut caller).await;
-        if let Err(error) = &result
-            && self.looks_before(error, &ask)
-        {
-            self.look_for(&caller).await;
-            if self.is_closed() {
-                return Err(Error::Closed);
-            }
+        let error = match self.wait(&mut caller).await {
+            Err(error) if self.looks_before(&error, &ask) => error,
+            result => return result.or_else(|error| self.or_stale(&ask, error)),
+        };
+        // Boxed, because few callers do, and the future of each has room for it.
+        Box::pin(self.look_before(error, ask, caller)).await
+    }
+
+    /// Looks in the store before the caller fails with `error`.
+    async fn look_before(
+        self: &Arc<Self>,
+        error: Error,
+        ask: Ask,
+        caller: Caller,
+    ) -> Result<Arc<Credential>, Error> {
+        self.look_for(&caller).await;
+        if self.is_closed() {
+            return Err(Error::Closed);
         }
-        result.or_else(|error| self.or_stale(&ask, error))
+        self.or_stale(&ask, error)
     }
 
     /// The current credential, if it is fresh and the caller asks for no other.
@@ -289,6 +299,15 @@ mod tests {
     use crate::counting_waker::CountingWaker;
     use crate::lifetime::Lifetime;
     use crate::testing::Scripted;
+
+    /// Ten thousand callers may wait at once, and each pays for what only a few of them need.
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn the_future_of_a_caller_has_no_room_for_what_few_callers_need() {
+        let credentials = Credentials::new(Scripted::tokens(Lifetime::unknown()));
+        let bytes = size_of_val(&credentials.get());
+        assert!(bytes <= 344, "{bytes}");
+    }
 
     #[test]
     fn a_waiter_that_leaves_leaves_no_waker_behind() {

@@ -213,10 +213,6 @@ impl Refreshes {
             self.failure = Some(Arc::new(error));
             return true;
         }
-        if error.is_not_sent() {
-            // What was spent before was not tried, so it is this one's mark.
-            self.spent.retain(|spent| Some(*spent) != mark);
-        }
         let asked = error.retry_after().unwrap_or_default();
         let backoff = policy.backoff_after(self.streak).mul_f64(end.jitter);
         self.streak = self.streak.saturating_add(1);

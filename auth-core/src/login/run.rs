@@ -68,7 +68,7 @@ pub(crate) trait Keep: Send + Sync {
     /// continues.
     fn continued(&self, session: Session, before: &Credential) -> Result<Session, LoginError>;
 
-    /// It was not sent after all, and may be later.
+    /// It was not sent after all, and may be later. Its token is as good as it was.
     fn unsend_refresh(&self, session: &Credential);
 
     /// The refresh of a session has failed. Returns what its waiters are told, or else the purpose
@@ -186,11 +186,16 @@ impl Login {
                 }
                 Err(error) => {
                     if error.is_not_sent() {
-                        self.pardon().await;
+                        self.unmark(&current).await;
                     }
                     self.promise_a_step();
                     if let Some(turn) = &mut self.turn {
                         Box::pin(turn.tell_hold()).await;
+                    }
+                    self.promise_a_step();
+                    if let Some(turn) = &mut self.turn {
+                        // It counts from now on, and the login that follows may wait for long.
+                        Box::pin(turn.end_permit()).await;
                     }
                     self.promise_a_step();
                     // It may have been a race with another process, and no refusal.
@@ -389,7 +394,12 @@ impl Login {
         let sent = self.sent(permit);
         let may_be_sent = sent.is_ok();
         let (Ok(permit) | Err(permit)) = sent;
-        if may_be_sent && self.flight().send(self.engine.clock.precise()) {
+        // A look for a caller that would have been turned away may have found one.
+        let has_session = || {
+            self.purpose == Purpose::Login
+                && self.cache().is_some_and(|cache| cache.has_good_session())
+        };
+        if may_be_sent && !has_session() && self.flight().send(self.engine.clock.precise()) {
             return Ok(Some(permit));
         }
         self.give_back(Some(permit)).await;

@@ -367,7 +367,7 @@ impl Turn {
     }
 
     /// What was sent with its permit has ended.
-    async fn end_permit(&mut self) {
+    pub(super) async fn end_permit(&mut self) {
         if let Some(permit) = self.share.take() {
             permit.end();
         }
@@ -383,15 +383,10 @@ impl Turn {
         self.held_until = held.map(|wait| now.saturating_add(nanos(wait)));
     }
 
-    /// Tells the store until when the server wants no login. If that fails, it is told again when
-    /// this is dropped.
+    /// Tells the store until when the server wants no login.
     pub(super) async fn tell_hold(&mut self) {
-        let Some(until) = self.held_until else {
-            return;
-        };
-        let left = until.saturating_sub(self.engine.clock.now().steady);
-        let left = Duration::from_nanos(left);
-        if left.is_zero() || self.sharing.hold(&self.engine, left).await {
+        if let Some(until) = self.held_until {
+            self.sharing.tell_hold(&self.engine, until).await;
             self.held_until = None;
         }
     }
@@ -544,12 +539,10 @@ impl Drop for Turn {
         let notes = self.untold.take().or(pardoned);
         let owner = std::mem::take(&mut self.owner);
         runtime.spawn(async move {
+            if let Some(until) = held_until {
+                sharing.tell_hold(&engine, until).await;
+            }
             let release = async || {
-                let left = |until: u64| until.saturating_sub(engine.clock.now().steady);
-                let is_told = match held_until.map(left) {
-                    None | Some(0) => true,
-                    Some(left) => sharing.hold(&engine, Duration::from_nanos(left)).await,
-                };
                 let mut version = given.unwrap_or_default();
                 let mut notes = notes.clone();
                 if given.is_none() && notes.is_some() {
@@ -563,7 +556,7 @@ impl Drop for Turn {
                 }
                 let owner = Some(owner.clone());
                 let release = sharing.save(&engine, version, None, notes.as_ref(), owner);
-                release.await.is_some() && is_told
+                release.await.is_some()
             };
             let is_released = release().await;
             if !is_released || given.is_none() {

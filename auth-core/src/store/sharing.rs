@@ -26,7 +26,7 @@ use crate::decide::{FlightId, Known, Notes};
 use crate::event::Event;
 use crate::login::Flight;
 use crate::provider::Provider;
-use crate::runtime::{AtomicBool, AtomicU64, Mutex, Task, random};
+use crate::runtime::{AtomicBool, AtomicU64, Mutex, Runtime, Task, random};
 use crate::session::Session;
 use crate::session_parts::SessionParts;
 
@@ -55,6 +55,15 @@ pub(crate) trait Sharer: Sync {
     fn clock(&self) -> &Clock;
 
     fn emit(&self, event: &Event);
+}
+
+/// A task that outlives the cache. What fails then has been told before.
+impl Sharer for Clock {
+    fn clock(&self) -> &Clock {
+        self
+    }
+
+    fn emit(&self, _: &Event) {}
 }
 
 /// The store of one cache.
@@ -423,11 +432,40 @@ impl Sharing {
         self.step(cache, end).await;
     }
 
-    /// The login server wants no login for so long. Returns whether the store was told. If not, it
-    /// is not left alone yet: a lease is to be released after it.
-    pub(crate) async fn hold(&self, cache: &dyn Sharer, wait: Duration) -> bool {
+    /// Tells the store until when the login server wants no login. If that fails, a task tells it
+    /// when it answers again: once if the last handle is gone, and else until it has.
+    pub(crate) async fn tell_hold(self: &Arc<Self>, cache: &dyn Sharer, until: u64) {
+        if self.hold(cache, until).await {
+            return;
+        }
+        let Some(runtime) = Runtime::current() else {
+            return;
+        };
+        let clock = cache.clock().clone();
+        let (once, sharing) = (Arc::clone(self), Arc::downgrade(self));
+        runtime.spawn(async move {
+            let mut once = Some(once);
+            loop {
+                let again = clock.now().steady.saturating_add(nanos(TROUBLE));
+                clock.sleep_until(again).await;
+                match once.take().or_else(|| sharing.upgrade()) {
+                    Some(sharing) if !sharing.hold(&clock, until).await => {}
+                    _ => return,
+                }
+            }
+        });
+    }
+
+    /// Returns whether the store was told, or need not be any more. If not, it is not left alone
+    /// yet: a lease is to be released after it.
+    async fn hold(&self, cache: &dyn Sharer, until: u64) -> bool {
+        let left = until.saturating_sub(cache.clock().now().steady);
+        if left == 0 {
+            return true;
+        }
         let before = self.trouble_until.load(Relaxed);
-        let hold = async { self.store.hold(&self.origin, wait).await };
+        let left = Duration::from_nanos(left);
+        let hold = async { self.store.hold(&self.origin, left).await };
         let is_told = self.step(cache, hold).await.is_some();
         if !is_told {
             self.trouble_until.store(before, Relaxed);

@@ -12,7 +12,6 @@ use crate::credential::Credential;
 use crate::decide::{NoSession, Purpose};
 use crate::error::{Exchange, LoginError, LoginErrorKind};
 use crate::event::Event;
-use crate::limit::Permit;
 use crate::login::turn::not_marked;
 use crate::session::Session;
 
@@ -75,7 +74,10 @@ impl Login {
             // The store may have taken a while.
             match self.sent(permit) {
                 Ok(permit) => break Some(permit),
-                Err(permit) => self.unmark(current, permit).await,
+                Err(permit) => {
+                    self.give_back(Some(permit)).await;
+                    self.unmark(current).await;
+                }
             }
             if !self.flight().begin_anew() {
                 return Err(NoSession::Unchanged);
@@ -146,19 +148,14 @@ impl Login {
         }
     }
 
-    /// The token that was marked was not sent, which the store is to know at once: a login may
-    /// follow that waits for an hour.
-    pub(super) async fn pardon(&mut self) {
+    /// The token that was marked was not sent. The store is to know at once: what follows may wait
+    /// for an hour.
+    pub(super) async fn unmark(&mut self, current: &Credential) {
         self.promise_a_step();
         if let Some(turn) = &mut self.turn {
             Box::pin(turn.pardon()).await;
         }
-    }
-
-    /// The token that was marked is not sent with this permit, and may not be for an hour.
-    async fn unmark(&mut self, current: &Credential, permit: Permit) {
-        self.give_back(Some(permit)).await;
-        self.pardon().await;
+        // Before another look in the store, which may show that another process has spent it.
         if let Some(cache) = self.cache() {
             cache.unsend_refresh(current);
         }

@@ -505,33 +505,51 @@ async fn rule_10_a_refresh_that_is_sent_late_counts_from_the_end_of_its_own_time
 
 #[tokio::test]
 async fn rule_23_the_wait_that_a_refresh_is_told_holds_all_before_its_login_follows() {
-    let clock = ManualClock::new();
-    let store = MemoryStore::on(clock.clock());
-    let logins = Scripted::new(|number| {
-        let session = session(number, Lifetime::of(HOUR))?;
-        Ok(session.with_kept("refresh_token", "r-1")?)
-    });
-    let by = Refresh::with_kept("refresh_token").counts_as_login();
-    let provider =
-        Renewing::new(logins).refreshed(by, |_| Err(LoginError::limited(Some(300 * SECOND))));
-    let credentials = provider.on(&clock).store(store.clone()).build();
-    credentials.get().await.unwrap();
-    clock.advance(HOUR);
-    let waiter = tokio::spawn({
-        let credentials = credentials.clone();
-        async move { credentials.get_with(Ask::new().within(HOUR)).await }
-    });
-    settle().await;
-    let origin = store.seal().name(b"origin https://api.example.com");
-    let ask = PermitAsk {
-        id: "test",
-        most: 10,
-        window: 62 * SECOND,
-        counts_for: SECOND,
-    };
-    let answer = store.permit(&origin, ask).await.unwrap();
-    assert_eq!(answer, PermitAnswer::Wait(300 * SECOND));
-    clock.advance(300 * SECOND);
-    settle().await;
-    assert_eq!(token(&waiter.await.unwrap().unwrap()), "token-2");
+    // The store may be in trouble when it is to be told.
+    for fails in [false, true] {
+        let clock = ManualClock::new();
+        let store = Faulty::new(&MemoryStore::on(clock.clock()));
+        let logins = Scripted::new(|number| {
+            let session = session(number, Lifetime::of(HOUR))?;
+            Ok(session.with_kept("refresh_token", "r-1")?)
+        });
+        let by = Refresh::with_kept("refresh_token").counts_as_login();
+        let gate = Arc::new(Semaphore::new(0));
+        let provider = Renewing::new(logins)
+            .refreshed(by, |_| Err(LoginError::limited(Some(300 * SECOND))))
+            .gated(&gate);
+        let credentials = provider.on(&clock).store(store.clone()).build();
+        credentials.get().await.unwrap();
+        clock.advance(HOUR);
+        let waiter = tokio::spawn({
+            let credentials = credentials.clone();
+            async move { credentials.get_with(Ask::new().within(HOUR)).await }
+        });
+        settle().await;
+        store.0.fails.store(fails, SeqCst);
+        gate.add_permits(1);
+        settle().await;
+        for _ in 0..10 {
+            clock.advance(SECOND);
+            settle().await;
+        }
+        store.0.fails.store(false, SeqCst);
+        for _ in 0..10 {
+            clock.advance(SECOND);
+            settle().await;
+        }
+        let store = &store.0.inner;
+        let origin = store.seal().name(b"origin https://api.example.com");
+        let ask = PermitAsk {
+            id: "test",
+            most: 10,
+            window: 62 * SECOND,
+            counts_for: SECOND,
+        };
+        let answer = store.permit(&origin, ask).await.unwrap();
+        assert_eq!(answer, PermitAnswer::Wait(280 * SECOND), "{fails}");
+        clock.advance(280 * SECOND);
+        settle().await;
+        assert_eq!(token(&waiter.await.unwrap().unwrap()), "token-2");
+    }
 }

@@ -196,11 +196,12 @@ async fn hold(clock: &ManualClock) {
     other.get().await.unwrap_err();
 }
 
-/// The next program sends the token, which was never sent.
-async fn refreshes_next(store: Faulty) {
+/// Once the session is over, the next program sends the token, which was never sent.
+async fn refreshes_next(clock: &ManualClock, store: Faulty) {
+    clock.advance(HOUR);
     let next = renewing(Refresh::with_kept("refresh_token"), true);
     let (logins, refreshes) = (next.logins(), next.refreshes());
-    let next = next.on(&ManualClock::new()).store(store).build();
+    let next = next.on(clock).store(store).build();
     assert_eq!(token(&next.get().await.unwrap()), "token-7");
     assert_eq!((refreshes.load(SeqCst), logins.count()), (1, 0));
 }
@@ -223,7 +224,7 @@ async fn rule_22_a_token_whose_refresh_has_to_wait_is_not_marked_as_spent() {
     // It waits for an hour, and is closed meanwhile.
     credentials.close().await.unwrap();
     assert!(matches!(got.await.unwrap(), Err(Error::Closed)));
-    refreshes_next(store).await;
+    refreshes_next(&clock, store).await;
 }
 
 #[test]
@@ -286,7 +287,7 @@ async fn rule_22_a_token_that_was_not_sent_is_good_though_the_login_after_it_has
         assert!(matches!(got.await.unwrap(), Err(Error::Closed)));
         clock.advance(10 * SECOND);
         settle().await;
-        refreshes_next(store).await;
+        refreshes_next(&clock, store).await;
     }
 }
 
@@ -401,4 +402,76 @@ async fn rule_10_a_login_that_is_given_up_before_it_is_sent_takes_nothing_of_the
     process.pass(SECOND).await;
     assert_eq!(process.sent(), ["two"]);
     waiting.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn rule_12_a_refresh_that_was_not_sent_spends_none_of_the_quota_of_refreshes() {
+    let clock = ManualClock::new();
+    let store = Faulty::new(&MemoryStore::on(clock.clock()));
+    let one = Quota::new(1.try_into().unwrap(), HOUR);
+    let by = Refresh::with_kept("refresh_token").quota(one);
+    let renewing = renewing(by, true);
+    let (logins, refreshes) = (renewing.logins(), renewing.refreshes());
+    let credentials = renewing.on(&clock).store(store.clone()).build();
+    credentials.get().await.unwrap();
+    // The store can't be told of the token.
+    store.0.save_fails.store(true, SeqCst);
+    credentials.renew().await.unwrap_err();
+    store.0.save_fails.store(false, SeqCst);
+    for _ in 0..60 {
+        clock.advance(SECOND);
+        settle().await;
+    }
+    assert_eq!(token(&credentials.renew().await.unwrap()), "token-7");
+    assert_eq!((refreshes.load(SeqCst), logins.count()), (1, 1));
+}
+
+#[tokio::test]
+async fn rule_23_the_window_of_a_refresh_begins_with_its_end_though_its_login_waits() {
+    let clock = ManualClock::new();
+    let store = MemoryStore::on(clock.clock());
+    let logins = Scripted::new(|number| {
+        let session = session(number, Lifetime::of(HOUR))?;
+        Ok(session.with_kept("refresh_token", "r-1")?)
+    });
+    let one = Quota::DEFAULT.at_most(NonZeroU32::MIN);
+    let by = Refresh::with_kept("refresh_token").counts_as_login();
+    let provider = Renewing::new(logins.with_quota(one))
+        .refreshed(by, |_| Err(LoginError::unavailable("no answer")));
+    let (logins, refreshes) = (provider.logins(), provider.refreshes());
+    let credentials = provider.on(&clock).store(store).build();
+    credentials.get().await.unwrap();
+    clock.advance(HOUR);
+    let got = Accounts::get(&credentials);
+    settle().await;
+    assert_eq!((refreshes.load(SeqCst), logins.count()), (1, 1));
+    for _ in 0..64 {
+        clock.advance(SECOND);
+        settle().await;
+    }
+    assert_eq!((refreshes.load(SeqCst), logins.count()), (1, 2));
+    assert_eq!(got.await.unwrap().unwrap(), "token-2");
+}
+
+#[tokio::test]
+async fn rule_23_a_login_whose_session_another_process_has_saved_is_not_sent() {
+    let process = Accounts::new();
+    process.store.0.fails.store(true, SeqCst);
+    let first = process.account("first");
+    first.get().await.unwrap();
+    // It has looked in vain, and waits for the share.
+    let two = process.account("two");
+    let got = Accounts::get(&two);
+    process.pass(SECOND).await;
+    assert_eq!(process.sent(), ["first"]);
+    process.store.0.fails.store(false, SeqCst);
+    let other = process.account("two");
+    other.get().await.unwrap();
+    let store = &process.store.0.inner;
+    store.hold(&process.origin(), HOUR / 4).await.unwrap();
+    process.pass(6 * SECOND).await;
+    two.get_with(Ask::new().fail_fast()).await.unwrap();
+    process.pass(HOUR / 2).await;
+    assert_eq!(process.sent(), ["first", "two"]);
+    got.await.unwrap().unwrap();
 }
