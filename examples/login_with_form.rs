@@ -47,9 +47,10 @@ impl Login for Wiki {
             // The cookie that the page has set goes along by itself.
             return Ok(request::post_form(&self.url("/login"), &fields)?.into());
         }
-        // The wiki shows its form again if the password is wrong, and leads on if it is right.
+        // The wiki shows its form again if the password is wrong, and leads on if it is right. In
+        // an outage, or beyond a limit, it may show it as well.
         let answer = answers.last();
-        if response::hidden_field(answer, "csrf").is_ok() {
+        if answer.status().is_success() && response::hidden_field(answer, "csrf").is_ok() {
             return Err(LoginError::refused("the form was shown again"));
         }
         // A server may set this cookie with any answer, even with that of an outage or a limit.

@@ -183,12 +183,13 @@
 //! its own time-out ends. A permit of the process, or of its share (rule 24), whose login was given
 //! up before it was handed to the provider is free at once. One that has lapsed before that, and
 //! that another login has had since, is good no more: its login waits for the next one. Waiting
-//! callers spend one permit together; logins that a caller waits for go before renewals. While
-//! logins are under way, callers are told the earliest time at which a permit may be free, and
-//! again when it moves. No caller is refused while a permit is free. A caller whose deadline comes
-//! before its permit and the time that a login takes is told so at once, with the time to wait, and
-//! with the server's answer where that has postponed the last login. A dot at the end of a host,
-//! and an IPv4 address that is written as an IPv6 one, make no other origin here.
+//! callers spend one permit together; logins that a caller waits for go before renewals, at the
+//! store (rule 23) as well. While logins are under way, callers are told the earliest time at which
+//! a permit may be free, and again when it moves. No caller is refused while a permit is free. A
+//! caller whose deadline comes before its permit and the time that a login takes is told so at
+//! once, with the time to wait, and with the server's answer where that has postponed the last
+//! login. A dot at the end of a host, and an IPv4 address that is written as an IPv6 one, make no
+//! other origin here.
 //!
 //! A refresh is no login, unless its provider says that the server counts it as one. Otherwise it
 //! has a quota of its own for each identity (30 a minute, unless set). Where that is spent, a good
@@ -373,10 +374,11 @@
 //! account. A logout that would carry a missing part is sent after a repair, and one whose answer
 //! asks for a repair is sent again after it, once: see `auth-providers`. What the answer to a
 //! logout means is the provider's to say. It knows why the session is logged out, and whether it
-//! was over before: an answer that rejects such a session is no failure. Nor is a 2xx whose body
-//! breaks off, is too long or can't be decoded, unless the provider looks into the body for what
-//! says that the logout has failed. A session that is in a store, or was, is never logged out
-//! because it was superseded.
+//! was over before: an answer that rejects such a session is no failure, and the provider's judge,
+//! where it wants the request, is told which one was answered. Nor is a 2xx whose body breaks off,
+//! is too long or can't be decoded, unless the provider looks into the body for what says that the
+//! logout has failed. A session that is in a store, or was, is never logged out because it was
+//! superseded.
 //!
 //! # Sharing
 //!
@@ -387,15 +389,16 @@
 //! not for a caller who asks for a renewed session. Otherwise the login takes the lease of the
 //! identity, with a look at what is stored in the same step, and uses only what it read then: never
 //! a refresh token from before. While another has the lease, it waits for the result, within its
-//! callers' time: it looks when the store tells of a change, and else ever more seldom, each one or
-//! two seconds in the end. A caller that would be turned away, for the quota or for a failure, and
-//! asks for no renewed session, looks for one first, without the lease, and for 2 s at most, or a
-//! quarter of a second if it fails fast. The callers of a cache do that once a second together. A
-//! lease lasts for the login's time-out, or an hour if that is longer, and 5 s. It is extended at a
-//! third of that while its login is under way, and lapses by itself. So among those that reach the
-//! store and are not stopped for longer than a lease, one login is under way for an identity.
-//! Waiters are told once the session is saved: a program that ends with its answer in hand has left
-//! it there.
+//! callers' time. Once that has taken longer than a login may, the other one waits for a permit,
+//! and callers are told that they can't have one before the lease ends. It looks when the store
+//! tells of a change, and else ever more seldom, each one or two seconds in the end. A caller that
+//! would be turned away, for the quota or for a failure, and asks for no renewed session, looks for
+//! one first, without the lease, and for 2 s at most, or a quarter of a second if it fails fast.
+//! The callers of a cache do that once a second together. A lease lasts for the login's time-out,
+//! or an hour if that is longer, and 5 s. It is extended at a third of that while its login is
+//! under way, and lapses by itself. So among those that reach the store and are not stopped for
+//! longer than a lease, one login is under way for an identity. Waiters are told once the session
+//! is saved: a program that ends with its answer in hand has left it there.
 //!
 //! Without a store nothing is paid for it. With one, a request with a fresh session costs the same.
 //!

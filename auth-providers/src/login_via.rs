@@ -182,7 +182,7 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
         let asked = head_without(credential, &request);
         let sent_to = request.uri().clone();
         let answer = self.send_logout(request).await?;
-        let read = self.login.logged_out(&answer, logout);
+        let read = self.logged_out(&answer, &asked, logout);
         let judge = self.login.judge();
         let fails = read.is_err() && self.login.repairs();
         if !fails || !response::asks_for_repair(&answer, judge, &asked) {
@@ -247,8 +247,23 @@ impl<L: Login, T: Transport> LoginVia<L, T> {
         let Some(request) = self.login.logout_request(&repaired)? else {
             return Ok(());
         };
+        let asked = head_without(&repaired, &request);
         let answer = self.send_logout(request).await?;
-        self.login.logged_out(&answer, logout)
+        self.logged_out(&answer, &asked, logout)
+    }
+
+    /// What the answer to a logout means, which `asked` for it.
+    fn logged_out(
+        &self,
+        answer: &Response<Bytes>,
+        asked: &RequestHead,
+        logout: Logout,
+    ) -> Result<(), LoginError> {
+        let read = self.login.logged_out(answer, logout);
+        read.or_else(|failed| {
+            let is_over = response::says_over(answer, self.login.judge(), asked);
+            is_over.then_some(()).ok_or(failed)
+        })
     }
 
     async fn send_logout(

@@ -157,6 +157,17 @@ pub(crate) fn expect_session(
     Err(refused.with_retry_after(retry_after(response.headers())))
 }
 
+/// Whether an answer to a logout, which `asked` for it, says that the session is over, to a judge
+/// that needs the request to tell. A 401 alone may ask for something else.
+pub(crate) fn says_over(
+    response: &Response<Bytes>,
+    judge: &dyn Judge,
+    asked: &RequestHead,
+) -> bool {
+    let is_clear = judge.wants_request() && response.status() != StatusCode::UNAUTHORIZED;
+    is_clear && rejects(response, judge, Some(asked))
+}
+
 /// Whether an answer to a request of a provider's own asks for a repair of the session.
 pub(crate) fn asks_for_repair(
     response: &Response<Bytes>,

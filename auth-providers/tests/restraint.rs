@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use auth_core::clock::ManualClock;
 use auth_core::{
     Ask, Attempt, Conclusion, Credential, Credentials, Event, Identity, Judge, LoginError, Moment,
-    ResponseView, Secret, Session, StatusJudge, Verdict,
+    RequestHead, ResponseView, Secret, Session, StatusJudge, Verdict,
 };
 use auth_providers::{Account, Answers, Login, Step, Transport, request, response};
 use bytes::Bytes;
@@ -80,13 +80,17 @@ impl Login for Acme {
     }
 }
 
-/// This API answers with 403 and these words when a session is over.
+/// This API answers with 403 and these words when a session is over, and with 410 to its logout.
 struct AcmeJudge;
 
 impl Judge for AcmeJudge {
     fn judge(&self, response: &ResponseView<'_>) -> Verdict {
+        let is_logout = |asked: &RequestHead| asked.uri.path() == "/logout";
         match response.body {
             Some(b"session is over") if response.status == 403 => Verdict::Rejected,
+            _ if response.status == 410 && response.request.is_some_and(is_logout) => {
+                Verdict::Rejected
+            }
             _ => StatusJudge.judge(response),
         }
     }
@@ -340,9 +344,10 @@ async fn rule_19_a_401_confirms_a_logout_only_where_the_session_was_known_to_be_
 
 #[tokio::test]
 async fn rule_19_what_says_that_a_session_is_over_is_no_failure_of_its_logout() {
-    let over = Answer::new(403, "session is over");
     for rejected in [false, true] {
-        assert_eq!(closed(over, rejected).await, (true, vec![true]));
+        for over in [Answer::new(403, "session is over"), Answer::new(410, "")] {
+            assert_eq!(closed(over, rejected).await, (true, vec![true]));
+        }
         assert_eq!(
             closed(Answer::new(204, ""), rejected).await,
             (true, vec![true])

@@ -40,6 +40,7 @@ impl Shared {
             Decision::Join => {
                 let flight = control.flight.clone().ok_or(Error::Closed)?;
                 drop(control);
+                self.note_runtime(Runtime::current().as_ref());
                 engine.limiter.want(&flight.ticket);
                 return Ok(Admission::Waits(flight));
             }
@@ -47,9 +48,7 @@ impl Shared {
         let Some(runtime) = Runtime::current() else {
             return served.map(Admission::Served).ok_or(Error::NoRuntime);
         };
-        if let Some(keep) = &self.keep_fresh {
-            keep.note(&runtime);
-        }
+        self.note_runtime(Some(&runtime));
         let wanted = served.is_none();
         let ticket = self.ticket(purpose, wanted);
         if wanted {
@@ -58,6 +57,13 @@ impl Shared {
         let cause = control.state.cause(now, caller.ask.renewed);
         let flight = self.begin(control, &runtime, (purpose, cause), ticket);
         Ok(served.map_or(Admission::Waits(flight), Admission::Served))
+    }
+
+    /// A caller waits on this runtime: the timer moves there if its own is shut down.
+    fn note_runtime(&self, runtime: Option<&Runtime>) {
+        if let (Some(keep), Some(runtime)) = (&self.keep_fresh, runtime) {
+            keep.note(runtime);
+        }
     }
 
     /// The ticket of a login or a refresh that begins now.

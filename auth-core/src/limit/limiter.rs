@@ -127,6 +127,11 @@ impl Limiter {
         self.queue.lock().expected(wanted, self.now())
     }
 
+    /// Whether a login that a caller waits for is in the queue.
+    pub(crate) fn has_callers(&self) -> bool {
+        self.queue.lock().has_callers(self.now())
+    }
+
     /// A caller waits for this login from now on. If it waits for its permit, the ticket states
     /// anew when that is expected, for the caller to decide by.
     pub(crate) fn want(&self, ticket: &Arc<Ticket>) {

@@ -90,6 +90,12 @@ impl Queue {
         earlier.count() + before_renewals.count()
     }
 
+    /// Whether a caller waits for one of the logins.
+    pub(super) fn has_callers(&self, now: u64) -> bool {
+        let mut waiting = self.waiting.iter();
+        waiting.any(|ticket| ticket.is_wanted() && !ticket.is_gone(now))
+    }
+
     /// When a login that joins now can have a permit, on the steady clock.
     pub(super) fn expected(&self, wanted: bool, now: u64) -> u64 {
         let ahead = self

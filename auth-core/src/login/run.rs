@@ -220,6 +220,7 @@ impl Login {
         let Some(mut turn) = self.turn.take() else {
             return Ok(None);
         };
+        let (mut held_since, mut told) = (None, false);
         loop {
             self.promise_a_step();
             turn.give_last_back().await;
@@ -234,6 +235,15 @@ impl Login {
             }
             match lease {
                 Lease::Held { left } => {
+                    let now = self.engine.clock.now().steady;
+                    let since: u64 = *held_since.get_or_insert(now);
+                    // A login that was sent has ended by its time-out. The other one waits for a
+                    // permit, so this one would, too.
+                    if now.saturating_sub(since) > nanos(turn.login_takes()) {
+                        let ends = now.saturating_add(nanos(left));
+                        self.flight().ticket.set_expected(ends);
+                        told = true;
+                    }
                     self.promise_a_step();
                     turn.wait(left).await;
                 }
@@ -242,6 +252,10 @@ impl Login {
                 // A store that went on saying so would be asked for ever.
                 Lease::Taken { .. } | Lease::NotNeeded => break,
             }
+        }
+        if told {
+            let now = self.engine.clock.now().steady;
+            self.flight().ticket.set_expected(now);
         }
         self.turn = Some(turn);
         Ok(None)

@@ -183,7 +183,7 @@ impl Turn {
         self.login_takes() + LEASE_MARGIN
     }
 
-    fn login_takes(&self) -> Duration {
+    pub(super) fn login_takes(&self) -> Duration {
         self.engine.options.login_timeout.min(LONGEST_LOGIN)
     }
 
@@ -263,7 +263,8 @@ impl Turn {
 
     /// Waits for a permit of the store. Where that is in trouble, for one of the small share that
     /// each process has then, until the store answers again. Returns false if the login can't be
-    /// sent any more with its permit of the process: then all are to be given back.
+    /// sent any more with its permit of the process, or is a renewal and a caller waits for one:
+    /// then all are to be given back.
     ///
     /// A refresh that counts as a login may have had one before, which goes on counting.
     pub(super) async fn permit(
@@ -285,14 +286,23 @@ impl Turn {
             counts_for: window.saturating_add(self.login_takes()),
         };
         let mut free_at = 0;
+        // When a renewal asks again.
+        let mut renews_at = 0;
         // Its place in the queue for the share, which it keeps while the store is in trouble.
         let mut place = None;
         loop {
-            if !of_process.is_good() {
+            let asked = engine.clock.now().steady;
+            // Callers come before renewals, and those of other processes as well.
+            let gives_way = !ticket.is_wanted() && engine.limiter.has_callers();
+            if !of_process.is_good() || gives_way {
                 return false;
             }
             promise();
-            let asked = engine.clock.now().steady;
+            if !ticket.is_wanted() && asked < renews_at {
+                let again = asked.saturating_add(nanos(ASK_AGAIN));
+                engine.clock.sleep_until(again.min(renews_at)).await;
+                continue;
+            }
             // The store may have given it even if no answer comes. It is told when the login ends,
             // also if that had a permit of the share.
             self.permit = Some(Stored {
@@ -308,6 +318,7 @@ impl Turn {
                 Some(PermitAnswer::Given) => break,
                 Some(PermitAnswer::Wait(wait)) => {
                     free_at = now.saturating_add(nanos(wait));
+                    renews_at = free_at.saturating_add(nanos(ASK_AGAIN));
                     self.permit = None;
                     place = None;
                 }

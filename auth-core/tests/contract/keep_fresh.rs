@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use auth_core::clock::ManualClock;
-use auth_core::testing::Scripted;
+use auth_core::testing::{Gate, Scripted};
 use auth_core::{
     Attempt, Credentials, Identity, Lifetime, LoginError, Origin, Refresh, RefreshWindow, Session,
 };
@@ -334,6 +334,32 @@ fn kept_fresh_the_timer_moves_where_its_runtime_is_shut_down() {
         assert!(credentials.peek().is_some(), "the next caller has set it");
     });
     assert_eq!(logins.count(), 1);
+}
+
+#[test]
+fn kept_fresh_the_timer_moves_to_where_a_caller_waits_for_the_login_of_another() {
+    let clock = ManualClock::new();
+    let gate = Gate::shut();
+    let logins = Scripted::new(|number| session(number, Lifetime::of(HOUR))).gated(&gate);
+    let count = logins.logins();
+    let credentials = Renewing::new(logins).on(&clock).keep_fresh().build();
+    let get = || {
+        let credentials = credentials.clone();
+        async move { credentials.get().await.map(drop) }
+    };
+    let runtime = || Builder::new_current_thread().build().unwrap();
+    let (first, second) = (runtime(), runtime());
+    let begins = first.spawn(get());
+    first.block_on(settle());
+    let joins = second.spawn(get());
+    second.block_on(settle());
+    gate.let_through(9);
+    first.block_on(begins).unwrap().unwrap();
+    second.block_on(joins).unwrap().unwrap();
+    drop(first);
+    second.block_on(pass(&clock, 2 * HOUR, 10 * SECOND));
+    assert!(count.count() > 1);
+    assert!(credentials.peek().is_some());
 }
 
 #[test]

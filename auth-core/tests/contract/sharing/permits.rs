@@ -6,6 +6,7 @@ use auth_core::Ask;
 use auth_core::clock::Clock;
 use auth_core::testing::Scripted;
 
+use super::accounts::Accounts;
 use super::*;
 use crate::support::Renewing;
 
@@ -552,4 +553,82 @@ async fn rule_23_the_wait_that_a_refresh_is_told_holds_all_before_its_login_foll
         settle().await;
         assert_eq!(token(&waiter.await.unwrap().unwrap()), "token-2");
     }
+}
+
+#[tokio::test]
+async fn rule_10_a_caller_goes_before_a_renewal_that_waits_for_the_store() {
+    let process = Accounts::new();
+    let one = Quota::DEFAULT.at_most(NonZeroU32::MIN);
+    let account = |name| process.shares(process.provider(name).with_quota(one));
+    let renews = account("renews");
+    renews.get().await.unwrap();
+    // Another process has the only permit when the session is due, and for a while after that.
+    process.pass(HOUR - 60 * SECOND).await;
+    let store = &process.store.0.inner;
+    let ask = PermitAsk {
+        id: "other",
+        most: 1,
+        window: 60 * SECOND,
+        counts_for: 30 * SECOND,
+    };
+    let given = store.permit(&process.origin(), ask).await.unwrap();
+    assert_eq!(given, PermitAnswer::Given);
+    renews.get().await.unwrap();
+    process.pass(SECOND).await;
+    let got = Accounts::get(&account("caller"));
+    process.pass(40 * SECOND).await;
+    assert_eq!(process.sent(), ["renews", "caller"]);
+    got.await.unwrap().unwrap();
+    process.pass(HOUR / 2).await;
+    assert_eq!(process.sent(), ["renews", "caller", "renews"]);
+}
+
+#[tokio::test]
+async fn rule_10_a_renewal_asks_the_store_after_the_callers() {
+    let process = Accounts::new();
+    let renews = process.account("renews");
+    renews.get().await.unwrap();
+    process.pass(HOUR - 60 * SECOND).await;
+    let store = &process.store.0.inner;
+    for (id, seconds) in [("1", 30), ("2", 900), ("3", 900), ("4", 900), ("5", 900)] {
+        let ask = PermitAsk {
+            id,
+            most: 5,
+            window: 60 * SECOND,
+            counts_for: seconds * SECOND,
+        };
+        let given = store.permit(&process.origin(), ask).await.unwrap();
+        assert_eq!(given, PermitAnswer::Given);
+    }
+    renews.get().await.unwrap();
+    process.pass(SECOND / 2).await;
+    let got = Accounts::get(&process.account("caller"));
+    process.pass(35 * SECOND).await;
+    assert_eq!(process.sent(), ["renews", "caller"]);
+    got.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn rule_20_who_waits_for_the_lease_of_a_login_that_waits_is_told() {
+    let process = Accounts::new();
+    let store = &process.store.0.inner;
+    store.hold(&process.origin(), HOUR).await.unwrap();
+    let [one, other] = [(); 2].map(|()| process.account("account"));
+    let patient = |account: &Credentials| {
+        let account = account.clone();
+        tokio::spawn(async move { account.get_with(Ask::new().within(2 * HOUR)).await })
+    };
+    let waits = patient(&one);
+    process.pass(SECOND).await;
+    let waits_too = patient(&other);
+    let fails_fast = other.clone();
+    let told = tokio::spawn(async move { fails_fast.get_with(Ask::new().fail_fast()).await });
+    process.pass(45 * SECOND).await;
+    assert!(told.is_finished());
+    let told = told.await.unwrap();
+    assert!(matches!(told, Err(Error::QuotaSpent { .. })), "{told:?}");
+    process.pass(HOUR).await;
+    assert_eq!(process.sent(), ["account"]);
+    waits.await.unwrap().unwrap();
+    waits_too.await.unwrap().unwrap();
 }
