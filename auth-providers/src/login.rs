@@ -418,8 +418,8 @@ pub trait Login: Send + Sync + 'static {
     /// [`response::logged_out`](crate::response::logged_out), with this login's judge.
     ///
     /// Where this fails and the answer is no 401, the judge is asked once more, with the method and
-    /// the URL of the logout, if it [wants](auth_core::Judge::wants_request) them: a session that it
-    /// calls rejected is over.
+    /// the URL of the logout, if it [wants](auth_core::Judge::wants_request) them: a session that
+    /// it calls rejected is over.
     ///
     /// The body may [not be whole](crate::response::is_whole). Only one that looks there for what
     /// says that the logout has failed need care.
