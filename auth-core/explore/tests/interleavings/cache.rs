@@ -89,6 +89,35 @@ fn rule_2_a_login_outlives_all_its_callers() {
 }
 
 #[test]
+fn rule_12_a_login_that_several_callers_find_lost_counts_once() {
+    explore(|| {
+        let (provider, credentials, clock) = build(Script::SticksOnce);
+        let callers: Vec<_> = (0..3)
+            .map(|_| {
+                let credentials = credentials.clone();
+                spawn(async move { credentials.get().await.map(drop) })
+            })
+            .collect();
+        block_on(async {
+            while provider.logins() == 0 {
+                shuttle::future::yield_now().await;
+            }
+            // Longer than a login may take, and shorter than a caller waits.
+            clock.advance(Duration::from_secs(60));
+            for caller in callers {
+                assert!(
+                    caller.await.unwrap().is_ok(),
+                    "the next login follows at once"
+                );
+            }
+            provider.counts.released.store(true, SeqCst);
+            no_task_left().await;
+        });
+        assert_eq!(provider.logins(), 2);
+    });
+}
+
+#[test]
 fn rule_3_a_panic_in_the_provider_releases_every_waiter() {
     // The code under test catches the panic, so its message is only noise.
     std::panic::set_hook(Box::new(|_| {}));

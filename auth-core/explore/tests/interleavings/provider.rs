@@ -1,6 +1,6 @@
 //! A provider that yields in the middle of each login.
 
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -19,6 +19,8 @@ pub(crate) enum Script {
     Panics,
     /// The first login hangs for ever, later ones succeed.
     HangsOnce,
+    /// The first login keeps its thread until it is released, later ones succeed.
+    SticksOnce,
     /// Logins succeed, and refreshes fail.
     CantRefresh,
     /// Sessions lack a part until it is fetched.
@@ -44,6 +46,7 @@ pub(crate) struct Counts {
     logouts: AtomicU64,
     pub(crate) repairs: AtomicU64,
     sent_twice: AtomicU64,
+    pub(crate) released: AtomicBool,
     logged_out: Mutex<Vec<String>>,
     /// The refresh tokens that were sent.
     seen: Mutex<Vec<String>>,
@@ -103,6 +106,10 @@ impl Provider for Counting {
     async fn login(&self, _: &Secret) -> Result<Session, LoginError> {
         let counts = &self.counts;
         let number = counts.logins.fetch_add(1, SeqCst) + 1;
+        let sticks = self.script == Script::SticksOnce && number == 1;
+        while sticks && !counts.released.load(SeqCst) {
+            shuttle::thread::yield_now();
+        }
         let in_flight = counts.in_flight.fetch_add(1, SeqCst) + 1;
         counts.most_in_flight.fetch_max(in_flight, SeqCst);
         shuttle::future::yield_now().await;
@@ -115,10 +122,12 @@ impl Provider for Counting {
                 .with_cookie("session", &format!("value-{number}"))?
                 .with_part(Part::fetched_query("csrf"))?
                 .with_lifetime(Lifetime::of(HOUR))),
-            Script::Succeeds | Script::HangsOnce | Script::CantRefresh => Ok(Session::new()
-                .with_cookie("session", &format!("value-{number}"))?
-                .with_kept("id", &number.to_string())?
-                .with_lifetime(Lifetime::of(HOUR))),
+            Script::Succeeds | Script::HangsOnce | Script::SticksOnce | Script::CantRefresh => {
+                Ok(Session::new()
+                    .with_cookie("session", &format!("value-{number}"))?
+                    .with_kept("id", &number.to_string())?
+                    .with_lifetime(Lifetime::of(HOUR)))
+            }
         };
         counts.in_flight.fetch_sub(1, SeqCst);
         result
