@@ -109,9 +109,10 @@
 //!   some of the session's cookies, and a judge that reads bodies allocate what they need.
 //! - **7** A response can reject only what its request carried, and one to a request that carries
 //!   nothing of the session says nothing of it. Each hop of a redirect is judged by its own URL. A
-//!   response that a client brings from another URL than the one that was sent is not judged. A
-//!   body is read ahead only if the [judge wants it](auth_core::Judge::wants_body) by its head, and
-//!   an event stream never: its first event reaches the caller at once.
+//!   response that a client brings from another URL than the one that was sent is not judged; a
+//!   fragment is not sent. A body is read ahead only if the [judge wants
+//!   it](auth_core::Judge::wants_body) by its head, and an event stream never: its first event
+//!   reaches the caller at once.
 //! - **8** A rejected request is sent once more, with a newer credential. If another login would
 //!   not help, the caller gets the rejection. A request that [lacks a part of the
 //!   session](auth_core::Verdict::NeedsRepair) is sent once more with that part. One that would

@@ -277,3 +277,18 @@ async fn rule_16_a_jar_hears_no_cookie_of_another_url_than_the_one_that_was_sent
     }
     assert_eq!(far.count(), 2);
 }
+
+#[tokio::test]
+async fn rule_7_a_jar_hears_the_cookies_of_a_url_with_a_fragment() {
+    let api = api();
+    let origin = api.serve().await;
+    let (credentials, _) = Script::at(common::ORIGIN).build();
+    let jar = Jar::default();
+    let auth = AuthMiddleware::assuming_no_redirects(credentials);
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    let client = ClientBuilder::new(client.build().unwrap()).with(auth.jar(jar.clone()));
+    let url = format!("{origin}/#part");
+    client.build().get(url).send().await.unwrap();
+    let kept: Vec<_> = jar.0.lock().unwrap().clone().into_keys().collect();
+    assert_eq!(kept, ["lb", "sid"]);
+}

@@ -1631,3 +1631,58 @@ async fn rule_7_a_response_from_another_url_than_the_one_that_was_sent_changes_n
     assert_eq!(current.cookie("sid"), Some("token-1"));
     assert_eq!(control.logins(), 1);
 }
+
+/// A client that follows no redirect, in a middleware that can't know it.
+fn assuming(auth: AuthMiddleware) -> ClientWithMiddleware {
+    let client = Client::builder().redirect(Policy::none()).build().unwrap();
+    ClientBuilder::new(client).with(auth).build()
+}
+
+#[tokio::test]
+async fn rule_7_a_response_is_judged_though_the_url_of_its_request_has_a_fragment() {
+    for path in ["/app#/home", "/away"] {
+        let api = || {
+            Api::new(|seen| match (seen.uri.path(), seen.bearer()) {
+                ("/away", _) => moved(302, HeaderValue::from_static("/app#/home")),
+                (_, Some("token-1")) => response(401, "revoked"),
+                _ => response(200, "in"),
+            })
+        };
+        for via in BOTH {
+            let origin = api().serve().await;
+            let (credentials, control) = Script::at(&origin).build();
+            let request = get(&format!("{origin}{path}"));
+            let got = send(via, &credentials, Redirects::new(), request).await;
+            assert_eq!((got.unwrap().status, control.logins()), (200, 2), "{via:?}");
+        }
+        let origin = api().serve().await;
+        let (credentials, control) = Script::at(&origin).build();
+        let client = assuming(AuthMiddleware::assuming_no_redirects(credentials));
+        let response = client.get(format!("{origin}{path}")).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        assert_eq!(control.logins(), 2, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn rule_7_cookies_are_heard_though_the_url_of_their_request_has_a_fragment() {
+    let api = Api::new(|seen| {
+        let mut response = match seen.uri.path() {
+            "/away" => moved(302, HeaderValue::from_static("/here")),
+            _ => response(200, ""),
+        };
+        let rolled = HeaderValue::from_static("sid=rolled; Path=/");
+        response.headers_mut().insert("set-cookie", rolled);
+        response
+    });
+    let origin = api.serve().await;
+    let (credentials, _) = Script::at(&origin).kind(Kind::Cookie).build();
+    let client = assuming(AuthMiddleware::assuming_no_redirects(credentials.clone()));
+    client.get(format!("{origin}/#part")).send().await.unwrap();
+    let current = credentials.get().await.unwrap();
+    assert_eq!(current.cookie("sid"), Some("rolled"));
+    // Without a credential, a redirect is read against the URL that was sent.
+    let request = client.get(format!("{origin}/away#part"));
+    let response = request.with_extension(AuthContext::skip()).send().await;
+    assert_eq!(response.unwrap().url().path(), "/here");
+}

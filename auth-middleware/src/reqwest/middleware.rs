@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 use super::client::{self, ClientError};
 use super::pristine::Pristine;
 use super::redact::Redactor;
-use super::sending::{HopContext, Sending, target_of};
+use super::sending::{HopContext, Sending, are_sent_alike, target_of};
 use super::time_left::TimeLeft;
 use crate::admission::Admission;
 use crate::context::AuthContext;
@@ -438,7 +438,7 @@ impl<'a> Call<'a> {
             None => sent.await,
         };
         let response = response.map_err(|error| self.clean_error(error))?;
-        if sent_to.is_none_or(|sent_to| sent_to == *response.url()) {
+        if sent_to.is_none_or(|sent_to| are_sent_alike(&sent_to, response.url())) {
             JarRequest::heard(jar.as_deref(), response.headers());
         } else {
             self.pristine = None;

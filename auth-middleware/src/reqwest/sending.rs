@@ -11,6 +11,7 @@ use auth_core::{
 use bytes::Bytes;
 use reqwest::{Body, Request, Response, Url};
 use reqwest_middleware::Error;
+use url::Position;
 
 use super::pristine::has_data;
 use super::redact::{Redactor, with_url};
@@ -159,6 +160,12 @@ impl HopContext<'_> {
     }
 }
 
+/// Whether two URLs are the same on the wire. A fragment is never sent, and the URL of a response of
+/// reqwest has none.
+pub(super) fn are_sent_alike(one: &Url, other: &Url) -> bool {
+    one[..Position::AfterQuery] == other[..Position::AfterQuery]
+}
+
 /// Where a request goes.
 pub(super) fn target_of(request: &Request) -> Target<'_> {
     let has_body = request.body().is_some_and(has_data);
@@ -236,7 +243,7 @@ impl Sending {
     /// that follows redirects drops the credential on some hops.
     pub(super) fn is_answered_by(&self, response: &Response) -> bool {
         let sent_to = self.sent_to.as_ref();
-        sent_to.is_none_or(|sent_to| **sent_to == *response.url())
+        sent_to.is_none_or(|sent_to| are_sent_alike(sent_to, response.url()))
     }
 
     /// Checks that the client has not followed a redirect out of the scope by itself. The error
