@@ -27,6 +27,9 @@ pub(crate) struct Chain {
     above: Secrets,
     /// The handle was closed while a hop with its credential was under way.
     closed: bool,
+    /// A redirect has changed the method.
+    #[cfg(feature = "reqwest")]
+    changed_method: bool,
 }
 
 /// A response that may redirect, and the request that it answers.
@@ -108,6 +111,10 @@ impl Chain {
             let origin = url.origin().ascii_serialization();
             return Err(RedirectError::Loop { origin });
         }
+        #[cfg(feature = "reqwest")]
+        {
+            self.changed_method |= method != *answer.method;
+        }
         Ok(Some(Hop {
             same_origin: url.origin() == answer.url.origin(),
             url,
@@ -151,6 +158,13 @@ impl Chain {
             all.add(Secrets::of_request(credential));
         }
         all
+    }
+
+    /// Whether what the request began with has been done: a redirect that changes the method says
+    /// that it was, and leads to the result (RFC 9110, section 15.4.4).
+    #[cfg(feature = "reqwest")]
+    pub(crate) const fn is_done(&self) -> bool {
+        self.changed_method
     }
 
     fn note(&mut self, answer: &Answer<'_>, stamp: Option<Stamp>) {

@@ -14,6 +14,7 @@ use reqwest_middleware::{
 use tracing::Instrument as _;
 
 use super::client::{self, ClientError};
+use super::error::Done;
 use super::pristine::Pristine;
 use super::redact::Redactor;
 use super::sending::{HopContext, Sending, are_sent_alike, target_of};
@@ -84,6 +85,11 @@ use crate::target::Target;
 /// [`body_field_error`](crate::body_field_error) the [`BodyFieldError`](crate::BodyFieldError) of a
 /// body that can't have the session. If the request's own time-out has passed before it is sent, or
 /// sent again, the error is an [`io::Error`](std::io::Error), as above.
+///
+/// If a hop fails after a redirect that has changed the method, such as one of a `POST` with 303,
+/// the error is an [`Error::Middleware`] whose message says that the request has been done, so that
+/// nobody sends it again. These functions find the reason in it, and so does `downcast_ref`, also
+/// for a [`reqwest::Error`].
 ///
 /// # Cancel safety
 /// Dropping the future of a request cancels that request only. A login that it waited for goes on
@@ -379,14 +385,15 @@ impl<'a> Call<'a> {
         self.followed = (!is_bare).then_some(chained);
         let mut is_hop = false;
         loop {
-            let mut response = match &mut admission {
-                Some(admission) => self.send(admission, extensions, next).await?,
+            let answered = match &mut admission {
+                Some(admission) => self.send(admission, extensions, next).await,
                 None if is_hop => {
                     let below = Bare::of(extensions);
-                    Box::pin(self.send_bare(credentials, below.0, next)).await?
+                    Box::pin(self.send_bare(credentials, below.0, next)).await
                 }
-                None => Box::pin(self.send_bare(credentials, extensions, next)).await?,
+                None => Box::pin(self.send_bare(credentials, extensions, next)).await,
             };
+            let mut response = answered.map_err(|error| self.mark_if_done(error))?;
             let hop = self.next_hop(&response, credentials)?;
             if hop.is_none() && Chain::may_redirect(response.status()) {
                 // One that follows none leaves it to those above, but for what it has sent.
@@ -400,7 +407,12 @@ impl<'a> Call<'a> {
                 chain.carry(credentials, self.carried.is_some());
             }
             let Some(request) = hop.filter(|_| !is_followed_above) else {
-                let carried = self.chain.as_deref().map(Chain::carried);
+                let carried = self.chain.as_deref().map(|chain| {
+                    if chain.is_done() {
+                        Done::mark(&mut response);
+                    }
+                    chain.carried()
+                });
                 return Ok(self.redactor.clean_response(response, carried.as_ref()));
             };
             // The next hop may wait for the connection of this response.
@@ -503,6 +515,16 @@ impl<'a> Call<'a> {
         self.redactor.redirected();
         let chain = self.chain.get_or_insert_default();
         chain.carry(credentials, self.carried.is_some());
+    }
+
+    /// For a retry above, which would begin with the first hop again.
+    #[cold]
+    fn mark_if_done(&self, error: Error) -> Error {
+        if self.chain.as_deref().is_some_and(Chain::is_done) {
+            Done::mark_error(error)
+        } else {
+            error
+        }
     }
 
     #[cold]
