@@ -21,7 +21,7 @@ use super::sending::{HopContext, Sending, are_sent_alike, target_of};
 use super::time_left::TimeLeft;
 use crate::admission::Admission;
 use crate::context::AuthContext;
-use crate::jar::{CookieJar, JarRequest};
+use crate::jar::{CookieJar, JarRequest, JarsAbove};
 use crate::redirect::{Answer, Chain, Chained, NotFollowed, Redirects, would_take_a_secret};
 use crate::resend;
 use crate::target::Target;
@@ -442,6 +442,7 @@ impl<'a> Call<'a> {
         if let Some(jar) = &jar {
             jar.add_to(request.headers_mut());
         }
+        JarRequest::announce(jar.as_deref(), extensions);
         let sent_to = (!self.middleware.client_is_known).then(|| request.url().clone());
         self.time_next()?;
         let sent = next.clone().run(self.take_next(), extensions);
@@ -470,6 +471,8 @@ impl<'a> Call<'a> {
             Some(sending) => sending,
             None => Box::pin(self.attach_first(admission)).await?,
         };
+        JarsAbove::note(extensions, admission.credentials);
+        JarRequest::announce(sending.jar(), extensions);
         // At most three attempts: an attempt knows what it was sent again for.
         loop {
             self.carried = Some(sending.attempt().stamp());

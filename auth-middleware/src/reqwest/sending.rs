@@ -160,8 +160,8 @@ impl HopContext<'_> {
     }
 }
 
-/// Whether two URLs are the same on the wire. A fragment is never sent, and the URL of a response of
-/// reqwest has none.
+/// Whether two URLs are the same on the wire. A fragment is never sent, and the URL of a response
+/// has none.
 pub(super) fn are_sent_alike(one: &Url, other: &Url) -> bool {
     one[..Position::AfterQuery] == other[..Position::AfterQuery]
 }
@@ -218,6 +218,10 @@ impl Sending {
 
     pub(super) const fn attempt(&self) -> &Attempt {
         &self.attempt
+    }
+
+    pub(super) fn jar(&self) -> Option<&JarRequest> {
+        self.jar.as_deref()
     }
 
     fn wants_body(&self, response: &Response) -> bool {
