@@ -1686,3 +1686,56 @@ async fn rule_7_cookies_are_heard_though_the_url_of_their_request_has_a_fragment
     let response = request.with_extension(AuthContext::skip()).send().await;
     assert_eq!(response.unwrap().url().path(), "/here");
 }
+
+/// What happens if a client that follows redirects by itself goes on until it gives up.
+async fn gives_up(credentials: &Credentials, policy: Policy, url: &str) -> String {
+    let client = Client::builder().redirect(policy).build().unwrap();
+    let auth = AuthMiddleware::assuming_no_redirects(credentials.clone());
+    let client = ClientBuilder::new(client).with(auth).build();
+    let error = client.get(url).send().await.unwrap_err();
+    let left = redirect_error(&error).map(ToString::to_string);
+    assert_eq!(error.is_redirect(), left.is_none(), "{error:?}");
+    let printed = format!("{error} {error:?}");
+    assert!(!printed.contains("canary"), "{printed}");
+    left.unwrap_or_default()
+}
+
+#[tokio::test]
+async fn rule_16_a_client_that_goes_in_a_circle_off_the_scope_is_an_event_and_an_error() {
+    let foreign = Api::new(|seen| moved(302, format!("{}x-canary", seen.uri).parse().unwrap()));
+    let elsewhere = foreign.serve().await;
+    let api = redirecting(302, &format!("{elsewhere}/path"));
+    let origin = api.serve().await;
+    let events = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&events);
+    let credentials = Credentials::builder(Script::at(&origin))
+        .observer(move |_: &Identity, event: &Event| {
+            *count.lock().unwrap() += usize::from(matches!(event, Event::LeftScope { .. }));
+        })
+        .build();
+    let away = format!("{origin}/away");
+    let left = gives_up(&credentials, Policy::default(), &away).await;
+    assert!(left.contains(&elsewhere), "{left}");
+    assert_eq!((foreign.count(), *events.lock().unwrap()), (10, 1));
+    // It gives up before it leaves the scope.
+    for policy in [
+        Policy::limited(0),
+        Policy::custom(|attempt| attempt.error("refused")),
+    ] {
+        assert_eq!(gives_up(&credentials, policy, &away).await, "");
+    }
+    assert_eq!((foreign.count(), *events.lock().unwrap()), (10, 1));
+}
+
+#[tokio::test]
+async fn rule_17_the_error_of_a_client_that_goes_in_a_circle_shows_no_secret() {
+    let api = Api::new(|seen| {
+        let token = seen.bearer().unwrap_or_default().to_owned();
+        moved(302, format!("/x?of={token}").parse().unwrap())
+    });
+    let origin = api.serve().await;
+    let script = Script::at(&origin).prefix("canary-that-is-long-enough");
+    let (credentials, _) = script.build();
+    let left = gives_up(&credentials, Policy::default(), &origin).await;
+    assert_eq!((left, api.count()), (String::new(), 11));
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use auth_core::{Conclusion, Credentials, Judge, Stamp};
 use http::{Extensions, HeaderMap};
-use reqwest::{Client, Request, Response};
+use reqwest::{Client, Request, Response, Url};
 use reqwest_middleware::{
     ClientBuilder, ClientWithMiddleware, Error, Middleware, Next, Result as Answered,
 };
@@ -174,9 +174,9 @@ impl AuthMiddleware {
     /// hosts.** The middleware notices some of it. A response that does not come from the URL that
     /// was sent changes nothing. If it comes from outside the scope, the request fails with
     /// [`RedirectError::LeftScope`](crate::RedirectError::LeftScope), and there is an
-    /// [event](auth_core::Event::LeftScope). Two cases can't be noticed: redirects that lead back
-    /// to the same URL, and a request that fails after a redirect, since reqwest's error names the
-    /// first URL.
+    /// [event](auth_core::Event::LeftScope). So it does if the client gives up there, because of a
+    /// circle. Two cases can't be noticed: redirects that lead back to the same URL, and a request
+    /// that fails after a redirect in another way, since reqwest's error names the first URL.
     ///
     /// ```
     /// use auth_middleware::AuthMiddleware;
@@ -485,20 +485,16 @@ impl<'a> Call<'a> {
             };
             let conclusion = {
                 let response = followed.followed(sent).await;
-                let mut response = response.map_err(|error| self.clean_error(error))?;
+                let mut response = response
+                    .map_err(|error| self.failed(error, &sending, admission.credentials))?;
                 // The URL that was sent is in scope, and most responses come from there.
                 let kept = self.pristine.as_ref();
                 if !kept.is_some_and(|kept| kept.goes_to(response.url())) {
-                    if !sending.is_answered_by(&response) {
-                        self.client_has_followed(admission.credentials);
-                    }
-                    let carried = self.chain.as_deref().map(Chain::carried);
-                    let secrets = self.redactor.secrets();
-                    sending.check_scope(&response, secrets, carried.as_ref())?;
+                    self.check_reached(response.url(), &sending, admission.credentials)?;
                 }
                 let body = sending.read_ahead(&mut response).await;
                 let conclusion = sending.conclude(&mut response, body.as_ref());
-                if conclusion == Conclusion::HandOn && !sending.is_answered_by(&response) {
+                if conclusion == Conclusion::HandOn && !sending.is_answered_by(response.url()) {
                     self.pristine = None;
                 }
                 if conclusion == Conclusion::HandOn || !self.repeat(conclusion, admission) {
@@ -512,12 +508,43 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Checks that the client has not gone out of the scope by itself, and notes whether it has
+    /// followed a redirect.
+    ///
+    /// # Errors
+    /// [`RedirectError::LeftScope`](crate::RedirectError::LeftScope).
+    fn check_reached(
+        &mut self,
+        reached: &Url,
+        sending: &Sending,
+        credentials: &Credentials,
+    ) -> Answered<()> {
+        if !sending.is_answered_by(reached) {
+            self.client_has_followed(credentials);
+        }
+        let carried = self.chain.as_deref().map(Chain::carried);
+        sending.check_scope(reached, self.redactor.secrets(), carried.as_ref())
+    }
+
     /// Notes that the client has followed a redirect by itself.
     #[cold]
     fn client_has_followed(&mut self, credentials: &Credentials) {
         self.redactor.redirected();
         let chain = self.chain.get_or_insert_default();
         chain.carry(credentials, self.carried.is_some());
+    }
+
+    /// The error for the caller of a request with a credential.
+    #[cold]
+    fn failed(&mut self, error: Error, sending: &Sending, credentials: &Credentials) -> Error {
+        // One that says that the client has stopped to follow redirects names the URL that has sent
+        // the last of them. Any other names the first URL, wherever the client was.
+        let reached = error.url().filter(|_| error.is_redirect());
+        let checked = reached.map(|reached| self.check_reached(reached, sending, credentials));
+        match checked {
+            Some(Err(left)) => left,
+            _ => self.clean_error(error),
+        }
     }
 
     /// For a retry above, which would begin with the first hop again.
