@@ -36,6 +36,8 @@ pub(crate) struct Chain {
 pub(crate) struct Answer<'a> {
     pub(crate) method: &'a Method,
     pub(crate) url: &'a Url,
+    /// Whether the request has a body, as far as is known.
+    pub(crate) has_body: bool,
     /// Whether the request has no body, or one that can be sent again.
     pub(crate) repeatable: bool,
     pub(crate) status: StatusCode,
@@ -111,15 +113,17 @@ impl Chain {
             let origin = url.origin().ascii_serialization();
             return Err(RedirectError::Loop { origin });
         }
+        let changes_method = method != *answer.method;
         #[cfg(feature = "reqwest")]
         {
-            self.changed_method |= method != *answer.method;
+            self.changed_method |= changes_method;
         }
         Ok(Some(Hop {
             same_origin: url.origin() == answer.url.origin(),
             url,
             method,
             keeps_body,
+            drops_content: changes_method || (answer.has_body && !keeps_body),
             current,
         }))
     }
@@ -206,6 +210,7 @@ pub(crate) fn would_take_a_secret(
     let answer = Answer {
         method: &Method::GET,
         url: &here,
+        has_body: false,
         repeatable: true,
         status,
         headers,

@@ -633,6 +633,7 @@ impl<'a> Call<'a> {
         let answer = Answer {
             method: pristine.method(),
             url: &url,
+            has_body: pristine.has_body(),
             repeatable: pristine.is_repeatable(),
             status: response.status(),
             headers: response.headers(),
