@@ -371,6 +371,30 @@ mod tests {
 
     #[cfg(feature = "tower")]
     #[test]
+    fn rule_16_every_jar_above_is_told_of_a_session_until_its_hop_has_ended() {
+        let credentials = Credentials::new(Scripted::tokens(auth_core::Lifetime::unknown()));
+        let jar: Arc<dyn CookieJar> = Arc::new(Jar::default());
+        let uri: http::Uri = URL.parse().unwrap();
+        let bare = || JarRequest::bare(&credentials, Some(&jar), &uri);
+        let told = |jar: &Option<Box<JarRequest>>| {
+            let below = &jar.as_ref().unwrap().below;
+            below.lock().unwrap().len()
+        };
+        let mut extensions = Extensions::new();
+        JarsAbove::note(&extensions, &credentials);
+        let [outer, ended, inner] = [bare(), bare(), bare()];
+        JarRequest::announce(outer.as_deref(), &mut extensions);
+        JarRequest::announce(ended.as_deref(), &mut extensions);
+        drop(ended);
+        JarRequest::announce(inner.as_deref(), &mut extensions);
+        JarsAbove::note(&extensions, &credentials);
+        assert_eq!((told(&outer), told(&inner)), (1, 1));
+        let above: &JarsAbove = extensions.get().unwrap();
+        assert_eq!(above.0.len(), 2);
+    }
+
+    #[cfg(feature = "tower")]
+    #[test]
     fn rule_16_without_the_session_a_response_to_a_request_that_carried_it_is_not_stored() {
         let credentials = Credentials::new(Scripted::tokens(auth_core::Lifetime::unknown()));
         let mut response = HeaderMap::new();
