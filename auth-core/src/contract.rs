@@ -168,8 +168,9 @@
 //! sent twice isn't, nor is a request that says so: the caller gets the first response at once, and
 //! the next request finds a new session. One whose own time-out has passed is not sent again, to no
 //! hop either: its caller gets a typed error. Of a request that was redirected, that hop alone is
-//! sent again. A rejection in trailers comes after the answer, and sends nothing again. The
-//! integrations see to it: see `auth-middleware`.
+//! sent again. Where a redirect has changed its method, it has been done: what fails after that
+//! says so, and no retry that goes by it sends the request again. A rejection in trailers comes
+//! after the answer, and sends nothing again. The integrations see to it: see `auth-middleware`.
 //!
 //! # Restraint
 //!

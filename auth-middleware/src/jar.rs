@@ -1,10 +1,10 @@
 //! A cookie jar of the user's, beside the cookies of the session.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use auth_core::{Attempt, Credential, Credentials};
 use http::header::{COOKIE, SET_COOKIE};
-use http::{HeaderMap, HeaderValue};
+use http::{Extensions, HeaderMap, HeaderValue};
 
 use crate::target::Target;
 
@@ -21,6 +21,9 @@ use crate::target::Target;
 ///   [keeps them all](auth_core::Session::keep_cookies) leaves nothing to the jar.
 /// - A cookie of the session never enters the jar and never comes from it.
 /// - A request without a credential carries the jar's cookies alone.
+/// - In a stack of several integrations, give the jar to the outermost. It leaves the cookies of
+///   all their sessions alone. One further in does not know which sessions those above have, and
+///   its jar would take their cookies.
 ///
 /// `reqwest::cookie::Jar`, of reqwest's feature `cookies`, becomes one in a few lines:
 ///
@@ -65,6 +68,33 @@ pub(crate) struct JarRequest {
     credentials: Option<Credentials>,
     /// Whether the request carries their credential.
     carries: bool,
+    /// Where integrations below say whose credential they put on it.
+    below: Arc<CarriedBelow>,
+}
+
+type CarriedBelow = Mutex<Vec<Credentials>>;
+
+/// In the extensions of a request: the jars of the integrations above. Those of a hop that has
+/// ended, or was dropped, are gone.
+#[derive(Clone, Default)]
+pub(crate) struct JarsAbove(Vec<Weak<CarriedBelow>>);
+
+impl JarsAbove {
+    /// Tells the jars that the request will carry a credential of these.
+    #[inline]
+    pub(crate) fn note(extensions: &Extensions, credentials: &Credentials) {
+        if let Some(above) = extensions.get::<Self>() {
+            above.carries(credentials);
+        }
+    }
+
+    #[cold]
+    fn carries(&self, credentials: &Credentials) {
+        for jar in self.0.iter().filter_map(Weak::upgrade) {
+            let mut below = jar.lock().unwrap_or_else(PoisonError::into_inner);
+            below.push(credentials.clone());
+        }
+    }
 }
 
 impl JarRequest {
@@ -89,6 +119,7 @@ impl JarRequest {
             url: url.to_string(),
             credentials: Some(credentials.clone()),
             carries: true,
+            below: Arc::default(),
         }
     }
 
@@ -106,7 +137,24 @@ impl JarRequest {
             url: url.to_string(),
             credentials: in_scope.then(|| credentials.clone()),
             carries: false,
+            below: Arc::default(),
         }))
+    }
+
+    /// Tells the integrations below of the jar, if there is one, before the request is sent.
+    #[inline]
+    pub(crate) fn announce(jar: Option<&Self>, extensions: &mut Extensions) {
+        if let Some(request) = jar {
+            request.announce_in(extensions);
+        }
+    }
+
+    #[cold]
+    fn announce_in(&self, extensions: &mut Extensions) {
+        let mut above: JarsAbove = extensions.remove().unwrap_or_default();
+        above.0.retain(|jar| jar.strong_count() > 0);
+        above.0.push(Arc::downgrade(&self.below));
+        extensions.insert(above);
     }
 
     /// What tells the session's cookies. A session that has ended is there until the next one is.
@@ -135,11 +183,21 @@ impl JarRequest {
     }
 
     fn store(&self, response: &HeaderMap) {
-        let latest = self.latest();
-        // Without the session, its cookies can't be told from others.
-        if latest.is_some() || !self.carries {
-            store_cookies(&*self.jar, &self.url, latest.as_deref(), response);
+        if let Some(sessions) = self.sessions() {
+            store_cookies(&*self.jar, &self.url, &sessions, response);
         }
+    }
+
+    /// Those whose cookies the response may set. `None`, if one that the request carried is gone:
+    /// its cookies can't be told from others.
+    fn sessions(&self) -> Option<Vec<Arc<Credential>>> {
+        let own = self.latest();
+        if own.is_none() && self.carries {
+            return None;
+        }
+        let below = self.below.lock().unwrap_or_else(PoisonError::into_inner);
+        let below = below.iter().map(Attempt::latest);
+        own.map(Some).into_iter().chain(below).collect()
     }
 }
 
@@ -170,15 +228,15 @@ fn add_cookies(
     }
 }
 
-/// Stores what the response from `url` sets in the jar, except for the cookies of the session of
-/// `credential`, to whose scope the URL belongs.
+/// Stores what the response from `url` sets in the jar, except for the cookies of these sessions,
+/// to whose scopes the URL belongs.
 fn store_cookies(
     jar: &dyn CookieJar,
     url: &str,
-    credential: Option<&Credential>,
+    sessions: &[Arc<Credential>],
     response: &HeaderMap,
 ) {
-    let is_sessions = |name: &str| credential.is_some_and(|session| session.keeps_cookie(name));
+    let is_sessions = |name: &str| sessions.iter().any(|session| session.keeps_cookie(name));
     let mut rest = response.get_all(SET_COOKIE).iter().filter(|line| {
         let pair = pairs(line).next().unwrap_or_default();
         !names(pair, is_sessions)
@@ -265,7 +323,7 @@ mod tests {
         let response = lines.iter().map(|line| (SET_COOKIE, value(line)));
         let response: HeaderMap = response.collect();
         let credential = credential(keeps_all).await;
-        store_cookies(&jar, URL, Some(&*credential), &response);
+        store_cookies(&jar, URL, &[credential], &response);
         jar.1.into_inner().unwrap()
     }
 
@@ -309,6 +367,30 @@ mod tests {
             stored(&lines, true).await.is_empty(),
             "the session keeps them all"
         );
+    }
+
+    #[cfg(feature = "tower")]
+    #[test]
+    fn rule_16_every_jar_above_is_told_of_a_session_until_its_hop_has_ended() {
+        let credentials = Credentials::new(Scripted::tokens(auth_core::Lifetime::unknown()));
+        let jar: Arc<dyn CookieJar> = Arc::new(Jar::default());
+        let uri: http::Uri = URL.parse().unwrap();
+        let bare = || JarRequest::bare(&credentials, Some(&jar), &uri);
+        let told = |jar: &Option<Box<JarRequest>>| {
+            let below = &jar.as_ref().unwrap().below;
+            below.lock().unwrap().len()
+        };
+        let mut extensions = Extensions::new();
+        JarsAbove::note(&extensions, &credentials);
+        let [outer, ended, inner] = [bare(), bare(), bare()];
+        JarRequest::announce(outer.as_deref(), &mut extensions);
+        JarRequest::announce(ended.as_deref(), &mut extensions);
+        drop(ended);
+        JarRequest::announce(inner.as_deref(), &mut extensions);
+        JarsAbove::note(&extensions, &credentials);
+        assert_eq!((told(&outer), told(&inner)), (1, 1));
+        let above: &JarsAbove = extensions.get().unwrap();
+        assert_eq!(above.0.len(), 2);
     }
 
     #[cfg(feature = "tower")]

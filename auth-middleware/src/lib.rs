@@ -109,9 +109,10 @@
 //!   some of the session's cookies, and a judge that reads bodies allocate what they need.
 //! - **7** A response can reject only what its request carried, and one to a request that carries
 //!   nothing of the session says nothing of it. Each hop of a redirect is judged by its own URL. A
-//!   response that a client brings from another URL than the one that was sent is not judged. A
-//!   body is read ahead only if the [judge wants it](auth_core::Judge::wants_body) by its head, and
-//!   an event stream never: its first event reaches the caller at once.
+//!   response that a client brings from another URL than the one that was sent is not judged; a
+//!   fragment is not sent. A body is read ahead only if the [judge wants
+//!   it](auth_core::Judge::wants_body) by its head, and an event stream never: its first event
+//!   reaches the caller at once.
 //! - **8** A rejected request is sent once more, with a newer credential. If another login would
 //!   not help, the caller gets the rejection. A request that [lacks a part of the
 //!   session](auth_core::Verdict::NeedsRepair) is sent once more with that part. One that would
@@ -124,7 +125,8 @@
 //!   at once, and the next request finds a new session. A body that a tower layer
 //!   [keeps](AuthLayer::buffered) is sent twice and no more often. A rejection in
 //!   [trailers](auth_core::Judge::wants_trailers) is heard by the tower integration, and comes too
-//!   late to send the request once more.
+//!   late to send the request once more. A request whose method a redirect has changed has been
+//!   done: with reqwest an error of a later hop says so, and `AuthRetryStrategy` does not retry it.
 //! - **13** A request in scope is never sent without its credential, nor without a part of it that
 //!   is to be fetched, unless its context [skips](AuthContext::skip) it, or it is a hop of a
 //!   request that began out of the scope. If there is no credential, before the first attempt or
@@ -284,6 +286,9 @@
 //! - A client that decompresses takes the `Content-Length` away, so a judge that wants only bodies
 //!   with a length sees none that were compressed. An answer that is compressed and not
 //!   decompressed below is judged by its head.
+//! - A retry around a tower stack that follows redirects can't see that a `POST` was answered 303
+//!   and has been done, if the `GET` that follows fails. Let it repeat only requests with a method
+//!   that may be repeated.
 //! - A client's time-outs begin anew with each attempt. The time-out of a single reqwest request
 //!   does not: it covers all attempts and the waits before them.
 //! - A client with a cookie jar of its own mixes the sessions of identities that share it.

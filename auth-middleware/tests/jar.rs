@@ -277,3 +277,99 @@ async fn rule_16_a_jar_hears_no_cookie_of_another_url_than_the_one_that_was_sent
     }
     assert_eq!(far.count(), 2);
 }
+
+#[tokio::test]
+async fn rule_7_a_jar_hears_the_cookies_of_a_url_with_a_fragment() {
+    let api = api();
+    let origin = api.serve().await;
+    let (credentials, _) = Script::at(common::ORIGIN).build();
+    let jar = Jar::default();
+    let auth = AuthMiddleware::assuming_no_redirects(credentials);
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    let client = ClientBuilder::new(client.build().unwrap()).with(auth.jar(jar.clone()));
+    let url = format!("{origin}/#part");
+    client.build().get(url).send().await.unwrap();
+    let kept: Vec<_> = jar.0.lock().unwrap().clone().into_keys().collect();
+    assert_eq!(kept, ["lb", "sid"]);
+}
+
+/// Sends a request through a stack: the outer integration has the jar, and the inner one has not.
+async fn send_through_both(
+    tower: bool,
+    jar: &Jar,
+    (outer, inner): (&Credentials, &Credentials),
+    url: &str,
+) {
+    let (outer, inner) = (outer.clone(), inner.clone());
+    if tower {
+        let client = HyperClient::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+        let service = ServiceBuilder::new()
+            .layer(AuthLayer::new(outer).jar(jar.clone()))
+            .layer(AuthLayer::new(inner))
+            .service(client);
+        let request = Request::get(url).body(Full::default()).unwrap();
+        service.oneshot(request).await.unwrap();
+    } else {
+        let builder = reqwest::Client::builder();
+        let (client, auth) = AuthMiddleware::with_client(builder, outer).unwrap();
+        let below = AuthMiddleware::for_client(&client, inner).unwrap();
+        let client = ClientBuilder::new(client)
+            .with(auth.jar(jar.clone()))
+            .with(below);
+        client.build().get(url).send().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn rule_16_in_a_stack_no_cookie_of_an_inner_session_enters_an_outer_jar() {
+    for tower in [false, true] {
+        let [api, foreign] = [api(), api()];
+        let (origin, elsewhere) = (api.serve().await, foreign.serve().await);
+        // The outer one has its credential on the same requests, or on none of them.
+        for at_outer in [&*origin, common::ORIGIN] {
+            let jar = Jar::default();
+            let names = || jar.0.lock().unwrap().clone().into_keys();
+            let (outer, _) = Script::at(at_outer).build();
+            let (inner, control) = Script::at(&origin).kind(Kind::Cookie).build();
+            let both = (&outer, &inner);
+            for _ in 0..2 {
+                send_through_both(tower, &jar, both, &origin).await;
+            }
+            assert!(names().eq(["lb"]), "tower: {tower} {at_outer}");
+            let cookies: Vec<_> = (api.seen().iter().rev())
+                .map(|seen| seen.cookie().unwrap_or_default().to_owned())
+                .collect();
+            assert_eq!(cookies[..2], ["lb=node7; sid=rolled", "sid=token-1"]);
+            assert_eq!(control.logins(), 1);
+            // A namesake belongs to another server.
+            send_through_both(tower, &jar, both, &elsewhere).await;
+            assert!(names().eq(["lb", "sid"]), "tower: {tower} {at_outer}");
+        }
+    }
+}
+
+/// Its cookies can't be told from others then.
+#[tokio::test]
+async fn rule_16_in_a_stack_nothing_enters_an_outer_jar_once_the_inner_session_is_closed() {
+    for tower in [false, true] {
+        let jar = Jar::default();
+        let (outer, _) = Script::at(common::ORIGIN).build();
+        let closes = Arc::new(Mutex::new(None::<Credentials>));
+        let slot = Arc::clone(&closes);
+        let api = Api::new(move |_| {
+            let inner = slot.lock().unwrap().take().unwrap();
+            futures_util::FutureExt::now_or_never(inner.close());
+            let mut response = response(200, "");
+            let rolled = HeaderValue::from_static("sid=rolled; Path=/");
+            response.headers_mut().insert("set-cookie", rolled);
+            response
+        });
+        let origin = api.serve().await;
+        let (inner, _) = Script::at(&origin).kind(Kind::Cookie).build();
+        inner.get().await.unwrap();
+        *closes.lock().unwrap() = Some(inner.clone());
+        send_through_both(tower, &jar, (&outer, &inner), &origin).await;
+        assert_eq!(api.count(), 1);
+        assert!(jar.0.lock().unwrap().is_empty(), "tower: {tower}");
+    }
+}

@@ -231,25 +231,35 @@ async fn methods_and_bodies_are_those_of_fetch() {
             (302, Method::HEAD, Method::HEAD),
             (302, Method::GET, Method::GET),
         ] {
-            let api = redirecting(status, "/here#part");
-            let origin = api.serve().await;
-            let (credentials, _) = Script::at(&origin).build();
-            let body = if sent == Method::HEAD { "" } else { "a body" };
-            let request = Request::builder()
-                .method(&sent)
-                .uri(format!("{origin}/away"))
-                .header("content-type", "text/plain")
-                .header("content-language", "en")
-                .body(body)
-                .unwrap();
-            let got = send(via, &credentials, private(), request).await.unwrap();
-            assert_eq!(got.status, 200);
-            let seen = &api.seen()[1];
-            assert_eq!(seen.method, expected, "{via:?} {status} {sent}");
-            let keeps = expected == sent && status != 303;
-            assert_eq!(seen.body, if keeps { body } else { "" }, "{via:?} {status}");
-            for name in ["content-language", "content-type"] {
-                assert_eq!(seen.headers.contains_key(name), keeps, "{via:?} {status}");
+            for body in ["", "a body"] {
+                if sent == Method::HEAD && !body.is_empty() {
+                    continue;
+                }
+                let api = redirecting(status, "/here#part");
+                let origin = api.serve().await;
+                let (credentials, _) = Script::at(&origin).build();
+                let request = Request::builder()
+                    .method(&sent)
+                    .uri(format!("{origin}/away"))
+                    .header("content-type", "text/plain")
+                    .header("content-language", "en")
+                    .body(body)
+                    .unwrap();
+                let got = send(via, &credentials, private(), request).await.unwrap();
+                assert_eq!(got.status, 200);
+                let seen = &api.seen()[1];
+                assert_eq!(seen.method, expected, "{via:?} {status} {sent}");
+                // What 303 leads to is got without a body (RFC 9110, section 15.4.4).
+                let kept = if status == 303 { "" } else { body };
+                let changes = expected != sent;
+                let repeated = if changes { "" } else { kept };
+                assert_eq!(seen.body, repeated, "{via:?} {status} {sent}");
+                // They describe a body that is not there, or belong to another method.
+                let keeps = !changes && kept == body;
+                for name in ["content-language", "content-type"] {
+                    let is_there = seen.headers.contains_key(name);
+                    assert_eq!(is_there, keeps, "{via:?} {status} {sent} {body}");
+                }
             }
         }
     }
@@ -1630,4 +1640,112 @@ async fn rule_7_a_response_from_another_url_than_the_one_that_was_sent_changes_n
     let current = credentials.get().await.unwrap();
     assert_eq!(current.cookie("sid"), Some("token-1"));
     assert_eq!(control.logins(), 1);
+}
+
+/// A client that follows no redirect, in a middleware that can't know it.
+fn assuming(auth: AuthMiddleware) -> ClientWithMiddleware {
+    let client = Client::builder().redirect(Policy::none()).build().unwrap();
+    ClientBuilder::new(client).with(auth).build()
+}
+
+#[tokio::test]
+async fn rule_7_a_response_is_judged_though_the_url_of_its_request_has_a_fragment() {
+    for path in ["/app#/home", "/away"] {
+        let api = || {
+            Api::new(|seen| match (seen.uri.path(), seen.bearer()) {
+                ("/away", _) => moved(302, HeaderValue::from_static("/app#/home")),
+                (_, Some("token-1")) => response(401, "revoked"),
+                _ => response(200, "in"),
+            })
+        };
+        for via in BOTH {
+            let origin = api().serve().await;
+            let (credentials, control) = Script::at(&origin).build();
+            let request = get(&format!("{origin}{path}"));
+            let got = send(via, &credentials, Redirects::new(), request).await;
+            assert_eq!((got.unwrap().status, control.logins()), (200, 2), "{via:?}");
+        }
+        let origin = api().serve().await;
+        let (credentials, control) = Script::at(&origin).build();
+        let client = assuming(AuthMiddleware::assuming_no_redirects(credentials));
+        let response = client.get(format!("{origin}{path}")).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        assert_eq!(control.logins(), 2, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn rule_7_cookies_are_heard_though_the_url_of_their_request_has_a_fragment() {
+    let api = Api::new(|seen| {
+        let mut response = match seen.uri.path() {
+            "/away" => moved(302, HeaderValue::from_static("/here")),
+            _ => response(200, ""),
+        };
+        let rolled = HeaderValue::from_static("sid=rolled; Path=/");
+        response.headers_mut().insert("set-cookie", rolled);
+        response
+    });
+    let origin = api.serve().await;
+    let (credentials, _) = Script::at(&origin).kind(Kind::Cookie).build();
+    let client = assuming(AuthMiddleware::assuming_no_redirects(credentials.clone()));
+    client.get(format!("{origin}/#part")).send().await.unwrap();
+    let current = credentials.get().await.unwrap();
+    assert_eq!(current.cookie("sid"), Some("rolled"));
+    // Without a credential, a redirect is read against the URL that was sent.
+    let request = client.get(format!("{origin}/away#part"));
+    let response = request.with_extension(AuthContext::skip()).send().await;
+    assert_eq!(response.unwrap().url().path(), "/here");
+}
+
+/// What happens if a client that follows redirects by itself goes on until it gives up.
+async fn gives_up(credentials: &Credentials, policy: Policy, url: &str) -> String {
+    let client = Client::builder().redirect(policy).build().unwrap();
+    let auth = AuthMiddleware::assuming_no_redirects(credentials.clone());
+    let client = ClientBuilder::new(client).with(auth).build();
+    let error = client.get(url).send().await.unwrap_err();
+    let left = redirect_error(&error).map(ToString::to_string);
+    assert_eq!(error.is_redirect(), left.is_none(), "{error:?}");
+    let printed = format!("{error} {error:?}");
+    assert!(!printed.contains("canary"), "{printed}");
+    left.unwrap_or_default()
+}
+
+#[tokio::test]
+async fn rule_16_a_client_that_goes_in_a_circle_off_the_scope_is_an_event_and_an_error() {
+    let foreign = Api::new(|seen| moved(302, format!("{}x-canary", seen.uri).parse().unwrap()));
+    let elsewhere = foreign.serve().await;
+    let api = redirecting(302, &format!("{elsewhere}/path"));
+    let origin = api.serve().await;
+    let events = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&events);
+    let credentials = Credentials::builder(Script::at(&origin))
+        .observer(move |_: &Identity, event: &Event| {
+            *count.lock().unwrap() += usize::from(matches!(event, Event::LeftScope { .. }));
+        })
+        .build();
+    let away = format!("{origin}/away");
+    let left = gives_up(&credentials, Policy::default(), &away).await;
+    assert!(left.contains(&elsewhere), "{left}");
+    assert_eq!((foreign.count(), *events.lock().unwrap()), (10, 1));
+    // It gives up before it leaves the scope.
+    for policy in [
+        Policy::limited(0),
+        Policy::custom(|attempt| attempt.error("refused")),
+    ] {
+        assert_eq!(gives_up(&credentials, policy, &away).await, "");
+    }
+    assert_eq!((foreign.count(), *events.lock().unwrap()), (10, 1));
+}
+
+#[tokio::test]
+async fn rule_17_the_error_of_a_client_that_goes_in_a_circle_shows_no_secret() {
+    let api = Api::new(|seen| {
+        let token = seen.bearer().unwrap_or_default().to_owned();
+        moved(302, format!("/x?of={token}").parse().unwrap())
+    });
+    let origin = api.serve().await;
+    let script = Script::at(&origin).prefix("canary-that-is-long-enough");
+    let (credentials, _) = script.build();
+    let left = gives_up(&credentials, Policy::default(), &origin).await;
+    assert_eq!((left, api.count()), (String::new(), 11));
 }

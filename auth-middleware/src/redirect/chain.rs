@@ -27,12 +27,17 @@ pub(crate) struct Chain {
     above: Secrets,
     /// The handle was closed while a hop with its credential was under way.
     closed: bool,
+    /// A redirect has changed the method.
+    #[cfg(feature = "reqwest")]
+    changed_method: bool,
 }
 
 /// A response that may redirect, and the request that it answers.
 pub(crate) struct Answer<'a> {
     pub(crate) method: &'a Method,
     pub(crate) url: &'a Url,
+    /// Whether the request has a body, as far as is known.
+    pub(crate) has_body: bool,
     /// Whether the request has no body, or one that can be sent again.
     pub(crate) repeatable: bool,
     pub(crate) status: StatusCode,
@@ -108,11 +113,17 @@ impl Chain {
             let origin = url.origin().ascii_serialization();
             return Err(RedirectError::Loop { origin });
         }
+        let changes_method = method != *answer.method;
+        #[cfg(feature = "reqwest")]
+        {
+            self.changed_method |= changes_method;
+        }
         Ok(Some(Hop {
             same_origin: url.origin() == answer.url.origin(),
             url,
             method,
             keeps_body,
+            drops_content: changes_method || (answer.has_body && !keeps_body),
             current,
         }))
     }
@@ -151,6 +162,13 @@ impl Chain {
             all.add(Secrets::of_request(credential));
         }
         all
+    }
+
+    /// Whether what the request began with has been done: a redirect that changes the method says
+    /// that it was, and leads to the result (RFC 9110, section 15.4.4).
+    #[cfg(feature = "reqwest")]
+    pub(crate) const fn is_done(&self) -> bool {
+        self.changed_method
     }
 
     fn note(&mut self, answer: &Answer<'_>, stamp: Option<Stamp>) {
@@ -192,6 +210,7 @@ pub(crate) fn would_take_a_secret(
     let answer = Answer {
         method: &Method::GET,
         url: &here,
+        has_body: false,
         repeatable: true,
         status,
         headers,

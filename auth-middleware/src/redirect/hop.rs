@@ -42,6 +42,9 @@ pub(crate) struct Hop {
     pub(crate) method: Method,
     /// Whether the body goes along.
     pub(crate) keeps_body: bool,
+    /// Whether the headers that describe a body stay behind: the method has changed (RFC 9110,
+    /// section 15.4), or there was a body that does.
+    pub(super) drops_content: bool,
     pub(super) same_origin: bool,
     /// The credential whose headers stay in the scope.
     pub(super) current: Option<Arc<Credential>>,
@@ -52,7 +55,7 @@ impl Hop {
     /// them.
     pub(crate) fn rewrite(&self, headers: &mut HeaderMap, redirects: &Redirects) {
         let stays = |(name, value): (&HeaderName, &HeaderValue)| {
-            let of_the_body = !self.keeps_body && is_of_the_body(name);
+            let of_the_body = self.drops_content && is_of_the_body(name);
             let private = !self.same_origin && self.is_private(name, value, redirects);
             (of_the_body || private).then(|| name.clone())
         };

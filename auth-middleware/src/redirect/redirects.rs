@@ -10,9 +10,10 @@ const MOST: usize = 20;
 /// An integration follows them itself, one hop after the other:
 ///
 /// - **Method and body** are those of the Fetch standard. 303 turns every method but `HEAD` into
-///   `GET`, 301 and 302 turn `POST` into `GET`, and both without a body and the headers that
-///   describe it. 307 and 308 repeat method and body, and so do 301 and 302 with a method other
-///   than `POST`; if the body can't be sent again, the caller gets the redirect.
+///   `GET`, 301 and 302 turn `POST` into `GET`, and both without a body. The headers that describe
+///   a body stay behind with it, and with the method. 307 and 308 repeat method and body, and so do
+///   301 and 302 with a method other than `POST`; if the body can't be sent again, the caller gets
+///   the redirect.
 /// - **The credential** is attached anew to each hop that is in scope, and to no other. It is the
 ///   credential of the same identity, as the request's [context](crate::AuthContext) says. A
 ///   request that began outside the scope, or skips the integration, carries none on any hop. A hop

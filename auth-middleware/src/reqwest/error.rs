@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 
+use reqwest::Response;
 use reqwest_middleware::Error;
 
 use crate::fields::BodyFieldError;
@@ -57,14 +58,52 @@ pub fn body_field_error(error: &Error) -> Option<&BodyFieldError> {
     find(error)
 }
 
-fn find<E: StdError + 'static>(error: &Error) -> Option<&E> {
+/// On what a request ends with after a redirect that has changed its method: what it began with has
+/// been done, such as a `POST` that was answered 303.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("what the request began with has been done, and the redirect that followed has failed")]
+pub(super) struct Done;
+
+impl Done {
+    /// Marks an error. Callers find the error itself in it as before, but for the methods of
+    /// [`Error`] that ask reqwest.
+    #[cold]
+    pub(super) fn mark_error(error: Error) -> Error {
+        let error = match error {
+            Error::Middleware(error) => error,
+            Error::Reqwest(error) => error.into(),
+        };
+        Error::Middleware(error.context(Self))
+    }
+
+    #[cold]
+    pub(super) fn mark(response: &mut Response) {
+        response.extensions_mut().insert(Self);
+    }
+
+    #[cfg(feature = "reqwest-retry")]
+    pub(super) fn is_on(ended: &Result<Response, Error>) -> bool {
+        match ended {
+            Ok(response) => response.extensions().get::<Self>().is_some(),
+            Err(error) => find::<Self>(error).is_some(),
+        }
+    }
+}
+
+fn find<E: StdError + Send + Sync + 'static>(error: &Error) -> Option<&E> {
     match error {
-        Error::Middleware(error) => error.chain().find_map(among),
+        // What was added to an error is not in its chain by itself.
+        Error::Middleware(error) => {
+            let added = error.downcast_ref();
+            added.or_else(|| error.chain().find_map(among))
+        }
         Error::Reqwest(_) => None,
     }
 }
 
-fn among<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+fn among<'a, E: StdError + Send + Sync + 'static>(
+    error: &'a (dyn StdError + 'static),
+) -> Option<&'a E> {
     if let Some(ours) = error.downcast_ref() {
         return Some(ours);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use auth_core::{Conclusion, Credentials, Judge, Stamp};
 use http::{Extensions, HeaderMap};
-use reqwest::{Client, Request, Response};
+use reqwest::{Client, Request, Response, Url};
 use reqwest_middleware::{
     ClientBuilder, ClientWithMiddleware, Error, Middleware, Next, Result as Answered,
 };
@@ -14,13 +14,14 @@ use reqwest_middleware::{
 use tracing::Instrument as _;
 
 use super::client::{self, ClientError};
+use super::error::Done;
 use super::pristine::Pristine;
 use super::redact::Redactor;
-use super::sending::{HopContext, Sending, target_of};
+use super::sending::{HopContext, Sending, are_sent_alike, target_of};
 use super::time_left::TimeLeft;
 use crate::admission::Admission;
 use crate::context::AuthContext;
-use crate::jar::{CookieJar, JarRequest};
+use crate::jar::{CookieJar, JarRequest, JarsAbove};
 use crate::redirect::{Answer, Chain, Chained, NotFollowed, Redirects, would_take_a_secret};
 use crate::resend;
 use crate::target::Target;
@@ -84,6 +85,11 @@ use crate::target::Target;
 /// [`body_field_error`](crate::body_field_error) the [`BodyFieldError`](crate::BodyFieldError) of a
 /// body that can't have the session. If the request's own time-out has passed before it is sent, or
 /// sent again, the error is an [`io::Error`](std::io::Error), as above.
+///
+/// If a hop fails after a redirect that has changed the method, such as one of a `POST` with 303,
+/// the error is an [`Error::Middleware`] whose message says that the request has been done, so that
+/// nobody sends it again. These functions find the reason in it, and so does `downcast_ref`, also
+/// for a [`reqwest::Error`].
 ///
 /// # Cancel safety
 /// Dropping the future of a request cancels that request only. A login that it waited for goes on
@@ -168,9 +174,9 @@ impl AuthMiddleware {
     /// hosts.** The middleware notices some of it. A response that does not come from the URL that
     /// was sent changes nothing. If it comes from outside the scope, the request fails with
     /// [`RedirectError::LeftScope`](crate::RedirectError::LeftScope), and there is an
-    /// [event](auth_core::Event::LeftScope). Two cases can't be noticed: redirects that lead back
-    /// to the same URL, and a request that fails after a redirect, since reqwest's error names the
-    /// first URL.
+    /// [event](auth_core::Event::LeftScope). So it does if the client gives up there, because of a
+    /// circle. Two cases can't be noticed: redirects that lead back to the same URL, and a request
+    /// that fails after a redirect in another way, since reqwest's error names the first URL.
     ///
     /// ```
     /// use auth_middleware::AuthMiddleware;
@@ -379,14 +385,15 @@ impl<'a> Call<'a> {
         self.followed = (!is_bare).then_some(chained);
         let mut is_hop = false;
         loop {
-            let mut response = match &mut admission {
-                Some(admission) => self.send(admission, extensions, next).await?,
+            let answered = match &mut admission {
+                Some(admission) => self.send(admission, extensions, next).await,
                 None if is_hop => {
                     let below = Bare::of(extensions);
-                    Box::pin(self.send_bare(credentials, below.0, next)).await?
+                    Box::pin(self.send_bare(credentials, below.0, next)).await
                 }
-                None => Box::pin(self.send_bare(credentials, extensions, next)).await?,
+                None => Box::pin(self.send_bare(credentials, extensions, next)).await,
             };
+            let mut response = answered.map_err(|error| self.mark_if_done(error))?;
             let hop = self.next_hop(&response, credentials)?;
             if hop.is_none() && Chain::may_redirect(response.status()) {
                 // One that follows none leaves it to those above, but for what it has sent.
@@ -400,7 +407,12 @@ impl<'a> Call<'a> {
                 chain.carry(credentials, self.carried.is_some());
             }
             let Some(request) = hop.filter(|_| !is_followed_above) else {
-                let carried = self.chain.as_deref().map(Chain::carried);
+                let carried = self.chain.as_deref().map(|chain| {
+                    if chain.is_done() {
+                        Done::mark(&mut response);
+                    }
+                    chain.carried()
+                });
                 return Ok(self.redactor.clean_response(response, carried.as_ref()));
             };
             // The next hop may wait for the connection of this response.
@@ -430,6 +442,7 @@ impl<'a> Call<'a> {
         if let Some(jar) = &jar {
             jar.add_to(request.headers_mut());
         }
+        JarRequest::announce(jar.as_deref(), extensions);
         let sent_to = (!self.middleware.client_is_known).then(|| request.url().clone());
         self.time_next()?;
         let sent = next.clone().run(self.take_next(), extensions);
@@ -438,7 +451,7 @@ impl<'a> Call<'a> {
             None => sent.await,
         };
         let response = response.map_err(|error| self.clean_error(error))?;
-        if sent_to.is_none_or(|sent_to| sent_to == *response.url()) {
+        if sent_to.is_none_or(|sent_to| are_sent_alike(&sent_to, response.url())) {
             JarRequest::heard(jar.as_deref(), response.headers());
         } else {
             self.pristine = None;
@@ -458,6 +471,8 @@ impl<'a> Call<'a> {
             Some(sending) => sending,
             None => Box::pin(self.attach_first(admission)).await?,
         };
+        JarsAbove::note(extensions, admission.credentials);
+        JarRequest::announce(sending.jar(), extensions);
         // At most three attempts: an attempt knows what it was sent again for.
         loop {
             self.carried = Some(sending.attempt().stamp());
@@ -470,20 +485,16 @@ impl<'a> Call<'a> {
             };
             let conclusion = {
                 let response = followed.followed(sent).await;
-                let mut response = response.map_err(|error| self.clean_error(error))?;
+                let mut response = response
+                    .map_err(|error| self.failed(error, &sending, admission.credentials))?;
                 // The URL that was sent is in scope, and most responses come from there.
                 let kept = self.pristine.as_ref();
                 if !kept.is_some_and(|kept| kept.goes_to(response.url())) {
-                    if !sending.is_answered_by(&response) {
-                        self.client_has_followed(admission.credentials);
-                    }
-                    let carried = self.chain.as_deref().map(Chain::carried);
-                    let secrets = self.redactor.secrets();
-                    sending.check_scope(&response, secrets, carried.as_ref())?;
+                    self.check_reached(response.url(), &sending, admission.credentials)?;
                 }
                 let body = sending.read_ahead(&mut response).await;
                 let conclusion = sending.conclude(&mut response, body.as_ref());
-                if conclusion == Conclusion::HandOn && !sending.is_answered_by(&response) {
+                if conclusion == Conclusion::HandOn && !sending.is_answered_by(response.url()) {
                     self.pristine = None;
                 }
                 if conclusion == Conclusion::HandOn || !self.repeat(conclusion, admission) {
@@ -497,12 +508,53 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Checks that the client has not gone out of the scope by itself, and notes whether it has
+    /// followed a redirect.
+    ///
+    /// # Errors
+    /// [`RedirectError::LeftScope`](crate::RedirectError::LeftScope).
+    fn check_reached(
+        &mut self,
+        reached: &Url,
+        sending: &Sending,
+        credentials: &Credentials,
+    ) -> Answered<()> {
+        if !sending.is_answered_by(reached) {
+            self.client_has_followed(credentials);
+        }
+        let carried = self.chain.as_deref().map(Chain::carried);
+        sending.check_scope(reached, self.redactor.secrets(), carried.as_ref())
+    }
+
     /// Notes that the client has followed a redirect by itself.
     #[cold]
     fn client_has_followed(&mut self, credentials: &Credentials) {
         self.redactor.redirected();
         let chain = self.chain.get_or_insert_default();
         chain.carry(credentials, self.carried.is_some());
+    }
+
+    /// The error for the caller of a request with a credential.
+    #[cold]
+    fn failed(&mut self, error: Error, sending: &Sending, credentials: &Credentials) -> Error {
+        // One that says that the client has stopped to follow redirects names the URL that has sent
+        // the last of them. Any other names the first URL, wherever the client was.
+        let reached = error.url().filter(|_| error.is_redirect());
+        let checked = reached.map(|reached| self.check_reached(reached, sending, credentials));
+        match checked {
+            Some(Err(left)) => left,
+            _ => self.clean_error(error),
+        }
+    }
+
+    /// For a retry above, which would begin with the first hop again.
+    #[cold]
+    fn mark_if_done(&self, error: Error) -> Error {
+        if self.chain.as_deref().is_some_and(Chain::is_done) {
+            Done::mark_error(error)
+        } else {
+            error
+        }
     }
 
     #[cold]
@@ -581,6 +633,7 @@ impl<'a> Call<'a> {
         let answer = Answer {
             method: pristine.method(),
             url: &url,
+            has_body: pristine.has_body(),
             repeatable: pristine.is_repeatable(),
             status: response.status(),
             headers: response.headers(),

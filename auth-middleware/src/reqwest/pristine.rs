@@ -74,6 +74,13 @@ impl Pristine {
         }
     }
 
+    pub(super) fn has_body(&self) -> bool {
+        match self {
+            Self::Whole { copy, .. } => copy.body().is_some_and(has_data),
+            Self::Head(head) => head.has_body,
+        }
+    }
+
     /// Whether the request can be sent again with its body.
     pub(super) const fn is_repeatable(&self) -> bool {
         match self {

@@ -8,6 +8,7 @@ use reqwest_retry::{
 };
 
 use super::auth_error;
+use super::error::Done;
 
 /// A strategy for reqwest-retry's `RetryTransientMiddleware` that knows the errors of auth-core.
 ///
@@ -17,6 +18,11 @@ use super::auth_error;
 /// | no credential: the login server is [unavailable](auth_core::Error::is_unavailable) | transient |
 /// | no credential for another reason: refused, rate-limited, misconfigured, closed | fatal |
 /// | the request's own time-out passed before it was sent, or sent again | transient |
+/// | any of these, after a redirect has changed the method of the request | fatal |
+///
+/// A redirect that turns a `POST` into a `GET` says that the `POST` has been done: it has placed
+/// the order, and leads to where that is. A retry would begin with the `POST` again, and place
+/// another one. So if such a `GET` fails, the caller gets its response or its error.
 ///
 /// Add the retry *before* [`AuthMiddleware`](crate::AuthMiddleware). The retry is then outside, and
 /// each attempt gets the credential that is current when it is sent:
@@ -51,16 +57,25 @@ pub struct AuthRetryStrategy;
 
 impl RetryableStrategy for AuthRetryStrategy {
     fn handle(&self, result: &Result<reqwest::Response, Error>) -> Option<Retryable> {
-        match result {
-            Ok(response) => default_on_request_success(response),
-            Err(error) => match auth_error(error) {
-                Some(error) if error.is_unavailable() => Some(Retryable::Transient),
-                Some(_) => Some(Retryable::Fatal),
-                // As a client's own time-out. The next attempt has the whole time.
-                None if is_timed_out(error) => Some(Retryable::Transient),
-                None => default_on_request_failure(error),
-            },
-        }
+        let is_done = Done::is_on(result);
+        classify(result).map(|retryable| match retryable {
+            Retryable::Transient if is_done => Retryable::Fatal,
+            other => other,
+        })
+    }
+}
+
+/// What the result is to a request that has done nothing so far.
+fn classify(result: &Result<reqwest::Response, Error>) -> Option<Retryable> {
+    match result {
+        Ok(response) => default_on_request_success(response),
+        Err(error) => match auth_error(error) {
+            Some(error) if error.is_unavailable() => Some(Retryable::Transient),
+            Some(_) => Some(Retryable::Fatal),
+            // As a client's own time-out. The next attempt has the whole time.
+            None if is_timed_out(error) => Some(Retryable::Transient),
+            None => default_on_request_failure(error),
+        },
     }
 }
 

@@ -11,6 +11,7 @@ use auth_core::{
 use bytes::Bytes;
 use reqwest::{Body, Request, Response, Url};
 use reqwest_middleware::Error;
+use url::Position;
 
 use super::pristine::has_data;
 use super::redact::{Redactor, with_url};
@@ -159,6 +160,12 @@ impl HopContext<'_> {
     }
 }
 
+/// Whether two URLs are the same on the wire. A fragment is never sent, and the URL of a response
+/// has none.
+pub(super) fn are_sent_alike(one: &Url, other: &Url) -> bool {
+    one[..Position::AfterQuery] == other[..Position::AfterQuery]
+}
+
 /// Where a request goes.
 pub(super) fn target_of(request: &Request) -> Target<'_> {
     let has_body = request.body().is_some_and(has_data);
@@ -213,15 +220,19 @@ impl Sending {
         &self.attempt
     }
 
+    pub(super) fn jar(&self) -> Option<&JarRequest> {
+        self.jar.as_deref()
+    }
+
     fn wants_body(&self, response: &Response) -> bool {
         let head = ResponseView::new(response.status(), response.headers());
-        self.attempt.wants_body(&head) && self.is_answered_by(response)
+        self.attempt.wants_body(&head) && self.is_answered_by(response.url())
     }
 
     /// Judges the response, and applies the verdict to the cache.
     pub(super) fn conclude(&mut self, response: &mut Response, body: Option<&Bytes>) -> Conclusion {
         self.attempt.redact(response.headers_mut());
-        if !self.is_answered_by(response) {
+        if !self.is_answered_by(response.url()) {
             return Conclusion::HandOn;
         }
         JarRequest::heard(self.jar.as_deref(), response.headers());
@@ -232,11 +243,11 @@ impl Sending {
         self.attempt.conclude(&view)
     }
 
-    /// Whether the request that got this response is the one that carried the credential: a client
-    /// that follows redirects drops the credential on some hops.
-    pub(super) fn is_answered_by(&self, response: &Response) -> bool {
+    /// Whether what this URL answers is the request that carried the credential: a client that
+    /// follows redirects drops the credential on some hops.
+    pub(super) fn is_answered_by(&self, url: &Url) -> bool {
         let sent_to = self.sent_to.as_ref();
-        sent_to.is_none_or(|sent_to| **sent_to == *response.url())
+        sent_to.is_none_or(|sent_to| are_sent_alike(sent_to, url))
     }
 
     /// Checks that the client has not followed a redirect out of the scope by itself. The error
@@ -247,11 +258,10 @@ impl Sending {
     /// [`RedirectError::LeftScope`].
     pub(super) fn check_scope(
         &self,
-        response: &Response,
+        reached: &Url,
         secrets: &Secrets,
         carried: Option<&Secrets>,
     ) -> Result<(), Error> {
-        let reached = response.url();
         let credentials = self.attempt.credentials();
         if reached.is_in(credentials.scope()) {
             return Ok(());

@@ -20,7 +20,7 @@ use super::origin::RelativeTo;
 use super::replay::{Cloning, ReplayMode};
 use crate::body::AuthBody;
 use crate::context::AuthContext;
-use crate::jar::{CookieJar, JarRequest};
+use crate::jar::{CookieJar, JarRequest, JarsAbove};
 
 /// A service whose requests carry a credential. Created by [`AuthLayer`](crate::AuthLayer).
 ///
@@ -134,6 +134,7 @@ where
                 if let Some(jar) = &jar {
                     jar.add_to(request.headers_mut());
                 }
+                JarRequest::announce(jar.as_deref(), request.extensions_mut());
                 let response = self.inner.call(self.replay.pass(request));
                 return AuthFuture::passing(response, jar);
             }
@@ -144,6 +145,8 @@ where
         };
         let credentials = admission.credentials;
         let jar = JarRequest::carrying(credentials, self.jar.as_ref(), request.uri());
+        JarsAbove::note(request.extensions(), credentials);
+        JarRequest::announce(jar.as_deref(), request.extensions_mut());
         let mut request = self.replay.wrap(request);
         let keep = || R::keep(&request, &self.inner, admission.ask);
         let spare = admission.replay.then(keep);

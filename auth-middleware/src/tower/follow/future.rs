@@ -135,7 +135,8 @@ fn next<B: Body + Default, T>(
     let answer = Answer {
         method: &kept.head.method,
         url: &url,
-        repeatable: kept.is_repeatable,
+        has_body: kept.has_body,
+        repeatable: kept.is_repeatable(),
         status: response.status(),
         headers: response.headers(),
         carried,

@@ -11,8 +11,8 @@ use crate::tower::replay::ReplayMode;
 pub(super) struct Kept<B> {
     pub(super) head: KeptHead,
     body: Option<B>,
-    /// Whether the body can be sent again.
-    pub(super) is_repeatable: bool,
+    /// Whether there is a body, or may be one.
+    pub(super) has_body: bool,
 }
 
 impl<B: Body + Default> Kept<B> {
@@ -20,9 +20,14 @@ impl<B: Body + Default> Kept<B> {
         let body = R::copy(request.body());
         Self {
             head: KeptHead::of(request),
-            is_repeatable: body.is_some() || request.body().is_end_stream(),
+            has_body: !request.body().is_end_stream(),
             body,
         }
+    }
+
+    /// Whether the request can be sent again with its body.
+    pub(super) const fn is_repeatable(&self) -> bool {
+        self.body.is_some() || !self.has_body
     }
 
     /// The request of the next hop.
