@@ -9,6 +9,8 @@ use std::sync::atomic::AtomicBool;
 use auth_core::{Ask, Credentials};
 use futures_util::FutureExt;
 
+use crate::jar::{JarRequest, JarsAbove};
+
 /// The choices for one request: no credential, the credential of another identity, or an [`Ask`]
 /// that says how to get it.
 ///
@@ -46,6 +48,8 @@ pub(crate) struct Choices {
     /// Whether the renewal is still due. All clones share it, because a retry clones the extensions
     /// of a request, and all its attempts together make one renewal.
     pub(crate) renewal: Option<Arc<AtomicBool>>,
+    /// Those of the integrations above.
+    pub(crate) jars: JarsAbove,
 }
 
 impl AuthContext {
@@ -157,6 +161,19 @@ impl AuthContext {
         let caught = AssertUnwindSafe(future).catch_unwind();
         let (_, result) = task_local_extensions::with_extensions(extensions, caught).await;
         result.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    /// Tells the jars of the integrations above that the request will carry a credential of these.
+    #[inline]
+    pub(crate) fn tell_jars(&self, credentials: &Credentials) {
+        if let Some(choices) = &self.0 {
+            choices.jars.tell(credentials);
+        }
+    }
+
+    /// The context for integrations below that have this jar above them.
+    pub(crate) fn below(&self, jar: &JarRequest) -> Self {
+        self.clone().choose(|choices| choices.jars.add(jar))
     }
 
     fn choose(mut self, choose: impl FnOnce(&mut Choices)) -> Self {

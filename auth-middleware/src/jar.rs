@@ -6,6 +6,7 @@ use auth_core::{Attempt, Credential, Credentials};
 use http::header::{COOKIE, SET_COOKIE};
 use http::{Extensions, HeaderMap, HeaderValue};
 
+use crate::context::AuthContext;
 use crate::target::Target;
 
 /// A cookie jar of the user's, for cookies that belong to no session: those of a load balancer, or
@@ -74,22 +75,19 @@ pub(crate) struct JarRequest {
 
 type CarriedBelow = Mutex<Vec<Credentials>>;
 
-/// In the extensions of a request: the jars of the integrations above. Those of a hop that has
-/// ended, or was dropped, are gone.
+/// The jars of the integrations above, in the context of a request. Those of a hop that has ended,
+/// or was dropped, are gone.
 #[derive(Clone, Default)]
 pub(crate) struct JarsAbove(Vec<Weak<CarriedBelow>>);
 
 impl JarsAbove {
-    /// Tells the jars that the request will carry a credential of these.
-    #[inline]
-    pub(crate) fn note(extensions: &Extensions, credentials: &Credentials) {
-        if let Some(above) = extensions.get::<Self>() {
-            above.carries(credentials);
-        }
+    pub(crate) fn add(&mut self, jar: &JarRequest) {
+        self.0.retain(|jar| jar.strong_count() > 0);
+        self.0.push(Arc::downgrade(&jar.below));
     }
 
-    #[cold]
-    fn carries(&self, credentials: &Credentials) {
+    /// Tells them that the request will carry a credential of these.
+    pub(crate) fn tell(&self, credentials: &Credentials) {
         for jar in self.0.iter().filter_map(Weak::upgrade) {
             let mut below = jar.lock().unwrap_or_else(PoisonError::into_inner);
             below.push(credentials.clone());
@@ -151,10 +149,8 @@ impl JarRequest {
 
     #[cold]
     fn announce_in(&self, extensions: &mut Extensions) {
-        let mut above: JarsAbove = extensions.remove().unwrap_or_default();
-        above.0.retain(|jar| jar.strong_count() > 0);
-        above.0.push(Arc::downgrade(&self.below));
-        extensions.insert(above);
+        let context = AuthContext::of(extensions);
+        extensions.insert(context.below(self));
     }
 
     /// What tells the session's cookies. A session that has ended is there until the next one is.
@@ -380,17 +376,18 @@ mod tests {
             let below = &jar.as_ref().unwrap().below;
             below.lock().unwrap().len()
         };
-        let mut extensions = Extensions::new();
-        JarsAbove::note(&extensions, &credentials);
+        let context = AuthContext::new();
+        context.tell_jars(&credentials);
         let [outer, ended, inner] = [bare(), bare(), bare()];
+        let mut extensions = Extensions::new();
         JarRequest::announce(outer.as_deref(), &mut extensions);
         JarRequest::announce(ended.as_deref(), &mut extensions);
         drop(ended);
         JarRequest::announce(inner.as_deref(), &mut extensions);
-        JarsAbove::note(&extensions, &credentials);
+        let context = AuthContext::of(&extensions);
+        context.tell_jars(&credentials);
         assert_eq!((told(&outer), told(&inner)), (1, 1));
-        let above: &JarsAbove = extensions.get().unwrap();
-        assert_eq!(above.0.len(), 2);
+        assert_eq!(context.0.unwrap().jars.0.len(), 2);
     }
 
     #[cfg(feature = "tower")]

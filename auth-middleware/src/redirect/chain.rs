@@ -25,8 +25,9 @@ pub(crate) struct Chain {
     carried: Vec<Arc<Credential>>,
     /// What an integration above has put on the requests.
     above: Secrets,
-    /// The handle was closed while a hop with its credential was under way.
-    closed: bool,
+    /// What a hop carried is not at hand any more: since then the handle was closed, or the session
+    /// was logged out.
+    unknown: bool,
     /// A redirect has changed the method.
     #[cfg(feature = "reqwest")]
     changed_method: bool,
@@ -145,16 +146,16 @@ impl Chain {
                     self.carried.push(Arc::clone(current));
                 }
             }
-            None => self.closed |= carried,
+            None => self.unknown |= carried,
         }
         current
     }
 
-    /// What the credentials have put on requests at the redirects so far. After the handle was
-    /// closed, that can't be told from the rest.
+    /// What the credentials have put on requests at the redirects so far. If one of them is not at
+    /// hand any more, that can't be told from the rest.
     #[cold]
     pub(crate) fn carried(&self) -> Secrets {
-        if self.closed {
+        if self.unknown {
             return Secrets::unknown();
         }
         let mut all = Secrets::default();

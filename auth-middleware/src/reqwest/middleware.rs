@@ -21,7 +21,7 @@ use super::sending::{HopContext, Sending, are_sent_alike, target_of};
 use super::time_left::TimeLeft;
 use crate::admission::Admission;
 use crate::context::AuthContext;
-use crate::jar::{CookieJar, JarRequest, JarsAbove};
+use crate::jar::{CookieJar, JarRequest};
 use crate::redirect::{Answer, Chain, Chained, NotFollowed, Redirects, would_take_a_secret};
 use crate::resend;
 use crate::target::Target;
@@ -386,7 +386,10 @@ impl<'a> Call<'a> {
         let mut is_hop = false;
         loop {
             let answered = match &mut admission {
-                Some(admission) => self.send(admission, extensions, next).await,
+                Some(admission) => {
+                    context.tell_jars(admission.credentials);
+                    self.send(admission, extensions, next).await
+                }
                 None if is_hop => {
                     let below = Bare::of(extensions);
                     Box::pin(self.send_bare(credentials, below.0, next)).await
@@ -471,7 +474,6 @@ impl<'a> Call<'a> {
             Some(sending) => sending,
             None => Box::pin(self.attach_first(admission)).await?,
         };
-        JarsAbove::note(extensions, admission.credentials);
         JarRequest::announce(sending.jar(), extensions);
         // At most three attempts: an attempt knows what it was sent again for.
         loop {
