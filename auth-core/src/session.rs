@@ -214,7 +214,9 @@ impl Session {
     /// byte as given, beside the cookies that the request has.
     ///
     /// The server may set it anew, and then its life is a bound of the session's. Until then it has
-    /// the life that the session is [given](Self::with_lifetime).
+    /// the life that the session is [given](Self::with_lifetime). With its value alone it is not
+    /// known under which domain the server keeps it, so the first `Set-Cookie` of its name that is
+    /// for all paths replaces it, with its `Domain` and `Secure`.
     ///
     /// ```
     /// use auth_core::{Session, testing};

@@ -107,7 +107,8 @@ impl<'a> Answers<'a> {
     }
 
     /// The cookies that a user agent has after all answers, other than empty ones: of each name,
-    /// domain and path the last (RFC 6265, section 5.3). Those that were set last come last.
+    /// domain and path the last, where one for a host alone is another than one with its `Domain`
+    /// (RFC 6265bis, section 5.7). Those that were set last come last.
     pub fn cookies(&self) -> Vec<SetCookie> {
         let mut all: Vec<(Key, SetCookie)> = Vec::new();
         for (sent_to, answer) in self.exchanges() {
@@ -186,6 +187,7 @@ impl fmt::Debug for Answers<'_> {
 struct Key {
     name: String,
     domain: String,
+    is_host_only: bool,
     path: String,
 }
 
@@ -199,6 +201,7 @@ impl Key {
                 .as_deref()
                 .unwrap_or(host)
                 .to_ascii_lowercase(),
+            is_host_only: cookie.is_host_only(),
             path: path.to_owned(),
         }
     }
@@ -334,6 +337,22 @@ mod tests {
                 &["a=3; Path=/", "a=4; Domain=api.example.com; Path=/"],
                 Some("4"),
             ),
+            // One for the host alone is another.
+            (
+                &[
+                    "a=4; Domain=api.example.com; Path=/",
+                    "a=; Max-Age=0; Path=/",
+                ],
+                Some("4"),
+            ),
+            (
+                &[
+                    "a=3; Path=/",
+                    "a=4; Domain=api.example.com; Path=/",
+                    "a=; Domain=API.example.com; Path=/; Max-Age=0",
+                ],
+                Some("3"),
+            ),
         ] {
             let url = "https://api.example.com/v1/login";
             assert_eq!(
@@ -356,6 +375,11 @@ mod tests {
             // Without a `Path` it is that of the URL: `/login`, where the first one has `/`.
             (FORM, &["a=; Max-Age=0"], Some("1")),
             (FORM, &["a=; Max-Age=0; Path=/"], None),
+            (
+                FORM,
+                &["a=; Max-Age=0; Path=/; Domain=api.example.com"],
+                Some("1"),
+            ),
             (FORM, &["a=2"], Some("2")),
             // Another host's cookie is another one.
             (OTHER, &["a=; Max-Age=0"], Some("1")),

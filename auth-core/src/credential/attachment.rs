@@ -277,7 +277,7 @@ impl Attachment {
                 "is not a token (RFC 6265, section 4.1.1)",
             ));
         }
-        self.cookies.add(Cookie::new(name, value, Role::Named))?;
+        self.cookies.add(Cookie::bare(name, value))?;
         self.prepare();
         Ok(())
     }

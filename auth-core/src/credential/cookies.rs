@@ -301,8 +301,8 @@ impl Cookies {
         self.list.iter().any(named) && self.named().next().is_none()
     }
 
-    /// What these cookies of an answer make of them. `None` if it is no change: the values and the
-    /// stated paths are the same, and no deadline moves by a second or more. In a session that
+    /// What these cookies of an answer make of them. `None` if it is no change: the values and what
+    /// is stated are the same, and no deadline moves by a second or more. In a session that
     /// `slides`, a named cookie's life states the idle timeout, and has no deadline of its own.
     pub(super) fn updated(
         &self,
@@ -323,8 +323,8 @@ impl Cookies {
                 before.is_sent_as(after) && has_same_end(before, after, slides)
             });
         // A path that is stated for the first time, though it is where the cookie goes anyhow, says
-        // what deletes it.
-        if same && pairs().all(|(before, after)| before.path == after.path) {
+        // what deletes it, and so does a `Domain` that is not stated.
+        if same && pairs().all(|(before, after)| before.is_known_as(after)) {
             return None;
         }
         let rolled = !self.of_provider().eq(cookies.of_provider());
@@ -469,9 +469,11 @@ impl Cookies {
     }
 
     fn position(&self, set: &SetCookie, path: &str, target: Target<'_>) -> Option<usize> {
-        let domain = set.domain.as_deref();
-        let is_it = |cookie: &Cookie| cookie.has_key(&set.name, domain, path, target.host());
-        self.list.iter().position(is_it)
+        let is_it = |cookie: &Cookie| cookie.is_set_by(set, path, target.host());
+        let may_be = |cookie: &Cookie| cookie.may_be_set_by(set, path, target.host());
+        let mut list = self.list.iter();
+        list.position(is_it)
+            .or_else(|| self.list.iter().position(may_be))
     }
 
     /// The path of a cookie that is set. Without one it is the default path, but a cookie of the
