@@ -279,16 +279,20 @@
 //! session that is the idle timeout. A cookie whose life the server has not stated has the one that
 //! the provider stated for the session. When the server states a life anew, it counts from there;
 //! the one that the provider stated is forgotten once all named cookies have such a life, or one of
-//! them a life that is no longer. No other cookie ends a session or extends it.
+//! them a life that is no longer. No other cookie ends a session or extends it, but for the
+//! namesakes of one that it needs: the last of those that go wherever that goes is in its place
+//! when its life ends, save in a sliding session.
 //!
 //! A deletion of the named cookie of the current revision ends the session as expiry does, where
-//! there are several the deletion of all. One without a `Path` is for that of its request (section
-//! 5.1.4), and deletes no cookie for which the server has stated another. An empty value, in quotes
-//! or not, is one. It counts in the last minute as a rejection does, and is doubted after as many
-//! (rule 8), lest a server that deletes it with each response cause a login for each; but it puts
-//! no login on probation, and is believed on one. A session that has expired meanwhile is neither
-//! ended nor revived. A cookie or another value that is set to what it is changes nothing, unless a
-//! deadline moves by a second or more, and that is no event.
+//! there are several the deletion of all; but a namesake takes the place of one that is deleted, if
+//! the same answer sets it, before or after, or if it goes wherever that went. A deletion without a
+//! `Path` is for that of its request (section 5.1.4), and deletes no cookie for which the server
+//! has stated another. An empty value, in quotes or not, is one. It counts in the last minute as a
+//! rejection does, and is doubted after as many (rule 8), lest a server that deletes it with each
+//! response cause a login for each; but it puts no login on probation, and is believed on one. A
+//! session that has expired meanwhile is neither ended nor revived. A cookie or another value that
+//! is set to what it is changes nothing, unless a deadline moves by a second or more, and that is
+//! no event.
 //!
 //! A refreshed session has the cookies that its provider adds. If the provider says so, it
 //! continues all others of the session before it, as they are when the refresh ends: in their

@@ -404,7 +404,8 @@ impl Session {
     /// How long the session is good.
     pub fn lifetime(&self) -> Lifetime {
         let stated = self.lifetime;
-        let lives = self.attachment.cookie_lives(stated.hard_expiry());
+        let slides = stated.idle_timeout().is_some();
+        let lives = self.attachment.cookie_lives(stated.hard_expiry(), slides);
         match (lives.shortest, stated.idle_timeout()) {
             (None, _) => stated,
             (Some(shortest), Some(idle)) => stated.idle(shortest.min(idle)),

@@ -317,8 +317,8 @@ impl Attachment {
     }
 
     /// What the lives of the cookies say about the session's.
-    pub(crate) fn cookie_lives(&self, stated: Option<Duration>) -> CookieLives {
-        self.cookies.lives(stated)
+    pub(crate) fn cookie_lives(&self, stated: Option<Duration>, slides: bool) -> CookieLives {
+        self.cookies.lives(stated, slides)
     }
 
     /// The same beside other cookies, with what is derived from them.

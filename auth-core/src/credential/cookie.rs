@@ -61,6 +61,19 @@ impl Hosts {
         }
     }
 
+    /// Whether they are all hosts of `other`, and maybe more. Those of a cookie that the server has
+    /// not narrowed were the one that set it, to the server.
+    fn cover(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Scope, _) | (_, Self::Scope) => true,
+            (Self::Only(ours), Self::Only(theirs)) => ours.eq_ignore_ascii_case(theirs),
+            (Self::Only(_), Self::Domain(_)) => false,
+            (Self::Domain(ours), Self::Only(theirs) | Self::Domain(theirs)) => {
+                Target::new("", theirs, "").is_in_domain(ours)
+            }
+        }
+    }
+
     fn include(&self, target: Target<'_>) -> bool {
         match self {
             Self::Scope => true,
@@ -70,15 +83,15 @@ impl Hosts {
     }
 }
 
-/// What a cookie is to its session.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// What a cookie is to its session, the least first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Role {
-    /// The provider named it: the session can't do without.
-    Named,
-    /// The provider added it, and the session can do without.
-    Optional,
     /// An answer set it.
     Kept,
+    /// The provider added it, and the session can do without.
+    Optional,
+    /// The provider named it: the session can't do without.
+    Named,
 }
 
 impl Cookie {
@@ -243,6 +256,19 @@ impl Cookie {
             && self.name == set.name
             && self.path() == path
             && (set.has_value() || domain.eq_ignore_ascii_case(host))
+    }
+
+    /// Whether it is what one of these has set.
+    pub(super) fn is_one_of(&self, all: &[SetCookie]) -> bool {
+        let mut set = all.iter().filter(|set| set.has_value());
+        set.any(|set| set.name == self.name && set.value == self.value)
+    }
+
+    /// Whether requests that `other` went to carry it as well. One that is `Secure` now does, as
+    /// far as it can be told here: it was not set over plain HTTP.
+    pub(super) fn goes_wherever(&self, other: &Self) -> bool {
+        let place = Target::new("", "", other.path());
+        self.hosts.cover(&other.hosts) && place.is_below(self.path())
     }
 
     /// Whether what a server has stated of both is the same, as far as it only tells which

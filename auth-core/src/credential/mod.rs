@@ -16,6 +16,7 @@ mod encoded;
 mod invalid_value;
 mod kept;
 mod line;
+mod namesakes;
 mod part;
 mod set_cookie;
 mod stamp;

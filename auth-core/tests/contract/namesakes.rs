@@ -2,13 +2,220 @@
 
 use std::sync::Arc;
 
-use auth_core::{Origin, Scope, Session, Target};
+use auth_core::{Attempt, Lifetime, Origin, Scope, Session, Target, set_cookies};
 
 use crate::cookies::{Browser, at, keeping, named, response, set_by};
-use crate::support::HERE;
+use crate::support::{HERE, HOUR, SECOND};
 
 const API: Target<'_> = Target::new("https", "api.example.com", "/api/x");
 const DATA: Target<'_> = Target::new("https", "data.example.com", "/");
+
+/// Whether the session goes on with what its cookie has become, in whatever order it was told.
+async fn rolls(login: &'static str, lines: [&str; 2], carried: &str) {
+    for lines in [lines, [lines[1], lines[0]]] {
+        let browser = Browser::new(move |_| set_by(&[login]));
+        browser.send(API, 200, &lines).await;
+        assert_eq!(browser.cookies(API).await, carried, "{login}: {lines:?}");
+        assert_eq!((browser.logins.count(), browser.rolled()), (1, 1));
+        let credential = browser.credentials.get().await.unwrap();
+        assert_eq!(credential.cookie("sid"), Some("s2"), "{lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn rule_15_a_successor_under_another_domain_or_path_takes_the_place_of_what_is_deleted() {
+    for (login, deletion, successor) in [
+        (
+            "sid=s1; Path=/",
+            "sid=; Path=/; Max-Age=0",
+            "sid=s2; Path=/; Domain=example.com",
+        ),
+        (
+            "sid=s1; Path=/; Domain=example.com",
+            "sid=; Path=/; Domain=example.com; Max-Age=0",
+            "sid=s2; Path=/",
+        ),
+        (
+            "sid=s1; Path=/api",
+            "sid=; Path=/api; Max-Age=0",
+            "sid=s2; Path=/",
+        ),
+        (
+            "sid=s1; Path=/",
+            "sid=; Path=/; Max-Age=0",
+            "sid=s2; Path=/api",
+        ),
+    ] {
+        rolls(login, [deletion, successor], "sid=s2").await;
+    }
+}
+
+#[tokio::test]
+async fn rule_15_the_successor_of_a_named_cookie_is_one_that_the_session_needs() {
+    let browser = named(&["sid=s1; Path=/; Max-Age=86400"]);
+    let moved = [
+        "sid=; Path=/; Max-Age=0",
+        "sid=s2; Path=/; Domain=example.com; Max-Age=3600",
+    ];
+    browser.send(HERE, 200, &moved).await;
+    assert_eq!(browser.credentials.status().expires_in, Some(HOUR));
+    // The old one is forgotten: where it is set again, that is a namesake.
+    browser
+        .send(HERE, 200, &["sid=s3; Path=/; Max-Age=9"])
+        .await;
+    assert_eq!(browser.credentials.status().expires_in, Some(HOUR));
+    browser.send(HERE, 200, &[moved[0]]).await;
+    assert!(browser.credentials.peek().is_some());
+    let gone = "sid=; Path=/; Domain=example.com; Max-Age=0";
+    browser.send(HERE, 200, &[gone]).await;
+    assert!(browser.credentials.peek().is_none());
+    assert_eq!(browser.logins.count(), 1);
+}
+
+#[tokio::test]
+async fn rule_15_a_successor_that_is_set_moves_the_idle_deadline_as_the_cookie_itself_does() {
+    let browser = Browser::new(|_| {
+        let session = set_by(&["sid=s1; Path=/; Max-Age=3600"])?;
+        Ok(session.with_lifetime(Lifetime::unknown().idle(HOUR)))
+    });
+    browser.send(HERE, 200, &[]).await;
+    browser.clock.advance(60 * SECOND);
+    let moved = [
+        "sid=; Path=/; Max-Age=0",
+        "sid=s2; Path=/; Domain=example.com; Max-Age=600",
+    ];
+    browser.send(HERE, 404, &moved).await;
+    let idle_in = browser.credentials.status().idle_in;
+    assert_eq!(idle_in, Some(600 * SECOND));
+}
+
+/// It is not known to be the session's, and goes to other requests.
+#[tokio::test]
+async fn rule_15_a_namesake_of_another_path_does_not_keep_a_session_that_is_deleted_later() {
+    for namesake in ["sid=x; Path=/legacy", "sid=x; Path=/api/v1/legacy"] {
+        let browser = named(&["sid=s1; Path=/"]);
+        browser.send(HERE, 200, &[namesake]).await;
+        browser.send(HERE, 200, &["sid=; Path=/; Max-Age=0"]).await;
+        assert!(browser.credentials.peek().is_none(), "{namesake}");
+    }
+    // One that goes wherever the deleted one went does, as in a browser.
+    for namesake in ["sid=x; Path=/", "sid=x; Path=/api; Domain=example.com"] {
+        let browser = named(&["sid=s1; Path=/api"]);
+        browser.send(HERE, 200, &[namesake]).await;
+        browser
+            .send(API, 200, &["sid=; Path=/api; Max-Age=0"])
+            .await;
+        assert_eq!(browser.cookies(API).await, "sid=x", "{namesake}");
+        assert_eq!(browser.logins.count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn rule_15_a_namesake_outlives_the_named_cookie_in_its_place() {
+    let browser = named(&["sid=s1; Path=/; Max-Age=60"]);
+    let namesake = "sid=s2; Path=/; Domain=example.com; Max-Age=3600";
+    browser.send(HERE, 200, &[namesake]).await;
+    assert_eq!(browser.cookies(HERE).await, "sid=s1; sid=s2");
+    assert_eq!(browser.credentials.status().expires_in, Some(HOUR));
+    browser.clock.advance(60 * SECOND);
+    assert_eq!(browser.cookies(HERE).await, "sid=s2");
+    let credential = browser.credentials.get().await.unwrap();
+    assert_eq!(credential.cookie("sid"), Some("s2"));
+    let again = "sid=s3; Path=/; Domain=example.com; Max-Age=60";
+    browser.send(HERE, 200, &[again]).await;
+    assert_eq!(browser.cookies(HERE).await, "sid=s3");
+    let expires_in = browser.credentials.status().expires_in;
+    assert_eq!(expires_in, Some(60 * SECOND), "it is needed");
+    browser.clock.advance(60 * SECOND);
+    assert!(browser.credentials.peek().is_none());
+    // One of another path does not.
+    let browser = named(&["sid=s1; Path=/; Max-Age=60"]);
+    let elsewhere = "sid=x; Path=/legacy; Max-Age=3600";
+    browser.send(HERE, 200, &[elsewhere]).await;
+    browser.clock.advance(60 * SECOND);
+    assert!(browser.credentials.peek().is_none());
+}
+
+/// The provider stated an hour, and the server, for the cookie that it set beside, a day.
+#[tokio::test]
+async fn rule_15_a_namesake_does_not_extend_what_the_provider_stated() {
+    let browser = Browser::new(|_| {
+        let session = set_by(&["sid=s1; Path=/"])?;
+        Ok(session.with_lifetime(Lifetime::of(HOUR)))
+    });
+    let namesake = "sid=s2; Path=/; Domain=example.com; Max-Age=86400";
+    browser.send(HERE, 200, &[namesake]).await;
+    assert_eq!(browser.credentials.status().expires_in, Some(HOUR));
+}
+
+#[test]
+fn rule_15_the_life_that_a_session_states_is_that_of_the_namesake_that_is_last() {
+    for (life, expected) in [("; Max-Age=3600", Some(HOUR)), ("", None)] {
+        let namesake = format!("sid=s2; Path=/; Domain=example.com{life}");
+        let session = set_by(&["sid=s1; Path=/; Max-Age=60"]).unwrap();
+        let session = session.keep_cookies(&response(&[&namesake]), at("/login"));
+        assert_eq!(session.lifetime().hard_expiry(), expected);
+    }
+}
+
+/// As where the cookie itself is set without a life.
+#[tokio::test]
+async fn rule_15_a_successor_keeps_a_life_forgotten_that_the_server_has_replaced() {
+    let browser = Browser::new(|_| {
+        let session = set_by(&["sid=s1; Path=/"])?;
+        Ok(session.with_lifetime(Lifetime::of(HOUR)))
+    });
+    let longer = "sid=s1; Path=/; Max-Age=86400";
+    browser.send(HERE, 200, &[longer]).await;
+    let moved = [
+        "sid=; Path=/; Max-Age=0",
+        "sid=s2; Path=/; Domain=example.com",
+    ];
+    browser.send(HERE, 200, &moved).await;
+    assert_eq!(browser.credentials.status().expires_in, None);
+}
+
+#[tokio::test]
+async fn rule_15_in_a_sliding_session_a_namesake_leaves_the_idle_timeout_to_the_named_cookie() {
+    let browser = Browser::new(|_| {
+        let session = set_by(&["sid=s1; Path=/; Max-Age=600"])?;
+        Ok(session.with_lifetime(Lifetime::unknown().idle(HOUR)))
+    });
+    let lines = [
+        "sid=s1; Path=/; Max-Age=600",
+        "sid=x; Path=/; Domain=example.com; Max-Age=3600",
+    ];
+    for _ in 0..4 {
+        browser.send(HERE, 200, &lines).await;
+        browser.clock.advance(500 * SECOND);
+        assert_eq!(browser.cookies(HERE).await, "sid=s1; sid=x");
+    }
+    browser.clock.advance(100 * SECOND);
+    assert!(browser.credentials.peek().is_none());
+    assert_eq!(browser.logins.count(), 1);
+}
+
+#[tokio::test]
+async fn rule_15_a_namesake_takes_the_place_of_a_cookie_that_the_session_can_do_without() {
+    let browser = Browser::new(|_| {
+        let optional = set_cookies(&response(&["sid=s1; Path=/"])).next().unwrap();
+        Ok(Session::new().with_optional_cookie(&optional)?)
+    });
+    let moved = [
+        "sid=; Path=/; Max-Age=0",
+        "sid=s2; Path=/; Domain=example.com",
+    ];
+    browser.send(HERE, 200, &moved).await;
+    let first = browser.credentials.get().await.unwrap();
+    let sent = Attempt::new(&browser.credentials, &first).sent_to(|| HERE);
+    let next = "sid=s3; Path=/; Domain=example.com";
+    browser.send(HERE, 200, &[next]).await;
+    assert_eq!(browser.cookies(HERE).await, "sid=s3");
+    assert_eq!((browser.rolled(), browser.logins.count()), (2, 1));
+    sent.rejected();
+    let current = browser.credentials.peek();
+    assert!(current.is_some(), "it carried an earlier revision");
+}
 
 #[tokio::test]
 async fn rule_15_a_cookie_for_one_host_is_another_than_one_for_its_domain() {
@@ -96,6 +303,7 @@ async fn rule_15_a_value_alone_learns_its_attributes_from_the_same_value_too() {
     }
 }
 
+/// It may be host-only or not. A domain above the host's is as likely another cookie's.
 #[tokio::test]
 async fn rule_15_a_value_alone_is_deleted_with_the_domain_of_the_host_or_without_one() {
     for (deletion, ends) in [
@@ -116,6 +324,7 @@ async fn rule_15_a_value_alone_is_deleted_with_the_domain_of_the_host_or_without
     }
 }
 
+/// It goes to other requests, and the session's has to go to all.
 #[tokio::test]
 async fn rule_15_a_value_alone_does_not_take_the_path_of_a_narrower_namesake() {
     let browser = Browser::new(|_| Ok(Session::new().with_cookie("sid", "s1")?));
