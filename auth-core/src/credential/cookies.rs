@@ -384,7 +384,7 @@ impl Cookies {
         received: Option<Moment>,
     ) -> Option<Role> {
         let names_it = self.is_providers(&set.name);
-        if !(names_it || self.keeps_all) || !set.is_from(target.host()) {
+        if !(names_it || self.keeps_all) || !set.is_taken_from(target) {
             return None;
         }
         let known = self.find(set, target);

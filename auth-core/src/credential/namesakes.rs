@@ -9,8 +9,8 @@ use crate::clock::{Deadline, Moment};
 
 impl Cookies {
     /// Gives the place of each cookie that is gone to a live namesake, unless another cookie of the
-    /// name has such a place. `set` are the cookies of the answer that was heard, if one was. Returns
-    /// whether one that the answer has set is now one that the session needs.
+    /// name has such a place. `set` are the cookies of the answer that was heard, if one was.
+    /// Returns whether one that the answer has set is now one that the session needs.
     ///
     /// It is called when all of an answer is heard: a server may set the new cookie before it
     /// deletes the old one.
@@ -28,8 +28,9 @@ impl Cookies {
             let can = |heir: &Cookie| heir.is_one_of(set) || heir.goes_wherever(gone);
             let heirs = self.list.iter().enumerate();
             let heirs = heirs.filter(|(_, heir)| heir.live && heir.name == gone.name && can(heir));
-            // As `get` chooses among several.
-            let Some((heir, _)) = heirs.min_by_key(|(_, heir)| heir.path().len()) else {
+            // As `get` chooses among several, and of those that go to the same the new one.
+            let rank = |heir: &Cookie| (heir.path().len(), !heir.is_one_of(set));
+            let Some((heir, _)) = heirs.min_by_key(|(_, heir)| rank(heir)) else {
                 continue;
             };
             let restated = gone.restated;

@@ -80,6 +80,25 @@ impl SetCookie {
         self.domain.as_deref().is_none_or(takes)
     }
 
+    /// Whether a user agent takes the cookie from an answer to a request to `target`: if it is
+    /// [from](Self::is_from) that host, and `Secure` only over TLS or from this machine. A `Secure`
+    /// one of plain HTTP neither replaces nor deletes anything (RFC 6265bis, section 5.7).
+    ///
+    /// ```
+    /// use auth_core::Target;
+    ///
+    /// let mut headers = http::HeaderMap::new();
+    /// headers.insert("set-cookie", "a=1; Secure".parse()?);
+    /// let cookie = auth_core::set_cookies(&headers).next().expect("one cookie");
+    /// let from = |scheme, host| cookie.is_taken_from(Target::new(scheme, host, "/"));
+    /// assert!(from("https", "pi.hole") && from("http", "localhost"));
+    /// assert!(!from("http", "pi.hole"));
+    /// # Ok::<(), http::header::InvalidHeaderValue>(())
+    /// ```
+    pub fn is_taken_from(&self, target: Target<'_>) -> bool {
+        self.is_from(target.host()) && !(self.secure && target.is_plain())
+    }
+
     /// Whether the cookie is for one host alone: it has no `Domain`, or one that has no subdomains,
     /// which is an address or a single label as `localhost`. A user agent keeps it apart from one
     /// of the same name, domain and path that is for subdomains as well (RFC 6265bis, section 5.7).

@@ -89,6 +89,12 @@ impl<'a> Target<'a> {
         self.scheme.eq_ignore_ascii_case("https") || is_loopback(self.host)
     }
 
+    /// Whether it is known to be plain HTTP to another machine, so that anyone on the way can write
+    /// the answer.
+    pub(super) fn is_plain(&self) -> bool {
+        self.scheme.eq_ignore_ascii_case("http") && !is_loopback(self.host)
+    }
+
     pub(super) fn is_host(&self, host: &str) -> bool {
         self.host.eq_ignore_ascii_case(host)
     }

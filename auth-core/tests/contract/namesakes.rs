@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use auth_core::{Attempt, Lifetime, Origin, Scope, Session, Target, set_cookies};
+use auth_core::{
+    Attempt, Lifetime, Origin, Scope, Session, Target, Update, set_cookies, testing,
+};
 
 use crate::cookies::{Browser, at, keeping, named, response, set_by};
 use crate::support::{HERE, HOUR, SECOND};
@@ -344,4 +346,50 @@ async fn rule_15_cookies_that_are_kept_do_not_double_a_value_alone() {
         Ok(session.keep_cookies(&set, at("/login")))
     });
     assert_eq!(browser.cookies(HERE).await, "sid=s1; lb=1");
+}
+
+#[tokio::test]
+async fn rule_15_a_secure_cookie_that_is_set_over_plain_http_is_ignored() {
+    let plain = Target::new("http", "plain.example.com", "/");
+    let login = |_| set_by(&["sid=s1; Path=/"]);
+    let alone = || Scope::only(Origin::allow_plain_http("http://plain.example.com").unwrap());
+    let with_tls = || alone().and(Origin::parse("https://plain.example.com").unwrap());
+    for scope in [alone(), with_tls()] {
+        let browser = Browser::within(scope, login);
+        for line in ["sid=s2; Path=/; Secure", "sid=; Path=/; Secure; Max-Age=0"] {
+            browser.send(plain, 200, &[line]).await;
+            assert_eq!(browser.cookies(plain).await, "sid=s1", "{line}");
+        }
+        assert_eq!((browser.logins.count(), browser.rolled()), (1, 0));
+    }
+    let tls = Target::new("https", "plain.example.com", "/");
+    let browser = Browser::within(with_tls(), login);
+    browser.send(tls, 200, &["sid=s2; Path=/; Secure"]).await;
+    assert_eq!(browser.cookies(tls).await, "sid=s2");
+    assert_eq!(browser.cookies(plain).await, "");
+    for (origin, host) in [
+        ("http://127.0.0.1:8080", "127.0.0.1"),
+        ("http://[::1]:8080", "[::1]"),
+        ("http://localhost:8080", "localhost"),
+    ] {
+        let loopback = Target::new("http", host, "/");
+        let browser = Browser::within(Scope::only(Origin::parse(origin).unwrap()), login);
+        browser
+            .send(loopback, 200, &["sid=s2; Path=/; Secure"])
+            .await;
+        assert_eq!(browser.cookies(loopback).await, "sid=s2", "{host}");
+    }
+}
+
+#[test]
+fn rule_15_a_secure_cookie_that_a_repair_or_a_refresh_is_told_over_plain_http_is_ignored() {
+    let secure = response(&["sid=s2; Path=/; Secure"]);
+    for (scheme, expected) in [("http", "s1"), ("https", "s2"), ("", "s2")] {
+        let target = Target::new(scheme, "plain.example.com", "/csrf");
+        let credential = testing::credential(set_by(&["sid=s1; Path=/"]).unwrap());
+        let repaired = credential.updated(&Update::new().with_cookies(&secure, target));
+        assert_eq!(repaired.unwrap().cookie("sid"), Some(expected), "{scheme}");
+        let kept = Session::new().keep_cookies(&secure, target);
+        assert_eq!(kept.is_empty(), expected == "s1", "{scheme}");
+    }
 }
