@@ -17,6 +17,7 @@ use super::part::{FromCookie, Part, Place, Source};
 use super::update::{SetBy, Update, check_pair};
 use super::{InvalidValue, SetCookie, Target, When, set_cookies};
 use crate::lifetime::CookieLives;
+use crate::origin::Scope;
 
 #[derive(Clone, Default)]
 pub(crate) struct Attachment {
@@ -304,6 +305,11 @@ impl Attachment {
         let (set, target) = (set_by.cookies(), set_by.target());
         self.cookies = self.cookies.continuing(before, set, target);
         self.prepare();
+    }
+
+    /// The name of a cookie that the session needs and that goes to no origin of the scope.
+    pub(crate) fn cookie_out_of(&self, scope: &Scope) -> Option<&str> {
+        self.cookies.out_of(scope)
     }
 
     /// Whether the session needs cookies, and has none of them.

@@ -133,7 +133,7 @@ impl Cookies {
         self.list.iter().filter(|cookie| cookie.live)
     }
 
-    fn named(&self) -> impl Iterator<Item = &Cookie> + Clone {
+    pub(super) fn named(&self) -> impl Iterator<Item = &Cookie> + Clone {
         self.live().filter(|cookie| cookie.role == Role::Named)
     }
 

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::SetCookie;
 use super::cookie::{Cookie, Role};
 use super::cookies::{Cookies, forget};
+use super::{SetCookie, Target};
 use crate::clock::{Deadline, Moment};
+use crate::origin::Scope;
 
 impl Cookies {
     /// Gives the place of each cookie that is gone to a live namesake, unless another cookie of the
@@ -80,6 +81,22 @@ impl Cookies {
     pub(super) fn longest_life(&self, named: &Cookie, slides: bool) -> Option<Duration> {
         let lives = self.heirs(named, slides).map(|heir| heir.life);
         lives.fold(named.life, |longest, life| Some(longest?.max(life?)))
+    }
+
+    /// The name of which the session needs a cookie and has none that goes to an origin of the
+    /// scope, on whatever path.
+    pub(super) fn out_of(&self, scope: &Scope) -> Option<&str> {
+        let goes = |cookie: &Cookie| {
+            let mut origins = scope.origins();
+            origins.any(|origin| {
+                cookie.goes_to(Target::new(origin.scheme(), origin.host(), cookie.path()))
+            })
+        };
+        let is_out = |named: &&Cookie| {
+            let mut namesakes = self.live().filter(|cookie| cookie.name == named.name);
+            !namesakes.any(goes)
+        };
+        Some(&self.named().find(is_out)?.name)
     }
 
     /// The live namesakes that take the place of a named cookie when its life ends. In a session

@@ -538,8 +538,6 @@ async fn rule_16_domain_and_secure_narrow_the_scope() {
             [false, true, false, false],
         ),
         ("sid=s; Domain=127.0.0.1", [false, false, true, false]),
-        ("sid=s; Domain=0.0.1", [false; 4]),
-        ("sid=s; Domain=a.example; Domain=", [false; 4]),
         ("sid=s; Domain=a.example; Domain=.", [true; 4]),
         ("sid=s; Secure", [true, true, true, false]),
         ("__Host-sid=s; Secure; Path=/", [true, true, true, false]),

@@ -1,10 +1,9 @@
 //! Cookies of one name, and which of them is the session's.
 
+use std::error::Error as _;
 use std::sync::Arc;
 
-use auth_core::{
-    Attempt, Lifetime, Origin, Scope, Session, Target, Update, set_cookies, testing,
-};
+use auth_core::{Attempt, Lifetime, Origin, Scope, Session, Target, Update, set_cookies, testing};
 
 use crate::cookies::{Browser, at, keeping, named, response, set_by};
 use crate::support::{HERE, HOUR, SECOND};
@@ -50,6 +49,20 @@ async fn rule_15_a_successor_under_another_domain_or_path_takes_the_place_of_wha
     ] {
         rolls(login, [deletion, successor], "sid=s2").await;
     }
+}
+
+#[tokio::test]
+async fn rule_15_of_namesakes_for_the_same_paths_the_one_that_the_answer_sets_is_the_successor() {
+    let browser = named(&["sid=s1; Path=/"]);
+    let before = "sid=x; Path=/; Domain=example.com";
+    browser.send(HERE, 200, &[before]).await;
+    let moved = [
+        "sid=; Path=/; Max-Age=0",
+        "sid=s2; Path=/; Domain=api.example.com",
+    ];
+    browser.send(HERE, 200, &moved).await;
+    let credential = browser.credentials.get().await.unwrap();
+    assert_eq!(credential.cookie("sid"), Some("s2"));
 }
 
 #[tokio::test]
@@ -391,5 +404,36 @@ fn rule_15_a_secure_cookie_that_a_repair_or_a_refresh_is_told_over_plain_http_is
         assert_eq!(repaired.unwrap().cookie("sid"), Some(expected), "{scheme}");
         let kept = Session::new().keep_cookies(&secure, target);
         assert_eq!(kept.is_empty(), expected == "s1", "{scheme}");
+    }
+}
+
+#[tokio::test]
+async fn rule_15_a_login_whose_session_needs_a_cookie_that_goes_nowhere_has_failed() {
+    let plain = || Scope::only(Origin::allow_plain_http("http://plain.example.com").unwrap());
+    let tls = || Scope::only(Origin::parse("https://api.example.com").unwrap());
+    for (scope, lines, works) in [
+        (plain(), &["sid=s; Secure"][..], false),
+        (
+            plain().and(tls().origins().next().unwrap().clone()),
+            &["sid=s; Secure"],
+            true,
+        ),
+        (tls(), &["sid=s; Domain=0.0.1"], false),
+        (tls(), &["sid=s; Domain=a.example; Domain="], false),
+        (tls(), &["sid=s; Domain=data.example.com; Path=/x"], false),
+        (tls(), &["sid=s; Domain=example.com; Path=/x; Secure"], true),
+        (tls(), &["sid=s; Domain=a.example", "sid=s; Path=/"], true),
+        (tls(), &["sid=s; Domain=a.example", "csrf=s; Path=/"], false),
+    ] {
+        let browser = Browser::within(scope, move |_| Ok(set_by(lines)?.with_bearer("t")?));
+        let got = browser.credentials.get().await;
+        assert_eq!(got.is_ok(), works, "{lines:?}");
+        if let Err(error) = got {
+            let text = error.source().unwrap().to_string();
+            assert!(
+                text.contains("the cookie sid, which goes to no origin"),
+                "{text}"
+            );
+        }
     }
 }
