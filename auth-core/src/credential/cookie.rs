@@ -10,6 +10,10 @@ use crate::clock::Deadline;
 
 /// One cookie of a session, as a user agent stores it (RFC 6265, section 5.3).
 #[derive(Clone)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "facts about one cookie that do not depend on each other"
+)]
 pub(super) struct Cookie {
     pub(super) name: String,
     pub(super) value: String,

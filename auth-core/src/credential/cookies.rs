@@ -203,7 +203,7 @@ impl Cookies {
         self.keeps_all = true;
         for set in set {
             let known = self.find(&set, target);
-            if !known.is_some_and(|at| self.list[at].role != Role::Kept) {
+            if known.is_none_or(|at| self.list[at].role == Role::Kept) {
                 self.store(&set, target, None);
             }
         }
