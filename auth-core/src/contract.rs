@@ -265,29 +265,38 @@
 //!
 //! Cookies are read, kept, replaced, deleted and sent as a user agent does it (RFC 6265, section
 //! 5): each is its name, domain and path, and has a life of its own, in which `Max-Age` beats
-//! `Expires` and counts from receipt. `Domain` and `Path` narrow the scope and never widen it. A
-//! cookie that the provider adds goes to the whole scope where the server does not narrow it, and
-//! one with `Secure` to loopback as well. A cookie of another name is kept by choice. Of those that
-//! the provider did not add, at most 50 are kept, and none of more than 4,096 bytes with its name,
-//! path and domain (section 6.1): one beyond that is not taken. A name and a value are UTF-8: a
-//! cookie of the session that is set to something else stays as it was, and that is an event. Those
-//! of a repair's response count as those of any response.
+//! `Expires` and counts from receipt. One without a `Domain` is another cookie than one with it,
+//! though that names the host itself, unless it is an address or a single label (RFC 6265bis).
+//! `Domain` and `Path` narrow the scope and never widen it. A cookie that the provider adds goes to
+//! the whole scope where the server does not narrow it, and one with `Secure` to loopback as well.
+//! One with `Secure` that is set over plain HTTP, save from loopback, is ignored: what was there
+//! before stays. A login has failed whose session needs a cookie that goes to no origin of the
+//! scope. One that the provider adds by its value alone is replaced by the first of its name that
+//! an answer sets for all paths, with whatever `Domain`, and until then deleted without a `Domain`
+//! or with the host's own. A cookie of another name is kept by choice. Of those that the provider
+//! did not add, at most 50 are kept, and none of more than 4,096 bytes with its name, path and
+//! domain (section 6.1): one beyond that is not taken. A name and a value are UTF-8: a cookie of
+//! the session that is set to something else stays as it was, and that is an event. Those of a
+//! repair's response count as those of any response.
 //!
 //! The life of a session is the least of those of the cookies that its provider named; in a sliding
 //! session that is the idle timeout. A cookie whose life the server has not stated has the one that
 //! the provider stated for the session. When the server states a life anew, it counts from there;
 //! the one that the provider stated is forgotten once all named cookies have such a life, or one of
-//! them a life that is no longer. No other cookie ends a session or extends it.
+//! them a life that is no longer. No other cookie ends a session or extends it, but for the
+//! namesakes of one that it needs: the last of those that go wherever that goes is in its place
+//! when its life ends, save in a sliding session.
 //!
 //! A deletion of the named cookie of the current revision ends the session as expiry does, where
-//! there are several the deletion of all. One without a `Path` is for that of its request (section
-//! 5.1.4), and deletes no cookie for which the server has stated another. An empty value, in quotes
-//! or not, is one. It counts in
-//! the last minute as a rejection does, and is doubted after as many (rule 8), lest a server that
-//! deletes it with each response cause a login for each; but it puts no login on probation, and is
-//! believed on one. A session that has expired meanwhile is neither ended nor revived. A cookie or
-//! another value that is set to what it is changes nothing, unless a deadline moves by a second or
-//! more, and that is no event.
+//! there are several the deletion of all; but a namesake takes the place of one that is deleted, if
+//! the same answer sets it, before or after, or if it goes wherever that went. A deletion without a
+//! `Path` is for that of its request (section 5.1.4), and deletes no cookie for which the server
+//! has stated another. An empty value, in quotes or not, is one. It counts in the last minute as a
+//! rejection does, and is doubted after as many (rule 8), lest a server that deletes it with each
+//! response cause a login for each; but it puts no login on probation, and is believed on one. A
+//! session that has expired meanwhile is neither ended nor revived. A cookie or another value that
+//! is set to what it is changes nothing, unless a deadline moves by a second or more, and that is
+//! no event.
 //!
 //! A refreshed session has the cookies that its provider adds. If the provider says so, it
 //! continues all others of the session before it, as they are when the refresh ends: in their

@@ -13,6 +13,7 @@ use crate::credential::{
 };
 use crate::error::LoginError;
 use crate::lifetime::Lifetime;
+use crate::origin::Scope;
 
 /// The result of a login: the values that requests carry from now on, those that the session keeps
 /// for its own refresh and logout, and how long they are good.
@@ -214,7 +215,9 @@ impl Session {
     /// byte as given, beside the cookies that the request has.
     ///
     /// The server may set it anew, and then its life is a bound of the session's. Until then it has
-    /// the life that the session is [given](Self::with_lifetime).
+    /// the life that the session is [given](Self::with_lifetime). With its value alone it is not
+    /// known under which domain the server keeps it, so the first `Set-Cookie` of its name that is
+    /// for all paths replaces it, with its `Domain` and `Secure`.
     ///
     /// ```
     /// use auth_core::{Session, testing};
@@ -234,7 +237,8 @@ impl Session {
 
     /// Adds a cookie that the session needs, as the login's response set it: with its path, its
     /// domain, `Secure`, and its life, which is a bound of the session's. Attributes narrow the
-    /// scope and never widen it. Without them, the cookie goes to the whole scope.
+    /// scope and never widen it. Without them, the cookie goes to the whole scope. If they leave no
+    /// origin of it, the login has [failed](crate::LoginErrorKind::Misconfigured).
     ///
     /// ```
     /// use std::time::Duration;
@@ -402,7 +406,8 @@ impl Session {
     /// How long the session is good.
     pub fn lifetime(&self) -> Lifetime {
         let stated = self.lifetime;
-        let lives = self.attachment.cookie_lives(stated.hard_expiry());
+        let slides = stated.idle_timeout().is_some();
+        let lives = self.attachment.cookie_lives(stated.hard_expiry(), slides);
         match (lives.shortest, stated.idle_timeout()) {
             (None, _) => stated,
             (Some(shortest), Some(idle)) => stated.idle(shortest.min(idle)),
@@ -415,9 +420,13 @@ impl Session {
         self.lifetime
     }
 
-    /// The session, unless it is of no use. Its login has failed then. `repairs` says whether its
-    /// provider can fetch a part.
-    pub(crate) fn usable(self, repairs: impl FnOnce() -> bool) -> Result<Self, LoginError> {
+    /// The session, unless it is of no use within `scope`. Its login has failed then. `repairs`
+    /// says whether its provider can fetch a part.
+    pub(crate) fn usable(
+        self,
+        scope: &Scope,
+        repairs: impl FnOnce() -> bool,
+    ) -> Result<Self, LoginError> {
         if self.is_empty() {
             return Err(LoginError::malformed("a session that carries nothing"));
         }
@@ -426,6 +435,13 @@ impl Session {
                 "a part of the session is to be fetched, and its provider fetches none: see \
                  `Provider::repairs`",
             )
+            .though_sent());
+        }
+        if let Some(name) = self.attachment.cookie_out_of(scope) {
+            return Err(LoginError::misconfigured(format!(
+                "the session needs the cookie {name}, which goes to no origin of the scope \
+                 ({scope}), by its `Domain` or because it is `Secure`"
+            ))
             .though_sent());
         }
         let lifetime = self.lifetime();

@@ -107,13 +107,16 @@ impl<'a> Answers<'a> {
     }
 
     /// The cookies that a user agent has after all answers, other than empty ones: of each name,
-    /// domain and path the last (RFC 6265, section 5.3). Those that were set last come last.
+    /// domain and path the last, where one for a host alone is another than one with its `Domain`,
+    /// and one that is `Secure` counts if it did not come over plain HTTP (RFC 6265bis, section
+    /// 5.7). Those that were set last come last.
     pub fn cookies(&self) -> Vec<SetCookie> {
         let mut all: Vec<(Key, SetCookie)> = Vec::new();
         for (sent_to, answer) in self.exchanges() {
             let target = Target::of(sent_to);
             let host = sent_to.host().unwrap_or_default();
-            for cookie in set_cookies(answer.headers()).filter(|cookie| cookie.is_from(host)) {
+            let taken = |cookie: &SetCookie| cookie.is_taken_from(target);
+            for cookie in set_cookies(answer.headers()).filter(taken) {
                 let key = Key::of(&cookie, host, target);
                 all.retain(|(earlier, _)| *earlier != key);
                 if cookie.has_value() {
@@ -122,6 +125,18 @@ impl<'a> Answers<'a> {
             }
         }
         all.into_iter().map(|(_, cookie)| cookie).collect()
+    }
+
+    /// Whether an answer has set a cookie of such a name that is `Secure`, over plain HTTP. A user
+    /// agent ignores it.
+    pub(crate) fn has_insecure(&self, is_name: impl Fn(&str) -> bool) -> bool {
+        self.exchanges().any(|(sent_to, answer)| {
+            let target = Target::of(sent_to);
+            let mut set = set_cookies(answer.headers());
+            set.any(|it| {
+                it.secure && it.has_value() && is_name(&it.name) && !it.is_taken_from(target)
+            })
+        })
     }
 
     /// Where the last answer redirects to: its `Location`, which may be relative to the URL of its
@@ -186,6 +201,7 @@ impl fmt::Debug for Answers<'_> {
 struct Key {
     name: String,
     domain: String,
+    is_host_only: bool,
     path: String,
 }
 
@@ -199,6 +215,7 @@ impl Key {
                 .as_deref()
                 .unwrap_or(host)
                 .to_ascii_lowercase(),
+            is_host_only: cookie.is_host_only(),
             path: path.to_owned(),
         }
     }
@@ -330,9 +347,26 @@ mod tests {
             ),
             (&["a=3", "a=4; Domain=example.org"], Some("3")),
             (&["a=3", "a=4; Domain=com"], Some("3")),
+            (&["a=3; Path=/", "a=4; Path=/; Secure"], Some("4")),
             (
                 &["a=3; Path=/", "a=4; Domain=api.example.com; Path=/"],
                 Some("4"),
+            ),
+            // One for the host alone is another.
+            (
+                &[
+                    "a=4; Domain=api.example.com; Path=/",
+                    "a=; Max-Age=0; Path=/",
+                ],
+                Some("4"),
+            ),
+            (
+                &[
+                    "a=3; Path=/",
+                    "a=4; Domain=api.example.com; Path=/",
+                    "a=; Domain=API.example.com; Path=/; Max-Age=0",
+                ],
+                Some("3"),
             ),
         ] {
             let url = "https://api.example.com/v1/login";
@@ -341,6 +375,19 @@ mod tests {
                 value,
                 "{lines:?}"
             );
+        }
+    }
+
+    #[test]
+    fn rule_15_a_login_over_plain_http_is_given_no_secure_cookie() {
+        for (url, value) in [
+            ("http://pi.hole/login", "3"),
+            ("http://127.0.0.1:8080/login", "4"),
+            ("http://localhost/login", "4"),
+        ] {
+            let lines = &["a=3; Path=/", "a=4; Path=/; Secure"][..];
+            let found = cookie_of(&[(url, lines)], "a");
+            assert_eq!(found.as_deref(), Some(value), "{url}");
         }
     }
 
@@ -356,6 +403,11 @@ mod tests {
             // Without a `Path` it is that of the URL: `/login`, where the first one has `/`.
             (FORM, &["a=; Max-Age=0"], Some("1")),
             (FORM, &["a=; Max-Age=0; Path=/"], None),
+            (
+                FORM,
+                &["a=; Max-Age=0; Path=/; Domain=api.example.com"],
+                Some("1"),
+            ),
             (FORM, &["a=2"], Some("2")),
             // Another host's cookie is another one.
             (OTHER, &["a=; Max-Age=0"], Some("1")),

@@ -498,6 +498,25 @@ fn a_step_carries_a_cookie_of_an_earlier_one_without_its_percent_encoding() {
 }
 
 #[test]
+fn rule_15_a_login_whose_cookie_is_secure_and_came_over_plain_http_says_so() {
+    let login = login("attach.cookies = ['sid*']");
+    let secret = "correct horse".into();
+    for (line, says) in [
+        (
+            "sid1=s; Path=/; Secure",
+            "(no sid* cookie that plain HTTP may",
+        ),
+        ("sid1=; Path=/; Secure", "(no sid* cookie)"),
+        ("csrf=c; Path=/; Secure", "(no sid* cookie)"),
+    ] {
+        let url = Uri::from_static("http://api.acme.example/l");
+        let came = answer(200, &[("set-cookie", line)], r#"{"t": "t-1"}"#);
+        let error = login.read(&Answers::new(&url, came, &secret)).unwrap_err();
+        assert!(error.to_string().contains(says), "{line}: {error}");
+    }
+}
+
+#[test]
 fn a_number_is_a_token_if_it_can_be_written_as_it_came() {
     let token = |number: &str| {
         let came = answer(200, &[], &format!(r#"{{"t": {number}}}"#));

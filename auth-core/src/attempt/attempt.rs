@@ -7,7 +7,7 @@ use http::Extensions;
 
 use crate::cache::{Ask, Credentials};
 use crate::clock::Moment;
-use crate::credential::{Credential, PlaceCounts, Stamp, Target};
+use crate::credential::{Credential, PlaceCounts, SentTo, Stamp, Target};
 use crate::decide::CacheState;
 use crate::error::Error;
 use crate::event::Event;
@@ -109,8 +109,7 @@ pub(super) enum Carried {
 pub(super) struct Noted {
     /// For a judge that wants it.
     pub(super) head: Option<RequestHead>,
-    /// The host and the path of the request.
-    pub(super) place: Option<(String, String)>,
+    pub(super) place: Option<SentTo>,
 }
 
 impl Attempt {
@@ -365,8 +364,7 @@ impl Attempt {
     }
 
     fn note_place(&mut self, target: Target<'_>) {
-        let place = (target.host().to_owned(), target.path().to_owned());
-        self.noted.get_or_insert_default().place = Some(place);
+        self.noted.get_or_insert_default().place = Some(SentTo::new(target));
     }
 
     /// Sets the judge of the response. With `None`, the provider's judge decides.

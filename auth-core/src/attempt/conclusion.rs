@@ -329,13 +329,14 @@ impl Attempt {
 
     fn target(&self) -> Target<'_> {
         let place = self.noted.as_ref().and_then(|noted| noted.place.as_ref());
-        if let Some((host, path)) = place {
-            return Target::new("", host, path);
+        if let Some(place) = place {
+            return place.target();
         }
         // Which path it is below the root does not count.
         let is_below = self.place_counts == PlaceCounts::Depth { is_below: true };
         let path = if is_below { "/-/" } else { "/" };
-        Target::new("", self.credentials.scope().first().host(), path)
+        let origin = self.credentials.scope().first();
+        Target::new(origin.scheme(), origin.host(), path)
     }
 
     /// Looks at the response, with the head of its request if that was noted.

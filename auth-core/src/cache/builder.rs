@@ -375,13 +375,14 @@ impl CredentialsBuilder {
         let scope = self.scope.unwrap_or_else(|| self.provider.scope());
         let engine = Engine {
             provider: self.provider,
+            scope,
             limiter,
             options: self.options,
             clock: self.clock,
             id: CacheId::next(),
             refresh_counts_as_login: refresh.as_ref().is_some_and(Refresh::is_login),
         };
-        Credentials::assemble(Shared::new(engine, scope, refresh))
+        Credentials::assemble(Shared::new(engine, refresh))
     }
 }
 

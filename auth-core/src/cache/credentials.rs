@@ -438,7 +438,7 @@ impl Credentials {
     /// ```
     #[inline]
     pub fn scope(&self) -> &Scope {
-        &self.shared.scope
+        &self.shared.engine.scope
     }
 
     pub(crate) fn provider(&self) -> &dyn Provider {

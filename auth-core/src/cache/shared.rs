@@ -22,14 +22,12 @@ use crate::decide::CacheState;
 use crate::event::Event;
 use crate::lifetime::Freshness;
 use crate::login::{Engine, Flight};
-use crate::origin::Scope;
 use crate::refresh::Refresh;
 use crate::runtime::{AtomicBool, Mutex, Slot};
 
 /// One cache. Decisions are made under one lock, and the current credential is read without it.
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
-    pub(crate) scope: Scope,
     /// Whether the provider reads new values from responses.
     pub(crate) updates: bool,
     /// Whether the judge of the provider wants the head of each request.
@@ -61,14 +59,13 @@ pub(super) struct Control {
 }
 
 impl Shared {
-    pub(super) fn new(engine: Engine, scope: Scope, refresh: Option<Refresh>) -> Self {
+    pub(super) fn new(engine: Engine, refresh: Option<Refresh>) -> Self {
         Self {
             updates: engine.provider.updates(),
             judges_requests: engine.provider.judge().wants_request(),
             repair: Repair::default(),
             keep_fresh: engine.options.keep_fresh.then(Box::default),
             engine,
-            scope,
             current: Slot::empty(),
             closed: AtomicBool::new(false),
             referenced: AtomicBool::new(false),
@@ -172,8 +169,8 @@ impl Shared {
         if let Some(asked) = missed.count(scheme, host, port) {
             self.engine.emit(&Event::OutOfScope {
                 asked,
-                scope: self.scope.clone(),
-                miss: self.scope.miss(scheme, host, port),
+                scope: self.engine.scope.clone(),
+                miss: self.engine.scope.miss(scheme, host, port),
             });
         }
     }

@@ -17,6 +17,7 @@ use super::part::{FromCookie, Part, Place, Source};
 use super::update::{SetBy, Update, check_pair};
 use super::{InvalidValue, SetCookie, Target, When, set_cookies};
 use crate::lifetime::CookieLives;
+use crate::origin::Scope;
 
 #[derive(Clone, Default)]
 pub(crate) struct Attachment {
@@ -277,7 +278,7 @@ impl Attachment {
                 "is not a token (RFC 6265, section 4.1.1)",
             ));
         }
-        self.cookies.add(Cookie::new(name, value, Role::Named))?;
+        self.cookies.add(Cookie::bare(name, value))?;
         self.prepare();
         Ok(())
     }
@@ -306,6 +307,11 @@ impl Attachment {
         self.prepare();
     }
 
+    /// The name of a cookie that the session needs and that goes to no origin of the scope.
+    pub(crate) fn cookie_out_of(&self, scope: &Scope) -> Option<&str> {
+        self.cookies.out_of(scope)
+    }
+
     /// Whether the session needs cookies, and has none of them.
     pub(crate) fn lacks_its_cookies(&self) -> bool {
         self.cookies.lack_all_named()
@@ -317,8 +323,8 @@ impl Attachment {
     }
 
     /// What the lives of the cookies say about the session's.
-    pub(crate) fn cookie_lives(&self, stated: Option<Duration>) -> CookieLives {
-        self.cookies.lives(stated)
+    pub(crate) fn cookie_lives(&self, stated: Option<Duration>, slides: bool) -> CookieLives {
+        self.cookies.lives(stated, slides)
     }
 
     /// The same beside other cookies, with what is derived from them.

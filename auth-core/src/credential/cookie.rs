@@ -10,6 +10,10 @@ use crate::clock::Deadline;
 
 /// One cookie of a session, as a user agent stores it (RFC 6265, section 5.3).
 #[derive(Clone)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "facts about one cookie that do not depend on each other"
+)]
 pub(super) struct Cookie {
     pub(super) name: String,
     pub(super) value: String,
@@ -17,6 +21,8 @@ pub(super) struct Cookie {
     /// `None` if the server has stated none, and it goes to all paths of the scope.
     pub(super) path: Option<String>,
     pub(super) secure: bool,
+    /// Whether the provider has given its value alone, and no server has stated the rest yet.
+    pub(super) bare: bool,
     pub(super) role: Role,
     /// How long it is good, as the server has stated it last.
     pub(super) life: Option<Duration>,
@@ -29,7 +35,8 @@ pub(super) struct Cookie {
     pub(super) live: bool,
 }
 
-/// The hosts that a cookie goes to, within the session's scope.
+/// The hosts that a cookie goes to, within the session's scope. Those of a `Domain` make it another
+/// cookie than one for its host alone.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Hosts {
     /// All of them.
@@ -41,11 +48,33 @@ pub(super) enum Hosts {
 }
 
 impl Hosts {
+    /// Those that a server has stated by its `Domain`.
+    fn of(domain: Option<String>) -> Self {
+        match domain {
+            None => Self::Scope,
+            Some(host) if set_cookie::is_host_alone(&host) => Self::Only(host),
+            Some(domain) => Self::Domain(domain),
+        }
+    }
+
     /// The `domain` of a cookie that `host` has set (section 5.3, step 6).
     pub(super) fn domain<'a>(&'a self, host: &'a str) -> &'a str {
         match self {
             Self::Scope => host,
             Self::Only(domain) | Self::Domain(domain) => domain,
+        }
+    }
+
+    /// Whether they are all hosts of `other`, and maybe more. Those of a cookie that the server has
+    /// not narrowed were the one that set it, to the server.
+    fn cover(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Scope, _) | (_, Self::Scope) => true,
+            (Self::Only(ours), Self::Only(theirs)) => ours.eq_ignore_ascii_case(theirs),
+            (Self::Only(_), Self::Domain(_)) => false,
+            (Self::Domain(ours), Self::Only(theirs) | Self::Domain(theirs)) => {
+                Target::new("", theirs, "").is_in_domain(ours)
+            }
         }
     }
 
@@ -58,26 +87,35 @@ impl Hosts {
     }
 }
 
-/// What a cookie is to its session.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// What a cookie is to its session, the least first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Role {
-    /// The provider named it: the session can't do without.
-    Named,
-    /// The provider added it, and the session can do without.
-    Optional,
     /// An answer set it.
     Kept,
+    /// The provider added it, and the session can do without.
+    Optional,
+    /// The provider named it: the session can't do without.
+    Named,
 }
 
 impl Cookie {
+    /// A cookie of the provider's of which only the value is known. It goes to the whole scope.
+    pub(super) fn bare(name: &str, value: &str) -> Self {
+        Self {
+            bare: true,
+            ..Self::new(name, value, Role::Named)
+        }
+    }
+
     /// A cookie for the whole scope, without a life of its own.
-    pub(super) fn new(name: &str, value: &str, role: Role) -> Self {
+    fn new(name: &str, value: &str, role: Role) -> Self {
         Self {
             name: name.to_owned(),
             value: value.to_owned(),
             hosts: Hosts::Scope,
             path: None,
             secure: false,
+            bare: false,
             role,
             life: None,
             expires: Deadline::NEVER,
@@ -89,7 +127,7 @@ impl Cookie {
     /// A cookie as a server set it. What the server did not narrow goes to the whole scope.
     pub(super) fn set_by(set: &SetCookie, role: Role) -> Self {
         Self {
-            hosts: set.domain.clone().map_or(Hosts::Scope, Hosts::Domain),
+            hosts: Hosts::of(set.domain.clone()),
             path: set.path.clone(),
             secure: set.secure,
             life: set.expires_in,
@@ -139,6 +177,7 @@ impl Cookie {
             }
         }
         line.flag("secure", self.secure)
+            .flag("bare", self.bare)
             .time("life", self.life)
             .flag("optional", self.role == Role::Optional)
             .flag("kept", self.role == Role::Kept)
@@ -156,15 +195,15 @@ impl Cookie {
             (true, true) => return Err(damaged()),
         };
         let hosts = match (line.text("host")?, line.text("domain")?) {
-            (None, None) => Hosts::Scope,
             (Some(host), None) => Hosts::Only(host.to_string()),
-            (None, Some(domain)) => Hosts::Domain(domain.to_string()),
+            (None, domain) => Hosts::of(domain.map(|domain| domain.to_string())),
             (Some(_), Some(_)) => return Err(damaged()),
         };
         let cookie = Self {
             hosts,
             path: line.text("path")?.map(|path| path.to_string()),
             secure: line.flag("secure"),
+            bare: line.flag("bare"),
             life: line.time("life")?,
             restated: line.flag("restated"),
             live: !line.flag("gone"),
@@ -199,12 +238,47 @@ impl Cookie {
             && (!self.secure || target.is_secure())
     }
 
-    /// Whether it is the cookie that `host` sets with this name, domain and path. Without a domain,
-    /// that is the host's.
-    pub(super) fn has_key(&self, name: &str, domain: Option<&str>, path: &str, host: &str) -> bool {
-        let ours = self.hosts.domain(host);
-        let same_domain = ours.eq_ignore_ascii_case(domain.unwrap_or(host));
-        self.name == name && same_domain && self.path() == path
+    /// Whether it is the cookie that `host` sets so, with this path: of the same name, domain and
+    /// path, and for its host alone or not (RFC 6265bis, section 5.7).
+    pub(super) fn is_set_by(&self, set: &SetCookie, path: &str, host: &str) -> bool {
+        let domain = set.domain.as_deref().unwrap_or(host);
+        let is_host_only = !matches!(self.hosts, Hosts::Domain(_));
+        self.name == set.name
+            && self.path() == path
+            && is_host_only == set.is_host_only()
+            && self.hosts.domain(host).eq_ignore_ascii_case(domain)
+    }
+
+    /// Whether a cookie of which only the value is known is taken for the one that `host` sets so,
+    /// with this path. Any `Domain` may be its own, and is the session's as soon as a value comes
+    /// with it. A deletion is believed with that of the host alone, since servers delete what they
+    /// set under other domains long ago. A narrower path is never taken for its own: if that were
+    /// wrong, most requests would go without the session.
+    pub(super) fn may_be_set_by(&self, set: &SetCookie, path: &str, host: &str) -> bool {
+        let domain = set.domain.as_deref().unwrap_or(host);
+        self.bare
+            && self.name == set.name
+            && self.path() == path
+            && (set.has_value() || domain.eq_ignore_ascii_case(host))
+    }
+
+    /// Whether it is what one of these has set.
+    pub(super) fn is_one_of(&self, all: &[SetCookie]) -> bool {
+        let mut set = all.iter().filter(|set| set.has_value());
+        set.any(|set| set.name == self.name && set.value == self.value)
+    }
+
+    /// Whether requests that `other` went to carry it as well. One that is `Secure` now does, as
+    /// far as it can be told here: it was not set over plain HTTP.
+    pub(super) fn goes_wherever(&self, other: &Self) -> bool {
+        let place = Target::new("", "", other.path());
+        self.hosts.cover(&other.hosts) && place.is_below(self.path())
+    }
+
+    /// Whether what a server has stated of both is the same, as far as it only tells which
+    /// `Set-Cookie` means them.
+    pub(super) fn is_known_as(&self, other: &Self) -> bool {
+        self.path == other.path && self.bare == other.bare
     }
 
     /// What it puts on a request, and for which paths.

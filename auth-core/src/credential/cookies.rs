@@ -26,7 +26,7 @@ const LARGEST_KEPT: usize = 4_096;
 pub(super) struct Cookies {
     /// In the order of the `Cookie` header: longer paths first, and then in the order in which they
     /// were first set.
-    list: Vec<Cookie>,
+    pub(super) list: Vec<Cookie>,
     /// Whether cookies are kept that the provider did not name.
     pub(super) keeps_all: bool,
     /// All live cookies as one header value.
@@ -129,11 +129,11 @@ impl Cookies {
         self.live().map(|cookie| &*cookie.name).collect()
     }
 
-    fn live(&self) -> impl Iterator<Item = &Cookie> + Clone {
+    pub(super) fn live(&self) -> impl Iterator<Item = &Cookie> + Clone {
         self.list.iter().filter(|cookie| cookie.live)
     }
 
-    fn named(&self) -> impl Iterator<Item = &Cookie> + Clone {
+    pub(super) fn named(&self) -> impl Iterator<Item = &Cookie> + Clone {
         self.live().filter(|cookie| cookie.role == Role::Named)
     }
 
@@ -203,7 +203,7 @@ impl Cookies {
         self.keeps_all = true;
         for set in set {
             let known = self.find(&set, target);
-            if !known.is_some_and(|at| self.list[at].role != Role::Kept) {
+            if known.is_none_or(|at| self.list[at].role == Role::Kept) {
                 self.store(&set, target, None);
             }
         }
@@ -287,6 +287,7 @@ impl Cookies {
                 next.store(set, target, None);
             }
         }
+        next.hand_over(set);
         for cookie in &mut next.list {
             // What the provider states for the refreshed session is newer.
             cookie.restated = false;
@@ -301,8 +302,8 @@ impl Cookies {
         self.list.iter().any(named) && self.named().next().is_none()
     }
 
-    /// What these cookies of an answer make of them. `None` if it is no change: the values and the
-    /// stated paths are the same, and no deadline moves by a second or more. In a session that
+    /// What these cookies of an answer make of them. `None` if it is no change: the values and what
+    /// is stated are the same, and no deadline moves by a second or more. In a session that
     /// `slides`, a named cookie's life states the idle timeout, and has no deadline of its own.
     pub(super) fn updated(
         &self,
@@ -317,14 +318,15 @@ impl Cookies {
             let role = cookies.store(set, target, Some(received));
             named |= role == Some(Role::Named);
         }
+        named |= cookies.hand_over(set);
         let pairs = || self.list.iter().zip(&cookies.list);
         let same = self.list.len() == cookies.list.len()
             && pairs().all(|(before, after)| {
                 before.is_sent_as(after) && has_same_end(before, after, slides)
             });
         // A path that is stated for the first time, though it is where the cookie goes anyhow, says
-        // what deletes it.
-        if same && pairs().all(|(before, after)| before.path == after.path) {
+        // what deletes it, and so does a `Domain` that is not stated.
+        if same && pairs().all(|(before, after)| before.is_known_as(after)) {
             return None;
         }
         let rolled = !self.of_provider().eq(cookies.of_provider());
@@ -341,24 +343,23 @@ impl Cookies {
         before.named().next().is_some() && self.named().next().is_none()
     }
 
-    /// The cookies without those that have expired. The end of a named one is the session's.
-    pub(super) fn without_expired(&self, now: Moment) -> Self {
+    /// The cookies without those that have expired, in a session that may `slide`.
+    pub(super) fn without_expired(&self, now: Moment, slides: bool) -> Self {
         let mut cookies = self.clone();
-        for cookie in &mut cookies.list {
-            if cookie.role != Role::Named && cookie.expires.passed(now) {
-                forget(cookie);
-            }
-        }
-        cookies.drop_dead();
+        cookies.forget_expired(now, slides);
         cookies.prepare();
         cookies
     }
 
     /// What the lives of the cookies mean for the session, for which the provider has stated a hard
-    /// expiry of `stated`.
-    pub(super) fn lives(&self, stated: Option<Duration>) -> CookieLives {
-        let others = self.live().filter(|cookie| cookie.role != Role::Named);
-        let least = |ends: Deadline, cookie: &Cookie| ends.min(cookie.expires);
+    /// expiry of `stated`, and which may `slide`.
+    pub(super) fn lives(&self, stated: Option<Duration>, slides: bool) -> CookieLives {
+        let end = |named: &Cookie| self.last_end(named, slides);
+        let life = |named: &Cookie| self.longest_life(named, slides);
+        let is_other = |cookie: &&Cookie| {
+            cookie.role != Role::Named || cookie.expires.steady < end(cookie).steady
+        };
+        let others = self.live().filter(is_other).map(|cookie| cookie.expires);
         let no_longer = |life| stated.is_none_or(|stated| life <= stated);
         let mut named = self.named();
         let restated = named.clone().filter(|cookie| cookie.restated);
@@ -367,10 +368,10 @@ impl Cookies {
                 .clone()
                 .any(|cookie| cookie.life.is_none_or(no_longer));
         CookieLives {
-            least: self.named().fold(Deadline::NEVER, least),
-            shortest: self.named().filter_map(|cookie| cookie.life).min(),
+            least: self.named().map(end).fold(Deadline::NEVER, Deadline::min),
+            shortest: self.named().filter_map(life).min(),
             restated: restated && named.next().is_some(),
-            others: others.fold(Deadline::NEVER, least),
+            others: others.fold(Deadline::NEVER, Deadline::min),
         }
     }
 
@@ -383,7 +384,7 @@ impl Cookies {
         received: Option<Moment>,
     ) -> Option<Role> {
         let names_it = self.is_providers(&set.name);
-        if !(names_it || self.keeps_all) || !set.is_from(target.host()) {
+        if !(names_it || self.keeps_all) || !set.is_taken_from(target) {
             return None;
         }
         let known = self.find(set, target);
@@ -420,10 +421,12 @@ impl Cookies {
         if !is_own && cookie.size() > LARGEST_KEPT {
             return None;
         }
+        // The login's own are no later ones.
+        cookie.restated = received.is_some() && cookie.life.is_some();
         if let Some(at) = known {
             let old = &mut self.list[at];
             cookie.role = old.role;
-            cookie.restated = old.restated || cookie.life.is_some();
+            cookie.restated |= old.restated;
             if old.live {
                 *old = cookie;
                 return Some(old.role);
@@ -448,7 +451,7 @@ impl Cookies {
     }
 
     /// Forgets the cookies that are gone, but for the provider's.
-    fn drop_dead(&mut self) {
+    pub(super) fn drop_dead(&mut self) {
         self.list
             .retain(|cookie| cookie.live || cookie.role != Role::Kept);
     }
@@ -469,9 +472,10 @@ impl Cookies {
     }
 
     fn position(&self, set: &SetCookie, path: &str, target: Target<'_>) -> Option<usize> {
-        let domain = set.domain.as_deref();
-        let is_it = |cookie: &Cookie| cookie.has_key(&set.name, domain, path, target.host());
-        self.list.iter().position(is_it)
+        let is_it = |cookie: &Cookie| cookie.is_set_by(set, path, target.host());
+        let may_be = |cookie: &Cookie| cookie.may_be_set_by(set, path, target.host());
+        let known = self.list.iter().position(is_it);
+        known.or_else(|| self.list.iter().position(may_be))
     }
 
     /// The path of a cookie that is set. Without one it is the default path, but a cookie of the
@@ -508,7 +512,7 @@ impl Cookies {
     }
 }
 
-fn forget(cookie: &mut Cookie) {
+pub(super) fn forget(cookie: &mut Cookie) {
     cookie.live = false;
     cookie.value.clear();
     cookie.life = None;

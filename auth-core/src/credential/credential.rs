@@ -67,7 +67,8 @@ impl Credential {
         let idle_left = session.idle_left();
         let mut attachment = session.attachment;
         attachment.cookies.begin(birth.at);
-        let lives = attachment.cookie_lives(lifetime.hard_expiry());
+        let lives =
+            attachment.cookie_lives(lifetime.hard_expiry(), lifetime.idle_timeout().is_some());
         Self {
             stamp,
             parts_since: stamp.revision,
@@ -548,7 +549,9 @@ impl Credential {
     ) -> Self {
         let mut stamp = self.stamp;
         stamp.revision += u64::from(new.rolled);
-        let lives = new.attachment.cookie_lives(self.life.stated());
+        let lives = new
+            .attachment
+            .cookie_lives(self.life.stated(), self.life.slides());
         let life = self
             .life
             .roll(&lives, new.restated, received, window, jitter);
@@ -621,9 +624,9 @@ impl Credential {
     /// The same session without the cookies beside it that have expired. `None` if it carries
     /// nothing then.
     pub(crate) fn without_expired_cookies(&self, now: Moment) -> Option<Self> {
-        let cookies = self.attachment.cookies.without_expired(now);
+        let cookies = (self.attachment.cookies).without_expired(now, self.life.slides());
         let attachment = self.attachment.with_cookies(cookies);
-        let lives = attachment.cookie_lives(self.life.stated());
+        let lives = attachment.cookie_lives(self.life.stated(), self.life.slides());
         (!attachment.is_empty()).then(|| Self {
             stamp: self.stamp,
             parts_since: self.parts_since,
@@ -643,7 +646,9 @@ impl Credential {
     pub(crate) fn session(&self, now: Moment) -> Session {
         let mut attachment = self.attachment.clone();
         attachment.cookies.leave(now, self.life.slides());
-        let lives = self.attachment.cookie_lives(self.life.stated());
+        let lives = self
+            .attachment
+            .cookie_lives(self.life.stated(), self.life.slides());
         let (lifetime, idle_left) = self.life.left(&lives, now);
         Session::resumed(attachment, self.kept.left(now), lifetime, idle_left)
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::HeaderMap;
 use http::header::{DATE, SET_COOKIE};
 
+use super::target::is_address;
 use super::{Target, cookie_date};
 
 /// One `Set-Cookie` header.
@@ -77,6 +78,44 @@ impl SetCookie {
             host.is_host(domain) || (domain.contains('.') && host.is_in_domain(domain))
         };
         self.domain.as_deref().is_none_or(takes)
+    }
+
+    /// Whether a user agent takes the cookie from an answer to a request to `target`: if it is
+    /// [from](Self::is_from) that host, and `Secure` only over TLS or from this machine. A `Secure`
+    /// one of plain HTTP neither replaces nor deletes anything (RFC 6265bis, section 5.7).
+    ///
+    /// ```
+    /// use auth_core::Target;
+    ///
+    /// let mut headers = http::HeaderMap::new();
+    /// headers.insert("set-cookie", "a=1; Secure".parse()?);
+    /// let cookie = auth_core::set_cookies(&headers).next().expect("one cookie");
+    /// let from = |scheme, host| cookie.is_taken_from(Target::new(scheme, host, "/"));
+    /// assert!(from("https", "pi.hole") && from("http", "localhost"));
+    /// assert!(!from("http", "pi.hole"));
+    /// # Ok::<(), http::header::InvalidHeaderValue>(())
+    /// ```
+    pub fn is_taken_from(&self, target: Target<'_>) -> bool {
+        self.is_from(target.host()) && !(self.secure && target.is_plain())
+    }
+
+    /// Whether the cookie is for one host alone: it has no `Domain`, or one that has no subdomains,
+    /// which is an address or a single label as `localhost`. A user agent keeps it apart from one
+    /// of the same name, domain and path that is for subdomains as well (RFC 6265bis, section 5.7).
+    ///
+    /// ```
+    /// let mut headers = http::HeaderMap::new();
+    /// headers.append("set-cookie", "a=1".parse()?);
+    /// headers.append("set-cookie", "a=1; Domain=127.0.0.1".parse()?);
+    /// headers.append("set-cookie", "a=1; Domain=api.example.com".parse()?);
+    /// let are_host_only: Vec<_> = auth_core::set_cookies(&headers)
+    ///     .map(|cookie| cookie.is_host_only())
+    ///     .collect();
+    /// assert_eq!(are_host_only, [true, true, false]);
+    /// # Ok::<(), http::header::InvalidHeaderValue>(())
+    /// ```
+    pub fn is_host_only(&self) -> bool {
+        self.domain.as_deref().is_none_or(is_host_alone)
     }
 
     /// Whether the name promises what the attributes don't keep, so that browsers refuse the cookie
@@ -184,6 +223,12 @@ fn parse(header: &[u8], headers: &HeaderMap) -> Option<SetCookie> {
         secure,
     };
     (!cookie.breaks_its_promise()).then_some(cookie)
+}
+
+/// Whether a `Domain` covers no subdomains. Every single label is a public suffix, and that of the
+/// host itself means the host (RFC 6265bis, section 5.7).
+pub(super) fn is_host_alone(domain: &str) -> bool {
+    !domain.contains('.') || is_address(domain)
 }
 
 /// Whether a cookie's value is empty, in quotes or not.

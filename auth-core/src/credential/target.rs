@@ -89,6 +89,12 @@ impl<'a> Target<'a> {
         self.scheme.eq_ignore_ascii_case("https") || is_loopback(self.host)
     }
 
+    /// Whether it is known to be plain HTTP to another machine, so that anyone on the way can write
+    /// the answer.
+    pub(super) fn is_plain(&self) -> bool {
+        self.scheme.eq_ignore_ascii_case("http") && !is_loopback(self.host)
+    }
+
     pub(super) fn is_host(&self, host: &str) -> bool {
         self.host.eq_ignore_ascii_case(host)
     }
@@ -102,12 +108,7 @@ impl<'a> Target<'a> {
         };
         let (above, tail) = host.split_at(rest);
         tail.eq_ignore_ascii_case(domain)
-            && (above.is_empty() || (above.ends_with(b".") && !self.is_address()))
-    }
-
-    /// An IPv6 address can't end with a dot and a domain, because of its brackets.
-    fn is_address(&self) -> bool {
-        self.host.parse::<Ipv4Addr>().is_ok()
+            && (above.is_empty() || (above.ends_with(b".") && !is_address(self.host)))
     }
 
     /// Whether the path is `path` or below it (section 5.1.4).
@@ -124,6 +125,11 @@ impl<'a> Target<'a> {
             _ => "/",
         }
     }
+}
+
+/// Whether a host is an address. One of IPv6 is in brackets.
+pub(super) fn is_address(host: &str) -> bool {
+    host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::body_field::FieldName;
 use super::kept::KeptValue;
-use super::{InvalidValue, SetCookie, Target, set_cookies};
+use super::{InvalidValue, SentTo, SetCookie, Target, set_cookies};
 
 /// The new values of a session that a response brings, beside its cookies: headers, query pairs,
 /// fields of the body and kept values. [`Provider::update`](crate::Provider::update) reads them,
@@ -44,20 +44,18 @@ pub struct Update {
     pub(super) cookies: Option<SetBy>,
 }
 
-/// The cookies that a response sets, with the host and path of its request.
+/// The cookies that a response sets, and where its request was sent.
 #[derive(Clone)]
 pub(crate) struct SetBy {
     cookies: Vec<SetCookie>,
-    host: String,
-    path: String,
+    sent_to: SentTo,
 }
 
 impl SetBy {
     pub(crate) fn new(response: &HeaderMap, target: Target<'_>) -> Self {
         Self {
             cookies: set_cookies(response).collect(),
-            host: target.host().to_owned(),
-            path: target.path().to_owned(),
+            sent_to: SentTo::new(target),
         }
     }
 
@@ -66,7 +64,7 @@ impl SetBy {
     }
 
     pub(super) fn target(&self) -> Target<'_> {
-        Target::new("", &self.host, &self.path)
+        self.sent_to.target()
     }
 }
 

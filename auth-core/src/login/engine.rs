@@ -19,6 +19,7 @@ use crate::logout::Logout;
 #[cfg(feature = "metrics")]
 use crate::metrics;
 use crate::options::Options;
+use crate::origin::Scope;
 use crate::provider::Provider;
 use crate::session::Session;
 use crate::store::Sharer;
@@ -28,6 +29,7 @@ use crate::store::Sharer;
 #[derive(Clone)]
 pub(crate) struct Engine {
     pub(crate) provider: Arc<dyn Provider>,
+    pub(crate) scope: Scope,
     pub(crate) limiter: Arc<Limiter>,
     pub(crate) options: Arc<Options>,
     pub(crate) clock: Clock,
@@ -104,7 +106,7 @@ impl Engine {
         &self,
         obtained: Result<Session, LoginError>,
     ) -> Result<Session, LoginError> {
-        obtained.and_then(|session| session.usable(|| self.provider.repairs()))
+        obtained.and_then(|session| session.usable(&self.scope, || self.provider.repairs()))
     }
 
     /// Ends a session at the server. Returns what the server said.

@@ -138,6 +138,11 @@ impl Origin {
         &self.0.authority[..self.0.host_end]
     }
 
+    /// The scheme.
+    pub(crate) fn scheme(&self) -> &'static str {
+        self.0.scheme.name()
+    }
+
     /// The port.
     #[cfg(feature = "metrics")]
     pub(crate) fn port(&self) -> u16 {

@@ -348,7 +348,7 @@ async fn rule_15_a_cookie_that_the_refreshed_session_adds_replaces_all_of_its_na
     );
     browser.get().await;
     browser.respond(&["ticket=wide; Domain=example.com"]);
-    assert_eq!(sent(&browser.get().await, HERE), "ticket=t-1; ticket=wide");
+    assert_eq!(sent(&browser.get().await, HERE), "ticket=wide");
     let refreshed = browser.refresh().await;
     assert_eq!(sent(&refreshed, HERE), "ticket=t-2");
     assert_eq!(sent(&refreshed, API), "ticket=t-9; ticket=t-2");
@@ -390,5 +390,29 @@ async fn rule_15_a_refreshed_session_has_no_cookies_of_another_unless_it_says_so
     let refreshed = browser.refresh().await;
     assert_eq!(sent(&refreshed, HERE), "sid=s");
     assert_eq!(refreshed.stamp().generation(), 2);
+    assert_eq!(browser.logins.count(), 1);
+}
+
+#[tokio::test]
+async fn rule_15_a_namesake_takes_the_place_of_a_cookie_that_a_refresh_deletes_or_outlives() {
+    let moved = &[
+        "sid=s-2; Path=/; Domain=example.com",
+        "sid=; Path=/; Max-Age=0",
+    ];
+    let browser = Browser::answering(&["sid=s; Path=/"], moved);
+    browser.get().await;
+    let refreshed = browser.refresh().await;
+    assert_eq!(token(&refreshed), "token-100");
+    assert_eq!(sent(&refreshed, HERE), "sid=s-2");
+    browser.respond(&["sid=; Path=/; Domain=example.com; Max-Age=0"]);
+    assert!(browser.credentials.peek().is_none(), "it is needed");
+
+    let browser = Browser::answering(&["sid=s; Path=/; Max-Age=200"], &[]);
+    browser.get().await;
+    browser.respond(&["sid=s-2; Path=/; Domain=example.com; Max-Age=3600"]);
+    browser.clock.advance(5 * MINUTE);
+    let refreshed = browser.get().await;
+    assert_eq!(token(&refreshed), "token-100");
+    assert_eq!(sent(&refreshed, HERE), "sid=s-2");
     assert_eq!(browser.logins.count(), 1);
 }

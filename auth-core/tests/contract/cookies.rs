@@ -16,19 +16,21 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use crate::support::{DAY, HERE, HOUR, SECOND, on};
 
 /// A login, and the browser's half of what a request does with its session.
-struct Browser {
-    credentials: Credentials,
-    clock: ManualClock,
-    logins: Counter,
+pub(super) struct Browser {
+    pub(super) credentials: Credentials,
+    pub(super) clock: ManualClock,
+    pub(super) logins: Counter,
     rolled: Arc<AtomicU64>,
 }
 
 impl Browser {
-    fn new(login: impl Fn(u64) -> Result<Session, LoginError> + Send + Sync + 'static) -> Self {
+    pub(super) fn new(
+        login: impl Fn(u64) -> Result<Session, LoginError> + Send + Sync + 'static,
+    ) -> Self {
         Self::within(scope(), login)
     }
 
-    fn within(
+    pub(super) fn within(
         scope: Scope,
         login: impl Fn(u64) -> Result<Session, LoginError> + Send + Sync + 'static,
     ) -> Self {
@@ -52,7 +54,7 @@ impl Browser {
     }
 
     /// The `Cookie` header of a request to `target`.
-    async fn cookies(&self, target: Target<'_>) -> String {
+    pub(super) async fn cookies(&self, target: Target<'_>) -> String {
         let mut headers = HeaderMap::new();
         let credential = self.credentials.get().await.unwrap();
         credential.attach_headers(target, &mut headers);
@@ -61,7 +63,7 @@ impl Browser {
     }
 
     /// Sends a request to `target`, and reads the answer. Returns the cookies that it carried.
-    async fn send(&self, target: Target<'_>, status: u16, lines: &[&str]) -> String {
+    pub(super) async fn send(&self, target: Target<'_>, status: u16, lines: &[&str]) -> String {
         let carried = self.cookies(target).await;
         let credential = self.credentials.get().await.unwrap();
         let attempt = Attempt::new(&self.credentials, &credential).sent_to(|| target);
@@ -73,7 +75,7 @@ impl Browser {
         carried
     }
 
-    fn rolled(&self) -> u64 {
+    pub(super) fn rolled(&self) -> u64 {
         self.rolled.load(SeqCst)
     }
 }
@@ -86,17 +88,17 @@ fn scope() -> Scope {
         .and(Origin::allow_plain_http("http://plain.example.com").unwrap())
 }
 
-fn at(path: &str) -> Target<'_> {
+pub(super) fn at(path: &str) -> Target<'_> {
     Target::new("https", "api.example.com", path)
 }
 
-fn response(lines: &[&str]) -> HeaderMap {
+pub(super) fn response(lines: &[&str]) -> HeaderMap {
     let values = lines.iter().map(|line| (SET_COOKIE, line.parse().unwrap()));
     values.collect()
 }
 
 /// A session of the cookies that a login's response set.
-fn set_by(lines: &[&str]) -> Result<Session, LoginError> {
+pub(super) fn set_by(lines: &[&str]) -> Result<Session, LoginError> {
     let mut session = Session::new();
     for cookie in set_cookies(&response(lines)) {
         session = session.with_set_cookie(&cookie)?;
@@ -104,12 +106,12 @@ fn set_by(lines: &[&str]) -> Result<Session, LoginError> {
     Ok(session)
 }
 
-fn named(lines: &'static [&'static str]) -> Browser {
+pub(super) fn named(lines: &'static [&'static str]) -> Browser {
     Browser::new(move |_| set_by(lines))
 }
 
 /// A session that keeps every cookie.
-fn keeping(own: &'static str, lines: &'static [&'static str]) -> Browser {
+pub(super) fn keeping(own: &'static str, lines: &'static [&'static str]) -> Browser {
     Browser::new(move |_| {
         let login = at("/api/auth/login");
         Ok(set_by(&[own])?.keep_cookies(&response(lines), login))
@@ -122,6 +124,7 @@ async fn rule_15_a_deletion_with_another_path_or_domain_is_of_another_cookie() {
         "sid=; Path=/legacy; Max-Age=0",
         "sid=; Path=/; Domain=.localdomain; Max-Age=0",
         "sid=; Path=/; Domain=example.com; Max-Age=0",
+        "sid=; Path=/; Domain=api.example.com; Max-Age=0",
         "sid=; Path=/; Domain=example.org; Max-Age=0",
         "sid=; Path=/; Domain=com; Max-Age=0",
         "SID=; Path=/; Max-Age=0",
@@ -163,7 +166,6 @@ async fn rule_15_a_deletion_of_the_same_name_domain_and_path_ends_the_session() 
         "sid=gone; Path=/; Max-Age=-1",
         "sid=; path=/; EXPIRES=Thu, 01 Jan 1970 00:00:00 GMT",
         "sid=; Path=/; Expires=Thu, 01-Jan-15 00:00:00 GMT",
-        "sid=; Path=/; Max-Age=0; Domain=API.example.com",
         "sid=; Max-Age=0; Path=/legacy; Path=/",
         "sid=; Path=/",
         "sid=\"\"; Path=/",
@@ -536,8 +538,6 @@ async fn rule_16_domain_and_secure_narrow_the_scope() {
             [false, true, false, false],
         ),
         ("sid=s; Domain=127.0.0.1", [false, false, true, false]),
-        ("sid=s; Domain=0.0.1", [false; 4]),
-        ("sid=s; Domain=a.example; Domain=", [false; 4]),
         ("sid=s; Domain=a.example; Domain=.", [true; 4]),
         ("sid=s; Secure", [true, true, true, false]),
         ("__Host-sid=s; Secure; Path=/", [true, true, true, false]),
@@ -567,7 +567,12 @@ async fn rule_16_a_domain_that_does_not_cover_the_host_of_the_answer_sets_nothin
             "sid=0",
             "sid=0",
         ),
-        (data, "sid=1; Path=/; Domain=data.example.com", "", "sid=1"),
+        (
+            data,
+            "sid=1; Path=/; Domain=data.example.com",
+            "sid=0",
+            "sid=0; sid=1",
+        ),
         (data, "sid=1; Path=/", "sid=1", "sid=1"),
         (
             data,

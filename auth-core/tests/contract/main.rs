@@ -24,6 +24,7 @@ mod keep_fresh;
 mod late_server;
 mod many;
 mod missing;
+mod namesakes;
 mod observability;
 mod one_login;
 mod origin;

@@ -469,7 +469,11 @@ fn a_cookie_that_is_gone_is_known_when_it_is_set_again_after_it_was_plain() {
     let one = resumed(session, &clock);
     hear(&one, "csrf=; Path=/; Max-Age=0");
     let parts = one.session().unwrap().to_parts();
-    assert!(parts.expose().contains("cookie name=csrf value= gone\n"));
+    assert!(
+        parts
+            .expose()
+            .contains("cookie name=csrf value= bare gone\n")
+    );
     let other = resumed(parts.to_session().unwrap(), &clock);
     assert_eq!(other.peek().unwrap().cookie("csrf"), None);
     hear(&other, "csrf=c2; Path=/");

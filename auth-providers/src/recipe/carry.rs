@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use auth_core::{
-    Credential, InvalidValue, LoginError, Part, Session, SetCookie, Update, When, set_cookies,
+    Credential, InvalidValue, LoginError, Part, Session, SetCookie, Target, Update, When,
+    set_cookies,
 };
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
-use http::{HeaderName, HeaderValue, Response};
+use http::{HeaderName, HeaderValue, Response, Uri};
 use zeroize::Zeroizing;
 
 use super::Compiled;
@@ -32,8 +33,8 @@ pub(super) enum CookieSource<'a> {
 /// The answer to a step after the login.
 pub(super) struct LaterAnswer<'a> {
     pub(super) response: &'a Response<Bytes>,
-    /// The host that was asked.
-    pub(super) host: String,
+    /// Where the request was sent.
+    pub(super) sent_to: Uri,
 }
 
 impl CookieSource<'_> {
@@ -87,7 +88,8 @@ impl CookieName {
 
     fn all_of_answer(&self, answer: &LaterAnswer<'_>) -> impl Iterator<Item = SetCookie> {
         let is_set = |cookie: &SetCookie| {
-            self.is_of(&cookie.name) && cookie.has_value() && cookie.is_from(&answer.host)
+            let sent_to = Target::of(&answer.sent_to);
+            self.is_of(&cookie.name) && cookie.has_value() && cookie.is_taken_from(sent_to)
         };
         set_cookies(answer.response.headers()).filter(is_set)
     }
@@ -149,9 +151,17 @@ impl Compiled {
         (known, cookies): (&Known<'_>, &CookieSource<'_>),
     ) -> Result<Session, LoginError> {
         let matching = cookies.matching(name);
-        if matching.is_empty() && is_needed && matches!(cookies, CookieSource::Login(_)) {
+        if let CookieSource::Login(answers) = cookies
+            && matching.is_empty()
+            && is_needed
+        {
+            let why = if answers.has_insecure(|set| name.is_of(set)) {
+                " that plain HTTP may carry: it is `Secure`"
+            } else {
+                ""
+            };
             let name = name.as_str();
-            return Err(LoginError::malformed(format!("no {name} cookie")));
+            return Err(LoginError::malformed(format!("no {name} cookie{why}")));
         }
         for cookie in matching {
             let cookie = self.schema.life.plausible(cookie, known);

@@ -9,7 +9,7 @@ use auth_core::{
     Secret, Session, SetCookie, Update, set_cookies,
 };
 use bytes::Bytes;
-use http::{HeaderName, Request, Response, StatusCode, Uri};
+use http::{HeaderName, Request, Response, StatusCode};
 
 use super::answer::{Answer, needs_body};
 use super::ask::Ask;
@@ -346,10 +346,8 @@ impl RecipeLogin {
             known: &known,
             session: None,
         };
-        let url: Option<Uri> = ask.url(step)?.parse().ok();
-        let host = url.as_ref().and_then(Uri::host).unwrap_or_default();
-        let host = host.to_owned();
-        Ok(LaterAnswer { response, host })
+        let sent_to = ask.url(step)?.parse().unwrap_or_default();
+        Ok(LaterAnswer { response, sent_to })
     }
 
     /// The step that follows what is known after these answers, with that; or what is known in the
