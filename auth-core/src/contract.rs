@@ -477,5 +477,6 @@
 //! What is stored is sealed with a key, for one identity, its login's URL, its provider's variant
 //! and its kind; names in the store are keyed hashes. What can't be read is as if it was not there:
 //! it is damaged, of a later version, sealed with another key, or another identity's that was moved
-//! there. That is an event and no failure, and it stays until a session is saved or
-//! logged out in its place. Where there are several keys, the first one seals, and all open.
+//! there; or its file is one that others can write. That is an event and no failure, whether the
+//! store has found it or the seal, and it stays until a session is saved or logged out in its
+//! place. Where there are several keys, the first one seals, and all open.

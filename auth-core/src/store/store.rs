@@ -129,7 +129,7 @@ use super::seal::Seal;
 ///
 /// # Errors
 /// All methods return [`StoreError`] if the store can't be reached or used. What is stored and
-/// can't be read is no error, but absent.
+/// can't be read is no error, but absent, and the entry [says so](Entry::unreadable).
 ///
 /// # Cancel safety
 /// A future that is dropped may have done its step or not.

@@ -12,6 +12,7 @@ use super::names::Names;
 use crate::store::entry::{Change, Entry, NotesChange, Saved, SessionChange, Stored, Version};
 use crate::store::lease::{Lease, LeaseAnswer, LeaseAsk};
 use crate::store::permit::{PermitAnswer, PermitAsk};
+use crate::store::seal::Unreadable;
 
 macro_rules! script {
     ($($file:literal),+) => {
@@ -139,8 +140,9 @@ impl FromRedisValue for Read<Entry> {
             u64,
             Option<Vec<u8>>,
             u64,
+            bool,
         );
-        let (epoch, fence, revision, is_over, session, session_age, notes, notes_age) =
+        let (epoch, fence, revision, is_over, session, session_age, notes, notes_age, is_damaged) =
             Parts::from_redis_value(value)?;
         let stored = |sealed: Option<Vec<u8>>, age| {
             sealed.map(|sealed| Stored {
@@ -157,6 +159,7 @@ impl FromRedisValue for Read<Entry> {
             session: stored(session, session_age),
             is_over,
             notes: stored(notes, notes_age),
+            unreadable: is_damaged.then_some(Unreadable::Damaged),
         }))
     }
 }

@@ -42,6 +42,8 @@ pub(super) struct Faults {
     /// What is saved arrives late, even if no one waits for the answer any more.
     pub(super) late_saves: Mutex<Option<Arc<Semaphore>>>,
     pub(super) spoils_notes: AtomicBool,
+    /// It finds that the entry can't be read.
+    pub(super) unreadable: Mutex<Option<Unreadable>>,
     pub(super) seal_panics: AtomicBool,
     pub(super) leases: AtomicU64,
     /// It answers that no login is needed, whatever is there.
@@ -84,6 +86,7 @@ impl Faulty {
             late_leases: Mutex::default(),
             late_saves: Mutex::default(),
             spoils_notes: AtomicBool::new(false),
+            unreadable: Mutex::default(),
             seal_panics: AtomicBool::new(false),
             leases: AtomicU64::new(0),
             never_needs: AtomicBool::new(false),
@@ -126,6 +129,12 @@ impl Faulty {
             && let Some(notes) = &mut entry.notes
         {
             notes.sealed.truncate(3);
+        }
+        if let Some(why) = *self.0.unreadable.lock() {
+            entry = Entry {
+                unreadable: Some(why),
+                ..Entry::default()
+            };
         }
         entry
     }
