@@ -437,8 +437,10 @@
 //! used where the session is over. A store that has lost its data has lost its marks, and so has
 //! one that was purged, or that has an earlier session again, of a backup: a token of before that
 //! is not sent either, and a process that saves its session again leaves it out if it has sent it.
-//! If a refresh is refused, the store is looked at again first: a newer session there means a race,
-//! and no refusal.
+//! A store that may have lost marks which it had confirmed says so, as one in Redis does whose
+//! server has changed: then no token is sent of a session that was obtained before, though the
+//! session is served, and what failed logins forbid holds. If a refresh is refused, the store is
+//! looked at again first: a newer session there means a race, and no refusal.
 //!
 //! ## Rule 23
 //!

@@ -39,7 +39,7 @@ pub(crate) struct Notes {
     pub(super) breaker: Option<RejectionBreaker>,
     /// Keyed hashes of the tokens that must not be sent again, oldest first.
     pub(super) spent: Vec<String>,
-    /// Any token of the session may be spent, because there are notes that can't be read.
+    /// Any token of the session may be spent, because notes can't be read or may be lost.
     any_spent: bool,
 }
 

@@ -93,6 +93,10 @@ pub struct Entry {
     /// what the store sees by itself, such as a row that is not whole: the cache opens what is
     /// sealed. `None` if nothing is there.
     pub unreadable: Option<Unreadable>,
+    /// Whether notes may be lost that were saved since the lease was given under which the session
+    /// was obtained, as after a failover to a replica that has missed them. A refresh token that
+    /// can be used once counts as spent then. All else that is there holds.
+    pub may_lack_notes: bool,
 }
 
 impl Entry {

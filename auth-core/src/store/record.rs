@@ -131,6 +131,7 @@ impl Record {
             is_over: self.is_over,
             notes: kept(&self.notes),
             unreadable: self.unreadable,
+            may_lack_notes: false,
         }
     }
 

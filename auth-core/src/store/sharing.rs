@@ -550,7 +550,7 @@ impl Sharing {
         });
         let lacks_notes = entry.notes.is_some() && read.is_none();
         let mut notes = read.unwrap_or_default();
-        if lacks_notes || entry.unreadable.is_some() {
+        if lacks_notes || entry.unreadable.is_some() || entry.may_lack_notes {
             notes.doubt_tokens();
         }
         Found {

@@ -131,6 +131,11 @@ use super::seal::Seal;
 /// All methods return [`StoreError`] if the store can't be reached or used. What is stored and
 /// can't be read is no error, but absent, and the entry [says so](Entry::unreadable).
 ///
+/// # Losses
+/// A change that was answered is there for all from then on. A store that may lose the last ones,
+/// as where a replica takes over, [says of the entry](Entry::may_lack_notes) that this may have
+/// happened.
+///
 /// # Cancel safety
 /// A future that is dropped may have done its step or not.
 #[async_trait]

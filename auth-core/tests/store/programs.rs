@@ -1,27 +1,36 @@
 //! Caches with a store, and the login server that they log in to.
 
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use auth_core::clock::ManualClock;
 use auth_core::store::{Store, Unreadable};
 use auth_core::{
-    Credentials, Event, Identity, Lifetime, LoginError, Origin, Provider, Quota, Secret,
-    SecretSource, Session,
+    Credential, Credentials, Event, Identity, Lifetime, LoginError, Origin, Provider, Quota,
+    Refresh, Secret, SecretSource, Session,
 };
 
-/// A login server.
+/// How long a session is good.
+pub(crate) const LIFE: Duration = Duration::from_secs(3600);
+
+/// A login server, which gives a refresh token with each session that can be used once.
 #[derive(Clone)]
 pub(crate) struct LoginServer(Arc<State>);
 
 struct State {
     identity: Identity,
     logins: AtomicU64,
+    tokens: Mutex<Vec<String>>,
+    /// The next refresh gets no answer.
+    hangs: AtomicBool,
 }
 
-/// A process.
+/// A process, whose clock is moved by the test. That of its store is not.
 pub(crate) struct Process {
     pub(crate) credentials: Credentials,
+    pub(crate) clock: ManualClock,
     events: Arc<Mutex<Vec<Event>>>,
 }
 
@@ -31,6 +40,8 @@ impl LoginServer {
         Self(Arc::new(State {
             identity: Identity::new("shared", origin, "me@example.com"),
             logins: AtomicU64::new(0),
+            tokens: Mutex::default(),
+            hangs: AtomicBool::new(false),
         }))
     }
 
@@ -39,8 +50,19 @@ impl LoginServer {
         self.0.logins.load(SeqCst)
     }
 
+    /// The refresh tokens that it has seen.
+    pub(crate) fn tokens(&self) -> Vec<String> {
+        self.0.tokens.lock().unwrap().clone()
+    }
+
+    /// It does not answer to the next refresh.
+    pub(crate) fn hangs(&self) {
+        self.0.hangs.store(true, SeqCst);
+    }
+
     /// A process that starts now.
     pub(crate) fn start(&self, store: impl Store) -> Process {
+        let clock = ManualClock::new();
         let events = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&events);
         let program = Program {
@@ -48,11 +70,13 @@ impl LoginServer {
             secret: "right".into(),
         };
         let credentials = Credentials::builder(program)
+            .clock(clock.clock())
             .store(store)
             .observer(move |_: &Identity, event: &Event| seen.lock().unwrap().push(event.clone()))
             .build();
         Process {
             credentials,
+            clock,
             events,
         }
     }
@@ -89,14 +113,32 @@ impl Provider for Program {
         Quota::DEFAULT
     }
 
+    fn refresh_by(&self) -> Option<Refresh> {
+        Some(Refresh::with_kept("refresh_token").single_use())
+    }
+
     async fn login(&self, _: &Secret) -> Result<Session, LoginError> {
         let number = self.server.0.logins.fetch_add(1, SeqCst) + 1;
         session(&format!("login-{number}"))
+    }
+
+    async fn refresh(&self, current: &Credential) -> Result<Session, LoginError> {
+        let sent = current.kept("refresh_token").unwrap().to_owned();
+        let number = {
+            let mut tokens = self.server.0.tokens.lock().unwrap();
+            tokens.push(sent);
+            tokens.len()
+        };
+        if self.server.0.hangs.swap(false, SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        session(&format!("refresh-{number}"))
     }
 }
 
 fn session(of: &str) -> Result<Session, LoginError> {
     Ok(Session::new()
         .with_bearer(&format!("bearer-of-{of}"))?
-        .with_lifetime(Lifetime::unknown()))
+        .with_kept("refresh_token", &format!("token-of-{of}"))?
+        .with_lifetime(Lifetime::of(LIFE)))
 }

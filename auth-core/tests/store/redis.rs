@@ -1,5 +1,6 @@
 //! The store in Redis, against a `redis-server` of the test's own.
 
+mod losses;
 mod model;
 mod network;
 mod permits;

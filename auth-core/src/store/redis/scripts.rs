@@ -20,11 +20,11 @@ macro_rules! script {
     };
 }
 
-static LOAD: LazyLock<Script> = script!("time", "entry", "load");
-static LEASE: LazyLock<Script> = script!("time", "entry", "lease");
+static LOAD: LazyLock<Script> = script!("time", "entry", "run", "reply", "load");
+static LEASE: LazyLock<Script> = script!("time", "entry", "run", "reply", "lease");
 static SAVE: LazyLock<Script> = script!("time", "entry", "save");
 static PURGE: LazyLock<Script> = script!("time", "entry", "purge");
-static PERMIT: LazyLock<Script> = script!("time", "permits", "permit");
+static PERMIT: LazyLock<Script> = script!("time", "permits", "run", "permit");
 static END_PERMIT: LazyLock<Script> = script!("time", "permits", "end_permit");
 static HOLD: LazyLock<Script> = script!("time", "permits", "hold");
 
@@ -141,9 +141,20 @@ impl FromRedisValue for Read<Entry> {
             Option<Vec<u8>>,
             u64,
             bool,
+            bool,
         );
-        let (epoch, fence, revision, is_over, session, session_age, notes, notes_age, is_damaged) =
-            Parts::from_redis_value(value)?;
+        let (
+            epoch,
+            fence,
+            revision,
+            is_over,
+            session,
+            session_age,
+            notes,
+            notes_age,
+            is_damaged,
+            may_lack_notes,
+        ) = Parts::from_redis_value(value)?;
         let stored = |sealed: Option<Vec<u8>>, age| {
             sealed.map(|sealed| Stored {
                 sealed,
@@ -160,6 +171,7 @@ impl FromRedisValue for Read<Entry> {
             is_over,
             notes: stored(notes, notes_age),
             unreadable: is_damaged.then_some(Unreadable::Damaged),
+            may_lack_notes,
         }))
     }
 }

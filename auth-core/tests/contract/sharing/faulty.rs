@@ -44,6 +44,8 @@ pub(super) struct Faults {
     pub(super) spoils_notes: AtomicBool,
     /// It finds that the entry can't be read.
     pub(super) unreadable: Mutex<Option<Unreadable>>,
+    /// Notes may be lost of sessions whose leases have this fence at most.
+    pub(super) lacks_notes_until: AtomicU64,
     pub(super) seal_panics: AtomicBool,
     pub(super) leases: AtomicU64,
     /// It answers that no login is needed, whatever is there.
@@ -87,6 +89,7 @@ impl Faulty {
             late_saves: Mutex::default(),
             spoils_notes: AtomicBool::new(false),
             unreadable: Mutex::default(),
+            lacks_notes_until: AtomicU64::new(0),
             seal_panics: AtomicBool::new(false),
             leases: AtomicU64::new(0),
             never_needs: AtomicBool::new(false),
@@ -136,6 +139,8 @@ impl Faulty {
                 ..Entry::default()
             };
         }
+        let until = self.0.lacks_notes_until.load(SeqCst);
+        entry.may_lack_notes = (1..=until).contains(&entry.version.fence);
         entry
     }
 

@@ -109,18 +109,3 @@ end
 local function publish()
   redis.pcall('PUBLISH', CHANNEL, NAME)
 end
-
-local function reply(entry)
-  local session, notes = entry.session, entry.notes
-  return {
-    entry.version.epoch,
-    entry.version.fence,
-    entry.version.revision,
-    entry.over and 1 or 0,
-    session and session.sealed or false,
-    session and session.age or 0,
-    notes and notes.sealed or false,
-    notes and notes.age or 0,
-    entry.is_damaged and 1 or 0,
-  }
-end
