@@ -450,8 +450,10 @@
 //! used where the session is over. A store that has lost its data has lost its marks, and so has
 //! one that was purged, or that has an earlier session again, of a backup: a token of before that
 //! is not sent either, and a process that saves its session again leaves it out if it has sent it.
-//! If a refresh is refused, the store is looked at again first: a newer session there means a race,
-//! and no refusal.
+//! A store that may have lost marks which it had confirmed says so, as one in Redis does whose
+//! server has changed: then no token is sent of a session that was obtained before, though the
+//! session is served, and what failed logins forbid holds. If a refresh is refused, the store is
+//! looked at again first: a newer session there means a race, and no refusal.
 //!
 //! ## Rule 23
 //!
@@ -490,5 +492,6 @@
 //! What is stored is sealed with a key, for one identity, its login's URL, its provider's variant
 //! and its kind; names in the store are keyed hashes. What can't be read is as if it was not there:
 //! it is damaged, of a later version, sealed with another key, or another identity's that was moved
-//! there. That is an event and no failure, and it stays until a session is saved or
-//! logged out in its place. Where there are several keys, the first one seals, and all open.
+//! there; or its file is one that others can write. That is an event and no failure, whether the
+//! store has found it or the seal, and it stays until a session is saved or logged out in its
+//! place. Where there are several keys, the first one seals, and all open.

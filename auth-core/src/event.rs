@@ -100,7 +100,7 @@ pub enum Event {
         reason: String,
     },
     /// Something in the store can't be read. It counts as absent, and stays until a session is
-    /// saved in its place.
+    /// saved in its place. Each look at the store tells it anew.
     StoredUnreadable {
         /// Why it can't be read.
         why: Unreadable,

@@ -39,17 +39,14 @@ pub(crate) struct Notes {
     pub(super) breaker: Option<RejectionBreaker>,
     /// Keyed hashes of the tokens that must not be sent again, oldest first.
     pub(super) spent: Vec<String>,
-    /// Any token of the session may be spent, because there were notes that can't be read.
+    /// Any token of the session may be spent, because notes can't be read or may be lost.
     any_spent: bool,
 }
 
 impl Notes {
-    /// Those of an entry whose notes can't be read.
-    pub(crate) fn unreadable() -> Self {
-        Self {
-            any_spent: true,
-            ..Self::default()
-        }
+    /// Marks of spent tokens may be missing, so any token of the session may be spent.
+    pub(crate) const fn doubt_tokens(&mut self) {
+        self.any_spent = true;
     }
 
     pub(crate) const fn is_empty(&self) -> bool {

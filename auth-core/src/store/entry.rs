@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::seal::Unreadable;
+
 /// Which session is stored. Versions of one epoch are ordered: by the fence of the lease under
 /// which the session was obtained, and then by its revision.
 ///
@@ -87,6 +89,14 @@ pub struct Entry {
     pub is_over: bool,
     /// What is remembered beside the session: what failed logins forbid, and more.
     pub notes: Option<Stored>,
+    /// Why something of the entry can't be read, so that it is not in the other fields. It is for
+    /// what the store sees by itself, such as a row that is not whole: the cache opens what is
+    /// sealed. `None` if nothing is there.
+    pub unreadable: Option<Unreadable>,
+    /// Whether notes may be lost that were saved since the lease was given under which the session
+    /// was obtained, as after a failover to a replica that has missed them. A refresh token that
+    /// can be used once counts as spent then. All else that is there holds.
+    pub may_lack_notes: bool,
 }
 
 impl Entry {

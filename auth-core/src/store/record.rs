@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::entry::{Change, Entry, Length, NotesChange, Saved, SessionChange, Stored, Version};
 use super::lease::{Lease, LeaseAnswer, LeaseAsk};
 use super::permit::{PermitAnswer, PermitAsk};
+use super::seal::Unreadable;
 use crate::clock::Moment;
 
 /// What is kept of one identity: its session and its notes, each with the time of its save.
@@ -38,6 +39,9 @@ pub struct Record {
     pub is_over: bool,
     /// The notes.
     pub notes: Option<Kept>,
+    /// Why what was found can't be read, until a session is saved or logged out in its place. It is
+    /// not written: a store sets it when it has read something that it can make no record of.
+    pub unreadable: Option<Unreadable>,
 }
 
 /// Sealed bytes, when they were saved, and how long they need to be kept.
@@ -126,6 +130,8 @@ impl Record {
             session: kept(&self.session),
             is_over: self.is_over,
             notes: kept(&self.notes),
+            unreadable: self.unreadable,
+            may_lack_notes: false,
         }
     }
 
@@ -188,11 +194,13 @@ impl Record {
             SessionChange::Save(sealed, keep_for) => {
                 self.session = keep(sealed, keep_for);
                 self.is_over = false;
+                self.unreadable = None;
             }
             SessionChange::Reject => self.is_over = true,
             SessionChange::End => {
                 self.session = None;
                 self.is_over = true;
+                self.unreadable = None;
             }
         }
         match change.notes {
@@ -372,6 +380,37 @@ mod tests {
             };
             assert!(record.is_idle(at(until)));
             assert!(until == 0 || !record.is_idle(at(until - 1)));
+        }
+    }
+
+    #[test]
+    fn rule_25_what_cant_be_read_is_told_until_a_session_is_saved_or_ends_in_its_place() {
+        let now = Moment::written(NOW, NOW);
+        let lasts = Duration::from_secs(60);
+        for (session, is_told) in [
+            (SessionChange::Keep, true),
+            (SessionChange::Save(Vec::new(), lasts), false),
+            (SessionChange::End, false),
+        ] {
+            let mut record = Record {
+                unreadable: Some(Unreadable::Damaged),
+                ..Record::default()
+            };
+            let change = Change {
+                version: Version {
+                    epoch: 7,
+                    fence: 1,
+                    revision: 0,
+                },
+                session,
+                notes: NotesChange::Save(Vec::new(), lasts),
+                releases: None,
+            };
+            let mut lease = LeaseRecord::new(7);
+            assert_eq!(lease.take("a", lasts, NOW, 0), Lease::Taken { fence: 1 });
+            let saved = record.save(&mut lease, change, now);
+            assert!(matches!(saved, Saved::Made(_)), "{saved:?}");
+            assert_eq!(record.entry(now).unreadable.is_some(), is_told);
         }
     }
 

@@ -56,7 +56,8 @@ pub enum Unreadable {
     LaterVersion,
     /// It was sealed with a key that is not at hand.
     UnknownKey,
-    /// It is damaged, or it is another identity's and was moved here.
+    /// It is damaged, it is another identity's and was moved here, or it is a file that others can
+    /// write.
     Damaged,
 }
 

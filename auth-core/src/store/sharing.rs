@@ -526,34 +526,33 @@ impl Sharing {
         let now = cache.clock().now().steady;
         self.looked_until
             .store(now.saturating_add(nanos(LOOK_FOR_CALLERS)), Relaxed);
+        let unreadable = |why| cache.emit(&Event::StoredUnreadable { why });
         let open = |stored: &Option<Stored>, kind| {
             let stored = stored.as_ref()?;
             let opened = self.store.seal().open(&stored.sealed, &self.whose(kind));
             match opened {
                 Ok(text) => Some((text, stored.age)),
                 Err(why) => {
-                    cache.emit(&Event::StoredUnreadable { why });
+                    unreadable(why);
                     None
                 }
             }
         };
-        let damaged = || {
-            let why = Unreadable::Damaged;
-            cache.emit(&Event::StoredUnreadable { why });
-        };
+        entry.unreadable.into_iter().for_each(unreadable);
         let session = open(&entry.session, Kind::Session).and_then(|(text, age)| {
             let read = SessionParts::of_text(text).to_session();
-            let read = read.inspect_err(|_| damaged()).ok()?;
+            let read = read.inspect_err(|_| unreadable(Unreadable::Damaged)).ok()?;
             Some(read.aged(age))
         });
-        let notes = open(&entry.notes, Kind::Notes).and_then(|(text, age)| {
+        let read = open(&entry.notes, Kind::Notes).and_then(|(text, age)| {
             let read = Notes::read(text.expose(), age, cache.clock().now());
-            read.inspect_err(|_| damaged()).ok()
+            read.inspect_err(|_| unreadable(Unreadable::Damaged)).ok()
         });
-        let notes = notes.unwrap_or_else(|| match entry.notes {
-            Some(_) => Notes::unreadable(),
-            None => Notes::default(),
-        });
+        let lacks_notes = entry.notes.is_some() && read.is_none();
+        let mut notes = read.unwrap_or_default();
+        if lacks_notes || entry.unreadable.is_some() || entry.may_lack_notes {
+            notes.doubt_tokens();
+        }
         Found {
             version: entry.version,
             session,

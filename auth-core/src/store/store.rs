@@ -129,7 +129,12 @@ use super::seal::Seal;
 ///
 /// # Errors
 /// All methods return [`StoreError`] if the store can't be reached or used. What is stored and
-/// can't be read is no error, but absent.
+/// can't be read is no error, but absent, and the entry [says so](Entry::unreadable).
+///
+/// # Losses
+/// A change that was answered is there for all from then on. A store that may lose the last ones,
+/// as where a replica takes over, [says of the entry](Entry::may_lack_notes) that this may have
+/// happened.
 ///
 /// # Cancel safety
 /// A future that is dropped may have done its step or not.

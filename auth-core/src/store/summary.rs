@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::entry::Version;
+use super::entry::{Entry, Version};
+use super::keys::Keys;
 use super::seal::Unreadable;
 
 /// What is stored of one identity, told without what it holds.
@@ -37,6 +38,20 @@ pub struct StoredSummary {
 }
 
 impl StoredSummary {
+    pub(super) fn of(name: String, entry: Entry, keys: &Keys) -> Self {
+        let mut stored = entry.session.iter().chain(&entry.notes);
+        let cant_be_opened = || stored.find_map(|stored| keys.may_open(&stored.sealed).err());
+        let unreadable = entry.unreadable.or_else(cant_be_opened);
+        Self {
+            name,
+            version: entry.version,
+            session_age: entry.session.map(|stored| stored.age),
+            notes_age: entry.notes.map(|stored| stored.age),
+            is_over: entry.is_over,
+            unreadable,
+        }
+    }
+
     /// Whether nothing was saved to it for so long, or it has nothing. That a session was logged
     /// out stays for those who still have it, who would not learn of it otherwise.
     pub(super) fn is_older(&self, than: Duration) -> bool {

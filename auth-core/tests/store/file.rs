@@ -6,6 +6,7 @@ mod log;
 mod opening;
 mod privacy;
 mod processes;
+mod unreadable;
 
 use std::path::Path;
 use std::time::Duration;

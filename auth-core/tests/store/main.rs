@@ -15,5 +15,7 @@ mod conformance;
 #[cfg(feature = "file")]
 mod file;
 mod memory;
+#[cfg(any(feature = "file", feature = "redis"))]
+mod programs;
 #[cfg(feature = "redis")]
 mod redis;

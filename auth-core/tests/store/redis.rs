@@ -1,11 +1,13 @@
 //! The store in Redis, against a `redis-server` of the test's own.
 
+mod losses;
 mod model;
 mod network;
 mod permits;
 mod proxy;
 mod secrecy;
 mod server;
+mod unreadable;
 
 use std::time::Duration;
 
@@ -208,7 +210,7 @@ async fn an_age_grows_on_the_clock_of_the_server() {
 }
 
 #[tokio::test]
-async fn fields_that_are_damaged_count_as_absent_and_are_replaced() {
+async fn rule_25_fields_that_are_damaged_count_as_absent_and_are_replaced() {
     let Some(server) = RedisServer::start() else {
         return;
     };
@@ -249,6 +251,9 @@ async fn fields_that_are_damaged_count_as_absent_and_are_replaced() {
                 found.version == version || found.session.is_none(),
                 "{name}"
             );
+            // Whether the sealed bytes are damaged is for the seal to say.
+            let is_seen = !field.starts_with("lease") && (field != "sealed" || damaged.is_none());
+            assert_eq!(found.unreadable.is_some(), is_seen, "{name}");
             let known = LeaseAsk {
                 known: Some(found.version),
                 ..ask("a")
@@ -266,6 +271,7 @@ async fn fields_that_are_damaged_count_as_absent_and_are_replaced() {
             assert_eq!(saved, Saved::Made(version), "{name}");
             let found = store.load(&name).await.unwrap();
             assert_eq!(found.session.unwrap().sealed, b"next", "{name}");
+            assert_eq!(found.unreadable.is_some(), part == "notes", "{name}");
         }
     }
 }

@@ -59,6 +59,9 @@ const DAMAGED: &str = "it is damaged";
 
 /// What the types don't say of a form.
 pub(super) trait Form {
+    /// Whether there is an event for one that can't be read.
+    const HAS_EVENT: bool = false;
+
     fn is_whole(&self) -> bool;
 }
 
@@ -118,6 +121,8 @@ impl Default for EntryForm {
 }
 
 impl Form for EntryForm {
+    const HAS_EVENT: bool = true;
+
     fn is_whole(&self) -> bool {
         let kept = self.session.iter().chain(&self.notes);
         kept.into_iter()
@@ -136,6 +141,7 @@ impl EntryForm {
             session: self.session.as_ref().map(KeptForm::kept),
             is_over: self.is_over,
             notes: self.notes.as_ref().map(KeptForm::kept),
+            unreadable: None,
         }
     }
 

@@ -31,10 +31,8 @@ impl Steps {
     /// It needs no lock, because files are replaced as a whole.
     pub(super) fn load(&self, name: &str) -> Result<Entry, StoreError> {
         let name = checked(name)?;
-        match self.read::<EntryForm>(&entry_file(name))? {
-            Found::Whole(form) => Ok(form.record().entry(shared_now())),
-            _ => Ok(Entry::default()),
-        }
+        let (_, record) = record(self.read(&entry_file(name))?);
+        Ok(record.entry(shared_now()))
     }
 
     /// Reads an entry and its lease, and writes what the step has changed.
@@ -48,19 +46,14 @@ impl Steps {
         let lock = Lock::take(&self.folder.path(&lock_file(name)))?;
         // Under the lock, so that it is not before what another process has written.
         let (now, boot) = (shared_now(), boot());
-        let found = self.read::<EntryForm>(&entry_file)?;
-        let is_later = matches!(found, Found::Later);
-        let entry_form = match found {
-            Found::Whole(form) => form,
-            _ => EntryForm::default(),
-        };
+        let (entry_form, mut record) = record(self.read(&entry_file)?);
+        let is_later = record.unreadable == Some(Unreadable::LaterVersion);
         let (lease_form, is_new) = match self.read::<LeaseForm>(&lease_file)? {
             Found::Whole(form) => (form, false),
             Found::Later => return Err(self.later(&lease_file)),
             Found::Nothing | Found::Broken(_) => (LeaseForm::new(draw_epoch()?), true),
         };
 
-        let mut record = entry_form.record();
         let mut lease = lease_form.record(boot, now);
         let before = (lease.fence, lease.owner.clone(), lease.until);
         let outcome = step(&mut record, &mut lease, now);
@@ -118,7 +111,7 @@ impl Steps {
         let now = shared_now();
         let summaries = names.into_iter().map(|name| {
             let found = self.read::<EntryForm>(&entry_file(&name))?;
-            Ok(summary(name, &found, keys, now))
+            Ok(summary(name, found, keys, now))
         });
         let summaries: Result<Vec<_>, _> = summaries.collect();
         summaries.map(|summaries| summaries.into_iter().flatten().collect())
@@ -168,12 +161,13 @@ impl Steps {
             Found::Broken(why) => Some(*why),
             Found::Later => Some("it was written by a later version"),
         };
-        self.report(file, why);
+        self.report(file, why, T::HAS_EVENT);
         Ok(found)
     }
 
-    /// Says once of a file that it counts as absent.
-    fn report(&self, file: &str, why: Option<&'static str>) {
+    /// Says once of a file that it counts as absent. An event has a warning of its own, so that the
+    /// path is a detail to it.
+    fn report(&self, file: &str, why: Option<&'static str>, has_event: bool) {
         let mut broken = self.broken.lock();
         let Some(why) = why else {
             broken.remove(file);
@@ -182,7 +176,12 @@ impl Steps {
         if broken.insert(file.to_owned()) {
             drop(broken);
             let file = self.folder.path(file);
-            tracing::warn!(file = %file.display(), why, "a file of the store counts as absent");
+            let file = file.display();
+            if has_event {
+                tracing::debug!(%file, why, "a file of the store counts as absent");
+            } else {
+                tracing::warn!(%file, why, "a file of the store counts as absent");
+            }
         }
     }
 
@@ -216,6 +215,24 @@ fn lock_file(name: &str) -> String {
     format!("{name}.lock")
 }
 
+/// The entry that was found. One that can't be read is as if it was not there, and says so.
+fn record(found: Found<EntryForm>) -> (EntryForm, Record) {
+    let unreadable = match found {
+        Found::Whole(form) => {
+            let record = form.record();
+            return (form, record);
+        }
+        Found::Nothing => None,
+        Found::Broken(_) => Some(Unreadable::Damaged),
+        Found::Later => Some(Unreadable::LaterVersion),
+    };
+    let record = Record {
+        unreadable,
+        ..Record::default()
+    };
+    (EntryForm::default(), record)
+}
+
 /// The name, if it can't lead out of the folder.
 fn checked(name: &str) -> Result<&str, StoreError> {
     if is_name(name) {
@@ -226,32 +243,18 @@ fn checked(name: &str) -> Result<&str, StoreError> {
     ))
 }
 
+/// `None` if it was removed meanwhile.
 fn summary(
     name: String,
-    found: &Found<EntryForm>,
+    found: Found<EntryForm>,
     keys: &Keys,
     now: Moment,
 ) -> Option<StoredSummary> {
-    let (entry, unreadable) = match found {
-        // It was removed meanwhile.
-        Found::Nothing => return None,
-        Found::Broken(_) => (Entry::default(), Some(Unreadable::Damaged)),
-        Found::Later => (Entry::default(), Some(Unreadable::LaterVersion)),
-        Found::Whole(form) => {
-            let entry = form.record().entry(now);
-            let mut stored = entry.session.iter().chain(&entry.notes);
-            let unreadable = stored.find_map(|stored| keys.may_open(&stored.sealed).err());
-            (entry, unreadable)
-        }
-    };
-    Some(StoredSummary {
-        name,
-        version: entry.version,
-        session_age: entry.session.map(|stored| stored.age),
-        notes_age: entry.notes.map(|stored| stored.age),
-        is_over: entry.is_over,
-        unreadable,
-    })
+    if matches!(found, Found::Nothing) {
+        return None;
+    }
+    let (_, record) = record(found);
+    Some(StoredSummary::of(name, record.entry(now), keys))
 }
 
 /// At random, so that versions of before the loss of a lease are not taken for later ones.

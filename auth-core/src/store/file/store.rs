@@ -53,6 +53,13 @@ use crate::store::{
 /// # Reboots
 /// A lease ends with the machine that was on. Sessions and permits go on, by the wall clock.
 ///
+/// # Backups
+/// A folder that was restored from a backup has an earlier session, without the marks of refresh
+/// tokens that were spent since. A process that has seen a later session sends no such token. One
+/// that starts later can't know: it may send a token again that can be used once, and some servers
+/// end all sessions of the account for that. So leave the folder out of backups, or
+/// [purge](Self::purge_all) it after a restore, before a process uses it.
+///
 /// # Blocking
 /// Each step has a thread that no runtime waits for, since a file system may hang, and one more
 /// looks for changes. The constructors block their thread, so they are for the start of a program.

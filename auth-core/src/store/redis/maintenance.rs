@@ -133,20 +133,12 @@ impl RedisStore {
 
     /// `None` if there is only a lease.
     fn summary(&self, name: &str, entry: Entry) -> Option<StoredSummary> {
-        let mut stored = entry.session.iter().chain(&entry.notes);
-        let unreadable = stored.find_map(|stored| self.keys().may_open(&stored.sealed).err());
         let is_there = entry.version != Version::default()
             || entry.session.is_some()
             || entry.notes.is_some()
+            || entry.unreadable.is_some()
             || entry.is_over;
-        is_there.then(|| StoredSummary {
-            name: name.to_owned(),
-            version: entry.version,
-            session_age: entry.session.map(|stored| stored.age),
-            notes_age: entry.notes.map(|stored| stored.age),
-            is_over: entry.is_over,
-            unreadable,
-        })
+        is_there.then(|| StoredSummary::of(name.to_owned(), entry, self.keys()))
     }
 }
 
@@ -154,7 +146,7 @@ impl RedisStore {
 #[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 mod tests {
     use super::*;
-    use crate::store::{Keys, Stored};
+    use crate::store::{Keys, Stored, Unreadable};
 
     #[test]
     fn an_entry_is_there_if_it_has_more_than_a_lease() {
@@ -180,6 +172,10 @@ mod tests {
             },
             Entry {
                 is_over: true,
+                ..nothing()
+            },
+            Entry {
+                unreadable: Some(Unreadable::Damaged),
                 ..nothing()
             },
         ] {

@@ -12,6 +12,7 @@ use super::names::Names;
 use crate::store::entry::{Change, Entry, NotesChange, Saved, SessionChange, Stored, Version};
 use crate::store::lease::{Lease, LeaseAnswer, LeaseAsk};
 use crate::store::permit::{PermitAnswer, PermitAsk};
+use crate::store::seal::Unreadable;
 
 macro_rules! script {
     ($($file:literal),+) => {
@@ -19,11 +20,11 @@ macro_rules! script {
     };
 }
 
-static LOAD: LazyLock<Script> = script!("time", "entry", "load");
-static LEASE: LazyLock<Script> = script!("time", "entry", "lease");
+static LOAD: LazyLock<Script> = script!("time", "entry", "run", "reply", "load");
+static LEASE: LazyLock<Script> = script!("time", "entry", "run", "reply", "lease");
 static SAVE: LazyLock<Script> = script!("time", "entry", "save");
 static PURGE: LazyLock<Script> = script!("time", "entry", "purge");
-static PERMIT: LazyLock<Script> = script!("time", "permits", "permit");
+static PERMIT: LazyLock<Script> = script!("time", "permits", "run", "permit");
 static END_PERMIT: LazyLock<Script> = script!("time", "permits", "end_permit");
 static HOLD: LazyLock<Script> = script!("time", "permits", "hold");
 
@@ -139,9 +140,21 @@ impl FromRedisValue for Read<Entry> {
             u64,
             Option<Vec<u8>>,
             u64,
+            bool,
+            bool,
         );
-        let (epoch, fence, revision, is_over, session, session_age, notes, notes_age) =
-            Parts::from_redis_value(value)?;
+        let (
+            epoch,
+            fence,
+            revision,
+            is_over,
+            session,
+            session_age,
+            notes,
+            notes_age,
+            is_damaged,
+            may_lack_notes,
+        ) = Parts::from_redis_value(value)?;
         let stored = |sealed: Option<Vec<u8>>, age| {
             sealed.map(|sealed| Stored {
                 sealed,
@@ -157,6 +170,8 @@ impl FromRedisValue for Read<Entry> {
             session: stored(session, session_age),
             is_over,
             notes: stored(notes, notes_age),
+            unreadable: is_damaged.then_some(Unreadable::Damaged),
+            may_lack_notes,
         }))
     }
 }

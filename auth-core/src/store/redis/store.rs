@@ -40,9 +40,9 @@ use crate::store::store::Store;
 /// - A Tokio runtime with I/O and time.
 /// - The user of the URL has the keys and channels of the prefix, `~auth:* &auth:*`, and these
 ///   commands: `+@connection +@hash +@sortedset +evalsha +script|load +time +pttl +pexpire +del
-///   +info +publish +subscribe +scan`. Without `INFO` a loss of permits is not seen, without
-///   `PUBLISH` and `SUBSCRIBE` the others learn of a session when they next look, and `SCAN` is for
-///   [`list`](Self::list) alone.
+///   +info +publish +subscribe +scan`. Without `INFO` no loss is seen of what was written last,
+///   without `PUBLISH` and `SUBSCRIBE` the others learn of a session when they next look, and
+///   `SCAN` is for [`list`](Self::list) alone.
 /// - Redis must not evict what it was told to keep: `maxmemory-policy noeviction`. Where a permit
 ///   is evicted, the quota is exceeded.
 /// - TLS is `rediss://`, with the feature `redis-tls`. It takes the certificates that the system
@@ -71,6 +71,14 @@ use crate::store::store::Store;
 /// that has, so it costs as much. If the last save of a session was lost, the next one is newer
 /// than that too, because a fence is at least the time in microseconds: unless the clock of the
 /// server that takes over is behind by more than has passed since.
+///
+/// The marks of spent refresh tokens may be lost as well. So the run id is noted with the leases,
+/// and a session whose lease may have been given in another run [may lack
+/// notes](crate::store::Entry::may_lack_notes): it is served as long as it is good, and what failed
+/// logins forbid holds, but a token of it that can be used once is not sent. A restart that has
+/// lost nothing is not told from one that has here either: each identity with such tokens logs in
+/// with its password once. A loss is not known where a server was replaced and is the primary
+/// again, if no lease of the identity was asked for in between.
 #[derive(Clone)]
 pub struct RedisStore(Arc<Shared>);
 

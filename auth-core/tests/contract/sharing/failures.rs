@@ -464,3 +464,62 @@ async fn rule_22_a_refusal_is_noted_by_a_login_whose_lease_was_not_answered() {
         assert_eq!(server.logins(), 2, "{is_given} {is_slow}");
     }
 }
+
+/// As after a failover of the store: the session is there, and a mark of its token may have been.
+#[tokio::test]
+async fn rule_22_a_token_whose_mark_the_store_may_have_lost_is_not_sent() {
+    for starts_later in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        server.answers(|number| {
+            let first = session(number, Lifetime::of(HOUR))?;
+            Ok(first.with_kept("refresh_token", &format!("first-{number}"))?)
+        });
+        let store = Faulty::new(&fleet.store);
+        let process = fleet.start_with(rotating(&server), store.clone());
+        process.get().await.unwrap();
+        store.0.lacks_notes_until.store(1, SeqCst);
+        let process = if starts_later {
+            fleet.start_with(rotating(&server), store.clone())
+        } else {
+            process
+        };
+        assert_eq!(
+            token(&process.get().await.unwrap()),
+            "token-1",
+            "it is served"
+        );
+        fleet.leap(HOUR);
+        assert_eq!(token(&process.get().await.unwrap()), "token-2");
+        assert!(server.0.refreshes.lock().is_empty());
+        // The next session was obtained since.
+        fleet.leap(HOUR);
+        assert_eq!(token(&process.get().await.unwrap()), "token-1001");
+        assert_eq!((server.logins(), server.tokens_seen_once()), (2, 1));
+    }
+}
+
+#[tokio::test]
+async fn rule_22_what_failed_logins_forbid_holds_though_the_store_may_have_lost_marks() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let first = session(number, Lifetime::of(HOUR))?;
+        Ok(first.with_kept("refresh_token", &format!("first-{number}"))?)
+    });
+    let store = Faulty::new(&fleet.store);
+    let process = fleet.start_with(rotating(&server), store.clone());
+    process.get().await.unwrap();
+    store.0.lacks_notes_until.store(1, SeqCst);
+    *server.0.password.lock() = "changed";
+    fleet.leap(HOUR);
+    // Neither the refusal nor the doubt is forgotten with the notes that have both.
+    for _ in 0..3 {
+        let later = fleet.start_with(rotating(&server), store.clone());
+        assert!(refused(&later.get().await.unwrap_err()));
+        assert_eq!((server.logins(), server.tokens_seen_once()), (2, 0));
+    }
+    *server.0.password.lock() = "right";
+    fleet.leap(24 * HOUR);
+    process.renew().await.unwrap();
+    assert_eq!(server.tokens_seen_once(), 0);
+    assert!(fleet.events(|event| matches!(event, Event::StoredUnreadable { .. })) == 0);
+}

@@ -42,6 +42,10 @@ pub(super) struct Faults {
     /// What is saved arrives late, even if no one waits for the answer any more.
     pub(super) late_saves: Mutex<Option<Arc<Semaphore>>>,
     pub(super) spoils_notes: AtomicBool,
+    /// It finds that the entry can't be read.
+    pub(super) unreadable: Mutex<Option<Unreadable>>,
+    /// Notes may be lost of sessions whose leases have this fence at most.
+    pub(super) lacks_notes_until: AtomicU64,
     pub(super) seal_panics: AtomicBool,
     pub(super) leases: AtomicU64,
     /// It answers that no login is needed, whatever is there.
@@ -84,6 +88,8 @@ impl Faulty {
             late_leases: Mutex::default(),
             late_saves: Mutex::default(),
             spoils_notes: AtomicBool::new(false),
+            unreadable: Mutex::default(),
+            lacks_notes_until: AtomicU64::new(0),
             seal_panics: AtomicBool::new(false),
             leases: AtomicU64::new(0),
             never_needs: AtomicBool::new(false),
@@ -127,6 +133,14 @@ impl Faulty {
         {
             notes.sealed.truncate(3);
         }
+        if let Some(why) = *self.0.unreadable.lock() {
+            entry = Entry {
+                unreadable: Some(why),
+                ..Entry::default()
+            };
+        }
+        let until = self.0.lacks_notes_until.load(SeqCst);
+        entry.may_lack_notes = (1..=until).contains(&entry.version.fence);
         entry
     }
 

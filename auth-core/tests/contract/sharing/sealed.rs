@@ -100,3 +100,40 @@ async fn rule_25_a_logout_in_the_place_of_what_cant_be_read_is_no_failure_and_to
         assert!(process.peek().is_none());
     }
 }
+
+/// What the seal can't open, and what the store itself finds unreadable.
+#[tokio::test]
+async fn rule_25_what_can_not_be_read_is_an_event_with_each_look() {
+    type Spoil = fn(&Faulty);
+    let spoils: [(Unreadable, Spoil); 3] = [
+        (Unreadable::Damaged, |store| {
+            store.0.spoils_notes.store(true, SeqCst);
+        }),
+        (Unreadable::Damaged, |store| {
+            *store.0.unreadable.lock() = Some(Unreadable::Damaged);
+        }),
+        (Unreadable::LaterVersion, |store| {
+            *store.0.unreadable.lock() = Some(Unreadable::LaterVersion);
+        }),
+    ];
+    for (why, spoil) in spoils {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        // A refusal is noted.
+        assert!(fleet.start(server.program("wrong")).get().await.is_err());
+        let store = Faulty::new(&fleet.store);
+        let process = fleet.start_with(server.program("right"), store.clone());
+        process.get().await.unwrap();
+        fleet.advance(SECOND).await;
+        let told = |event: &Event| matches!(event, Event::StoredUnreadable { .. });
+        assert_eq!(fleet.events(told), 0);
+        let looks = || store.0.loads.load(SeqCst) + store.0.leases.load(SeqCst);
+        let before = looks();
+        spoil(&store);
+        fleet.advance(60 * SECOND).await;
+        assert!(process.peek().is_some(), "what is at hand is served");
+        let looked = usize::try_from(looks() - before).unwrap();
+        let of_it = |event: &Event| *event == Event::StoredUnreadable { why };
+        assert!(looked > 1);
+        assert_eq!((fleet.events(told), fleet.events(of_it)), (looked, looked));
+    }
+}

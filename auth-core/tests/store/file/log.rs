@@ -9,7 +9,7 @@ use tracing::{Event, Metadata, Subscriber};
 
 static LOGGED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// The events that have this text. The first call starts the log.
+/// The events that have this text, each behind its level. The first call starts the log.
 pub(crate) fn logged_with(text: &str) -> Vec<String> {
     static STARTED: OnceLock<()> = OnceLock::new();
     STARTED.get_or_init(|| {
@@ -38,7 +38,7 @@ impl Subscriber for Log {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        let mut text = Text(String::new());
+        let mut text = Text(format!("{} ", event.metadata().level()));
         event.record(&mut text);
         LOGGED.lock().unwrap().push(text.0);
     }

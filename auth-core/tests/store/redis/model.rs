@@ -286,6 +286,7 @@ impl Pair {
 fn same_entry(entry: &Entry, expected: &Entry) {
     assert_eq!(entry.version, expected.version);
     assert_eq!(entry.is_over, expected.is_over);
+    assert_eq!(entry.unreadable, None);
     for (stored, expected) in [
         (&entry.session, &expected.session),
         (&entry.notes, &expected.notes),

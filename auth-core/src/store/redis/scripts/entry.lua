@@ -41,34 +41,42 @@ local function number(field)
     and field or nil
 end
 
--- The fields of a hash. A key of another type is another program's, and counts as absent.
+-- The fields of a hash, or nil where the key is of another type: that is another program's.
 local function fields(key, ...)
   local found = redis.pcall('HMGET', key, ...)
   if not found.err then
     return found
   end
-  return string.find(found.err, 'WRONGTYPE', 1, true) and {} or redis.call('HMGET', key, ...)
+  return not string.find(found.err, 'WRONGTYPE', 1, true) and redis.call('HMGET', key, ...) or nil
 end
 
+-- What is kept under a key, or nil; and whether there is something that can't be read.
 local function kept(key)
   local found = fields(key, 'sealed', 'saved')
-  local saved = number(found[2])
-  if not (found[1] and saved) then
-    return nil
+  if not found then
+    return nil, true
+  end
+  local sealed, saved = found[1], number(found[2])
+  if not (sealed and saved) then
+    return nil, (sealed or found[2]) ~= false
   end
   -- The clock of the server may have been set back.
-  return { sealed = found[1], age = math.max(0, now - saved) }
+  return { sealed = sealed, age = math.max(0, now - saved) }, false
 end
 
 local function read()
-  local found = fields(STATE, 'version.epoch', 'version.fence', 'version.revision', 'over')
+  local found = fields(STATE, 'version.epoch', 'version.fence', 'version.revision', 'over') or {}
   local has_version = number(found[1]) and number(found[2]) and number(found[3])
+  local session, session_is_damaged = kept(SESSION)
+  local notes, notes_are_damaged = kept(NOTES)
+  -- Without its version, a session can't be compared with another.
+  local version_is_damaged = not has_version and (found[1] or found[2] or found[3] or session)
   return {
     version = has_version and version(found[1], found[2], found[3]) or version('0', '0', '0'),
-    -- Without its version, a session can't be compared with another.
-    session = has_version and kept(SESSION) or nil,
+    session = has_version and session or nil,
     over = found[4] == '1',
-    notes = kept(NOTES),
+    notes = notes,
+    is_damaged = session_is_damaged or notes_are_damaged or version_is_damaged,
   }
 end
 
@@ -100,18 +108,4 @@ end
 -- A user who may not publish is no failure: who waits looks every now and then anyway.
 local function publish()
   redis.pcall('PUBLISH', CHANNEL, NAME)
-end
-
-local function reply(entry)
-  local session, notes = entry.session, entry.notes
-  return {
-    entry.version.epoch,
-    entry.version.fence,
-    entry.version.revision,
-    entry.over and 1 or 0,
-    session and session.sealed or false,
-    session and session.age or 0,
-    notes and notes.sealed or false,
-    notes and notes.age or 0,
-  }
 end

@@ -4,6 +4,7 @@ local known = ARGV[6] == '1' and version(ARGV[7], ARGV[8], ARGV[9]) or nil
 local rejected, only_extends = ARGV[10] == '1', ARGV[11] == '1'
 
 local epoch = begin(ARGV[3])
+note_run()
 local entry = read()
 if known and rejected and is_same_session(known, entry.version)
     and not is_newer(entry.version, known) and not entry.over then
@@ -29,7 +30,8 @@ local function take()
   end
   if not is_ours or last_fence() == '0' then
     -- A replica that takes over may have missed the last fences. The time is beyond them.
-    redis.call('HSET', STATE, 'lease.fence', text(math.max(last_fence() + 1, now)))
+    local before = fence_before_run() or 0
+    redis.call('HSET', STATE, 'lease.fence', text(math.max(last_fence() + 1, before + 1, now)))
   end
   redis.call('HSET', STATE, 'lease.owner', owner, 'lease.until', text(now + lasts),
     'lease.lasts', text(lasts))

@@ -3,12 +3,6 @@ local id, most = ARGV[1], tonumber(ARGV[2])
 local window, counts_for = tonumber(ARGV[3]), tonumber(ARGV[4])
 local seen = ARGV[5]
 
--- Each start of a server has an id of its own. A user who may not ask for it goes without.
-local function run_id()
-  local info = redis.pcall('INFO', 'server')
-  return type(info) == 'string' and string.match(info, 'run_id:(%w+)') or ''
-end
-
 -- Whether permits of before this run may be lost, and since when the run is noted:
 -- - Another run was noted: a restart or a replica has what was written a while ago.
 -- - None was noted, but the caller had an answer from here: what was noted then is gone.
