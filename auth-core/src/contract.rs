@@ -125,7 +125,9 @@
 //! one that expires is followed by a login as any other, and `renew` asks for one at once.
 //!
 //! If no response has shown a refreshed session to be good yet, its rejection is believed within
-//! the usual probation as well, and the password is used, once. A late rejection spends no refresh.
+//! the usual probation as well, and the password is used, once. In a store it is known as one until
+//! a response to one of those that share it has shown it to be good. A late rejection spends no
+//! refresh.
 //!
 //! A response may ask for another *part* of the session, such as a csrf value: that is a repair and
 //! no login. The response brings the part, or the provider fetches it, once for all that wait, with
@@ -410,10 +412,10 @@
 //! saved if none is there, and none was logged out since.
 //!
 //! What rolls in mid-session, and what a repair brings, is saved as a revision, by a task; of two
-//! at a time the last one counts. Where an idle deadline has moved by an eighth of its timeout, it
-//! is saved as well, but over no value that another process has saved meanwhile. A deadline alone
-//! makes no new value where it is taken over, so what answers to requests that are under way bring
-//! is heard.
+//! at a time the last one counts. Where an idle deadline has moved by an eighth of its timeout, or
+//! a response has shown a refreshed session to be good, that is saved as well, with the next look
+//! at the store, but over no value that another process has saved meanwhile. It alone makes no new
+//! value where it is taken over, so what answers to requests that are under way bring is heard.
 //!
 //! A rejection that a process believes is noted by its next login, with its look at the store. The
 //! others give the session up when they look next: with their next login or refresh, by their own

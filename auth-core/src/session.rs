@@ -38,6 +38,8 @@ pub struct Session {
     lifetime: Lifetime,
     /// The time to the idle deadline. Unless it is known, that is the whole timeout.
     idle_left: Option<Duration>,
+    /// It came by a refresh, and no response had shown yet that it is good. It says so in a store.
+    first_use: bool,
     /// That it continues the cookies of the session that was refreshed.
     pub(crate) continues: Option<Box<Continues>>,
 }
@@ -473,6 +475,17 @@ impl Session {
         self.idle_left
     }
 
+    /// Whether it came by a refresh, and no response had shown yet that it is good.
+    pub(crate) const fn is_for_first_use(&self) -> bool {
+        self.first_use
+    }
+
+    /// The session, of which is known whether it came by a refresh and was not shown to be good.
+    pub(crate) const fn for_first_use(mut self, first_use: bool) -> Self {
+        self.first_use = first_use;
+        self
+    }
+
     /// The session without a value that it keeps.
     pub(crate) fn without_kept(mut self, name: &str) -> Self {
         self.kept.remove(name);
@@ -491,6 +504,7 @@ impl Session {
             kept,
             lifetime,
             idle_left,
+            first_use: false,
             continues: None,
         }
     }
@@ -509,6 +523,7 @@ impl Session {
             .time("absolute", self.lifetime.absolute_maximum())
             .time("idle-left", self.idle_left)
             .flag("keeps-cookies", self.attachment.keeps_all_cookies())
+            .flag("first-use", self.first_use)
             .end();
         self.attachment.write(lines);
         self.kept.write(lines);
@@ -526,6 +541,7 @@ impl Session {
         let mut session = Self {
             lifetime: Lifetime::within(hard, idle, first.time("absolute")?),
             idle_left: first.time("idle-left")?,
+            first_use: first.flag("first-use"),
             ..Self::new()
         };
         for line in lines {

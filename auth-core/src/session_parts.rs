@@ -27,7 +27,8 @@ use crate::session::Session;
 ///
 /// - `session`: `form=1`; the first line. `hard`, `idle`, `absolute`: its
 ///   [lifetime](crate::Lifetime). `idle-left`: the time to the idle deadline. `keeps-cookies`:
-///   those of every name
+///   those of every name. `first-use`: it came by a refresh, and no response had shown yet that it
+///   is good. It counts where a [`store`](crate::store) has the text
 /// - `header`: `name`, and `value`, or `fetched` if it is to be fetched, or, if it is derived,
 ///   `cookie` and perhaps `percent-decoded`. Its condition: `unsafe`, and any number of `below`
 /// - `query`: as `header`

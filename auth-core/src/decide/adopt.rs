@@ -337,5 +337,11 @@ fn credential(session: Session, end: &End, policy: &Policy) -> Credential {
         generation: 0,
         revision: 0,
     };
-    Credential::new(none, session, birth, policy.window, end.jitter)
+    let first_use = session.is_for_first_use();
+    let credential = Credential::new(none, session, birth, policy.window, end.jitter);
+    if first_use {
+        credential.refreshed()
+    } else {
+        credential
+    }
 }

@@ -222,7 +222,12 @@ fn rule_8_a_session_of_another_process_is_no_sign_that_the_one_before_was_of_use
 
 #[test]
 fn rule_8_a_session_that_was_refreshed_here_is_so_when_another_process_rolls_it() {
-    for by in [Means::Refresh, Means::Password] {
+    // As long as that one does not know either whether it is good.
+    for (by, is_for_first_use) in [
+        (Means::Refresh, true),
+        (Means::Refresh, false),
+        (Means::Password, false),
+    ] {
         let mut state = refreshing();
         let id = state.begin();
         let session = stored(version(1, 0)).session.unwrap();
@@ -231,10 +236,14 @@ fn rule_8_a_session_that_was_refreshed_here_is_so_when_another_process_rolls_it(
             version: Some(version(1, 0)),
             unsaved: false,
         };
-        assert!(adopt(&mut state, &mut known, rolled(version(1, 1)), at(60)));
+        let mut found = rolled(version(1, 1));
+        let first_use = |session: Session| session.for_first_use(is_for_first_use);
+        found.session = found.session.map(first_use);
+        assert!(adopt(&mut state, &mut known, found, at(60)));
         assert_eq!(stamp(&state), (1, 1));
-        let by_refresh = state.current().unwrap().is_by_refresh();
-        assert_eq!(by_refresh, by == Means::Refresh);
+        let current = state.current().unwrap();
+        assert_eq!(current.is_for_first_use(), is_for_first_use);
+        assert!(current.is_unproven());
     }
 }
 
