@@ -160,8 +160,9 @@
 //! A rejection at the told end of a life is an expiry: it is believed in any case, casts no doubt
 //! and does not count. Servers that count whole seconds end a session up to a second before the
 //! life that they told, so the told end is a second before it, counted from the sending of the
-//! login, or of the request that an idle timeout counts from; and never in the first quarter of the
-//! life.
+//! login, whichever process has sent it, or of the request that an idle timeout counts from; and
+//! never in the first quarter of the life, or of what was left of it when it was taken from a
+//! store.
 //!
 //! ## Rule 9
 //!
@@ -429,8 +430,11 @@
 //!
 //! What a failed login forbids is kept in the store, and so is the last word on whether rejections
 //! are believed, as it was when the login ended: they hold for all processes and for those that
-//! start later. An accepted replay is known to its process alone. A refusal holds for the secret
-//! that was refused, which is known by a keyed hash. So eight processes with a wrong password, or
+//! start later. What rule 12 counts stays counted there, whatever other failure follows it. The
+//! store also knows that a refresh token was refused, of whatever kind, until a login or a refresh
+//! has succeeded, and how long the server wants no refresh, by the `Retry-After` of one that has
+//! failed. An accepted replay is known to its process alone. A refusal holds for the secret that
+//! was refused, which is known by a keyed hash. So eight processes with a wrong password, or
 //! thirteen starts of a program, make one attempt. What is wrong before anything was sent holds for
 //! its process alone.
 //!

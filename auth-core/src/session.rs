@@ -38,6 +38,8 @@ pub struct Session {
     lifetime: Lifetime,
     /// The time to the idle deadline. Unless it is known, that is the whole timeout.
     idle_left: Option<Duration>,
+    /// How long its login took, if it is stored: at the server it began so long before, at most.
+    took: Duration,
     /// It came by a refresh, and no response had shown yet that it is good. It says so in a store.
     first_use: bool,
     /// That it continues the cookies of the session that was refreshed.
@@ -475,6 +477,16 @@ impl Session {
         self.idle_left
     }
 
+    pub(crate) const fn took(&self) -> Duration {
+        self.took
+    }
+
+    /// The session, whose login took so long.
+    pub(crate) const fn that_took(mut self, took: Duration) -> Self {
+        self.took = took;
+        self
+    }
+
     /// Whether it came by a refresh, and no response had shown yet that it is good.
     pub(crate) const fn is_for_first_use(&self) -> bool {
         self.first_use
@@ -504,6 +516,7 @@ impl Session {
             kept,
             lifetime,
             idle_left,
+            took: Duration::ZERO,
             first_use: false,
             continues: None,
         }
@@ -522,6 +535,7 @@ impl Session {
             .time("idle", self.lifetime.idle_timeout())
             .time("absolute", self.lifetime.absolute_maximum())
             .time("idle-left", self.idle_left)
+            .time("took", Some(self.took).filter(|took| !took.is_zero()))
             .flag("keeps-cookies", self.attachment.keeps_all_cookies())
             .flag("first-use", self.first_use)
             .end();
@@ -541,6 +555,7 @@ impl Session {
         let mut session = Self {
             lifetime: Lifetime::within(hard, idle, first.time("absolute")?),
             idle_left: first.time("idle-left")?,
+            took: first.time("took")?.unwrap_or_default(),
             first_use: first.flag("first-use"),
             ..Self::new()
         };

@@ -652,6 +652,7 @@ impl Credential {
         let lives = self.attachment.cookie_lives(self.life.stated());
         let (lifetime, idle_left) = self.life.left(&lives, now);
         Session::resumed(attachment, self.kept.left(now), lifetime, idle_left)
+            .that_took(self.life.took())
             .for_first_use(self.is_for_first_use())
     }
 
