@@ -125,7 +125,9 @@
 //! one that expires is followed by a login as any other, and `renew` asks for one at once.
 //!
 //! If no response has shown a refreshed session to be good yet, its rejection is believed within
-//! the usual probation as well, and the password is used, once. A late rejection spends no refresh.
+//! the usual probation as well, and the password is used, once. In a store it is known as one until
+//! a response to one of those that share it has shown it to be good. A late rejection spends no
+//! refresh.
 //!
 //! A response may ask for another *part* of the session, such as a csrf value: that is a repair and
 //! no login. The response brings the part, or the provider fetches it, once for all that wait, with
@@ -158,8 +160,9 @@
 //! A rejection at the told end of a life is an expiry: it is believed in any case, casts no doubt
 //! and does not count. Servers that count whole seconds end a session up to a second before the
 //! life that they told, so the told end is a second before it, counted from the sending of the
-//! login, or of the request that an idle timeout counts from; and never in the first quarter of the
-//! life.
+//! login, whichever process has sent it, or of the request that an idle timeout counts from; and
+//! never in the first quarter of the life, or of what was left of it when it was taken from a
+//! store.
 //!
 //! ## Rule 9
 //!
@@ -423,10 +426,10 @@
 //! saved if none is there, and none was logged out since.
 //!
 //! What rolls in mid-session, and what a repair brings, is saved as a revision, by a task; of two
-//! at a time the last one counts. Where an idle deadline has moved by an eighth of its timeout, it
-//! is saved as well, but over no value that another process has saved meanwhile. A deadline alone
-//! makes no new value where it is taken over, so what answers to requests that are under way bring
-//! is heard.
+//! at a time the last one counts. Where an idle deadline has moved by an eighth of its timeout, or
+//! a response has shown a refreshed session to be good, that is saved as well, with the next look
+//! at the store, but over no value that another process has saved meanwhile. It alone makes no new
+//! value where it is taken over, so what answers to requests that are under way bring is heard.
 //!
 //! A rejection that a process believes is noted by its next login, with its look at the store. The
 //! others give the session up when they look next: with their next login or refresh, by their own
@@ -440,8 +443,11 @@
 //!
 //! What a failed login forbids is kept in the store, and so is the last word on whether rejections
 //! are believed, as it was when the login ended: they hold for all processes and for those that
-//! start later. An accepted replay is known to its process alone. A refusal holds for the secret
-//! that was refused, which is known by a keyed hash. So eight processes with a wrong password, or
+//! start later. What rule 12 counts stays counted there, whatever other failure follows it. The
+//! store also knows that a refresh token was refused, of whatever kind, until a login or a refresh
+//! has succeeded, and how long the server wants no refresh, by the `Retry-After` of one that has
+//! failed. An accepted replay is known to its process alone. A refusal holds for the secret that
+//! was refused, which is known by a keyed hash. So eight processes with a wrong password, or
 //! thirteen starts of a program, make one attempt. What is wrong before anything was sent holds for
 //! its process alone.
 //!

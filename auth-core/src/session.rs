@@ -39,6 +39,10 @@ pub struct Session {
     lifetime: Lifetime,
     /// The time to the idle deadline. Unless it is known, that is the whole timeout.
     idle_left: Option<Duration>,
+    /// How long its login took, if it is stored: at the server it began so long before, at most.
+    took: Duration,
+    /// It came by a refresh, and no response had shown yet that it is good. It says so in a store.
+    first_use: bool,
     /// That it continues the cookies of the session that was refreshed.
     pub(crate) continues: Option<Box<Continues>>,
 }
@@ -489,6 +493,27 @@ impl Session {
         self.idle_left
     }
 
+    pub(crate) const fn took(&self) -> Duration {
+        self.took
+    }
+
+    /// The session, whose login took so long.
+    pub(crate) const fn that_took(mut self, took: Duration) -> Self {
+        self.took = took;
+        self
+    }
+
+    /// Whether it came by a refresh, and no response had shown yet that it is good.
+    pub(crate) const fn is_for_first_use(&self) -> bool {
+        self.first_use
+    }
+
+    /// The session, of which is known whether it came by a refresh and was not shown to be good.
+    pub(crate) const fn for_first_use(mut self, first_use: bool) -> Self {
+        self.first_use = first_use;
+        self
+    }
+
     /// The session without a value that it keeps.
     pub(crate) fn without_kept(mut self, name: &str) -> Self {
         self.kept.remove(name);
@@ -507,6 +532,8 @@ impl Session {
             kept,
             lifetime,
             idle_left,
+            took: Duration::ZERO,
+            first_use: false,
             continues: None,
         }
     }
@@ -524,7 +551,9 @@ impl Session {
             .time("idle", self.lifetime.idle_timeout())
             .time("absolute", self.lifetime.absolute_maximum())
             .time("idle-left", self.idle_left)
+            .time("took", Some(self.took).filter(|took| !took.is_zero()))
             .flag("keeps-cookies", self.attachment.keeps_all_cookies())
+            .flag("first-use", self.first_use)
             .end();
         self.attachment.write(lines);
         self.kept.write(lines);
@@ -542,6 +571,8 @@ impl Session {
         let mut session = Self {
             lifetime: Lifetime::within(hard, idle, first.time("absolute")?),
             idle_left: first.time("idle-left")?,
+            took: first.time("took")?.unwrap_or_default(),
+            first_use: first.flag("first-use"),
             ..Self::new()
         };
         for line in lines {

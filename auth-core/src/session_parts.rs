@@ -27,7 +27,9 @@ use crate::session::Session;
 ///
 /// - `session`: `form=1`; the first line. `hard`, `idle`, `absolute`: its
 ///   [lifetime](crate::Lifetime). `idle-left`: the time to the idle deadline. `keeps-cookies`:
-///   those of every name
+///   those of every name. Where a [`store`](crate::store) has the text, these count as well:
+///   `took`, how long its login took; `first-use`, that it came by a refresh, and no response had
+///   shown yet that it is good
 /// - `header`: `name`, and `value`, or `fetched` if it is to be fetched, or, if it is derived,
 ///   `cookie` and perhaps `percent-decoded`. Its condition: `unsafe`, and any number of `below`
 /// - `query`: as `header`

@@ -127,10 +127,16 @@ impl Shared {
         }
         let left = found.session.as_ref().and_then(Session::idle_left);
         let has_slid = !is_saving && self.has_slid(left);
+        let is_for_first_use = found
+            .session
+            .as_ref()
+            .is_some_and(Session::is_for_first_use);
+        let version = found.version;
         let before = self.read(|state| state.current().map(|current| current.stamp()));
         let adopted = self.adopting(found, CacheState::adopt) == Some(true);
         // Not before: a session that another process has seen rejected must not come back.
-        if has_slid {
+        let is_news = || !is_saving && is_for_first_use && self.is_past_first_use(version);
+        if has_slid || is_news() {
             self.share_revision(Unsaved::Deadline);
         }
         let after = self.read(|state| state.current().map(|current| current.stamp()));
@@ -142,6 +148,15 @@ impl Shared {
             (Some(stamp), None) => self.engine.emit(&Event::Ended { stamp }),
             _ => {}
         }
+    }
+
+    /// Whether a response to this process has shown the session of this version to be good, which
+    /// came by a refresh.
+    fn is_past_first_use(&self, stored: Version) -> bool {
+        let known = self.known_now().version;
+        let is_same = known.is_some_and(|known| known.is_of_same_session(stored));
+        let current = self.current().filter(|_| is_same);
+        current.is_some_and(|current| current.is_past_first_use())
     }
 
     /// Whether the idle deadline has moved far from what is stored, with so much left of it there.

@@ -73,9 +73,14 @@ impl Keep for Shared {
         self.read(|state| state.single_use_token(session, now))
     }
 
-    fn notes(&self, before: &Notes, secret: Option<String>) -> Notes {
+    fn refresh_token(&self, session: &Credential) -> Option<Secret> {
         let now = self.engine.clock.now();
-        self.read(|state| state.notes(before, secret, now))
+        self.read(|state| state.refresh_token(session, now))
+    }
+
+    fn notes(&self, before: &Notes, secret: Option<String>, brought: bool) -> Notes {
+        let now = self.engine.clock.now();
+        self.read(|state| state.notes(before, secret, brought, now))
     }
 
     fn saved(self: Arc<Self>, stamp: Stamp, saved: Option<Saved>) {

@@ -8,11 +8,12 @@ use crate::credential::Credential;
 use crate::decide::{CacheState, Known};
 use crate::error::{Exchange, LoginError};
 use crate::logout::{Logout, LogoutReason};
+use crate::session::Session;
 use crate::store::{Found, Saved, Version};
 
 impl Shared {
     /// The cache is closed: leaves its session in the store, with what is left of its idle timeout,
-    /// and with values that were `unsaved` at the close.
+    /// with values that were `unsaved` at the close, and with what is known of a refreshed one.
     pub(super) async fn leave_in_store(
         &self,
         session: Option<&Credential>,
@@ -27,14 +28,19 @@ impl Shared {
             return;
         };
         let now = self.engine.clock.now();
+        let is_past_first_use = session.is_past_first_use();
         let session = self.read(|state| state.to_save(session, now));
+        let slides = session.stated_lifetime().idle_timeout().is_some();
         // Nothing else of it has changed since it was saved last.
-        if !unsaved && session.stated_lifetime().idle_timeout().is_none() {
+        if !unsaved && !slides && !is_past_first_use {
             return;
         }
-        // A deadline alone does not bring a session back that another process has seen rejected.
-        let is_over = |found: Option<Found>| found.is_none_or(|found| found.is_over);
-        if !unsaved && is_over(sharing.load(&self.engine).await) {
+        // That alone does not bring a session back that another process has seen rejected.
+        let is_worth_it = |found: Option<Found>| {
+            let is_news = |stored: Session| slides || stored.is_for_first_use();
+            found.is_some_and(|found| !found.is_over && found.session.map_or(slides, is_news))
+        };
+        if !unsaved && !is_worth_it(sharing.load(&self.engine).await) {
             return;
         }
         for _ in 0..MOST_SAVES {

@@ -46,7 +46,8 @@ pub struct Credential {
     attachment: Attachment,
     kept: Kept,
     life: Life,
-    /// It was refreshed by this process, and did not come from a login.
+    /// It came by a refresh, and not from a login. Of one that another process has refreshed, it is
+    /// not said any more once a response to that process has shown it to be good.
     by_refresh: bool,
     /// No response has shown yet that it is good.
     unproven: AtomicBool,
@@ -100,9 +101,14 @@ impl Credential {
         self.unproven.load(Relaxed)
     }
 
-    /// Whether it came from a refresh, and not from a login.
-    pub(crate) const fn is_by_refresh(&self) -> bool {
-        self.by_refresh
+    /// Whether it came from a refresh, and no response has shown yet that it is good.
+    pub(crate) fn is_for_first_use(&self) -> bool {
+        self.by_refresh && self.is_unproven()
+    }
+
+    /// Whether it came from a refresh, and a response to this process has shown that it is good.
+    pub(crate) fn is_past_first_use(&self) -> bool {
+        self.by_refresh && !self.is_unproven()
     }
 
     /// A request that was sent at `sent` was accepted.
@@ -651,6 +657,8 @@ impl Credential {
             .cookie_lives(self.life.stated(), self.life.slides());
         let (lifetime, idle_left) = self.life.left(&lives, now);
         Session::resumed(attachment, self.kept.left(now), lifetime, idle_left)
+            .that_took(self.life.took())
+            .for_first_use(self.is_for_first_use())
     }
 
     /// Whether both put the same on a request.
@@ -690,7 +698,8 @@ impl Credential {
             parts_since: since(rolled_alone, before.parts_since),
             carried_since: since(attachment.is_same_value(last), before.carried_since),
             always_since: since(attachment.is_always_same(last), before.always_since),
-            by_refresh: before.by_refresh,
+            // What is stored says so no more once another process knows that it is good.
+            by_refresh: before.by_refresh && self.by_refresh,
             unproven: AtomicBool::new(before.is_unproven()),
             ..self
         }

@@ -7,10 +7,11 @@ use super::cache_state::{CacheState, FlightId, Policy, Purpose};
 use super::failure::Failure;
 use super::notes::{Known, Notes};
 use super::outcome::End;
-use super::refreshes::Possible;
+use super::refreshes::{Possible, Refreshes};
 use super::rejection_breaker::Source;
 use crate::clock::Moment;
 use crate::credential::{Credential, Stamp};
+use crate::error::Error;
 use crate::lifetime::{Birth, Freshness, Life};
 use crate::secret::Secret;
 use crate::session::Session;
@@ -60,6 +61,8 @@ pub(crate) enum Adopted {
     Serves(Arc<Credential>),
     /// It goes on, for this purpose.
     GoesOn(Purpose),
+    /// It ends with this error: another process has found out what forbids it.
+    Fails(Error),
 }
 
 impl CacheState {
@@ -83,11 +86,15 @@ impl CacheState {
         let is_another = |session: &Arc<Credential>| session.stamp().generation > wanted.began;
         let has_another = self.refreshed().is_some_and(is_another);
         if !adopted && !has_another {
-            // Another process may have spent its token.
-            let refreshes = purpose != Purpose::Refresh || self.refresh(end.at) != Possible::No;
-            let login = self.login(end.at, self.is_good(end.at)).ok();
-            let goes_on = login.filter(|_| !refreshes).unwrap_or(purpose);
-            return Some(Adopted::GoesOn(goes_on));
+            let good = self.is_good(end.at);
+            // Another process may have spent its token, or was told to wait.
+            return Some(match (purpose, self.refresh(end.at)) {
+                (Purpose::Refresh, Possible::Later) if good => self.held_refresh(end.at),
+                (Purpose::Refresh, Possible::Later | Possible::No) => self
+                    .login(end.at, good)
+                    .map_or_else(Adopted::Fails, Adopted::GoesOn),
+                _ => Adopted::GoesOn(purpose),
+            });
         }
         let ahead = matches!(purpose, Purpose::Renewal | Purpose::Refresh);
         let will_do = |current: &&Arc<Credential>| match current.life().freshness(end.at) {
@@ -101,12 +108,21 @@ impl CacheState {
             return Some(Adopted::Serves(Arc::clone(current)));
         }
         // The session may have what it can be refreshed with.
-        let refresh = self.refresh(end.at) == Possible::Now;
-        Some(Adopted::GoesOn(match purpose {
-            _ if refresh => Purpose::Refresh,
-            Purpose::Refresh => Purpose::Login,
-            other => other,
-        }))
+        Some(match (purpose, self.refresh(end.at)) {
+            (_, Possible::Now) => Adopted::GoesOn(Purpose::Refresh),
+            (Purpose::Refresh, Possible::Later) if self.is_good(end.at) => {
+                self.held_refresh(end.at)
+            }
+            (Purpose::Refresh, _) => Adopted::GoesOn(Purpose::Login),
+            (other, _) => Adopted::GoesOn(other),
+        })
+    }
+
+    /// The session is good, and can't be refreshed yet.
+    fn held_refresh(&self, now: Moment) -> Adopted {
+        let refreshes = self.refreshes.as_deref();
+        let error = refreshes.map(|refreshes| refreshes.error(now));
+        error.map_or(Adopted::GoesOn(Purpose::Refresh), Adopted::Fails)
     }
 
     /// Takes over what was found in the store. Returns whether that is a session which the cache
@@ -140,7 +156,7 @@ impl CacheState {
         if !is_newer {
             // Another process may have spent its token.
             if goes_on {
-                self.learn_spent(&found.notes, tag, end.at);
+                self.learn_of_refreshes(&found.notes, tag, end.at);
             }
             // Another process has seen it rejected.
             if found.is_over && goes_on {
@@ -199,7 +215,7 @@ impl CacheState {
         if let Some(replaced) = self.current.replace(credential) {
             self.goes(&replaced);
         }
-        self.learn_spent(&found.notes, tag, end.at);
+        self.learn_of_refreshes(&found.notes, tag, end.at);
         // It was saved anew after the store had lost its data, and with that its marks.
         if found.version.fence == 0 {
             self.doubt_token(end.at);
@@ -225,18 +241,21 @@ impl CacheState {
         Arc::new(credential(session, end, policy).stamped(stamp))
     }
 
-    /// The token of the session may be among those that the store knows as spent.
-    fn learn_spent(&mut self, notes: &Notes, tag: &dyn Fn(&str) -> String, now: Moment) {
-        let Some(session) = self.refreshed().cloned() else {
+    /// The token of the session may be among those that the store knows as spent or refused, and
+    /// the server may want no refresh for a while.
+    fn learn_of_refreshes(&mut self, notes: &Notes, tag: &dyn Fn(&str) -> String, now: Moment) {
+        let session = self.refreshed().cloned();
+        let (Some(session), Some(refreshes)) = (session, self.refreshes.as_mut()) else {
             return;
         };
-        let refreshes = self.refreshes.as_mut();
-        let Some(refreshes) = refreshes.filter(|refreshes| refreshes.are_single_use()) else {
-            return;
-        };
+        if let Some(held) = &notes.held_refreshes {
+            refreshes.learn(held);
+        }
         let token = |name: &str| session.kept_at(name, now).map(Secret::expose);
-        let token = refreshes.token_name().and_then(token);
-        if token.is_some_and(|token| notes.is_spent(&tag(token))) {
+        let token = refreshes.token_name().and_then(token).map(tag);
+        let single_use = refreshes.are_single_use();
+        let is_spent = |token: String| notes.names(&token) || single_use && notes.is_spent(&token);
+        if token.is_some_and(is_spent) {
             refreshes.take_as_spent(&session, now);
         }
     }
@@ -307,17 +326,33 @@ impl CacheState {
         !forbidden
     }
 
-    /// The notes after a login, a refresh or a failure. `before` are those that were read, and
-    /// `secret` is the keyed hash of the secret, if that was read.
-    pub(crate) fn notes(&self, before: &Notes, secret: Option<String>, now: Moment) -> Notes {
+    /// The notes after a login, a refresh or a failure, which has brought a session or not.
+    /// `before` are those that were read, and `secret` is the keyed hash of the secret, if that was
+    /// read.
+    pub(crate) fn notes(
+        &self,
+        before: &Notes,
+        secret: Option<String>,
+        brought: bool,
+        now: Moment,
+    ) -> Notes {
         let mut notes = before.clone();
-        if let Some(secret) = secret {
-            let failed = self.failure.clone();
-            notes.logged_in_with(secret, failed.filter(|failure| failure.is_of_note(now)));
+        let failed = self.failure.as_ref();
+        let is_own = failed.is_some_and(Failure::is_own);
+        if let Some(secret) = secret.filter(|_| !is_own) {
+            let failed = failed.filter(|failure| failure.is_of_note(now));
+            notes.logged_in_with(secret, failed.cloned());
         }
         let breaker = self.breaker.as_deref();
         notes.breaker = breaker.filter(|breaker| breaker.is_of_note(now)).cloned();
-        notes
+        let refreshes = self.refreshes.as_deref();
+        let held = refreshes.and_then(|refreshes| refreshes.held(now));
+        notes.held_refreshes = held.or(notes.held_refreshes.filter(|_| !brought));
+        if brought {
+            notes.of_next_session(refreshes.is_none_or(Refreshes::are_single_use))
+        } else {
+            notes
+        }
     }
 }
 
@@ -331,11 +366,17 @@ pub(crate) fn stored_may_be_good(session: Session, end: &End, policy: &Policy) -
 fn credential(session: Session, end: &End, policy: &Policy) -> Credential {
     let birth = Birth {
         at: end.at,
-        took: end.took,
+        took: session.took(),
     };
     let none = Stamp {
         generation: 0,
         revision: 0,
     };
-    Credential::new(none, session, birth, policy.window, end.jitter)
+    let first_use = session.is_for_first_use();
+    let credential = Credential::new(none, session, birth, policy.window, end.jitter);
+    if first_use {
+        credential.refreshed()
+    } else {
+        credential
+    }
 }

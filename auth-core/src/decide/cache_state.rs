@@ -199,13 +199,17 @@ impl CacheState {
         Ok(session.continuing(before, now))
     }
 
+    /// The token that the session is refreshed with, if it is with one.
+    pub(crate) fn refresh_token(&self, session: &Credential, now: Moment) -> Option<Secret> {
+        let name = self.refreshes.as_ref()?.token_name()?;
+        session.kept_at(name, now).cloned()
+    }
+
     /// The token that the session is refreshed with, if it can be used once.
     pub(crate) fn single_use_token(&self, session: &Credential, now: Moment) -> Option<Secret> {
-        let refreshes = self.refreshes.as_ref()?;
-        let name = refreshes
-            .token_name()
-            .filter(|_| refreshes.are_single_use())?;
-        session.kept_at(name, now).cloned()
+        let refreshes = self.refreshes.as_ref();
+        refreshes.filter(|refreshes| refreshes.are_single_use())?;
+        self.refresh_token(session, now)
     }
 
     /// The name of the session's refresh token, if that must not be sent again.

@@ -241,8 +241,7 @@ impl Failure {
             let is_other = other
                 .secret
                 .is_some_and(|known| Some(known.secret) != secret);
-            let says = other.says_of_its_secret() || other.streaks.unsure > 0;
-            is_other && says && !other.is_of_others() && other.counts(now)
+            is_other && other.knows_of_its_secret() && !other.is_of_others() && other.counts(now)
         });
         let kept: Vec<&Self> = others.take(MOST_OTHERS).collect();
         kept.into_iter().rev().fold(None, |earlier, other| {
@@ -387,7 +386,9 @@ impl Failure {
     /// cooldown, the next one has the first cooldown again, which is enough.
     fn counts(&self, now: Moment) -> bool {
         let counted_until = self.until.saturating_add(nanos(COUNTED));
-        self.forbids(now) || (self.streaks.unsure > 0 && now.steady < counted_until)
+        self.forbids(now)
+            || (self.streaks.unsure > 0 && now.steady < counted_until)
+            || now.steady < self.tried_until
     }
 
     /// Whether it has to be remembered, or what is known of another secret.
@@ -400,16 +401,26 @@ impl Failure {
         self.evidence != Evidence::None
     }
 
+    /// Whether it, or one before it, says something of the secret that was sent.
+    pub(super) fn knows_of_its_secret(&self) -> bool {
+        self.says_of_its_secret() || self.streaks.unsure > 0 || self.streaks.refusals > 0
+    }
+
     /// Whether it holds its secret back for what others have failed with.
     fn is_of_others(&self) -> bool {
         self.says_of_its_secret() && self.tried_until == 0
     }
 
-    /// Whether other processes have to know of it. What is wrong before anything was sent is wrong
-    /// here alone.
+    /// Whether it is of no concern to other processes. What is wrong before anything was sent is
+    /// wrong here alone.
+    pub(super) fn is_own(&self) -> bool {
+        self.kind() == LoginErrorKind::Misconfigured && !self.says_of_its_secret()
+    }
+
+    /// Whether other processes have to know of it, if it is not [its own](Self::is_own) affair. A
+    /// refusal does not begin anew because something else has come after it.
     pub(super) fn is_of_note(&self, now: Moment) -> bool {
-        let is_own = self.kind() == LoginErrorKind::Misconfigured && !self.says_of_its_secret();
-        !is_own && self.counts(now)
+        self.counts(now) || self.streaks.refusals > 0
     }
 
     /// Whether it is a refusal that still forbids a login, or may be one.
@@ -445,6 +456,7 @@ impl Failure {
         }
         self.streaks.unsure = 0;
         self.streaks.refusals = 0;
+        self.tried_until = 0;
         (self.evidence == Evidence::None).then_some(self)
     }
 
@@ -453,13 +465,21 @@ impl Failure {
         (self.secret).is_none_or(|sent| sent.secret == at_hand.secret)
     }
 
-    /// The stricter of two failures: one that says something of the secret, or the longer one.
+    /// The stricter of two failures of one secret: one that says something of it, or the longer
+    /// one. What either counts is counted.
     pub(super) fn or_stricter(self, other: Option<Self>) -> Self {
+        let Some(other) = other else { return self };
         let strict = |failure: &Self| (failure.says_of_its_secret(), failure.until);
-        match other {
-            Some(other) if strict(&other) > strict(&self) => other,
-            _ => self,
-        }
+        let (mut stricter, other) = if strict(&other) > strict(&self) {
+            (other, self)
+        } else {
+            (self, other)
+        };
+        let counted = &mut stricter.streaks;
+        counted.unsure = counted.unsure.max(other.streaks.unsure);
+        counted.refusals = counted.refusals.max(other.streaks.refusals);
+        stricter.tried_until = stricter.tried_until.max(other.tried_until);
+        stricter
     }
 
     /// Writes the words of its line. Its secret is not among them.
@@ -1026,7 +1046,20 @@ mod tests {
         let is_of_note = |error, jitter| after(None, error, jitter).is_of_note(NOW);
         assert!(is_of_note(LoginError::unavailable("x"), 1.0));
         assert!(!is_of_note(LoginError::unavailable("x"), 0.0), "it is over");
-        assert!(!is_of_note(LoginError::misconfigured("x"), 1.0));
+        assert!(after_first(LoginError::misconfigured("x")).is_own());
+        assert!(!after_first(LoginError::refused("x")).is_own());
+        // A limit holds by itself, and does not end what was counted before it.
+        assert!(!is_of_note(LoginError::limited(None), 1.0));
+        for (before, seconds, counts) in [
+            (LoginError::refused("x"), 0, true),
+            (LoginError::refused("x"), 86_400, true),
+            (LoginError::malformed("x"), 0, true),
+            (LoginError::malformed("x"), 86_400, false),
+        ] {
+            let limited = after(Some(&after_first(before)), LoginError::limited(None), 1.0);
+            let at = later(Duration::from_secs(seconds));
+            assert_eq!(limited.is_of_note(at), counts, "{limited:?}");
+        }
     }
 
     #[test]
@@ -1063,5 +1096,15 @@ mod tests {
             assert_eq!(ours.or_stricter(Some(theirs)).kind(), stricter);
         }
         assert_eq!(outage().or_stricter(None).kind(), one);
+        // What they have counted is counted, whichever of them that was.
+        let twice = after(Some(&refused()), LoginError::refused("x"), 0.0);
+        let twice = || after(Some(&twice), LoginError::limited(None), 0.0);
+        for counted in [
+            refused().or_stricter(Some(twice())),
+            twice().or_stricter(Some(refused())),
+        ] {
+            let next = after(Some(&counted), LoginError::refused("x"), 0.0);
+            assert_eq!(wait(&next), hour);
+        }
     }
 }

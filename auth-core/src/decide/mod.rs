@@ -40,5 +40,6 @@ pub(crate) use notes::{Known, Notes};
 pub(crate) use outcome::{
     End, Failed, LoginOutcome, Means, NoSession, Obtained, Settled, Superseded,
 };
+pub(crate) use refreshes::refuses;
 pub(crate) use repair::{Lack, Repaired};
 pub(crate) use response::{Heard, Ruling};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::attempted::AttemptedSecret;
 use super::failure::{Failure, MOST_SECRETS, few_tried_from};
+use super::refreshes::HeldRefreshes;
 use super::rejection_breaker::RejectionBreaker;
 use crate::clock::Moment;
 use crate::credential::{InvalidValue, Line, Lines, damaged};
@@ -37,9 +38,12 @@ pub(crate) struct Notes {
     failures: Vec<(Failure, String)>,
     /// Whether rejections are believed.
     pub(super) breaker: Option<RejectionBreaker>,
-    /// Keyed hashes of the tokens that must not be sent again, oldest first.
+    /// What holds refreshes back.
+    pub(super) held_refreshes: Option<HeldRefreshes>,
+    /// Keyed hashes of the tokens that must not be sent again, oldest first: of those that can be
+    /// used once, and of any that were refused.
     pub(super) spent: Vec<String>,
-    /// Any token of the session may be spent, because notes can't be read or may be lost.
+    /// Any token that can be used once may be spent, because notes can't be read or may be lost.
     any_spent: bool,
 }
 
@@ -52,6 +56,7 @@ impl Notes {
     pub(crate) const fn is_empty(&self) -> bool {
         self.failures.is_empty()
             && self.breaker.is_none()
+            && self.held_refreshes.is_none()
             && self.spent.is_empty()
             && !self.any_spent
     }
@@ -83,7 +88,7 @@ impl Notes {
     /// something of their secret, stays.
     pub(super) fn logged_in_with(&mut self, secret: String, failed: Option<Failure>) {
         self.failures
-            .retain(|(failure, noted)| *noted != secret && failure.says_of_its_secret());
+            .retain(|(failure, noted)| *noted != secret && failure.knows_of_its_secret());
         if let Some(failure) = failed {
             let over = (self.failures.len() + 1).saturating_sub(MOST_FAILURES);
             self.failures.drain(..over);
@@ -97,26 +102,40 @@ impl Notes {
             self.logged_in_with(secret.clone(), Some(failure.clone()));
         }
         self.breaker = found_out.breaker.clone().or(self.breaker);
+        let held = found_out.held_refreshes.clone();
+        self.held_refreshes = held.or(self.held_refreshes);
+        for token in &found_out.spent {
+            self.spend(token.clone());
+        }
         self
     }
 
-    /// Whether a token was spent, by its keyed hash, or may have been.
+    /// Whether a token that can be used once was spent, by its keyed hash, or may have been.
     pub(crate) fn is_spent(&self, token: &str) -> bool {
-        self.any_spent || self.spent.iter().any(|spent| spent == token)
+        self.any_spent || self.names(token)
     }
 
-    /// Notes a token as spent.
+    /// Whether a token is named as one that must not be sent again, by its keyed hash.
+    pub(super) fn names(&self, token: &str) -> bool {
+        self.spent.iter().any(|spent| spent == token)
+    }
+
+    /// Notes a token as spent, or as refused.
     pub(crate) fn spend(&mut self, token: String) {
-        if !self.is_spent(&token) {
+        if !self.names(&token) {
             let over = (self.spent.len() + 1).saturating_sub(MOST_SPENT);
             self.spent.drain(..over);
             self.spent.push(token);
         }
     }
 
-    /// They are saved with the next session, whose token was never sent.
-    pub(crate) fn of_next_session(mut self) -> Self {
+    /// They are saved with the next session, whose token was never sent. One that can be used more
+    /// than once may be the same as before, which the server takes again.
+    pub(super) fn of_next_session(mut self, single_use: bool) -> Self {
         self.any_spent = false;
+        if !single_use {
+            self.spent.clear();
+        }
         self
     }
 
@@ -135,6 +154,10 @@ impl Notes {
             }
             if let Some(breaker) = &self.breaker {
                 breaker.write(lines, now);
+            }
+            if let Some(held) = &self.held_refreshes {
+                held.write(lines.line("held-refreshes"), now);
+                lines.end();
             }
             for token in &self.spent {
                 lines.line("spent").text("token", token).end();
@@ -163,6 +186,9 @@ impl Notes {
                     }
                 }
                 "breaker" => notes.breaker = RejectionBreaker::read(line, age, now).ok(),
+                "held-refreshes" => {
+                    notes.held_refreshes = HeldRefreshes::read(line, age, now).ok();
+                }
                 "spent" => notes.spent.push(line.need("token")?.to_string()),
                 "any-spent" => notes.any_spent = true,
                 _ => {}

@@ -35,7 +35,8 @@ pub(crate) enum Means {
 pub(crate) enum NoSession {
     /// The login failed.
     Failed(Failed),
-    /// A refresh failed, and the cache knows it. No login follows in this flight.
+    /// A refresh failed, or may not be sent as another process knows, and the cache knows it. No
+    /// login follows in this flight.
     NotRefreshed(Error),
     /// Nothing was sent: the refused secret has not changed, or the login is not wanted any more.
     Unchanged,

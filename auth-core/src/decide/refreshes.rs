@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::failure::FailurePolicy;
 use super::outcome::End;
 use crate::clock::{Moment, nanos};
-use crate::credential::Credential;
-use crate::error::{Error, LONGEST_RETRY_AFTER, LoginError, LoginErrorKind};
+use crate::credential::{Credential, InvalidValue, Line, Lines, damaged};
+use crate::error::{Error, Exchange, LONGEST_RETRY_AFTER, LoginError, LoginErrorKind};
 use crate::refresh::Refresh;
 use crate::secret::Fingerprint;
 
@@ -34,6 +34,14 @@ pub(crate) struct Refreshes {
     streak: u32,
     /// None before this, on the steady clock.
     until: u64,
+}
+
+/// The last failure of a refresh, which holds the next one back.
+#[derive(Clone, Debug)]
+pub(super) struct HeldRefreshes {
+    failure: Arc<LoginError>,
+    /// None before this, on the steady clock.
+    pub(super) until: u64,
 }
 
 /// What a refresh is made with.
@@ -112,7 +120,7 @@ impl Refreshes {
         self.spent_token(session, now).filter(|_| is_sent)
     }
 
-    /// Another process has spent the token of this session.
+    /// Another process has spent the token of this session, or the server has refused it there.
     pub(super) fn take_as_spent(&mut self, session: &Credential, now: Moment) {
         let mark = self.mark(session, now);
         if !mark.is_some_and(|mark| self.spent.contains(&mark)) {
@@ -205,10 +213,7 @@ impl Refreshes {
         policy: &FailurePolicy,
     ) -> bool {
         let mark = self.mark(session, end.at);
-        if matches!(
-            error.kind(),
-            LoginErrorKind::Refused | LoginErrorKind::Locked
-        ) {
+        if refuses(&error) {
             self.spend(mark);
             self.failure = Some(Arc::new(error));
             return true;
@@ -220,6 +225,23 @@ impl Refreshes {
         self.until = end.at.steady.saturating_add(nanos(wait));
         self.failure = Some(Arc::new(error));
         false
+    }
+
+    /// What holds the next one back now.
+    pub(super) fn held(&self, now: Moment) -> Option<HeldRefreshes> {
+        let failure = self.failure.as_ref().filter(|_| now.steady < self.until)?;
+        Some(HeldRefreshes {
+            failure: Arc::clone(failure),
+            until: self.until,
+        })
+    }
+
+    /// One of another process has failed.
+    pub(super) fn learn(&mut self, held: &HeldRefreshes) {
+        if held.until > self.until {
+            self.until = held.until;
+            self.failure = Some(Arc::clone(&held.failure));
+        }
     }
 
     /// A refreshed session was rejected before any request with it was accepted.
@@ -247,4 +269,33 @@ impl Refreshes {
             },
         }
     }
+}
+
+impl HeldRefreshes {
+    /// Writes the words of its line.
+    pub(super) fn write(&self, line: &mut Lines, now: Moment) {
+        let left = Duration::from_nanos(self.until.saturating_sub(now.steady));
+        line.text("kind", self.failure.kind().name())
+            .text("detail", &self.failure.detail_and_causes())
+            .time("left", Some(left));
+    }
+
+    /// Reads a line that was written so long ago.
+    pub(super) fn read(line: Line<'_>, age: Duration, now: Moment) -> Result<Self, InvalidValue> {
+        let kind = LoginErrorKind::named(&line.need("kind")?).ok_or_else(damaged)?;
+        let failure = LoginError::of(kind, line.need("detail")?.to_string());
+        let left = line.time("left")?.unwrap_or_default().saturating_sub(age);
+        Ok(Self {
+            failure: Arc::new(failure.of_exchange(Exchange::Refresh)),
+            until: now.steady.saturating_add(nanos(left)),
+        })
+    }
+}
+
+/// Whether the server has refused what the refresh was made with.
+pub(crate) const fn refuses(error: &LoginError) -> bool {
+    matches!(
+        error.kind(),
+        LoginErrorKind::Refused | LoginErrorKind::Locked
+    )
 }

@@ -120,7 +120,7 @@ impl CacheState {
         if !current.life().told_end_has_come(now) {
             let unproven = current.is_unproven();
             let by = match by {
-                _ if unproven && current.is_by_refresh() => EndedBy::FirstUse,
+                _ if current.is_for_first_use() => EndedBy::FirstUse,
                 EndedBy::Rejection if unproven => EndedBy::NeverAccepted,
                 by => by,
             };

@@ -269,6 +269,11 @@ impl Life {
         self.birth.at
     }
 
+    /// How long its login took.
+    pub(crate) const fn took(&self) -> Duration {
+        self.birth.took
+    }
+
     pub(crate) const fn expires(&self) -> Deadline {
         self.expires
     }

@@ -54,6 +54,9 @@ pub(crate) trait Keep: Send + Sync {
     /// The token of a session that can be used once, if it is refreshed with one.
     fn single_use_token(&self, session: &Credential) -> Option<Secret>;
 
+    /// The token of a session, if it is refreshed with one.
+    fn refresh_token(&self, session: &Credential) -> Option<Secret>;
+
     /// Whether there is a session that is neither over nor rejected.
     fn has_good_session(&self) -> bool;
 
@@ -90,8 +93,8 @@ pub(crate) trait Keep: Send + Sync {
         leased: Option<Leased>,
     ) -> Settlement;
 
-    /// The notes for the store after the login has ended.
-    fn notes(&self, before: &Notes, secret: Option<String>) -> Notes;
+    /// The notes for the store after the login has ended, and has brought a session or not.
+    fn notes(&self, before: &Notes, secret: Option<String>, brought: bool) -> Notes;
 
     /// The session with this stamp was saved in the store, or was not.
     fn saved(self: Arc<Self>, stamp: Stamp, saved: Option<Saved>);
@@ -202,6 +205,7 @@ impl Login {
                     if let Some(found) = Box::pin(self.look_again(&error)).await? {
                         return Ok(Obtained::Found(found));
                     }
+                    self.note_failed(&current, &error);
                     self.purpose = self.after_refresh(&current, error)?;
                 }
             }
@@ -278,6 +282,7 @@ impl Login {
         match adopted.ok_or(NoSession::Unchanged)? {
             Adopted::Serves(credential) => return Ok(Some(credential)),
             Adopted::GoesOn(purpose) => self.purpose = purpose,
+            Adopted::Fails(error) => return Err(NoSession::NotRefreshed(error)),
         }
         // What is there now, and not what was there when the login began.
         let refreshes = self.purpose == Purpose::Refresh;
@@ -509,20 +514,13 @@ impl Login {
     /// Saves what the login has brought, or what its failure forbids, and releases the lease.
     async fn share(&self, cache: &Arc<dyn Keep>, turn: Box<Turn>, settlement: &Settlement) {
         let fetched = settlement.fetched().map(Arc::clone);
-        let session = (fetched.as_ref()).map(|fetched| fetched.session(self.engine.clock.now()));
         let before = turn.notes();
-        let notes = (session.is_some() || settlement.failed || turn.pardons())
-            .then(|| cache.notes(before, turn.secret()))
+        let brought = fetched.is_some();
+        let notes = (brought || settlement.failed || turn.has_news())
+            .then(|| cache.notes(before, turn.secret(), brought))
             // A pardoned mark may have been the only one that is stored.
-            .filter(|notes| !notes.is_empty() || !before.is_empty() || turn.pardons())
-            .map(|notes| {
-                if session.is_some() {
-                    notes.of_next_session()
-                } else {
-                    notes
-                }
-            });
-        let saved = turn.end(session.as_ref(), notes.as_ref()).await;
+            .filter(|notes| !notes.is_empty() || !before.is_empty() || turn.has_news());
+        let saved = turn.end(fetched.as_deref(), notes.as_ref()).await;
         if let Some(fetched) = fetched.map(|fetched| fetched.stamp()) {
             Arc::clone(cache).saved(fetched, saved);
         }

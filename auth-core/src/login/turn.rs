@@ -10,11 +10,11 @@ use futures_util::future::{BoxFuture, Either, join, select};
 
 use super::engine::Engine;
 use crate::clock::{Clock, nanos};
+use crate::credential::Credential;
 use crate::decide::{Known, LOOK_EVERY, Notes};
 use crate::error::{Exchange, LoginError};
 use crate::limit::{LONGEST_LOGIN, Limiter, MARGIN, Permit, Ticket};
 use crate::runtime::Runtime;
-use crate::session::Session;
 use crate::store::{
     Found, Lease, LeaseAsk, Leased, PermitAnswer, PermitAsk, STEP, Saved, Sharing, TROUBLE,
     Version, random_text,
@@ -62,8 +62,8 @@ pub(super) struct Turn {
     secret: Option<String>,
     /// The keyed hash of the token that was marked as spent.
     spent: Option<String>,
-    /// A token that was marked was not sent.
-    pardons: bool,
+    /// The notes have changed, which the store is to know whatever the login brings.
+    has_news: bool,
     /// The lease was asked for, and may be there even if no answer came.
     asked: bool,
     /// Its permit of the store, which may be there even if no answer came.
@@ -91,7 +91,7 @@ impl Turn {
             notes: Notes::default(),
             secret: None,
             spent: None,
-            pardons: false,
+            has_news: false,
             asked: false,
             permit: None,
             share: None,
@@ -237,7 +237,7 @@ impl Turn {
         } else {
             self.notes.pardon(&tag);
             // It may be there though no answer came.
-            self.pardons |= saved.is_none();
+            self.has_news |= saved.is_none();
         }
         is_noted
     }
@@ -248,17 +248,28 @@ impl Turn {
             return;
         };
         self.notes.pardon(&tag);
-        self.pardons = true;
+        self.has_news = true;
         let Some(version) = self.version else {
             return;
         };
         let saved = (self.sharing).save(&self.engine, version, None, Some(&self.notes), None);
-        self.pardons = saved.await.is_none();
+        self.has_news = saved.await.is_none();
+    }
+
+    /// The server has refused this token, which is not to be sent again.
+    pub(super) fn was_refused(&mut self, token: &str) {
+        self.notes.spend(self.sharing.tag(token));
+        self.has_news = true;
+    }
+
+    /// The notes are to be saved whatever the login brings.
+    pub(super) const fn note(&mut self) {
+        self.has_news = true;
     }
 
     /// Whether the notes are to be saved whatever the login has brought.
-    pub(super) const fn pardons(&self) -> bool {
-        self.pardons
+    pub(super) const fn has_news(&self) -> bool {
+        self.has_news
     }
 
     /// Waits for a permit of the store. Where that is in trouble, for one of the small share that
@@ -413,7 +424,7 @@ impl Turn {
     /// became of the session.
     pub(super) async fn end(
         mut self,
-        session: Option<&Session>,
+        session: Option<&Credential>,
         notes: Option<&Notes>,
     ) -> Option<Saved> {
         let (sharing, engine) = (Arc::clone(&self.sharing), self.engine.clone());
@@ -441,6 +452,9 @@ impl Turn {
             };
             match version {
                 Some(version) => {
+                    // The steps before may have taken a while. What is left of it is stated now.
+                    let session = session.map(|session| session.session(engine.clock.now()));
+                    let session = session.as_ref();
                     sharing
                         .save(&engine, version, session, notes, releases)
                         .await
@@ -546,8 +560,8 @@ impl Drop for Turn {
         };
         let (given, lasts) = (self.version, self.lease_lasts());
         let (sharing, engine) = (Arc::clone(&self.sharing), self.engine.clone());
-        let pardoned = self.pardons.then(|| self.notes.clone());
-        let notes = self.untold.take().or(pardoned);
+        let news = self.has_news.then(|| self.notes.clone());
+        let notes = self.untold.take().or(news);
         let owner = std::mem::take(&mut self.owner);
         runtime.spawn(async move {
             if let Some(until) = held_until {

@@ -8,7 +8,8 @@ use crate::runtime::Mutex;
 /// What has changed about a session since it was saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Unsaved {
-    /// Its idle deadline alone, which is saved over no value that another process has saved.
+    /// Its idle deadline alone, or that a response has shown it to be good, which is saved over no
+    /// value that another process has saved.
     Deadline,
     Values,
 }

@@ -222,7 +222,12 @@ fn rule_8_a_session_of_another_process_is_no_sign_that_the_one_before_was_of_use
 
 #[test]
 fn rule_8_a_session_that_was_refreshed_here_is_so_when_another_process_rolls_it() {
-    for by in [Means::Refresh, Means::Password] {
+    // As long as that one does not know either whether it is good.
+    for (by, is_for_first_use) in [
+        (Means::Refresh, true),
+        (Means::Refresh, false),
+        (Means::Password, false),
+    ] {
         let mut state = refreshing();
         let id = state.begin();
         let session = stored(version(1, 0)).session.unwrap();
@@ -231,10 +236,14 @@ fn rule_8_a_session_that_was_refreshed_here_is_so_when_another_process_rolls_it(
             version: Some(version(1, 0)),
             unsaved: false,
         };
-        assert!(adopt(&mut state, &mut known, rolled(version(1, 1)), at(60)));
+        let mut found = rolled(version(1, 1));
+        let first_use = |session: Session| session.for_first_use(is_for_first_use);
+        found.session = found.session.map(first_use);
+        assert!(adopt(&mut state, &mut known, found, at(60)));
         assert_eq!(stamp(&state), (1, 1));
-        let by_refresh = state.current().unwrap().is_by_refresh();
-        assert_eq!(by_refresh, by == Means::Refresh);
+        let current = state.current().unwrap();
+        assert_eq!(current.is_for_first_use(), is_for_first_use);
+        assert!(current.is_unproven());
     }
 }
 
@@ -460,6 +469,7 @@ fn finds(mut state: CacheState, purpose: Purpose, age: u64) -> Option<Purpose> {
             None
         }
         Some(Adopted::GoesOn(purpose)) => Some(purpose),
+        Some(Adopted::Fails(error)) => panic!("{error}"),
         None => panic!("it is wanted"),
     }
 }
@@ -525,7 +535,7 @@ fn rule_22_a_failed_renewal_of_another_process_holds_renewals_alone() {
         secret: Some(attempted("secret")),
     };
     settle(&mut other, id, Err(NoSession::Failed(failed)), at(0));
-    let notes = other.notes(&Notes::default(), Some("tag".into()), at(0));
+    let notes = other.notes(&Notes::default(), Some("tag".into()), false, at(0));
     let notes = Notes::read(&notes.to_text(at(0)), Duration::ZERO, at(0)).unwrap();
     for (purpose, may_be_sent) in [(Purpose::Renewal, false), (Purpose::Login, true)] {
         let mut state = CacheState::default();
@@ -635,5 +645,83 @@ fn rule_25_notes_of_another_form_are_damaged() {
     assert!(any.is_spent("any"));
     for text in ["", "notes form=2\n", "session form=1\n", "notes\n"] {
         assert!(!read(text), "{text}");
+    }
+}
+
+#[test]
+fn rule_22_a_limit_makes_no_refusal_forgotten_that_came_before_it() {
+    let refused = || LoginError::refused("status 401");
+    let next = |before: &Failure, error, seconds| {
+        let failed = failed(error, Some(attempted("secret")));
+        Failure::after(
+            Some(before),
+            failed,
+            &end(at(seconds)),
+            &FailurePolicy::DEFAULT,
+        )
+    };
+    let twice = next(&fails(refused(), "secret"), refused(), 900);
+    let limited = next(&twice, LoginError::limited(None), 2_700);
+    assert!(limited.is_of_note(at(2_700)));
+    let mut notes = Notes::default();
+    notes.logged_in_with("tag".into(), Some(limited));
+    // Another secret is refused since then.
+    notes.logged_in_with("of another".into(), Some(fails(refused(), "another")));
+    let read = Notes::read(&notes.to_text(at(2_700)), Duration::ZERO, at(2_700)).unwrap();
+    let mut state = CacheState::default();
+    assert!(state.recall(&read, attempted("secret"), "tag", Purpose::Login, at(2_800)));
+    let third = next(state.failure().unwrap(), refused(), 2_800);
+    assert_eq!(third.error(at(2_800)).retry_after(), Some(HOUR));
+    // It is none of what is known of a secret that was not sent yet.
+    assert!(state.recall(
+        &read,
+        attempted("third"),
+        "third",
+        Purpose::Login,
+        at(2_800)
+    ));
+    let first = state.failure().map_or_else(
+        || fails(refused(), "third"),
+        |before| next(before, LoginError::unavailable("x"), 2_800),
+    );
+    assert_eq!(first.tried_until(), 0);
+}
+
+#[test]
+fn rule_22_what_is_wrong_in_one_process_alone_ends_nothing_that_all_know() {
+    let mut notes = Notes::default();
+    let refused = LoginError::refused("status 401");
+    notes.logged_in_with("tag".into(), Some(fails(refused, "secret")));
+    let mut state = CacheState::default();
+    let id = state.begin();
+    let unsent = LoginError::misconfigured("no such file").not_sent();
+    let failed = failed(unsent, Some(attempted("secret")));
+    settle(&mut state, id, Err(NoSession::Failed(failed)), at(901));
+    let after = state.notes(&notes, Some("tag".into()), false, at(901));
+    let known = after
+        .failure("tag")
+        .map(|(failure, same)| (failure.kind(), same));
+    assert_eq!(known, Some((LoginErrorKind::Refused, true)));
+}
+
+#[test]
+fn rule_8_the_told_end_of_a_session_from_the_store_counts_from_the_sending_of_its_login() {
+    let second = Duration::from_secs(1);
+    for (took, told_end) in [(0_u32, 9), (3, 6)] {
+        let mut found = stored(version(1, 0));
+        let life = Lifetime::of(10 * second);
+        let stated = |session: Session| session.with_lifetime(life).that_took(second * took);
+        found.session = found.session.map(stated);
+        let mut state = CacheState::default();
+        assert!(adopt(&mut state, &mut Known::default(), found, at(0)));
+        let current = state.current().unwrap();
+        assert!(!current.life().told_end_has_come(at(told_end - 1)));
+        assert!(current.life().told_end_has_come(at(told_end)));
+        // It is passed on.
+        let passed_on = current.session(at(1)).to_parts();
+        let took_word = passed_on.expose().contains(" took=3");
+        assert_eq!(took_word, took == 3, "{}", passed_on.expose());
+        let read = passed_on.to_session().unwrap();
+        assert_eq!(read.took(), second * took);
     }
 }

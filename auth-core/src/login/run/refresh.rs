@@ -9,7 +9,7 @@ use futures_util::future::{Either, select};
 use super::{Keep, Login};
 use crate::clock::nanos;
 use crate::credential::Credential;
-use crate::decide::{NoSession, Purpose};
+use crate::decide::{NoSession, Purpose, refuses};
 use crate::error::{Exchange, LoginError, LoginErrorKind};
 use crate::event::Event;
 use crate::login::turn::not_marked;
@@ -36,10 +36,13 @@ impl Login {
         let Some(found) = turn.look_again().await else {
             return Ok(None);
         };
-        let found = self.adopt(found, known.version)?;
+        let found = self.adopt(found, known.version);
         // The purpose is decided anew by the failure.
         self.refreshed = None;
-        Ok(found)
+        match found {
+            Err(NoSession::NotRefreshed(_)) => Ok(None),
+            found => found,
+        }
     }
 
     /// Refreshes a session. Nothing of the password is read.
@@ -158,6 +161,20 @@ impl Login {
         // Before another look in the store, which may show that another process has spent it.
         if let Some(cache) = self.cache() {
             cache.unsend_refresh(current);
+        }
+    }
+
+    /// The refresh has failed. The store is told in the end what holds for all: that the token was
+    /// refused, or that the server wants no refresh for a while.
+    pub(super) fn note_failed(&mut self, current: &Credential, error: &LoginError) {
+        let cache = self.cache().filter(|_| refuses(error));
+        let token = cache.and_then(|cache| cache.refresh_token(current));
+        let Some(turn) = &mut self.turn else { return };
+        if let Some(token) = token {
+            turn.was_refused(token.expose());
+        }
+        if error.retry_after().is_some() {
+            turn.note();
         }
     }
 

@@ -523,3 +523,187 @@ async fn rule_22_what_failed_logins_forbid_holds_though_the_store_may_have_lost_
     assert_eq!(server.tokens_seen_once(), 0);
     assert!(fleet.events(|event| matches!(event, Event::StoredUnreadable { .. })) == 0);
 }
+
+fn reusable(server: &Server, password: &'static str) -> Program {
+    Program {
+        refresh: Some(Refresh::with_kept("refresh_token")),
+        ..server.program(password)
+    }
+}
+
+/// A session that is over, with a refresh token that can be used again and again.
+async fn over(fleet: &mut Fleet, server: &Server) {
+    server.answers(|number| {
+        let first = session(number, Lifetime::of(HOUR))?;
+        Ok(first.with_kept("refresh_token", "reusable")?)
+    });
+    let process = fleet.start(reusable(server, "right"));
+    process.get().await.unwrap();
+    fleet.leap(HOUR);
+}
+
+#[tokio::test]
+async fn rule_22_thirteen_starts_with_a_refused_token_and_a_wrong_password_send_each_once() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    over(&mut fleet, &server).await;
+    server.0.refuses_refreshes.store(true, SeqCst);
+    for _ in 0..13 {
+        let program = fleet.start(reusable(&server, "wrong"));
+        assert!(refused(&program.get().await.unwrap_err()));
+        drop(program);
+        fleet.advance(SECOND).await;
+    }
+    assert_eq!((server.tokens_seen_once(), server.logins()), (1, 2));
+    // No login follows, since the password is held back.
+    let program = fleet.start(reusable(&server, "wrong"));
+    assert!(program.renew().await.is_err());
+    assert_eq!((server.tokens_seen_once(), server.logins()), (1, 2));
+}
+
+#[tokio::test]
+async fn rule_22_a_refused_token_is_noted_though_no_login_follows() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let first = session(number, Lifetime::of(HOUR))?;
+        Ok(first.with_kept("refresh_token", "reusable")?)
+    });
+    let both = [(); 2].map(|()| fleet.start(reusable(&server, "right")));
+    for process in &both {
+        process.get().await.unwrap();
+    }
+    server.0.refuses_refreshes.store(true, SeqCst);
+    *server.0.password.lock() = "changed";
+    fleet.leap(HOUR - 30 * SECOND);
+    for process in &both {
+        process.get().await.unwrap();
+        fleet.advance(SECOND).await;
+    }
+    assert_eq!((server.tokens_seen_once(), server.logins()), (1, 2));
+}
+
+#[tokio::test]
+async fn rule_22_a_refused_token_that_a_login_brings_back_is_sent_again() {
+    for starts_later in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        over(&mut fleet, &server).await;
+        let other = fleet.start(reusable(&server, "right"));
+        server.0.refuses_refreshes.store(true, SeqCst);
+        let process = fleet.start(reusable(&server, "right"));
+        assert_eq!(token(&process.get().await.unwrap()), "token-2");
+        assert_eq!(token(&other.get().await.unwrap()), "token-2");
+        server.0.refuses_refreshes.store(false, SeqCst);
+        fleet.leap(HOUR);
+        let other = if starts_later {
+            fleet.start(reusable(&server, "right"))
+        } else {
+            other
+        };
+        assert_eq!(token(&other.get().await.unwrap()), "token-1002");
+        assert_eq!(server.logins(), 2);
+    }
+}
+
+#[tokio::test]
+async fn rule_22_a_retry_after_to_a_refresh_holds_the_refreshes_of_all() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    over(&mut fleet, &server).await;
+    let refreshes = || server.0.refreshes.lock().len();
+    let processes = [(); 3].map(|()| fleet.start(reusable(&server, "right")));
+    assert_eq!(token(&processes[0].get().await.unwrap()), "token-1001");
+    for process in &processes {
+        process.get().await.unwrap();
+    }
+    fleet.leap(HOUR - 200 * SECOND);
+    server.0.refreshes_wait.store(150, SeqCst);
+    for process in &processes {
+        process.get().await.unwrap();
+        fleet.advance(SECOND).await;
+    }
+    let later = fleet.start(reusable(&server, "right"));
+    later.get().await.unwrap();
+    let told = later.renew().await.unwrap_err();
+    let limited = told.login_error().map(LoginError::kind);
+    assert_eq!(limited, Some(LoginErrorKind::Limited));
+    assert_eq!(told.retry_after(), Some(148 * SECOND));
+    assert_eq!(refreshes(), 2);
+    server.0.refreshes_wait.store(0, SeqCst);
+    fleet.leap(148 * SECOND);
+    processes[1].get().await.unwrap();
+    fleet.advance(SECOND).await;
+    assert_eq!((refreshes(), server.logins()), (3, 1));
+}
+
+#[tokio::test]
+async fn rule_22_a_limit_makes_the_cooldown_of_a_refusal_no_shorter() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    // For longer than a caller waits.
+    server.answers(|_| Err(LoginError::limited(Some(600 * SECOND))));
+    let minute = 60 * SECOND;
+    for (password, minutes, logins) in [
+        ("right", 15_u32, 1),
+        ("right", 30, 2),
+        // It is limited.
+        ("wrong", 11, 3),
+        ("right", 59, 4),
+        ("right", 1, 4),
+        ("right", 0, 5),
+    ] {
+        *server.0.password.lock() = password;
+        let program = fleet.start(server.program("wrong"));
+        let told = program.get().await.unwrap_err();
+        assert_eq!(refused(&told), password == "right");
+        assert_eq!(server.logins(), logins);
+        fleet.leap(minutes * minute);
+    }
+}
+
+#[tokio::test]
+async fn rule_6_a_session_from_the_store_leaves_the_room_that_its_login_took() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| session(number, Lifetime::of(10 * SECOND)));
+    let both = [(); 2].map(|()| fleet.start(server.program("right")));
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.gate.lock() = Some(Arc::clone(&gate));
+    let mut get = Box::pin(both[0].get());
+    assert!(futures_util::poll!(&mut get).is_pending());
+    fleet.advance(3 * SECOND).await;
+    gate.add_permits(1);
+    get.await.unwrap();
+    both[1].get().await.unwrap();
+    let later = fleet.start(server.program("right"));
+    later.get().await.unwrap();
+    fleet.leap(4 * SECOND);
+    assert!(both[0].fresh().is_some() && both[1].fresh().is_some() && later.fresh().is_some());
+    fleet.leap(2 * SECOND);
+    assert!(both[0].fresh().is_none() && both[1].fresh().is_none() && later.fresh().is_none());
+}
+
+#[tokio::test]
+async fn rule_20_what_is_left_of_a_session_is_stated_when_it_is_saved() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.gate.lock() = Some(Arc::clone(&gate));
+    // The answer to what asks for the lease is lost.
+    store.0.lease_hangs.store(true, SeqCst);
+    let mut get = Box::pin(process.get());
+    assert!(futures_util::poll!(&mut get).is_pending());
+    fleet.advance(3 * SECOND).await;
+    store.0.lease_hangs.store(false, SeqCst);
+    fleet.advance(8 * SECOND).await;
+    assert_eq!(server.logins(), 1);
+    // It is found out in the end that it was given, which takes a while.
+    let step = Arc::new(Semaphore::new(0));
+    *store.0.step_gate.lock() = Some(Arc::clone(&step));
+    gate.add_permits(1);
+    settle().await;
+    fleet.advance(SECOND).await;
+    *store.0.step_gate.lock() = None;
+    step.add_permits(9);
+    get.await.unwrap();
+    let later = fleet.start(server.program("right"));
+    later.get().await.unwrap();
+    let left = later.session().unwrap().lifetime().hard_expiry();
+    assert_eq!((left, server.logins()), (Some(HOUR - SECOND), 1));
+}

@@ -84,3 +84,86 @@ async fn rule_21_a_login_that_was_stopped_does_not_save_over_a_newer_session() {
     );
     assert_eq!(server.logins(), 2);
 }
+
+/// Two processes share a session of the password, and the first one refreshes it.
+async fn refreshed(fleet: &mut Fleet, server: &Server) -> [Credentials; 2] {
+    server.answers(|number| {
+        let first = session(number, Lifetime::of(HOUR))?;
+        Ok(first.with_kept("refresh_token", &format!("first-{number}"))?)
+    });
+    let both = [(); 2].map(|()| fleet.start(refreshing(server)));
+    for process in &both {
+        process.get().await.unwrap();
+    }
+    fleet.leap(HOUR);
+    for process in &both {
+        assert_eq!(token(&process.get().await.unwrap()), "token-1001");
+    }
+    both
+}
+
+fn refreshing(server: &Server) -> Program {
+    Program {
+        refresh: Some(Refresh::with_kept("refresh_token")),
+        ..server.program("right")
+    }
+}
+
+#[tokio::test]
+async fn rule_8_a_refreshed_session_that_others_reject_at_its_first_use_is_followed_by_the_password()
+ {
+    for starts_later in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        let [_, other] = refreshed(&mut fleet, &server).await;
+        let other = if starts_later {
+            fleet.start(refreshing(&server))
+        } else {
+            other
+        };
+        assert_eq!(reject(&other).await.unwrap(), "token-2");
+        assert_eq!((server.tokens_seen_once(), server.logins()), (1, 2));
+    }
+}
+
+#[tokio::test]
+async fn rule_8_a_refreshed_session_that_one_process_knows_as_good_is_refreshed_by_the_others() {
+    for (closes, starts_later) in [(false, false), (false, true), (true, true)] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        let [one, other] = refreshed(&mut fleet, &server).await;
+        let current = one.peek().unwrap();
+        Attempt::new(&one, &current).accepted();
+        if closes {
+            one.close().await.unwrap();
+        } else {
+            fleet.advance(12 * SECOND).await;
+        }
+        let other = if starts_later {
+            fleet.start(refreshing(&server))
+        } else {
+            fleet.advance(12 * SECOND).await;
+            other
+        };
+        assert_eq!(reject(&other).await.unwrap(), "token-1002");
+        assert_eq!((server.tokens_seen_once(), server.logins()), (2, 1));
+    }
+}
+
+#[tokio::test]
+async fn rule_21_that_a_refreshed_session_is_good_is_saved_once() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let both = refreshed(&mut fleet, &server).await;
+    let store = Faulty::new(&fleet.store);
+    let third = fleet.start_with(refreshing(&server), store.clone());
+    third.get().await.unwrap();
+    fleet.advance(12 * SECOND).await;
+    assert_eq!(store.changes(), 0, "it is not known yet");
+    for process in both.iter().chain([&third]) {
+        let current = process.peek().unwrap();
+        Attempt::new(process, &current).accepted();
+    }
+    fleet.advance(30 * SECOND).await;
+    assert!(store.changes() <= 1);
+    fleet.advance(60 * SECOND).await;
+    third.close().await.unwrap();
+    assert_eq!(store.changes(), 0);
+}

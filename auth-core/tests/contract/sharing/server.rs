@@ -15,6 +15,8 @@ pub(super) struct ServerState {
     pub(super) refuses_refreshes: AtomicBool,
     pub(super) logouts: Mutex<Vec<String>>,
     pub(super) refreshes_fail: AtomicBool,
+    /// It asks for a wait of so many seconds before the next refresh, unless that is none.
+    pub(super) refreshes_wait: AtomicU64,
     pub(super) refreshes_not_sent: AtomicBool,
     pub(super) password: Mutex<&'static str>,
     pub(super) answer: Mutex<Answer>,
@@ -33,6 +35,7 @@ impl Server {
             refuses_refreshes: AtomicBool::new(false),
             logouts: Mutex::default(),
             refreshes_fail: AtomicBool::new(false),
+            refreshes_wait: AtomicU64::new(0),
             refreshes_not_sent: AtomicBool::new(false),
             password: Mutex::new("right"),
             answer: Mutex::new(Box::new(answer)),
@@ -133,6 +136,10 @@ impl Provider for Program {
         }
         if self.server.0.refreshes_fail.load(SeqCst) {
             return Err(LoginError::unavailable("status 503"));
+        }
+        let wait = self.server.0.refreshes_wait.load(SeqCst);
+        if wait > 0 {
+            return Err(LoginError::limited(Some(Duration::from_secs(wait))));
         }
         if self.server.0.refuses_refreshes.load(SeqCst) {
             return Err(LoginError::refused("status 400"));
