@@ -272,15 +272,16 @@
 //! though that names the host itself, unless it is an address or a single label (RFC 6265bis).
 //! `Domain` and `Path` narrow the scope and never widen it. A cookie that the provider adds goes to
 //! the whole scope where the server does not narrow it, and one with `Secure` to loopback as well.
-//! One with `Secure` that is set over plain HTTP, save from loopback, is ignored: what was there
-//! before stays. A login has failed whose session needs a cookie that goes to no origin of the
-//! scope. One that the provider adds by its value alone is replaced by the first of its name that
-//! an answer sets for all paths, with whatever `Domain`, and until then deleted without a `Domain`
-//! or with the host's own. A cookie of another name is kept by choice. Of those that the provider
-//! did not add, at most 50 are kept, and none of more than 4,096 bytes with its name, path and
-//! domain (section 6.1): one beyond that is not taken. A name and a value are UTF-8: a cookie of
-//! the session that is set to something else stays as it was, and that is an event. Those of a
-//! repair's response count as those of any response.
+//! One with `Secure` that is set over plain HTTP, save from loopback, is ignored, and so is what
+//! would replace or delete a `Secure` one there: what was there before stays. A login has failed
+//! whose session needs a cookie that goes to no origin of the scope. One that the provider adds by
+//! its value alone is replaced by the first of its name that an answer sets for all paths, with
+//! whatever `Domain`, and until then deleted without a `Domain` or with the host's own. A cookie of
+//! another name is kept by choice. Of those that the provider did not add, at most 50 are kept, and
+//! none of more than 4,096 bytes with its name, path and domain (section 6.1): one beyond that is
+//! not taken. A name and a value are UTF-8: a cookie of the session that is set to something else
+//! stays as it was, and that is an event. Those of a repair's response count as those of any
+//! response.
 //!
 //! The life of a session is the least of those of the cookies that its provider named; in a sliding
 //! session that is the idle timeout. A cookie whose life the server has not stated has the one that

@@ -234,6 +234,25 @@ async fn rule_9_a_post_that_was_redirected_to_a_get_is_not_retried_if_that_fails
 }
 
 #[tokio::test]
+async fn rule_9_an_error_says_that_a_post_has_been_done_whose_redirects_lead_nowhere() {
+    let to_itself = |_: &Seen| {
+        let mut response = response(303, "");
+        let location = http::HeaderValue::from_static("/orders/1");
+        response.headers_mut().insert("location", location);
+        response
+    };
+    let shop = Api::new(to_itself);
+    let origin = shop.serve().await;
+    let (credentials, _) = Script::at(&origin).build();
+    for path in ["/orders", "/orders/1"] {
+        let sent = client(&credentials).post(format!("{origin}{path}")).send();
+        let printed = format!("{:?}", sent.await.unwrap_err());
+        assert!(printed.contains("has been done"), "{printed}");
+    }
+    assert_eq!(shop.count(), 4);
+}
+
+#[tokio::test]
 async fn rule_9_a_request_whose_method_no_redirect_has_changed_is_retried() {
     for (status, method) in [
         (302, Method::GET),

@@ -384,7 +384,8 @@ impl Cookies {
         received: Option<Moment>,
     ) -> Option<Role> {
         let names_it = self.is_providers(&set.name);
-        if !(names_it || self.keeps_all) || !set.is_taken_from(target) {
+        let may_be_forged = || self.live().any(|cookie| cookie.is_safe_from(set, target));
+        if !(names_it || self.keeps_all) || !set.is_taken_from(target) || may_be_forged() {
             return None;
         }
         let known = self.find(set, target);

@@ -378,8 +378,11 @@ async fn rule_15_a_secure_cookie_that_is_set_over_plain_http_is_ignored() {
     let tls = Target::new("https", "plain.example.com", "/");
     let browser = Browser::within(with_tls(), login);
     browser.send(tls, 200, &["sid=s2; Path=/; Secure"]).await;
-    assert_eq!(browser.cookies(tls).await, "sid=s2");
-    assert_eq!(browser.cookies(plain).await, "");
+    for forged in ["sid=s3; Path=/", "sid=; Path=/; Max-Age=0"] {
+        browser.send(plain, 200, &[forged]).await;
+        assert_eq!(browser.cookies(tls).await, "sid=s2", "{forged}");
+        assert_eq!(browser.cookies(plain).await, "", "{forged}");
+    }
     for (origin, host) in [
         ("http://127.0.0.1:8080", "127.0.0.1"),
         ("http://[::1]:8080", "[::1]"),

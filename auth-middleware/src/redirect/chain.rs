@@ -102,6 +102,11 @@ impl Chain {
         if url.origin() != answer.url.origin() && is_in(&self.above) {
             return Ok(None);
         }
+        let changes_method = method != *answer.method;
+        #[cfg(feature = "reqwest")]
+        {
+            self.changed_method |= changes_method;
+        }
         if self.taken == redirects.most {
             return Err(RedirectError::TooMany {
                 most: redirects.most,
@@ -113,11 +118,6 @@ impl Chain {
         if self.seen.iter().any(|(m, u)| *m == method && *u == sent) {
             let origin = url.origin().ascii_serialization();
             return Err(RedirectError::Loop { origin });
-        }
-        let changes_method = method != *answer.method;
-        #[cfg(feature = "reqwest")]
-        {
-            self.changed_method |= changes_method;
         }
         Ok(Some(Hop {
             same_origin: url.origin() == answer.url.origin(),

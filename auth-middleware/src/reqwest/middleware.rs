@@ -299,7 +299,10 @@ impl Middleware for AuthMiddleware {
     {
         let context = AuthContext::of(extensions);
         let mut call = Call::new(self, request);
-        Box::pin(async move { call.answer(&context, extensions, &next).await })
+        Box::pin(async move {
+            let answered = call.answer(&context, extensions, &next).await;
+            answered.map_err(|error| call.mark_if_done(error))
+        })
     }
 }
 
@@ -396,7 +399,7 @@ impl<'a> Call<'a> {
                 }
                 None => Box::pin(self.send_bare(credentials, extensions, next)).await,
             };
-            let mut response = answered.map_err(|error| self.mark_if_done(error))?;
+            let mut response = answered?;
             let hop = self.next_hop(&response, credentials)?;
             if hop.is_none() && Chain::may_redirect(response.status()) {
                 // One that follows none leaves it to those above, but for what it has sent.
