@@ -262,8 +262,8 @@ impl Cookie {
             && (set.has_value() || domain.eq_ignore_ascii_case(host))
     }
 
-    /// Whether it stays as it is, since it is `Secure` and what an answer to `target` sets came over
-    /// plain HTTP: anyone on the way can have written that (RFC 6265bis, section 5.7).
+    /// Whether it stays as it is, since it is `Secure` and what an answer to `target` sets came
+    /// over plain HTTP: anyone on the way can have written that (RFC 6265bis, section 5.7).
     pub(super) fn is_safe_from(&self, set: &SetCookie, target: Target<'_>) -> bool {
         self.secure && target.is_plain() && self.name == set.name && self.hosts.include(target)
     }
