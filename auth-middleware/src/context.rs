@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 use auth_core::{Ask, Credentials};
 use futures_util::FutureExt;
 
+#[cfg(any(feature = "reqwest", feature = "tower"))]
 use crate::jar::{JarRequest, JarsAbove};
 
 /// The choices for one request: no credential, the credential of another identity, or an [`Ask`]
@@ -49,6 +50,7 @@ pub(crate) struct Choices {
     /// of a request, and all its attempts together make one renewal.
     pub(crate) renewal: Option<Arc<AtomicBool>>,
     /// Those of the integrations above.
+    #[cfg(any(feature = "reqwest", feature = "tower"))]
     pub(crate) jars: JarsAbove,
 }
 
@@ -164,6 +166,7 @@ impl AuthContext {
     }
 
     /// Tells the jars of the integrations above that the request will carry a credential of these.
+    #[cfg(any(feature = "reqwest", feature = "tower"))]
     #[inline]
     pub(crate) fn tell_jars(&self, credentials: &Credentials) {
         if let Some(choices) = &self.0 {
@@ -172,6 +175,7 @@ impl AuthContext {
     }
 
     /// The context for integrations below that have this jar above them.
+    #[cfg(any(feature = "reqwest", feature = "tower"))]
     pub(crate) fn below(&self, jar: &JarRequest) -> Self {
         self.clone().choose(|choices| choices.jars.add(jar))
     }
