@@ -347,7 +347,8 @@ impl CacheState {
         notes.breaker = breaker.filter(|breaker| breaker.is_of_note(now)).cloned();
         let refreshes = self.refreshes.as_deref();
         let held = refreshes.and_then(|refreshes| refreshes.held(now));
-        notes.held_refreshes = held.or(notes.held_refreshes.filter(|_| !brought));
+        // A login says nothing of it, and none is refreshed meanwhile.
+        notes.held_refreshes = held.or(notes.held_refreshes);
         if brought {
             notes.of_next_session(refreshes.is_none_or(Refreshes::are_single_use))
         } else {

@@ -34,6 +34,8 @@ pub(crate) struct Refreshes {
     streak: u32,
     /// None before this, on the steady clock.
     until: u64,
+    /// Until when the server has said that it wants none, on the steady clock.
+    asked_until: u64,
 }
 
 /// The last failure of a refresh, which holds the next one back.
@@ -73,6 +75,7 @@ impl Refreshes {
             failure: None,
             streak: 0,
             until: 0,
+            asked_until: 0,
         }
     }
 
@@ -195,6 +198,7 @@ impl Refreshes {
         self.failure = None;
         self.streak = 0;
         self.until = 0;
+        self.asked_until = 0;
     }
 
     /// A login has returned a session. How long the server wants no refresh has not changed.
@@ -223,21 +227,25 @@ impl Refreshes {
         self.streak = self.streak.saturating_add(1);
         let wait = backoff.max(asked.min(LONGEST_RETRY_AFTER));
         self.until = end.at.steady.saturating_add(nanos(wait));
+        let asked = nanos(asked.min(LONGEST_RETRY_AFTER));
+        self.asked_until = self.asked_until.max(end.at.steady.saturating_add(asked));
         self.failure = Some(Arc::new(error));
         false
     }
 
-    /// What holds the next one back now.
+    /// What the server has said that holds the next one back now, whichever process sends it.
     pub(super) fn held(&self, now: Moment) -> Option<HeldRefreshes> {
-        let failure = self.failure.as_ref().filter(|_| now.steady < self.until)?;
+        let is_held = now.steady < self.asked_until;
+        let failure = self.failure.as_ref().filter(|_| is_held)?;
         Some(HeldRefreshes {
             failure: Arc::clone(failure),
-            until: self.until,
+            until: self.asked_until,
         })
     }
 
     /// One of another process has failed.
     pub(super) fn learn(&mut self, held: &HeldRefreshes) {
+        self.asked_until = self.asked_until.max(held.until);
         if held.until > self.until {
             self.until = held.until;
             self.failure = Some(Arc::clone(&held.failure));

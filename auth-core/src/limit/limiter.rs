@@ -139,7 +139,7 @@ impl Limiter {
             return;
         }
         let compared = self.change(|queue, now| {
-            let is_out = !queue.holds(ticket) && !ticket.is_permitted();
+            let is_out = !queue.holds(ticket) && !ticket.is_permitted() && !ticket.is_elsewhere();
             let joins_later = is_out && ticket.expected() > now;
             joins_later.then(|| ticket.expect(queue.expected(true, now)))
         });

@@ -45,6 +45,7 @@ impl Queue {
     }
 
     pub(super) fn join(&mut self, ticket: &Arc<Ticket>, now: u64) {
+        ticket.elsewhere.store(false, Relaxed);
         ticket.queued(now);
         self.waiting.push(Arc::clone(ticket));
     }
@@ -170,6 +171,8 @@ pub(crate) struct Ticket {
     given_up: AtomicBool,
     /// It has left the queue with its permit. What it waits for since then is none of the queue's.
     permitted: AtomicBool,
+    /// It waits for something else, before it joins the queue.
+    elsewhere: AtomicBool,
     /// When the permit is expected to be free, on the steady clock. If it is free now, since when.
     /// Zero before the first estimate.
     expected: AtomicU64,
@@ -192,9 +195,10 @@ impl Ticket {
         }
     }
 
-    // Relaxed, for the three flags: each publishes no other memory. A thread that sets `wanted` or
+    // Relaxed, for the four flags: each publishes no other memory. A thread that sets `wanted` or
     // `given_up` takes the queue's lock next, and `note` reads them under that lock, under which
-    // `permitted` is set and read.
+    // `permitted` is set and read. Who misses `elsewhere` tells a caller too soon a time, which its
+    // next look corrects.
     pub(crate) fn is_wanted(&self) -> bool {
         self.wanted.load(Relaxed)
     }
@@ -210,6 +214,10 @@ impl Ticket {
 
     pub(super) fn is_permitted(&self) -> bool {
         self.permitted.load(Relaxed)
+    }
+
+    pub(super) fn is_elsewhere(&self) -> bool {
+        self.elsewhere.load(Relaxed)
     }
 
     pub(super) fn give_up(&self) {
@@ -260,6 +268,7 @@ impl Ticket {
 
     /// The login waits for something else than the queue, until then.
     pub(crate) fn set_expected(&self, at: u64) {
+        self.elsewhere.store(true, Relaxed);
         self.tell(self.expect(at));
     }
 

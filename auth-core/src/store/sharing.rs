@@ -66,6 +66,13 @@ impl Sharer for Clock {
     fn emit(&self, _: &Event) {}
 }
 
+/// Why a step has brought nothing.
+enum NoAnswer {
+    /// The store is left alone after the last failure.
+    LeftAlone,
+    Failed,
+}
+
 /// The store of one cache.
 pub(crate) struct Sharing {
     store: Arc<dyn Store>,
@@ -463,14 +470,9 @@ impl Sharing {
         if left == 0 {
             return true;
         }
-        let before = self.trouble_until.load(Relaxed);
         let left = Duration::from_nanos(left);
         let hold = async { self.store.hold(&self.origin, left).await };
-        let is_told = self.step(cache, hold).await.is_some();
-        if !is_told {
-            self.trouble_until.store(before, Relaxed);
-        }
-        is_told
+        self.attempt(cache, hold).await.is_ok()
     }
 
     /// The store is asked again even if it has just failed: there is no later.
@@ -500,26 +502,40 @@ impl Sharing {
         cache: &dyn Sharer,
         step: impl Future<Output = Result<T, StoreError>>,
     ) -> Option<T> {
+        match self.attempt(cache, step).await {
+            Ok(result) => Some(result),
+            Err(NoAnswer::LeftAlone) => None,
+            Err(NoAnswer::Failed) => {
+                let until = cache.clock().now().steady.saturating_add(nanos(TROUBLE));
+                // Relaxed: the time publishes no other memory, and who misses it asks in vain.
+                self.trouble_until.store(until, Relaxed);
+                None
+            }
+        }
+    }
+
+    /// As `step`, after which the store is not left alone if it fails.
+    async fn attempt<T>(
+        &self,
+        cache: &dyn Sharer,
+        step: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, NoAnswer> {
         let now = cache.clock().now().steady;
         if now < self.trouble_until.load(Relaxed) {
-            return None;
+            return Err(NoAnswer::LeftAlone);
         }
         let step = AssertUnwindSafe(step).catch_unwind();
         let until = now.saturating_add(nanos(STEP));
         let error = match select(pin!(step), pin!(cache.clock().sleep_until(until))).await {
-            Either::Left((Ok(Ok(result)), _)) => return Some(result),
+            Either::Left((Ok(Ok(result)), _)) => return Ok(result),
             Either::Left((Ok(Err(error)), _)) => error,
             Either::Left((Err(_panic), _)) => StoreError::new("the store panicked"),
             Either::Right(_) => StoreError::new(format!("the store did not answer in {STEP:?}")),
         };
-        let now = cache.clock().now().steady;
-        // Relaxed: the time publishes no other memory, and who misses it asks in vain.
-        self.trouble_until
-            .store(now.saturating_add(nanos(TROUBLE)), Relaxed);
         cache.emit(&Event::StoreFailed {
             reason: error.reason(),
         });
-        None
+        Err(NoAnswer::Failed)
     }
 
     fn found(&self, cache: &dyn Sharer, entry: &Entry) -> Found {

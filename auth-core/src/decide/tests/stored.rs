@@ -337,6 +337,24 @@ fn rule_21_a_session_that_another_process_has_seen_rejected_is_kept_for_its_refr
 }
 
 #[test]
+fn rule_22_what_a_process_pauses_by_itself_holds_no_refresh_of_another() {
+    let limited = LoginError::limited(Some(HOUR));
+    for (error, is_held) in [(LoginError::unavailable("x"), false), (limited, true)] {
+        let mut state = CacheState::new(Some(Refresh::with_session()));
+        log_in(&mut state, HOUR, at(0));
+        let current = state.current().unwrap().clone();
+        let id = state.begin();
+        let end = End {
+            jitter: 1.0,
+            ..end(at(10))
+        };
+        let _ = state.not_refreshed(id, (&current, error), &end, &POLICY);
+        let notes = state.notes(&Notes::default(), None, false, at(10));
+        assert_eq!(notes.held_refreshes.is_some(), is_held);
+    }
+}
+
+#[test]
 fn rule_22_a_token_that_the_notes_know_as_spent_is_not_sent() {
     for (token, is_sent) in [("r-1", false), ("r-2", true)] {
         let mut found = stored(version(1, 1));

@@ -634,6 +634,27 @@ async fn rule_22_a_retry_after_to_a_refresh_holds_the_refreshes_of_all() {
 }
 
 #[tokio::test]
+async fn rule_22_a_login_does_not_end_the_wait_for_refreshes() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    over(&mut fleet, &server).await;
+    server.0.refreshes_wait.store(3_000, SeqCst);
+    fleet.start(reusable(&server, "right")).get().await.unwrap();
+    assert_eq!(server.logins(), 2, "the password follows");
+    // The session is gone, and this one has heard of no wait.
+    fleet.leap(HOUR / 2);
+    let ended = fleet.start(reusable(&server, "right"));
+    ended.get().await.unwrap();
+    ended.log_out().await.unwrap();
+    fleet.start(reusable(&server, "right")).get().await.unwrap();
+    assert_eq!(server.logins(), 3);
+    let later = fleet.start(reusable(&server, "right"));
+    later.get().await.unwrap();
+    let told = later.renew().await.unwrap_err();
+    assert_eq!(told.retry_after(), Some(1_200 * SECOND), "{told:?}");
+    assert_eq!(server.0.refreshes.lock().len(), 1);
+}
+
+#[tokio::test]
 async fn rule_22_a_limit_makes_the_cooldown_of_a_refusal_no_shorter() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     // For longer than a caller waits.

@@ -627,6 +627,11 @@ async fn rule_20_who_waits_for_the_lease_of_a_login_that_waits_is_told() {
     assert!(told.is_finished());
     let told = told.await.unwrap();
     assert!(matches!(told, Err(Error::QuotaSpent { .. })), "{told:?}");
+    // So is one that comes later, at once.
+    let fails_fast = other.clone();
+    let told = tokio::spawn(async move { fails_fast.get_with(Ask::new().fail_fast()).await });
+    settle().await;
+    assert!(told.is_finished());
     process.pass(HOUR).await;
     assert_eq!(process.sent(), ["account"]);
     waits.await.unwrap().unwrap();
