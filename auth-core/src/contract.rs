@@ -402,17 +402,19 @@
 //! and that is good is used, and nothing is sent; so is another value of the one that it has, but
 //! not for a caller who asks for a renewed session. Otherwise the login takes the lease of the
 //! identity, with a look at what is stored in the same step, and uses only what it read then: never
-//! a refresh token from before. While another has the lease, it waits for the result, within its
-//! callers' time. Once that has taken longer than a login may, the other one waits for a permit,
-//! and callers are told that they can't have one before the lease ends. It looks when the store
-//! tells of a change, and else ever more seldom, each one or two seconds in the end. A caller that
-//! would be turned away, for the quota or for a failure, and asks for no renewed session, looks for
-//! one first, without the lease, and for 2 s at most, or a quarter of a second if it fails fast.
-//! The callers of a cache do that once a second together. A lease lasts for the login's time-out,
-//! or an hour if that is longer, and 5 s. It is extended at a third of that while its login is
-//! under way, and lapses by itself. So among those that reach the store and are not stopped for
-//! longer than a lease, one login is under way for an identity. Waiters are told once the session
-//! is saved: a program that ends with its answer in hand has left it there.
+//! a refresh token from before. A renewal that no caller waits for, and that would have to wait for
+//! a permit, gives the lease back, and is tried again one or two seconds after that permit is
+//! expected. While another has the lease, a login waits for the result, within its callers' time.
+//! Once that has taken longer than a login may, the other one waits for a permit, and callers are
+//! told that they can't have one before the lease ends. It looks when the store tells of a change,
+//! and else ever more seldom, each one or two seconds in the end. A caller that would be turned
+//! away, for the quota or for a failure, and asks for no renewed session, looks for one first,
+//! without the lease, and for 2 s at most, or a quarter of a second if it fails fast. The callers
+//! of a cache do that once a second together. A lease lasts for the login's time-out, or an hour if
+//! that is longer, and 5 s. It is extended at a third of that while its login is under way, and
+//! lapses by itself. So among those that reach the store and are not stopped for longer than a
+//! lease, one login is under way for an identity. Waiters are told once the session is saved: a
+//! program that ends with its answer in hand has left it there.
 //!
 //! Without a store nothing is paid for it. With one, a request with a fresh session costs the same.
 //!

@@ -333,7 +333,7 @@ impl CacheState {
         }
         let refreshes = self.refreshes.as_mut()?;
         let refused = refreshes.failed(error, session, end, &policy.failure);
-        let told = refreshes.error(end.at);
+        let told = refreshes.last_error(end.at)?;
         let good = self.is_good(end.at);
         let follows = (refused || !good).then(|| self.login(end.at, good).ok());
         Some((told, follows.flatten()))

@@ -263,19 +263,34 @@ impl Refreshes {
         self.until.max(free_at)
     }
 
-    /// What a caller is told that asks for one: the last failure, or that the quota is spent; with
-    /// the time to wait.
+    /// What a caller is told that asks for one which has to wait: the last failure, or that the
+    /// quota is spent; with the time to wait.
     pub(super) fn error(&self, now: Moment) -> Error {
+        let (backoff, retry_after) = (self.backoff(now), self.quota_wait(now));
         match &self.failure {
-            Some(failure) => Error::Login {
-                source: Arc::clone(failure),
-                retry_after: Some(Duration::from_nanos(self.until.saturating_sub(now.steady))),
-            },
-            None => Error::QuotaSpent {
-                retry_after: self.quota_wait(now),
+            Some(failure) if backoff >= retry_after => failed(failure, backoff),
+            _ => Error::QuotaSpent {
+                retry_after,
                 source: None,
             },
         }
+    }
+
+    /// What the callers of the one are told that has failed last, if one has.
+    pub(super) fn last_error(&self, now: Moment) -> Option<Error> {
+        let failure = self.failure.as_ref()?;
+        Some(failed(failure, self.backoff(now)))
+    }
+
+    fn backoff(&self, now: Moment) -> Duration {
+        Duration::from_nanos(self.until.saturating_sub(now.steady))
+    }
+}
+
+fn failed(failure: &Arc<LoginError>, backoff: Duration) -> Error {
+    Error::Login {
+        source: Arc::clone(failure),
+        retry_after: Some(backoff),
     }
 }
 

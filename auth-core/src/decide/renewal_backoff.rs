@@ -1,8 +1,14 @@
-//! The back-off of renewals that bring no later expiry. Without it, a server that returns the same
-//! session again would be asked all the time.
+//! The back-off of renewals that bring no later expiry, or that would have to wait for a permit.
+//! Without it, a server that returns the same session again would be asked all the time.
+
+use std::time::Duration;
 
 use super::FailurePolicy;
+use super::outcome::End;
 use crate::clock::{Moment, nanos};
+
+/// How long callers have the permit to themselves for which renewals wait.
+const AFTER_CALLERS: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 pub(super) struct RenewalBackoff {
@@ -21,6 +27,16 @@ impl RenewalBackoff {
     /// No renewal before this, on the steady clock.
     pub(super) const fn until(&self) -> u64 {
         self.until
+    }
+
+    /// A permit may be free then, on the steady clock, but not before. The renewals that wait for
+    /// it do not all ask at once.
+    pub(super) fn postpone(&mut self, until: u64, end: &End) {
+        let later = until
+            .max(end.at.steady)
+            .saturating_add(nanos(AFTER_CALLERS));
+        let spread = nanos(AFTER_CALLERS.mul_f64(end.jitter));
+        self.until = self.until.max(later.saturating_add(spread));
     }
 
     /// The back-off after one more of them.

@@ -73,6 +73,11 @@ impl CacheState {
                 _ => Settled::Failed(told),
             },
             Err(NoSession::Unchanged) => self.looked(now),
+            // A caller may have come to wait for it meanwhile. It begins another one.
+            Err(NoSession::Postponed { until }) => {
+                self.renewals.postpone(until, end);
+                self.discard(None)
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use futures_util::future::{Either, select};
 use super::engine::Engine;
 use super::flight::Flight;
 use super::settlement::Settlement;
-use super::turn::Turn;
+use super::turn::{Permission, Turn};
 use crate::cause::Cause;
 use crate::clock::nanos;
 use crate::credential::{Credential, Stamp};
@@ -354,7 +354,7 @@ impl Login {
         let clock = self.engine.clock.clone();
         let mut looked_at = clock.now();
         loop {
-            let permit = self.wait_for_permit().await;
+            let permit = self.wait_for_permit().await?;
             let now = clock.now();
             // The wait may have been an hour, in which the secret was changed, and the old one
             // would cost an attempt. The permit counts meanwhile, so a source that takes long is
@@ -382,10 +382,17 @@ impl Login {
         }
     }
 
-    /// Waits for a permit of the process, and for one of the store.
-    async fn wait_for_permit(&mut self) -> Permit {
+    /// Waits for a permit of the process, and for one of the store. With a store, a login that no
+    /// caller waits for does not: others would wait for its lease meanwhile.
+    async fn wait_for_permit(&mut self) -> Result<Permit, NoSession> {
         let timeout = self.engine.options.login_timeout;
         loop {
+            if self.turn.is_some() && !self.flight().ticket.is_wanted() {
+                let until = self.engine.limiter.expected(false);
+                if until > self.engine.clock.now().steady {
+                    return Err(NoSession::Postponed { until });
+                }
+            }
             let permit = self
                 .engine
                 .limiter
@@ -393,17 +400,20 @@ impl Login {
                 .await;
             self.promise_a_step();
             let Some(mut turn) = self.turn.take() else {
-                return permit;
+                return Ok(permit);
             };
             let ticket = &self.flight().ticket;
-            let is_permitted = turn.permit(&permit, ticket, || self.promise_a_step());
-            let is_permitted = Box::pin(is_permitted).await;
+            let permission = turn.permit(&permit, ticket, || self.promise_a_step());
+            let permission = Box::pin(permission).await;
             self.turn = Some(turn);
             self.promise_a_step();
-            if is_permitted {
-                return permit;
+            if matches!(permission, Permission::Given) {
+                return Ok(permit);
             }
             self.give_back(Some(permit)).await;
+            if let Permission::Later(until) = permission {
+                return Err(NoSession::Postponed { until });
+            }
         }
     }
 

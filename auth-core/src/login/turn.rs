@@ -273,9 +273,8 @@ impl Turn {
     }
 
     /// Waits for a permit of the store. Where that is in trouble, for one of the small share that
-    /// each process has then, until the store answers again. Returns false if the login can't be
-    /// sent any more with its permit of the process, or is a renewal and a caller waits for one:
-    /// then all are to be given back.
+    /// each process has then, until the store answers again. If it returns none, that of the
+    /// process is to be given back.
     ///
     /// A refresh that counts as a login may have had one before, which goes on counting.
     pub(super) async fn permit(
@@ -283,7 +282,7 @@ impl Turn {
         of_process: &Permit,
         ticket: &Arc<Ticket>,
         promise: impl Fn(),
-    ) -> bool {
+    ) -> Permission {
         self.end_permit().await;
         let engine = self.engine.clone();
         let timeout = engine.options.login_timeout;
@@ -297,23 +296,17 @@ impl Turn {
             counts_for: window.saturating_add(self.login_takes()),
         };
         let mut free_at = 0;
-        // When a renewal asks again.
-        let mut renews_at = 0;
         // Its place in the queue for the share, which it keeps while the store is in trouble.
         let mut place = None;
         loop {
             let asked = engine.clock.now().steady;
-            // Callers come before renewals, and those of other processes as well.
-            let gives_way = !ticket.is_wanted() && engine.limiter.has_callers();
-            if !of_process.is_good() || gives_way {
-                return false;
+            if !of_process.is_good() {
+                return Permission::None;
+            }
+            if !ticket.is_wanted() && engine.limiter.has_callers() {
+                return Permission::Later(asked);
             }
             promise();
-            if !ticket.is_wanted() && asked < renews_at {
-                let again = asked.saturating_add(nanos(ASK_AGAIN));
-                engine.clock.sleep_until(again.min(renews_at)).await;
-                continue;
-            }
             // The store may have given it even if no answer comes. It is told when the login ends,
             // also if that had a permit of the share.
             self.permit = Some(Stored {
@@ -329,9 +322,11 @@ impl Turn {
                 Some(PermitAnswer::Given) => break,
                 Some(PermitAnswer::Wait(wait)) => {
                     free_at = now.saturating_add(nanos(wait));
-                    renews_at = free_at.saturating_add(nanos(ASK_AGAIN));
                     self.permit = None;
                     place = None;
+                    if !ticket.is_wanted() {
+                        return Permission::Later(free_at);
+                    }
                 }
                 // What it has said before it failed holds.
                 None if now < free_at || place.is_some() => {}
@@ -360,7 +355,7 @@ impl Turn {
             }
         }
         ticket.set_expected(engine.clock.now().steady);
-        true
+        Permission::Given
     }
 
     /// The login is sent now. Returns whether it may be: if not, its permits are to be given back.
@@ -481,6 +476,16 @@ impl Turn {
         self.untold = notes.filter(|_| session.is_none()).cloned();
         saved.filter(|_| version.is_some())
     }
+}
+
+/// Whether a login has a permit at the store.
+pub(super) enum Permission {
+    Given,
+    /// The permit of the process is good no more.
+    None,
+    /// No caller waits for this login, and it would have to wait until then or longer, on the
+    /// steady clock.
+    Later(u64),
 }
 
 /// A permit that the store was asked for.

@@ -726,6 +726,26 @@ async fn rule_10_refreshes_have_a_quota_of_their_own_and_beyond_it_the_password_
 }
 
 #[tokio::test]
+async fn rule_10_after_a_failed_refresh_a_spent_quota_of_refreshes_is_told_with_its_own_wait() {
+    let clock = ManualClock::new();
+    let by = Refresh::with_kept("refresh_token").quota(Quota::new(NonZeroU32::MIN, HOUR));
+    let api = Api::failing(|| LoginError::unavailable("status 503")).by(by);
+    let inner =
+        Scripted::new(|_| with_token(access(1).with_lifetime(Lifetime::of(10 * HOUR)), "r-1"));
+    let credentials = api.logins_by(inner).on(&clock).build();
+    credentials.get().await.unwrap();
+    let failed = credentials.renew().await.unwrap_err();
+    let is_failure = |error: &Error| matches!(error, Error::Login { .. });
+    assert!(is_failure(&failed), "{failed}");
+    clock.advance(SECOND * 600);
+    let spent = credentials.renew().await.unwrap_err();
+    assert!(matches!(spent, Error::QuotaSpent { .. }), "{spent}");
+    assert_eq!(spent.retry_after(), Some(HOUR - 600 * SECOND));
+    clock.advance(HOUR);
+    assert!(is_failure(&credentials.renew().await.unwrap_err()));
+}
+
+#[tokio::test]
 async fn rule_10_a_refresh_that_counts_as_a_login_spends_a_permit_and_waits_for_one() {
     let clock = ManualClock::new();
     let by = Refresh::with_kept("refresh_token").counts_as_login();

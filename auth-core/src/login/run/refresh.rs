@@ -54,7 +54,7 @@ impl Login {
         let (id, cause) = (self.flight().id, self.flight().cause);
         let permit = loop {
             let permit = if self.engine.refresh_counts_as_login {
-                Some(self.wait_for_permit().await)
+                Some(self.wait_for_permit().await?)
             } else {
                 None
             };

@@ -563,7 +563,7 @@ async fn rule_10_a_caller_goes_before_a_renewal_that_waits_for_the_store() {
     let renews = account("renews");
     renews.get().await.unwrap();
     // Another process has the only permit when the session is due, and for a while after that.
-    process.pass(HOUR - 60 * SECOND).await;
+    process.pass(HOUR - 240 * SECOND).await;
     let store = &process.store.0.inner;
     let ask = PermitAsk {
         id: "other",
@@ -579,8 +579,62 @@ async fn rule_10_a_caller_goes_before_a_renewal_that_waits_for_the_store() {
     process.pass(40 * SECOND).await;
     assert_eq!(process.sent(), ["renews", "caller"]);
     got.await.unwrap().unwrap();
-    process.pass(HOUR / 2).await;
+    renews.get().await.unwrap();
+    process.pass(SECOND).await;
+    assert_eq!(process.sent(), ["renews", "caller"]);
+    process.pass(70 * SECOND).await;
+    renews.get().await.unwrap();
+    process.pass(SECOND).await;
     assert_eq!(process.sent(), ["renews", "caller", "renews"]);
+}
+
+#[tokio::test]
+async fn rule_20_a_renewal_that_would_wait_for_a_permit_of_the_store_keeps_no_lease() {
+    let process = Accounts::new();
+    let account = || crate::support::on(&process.clock, process.provider("account"));
+    let kept = account().keep_fresh().store(process.store.clone()).build();
+    kept.get().await.unwrap();
+    let other = account().store(process.store.clone()).build();
+    other.get().await.unwrap();
+    let store = &process.store.0.inner;
+    store.hold(&process.origin(), HOUR).await.unwrap();
+    let leases = || process.store.0.leases.load(SeqCst);
+    let before = leases();
+    process.pass(58 * 60 * SECOND).await;
+    let asked = leases() - before;
+    assert!((1..10).contains(&asked), "{asked} leases");
+    // Otherwise this one would wait for the lease of the renewal.
+    let at_once = Ask::new().renewed().fail_fast();
+    let told = tokio::spawn(async move { other.get_with(at_once).await });
+    settle().await;
+    assert!(told.is_finished());
+    let told = told.await.unwrap();
+    assert!(matches!(told, Err(Error::QuotaSpent { .. })), "{told:?}");
+    process.pass(125 * SECOND).await;
+    assert_eq!(process.sent(), ["account", "account"]);
+    kept.get().await.unwrap();
+}
+
+#[tokio::test]
+async fn rule_20_a_renewal_that_would_wait_for_a_permit_of_its_process_keeps_no_lease() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let renews = fleet.start(server.program("right"));
+    let clock = fleet.clocks.last().unwrap().clock();
+    let other = fleet.start(server.program("right"));
+    for process in [&renews, &other] {
+        process.get().await.unwrap();
+    }
+    fleet.leap(HOUR - 60 * SECOND);
+    spend_quota(&server, &clock).await;
+    // The session is due.
+    renews.get().await.unwrap();
+    settle().await;
+    let renewed = Ask::new().renewed();
+    let got = tokio::spawn(async move { other.get_with(renewed).await });
+    settle().await;
+    // No clock has moved.
+    assert!(got.is_finished());
+    assert_eq!(token(&got.await.unwrap().unwrap()), "token-2");
 }
 
 #[tokio::test]
