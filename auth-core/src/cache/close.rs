@@ -51,7 +51,7 @@ impl Shared {
                     control.state.take_given_up(),
                     // What is being saved would be in the store after the close.
                     (control.flight.take().into_iter())
-                        .chain(sharing.map_or_else(Vec::new, |sharing| sharing.settling()))
+                        .chain(sharing.map_or_else(Vec::new, |sharing| sharing.settling.flights()))
                         .collect::<Vec<_>>(),
                     std::mem::take(&mut control.superseded),
                 )
@@ -148,7 +148,7 @@ impl Shared {
         let Some(sharing) = &self.engine.options.sharing else {
             return Ok(());
         };
-        sharing.ask_again();
+        sharing.steps.ask_again();
         let result = match ending {
             Ending::Close => {
                 self.leave_in_store(session, known, unsaved).await;

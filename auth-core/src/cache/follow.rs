@@ -42,7 +42,7 @@ impl Shared {
         let Some(sharing) = &self.engine.options.sharing else {
             return;
         };
-        if !sharing.begin_following() {
+        if !sharing.following.begin() {
             return;
         }
         let following = Following(Arc::clone(sharing));
@@ -52,13 +52,13 @@ impl Shared {
             let following = following;
             while look(&cache, &engine, &following.0).await {}
         });
-        sharing.set_following(task);
+        sharing.following.set(task);
     }
 
     /// Follows the store no more.
     pub(super) fn stop_following(&self) {
         if let Some(sharing) = &self.engine.options.sharing {
-            sharing.stop_following();
+            sharing.following.stop();
         }
     }
 
@@ -78,10 +78,10 @@ impl Shared {
         let (Some(sharing), Some(runtime)) = (sharing, Runtime::current()) else {
             return;
         };
-        let mut looked = pin!(sharing.looked().notified());
+        let mut looked = pin!(sharing.looks.ended().notified());
         looked.as_mut().enable();
         let now = engine.clock.now().steady;
-        if let Some(looking) = sharing.begin_look(now) {
+        if let Some(looking) = sharing.looks.begin(now) {
             let (cache, engine) = (Arc::downgrade(self), engine.clone());
             let sharing = Arc::clone(sharing);
             // No lock is held: on a runtime that is shut down, the task is dropped within this
@@ -109,7 +109,7 @@ impl Shared {
     /// Tells callers that wait for a look that they are not to wait any longer.
     pub(super) fn stop_looking(&self) {
         if let Some(sharing) = &self.engine.options.sharing {
-            sharing.looked().notify_waiters();
+            sharing.looks.ended().notify_waiters();
         }
     }
 
@@ -206,6 +206,6 @@ struct Following(Arc<Sharing>);
 
 impl Drop for Following {
     fn drop(&mut self) {
-        self.0.end_following();
+        self.0.following.end();
     }
 }

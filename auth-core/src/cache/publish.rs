@@ -37,7 +37,7 @@ impl Shared {
                 return;
             };
             // Its login saves it.
-            if !sharing.settling().is_empty() {
+            if !sharing.settling.is_empty() {
                 return;
             }
             let session = control.state.to_save(current, now);
@@ -190,7 +190,7 @@ impl Shared {
             return;
         };
         if let Some(runtime) = Runtime::current() {
-            sharing.ask_again();
+            sharing.steps.ask_again();
             let (sharing, engine) = (Arc::clone(sharing), self.engine.clone());
             runtime.spawn(async move {
                 sharing.give_back(&engine).await;

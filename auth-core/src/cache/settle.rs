@@ -159,7 +159,7 @@ impl Keep for Shared {
             let flight = control.flight.take_if(|flight| flight.id == id);
             // Before its lease is known, so that no task gives that back meanwhile.
             let settling = sharing.zip(flight.as_ref());
-            let settling = settling.map(|(sharing, flight)| sharing.settle(flight));
+            let settling = settling.map(|(sharing, flight)| sharing.settling.begin(flight));
             let settled = control.state.settle(id, outcome, &end, policy);
             if let (Settled::LoggedIn { .. }, Some(sharing)) = (&settled, sharing) {
                 sharing.obtained(control.state.generation(), leased);

@@ -177,14 +177,14 @@ mod tests {
         let sharing = Arc::new(Sharing::new(Arc::new(MemoryStore::new()), &provider));
         let [one, other] = [true, false]
             .map(|wanted| Flight::new(FlightId::FIRST, Cause::First, Ticket::new(wanted, 0)));
-        let settling = sharing.settle(&one);
-        assert!(Arc::ptr_eq(&sharing.settling()[0], &one));
+        let settling = sharing.settling.begin(&one);
+        assert!(Arc::ptr_eq(&sharing.settling.flights()[0], &one));
         drop(settling);
-        assert!(sharing.settling().is_empty());
-        let both = [sharing.settle(&one), sharing.settle(&other)];
-        assert_eq!(sharing.settling().len(), 2);
+        assert!(sharing.settling.is_empty());
+        let both = [sharing.settling.begin(&one), sharing.settling.begin(&other)];
+        assert_eq!(sharing.settling.flights().len(), 2);
         drop(both);
-        assert!(sharing.settling().is_empty());
+        assert!(sharing.settling.is_empty());
     }
 
     #[tokio::test]

@@ -188,25 +188,9 @@ impl Login {
                     return Ok(Obtained::Fetched { session, by });
                 }
                 Err(error) => {
-                    if error.is_not_sent() {
-                        self.unmark(&current).await;
-                    }
-                    self.promise_a_step();
-                    if let Some(turn) = &mut self.turn {
-                        Box::pin(turn.tell_hold()).await;
-                    }
-                    self.promise_a_step();
-                    if let Some(turn) = &mut self.turn {
-                        // It counts from now on, and the login that follows may wait for long.
-                        Box::pin(turn.end_permit()).await;
-                    }
-                    self.promise_a_step();
-                    // It may have been a race with another process, and no refusal.
-                    if let Some(found) = Box::pin(self.look_again(&error)).await? {
+                    if let Some(found) = Box::pin(self.after_refresh(&current, error)).await? {
                         return Ok(Obtained::Found(found));
                     }
-                    self.note_failed(&current, &error);
-                    self.purpose = self.after_refresh(&current, error)?;
                 }
             }
         }

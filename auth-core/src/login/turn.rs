@@ -1,23 +1,24 @@
-//! The turn of one login at the store: its lease, its permit, and what was read under it.
+//! The turn of one login at the store: its lease, and what was read under it.
+
+mod permit;
 
 use std::convert::Infallible;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Either, join, select};
+use futures_util::future::join;
 
+pub(super) use self::permit::Permission;
+use self::permit::Stored;
 use super::engine::Engine;
-use crate::clock::{Clock, nanos};
+use crate::clock::nanos;
 use crate::credential::Credential;
-use crate::decide::{Known, LOOK_EVERY, Notes};
+use crate::decide::{Known, Notes};
 use crate::error::{Exchange, LoginError};
-use crate::limit::{LONGEST_LOGIN, Limiter, MARGIN, Permit, Ticket};
+use crate::limit::{LONGEST_LOGIN, Permit};
 use crate::runtime::Runtime;
 use crate::store::{
-    Found, Lease, LeaseAsk, Leased, PermitAnswer, PermitAsk, STEP, Saved, Sharing, TROUBLE,
-    Version, random_text,
+    Found, Lease, LeaseAsk, Leased, STEP, Saved, Sharing, TROUBLE, Version, random_text,
 };
 
 /// How much longer than a login's time-out its lease lasts, so that it can be saved under it.
@@ -36,13 +37,6 @@ const SOONEST: Duration = Duration::from_millis(25);
 /// How long what asked for a lease may be on its way after its login was given up: as long as a
 /// step of the store takes.
 const ON_ITS_WAY: Duration = STEP;
-
-/// How soon a login is sent after it has asked for the permit that it was given, unless the machine
-/// has slept: two steps at the store, and a look at the secret.
-const SENT_WITHIN: Duration = STEP.saturating_mul(2).saturating_add(LOOK_EVERY);
-
-/// How long a login waits at the store for its permit before it asks again.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// One login at the store. Dropped, it gives its lease back.
 pub(super) struct Turn {
@@ -272,128 +266,6 @@ impl Turn {
         self.has_news
     }
 
-    /// Waits for a permit of the store. Where that is in trouble, for one of the small share that
-    /// each process has then, until the store answers again. If it returns none, that of the
-    /// process is to be given back.
-    ///
-    /// A refresh that counts as a login may have had one before, which goes on counting.
-    pub(super) async fn permit(
-        &mut self,
-        of_process: &Permit,
-        ticket: &Arc<Ticket>,
-        promise: impl Fn(),
-    ) -> Permission {
-        self.end_permit().await;
-        let engine = self.engine.clone();
-        let timeout = engine.options.login_timeout;
-        let id = random_text();
-        let quota = engine.limiter.quota();
-        let window = quota.window().saturating_add(MARGIN);
-        let ask = PermitAsk {
-            id: &id,
-            most: quota.logins().get(),
-            window,
-            counts_for: window.saturating_add(self.login_takes()),
-        };
-        let mut free_at = 0;
-        // Its place in the queue for the share, which it keeps while the store is in trouble.
-        let mut place = None;
-        loop {
-            let asked = engine.clock.now().steady;
-            if !of_process.is_good() {
-                return Permission::None;
-            }
-            if !ticket.is_wanted() && engine.limiter.has_callers() {
-                return Permission::Later(asked);
-            }
-            promise();
-            // The store may have given it even if no answer comes. It is told when the login ends,
-            // also if that had a permit of the share.
-            self.permit = Some(Stored {
-                id: id.clone(),
-                asked,
-                counts_for: window,
-            });
-            let answer = self.sharing.permit(&engine, ask).await;
-            let now = engine.clock.now().steady;
-            match answer {
-                // The machine has slept meanwhile, and the permit may count no more.
-                Some(PermitAnswer::Given) if now.saturating_sub(asked) > nanos(STEP) => continue,
-                Some(PermitAnswer::Given) => break,
-                Some(PermitAnswer::Wait(wait)) => {
-                    free_at = now.saturating_add(nanos(wait));
-                    self.permit = None;
-                    place = None;
-                    if !ticket.is_wanted() {
-                        return Permission::Later(free_at);
-                    }
-                }
-                // What it has said before it failed holds.
-                None if now < free_at || place.is_some() => {}
-                None => {
-                    let origin = engine.provider.login_origin();
-                    let share = Limiter::share(&origin, quota, &engine.clock);
-                    let own = Arc::new(share.ticket(ticket.is_wanted()));
-                    place = Some(Place::new(share, own, timeout));
-                }
-            }
-            promise();
-            let again = now.saturating_add(nanos(ASK_AGAIN));
-            let Some(place) = &mut place else {
-                ticket.set_expected(free_at);
-                // A store may round a wait down to none.
-                let soonest = now.saturating_add(nanos(SOONEST));
-                engine
-                    .clock
-                    .sleep_until(free_at.max(soonest).min(again))
-                    .await;
-                continue;
-            };
-            if let Some(permit) = place.wait(ticket, &engine.clock, again).await {
-                self.share = Some(permit);
-                break;
-            }
-        }
-        ticket.set_expected(engine.clock.now().steady);
-        Permission::Given
-    }
-
-    /// The login is sent now. Returns whether it may be: if not, its permits are to be given back.
-    pub(super) fn send(&mut self) -> bool {
-        let now = self.engine.clock.now().steady;
-        let permit = self.permit.as_ref().filter(|_| self.share.is_none());
-        if permit.is_some_and(|permit| now.saturating_sub(permit.asked) > nanos(SENT_WITHIN)) {
-            return false;
-        }
-        let timeout = self.engine.options.login_timeout;
-        let share = self.share.take().map(|permit| permit.sent(timeout));
-        let may_be_sent = !matches!(share, Some(Err(_)));
-        self.share = share.map(|(Ok(permit) | Err(permit))| permit);
-        may_be_sent
-    }
-
-    /// The login was not sent, so its permit counts no more.
-    pub(super) async fn give_permit_back(&mut self) {
-        if let Some(permit) = self.share.take() {
-            permit.give_back();
-        }
-        if let Some(Stored { id, .. }) = self.permit.take() {
-            let ended = self.sharing.end_permit(&self.engine, &id, Duration::ZERO);
-            ended.await;
-        }
-    }
-
-    /// What was sent with its permit has ended.
-    pub(super) async fn end_permit(&mut self) {
-        if let Some(permit) = self.share.take() {
-            permit.end();
-        }
-        if let Some(Stored { id, counts_for, .. }) = self.permit.take() {
-            let ended = self.sharing.end_permit(&self.engine, &id, counts_for);
-            ended.await;
-        }
-    }
-
     /// A login has failed, and the server wants none for so long.
     pub(super) fn hold(&mut self, held: Option<Duration>) {
         let now = self.engine.clock.now().steady;
@@ -406,13 +278,6 @@ impl Turn {
             self.sharing.tell_hold(&self.engine, until).await;
             self.held_until = None;
         }
-    }
-
-    /// The provider's future was dropped, and what it has sent may still arrive: its permit counts
-    /// for as long as it can.
-    pub(super) fn lose_permit(&mut self) {
-        self.permit = None;
-        self.share = None;
     }
 
     /// The login has ended: saves its session or its notes, and releases the lease. Returns what
@@ -475,61 +340,6 @@ impl Turn {
         // Those of a session say nothing without it.
         self.untold = notes.filter(|_| session.is_none()).cloned();
         saved.filter(|_| version.is_some())
-    }
-}
-
-/// Whether a login has a permit at the store.
-pub(super) enum Permission {
-    Given,
-    /// The permit of the process is good no more.
-    None,
-    /// No caller waits for this login, and it would have to wait until then or longer, on the
-    /// steady clock.
-    Later(u64),
-}
-
-/// A permit that the store was asked for.
-struct Stored {
-    id: String,
-    /// When it was asked for, on the steady clock.
-    asked: u64,
-    /// How long it counts from the end of the login on.
-    counts_for: Duration,
-}
-
-/// The place of a login in the queue for the share. Dropped, it is free for those behind.
-struct Place {
-    share: Arc<Limiter>,
-    ticket: Arc<Ticket>,
-    permit: BoxFuture<'static, Permit>,
-}
-
-impl Place {
-    fn new(share: Arc<Limiter>, ticket: Arc<Ticket>, timeout: Duration) -> Self {
-        let (limiter, queued) = (Arc::clone(&share), Arc::clone(&ticket));
-        let permit = async move { limiter.acquire(&queued, timeout).await };
-        Self {
-            share,
-            ticket,
-            permit: permit.boxed(),
-        }
-    }
-
-    /// Waits until then at most, and tells the login when its permit is expected. A caller may have
-    /// come to wait for the login.
-    async fn wait(&mut self, login: &Ticket, clock: &Clock, until: u64) -> Option<Permit> {
-        if login.is_wanted() && !self.ticket.is_wanted() {
-            self.share.want(&self.ticket);
-        }
-        // It has to be in the queue before it knows.
-        if let Some(permit) = (&mut self.permit).now_or_never() {
-            return Some(permit);
-        }
-        login.set_expected(self.ticket.expected().max(clock.now().steady));
-        match select(&mut self.permit, pin!(clock.sleep_until(until))).await {
-            Either::Left((permit, _)) => Some(permit),
-            Either::Right(_) => None,
-        }
     }
 }
 

@@ -32,12 +32,14 @@ mod entry;
 mod error;
 #[cfg(feature = "file")]
 mod file;
+mod following;
 #[cfg(feature = "seal")]
 mod key_error;
 #[cfg(feature = "seal")]
 mod keys;
 mod lease;
 mod leased;
+mod looks;
 mod memory;
 mod permit;
 #[cfg(feature = "seal")]
@@ -47,7 +49,9 @@ mod record;
 mod redis;
 mod revisions;
 mod seal;
+mod settling;
 mod sharing;
+mod steps;
 #[allow(
     clippy::module_inception,
     reason = "the noun of this file is the trait"
@@ -77,6 +81,6 @@ pub use summary::StoredSummary;
 
 pub(crate) use leased::Leased;
 pub(crate) use revisions::Unsaved;
-pub(crate) use sharing::{
-    Found, SETTLED_WITHIN, STEP, Settling, Sharer, Sharing, TROUBLE, random_text,
-};
+pub(crate) use settling::Settling;
+pub(crate) use sharing::{Found, Sharing, random_text};
+pub(crate) use steps::{SETTLED_WITHIN, STEP, Sharer, TROUBLE};

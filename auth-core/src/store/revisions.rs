@@ -1,7 +1,7 @@
 //! What has changed about a session since it was saved, and the task that saves it.
 
 use super::entry::Version;
-use super::sharing::SETTLED_WITHIN;
+use super::steps::SETTLED_WITHIN;
 use crate::clock::nanos;
 use crate::runtime::Mutex;
 

@@ -1,4 +1,4 @@
-//! What one cache does with its store: names, seals, time-outs, and what is known of the entry.
+//! What one cache does with its store: names, seals, and what is known of the entry.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::panic::AssertUnwindSafe;
@@ -9,69 +9,34 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::{Either, select};
-use tokio::sync::Notify;
+use futures_util::future::select;
 use zeroize::Zeroizing;
 
 use super::entry::{Change, Entry, NotesChange, Saved, SessionChange, Stored, Version};
 use super::error::StoreError;
+use super::following::Following;
 use super::lease::{LeaseAnswer, LeaseAsk};
 use super::leased::{LastLease, Leased};
+use super::looks::Looks;
 use super::permit::{PermitAnswer, PermitAsk};
 use super::revisions::Revisions;
 use super::seal::Unreadable;
+use super::settling::Settlings;
+use super::steps::{Sharer, Steps, TROUBLE, within_a_step};
 use super::store::Store;
 use crate::clock::{Clock, nanos};
-use crate::decide::{FlightId, Known, Notes};
+use crate::decide::{Known, Notes};
 use crate::event::Event;
-use crate::login::Flight;
 use crate::provider::Provider;
-use crate::runtime::{AtomicBool, AtomicU64, Mutex, Runtime, Task, random};
+use crate::runtime::{AtomicBool, Mutex, Runtime, random};
 use crate::session::Session;
 use crate::session_parts::SessionParts;
-
-/// How long one step of a store may take. A store that is in the same network answers in
-/// milliseconds, and a caller may wait for it several times.
-pub(crate) const STEP: Duration = Duration::from_secs(2);
-
-/// How long it takes at most, after a login has ended, until that is in the store: a look, a hold
-/// and a save.
-pub(crate) const SETTLED_WITHIN: Duration = STEP.saturating_mul(3);
-
-/// How long a store that has failed is left alone. Each login would wait for it in vain otherwise.
-pub(crate) const TROUBLE: Duration = Duration::from_secs(5);
-
-/// How long after a look the store is not looked at for callers that would be turned away.
-const LOOK_FOR_CALLERS: Duration = Duration::from_secs(1);
 
 /// How long a session, or a value that it keeps, is stored whose life is not known.
 const KEEP_UNKNOWN: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// How long notes are stored: longer than a refresh token lives, so that a spent one is known.
 const KEEP_NOTES: Duration = Duration::from_secs(366 * 24 * 60 * 60);
-
-/// The cache, as its store sees it.
-pub(crate) trait Sharer: Sync {
-    fn clock(&self) -> &Clock;
-
-    fn emit(&self, event: &Event);
-}
-
-/// A task that outlives the cache. What fails then has been told before.
-impl Sharer for Clock {
-    fn clock(&self) -> &Clock {
-        self
-    }
-
-    fn emit(&self, _: &Event) {}
-}
-
-/// Why a step has brought nothing.
-enum NoAnswer {
-    /// The store is left alone after the last failure.
-    LeftAlone,
-    Failed,
-}
 
 /// The store of one cache.
 pub(crate) struct Sharing {
@@ -92,61 +57,21 @@ pub(crate) struct Sharing {
     pub(crate) last_lease: LastLease,
     /// What has changed about the session since it was saved.
     pub(crate) revisions: Revisions,
-    settling: Mutex<Vec<Arc<Flight>>>,
+    /// The flights whose sessions are being saved.
+    pub(crate) settling: Arc<Settlings>,
     /// Held while a session is saved that is at hand, or its lease is given back. A close waits for
     /// that.
     pub(crate) publishing: tokio::sync::Mutex<()>,
     /// Held while a value of the session is saved, which one task at a time does. A close waits for
     /// that as well.
     pub(crate) revising: tokio::sync::Mutex<()>,
-    /// Until when a look for callers that would be turned away is waited for, on the steady clock.
-    looking_until: AtomicU64,
-    /// Until when there is no other look for them.
-    looked_until: AtomicU64,
-    /// Notified when the look has ended.
-    looked: Notify,
+    /// The looks for callers that would be turned away.
+    pub(crate) looks: Arc<Looks>,
     /// The cache was closed to log out.
     logs_out: AtomicBool,
-    following: Mutex<Following>,
-    /// The store is left alone until then, on the steady clock.
-    trouble_until: AtomicU64,
-}
-
-/// The task that looks for changes.
-#[derive(Debug, Default)]
-struct Following {
-    under_way: bool,
-    task: Option<Task>,
-}
-
-/// A flight whose session is being saved, and whose waiters are not told yet. A close waits for
-/// it.
-pub(crate) struct Settling {
-    sharing: Arc<Sharing>,
-    flight: FlightId,
-}
-
-impl Drop for Settling {
-    fn drop(&mut self) {
-        let mut settling = self.sharing.settling.lock();
-        settling.retain(|flight| flight.id != self.flight);
-    }
-}
-
-/// A look for all callers that would be turned away. Dropped, it has ended.
-pub(crate) struct Looking {
-    sharing: Arc<Sharing>,
-    /// Until when it is waited for. After that, another one may have begun.
-    until: u64,
-}
-
-impl Drop for Looking {
-    fn drop(&mut self) {
-        let looking = &self.sharing.looking_until;
-        if (looking.compare_exchange(self.until, 0, Relaxed, Relaxed)).is_ok() {
-            self.sharing.looked.notify_waiters();
-        }
-    }
+    /// The task that looks for changes.
+    pub(crate) following: Following,
+    pub(crate) steps: Steps,
 }
 
 /// What was found in the store.
@@ -186,15 +111,13 @@ impl Sharing {
             owner: random_text(),
             last_lease: LastLease::default(),
             revisions: Revisions::default(),
-            settling: Mutex::default(),
+            settling: Arc::default(),
             publishing: tokio::sync::Mutex::default(),
             revising: tokio::sync::Mutex::default(),
-            looking_until: AtomicU64::new(0),
-            looked_until: AtomicU64::new(0),
-            looked: Notify::new(),
+            looks: Arc::default(),
             logs_out: AtomicBool::new(false),
-            following: Mutex::default(),
-            trouble_until: AtomicU64::new(0),
+            following: Following::default(),
+            steps: Steps::default(),
         }
     }
 
@@ -237,7 +160,7 @@ impl Sharing {
     pub(crate) async fn give_back(&self, cache: &dyn Sharer) -> Option<()> {
         // In this order: a session is known to be being saved before its lease is known.
         let leased = self.last_lease.left_to_give_back();
-        let is_idle = self.settling.lock().is_empty();
+        let is_idle = self.settling.is_empty();
         let Some(leased) = leased.filter(|_| is_idle) else {
             return Some(());
         };
@@ -259,6 +182,12 @@ impl Sharing {
         self.logs_out.load(Relaxed)
     }
 
+    /// Whether a caller that would be turned away has a look to wait for. There is none if the
+    /// store was looked at not long ago, or is in trouble.
+    pub(crate) fn may_look(&self, now: u64) -> bool {
+        self.looks.may_find(now) && !self.steps.are_in_trouble(now)
+    }
+
     /// Waits until no one else saves the session at hand, or gives its lease back. Who takes longer
     /// for that than a step does is on a runtime that is not driven any more.
     pub(crate) async fn begin_publishing(
@@ -276,71 +205,6 @@ impl Sharing {
         within_a_step(&self.revising, clock).await
     }
 
-    /// Whether a caller that would be turned away has a look to wait for. There is none if the
-    /// store was looked at not long ago, or is in trouble.
-    pub(crate) fn may_look(&self, now: u64) -> bool {
-        // Relaxed, here and below: who misses a time looks in vain, or not.
-        let is_later = |time: &AtomicU64| now >= time.load(Relaxed);
-        // What was found may not be taken over yet while one is under way.
-        let may_find = is_later(&self.looked_until) || !is_later(&self.looking_until);
-        may_find && is_later(&self.trouble_until)
-    }
-
-    /// Begins a look for all callers that would be turned away. `None` if one is under way; one
-    /// that takes longer than a step is on a runtime that is not driven.
-    pub(crate) fn begin_look(self: &Arc<Self>, now: u64) -> Option<Looking> {
-        let before = self.looking_until.load(Relaxed);
-        let until = now.saturating_add(nanos(STEP));
-        let claims = || (self.looking_until).compare_exchange(before, until, Relaxed, Relaxed);
-        let is_mine = before <= now && claims().is_ok();
-        is_mine.then(|| Looking {
-            sharing: Arc::clone(self),
-            until,
-        })
-    }
-
-    /// Notified when the look has ended, or is waited for no longer.
-    pub(crate) const fn looked(&self) -> &Notify {
-        &self.looked
-    }
-
-    /// The session of this flight is being saved from now on.
-    pub(crate) fn settle(self: &Arc<Self>, flight: &Arc<Flight>) -> Settling {
-        self.settling.lock().push(Arc::clone(flight));
-        Settling {
-            sharing: Arc::clone(self),
-            flight: flight.id,
-        }
-    }
-
-    /// The flights whose sessions are being saved.
-    pub(crate) fn settling(&self) -> Vec<Arc<Flight>> {
-        self.settling.lock().clone()
-    }
-
-    /// Returns whether no task looks for changes, so that one may begin.
-    pub(crate) fn begin_following(&self) -> bool {
-        !std::mem::replace(&mut self.following.lock().under_way, true)
-    }
-
-    /// The task that has begun, to be aborted in the end.
-    pub(crate) fn set_following(&self, task: Task) {
-        self.following.lock().task = Some(task);
-    }
-
-    /// The task is gone.
-    pub(crate) fn end_following(&self) {
-        self.following.lock().under_way = false;
-    }
-
-    /// Ends the task.
-    pub(crate) fn stop_following(&self) {
-        let task = self.following.lock().task.take();
-        if let Some(task) = task {
-            task.abort();
-        }
-    }
-
     /// A keyed hash of a secret, for the notes. It is the same in every process with the same key.
     pub(crate) fn tag(&self, secret: &str) -> String {
         let text = Zeroizing::new(format!("secret {}{secret}", *self.context));
@@ -353,7 +217,7 @@ impl Sharing {
             let entry = self.store.load(&self.name).await?;
             Ok(self.found(cache, &entry))
         };
-        self.step(cache, load).await
+        self.steps.take(cache, load).await
     }
 
     /// Takes the lease, if it is free and needed, or extends it. Returns what is stored as well.
@@ -367,7 +231,7 @@ impl Sharing {
             let found = self.found(cache, &answer.entry);
             Ok((answer, found))
         };
-        self.step(cache, lease).await
+        self.steps.take(cache, lease).await
     }
 
     /// Saves a session, notes or both. Returns `None` if the store is in trouble.
@@ -403,7 +267,7 @@ impl Sharing {
             };
             self.store.save(&self.name, change).await
         };
-        let saved = self.step(cache, save).await?;
+        let saved = self.steps.take(cache, save).await?;
         if let Some(owner) = owner {
             self.last_lease.given_back(&owner);
         }
@@ -420,7 +284,7 @@ impl Sharing {
         };
         // Within the step, since a store may panic before it returns its future.
         let end = async { self.store.save(&self.name, change).await };
-        self.step(cache, end).await
+        self.steps.take(cache, end).await
     }
 
     /// Asks for a permit.
@@ -430,13 +294,13 @@ impl Sharing {
         ask: PermitAsk<'_>,
     ) -> Option<PermitAnswer> {
         let permit = async { self.store.permit(&self.origin, ask).await };
-        self.step(cache, permit).await
+        self.steps.take(cache, permit).await
     }
 
     /// The permit counts for so long from now on.
     pub(crate) async fn end_permit(&self, cache: &dyn Sharer, id: &str, counts_for: Duration) {
         let end = async { self.store.end_permit(&self.origin, id, counts_for).await };
-        self.step(cache, end).await;
+        self.steps.take(cache, end).await;
     }
 
     /// Tells the store until when the login server wants no login. If that fails, a task tells it
@@ -472,12 +336,7 @@ impl Sharing {
         }
         let left = Duration::from_nanos(left);
         let hold = async { self.store.hold(&self.origin, left).await };
-        self.attempt(cache, hold).await.is_ok()
-    }
-
-    /// The store is asked again even if it has just failed: there is no later.
-    pub(crate) fn ask_again(&self) {
-        self.trouble_until.store(0, Relaxed);
+        self.steps.attempt(cache, hold).await.is_ok()
     }
 
     /// Waits until the entry has perhaps changed, for `most` at most and, unless the store tells of
@@ -495,53 +354,8 @@ impl Sharing {
         select(pin!(told), pin!(cache.clock().sleep_until(until))).await;
     }
 
-    /// Runs one step of the store within its time-out, with what its seal does, and catches a panic
-    /// in it. Returns `None` if it fails, and for a while after that.
-    async fn step<T>(
-        &self,
-        cache: &dyn Sharer,
-        step: impl Future<Output = Result<T, StoreError>>,
-    ) -> Option<T> {
-        match self.attempt(cache, step).await {
-            Ok(result) => Some(result),
-            Err(NoAnswer::LeftAlone) => None,
-            Err(NoAnswer::Failed) => {
-                let until = cache.clock().now().steady.saturating_add(nanos(TROUBLE));
-                // Relaxed: the time publishes no other memory, and who misses it asks in vain.
-                self.trouble_until.store(until, Relaxed);
-                None
-            }
-        }
-    }
-
-    /// As `step`, after which the store is not left alone if it fails.
-    async fn attempt<T>(
-        &self,
-        cache: &dyn Sharer,
-        step: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, NoAnswer> {
-        let now = cache.clock().now().steady;
-        if now < self.trouble_until.load(Relaxed) {
-            return Err(NoAnswer::LeftAlone);
-        }
-        let step = AssertUnwindSafe(step).catch_unwind();
-        let until = now.saturating_add(nanos(STEP));
-        let error = match select(pin!(step), pin!(cache.clock().sleep_until(until))).await {
-            Either::Left((Ok(Ok(result)), _)) => return Ok(result),
-            Either::Left((Ok(Err(error)), _)) => error,
-            Either::Left((Err(_panic), _)) => StoreError::new("the store panicked"),
-            Either::Right(_) => StoreError::new(format!("the store did not answer in {STEP:?}")),
-        };
-        cache.emit(&Event::StoreFailed {
-            reason: error.reason(),
-        });
-        Err(NoAnswer::Failed)
-    }
-
     fn found(&self, cache: &dyn Sharer, entry: &Entry) -> Found {
-        let now = cache.clock().now().steady;
-        self.looked_until
-            .store(now.saturating_add(nanos(LOOK_FOR_CALLERS)), Relaxed);
+        self.looks.have_ended(cache.clock().now().steady);
         let unreadable = |why| cache.emit(&Event::StoredUnreadable { why });
         let open = |stored: &Option<Stored>, kind| {
             let stored = stored.as_ref()?;
@@ -584,18 +398,6 @@ impl Sharing {
 
     fn whose(&self, kind: Kind) -> Zeroizing<Vec<u8>> {
         Zeroizing::new(format!("{kind:?} {}", *self.context).into_bytes())
-    }
-}
-
-/// Waits until the lock is free, for as long as a step takes at most.
-async fn within_a_step<'a>(
-    lock: &'a tokio::sync::Mutex<()>,
-    clock: &Clock,
-) -> Option<tokio::sync::MutexGuard<'a, ()>> {
-    let until = clock.now().steady.saturating_add(nanos(STEP));
-    match select(pin!(lock.lock()), pin!(clock.sleep_until(until))).await {
-        Either::Left((held, _)) => Some(held),
-        Either::Right(_) => None,
     }
 }
 
@@ -665,16 +467,5 @@ mod tests {
         assert_eq!(now(), (version(5), version(5)));
         sharing.was_given("later", Version::default());
         assert_eq!(now(), (Some(Version::default()), Some(Version::default())));
-    }
-
-    #[test]
-    fn rule_20_a_look_under_way_is_waited_for_though_what_it_has_found_is_not_taken_over_yet() {
-        let provider = Scripted::tokens(Lifetime::unknown());
-        let sharing = Arc::new(Sharing::new(Arc::new(MemoryStore::new()), &provider));
-        let looking = sharing.begin_look(5).unwrap();
-        sharing.looked_until.store(10, Relaxed);
-        assert!(sharing.may_look(5));
-        drop(looking);
-        assert!(!sharing.may_look(5) && sharing.may_look(10));
     }
 }

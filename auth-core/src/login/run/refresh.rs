@@ -23,28 +23,6 @@ const REFRESH_WAIT: Duration = Duration::from_secs(5);
 const LOOK_WHETHER_OVER: Duration = Duration::from_secs(1);
 
 impl Login {
-    /// The refresh was refused, or was not sent because the store had changed: looks there again.
-    pub(super) async fn look_again(
-        &mut self,
-        error: &LoginError,
-    ) -> Result<Option<Arc<Credential>>, NoSession> {
-        let raced = error.is_not_sent() || error.kind() == LoginErrorKind::Refused;
-        let Some(turn) = self.turn.as_ref().filter(|_| raced) else {
-            return Ok(None);
-        };
-        let (known, _) = self.cache().ok_or(NoSession::Unchanged)?.known();
-        let Some(found) = turn.look_again().await else {
-            return Ok(None);
-        };
-        let found = self.adopt(found, known.version);
-        // The purpose is decided anew by the failure.
-        self.refreshed = None;
-        match found {
-            Err(NoSession::NotRefreshed(_)) => Ok(None),
-            found => found,
-        }
-    }
-
     /// Refreshes a session. Nothing of the password is read.
     pub(super) async fn refresh(
         &mut self,
@@ -107,6 +85,34 @@ impl Login {
         Ok(result)
     }
 
+    /// The refresh has failed. Returns the session that another process has saved meanwhile, or
+    /// `None` if the login follows.
+    pub(super) async fn after_refresh(
+        &mut self,
+        current: &Credential,
+        error: LoginError,
+    ) -> Result<Option<Arc<Credential>>, NoSession> {
+        if error.is_not_sent() {
+            self.unmark(current).await;
+        }
+        // The login that follows may wait for long. What holds meanwhile is stored before.
+        if let Some(mut turn) = self.turn.take() {
+            self.promise_a_step();
+            turn.tell_hold().await;
+            self.promise_a_step();
+            turn.end_permit().await;
+            self.turn = Some(turn);
+        }
+        self.promise_a_step();
+        // It may have been a race with another process, and no refusal.
+        if let Some(found) = self.look_again(&error).await? {
+            return Ok(Some(found));
+        }
+        self.note_failed(current, &error);
+        self.purpose = self.purpose_after(current, error)?;
+        Ok(None)
+    }
+
     /// Ends once the session that is refreshed has been over for so long that the login is to
     /// follow, for which a permit of the process is free. Returns how long that is.
     async fn overdue(&self) -> Duration {
@@ -153,7 +159,7 @@ impl Login {
 
     /// The token that was marked was not sent. The store is to know at once: what follows may wait
     /// for an hour.
-    pub(super) async fn unmark(&mut self, current: &Credential) {
+    async fn unmark(&mut self, current: &Credential) {
         self.promise_a_step();
         if let Some(turn) = &mut self.turn {
             Box::pin(turn.pardon()).await;
@@ -166,7 +172,7 @@ impl Login {
 
     /// The refresh has failed. The store is told in the end what holds for all: that the token was
     /// refused, or that the server wants no refresh for a while.
-    pub(super) fn note_failed(&mut self, current: &Credential, error: &LoginError) {
+    fn note_failed(&mut self, current: &Credential, error: &LoginError) {
         let cache = self.cache().filter(|_| refuses(error));
         let token = cache.and_then(|cache| cache.refresh_token(current));
         let Some(turn) = &mut self.turn else { return };
@@ -178,12 +184,30 @@ impl Login {
         }
     }
 
+    /// The refresh was refused, or was not sent because the store had changed: looks there again.
+    async fn look_again(
+        &mut self,
+        error: &LoginError,
+    ) -> Result<Option<Arc<Credential>>, NoSession> {
+        let raced = error.is_not_sent() || error.kind() == LoginErrorKind::Refused;
+        let Some(turn) = self.turn.as_ref().filter(|_| raced) else {
+            return Ok(None);
+        };
+        let (known, _) = self.cache().ok_or(NoSession::Unchanged)?.known();
+        let Some(found) = turn.look_again().await else {
+            return Ok(None);
+        };
+        let found = self.adopt(found, known.version);
+        // The purpose is decided anew by the failure.
+        self.refreshed = None;
+        match found {
+            Err(NoSession::NotRefreshed(_)) => Ok(None),
+            found => found,
+        }
+    }
+
     /// The refresh has failed. Returns the purpose of the login that follows, if one does.
-    pub(super) fn after_refresh(
-        &self,
-        current: &Credential,
-        error: LoginError,
-    ) -> Result<Purpose, NoSession> {
+    fn purpose_after(&self, current: &Credential, error: LoginError) -> Result<Purpose, NoSession> {
         let flight = self.flight();
         let cache = self.cache().ok_or(NoSession::Unchanged)?;
         let purpose = cache.not_refreshed(flight, current, error)?;
