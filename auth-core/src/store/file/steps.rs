@@ -60,7 +60,9 @@ impl Steps {
 
         lock.check()?;
         let new_form = entry_form.clone().of(&record);
-        let entry = if new_form == entry_form {
+        // Only the lease has changed, and what can't be read stays.
+        let has_nothing = record.unreadable.is_some() && record.notes.is_none();
+        let entry = if new_form == entry_form || has_nothing {
             Ok(())
         } else if is_later && record.session.is_none() {
             Err(self.later(&entry_file))

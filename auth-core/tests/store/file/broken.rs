@@ -3,8 +3,8 @@
 use std::fs;
 
 use auth_core::store::{
-    Change, FileStore, Lease, LeaseAsk, PermitAnswer, Saved, SessionChange, Store, Unreadable,
-    Version,
+    Change, FileStore, Lease, LeaseAsk, NotesChange, PermitAnswer, Saved, SessionChange, Store,
+    Unreadable, Version,
 };
 use serde_json::{Value, json};
 
@@ -272,6 +272,47 @@ async fn an_entry_of_a_later_version_is_left_alone_until_a_session_is_saved() {
         .unwrap();
     let entry = store.load("a").await.unwrap();
     assert_eq!(session(&entry), Some(&b"s2"[..]));
+}
+
+#[tokio::test]
+async fn what_cant_be_read_stays_where_only_a_lease_is_given_back() {
+    let (folder, store, _) = with_session().await;
+    for unreadable in [json!("damaged"), json!({"format": 2})] {
+        edit(&folder, "a.entry", |entry| *entry = unreadable.clone());
+        for owner in ["one", "another"] {
+            let answer = store.lease("a", ask(owner)).await.unwrap();
+            let Lease::Taken { fence } = answer.lease else {
+                panic!("{answer:?}");
+            };
+            let version = Version {
+                epoch: answer.epoch,
+                fence,
+                revision: 0,
+            };
+            let release = Change {
+                session: SessionChange::Keep,
+                notes: NotesChange::Keep,
+                ..save(version, owner, b"")
+            };
+            store.save("a", release).await.unwrap();
+            assert_eq!(read(&folder, "a.entry"), unreadable);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_notes_of_a_failed_login_replace_a_damaged_entry() {
+    let (folder, store, version) = with_session().await;
+    let damaged = json!("damaged");
+    edit(&folder, "a.entry", |entry| *entry = damaged.clone());
+    let notes = Change {
+        session: SessionChange::Keep,
+        ..save(version, "owner", b"n1")
+    };
+    store.save("a", notes).await.unwrap();
+    assert_ne!(read(&folder, "a.entry"), damaged);
+    let entry = store.load("a").await.unwrap();
+    assert!(session(&entry).is_none() && entry.notes.is_some() && entry.unreadable.is_none());
 }
 
 #[tokio::test]
