@@ -133,7 +133,7 @@ async fn rule_17_after_a_redirect_within_the_scope_the_url_shows_no_secret_eithe
         let origin = api.serve().await;
         let credentials = credentials(&origin, Kind::Query);
         let response = client(&credentials)
-            .get(format!("{origin}/away"))
+            .get(format!("{origin}/away?of=the-caller"))
             .send()
             .await
             .unwrap();
@@ -333,33 +333,40 @@ async fn rule_17_an_origin_that_a_client_has_left_for_is_not_named_if_it_holds_a
 /// The redirect brings the first query value, and has it in its `Location`.
 #[tokio::test]
 async fn rule_17_no_url_that_a_server_wrote_is_shown_as_the_callers() {
-    let api = Api::new(|seen| {
-        if seen.uri.path() != "/away" {
-            return response(404, "");
-        }
-        let mut response = response(302, "");
-        let location = HeaderValue::from_static("/me?csrf=canary-new&next=canary-new");
-        response.headers_mut().insert("location", location);
-        let cookie = HeaderValue::from_static("csrftoken=canary-new; Path=/");
-        response.headers_mut().insert("set-cookie", cookie);
-        response
-    });
-    let origin = api.serve().await;
-    let provider = Scripted::new(|_| {
-        let session = Session::new().with_bearer("canary-1")?;
-        let session = session.with_part(Part::query_from_cookie("csrf", "csrftoken"))?;
-        let nowhere = Target::new("", "", "");
-        Ok(session.keep_cookies(&http::HeaderMap::new(), nowhere))
-    });
-    let scope = Scope::only(Origin::parse(&origin).unwrap());
-    let credentials = Credentials::builder(provider).scope(scope).build();
-    let request = client(&credentials).get(format!("{origin}/away"));
-    let response = request.send().await.unwrap();
-    assert_eq!(response.status(), 404);
-    let sent = api.seen()[1].uri.to_string();
-    assert_eq!(sent, "/me?next=canary-new&csrf=canary-new");
-    assert_eq!(response.url().query(), None, "the server wrote it");
-    assert_silent_debug(&response);
+    for (query, kept) in [
+        ("csrf=canary-new&next=canary-new", "next=canary-new"),
+        ("b=2", "b=2"),
+    ] {
+        let api = Api::new(move |seen| {
+            if seen.uri.path() != "/away" {
+                return response(404, "");
+            }
+            let mut response = response(302, "");
+            let location = format!("/me?{query}");
+            response
+                .headers_mut()
+                .insert("location", location.parse().unwrap());
+            let cookie = HeaderValue::from_static("csrftoken=canary-new; Path=/");
+            response.headers_mut().insert("set-cookie", cookie);
+            response
+        });
+        let origin = api.serve().await;
+        let provider = Scripted::new(|_| {
+            let session = Session::new().with_bearer("canary-1")?;
+            let session = session.with_part(Part::query_from_cookie("csrf", "csrftoken"))?;
+            let nowhere = Target::new("", "", "");
+            Ok(session.keep_cookies(&http::HeaderMap::new(), nowhere))
+        });
+        let scope = Scope::only(Origin::parse(&origin).unwrap());
+        let credentials = Credentials::builder(provider).scope(scope).build();
+        let request = client(&credentials).get(format!("{origin}/away"));
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 404);
+        let sent = api.seen()[1].uri.to_string();
+        assert_eq!(sent, format!("/me?{kept}&csrf=canary-new"));
+        assert_eq!(response.url().query(), None, "the server wrote it");
+        assert_silent_debug(&response);
+    }
 }
 
 #[tokio::test]

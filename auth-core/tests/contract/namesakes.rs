@@ -113,6 +113,13 @@ async fn rule_15_a_namesake_of_another_path_does_not_keep_a_session_that_is_dele
         browser.send(HERE, 200, &["sid=; Path=/; Max-Age=0"]).await;
         assert!(browser.credentials.peek().is_none(), "{namesake}");
     }
+    // Nor does one that goes to fewer hosts.
+    let browser = Browser::new(|_| set_by(&["sid=s1; Path=/; Domain=example.com"]));
+    let narrower = "sid=x; Path=/; Domain=api.example.com";
+    browser.send(API, 200, &[narrower]).await;
+    let deleted = "sid=; Path=/; Domain=example.com; Max-Age=0";
+    browser.send(API, 200, &[deleted]).await;
+    assert!(browser.credentials.peek().is_none());
     // One that goes wherever the deleted one went does, as in a browser.
     for namesake in ["sid=x; Path=/", "sid=x; Path=/api; Domain=example.com"] {
         let browser = named(&["sid=s1; Path=/api"]);

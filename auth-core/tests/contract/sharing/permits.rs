@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use auth_core::Ask;
 use auth_core::clock::Clock;
-use auth_core::testing::Scripted;
+use auth_core::testing::{Gate, Scripted};
 
 use super::accounts::Accounts;
 use super::*;
@@ -660,6 +660,23 @@ async fn rule_10_a_renewal_asks_the_store_after_the_callers() {
     process.pass(35 * SECOND).await;
     assert_eq!(process.sent(), ["renews", "caller"]);
     got.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn rule_20_who_waits_for_the_lease_of_a_login_that_is_sent_is_told_nothing_before_its_time() {
+    let process = Accounts::new();
+    let gate = Gate::shut();
+    let sends = process.shares(process.provider("account").gated(&gate));
+    let sent = Accounts::get(&sends);
+    process.pass(SECOND).await;
+    let other = process.account("account");
+    let fails_fast = tokio::spawn(async move { other.get_with(Ask::new().fail_fast()).await });
+    process.pass(15 * SECOND).await;
+    assert!(!fails_fast.is_finished());
+    gate.let_through(1);
+    process.pass(3 * SECOND).await;
+    assert_eq!(token(&fails_fast.await.unwrap().unwrap()), "token-1");
+    sent.await.unwrap().unwrap();
 }
 
 #[tokio::test]

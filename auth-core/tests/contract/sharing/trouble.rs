@@ -153,6 +153,33 @@ async fn rule_10_a_renewal_that_waits_for_the_share_is_behind_the_logins_that_ca
 }
 
 #[tokio::test]
+async fn rule_10_a_renewal_that_waits_for_the_share_gives_its_permit_to_a_caller_of_its_process() {
+    let process = Accounts::new();
+    let renewed = process.account("renewed");
+    renewed.get().await.unwrap();
+    process.clock.advance(HOUR - 100 * SECOND);
+    process.store.0.fails.store(true, SeqCst);
+    let one = process.account("one");
+    drop(Accounts::get(&one));
+    process.pass(SECOND).await;
+    renewed.get().await.unwrap();
+    process.pass(SECOND).await;
+    // With the one that the renewal has, all five are given.
+    let alone = |name| process.alone(process.provider(name));
+    for name in ["two", "three", "four"] {
+        alone(name).get().await.unwrap();
+    }
+    let last = alone("last");
+    let last = Accounts::get(&last);
+    process.pass(5 * SECOND).await;
+    assert_eq!(
+        process.sent(),
+        ["renewed", "one", "two", "three", "four", "last"]
+    );
+    last.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn rule_24_what_was_obtained_without_the_store_is_saved_when_it_is_back() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     let store = Faulty::new(&fleet.store);
