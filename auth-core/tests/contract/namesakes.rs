@@ -133,6 +133,20 @@ async fn rule_15_a_namesake_of_another_path_does_not_keep_a_session_that_is_dele
 }
 
 #[tokio::test]
+async fn rule_15_of_two_cookies_that_a_login_has_set_each_is_the_sessions_when_it_is_set_again() {
+    let browser = named(&["sid=s1; Path=/", "sid=s2; Path=/api"]);
+    for line in [
+        "sid=; Path=/api; Max-Age=0",
+        "sid=s3; Path=/api",
+        "sid=; Path=/; Max-Age=0",
+    ] {
+        browser.send(API, 200, &[line]).await;
+    }
+    assert_eq!(browser.cookies(API).await, "sid=s3");
+    assert_eq!(browser.logins.count(), 1);
+}
+
+#[tokio::test]
 async fn rule_15_a_namesake_outlives_the_named_cookie_in_its_place() {
     let browser = named(&["sid=s1; Path=/; Max-Age=60"]);
     let namesake = "sid=s2; Path=/; Domain=example.com; Max-Age=3600";

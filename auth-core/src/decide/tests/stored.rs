@@ -515,6 +515,30 @@ fn rule_20_what_is_found_is_served_or_refreshed_or_else_the_flight_goes_on() {
 }
 
 #[test]
+fn rule_10_a_good_session_that_is_found_is_used_on_while_its_refresh_has_to_wait() {
+    for (age, is_good) in [(3_595, true), (3_601, false)] {
+        let (mut state, mut known) = shared(refreshing());
+        let current = state.current().unwrap().clone();
+        let id = state.begin();
+        let limited = LoginError::limited(Some(HOUR));
+        let _ = state.not_refreshed(id, (&current, limited), &end(at(3_590)), &POLICY);
+        let wanted = Wanted {
+            purpose: Purpose::Refresh,
+            asked: false,
+            began: 0,
+            known: None,
+        };
+        let outlook = outlook(stored(version(1, 0)), &mut known);
+        let looked = state.look_at(id, wanted, outlook, &end(at(age)), &POLICY);
+        match looked {
+            Some(Adopted::Fails(error)) => assert!(is_good, "{error}"),
+            Some(Adopted::GoesOn(Purpose::Login)) => assert!(!is_good),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn rule_20_a_later_value_that_is_found_of_the_session_at_hand_is_served_unless_a_renewal_was_asked()
 {
     for (asked, serves) in [(false, true), (true, false)] {
