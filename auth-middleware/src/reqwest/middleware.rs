@@ -299,10 +299,7 @@ impl Middleware for AuthMiddleware {
     {
         let context = AuthContext::of(extensions);
         let mut call = Call::new(self, request);
-        Box::pin(async move {
-            let answered = call.answer(&context, extensions, &next).await;
-            answered.map_err(|error| call.mark_if_done(error))
-        })
+        Box::pin(async move { call.answer(&context, extensions, &next).await })
     }
 }
 
@@ -399,8 +396,10 @@ impl<'a> Call<'a> {
                 }
                 None => Box::pin(self.send_bare(credentials, extensions, next)).await,
             };
-            let mut response = answered?;
-            let hop = self.next_hop(&response, credentials)?;
+            // Here, and not around all of this, where each response would be copied once more.
+            let mut response = answered.map_err(|error| self.mark_if_done(error))?;
+            let hop = self.next_hop(&response, credentials);
+            let hop = hop.map_err(|error| self.mark_if_done(error))?;
             if hop.is_none() && Chain::may_redirect(response.status()) {
                 // One that follows none leaves it to those above, but for what it has sent.
                 let (status, headers) = (response.status(), response.headers());
@@ -426,7 +425,8 @@ impl<'a> Call<'a> {
             admission = None;
             if !is_bare && request.url().is_in(credentials.scope()) {
                 let next_hop = context.admit(own, request.url(), extensions);
-                admission = next_hop.map_err(Error::middleware)?;
+                let next_hop = next_hop.map_err(Error::middleware);
+                admission = next_hop.map_err(|error| self.mark_if_done(error))?;
             }
             self.redactor.redirected();
             self.request = Some(request);
