@@ -210,6 +210,7 @@ impl CacheState {
             if let Some(breaker) = &mut self.breaker {
                 breaker.landed(stamp.generation, end.at, Source::Store);
             }
+            self.renewals.has_another();
         }
         self.given_up = None;
         if let Some(replaced) = self.current.replace(credential) {

@@ -16,17 +16,23 @@ pub(super) struct RenewalBackoff {
     streak: u32,
     /// No renewal before this, on the steady clock in nanoseconds.
     until: u64,
+    /// Nor before this: there is no permit for the login that would renew this session.
+    postponed_until: u64,
 }
 
 impl RenewalBackoff {
     /// Whether no renewal may begin yet.
     pub(super) const fn forbids(&self, now: Moment) -> bool {
-        now.steady < self.until
+        now.steady < self.until()
     }
 
     /// No renewal before this, on the steady clock.
     pub(super) const fn until(&self) -> u64 {
-        self.until
+        if self.until > self.postponed_until {
+            self.until
+        } else {
+            self.postponed_until
+        }
     }
 
     /// A permit may be free then, on the steady clock, but not before. The renewals that wait for
@@ -36,7 +42,12 @@ impl RenewalBackoff {
             .max(end.at.steady)
             .saturating_add(nanos(AFTER_CALLERS));
         let spread = nanos(AFTER_CALLERS.mul_f64(end.jitter));
-        self.until = self.until.max(later.saturating_add(spread));
+        self.postponed_until = later.saturating_add(spread);
+    }
+
+    /// There is another session, which may be one that a refresh renews.
+    pub(super) const fn has_another(&mut self) {
+        self.postponed_until = 0;
     }
 
     /// The back-off after one more of them.
@@ -45,6 +56,7 @@ impl RenewalBackoff {
         Self {
             streak: self.streak.saturating_add(1),
             until: now.steady.saturating_add(nanos(wait)),
+            postponed_until: 0,
         }
     }
 }

@@ -539,6 +539,19 @@ fn rule_10_a_good_session_that_is_found_is_used_on_while_its_refresh_has_to_wait
 }
 
 #[test]
+fn rule_20_a_renewal_that_was_postponed_is_not_that_of_another_session() {
+    let (mut state, mut known) = shared(refreshing());
+    let id = state.begin();
+    let until = nanos(2 * HOUR);
+    settle(&mut state, id, Err(NoSession::Postponed { until }), at(0));
+    assert!(state.next_renewal(at(0)).unwrap() > until);
+    assert!(!adopt(&mut state, &mut known, stored(version(1, 0)), at(1)));
+    assert!(state.next_renewal(at(1)).unwrap() > until);
+    assert!(adopt(&mut state, &mut known, stored(version(2, 0)), at(1)));
+    assert!(state.next_renewal(at(1)).unwrap() < until);
+}
+
+#[test]
 fn rule_20_a_later_value_that_is_found_of_the_session_at_hand_is_served_unless_a_renewal_was_asked()
 {
     for (asked, serves) in [(false, true), (true, false)] {
