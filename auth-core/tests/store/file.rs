@@ -81,18 +81,22 @@ fn save(version: Version, owner: &str, sealed: &[u8]) -> Change {
     }
 }
 
-/// Logs in: takes the lease and saves a session.
-async fn log_in(store: &FileStore, name: &str, sealed: &[u8]) -> Version {
-    let answer = store.lease(name, ask("owner")).await.unwrap();
+/// Takes the lease. Returns the version that is saved under it.
+async fn take_lease(store: &FileStore, name: &str, owner: &str) -> Version {
+    let answer = store.lease(name, ask(owner)).await.unwrap();
     let Lease::Taken { fence } = answer.lease else {
         panic!("{answer:?}");
     };
-    let epoch = answer.epoch;
-    let version = Version {
-        epoch,
+    Version {
+        epoch: answer.epoch,
         fence,
         revision: 0,
-    };
+    }
+}
+
+/// Logs in: takes the lease and saves a session.
+async fn log_in(store: &FileStore, name: &str, sealed: &[u8]) -> Version {
+    let version = take_lease(store, name, "owner").await;
     let saved = store.save(name, save(version, "owner", sealed)).await;
     assert_eq!(saved.unwrap(), Saved::Made(version));
     version

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::folder::TestFolder;
 use super::log::logged_with;
-use super::{LONG, ask, log_in, opened, permit, save, session};
+use super::{LONG, ask, log_in, opened, permit, save, session, take_lease};
 
 /// Texts that are no file of a store, made of one that is.
 fn damaged(whole: &str) -> Vec<(String, Vec<u8>)> {
@@ -244,15 +244,7 @@ async fn an_entry_of_a_later_version_is_left_alone_until_a_session_is_saved() {
     assert!(session(&store.load("a").await.unwrap()).is_none());
     let listed = &store.list().await.unwrap()[0];
     assert_eq!(listed.unreadable, Some(Unreadable::LaterVersion));
-    let answer = store.lease("a", ask("owner")).await.unwrap();
-    let Lease::Taken { fence } = answer.lease else {
-        panic!("{answer:?}");
-    };
-    let version = Version {
-        epoch: answer.epoch,
-        fence,
-        revision: 0,
-    };
+    let version = take_lease(&store, "a", "owner").await;
     let notes = Change {
         session: SessionChange::Keep,
         ..save(version, "owner", b"n1")
@@ -261,11 +253,7 @@ async fn an_entry_of_a_later_version_is_left_alone_until_a_session_is_saved() {
     assert!(error.contains("later version"), "{error}");
     assert_eq!(read(&folder, "a.entry"), later);
     // The lease was released all the same.
-    let answer = store.lease("a", ask("other")).await.unwrap();
-    let Lease::Taken { fence } = answer.lease else {
-        panic!("{answer:?}");
-    };
-    let version = Version { fence, ..version };
+    let version = take_lease(&store, "a", "other").await;
     store
         .save("a", save(version, "other", b"s2"))
         .await
@@ -280,15 +268,7 @@ async fn what_cant_be_read_stays_where_only_a_lease_is_given_back() {
     for unreadable in [json!("damaged"), json!({"format": 2})] {
         edit(&folder, "a.entry", |entry| *entry = unreadable.clone());
         for owner in ["one", "another"] {
-            let answer = store.lease("a", ask(owner)).await.unwrap();
-            let Lease::Taken { fence } = answer.lease else {
-                panic!("{answer:?}");
-            };
-            let version = Version {
-                epoch: answer.epoch,
-                fence,
-                revision: 0,
-            };
+            let version = take_lease(&store, "a", owner).await;
             let release = Change {
                 session: SessionChange::Keep,
                 notes: NotesChange::Keep,
