@@ -65,11 +65,11 @@
 //! keeps and the refresh does not bring stays; but one that brings nothing of what requests carry,
 //! and does not say how long that is good from now on, has failed. A refresh that is refused is
 //! followed by the login in the same flight, with a permit of its own, and so is one that fails
-//! otherwise, if the session is over. One that hangs is given up after 5 s in which the session was
-//! over, or in twice as long as logins take there if that is longer, unless rule 12 forbids that
-//! login, or the process has no permit for it yet, or is closed. It never counts as a refused
-//! password, and never holds back a login. In an outage of the refresh a good session is served,
-//! and refreshes back off.
+//! otherwise, if the session is over; unless rule 20 postpones that login. One that hangs is given
+//! up after 5 s in which the session was over, or in twice as long as logins take there if that is
+//! longer, unless rule 12 forbids that login, or the process has no permit for it yet, or is
+//! closed. It never counts as a refused password, and never holds back a login. In an outage of the
+//! refresh a good session is served, and refreshes back off.
 //!
 //! A token that can be used once is marked spent before it is sent. Unless no byte has left, it is
 //! never sent again: not after a failure, not if the answer brings no other, and not if the server
@@ -402,19 +402,20 @@
 //! and that is good is used, and nothing is sent; so is another value of the one that it has, but
 //! not for a caller who asks for a renewed session. Otherwise the login takes the lease of the
 //! identity, with a look at what is stored in the same step, and uses only what it read then: never
-//! a refresh token from before. A renewal that no caller waits for, and that would have to wait for
-//! a permit, gives the lease back, and is tried again one or two seconds after that permit is
-//! expected. While another has the lease, a login waits for the result, within its callers' time.
-//! Once that has taken longer than a login may, the other one waits for a permit, and callers are
-//! told that they can't have one before the lease ends. It looks when the store tells of a change,
-//! and else ever more seldom, each one or two seconds in the end. A caller that would be turned
-//! away, for the quota or for a failure, and asks for no renewed session, looks for one first,
-//! without the lease, and for 2 s at most, or a quarter of a second if it fails fast. The callers
-//! of a cache do that once a second together. A lease lasts for the login's time-out, or an hour if
-//! that is longer, and 5 s. It is extended at a third of that while its login is under way, and
-//! lapses by itself. So among those that reach the store and are not stopped for longer than a
-//! lease, one login is under way for an identity. Waiters are told once the session is saved: a
-//! program that ends with its answer in hand has left it there.
+//! a refresh token from before. A renewal that no caller waits for, and whose login would have to
+//! wait for a permit, gives the lease back, unless it waits for the share of rule 24. It begins
+//! again with the timer or a request, from one or two seconds after that permit is expected on, or
+//! after a minute if that is sooner. While another has the lease, a login waits for the result,
+//! within its callers' time. Once that has taken longer than a login may, the other one waits for a
+//! permit, and callers are told that they can't have one before the lease ends. It looks when the
+//! store tells of a change, and else ever more seldom, each one or two seconds in the end. A caller
+//! that would be turned away, for the quota or for a failure, and asks for no renewed session,
+//! looks for one first, without the lease, and for 2 s at most, or a quarter of a second if it
+//! fails fast. The callers of a cache do that once a second together. A lease lasts for the login's
+//! time-out, or an hour if that is longer, and 5 s. It is extended at a third of that while its
+//! login is under way, and lapses by itself. So among those that reach the store and are not
+//! stopped for longer than a lease, one login is under way for an identity. Waiters are told once
+//! the session is saved: a program that ends with its answer in hand has left it there.
 //!
 //! Without a store nothing is paid for it. With one, a request with a fresh session costs the same.
 //!
@@ -503,5 +504,5 @@
 //! it is damaged, of a later version, sealed with another key, or another identity's that was moved
 //! there; or its file is one that others can write. That is an event and no failure, whether the
 //! store has found it or the seal, and it stays until a session is saved or logged out in its
-//! place; what is damaged, until a failed login has notes to save. Where there are several keys,
-//! the first one seals, and all open.
+//! place; a file that is damaged, until there are notes to save. Where there are several keys, the
+//! first one seals, and all open.

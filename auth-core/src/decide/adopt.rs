@@ -338,6 +338,8 @@ impl CacheState {
         now: Moment,
     ) -> Notes {
         let mut notes = before.clone();
+        // The password was not even read.
+        let is_refreshed = brought && secret.is_none();
         let failed = self.failure.as_ref();
         let is_own = failed.is_some_and(Failure::is_own);
         if let Some(secret) = secret.filter(|_| !is_own) {
@@ -349,7 +351,9 @@ impl CacheState {
         let refreshes = self.refreshes.as_deref();
         let held = refreshes.and_then(|refreshes| refreshes.held(now));
         // A login says nothing of it, and none is refreshed meanwhile.
-        notes.held_refreshes = held.or(notes.held_refreshes);
+        let learned = notes.held_refreshes.filter(|_| !is_refreshed);
+        let learned = learned.filter(|learned| now.steady < learned.until);
+        notes.held_refreshes = held.or(learned);
         if brought {
             notes.of_next_session(refreshes.is_none_or(Refreshes::are_single_use))
         } else {

@@ -255,10 +255,12 @@ impl CacheState {
 
     /// Whether a renewal may begin beside the traffic, and its purpose.
     pub(super) fn renewal(&self, now: Moment) -> Option<Purpose> {
-        if self.flight.is_some() || self.renewals.forbids(now) {
+        let refresh = self.refresh(now);
+        let held_until = self.renewals.until(self.needs_permit(refresh));
+        if self.flight.is_some() || now.steady < held_until {
             return None;
         }
-        match self.refresh(now) {
+        match refresh {
             Possible::Now => Some(Purpose::Refresh),
             // The session is good, so the password is not needed yet.
             Possible::Later => None,
@@ -273,12 +275,20 @@ impl CacheState {
             return None;
         }
         let due = self.current.as_ref()?.life().renewed_at(now)?;
-        let held = match (self.refresh(now), &self.refreshes) {
+        let refresh = self.refresh(now);
+        let held = match (refresh, &self.refreshes) {
             (Possible::Now | Possible::Later, Some(refreshes)) => refreshes.held_until(now),
             _ if self.secret_is_held(now) => return None,
             _ => self.failure.as_ref().map_or(0, Failure::until),
         };
-        Some(due.max(held).max(self.renewals.until()))
+        let held_until = self.renewals.until(self.needs_permit(refresh));
+        Some(due.max(held).max(held_until))
+    }
+
+    /// Whether a renewal begins with what needs a permit.
+    fn needs_permit(&self, refresh: Possible) -> bool {
+        let refreshes = self.refreshes.as_ref();
+        refresh != Possible::Now || refreshes.is_none_or(|refreshes| refreshes.count_as_logins())
     }
 
     /// The purpose of a renewal that no caller asks for, if it is time for one.

@@ -40,9 +40,9 @@ pub(crate) enum NoSession {
     NotRefreshed(Error),
     /// Nothing was sent: the refused secret has not changed, or the login is not wanted any more.
     Unchanged,
-    /// No caller waits for it, and it would have to wait for a permit until then or longer, on the
-    /// steady clock. Nothing was sent.
-    Postponed { until: u64 },
+    /// No caller waits for it, and it would have to wait for a permit, which is expected then, on
+    /// the steady clock. No login was sent.
+    Postponed { expected: u64 },
 }
 
 /// A login that has just failed.

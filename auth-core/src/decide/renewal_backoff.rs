@@ -10,39 +10,38 @@ use crate::clock::{Moment, nanos};
 /// How long callers have the permit to themselves for which renewals wait.
 const AFTER_CALLERS: Duration = Duration::from_secs(1);
 
+/// How long a renewal waits at most before it looks for its permit again, which may be free sooner
+/// than was expected: those ahead of it were given up.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
 #[derive(Debug, Default)]
 pub(super) struct RenewalBackoff {
     /// How many renewals in a row brought no later expiry.
     streak: u32,
     /// No renewal before this, on the steady clock in nanoseconds.
     until: u64,
-    /// Nor before this: there is no permit for the login that would renew this session.
+    /// Nor before this, if it needs a permit: none is expected to be free for it.
     postponed_until: u64,
 }
 
 impl RenewalBackoff {
-    /// Whether no renewal may begin yet.
-    pub(super) const fn forbids(&self, now: Moment) -> bool {
-        now.steady < self.until()
-    }
-
-    /// No renewal before this, on the steady clock.
-    pub(super) const fn until(&self) -> u64 {
-        if self.until > self.postponed_until {
-            self.until
-        } else {
+    /// No renewal before this, on the steady clock: one that needs a permit, or a refresh without.
+    pub(super) fn until(&self, needs_permit: bool) -> u64 {
+        let postponed = if needs_permit {
             self.postponed_until
-        }
+        } else {
+            0
+        };
+        self.until.max(postponed)
     }
 
-    /// A permit may be free then, on the steady clock, but not before. The renewals that wait for
-    /// it do not all ask at once.
-    pub(super) fn postpone(&mut self, until: u64, end: &End) {
-        let later = until
-            .max(end.at.steady)
-            .saturating_add(nanos(AFTER_CALLERS));
-        let spread = nanos(AFTER_CALLERS.mul_f64(end.jitter));
-        self.postponed_until = later.saturating_add(spread);
+    /// A permit is expected then, on the steady clock. The renewals that wait for it do not all ask
+    /// at once.
+    pub(super) fn postpone(&mut self, expected: u64, end: &End) {
+        let now = end.at.steady;
+        let latest = now.saturating_add(nanos(LOOK_AGAIN));
+        let spread = AFTER_CALLERS.saturating_add(AFTER_CALLERS.mul_f64(end.jitter));
+        self.postponed_until = expected.clamp(now, latest).saturating_add(nanos(spread));
     }
 
     /// There is another session, which may be one that a refresh renews.

@@ -74,8 +74,8 @@ impl CacheState {
             },
             Err(NoSession::Unchanged) => self.looked(now),
             // A caller may have come to wait for it meanwhile. It begins another one.
-            Err(NoSession::Postponed { until }) => {
-                self.renewals.postpone(until, end);
+            Err(NoSession::Postponed { expected }) => {
+                self.renewals.postpone(expected, end);
                 self.discard(None)
             }
         }

@@ -78,6 +78,27 @@ impl Limiter {
         }
     }
 
+    /// Takes a permit that is free now, for a login that no caller waits for, nor waits itself.
+    ///
+    /// # Errors
+    /// When one is expected, on the steady clock.
+    pub(crate) fn take(
+        self: &Arc<Self>,
+        ticket: &Arc<Ticket>,
+        timeout: Duration,
+    ) -> Result<Permit, u64> {
+        let timeout = nanos(timeout.min(LONGEST_LOGIN));
+        self.change(|queue, now| {
+            let expected = queue.expected(false, now);
+            queue.join(ticket, now);
+            let Some(id) = queue.take(ticket, now, now.saturating_add(timeout)) else {
+                queue.leave(ticket);
+                return Err(expected);
+            };
+            Ok(Permit::new(Arc::clone(self), id, now))
+        })
+    }
+
     /// The login of a permit is sent only now, and may take as long as its time-out. Returns when
     /// that is, or `None` if it can't be sent with that.
     fn sent(&self, id: PermitId, timeout: Duration) -> Option<u64> {

@@ -363,6 +363,31 @@ fn rule_10_renewals_queue_behind_all_logins_that_a_caller_waits_for() {
 }
 
 #[test]
+fn rule_20_a_permit_is_taken_that_is_free_and_not_waited_for() {
+    let hands = ManualClock::new();
+    let limiter = new(quota(1, 60), &hands);
+    let take = || {
+        let ticket = Arc::new(limiter.ticket(false));
+        let taken = limiter.take(&ticket, TIMEOUT);
+        assert!(!limiter.queue().holds(&ticket));
+        taken.map_err(|expected| (expected - hands.clock().now().steady) / SECOND)
+    };
+    let first = take().unwrap();
+    assert!(first.is_good());
+    first.sent(TIMEOUT).unwrap().end();
+    assert_eq!(take().unwrap_err(), 62);
+    let caller = queued(&limiter, true);
+    hands.advance(Duration::from_secs(62));
+    assert_eq!(take().unwrap_err(), 62, "the caller goes first");
+    let renewal = queued(&limiter, false);
+    assert_eq!(take().unwrap_err(), 124, "another renewal came first");
+    limiter.pass_over(&caller);
+    limiter.pass_over(&renewal);
+    take().unwrap().give_back();
+    take().unwrap().give_back();
+}
+
+#[test]
 fn rule_10_a_login_that_is_wanted_before_it_joins_the_queue_is_told_so() {
     let hands = ManualClock::new();
     let limiter = new(quota(1, 60), &hands);

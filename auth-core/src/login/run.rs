@@ -371,17 +371,13 @@ impl Login {
     async fn wait_for_permit(&mut self) -> Result<Permit, NoSession> {
         let timeout = self.engine.options.login_timeout;
         loop {
-            if self.turn.is_some() && !self.flight().ticket.is_wanted() {
-                let until = self.engine.limiter.expected(false);
-                if until > self.engine.clock.now().steady {
-                    return Err(NoSession::Postponed { until });
-                }
-            }
-            let permit = self
-                .engine
-                .limiter
-                .acquire(&self.flight().ticket, timeout)
-                .await;
+            let (limiter, ticket) = (&self.engine.limiter, &self.flight().ticket);
+            let permit = if self.turn.is_some() && !ticket.is_wanted() {
+                let free = limiter.take(ticket, timeout);
+                free.map_err(|expected| NoSession::Postponed { expected })?
+            } else {
+                limiter.acquire(ticket, timeout).await
+            };
             self.promise_a_step();
             let Some(mut turn) = self.turn.take() else {
                 return Ok(permit);
@@ -395,8 +391,8 @@ impl Login {
                 return Ok(permit);
             }
             self.give_back(Some(permit)).await;
-            if let Permission::Later(until) = permission {
-                return Err(NoSession::Postponed { until });
+            if let Permission::Later(expected) = permission {
+                return Err(NoSession::Postponed { expected });
             }
         }
     }

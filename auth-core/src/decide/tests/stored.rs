@@ -538,17 +538,94 @@ fn rule_10_a_good_session_that_is_found_is_used_on_while_its_refresh_has_to_wait
     }
 }
 
+/// How long after 3,595 s the renewal of the first session is due, if it was postponed then because
+/// its permit is expected at this time.
+fn postponed(state: &mut CacheState, expected: Moment) -> Duration {
+    let id = state.begin();
+    let expected = expected.steady;
+    let none = Err(NoSession::Postponed { expected });
+    settle(state, id, none, at(3_595));
+    next_renewal(state)
+}
+
+fn next_renewal(state: &CacheState) -> Duration {
+    let due = state.next_renewal(at(3_595)).unwrap();
+    Duration::from_nanos(due - at(3_595).steady)
+}
+
+#[test]
+fn rule_20_a_renewal_that_was_postponed_begins_after_its_permit_is_expected_or_a_minute() {
+    for (expected, from) in [(3_590, 0), (3_597, 2), (7_200, 60)] {
+        let (mut state, _) = shared(CacheState::default());
+        let due = postponed(&mut state, at(expected));
+        let after = due.checked_sub(Duration::from_secs(from)).unwrap();
+        let second = Duration::from_secs(1);
+        assert!(
+            after >= second && after <= 2 * second,
+            "{expected}: {due:?}"
+        );
+        let begins = |steady| {
+            state.renewal(Moment {
+                steady,
+                ..at(3_595)
+            })
+        };
+        let due = at(3_595).steady + nanos(due);
+        assert_eq!(begins(due - 1), None);
+        assert_eq!(begins(due), Some(Purpose::Renewal));
+    }
+}
+
 #[test]
 fn rule_20_a_renewal_that_was_postponed_is_not_that_of_another_session() {
-    let (mut state, mut known) = shared(refreshing());
-    let id = state.begin();
-    let until = nanos(2 * HOUR);
-    settle(&mut state, id, Err(NoSession::Postponed { until }), at(0));
-    assert!(state.next_renewal(at(0)).unwrap() > until);
-    assert!(!adopt(&mut state, &mut known, stored(version(1, 0)), at(1)));
-    assert!(state.next_renewal(at(1)).unwrap() > until);
-    assert!(adopt(&mut state, &mut known, stored(version(2, 0)), at(1)));
-    assert!(state.next_renewal(at(1)).unwrap() < until);
+    let (mut state, mut known) = shared(CacheState::default());
+    let due = postponed(&mut state, at(3_625));
+    let saved = stored(version(1, 0));
+    assert!(!adopt(&mut state, &mut known, saved, at(3_595)));
+    assert_eq!(next_renewal(&state), due);
+    let short = stored(version(2, 0)).session.unwrap();
+    let other = Found {
+        session: Some(short.with_lifetime(Lifetime::of(Duration::from_secs(10)))),
+        ..stored(version(2, 0))
+    };
+    assert!(adopt(&mut state, &mut known, other, at(3_595)));
+    assert!(next_renewal(&state) < Duration::from_secs(10));
+}
+
+#[test]
+fn rule_20_a_refresh_that_needs_no_permit_is_not_postponed() {
+    let as_login = Refresh::with_kept("refresh_token").counts_as_login();
+    for (state, is_postponed) in [
+        (refreshing(), false),
+        (CacheState::new(Some(as_login)), true),
+    ] {
+        let (mut state, _) = shared(state);
+        let due = postponed(&mut state, at(3_625));
+        assert_eq!(due > Duration::from_secs(30), is_postponed, "{due:?}");
+        assert_eq!(state.renewal(at(3_595)).is_none(), is_postponed);
+    }
+}
+
+#[test]
+fn rule_22_a_hold_on_refreshes_is_noted_until_it_is_over_or_one_has_succeeded() {
+    let mut other = CacheState::new(Some(Refresh::with_session()));
+    log_in(&mut other, HOUR, at(0));
+    let current = other.current().unwrap().clone();
+    let id = other.begin();
+    let limited = LoginError::limited(Some(Duration::from_secs(60)));
+    let _ = other.not_refreshed(id, (&current, limited), &end(at(10)), &POLICY);
+    let before = other.notes(&Notes::default(), None, false, at(10));
+    let password = Some("tag".to_string());
+    for (secret, brought, now, is_noted) in [
+        (None, false, 69, true),
+        (password.clone(), true, 69, true),
+        (None, true, 69, false),
+        (password, true, 70, false),
+    ] {
+        let state = CacheState::default();
+        let notes = state.notes(&before, secret, brought, at(now));
+        assert_eq!(notes.held_refreshes.is_some(), is_noted, "{brought} {now}");
+    }
 }
 
 #[test]

@@ -25,8 +25,8 @@ pub(in crate::login) enum Permission {
     Given,
     /// The permit of the process is good no more.
     None,
-    /// No caller waits for this login, and it would have to wait until then or longer, on the
-    /// steady clock.
+    /// No caller waits for this login, and it would have to wait for a permit, which is expected
+    /// then, on the steady clock.
     Later(u64),
 }
 
