@@ -159,10 +159,13 @@ impl Shared {
                 }
             };
             match self.watch(&flight, caller).await? {
-                Wake::Told(Some(Err(error))) => match self.or_stale(&caller.ask, error) {
-                    Err(error) if error.is_postponed() => postponed = Some(error),
-                    result => return result,
-                },
+                Wake::Told(Some(Err(error))) if error.is_postponed() => {
+                    if let Some(credential) = self.stale(&caller.ask) {
+                        return Ok(credential);
+                    }
+                    postponed = Some(error);
+                }
+                Wake::Told(Some(Err(error))) => return Err(error),
                 Wake::Told(Some(Ok(credential))) => {
                     let now = self.engine.clock.now();
                     // Read without the lock, so that ten thousand waiters don't queue for it if
