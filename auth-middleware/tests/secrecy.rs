@@ -292,7 +292,7 @@ async fn rule_17_of_a_secret_that_is_in_a_path_and_a_query_neither_is_shown() {
 #[tokio::test]
 async fn rule_17_an_origin_that_a_client_has_left_for_is_not_named_if_it_holds_a_token() {
     /// Answers as a client that has followed a redirect. The handle may be closed meanwhile.
-    struct Follows(Option<Credentials>);
+    struct Follows(&'static str, Option<Credentials>);
     #[async_trait::async_trait]
     impl reqwest_middleware::Middleware for Follows {
         async fn handle(
@@ -303,30 +303,36 @@ async fn rule_17_an_origin_that_a_client_has_left_for_is_not_named_if_it_holds_a
         ) -> reqwest_middleware::Result<reqwest::Response> {
             use reqwest::ResponseBuilderExt;
 
-            if let Some(credentials) = &self.0 {
+            let Self(url, closes) = self;
+            if let Some(credentials) = closes {
                 let _ = credentials.close().await;
             }
-            let url = "https://canary-0123456789-1.evil.example/x"
-                .parse()
-                .unwrap();
+            let url = url.parse().unwrap();
             let response = http::Response::builder().url(url).body("").unwrap();
             Ok(response.into())
         }
     }
-    for (kind, closes) in [
-        (Kind::Bearer, false),
-        (Kind::Cookie, false),
-        (Kind::Bearer, true),
+    let canary = "https://canary-0123456789-1.evil.example/x";
+    let plain = "https://evil.example/x";
+    for (kind, reached, closes, is_named) in [
+        (Kind::Bearer, canary, false, false),
+        (Kind::Cookie, canary, false, false),
+        (Kind::Bearer, canary, true, false),
+        (Kind::Bearer, plain, false, true),
+        // What the session has had is not known any more.
+        (Kind::Bearer, plain, true, false),
     ] {
         let credentials = Script::at(ORIGIN).kind(kind).prefix(LONG).build().0;
-        let follows = Follows(closes.then(|| credentials.clone()));
+        let follows = Follows(reached, closes.then(|| credentials.clone()));
         let client = ClientBuilder::new(Client::new())
             .with(AuthMiddleware::assuming_no_redirects(credentials))
             .with(follows)
             .build();
         let error = client.get(ORIGIN).send().await.unwrap_err();
         assert_silent_error(&error);
-        assert!(error.to_string().contains("an origin that holds a secret"));
+        let text = error.to_string();
+        assert_eq!(text.contains("an origin that holds a secret"), !is_named);
+        assert_eq!(text.contains("evil.example"), is_named, "{text}");
     }
 }
 

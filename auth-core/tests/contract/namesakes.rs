@@ -104,6 +104,23 @@ async fn rule_15_a_successor_that_is_set_moves_the_idle_deadline_as_the_cookie_i
     assert_eq!(idle_in, Some(600 * SECOND));
 }
 
+/// This answer has deleted a cookie, and set none.
+#[tokio::test]
+async fn rule_15_a_namesake_of_before_moves_no_idle_deadline_when_it_takes_a_place() {
+    let browser = Browser::new(|_| {
+        let session = set_by(&["sid=s1; Path=/; Max-Age=3600"])?;
+        Ok(session.with_lifetime(Lifetime::unknown().idle(HOUR)))
+    });
+    let namesake = "sid=s2; Path=/; Domain=example.com";
+    browser.send(HERE, 200, &[namesake]).await;
+    browser.clock.advance(60 * SECOND);
+    let deleted = "sid=; Path=/; Max-Age=0";
+    browser.send(HERE, 404, &[deleted]).await;
+    assert_eq!(browser.cookies(HERE).await, "sid=s2");
+    let idle_in = browser.credentials.status().idle_in;
+    assert_eq!(idle_in, Some(HOUR - 60 * SECOND));
+}
+
 /// It is not known to be the session's, and goes to other requests.
 #[tokio::test]
 async fn rule_15_a_namesake_of_another_path_does_not_keep_a_session_that_is_deleted_later() {

@@ -268,10 +268,8 @@ impl Sending {
         }
         self.attempt.left_scope();
         let mut origin = reached.origin().ascii_serialization();
-        // After the handle was closed, what the session has had can't be told from the rest.
-        let is_unknown = Attempt::latest(credentials).is_none();
         let is_carried = |carried: &Secrets| carried.is_in(&origin);
-        if is_unknown || secrets.is_in(&origin) || carried.is_some_and(is_carried) {
+        if secrets.is_in(&origin) || carried.is_some_and(is_carried) {
             "an origin that holds a secret".clone_into(&mut origin);
         }
         Err(Error::middleware(RedirectError::LeftScope { origin }))
