@@ -30,9 +30,10 @@
 //! is not driven any more releases its waiters with a typed error: each waiter has a timer on its
 //! own runtime, which the waiters on that runtime may share, and may supersede a dead login, whose
 //! late result is then discarded, but for what it says of the password, unless a later login has
-//! succeeded by then. At most one reading of a secret's source that may block, such as a file, is
-//! under way, on a thread that no runtime waits for; a login waits for it within its time-out.
-//! Outside any runtime there is a typed error, or the blocking call, which brings its own thread.
+//! succeeded by then. It takes nothing back of what a later one has found out. At most one reading
+//! of a secret's source that may block, such as a file, is under way, on a thread that no runtime
+//! waits for; a login waits for it within its time-out. Outside any runtime there is a typed error,
+//! or the blocking call, which brings its own thread.
 //!
 //! ## Rule 4
 //!
@@ -104,12 +105,13 @@
 //! same rule: they reject what their request carried, and nothing newer.
 //!
 //! The cookies that a response sets, and the values that the provider reads from it, are heard
-//! whatever its status is, if its request carried the current revision; but not from a rejection,
-//! nor from what something between the client and the API wrote: 407, 502, 503, 504, 511, and what
-//! the judge calls unclear. A new revision is another value of a cookie that the provider added, or
-//! of a namesake of one, or of a header, a query pair, a field of the body or a kept value. All
-//! that one response brings is one revision, and of several responses to one revision the first
-//! that brings another counts.
+//! whatever its status is, if its request was sent with the current revision; no cookie that the
+//! provider added is replaced or deleted by the response to a request that carried nothing of the
+//! session; but not from a rejection, nor from what something between the client and the API wrote:
+//! 407, 502, 503, 504, 511, and what the judge calls unclear. A new revision is another value of a
+//! cookie that the provider added, or of a namesake of one, or of a header, a query pair, a field
+//! of the body or a kept value. All that one response brings is one revision, and of several
+//! responses to one revision the first that brings another counts.
 //!
 //! ## Rule 8
 //!
@@ -268,20 +270,22 @@
 //!
 //! Cookies are read, kept, replaced, deleted and sent as a user agent does it (RFC 6265, section
 //! 5): each is its name, domain and path, and has a life of its own, in which `Max-Age` beats
-//! `Expires` and counts from receipt. One without a `Domain` is another cookie than one with it,
-//! though that names the host itself, unless it is an address or a single label (RFC 6265bis).
-//! `Domain` and `Path` narrow the scope and never widen it. A cookie that the provider adds goes to
-//! the whole scope where the server does not narrow it, and one with `Secure` to loopback as well.
-//! One with `Secure` that is set over plain HTTP, save from loopback, is ignored, and so is what
-//! would replace or delete a `Secure` one there: what was there before stays. A login has failed
-//! whose session needs a cookie that goes to no origin of the scope. One that the provider adds by
-//! its value alone is replaced by the first of its name that an answer sets for all paths, with
-//! whatever `Domain`, and until then deleted without a `Domain` or with the host's own. A cookie of
-//! another name is kept by choice. Of those that the provider did not add, at most 50 are kept, and
-//! none of more than 4,096 bytes with its name, path and domain (section 6.1): one beyond that is
-//! not taken. A name and a value are UTF-8: a cookie of the session that is set to something else
-//! stays as it was, and that is an event. Those of a repair's response count as those of any
-//! response.
+//! `Expires` and counts from receipt; `Expires` counts from the response's `Date`, or else from the
+//! machine's clock. One without a `Domain` is another cookie than one with it, though that names
+//! the host itself, unless it is an address or a single label (RFC 6265bis). `Domain` and `Path`
+//! narrow the scope and never widen it. A cookie that the provider adds goes to the whole scope
+//! where the server does not narrow it, and one with `Secure` to loopback as well. One with
+//! `Secure` that is set over plain HTTP, save from loopback, is ignored, and so is what would
+//! replace or delete a `Secure` one there: what was there before stays. A login has failed whose
+//! session needs a cookie that goes to no origin of the scope, or has a `Cookie` header beside its
+//! cookies. One that an answer sets without a `Path` is the one of the provider that the request
+//! carried, if there is one. One that the provider adds by its value alone is replaced by the first
+//! of its name that an answer sets for all paths, with whatever `Domain`, and until then deleted
+//! without a `Domain` or with the host's own. A cookie of another name is kept by choice. Of those
+//! that the provider did not add, at most 50 are kept, and none of more than 4,096 bytes with its
+//! name, path and domain (section 6.1): one beyond that is not taken. A name and a value are UTF-8:
+//! a cookie of the session that is set to something else stays as it was, and that is an event.
+//! Those of a repair's response count as those of any response.
 //!
 //! The life of a session is the least of those of the cookies that its provider named; in a sliding
 //! session that is the idle timeout. A cookie whose life the server has not stated has the one that
@@ -322,7 +326,8 @@
 //! A credential goes only to the origins it was issued for: scheme, host and port. No plain HTTP,
 //! save loopback (`localhost`, 127.0.0.0/8, \[::1\]) or by explicit choice. A request that misses
 //! them passes without the credential, and not in silence: every such request is counted, and for
-//! each handle there is one warning for each foreign origin, for at most 8 of them. Redirects are
+//! each handle there is one warning for each foreign origin, for at most 8 of them. So is a
+//! redirect that leads to a host of the scope by another name, scheme or port. Redirects are
 //! followed by the integrations, hop by hop: off the scope goes nothing of the credential, and back
 //! in it the credential of the same identity is attached anew. A redirect out of the scope is not
 //! followed if its URL holds, percent-encoded up to seven times, a value of the credential or one

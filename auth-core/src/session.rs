@@ -105,6 +105,9 @@ impl Session {
     }
 
     /// Adds a header, which replaces one of the same name on the request. It is marked sensitive.
+    ///
+    /// Cookies have [methods of their own](Self::with_cookie): a login whose session has a `Cookie`
+    /// header has failed, as [misconfigured](crate::LoginErrorKind::Misconfigured).
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.attachment.set_header(name, value);
         self
@@ -438,6 +441,13 @@ impl Session {
             return Err(LoginError::misconfigured(
                 "a part of the session is to be fetched, and its provider fetches none: see \
                  `Provider::repairs`",
+            )
+            .though_sent());
+        }
+        if self.attachment.owns_header(&COOKIE) {
+            return Err(LoginError::misconfigured(
+                "the session has a `Cookie` header, which would replace all other cookies: add its \
+                 cookies with `Session::with_cookie`",
             )
             .though_sent());
         }

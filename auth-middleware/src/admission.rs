@@ -105,6 +105,13 @@ fn note_out_of_scope(credentials: &Credentials, target: &impl Target) {
     Attempt::out_of_scope(credentials, scheme, host, port);
 }
 
+/// A redirect has led a request out of the scope.
+#[cold]
+pub(crate) fn note_hop_out_of_scope(credentials: &Credentials, target: &impl Target) {
+    let (scheme, host, port) = target.parts();
+    Attempt::redirected_out_of_scope(credentials, scheme, host, port);
+}
+
 /// The guard of a renewal that one request has taken. Dropping it before it is done makes the
 /// renewal due again.
 pub(crate) struct Renewal {

@@ -9,9 +9,6 @@ use std::sync::atomic::AtomicBool;
 use auth_core::{Ask, Credentials};
 use futures_util::FutureExt;
 
-#[cfg(any(feature = "reqwest", feature = "tower"))]
-use crate::jar::{JarRequest, JarsAbove};
-
 /// The choices for one request: no credential, the credential of another identity, or an [`Ask`]
 /// that says how to get it.
 ///
@@ -49,9 +46,6 @@ pub(crate) struct Choices {
     /// Whether the renewal is still due. All clones share it, because a retry clones the extensions
     /// of a request, and all its attempts together make one renewal.
     pub(crate) renewal: Option<Arc<AtomicBool>>,
-    /// Those of the integrations above.
-    #[cfg(any(feature = "reqwest", feature = "tower"))]
-    pub(crate) jars: JarsAbove,
 }
 
 impl AuthContext {
@@ -163,21 +157,6 @@ impl AuthContext {
         let caught = AssertUnwindSafe(future).catch_unwind();
         let (_, result) = task_local_extensions::with_extensions(extensions, caught).await;
         result.unwrap_or_else(|panic| resume_unwind(panic))
-    }
-
-    /// Tells the jars of the integrations above that the request will carry a credential of these.
-    #[cfg(any(feature = "reqwest", feature = "tower"))]
-    #[inline]
-    pub(crate) fn tell_jars(&self, credentials: &Credentials) {
-        if let Some(choices) = &self.0 {
-            choices.jars.tell(credentials);
-        }
-    }
-
-    /// The context for integrations below that have this jar above them.
-    #[cfg(any(feature = "reqwest", feature = "tower"))]
-    pub(crate) fn below(&self, jar: &JarRequest) -> Self {
-        self.clone().choose(|choices| choices.jars.add(jar))
     }
 
     fn choose(mut self, choose: impl FnOnce(&mut Choices)) -> Self {

@@ -6,7 +6,6 @@ use auth_core::{Attempt, Credential, Credentials};
 use http::header::{COOKIE, SET_COOKIE};
 use http::{Extensions, HeaderMap, HeaderValue};
 
-use crate::context::AuthContext;
 use crate::target::Target;
 
 /// A cookie jar of the user's, for cookies that belong to no session: those of a load balancer, or
@@ -75,19 +74,23 @@ pub(crate) struct JarRequest {
 
 type CarriedBelow = Mutex<Vec<Credentials>>;
 
-/// The jars of the integrations above, in the context of a request. Those of a hop that has ended,
-/// or was dropped, are gone.
+/// The jars of the integrations above, in the extensions of a request. They are not in its context,
+/// because extensions may outlive the request. Those of a hop that has ended, or was dropped, are
+/// gone.
 #[derive(Clone, Default)]
 pub(crate) struct JarsAbove(Vec<Weak<CarriedBelow>>);
 
 impl JarsAbove {
-    pub(crate) fn add(&mut self, jar: &JarRequest) {
-        self.0.retain(|jar| jar.strong_count() > 0);
-        self.0.push(Arc::downgrade(&jar.below));
+    /// Tells those of a request that it will carry a credential of these.
+    #[inline]
+    pub(crate) fn tell(extensions: &Extensions, credentials: &Credentials) {
+        if let Some(jars) = extensions.get::<Self>() {
+            jars.tell_each(credentials);
+        }
     }
 
-    /// Tells them that the request will carry a credential of these.
-    pub(crate) fn tell(&self, credentials: &Credentials) {
+    #[cold]
+    fn tell_each(&self, credentials: &Credentials) {
         for jar in self.0.iter().filter_map(Weak::upgrade) {
             let mut below = jar.lock().unwrap_or_else(PoisonError::into_inner);
             below.push(credentials.clone());
@@ -149,8 +152,9 @@ impl JarRequest {
 
     #[cold]
     fn announce_in(&self, extensions: &mut Extensions) {
-        let context = AuthContext::of(extensions);
-        extensions.insert(context.below(self));
+        let above = extensions.get_or_insert_default::<JarsAbove>();
+        above.0.retain(|jar| jar.strong_count() > 0);
+        above.0.push(Arc::downgrade(&self.below));
     }
 
     /// What tells the session's cookies. A session that has ended is there until the next one is.
@@ -376,18 +380,15 @@ mod tests {
             let below = &jar.as_ref().unwrap().below;
             below.lock().unwrap().len()
         };
-        let context = AuthContext::new();
-        context.tell_jars(&credentials);
         let [outer, ended, inner] = [bare(), bare(), bare()];
         let mut extensions = Extensions::new();
         JarRequest::announce(outer.as_deref(), &mut extensions);
         JarRequest::announce(ended.as_deref(), &mut extensions);
         drop(ended);
         JarRequest::announce(inner.as_deref(), &mut extensions);
-        let context = AuthContext::of(&extensions);
-        context.tell_jars(&credentials);
+        JarsAbove::tell(&extensions, &credentials);
         assert_eq!((told(&outer), told(&inner)), (1, 1));
-        assert_eq!(context.0.unwrap().jars.0.len(), 2);
+        assert_eq!(extensions.get::<JarsAbove>().unwrap().0.len(), 2);
     }
 
     #[cfg(feature = "tower")]

@@ -348,6 +348,42 @@ async fn rule_16_in_a_stack_no_cookie_of_an_inner_session_enters_an_outer_jar() 
     }
 }
 
+#[tokio::test]
+async fn rule_5_with_a_jar_extensions_that_are_used_again_bring_no_identity_of_before() {
+    for has_jar in [true, false] {
+        let api = api();
+        let origin = api.serve().await;
+        let script = |prefix| Script::at(&origin).prefix(prefix).build().0;
+        let [own, bob, carol] = ["own", "bob", "carol"].map(script);
+        let builder = reqwest::Client::builder();
+        let (client, mut auth) = AuthMiddleware::with_client(builder, own).unwrap();
+        if has_jar {
+            auth = auth.jar(Jar::default());
+        }
+        let client = ClientBuilder::new(client).with(auth).build();
+        let mut extensions = http::Extensions::new();
+        let contexts = [
+            AuthContext::new().identity(bob),
+            AuthContext::skip(),
+            AuthContext::new().identity(carol),
+        ];
+        for context in contexts {
+            let request = client.get(&origin).build().unwrap();
+            let sent = client.execute_with_extensions(request, &mut extensions);
+            context.apply_to(sent).await.unwrap();
+        }
+        let request = client.get(&origin).build().unwrap();
+        let sent = client.execute_with_extensions(request, &mut extensions);
+        sent.await.unwrap();
+        let carried: Vec<_> = (api.seen().iter())
+            .map(|seen| seen.bearer().map(ToOwned::to_owned))
+            .collect();
+        let expected = [Some("bob-1"), None, Some("carol-1"), Some("own-1")];
+        assert_eq!(carried, expected.map(|token| token.map(ToOwned::to_owned)));
+        assert!(extensions.get::<AuthContext>().is_none());
+    }
+}
+
 /// Its cookies can't be told from others then.
 #[tokio::test]
 async fn rule_16_in_a_stack_nothing_enters_an_outer_jar_once_the_inner_session_is_closed() {

@@ -3,12 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod common;
+#[path = "common/follow.rs"]
+mod follow;
 
 use auth_core::Credentials;
-use auth_middleware::{AuthContext, AuthLayer, AuthMiddleware};
+use auth_middleware::{AuthContext, AuthLayer, AuthMiddleware, Redirects};
 use bytes::Bytes;
 use common::{Api, Log, ORIGIN, Script, get, response};
-use http::Request;
+use follow::moved;
+use http::{HeaderValue, Request};
 use http_body_util::Full;
 use reqwest::Client;
 use reqwest_middleware::ClientWithMiddleware;
@@ -95,6 +98,56 @@ async fn rule_16_a_tower_request_that_misses_the_scope_warns_once_and_is_counted
     for (line, parts) in lines.iter().zip(&told) {
         assert_warns(line, parts);
     }
+}
+
+/// A storage host is another matter.
+#[tokio::test]
+async fn rule_16_a_redirect_to_another_name_of_a_host_in_scope_warns_and_is_counted() {
+    let redirecting = |near: &str, far: &str| {
+        let [near, far] = [near, far].map(|to| HeaderValue::try_from(to).unwrap());
+        Api::new(move |seen| match seen.uri.path() {
+            "/near" => moved(302, near.clone()),
+            "/far" => moved(302, far.clone()),
+            _ => response(200, ""),
+        })
+    };
+    let (log, _guard) = Log::start();
+    let api = redirecting(
+        "https://api.example.com:8443/path",
+        "https://storage.example.org/path",
+    );
+    let (credentials, _) = Script::at(ORIGIN).build();
+    let follows = AuthLayer::new(credentials.clone()).follow_redirects(Redirects::new());
+    for path in ["/near", "/far", "/near"] {
+        let api = api.clone();
+        let service = follows.layer(service_fn(move |request| api.clone().handle(request)));
+        let request = get(&format!("{ORIGIN}{path}"));
+        service.oneshot(request).await.unwrap();
+    }
+    assert_eq!(credentials.status().out_of_scope, 2);
+    assert_eq!(api.count(), 6);
+    let [line] = log.lines().try_into().unwrap();
+    assert_warns(&line, &["api.example.com:8443", "the port is another one"]);
+
+    let (log, _guard) = Log::start();
+    let served = Api::new(|_| response(200, ""));
+    let there = served.serve().await;
+    let port = there.rsplit_once(':').unwrap().1;
+    let api = redirecting(
+        &format!("{there}/path"),
+        &format!("http://storage.example.org:{port}/path"),
+    );
+    let origin = api.serve().await;
+    let (credentials, _) = Script::at(&origin).build();
+    let address = there.strip_prefix("http://").unwrap().parse().unwrap();
+    let builder = Client::builder().resolve("storage.example.org", address);
+    let client = AuthMiddleware::build_client(builder, credentials.clone()).unwrap();
+    for path in ["/near", "/far", "/near"] {
+        client.get(format!("{origin}{path}")).send().await.unwrap();
+    }
+    assert_eq!((credentials.status().out_of_scope, served.count()), (2, 3));
+    let [line] = log.lines().try_into().unwrap();
+    assert_warns(&line, &[&there, "the port is another one"]);
 }
 
 #[tokio::test]

@@ -374,11 +374,11 @@ fn answered(failed: LoginError, answer: &Response<Bytes>) -> LoginError {
     }
 }
 
-/// The failure of a login of which something was sent. A next request that can't be sent, such as
-/// one to an answer's URL that is none, is no mistake of the configuration, which would be tried
-/// again at once: the answer may have been a refusal.
+/// The failure of a login of which something was sent. A next request that can't be sent, to an
+/// answer's URL that is none or to a host that can't be reached, is no mistake of the configuration
+/// and no outage, which would be tried again soon: the answer may have been a refusal.
 fn once_sent(failed: LoginError) -> LoginError {
-    if failed.kind() != LoginErrorKind::Misconfigured {
+    if failed.kind() != LoginErrorKind::Misconfigured && !failed.is_not_sent() {
         return failed;
     }
     LoginError::malformed("the next request of the login can't be sent").with_source(failed)

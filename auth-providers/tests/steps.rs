@@ -415,13 +415,13 @@ async fn rule_11_the_retry_after_of_the_last_answer_counts() {
 #[tokio::test]
 async fn rule_12_a_next_request_that_cant_be_sent_is_no_mistake_of_the_configuration() {
     /// Sends what it is given, but for its second request.
-    struct Picky(Server);
+    struct Picky(Server, fn() -> LoginError);
 
     #[async_trait]
     impl Transport for Picky {
         async fn carry(&self, request: Request<Bytes>) -> Result<Response<Bytes>, LoginError> {
             if request.uri().path() == "/app/login/form" {
-                return Err(LoginError::misconfigured("not this one"));
+                return Err(self.1());
             }
             self.0.carry(request).await
         }
@@ -430,10 +430,15 @@ async fn rule_12_a_next_request_that_cant_be_sent_is_no_mistake_of_the_configura
     let bad_url = Acme::new(|_, _| Ok(request::get("two words")?.into()));
     let error = fail(bad_url, &Server::new([page()])).await;
     assert_eq!(error.kind(), LoginErrorKind::Malformed);
-    let unsent = Acme::new(page_and_form).via(Picky(Server::new([page()])));
-    let error = unsent.login(&PASSWORD.into()).await.unwrap_err();
-    assert_eq!(error.kind(), LoginErrorKind::Malformed);
-    assert!(printed(&error).contains("not this one"));
+    let refused = || LoginError::misconfigured("not this one");
+    // Of an outage that came with the answer it can't be told.
+    let unreachable = || LoginError::unavailable("not this one").not_sent();
+    for fails in [refused as fn() -> LoginError, unreachable] {
+        let unsent = Acme::new(page_and_form).via(Picky(Server::new([page()]), fails));
+        let error = unsent.login(&PASSWORD.into()).await.unwrap_err();
+        assert_eq!(error.kind(), LoginErrorKind::Malformed);
+        assert!(printed(&error).contains("not this one"));
+    }
 }
 
 #[tokio::test]

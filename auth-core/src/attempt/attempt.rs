@@ -14,7 +14,7 @@ use crate::event::Event;
 use crate::judge::{Judge, RequestHead};
 use crate::lifetime::Freshness;
 use crate::login_mark::LoginMark;
-use crate::origin::Scope;
+use crate::origin::{Miss, Scope};
 
 /// One attempt of one request: the credential that it carries, and what its response means for that
 /// credential.
@@ -158,6 +158,21 @@ impl Attempt {
         port: Option<u16>,
     ) {
         credentials.shared().missed(scheme, host, port);
+    }
+
+    /// Counts a redirect that has led a request out of the scope, as
+    /// [`out_of_scope`](Self::out_of_scope) counts requests: if it leads to a host of the scope, by
+    /// another name, scheme or port. Away from there, as to a storage host, it is none.
+    #[cold]
+    pub fn redirected_out_of_scope(
+        credentials: &Credentials,
+        scheme: Option<&str>,
+        host: Option<&str>,
+        port: Option<u16>,
+    ) {
+        if credentials.scope().miss(scheme, host, port) != Miss::Host {
+            Self::out_of_scope(credentials, scheme, host, port);
+        }
     }
 
     /// A first attempt with the current credential, if it is good and no renewal is due. The

@@ -288,7 +288,12 @@ impl Attempt {
             let mut others = unheard_cookies(headers);
             let own = others.find(|name| current.owns_cookie(name));
             unheard = own.filter(|_| current.tells_unheard());
-            let own = |set: &SetCookie| current.keeps_cookie(&set.name);
+            // Of a request that carried nothing of the session, the server does not know it.
+            let is_known = self.carried != Carried::Nothing;
+            let own = |set: &SetCookie| {
+                current.keeps_cookie(&set.name)
+                    && (is_known || !current.has_own_cookie_at(set, target))
+            };
             let cookies: Vec<_> = set_cookies(headers).filter(own).collect();
             let read = |answer| shared.engine.provider.update(answer, current);
             let update = answer.map_or_else(Update::new, read);
@@ -316,10 +321,11 @@ impl Attempt {
         };
         let policy = &shared.engine.options.policy;
         let told = shared.update(|state| state.hear(stamp, brought, now, policy, random()));
+        shared.advance_timer();
         match told {
+            // It may live for less than before.
             Heard::Nothing => {}
             Heard::Rolled(stamp) => {
-                shared.advance_timer();
                 shared.share_revision(Unsaved::Values);
                 shared.engine.emit(&Event::Rolled { stamp });
             }

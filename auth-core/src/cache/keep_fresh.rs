@@ -20,16 +20,15 @@ impl Shared {
         }
     }
 
-    /// Sets the timer anew if the session is to be renewed earlier than it rings. A session may be
-    /// rolled by each answer, and mostly lives longer then.
+    /// Sets the timer anew if the session is to be renewed earlier than it rings. Each answer may
+    /// state another life of the session, and mostly it lives longer then.
     pub(crate) fn advance_timer(&self) {
         let Some(keep) = &self.keep_fresh else {
             return;
         };
         let now = self.engine.clock.now();
         let next = self.read(|state| state.next_renewal(now));
-        let rings_at = keep.rings_at();
-        if next.is_some_and(|next| next < rings_at) {
+        if next.is_some_and(|next| !keep.rings_by(next)) {
             self.set_timer();
         }
     }

@@ -41,8 +41,8 @@ pub(super) struct RenewalTimer {
 struct Timer {
     /// The number of the last one that was set.
     number: u64,
-    /// When it rings, on the steady clock.
-    at: u64,
+    /// When it rings, on the steady clock, if it is set.
+    at: Option<u64>,
     task: Option<Task>,
     /// Where callers have waited, the last one first.
     runtimes: Vec<Runtime>,
@@ -62,9 +62,9 @@ impl RenewalTimer {
         timer.runtimes.truncate(MOST_RUNTIMES);
     }
 
-    /// When it rings, on the steady clock.
-    pub(super) fn rings_at(&self) -> u64 {
-        self.timer.lock().at
+    /// Whether it is set to ring by then, on the steady clock.
+    pub(super) fn rings_by(&self, at: u64) -> bool {
+        self.timer.lock().at.is_some_and(|rings| rings <= at)
     }
 
     /// The setting with this number has rung. Returns false if it is not the last one.
@@ -75,6 +75,7 @@ impl RenewalTimer {
         }
         // So that its task is not lost when it ends.
         timer.number += 1;
+        timer.at = None;
         timer.task = None;
         true
     }
@@ -84,6 +85,7 @@ impl RenewalTimer {
         let task = {
             let mut timer = self.timer.lock();
             timer.number += 1;
+            timer.at = None;
             timer.task.take()
         };
         if let Some(task) = task {
@@ -112,7 +114,7 @@ impl RenewalTimer {
         let mut timer = self.timer.lock();
         if timer.number == number {
             timer.task = Some(task);
-            timer.at = at;
+            timer.at = Some(at);
         } else {
             drop(timer);
             task.abort();

@@ -255,6 +255,7 @@ impl Shared {
         let stamp = current.stamp();
         let (heard, settled) = self
             .update(|state| state.settle_repair((current, why), fetched, now, policy, random()));
+        self.advance_timer();
         if let Heard::Rolled(stamp) = heard {
             self.share_revision(Unsaved::Values);
             self.engine.emit(&Event::Rolled { stamp });

@@ -466,6 +466,12 @@ impl Cookies {
             .any(|cookie| cookie.name == name)
     }
 
+    /// Whether a cookie of the provider is the one that a `Set-Cookie` replaces or deletes.
+    pub(super) fn have_own_at(&self, set: &SetCookie, target: Target<'_>) -> bool {
+        let known = self.find(set, target);
+        known.is_some_and(|at| self.list[at].role != Role::Kept)
+    }
+
     /// The place of the cookie that a `Set-Cookie` replaces or deletes.
     fn find(&self, set: &SetCookie, target: Target<'_>) -> Option<usize> {
         let path = self.path_for(set, target);
@@ -480,14 +486,19 @@ impl Cookies {
     }
 
     /// The path of a cookie that is set. Without one it is the default path, but a cookie of the
-    /// provider goes to the whole scope: its login's URL says nothing about where the API is.
-    fn path_for<'a>(&self, set: &'a SetCookie, target: Target<'a>) -> &'a str {
+    /// provider is the one that the request carried, or else goes to the whole scope: its login's
+    /// URL says nothing about where the API is.
+    fn path_for<'a>(&'a self, set: &'a SetCookie, target: Target<'a>) -> &'a str {
         let default = target.default_path();
         match &set.path {
             Some(path) => path,
             None if !self.is_providers(&set.name) => default,
             None if self.position(set, default, target).is_some() => default,
-            None => "/",
+            None => {
+                let mut carried = self.live().filter(|cookie| cookie.goes_to(target));
+                let carried = carried.find(|cookie| cookie.name == set.name);
+                carried.map_or("/", Cookie::path)
+            }
         }
     }
 

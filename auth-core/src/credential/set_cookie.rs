@@ -8,6 +8,7 @@ use http::header::{DATE, SET_COOKIE};
 
 use super::target::is_address;
 use super::{Target, cookie_date};
+use crate::clock::Clock;
 
 /// One `Set-Cookie` header.
 ///
@@ -30,7 +31,8 @@ pub struct SetCookie {
     /// The value, byte for byte: neither decoded nor unquoted.
     pub value: String,
     /// How long the cookie is good, counted from its receipt: `Max-Age`, or else `Expires` minus
-    /// the response's own `Date`, so that a wrong clock on either side doesn't matter.
+    /// the response's own `Date`, so that a wrong clock on either side doesn't matter. Without a
+    /// `Date` it is minus the time of this machine.
     pub expires_in: Option<Duration>,
     /// Whether the header deletes the cookie: its expiry is not in the future.
     pub deleted: bool,
@@ -212,7 +214,7 @@ fn parse(header: &[u8], headers: &HeaderMap) -> Option<SetCookie> {
         }
     }
     // `Max-Age` has precedence over `Expires` (section 5.3).
-    let expires_in = max_age.or_else(|| from_now(expires?, headers));
+    let expires_in = max_age.or_else(|| Some(from_now(expires?, headers)));
     let cookie = SetCookie {
         name: name.to_owned(),
         value: value.to_owned(),
@@ -259,18 +261,18 @@ fn read_max_age(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// 2026-01-01, since the epoch.
+/// 2026-01-01, since the epoch. A clock that is before this is wrong.
 const WRITTEN: Duration = Duration::from_secs(1_767_225_600);
 
-/// The time until `expires`, counted from the response's `Date`. Zero if it has passed.
-fn from_now(expires: SystemTime, headers: &HeaderMap) -> Option<Duration> {
-    match date(headers) {
-        Some(date) => Some(expires.duration_since(date).unwrap_or(Duration::ZERO)),
-        // Without a `Date` there is nothing to count from. What had passed when this was written
-        // has passed by any clock.
-        None if expires < UNIX_EPOCH + WRITTEN => Some(Duration::ZERO),
-        None => None,
-    }
+/// The time until `expires`, counted from the response's `Date`, or without one from now. Zero if
+/// it has passed.
+fn from_now(expires: SystemTime, headers: &HeaderMap) -> Duration {
+    let now = || {
+        let wall = Duration::from_nanos(Clock::system().now().wall);
+        UNIX_EPOCH + wall.max(WRITTEN)
+    };
+    let now = date(headers).unwrap_or_else(now);
+    expires.duration_since(now).unwrap_or(Duration::ZERO)
 }
 
 fn date(headers: &HeaderMap) -> Option<SystemTime> {

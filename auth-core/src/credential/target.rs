@@ -206,7 +206,7 @@ mod tests {
         let secure = |scheme, host| Target::new(scheme, host, "/").is_secure();
         assert!(secure("https", "h") && secure("HTTPS", "h"));
         assert!(secure("http", "127.0.0.1") && secure("http", "[::1]"));
-        assert!(secure("http", "localhost"));
+        assert!(secure("http", "localhost") && secure("http", "LocalHost"));
         assert!(!secure("http", "h") && !secure("", ""));
     }
 }

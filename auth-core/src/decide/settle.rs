@@ -47,7 +47,7 @@ impl CacheState {
             }
             // No waiter gets it any more, but what it says of the password is to be noted.
             Err(NoSession::Failed(failed)) if unwanted && self.is_to_be_noted(id, &failed) => {
-                self.fail(failed, end, policy);
+                self.fail_late(failed, end, policy);
                 self.discard(None)
             }
             Ok(Obtained::Found(_)) | Err(_) if unwanted => self.discard(None),
@@ -73,6 +73,7 @@ impl CacheState {
                 _ => Settled::Failed(told),
             },
             Err(NoSession::Unchanged) => self.looked(now),
+            Err(NoSession::Unneeded) => self.discard(None),
             // A caller may have come to wait for it meanwhile. It begins another one.
             Err(NoSession::Postponed { expected }) => {
                 self.renewals.postpone(expected, end);
@@ -220,6 +221,16 @@ impl CacheState {
         let told = failure.error(end.at);
         self.failure = Some(failure);
         told
+    }
+
+    /// A login has failed that is not wanted any more. A later one may have found out more of the
+    /// same secret, which this takes nothing back of.
+    fn fail_late(&mut self, failed: Failed, end: &End, policy: &Policy) {
+        let (known, secret) = (self.failure.clone(), failed.secret);
+        self.fail(failed, end, policy);
+        let is_same = |known: &Failure| secret.is_some_and(|secret| known.is_of(secret));
+        let known = known.filter(is_same);
+        self.failure = self.failure.take().map(|last| last.or_stricter(known));
     }
 
     /// The task of a flight is gone or not driven, and with it the answer to what was sent.

@@ -404,14 +404,15 @@ impl Login {
         let may_be_sent = sent.is_ok();
         let (Ok(permit) | Err(permit)) = sent;
         // A look for a caller that would have been turned away may have found one.
-        let has_session = || {
-            self.purpose == Purpose::Login
-                && self.cache().is_some_and(|cache| cache.has_good_session())
-        };
-        if may_be_sent && !has_session() && self.flight().send(self.engine.clock.precise()) {
+        let has_session = self.purpose == Purpose::Login
+            && self.cache().is_some_and(|cache| cache.has_good_session());
+        if may_be_sent && !has_session && self.flight().send(self.engine.clock.precise()) {
             return Ok(Some(permit));
         }
         self.give_back(Some(permit)).await;
+        if has_session {
+            return Err(NoSession::Unneeded);
+        }
         if may_be_sent || !self.flight().begin_anew() {
             return Err(NoSession::Unchanged);
         }

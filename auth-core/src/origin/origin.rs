@@ -277,7 +277,7 @@ fn in_brackets(host: &str) -> Option<Ipv6Addr> {
 /// many systems, in spite of RFC 6761. `0.0.0.0` and an IPv4 address within an IPv6 one are this
 /// machine on some systems only, or by the way.
 pub(crate) fn is_loopback(host: &str) -> bool {
-    host == "localhost"
+    host.eq_ignore_ascii_case("localhost")
         || host.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback())
         || in_brackets(host).is_some_and(|ip| ip.is_loopback())
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use auth_core::clock::ManualClock;
 use auth_core::testing::{Counter, Scripted};
 use auth_core::{
-    Attempt, Credentials, Event, Identity, Lifetime, LoginError, Origin, ResponseView, Scope,
+    Attempt, Credentials, Event, Identity, Lifetime, LoginError, Origin, Part, ResponseView, Scope,
     Session, Target, set_cookies,
 };
 use http::header::{COOKIE, SET_COOKIE};
@@ -650,6 +650,40 @@ async fn rule_15_an_answer_without_a_path_means_the_providers_cookie() {
     browser.send(at("/api/v2/x"), 200, &["sid=1"]).await;
     assert_eq!(browser.cookies(at("/other")).await, "sid=1");
     assert_eq!(browser.logins.count(), 1);
+}
+
+#[tokio::test]
+async fn rule_15_an_answer_without_a_path_means_the_cookie_that_its_request_carried() {
+    let browser = named(&["sid=0; Path=/api"]);
+    browser.send(at("/api/v3/x"), 200, &["sid=1"]).await;
+    assert_eq!(browser.cookies(at("/api/v3/y")).await, "sid=1");
+    assert_eq!(browser.cookies(at("/api/x")).await, "sid=1");
+    assert_eq!((browser.logins.count(), browser.rolled()), (1, 1));
+}
+
+/// The server does not know the session then, and what it sets may be an anonymous one.
+#[tokio::test]
+async fn rule_7_the_answer_to_a_request_that_carried_nothing_replaces_no_cookie_of_the_session() {
+    for line in ["sid=anon; Path=/api", "sid=; Path=/api; Max-Age=0"] {
+        let browser = named(&["sid=0; Path=/api"]);
+        browser.send(at("/health"), 200, &[line]).await;
+        assert_eq!(browser.cookies(at("/api/x")).await, "sid=0", "{line}");
+        assert_eq!((browser.logins.count(), browser.rolled()), (1, 0));
+    }
+}
+
+#[tokio::test]
+async fn rule_15_a_login_whose_session_has_a_cookie_header_has_failed() {
+    let with_part = |_| Ok(Session::new().with_part(Part::header("Cookie", "sid=s1"))?);
+    let with_header = |_| {
+        let value = HeaderValue::from_static("sid=s1");
+        Ok(Session::new().with_bearer("t")?.with_header(COOKIE, value))
+    };
+    for browser in [Browser::new(with_part), Browser::new(with_header)] {
+        let error = browser.credentials.get().await.unwrap_err();
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(source.contains("with_cookie"), "{source}");
+    }
 }
 
 #[tokio::test]

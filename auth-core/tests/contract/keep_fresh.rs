@@ -151,6 +151,29 @@ async fn rule_6_kept_fresh_a_session_whose_life_the_server_shortens_is_renewed_i
 }
 
 #[tokio::test]
+async fn rule_6_kept_fresh_a_session_whose_life_an_answer_states_first_or_alone_is_renewed_in_time()
+{
+    for (life, line) in [
+        (Lifetime::unknown(), "sid=rolled; Max-Age=600"),
+        (Lifetime::unknown(), "sid=s-1; Max-Age=600"),
+        (Lifetime::of(DAY), "sid=s-1; Max-Age=600"),
+    ] {
+        let clock = ManualClock::new();
+        let cookies = Scripted::new(move |number| {
+            let session = Session::new().with_cookie("sid", &format!("s-{number}"))?;
+            Ok(session.with_lifetime(life))
+        });
+        let logins = cookies.logins();
+        let credentials = Renewing::new(cookies).on(&clock).keep_fresh().build();
+        let first = credentials.get().await.unwrap();
+        Attempt::new(&credentials, &first).cookies_set(&set_cookie(line));
+        pass(&clock, 600 * SECOND, SECOND).await;
+        assert_eq!(logins.count(), 2, "{line}");
+        assert!(credentials.peek().is_some(), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn rule_6_kept_fresh_in_an_outage_of_the_refresh_no_password_is_used_before_the_expiry() {
     let clock = ManualClock::new();
     let provider = Renewing::new(short()).refreshed(Refresh::with_kept("refresh_token"), |_| {

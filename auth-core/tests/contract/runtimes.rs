@@ -224,6 +224,55 @@ fn rule_3_a_login_whose_runtime_was_shut_down_starts_again_on_another_runtime() 
 }
 
 #[test]
+fn rule_12_what_a_superseded_login_brings_late_takes_nothing_back_of_a_refusal() {
+    let late: [fn() -> LoginError; 3] = [
+        || LoginError::malformed("a page"),
+        || LoginError::unavailable("status 503"),
+        || LoginError::limited(None),
+    ];
+    for late in late {
+        let clock = ManualClock::new();
+        let (sends, sent) = mpsc::channel();
+        let (answers, answer) = mpsc::channel::<()>();
+        let answer = Mutex::new(answer);
+        let provider = Scripted::new(move |number| {
+            // It blocks its thread.
+            if number == 1 {
+                sends.send(()).unwrap();
+                answer.lock().recv_timeout(20 * SECOND).unwrap();
+                return Err(late());
+            }
+            Err(LoginError::refused("status 401"))
+        });
+        let logins = provider.logins();
+        let credentials = on(&clock, provider).build();
+        let blocked = credentials.clone();
+        let thread = std::thread::spawn(move || {
+            runtime().block_on(async {
+                let _ = futures_util::poll!(Box::pin(blocked.get()));
+                settle().await;
+            });
+        });
+        sent.recv_timeout(20 * SECOND).unwrap();
+        let driven = runtime();
+        let waiter = driven.spawn({
+            let credentials = credentials.clone();
+            async move { credentials.get().await.is_ok() }
+        });
+        driven.block_on(settle());
+        clock.advance(31 * SECOND);
+        driven.block_on(settle());
+        assert!(!driven.block_on(waiter).unwrap());
+        answers.send(()).unwrap();
+        thread.join().unwrap();
+        clock.advance(120 * SECOND);
+        let told = driven.block_on(credentials.renew());
+        assert!(told.as_ref().unwrap_err().is_login_refused(), "{told:?}");
+        assert_eq!(logins.count(), 2);
+    }
+}
+
+#[test]
 fn rule_12_a_refusal_that_a_superseded_login_brings_late_counts_until_another_has_succeeded() {
     for is_corrected in [false, true] {
         let clock = ManualClock::new();

@@ -19,9 +19,9 @@ use super::pristine::Pristine;
 use super::redact::Redactor;
 use super::sending::{HopContext, Sending, are_sent_alike, target_of};
 use super::time_left::TimeLeft;
-use crate::admission::Admission;
+use crate::admission::{Admission, note_hop_out_of_scope};
 use crate::context::AuthContext;
-use crate::jar::{CookieJar, JarRequest};
+use crate::jar::{CookieJar, JarRequest, JarsAbove};
 use crate::redirect::{Answer, Chain, Chained, NotFollowed, Redirects, would_take_a_secret};
 use crate::resend;
 use crate::target::Target;
@@ -387,7 +387,7 @@ impl<'a> Call<'a> {
         loop {
             let answered = match &mut admission {
                 Some(admission) => {
-                    context.tell_jars(admission.credentials);
+                    JarsAbove::tell(extensions, admission.credentials);
                     self.send(admission, extensions, next).await
                 }
                 None if is_hop => {
@@ -423,7 +423,10 @@ impl<'a> Call<'a> {
             // The next hop may wait for the connection of this response.
             drop(response);
             admission = None;
-            if !is_bare && request.url().is_in(credentials.scope()) {
+            let is_in_scope = request.url().is_in(credentials.scope());
+            if !is_bare && !is_in_scope {
+                note_hop_out_of_scope(credentials, request.url());
+            } else if !is_bare {
                 let next_hop = context.admit(own, request.url(), extensions);
                 let next_hop = next_hop.map_err(Error::middleware);
                 admission = next_hop.map_err(|error| self.mark_if_done(error))?;

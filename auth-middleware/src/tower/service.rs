@@ -20,7 +20,7 @@ use super::origin::RelativeTo;
 use super::replay::{Cloning, ReplayMode};
 use crate::body::AuthBody;
 use crate::context::AuthContext;
-use crate::jar::{CookieJar, JarRequest};
+use crate::jar::{CookieJar, JarRequest, JarsAbove};
 
 /// A service whose requests carry a credential. Created by [`AuthLayer`](crate::AuthLayer).
 ///
@@ -145,7 +145,7 @@ where
         };
         let credentials = admission.credentials;
         let jar = JarRequest::carrying(credentials, self.jar.as_ref(), request.uri());
-        context.tell_jars(credentials);
+        JarsAbove::tell(request.extensions(), credentials);
         JarRequest::announce(jar.as_deref(), request.extensions_mut());
         let mut request = self.replay.wrap(request);
         let keep = || R::keep(&request, &self.inner, admission.ask);

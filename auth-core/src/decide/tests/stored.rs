@@ -607,6 +607,23 @@ fn rule_20_a_refresh_that_needs_no_permit_is_not_postponed() {
 }
 
 #[test]
+fn rule_23_a_login_whose_session_was_found_meanwhile_tells_no_failure_of_before() {
+    let mut state = CacheState::default();
+    let id = state.begin();
+    let failed = Failed {
+        error: LoginError::unavailable("status 503"),
+        of: Attempted::Login,
+        secret: Some(attempted("secret")),
+    };
+    settle(&mut state, id, Err(NoSession::Failed(failed)), at(0));
+    let id = state.begin();
+    let mut known = Known::default();
+    assert!(adopt(&mut state, &mut known, stored(version(1, 0)), at(60)));
+    let settled = settle(&mut state, id, Err(NoSession::Unneeded), at(61));
+    assert!(matches!(settled, Settled::Discarded(None)), "{settled:?}");
+}
+
+#[test]
 fn rule_22_a_hold_on_refreshes_is_noted_until_it_is_over_or_one_has_succeeded() {
     let mut other = CacheState::new(Some(Refresh::with_session()));
     log_in(&mut other, HOUR, at(0));

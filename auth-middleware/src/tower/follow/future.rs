@@ -15,6 +15,7 @@ use url::Url;
 
 use super::kept::Kept;
 use super::sent::Sent;
+use crate::admission::note_hop_out_of_scope;
 use crate::body::AuthBody;
 use crate::context::AuthContext;
 use crate::redirect::{Answer, Chain, NotFollowed, RedirectError, Redirects};
@@ -93,7 +94,11 @@ where
                     };
                     *this.kept = Some(Kept::of::<R>(&request));
                     let mut sent = this.sent.clone();
-                    if *this.is_bare || !request.uri().is_in(this.credentials.scope()) {
+                    let is_in_scope = request.uri().is_in(this.credentials.scope());
+                    if !*this.is_bare && !is_in_scope {
+                        note_hop_out_of_scope(this.credentials, request.uri());
+                    }
+                    if *this.is_bare || !is_in_scope {
                         request.extensions_mut().insert(AuthContext::skip());
                         sent = sent.by_a_bare_hop(this.credentials);
                     }
