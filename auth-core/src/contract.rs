@@ -300,7 +300,8 @@
 //! the same answer sets it, before or after, or if it goes wherever that went. A deletion without a
 //! `Path` is for that of its request (section 5.1.4), and deletes no cookie for which the server
 //! has stated another. An empty value, in quotes or not, is one. It counts in the last minute as a
-//! rejection does, and is doubted after as many (rule 8), lest a server that deletes it with each
+//! rejection does, and is doubted after as many (rule 8), and for 5 min after each further login of
+//! a row of as many, none of which was kept for 10 min, lest a server that deletes it with each
 //! response cause a login for each; but it puts no login on probation, and is believed on one. A
 //! session that has expired meanwhile is neither ended nor revived. A cookie or another value that
 //! is set to what it is changes nothing, unless a deadline moves by a second or more, and that is

@@ -43,6 +43,9 @@ pub(super) struct RejectionBreaker {
     /// it to be good. Other processes are not told: they would not hear that the next session was
     /// of use.
     of_no_use: u32,
+    /// How many logins in a row followed a deletion, each within [`PROVEN_AFTER`] of the one
+    /// before, and when the last one landed.
+    deletions: Option<(u32, Time)>,
     /// What was believed, if the login that it causes has not ended yet.
     pending: Option<EndedBy>,
 }
@@ -112,10 +115,17 @@ impl RejectionBreaker {
             EndedBy::Rejection => self.probation(),
             EndedBy::NeverAccepted => self.probation().max(self.after_no_use()),
             EndedBy::FirstUse => self.after_no_use(),
+            EndedBy::Deletion if self.deletes_all(now, most) => return false,
             EndedBy::Deletion => Duration::ZERO,
         };
         let lately = self.landed.iter().filter(|at| is_lately(**at, now));
         !self.has_begun_within(kept, now) && lately.count() < most.get() as usize
+    }
+
+    /// Whether the server has deleted so many sessions in a row that it may delete each.
+    fn deletes_all(&self, now: Moment, most: NonZeroU32) -> bool {
+        self.deletions
+            .is_some_and(|(row, last)| row >= most.get() && last.passed(now) < LONGEST_PROBATION)
     }
 
     /// It was believed, so it causes the next login.
@@ -175,6 +185,12 @@ impl RejectionBreaker {
             let since = Time::of(now);
             self.probation = Some(Probation { since, length });
             self.last = generation;
+        } else if from == Source::Login {
+            let row = self
+                .deletions
+                .filter(|(_, last)| last.passed(now) < PROVEN_AFTER);
+            let before = row.map_or(0, |(row, _)| row);
+            self.deletions = Some((before.saturating_add(1), Time::of(now)));
         }
         self.landed.retain(|at| is_lately(*at, now));
         if from == Source::Login {
@@ -399,6 +415,39 @@ mod tests {
             "the probation of the last rejection's login"
         );
         assert!(rejection(5.0), "a deletion begins none");
+    }
+
+    #[test]
+    fn rule_15_a_server_that_deletes_each_session_causes_a_login_in_five_minutes() {
+        let mut breaker = RejectionBreaker::default();
+        let mut logins = Vec::new();
+        for poll in 0..40 {
+            let now = f64::from(30 * poll);
+            if breaker.believes(EndedBy::Deletion, at(now), THREE) {
+                breaker.believed(EndedBy::Deletion, at(now));
+                breaker.landed(2, at(now), Source::Login);
+                logins.push(30 * poll);
+            }
+        }
+        assert_eq!(logins, [0, 30, 60, 360, 660, 960]);
+        assert!(breaker.believes(EndedBy::Rejection, at(961.0), THREE));
+        // One that was kept for ten minutes ends the row.
+        for seconds in [1_560.0, 1_590.0, 1_620.0] {
+            assert!(breaker.believes(EndedBy::Deletion, at(seconds), THREE));
+            breaker.believed(EndedBy::Deletion, at(seconds));
+            breaker.landed(3, at(seconds), Source::Login);
+        }
+        assert!(!breaker.believes(EndedBy::Deletion, at(1_919.0), THREE));
+    }
+
+    #[test]
+    fn rule_15_refreshes_that_follow_deletions_are_no_row_of_logins() {
+        let mut breaker = RejectionBreaker::default();
+        for generation in 2..9 {
+            assert!(breaker.believes(EndedBy::Deletion, at(1.0), THREE));
+            breaker.believed(EndedBy::Deletion, at(1.0));
+            breaker.landed(generation, at(1.0), Source::Refresh);
+        }
     }
 
     #[test]

@@ -539,6 +539,24 @@ async fn rule_15_a_set_cookie_applies_only_if_its_request_carried_the_current_re
 }
 
 #[tokio::test]
+async fn rule_15_a_server_that_deletes_the_cookie_with_each_answer_costs_few_logins() {
+    let clock = ManualClock::new();
+    let provider = Scripted::new(|number| {
+        let session = Session::new().with_cookie("sid", &format!("s-{number}"))?;
+        Ok(session.with_lifetime(Lifetime::of(HOUR)))
+    });
+    let logins = provider.logins();
+    let credentials = on(&clock, provider).build();
+    let deleted = set_cookie("sid=; Path=/; Max-Age=0");
+    for _ in 0..20 {
+        let current = credentials.get().await.unwrap();
+        Attempt::new(&credentials, &current).cookies_set(&deleted);
+        clock.advance(30 * SECOND);
+    }
+    assert_eq!(logins.count(), 5);
+}
+
+#[tokio::test]
 async fn rule_15_a_deletion_of_the_current_revision_ends_the_session_as_expiry_does() {
     let provider = cookies(Lifetime::of(HOUR));
     let logins = provider.logins();
