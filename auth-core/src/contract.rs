@@ -222,11 +222,13 @@
 //! should the source go back to one before a login succeeds. While four that are, or may be,
 //! refused were tried within 15 min, no other one is, since a server counts what it refuses by the
 //! account: a source with a new one each time would lock it out. A pool knows of it though the
-//! identity was closed, removed or forgotten, and whatever source it comes back with. The cooldown
-//! (15 min, unless set) doubles with each further refusal, up to a day, while neither a login
-//! succeeds nor the secret changes. A locked account is treated as a refused password. A 401 to a
-//! login is a refusal, whatever its body is and however it is labelled; a 407 may be a proxy's, and
-//! only may be one.
+//! identity was closed, removed or forgotten, and whatever source it comes back with. What the
+//! handle that has left finds out later counts as well, as of a login that was under way: the next
+//! one looks at that before it sends a login, until it has logged in. The cooldown (15 min, unless
+//! set) doubles with each further refusal, up to a day, while neither a login succeeds nor the
+//! secret changes. A locked account is treated as a refused password. A 401 to a login is a
+//! refusal, whatever its body is and however it is labelled; a 407 may be a proxy's, and only may
+//! be one.
 //!
 //! Whatever may be a refusal is tried with an unchanged secret at most 4 times in any 15 min,
 //! renewals counted: at once, after 30 s, 2 min and 5 min, and then every 15 min. That is every
@@ -245,9 +247,9 @@
 //! permit for a second or more looks there again before it is sent, for a second at most, so that
 //! it sends no secret that was changed meanwhile. Outages are not refusals: they back off, with
 //! jitter, and never lock a good password out. So do logins that were sent and are lost with their
-//! runtimes, or superseded before an answer came, from the second in a row on. An account that has
-//! too many sessions is logged out of the oldest superseded one that still waits for it, and backs
-//! off for minutes.
+//! runtimes, or with the last handle of an identity that was removed from its pool, or superseded
+//! before an answer came, from the second in a row on. An account that has too many sessions is
+//! logged out of the oldest superseded one that still waits for it, and backs off for minutes.
 //!
 //! ## Rule 13
 //!

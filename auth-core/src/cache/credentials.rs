@@ -9,11 +9,11 @@ use super::close::Ending;
 use super::shared::Shared;
 use super::status::Status;
 use crate::credential::{Credential, Target};
-use crate::decide::Failure;
 use crate::error::Error;
 use crate::identity::Identity;
 use crate::lifetime::Freshness;
 use crate::origin::Scope;
+use crate::pool::Memory;
 use crate::provider::Provider;
 use crate::secret::Fingerprint;
 use crate::session::Session;
@@ -468,22 +468,16 @@ impl Credentials {
         Arc::strong_count(&self.shared) == 1 && self.shared.read(|state| state.flight().is_none())
     }
 
-    /// The last failure, if it has to be remembered.
-    pub(crate) fn failure_to_remember(&self) -> Option<Failure> {
-        let now = self.shared.engine.clock.now();
-        self.shared.read(|state| {
-            state
-                .failure()
-                .filter(|failure| failure.matters(now))
-                .cloned()
-        })
+    /// It leaves its pool. Returns what the next handle of the identity has to know, or may have to
+    /// know later.
+    pub(crate) fn leave(&self) -> Option<Arc<Memory>> {
+        let has_others = Arc::strong_count(&self.shared) > 1;
+        self.shared.leave(has_others)
     }
 
     /// Takes over what was remembered. The secret of this handle is `fixed`, or may change.
-    pub(crate) fn remember(&self, failure: Failure, fixed: Option<Fingerprint>) {
-        let now = self.shared.engine.clock.now();
-        self.shared
-            .update(|state| state.remember(failure, fixed, now));
+    pub(crate) fn remember(&self, memory: Arc<Memory>, fixed: Option<Fingerprint>) {
+        self.shared.remember(memory, fixed);
     }
 }
 

@@ -65,7 +65,9 @@ impl Keep for Shared {
 
     fn holds_back(&self, secret: AttemptedSecret) -> bool {
         let now = self.engine.clock.now();
-        self.update(|state| state.holds_back(secret, now))
+        self.commit(|control| {
+            control.learns_not_to_send(secret, now) || control.state.holds_back(secret, now)
+        })
     }
 
     fn single_use_token(&self, session: &Credential) -> Option<Secret> {
@@ -144,6 +146,7 @@ impl Keep for Shared {
         leased: Option<Leased>,
     ) -> Settlement {
         let (id, cause) = (flight.id, flight.cause);
+        let sent = flight.attempt().map(|(_, secret)| secret);
         let end = self.end(took);
         let attempted = matches!(outcome, Err(NoSession::Failed(..)));
         let outcome = outcome.map(|obtained| match obtained {
@@ -160,7 +163,20 @@ impl Keep for Shared {
             // Before its lease is known, so that no task gives that back meanwhile.
             let settling = sharing.zip(flight.as_ref());
             let settling = settling.map(|(sharing, flight)| sharing.settling.begin(flight));
-            let settled = control.state.settle(id, outcome, &end, policy);
+            let settled = control.in_turn(sent, end.at, |state| {
+                state.settle(id, outcome, &end, policy)
+            });
+            let logged_in = matches!(
+                &settled,
+                Settled::LoggedIn {
+                    by: Means::Password,
+                    ..
+                }
+            );
+            // The login of a closed handle was its last.
+            if logged_in || control.state.is_closed() {
+                control.link = None;
+            }
             if let (Settled::LoggedIn { .. }, Some(sharing)) = (&settled, sharing) {
                 sharing.obtained(control.state.generation(), leased);
             }
@@ -246,7 +262,9 @@ impl Keep for Shared {
         // At once: all its waiters may find it at the same time, and it counts one time.
         let lost = self.commit(|control| {
             if let Some(attempt) = attempt {
-                control.state.lose(flight.id, attempt, &end, policy);
+                control.in_turn(Some(attempt.1), end.at, |state| {
+                    state.lose(flight.id, attempt, &end, policy);
+                });
             }
             control.state.abandon(flight.id);
             control
@@ -294,6 +312,20 @@ impl Shared {
             self.engine.limiter.pass_over(&flight.ticket);
             flight.abort();
             self.engine.emit(&Event::LoginSuperseded);
+        }
+    }
+
+    /// The last handle is gone, and with it the answer to what was sent. Only the next handle of
+    /// the identity has to know.
+    pub(super) fn lose_what_was_sent(&self) {
+        let mut control = self.control.lock();
+        let flight = control.flight.clone().filter(|_| control.link.is_some());
+        let sent = flight.and_then(|flight| Some((flight.id, flight.attempt()?)));
+        if let Some((id, attempt)) = sent {
+            let (end, policy) = (self.end(Duration::ZERO), &self.engine.options.policy);
+            control.in_turn(Some(attempt.1), end.at, |state| {
+                state.lose(id, attempt, &end, policy);
+            });
         }
     }
 

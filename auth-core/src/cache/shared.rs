@@ -18,12 +18,14 @@ use super::renewal_timer::RenewalTimer;
 use super::repair_task::Repair;
 use crate::clock::Moment;
 use crate::credential::{Credential, Stamp};
-use crate::decide::CacheState;
+use crate::decide::{AttemptedSecret, CacheState};
 use crate::event::Event;
 use crate::lifetime::Freshness;
 use crate::login::{Engine, Flight};
+use crate::pool::{Link, Memory};
 use crate::refresh::Refresh;
 use crate::runtime::{AtomicBool, Mutex, Slot};
+use crate::secret::Fingerprint;
 
 /// One cache. Decisions are made under one lock, and the current credential is read without it.
 pub(crate) struct Shared {
@@ -56,6 +58,41 @@ pub(super) struct Control {
     pub(super) superseded: Vec<Leaving>,
     /// How the close ended, which began first.
     pub(super) ended: Option<Ended>,
+    /// What other handles of the identity, which are or were in the same pool, have found out. It
+    /// ends with the first login that succeeds, since what is said of the password after that is
+    /// older.
+    pub(super) link: Option<Link>,
+}
+
+impl Control {
+    /// A login with this secret is about to be sent. Returns whether another handle has found out
+    /// what forbids it.
+    pub(super) fn learns_not_to_send(&mut self, secret: AttemptedSecret, now: Moment) -> bool {
+        let news = self.link.as_mut().and_then(|link| link.turn().news());
+        news.is_some_and(|failure| self.state.learn(failure, secret, now))
+    }
+
+    /// The end of a login that was `sent` with a secret changes the state: after what another
+    /// handle has found out, and before that finds out more.
+    pub(super) fn in_turn<T>(
+        &mut self,
+        sent: Option<AttemptedSecret>,
+        now: Moment,
+        change: impl FnOnce(&mut CacheState) -> T,
+    ) -> T {
+        let (Some(link), Some(secret)) = (&mut self.link, sent) else {
+            return change(&mut self.state);
+        };
+        let mut turn = link.turn();
+        if let Some(failure) = turn.news() {
+            self.state.learn(failure, secret, now);
+        }
+        let result = change(&mut self.state);
+        if let Some(failure) = self.state.failure().cloned() {
+            turn.tell(failure);
+        }
+        result
+    }
 }
 
 impl Shared {
@@ -156,6 +193,41 @@ impl Shared {
         result
     }
 
+    /// It leaves its pool. Returns the memory that the next handle of the identity is to have, if
+    /// something is known, or if a login of this one may still fail: it is under way, or the cache
+    /// has other handles.
+    pub(super) fn leave(&self, has_others: bool) -> Option<Arc<Memory>> {
+        let now = self.engine.clock.now();
+        let mut control = self.control.lock();
+        let state = &control.state;
+        let may_fail = state.flight().is_some() || (has_others && !state.is_closed());
+        if let Some(link) = &control.link {
+            let memory = link.memory();
+            return (may_fail || memory.matters(now)).then(|| Arc::clone(memory));
+        }
+        let failure = state.failure().filter(|failure| failure.matters(now));
+        if !may_fail && failure.is_none() {
+            return None;
+        }
+        let memory = Memory::of(failure.cloned());
+        if may_fail {
+            control.link = Some(Link::new(Arc::clone(&memory)).0);
+        }
+        Some(memory)
+    }
+
+    /// Takes over what was remembered of its identity. The secret is `fixed`, or may change.
+    pub(super) fn remember(&self, memory: Arc<Memory>, fixed: Option<Fingerprint>) {
+        let now = self.engine.clock.now();
+        self.commit(|control| {
+            let (link, failure) = Link::new(memory);
+            if let Some(failure) = failure {
+                control.state.remember(failure, fixed, now);
+            }
+            control.link = Some(link).filter(Link::is_shared);
+        });
+    }
+
     /// How many requests have missed the scope.
     pub(super) fn out_of_scope(&self) -> u64 {
         self.out_of_scope
@@ -192,6 +264,7 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        self.lose_what_was_sent();
         let control = self.control.get_mut();
         // After a close, the login under way has to deliver its session to be logged out. The close
         // bounds its time.

@@ -7,6 +7,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use super::attempted::AttemptedSecret;
 use super::failure::{Failure, FailurePolicy};
 use super::outcome::End;
 use super::refreshes::{Possible, Refreshes};
@@ -402,6 +403,20 @@ impl CacheState {
     /// See [`Pool`](crate::Pool).
     pub(crate) fn remember(&mut self, failure: Failure, fixed: Option<Fingerprint>, now: Moment) {
         self.failure = Some(failure.of_source(fixed, now));
+    }
+
+    /// Takes over what another handle of the identity has found out, while a login with this secret
+    /// is under way. Returns whether that forbids to send it.
+    pub(crate) fn learn(
+        &mut self,
+        failure: Failure,
+        at_hand: AttemptedSecret,
+        now: Moment,
+    ) -> bool {
+        let fixed = (!at_hand.may_change).then_some(at_hand.secret);
+        self.remember(failure, fixed, now);
+        let forbids = |failure: &Failure| failure.is_of(at_hand) && failure.forbids_login(now);
+        self.failure.as_ref().is_some_and(forbids)
     }
 
     /// The last generation that was rejected or ended. Zero before the first.

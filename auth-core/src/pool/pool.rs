@@ -100,7 +100,7 @@ impl Pool {
     /// The cache of the provider's identity: the one in the pool, or a new one.
     ///
     /// An identity that was [closed](Credentials::close) is not in the pool any more. What its
-    /// failed login forbids holds on.
+    /// failed login forbids holds on, though that was under way by then and fails later.
     ///
     /// # Errors
     /// - [`PoolError::DifferentSource`] if the identity is in the pool with another source of its
@@ -172,7 +172,7 @@ impl Pool {
 
     /// Removes an identity, to add it again with another source or other options, or to close it.
     /// Its other handles keep working. What a failed login forbids is still remembered, for at most
-    /// as many identities as the pool holds.
+    /// as many identities as the pool holds, and so is what those handles find out later.
     ///
     /// ```
     /// use std::num::NonZeroUsize;

@@ -8,14 +8,15 @@
 //! 2. A search ends without success only after a round in which every identity that was there
 //!    when it began was looked at and found in use. An identity that is not in use and was passed
 //!    over, because it had been found lately, is worth another round, and is not passed over again.
-//! 3. What failures forbid is swept bucket by bucket, one in each slice.
+//! 3. What is remembered of identities that have left is swept bucket by bucket, one in each slice.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::buckets::Buckets;
+use super::memory::Memory;
 use crate::cache::Credentials;
 use crate::clock::Moment;
-use crate::decide::Failure;
 use crate::identity::Identity;
 use crate::secret::Fingerprint;
 
@@ -33,9 +34,9 @@ pub(super) struct Table {
     next_turn: u64,
     /// The last turn of an identity that was not in use and was passed over.
     last_spared: u64,
-    /// What the failed logins of forgotten identities still forbid.
-    failures: Buckets<Failure>,
-    /// The bucket of failures that is swept next.
+    /// What failed logins of identities that have left forbid, or may forbid once they have ended.
+    left: Buckets<Arc<Memory>>,
+    /// The bucket of them that is swept next.
     next_sweep: usize,
 }
 
@@ -70,7 +71,7 @@ pub(super) enum Addition {
 pub(super) enum Removal {
     Removed(Credentials),
     Unknown,
-    /// There is no room yet for what a failure forbids. Give the lock up and try again.
+    /// There is no room yet for what is remembered. Give the lock up and try again.
     Sweeping,
 }
 
@@ -88,7 +89,7 @@ impl Table {
             round: BTreeMap::new(),
             next_turn: 1,
             last_spared: 0,
-            failures: Buckets::for_at_most(capacity),
+            left: Buckets::for_at_most(capacity),
             next_sweep: 0,
         }
     }
@@ -122,15 +123,15 @@ impl Table {
             return Addition::Known;
         }
         let closed = self.take(identity);
-        // A close makes no refused password a right one.
-        let noted = (closed.as_ref()).and_then(Credentials::failure_to_remember);
+        // A close makes no refused password a right one, and its login may be under way.
+        let noted = closed.as_ref().and_then(Credentials::leave);
         let forgotten = match self.make_room(search, now(credentials)) {
             Room::Made(forgotten) => forgotten,
             Room::NotYet => return Addition::Searching,
             Room::Never => return Addition::Full,
         };
-        if let Some(failure) = self.failures.remove(identity).or(noted) {
-            credentials.remember(failure, fixed);
+        if let Some(memory) = self.left.remove(identity).or(noted) {
+            credentials.remember(memory, fixed);
         }
         let turn = self.last_turn(identity.clone());
         let credentials = credentials.clone();
@@ -141,17 +142,17 @@ impl Table {
         }
     }
 
-    /// Removes an identity, or makes room for what its failure forbids. `swept` counts the buckets
+    /// Removes an identity, or makes room for what is remembered of it. `swept` counts the buckets
     /// that were swept for it so far.
     pub(super) fn remove(&mut self, identity: &Identity, swept: &mut usize) -> Removal {
         let Some(entry) = self.entries.get(identity) else {
             return Removal::Unknown;
         };
-        if let Some(failure) = entry.credentials.failure_to_remember() {
+        if let Some(memory) = entry.credentials.leave() {
             let now = now(&entry.credentials);
-            if self.failures.len() < self.capacity {
-                self.failures.insert(identity.clone(), failure);
-            } else if *swept < self.failures.buckets() {
+            if self.left.len() < self.capacity {
+                self.left.insert(identity.clone(), memory);
+            } else if *swept < self.left.buckets() {
                 *swept += 1;
                 self.sweep(now);
                 return Removal::Sweeping;
@@ -180,7 +181,7 @@ impl Table {
             return Room::Made(None);
         }
         // A round has more slices than there are buckets, so a second round finds all swept.
-        if self.failures.len() >= self.capacity {
+        if self.left.len() >= self.capacity {
             self.sweep(now);
         }
         let search = search.get_or_insert(Search {
@@ -207,11 +208,11 @@ impl Table {
             let found_lately = entry.credentials.take_referenced();
             let unused = entry.credentials.is_unused();
             if unused && !(found_lately && search.first_round) {
-                let failure = entry.credentials.failure_to_remember();
-                if failure.is_none() || self.failures.len() < self.capacity {
+                let memory = entry.credentials.leave();
+                if memory.is_none() || self.left.len() < self.capacity {
                     let forgotten = self.entries.remove(&identity);
-                    if let Some(failure) = failure {
-                        self.failures.insert(identity, failure);
+                    if let Some(memory) = memory {
+                        self.left.insert(identity, memory);
                     }
                     return Room::Made(forgotten.map(|entry| entry.credentials));
                 }
@@ -227,11 +228,11 @@ impl Table {
         Room::NotYet
     }
 
-    /// Forgets the failures in one bucket that do not matter any more.
+    /// Forgets what does not matter any more of what is remembered in one bucket.
     fn sweep(&mut self, now: Moment) {
-        self.failures
-            .retain_in(self.next_sweep, |failure| failure.matters(now));
-        self.next_sweep = (self.next_sweep + 1) % self.failures.buckets();
+        self.left
+            .retain_in(self.next_sweep, |memory| memory.matters(now));
+        self.next_sweep = (self.next_sweep + 1) % self.left.buckets();
     }
 }
 
@@ -246,7 +247,7 @@ mod tests {
 
     use super::*;
     use crate::clock::ManualClock;
-    use crate::decide::{Attempted, End, Failed, FailurePolicy};
+    use crate::decide::{Attempted, End, Failed, Failure, FailurePolicy};
     use crate::error::LoginError;
     use crate::lifetime::Lifetime;
     use crate::origin::Origin;
@@ -277,7 +278,7 @@ mod tests {
         Credentials::builder(provider).clock(clock.clock()).build()
     }
 
-    fn refused(clock: &ManualClock) -> Failure {
+    fn refused(clock: &ManualClock) -> Arc<Memory> {
         let failed = Failed {
             of: Attempted::Login,
             error: LoginError::refused("status 401"),
@@ -288,7 +289,8 @@ mod tests {
             took: Duration::ZERO,
             jitter: 0.0,
         };
-        Failure::after(None, failed, &end, &FailurePolicy::DEFAULT)
+        let failure = Failure::after(None, failed, &end, &FailurePolicy::DEFAULT);
+        Memory::of(Some(failure))
     }
 
     /// Searches one slice for room for another identity, and checks how many were looked at.
@@ -382,7 +384,7 @@ mod tests {
         let (mut table, handles) = full(&clock, 1_000);
         for number in 0..1_000 {
             let past = refused(&clock);
-            table.failures.insert(identity(10_000 + number), past);
+            table.left.insert(identity(10_000 + number), past);
         }
         // All of them lapse, but the last identity has failed just now.
         clock.advance(Duration::from_secs(15 * 60));
@@ -390,10 +392,10 @@ mod tests {
         let mut swept = 0;
         let removal = table.remove(&identity(0), &mut swept);
         assert!(matches!(removal, Removal::Sweeping), "{removal:?}");
-        assert!((700..1_000).contains(&table.failures.len()), "one bucket");
+        assert!((700..1_000).contains(&table.left.len()), "one bucket");
         let removal = table.remove(&identity(0), &mut swept);
         assert!(matches!(removal, Removal::Removed(_)), "{removal:?}");
-        assert!(table.failures.get(&identity(0)).is_some());
+        assert!(table.left.get(&identity(0)).is_some());
     }
 
     #[test]
@@ -402,15 +404,40 @@ mod tests {
         let (mut table, handles) = full(&clock, 1_000);
         for number in 0..1_000 {
             let in_force = refused(&clock);
-            table.failures.insert(identity(10_000 + number), in_force);
+            table.left.insert(identity(10_000 + number), in_force);
         }
         handles[0].remember(refused(&clock), None);
         let (mut swept, mut calls) = (0, 1);
         while matches!(table.remove(&identity(0), &mut swept), Removal::Sweeping) {
             calls += 1;
         }
-        assert_eq!(calls, table.failures.buckets() + 1);
-        assert!(table.failures.get(&identity(0)).is_none());
+        assert_eq!(calls, table.left.buckets() + 1);
+        assert!(table.left.get(&identity(0)).is_none());
+    }
+
+    #[test]
+    fn rule_12_an_identity_that_has_left_is_remembered_while_a_login_of_it_may_fail() {
+        let clock = ManualClock::new();
+        let (mut table, mut handles) = full(&clock, 1);
+        let removal = table.remove(&identity(0), &mut 0);
+        table.sweep(clock.clock().now());
+        assert!(table.left.get(&identity(0)).is_some());
+        // The last handles are gone, and have found out nothing.
+        drop((removal, handles.pop()));
+        table.sweep(clock.clock().now());
+        assert_eq!(table.left.len(), 0);
+    }
+
+    #[test]
+    fn rule_12_an_identity_that_is_not_in_use_any_more_leaves_nothing_behind() {
+        let clock = ManualClock::new();
+        let (mut table, mut handles) = full(&clock, 1);
+        drop(handles.pop());
+        assert!(matches!(
+            table.remove(&identity(0), &mut 0),
+            Removal::Removed(_)
+        ));
+        assert_eq!(table.left.len(), 0);
     }
 
     #[test]
@@ -419,18 +446,18 @@ mod tests {
         let (mut table, mut handles) = full(&clock, 1_000);
         for number in 0..1_000 {
             let lapses = refused(&clock);
-            table.failures.insert(identity(10_000 + number), lapses);
+            table.left.insert(identity(10_000 + number), lapses);
         }
         // One of them is past its cooldown, in the last bucket that is swept. The others are not.
-        let last = table.failures.buckets() - 1;
-        let past = table.failures.bucket(last).unwrap().next().unwrap().clone();
+        let last = table.left.buckets() - 1;
+        let past = table.left.bucket(last).unwrap().next().unwrap().clone();
         let earlier = refused(&clock);
         clock.advance(Duration::from_secs(15 * 60));
         for number in 0..1_000 {
             let in_force = refused(&clock);
-            table.failures.insert(identity(10_000 + number), in_force);
+            table.left.insert(identity(10_000 + number), in_force);
         }
-        table.failures.insert(past, earlier);
+        table.left.insert(past, earlier);
         // And one identity is not in use, and has been refused.
         let unused = handles.swap_remove(0);
         unused.remember(refused(&clock), None);
@@ -444,6 +471,6 @@ mod tests {
             }
         };
         assert!(matches!(addition, Addition::Added { .. }), "{addition:?}");
-        assert!(table.failures.get(&identity(0)).is_some());
+        assert!(table.left.get(&identity(0)).is_some());
     }
 }

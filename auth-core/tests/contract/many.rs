@@ -9,9 +9,12 @@ use async_trait::async_trait;
 use auth_core::clock::ManualClock;
 use auth_core::testing::{Gate, Scripted};
 use auth_core::{
-    Ask, Error, Identity, Lifetime, LoginError, LoginUrl, Origin, Pool, PoolError, Provider,
-    ProviderOptions, Quota, ReadSecret, Scope, Secret, SecretError, SecretSource, Session,
+    Ask, Credentials, Error, Identity, Lifetime, LoginError, LoginUrl, Origin, Pool, PoolError,
+    Provider, ProviderOptions, Quota, ReadSecret, Scope, Secret, SecretError, SecretSource,
+    Session,
 };
+
+use tokio::task::JoinHandle;
 
 use crate::support::{SECOND, settle, token};
 
@@ -491,6 +494,182 @@ async fn rule_12_each_refused_password_is_remembered_whatever_source_its_identit
     let vault = SecretSource::custom(Vault("right"));
     let corrected = pool.add(account("me").with_secret(vault)).unwrap();
     assert_eq!(token(&corrected.get().await.unwrap()), "token-1");
+}
+
+/// How an identity leaves its pool while its login is under way.
+#[derive(Clone, Copy, Debug)]
+enum Leaving {
+    Removed,
+    Closed,
+}
+
+impl Leaving {
+    /// Leaves, and returns what ends when the login has.
+    async fn leave(self, pool: &Pool, credentials: &Credentials) -> JoinHandle<()> {
+        let credentials = credentials.clone();
+        if let Self::Removed = self {
+            pool.remove(credentials.identity()).unwrap();
+        }
+        let ended = tokio::spawn(async move {
+            match self {
+                Self::Removed => {
+                    credentials.get().await.unwrap_err();
+                }
+                Self::Closed => credentials.close().await.unwrap(),
+            }
+        });
+        settle().await;
+        ended
+    }
+}
+
+/// Begins a login, and lets it be sent.
+async fn begin(credentials: &Credentials) {
+    let credentials = credentials.clone();
+    tokio::spawn(async move { credentials.get().await });
+    settle().await;
+}
+
+fn refusing(secret: impl Into<SecretSource>, gate: &Gate) -> Scripted {
+    Scripted::new(|_| Err(LoginError::refused("status 401")))
+        .with_identity(identity("me"))
+        .with_secret(secret)
+        .gated(gate)
+}
+
+#[tokio::test]
+async fn rule_12_a_refusal_is_remembered_that_comes_after_its_identity_has_left() {
+    for leaving in [Leaving::Removed, Leaving::Closed] {
+        let (clock, gate) = (ManualClock::new(), Gate::shut());
+        let (pool, mut sent) = (pool(&clock, 10), 0);
+        for _ in 0..10 {
+            let provider = refusing("wrong", &gate);
+            let logins = provider.logins();
+            let credentials = pool.add(provider).unwrap();
+            begin(&credentials).await;
+            let ended = leaving.leave(&pool, &credentials).await;
+            if logins.count() > 0 {
+                gate.let_through(1);
+            }
+            ended.await.unwrap();
+            sent += logins.count();
+            clock.advance(6 * SECOND);
+        }
+        assert_eq!(sent, 1, "{leaving:?}");
+    }
+}
+
+#[tokio::test]
+async fn rule_12_a_refusal_is_remembered_that_comes_after_its_identity_was_added_again() {
+    for leaving in [Leaving::Removed, Leaving::Closed] {
+        for source in ["wrong".into(), SecretSource::custom(Vault("wrong"))] {
+            let (clock, gate) = (ManualClock::new(), Gate::shut());
+            let (pool, mut sent) = (pool(&clock, 10), 0);
+            let first = refusing("wrong", &gate);
+            let mut logins = first.logins();
+            let mut credentials = pool.add(first).unwrap();
+            for _ in 0..10 {
+                begin(&credentials).await;
+                let ended = leaving.leave(&pool, &credentials).await;
+                let provider = refusing(source.clone(), &gate);
+                let next_logins = provider.logins();
+                credentials = pool.add(provider).unwrap();
+                if logins.count() > 0 {
+                    gate.let_through(1);
+                }
+                ended.await.unwrap();
+                sent += logins.count();
+                logins = next_logins;
+                clock.advance(6 * SECOND);
+            }
+            assert_eq!(sent, 1, "{leaving:?}, {source:?}");
+            let refused = credentials.get().await.unwrap_err();
+            assert!(refused.is_login_refused(), "{refused:?}");
+            credentials.close().await.unwrap();
+            let corrected = pool.add(account("me").with_secret("right")).unwrap();
+            assert!(corrected.get().await.is_ok());
+        }
+    }
+}
+
+#[tokio::test]
+async fn rule_12_a_refusal_is_remembered_of_a_handle_that_is_used_after_its_removal() {
+    let (clock, gate) = (ManualClock::new(), Gate::shut());
+    gate.let_through(10);
+    let (pool, mut sent) = (pool(&clock, 10), 0);
+    for _ in 0..10 {
+        let provider = refusing("wrong", &gate);
+        let logins = provider.logins();
+        let credentials = pool.add(provider).unwrap();
+        pool.remove(&identity("me")).unwrap();
+        assert!(credentials.get().await.unwrap_err().is_login_refused());
+        sent += logins.count();
+        clock.advance(6 * SECOND);
+    }
+    assert_eq!(sent, 1);
+}
+
+#[tokio::test]
+async fn rule_12_refusals_that_come_after_several_handles_have_left_are_all_remembered() {
+    let (clock, gate) = (ManualClock::new(), Gate::shut());
+    let pool = pool(&clock, 10);
+    let passwords = ["one", "two", "three", "four"];
+    let mut under_way = Vec::new();
+    for password in passwords {
+        let credentials = pool.add(refusing(password, &gate)).unwrap();
+        begin(&credentials).await;
+        under_way.push(Leaving::Removed.leave(&pool, &credentials).await);
+    }
+    // More than are sent, so that one that should not be sent does not wait either.
+    gate.let_through(2 * passwords.len());
+    for ended in under_way {
+        ended.await.unwrap();
+    }
+    // Four were tried of late, so a fifth one is not.
+    for password in passwords.into_iter().chain(["five"]) {
+        let provider = refusing(password, &gate);
+        let logins = provider.logins();
+        let again = pool.add(provider).unwrap();
+        assert!(again.get().await.unwrap_err().is_login_refused());
+        assert_eq!(logins.count(), 0, "{password}");
+        pool.remove(&identity("me")).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn rule_12_a_refusal_that_comes_after_the_next_handle_has_logged_in_holds_nothing() {
+    let (clock, gate) = (ManualClock::new(), Gate::shut());
+    let pool = pool(&clock, 10);
+    let before = pool.add(refusing("secret", &gate)).unwrap();
+    begin(&before).await;
+    let ended = Leaving::Removed.leave(&pool, &before).await;
+    // The server has found out meanwhile that it is right.
+    let next = pool.add(account("me").with_secret("secret")).unwrap();
+    next.get().await.unwrap();
+    gate.let_through(1);
+    ended.await.unwrap();
+    assert_eq!(token(&next.renew().await.unwrap()), "token-2");
+}
+
+#[tokio::test]
+async fn rule_12_logins_that_are_lost_with_their_last_handles_back_off() {
+    let (clock, gate) = (ManualClock::new(), Gate::shut());
+    let (pool, mut sent) = (pool(&clock, 10), 0);
+    for _ in 0..120 {
+        let quota = Quota::new(NonZeroU32::new(1_000).unwrap(), SECOND);
+        let provider = refusing("wrong", &gate).with_quota(quota);
+        let logins = provider.logins();
+        let credentials = pool.add(provider).unwrap();
+        let caller = tokio::spawn(async move { credentials.get().await });
+        settle().await;
+        caller.abort();
+        settle().await;
+        pool.remove(&identity("me")).unwrap();
+        sent += logins.count();
+        clock.advance(SECOND);
+    }
+    // The waits are drawn from zero to a minute at last.
+    assert!((2..60).contains(&sent), "{sent}");
 }
 
 #[tokio::test]
