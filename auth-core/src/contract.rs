@@ -477,13 +477,16 @@
 //!
 //! A login needs a permit of its process (rule 10) and one of the store, which counts all logins at
 //! an origin: from when it is given until a window after the login has ended, by the store's clock,
-//! though the permit had lapsed meanwhile. After a time-out, or if its process is gone, it counts
+//! though the permit had lapsed meanwhile, and by the window that its process had: one that is made
+//! longer counts from the next logins on. After a time-out, or if its process is gone, it counts
 //! until the time-out and a window more. The server's `Retry-After` holds all that share the store.
 //! If the answer has taken longer than a step at the store, or the login is not sent within 5 s,
 //! since the machine slept, a permit is asked for again. A login is not sent if a caller has found
-//! its session in the store meanwhile. One that has its permit by then is not held by a
-//! `Retry-After` of another process, if it is sent within those 5 s. This bounds what reaches the
-//! server. No lease can: a server does not look at one.
+//! its session in the store meanwhile. One that has no lease by the time that it has its permit,
+//! because the store was in trouble, or has lost its data, or its process was stopped, looks there
+//! once more first. One that has its permit by then is not held by a `Retry-After` of another
+//! process, if it is sent within those 5 s. This bounds what reaches the server. No lease can: a
+//! server does not look at one.
 //!
 //! ## Rule 24
 //!

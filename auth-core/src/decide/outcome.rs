@@ -40,7 +40,8 @@ pub(crate) enum NoSession {
     NotRefreshed(Error),
     /// Nothing was sent: the refused secret has not changed, or the login is not wanted any more.
     Unchanged,
-    /// Nothing was sent: a session was found meanwhile. The waiters decide anew.
+    /// Nothing was sent: a session was found meanwhile, or one that can be refreshed. The waiters
+    /// decide anew.
     Unneeded,
     /// No caller waits for it, and it would have to wait for a permit, which is expected then, on
     /// the steady clock. No login was sent.

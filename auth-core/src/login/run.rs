@@ -337,8 +337,16 @@ impl Login {
         let mut secret = self.look().await?;
         let clock = self.engine.clock.clone();
         let mut looked_at = clock.now();
+        let mut has_no_turn = false;
         loop {
             let permit = self.wait_for_permit().await?;
+            if !has_no_turn && self.has_lost_turn() {
+                self.give_back(Some(permit)).await;
+                secret = self.look_anew().await?;
+                looked_at = clock.now();
+                has_no_turn = self.has_lost_turn();
+                continue;
+            }
             let now = clock.now();
             // The wait may have been an hour, in which the secret was changed, and the old one
             // would cost an attempt. The permit counts meanwhile, so a source that takes long is
@@ -364,6 +372,20 @@ impl Login {
                 return Ok((secret, permit));
             }
         }
+    }
+
+    fn has_lost_turn(&self) -> bool {
+        self.turn.as_ref().is_some_and(|turn| turn.is_lost())
+    }
+
+    /// Takes the turn again that was lost during the wait for a permit, and reads the secret again:
+    /// others may have logged in meanwhile, or have found out that it must not be sent.
+    async fn look_anew(&mut self) -> Result<Secret, NoSession> {
+        let found = Box::pin(self.take_turn()).await?;
+        if found.is_some() || self.refreshed.is_some() {
+            return Err(NoSession::Unneeded);
+        }
+        self.look().await
     }
 
     /// Waits for a permit of the process, and for one of the store. With a store, a login that no

@@ -4,6 +4,7 @@ mod permit;
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use futures_util::future::join;
@@ -16,7 +17,7 @@ use crate::credential::Credential;
 use crate::decide::{Known, Notes};
 use crate::error::{Exchange, LoginError};
 use crate::limit::{LONGEST_LOGIN, Permit};
-use crate::runtime::Runtime;
+use crate::runtime::{AtomicU64, Runtime};
 use crate::store::{
     Found, Lease, LeaseAsk, Leased, STEP, Saved, Sharing, TROUBLE, Version, random_text,
 };
@@ -46,6 +47,9 @@ pub(super) struct Turn {
     owner: String,
     /// The version of the session that the login saves, if it has the lease.
     version: Option<Version>,
+    /// Until when what was read in the store is good, on the steady clock: as long as the lease, or
+    /// as one would last if the store gives none.
+    good_until: Arc<AtomicU64>,
     /// The version of the session that was seen last.
     seen: Option<Version>,
     /// The version of a session that is there and of no use.
@@ -80,6 +84,7 @@ impl Turn {
             engine: engine.clone(),
             owner: random_text(),
             version: None,
+            good_until: Arc::default(),
             seen: None,
             passed_over: None,
             notes: Notes::default(),
@@ -114,7 +119,12 @@ impl Turn {
             only_extends: false,
         };
         self.asked = true;
+        self.good_until.store(0, Relaxed);
+        let until = lasts_until(&self.engine, ask.lasts);
         let (answer, found) = self.sharing.lease(&self.engine, ask).await?;
+        if !matches!(answer.lease, Lease::Held { .. }) {
+            self.good_until.store(until, Relaxed);
+        }
         self.asked = matches!(answer.lease, Lease::Taken { .. });
         self.seen = Some(found.version);
         if let Some(version) = answer.version() {
@@ -181,8 +191,16 @@ impl Turn {
         self.engine.options.login_timeout.min(LONGEST_LOGIN)
     }
 
-    /// Extends the lease again and again. A lease that is lost is not taken back: the session is
-    /// saved if nothing newer is there by then.
+    /// Whether it has no lease, though the store answers: that was in trouble, or has lost its
+    /// data, or this process was stopped.
+    pub(super) fn is_lost(&self) -> bool {
+        // Relaxed: it publishes no other memory, and is stored by the task that reads it.
+        let until = self.good_until.load(Relaxed);
+        self.share.is_none() && until <= self.engine.clock.now().steady
+    }
+
+    /// Extends the lease again and again. A lease that is lost is not taken back here: what was
+    /// sent is saved if nothing newer is there by then.
     pub(super) fn extended(&self) -> impl Future<Output = Infallible> + Send + use<> {
         let (sharing, engine, owner) = (
             Arc::clone(&self.sharing),
@@ -190,6 +208,7 @@ impl Turn {
             self.owner.clone(),
         );
         let (lasts, leased) = (self.lease_lasts(), self.version.is_some());
+        let good_until = Arc::clone(&self.good_until);
         async move {
             if !leased {
                 std::future::pending::<Infallible>().await;
@@ -197,7 +216,12 @@ impl Turn {
             loop {
                 let next = engine.clock.now().steady.saturating_add(nanos(lasts / 3));
                 engine.clock.sleep_until(next).await;
-                sharing.lease(&engine, extension(&owner, lasts)).await;
+                let until = lasts_until(&engine, lasts);
+                let extended = sharing.lease(&engine, extension(&owner, lasts)).await;
+                if let Some((answer, _)) = extended {
+                    let is_taken = matches!(answer.lease, Lease::Taken { .. });
+                    good_until.store(if is_taken { until } else { 0 }, Relaxed);
+                }
             }
         }
     }
@@ -352,6 +376,11 @@ async fn found_out(
 ) -> Option<(Version, Notes)> {
     let (answer, found) = sharing.lease(engine, ask).await?;
     Some((answer.version()?, found.notes))
+}
+
+/// When a lease lapses that is asked for now, on the steady clock.
+fn lasts_until(engine: &Engine, lasts: Duration) -> u64 {
+    engine.clock.now().steady.saturating_add(nanos(lasts))
 }
 
 /// Extends a lease, and takes none.

@@ -475,3 +475,49 @@ async fn rule_23_a_login_whose_session_another_process_has_saved_is_not_sent() {
     assert_eq!(process.sent(), ["first", "two"]);
     got.await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn rule_23_a_login_that_looked_in_vain_looks_once_more_before_it_is_sent() {
+    let refused: fn() -> LoginError = || LoginError::refused("status 401");
+    for answer in [Ok(()), Err(refused)] {
+        let process = Accounts::new();
+        process.store.0.fails.store(true, SeqCst);
+        process.account("first").get().await.unwrap();
+        // It waits for the share.
+        let two = process.account("two");
+        let got = Accounts::get(&two);
+        process.pass(SECOND).await;
+        assert_eq!(process.sent(), ["first"]);
+        process.store.0.fails.store(false, SeqCst);
+        *process.answers.lock() = answer;
+        let other = process.account("two");
+        assert_eq!(other.get().await.is_ok(), answer.is_ok());
+        process.pass(HOUR / 2).await;
+        assert_eq!(process.sent(), ["first", "two"]);
+        assert_eq!(got.await.unwrap().is_ok(), answer.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn rule_23_a_login_whose_lease_is_lost_looks_once_more_before_it_is_sent() {
+    let process = Accounts::new();
+    let hold = async |wait| {
+        let since_loss = process.store.0.since_loss.lock().clone();
+        let store = since_loss.unwrap_or_else(|| process.store.0.inner.clone());
+        store.hold(&process.origin(), wait).await.unwrap();
+    };
+    hold(HOUR).await;
+    let two = process.account("two");
+    let got = Accounts::get(&two);
+    process.pass(SECOND).await;
+    let empty = MemoryStore::on(process.clock.clock());
+    *process.store.0.since_loss.lock() = Some(empty);
+    hold(60 * SECOND).await;
+    // Its next extension is told so.
+    process.pass(20 * SECOND).await;
+    let other = process.account("two");
+    let others = Accounts::get(&other);
+    process.pass(HOUR / 4).await;
+    assert_eq!(process.sent(), ["two"]);
+    assert_eq!(got.await.unwrap().unwrap(), others.await.unwrap().unwrap());
+}
