@@ -461,7 +461,8 @@
 //! failed. An accepted replay is known to its process alone. A refusal holds for the secret that
 //! was refused, which is known by a keyed hash. So eight processes with a wrong password, or
 //! thirteen starts of a program, make one attempt. What is wrong before anything was sent holds for
-//! its process alone.
+//! its process alone. How old what is kept is counts by the steady clock while the machine runs,
+//! and by the wall clock after another start; a session's age counts by both (rule 14).
 //!
 //! A token that can be used once is marked spent in the store before it is sent. If the store does
 //! not confirm that, or has marks that can't be read, the token is not sent, and the password is
@@ -479,14 +480,14 @@
 //! an origin: from when it is given until a window after the login has ended, by the store's clock,
 //! though the permit had lapsed meanwhile, and by the window that its process had: one that is made
 //! longer counts from the next logins on. After a time-out, or if its process is gone, it counts
-//! until the time-out and a window more. The server's `Retry-After` holds all that share the store.
-//! If the answer has taken longer than a step at the store, or the login is not sent within 5 s,
-//! since the machine slept, a permit is asked for again. A login is not sent if a caller has found
-//! its session in the store meanwhile. One that has no lease by the time that it has its permit,
-//! because the store was in trouble, or has lost its data, or its process was stopped, looks there
-//! once more first. One that has its permit by then is not held by a `Retry-After` of another
-//! process, if it is sent within those 5 s. This bounds what reaches the server. No lease can: a
-//! server does not look at one.
+//! until the time-out of a login that was sent as late as it may be, and a window more. The
+//! server's `Retry-After` holds all that share the store. If the answer has taken longer than a
+//! step at the store, or the login is not sent within 5 s, since the machine slept, a permit is
+//! asked for again. A login is not sent if a caller has found its session in the store meanwhile.
+//! One that has no lease by the time that it has its permit, because the store was in trouble, or
+//! has lost its data, or its process was stopped, looks there once more first. One that has its
+//! permit by then is not held by a `Retry-After` of another process, if it is sent within those 5
+//! s. This bounds what reaches the server. No lease can: a server does not look at one.
 //!
 //! ## Rule 24
 //!

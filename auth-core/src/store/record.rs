@@ -62,7 +62,8 @@ pub struct Record {
 pub struct Kept {
     /// The bytes.
     pub sealed: Vec<u8>,
-    /// When they were saved.
+    /// When they were saved. A steady reading that is ahead of now is of another start of the
+    /// machine, and says nothing.
     pub saved: Moment,
     /// How long they need to be kept from then on.
     pub keep_for: Duration,
@@ -124,12 +125,14 @@ pub struct PermitRecord {
 impl Record {
     /// The entry as it is now. What need not be kept any more is not there.
     pub fn entry(&self, now: Moment) -> Entry {
-        let kept = |kept: &Option<Kept>| kept.as_ref().and_then(|kept| kept.stored(now));
+        let session = self.session.as_ref().map(|kept| (kept, kept.age(now)));
+        let notes = self.notes.as_ref().map(|kept| (kept, kept.steady_age(now)));
+        let stored = |(kept, age): (&Kept, Duration)| kept.stored(age);
         Entry {
             version: self.version,
-            session: kept(&self.session),
+            session: session.and_then(stored),
             is_over: self.is_over,
-            notes: kept(&self.notes),
+            notes: notes.and_then(stored),
             unreadable: self.unreadable,
             may_lack_notes: false,
         }
@@ -220,9 +223,23 @@ impl Record {
 
 impl Kept {
     /// Both clocks count, and the one by which it is older (rule 14).
-    fn stored(&self, now: Moment) -> Option<Stored> {
-        let wall = now.wall.saturating_sub(self.saved.wall);
-        let age = Duration::from_nanos(wall.max(now.steady.saturating_sub(self.saved.steady)));
+    fn age(&self, now: Moment) -> Duration {
+        let steady = now.steady.saturating_sub(self.saved.steady);
+        Duration::from_nanos(self.wall_age(now).max(steady))
+    }
+
+    /// The age of what states waits, which the wall clock neither shortens nor lengthens while the
+    /// machine runs.
+    fn steady_age(&self, now: Moment) -> Duration {
+        let steady = now.steady.checked_sub(self.saved.steady);
+        Duration::from_nanos(steady.unwrap_or_else(|| self.wall_age(now)))
+    }
+
+    const fn wall_age(&self, now: Moment) -> u64 {
+        now.wall.saturating_sub(self.saved.wall)
+    }
+
+    fn stored(&self, age: Duration) -> Option<Stored> {
         (age < self.keep_for).then(|| Stored {
             sealed: self.sealed.clone(),
             age,

@@ -97,7 +97,10 @@ impl Turn {
             id: &id,
             most: quota.logins().get(),
             window,
-            counts_for: window.saturating_add(self.login_takes()),
+            // Until the latest time at which the login may arrive, and a window more.
+            counts_for: window
+                .saturating_add(SENT_WITHIN)
+                .saturating_add(self.login_takes()),
         };
         let mut free_at = 0;
         // Its place in the queue for the share, which it keeps while the store is in trouble.

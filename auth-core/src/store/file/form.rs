@@ -88,13 +88,14 @@ struct VersionForm {
     rest: Map<String, Value>,
 }
 
-/// `saved` is compared with later readings of the same two clocks. On the steady clock, a reading
-/// after a restart of the machine is less than the time since `saved`, or it is less than `saved`
-/// and says nothing. So it never makes anything older than it is, and then the wall clock counts.
+/// `saved` is compared with later readings of the same two clocks. After another start of the
+/// machine the wall clock alone counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct KeptForm {
     sealed: String,
     saved: MomentForm,
+    #[serde(default)]
+    boot: String,
     keep_for: u64,
     #[serde(flatten)]
     rest: Map<String, Value>,
@@ -131,54 +132,74 @@ impl Form for EntryForm {
 }
 
 impl EntryForm {
-    pub(super) fn record(&self) -> Record {
+    pub(super) fn record(&self, boot: &str, now: Moment) -> Record {
+        let kept = |form: &KeptForm| form.kept(boot, now);
         Record {
             version: Version {
                 epoch: self.version.epoch,
                 fence: self.version.fence,
                 revision: self.version.revision,
             },
-            session: self.session.as_ref().map(KeptForm::kept),
+            session: self.session.as_ref().map(kept),
             is_over: self.is_over,
-            notes: self.notes.as_ref().map(KeptForm::kept),
+            notes: self.notes.as_ref().map(kept),
             unreadable: None,
         }
     }
 
     /// The form of a record that this one has become. What is not known of it stays.
-    pub(super) fn of(mut self, record: &Record) -> Self {
+    pub(super) fn of(mut self, record: &Record, boot: &str, now: Moment) -> Self {
         self.version.epoch = record.version.epoch;
         self.version.fence = record.version.fence;
         self.version.revision = record.version.revision;
-        self.session = KeptForm::of(self.session, record.session.as_ref());
+        let kept = |old, kept: &Option<Kept>| Some(KeptForm::of(old, kept.as_ref()?, boot, now));
+        self.session = kept(self.session, &record.session);
         self.is_over = record.is_over;
-        self.notes = KeptForm::of(self.notes, record.notes.as_ref());
+        self.notes = kept(self.notes, &record.notes);
         self
     }
 }
 
 impl KeptForm {
-    fn kept(&self) -> Kept {
+    fn kept(&self, boot: &str, now: Moment) -> Kept {
+        let mut saved = self.saved.moment();
+        if is_of_another_start((&self.boot, self.saved), boot, now) {
+            saved.steady = u64::MAX;
+        }
         Kept {
             // `is_whole` has decoded it.
             sealed: BASE64.decode(self.sealed.as_bytes()).unwrap_or_default(),
-            saved: self.saved.moment(),
+            saved,
             keep_for: Duration::from_nanos(self.keep_for),
         }
     }
 
     /// The old form if it is still that, since what is not known of it is about it.
-    fn of(old: Option<Self>, kept: Option<&Kept>) -> Option<Self> {
-        let kept = kept?;
-        let new = Self {
+    fn of(old: Option<Self>, kept: &Kept, boot: &str, now: Moment) -> Self {
+        let is_still = |old: &Self| {
+            let old = old.kept(boot, now);
+            (&old.sealed, old.saved) == (&kept.sealed, kept.saved)
+        };
+        let new = || Self {
             sealed: BASE64.encode(&kept.sealed),
             saved: kept.saved.into(),
+            boot: boot.to_owned(),
             keep_for: nanos(kept.keep_for),
             rest: Map::new(),
         };
-        let stays = old.filter(|old| (&old.sealed, old.saved) == (&new.sealed, new.saved));
-        Some(stays.unwrap_or(new))
+        old.filter(is_still).unwrap_or_else(new)
     }
+}
+
+/// What a start of the machine is called where it has no number that this process can read.
+pub(super) const UNKNOWN_START: &str = "-";
+
+/// Whether the machine was started again since something was written. Where a number of the two
+/// starts is not known, a clock that is behind says so.
+fn is_of_another_start(written: (&str, MomentForm), boot: &str, now: Moment) -> bool {
+    let (boot_then, at) = written;
+    let are_known = boot_then != UNKNOWN_START && boot != UNKNOWN_START;
+    (are_known && boot_then != boot) || now.steady < at.steady
 }
 
 /// When a form was written, by a clock that begins anew when the machine is started.
@@ -196,11 +217,10 @@ impl Written {
         }
     }
 
-    /// Whether the machine was started again since. Where it has no number for its starts, a clock
-    /// that is behind says so. If it is not behind, what is left by that clock is at most what was
-    /// left when it was written.
+    /// Whether the machine was started again since. If a clock that is not behind says that it was
+    /// not, what is left by that clock is at most what was left when it was written.
     fn is_of_another_start(&self, boot: &str, now: Moment) -> bool {
-        self.boot != boot || now.steady < self.at.steady
+        is_of_another_start((&self.boot, self.at), boot, now)
     }
 
     /// When what was to end at `until` ends on the clock of now. After another start of the machine
@@ -414,6 +434,9 @@ mod tests {
         let taken = at(1_000, 50_000);
         let steady = Duration::from_nanos(taken.steady);
         Record::default().lease(&mut lease, ask, taken, steady);
+        let form: LeaseForm = read(&LeaseForm::new(7).of(&lease, "-", taken));
+        let found = form.record("boot-1", at(1_001, 50_001));
+        assert_eq!(found.owner.as_deref(), Some("a"));
         let form: LeaseForm = read(&LeaseForm::new(7).of(&lease, "boot-1", taken));
         for (boot, now, owner) in [
             ("boot-1", at(1_001, 50_001), Some("a")),
@@ -422,6 +445,8 @@ mod tests {
             ("boot-2", at(20, 50_100), None),
             // Where the starts have no number, a clock that is behind says so.
             ("boot-1", at(20, 50_100), None),
+            ("-", at(1_001, 50_001), Some("a")),
+            ("-", at(20, 50_100), None),
         ] {
             let found = form.record(boot, now);
             assert_eq!(found.owner.as_deref(), owner, "{boot}, {now:?}");
@@ -444,6 +469,7 @@ mod tests {
             ("boot-1", at(1_010, 50_010), 1_060, 1_100),
             ("boot-1", at(1_010, 90_000), 1_060, 1_100),
             ("boot-1", at(1_010, 10), 1_060, 1_100),
+            ("-", at(1_010, 90_000), 1_060, 1_100),
             // By the wall clock after another start.
             ("boot-2", at(5, 50_010), 55, 95),
             ("boot-2", at(2_000, 50_010), 2_050, 2_090),
@@ -469,23 +495,46 @@ mod tests {
                 revision: 0,
             },
             session: SessionChange::Save(b"s1".to_vec(), Duration::MAX),
-            notes: NotesChange::Keep,
+            notes: NotesChange::Save(b"n1".to_vec(), Duration::MAX),
             releases: None,
         };
         record.save(&mut LeaseRecord::new(7), change, at(1_000, 50_000));
-        let form: EntryForm = read(&EntryForm::default().of(&record));
-        for (now, age) in [
-            (at(1_010, 50_010), 10),
+        let saved = EntryForm::default().of(&record, "boot-1", at(1_000, 50_000));
+        let form: EntryForm = read(&saved);
+        for (boot, now, age, of_notes) in [
+            ("boot-1", at(1_010, 50_010), 10, 10),
             // The machine was started again.
-            (at(5, 50_100), 100),
-            (at(3_000, 60_000), 10_000),
+            ("boot-2", at(5, 50_100), 100, 100),
+            ("boot-1", at(5, 50_100), 100, 100),
+            ("boot-2", at(3_000, 60_000), 10_000, 10_000),
             // A clock was set back: the other one counts, and no age is negative.
-            (at(1_010, 10), 10),
-            (at(5, 10), 0),
+            ("boot-1", at(1_010, 10), 10, 10),
+            ("boot-2", at(5, 10), 0, 0),
+            // One was set forward: a session may have ended, and a wait has not.
+            ("boot-1", at(1_010, 90_000), 40_000, 10),
+            ("-", at(1_010, 90_000), 40_000, 10),
         ] {
-            let entry = form.record().entry(now);
-            let found = entry.session.map(|stored| stored.age);
-            assert_eq!(found, Some(Duration::from_secs(age)), "{now:?}");
+            let entry = form.record(boot, now).entry(now);
+            let ages = [entry.session, entry.notes].map(|stored| stored.unwrap().age.as_secs());
+            assert_eq!(ages, [age, of_notes], "{boot} {now:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_kept_in_an_earlier_start_of_the_machine_stays_as_it_was_written() {
+        let kept = Kept {
+            sealed: b"n1".to_vec(),
+            saved: at(1_000, 50_000),
+            keep_for: Duration::MAX,
+        };
+        let record = Record {
+            notes: Some(kept),
+            ..Record::default()
+        };
+        let written: EntryForm = read(&EntryForm::default().of(&record, "boot-1", at(0, 0)));
+        for (boot, now) in [("boot-1", at(1_010, 50_010)), ("boot-2", at(5, 50_100))] {
+            let again = written.clone().of(&written.record(boot, now), boot, now);
+            assert_eq!(again, written, "{boot}");
         }
     }
 
@@ -508,9 +557,9 @@ mod tests {
             }),
             ..Record::default()
         };
-        let form = EntryForm::default().of(&record);
+        let form = EntryForm::default().of(&record, "boot-1", far);
         assert_eq!(read::<EntryForm>(&form), form);
-        assert_eq!(form.record().version, record.version);
+        assert_eq!(form.record("boot-1", far).version, record.version);
         let mut permits = PermitRecord::default();
         permits.hold(Duration::MAX, Duration::from_nanos(u64::MAX));
         let form = PermitsForm::default().of(&permits, "boot-1", far);

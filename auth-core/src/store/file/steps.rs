@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::folder::{Folder, Mark, Text, is_name};
-use super::form::{self, EntryForm, Form, Found, LeaseForm, PermitsForm};
+use super::form::{self, EntryForm, Form, Found, LeaseForm, PermitsForm, UNKNOWN_START};
 use super::lock::Lock;
 use crate::clock::{Moment, shared_now};
 use crate::runtime::Mutex;
@@ -31,8 +31,10 @@ impl Steps {
     /// It needs no lock, because files are replaced as a whole.
     pub(super) fn load(&self, name: &str) -> Result<Entry, StoreError> {
         let name = checked(name)?;
-        let (_, record) = record(self.read(&entry_file(name))?);
-        Ok(record.entry(shared_now()))
+        let found = self.read(&entry_file(name))?;
+        let now = shared_now();
+        let (_, record) = record(found, boot(), now);
+        Ok(record.entry(now))
     }
 
     /// Reads an entry and its lease, and writes what the step has changed.
@@ -46,7 +48,7 @@ impl Steps {
         let lock = Lock::take(&self.folder.path(&lock_file(name)))?;
         // Under the lock, so that it is not before what another process has written.
         let (now, boot) = (shared_now(), boot());
-        let (entry_form, mut record) = record(self.read(&entry_file)?);
+        let (entry_form, mut record) = record(self.read(&entry_file)?, boot, now);
         let is_later = record.unreadable == Some(Unreadable::LaterVersion);
         let (lease_form, is_new) = match self.read::<LeaseForm>(&lease_file)? {
             Found::Whole(form) => (form, false),
@@ -59,7 +61,7 @@ impl Steps {
         let outcome = step(&mut record, &mut lease, now);
 
         lock.check()?;
-        let new_form = entry_form.clone().of(&record);
+        let new_form = entry_form.clone().of(&record, boot, now);
         // Only the lease has changed, and what can't be read stays.
         let has_nothing = record.unreadable.is_some() && record.notes.is_none();
         let entry = if new_form == entry_form || has_nothing {
@@ -218,10 +220,10 @@ fn lock_file(name: &str) -> String {
 }
 
 /// The entry that was found. One that can't be read is as if it was not there, and says so.
-fn record(found: Found<EntryForm>) -> (EntryForm, Record) {
+fn record(found: Found<EntryForm>, boot: &str, now: Moment) -> (EntryForm, Record) {
     let unreadable = match found {
         Found::Whole(form) => {
-            let record = form.record();
+            let record = form.record(boot, now);
             return (form, record);
         }
         Found::Nothing => None,
@@ -255,7 +257,7 @@ fn summary(
     if matches!(found, Found::Nothing) {
         return None;
     }
-    let (_, record) = record(found);
+    let (_, record) = record(found, boot(), now);
     Some(StoredSummary::of(name, record.entry(now), keys))
 }
 
@@ -275,7 +277,7 @@ fn boot() -> &'static str {
         let known = cfg!(any(target_os = "linux", target_os = "android"))
             .then(|| std::fs::read_to_string("/proc/sys/kernel/random/boot_id"));
         let known = known.and_then(Result::ok);
-        known.map_or_else(|| "-".to_owned(), |boot| boot.trim().to_owned())
+        known.map_or_else(|| UNKNOWN_START.to_owned(), |boot| boot.trim().to_owned())
     })
 }
 

@@ -24,6 +24,18 @@ async fn rule_22_eight_processes_with_a_wrong_password_make_one_attempt() {
 }
 
 #[tokio::test]
+async fn rule_22_a_wall_clock_that_is_set_forward_frees_no_refused_password() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    for _ in 0..2 {
+        let program = fleet.start(server.program("wrong"));
+        assert!(refused(&program.get().await.unwrap_err()));
+        drop(program);
+        fleet.store_clock.set_wall_forward(400 * 24 * HOUR);
+    }
+    assert_eq!(server.logins(), 1);
+}
+
+#[tokio::test]
 async fn rule_22_thirteen_starts_with_a_wrong_password_make_one_attempt() {
     let (server, mut fleet) = (Server::new(), Fleet::new());
     for _ in 0..13 {

@@ -425,7 +425,7 @@ async fn rule_23_a_permit_that_has_lapsed_while_the_machine_slept_is_asked_for_a
         counts_for: SECOND,
     };
     let answer = fleet.store.permit(&origin, only).await.unwrap();
-    assert_eq!(answer, PermitAnswer::Wait(92 * SECOND), "the login counts");
+    assert_eq!(answer, PermitAnswer::Wait(97 * SECOND), "the login counts");
     get.abort();
 }
 

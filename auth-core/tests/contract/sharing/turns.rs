@@ -157,7 +157,7 @@ async fn rule_22_a_token_that_was_marked_and_not_sent_is_good_for_the_next() {
 
 #[tokio::test]
 async fn rule_23_the_permit_of_a_login_that_may_still_arrive_counts_for_its_time_out_as_well() {
-    for (panics, counts_for) in [(false, 62), (true, 92)] {
+    for (panics, counts_for) in [(false, 62), (true, 97)] {
         let (server, mut fleet) = (Server::new(), Fleet::new());
         server.answers(move |number| {
             assert!(!panics, "as told");
