@@ -516,5 +516,6 @@
 //! it is damaged, of a later version, sealed with another key, or another identity's that was moved
 //! there; or its file is one that others can write. That is an event and no failure, whether the
 //! store has found it or the seal, and it stays until a session is saved or logged out in its
-//! place; a file that is damaged, until there are notes to save. Where there are several keys, the
-//! first one seals, and all open.
+//! place; a file that is damaged, until there are notes to save. Beside a file of a later version
+//! they are saved in one of their own. Where there are several keys, the first one seals, and all
+//! open.

@@ -31,10 +31,8 @@ impl Steps {
     /// It needs no lock, because files are replaced as a whole.
     pub(super) fn load(&self, name: &str) -> Result<Entry, StoreError> {
         let name = checked(name)?;
-        let found = self.read(&entry_file(name))?;
-        let now = shared_now();
-        let (_, record) = record(found, boot(), now);
-        Ok(record.entry(now))
+        let (_, record) = self.record(name, boot(), None)?;
+        Ok(record.entry(shared_now()))
     }
 
     /// Reads an entry and its lease, and writes what the step has changed.
@@ -48,7 +46,7 @@ impl Steps {
         let lock = Lock::take(&self.folder.path(&lock_file(name)))?;
         // Under the lock, so that it is not before what another process has written.
         let (now, boot) = (shared_now(), boot());
-        let (entry_form, mut record) = record(self.read(&entry_file)?, boot, now);
+        let (entry_form, mut record) = self.record(name, boot, Some(now))?;
         let is_later = record.unreadable == Some(Unreadable::LaterVersion);
         let (lease_form, is_new) = match self.read::<LeaseForm>(&lease_file)? {
             Found::Whole(form) => (form, false),
@@ -66,10 +64,16 @@ impl Steps {
         let has_nothing = record.unreadable.is_some() && record.notes.is_none();
         let entry = if new_form == entry_form || has_nothing {
             Ok(())
-        } else if is_later && record.session.is_none() {
+        } else if !is_later {
+            self.write(&entry_file, &new_form)
+        } else if record.session.is_some() {
+            let written = self.write(&entry_file, &new_form);
+            written.inspect(|()| self.forget_notes(name))
+        } else if record.is_over {
             Err(self.later(&entry_file))
         } else {
-            self.write(&entry_file, &new_form)
+            // Otherwise each start would try a password that was refused.
+            self.write(&notes_file(name), &new_form)
         };
         // Also if the entry could not be written, so that the lease is released.
         let is_same = before == (lease.fence, lease.owner.clone(), lease.until);
@@ -77,6 +81,30 @@ impl Steps {
             self.write(&lease_file, &lease_form.of(&lease, boot, now))?;
         }
         entry.map(|()| outcome)
+    }
+
+    /// The entry that was found, as it is `at` a time, or by when it was read. The notes beside one
+    /// of a later version are in a file of their own.
+    fn record(
+        &self,
+        name: &str,
+        boot: &str,
+        at: Option<Moment>,
+    ) -> Result<(EntryForm, Record), StoreError> {
+        let found = self.read(&entry_file(name))?;
+        let (form, mut found) = record(found, boot, at.unwrap_or_else(shared_now));
+        if found.unreadable == Some(Unreadable::LaterVersion)
+            && let Found::Whole(beside) = self.read::<EntryForm>(&notes_file(name))?
+        {
+            let beside = beside.record(boot, at.unwrap_or_else(shared_now));
+            found.notes = beside.notes;
+        }
+        Ok((form, found))
+    }
+
+    /// It is no failure if they stay, since they say nothing beside an entry that can be read.
+    fn forget_notes(&self, name: &str) {
+        let _ = self.folder.remove(&notes_file(name));
     }
 
     /// Reads the permits of an origin, and writes what the step has changed. The step is told
@@ -136,6 +164,7 @@ impl Steps {
         if let Found::Whole(lease) = lease {
             self.write(&lease_file, &lease.in_epoch(draw_epoch()?))?;
         }
+        self.forget_notes(name);
         self.folder.remove(&file).map_err(|error| {
             let what = format!("{} can't be removed", self.folder.path(&file).display());
             StoreError::new(what).with_source(error)
@@ -209,6 +238,11 @@ impl Steps {
 
 fn entry_file(name: &str) -> String {
     format!("{name}.entry")
+}
+
+/// What is noted beside an entry of a later version.
+fn notes_file(name: &str) -> String {
+    format!("{name}.notes")
 }
 
 fn lease_file(name: &str) -> String {

@@ -249,7 +249,23 @@ async fn an_entry_of_a_later_version_is_left_alone_until_a_session_is_saved() {
         session: SessionChange::Keep,
         ..save(version, "owner", b"n1")
     };
-    let error = store.save("a", notes).await.unwrap_err().to_string();
+    assert!(matches!(store.save("a", notes).await, Ok(Saved::Made(_))));
+    assert_eq!(read(&folder, "a.entry"), later);
+    let noted = async || {
+        store
+            .load("a")
+            .await
+            .unwrap()
+            .notes
+            .map(|notes| notes.sealed)
+    };
+    assert_eq!(noted().await.as_deref(), Some(&b"n1"[..]), "beside it");
+    let version = take_lease(&store, "a", "logout").await;
+    let end = Change {
+        session: SessionChange::End,
+        ..save(version, "logout", b"n2")
+    };
+    let error = store.save("a", end).await.unwrap_err().to_string();
     assert!(error.contains("later version"), "{error}");
     assert_eq!(read(&folder, "a.entry"), later);
     // The lease was released all the same.
@@ -260,6 +276,7 @@ async fn an_entry_of_a_later_version_is_left_alone_until_a_session_is_saved() {
         .unwrap();
     let entry = store.load("a").await.unwrap();
     assert_eq!(session(&entry), Some(&b"s2"[..]));
+    assert!(!folder.path().join("a.notes").exists());
 }
 
 #[tokio::test]

@@ -4,11 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use auth_core::store::{Keys, Unreadable};
+use auth_core::testing::Scripted;
+use auth_core::{Credentials, Lifetime, LoginError};
 
 use super::FileStore;
 use super::folder::TestFolder;
 use super::log::logged_with;
-use crate::programs::LoginServer;
+use crate::programs::{LIFE, LoginServer};
 
 /// The entry of the only identity in the folder.
 fn entry(folder: &TestFolder) -> PathBuf {
@@ -88,4 +90,29 @@ async fn rule_25_the_log_warns_of_an_entry_once_for_each_event() {
     again.credentials.renew().await.unwrap();
     let logged = logged_with(&shown);
     assert!(logged[0].starts_with("WARN"), "{logged:?}");
+}
+
+#[tokio::test]
+async fn rule_22_whatever_the_entry_is_a_wrong_password_is_tried_once() {
+    for spoiled in ["{\"format\":2}", "{"] {
+        let folder = TestFolder::new();
+        let program = |provider| {
+            Credentials::builder(provider)
+                .store(opened(&folder))
+                .build()
+        };
+        let right = program(Scripted::tokens(Lifetime::of(LIFE)));
+        right.get().await.unwrap();
+        right.close().await.unwrap();
+        fs::write(entry(&folder), spoiled).unwrap();
+        let mut attempts = 0;
+        for _ in 0..13 {
+            let wrong = Scripted::new(|_| Err(LoginError::refused("status 401")));
+            let logins = wrong.logins();
+            let error = program(wrong).get().await.unwrap_err();
+            assert!(error.is_login_refused(), "{error}");
+            attempts += logins.count();
+        }
+        assert_eq!(attempts, 1, "{spoiled}");
+    }
 }
