@@ -461,8 +461,9 @@
 //! failed. An accepted replay is known to its process alone. A refusal holds for the secret that
 //! was refused, which is known by a keyed hash. So eight processes with a wrong password, or
 //! thirteen starts of a program, make one attempt. What is wrong before anything was sent holds for
-//! its process alone. How old what is kept is counts by the steady clock while the machine runs,
-//! and by the wall clock after another start; a session's age counts by both (rule 14).
+//! its process alone. How long it has held counts by a clock that can't be set, or by the wall
+//! clock where the store has no other: in Redis, in files after another start of the machine, and
+//! in files where the system is no unix.
 //!
 //! A token that can be used once is marked spent in the store before it is sent. If the store does
 //! not confirm that, or has marks that can't be read, the token is not sent, and the password is

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// use auth_core::store::{PermitAnswer, PermitAsk, PermitRecord};
 ///
 /// let (mut permits, now) = (PermitRecord::default(), Duration::from_secs(100));
-/// let (window, counts_for) = (Duration::from_secs(62), Duration::from_secs(92));
+/// let (window, counts_for) = (Duration::from_secs(62), Duration::from_secs(97));
 /// let ask = |id| PermitAsk { id, most: 1, window, counts_for };
 /// assert_eq!(permits.permit(ask("one"), now), PermitAnswer::Given);
 /// assert_eq!(permits.permit(ask("two"), now), PermitAnswer::Wait(counts_for));
@@ -27,8 +27,9 @@ pub struct PermitAsk<'a> {
     pub most: u32,
     /// How long a permit counts after its login has ended: the documented window with a margin.
     pub window: Duration,
-    /// How long the permit counts, unless its end is told: until its login can have ended, and a
-    /// window more. A store that has lost what it had gives none for so long.
+    /// How long the permit counts, unless its end is told: until its login, which may be sent a
+    /// while after this, can have ended, and a window more. A store that has lost what it had gives
+    /// none for so long.
     pub counts_for: Duration,
 }
 

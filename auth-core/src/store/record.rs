@@ -109,7 +109,7 @@ pub struct LeaseRecord {
 ///
 /// let (mut permits, now) = (PermitRecord::default(), Duration::from_secs(100));
 /// permits.hold(Duration::from_secs(30), now); // the server's `Retry-After`
-/// let (window, counts_for) = (Duration::from_secs(62), Duration::from_secs(92));
+/// let (window, counts_for) = (Duration::from_secs(62), Duration::from_secs(97));
 /// let ask = PermitAsk { id: "one", most: 10, window, counts_for };
 /// assert_eq!(permits.permit(ask, now), PermitAnswer::Wait(Duration::from_secs(30)));
 /// ```

@@ -51,7 +51,8 @@ use crate::store::{
 /// A clone is the same store. Two stores on one folder share what it holds, as two processes do.
 ///
 /// # Reboots
-/// A lease ends with the machine that was on. Sessions and permits go on, by the wall clock.
+/// A lease ends with the machine that was on. Sessions, permits and what failed
+/// logins forbid go on, by the wall clock.
 ///
 /// # Backups
 /// A folder that was restored from a backup has an earlier session, without the marks of refresh

@@ -430,6 +430,35 @@ async fn rule_23_a_permit_that_has_lapsed_while_the_machine_slept_is_asked_for_a
 }
 
 #[tokio::test]
+async fn rule_23_a_login_that_is_sent_late_and_times_out_counts_for_a_window_more() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    // The answer to it comes as late as it may.
+    let clocks = [&fleet.store_clock, &fleet.clocks[0]];
+    *store.0.sleeps.lock() = clocks.map(|clock| (clock.clone(), 2 * SECOND)).to_vec();
+    *server.0.gate.lock() = Some(Arc::new(Semaphore::new(0)));
+    let get = tokio::spawn(async move { process.get().await.map(drop) });
+    settle().await;
+    assert_eq!(server.logins(), 1);
+    fleet.advance(30 * SECOND).await;
+    assert!(get.await.unwrap().is_err());
+    let origin = fleet.store.seal().name(b"origin https://api.example.com");
+    let only = PermitAsk {
+        id: "test",
+        most: 1,
+        window: 62 * SECOND,
+        counts_for: SECOND,
+    };
+    let answer = fleet.store.permit(&origin, only).await.unwrap();
+    let PermitAnswer::Wait(wait) = answer else {
+        panic!("{answer:?}");
+    };
+    assert!(wait >= 62 * SECOND, "{wait:?} after its time-out");
+    assert_eq!(server.logins(), 1);
+}
+
+#[tokio::test]
 async fn rule_23_a_retry_after_that_the_store_could_not_be_told_is_told_later() {
     // The store is in trouble, or fails this step alone.
     for fails in [true, false] {
