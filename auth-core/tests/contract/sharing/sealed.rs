@@ -101,6 +101,39 @@ async fn rule_25_a_logout_in_the_place_of_what_cant_be_read_is_no_failure_and_to
     }
 }
 
+#[tokio::test]
+async fn rule_20_in_the_place_of_what_cant_be_read_one_process_logs_in() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    process.get().await.unwrap();
+    process.close().await.unwrap();
+    let name = store.0.name.lock().clone();
+    let mut version = fleet.store.load(&name).await.unwrap().version;
+    version.revision += 1;
+    let spoils = Change {
+        version,
+        session: SessionChange::Save(b"of another key".to_vec(), HOUR),
+        notes: NotesChange::Keep,
+        releases: None,
+    };
+    fleet.store.save(&name, spoils).await.unwrap();
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.gate.lock() = Some(Arc::clone(&gate));
+    let programs = [(); 2].map(|()| fleet.start(server.program("right")));
+    let mut all = Box::pin(join_all(programs.iter().map(Credentials::get)));
+    for _ in 0..2 {
+        assert!(futures_util::poll!(&mut all).is_pending());
+        fleet.advance(SECOND).await;
+    }
+    gate.add_permits(2);
+    fleet.advance(3 * SECOND).await;
+    for got in all.await {
+        assert_eq!(token(&got.unwrap()), "token-2");
+    }
+    assert_eq!(server.logins(), 2);
+}
+
 /// What the seal can't open, and what the store itself finds unreadable.
 #[tokio::test]
 async fn rule_25_what_can_not_be_read_is_an_event_with_each_look() {
