@@ -106,6 +106,7 @@ fn note_out_of_scope(credentials: &Credentials, target: &impl Target) {
 }
 
 /// A redirect has led a request out of the scope.
+#[cfg(any(feature = "reqwest", feature = "follow"))]
 #[cold]
 pub(crate) fn note_hop_out_of_scope(credentials: &Credentials, target: &impl Target) {
     let (scheme, host, port) = target.parts();

@@ -159,6 +159,11 @@ impl AuthContext {
         result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
+    #[cfg(feature = "follow")]
+    pub(crate) fn skips(&self) -> bool {
+        self.0.as_ref().is_some_and(|choices| choices.skip)
+    }
+
     fn choose(mut self, choose: impl FnOnce(&mut Choices)) -> Self {
         choose(Arc::make_mut(self.0.get_or_insert_default()));
         self

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use auth_core::{Ask, Credentials};
-use auth_middleware::{AuthContext, AuthLayer, Redirects};
+use auth_middleware::{AuthContext, AuthLayer};
 use bytes::Bytes;
 use common::{Api, ORIGIN, Script, get, response, until};
 use futures_util::FutureExt;
@@ -165,27 +165,6 @@ async fn within_bounds_the_wait() {
         "{error:?}"
     );
     assert_eq!(api.count(), 0);
-}
-
-#[tokio::test]
-async fn a_layer_that_follows_redirects_hides_no_context_that_is_applied_below_it() {
-    let script = |prefix| Script::at(ORIGIN).prefix(prefix).build().0;
-    let [outer, inner, bob] = ["outer", "inner", "bob"].map(script);
-    let api = Api::new(|_| response(200, ""));
-    let server = api.clone();
-    let inner = AuthLayer::new(inner).layer(service_fn(move |request| {
-        let api = server.clone();
-        api.handle(request)
-    }));
-    let as_bob = service_fn(move |request| {
-        let context = AuthContext::new().identity(bob.clone());
-        context.apply_to(inner.clone().oneshot(request))
-    });
-    for redirects in [Redirects::new(), Redirects::none()] {
-        let outer = AuthLayer::new(outer.clone()).follow_redirects(redirects);
-        outer.layer(as_bob.clone()).oneshot(me()).await.unwrap();
-    }
-    assert_eq!(tokens(&api), some(&["bob-1", "bob-1"]));
 }
 
 #[test]

@@ -496,7 +496,8 @@ impl Cookies {
             None if self.position(set, default, target).is_some() => default,
             None => {
                 let mut carried = self.live().filter(|cookie| cookie.goes_to(target));
-                let carried = carried.find(|cookie| cookie.name == set.name);
+                let is_it = |it: &&Cookie| it.role != Role::Kept && it.name == set.name;
+                let carried = carried.find(is_it);
                 carried.map_or("/", Cookie::path)
             }
         }

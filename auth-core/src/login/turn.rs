@@ -17,7 +17,7 @@ use crate::credential::Credential;
 use crate::decide::{Known, Notes};
 use crate::error::{Exchange, LoginError};
 use crate::limit::{LONGEST_LOGIN, Permit};
-use crate::runtime::{AtomicU64, Runtime};
+use crate::runtime::{AtomicBool, AtomicU64, Runtime};
 use crate::store::{
     Found, Lease, LeaseAsk, Leased, STEP, Saved, Sharing, TROUBLE, Version, random_text,
 };
@@ -50,6 +50,8 @@ pub(super) struct Turn {
     /// Until when what was read in the store is good, on the steady clock: as long as the lease, or
     /// as one would last if the store gives none.
     good_until: Arc<AtomicU64>,
+    /// Whether it has, or had, a lease that is to be extended.
+    has_lease: Arc<AtomicBool>,
     /// The version of the session that was seen last.
     seen: Option<Version>,
     /// The version of a session that is there and of no use.
@@ -85,6 +87,7 @@ impl Turn {
             owner: random_text(),
             version: None,
             good_until: Arc::default(),
+            has_lease: Arc::default(),
             seen: None,
             passed_over: None,
             notes: Notes::default(),
@@ -128,6 +131,7 @@ impl Turn {
         self.asked = matches!(answer.lease, Lease::Taken { .. });
         self.seen = Some(found.version);
         if let Some(version) = answer.version() {
+            self.has_lease.store(true, Relaxed);
             self.version = Some(version);
             self.notes = found.notes.clone();
         }
@@ -207,15 +211,15 @@ impl Turn {
             self.engine.clone(),
             self.owner.clone(),
         );
-        let (lasts, leased) = (self.lease_lasts(), self.version.is_some());
+        let (lasts, has_lease) = (self.lease_lasts(), Arc::clone(&self.has_lease));
         let good_until = Arc::clone(&self.good_until);
         async move {
-            if !leased {
-                std::future::pending::<Infallible>().await;
-            }
             loop {
                 let next = engine.clock.now().steady.saturating_add(nanos(lasts / 3));
                 engine.clock.sleep_until(next).await;
+                if !has_lease.load(Relaxed) {
+                    continue;
+                }
                 let until = lasts_until(&engine, lasts);
                 let extended = sharing.lease(&engine, extension(&owner, lasts)).await;
                 if let Some((answer, _)) = extended {

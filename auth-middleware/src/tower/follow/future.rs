@@ -95,7 +95,7 @@ where
                     *this.kept = Some(Kept::of::<R>(&request));
                     let mut sent = this.sent.clone();
                     let is_in_scope = request.uri().is_in(this.credentials.scope());
-                    if !*this.is_bare && !is_in_scope {
+                    if !*this.is_bare && !is_in_scope && !skips(&request) {
                         note_hop_out_of_scope(this.credentials, request.uri());
                     }
                     if *this.is_bare || !is_in_scope {
@@ -166,4 +166,10 @@ where
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FollowFuture").finish_non_exhaustive()
     }
+}
+
+/// Whether the request has been told to carry no credential, so that no scope is missed.
+fn skips<B>(request: &Request<B>) -> bool {
+    let own = request.extensions().get::<AuthContext>();
+    own.is_some_and(AuthContext::skips)
 }
