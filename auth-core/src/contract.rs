@@ -105,8 +105,8 @@
 //! same rule: they reject what their request carried, and nothing newer.
 //!
 //! The cookies that a response sets, and the values that the provider reads from it, are heard
-//! whatever its status is, if its request was sent with the current revision; no cookie that the
-//! provider added is replaced or deleted by the response to a request that carried nothing of the
+//! whatever its status is, if its request was sent with the current revision; no cookie of a name
+//! that the provider added is heard from the response to a request that carried nothing of the
 //! session; but not from a rejection, nor from what something between the client and the API wrote:
 //! 407, 502, 503, 504, 511, and what the judge calls unclear. A new revision is another value of a
 //! cookie that the provider added, or of a namesake of one, or of a header, a query pair, a field

@@ -291,8 +291,7 @@ impl Attempt {
             // Of a request that carried nothing of the session, the server does not know it.
             let is_known = self.carried != Carried::Nothing;
             let own = |set: &SetCookie| {
-                current.keeps_cookie(&set.name)
-                    && (is_known || !current.has_own_cookie_at(set, target))
+                current.keeps_cookie(&set.name) && (is_known || !current.owns_cookie(&set.name))
             };
             let cookies: Vec<_> = set_cookies(headers).filter(own).collect();
             let read = |answer| shared.engine.provider.update(answer, current);

@@ -466,12 +466,6 @@ impl Cookies {
             .any(|cookie| cookie.name == name)
     }
 
-    /// Whether a cookie of the provider is the one that a `Set-Cookie` replaces or deletes.
-    pub(super) fn have_own_at(&self, set: &SetCookie, target: Target<'_>) -> bool {
-        let known = self.find(set, target);
-        known.is_some_and(|at| self.list[at].role != Role::Kept)
-    }
-
     /// The place of the cookie that a `Set-Cookie` replaces or deletes.
     fn find(&self, set: &SetCookie, target: Target<'_>) -> Option<usize> {
         let path = self.path_for(set, target);

@@ -420,11 +420,6 @@ impl Credential {
         self.attachment.cookies.keep(name)
     }
 
-    /// Whether a cookie of the provider is replaced or deleted by what an answer sets.
-    pub(crate) fn has_own_cookie_at(&self, set: &SetCookie, target: Target<'_>) -> bool {
-        self.attachment.cookies.have_own_at(set, target)
-    }
-
     /// The value of a header that the credential carries. Of several with this name, it is the one
     /// without a condition. Cookies are not among them.
     #[inline]

@@ -140,7 +140,7 @@ async fn rule_15_a_namesake_of_another_path_does_not_keep_a_session_that_is_dele
     // One that goes wherever the deleted one went does, as in a browser.
     for namesake in ["sid=x; Path=/", "sid=x; Path=/api; Domain=example.com"] {
         let browser = named(&["sid=s1; Path=/api"]);
-        browser.send(HERE, 200, &[namesake]).await;
+        browser.send(API, 200, &[namesake]).await;
         browser
             .send(API, 200, &["sid=; Path=/api; Max-Age=0"])
             .await;
