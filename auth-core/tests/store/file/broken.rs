@@ -251,7 +251,7 @@ async fn an_entry_of_a_later_version_is_left_alone_until_a_session_is_saved() {
     };
     assert!(matches!(store.save("a", notes).await, Ok(Saved::Made(_))));
     assert_eq!(read(&folder, "a.entry"), later);
-    let noted = async || {
+    let found = async || {
         store
             .load("a")
             .await
@@ -259,7 +259,7 @@ async fn an_entry_of_a_later_version_is_left_alone_until_a_session_is_saved() {
             .notes
             .map(|notes| notes.sealed)
     };
-    assert_eq!(noted().await.as_deref(), Some(&b"n1"[..]), "beside it");
+    assert_eq!(found().await.as_deref(), Some(&b"n1"[..]), "beside it");
     let version = take_lease(&store, "a", "logout").await;
     let end = Change {
         session: SessionChange::End,
