@@ -128,6 +128,8 @@ impl RenewalTimer {
         if timer.number != ring.number {
             return false;
         }
+        timer.at = None;
+        timer.task = None;
         timer
             .runtimes
             .retain(|other| other.id() != ring.runtime.id());

@@ -194,7 +194,10 @@ impl Login {
                 }
             }
         }
-        let (secret, permit) = self.secret_and_permit().await?;
+        let (secret, permit) = match self.secret_and_permit().await? {
+            Ok(ready) => ready,
+            Err(found) => return Ok(Obtained::Found(found)),
+        };
         let cause = self.flight().cause;
         self.engine.emit(&Event::LoginSent { cause });
         let session = self.send(&secret, permit).await?;
@@ -332,17 +335,27 @@ impl Login {
         }
     }
 
-    /// Reads the secret, and waits for a permit. When it returns, the login counts as sent.
-    async fn secret_and_permit(&mut self) -> Result<(Secret, Permit), NoSession> {
+    /// Reads the secret, and waits for a permit. When it returns, the login counts as sent; or it
+    /// returns the session that was found meanwhile.
+    async fn secret_and_permit(
+        &mut self,
+    ) -> Result<Result<(Secret, Permit), Arc<Credential>>, NoSession> {
         let mut secret = self.look().await?;
         let clock = self.engine.clock.clone();
         let mut looked_at = clock.now();
         let mut has_no_turn = false;
         loop {
             let permit = self.wait_for_permit().await?;
+            // Others may have logged in meanwhile, or have found out that it must not be sent.
             if !has_no_turn && self.has_lost_turn() {
                 self.give_back(Some(permit)).await;
-                secret = self.look_anew().await?;
+                if let Some(found) = Box::pin(self.take_turn()).await? {
+                    return Ok(Err(found));
+                }
+                if self.refreshed.is_some() {
+                    return Err(NoSession::Unneeded);
+                }
+                secret = self.look().await?;
                 looked_at = clock.now();
                 has_no_turn = self.has_lost_turn();
                 continue;
@@ -369,23 +382,13 @@ impl Login {
                 self.promise_a_step();
             }
             if let Some(permit) = self.send_with(permit).await? {
-                return Ok((secret, permit));
+                return Ok(Ok((secret, permit)));
             }
         }
     }
 
     fn has_lost_turn(&self) -> bool {
         self.turn.as_ref().is_some_and(|turn| turn.is_lost())
-    }
-
-    /// Takes the turn again that was lost during the wait for a permit, and reads the secret again:
-    /// others may have logged in meanwhile, or have found out that it must not be sent.
-    async fn look_anew(&mut self) -> Result<Secret, NoSession> {
-        let found = Box::pin(self.take_turn()).await?;
-        if found.is_some() || self.refreshed.is_some() {
-            return Err(NoSession::Unneeded);
-        }
-        self.look().await
     }
 
     /// Waits for a permit of the process, and for one of the store. With a store, a login that no

@@ -124,7 +124,7 @@ impl Table {
         }
         let closed = self.take(identity);
         // A close makes no refused password a right one, and its login may be under way.
-        let noted = closed.as_ref().and_then(Credentials::leave);
+        let noted = closed.as_ref().and_then(|closed| closed.leave(false));
         let forgotten = match self.make_room(search, now(credentials)) {
             Room::Made(forgotten) => forgotten,
             Room::NotYet => return Addition::Searching,
@@ -148,7 +148,8 @@ impl Table {
         let Some(entry) = self.entries.get(identity) else {
             return Removal::Unknown;
         };
-        if let Some(memory) = entry.credentials.leave() {
+        // The caller is given the handle.
+        if let Some(memory) = entry.credentials.leave(true) {
             let now = now(&entry.credentials);
             if self.left.len() < self.capacity {
                 self.left.insert(identity.clone(), memory);
@@ -208,7 +209,7 @@ impl Table {
             let found_lately = entry.credentials.take_referenced();
             let unused = entry.credentials.is_unused();
             if unused && !(found_lately && search.first_round) {
-                let memory = entry.credentials.leave();
+                let memory = entry.credentials.leave(false);
                 if memory.is_none() || self.left.len() < self.capacity {
                     let forgotten = self.entries.remove(&identity);
                     if let Some(memory) = memory {
@@ -433,10 +434,10 @@ mod tests {
         let clock = ManualClock::new();
         let (mut table, mut handles) = full(&clock, 1);
         drop(handles.pop());
-        assert!(matches!(
-            table.remove(&identity(0), &mut 0),
-            Removal::Removed(_)
-        ));
+        let removal = table.remove(&identity(0), &mut 0);
+        assert!(matches!(removal, Removal::Removed(_)), "{removal:?}");
+        drop(removal);
+        table.sweep(clock.clock().now());
         assert_eq!(table.left.len(), 0);
     }
 

@@ -610,6 +610,23 @@ async fn rule_12_a_refusal_is_remembered_of_a_handle_that_is_used_after_its_remo
 }
 
 #[tokio::test]
+async fn rule_12_a_refusal_is_remembered_of_the_handle_that_a_removal_returns() {
+    let (clock, gate) = (ManualClock::new(), Gate::shut());
+    gate.let_through(10);
+    let (pool, mut sent) = (pool(&clock, 10), 0);
+    for _ in 0..10 {
+        let provider = refusing("wrong", &gate);
+        let logins = provider.logins();
+        drop(pool.add(provider).unwrap());
+        let removed = pool.remove(&identity("me")).unwrap();
+        assert!(removed.get().await.unwrap_err().is_login_refused());
+        sent += logins.count();
+        clock.advance(6 * SECOND);
+    }
+    assert_eq!(sent, 1);
+}
+
+#[tokio::test]
 async fn rule_12_refusals_that_come_after_several_handles_have_left_are_all_remembered() {
     let (clock, gate) = (ManualClock::new(), Gate::shut());
     let pool = pool(&clock, 10);

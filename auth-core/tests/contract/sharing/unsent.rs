@@ -521,3 +521,23 @@ async fn rule_23_a_login_whose_lease_is_lost_looks_once_more_before_it_is_sent()
     assert_eq!(process.sent(), ["two"]);
     assert_eq!(got.await.unwrap().unwrap(), others.await.unwrap().unwrap());
 }
+
+#[tokio::test]
+async fn rule_23_who_asks_for_a_renewed_session_is_given_what_another_process_got_meanwhile() {
+    let process = Accounts::new();
+    process.store.0.fails.store(true, SeqCst);
+    process.account("first").get().await.unwrap();
+    // It waits for the share.
+    let two = process.account("two");
+    let renews = two.clone();
+    let got = tokio::spawn(async move {
+        let ask = Ask::new().renewed().wait_for_quota();
+        renews.get_with(ask).await.map(|got| token(&got))
+    });
+    process.pass(SECOND).await;
+    process.store.0.fails.store(false, SeqCst);
+    let other = process.account("two").get().await.unwrap();
+    process.pass(HOUR / 2).await;
+    assert_eq!(process.sent(), ["first", "two"]);
+    assert_eq!(got.await.unwrap().unwrap(), token(&other));
+}
