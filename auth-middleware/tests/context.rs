@@ -3,18 +3,21 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod common;
+#[path = "common/follow.rs"]
+mod follow;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use auth_core::{Ask, Credentials};
-use auth_middleware::{AuthContext, AuthLayer};
+use auth_middleware::{AuthContext, AuthLayer, Redirects};
 use bytes::Bytes;
 use common::{Api, ORIGIN, Script, get, response, until};
+use follow::moved;
 use futures_util::FutureExt;
 use http::Request;
 use http_body_util::Full;
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, Service, ServiceExt, service_fn};
 
 async fn send(api: &Api, credentials: &Credentials, request: Request<Full<Bytes>>) {
     let api = api.clone();
@@ -165,6 +168,24 @@ async fn within_bounds_the_wait() {
         "{error:?}"
     );
     assert_eq!(api.count(), 0);
+}
+
+/// As where a worker calls the service, and the caller polls its future.
+#[tokio::test]
+async fn rule_16_a_context_that_is_applied_to_the_future_alone_is_that_of_no_hop() {
+    let script = |prefix| Script::at(ORIGIN).prefix(prefix).build().0;
+    let [alice, bob] = ["alice", "bob"].map(script);
+    let api = Api::new(|seen| match seen.uri.path() {
+        "/me" => moved(302, "/next".parse().unwrap()),
+        _ => response(200, ""),
+    });
+    let server = api.clone();
+    let follows = AuthLayer::new(alice).follow_redirects(Redirects::new());
+    let mut service = follows.layer(service_fn(move |request| server.clone().handle(request)));
+    let sent = service.ready().await.unwrap().call(me());
+    let as_bob = AuthContext::new().identity(bob);
+    as_bob.apply_to(sent).await.unwrap();
+    assert_eq!(tokens(&api), some(&["alice-1", "alice-1"]));
 }
 
 #[test]

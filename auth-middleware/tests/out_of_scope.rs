@@ -124,8 +124,13 @@ async fn rule_16_a_redirect_to_another_name_of_a_host_in_scope_warns_and_is_coun
         let request = get(&format!("{ORIGIN}{path}"));
         service.oneshot(request).await.unwrap();
     }
+    let skipping = api.clone();
+    let service = follows.layer(service_fn(move |request| skipping.clone().handle(request)));
+    let mut skips = get(&format!("{ORIGIN}/near"));
+    skips.extensions_mut().insert(AuthContext::skip());
+    service.oneshot(skips).await.unwrap();
     assert_eq!(credentials.status().out_of_scope, 2);
-    assert_eq!(api.count(), 6);
+    assert_eq!(api.count(), 8);
     let [line] = log.lines().try_into().unwrap();
     assert_warns(&line, &["api.example.com:8443", "the port is another one"]);
 

@@ -12,8 +12,8 @@ use std::time::Duration;
 use auth_core::clock::ManualClock;
 use auth_core::testing::{Gate, Scripted};
 use auth_core::{
-    Ask, Credentials, Error, Event, Identity, Lifetime, LoginError, Provider, Quota, Secret,
-    SecretSource, Session,
+    Ask, Credential, Credentials, Error, Event, Identity, Lifetime, LoginError, Provider, Quota,
+    Secret, SecretSource, Session,
 };
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Runtime};
@@ -223,100 +223,70 @@ fn rule_3_a_login_whose_runtime_was_shut_down_starts_again_on_another_runtime() 
     assert_eq!(logins.count(), 2);
 }
 
+/// A login that blocks its thread and is superseded after 31 s, by one that fails or not; and then
+/// fails itself. Returns how many logins there are after a renewal that is asked for 2 min later.
+fn superseded(
+    late: fn() -> LoginError,
+    later: fn(u64) -> Result<Session, LoginError>,
+) -> (Result<Arc<Credential>, Error>, u64) {
+    let clock = ManualClock::new();
+    let (sends, sent) = mpsc::channel();
+    let (answers, answer) = mpsc::channel::<()>();
+    let answer = Mutex::new(answer);
+    let provider = Scripted::new(move |number| {
+        if number > 1 {
+            return later(number);
+        }
+        sends.send(()).unwrap();
+        answer.lock().recv_timeout(20 * SECOND).unwrap();
+        Err(late())
+    });
+    let logins = provider.logins();
+    let credentials = on(&clock, provider).build();
+    let blocked = credentials.clone();
+    let thread = std::thread::spawn(move || {
+        runtime().block_on(async {
+            let _ = futures_util::poll!(Box::pin(blocked.get()));
+            settle().await;
+        });
+    });
+    sent.recv_timeout(20 * SECOND).unwrap();
+    let driven = runtime();
+    let waiter = driven.spawn({
+        let credentials = credentials.clone();
+        async move { credentials.get().await.is_ok() }
+    });
+    driven.block_on(settle());
+    clock.advance(31 * SECOND);
+    driven.block_on(settle());
+    assert_eq!(driven.block_on(waiter).unwrap(), later(2).is_ok());
+    assert_eq!(logins.count(), 2);
+    answers.send(()).unwrap();
+    thread.join().unwrap();
+    clock.advance(120 * SECOND);
+    (driven.block_on(credentials.renew()), logins.count())
+}
+
 #[test]
 fn rule_12_what_a_superseded_login_brings_late_takes_nothing_back_of_a_refusal() {
-    let late: [fn() -> LoginError; 3] = [
-        || LoginError::malformed("a page"),
-        || LoginError::unavailable("status 503"),
-        || LoginError::limited(None),
-    ];
-    for late in late {
-        let clock = ManualClock::new();
-        let (sends, sent) = mpsc::channel();
-        let (answers, answer) = mpsc::channel::<()>();
-        let answer = Mutex::new(answer);
-        let provider = Scripted::new(move |number| {
-            // It blocks its thread.
-            if number == 1 {
-                sends.send(()).unwrap();
-                answer.lock().recv_timeout(20 * SECOND).unwrap();
-                return Err(late());
-            }
-            Err(LoginError::refused("status 401"))
-        });
-        let logins = provider.logins();
-        let credentials = on(&clock, provider).build();
-        let blocked = credentials.clone();
-        let thread = std::thread::spawn(move || {
-            runtime().block_on(async {
-                let _ = futures_util::poll!(Box::pin(blocked.get()));
-                settle().await;
-            });
-        });
-        sent.recv_timeout(20 * SECOND).unwrap();
-        let driven = runtime();
-        let waiter = driven.spawn({
-            let credentials = credentials.clone();
-            async move { credentials.get().await.is_ok() }
-        });
-        driven.block_on(settle());
-        clock.advance(31 * SECOND);
-        driven.block_on(settle());
-        assert!(!driven.block_on(waiter).unwrap());
-        answers.send(()).unwrap();
-        thread.join().unwrap();
-        clock.advance(120 * SECOND);
-        let told = driven.block_on(credentials.renew());
-        assert!(told.as_ref().unwrap_err().is_login_refused(), "{told:?}");
-        assert_eq!(logins.count(), 2);
-    }
+    let late = || LoginError::malformed("a page");
+    let (told, logins) = superseded(late, |_| Err(LoginError::refused("status 401")));
+    assert!(told.as_ref().unwrap_err().is_login_refused(), "{told:?}");
+    assert_eq!(logins, 2);
 }
 
 #[test]
 fn rule_12_a_refusal_that_a_superseded_login_brings_late_counts_until_another_has_succeeded() {
-    for is_corrected in [false, true] {
-        let clock = ManualClock::new();
-        let (sends, sent) = mpsc::channel();
-        let (answers, answer) = mpsc::channel::<()>();
-        let answer = Mutex::new(answer);
-        let provider = Scripted::new(move |number| {
-            // It blocks its thread.
-            if number == 1 {
-                sends.send(()).unwrap();
-                answer.lock().recv_timeout(20 * SECOND).unwrap();
-                return Err(LoginError::refused("status 401"));
-            }
-            if !is_corrected && number == 2 {
-                return Err(LoginError::unavailable("status 503"));
-            }
-            session(number, Lifetime::of(HOUR))
-        });
-        let logins = provider.logins();
-        let credentials = on(&clock, provider).build();
-        let blocked = credentials.clone();
-        let thread = std::thread::spawn(move || {
-            runtime().block_on(async {
-                let _ = futures_util::poll!(Box::pin(blocked.get()));
-                settle().await;
-            });
-        });
-        sent.recv_timeout(20 * SECOND).unwrap();
-        let driven = runtime();
-        let waiter = driven.spawn({
-            let credentials = credentials.clone();
-            async move { credentials.get().await.is_ok() }
-        });
-        driven.block_on(settle());
-        clock.advance(31 * SECOND);
-        driven.block_on(settle());
-        assert_eq!(driven.block_on(waiter).unwrap(), is_corrected);
-        assert_eq!(logins.count(), 2);
-        answers.send(()).unwrap();
-        thread.join().unwrap();
-        clock.advance(60 * SECOND);
-        let told = driven.block_on(credentials.renew());
+    let late = || LoginError::refused("status 401");
+    let outage: fn(u64) -> _ = |number| match number {
+        2 => Err(LoginError::unavailable("status 503")),
+        _ => session(number, Lifetime::of(HOUR)),
+    };
+    let corrected: fn(u64) -> _ = |number| session(number, Lifetime::of(HOUR));
+    for (later, is_corrected) in [(outage, false), (corrected, true)] {
+        let (told, logins) = superseded(late, later);
         assert_eq!(told.is_ok(), is_corrected, "{told:?}");
-        assert_eq!(logins.count(), 2 + u64::from(is_corrected));
+        assert_eq!(logins, 2 + u64::from(is_corrected));
     }
 }
 

@@ -69,6 +69,21 @@ async fn rule_25_what_was_moved_in_place_is_not_found_and_is_replaced() {
     assert!(unreadable >= 1);
 }
 
+/// Puts something that can't be read in the place of the session. Returns the entry's name.
+async fn spoil(store: &Faulty, fleet: &Fleet) -> String {
+    let name = store.0.name.lock().clone();
+    let mut version = fleet.store.load(&name).await.unwrap().version;
+    version.revision += 1;
+    let spoils = Change {
+        version,
+        session: SessionChange::Save(b"of another key".to_vec(), HOUR),
+        notes: NotesChange::Keep,
+        releases: None,
+    };
+    fleet.store.save(&name, spoils).await.unwrap();
+    name
+}
+
 #[tokio::test]
 async fn rule_25_a_logout_in_the_place_of_what_cant_be_read_is_no_failure_and_told_to_all() {
     for by_another in [false, true] {
@@ -76,16 +91,7 @@ async fn rule_25_a_logout_in_the_place_of_what_cant_be_read_is_no_failure_and_to
         let store = Faulty::new(&fleet.store);
         let process = fleet.start_with(server.program("right"), store.clone());
         process.get().await.unwrap();
-        let name = store.0.name.lock().clone();
-        let mut version = fleet.store.load(&name).await.unwrap().version;
-        version.revision += 1;
-        let spoils = Change {
-            version,
-            session: SessionChange::Save(b"of another key".to_vec(), HOUR),
-            notes: NotesChange::Keep,
-            releases: None,
-        };
-        fleet.store.save(&name, spoils).await.unwrap();
+        let name = spoil(&store, &fleet).await;
         let logs_out = if by_another {
             fleet.start(server.program("right"))
         } else {
@@ -108,16 +114,7 @@ async fn rule_20_in_the_place_of_what_cant_be_read_one_process_logs_in() {
     let process = fleet.start_with(server.program("right"), store.clone());
     process.get().await.unwrap();
     process.close().await.unwrap();
-    let name = store.0.name.lock().clone();
-    let mut version = fleet.store.load(&name).await.unwrap().version;
-    version.revision += 1;
-    let spoils = Change {
-        version,
-        session: SessionChange::Save(b"of another key".to_vec(), HOUR),
-        notes: NotesChange::Keep,
-        releases: None,
-    };
-    fleet.store.save(&name, spoils).await.unwrap();
+    spoil(&store, &fleet).await;
     let gate = Arc::new(Semaphore::new(0));
     *server.0.gate.lock() = Some(Arc::clone(&gate));
     let programs = [(); 2].map(|()| fleet.start(server.program("right")));
