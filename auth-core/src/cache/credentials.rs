@@ -468,8 +468,8 @@ impl Credentials {
         Arc::strong_count(&self.shared) == 1 && self.shared.read(|state| state.flight().is_none())
     }
 
-    /// It leaves its pool, and `is_returned` to a caller or dropped. Returns what the next handle of
-    /// the identity has to know, or may have to know later.
+    /// It leaves its pool, and `is_returned` to a caller or dropped. Returns what the next handle
+    /// of the identity has to know, or may have to know later.
     pub(crate) fn leave(&self, is_returned: bool) -> Option<Arc<Memory>> {
         let has_others = is_returned || Arc::strong_count(&self.shared) > 1;
         self.shared.leave(has_others)
