@@ -62,6 +62,9 @@ pub(super) struct Turn {
     secret: Option<String>,
     /// The keyed hash of the token that was marked as spent.
     spent: Option<String>,
+    /// The keyed hash of the token that was refused. Of one that was marked and not sent nothing is
+    /// kept: another process may have sent it by the time of another look.
+    refused: Option<String>,
     /// The notes have changed, which the store is to know whatever the login brings.
     has_news: bool,
     /// The lease was asked for, and may be there even if no answer came.
@@ -93,6 +96,7 @@ impl Turn {
             notes: Notes::default(),
             secret: None,
             spent: None,
+            refused: None,
             has_news: false,
             asked: false,
             permit: None,
@@ -134,6 +138,10 @@ impl Turn {
             self.has_lease.store(true, Relaxed);
             self.version = Some(version);
             self.notes = found.notes.clone();
+            // Not saved yet, if this is another look.
+            if let Some(refused) = &self.refused {
+                self.notes.spend(refused.clone());
+            }
         }
         Some((answer.lease, found))
     }
@@ -280,7 +288,9 @@ impl Turn {
 
     /// The server has refused this token, which is not to be sent again.
     pub(super) fn was_refused(&mut self, token: &str) {
-        self.notes.spend(self.sharing.tag(token));
+        let tag = self.sharing.tag(token);
+        self.notes.spend(tag.clone());
+        self.refused = Some(tag);
         self.has_news = true;
     }
 

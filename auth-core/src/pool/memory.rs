@@ -36,8 +36,13 @@ impl Memory {
 
     /// Whether it forbids something, or a handle may still find out what does.
     pub(crate) fn matters(self: &Arc<Self>, now: Moment) -> bool {
-        let forbids = |last: &Last| last.failure.as_ref().is_some_and(|last| last.matters(now));
-        Arc::strong_count(self) > 1 || forbids(&self.last.lock())
+        Arc::strong_count(self) > 1 || self.forbids(now)
+    }
+
+    /// Whether it forbids something.
+    pub(crate) fn forbids(&self, now: Moment) -> bool {
+        let failure = &self.last.lock().failure;
+        failure.as_ref().is_some_and(|failure| failure.matters(now))
     }
 }
 

@@ -172,7 +172,8 @@ impl Pool {
 
     /// Removes an identity, to add it again with another source or other options, or to close it.
     /// Its other handles keep working. What a failed login forbids is still remembered, for at most
-    /// as many identities as the pool holds, and so is what those handles find out later.
+    /// as many identities as the pool holds, and so is what those handles find out later, for half
+    /// as many.
     ///
     /// ```
     /// use std::num::NonZeroUsize;

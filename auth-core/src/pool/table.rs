@@ -151,7 +151,7 @@ impl Table {
         // The caller is given the handle.
         if let Some(memory) = entry.credentials.leave(true) {
             let now = now(&entry.credentials);
-            if self.left.len() < self.capacity {
+            if self.has_room_for(&memory, now) {
                 self.left.insert(identity.clone(), memory);
             } else if *swept < self.left.buckets() {
                 *swept += 1;
@@ -210,7 +210,7 @@ impl Table {
             let unused = entry.credentials.is_unused();
             if unused && !(found_lately && search.first_round) {
                 let memory = entry.credentials.leave(false);
-                if memory.is_none() || self.left.len() < self.capacity {
+                if (memory.as_ref()).is_none_or(|memory| self.has_room_for(memory, now)) {
                     let forgotten = self.entries.remove(&identity);
                     if let Some(memory) = memory {
                         self.left.insert(identity, memory);
@@ -227,6 +227,17 @@ impl Table {
             }
         }
         Room::NotYet
+    }
+
+    /// Whether there is room for what is remembered of an identity that leaves. Those that have not
+    /// failed, whose handles merely live on, leave half of it to those that have.
+    fn has_room_for(&self, memory: &Memory, now: Moment) -> bool {
+        let room = if memory.forbids(now) {
+            self.capacity
+        } else {
+            self.capacity.div_ceil(2)
+        };
+        self.left.len() < room
     }
 
     /// Forgets what does not matter any more of what is remembered in one bucket.
@@ -248,7 +259,7 @@ mod tests {
 
     use super::*;
     use crate::clock::ManualClock;
-    use crate::decide::{Attempted, End, Failed, Failure, FailurePolicy};
+    use crate::decide::{Attempted, CacheState, End, Failed, Failure, FailurePolicy};
     use crate::error::LoginError;
     use crate::lifetime::Lifetime;
     use crate::origin::Origin;
@@ -427,6 +438,46 @@ mod tests {
         drop((removal, handles.pop()));
         table.sweep(clock.clock().now());
         assert_eq!(table.left.len(), 0);
+    }
+
+    #[test]
+    fn rule_12_an_identity_that_has_left_and_is_closed_takes_no_room() {
+        let clock = ManualClock::new();
+        let (mut table, handles) = full(&clock, 1);
+        assert!(matches!(
+            table.remove(&identity(0), &mut 0),
+            Removal::Removed(_)
+        ));
+        assert_eq!(table.left.len(), 1);
+        handles[0].shared().update(CacheState::close);
+        table.sweep(clock.clock().now());
+        assert_eq!(table.left.len(), 0);
+    }
+
+    #[test]
+    fn rule_12_identities_that_live_on_take_no_room_from_one_that_has_failed() {
+        let clock = ManualClock::new();
+        let (mut table, _handles) = full(&clock, SLICE);
+        let remove = |table: &mut Table, number| {
+            let swept = &mut 0;
+            while matches!(table.remove(&identity(number), swept), Removal::Sweeping) {}
+            table.left.get(&identity(number)).is_some()
+        };
+        for number in 0..SLICE {
+            assert_eq!(remove(&mut table, number), number < SLICE / 2);
+        }
+        let mut remove_new = |number, has_failed| {
+            let newcomer = new(&clock, number);
+            if has_failed {
+                newcomer.remember(refused(&clock), None);
+            }
+            let addition = step(&mut table, &newcomer, &mut None);
+            assert!(matches!(addition, Addition::Added { .. }), "{addition:?}");
+            remove(&mut table, number)
+        };
+        assert!(!remove_new(1_000, false));
+        assert!((1_001..1_001 + SLICE / 2).all(|number| remove_new(number, true)));
+        assert!(!remove_new(2_000, true), "it is bounded");
     }
 
     #[test]

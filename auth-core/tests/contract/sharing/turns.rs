@@ -1,5 +1,6 @@
 //! The turn of a login at the store: its lease, its permit, and the notes that it leaves.
 
+use auth_core::Ask;
 use auth_core::store::{NotesChange, SessionChange};
 
 use super::*;
@@ -90,6 +91,46 @@ async fn rule_22_a_refresh_that_is_refused_looks_whether_it_was_a_race() {
     let failed = |event: &Event| matches!(event, Event::RefreshFailed { .. });
     assert_eq!((server.logins(), fleet.events(failed)), (1, 0));
     drop(clock);
+}
+
+#[tokio::test]
+async fn rule_22_a_token_that_was_refused_is_noted_though_the_store_was_looked_at_since() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    with_tokens(&server);
+    let by = || Refresh::with_kept("refresh_token");
+    let one = fleet.start(refreshing(&server, by()));
+    one.get().await.unwrap();
+    fleet.leap(HOUR);
+    server.0.refuses_refreshes.store(true, SeqCst);
+    server.answers(|_| Err(LoginError::unavailable("status 503")));
+    // The login that follows waits for its permit.
+    let origin = fleet.store.seal().name(b"origin https://api.example.com");
+    fleet.store.hold(&origin, HOUR / 6).await.unwrap();
+    let waits = |one: &Credentials| {
+        let one = one.clone();
+        let ask = Ask::new().wait_for_quota();
+        tokio::spawn(async move { one.get_with(ask).await })
+    };
+    let got = waits(&one);
+    settle().await;
+    // Its process is stopped until its lease has lapsed, and another has had it.
+    let clock = fleet.clocks.remove(0);
+    fleet.advance(40 * SECOND).await;
+    let other = fleet.start(server.program("right"));
+    let others = waits(&other);
+    settle().await;
+    other.close().await.unwrap();
+    others.await.unwrap().unwrap_err();
+    clock.advance(40 * SECOND);
+    fleet.clocks.push(clock);
+    fleet.advance(HOUR / 6).await;
+    got.await.unwrap().unwrap_err();
+    assert_eq!((server.logins(), server.0.refreshes.lock().len()), (2, 1));
+    let third = fleet.start(refreshing(&server, by()));
+    server.answers(|number| session(number, Lifetime::of(HOUR)));
+    fleet.leap(HOUR / 60);
+    assert_eq!(token(&third.get().await.unwrap()), "token-3");
+    assert_eq!(server.0.refreshes.lock().len(), 1);
 }
 
 #[tokio::test]
