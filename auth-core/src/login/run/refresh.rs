@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 
-use super::{Keep, Login};
+use super::Login;
 use crate::clock::nanos;
 use crate::credential::Credential;
 use crate::decide::{NoSession, Purpose, refuses};
 use crate::error::{Exchange, LoginError, LoginErrorKind};
 use crate::event::Event;
+use crate::login::keep::Keep;
 use crate::login::turn::not_marked;
 use crate::session::Session;
 
