@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use auth_core::store::Lease;
 use auth_core::testing::{Gate, Scripted};
 use auth_core::{Ask, ReadSecret, SecretError};
 use tokio::runtime::Builder;
@@ -496,6 +497,47 @@ async fn rule_23_a_login_that_looked_in_vain_looks_once_more_before_it_is_sent()
         assert_eq!(process.sent(), ["first", "two"]);
         assert_eq!(got.await.unwrap().is_ok(), answer.is_ok());
     }
+}
+
+#[tokio::test]
+async fn rule_20_a_lease_that_is_taken_with_another_look_is_extended() {
+    let process = Accounts::new();
+    let faults = &process.store.0;
+    let origin = process.origin();
+    let hold = async || faults.inner.hold(&origin, HOUR / 4).await.unwrap();
+    faults.fails.store(true, SeqCst);
+    process.account("first").get().await.unwrap();
+    let two = process.account("two");
+    let got = Accounts::get(&two);
+    process.pass(SECOND).await;
+    // It has no lease, and waits at the store.
+    faults.fails.store(false, SeqCst);
+    hold().await;
+    let leases = Arc::new(Semaphore::new(0));
+    *faults.step_gate.lock() = Some(Arc::clone(&leases));
+    process.pass(HOUR / 4 + SECOND).await;
+    // It is about to take it, after which it waits once more.
+    hold().await;
+    leases.add_permits(1_000);
+    process.pass(HOUR / 12).await;
+    assert_eq!(process.sent(), ["first"]);
+    let name = faults.name.lock().clone();
+    let ask = LeaseAsk {
+        owner: "other",
+        lasts: SECOND,
+        known: None,
+        rejected: false,
+        only_extends: false,
+    };
+    let answer = faults.inner.lease(&name, ask).await.unwrap();
+    assert!(
+        matches!(answer.lease, Lease::Held { .. }),
+        "{:?}",
+        answer.lease
+    );
+    process.pass(HOUR / 4).await;
+    assert_eq!(process.sent(), ["first", "two"]);
+    got.await.unwrap().unwrap();
 }
 
 #[tokio::test]
