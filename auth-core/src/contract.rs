@@ -57,9 +57,11 @@
 //!
 //! Inside the refresh window the current credential is served at once and one renewal runs beside
 //! it. The window precedes the hard or absolute expiry, never the idle deadline; an unknown life
-//! has none. It is the smaller of a configured lead and a fraction of the life, with jitter; but
-//! within half of the life it leaves room for a second, and for the login, by what the last one
-//! took. A renewal that brings back the same expiry is no progress and backs off.
+//! has none. A timer, where one is asked for, renews ahead of the idle deadline as well, unless
+//! nothing is to be renewed ahead. The window is the smaller of a configured lead and a fraction of
+//! the life, with jitter; but within half of the life it leaves room for a second, and for the
+//! login, by what the last one took. A renewal that brings back the same expiry is no progress and
+//! backs off.
 //!
 //! A session that has what a refresh takes, such as a refresh token, is refreshed before the
 //! password is used: ahead of its expiry, after it, and after a rejection that is believed. What it
@@ -69,8 +71,10 @@
 //! otherwise, if the session is over; unless rule 20 postpones that login. One that hangs is given
 //! up after 5 s in which the session was over, or in twice as long as logins take there if that is
 //! longer, unless rule 12 forbids that login, or the process has no permit for it yet, or is
-//! closed. It never counts as a refused password, and never holds back a login. In an outage of the
-//! refresh a good session is served, and refreshes back off.
+//! closed. One that has waited for its permit is made with the session as it is by then, if that
+//! can be refreshed still, and otherwise its waiters decide anew. It never counts as a refused
+//! password, and never holds back a login, nor the timer's at the end of the session. In an outage
+//! of the refresh a good session is served, and refreshes back off.
 //!
 //! A token that can be used once is marked spent before it is sent. Unless no byte has left, it is
 //! never sent again: not after a failure, not if the answer brings no other, and not if the server
@@ -138,8 +142,10 @@
 //! from is not what the response asked for, unless cookies are all that the session carries, or the
 //! repair sets it to the same. A repair that fails, or whose replay asks again, starts a cooldown,
 //! in which values are heard and no request is sent again for one: 5 s, and twice as long as the
-//! last time, up to 5 min, until one helps. After a failure it is no shorter than the server's
-//! `Retry-After`, of an hour at most.
+//! last time, up to 5 min, until one helps. So does a second one in a row that is refused with a
+//! value which has rolled meanwhile. After a failure it is no shorter than the server's
+//! `Retry-After`, of an hour at most. If the request can't be sent once more, the provider fetches
+//! the part for the next one, once in 30 s at most.
 //!
 //! A login may declare a part that is *missing* until it is fetched. A request that would carry it
 //! is not sent without it: a repair comes first, once for all such requests, whichever hop or
@@ -388,8 +394,8 @@
 //! `log_out` ends it, for all that share it, and tells them so, even those who still have one that
 //! it has superseded, or that the store has lost. After a `close` it ends nothing, and says so.
 //! Both wait for what is on its way to the store, so that nothing of it is lost, or comes after the
-//! logout. A login that ends after that, because its thread was blocked, saves nothing there, and
-//! its session is logged out.
+//! logout, and what failed logins forbid and it was not told yet is told then. A login that ends
+//! after that, because its thread was blocked, saves nothing there, and its session is logged out.
 //!
 //! A superseded session is logged out only by choice, after a grace, in bounded number, whether it
 //! was renewed, has expired or was rejected; and never where a logout ends all sessions of the
@@ -430,12 +436,13 @@
 //! ## Rule 21
 //!
 //! A session is saved only over an older one: older by the fence of the lease under which it was
-//! obtained, and then by its revision. So a login that was stopped, and goes on after another one
-//! has saved, changes nothing; and its notes are saved only while no later lease was given. A
-//! failed login or refresh never changes a stored session. One that was logged out does not come
-//! back; but a login or a refresh that is under way elsewhere at that time brings a session of its
-//! own, as one that begins later does. After the store has lost its data, a session of before is
-//! saved if none is there, and none was logged out since.
+//! obtained, and then by its revision. What can't be read may be newer, if a later lease was given.
+//! So a login that was stopped, and goes on after another one has saved, changes nothing; and its
+//! notes are saved only while no later lease was given. A failed login or refresh never changes a
+//! stored session. One that was logged out does not come back; but a login or a refresh that is
+//! under way elsewhere at that time brings a session of its own, as one that begins later does.
+//! After the store has lost its data, a session of before is saved if none is there, and none was
+//! logged out since.
 //!
 //! What rolls in mid-session, and what a repair brings, is saved as a revision, by a task; of two
 //! at a time the last one counts. Where an idle deadline has moved by an eighth of its timeout, or
@@ -455,7 +462,9 @@
 //!
 //! What a failed login forbids is kept in the store, and so is the last word on whether rejections
 //! are believed, as it was when the login ended: they hold for all processes and for those that
-//! start later. What rule 12 counts stays counted there, whatever other failure follows it. The
+//! start later. What rule 12 counts stays counted there, whatever other failure follows it, and so
+//! does what forbids more than a failure that was found out without the store. A login that has
+//! succeeded ends what is noted of its secret, with its save, though it could not look before. The
 //! store also knows that a refresh token was refused, of whatever kind, until a login or a refresh
 //! has succeeded, and how long the server wants no refresh, by the `Retry-After` of one that has
 //! failed. An accepted replay is known to its process alone. A refusal holds for the secret that
@@ -517,6 +526,6 @@
 //! it is damaged, of a later version, sealed with another key, or another identity's that was moved
 //! there; or its file is one that others can write. That is an event and no failure, whether the
 //! store has found it or the seal, and it stays until a session is saved or logged out in its
-//! place; a file that is damaged, until there are notes to save. Beside a file of a later version
-//! they are saved in one of their own. Where there are several keys, the first one seals, and all
-//! open.
+//! place, but for a file of a later version, in whose place a logout is an error; a file that is
+//! damaged, until there are notes to save. Beside a file of a later version they are saved in one
+//! of their own. Where there are several keys, the first one seals, and all open.

@@ -159,6 +159,18 @@ impl AuthContext {
         result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
+    /// Calls `f` as if no context was applied.
+    #[cfg(feature = "follow")]
+    pub(crate) fn without_applied<T>(f: impl FnOnce() -> T) -> T {
+        let none = http::Extensions::new();
+        if Self::of(&none).0.is_none() {
+            return f();
+        }
+        let call = Self::new().apply_to(async { f() });
+        call.now_or_never()
+            .unwrap_or_else(|| unreachable!("it waits for nothing"))
+    }
+
     #[cfg(feature = "follow")]
     pub(crate) fn skips(&self) -> bool {
         self.0.as_ref().is_some_and(|choices| choices.skip)

@@ -188,6 +188,24 @@ async fn rule_16_a_context_that_is_applied_to_the_future_alone_is_that_of_no_hop
     assert_eq!(tokens(&api), some(&["alice-1", "alice-1"]));
 }
 
+#[tokio::test]
+async fn rule_16_what_a_layer_below_the_redirects_applies_is_not_hidden() {
+    let script = |prefix| Script::at(ORIGIN).prefix(prefix).build().0;
+    let api = Api::new(|seen| match seen.uri.path() {
+        "/me" => moved(302, "/next".parse().unwrap()),
+        _ => response(200, ""),
+    });
+    let server = api.clone();
+    let carol = AuthLayer::new(script("carol"));
+    let below = carol.layer(service_fn(move |request| server.clone().handle(request)));
+    let skips =
+        service_fn(move |request| AuthContext::skip().apply_to(below.clone().oneshot(request)));
+    let alice = AuthLayer::new(script("alice"));
+    let follows = alice.follow_redirects(Redirects::new()).layer(skips);
+    follows.oneshot(me()).await.unwrap();
+    assert_eq!(tokens(&api), some(&["alice-1", "alice-1"]));
+}
+
 #[test]
 fn apply_to_is_ready_at_once_if_its_future_is() {
     assert_eq!(

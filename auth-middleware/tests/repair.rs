@@ -411,3 +411,18 @@ async fn rule_8_a_pair_that_rolls_on_every_answer_fails_no_request_and_costs_no_
         assert_eq!(logins.load(SeqCst), 1);
     }
 }
+
+#[tokio::test]
+async fn rule_8_a_part_is_fetched_for_the_next_request_if_its_own_must_not_be_sent_twice() {
+    for tower in BOTH {
+        let test = Test::new(false).await;
+        test.credentials.get().await.unwrap();
+        let once = AuthContext::new().without_replay();
+        assert_eq!(test.post_as(tower, 1, once.clone()).await, [409]);
+        while test.counts().1 == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        while test.post_as(tower, 1, once.clone()).await != [200] {}
+        assert_eq!(test.counts(), (1, 1), "tower {tower}");
+    }
+}

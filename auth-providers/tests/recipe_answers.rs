@@ -786,7 +786,14 @@ fn rule_10_a_refresh_at_the_path_that_the_password_goes_to_counts_as_a_login() {
     let own = Refresh::with_kept("rt");
     let counts = own.clone().counts_as_login();
     assert_eq!(by("refresh.step.post = '/r'"), Some(own));
-    assert_eq!(by("refresh.step.post = '/l'"), Some(counts.clone()));
+    // By whichever method, and however its URL is written.
+    for there in [
+        "refresh.step.post = '/l'",
+        "refresh.step.put = '/l'",
+        "refresh.step.post = 'https://api.acme.example/l'",
+    ] {
+        assert_eq!(by(there), Some(counts.clone()), "{there}");
+    }
     let stated = "refresh.step.post = '/r'\nrefresh.counts_as_login = true";
     assert_eq!(by(stated), Some(counts));
 }

@@ -44,7 +44,8 @@ pub enum Conclusion {
     /// it. If it can't be sent once more, this is as [`Rejected`](Self::Rejected).
     Replay,
     /// The request lacks a part of the session: get [the repaired one](Attempt::repaired), and send
-    /// the request once more with it. If it can't be sent once more, hand the response to the
+    /// the request once more with it. If it can't be sent once more,
+    /// [begin](Attempt::begin_repair) the repair for the next request, and hand the response to the
     /// caller.
     Repair,
 }
@@ -193,6 +194,16 @@ impl Attempt {
         }
     }
 
+    /// Begins the [repair](Conclusion::Repair) that a response asked for whose request can't be
+    /// sent once more, so that the next request has the part. It does nothing where the provider
+    /// [fetches](crate::Provider::repairs) none, within 30 s of the last one of this kind, and
+    /// outside any tokio runtime. It never waits.
+    #[cold]
+    pub fn begin_repair(&self) {
+        let shared = self.credentials.shared();
+        shared.repair_for_next(self.stamp, self.target());
+    }
+
     /// Reports that the response accepted what its request carried.
     ///
     /// A sliding session slides, counted from the time of sending. An accepted replay shows that
@@ -291,7 +302,7 @@ impl Attempt {
             // Of a request that carried nothing of the session, the server does not know it.
             let is_known = self.carried != Carried::Nothing;
             let own = |set: &SetCookie| {
-                current.keeps_cookie(&set.name) && (is_known || !current.owns_cookie(&set.name))
+                current.keeps_cookie(&set.name) && (is_known || !current.is_named(&set.name))
             };
             let cookies: Vec<_> = set_cookies(headers).filter(own).collect();
             let read = |answer| shared.engine.provider.update(answer, current);

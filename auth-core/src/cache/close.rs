@@ -149,6 +149,7 @@ impl Shared {
             return Ok(());
         };
         sharing.steps.ask_again();
+        sharing.tell_all(&self.engine.clock).await;
         let result = match ending {
             Ending::Close => {
                 self.leave_in_store(session, known, unsaved).await;

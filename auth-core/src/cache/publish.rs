@@ -67,11 +67,14 @@ impl Shared {
     ) -> Option<(Stamp, Version)> {
         let sharing = self.engine.options.sharing.as_ref()?;
         let mut may_have_been_there = false;
-        let owner = match sharing.last_lease.of(stamp.generation()) {
+        let leased = sharing.last_lease.of(stamp.generation());
+        let secret = leased.as_ref().and_then(|leased| leased.secret.clone());
+        let owner = match leased {
             Some(Leased {
                 owner,
                 version: Some(version),
                 notes,
+                ..
             }) => {
                 let notes = notes.as_ref();
                 let save = sharing.save(&self.engine, version, Some(session), notes, owner);
@@ -95,14 +98,16 @@ impl Shared {
         }
         let owner = owner.unwrap_or_else(|| sharing.owner());
         let lease = (owner, may_have_been_there);
-        self.save_under_lease(session, stamp, known, lease).await
+        let saved = self.save_under_lease(session, (stamp, secret), known, lease);
+        saved.await
     }
 
-    /// Saves a session for the first time, under a lease that is taken or extended for it.
+    /// Saves a session for the first time, under a lease that is taken or extended for it. It may
+    /// have been obtained by a `secret`, of which something else is noted.
     async fn save_under_lease(
         &self,
         session: &Session,
-        stamp: Stamp,
+        (stamp, secret): (Stamp, Option<String>),
         mut known: Option<Version>,
         (owner, may_have_been_there): (String, bool),
     ) -> Option<(Stamp, Version)> {
@@ -136,8 +141,12 @@ impl Shared {
                 Lease::Taken { .. } => {
                     let version = answer.version()?;
                     // If the save fails or is given up, the next one goes on with it.
-                    self.is_leased(stamp, owner.clone(), version);
-                    let save = sharing.save(engine, version, Some(session), None, Some(owner));
+                    self.is_leased(stamp, owner.clone(), version, secret.clone());
+                    let before = Some(&found.notes).filter(|before| !before.is_empty());
+                    let notes = before
+                        .map(|before| self.read(|state| state.notes(before, secret, true, end.at)));
+                    let owner = Some(owner);
+                    let save = sharing.save(engine, version, Some(session), notes.as_ref(), owner);
                     return match save.await? {
                         Saved::Made(version) => Some((stamp, version)),
                         Saved::Newer(_) => None,
@@ -165,13 +174,14 @@ impl Shared {
     }
 
     /// The lease was taken under which the session with this stamp is saved, as this version.
-    fn is_leased(&self, stamp: Stamp, owner: String, version: Version) {
+    fn is_leased(&self, stamp: Stamp, owner: String, version: Version, secret: Option<String>) {
         let Some(sharing) = &self.engine.options.sharing else {
             return;
         };
         let leased = Leased {
             owner: Some(owner),
             version: Some(version),
+            secret,
             notes: None,
         };
         let control = self.control.lock();

@@ -179,6 +179,17 @@ impl Shared {
         }
     }
 
+    /// A request that carried the credential with this stamp can't be sent once more after a
+    /// repair. One begins all the same, for the next request, unless one did not long ago.
+    pub(crate) fn repair_for_next(self: &Arc<Self>, carried: Stamp, target: Target<'_>) {
+        let need = self.need(target, Some(carried));
+        let now = self.engine.clock.now();
+        if need.fetches && self.update(|state| state.repairs_for_next(now)) {
+            // No caller waits for it. Who needs it begins another if it is gone with its runtime.
+            let _ = self.next_for(need);
+        }
+    }
+
     /// The current credential, if it may be good and meets the need.
     fn current_for(&self, need: Need<'_>) -> Option<Arc<Credential>> {
         let current = self.current_if(self.engine.clock.now(), Freshness::may_be_good)?;
@@ -256,9 +267,13 @@ impl Shared {
         let (heard, settled) = self
             .update(|state| state.settle_repair((current, why), fetched, now, policy, random()));
         self.advance_timer();
-        if let Heard::Rolled(stamp) = heard {
-            self.share_revision(Unsaved::Values);
-            self.engine.emit(&Event::Rolled { stamp });
+        match heard {
+            Heard::Nothing => {}
+            Heard::Rolled(stamp) => {
+                self.share_revision(Unsaved::Values);
+                self.engine.emit(&Event::Rolled { stamp });
+            }
+            Heard::Ended => self.engine.emit(&Event::Ended { stamp }),
         }
         match settled {
             Repaired::Changed => {}

@@ -101,9 +101,13 @@ impl Keep for Shared {
         self.read(|state| state.wants_login(now))
     }
 
-    fn send_refresh(&self, id: FlightId, session: &Credential) -> bool {
+    fn send_refresh(
+        &self,
+        id: FlightId,
+        before: &Credential,
+    ) -> Result<Arc<Credential>, NoSession> {
         let now = self.engine.clock.now();
-        self.update(|state| state.send_refresh(id, session, now))
+        self.update(|state| state.send_refresh(id, before, now))
     }
 
     fn unsend_refresh(&self, session: &Credential) {

@@ -281,6 +281,7 @@ impl Drop for Shared {
             flight.abort();
         }
         control.superseded.iter().for_each(Leaving::stay);
+        self.stop_repair();
         self.stop_following();
         self.give_lease_back();
         if let Some(keep) = &self.keep_fresh {

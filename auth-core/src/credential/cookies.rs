@@ -458,7 +458,7 @@ impl Cookies {
     }
 
     /// Whether the provider has added a cookie of this name.
-    fn is_providers(&self, name: &str) -> bool {
+    pub(super) fn is_providers(&self, name: &str) -> bool {
         let provider = |cookie: &&Cookie| cookie.role != Role::Kept;
         self.list
             .iter()

@@ -414,6 +414,11 @@ impl Credential {
         self.attachment.cookies.own(name)
     }
 
+    /// Whether the provider has added a cookie of this name.
+    pub(crate) fn is_named(&self, cookie: &str) -> bool {
+        self.attachment.cookies.is_providers(cookie)
+    }
+
     /// Whether the session keeps a cookie of this name when a response sets it: it
     /// [owns](Self::owns_cookie) one, or [keeps them all](crate::Session::keep_cookies).
     pub fn keeps_cookie(&self, name: &str) -> bool {

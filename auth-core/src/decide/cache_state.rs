@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::attempted::AttemptedSecret;
 use super::failure::{Failure, FailurePolicy};
-use super::outcome::End;
+use super::outcome::{End, NoSession};
 use super::refreshes::{Possible, Refreshes};
 use super::rejection_breaker::RejectionBreaker;
 use super::renewal_backoff::RenewalBackoff;
@@ -275,12 +275,20 @@ impl CacheState {
         if self.closed || self.flight.is_some() {
             return None;
         }
-        let due = self.current.as_ref()?.life().renewed_at(now)?;
+        let life = self.current.as_ref()?.life();
+        let due = life.renewed_at(now)?;
         let refresh = self.refresh(now);
+        let login = || self.failure.as_ref().map_or(0, Failure::until);
         let held = match (refresh, &self.refreshes) {
-            (Possible::Now | Possible::Later, Some(refreshes)) => refreshes.held_until(now),
+            (Possible::Now, Some(refreshes)) => refreshes.held_until(now),
+            (Possible::Later, Some(refreshes)) => {
+                // The password is used at the session's end, if that comes first.
+                let end = life.ends_at(now).filter(|_| !self.secret_is_held(now));
+                let held = refreshes.held_until(now);
+                end.map_or(held, |end| held.min(end.max(login())))
+            }
             _ if self.secret_is_held(now) => return None,
-            _ => self.failure.as_ref().map_or(0, Failure::until),
+            _ => login(),
         };
         let held_until = self.renewals.until(self.needs_permit(refresh));
         Some(due.max(held).max(held_until))
@@ -311,14 +319,30 @@ impl CacheState {
         id
     }
 
-    /// The refresh of `session` is sent, in the flight `id`. Returns whether it may be: it may not
-    /// if the flight is not wanted any more.
-    pub(crate) fn send_refresh(&mut self, id: FlightId, session: &Credential, now: Moment) -> bool {
-        let wanted = !self.is_unwanted(id);
-        if let (true, Some(refreshes)) = (wanted, &mut self.refreshes) {
-            refreshes.send(session, now);
+    /// The refresh that began with `before` is sent, in the flight `id`. Returns the session as it
+    /// is by now: a response may have rolled its token.
+    ///
+    /// # Errors
+    /// Why it is not sent: the flight is not wanted any more, or the session can't be refreshed by
+    /// now, or is another one.
+    pub(crate) fn send_refresh(
+        &mut self,
+        id: FlightId,
+        before: &Credential,
+        now: Moment,
+    ) -> Result<Arc<Credential>, NoSession> {
+        if self.is_unwanted(id) {
+            return Err(NoSession::Unchanged);
         }
-        wanted
+        let generation = before.stamp().generation();
+        let same = |session: &&Arc<Credential>| session.stamp().generation() == generation;
+        let session = self.refreshed().filter(same).cloned();
+        let session = session.filter(|_| self.refresh(now) == Possible::Now);
+        let session = session.ok_or(NoSession::Unneeded)?;
+        if let Some(refreshes) = &mut self.refreshes {
+            refreshes.send(&session, now);
+        }
+        Ok(session)
     }
 
     /// The refresh of `session` was not sent after all.

@@ -99,7 +99,11 @@ impl Notes {
     /// These, with what a login has found out that could not read them before it ended.
     pub(crate) fn with(mut self, found_out: &Self) -> Self {
         for (failure, secret) in &found_out.failures {
-            self.logged_in_with(secret.clone(), Some(failure.clone()));
+            // It did not know what is noted, which may forbid more.
+            let known = self.failures.iter().find(|(_, noted)| noted == secret);
+            let known = known.map(|(known, _)| known.clone());
+            let failure = failure.clone().or_stricter(known);
+            self.logged_in_with(secret.clone(), Some(failure));
         }
         self.breaker = found_out.breaker.clone().or(self.breaker);
         let held = found_out.held_refreshes.clone();

@@ -50,6 +50,11 @@ impl CacheState {
         self.repairs.get_or_insert_default().futile(now);
     }
 
+    /// Whether a repair begins that no request is sent again after.
+    pub(crate) fn repairs_for_next(&mut self, now: Moment) -> bool {
+        self.repairs.get_or_insert_default().begins_for_next(now)
+    }
+
     /// What a caller is told that needs a repair, if none may begin now because the last one has
     /// failed.
     pub(crate) fn repair_failure(&self, now: Moment) -> Option<Error> {
@@ -98,6 +103,12 @@ impl CacheState {
                     Ruling::Believed => {
                         self.fetch_was_refused = true;
                         return (heard, Repaired::Rejected);
+                    }
+                    // A response has rolled a value during the fetch, and may do so each time.
+                    Ruling::Stale if self.repairs.get_or_insert_default().refused_again() => {
+                        let refused = "the server refused the session a part of it, and another \
+                                       value has rolled meanwhile";
+                        LoginError::unavailable(refused).with_retry_after(error.retry_after())
                     }
                     Ruling::Stale | Ruling::Closed => return (heard, Repaired::Changed),
                     Ruling::Doubted => {

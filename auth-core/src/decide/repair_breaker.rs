@@ -11,6 +11,10 @@ use crate::error::{Error, LONGEST_RETRY_AFTER, LoginError};
 const FIRST_COOLDOWN: Duration = Duration::from_secs(5);
 const LONGEST_COOLDOWN: Duration = Duration::from_secs(300);
 
+/// How seldom a repair begins that no request is sent again after, so that nothing shows whether it
+/// has helped. Rule 8 states it.
+const FOR_NEXT_EVERY: Duration = Duration::from_secs(30);
+
 #[derive(Debug, Default)]
 pub(super) struct RepairBreaker {
     /// How many in a row did not help.
@@ -19,6 +23,10 @@ pub(super) struct RepairBreaker {
     until: u64,
     /// Why the last one failed, if it did. Without it, one has brought a value that did not help.
     failure: Option<Arc<LoginError>>,
+    /// The last one was refused with an earlier value of the session.
+    was_refused: bool,
+    /// None that no request is sent again after, before this, on the steady clock.
+    next_until: u64,
 }
 
 impl RepairBreaker {
@@ -49,6 +57,21 @@ impl RepairBreaker {
         self.left(now)
     }
 
+    /// One was refused with an earlier value of the session. Returns whether the one before was,
+    /// too.
+    pub(super) const fn refused_again(&mut self) -> bool {
+        std::mem::replace(&mut self.was_refused, true)
+    }
+
+    /// Whether one begins that no request is sent again after.
+    pub(super) fn begins_for_next(&mut self, now: Moment) -> bool {
+        let begins = !self.forbids(now) && now.steady >= self.next_until;
+        if begins {
+            self.next_until = now.steady.saturating_add(nanos(FOR_NEXT_EVERY));
+        }
+        begins
+    }
+
     /// The value of one did not help.
     pub(super) fn futile(&mut self, now: Moment) {
         if !self.forbids(now) {
@@ -57,6 +80,7 @@ impl RepairBreaker {
             self.streak = self.streak.saturating_add(1);
             self.until = now.steady.saturating_add(nanos(wait));
             self.failure = None;
+            self.was_refused = false;
         }
     }
 }

@@ -64,6 +64,8 @@ pub(crate) struct Birth {
 pub(crate) struct Life {
     birth: Birth,
     lifetime: Lifetime,
+    /// Whether it is renewed ahead of its end.
+    ahead: bool,
     /// The idle timeout that the provider stated. The server may have shortened it since.
     stated_idle: Option<Duration>,
     absolute: Deadline,
@@ -90,6 +92,7 @@ impl Life {
         let unbounded = Self {
             birth,
             lifetime,
+            ahead: window != RefreshWindow::NONE,
             stated_idle: lifetime.idle,
             absolute: Deadline::after_option(birth.at, lifetime.absolute),
             expires: Deadline::NEVER,
@@ -154,6 +157,7 @@ impl Life {
         Self {
             birth: self.birth,
             lifetime: self.lifetime,
+            ahead: self.ahead,
             stated_idle: self.stated_idle,
             absolute: self.absolute,
             expires: self.expires,
@@ -253,16 +257,32 @@ impl Life {
     }
 
     /// When a session is renewed that no caller waits for, on the steady clock: ahead of its expiry
-    /// or of its idle deadline, by a tenth of the timeout, or else at its expiry. `None` if neither
-    /// is known.
+    /// or of its idle deadline, by a tenth of the timeout, or else at its end. `None` if neither is
+    /// known.
     pub(crate) fn renewed_at(&self, now: Moment) -> Option<u64> {
+        let lead = |timeout: Duration| (timeout / 10).min(LONGEST_IDLE_LEAD);
+        let lead = self.lifetime.idle.filter(|_| self.ahead).map(lead);
+        self.first_of(
+            self.refresh.min(self.expires),
+            lead.unwrap_or_default(),
+            now,
+        )
+    }
+
+    /// When it ends if it is not used any more, on the steady clock, as far as that is known.
+    pub(crate) fn ends_at(&self, now: Moment) -> Option<u64> {
+        self.first_of(self.expires, Duration::ZERO, now)
+    }
+
+    /// The earlier of this, unless it is never, and of so long before the idle deadline.
+    fn first_of(&self, deadline: Deadline, lead: Duration, now: Moment) -> Option<u64> {
         let at = |deadline: Deadline| now.steady.saturating_add(nanos(deadline.left(now)));
-        let refresh = Some(self.refresh.min(self.expires)).filter(|by| !by.is_never());
-        let idle = self.lifetime.idle.map(|timeout| {
-            let lead = (timeout / 10).min(LONGEST_IDLE_LEAD);
-            at(self.idle.get()).saturating_sub(nanos(lead))
-        });
-        refresh.map(at).into_iter().chain(idle).min()
+        let idle = self
+            .lifetime
+            .idle
+            .map(|_| at(self.idle.get()).saturating_sub(nanos(lead)));
+        let stated = Some(deadline).filter(|by| !by.is_never());
+        stated.map(at).into_iter().chain(idle).min()
     }
 
     pub(crate) const fn born(&self) -> Moment {

@@ -47,8 +47,10 @@ pub(crate) trait Keep: Send + Sync {
     /// closed wants none.
     fn wants_login(&self) -> bool;
 
-    /// The refresh of a session is sent now. Returns whether it may be.
-    fn send_refresh(&self, id: FlightId, session: &Credential) -> bool;
+    /// The refresh that began with `before` is sent now, if it may be. Returns the session as it is
+    /// by now.
+    fn send_refresh(&self, id: FlightId, before: &Credential)
+    -> Result<Arc<Credential>, NoSession>;
 
     /// The refresh of `before` has brought a session. Returns it with the cookies that it
     /// continues.

@@ -19,7 +19,7 @@ use crate::clock::nanos;
 use crate::credential::Credential;
 use crate::decide::{
     Adopted, Attempted, AttemptedSecret, Failed, FlightId, LOOK_EVERY, LoginOutcome, Means,
-    NoSession, Obtained, Purpose, Wanted,
+    NoSession, Notes, Obtained, Purpose, Wanted,
 };
 use crate::error::{LoginError, LoginErrorKind};
 use crate::event::Event;
@@ -105,8 +105,8 @@ impl Login {
     }
 
     async fn fetch(&mut self) -> LoginOutcome {
-        if let Some(current) = self.refreshed.take() {
-            match self.refresh(&current).await? {
+        if let Some(mut current) = self.refreshed.take() {
+            match self.refresh(&mut current).await? {
                 Ok(session) => {
                     let by = Means::Refresh;
                     return Ok(Obtained::Fetched { session, by });
@@ -456,11 +456,13 @@ impl Login {
         let fetched = settlement.fetched().map(Arc::clone);
         let before = turn.notes();
         let brought = fetched.is_some();
+        let secret = turn.secret();
+        let anew = |before: &Notes| cache.notes(before, secret.clone(), brought);
         let notes = (brought || settlement.failed || turn.has_news())
-            .then(|| cache.notes(before, turn.secret(), brought))
+            .then(|| anew(before))
             // A pardoned mark may have been the only one that is stored.
             .filter(|notes| !notes.is_empty() || !before.is_empty() || turn.has_news());
-        let saved = turn.end(fetched.as_deref(), notes.as_ref()).await;
+        let saved = turn.end(fetched.as_deref(), notes.as_ref(), anew).await;
         if let Some(fetched) = fetched.map(|fetched| fetched.stamp()) {
             Arc::clone(cache).saved(fetched, saved);
         }

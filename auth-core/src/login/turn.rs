@@ -20,6 +20,7 @@ use crate::limit::{LONGEST_LOGIN, Permit};
 use crate::runtime::{AtomicBool, AtomicU64, Runtime};
 use crate::store::{
     Found, Lease, LeaseAsk, Leased, STEP, Saved, Sharing, TROUBLE, Version, random_text,
+    sleeps_until,
 };
 
 /// How much longer than a login's time-out its lease lasts, so that it can be saved under it.
@@ -151,6 +152,7 @@ impl Turn {
         self.asked.then(|| Leased {
             owner: Some(self.owner.clone()),
             version: self.version,
+            secret: self.secret.clone(),
             notes: None,
         })
     }
@@ -318,12 +320,13 @@ impl Turn {
         }
     }
 
-    /// The login has ended: saves its session or its notes, and releases the lease. Returns what
-    /// became of the session.
+    /// The login has ended: saves its session or its notes, and releases the lease. Those of a
+    /// session are made `anew` from what turns out to be stored. Returns what became of it.
     pub(super) async fn end(
         mut self,
         session: Option<&Credential>,
         notes: Option<&Notes>,
+        anew: impl Fn(&Notes) -> Notes + Send,
     ) -> Option<Saved> {
         let (sharing, engine) = (Arc::clone(&self.sharing), self.engine.clone());
         let mut all_notes = None;
@@ -335,7 +338,11 @@ impl Turn {
             if let Some((version, found)) = found_out(&sharing, &engine, ask).await {
                 self.version = Some(version);
                 sharing.was_given(&self.owner, version);
-                all_notes = notes.map(|notes| found.with(notes));
+                all_notes = if session.is_some() {
+                    Some(anew(&found)).filter(|notes| !notes.is_empty() || !found.is_empty())
+                } else {
+                    notes.map(|notes| found.with(notes))
+                };
             }
         }
         let notes = all_notes.as_ref().or(notes);
@@ -421,6 +428,7 @@ impl Drop for Turn {
         let news = self.has_news.then(|| self.notes.clone());
         let notes = self.untold.take().or(news);
         let owner = std::mem::take(&mut self.owner);
+        let mut ends = notes.is_some().then(|| sharing.ends.subscribe());
         runtime.spawn(async move {
             if let Some(until) = held_until {
                 sharing.tell_hold(&engine, until).await;
@@ -442,12 +450,21 @@ impl Drop for Turn {
                 release.await.is_some()
             };
             let is_released = release().await;
+            if is_released {
+                ends = None;
+            }
             if !is_released || given.is_none() {
                 let pause = if is_released { ON_ITS_WAY } else { TROUBLE };
                 let later = engine.clock.now().steady.saturating_add(nanos(pause));
-                engine.clock.sleep_until(later).await;
+                if let Some(ends) = &mut ends {
+                    // A program that ends has told what its login has found out.
+                    sleeps_until(&engine.clock, later, ends).await;
+                } else {
+                    engine.clock.sleep_until(later).await;
+                }
                 release().await;
             }
+            drop(ends);
         });
     }
 }

@@ -279,7 +279,8 @@ impl Change {
     /// only over an older one, and all else is changed only while no newer one is there. One that
     /// was logged out does not come back. Notes alone are saved only under the last lease. After
     /// the store has lost its data, a session of before is saved if none is there, and none was
-    /// logged out since; and that it was logged out is noted where nothing is there.
+    /// logged out since; and that it was logged out is noted where nothing is there. What can't be
+    /// read may be of a later login, so a session is saved in its place only under the last lease.
     ///
     /// The store itself sees to notes beside a session: it saves those of the last lease alone.
     ///
@@ -301,6 +302,11 @@ impl Change {
         let (ours, stored) = (self.version, entry.version);
         let notes = matches!(self.notes, NotesChange::Save(..));
         if notes && matches!(self.session, SessionChange::Keep) && self.is_late(epoch, fence) {
+            return None;
+        }
+        let saves = matches!(self.session, SessionChange::Save(..));
+        // It may be what a later login has saved.
+        if saves && entry.unreadable.is_some() && self.is_late(epoch, fence) {
             return None;
         }
         let ends = matches!(self.session, SessionChange::End);
@@ -331,7 +337,6 @@ impl Change {
             }
             _ => false,
         };
-        let saves = matches!(self.session, SessionChange::Save(..));
         allowed.then_some(if saves { ours } else { stored })
     }
 

@@ -11,6 +11,8 @@ pub(crate) struct Leased {
     pub(crate) owner: Option<String>,
     /// What the session is saved as. `None` if the lease was asked for, and no answer came.
     pub(crate) version: Option<Version>,
+    /// The keyed hash of the secret by which it was obtained, if it was by one.
+    pub(crate) secret: Option<String>,
     /// What is saved with the session.
     pub(crate) notes: Option<Notes>,
 }

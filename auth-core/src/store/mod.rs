@@ -82,5 +82,5 @@ pub use summary::StoredSummary;
 pub(crate) use leased::Leased;
 pub(crate) use revisions::Unsaved;
 pub(crate) use settling::Settling;
-pub(crate) use sharing::{Found, Sharing, random_text};
+pub(crate) use sharing::{Found, Sharing, random_text, sleeps_until};
 pub(crate) use steps::{SETTLED_WITHIN, STEP, Sharer, TROUBLE};

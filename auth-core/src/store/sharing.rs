@@ -9,7 +9,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::select;
+use futures_util::future::{Either, select};
+use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use super::entry::{Change, Entry, NotesChange, Saved, SessionChange, Stored, Version};
@@ -22,7 +23,7 @@ use super::permit::{PermitAnswer, PermitAsk};
 use super::revisions::Revisions;
 use super::seal::Unreadable;
 use super::settling::Settlings;
-use super::steps::{Sharer, Steps, TROUBLE, within_a_step};
+use super::steps::{SETTLED_WITHIN, Sharer, Steps, TROUBLE, within_a_step};
 use super::store::Store;
 use crate::clock::{Clock, nanos};
 use crate::decide::{Known, Notes};
@@ -65,6 +66,9 @@ pub(crate) struct Sharing {
     /// Held while a value of the session is saved, which one task at a time does. A close waits for
     /// that as well.
     pub(crate) revising: tokio::sync::Mutex<()>,
+    /// Whether the cache is at its end, as the tasks hear that tell what failed logins have found
+    /// out. Each has a receiver until it has told it.
+    pub(crate) ends: watch::Sender<bool>,
     /// The looks for callers that would be turned away.
     pub(crate) looks: Arc<Looks>,
     /// The cache was closed to log out.
@@ -93,6 +97,19 @@ enum Kind {
     Notes,
 }
 
+/// Sleeps until then, or until the cache is at its end. Returns whether it is not.
+pub(crate) async fn sleeps_until(
+    clock: &Clock,
+    time: u64,
+    ends: &mut watch::Receiver<bool>,
+) -> bool {
+    let over = pin!(ends.wait_for(|is_over| *is_over));
+    matches!(
+        select(over, pin!(clock.sleep_until(time))).await,
+        Either::Right(_)
+    )
+}
+
 impl Sharing {
     pub(crate) fn new(store: Arc<dyn Store>, provider: &dyn Provider) -> Self {
         let identity = provider.identity();
@@ -114,6 +131,7 @@ impl Sharing {
             settling: Arc::default(),
             publishing: tokio::sync::Mutex::default(),
             revising: tokio::sync::Mutex::default(),
+            ends: watch::Sender::new(false),
             looks: Arc::default(),
             logs_out: AtomicBool::new(false),
             following: Following::default(),
@@ -180,6 +198,14 @@ impl Sharing {
     pub(crate) fn logs_out(&self) -> bool {
         // Relaxed, as in `log_out`.
         self.logs_out.load(Relaxed)
+    }
+
+    /// The cache is at its end: waits until the store was told what failed logins have found out,
+    /// which each task tries once more now.
+    pub(crate) async fn tell_all(&self, clock: &Clock) {
+        self.ends.send_replace(true);
+        let until = clock.now().steady.saturating_add(nanos(SETTLED_WITHIN));
+        select(pin!(self.ends.closed()), pin!(clock.sleep_until(until))).await;
     }
 
     /// Whether a caller that would be turned away has a look to wait for. There is none if the
@@ -314,11 +340,17 @@ impl Sharing {
         };
         let clock = cache.clock().clone();
         let (once, sharing) = (Arc::clone(self), Arc::downgrade(self));
+        let mut ends = self.ends.subscribe();
         runtime.spawn(async move {
             let mut once = Some(once);
             loop {
                 let again = clock.now().steady.saturating_add(nanos(TROUBLE));
-                clock.sleep_until(again).await;
+                if !sleeps_until(&clock, again, &mut ends).await {
+                    if let Some(sharing) = once.take().or_else(|| sharing.upgrade()) {
+                        sharing.hold(&clock, until).await;
+                    }
+                    return;
+                }
                 match once.take().or_else(|| sharing.upgrade()) {
                     Some(sharing) if !sharing.hold(&clock, until).await => {}
                     _ => return,
@@ -454,6 +486,7 @@ mod tests {
         let leased = |owner: &str, version| Leased {
             owner: Some(owner.to_owned()),
             version,
+            secret: None,
             notes: None,
         };
         let now = || {

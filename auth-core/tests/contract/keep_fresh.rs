@@ -422,3 +422,33 @@ fn kept_fresh_a_timer_that_rings_too_early_stays_where_a_caller_has_waited_last(
     assert_eq!(logins.count(), 3);
     assert!(credentials.peek().is_some());
 }
+
+#[tokio::test]
+async fn kept_fresh_the_login_comes_at_the_expiry_though_the_refresh_is_held() {
+    let clock = ManualClock::new();
+    let provider = Renewing::new(short()).refreshed(Refresh::with_kept("refresh_token"), |_| {
+        Err(LoginError::unavailable("status 503").with_retry_after(Some(HOUR)))
+    });
+    let logins = provider.logins();
+    let credentials = provider.on(&clock).keep_fresh().build();
+    credentials.get().await.unwrap();
+    pass(&clock, FIVE_MINUTES + 60 * SECOND, SECOND).await;
+    assert_eq!(logins.count(), 2);
+    assert!(credentials.peek().is_some());
+}
+
+#[tokio::test]
+async fn kept_fresh_with_no_window_nothing_is_renewed_ahead_of_an_idle_deadline_either() {
+    let clock = ManualClock::new();
+    let idle = Scripted::new(|number| session(number, Lifetime::unknown().idle(100 * SECOND)));
+    let logins = idle.logins();
+    let builder = Renewing::new(idle)
+        .on(&clock)
+        .refresh_window(RefreshWindow::NONE);
+    let credentials = builder.keep_fresh().build();
+    credentials.get().await.unwrap();
+    pass(&clock, 98 * SECOND, SECOND).await;
+    assert_eq!(logins.count(), 1);
+    pass(&clock, 4 * SECOND, SECOND).await;
+    assert_eq!(logins.count(), 2);
+}

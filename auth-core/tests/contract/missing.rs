@@ -14,6 +14,7 @@ use auth_core::{
 };
 use futures_util::FutureExt;
 use futures_util::future::join_all;
+use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Runtime};
@@ -1206,4 +1207,47 @@ async fn rule_8_a_fetch_keeps_to_the_servers_retry_after() {
     handle.clock.advance(SECOND);
     handle.write().await.unwrap_err();
     assert_eq!(handle.counts(), (1, 2));
+}
+
+#[tokio::test]
+async fn rule_8_callers_of_refused_fetches_beside_a_rolling_cookie_keep_to_a_cooldown() {
+    let login = |number| {
+        let session = session(number, Lifetime::of(HOUR))?.with_cookie("sid", "s0")?;
+        Ok(session.with_part(fetched())?)
+    };
+    let handle = Handle::of(login, |_, _| Err(LoginError::refused("status 401"))).shut();
+    handle.credentials.get().await.unwrap();
+    for round in 0..5 {
+        let credentials = handle.credentials.clone();
+        let write = tokio::spawn(async move { credentials.get_for(WRITE, Ask::new()).await });
+        for roll in ["a", "b", "c"] {
+            settle().await;
+            if write.is_finished() {
+                break;
+            }
+            let credential = Attempt::current(&handle.credentials).unwrap();
+            let attempt = Attempt::new(&handle.credentials, &credential).sent_to(|| READ);
+            let rolled =
+                HeaderMap::from_iter([(SET_COOKIE, format!("sid={round}{roll}").parse().unwrap())]);
+            respond(&attempt, StatusCode::OK, &rolled);
+            handle.gate.add_permits(1);
+        }
+        let told = write.await.unwrap().unwrap_err();
+        assert_eq!(told.retry_after(), Some(5 * SECOND), "{told:?}");
+    }
+    assert_eq!(handle.counts().1, 2);
+}
+
+#[tokio::test]
+async fn rule_19_a_fetch_ends_with_the_last_handle() {
+    let handle = Handle::new().shut();
+    handle.credentials.get().await.unwrap();
+    let mut write = Box::pin(handle.write());
+    assert!(futures_util::poll!(&mut write).is_pending());
+    settle().await;
+    drop(write);
+    let gate = Arc::clone(&handle.gate);
+    drop(handle);
+    settle().await;
+    assert_eq!(Arc::strong_count(&gate), 1, "its task holds the provider");
 }

@@ -3,7 +3,13 @@
 use std::error::Error as _;
 use std::sync::Arc;
 
-use auth_core::{Attempt, Lifetime, Origin, Scope, Session, Target, Update, set_cookies, testing};
+use auth_core::testing::{self, Scripted};
+use auth_core::{
+    Attempt, Credentials, Lifetime, LoginError, Origin, ResponseView, Scope, Session, Target,
+    Update, set_cookies,
+};
+use http::header::SET_COOKIE;
+use http::{HeaderMap, Method, StatusCode};
 
 use crate::cookies::{Browser, at, keeping, named, response, set_by};
 use crate::support::{HERE, HOUR, SECOND};
@@ -477,4 +483,32 @@ async fn rule_15_a_login_whose_session_needs_a_cookie_that_goes_nowhere_has_fail
             );
         }
     }
+}
+
+#[tokio::test]
+async fn rule_7_a_kept_cookie_is_heard_of_a_request_that_carried_no_other() {
+    let lines = |all: &[&str]| -> HeaderMap {
+        all.iter()
+            .map(|line| (SET_COOKIE, line.parse().unwrap()))
+            .collect()
+    };
+    let login = lines(&["sid=s1; Path=/api", "lb=n1; Path=/"]);
+    let credentials = Credentials::new(Scripted::new(move |_| {
+        let sid = set_cookies(&login).next().unwrap();
+        let session = Session::new().with_set_cookie(&sid)?;
+        Ok::<_, LoginError>(
+            session.keep_cookies(&login, Target::new("https", "api.example.com", "/login")),
+        )
+    }));
+    let credential = credentials.get().await.unwrap();
+    let get = Method::GET;
+    let target = Target::new("https", "api.example.com", "/page").with_method(&get);
+    let answer = lines(&["lb=n2; Path=/", "other=1; Path=/"]);
+    let attempt = Attempt::new(&credentials, &credential).sent_to(|| target);
+    attempt.conclude(&ResponseView::new(StatusCode::OK, &answer));
+    let now = credentials.get().await.unwrap();
+    assert_eq!(
+        (now.cookie("lb"), now.cookie("other")),
+        (Some("n2"), Some("1"))
+    );
 }

@@ -1036,3 +1036,64 @@ async fn rule_12_a_refused_password_is_told_though_a_refresh_has_failed_since() 
     }
     assert_eq!((logins.count(), seen.lock().len()), (2, 2));
 }
+
+#[tokio::test]
+async fn rule_6_a_refresh_that_has_waited_for_its_permit_sends_the_token_of_then() {
+    let (clock, one) = (
+        ManualClock::new(),
+        Quota::new(NonZeroU32::MIN, 290 * SECOND),
+    );
+    let by = Refresh::with_kept("refresh_token")
+        .single_use()
+        .counts_as_login();
+    let inner =
+        Scripted::new(|number| with_token(access(number), &format!("r-{number}"))).with_quota(one);
+    let api = Api::rotating().by(by).logins_by(inner);
+    let (_, seen) = api.counters();
+    let credentials = api.on(&clock).build();
+    credentials.get().await.unwrap();
+    clock.advance(280 * SECOND);
+    credentials.get().await.unwrap();
+    settle().await;
+    assert!(seen.lock().is_empty(), "it waits for its permit");
+    let credential = Attempt::current(&credentials).unwrap();
+    let headers = HeaderMap::from_iter([(NEW_TOKEN, HeaderValue::from_static("r-9"))]);
+    Attempt::new(&credentials, &credential).conclude(&ResponseView::new(StatusCode::OK, &headers));
+    assert_eq!(
+        Attempt::current(&credentials)
+            .unwrap()
+            .kept("refresh_token"),
+        Some("r-9")
+    );
+    clock.advance(15 * SECOND);
+    settle().await;
+    assert_eq!(*seen.lock(), ["r-9"]);
+}
+
+#[tokio::test]
+async fn rule_6_a_session_that_is_over_after_the_wait_for_a_permit_is_not_refreshed_with_itself() {
+    let (clock, one) = (ManualClock::new(), Quota::new(NonZeroU32::MIN, HOUR));
+    let inner = Scripted::new(|number| with_token(access(number), "r")).with_quota(one);
+    let api = Api::failing(|| LoginError::refused("status 401"))
+        .by(Refresh::with_session().counts_as_login())
+        .logins_by(inner);
+    let (logins, seen) = api.counters();
+    let credentials = api.on(&clock).build();
+    credentials.get().await.unwrap();
+    clock.advance(280 * SECOND);
+    credentials.get().await.unwrap();
+    settle().await;
+    assert!(seen.lock().is_empty(), "it waits for its permit");
+    clock.advance(60 * SECOND);
+    let waits = tokio::spawn({
+        let credentials = credentials.clone();
+        async move { credentials.get_with(Ask::new().at_most(3 * HOUR)).await }
+    });
+    settle().await;
+    clock.advance(HOUR);
+    settle().await;
+    assert_eq!(
+        (logins.count(), seen.lock().len(), waits.is_finished()),
+        (2, 0, true)
+    );
+}

@@ -505,7 +505,11 @@ impl<'a> Call<'a> {
                 if conclusion == Conclusion::HandOn && !sending.is_answered_by(response.url()) {
                     self.pristine = None;
                 }
-                if conclusion == Conclusion::HandOn || !self.repeat(conclusion, admission) {
+                if conclusion == Conclusion::HandOn {
+                    return Ok(response);
+                }
+                if !self.repeat(conclusion, admission) {
+                    sending.ends_with(conclusion);
                     return Ok(response);
                 }
                 // The login or the second attempt may wait for the connection of this response,

@@ -229,6 +229,13 @@ impl Sending {
         self.attempt.wants_body(&head) && self.is_answered_by(response.url())
     }
 
+    /// The request can't be sent once more. The next one is to have what it lacked.
+    pub(super) fn ends_with(&self, conclusion: Conclusion) {
+        if conclusion == Conclusion::Repair {
+            self.attempt.begin_repair();
+        }
+    }
+
     /// Judges the response, and applies the verdict to the cache.
     pub(super) fn conclude(&mut self, response: &mut Response, body: Option<&Bytes>) -> Conclusion {
         self.attempt.redact(response.headers_mut());

@@ -326,8 +326,7 @@ where
                         // This drops the future that responded, which may hold the body that is to
                         // be sent again.
                         state.set(Stage::Ended);
-                        let spare = spare.filter(|_| is_sent_again(conclusion));
-                        let Some(again) = again::<S, R, B>(spare) else {
+                        let Some(again) = again::<S, R, B>(spare, &before, conclusion) else {
                             let response = response.map(AuthBody::untouched);
                             return Poll::Ready(Ok(rejected(response)));
                         };
@@ -349,8 +348,7 @@ where
                         view = view.with_body(whole);
                     }
                     let conclusion = sent.conclude(&view);
-                    let spare = spare.filter(|_| is_sent_again(conclusion));
-                    let Some(again) = again::<S, R, B>(spare) else {
+                    let Some(again) = again::<S, R, B>(spare, &sent, conclusion) else {
                         let response = Response::from_parts(head, AuthBody::judged(body));
                         return Poll::Ready(Ok(match conclusion {
                             Conclusion::HandOn => kept_back(response, &sent),
@@ -443,13 +441,19 @@ fn hand_on<B: Body<Data = Bytes>>(
 
 const ENDED: &str = "a future is not polled after its end";
 
-const fn is_sent_again(conclusion: Conclusion) -> bool {
-    matches!(conclusion, Conclusion::Replay | Conclusion::Repair)
-}
-
-/// The request of another attempt, if it can be sent once more.
-fn again<S, R: ReplayMode<B>, B>(spare: Option<R::Spare<S>>) -> Option<Again<S, R::Body>> {
-    R::again(spare?)
+/// The request of another attempt, if it can be sent once more. If it can't, the next request is to
+/// have what it lacked.
+fn again<S, R: ReplayMode<B>, B>(
+    spare: Option<R::Spare<S>>,
+    attempt: &Attempt,
+    because: Conclusion,
+) -> Option<Again<S, R::Body>> {
+    let is_sent_again = matches!(because, Conclusion::Replay | Conclusion::Repair);
+    let again = spare.filter(|_| is_sent_again).and_then(R::again);
+    if again.is_none() && because == Conclusion::Repair {
+        attempt.begin_repair();
+    }
+    again
 }
 
 fn get_newer<S, R, B, ResB>(

@@ -12,7 +12,6 @@ use crate::credential::Credential;
 use crate::decide::{NoSession, Purpose, refuses};
 use crate::error::{Exchange, LoginError, LoginErrorKind};
 use crate::event::Event;
-use crate::login::keep::Keep;
 use crate::login::turn::not_marked;
 use crate::session::Session;
 
@@ -24,10 +23,11 @@ const REFRESH_WAIT: Duration = Duration::from_secs(5);
 const LOOK_WHETHER_OVER: Duration = Duration::from_secs(1);
 
 impl Login {
-    /// Refreshes a session. Nothing of the password is read.
+    /// Refreshes the `current` session, which is then the one that was sent. Nothing of the
+    /// password is read.
     pub(super) async fn refresh(
         &mut self,
-        current: &Credential,
+        current: &mut Arc<Credential>,
     ) -> Result<Result<Session, LoginError>, NoSession> {
         self.promise_a_step();
         let (id, cause) = (self.flight().id, self.flight().cause);
@@ -37,16 +37,25 @@ impl Login {
             } else {
                 None
             };
+            // Another process may have refreshed it meanwhile.
+            if permit.is_some() && self.has_lost_turn() {
+                self.give_back(permit).await;
+                return Err(NoSession::Unneeded);
+            }
             // From now on a close waits for it: what is marked as spent is not dropped.
             if !self.flight().send(self.engine.clock.precise()) {
                 self.give_back(permit).await;
                 return Err(NoSession::Unchanged);
             }
             // Before the store has it, so that it is not taken for another process's.
-            let marks = |cache: Arc<dyn Keep>| cache.send_refresh(id, current);
-            if !self.cache().is_some_and(marks) {
-                self.give_back(permit).await;
-                return Err(NoSession::Unchanged);
+            let cache = self.cache().ok_or(NoSession::Unchanged);
+            match cache.and_then(|cache| cache.send_refresh(id, current)) {
+                // A response may have changed it during the wait.
+                Ok(session) => *current = session,
+                Err(none) => {
+                    self.give_back(permit).await;
+                    return Err(none);
+                }
             }
             if !self.mark_spent(current).await {
                 self.give_back(permit).await;
@@ -106,7 +115,7 @@ impl Login {
         }
         self.promise_a_step();
         // It may have been a race with another process, and no refusal.
-        if let Some(found) = self.look_again(&error).await? {
+        if let Some(found) = self.look_again(current, &error).await? {
             return Ok(Some(found));
         }
         self.note_failed(current, &error);
@@ -188,6 +197,7 @@ impl Login {
     /// The refresh was refused, or was not sent because the store had changed: looks there again.
     async fn look_again(
         &mut self,
+        current: &Credential,
         error: &LoginError,
     ) -> Result<Option<Arc<Credential>>, NoSession> {
         let raced = error.is_not_sent() || error.kind() == LoginErrorKind::Refused;
@@ -199,9 +209,12 @@ impl Login {
             return Ok(None);
         };
         let found = self.adopt(found, known.version);
-        // The purpose is decided anew by the failure.
-        self.refreshed = None;
+        // The purpose is decided anew by the failure, unless that was of an older session.
+        let refreshed = self.refreshed.take();
+        let generation = current.stamp().generation();
+        let is_other = |session: Arc<Credential>| session.stamp().generation() != generation;
         match found {
+            Ok(None) if refreshed.is_some_and(is_other) => Err(NoSession::Unneeded),
             Err(NoSession::NotRefreshed(_)) => Ok(None),
             found => found,
         }

@@ -183,7 +183,12 @@ fn is_temporary(file: &str) -> bool {
     let parts: Vec<_> = file.split('.').collect();
     let (of, random) = match parts[..] {
         [KEY, random, TEMPORARY] => (KEY, random),
-        [name, "entry" | "lease" | "permits", random, TEMPORARY] => (name, random),
+        [
+            name,
+            "entry" | "lease" | "notes" | "permits",
+            random,
+            TEMPORARY,
+        ] => (name, random),
         _ => return false,
     };
     is_name(of) && !random.is_empty() && random.bytes().all(|byte| byte.is_ascii_hexdigit())

@@ -741,3 +741,83 @@ fn rule_3_no_session_stays_unsaved_for_a_task_that_is_not_driven_any_more() {
         assert_eq!(found.cookie("sid"), Some(last));
     }
 }
+
+#[tokio::test]
+async fn rule_22_a_login_without_the_store_ends_what_that_has_noted_of_its_secret() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    *server.0.password.lock() = "another";
+    let first = fleet.start(server.program("right")).get().await;
+    assert!(refused(&first.unwrap_err()));
+    // The account was unlocked.
+    *server.0.password.lock() = "right";
+    let store = Faulty::new(&fleet.store);
+    store.0.fails.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    assert!(process.get().await.is_ok(), "it logs in without the store");
+    store.0.fails.store(false, SeqCst);
+    fleet.advance(30 * SECOND).await;
+    assert_eq!(server.logins(), 2);
+    // It is saved and shared.
+    let other = fleet.start(server.program("right"));
+    assert_eq!(token(&other.get().await.unwrap()), "token-2");
+    // The session ends at the server, seconds later.
+    let own = reject(&process).await;
+    let next = fleet.start(server.program("right")).get().await;
+    assert!(
+        own.is_ok() && next.is_ok(),
+        "own {:?}, next {:?}",
+        own.err(),
+        next.err()
+    );
+}
+
+#[tokio::test]
+async fn rule_22_a_failure_that_is_found_out_without_the_store_erases_no_refusal() {
+    for lease_hangs in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        let first = fleet.start(server.program("wrong")).get().await;
+        assert!(refused(&first.unwrap_err()));
+        assert_eq!(server.logins(), 1);
+        let store = Faulty::new(&fleet.store);
+        store.0.fails.store(!lease_hangs, SeqCst);
+        store.0.lease_hangs.store(lease_hangs, SeqCst);
+        *server.0.password.lock() = "wrong";
+        server.answers(|_| Err(LoginError::unavailable("status 503")));
+        let process = fleet.start_with(server.program("wrong"), store.clone());
+        let got = tokio::spawn(async move { process.get().await.map(drop) });
+        fleet.advance(3 * SECOND).await;
+        store.0.fails.store(false, SeqCst);
+        store.0.lease_hangs.store(false, SeqCst);
+        fleet.advance(20 * SECOND).await;
+        assert!(got.await.unwrap().is_err());
+        assert_eq!(server.logins(), 2);
+        *server.0.password.lock() = "right";
+        // Two minutes of the 15 have passed.
+        fleet.leap(100 * SECOND);
+        let next = fleet.start(server.program("wrong")).get().await;
+        assert!(next.is_err());
+        assert_eq!(
+            server.logins(),
+            2,
+            "{lease_hangs}: the refusal was forgotten"
+        );
+    }
+}
+
+#[tokio::test]
+async fn rule_19_a_close_tells_the_store_what_a_failed_login_forbids() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    for _ in 0..4 {
+        let store = Faulty::new(&fleet.store);
+        store.0.fails.store(true, SeqCst);
+        let process = fleet.start_with(server.program("wrong"), store.clone());
+        assert!(process.get().await.is_err());
+        store.0.fails.store(false, SeqCst);
+        process.close().await.unwrap();
+        // The program ends here: its clock and its tasks stand still.
+        drop(process);
+    }
+    let cold = fleet.start(server.program("wrong"));
+    assert!(cold.get().await.is_err());
+    assert_eq!(server.logins(), 4, "the store knows of them");
+}

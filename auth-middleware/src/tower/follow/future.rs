@@ -115,7 +115,9 @@ where
                         .expect("a future is not polled after its end");
                     // The clone is not ready, so nothing is held until the next hop.
                     let clone = this.auth.clone();
-                    let future = std::mem::replace(this.auth, clone).call(request);
+                    let mut auth = std::mem::replace(this.auth, clone);
+                    // What is applied to the task that polls is not that of the first hop.
+                    let future = AuthContext::without_applied(|| auth.call(request));
                     this.stage.set(Stage::Sending { future });
                 }
             }

@@ -75,7 +75,10 @@ where
         let credentials = context.credentials(self.auth.credentials()).clone();
         // A request that begins without a credential carries none on any hop.
         let is_bare = !request.uri().is_in(credentials.scope());
-        request.extensions_mut().insert(context);
+        // Without one, what a layer below applies is not hidden.
+        if context.0.is_some() {
+            request.extensions_mut().insert(context);
+        }
         let is_followed_above = FollowedAbove::is_in(request.extensions());
         if !is_bare {
             request.extensions_mut().insert(FollowedAbove);

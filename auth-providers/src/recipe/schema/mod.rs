@@ -285,17 +285,37 @@ impl Schema {
         let Some(refresh) = &self.refresh else {
             return false;
         };
-        let goes_to = |step: &Step| {
-            let url = step.urls().next();
-            url.map(|url| (url.method, url.template.clone()))
-        };
+        let goes_to = |step: &Step| step.urls().next().map(|url| self.path_of(url.template));
         let goes_there = |step| goes_to(step) == goes_to(&refresh.step);
-        refresh.counts_as_login || self.secret_step().is_some_and(goes_there)
+        refresh.counts_as_login || self.secret_steps().any(goes_there)
+    }
+
+    /// The path of a URL, below `base` or whole, as the recipe writes it.
+    fn path_of(&self, url: &Template) -> String {
+        let path = |url: &str| {
+            let whole = url.split_once("://");
+            let path = whole.map(|(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
+            (
+                whole.is_some(),
+                path.unwrap_or(url).trim_matches('/').to_owned(),
+            )
+        };
+        let (is_whole, path_of_url) = path(url.source());
+        let (_, base) = path(self.base.source());
+        if is_whole || base.is_empty() {
+            path_of_url
+        } else {
+            format!("{base}/{path_of_url}")
+        }
     }
 
     /// The step of the login that sends its secret, which is what a server counts.
     pub(super) fn secret_step(&self) -> Option<&Step> {
-        self.login.0.iter().find(|step| {
+        self.secret_steps().next()
+    }
+
+    fn secret_steps(&self) -> impl Iterator<Item = &Step> {
+        self.login.0.iter().filter(|step| {
             let templates = step.templates();
             let mut names = templates.iter().flat_map(|(_, template)| template.names());
             names.any(|name| self.roots(name).contains(&self.secret.as_str()))
