@@ -239,9 +239,9 @@
 //! Whatever may be a refusal is tried with an unchanged secret at most 4 times in any 15 min,
 //! renewals counted: at once, after 30 s, 2 min and 5 min, and then every 15 min. That is every
 //! answer that brings no session and that says neither "not now" (408, 429, 5xx) nor "wrong". It
-//! brings none if its session is of no use, or if the next request that it leads to can't be sent.
-//! A JSON list is no object: its values are none of the object's fields. A login that succeeds ends
-//! the count.
+//! brings none if its session is of no use, or if the next request that it leads to can't be sent,
+//! or has no answer. A JSON list is no object: its values are none of the object's fields. A login
+//! that succeeds ends the count.
 //!
 //! An answer has come once its status is read, whatever becomes of the rest. Where its body breaks
 //! off, is too long, can't be decoded or has not ended by the time-out, the status and the
@@ -251,8 +251,10 @@
 //! Meanwhile the source is looked at again, at most once a second and compared without keeping a
 //! copy in clear, so that a corrected secret logs in at once. A login that has waited for its
 //! permit for a second or more looks there again before it is sent, for a second at most, so that
-//! it sends no secret that was changed meanwhile. Outages are not refusals: they back off, with
-//! jitter, and never lock a good password out. So do logins that were sent and are lost with their
+//! it sends no secret that was changed meanwhile; and what was found out meanwhile of the secret at
+//! hand forbids it as well. Outages are not refusals: they back off, with jitter, and never lock a
+//! good password out; and one that comes after a refusal of the same secret, by another handle or
+//! elsewhere, takes nothing of that back. So do logins that were sent and are lost with their
 //! runtimes, or with the last handle of an identity that was removed from its pool, or superseded
 //! before an answer came, from the second in a row on. An account that has too many sessions is
 //! logged out of the oldest superseded one that still waits for it, and backs off for minutes.

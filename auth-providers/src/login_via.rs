@@ -121,7 +121,16 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
             match self.read(&answers)? {
                 Step::Session(session) => return Ok(self.session(session, &answers)),
                 Step::Request(next) => {
-                    let (sent_to, answer) = self.send(next).await.map_err(once_sent)?;
+                    // If it is never answered, the answer before may have been a refusal.
+                    LoginMark::answer_began(unanswered());
+                    let sent = self.send(next).await;
+                    LoginMark::answer_ended();
+                    let (sent_to, answer) = sent.map_err(|failed| match failed.kind() {
+                        LoginErrorKind::TimedOut | LoginErrorKind::Unavailable => {
+                            unanswered().with_source(failed)
+                        }
+                        _ => once_sent(failed),
+                    })?;
                     answers = answers.and(&sent_to, answer);
                 }
             }
@@ -382,6 +391,11 @@ fn once_sent(failed: LoginError) -> LoginError {
         return failed;
     }
     LoginError::malformed("the next request of the login can't be sent").with_source(failed)
+}
+
+/// The failure of a login whose next request was sent, or may have been, and has no answer.
+fn unanswered() -> LoginError {
+    LoginError::malformed("the next request of the login was not answered")
 }
 
 #[cfg(test)]

@@ -341,8 +341,8 @@ pub(crate) fn bare(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// The wait that a server asks for: `Retry-After` or else `X-Retry-After`, in seconds or as a date.
-/// Of several with one name, in one line or in many, the longest counts.
+/// The wait that a server asks for: `Retry-After` or `X-Retry-After`, in seconds or as a date. Of
+/// several, in one line or in many, the longest counts.
 ///
 /// Seconds may have a fraction, a sign `+` and a unit, as `120s`. A date may be in ISO 8601 as
 /// well. It counts from the response's own `Date`, so that neither clock has to be right, and one
@@ -350,11 +350,10 @@ pub(crate) fn bare(mut text: &[u8]) -> &[u8] {
 /// and states nothing if it is in the past: either clock may be wrong. A large value is returned as
 /// it is; the cache limits it.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    WAITS.iter().find_map(|name| {
-        let values = headers.get_all(name).iter();
-        let texts = values.filter_map(|value| value.to_str().ok());
-        texts.filter_map(|text| read_waits(text, headers)).max()
-    })
+    let waits = WAITS;
+    let values = waits.iter().flat_map(|name| headers.get_all(name));
+    let texts = values.filter_map(|value| value.to_str().ok());
+    texts.filter_map(|text| read_waits(text, headers)).max()
 }
 
 /// The wait of a failed login whose answer asks for one that can't be read. It is that of a quota
@@ -629,7 +628,7 @@ mod tests {
         assert_eq!(wait(&[("x-retry-after", " 8 ")]), seconds(8));
         assert_eq!(
             wait(&[("x-retry-after", "8"), ("retry-after", "7")]),
-            seconds(7)
+            seconds(8)
         );
         let date = ("retry-after", "Sat, 21 Nov 2026 12:01:30 GMT");
         assert_eq!(wait(&[NOON, date]), seconds(90));

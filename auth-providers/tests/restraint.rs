@@ -1,20 +1,26 @@
 //! How often a login that was written without a thought of it is tried again.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+#![allow(clippy::disallowed_methods, reason = "callers at the same time")]
 
 use std::collections::BTreeMap;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::clock::ManualClock;
 use auth_core::{
     Ask, Attempt, Conclusion, Credential, Credentials, Event, Identity, Judge, LoginError, Moment,
-    RequestHead, ResponseView, Secret, Session, StatusJudge, Verdict,
+    Pool, Quota, ReadSecret, RequestHead, ResponseView, Secret, SecretError, SecretSource, Session,
+    StatusJudge, Verdict,
 };
 use auth_providers::{Account, Answers, Login, Step, Transport, request, response};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response};
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -355,5 +361,230 @@ async fn rule_19_what_says_that_a_session_is_over_is_no_failure_of_its_logout() 
         for answer in [Answer::new(403, "not permitted"), Answer::new(500, "")] {
             assert_eq!(closed(answer, rejected).await, (false, vec![false]));
         }
+    }
+}
+
+/// Follows the redirect of the login's answer, as many logins do.
+struct Follows(Acme);
+
+impl Login for Follows {
+    fn account(&self) -> &Account {
+        &self.0.0
+    }
+
+    fn account_mut(&mut self) -> &mut Account {
+        &mut self.0.0
+    }
+
+    fn request(&self, password: &Secret) -> Result<Request<Bytes>, LoginError> {
+        self.0.request(password)
+    }
+
+    fn read(&self, answers: &Answers<'_>) -> Result<Step, LoginError> {
+        match answers.location() {
+            Some(location) => Ok(request::get(&location)?.into()),
+            None => self.0.read(answers),
+        }
+    }
+}
+
+/// A next request has no answer.
+struct Hangs(Server, u8);
+
+#[async_trait]
+impl Transport for Hangs {
+    async fn carry(&self, request: Request<Bytes>) -> Result<Response<Bytes>, LoginError> {
+        if request.uri().path() != "/login" {
+            match self.1 {
+                0 => std::future::pending::<()>().await,
+                1 => return Err(LoginError::unavailable("no response")),
+                _ => return Err(LoginError::timed_out("the client's time-out has passed")),
+            }
+        }
+        self.0.carry(request).await
+    }
+}
+
+#[tokio::test]
+async fn rule_12_a_next_request_without_an_answer_is_no_outage() {
+    let mut all = Vec::new();
+    for how in 0..3 {
+        let clock = ManualClock::new();
+        let answer = Answer::new(302, "").with(&[("location", "/error?code=wrong")]);
+        let server = Server::new(&clock, answer, answer);
+        let logins = Arc::clone(&server.logins);
+        let credentials = Credentials::builder(Follows(Acme::new()).via(Hangs(server, how)))
+            .clock(clock.clock())
+            .build();
+        for _ in 0..900 {
+            let credentials = credentials.clone();
+            tokio::spawn(async move {
+                let _ = credentials.get_with(Ask::new().fail_fast()).await;
+            });
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
+            clock.advance(SECOND);
+        }
+        all.push(logins.lock().len());
+    }
+    assert!(
+        all.iter().all(|arrived| *arrived <= 4),
+        "{all:?} attempts in 15 minutes"
+    );
+}
+
+struct Slow(AtomicU64);
+
+#[async_trait]
+impl ReadSecret for Slow {
+    async fn read(&self) -> Result<Secret, SecretError> {
+        if self.0.fetch_add(1, SeqCst) > 0 {
+            std::future::pending::<()>().await;
+        }
+        Ok("not the password".into())
+    }
+}
+
+struct Gated(Server, Arc<Semaphore>);
+
+#[async_trait]
+impl Transport for Gated {
+    async fn carry(&self, request: Request<Bytes>) -> Result<Response<Bytes>, LoginError> {
+        let answer = self.0.carry(request).await;
+        self.1.acquire().await.unwrap().forget();
+        answer
+    }
+}
+
+#[tokio::test]
+async fn rule_12_the_next_handle_looks_before_it_sends_though_its_source_is_slow() {
+    let clock = ManualClock::new();
+    let refused = Answer::new(401, "");
+    let server = Server::new(&clock, refused, refused);
+    let (logins, gate) = (Arc::clone(&server.logins), Arc::new(Semaphore::new(0)));
+    let hands = clock.clone();
+    let pool = Pool::with(NonZeroUsize::new(9).unwrap(), move |builder| {
+        builder.clock(hands.clock())
+    });
+    let add = || {
+        let source = SecretSource::custom(Slow(0.into()));
+        let one = NonZeroU32::MIN;
+        let account = Account::new("acme", "https://acme2.example.com", "ada", source).unwrap();
+        let login = Acme(account).quota(Quota::new(one, 60 * SECOND));
+        pool.add(login.via(Gated(server.clone(), Arc::clone(&gate))))
+            .unwrap()
+    };
+    let first = add();
+    let begun = first.clone();
+    tokio::spawn(async move { begun.get().await });
+    settle().await;
+    pool.remove(first.identity());
+    let second = add();
+    let begun = second.clone();
+    tokio::spawn(async move { begun.get_with(Ask::new().wait_for_quota()).await });
+    settle().await;
+    gate.add_permits(9);
+    settle().await;
+    assert_eq!(logins.lock().len(), 1);
+    for _ in 0..70 {
+        clock.advance(SECOND);
+        settle().await;
+    }
+    assert_eq!(logins.lock().len(), 1, "the password was refused 62 s ago");
+}
+
+/// Two handles of one account, whose logins are under way: the first one has left the pool.
+struct Two {
+    clock: ManualClock,
+    pool: Pool,
+    server: Server,
+    gates: [Arc<Semaphore>; 3],
+}
+
+impl Two {
+    async fn new() -> (Self, [Credentials; 2], JoinHandle<()>) {
+        let clock = ManualClock::new();
+        let outage = Answer::new(503, "");
+        let hands = clock.clone();
+        let nine = NonZeroUsize::new(9).unwrap();
+        let two = Self {
+            server: Server::new(&clock, outage, outage),
+            pool: Pool::with(nine, move |builder| builder.clock(hands.clock())),
+            clock,
+            gates: [(); 3].map(|()| Arc::new(Semaphore::new(0))),
+        };
+        let first = two.add(outage, 0);
+        let caller = begin(&first);
+        settle().await;
+        two.pool.remove(first.identity());
+        let second = two.add(Answer::new(401, ""), 1);
+        begin(&second);
+        settle().await;
+        assert_eq!(two.logins(), 2);
+        (two, [first, second], caller)
+    }
+
+    fn add(&self, answer: Answer, gate: usize) -> Credentials {
+        let mut server = self.server.clone();
+        server.login = answer;
+        let gated = Gated(server, Arc::clone(&self.gates[gate]));
+        self.pool.add(Acme::new().via(gated)).unwrap()
+    }
+
+    fn logins(&self) -> usize {
+        self.server.logins.lock().len()
+    }
+
+    async fn answer(&self, gate: usize) {
+        self.gates[gate].add_permits(9);
+        settle().await;
+    }
+
+    /// The last of them asks again, or the next one asks.
+    async fn asks_again(&self, last: Credentials, is_next: bool) {
+        self.clock.advance(2 * SECOND);
+        self.gates[2].add_permits(9);
+        if is_next {
+            last.close().await.unwrap();
+            let _ = self.add(Answer::new(401, ""), 2).get().await;
+        } else {
+            let _ = last.get().await;
+        }
+        assert_eq!(self.logins(), 2, "2 s after a refusal");
+    }
+}
+
+fn begin(credentials: &Credentials) -> JoinHandle<()> {
+    let credentials = credentials.clone();
+    tokio::spawn(async move { drop(credentials.get().await) })
+}
+
+async fn settle() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn rule_12_an_outage_of_one_handle_takes_nothing_back_of_a_refusal_of_another() {
+    for is_next in [false, true] {
+        let (two, [first, second], _) = Two::new().await;
+        two.answer(1).await;
+        two.answer(0).await;
+        let last = if is_next { second } else { first };
+        two.asks_again(last, is_next).await;
+    }
+}
+
+#[tokio::test]
+async fn rule_12_a_handle_that_is_dropped_takes_nothing_back_of_a_refusal_of_another() {
+    for is_next in [false, true] {
+        let (two, [first, second], caller) = Two::new().await;
+        two.answer(1).await;
+        caller.abort();
+        settle().await;
+        drop(first);
+        two.asks_again(second, is_next).await;
     }
 }

@@ -84,10 +84,14 @@ impl Control {
             return change(&mut self.state);
         };
         let mut turn = link.turn();
-        if let Some(failure) = turn.news() {
+        let news = turn.news();
+        if let Some(failure) = news.clone() {
             self.state.learn(failure, secret, now);
         }
         let result = change(&mut self.state);
+        if let Some(failure) = news {
+            self.state.fail_no_less(failure, secret);
+        }
         if let Some(failure) = self.state.failure().cloned() {
             turn.tell(failure);
         }

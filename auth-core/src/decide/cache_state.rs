@@ -429,6 +429,13 @@ impl CacheState {
         self.failure = Some(failure.of_source(fixed, now));
     }
 
+    /// A login with this secret has ended after another handle has found out `known`. If it has
+    /// failed, that forbids no less than either.
+    pub(crate) fn fail_no_less(&mut self, known: Failure, secret: AttemptedSecret) {
+        let known = Some(known).filter(|known| known.is_of(secret));
+        self.failure = self.failure.take().map(|last| last.or_stricter(known));
+    }
+
     /// Takes over what another handle of the identity has found out, while a login with this secret
     /// is under way. Returns whether that forbids to send it.
     pub(crate) fn learn(

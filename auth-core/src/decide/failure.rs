@@ -262,6 +262,12 @@ impl Failure {
         }
     }
 
+    /// Whether it is the failure of this very secret, and forbids another login with it.
+    pub(super) fn forbids_again(&self, secret: AttemptedSecret, now: Moment) -> bool {
+        let is_same = self.secret.is_some_and(|last| last.secret == secret.secret);
+        is_same && self.forbids_login(now)
+    }
+
     /// What forbids this secret now, if it is not the last one: what is known of it from before
     /// others were tried, or that too many others were.
     pub(crate) fn recalled(&self, secret: AttemptedSecret, now: Moment) -> Option<Self> {

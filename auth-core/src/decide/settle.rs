@@ -114,6 +114,10 @@ impl CacheState {
     /// last failure.
     pub(crate) fn holds_back(&mut self, secret: AttemptedSecret, now: Moment) -> bool {
         let last = self.failure.as_ref();
+        // It may have been found out since the flight was decided on.
+        if last.is_some_and(|last| last.forbids_again(secret, now)) {
+            return true;
+        }
         let recalled = last.and_then(|last| last.recalled(secret, now));
         let held = recalled.is_some();
         if held {

@@ -305,7 +305,7 @@ impl Login {
                 looked_at = now;
                 self.promise_a_step();
             }
-            if let Some(permit) = self.send_with(permit).await? {
+            if let Some(permit) = self.send_with(permit, &secret).await? {
                 return Ok(Ok((secret, permit)));
             }
         }
@@ -348,7 +348,18 @@ impl Login {
 
     /// From now on the login counts as sent with this permit, unless it was stopped. Returns `None`
     /// if it can't be sent any more with that. Then it has none.
-    async fn send_with(&mut self, permit: Permit) -> Result<Option<Permit>, NoSession> {
+    async fn send_with(
+        &mut self,
+        permit: Permit,
+        secret: &Secret,
+    ) -> Result<Option<Permit>, NoSession> {
+        // Another handle may have found out what forbids it during the wait.
+        let attempted = self.attempted(secret);
+        let held_back = |cache: Arc<dyn Keep>| cache.holds_back(attempted);
+        if self.cache().is_some_and(held_back) {
+            self.give_back(Some(permit)).await;
+            return Err(NoSession::Unchanged);
+        }
         let sent = self.sent(permit);
         let may_be_sent = sent.is_ok();
         let (Ok(permit) | Err(permit)) = sent;
