@@ -114,11 +114,7 @@ impl Foreign {
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 // One request for each connection.
-                if let Ok(lines) = answer(stream, &back).await
-                    && let Ok(mut record) = record.lock()
-                {
-                    record.push(lines);
-                }
+                let _ = answer(stream, &back, &record).await;
             }
         });
         Ok(Self {
@@ -147,8 +143,12 @@ impl Drop for Foreign {
     }
 }
 
-/// Answers one request. Returns its lines.
-async fn answer(mut stream: TcpStream, back: &str) -> anyhow::Result<Vec<String>> {
+/// Records the lines of one request, and answers it.
+async fn answer(
+    mut stream: TcpStream,
+    back: &str,
+    record: &Mutex<Vec<Vec<String>>>,
+) -> anyhow::Result<()> {
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {
         if stream.read_buf(&mut request).await? == 0 {
@@ -156,6 +156,12 @@ async fn answer(mut stream: TcpStream, back: &str) -> anyhow::Result<Vec<String>
         }
     }
     let text = String::from_utf8_lossy(&request);
+    let lines = text.lines().filter(|line| !line.is_empty());
+    let lines = lines.map(str::to_owned).collect();
+    // Before the client can have the answer.
+    if let Ok(mut record) = record.lock() {
+        record.push(lines);
+    }
     let head = if text.starts_with("GET /back ") {
         format!("302 Found\r\nlocation: {back}")
     } else {
@@ -163,9 +169,5 @@ async fn answer(mut stream: TcpStream, back: &str) -> anyhow::Result<Vec<String>
     };
     let response = format!("HTTP/1.1 {head}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     stream.write_all(response.as_bytes()).await?;
-    Ok(text
-        .lines()
-        .filter(|line| !line.is_empty())
-        .map(str::to_owned)
-        .collect())
+    Ok(())
 }
