@@ -142,8 +142,8 @@
 //! from is not what the response asked for, unless cookies are all that the session carries, or the
 //! repair sets it to the same. A repair that fails, or whose replay asks again, starts a cooldown,
 //! in which values are heard and no request is sent again for one: 5 s, and twice as long as the
-//! last time, up to 5 min, until one helps. So does a second one in a row that is refused with a
-//! value which has rolled meanwhile. After a failure it is no shorter than the server's
+//! last time, up to 5 min, until one helps. So does the second of two in a row that were refused
+//! while a response rolled another value. After a failure it is no shorter than the server's
 //! `Retry-After`, of an hour at most. If the request can't be sent once more, the provider fetches
 //! the part for the next one, once in 30 s at most.
 //!
@@ -251,13 +251,14 @@
 //! Meanwhile the source is looked at again, at most once a second and compared without keeping a
 //! copy in clear, so that a corrected secret logs in at once. A login that has waited for its
 //! permit for a second or more looks there again before it is sent, for a second at most, so that
-//! it sends no secret that was changed meanwhile; and what was found out meanwhile of the secret at
-//! hand forbids it as well. Outages are not refusals: they back off, with jitter, and never lock a
-//! good password out; and one that comes after a refusal of the same secret, by another handle or
-//! elsewhere, takes nothing of that back. So do logins that were sent and are lost with their
+//! it sends no secret that was changed meanwhile. What was found out meanwhile of the secret at
+//! hand forbids that login as well. Outages are not refusals: they back off, with jitter, and never
+//! lock a good password out. Logins back off as well that were sent and are lost with their
 //! runtimes, or with the last handle of an identity that was removed from its pool, or superseded
-//! before an answer came, from the second in a row on. An account that has too many sessions is
-//! logged out of the oldest superseded one that still waits for it, and backs off for minutes.
+//! before an answer came, from the second in a row on. An outage that comes after a refusal of the
+//! same secret, by another handle or elsewhere, takes nothing of that refusal back. An account that
+//! has too many sessions is logged out of the oldest superseded one that still waits for it, and
+//! backs off for minutes.
 //!
 //! ## Rule 13
 //!
@@ -396,8 +397,9 @@
 //! `log_out` ends it, for all that share it, and tells them so, even those who still have one that
 //! it has superseded, or that the store has lost. After a `close` it ends nothing, and says so.
 //! Both wait for what is on its way to the store, so that nothing of it is lost, or comes after the
-//! logout, and what failed logins forbid and it was not told yet is told then. A login that ends
-//! after that, because its thread was blocked, saves nothing there, and its session is logged out.
+//! logout. Then they tell the store what failed logins forbid, if it does not know that yet. A
+//! login that ends after that, because its thread was blocked, saves nothing there, and its session
+//! is logged out.
 //!
 //! A superseded session is logged out only by choice, after a grace, in bounded number, whether it
 //! was renewed, has expired or was rejected; and never where a logout ends all sessions of the

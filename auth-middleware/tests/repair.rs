@@ -419,10 +419,15 @@ async fn rule_8_a_part_is_fetched_for_the_next_request_if_its_own_must_not_be_se
         test.credentials.get().await.unwrap();
         let once = AuthContext::new().without_replay();
         assert_eq!(test.post_as(tower, 1, once.clone()).await, [409]);
-        while test.counts().1 == 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-        while test.post_as(tower, 1, once.clone()).await != [200] {}
+        let fetched = async {
+            while test.counts().1 == 0 {
+                tokio::task::yield_now().await;
+            }
+            while test.post_as(tower, 1, once.clone()).await != [200] {}
+        };
+        let within = std::time::Duration::from_secs(10);
+        let fetched = tokio::time::timeout(within, fetched).await;
+        fetched.expect("the part was not fetched");
         assert_eq!(test.counts(), (1, 1), "tower {tower}");
     }
 }

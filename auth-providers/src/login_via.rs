@@ -125,11 +125,9 @@ impl<L: Login, T: Transport> Provider for LoginVia<L, T> {
                     LoginMark::answer_began(unanswered());
                     let sent = self.send(next).await;
                     LoginMark::answer_ended();
-                    let (sent_to, answer) = sent.map_err(|failed| match failed.kind() {
-                        LoginErrorKind::TimedOut | LoginErrorKind::Unavailable => {
-                            unanswered().with_source(failed)
-                        }
-                        _ => once_sent(failed),
+                    let (sent_to, answer) = sent.map_err(|failed| {
+                        let wait = failed.retry_after();
+                        not_answered(failed).with_retry_after(wait)
                     })?;
                     answers = answers.and(&sent_to, answer);
                 }
@@ -391,6 +389,15 @@ fn once_sent(failed: LoginError) -> LoginError {
         return failed;
     }
     LoginError::malformed("the next request of the login can't be sent").with_source(failed)
+}
+
+/// The failure of a login whose next request has failed.
+fn not_answered(failed: LoginError) -> LoginError {
+    match failed.kind() {
+        _ if failed.is_not_sent() => once_sent(failed),
+        LoginErrorKind::TimedOut | LoginErrorKind::Unavailable => unanswered().with_source(failed),
+        _ => once_sent(failed),
+    }
 }
 
 /// The failure of a login whose next request was sent, or may have been, and has no answer.

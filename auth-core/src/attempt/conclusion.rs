@@ -195,9 +195,11 @@ impl Attempt {
     }
 
     /// Begins the [repair](Conclusion::Repair) that a response asked for whose request can't be
-    /// sent once more, so that the next request has the part. It does nothing where the provider
-    /// [fetches](crate::Provider::repairs) none, within 30 s of the last one of this kind, and
-    /// outside any tokio runtime. It never waits.
+    /// sent once more, so that the next request has the part. It never waits.
+    ///
+    /// It does nothing where the provider [fetches](crate::Provider::repairs) none, in the cooldown
+    /// of repairs, within 30 s of the last one of this kind, if the session has another part by
+    /// now, and outside any tokio runtime.
     #[cold]
     pub fn begin_repair(&self) {
         let shared = self.credentials.shared();

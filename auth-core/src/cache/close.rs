@@ -150,6 +150,8 @@ impl Shared {
         };
         sharing.steps.ask_again();
         sharing.tell_all(&self.engine.clock).await;
+        // That may have failed.
+        sharing.steps.ask_again();
         let result = match ending {
             Ending::Close => {
                 self.leave_in_store(session, known, unsaved).await;

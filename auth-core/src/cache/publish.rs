@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::shared::Shared;
 use crate::credential::{Credential, Stamp};
-use crate::decide::stored_may_be_good;
+use crate::decide::{Notes, stored_may_be_good};
 use crate::runtime::Runtime;
 use crate::session::Session;
 use crate::store::{Lease, LeaseAsk, Leased, Saved, Version};
@@ -68,7 +68,9 @@ impl Shared {
         let sharing = self.engine.options.sharing.as_ref()?;
         let mut may_have_been_there = false;
         let leased = sharing.last_lease.of(stamp.generation());
-        let secret = leased.as_ref().and_then(|leased| leased.secret.clone());
+        let secret = leased
+            .as_ref()
+            .and_then(|leased| Some((leased.secret.clone()?, leased.at)));
         let owner = match leased {
             Some(Leased {
                 owner,
@@ -103,11 +105,11 @@ impl Shared {
     }
 
     /// Saves a session for the first time, under a lease that is taken or extended for it. It may
-    /// have been obtained by a `secret`, of which something else is noted.
+    /// have been obtained by a `secret`, at a time, of which something else is noted.
     async fn save_under_lease(
         &self,
         session: &Session,
-        (stamp, secret): (Stamp, Option<String>),
+        (stamp, secret): (Stamp, Option<(String, u64)>),
         mut known: Option<Version>,
         (owner, may_have_been_there): (String, bool),
     ) -> Option<(Stamp, Version)> {
@@ -141,10 +143,8 @@ impl Shared {
                 Lease::Taken { .. } => {
                     let version = answer.version()?;
                     // If the save fails or is given up, the next one goes on with it.
-                    self.is_leased(stamp, owner.clone(), version, secret.clone());
-                    let before = Some(&found.notes).filter(|before| !before.is_empty());
-                    let notes = before
-                        .map(|before| self.read(|state| state.notes(before, secret, true, end.at)));
+                    let notes = secret.and_then(|secret| found.without_refusal(secret));
+                    self.is_leased(stamp, owner.clone(), version, notes.clone());
                     let owner = Some(owner);
                     let save = sharing.save(engine, version, Some(session), notes.as_ref(), owner);
                     return match save.await? {
@@ -174,15 +174,16 @@ impl Shared {
     }
 
     /// The lease was taken under which the session with this stamp is saved, as this version.
-    fn is_leased(&self, stamp: Stamp, owner: String, version: Version, secret: Option<String>) {
+    fn is_leased(&self, stamp: Stamp, owner: String, version: Version, notes: Option<Notes>) {
         let Some(sharing) = &self.engine.options.sharing else {
             return;
         };
         let leased = Leased {
             owner: Some(owner),
             version: Some(version),
-            secret,
-            notes: None,
+            secret: None,
+            at: 0,
+            notes,
         };
         let control = self.control.lock();
         sharing.last_lease.set(stamp.generation(), Some(leased));

@@ -184,7 +184,11 @@ impl Shared {
     pub(crate) fn repair_for_next(self: &Arc<Self>, carried: Stamp, target: Target<'_>) {
         let need = self.need(target, Some(carried));
         let now = self.engine.clock.now();
-        if need.fetches && self.update(|state| state.repairs_for_next(now)) {
+        let begins = need.fetches && Runtime::current().is_some();
+        if begins
+            && self.current_for(need).is_none()
+            && self.update(|state| state.repairs_for_next(now))
+        {
             // No caller waits for it. Who needs it begins another if it is gone with its runtime.
             let _ = self.next_for(need);
         }

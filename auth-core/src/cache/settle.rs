@@ -177,7 +177,8 @@ impl Keep for Shared {
                     ..
                 }
             );
-            if logged_in {
+            // The login of a closed handle was its last.
+            if logged_in || control.state.is_closed() {
                 control.link = None;
             }
             if let (Settled::LoggedIn { .. }, Some(sharing)) = (&settled, sharing) {

@@ -188,18 +188,12 @@ impl Shared {
         if served.map(Arc::as_ptr) != (*shown).as_ref().map(Arc::as_ptr) {
             self.current.store(served.cloned());
         }
-        let mut unlinked = None;
         if control.state.is_closed() {
             // Pairs with the acquire in `is_closed`.
             self.closed.store(true, Release);
-            // The login of a closed handle is its last.
-            if control.state.flight().is_none() {
-                unlinked = control.link.take();
-            }
         }
         // Before `shown`: if it is the last handle to a credential, foreign code may run.
         drop(control);
-        drop(unlinked);
         result
     }
 

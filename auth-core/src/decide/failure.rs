@@ -472,7 +472,7 @@ impl Failure {
     }
 
     /// The stricter of two failures of one secret: one that says something of it, or the longer
-    /// one. What either counts is counted.
+    /// one. It forbids as long as either, and what either counts is counted.
     pub(super) fn or_stricter(self, other: Option<Self>) -> Self {
         let Some(other) = other else { return self };
         let strict = |failure: &Self| (failure.says_of_its_secret(), failure.until);
@@ -481,6 +481,7 @@ impl Failure {
         } else {
             (self, other)
         };
+        stricter.until = stricter.until.max(other.until);
         let counted = &mut stricter.streaks;
         counted.unsure = counted.unsure.max(other.streaks.unsure);
         counted.refusals = counted.refusals.max(other.streaks.refusals);

@@ -86,7 +86,7 @@ impl Notes {
 
     /// A login with this secret has failed, or has not. What others have failed with, and what says
     /// something of their secret, stays.
-    pub(super) fn logged_in_with(&mut self, secret: String, failed: Option<Failure>) {
+    pub(crate) fn logged_in_with(&mut self, secret: String, failed: Option<Failure>) {
         self.failures
             .retain(|(failure, noted)| *noted != secret && failure.knows_of_its_secret());
         if let Some(failure) = failed {

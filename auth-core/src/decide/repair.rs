@@ -86,6 +86,8 @@ impl CacheState {
                 if brought {
                     if why == Lack::Missing {
                         self.fetched(stamp.generation);
+                    } else if let Some(repairs) = &mut self.repairs {
+                        repairs.brought();
                     }
                     return (heard, Repaired::Changed);
                 }

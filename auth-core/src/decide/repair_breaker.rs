@@ -63,6 +63,11 @@ impl RepairBreaker {
         std::mem::replace(&mut self.was_refused, true)
     }
 
+    /// One has brought what was asked for.
+    pub(super) const fn brought(&mut self) {
+        self.was_refused = false;
+    }
+
     /// Whether one begins that no request is sent again after.
     pub(super) fn begins_for_next(&mut self, now: Moment) -> bool {
         let begins = !self.forbids(now) && now.steady >= self.next_until;

@@ -3,6 +3,7 @@
 
 mod refresh;
 
+use std::error::Error as _;
 use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -421,15 +422,13 @@ impl Login {
 
     /// A login or a refresh has ended. Returns how long the server wants no other.
     fn end(&mut self, permit: Permit, result: &Result<Session, LoginError>) -> Option<Duration> {
-        match result.as_ref().map_err(LoginError::kind) {
-            // The provider's future was dropped, and what it has sent may still arrive.
-            Err(LoginErrorKind::TimedOut | LoginErrorKind::Panicked) => {
-                drop(permit);
-                if let Some(turn) = &mut self.turn {
-                    turn.lose_permit();
-                }
+        if result.as_ref().is_err_and(may_arrive) {
+            drop(permit);
+            if let Some(turn) = &mut self.turn {
+                turn.lose_permit();
             }
-            _ => permit.end(),
+        } else {
+            permit.end();
         }
         let failed = result.as_ref().err()?;
         let held = self.engine.limiter.hold_after(failed);
@@ -487,6 +486,18 @@ impl Login {
         let now = self.engine.clock.now().steady;
         self.flight().ticket.set_due(now.saturating_add(within));
     }
+}
+
+/// Whether what was sent may still arrive: its future was dropped, by the login's time-out or the
+/// client's, or by a panic.
+fn may_arrive(failed: &LoginError) -> bool {
+    let source = failed
+        .source()
+        .and_then(|source| source.downcast_ref::<LoginError>());
+    let kinds = [Some(failed.kind()), source.map(LoginError::kind)];
+    let is_given_up =
+        |kind: &LoginErrorKind| matches!(kind, LoginErrorKind::TimedOut | LoginErrorKind::Panicked);
+    kinds.iter().flatten().any(is_given_up)
 }
 
 /// Nothing was sent yet, so the failure is not the server's.

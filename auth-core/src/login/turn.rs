@@ -153,6 +153,7 @@ impl Turn {
             owner: Some(self.owner.clone()),
             version: self.version,
             secret: self.secret.clone(),
+            at: self.engine.clock.now().steady,
             notes: None,
         })
     }
@@ -211,6 +212,11 @@ impl Turn {
         // Relaxed: it publishes no other memory, and is stored by the task that reads it.
         let until = self.good_until.load(Relaxed);
         self.share.is_none() && until <= self.engine.clock.now().steady
+    }
+
+    /// Whether it had a lease, and has none any more.
+    pub(super) fn has_lost_lease(&self) -> bool {
+        self.version.is_some() && self.is_lost()
     }
 
     /// Extends the lease again and again. A lease that is lost is not taken back here: what was

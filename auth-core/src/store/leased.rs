@@ -13,6 +13,8 @@ pub(crate) struct Leased {
     pub(crate) version: Option<Version>,
     /// The keyed hash of the secret by which it was obtained, if it was by one.
     pub(crate) secret: Option<String>,
+    /// When that ended, on the steady clock.
+    pub(crate) at: u64,
     /// What is saved with the session.
     pub(crate) notes: Option<Notes>,
 }

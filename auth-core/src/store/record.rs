@@ -373,6 +373,35 @@ mod tests {
     }
 
     #[test]
+    fn rule_21_over_what_cannot_be_read_a_session_is_saved_under_the_last_lease_alone() {
+        let unreadable = || Record {
+            unreadable: Some(Unreadable::LaterVersion),
+            ..Record::default()
+        };
+        let save = |fence| Change {
+            version: Version {
+                epoch: 7,
+                fence,
+                revision: 3,
+            },
+            session: SessionChange::Save(Vec::new(), NOW),
+            notes: NotesChange::Keep,
+            releases: None,
+        };
+        let now = Moment::written(NOW, NOW);
+        for (fence, is_saved) in [(5, false), (6, true)] {
+            let mut lease = LeaseRecord {
+                fence: 6,
+                ..LeaseRecord::new(7)
+            };
+            let mut record = unreadable();
+            let saved = record.save(&mut lease, save(fence), now);
+            assert_eq!(matches!(saved, Saved::Made(_)), is_saved, "{fence}");
+            assert_eq!(record.session.is_some(), is_saved, "{fence}");
+        }
+    }
+
+    #[test]
     fn a_record_is_idle_once_neither_its_session_nor_its_notes_need_be_kept() {
         let at = |seconds| Moment::written(after(seconds), after(seconds));
         let kept = |seconds| {

@@ -88,6 +88,21 @@ pub(crate) struct Found {
     /// Whether the session was logged out.
     pub(crate) was_logged_out: bool,
     pub(crate) notes: Notes,
+    /// When they were saved, on the steady clock, if there are any.
+    pub(crate) noted_at: Option<u64>,
+}
+
+impl Found {
+    /// The notes without what they say of a secret that has logged in since then. `None`, if they
+    /// may have been noted later than that.
+    pub(crate) fn without_refusal(&self, (secret, since): (String, u64)) -> Option<Notes> {
+        let are_older = self.noted_at.is_some_and(|noted| noted < since);
+        are_older.then(|| {
+            let mut notes = self.notes.clone();
+            notes.logged_in_with(secret, None);
+            notes
+        })
+    }
 }
 
 /// What the entry's parts are. Sealed with it, so that the one is not taken for the other.
@@ -411,6 +426,9 @@ impl Sharing {
             read.inspect_err(|_| unreadable(Unreadable::Damaged)).ok()
         });
         let lacks_notes = entry.notes.is_some() && read.is_none();
+        let readable = entry.notes.as_ref().filter(|_| !lacks_notes);
+        let now = cache.clock().now().steady;
+        let noted_at = readable.map(|stored| now.saturating_sub(nanos(stored.age)));
         let mut notes = read.unwrap_or_default();
         if lacks_notes || entry.unreadable.is_some() || entry.may_lack_notes {
             notes.doubt_tokens();
@@ -421,6 +439,7 @@ impl Sharing {
             is_over: entry.is_over,
             was_logged_out: entry.was_logged_out(),
             notes,
+            noted_at,
         }
     }
 
@@ -487,6 +506,7 @@ mod tests {
             owner: Some(owner.to_owned()),
             version,
             secret: None,
+            at: 0,
             notes: None,
         };
         let now = || {

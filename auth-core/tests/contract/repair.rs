@@ -260,3 +260,23 @@ async fn rule_8_a_repair_of_a_session_that_has_ended_is_a_login() {
     assert_eq!(newer.stamp().generation(), 2);
     assert_eq!(handle.steps.load(SeqCst), 0);
 }
+
+#[tokio::test]
+async fn rule_8_a_part_for_the_next_request_is_fetched_once_in_30_seconds_at_most() {
+    let handle = Handle::new();
+    for fetched in 1..=3 {
+        for _ in 0..3 {
+            let attempt = handle.attempt().await;
+            assert_eq!(answer(&attempt, 409), Conclusion::Repair);
+            attempt.begin_repair();
+            settle().await;
+            assert_eq!(handle.steps.load(SeqCst), fetched);
+        }
+        handle.clock.advance(30 * SECOND);
+    }
+    // Where nothing is fetched, a response has to bring the part.
+    let handle = Handle::fetching(false);
+    handle.attempt().await.begin_repair();
+    settle().await;
+    assert_eq!(handle.steps.load(SeqCst), 0);
+}

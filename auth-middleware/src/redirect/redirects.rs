@@ -30,7 +30,7 @@ const MOST: usize = 20;
 ///   [`private_header`](Self::private_header). They do not come back when a later hop returns to
 ///   that origin. No `Referer` is added. The userinfo of a URL is treated as `Authorization`. Where
 ///   no session is at hand, before the first login or after a close, it is not known which headers
-///   the credential has: a request that then goes without one keeps those that are not named here.
+///   the credential has: a request that then goes without one keeps the headers not named here.
 /// - **Each response** is judged by the URL of its own hop, and a rejected hop alone is sent again:
 ///   a `POST` that was answered with 303 has been done.
 /// - **A `Location`** is read as in a browser: a space and each byte that is not ASCII is

@@ -38,7 +38,8 @@ impl Login {
                 None
             };
             // Another process may have refreshed it meanwhile.
-            if permit.is_some() && self.has_lost_turn() {
+            let has_lost_lease = || (self.turn.as_ref()).is_some_and(|turn| turn.has_lost_lease());
+            if permit.is_some() && has_lost_lease() {
                 self.give_back(permit).await;
                 return Err(NoSession::Unneeded);
             }

@@ -750,6 +750,7 @@ async fn rule_22_a_login_without_the_store_ends_what_that_has_noted_of_its_secre
     assert!(refused(&first.unwrap_err()));
     // The account was unlocked.
     *server.0.password.lock() = "right";
+    fleet.advance(SECOND).await;
     let store = Faulty::new(&fleet.store);
     store.0.fails.store(true, SeqCst);
     let process = fleet.start_with(server.program("right"), store.clone());

@@ -173,6 +173,7 @@ fn what_a_killed_process_has_left_is_removed_when_it_is_old() {
         opened.set_modified(written).unwrap();
     };
     write("a.entry.0011.tmp", 2 * 3_600);
+    write("a.notes.0011.tmp", 2 * 3_600);
     write("b.entry.0011.tmp", 60);
     write("c.entry", 1_000_000);
     drop(opened(&folder));

@@ -116,7 +116,7 @@ where
                     // The clone is not ready, so nothing is held until the next hop.
                     let clone = this.auth.clone();
                     let mut auth = std::mem::replace(this.auth, clone);
-                    // What is applied to the task that polls is not that of the first hop.
+                    // What is applied to the task that polls was not visible to the first hop.
                     let future = AuthContext::without_applied(|| auth.call(request));
                     this.stage.set(Stage::Sending { future });
                 }

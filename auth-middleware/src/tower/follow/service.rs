@@ -75,7 +75,7 @@ where
         let credentials = context.credentials(self.auth.credentials()).clone();
         // A request that begins without a credential carries none on any hop.
         let is_bare = !request.uri().is_in(credentials.scope());
-        // Without one, what a layer below applies is not hidden.
+        // If no context was chosen, none is inserted: it would hide what a layer below applies.
         if context.0.is_some() {
             request.extensions_mut().insert(context);
         }

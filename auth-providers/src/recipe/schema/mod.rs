@@ -290,7 +290,7 @@ impl Schema {
         refresh.counts_as_login || self.secret_steps().any(goes_there)
     }
 
-    /// The path of a URL, below `base` or whole, as the recipe writes it.
+    /// The path of a URL, as the recipe writes it, with that of the base and without its host.
     fn path_of(&self, url: &Template) -> String {
         let path = |url: &str| {
             let whole = url.split_once("://");
