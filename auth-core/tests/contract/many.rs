@@ -560,6 +560,30 @@ async fn rule_12_a_refusal_is_remembered_that_comes_after_its_identity_has_left(
 }
 
 #[tokio::test]
+async fn rule_12_a_refusal_is_remembered_though_the_next_handle_was_closed_meanwhile() {
+    for is_told_before in [false, true] {
+        let (clock, gate) = (ManualClock::new(), Gate::shut());
+        let pool = pool(&clock, 10);
+        let first = pool.add(refusing("wrong", &gate)).unwrap();
+        begin(&first).await;
+        pool.remove(first.identity());
+        let second = pool.add(refusing("wrong", &gate)).unwrap();
+        if is_told_before {
+            gate.let_through(1);
+            settle().await;
+        }
+        second.close().await.unwrap();
+        gate.let_through(9);
+        settle().await;
+        let next = refusing("wrong", &gate);
+        let logins = next.logins();
+        let third = pool.add(next).unwrap();
+        assert!(third.get().await.is_err());
+        assert_eq!(logins.count(), 0, "{is_told_before}");
+    }
+}
+
+#[tokio::test]
 async fn rule_12_a_refusal_is_remembered_that_comes_after_its_identity_was_added_again() {
     for leaving in [Leaving::Removed, Leaving::Closed] {
         for source in ["wrong".into(), SecretSource::custom(Vault("wrong"))] {

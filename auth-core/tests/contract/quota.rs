@@ -110,6 +110,11 @@ async fn rule_10_a_server_that_was_busy_counts_no_more_than_it_allows() {
 async fn rule_10_a_login_that_its_client_has_given_up_may_still_arrive() {
     for (error, lost) in [
         (LoginError::timed_out("after 5 s"), TIMEOUT),
+        // As of a later request of the login.
+        (
+            LoginError::malformed("no answer").with_source(LoginError::timed_out("after 5 s")),
+            TIMEOUT,
+        ),
         (LoginError::unavailable("status 503"), Duration::ZERO),
     ] {
         let hands = ManualClock::new();
