@@ -36,6 +36,8 @@ pub(crate) const MOST_REQUESTS: usize = 10;
 ///   [`Misconfigured`](auth_core::LoginErrorKind::Misconfigured), if it was the first request, or
 ///   else with [`Malformed`](auth_core::LoginErrorKind::Malformed), and so it does after 10
 ///   requests.
+/// - A next request that can't be sent, or has no answer, fails the login as one that may have been
+///   refused: the answer before may have said so.
 #[derive(Clone, Debug)]
 pub struct LoginVia<L, T> {
     login: L,
