@@ -223,10 +223,10 @@ impl CredentialsBuilder {
     }
 
     /// Renews the session by a timer: ahead of its expiry and of its idle deadline, or right at the
-    /// expiry if nothing is [renewed ahead](crate::Provider::renews_ahead). So no caller waits for
-    /// a login where requests are rare. Unless this is set, the first request that comes in the
-    /// refresh window, or after it, begins the renewal, and a session that is not used is left to
-    /// expire.
+    /// first of them if nothing is [renewed ahead](crate::Provider::renews_ahead). So no caller
+    /// waits for a login where requests are rare. Unless this is set, the first request that comes
+    /// in the refresh window, or after it, begins the renewal, and a session that is not used is
+    /// left to expire.
     ///
     /// The timer runs as a task on a runtime on which a caller has waited, moves to another such
     /// runtime if that one is shut down, and ends with the last handle. It waits for the quota
