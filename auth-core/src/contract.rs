@@ -390,16 +390,18 @@
 //!
 //! ## Rule 19
 //!
-//! Dropping the last handle stops renewals and leaks no task; it never logs out. `close().await`
-//! does, for all clones: waiters get `Closed`, a login in flight is logged out when it ends. A
-//! further call, or one after a call that was dropped, waits for the same end and returns the same.
-//! With a store, `close` leaves the session there, and that of a login in flight too; only
-//! `log_out` ends it, for all that share it, and tells them so, even those who still have one that
-//! it has superseded, or that the store has lost. After a `close` it ends nothing, and says so.
-//! Both wait for what is on its way to the store, so that nothing of it is lost, or comes after the
-//! logout. Then they tell the store what failed logins forbid, if it does not know that yet. A
-//! login that ends after that, because its thread was blocked, saves nothing there, and its session
-//! is logged out.
+//! Dropping the last handle stops renewals and leaks no task; it never logs out. With a store, a
+//! login or a refresh that was sent ends first, within its time-out: what it brings is saved there,
+//! and what its failure forbids, since those that share it wait for that. No login follows it.
+//! `close().await` does, for all clones: waiters get `Closed`, a login in flight is logged out when
+//! it ends. A further call, or one after a call that was dropped, waits for the same end and
+//! returns the same. With a store, `close` leaves the session there, and that of a login in flight
+//! too; only `log_out` ends it, for all that share it, and tells them so, even those who still have
+//! one that it has superseded, or that the store has lost. After a `close` it ends nothing, and
+//! says so. Both wait for what is on its way to the store, so that nothing of it is lost, or comes
+//! after the logout. Then they tell the store what failed logins forbid, if it does not know that
+//! yet. A login that ends after that, because its thread was blocked, saves nothing there, and its
+//! session is logged out.
 //!
 //! A superseded session is logged out only by choice, after a grace, in bounded number, whether it
 //! was renewed, has expired or was rejected; and never where a logout ends all sessions of the

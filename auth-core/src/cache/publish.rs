@@ -68,9 +68,6 @@ impl Shared {
         let sharing = self.engine.options.sharing.as_ref()?;
         let mut may_have_been_there = false;
         let leased = sharing.last_lease.of(stamp.generation());
-        let secret = leased
-            .as_ref()
-            .and_then(|leased| Some((leased.secret.clone()?, leased.at)));
         let owner = match leased {
             Some(Leased {
                 owner,
@@ -100,16 +97,15 @@ impl Shared {
         }
         let owner = owner.unwrap_or_else(|| sharing.owner());
         let lease = (owner, may_have_been_there);
-        let saved = self.save_under_lease(session, (stamp, secret), known, lease);
-        saved.await
+        self.save_under_lease(session, stamp, known, lease).await
     }
 
-    /// Saves a session for the first time, under a lease that is taken or extended for it. It may
-    /// have been obtained by a `secret`, at a time, of which something else is noted.
+    /// Saves a session for the first time, under a lease that is taken or extended for it. Of the
+    /// secret by which it was obtained something else may be noted there.
     async fn save_under_lease(
         &self,
         session: &Session,
-        (stamp, secret): (Stamp, Option<(String, u64)>),
+        stamp: Stamp,
         mut known: Option<Version>,
         (owner, may_have_been_there): (String, bool),
     ) -> Option<(Stamp, Version)> {
@@ -143,7 +139,8 @@ impl Shared {
                 Lease::Taken { .. } => {
                     let version = answer.version()?;
                     // If the save fails or is given up, the next one goes on with it.
-                    let notes = secret.and_then(|secret| found.without_refusal(secret));
+                    let by = sharing.logged_in.lock().clone();
+                    let notes = by.and_then(|by| found.without_refusal(by));
                     self.is_leased(stamp, owner.clone(), version, notes.clone());
                     let owner = Some(owner);
                     let save = sharing.save(engine, version, Some(session), notes.as_ref(), owner);
@@ -181,8 +178,6 @@ impl Shared {
         let leased = Leased {
             owner: Some(owner),
             version: Some(version),
-            secret: None,
-            at: 0,
             notes,
         };
         let control = self.control.lock();

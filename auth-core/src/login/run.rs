@@ -47,7 +47,7 @@ pub(crate) struct Login {
 }
 
 impl Login {
-    /// A login whose task is not spawned yet. It doesn't keep the cache alive.
+    /// A login whose task is not spawned yet. It doesn't keep the cache alive before it is sent.
     pub(crate) fn new(
         engine: &Engine,
         cache: Weak<dyn Keep>,
@@ -63,6 +63,7 @@ impl Login {
             guard: FlightGuard {
                 cache: Some(cache),
                 flight,
+                sent_for: None,
             },
             purpose,
             began,
@@ -367,17 +368,38 @@ impl Login {
         // A look for a caller that would have been turned away may have found one.
         let has_session = self.purpose == Purpose::Login
             && self.cache().is_some_and(|cache| cache.has_good_session());
-        if may_be_sent && !has_session && self.flight().send(self.engine.clock.precise()) {
+        if may_be_sent && !has_session && self.begin_sending() {
             return Ok(Some(permit));
         }
         self.give_back(Some(permit)).await;
         if has_session {
             return Err(NoSession::Unneeded);
         }
-        if may_be_sent || !self.flight().begin_anew() {
+        if may_be_sent || !self.begin_anew() {
             return Err(NoSession::Unchanged);
         }
         Ok(None)
+    }
+
+    /// From now on it counts as sent. Returns whether it may be: not if it was stopped, or if the
+    /// last handle is gone. With a store, that has no more say then: the others who share it wait
+    /// for the end, and a password that is refused without their knowing is one that they try.
+    fn begin_sending(&mut self) -> bool {
+        if self.turn.is_some() {
+            self.guard.sent_for = self.cache();
+            if self.guard.sent_for.is_none() {
+                return false;
+            }
+        }
+        self.flight().send(self.engine.clock.precise())
+    }
+
+    /// What was sent has failed, or was not sent after all, and another try follows. Returns
+    /// whether it may: the last handle may be gone by now.
+    fn begin_anew(&mut self) -> bool {
+        let may_follow = self.flight().begin_anew();
+        self.guard.sent_for = None;
+        may_follow && self.cache().is_some()
     }
 
     /// It is sent now with this permit, and that of the store.
@@ -408,7 +430,10 @@ impl Login {
         let result = engine.usable(engine.answered(sent).await);
         let held = self.end(permit, &result);
         let failed = match result {
-            Ok(session) => return Ok(session),
+            Ok(session) => {
+                self.turn.iter().for_each(|turn| turn.logged_in());
+                return Ok(session);
+            }
             Err(error) => error,
         };
         // The origin is held for an hour at most, and the account for longer if that is asked.
@@ -455,6 +480,7 @@ impl Login {
             Box::pin(self.share(&cache, turn, &settlement)).await;
         }
         let useless = cache.conclude(settlement);
+        self.guard.sent_for = None;
         drop(cache);
         if let Some((session, logout)) = useless {
             let _ = self.engine.log_out(&session, logout).await;
@@ -522,6 +548,8 @@ struct FlightGuard {
     /// `None` once the outcome is kept.
     cache: Option<Weak<dyn Keep>>,
     flight: Arc<Flight>,
+    /// The cache, while something is sent whose end others wait for at the store.
+    sent_for: Option<Arc<dyn Keep>>,
 }
 
 impl Drop for FlightGuard {

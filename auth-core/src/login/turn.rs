@@ -19,7 +19,7 @@ use crate::error::{Exchange, LoginError};
 use crate::limit::{LONGEST_LOGIN, Permit};
 use crate::runtime::{AtomicBool, AtomicU64, Runtime};
 use crate::store::{
-    Found, Lease, LeaseAsk, Leased, STEP, Saved, Sharing, TROUBLE, Version, random_text,
+    Found, Lease, LeaseAsk, Leased, LoggedIn, STEP, Saved, Sharing, TROUBLE, Version, random_text,
     sleeps_until,
 };
 
@@ -152,10 +152,15 @@ impl Turn {
         self.asked.then(|| Leased {
             owner: Some(self.owner.clone()),
             version: self.version,
-            secret: self.secret.clone(),
-            at: self.engine.clock.now().steady,
             notes: None,
         })
+    }
+
+    /// The secret that was read has logged in now.
+    pub(super) fn logged_in(&self) {
+        let at = self.engine.clock.now().steady;
+        let secret = self.secret.clone();
+        *self.sharing.logged_in.lock() = secret.map(|secret| LoggedIn { secret, at });
     }
 
     /// Gives the lease of an earlier login of the cache back, whose session could not be saved. A

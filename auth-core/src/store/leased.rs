@@ -11,12 +11,17 @@ pub(crate) struct Leased {
     pub(crate) owner: Option<String>,
     /// What the session is saved as. `None` if the lease was asked for, and no answer came.
     pub(crate) version: Option<Version>,
-    /// The keyed hash of the secret by which it was obtained, if it was by one.
-    pub(crate) secret: Option<String>,
-    /// When that ended, on the steady clock.
-    pub(crate) at: u64,
     /// What is saved with the session.
     pub(crate) notes: Option<Notes>,
+}
+
+/// A secret that has logged in.
+#[derive(Clone, Debug)]
+pub(crate) struct LoggedIn {
+    /// Its keyed hash.
+    pub(crate) secret: String,
+    /// When the login ended, on the steady clock.
+    pub(crate) at: u64,
 }
 
 /// The lease of the session that is not saved yet, and the generation of that. It may be that of

@@ -79,7 +79,7 @@ pub use store::Store;
 #[cfg(any(feature = "file", feature = "redis"))]
 pub use summary::StoredSummary;
 
-pub(crate) use leased::Leased;
+pub(crate) use leased::{Leased, LoggedIn};
 pub(crate) use revisions::Unsaved;
 pub(crate) use settling::Settling;
 pub(crate) use sharing::{Found, Sharing, random_text, sleeps_until};

@@ -17,7 +17,7 @@ use super::entry::{Change, Entry, NotesChange, Saved, SessionChange, Stored, Ver
 use super::error::StoreError;
 use super::following::Following;
 use super::lease::{LeaseAnswer, LeaseAsk};
-use super::leased::{LastLease, Leased};
+use super::leased::{LastLease, Leased, LoggedIn};
 use super::looks::Looks;
 use super::permit::{PermitAnswer, PermitAsk};
 use super::revisions::Revisions;
@@ -56,6 +56,8 @@ pub(crate) struct Sharing {
     owner: String,
     /// The lease of the session that is not saved yet.
     pub(crate) last_lease: LastLease,
+    /// The secret that has logged in last.
+    pub(crate) logged_in: Mutex<Option<LoggedIn>>,
     /// What has changed about the session since it was saved.
     pub(crate) revisions: Revisions,
     /// The flights whose sessions are being saved.
@@ -95,11 +97,11 @@ pub(crate) struct Found {
 impl Found {
     /// The notes without what they say of a secret that has logged in since then. `None`, if they
     /// may have been noted later than that.
-    pub(crate) fn without_refusal(&self, (secret, since): (String, u64)) -> Option<Notes> {
-        let are_older = self.noted_at.is_some_and(|noted| noted < since);
+    pub(crate) fn without_refusal(&self, by: LoggedIn) -> Option<Notes> {
+        let are_older = self.noted_at.is_some_and(|noted| noted < by.at);
         are_older.then(|| {
             let mut notes = self.notes.clone();
-            notes.logged_in_with(secret, None);
+            notes.logged_in_with(by.secret, None);
             notes
         })
     }
@@ -142,6 +144,7 @@ impl Sharing {
             known: Mutex::default(),
             owner: random_text(),
             last_lease: LastLease::default(),
+            logged_in: Mutex::default(),
             revisions: Revisions::default(),
             settling: Arc::default(),
             publishing: tokio::sync::Mutex::default(),
@@ -505,8 +508,6 @@ mod tests {
         let leased = |owner: &str, version| Leased {
             owner: Some(owner.to_owned()),
             version,
-            secret: None,
-            at: 0,
             notes: None,
         };
         let now = || {

@@ -44,7 +44,7 @@ impl Login {
                 return Err(NoSession::Unneeded);
             }
             // From now on a close waits for it: what is marked as spent is not dropped.
-            if !self.flight().send(self.engine.clock.precise()) {
+            if !self.begin_sending() {
                 self.give_back(permit).await;
                 return Err(NoSession::Unchanged);
             }
@@ -71,7 +71,7 @@ impl Login {
                     self.unmark(current).await;
                 }
             }
-            if !self.flight().begin_anew() {
+            if !self.begin_anew() {
                 return Err(NoSession::Unchanged);
             }
         };
@@ -222,11 +222,15 @@ impl Login {
     }
 
     /// The refresh has failed. Returns the purpose of the login that follows, if one does.
-    fn purpose_after(&self, current: &Credential, error: LoginError) -> Result<Purpose, NoSession> {
-        let flight = self.flight();
+    fn purpose_after(
+        &mut self,
+        current: &Credential,
+        error: LoginError,
+    ) -> Result<Purpose, NoSession> {
         let cache = self.cache().ok_or(NoSession::Unchanged)?;
-        let purpose = cache.not_refreshed(flight, current, error)?;
-        if flight.begin_anew() {
+        let purpose = cache.not_refreshed(self.flight(), current, error)?;
+        drop(cache);
+        if self.begin_anew() {
             Ok(purpose)
         } else {
             Err(NoSession::Unchanged)

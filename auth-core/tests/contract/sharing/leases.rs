@@ -121,10 +121,11 @@ async fn rule_20_a_lease_whose_holder_is_gone_lapses_and_one_that_is_given_up_is
     fleet.advance(2 * SECOND).await;
     assert_eq!(waiting.await.unwrap().unwrap(), "token-2");
 
-    // One that is dropped with its cache releases its lease at once.
+    // One that is dropped with its cache before it is sent releases its lease at once.
     reject_stored(&mut fleet, &server).await;
-    *server.0.gate.lock() = Some(Arc::clone(&gate));
-    let dropped = fleet.start(server.program("right"));
+    let store = Faulty::new(&fleet.store);
+    *store.0.permit_gate.lock() = Some(Arc::new(Semaphore::new(0)));
+    let dropped = fleet.start_with(server.program("right"), store);
     let mut get = Box::pin(dropped.get());
     assert!(futures_util::poll!(&mut get).is_pending());
     settle().await;
@@ -132,7 +133,6 @@ async fn rule_20_a_lease_whose_holder_is_gone_lapses_and_one_that_is_given_up_is
     drop(get);
     drop(dropped);
     settle().await;
-    *server.0.gate.lock() = None;
     let next = fleet.start(server.program("right"));
     assert!(next.get().await.is_ok());
     assert_eq!(server.logins(), logins + 1);

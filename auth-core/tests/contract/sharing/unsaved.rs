@@ -99,15 +99,25 @@ async fn rule_22_a_session_that_could_not_be_saved_ends_no_doubt_of_the_stored_t
     let first = fleet.start(rotating(&server));
     first.get().await.unwrap();
     fleet.leap(HOUR);
-    // It ends while its refresh is under way.
+    // It ends, with its runtime, while its refresh is under way.
     *server.0.refresh_gate.lock() = Some(Arc::new(Semaphore::new(0)));
+    let killed = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     let mut get = Box::pin(first.get());
-    assert!(futures_util::poll!(&mut get).is_pending());
-    settle().await;
+    {
+        let _entered = killed.enter();
+        assert!(futures_util::poll!(&mut get).is_pending());
+    }
+    std::thread::scope(|scope| {
+        scope.spawn(|| killed.block_on(settle()));
+    });
     assert_eq!(server.tokens_seen_once(), 1);
     drop(get);
+    killed.shutdown_background();
     drop(first);
-    settle().await;
+    // Its lease lapses.
+    fleet.advance(36 * SECOND).await;
     *server.0.refresh_gate.lock() = None;
     // The next one can't read the notes. Its session comes after its close, and is not saved.
     let store = Faulty::new(&fleet.store);
