@@ -73,3 +73,28 @@ fn every_recipe_is_in_order_short_and_says_where_its_facts_are_from() {
     }
     assert!(count >= 4, "{count}");
 }
+
+#[test]
+fn rule_7_each_recipe_that_looks_into_successes_does_without_their_length() {
+    let mut looks = Vec::new();
+    for entry in fs::read_dir(folder("recipes")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|end| end != "toml") {
+            continue;
+        }
+        let recipe: toml::Table = fs::read_to_string(&path).unwrap().parse().unwrap();
+        let verdicts = recipe.get("verdicts").and_then(toml::Value::as_array);
+        let looks_into = |clause: &toml::Value| {
+            let by_body = ["json", "text", "present", "absent"];
+            by_body.iter().any(|key| clause.get(*key).is_some()) && clause.get("status").is_none()
+        };
+        if verdicts.is_some_and(|clauses| clauses.iter().any(looks_into)) {
+            let judged = recipe.get("judged_body");
+            let without = judged.and_then(|judged| judged.get("without_length"));
+            let without = without.and_then(toml::Value::as_bool);
+            assert_eq!(without, Some(true), "{}", path.display());
+            looks.push(path);
+        }
+    }
+    assert_eq!(looks.len(), 4, "{looks:?}");
+}

@@ -32,6 +32,11 @@ pub(super) type Ended = watch::Receiver<Option<Result<(), Error>>>;
 
 impl Shared {
     pub(super) async fn close(self: &Arc<Self>, ending: Ending) -> Result<(), Error> {
+        // Nothing could be sent. A call that finds a runtime makes up for it.
+        let runtime = Runtime::current();
+        if runtime.is_none() && !self.is_closed() {
+            return Err(Error::NoRuntime);
+        }
         let (sender, result) = watch::channel(None);
         let mut unsaved = false;
         let ((was_closed, ended), (session, known), rejected, flights, superseded) =
@@ -97,10 +102,8 @@ impl Shared {
             }
         }
         self.engine.emit(&Event::Closed);
-        let Some(runtime) = Runtime::current() else {
-            sender.send_replace(Some(Err(Error::NoRuntime)));
-            return Err(Error::NoRuntime);
-        };
+        // Another thread may have closed it meanwhile, which is over by now.
+        let runtime = runtime.ok_or(Error::NoRuntime)?;
         // A task of its own continues if the caller drops its future. It holds the cache, so that a
         // login under way can deliver its session to be logged out.
         let shared = Arc::clone(self);

@@ -330,9 +330,10 @@ impl Credentials {
     ///   held. The logout of a login under way is reported by
     ///   [`Event::LoggedOut`](crate::Event::LoggedOut) alone.
     /// - [`Error::Abandoned`] if the runtime was shut down in the meantime.
-    /// - [`Error::NoRuntime`] outside a tokio runtime, where nothing can be sent.
+    /// - [`Error::NoRuntime`] outside a tokio runtime, where nothing can be sent. The handle is
+    ///   still open: close it within a runtime, or by [`blocking_close`](Self::blocking_close).
     ///
-    /// The handle is closed in any case.
+    /// The handle is closed in any other case.
     ///
     /// # Cancel safety
     /// The handle is closed by the first poll. The logouts continue even if the future is dropped,

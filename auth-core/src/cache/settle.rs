@@ -212,8 +212,8 @@ impl Keep for Shared {
                 superseded,
             } => {
                 let stamp = credential.stamp();
-                if let Some(old) = superseded.filter(|old| !old.session.is_same_value(&credential))
-                {
+                let is_other = |old: &Superseded| !old.session.may_be_one_session(&credential);
+                if let Some(old) = superseded.filter(is_other) {
                     self.log_out_superseded(old);
                 }
                 settlement.tell(Some(Ok(credential)));
@@ -246,7 +246,7 @@ impl Keep for Shared {
                 let served = self.read(|state| state.current().cloned());
                 let session = session.filter(|session| {
                     self.superseded_grace().is_some()
-                        && served.is_none_or(|served| !served.is_same_value(session))
+                        && served.is_none_or(|served| !served.may_be_one_session(session))
                 });
                 session.map(|session| (session, Logout::new(LogoutReason::Superseded)))
             }

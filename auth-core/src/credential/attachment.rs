@@ -416,6 +416,17 @@ impl Attachment {
             && self.cookies.is_same_value(&other.cookies)
     }
 
+    /// Whether both may be one session at the server, which has given it again: they have a token
+    /// in common, or a cookie that the session can't do without. Where there is neither, all that
+    /// is for every request is the same. What else differs, such as a csrf value, says nothing.
+    pub(super) fn may_be_one_session(&self, other: &Self) -> bool {
+        let (mut ours, theirs) = (self.session_values(), other.session_values());
+        if self.session_values().chain(theirs).next().is_none() {
+            return self.is_always_same(other);
+        }
+        ours.any(|value| other.session_values().any(|theirs| theirs == value))
+    }
+
     /// Whether both put the same on a request, but for cookies that only answers have set.
     pub(super) fn is_same_value(&self, other: &Self) -> bool {
         self.has_same_parts(other) && self.cookies.is_same_value(&other.cookies)

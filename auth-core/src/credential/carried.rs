@@ -54,6 +54,17 @@ impl Attachment {
             .filter(|value| value.len() >= SHORTEST)
     }
 
+    /// What a server knows a session by, each with the name of its cookie. The user and the
+    /// password of HTTP Basic are those of the account.
+    pub(super) fn session_values(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let of_all = self.headers.iter().map(|(name, value)| (name, value));
+        let headers = of_all.chain(self.dependents.headers.live());
+        let tokens = headers.filter(|(name, value)| **name == AUTHORIZATION && !is_basic(value));
+        let tokens = tokens.map(|(_, value)| ("", value.as_bytes()));
+        let cookies = self.cookies.named();
+        tokens.chain(cookies.map(|cookie| (&*cookie.name, cookie.value.as_bytes())))
+    }
+
     /// Remembers what `before`, an earlier value of the same session, has or had lately, and this
     /// has not.
     pub(super) fn remember(&mut self, before: &Self) {
@@ -108,6 +119,11 @@ pub(super) fn behind_scheme(value: &HeaderValue) -> impl Iterator<Item = &str> {
         .utf8_chunks()
         .map(|chunk| chunk.valid().trim_ascii());
     texts.filter(|text| !text.is_empty())
+}
+
+fn is_basic(value: &HeaderValue) -> bool {
+    let scheme = value.as_bytes().get(..6);
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic "))
 }
 
 #[cfg(test)]

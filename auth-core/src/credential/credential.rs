@@ -671,6 +671,11 @@ impl Credential {
         self.attachment.is_same_value(&other.attachment)
     }
 
+    /// Whether both may be one session at the server, which has given it again.
+    pub(crate) fn may_be_one_session(&self, other: &Self) -> bool {
+        self.attachment.may_be_one_session(&other.attachment)
+    }
+
     /// Whether both are one revision: they put the same on a request and keep the same.
     pub(crate) fn is_same_revision(&self, other: &Self) -> bool {
         self.is_same_value(other) && self.kept.has_values_of(&other.kept)

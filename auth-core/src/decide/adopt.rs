@@ -223,7 +223,7 @@ impl CacheState {
         }
         if let Some(breaker) = found.notes.breaker {
             let own = self.breaker.get_or_insert_default();
-            own.learn(breaker, stamp.generation);
+            own.learn(breaker, stamp.generation, end.at);
         }
         if is_over {
             self.retire();
@@ -346,8 +346,10 @@ impl CacheState {
             let failed = failed.filter(|failure| failure.is_of_note(now));
             notes.logged_in_with(secret, failed.cloned());
         }
-        let breaker = self.breaker.as_deref();
-        notes.breaker = breaker.filter(|breaker| breaker.is_of_note(now)).cloned();
+        // One that knows nothing takes nothing back: it may have found no session to learn with.
+        if let Some(breaker) = self.breaker.as_deref() {
+            notes.breaker = Some(breaker).filter(|it| it.is_of_note(now)).cloned();
+        }
         let refreshes = self.refreshes.as_deref();
         let held = refreshes.and_then(|refreshes| refreshes.held(now));
         // A login says nothing of it, and none is refreshed meanwhile.

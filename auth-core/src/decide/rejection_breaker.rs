@@ -208,8 +208,15 @@ impl RejectionBreaker {
 
     /// What another process knows of the logins that rejections have caused counts here as well,
     /// since the session of this generation came from there.
-    pub(super) fn learn(&mut self, other: Self, generation: u64) {
-        if other.landed.len() > self.landed.len() {
+    pub(super) fn learn(&mut self, mut other: Self, generation: u64, now: Moment) {
+        for landed in [&mut self.landed, &mut other.landed] {
+            landed.retain(|at| is_lately(*at, now));
+        }
+        // A process learns before it logs in, so that who was later has all that the other one has.
+        // One login has not quite the same time in both, so they are not merged.
+        let last = |landed: &[Time]| landed.last().map(|at| at.0);
+        let knows = |landed: &[Time]| (landed.len(), last(landed));
+        if knows(&other.landed) > knows(&self.landed) {
             self.landed = other.landed;
         }
         if let Some(probation) = other.probation {
@@ -614,7 +621,7 @@ mod tests {
         };
         for (own, other, until) in [(0.0, 2.0, 7.0), (2.0, 0.0, 7.0), (1.0, 1.0, 6.0)] {
             let mut breaker = on_probation(own, 2);
-            breaker.learn(on_probation(other, 9), 3);
+            breaker.learn(on_probation(other, 9), 3, at(2.0));
             assert!(!believes(&breaker, until - 0.001), "{own} and {other}");
             assert!(believes(&breaker, until), "{own} and {other}");
             // That of the other belongs to the generation that came from there.
@@ -623,7 +630,8 @@ mod tests {
         }
         let one = NonZeroU32::MIN;
         for (own, other, until) in [
-            (&[0.0][..], &[30.0][..], 60.0),
+            (&[0.0][..], &[30.0][..], 90.0),
+            (&[30.0], &[0.0], 90.0),
             (&[0.0], &[30.0, 40.0], 100.0),
             (&[0.0, 30.0], &[40.0], 90.0),
         ] {
@@ -632,7 +640,7 @@ mod tests {
                 ..RejectionBreaker::default()
             };
             let mut breaker = landed(own);
-            breaker.learn(landed(other), 3);
+            breaker.learn(landed(other), 3, at(40.0));
             let believes = |seconds| breaker.believes(EndedBy::Deletion, at(seconds), one);
             assert!(
                 !believes(until - 0.001) && believes(until),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cache_state::{CacheState, Policy};
+use super::repair_breaker::RepairBreaker;
 use super::response::{Heard, Ruling};
 use crate::clock::Moment;
 use crate::credential::{Brought, Credential, SetCookie, Stamp, Update};
@@ -40,25 +41,31 @@ impl CacheState {
     /// be one: the credential is not the current one any more, or the provider `fetches` parts.
     pub(crate) fn may_repair(&self, stamp: Stamp, fetches: bool, now: Moment) -> bool {
         let same = |current: &Arc<Credential>| current.stamp() == stamp;
-        let forbidden = (self.repairs.as_ref()).is_some_and(|repairs| repairs.forbids(now));
+        let generation = self.generation();
+        let forbids = |repairs: &RepairBreaker| repairs.forbids(generation, now);
+        let forbidden = self.repairs.as_deref().is_some_and(forbids);
         let possible = fetches || !self.current.as_ref().is_some_and(same);
         possible && !self.closed && !forbidden
     }
 
     /// The replay of a repair asked for another one.
     pub(crate) fn not_repaired(&mut self, now: Moment) {
-        self.repairs.get_or_insert_default().futile(now);
+        let generation = self.generation();
+        let repairs = self.repairs.get_or_insert_default();
+        repairs.futile(generation, now);
     }
 
     /// Whether a repair begins that no request is sent again after.
     pub(crate) fn repairs_for_next(&mut self, now: Moment) -> bool {
-        self.repairs.get_or_insert_default().begins_for_next(now)
+        let generation = self.generation();
+        let repairs = self.repairs.get_or_insert_default();
+        repairs.begins_for_next(generation, now)
     }
 
     /// What a caller is told that needs a repair, if none may begin now because the last one has
     /// failed.
     pub(crate) fn repair_failure(&self, now: Moment) -> Option<Error> {
-        self.repairs.as_ref()?.failure(now)
+        self.repairs.as_ref()?.failure(self.generation(), now)
     }
 
     /// A repair has ended that began with this credential, because of a part that was missing or of
@@ -125,10 +132,11 @@ impl CacheState {
             Err(error) => error,
         };
         let failure = Arc::new(error.of_exchange(Exchange::Repair));
-        let retry_after = self
-            .repairs
-            .get_or_insert_default()
-            .failed(Arc::clone(&failure), now);
+        let retry_after = self.repairs.get_or_insert_default().failed(
+            Arc::clone(&failure),
+            stamp.generation,
+            now,
+        );
         let failed = Repaired::Failed {
             failure,
             retry_after,

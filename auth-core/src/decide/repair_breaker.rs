@@ -21,6 +21,11 @@ pub(super) struct RepairBreaker {
     streak: u32,
     /// No repair before this, on the steady clock.
     until: u64,
+    /// The session with which the last one did not help. A later one may be tried with all the
+    /// same.
+    generation: u64,
+    /// No repair of any session before this, by the server's `Retry-After`.
+    asked_until: u64,
     /// Why the last one failed, if it did. Without it, one has brought a value that did not help.
     failure: Option<Arc<LoginError>>,
     /// The last one was refused with an earlier value of the session.
@@ -30,31 +35,49 @@ pub(super) struct RepairBreaker {
 }
 
 impl RepairBreaker {
-    pub(super) const fn forbids(&self, now: Moment) -> bool {
-        now.steady < self.until
+    /// Whether no repair of the session of this generation may begin now.
+    pub(super) const fn forbids(&self, generation: u64, now: Moment) -> bool {
+        now.steady < self.until(generation)
+    }
+
+    const fn until(&self, generation: u64) -> u64 {
+        if generation > self.generation {
+            self.asked_until
+        } else {
+            self.until
+        }
     }
 
     /// What a caller is told that needs one now, if the last one has failed.
-    pub(super) fn failure(&self, now: Moment) -> Option<Error> {
-        let failure = self.failure.as_ref().filter(|_| self.forbids(now))?;
+    pub(super) fn failure(&self, generation: u64, now: Moment) -> Option<Error> {
+        let failure = self.failure.as_ref();
+        let failure = failure.filter(|_| self.forbids(generation, now))?;
         Some(Error::Login {
             source: Arc::clone(failure),
-            retry_after: Some(self.left(now)),
+            retry_after: Some(self.left(generation, now)),
         })
     }
 
-    fn left(&self, now: Moment) -> Duration {
-        Duration::from_nanos(self.until.saturating_sub(now.steady))
+    fn left(&self, generation: u64, now: Moment) -> Duration {
+        Duration::from_nanos(self.until(generation).saturating_sub(now.steady))
     }
 
     /// One has failed. Returns how long none begins: at least as long as the server asked for.
-    pub(super) fn failed(&mut self, failure: Arc<LoginError>, now: Moment) -> Duration {
-        self.futile(now);
+    pub(super) fn failed(
+        &mut self,
+        failure: Arc<LoginError>,
+        generation: u64,
+        now: Moment,
+    ) -> Duration {
+        self.futile(generation, now);
         let asked = failure.retry_after().unwrap_or_default();
-        let asked = nanos(asked.min(LONGEST_RETRY_AFTER));
-        self.until = self.until.max(now.steady.saturating_add(asked));
+        let asked = now
+            .steady
+            .saturating_add(nanos(asked.min(LONGEST_RETRY_AFTER)));
+        self.asked_until = self.asked_until.max(asked);
+        self.until = self.until.max(asked);
         self.failure = Some(failure);
-        self.left(now)
+        self.left(generation, now)
     }
 
     /// One was refused with an earlier value of the session. Returns whether the one before was,
@@ -69,21 +92,22 @@ impl RepairBreaker {
     }
 
     /// Whether one begins that no request is sent again after.
-    pub(super) fn begins_for_next(&mut self, now: Moment) -> bool {
-        let begins = !self.forbids(now) && now.steady >= self.next_until;
+    pub(super) fn begins_for_next(&mut self, generation: u64, now: Moment) -> bool {
+        let begins = !self.forbids(generation, now) && now.steady >= self.next_until;
         if begins {
             self.next_until = now.steady.saturating_add(nanos(FOR_NEXT_EVERY));
         }
         begins
     }
 
-    /// The value of one did not help.
-    pub(super) fn futile(&mut self, now: Moment) {
-        if !self.forbids(now) {
+    /// The value of one did not help the session of this generation.
+    pub(super) fn futile(&mut self, generation: u64, now: Moment) {
+        if !self.forbids(generation, now) {
             let doubled = FIRST_COOLDOWN.saturating_mul(2_u32.saturating_pow(self.streak));
             let wait = doubled.min(LONGEST_COOLDOWN);
             self.streak = self.streak.saturating_add(1);
             self.until = now.steady.saturating_add(nanos(wait));
+            self.generation = generation;
             self.failure = None;
             self.was_refused = false;
         }
@@ -104,24 +128,24 @@ mod tests {
     #[test]
     fn rule_8_the_cooldown_of_repairs_doubles_until_one_helps() {
         let mut breaker = RepairBreaker::default();
-        assert!(!breaker.forbids(at(0)));
+        assert!(!breaker.forbids(1, at(0)));
         let mut now = 0;
         for wait in [5, 10, 20, 40, 80, 160, 300, 300] {
-            breaker.futile(at(now));
-            assert_eq!(breaker.left(at(now)), Duration::from_secs(wait));
-            breaker.futile(at(now + 1));
+            breaker.futile(1, at(now));
+            assert_eq!(breaker.left(1, at(now)), Duration::from_secs(wait));
+            breaker.futile(1, at(now + 1));
             assert_eq!(
-                breaker.left(at(now + 1)),
+                breaker.left(1, at(now + 1)),
                 Duration::from_secs(wait - 1),
                 "those of the same time count once"
             );
-            assert!(breaker.forbids(at(now + wait - 1)) && !breaker.forbids(at(now + wait)));
+            assert!(breaker.forbids(1, at(now + wait - 1)) && !breaker.forbids(1, at(now + wait)));
             now += wait;
         }
         breaker = RepairBreaker::default();
-        assert!(!breaker.forbids(at(now)));
-        breaker.futile(at(now));
-        assert_eq!(breaker.left(at(now)), Duration::from_secs(5));
+        assert!(!breaker.forbids(1, at(now)));
+        breaker.futile(1, at(now));
+        assert_eq!(breaker.left(1, at(now)), Duration::from_secs(5));
     }
 
     #[test]
@@ -131,19 +155,41 @@ mod tests {
             let asked = (wait > 0).then(|| Duration::from_secs(wait));
             Arc::new(LoginError::unavailable("status 503").with_retry_after(asked))
         };
-        assert_eq!(breaker.failed(error(0), at(0)), Duration::from_secs(5));
-        let told = breaker.failure(at(1)).expect("it failed");
+        assert_eq!(breaker.failed(error(0), 1, at(0)), Duration::from_secs(5));
+        let told = breaker.failure(1, at(1)).expect("it failed");
         assert_eq!(told.retry_after(), Some(Duration::from_secs(4)));
-        assert!(breaker.failure(at(5)).is_none());
+        assert!(breaker.failure(1, at(5)).is_none());
         // A value that does not help is no failure.
-        breaker.futile(at(5));
-        assert!(breaker.forbids(at(6)) && breaker.failure(at(6)).is_none());
+        breaker.futile(1, at(5));
+        assert!(breaker.forbids(1, at(6)) && breaker.failure(1, at(6)).is_none());
         // The server may ask for more, and for no more than an hour.
         for (asked, wait) in [(60, 60), (90_000, 3_600)] {
-            let failed = breaker.failed(error(asked), at(10_000));
+            let failed = breaker.failed(error(asked), 1, at(10_000));
             assert_eq!(failed, Duration::from_secs(wait));
         }
         breaker = RepairBreaker::default();
-        assert!(!breaker.forbids(at(10_000)) && breaker.failure(at(10_000)).is_none());
+        assert!(!breaker.forbids(1, at(10_000)) && breaker.failure(1, at(10_000)).is_none());
+    }
+
+    #[test]
+    fn rule_8_a_later_session_is_tried_once_in_the_cooldown_of_an_earlier_one() {
+        let mut breaker = RepairBreaker::default();
+        let failed = Arc::new(LoginError::malformed("status 403"));
+        assert_eq!(
+            breaker.failed(Arc::clone(&failed), 1, at(0)),
+            Duration::from_secs(5)
+        );
+        assert!(breaker.forbids(1, at(1)) && !breaker.forbids(2, at(1)));
+        assert!(breaker.failure(2, at(1)).is_none());
+        // What follows is as long as after a second failure of one session.
+        assert_eq!(breaker.failed(failed, 2, at(1)), Duration::from_secs(10));
+        assert!(breaker.forbids(2, at(10)) && !breaker.forbids(2, at(11)));
+        // What the server asks for holds for all.
+        let asked = Some(Duration::from_secs(60));
+        let failed = LoginError::unavailable("status 503").with_retry_after(asked);
+        breaker.failed(Arc::new(failed), 2, at(20));
+        assert!(breaker.forbids(3, at(79)) && !breaker.forbids(3, at(80)));
+        let told = breaker.failure(3, at(50)).expect("it failed");
+        assert_eq!(told.retry_after(), Some(Duration::from_secs(30)));
     }
 }

@@ -10,6 +10,7 @@ use auth_core::{
     Logout, LogoutReason, LogoutScope, Session,
 };
 use futures_util::FutureExt;
+use http::HeaderName;
 
 use crate::support::{HOUR, Renewing, SECOND, on, replay, settle, tokens};
 
@@ -160,7 +161,7 @@ async fn rule_19_a_further_close_says_that_the_logout_was_not_confirmed() {
 }
 
 #[test]
-fn rule_19_a_close_outside_a_runtime_has_logged_nothing_out() {
+fn rule_19_a_close_outside_a_runtime_changes_nothing() {
     let provider = tokens();
     let logouts = provider.logouts();
     let credentials = on(&ManualClock::new(), provider).build();
@@ -170,6 +171,54 @@ fn rule_19_a_close_outside_a_runtime_has_logged_nothing_out() {
         assert!(matches!(close, Err(Error::NoRuntime)), "{close:?}");
     }
     assert_eq!(logouts.count(), 0);
+    assert!(credentials.fresh().is_some());
+    credentials.blocking_close().unwrap();
+    assert_eq!(logouts.count(), 1);
+    let ended = credentials.close().now_or_never();
+    assert!(matches!(ended, Some(Ok(()))), "it is over: {ended:?}");
+}
+
+/// The session of a login, of which something is the same each time.
+fn given(number: u64, what: &str) -> Result<Session, LoginError> {
+    let csrf = format!("csrf-{number}").parse().unwrap();
+    let session = Session::new().with_header(HeaderName::from_static("x-csrf"), csrf);
+    let name = HeaderName::from_static("x-token");
+    Ok(match what {
+        "token" => session.with_bearer("the-only-one")?,
+        "cookie" => session.with_cookie("sid", "the-only-one")?,
+        "header" => Session::new().with_header(name, "the-only-one".parse().unwrap()),
+        // Each of these is another session.
+        "basic" => session.with_basic("me", "right")?,
+        "cookies" => session.with_cookie("sid", &format!("s-{number}"))?,
+        _ => session.with_bearer(&format!("token-{number}"))?,
+    })
+}
+
+#[tokio::test]
+async fn rule_19_a_session_that_the_server_gives_again_is_not_logged_out_as_superseded() {
+    let cases = [
+        ("token", 0),
+        ("cookie", 0),
+        ("header", 0),
+        ("basic", 1),
+        ("cookies", 1),
+        ("tokens", 1),
+    ];
+    for (what, expected) in cases {
+        let clock = ManualClock::new();
+        let provider = Scripted::new(move |number| given(number, what));
+        let logouts = provider.logouts();
+        let credentials = Credentials::builder(provider)
+            .clock(clock.clock())
+            .log_out_superseded(5 * SECOND)
+            .build();
+        credentials.get().await.unwrap();
+        credentials.renew().await.unwrap();
+        settle().await;
+        clock.advance(6 * SECOND);
+        settle().await;
+        assert_eq!(logouts.count(), expected, "{what}");
+    }
 }
 
 #[tokio::test]

@@ -1251,3 +1251,28 @@ async fn rule_19_a_fetch_ends_with_the_last_handle() {
     settle().await;
     assert_eq!(Arc::strong_count(&gate), 1, "its task holds the provider");
 }
+
+#[tokio::test]
+async fn rule_8_a_newer_session_is_repaired_in_the_cooldown_of_an_older_ones_failure() {
+    // The server answers the fetch of a dead session as that of any without permission.
+    let handle = Handle::fetching(|number, current| match &*token(current) {
+        "token-1" => Err(LoginError::malformed("status 403")),
+        _ => Ok(csrf(number)),
+    });
+    for cooldown in [5, 10, 20, 40, 80, 160, 300] {
+        assert!(handle.write().await.is_err());
+        handle.clock.advance(cooldown * SECOND);
+    }
+    let first = handle.credentials.get().await.unwrap();
+    assert!(handle.write().await.is_err(), "300 s of cooldown");
+    // A read is answered 401, and its replay is accepted.
+    let attempt = Attempt::new(&handle.credentials, &first);
+    let concluded = respond(&attempt, StatusCode::UNAUTHORIZED, &HeaderMap::new());
+    assert_eq!(concluded, Conclusion::Replay);
+    let second = handle.credentials.get().await.unwrap();
+    assert_eq!(token(&second), "token-2");
+    let replay = attempt.replay(&second);
+    respond(&replay, StatusCode::OK, &HeaderMap::new());
+    let written = handle.write().await;
+    assert!(written.is_ok(), "{written:?} {:?}", handle.counts());
+}

@@ -165,3 +165,40 @@ async fn rule_21_that_a_refreshed_session_is_good_is_saved_once() {
     third.close().await.unwrap();
     assert_eq!(store.changes(), 0);
 }
+
+/// A program that does not share the store logs in to the same account every ten seconds, which
+/// ends the session of the others each time. Each of their logins helps, until the next one.
+#[tokio::test]
+async fn rule_22_of_the_logins_that_rejections_cause_in_a_minute_all_are_told() {
+    for count in [1, 8] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        let processes: Vec<_> = (0..count)
+            .map(|_| fleet.start(server.program("right")))
+            .collect();
+        for process in &processes {
+            process.get().await.unwrap();
+        }
+        let mut logins = Vec::new();
+        for round in 0..40 {
+            // What was obtained until now is dead.
+            let dead = server.logins();
+            let number = |text: &str| text.strip_prefix("token-").unwrap().parse::<u64>();
+            // A request of one process after the other, beginning with another one each time.
+            for offset in 0..count {
+                let process = &processes[(round + offset) % count];
+                let current = process.get().await.unwrap();
+                if number(&token(&current)).unwrap() <= dead {
+                    Attempt::new(process, &current).rejected();
+                    let next = process.get().await.unwrap();
+                    if number(&token(&next)).unwrap() > dead {
+                        crate::support::replay(process, &next).accepted();
+                    }
+                }
+            }
+            logins.push(server.logins() - dead);
+            fleet.advance(10 * SECOND).await;
+        }
+        let minutes = logins.windows(6).map(|minute| minute.iter().sum::<u64>());
+        assert_eq!(minutes.max(), Some(3), "{count} processes: {logins:?}");
+    }
+}

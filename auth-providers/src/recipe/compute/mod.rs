@@ -8,11 +8,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use auth_core::LoginError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
 use super::schema::{Compute, TimeUnit};
-use super::template::{Missing, Place, Template};
+use super::template::{Missing, Place, Template, encoded};
 use super::values::Known;
 
 /// Why a value can't be computed.
@@ -51,8 +51,7 @@ pub(super) fn compute(
     }
     if let Some(template) = &compute.percent {
         let text = text(template)?;
-        let value = utf8_percent_encode(&text, NON_ALPHANUMERIC).to_string();
-        return Ok(Zeroizing::new(value));
+        return Ok(Zeroizing::new(encoded(&text)));
     }
     if let Some(template) = &compute.percent_decoded {
         let text = text(template)?;
