@@ -1276,3 +1276,23 @@ async fn rule_8_a_newer_session_is_repaired_in_the_cooldown_of_an_older_ones_fai
     let written = handle.write().await;
     assert!(written.is_ok(), "{written:?} {:?}", handle.counts());
 }
+
+#[tokio::test]
+async fn rule_15_a_session_that_the_cookies_of_a_repair_end_is_an_event() {
+    let login = |number: u64| {
+        let session = Session::new().with_cookie("sid", &format!("s{number}"))?;
+        Ok(session.with_part(fetched())?)
+    };
+    let handle = Handle::of(login, |number, _| {
+        let deletes = set_cookie("sid=; Max-Age=0; Path=/");
+        Ok(match number {
+            1 => csrf(number).with_cookies(&deletes, HERE),
+            _ => csrf(number),
+        })
+    });
+    let written = handle.write().await.unwrap();
+    assert_eq!(written.cookie("sid"), Some("s2"));
+    let events = handle.events.lock().clone();
+    let ended = |event: &&Event| matches!(event, Event::Ended { .. });
+    assert_eq!(events.iter().filter(ended).count(), 1, "{events:?}");
+}

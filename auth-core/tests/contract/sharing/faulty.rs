@@ -48,6 +48,8 @@ pub(super) struct Faults {
     pub(super) lacks_notes_until: AtomicU64,
     pub(super) seal_panics: AtomicBool,
     pub(super) leases: AtomicU64,
+    /// Of them, those that take one that is free.
+    pub(super) takes: AtomicU64,
     /// It answers that no login is needed, whatever is there.
     pub(super) never_needs: AtomicBool,
     /// The longest time that a lease or a permit was asked for.
@@ -92,6 +94,7 @@ impl Faulty {
             lacks_notes_until: AtomicU64::new(0),
             seal_panics: AtomicBool::new(false),
             leases: AtomicU64::new(0),
+            takes: AtomicU64::new(0),
             never_needs: AtomicBool::new(false),
             longest: Mutex::default(),
             step_gate: Mutex::default(),
@@ -174,6 +177,8 @@ impl Store for Faulty {
 
     async fn lease(&self, name: &str, ask: LeaseAsk<'_>) -> Result<LeaseAnswer, StoreError> {
         self.0.leases.fetch_add(1, SeqCst);
+        let takes = u64::from(!ask.only_extends);
+        self.0.takes.fetch_add(takes, SeqCst);
         self.ask_for(ask.lasts);
         self.fault().await?;
         self.slow().await;

@@ -832,3 +832,112 @@ async fn rule_19_a_close_tells_the_store_what_a_failed_login_forbids() {
     assert!(cold.get().await.is_err());
     assert_eq!(server.logins(), 4, "the store knows of them");
 }
+
+#[tokio::test]
+async fn rule_22_a_login_without_the_store_takes_back_no_later_refusal_of_its_secret() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.fails.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    process.get().await.unwrap();
+    fleet.advance(SECOND).await;
+    // Then the password is changed, as another process finds out.
+    *server.0.password.lock() = "another";
+    let other = fleet.start(server.program("right")).get().await;
+    assert!(refused(&other.unwrap_err()));
+    store.0.fails.store(false, SeqCst);
+    fleet.advance(30 * SECOND).await;
+    let found = fleet.start(server.program("right"));
+    assert_eq!(token(&found.get().await.unwrap()), "token-1", "it is saved");
+    reject_stored(&mut fleet, &server).await;
+    let next = fleet.start(server.program("right")).get().await;
+    assert!(refused(&next.unwrap_err()));
+    assert_eq!(server.logins(), 2);
+}
+
+#[tokio::test]
+async fn rule_22_a_login_whose_late_save_fails_once_ends_what_is_noted_of_its_secret() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    *server.0.password.lock() = "another";
+    let first = fleet.start(server.program("right")).get().await;
+    assert!(refused(&first.unwrap_err()));
+    *server.0.password.lock() = "right";
+    fleet.advance(SECOND).await;
+    let store = Faulty::new(&fleet.store);
+    store.0.fails.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    process.get().await.unwrap();
+    // It takes its lease, and can't save under that at first.
+    store.0.save_fails.store(true, SeqCst);
+    store.0.fails.store(false, SeqCst);
+    fleet.until_changed(&store).await;
+    store.0.save_fails.store(false, SeqCst);
+    fleet.advance(30 * SECOND).await;
+    let found = fleet.start(server.program("right"));
+    assert_eq!(token(&found.get().await.unwrap()), "token-2", "it is saved");
+    reject_stored(&mut fleet, &server).await;
+    let next = fleet.start(server.program("right")).get().await;
+    assert_eq!(token(&next.unwrap()), "token-3");
+}
+
+#[tokio::test]
+async fn rule_22_a_second_login_in_an_outage_of_the_store_ends_what_is_noted_of_its_secret() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    let process = fleet.start_with(server.program("right"), store.clone());
+    // It has its lease, and the answers to its saves are lost.
+    store.0.save_fails.store(true, SeqCst);
+    process.get().await.unwrap();
+    store.0.fails.store(true, SeqCst);
+    fleet.advance(40 * SECOND).await;
+    *server.0.password.lock() = "another";
+    let other = fleet.start(server.program("right")).get().await;
+    assert!(refused(&other.unwrap_err()));
+    *server.0.password.lock() = "right";
+    fleet.advance(SECOND).await;
+    assert_eq!(reject(&process).await.unwrap(), "token-3");
+    store.0.save_fails.store(false, SeqCst);
+    store.0.fails.store(false, SeqCst);
+    fleet.advance(30 * SECOND).await;
+    let found = fleet.start(server.program("right"));
+    assert_eq!(token(&found.get().await.unwrap()), "token-3", "it is saved");
+    reject_stored(&mut fleet, &server).await;
+    let next = fleet.start(server.program("right")).get().await;
+    assert_eq!(token(&next.unwrap()), "token-4");
+}
+
+#[tokio::test]
+async fn rule_22_a_newer_session_that_is_found_after_a_refused_refresh_is_refreshed() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        let life = if number == 2 { 10 * SECOND } else { HOUR };
+        let session = session(number, Lifetime::of(life))?;
+        Ok(session.with_kept("refresh_token", &format!("first-{number}"))?)
+    });
+    let program = || Program {
+        refresh: Some(Refresh::with_kept("refresh_token")),
+        ..server.program("right")
+    };
+    let process = fleet.start(program());
+    process.get().await.unwrap();
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.refresh_gate.lock() = Some(Arc::clone(&gate));
+    let renewed = tokio::spawn(async move { process.renew().await.map(|new| token(&new)) });
+    settle().await;
+    assert_eq!(*server.0.refreshes.lock(), ["first-1"]);
+    // It is stopped meanwhile, and its lease lapses.
+    fleet.clocks.clear();
+    fleet.advance(40 * SECOND).await;
+    reject_stored(&mut fleet, &server).await;
+    fleet.start(program()).get().await.unwrap();
+    fleet.advance(20 * SECOND).await;
+    server.0.refuses_refreshes.store(true, SeqCst);
+    gate.add_permits(1);
+    settle().await;
+    server.0.refuses_refreshes.store(false, SeqCst);
+    gate.add_permits(9);
+    settle().await;
+    assert_eq!(renewed.await.unwrap().unwrap(), "token-1002");
+    assert_eq!(*server.0.refreshes.lock(), ["first-1", "first-2"]);
+    assert_eq!(server.logins(), 2);
+}

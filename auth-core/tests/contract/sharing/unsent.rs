@@ -583,3 +583,47 @@ async fn rule_23_who_asks_for_a_renewed_session_is_given_what_another_process_go
     assert_eq!(process.sent(), ["first", "two"]);
     assert_eq!(got.await.unwrap().unwrap(), token(&other));
 }
+
+#[tokio::test]
+async fn rule_6_a_refresh_that_loses_its_lease_while_it_waits_is_decided_anew() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| {
+        Ok(session(number, Lifetime::of(HOUR))?.with_kept("refresh_token", "r-0")?)
+    });
+    let program = Program {
+        refresh: Some(Refresh::with_kept("refresh_token").counts_as_login()),
+        ..server.program("right")
+    };
+    let store = Faulty::new(&fleet.store);
+    let process = fleet.start_with(program, store.clone());
+    process.get().await.unwrap();
+    for _ in 0..9 {
+        process.renew().await.unwrap();
+    }
+    let renewed = tokio::spawn(async move { process.renew().await.map(|new| token(&new)) });
+    settle().await;
+    assert_eq!(store.0.takes.load(SeqCst), 11);
+    // The machine sleeps for longer than its lease lasts, and another one has it meanwhile.
+    fleet.leap(40 * SECOND);
+    let name = store.0.name.lock().clone();
+    let known = fleet.store.load(&name).await.unwrap().version;
+    let ask = LeaseAsk {
+        owner: "other",
+        lasts: SECOND,
+        known: Some(known),
+        rejected: false,
+        only_extends: false,
+    };
+    let other = fleet.store.lease(&name, ask).await.unwrap();
+    assert!(matches!(other.lease, Lease::Taken { .. }));
+    settle().await;
+    assert_eq!(
+        server.0.refreshes.lock().len(),
+        9,
+        "it waits for its permit"
+    );
+    fleet.advance(30 * SECOND).await;
+    assert_eq!(renewed.await.unwrap().unwrap(), "token-1010");
+    assert_eq!(store.0.takes.load(SeqCst), 12);
+    assert_eq!(server.logins(), 1);
+}
