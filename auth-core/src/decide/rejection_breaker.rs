@@ -277,7 +277,7 @@ mod tests {
 
     fn at(seconds: f64) -> Moment {
         Moment {
-            steady: 1_000_000_000_000 + nanos(Duration::from_secs_f64(seconds)),
+            steady: nanos(Duration::from_secs_f64(1_000.0 + seconds)),
             wall: 0,
         }
     }
@@ -632,6 +632,8 @@ mod tests {
         for (own, other, until) in [
             (&[0.0][..], &[30.0][..], 90.0),
             (&[30.0], &[0.0], 90.0),
+            // None of these was within the last minute.
+            (&[-30.0, -25.0], &[30.0], 90.0),
             (&[0.0], &[30.0, 40.0], 100.0),
             (&[0.0, 30.0], &[40.0], 90.0),
         ] {

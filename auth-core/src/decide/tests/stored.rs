@@ -874,3 +874,17 @@ fn rule_8_the_told_end_of_a_session_from_the_store_counts_from_the_sending_of_it
         assert_eq!(read.took(), second * took);
     }
 }
+
+#[test]
+fn rule_22_a_process_that_knows_nothing_of_rejections_takes_back_nothing_of_others() {
+    let mut other = CacheState::default();
+    log_in(&mut other, HOUR, at(0));
+    let stamp = other.current().unwrap().stamp();
+    other.reject(stamp, false, at(1), &POLICY);
+    log_in(&mut other, HOUR, at(2));
+    let before = other.notes(&Notes::default(), None, true, at(2));
+    assert!(before.breaker.is_some());
+    let state = CacheState::default();
+    let after = state.notes(&before, Some("tag".into()), true, at(3));
+    assert!(after.breaker.is_some());
+}
