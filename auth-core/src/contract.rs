@@ -392,29 +392,31 @@
 //! ## Rule 19
 //!
 //! Dropping the last handle stops renewals and leaks no task; it never logs out. With a store, a
-//! login or a refresh that was sent ends first, within its time-out: what it brings is saved there,
-//! and what its failure forbids, since those that share it wait for that. No login follows it.
-//! `close().await` does, for all clones, or changes nothing outside any runtime: waiters get
-//! `Closed`, a login in flight is logged out when it ends. A further call, or one after a call that
-//! was dropped, waits for the same end and returns the same. With a store, `close` leaves the
-//! session there, and that of a login in flight too; only `log_out` ends it, for all that share it,
-//! and tells them so, even those who still have one that it has superseded, or that the store has
-//! lost. After a `close` it ends nothing, and says so. Both wait for what is on its way to the
-//! store, so that nothing of it is lost, or comes after the logout. Then they tell the store what
-//! failed logins forbid, if it does not know that yet. A login that ends after that, because its
-//! thread was blocked, saves nothing there, and its session is logged out.
+//! login or a refresh that was sent ends first, within its time-out, if that is an hour at most:
+//! what it brings is saved there, and what its failure forbids, since those that share it wait for
+//! that. No login follows it. A save that has begun ends as well. `close().await` does, for all
+//! clones, or changes nothing outside any runtime: waiters get `Closed`, a login in flight is
+//! logged out when it ends. A further call, or one after a call that was dropped, waits for the
+//! same end and returns the same. With a store, `close` leaves the session there, and that of a
+//! login in flight too; only `log_out` ends it, for all that share it, and tells them so, even
+//! those who still have one that it has superseded, or that the store has lost. After a `close` it
+//! ends nothing, and says so. Both wait for what is on its way to the store, so that nothing of it
+//! is lost, or comes after the logout. Then they tell the store what failed logins forbid, if it
+//! does not know that yet. A login that ends after that, because its thread was blocked, saves
+//! nothing there, and its session is logged out.
 //!
 //! A superseded session is logged out only by choice, after a grace, in bounded number, whether it
 //! was renewed, has expired or was rejected; and never where a logout ends all sessions of the
-//! account, or where the server may have given the same session again: one with the same token, or
-//! with the same value of a cookie that it can't do without, whatever else differs. A logout that
-//! would carry a missing part is sent after a repair, and one whose answer asks for a repair is
-//! sent again after it, once: see `auth-providers`. What the answer to a logout means is the
-//! provider's to say. It knows why the session is logged out, and whether it was over before: an
-//! answer that rejects such a session is no failure, and the provider's judge, where it wants the
-//! request, is told which one was answered. Nor is a 2xx whose body breaks off, is too long or
-//! can't be decoded, unless the provider looks into the body for what says that the logout has
-//! failed. A session that is in a store, or was, is never logged out because it was superseded.
+//! account, or where the server may have given the same session again: one with the same token, and
+//! the same of the cookies that it can't do without. A header or a query pair of 16 bytes that is
+//! the same will do where it has neither. A logout that would carry a missing part is sent after a
+//! repair, and one whose answer asks for a repair is sent again after it, once: see
+//! `auth-providers`. What the answer to a logout means is the provider's to say. It knows why the
+//! session is logged out, and whether it was over before: an answer that rejects such a session is
+//! no failure, and the provider's judge, where it wants the request, is told which one was
+//! answered. Nor is a 2xx whose body breaks off, is too long or can't be decoded, unless the
+//! provider looks into the body for what says that the logout has failed. A session that is in a
+//! store, or was, is never logged out because it was superseded.
 //!
 //! # Sharing
 //!

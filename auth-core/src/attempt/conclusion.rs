@@ -183,7 +183,7 @@ impl Attempt {
         let shared = self.credentials.shared();
         let now = shared.engine.clock.now();
         if self.repaired {
-            shared.update(|state| state.not_repaired(now));
+            shared.update(|state| state.not_repaired(self.stamp.generation(), now));
             return Conclusion::HandOn;
         }
         let fetches = shared.engine.provider.repairs();

@@ -21,7 +21,8 @@ impl Credentials {
     ///
     /// Returns at once if the current credential is good and not due. Otherwise it starts a thread
     /// with a tokio runtime of its own. A login that begins there continues there, so it outlives
-    /// its caller, and the thread ends with it; with a store, or kept fresh, with the last handle.
+    /// its caller, and the thread ends with it; with a store, or kept fresh, it ends after the last
+    /// handle.
     /// A renewal is only started there, and not waited for.
     ///
     /// The call blocks its thread: on a worker thread of a runtime, prefer [`get`](Self::get).

@@ -202,7 +202,9 @@ impl CredentialsBuilder {
     /// many sessions](crate::LoginErrorKind::SeatsExhausted), the grace of the oldest ends at once.
     ///
     /// It has no effect where a logout ends [all sessions of the
-    /// account](crate::LogoutScope::Account).
+    /// account](crate::LogoutScope::Account), or where the server gives the same session again: one
+    /// with the same `Authorization`, but HTTP Basic, and the same cookies that it needs; or, where
+    /// it has neither, with the same value of a header or a query pair, of 16 bytes or more.
     ///
     /// ```
     /// use std::time::Duration;

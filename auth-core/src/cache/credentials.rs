@@ -22,7 +22,8 @@ use crate::session::Session;
 ///
 /// A clone costs one reference count, and all clones are one identity: at most one login is in
 /// flight, and every caller gets its result. When the last clone is dropped, a login under way is
-/// aborted and nothing is logged out. [`close`](Self::close) logs out.
+/// aborted and nothing is logged out; with a [store](crate::store), one that was sent goes on, and
+/// is saved there for others. [`close`](Self::close) logs out.
 ///
 /// Two handles that are no clones are two identities, even for one account: each logs in, and each
 /// tries a wrong password by itself. Clone one, look it up in a [`Pool`](crate::Pool), or let them
@@ -336,7 +337,7 @@ impl Credentials {
     /// The handle is closed in any other case.
     ///
     /// # Cancel safety
-    /// The handle is closed by the first poll. The logouts continue even if the future is dropped,
+    /// The handle is closed by the first poll within a runtime. The logouts continue even if the future is dropped,
     /// and another call waits for them.
     pub async fn close(&self) -> Result<(), Error> {
         self.shared.close(Ending::Close).await

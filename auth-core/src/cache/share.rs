@@ -134,10 +134,10 @@ impl Shared {
             session: self.known_now().version,
             has_ended: false,
         };
-        let cache = Arc::downgrade(self);
+        // The last handle may be gone before it is saved.
+        let cache = Arc::clone(self);
         runtime.spawn(async move {
             for _ in 0..MOST_SAVES {
-                let Some(cache) = cache.upgrade() else { return };
                 let Some(what) = saving.goes_on() else { return };
                 if !cache.save_revision(&mut saving, what).await {
                     return;

@@ -138,7 +138,10 @@ impl Shared {
             return told;
         }
         let mut logout = Logout::new(LogoutReason::Closing);
-        logout.was_over = found.is_over;
+        // A later value of the one that has just been logged out may be over with that.
+        let is_later = |known: Version| found.version.is_of_same_session(known);
+        let is_later = had.is_some() && known.version.is_some_and(is_later);
+        logout.was_over = found.is_over || is_later;
         engine.log_out(&stored, logout).await.and(told)
     }
 }

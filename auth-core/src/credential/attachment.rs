@@ -3,11 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
 use super::body_field::FieldName;
-use super::carried::Former;
+use super::carried::{Former, SHORTEST};
 use super::cookie::{Cookie, Role};
 use super::cookies::Cookies;
 use super::dependent::{Dependent, Dependents};
@@ -416,15 +417,26 @@ impl Attachment {
             && self.cookies.is_same_value(&other.cookies)
     }
 
-    /// Whether both may be one session at the server, which has given it again: they have a token
-    /// in common, or a cookie that the session can't do without. Where there is neither, all that
-    /// is for every request is the same. What else differs, such as a csrf value, says nothing.
+    /// Whether both may be one session at the server, which has given it again. Of the tokens and
+    /// the cookies by which both are known, some are the same and none differs. Where they have
+    /// none of these, a header or a query pair of 16 bytes is the same: another one, such as a csrf
+    /// value, may differ.
     pub(super) fn may_be_one_session(&self, other: &Self) -> bool {
-        let (mut ours, theirs) = (self.session_values(), other.session_values());
-        if self.session_values().chain(theirs).next().is_none() {
-            return self.is_always_same(other);
+        let mut same = None;
+        for (name, value) in self.session_values() {
+            for (_, theirs) in other.session_values().filter(|theirs| theirs.0 == name) {
+                same = Some(same.unwrap_or(true) && theirs == value);
+            }
         }
-        ours.any(|value| other.session_values().any(|theirs| theirs == value))
+        same.unwrap_or_else(|| {
+            let is_long = |value: &[u8]| value.len() >= SHORTEST;
+            let is_own = |name: &HeaderName| *name != AUTHORIZATION;
+            let mut headers = (self.headers.iter())
+                .filter(|(name, value)| is_own(name) && is_long(value.as_bytes()));
+            let mut pairs = (self.query.iter()).filter(|(_, value)| is_long(value.as_bytes()));
+            headers.any(|part| other.headers.contains(part))
+                || pairs.any(|part| other.query.contains(part))
+        })
     }
 
     /// Whether both put the same on a request, but for cookies that only answers have set.
@@ -553,7 +565,7 @@ impl fmt::Debug for Attachment {
 
 #[cfg(test)]
 mod tests {
-    use http::header::{AUTHORIZATION, COOKIE};
+    use http::header::COOKIE;
 
     use super::*;
 

@@ -5,13 +5,14 @@ use http::header::AUTHORIZATION;
 use zeroize::Zeroizing;
 
 use super::attachment::Attachment;
+use super::cookie::Cookie;
 
 /// How many former values of each kind are remembered. A response that is older than so many of one
 /// session is late.
 const MOST_FORMER: usize = 8;
 
 /// A shorter value is in a URL by chance, as the name of a host or of a media type.
-const SHORTEST: usize = 16;
+pub(super) const SHORTEST: usize = 16;
 
 /// The values that were replaced in mid-session, or with their session. Responses under way may
 /// still hold them.
@@ -54,14 +55,15 @@ impl Attachment {
             .filter(|value| value.len() >= SHORTEST)
     }
 
-    /// What a server knows a session by, each with the name of its cookie. The user and the
-    /// password of HTTP Basic are those of the account.
+    /// What a server knows a session by, each with the name of its cookie. HTTP Basic is of the
+    /// account, and a cookie that a part is derived from is a csrf value.
     pub(super) fn session_values(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let of_all = self.headers.iter().map(|(name, value)| (name, value));
         let headers = of_all.chain(self.dependents.headers.live());
         let tokens = headers.filter(|(name, value)| **name == AUTHORIZATION && !is_basic(value));
         let tokens = tokens.map(|(_, value)| ("", value.as_bytes()));
-        let cookies = self.cookies.named();
+        let is_of_session = |cookie: &&Cookie| !self.derives_from(&cookie.name);
+        let cookies = self.cookies.named().filter(is_of_session);
         tokens.chain(cookies.map(|cookie| (&*cookie.name, cookie.value.as_bytes())))
     }
 

@@ -8,6 +8,7 @@ use super::failure::Failure;
 use super::notes::{Known, Notes};
 use super::outcome::End;
 use super::refreshes::{Possible, Refreshes};
+use super::rejection_breaker::RejectionBreaker;
 use super::rejection_breaker::Source;
 use crate::clock::Moment;
 use crate::credential::{Credential, Stamp};
@@ -346,10 +347,9 @@ impl CacheState {
             let failed = failed.filter(|failure| failure.is_of_note(now));
             notes.logged_in_with(secret, failed.cloned());
         }
-        // One that knows nothing takes nothing back: it may have found no session to learn with.
-        if let Some(breaker) = self.breaker.as_deref() {
-            notes.breaker = Some(breaker).filter(|it| it.is_of_note(now)).cloned();
-        }
+        // It takes nothing back: it may have found no session to learn with.
+        let breaker = self.breaker.as_deref();
+        notes.breaker = RejectionBreaker::of_both(notes.breaker, breaker, now);
         let refreshes = self.refreshes.as_deref();
         let held = refreshes.and_then(|refreshes| refreshes.held(now));
         // A login says nothing of it, and none is refreshed meanwhile.

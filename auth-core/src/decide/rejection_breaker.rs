@@ -228,6 +228,17 @@ impl RejectionBreaker {
         }
     }
 
+    /// What is noted after a login of its `own` process: of both, what counts still.
+    pub(super) fn of_both(noted: Option<Self>, own: Option<&Self>, now: Moment) -> Option<Self> {
+        let mut both = own.cloned().unwrap_or_default();
+        if let Some(mut noted) = noted {
+            let is_over = |noted: &mut Probation| noted.until() <= Time::of(now).0;
+            noted.probation.take_if(is_over);
+            both.learn(noted, 0, now);
+        }
+        both.is_of_note(now).then_some(both)
+    }
+
     /// Writes its line.
     pub(super) fn write(&self, lines: &mut Lines, now: Moment) {
         let ago = |at: Time| Some(at.passed(now));

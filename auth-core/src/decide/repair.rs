@@ -48,11 +48,13 @@ impl CacheState {
         possible && !self.closed && !forbidden
     }
 
-    /// The replay of a repair asked for another one.
-    pub(crate) fn not_repaired(&mut self, now: Moment) {
-        let generation = self.generation();
-        let repairs = self.repairs.get_or_insert_default();
-        repairs.futile(generation, now);
+    /// The replay of a repair, with the session of this generation, asked for another one. It says
+    /// nothing of a later session.
+    pub(crate) fn not_repaired(&mut self, generation: u64, now: Moment) {
+        if generation == self.generation() {
+            let repairs = self.repairs.get_or_insert_default();
+            repairs.futile(generation, now);
+        }
     }
 
     /// Whether a repair begins that no request is sent again after.

@@ -24,7 +24,7 @@ use crate::decide::{
 };
 use crate::error::{LoginError, LoginErrorKind};
 use crate::event::Event;
-use crate::limit::{Permit, STALLED_AFTER, Ticket};
+use crate::limit::{LONGEST_LOGIN, Permit, STALLED_AFTER, Ticket};
 use crate::secret::Secret;
 use crate::session::Session;
 use crate::store::{Found, Lease, STEP, Version};
@@ -383,9 +383,10 @@ impl Login {
 
     /// From now on it counts as sent. Returns whether it may be: not if it was stopped, or if the
     /// last handle is gone. With a store, that has no more say then: the others who share it wait
-    /// for the end, and a password that is refused without their knowing is one that they try.
+    /// for the end, and a password that is refused without their knowing is one that they try. A
+    /// login without an end would keep them waiting for ever.
     fn begin_sending(&mut self) -> bool {
-        if self.turn.is_some() {
+        if self.turn.is_some() && self.engine.options.login_timeout <= LONGEST_LOGIN {
             self.guard.sent_for = self.cache();
             if self.guard.sent_for.is_none() {
                 return false;
@@ -395,11 +396,20 @@ impl Login {
     }
 
     /// What was sent has failed, or was not sent after all, and another try follows. Returns
-    /// whether it may: the last handle may be gone by now.
+    /// whether it may: it may not if the last handle is gone.
     fn begin_anew(&mut self) -> bool {
+        if self.is_for_others() {
+            return false;
+        }
         let may_follow = self.flight().begin_anew();
         self.guard.sent_for = None;
         may_follow && self.cache().is_some()
+    }
+
+    /// Whether the last handle is gone, and what was sent goes on for those that share the store.
+    fn is_for_others(&self) -> bool {
+        let sent_for = self.guard.sent_for.as_ref();
+        sent_for.is_some_and(|cache| Arc::strong_count(cache) == 1)
     }
 
     /// It is sent now with this permit, and that of the store.

@@ -14,6 +14,8 @@ use http::HeaderName;
 
 use crate::support::{HOUR, Renewing, SECOND, on, replay, settle, tokens};
 
+const CSRF: HeaderName = HeaderName::from_static("x-csrf");
+
 fn alive_tasks() -> usize {
     tokio::runtime::Handle::current()
         .metrics()
@@ -180,17 +182,29 @@ fn rule_19_a_close_outside_a_runtime_changes_nothing() {
 
 /// The session of a login, of which something is the same each time.
 fn given(number: u64, what: &str) -> Result<Session, LoginError> {
-    let csrf = format!("csrf-{number}").parse().unwrap();
-    let session = Session::new().with_header(HeaderName::from_static("x-csrf"), csrf);
-    let name = HeaderName::from_static("x-token");
+    let csrf = format!("csrf-{number}");
+    let session = Session::new().with_header(CSRF, csrf.parse().unwrap());
+    let (sid, token) = (format!("s-{number}"), format!("token-{number}"));
+    let same = "the-only-one-of-the-account";
+    let header = HeaderName::from_static("x-token");
     Ok(match what {
-        "token" => session.with_bearer("the-only-one")?,
-        "cookie" => session.with_cookie("sid", "the-only-one")?,
-        "header" => Session::new().with_header(name, "the-only-one".parse().unwrap()),
+        "token" => session.with_bearer(same)?,
+        "cookie" => session.with_cookie("sid", same)?,
+        "header" => session.with_header(header, same.parse().unwrap()),
+        "query" => session.with_query("_sid", same)?,
+        "cookie and a pair" => Session::new()
+            .with_cookie("sid", same)?
+            .with_cookie("csrf", &csrf)?
+            .with_header_from_cookie(CSRF.as_str(), "csrf")?,
         // Each of these is another session.
         "basic" => session.with_basic("me", "right")?,
-        "cookies" => session.with_cookie("sid", &format!("s-{number}"))?,
-        _ => session.with_bearer(&format!("token-{number}"))?,
+        "cookies" => session.with_cookie("sid", &sid)?,
+        "tenant" => session
+            .with_cookie("sid", &sid)?
+            .with_cookie("tenant", same)?,
+        "key" => session.with_cookie("sid", &sid)?.with_bearer(same)?,
+        "headers" => Session::new().with_header(header, token.parse().unwrap()),
+        _ => session.with_bearer(&token)?,
     })
 }
 
@@ -200,8 +214,13 @@ async fn rule_19_a_session_that_the_server_gives_again_is_not_logged_out_as_supe
         ("token", 0),
         ("cookie", 0),
         ("header", 0),
+        ("query", 0),
+        ("cookie and a pair", 0),
         ("basic", 1),
         ("cookies", 1),
+        ("tenant", 1),
+        ("key", 1),
+        ("headers", 1),
         ("tokens", 1),
     ];
     for (what, expected) in cases {

@@ -280,3 +280,28 @@ async fn rule_8_a_part_for_the_next_request_is_fetched_once_in_30_seconds_at_mos
     settle().await;
     assert_eq!(handle.steps.load(SeqCst), 0);
 }
+
+#[tokio::test]
+async fn rule_8_a_late_replay_of_an_older_session_starts_no_cooldown_of_the_next_one() {
+    for is_late in [false, true] {
+        let handle = Handle::new();
+        let first = handle.attempt().await;
+        assert_eq!(answer(&first, 409), Conclusion::Repair);
+        let repaired = handle.repaired(&first).await;
+        // Its replay is on its way while the session ends.
+        let replay = first.after_repair(&repaired);
+        if !is_late {
+            assert_eq!(answer(&replay, 409), Conclusion::HandOn);
+        }
+        let other = handle.attempt().await;
+        assert_eq!(answer(&other, 401), Conclusion::Replay);
+        let newer = handle.credentials.get().await.unwrap();
+        assert_eq!(newer.stamp().generation(), 2);
+        assert_eq!(answer(&other.replay(&newer), 200), Conclusion::HandOn);
+        if is_late {
+            assert_eq!(answer(&replay, 409), Conclusion::HandOn);
+        }
+        let next = handle.attempt().await;
+        assert_eq!(answer(&next, 409), Conclusion::Repair, "late: {is_late}");
+    }
+}

@@ -7,6 +7,7 @@ mod failures;
 mod faulty;
 mod fleet;
 mod followed;
+mod last_handle;
 mod leases;
 mod permits;
 mod rejections;

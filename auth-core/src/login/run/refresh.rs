@@ -62,6 +62,12 @@ impl Login {
                 self.give_back(permit).await;
                 return Ok(Err(not_marked()));
             }
+            // Nothing is sent any more once the last handle is gone.
+            if self.is_for_others() {
+                self.give_back(permit).await;
+                self.unmark(current).await;
+                return Err(NoSession::Unchanged);
+            }
             let Some(permit) = permit else { break None };
             // The store may have taken a while.
             match self.sent(permit) {
@@ -143,6 +149,7 @@ impl Login {
             // While no login can follow, the refresh is all that may bring a session.
             let is_overdue = until <= now;
             let wants_login = || self.cache().is_none_or(|cache| cache.wants_login());
+            let wants_login = || !self.is_for_others() && wants_login();
             if is_overdue && wants_login() && limiter.expected(true) <= now {
                 return wait;
             }

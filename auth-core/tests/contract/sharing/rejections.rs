@@ -202,3 +202,43 @@ async fn rule_22_of_the_logins_that_rejections_cause_in_a_minute_all_are_told() 
         assert_eq!(minutes.max(), Some(3), "{count} processes: {logins:?}");
     }
 }
+
+#[tokio::test]
+async fn rule_22_a_process_whose_rejections_are_long_ago_takes_back_nothing_of_others() {
+    for had_one in [false, true] {
+        let (server, mut fleet) = (Server::new(), Fleet::new());
+        let store = Faulty::new(&fleet.store);
+        store.0.is_silent.store(true, SeqCst);
+        let old = fleet.start_with(server.program("right"), store.clone());
+        old.get().await.unwrap();
+        if had_one {
+            let current = old.get().await.unwrap();
+            Attempt::new(&old, &current).rejected();
+            let next = old.get().await.unwrap();
+            crate::support::replay(&old, &next).accepted();
+        }
+        fleet.advance(120 * SECOND).await;
+        let busy = fleet.start(server.program("right"));
+        for _ in 0..3 {
+            let current = busy.get().await.unwrap();
+            let before = server.logins();
+            Attempt::new(&busy, &current).rejected();
+            let next = busy.get().await.unwrap();
+            crate::support::replay(&busy, &next).accepted();
+            assert_eq!(server.logins(), before + 1);
+        }
+        busy.log_out().await.unwrap();
+        // No rejection has caused this one.
+        old.renew().await.unwrap();
+        let next = fleet.start(server.program("right"));
+        let current = next.get().await.unwrap();
+        let before = server.logins();
+        Attempt::new(&next, &current).rejected();
+        let _ = next.get().await;
+        assert_eq!(
+            server.logins(),
+            before,
+            "three in a minute, had_one: {had_one}"
+        );
+    }
+}

@@ -151,9 +151,14 @@ impl Provider for Program {
     async fn logout(
         &self,
         credential: &auth_core::Credential,
-        _logout: auth_core::Logout,
+        logout: auth_core::Logout,
     ) -> Result<(), LoginError> {
-        self.server.0.logouts.lock().push(token(credential));
+        let mut logouts = self.server.0.logouts.lock();
+        let is_over = logouts.contains(&token(credential));
+        logouts.push(token(credential));
+        if is_over && !logout.was_over {
+            return Err(LoginError::malformed("status 401"));
+        }
         Ok(())
     }
 }
