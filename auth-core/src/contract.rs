@@ -142,20 +142,20 @@
 //! from is not what the response asked for, unless cookies are all that the session carries, or the
 //! repair sets it to the same. A repair that fails, or whose replay asks again, starts a cooldown,
 //! in which values are heard and no request is sent again for one: 5 s, and twice as long as the
-//! last time, up to 5 min, until one helps. So does the second of two in a row that were refused
-//! while a response rolled another value. After a failure it is no shorter than the server's
-//! `Retry-After`, of an hour at most. If the request can't be sent once more, the provider fetches
-//! the part for the next one, once in 30 s at most.
+//! last time, up to 5 min, until one helps. With a session that was obtained since, one is tried
+//! all the same, unless the server's `Retry-After` forbids that. So does the second of two in a row
+//! that were refused while a response rolled another value. After a failure it is no shorter than
+//! the server's `Retry-After`, of an hour at most. If the request can't be sent once more, the
+//! provider fetches the part for the next one, once in 30 s at most.
 //!
 //! A login may declare a part that is *missing* until it is fetched. A request that would carry it
 //! is not sent without it: a repair comes first, once for all such requests, whichever hop or
 //! replay they are. Other requests neither wait nor fetch. Then it is a part as any other. It ends
 //! with its session, and so the next session's first such request fetches it anew, unless the login
 //! or a response has brought it. If the repair fails, or brings nothing of what is missing, no such
-//! request is sent: all that wait get the typed error, and so do those that come in the cooldown.
-//! With a session that was obtained since, one repair is tried all the same, unless the server's
-//! `Retry-After` forbids that. A part that was missing and comes ends the cooldown. A session with
-//! a missing part whose provider fetches none is a failed login.
+//! request is sent: all that wait get the typed error, and so do those that come in the cooldown. A
+//! part that was missing and comes ends the cooldown. A session with a missing part whose provider
+//! fetches none is a failed login.
 //!
 //! A repair that the server refuses is a rejection of the session that it was sent with. If that is
 //! believed, the login follows, and those that wait get its session, after a repair of it where a
@@ -511,23 +511,25 @@
 //!
 //! ## Rule 24
 //!
-//! A step at the store takes 2 s at most. If it fails, there is an event, and the cache goes on
-//! without the store for 5 s, or until its end, which asks it once more: sessions are served,
-//! logins are single within the process, and of the quota the process takes a fifth, at least one
-//! login. A login that the store has told to wait waits in any case, and one that waits for a
-//! permit of that fifth waits for one of the store as soon as that answers. More than five such
-//! processes may together exceed the quota, and fewer by as much as the store had given in the
-//! window before, or gives in the window after: it is told of such a login only if it answers when
-//! that ends. Nothing fails for it but what can't be done: a token that can be used once is not
-//! sent, and a `log_out` says that the others are not told. What was obtained meanwhile is used,
-//! and saved when the store is looked at next, unless another session is there by then that has not
-//! expired. That one is used once the one at hand is due. A later value of the one that it has
-//! superseded is no other session, nor is its own, if a save arrives after its time. Until it is
-//! saved, it keeps the lease under which it was obtained, or one that supersedes it gives that
-//! back, or the end of its cache; a login that has failed gives its lease back after those 5 s,
-//! with its notes, and if it was given none, takes it for them then, unless another has it or a
-//! good session is there. Its `Retry-After` is told once more after 5 s, and again while the cache
-//! is there.
+//! A step at the store takes 2 s at most, from when its turn among those of its process has come;
+//! it waits for that until none of them has been answered for 2 s. If it fails, there is an event.
+//! A login whose lease has failed, as on a disk that is full, reads what is there within the same 2
+//! s: a good session is used, and what is noted holds. Then the cache goes on without the store for
+//! 5 s, or until its end, which asks it once more: sessions are served, logins are single within
+//! the process, and of the quota the process takes a fifth, at least one login. A login that the
+//! store has told to wait waits in any case, and one that waits for a permit of that fifth waits
+//! for one of the store as soon as that answers. More than five such processes may together exceed
+//! the quota, and fewer by as much as the store had given in the window before, or gives in the
+//! window after: it is told of such a login only if it answers when that ends. Nothing fails for it
+//! but what can't be done: a token that can be used once is not sent, and a `log_out` says that the
+//! others are not told. What was obtained meanwhile is used, and saved when the store is looked at
+//! next, unless another session is there by then that has not expired. That one is used once the
+//! one at hand is due. A later value of the one that it has superseded is no other session, nor is
+//! its own, if a save arrives after its time. Until it is saved, it keeps the lease under which it
+//! was obtained, or one that supersedes it gives that back, or the end of its cache; a login that
+//! has failed gives its lease back after those 5 s, with its notes, and if it was given none, takes
+//! it for them then, unless another has it or a good session is there. Its `Retry-After` is told
+//! once more after 5 s, and again while the cache is there.
 //!
 //! ## Rule 25
 //!

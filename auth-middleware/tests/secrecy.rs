@@ -550,3 +550,58 @@ async fn rule_17_a_client_that_leaves_the_scope_is_logged_without_the_url() {
     assert!(!printed.contains("path"), "{printed}");
     assert_silent(&printed);
 }
+
+/// A client of an API whose sessions are these.
+fn client_of(
+    origin: &str,
+    session: impl Fn() -> Session + Send + Sync + 'static,
+) -> ClientWithMiddleware {
+    let credentials = Credentials::builder(Scripted::new(move |_| Ok(session())))
+        .scope(Scope::only(Origin::parse(origin).unwrap()))
+        .build();
+    AuthMiddleware::build_client(Client::builder(), credentials).unwrap()
+}
+
+#[tokio::test]
+async fn rule_17_an_error_of_the_client_stays_one_whose_words_are_values_by_chance() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let origin = format!("http://localhost:{port}");
+    // The name of a database, a word of the client, a segment of the caller's own path.
+    for value in ["main-database", "localhost", "request", "tcp", "admin"] {
+        let client = client_of(&origin, move || {
+            let session = Session::new().with_query("name", value).unwrap();
+            session.with_query("token", CANARY).unwrap()
+        });
+        let error = client.get(format!("{origin}/admin/users")).send().await;
+        let error = error.unwrap_err();
+        assert!(error.is_connect(), "{value}: {error}");
+        assert_silent_error(&error);
+    }
+}
+
+#[tokio::test]
+async fn rule_17_an_error_of_the_client_stays_one_after_a_redirect_to_a_long_url() {
+    let nowhere = "http://127.0.0.1:1";
+    for long in [10, 9_000] {
+        let location = format!("{nowhere}/x?ids={}", "1".repeat(long));
+        let api = Api::new(move |_| {
+            let mut moved = response(307, "");
+            moved
+                .headers_mut()
+                .insert("location", location.parse().unwrap());
+            moved
+        });
+        let origin = api.serve().await;
+        let scope = Scope::only(Origin::parse(&origin).unwrap());
+        let session = || Ok(Session::new().with_bearer("canary-0123456789")?);
+        let credentials = Credentials::builder(Scripted::new(move |_| session()))
+            .scope(scope.and(Origin::parse(nowhere).unwrap()))
+            .build();
+        let client = AuthMiddleware::build_client(Client::builder(), credentials).unwrap();
+        let error = client.get(format!("{origin}/x")).send().await.unwrap_err();
+        assert!(error.is_connect(), "{long}: {error}");
+        assert_silent_error(&error);
+    }
+}

@@ -337,8 +337,8 @@ impl Credentials {
     /// The handle is closed in any other case.
     ///
     /// # Cancel safety
-    /// The handle is closed by the first poll within a runtime. The logouts continue even if the future is dropped,
-    /// and another call waits for them.
+    /// The handle is closed by the first poll within a runtime. The logouts continue even if the
+    /// future is dropped, and another call waits for them.
     pub async fn close(&self) -> Result<(), Error> {
         self.shared.close(Ending::Close).await
     }

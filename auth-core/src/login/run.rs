@@ -143,7 +143,15 @@ impl Login {
             turn.give_last_back().await;
             self.promise_a_step();
             let (known, rejected) = self.cache().ok_or(NoSession::Unchanged)?.known();
+            let (began, is_left_alone) = (self.engine.clock.now().steady, turn.is_left_alone());
             let Some((lease, found)) = turn.look(known, rejected).await else {
+                if !is_left_alone
+                    && let Some(found) = turn.look_instead(began).await
+                    && let Some(found) = self.adopt(found, known.version)?
+                {
+                    self.turn = Some(turn);
+                    return Ok(Some(found));
+                }
                 break;
             };
             if let Some(found) = self.adopt(found, known.version)? {

@@ -147,6 +147,22 @@ impl Turn {
         Some((answer.lease, found))
     }
 
+    /// Looks at the store without the lease, which that could not give in a step that began at a
+    /// time: its disk is full, or it is a replica. `None`, if it can't be read either, or is left
+    /// alone.
+    pub(super) async fn look_instead(&mut self, began: u64) -> Option<Found> {
+        let found = self.sharing.load_instead(&self.engine, began).await?;
+        self.seen = Some(found.version);
+        self.notes = found.notes.clone();
+        Some(found)
+    }
+
+    /// Whether the store is left alone, since it has failed not long ago.
+    pub(super) fn is_left_alone(&self) -> bool {
+        let now = self.engine.clock.now().steady;
+        self.sharing.steps.are_in_trouble(now)
+    }
+
     /// The lease that it has, or may have.
     pub(super) fn leased(&self) -> Option<Leased> {
         self.asked.then(|| Leased {

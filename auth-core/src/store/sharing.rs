@@ -261,7 +261,17 @@ impl Sharing {
             let entry = self.store.load(&self.name).await?;
             Ok(self.found(cache, &entry))
         };
-        self.steps.take(cache, load).await
+        self.steps.take(cache, self.store.slots(), load).await
+    }
+
+    /// What is stored, after a step that began at a time and has failed: within what is left of
+    /// that step's time. A store that can't be written may be read.
+    pub(crate) async fn load_instead(&self, cache: &dyn Sharer, began: u64) -> Option<Found> {
+        let load = async {
+            let entry = self.store.load(&self.name).await?;
+            Ok(self.found(cache, &entry))
+        };
+        self.steps.take_instead(cache, began, load).await
     }
 
     /// Takes the lease, if it is free and needed, or extends it. Returns what is stored as well.
@@ -275,7 +285,7 @@ impl Sharing {
             let found = self.found(cache, &answer.entry);
             Ok((answer, found))
         };
-        self.steps.take(cache, lease).await
+        self.steps.take(cache, self.store.slots(), lease).await
     }
 
     /// Saves a session, notes or both. Returns `None` if the store is in trouble.
@@ -311,7 +321,7 @@ impl Sharing {
             };
             self.store.save(&self.name, change).await
         };
-        let saved = self.steps.take(cache, save).await?;
+        let saved = self.steps.take(cache, self.store.slots(), save).await?;
         if let Some(owner) = owner {
             self.last_lease.given_back(&owner);
         }
@@ -328,23 +338,25 @@ impl Sharing {
         };
         // Within the step, since a store may panic before it returns its future.
         let end = async { self.store.save(&self.name, change).await };
-        self.steps.take(cache, end).await
+        self.steps.take(cache, self.store.slots(), end).await
     }
 
-    /// Asks for a permit.
+    /// Asks for a permit. Returns as well when the step began.
     pub(crate) async fn permit(
         &self,
         cache: &dyn Sharer,
         ask: PermitAsk<'_>,
-    ) -> Option<PermitAnswer> {
+    ) -> Option<(PermitAnswer, u64)> {
         let permit = async { self.store.permit(&self.origin, ask).await };
-        self.steps.take(cache, permit).await
+        self.steps
+            .take_timed(cache, self.store.slots(), permit)
+            .await
     }
 
     /// The permit counts for so long from now on.
     pub(crate) async fn end_permit(&self, cache: &dyn Sharer, id: &str, counts_for: Duration) {
         let end = async { self.store.end_permit(&self.origin, id, counts_for).await };
-        self.steps.take(cache, end).await;
+        self.steps.take(cache, self.store.slots(), end).await;
     }
 
     /// Tells the store until when the login server wants no login. If that fails, a task tells it
@@ -386,7 +398,10 @@ impl Sharing {
         }
         let left = Duration::from_nanos(left);
         let hold = async { self.store.hold(&self.origin, left).await };
-        self.steps.attempt(cache, hold).await.is_ok()
+        self.steps
+            .attempt(cache, self.store.slots(), hold)
+            .await
+            .is_ok()
     }
 
     /// Waits until the entry has perhaps changed, for `most` at most and, unless the store tells of

@@ -6,6 +6,7 @@ mod log;
 mod opening;
 mod privacy;
 mod processes;
+mod trouble;
 mod unreadable;
 
 use std::path::Path;

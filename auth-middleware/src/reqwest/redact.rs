@@ -121,17 +121,25 @@ impl Redactor {
         if self.secrets.is_empty() && carried.is_none() {
             return error;
         }
-        let error = match error.url().map(|url| self.shown(url, carried)) {
-            Some(shown) => error.with_url(shown),
-            None => error,
+        let error = match error {
+            // Of what was sent it has the URL alone. Its words may be values by chance.
+            Error::Reqwest(error) => {
+                let Some(shown) = error.url().map(|url| self.shown(url, carried)) else {
+                    return error.into();
+                };
+                return error.with_url(shown).into();
+            }
+            Error::Middleware(error) => error,
         };
-        let printed = format!("{error:?} {error}");
+        // One of reqwest may be in it, whose URL is out of reach. The frames of a backtrace, which
+        // it prints as well, hold no value.
+        let printed = |error: &(dyn std::error::Error + 'static)| format!("{error:?} {error}");
+        let printed: String = error.chain().map(printed).collect();
         let is_carried = |carried: &Secrets| carried.is_printed_in(&printed);
         if self.secrets.is_printed_in(&printed) || carried.is_some_and(is_carried) {
-            // A middleware below has wrapped an error of reqwest, whose URL is then out of reach.
             return Error::middleware(Withheld);
         }
-        error
+        Error::Middleware(error)
     }
 }
 

@@ -25,10 +25,10 @@ pub enum FolderError {
     /// There is no key.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// The folder can't be made or used.
-    #[error("folder {} can't be made or used", .path.display())]
+    /// The folder, or a file in it, can't be made or used.
+    #[error("{} can't be made or used", .path.display())]
     Io {
-        /// Its path.
+        /// The path of the folder or of the file.
         path: PathBuf,
         /// Why.
         source: io::Error,

@@ -76,7 +76,7 @@ impl Folder {
                 source,
             }),
             Err(NotLocked::Io(source)) => Err(FolderError::Io {
-                path: self.0.clone(),
+                path: self.path("lock"),
                 source,
             }),
         }

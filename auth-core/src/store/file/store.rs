@@ -10,11 +10,11 @@ use async_trait::async_trait;
 use super::error::FolderError;
 use super::folder::{Folder, KEY};
 use super::steps::Steps;
-use super::thread::Threads;
+use super::thread::{MOST, Threads};
 use super::watch::Watch;
 use crate::store::summary::StoredSummary;
 use crate::store::{
-    Change, Entry, Keys, LeaseAnswer, LeaseAsk, PermitAnswer, PermitAsk, Saved, Seal, Store,
+    Change, Entry, Keys, LeaseAnswer, LeaseAsk, PermitAnswer, PermitAsk, Saved, Seal, Slots, Store,
     StoreError,
 };
 
@@ -71,6 +71,7 @@ struct Shared {
     keys: Keys,
     steps: Arc<Steps>,
     threads: Threads,
+    slots: Slots,
     watch: Watch,
 }
 
@@ -105,6 +106,7 @@ impl FileStore {
             watch: Watch::new(Arc::clone(&steps)),
             steps,
             threads: Threads::new(),
+            slots: Slots::new(MOST),
         }))
     }
 
@@ -190,6 +192,10 @@ impl FileStore {
 impl Store for FileStore {
     fn seal(&self) -> &dyn Seal {
         &self.0.keys
+    }
+
+    fn slots(&self) -> Option<&Slots> {
+        Some(&self.0.slots)
     }
 
     async fn load(&self, name: &str) -> Result<Entry, StoreError> {

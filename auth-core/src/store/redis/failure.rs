@@ -35,9 +35,9 @@ pub(super) fn failure(error: &RedisError) -> StoreError {
         _ if says(error, "DB index is out of range") || says(error, "SELECT is not allowed") => {
             "Redis has no database of the number in the URL: correct that number"
         }
-        ErrorKind::Server(ServerErrorKind::NoPerm) => {
-            "the user of Redis lacks a permission: see the documentation of `RedisStore`"
-        }
+        ErrorKind::Server(ServerErrorKind::NoPerm) => LACKS_PERMISSION,
+        // What a script does has no code of its own everywhere.
+        _ if says(error, "executing the script can't run") => LACKS_PERMISSION,
         ErrorKind::Server(ServerErrorKind::ReadOnly) => {
             "the URL leads to a replica, which can't be written to: name the primary"
         }
@@ -107,6 +107,9 @@ pub(super) fn no_runtime() -> StoreError {
     StoreError::new("there is no Tokio runtime: use a `RedisStore` on one")
 }
 
+const LACKS_PERMISSION: &str =
+    "the user of Redis lacks a permission: see the documentation of `RedisStore`";
+
 const TOO_OLD: &str = "Redis does not understand what it is asked: use Redis 6.2 or later, or \
                        Valkey, with scripts enabled";
 
@@ -151,6 +154,10 @@ mod tests {
     fn each_failure_says_what_to_do() {
         for (answer, says) in [
             ("NOPERM x", "lacks a permission"),
+            (
+                "ERR The user executing the script can't run this command or subcommand script: x",
+                "lacks a permission",
+            ),
             ("READONLY x", "a replica"),
             ("MOVED 1 127.0.0.1:1", "one node of a Redis cluster"),
             ("CROSSSLOT x", "one node of a Redis cluster"),

@@ -792,6 +792,7 @@ async fn rule_22_a_failure_that_is_found_out_without_the_store_erases_no_refusal
         let store = Faulty::new(&fleet.store);
         store.0.fails.store(!lease_hangs, SeqCst);
         store.0.lease_hangs.store(lease_hangs, SeqCst);
+        *store.0.load_gate.lock() = Some(Arc::new(Semaphore::new(0)));
         *server.0.password.lock() = "wrong";
         server.answers(|_| Err(LoginError::unavailable("status 503")));
         let process = fleet.start_with(server.program("wrong"), store.clone());
@@ -799,6 +800,7 @@ async fn rule_22_a_failure_that_is_found_out_without_the_store_erases_no_refusal
         fleet.advance(3 * SECOND).await;
         store.0.fails.store(false, SeqCst);
         store.0.lease_hangs.store(false, SeqCst);
+        *store.0.load_gate.lock() = None;
         fleet.advance(20 * SECOND).await;
         assert!(got.await.unwrap().is_err());
         assert_eq!(server.logins(), 2);
