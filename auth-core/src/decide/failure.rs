@@ -296,8 +296,11 @@ impl Failure {
         others: Option<Box<Self>>,
         now: Moment,
     ) -> Self {
+        // Who has corrected the secret must not take it for the one that was refused.
+        let detail = "not sent, because four others failed within 15 minutes, and one more might \
+                      lock the account";
         Self {
-            error: Arc::clone(&self.error),
+            error: Arc::new(LoginError::of(self.kind(), detail.to_owned())),
             of: Attempted::Login,
             until,
             streaks: Streaks {

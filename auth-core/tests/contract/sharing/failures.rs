@@ -78,7 +78,16 @@ async fn rule_22_of_passwords_that_are_refused_four_are_tried_in_15_minutes_by_a
     let (server, mut fleet) = (Server::new(), Fleet::new());
     for password in ["a", "b", "c", "d", "e", "f", "a"] {
         let program = fleet.start(server.program(password));
-        assert!(refused(&program.get().await.unwrap_err()));
+        let error = program.get().await.unwrap_err();
+        assert!(refused(&error));
+        // Who has corrected the password is not told that it was refused as well.
+        let told = error.login_error().unwrap().to_string();
+        let is_told = told.contains("not sent, because four others failed");
+        assert_eq!(
+            is_told,
+            ["e", "f"].contains(&password),
+            "{password}: {told}"
+        );
         fleet.advance(7 * SECOND).await;
     }
     assert_eq!(server.logins(), 4);
