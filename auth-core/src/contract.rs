@@ -511,25 +511,24 @@
 //!
 //! ## Rule 24
 //!
-//! A step at the store takes 2 s at most, from when its turn among those of its process has come;
-//! it waits for that until none of them has been answered for 2 s. If it fails, there is an event.
-//! A login whose lease has failed, as on a disk that is full, reads what is there within the same 2
-//! s: a good session is used, and what is noted holds. Then the cache goes on without the store for
-//! 5 s, or until its end, which asks it once more: sessions are served, logins are single within
-//! the process, and of the quota the process takes a fifth, at least one login. A login that the
-//! store has told to wait waits in any case, and one that waits for a permit of that fifth waits
-//! for one of the store as soon as that answers. More than five such processes may together exceed
-//! the quota, and fewer by as much as the store had given in the window before, or gives in the
-//! window after: it is told of such a login only if it answers when that ends. Nothing fails for it
-//! but what can't be done: a token that can be used once is not sent, and a `log_out` says that the
-//! others are not told. What was obtained meanwhile is used, and saved when the store is looked at
-//! next, unless another session is there by then that has not expired. That one is used once the
-//! one at hand is due. A later value of the one that it has superseded is no other session, nor is
-//! its own, if a save arrives after its time. Until it is saved, it keeps the lease under which it
-//! was obtained, or one that supersedes it gives that back, or the end of its cache; a login that
-//! has failed gives its lease back after those 5 s, with its notes, and if it was given none, takes
-//! it for them then, unless another has it or a good session is there. Its `Retry-After` is told
-//! once more after 5 s, and again while the cache is there.
+//! A step at the store takes 2 s at most. If it fails, there is an event. A login whose lease has
+//! failed, as on a disk that is full, reads what is there within the same 2 s: a good session is
+//! used, and what is noted holds. Then the cache goes on without the store for 5 s, or until its
+//! end, which asks it once more: sessions are served, logins are single within the process, and of
+//! the quota the process takes a fifth, at least one login. A login that the store has told to wait
+//! waits in any case, and one that waits for a permit of that fifth waits for one of the store as
+//! soon as that answers. More than five such processes may together exceed the quota, and fewer by
+//! as much as the store had given in the window before, or gives in the window after: it is told of
+//! such a login only if it answers when that ends. Nothing fails for it but what can't be done: a
+//! token that can be used once is not sent, and a `log_out` says that the others are not told. What
+//! was obtained meanwhile is used, and saved when the store is looked at next, unless another
+//! session is there by then that has not expired. That one is used once the one at hand is due. A
+//! later value of the one that it has superseded is no other session, nor is its own, if a save
+//! arrives after its time. Until it is saved, it keeps the lease under which it was obtained, or
+//! one that supersedes it gives that back, or the end of its cache; a login that has failed gives
+//! its lease back after those 5 s, with its notes, and if it was given none, takes it for them
+//! then, unless another has it or a good session is there. Its `Retry-After` is told once more
+//! after 5 s, and again while the cache is there.
 //!
 //! ## Rule 25
 //!

@@ -423,9 +423,13 @@ impl Attachment {
     /// value, may differ.
     pub(super) fn may_be_one_session(&self, other: &Self) -> bool {
         let mut same = None;
-        for (name, value) in self.session_values() {
-            for (_, theirs) in other.session_values().filter(|theirs| theirs.0 == name) {
-                same = Some(same.unwrap_or(true) && theirs == value);
+        for (name, _) in self.session_values() {
+            let of_name = |value: &(&str, &[u8])| value.0 == name;
+            let mut theirs = other.session_values().filter(of_name).peekable();
+            if theirs.peek().is_some() {
+                // Several cookies may have one name.
+                let is_ours = |value| self.session_values().any(|ours| ours == value);
+                same = Some(same.unwrap_or(true) && theirs.any(is_ours));
             }
         }
         same.unwrap_or_else(|| {

@@ -56,14 +56,16 @@ impl Attachment {
     }
 
     /// What a server knows a session by, each with the name of its cookie. HTTP Basic is of the
-    /// account, and a cookie that a part is derived from is a csrf value.
+    /// account, and a cookie that a part is derived from is a csrf value, unless it is all.
     pub(super) fn session_values(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let of_all = self.headers.iter().map(|(name, value)| (name, value));
         let headers = of_all.chain(self.dependents.headers.live());
         let tokens = headers.filter(|(name, value)| **name == AUTHORIZATION && !is_basic(value));
         let tokens = tokens.map(|(_, value)| ("", value.as_bytes()));
         let is_of_session = |cookie: &&Cookie| !self.derives_from(&cookie.name);
-        let cookies = self.cookies.named().filter(is_of_session);
+        let is_all = !self.cookies.named().any(|cookie| is_of_session(&cookie));
+        let cookies = self.cookies.named();
+        let cookies = cookies.filter(move |cookie| is_all || is_of_session(cookie));
         tokens.chain(cookies.map(|cookie| (&*cookie.name, cookie.value.as_bytes())))
     }
 

@@ -39,6 +39,8 @@ pub(super) struct RejectionBreaker {
     last: u64,
     /// Its probation. `None` once a replay was accepted.
     probation: Option<Probation>,
+    /// When the last probation began that an accepted replay has ended. It may be noted still.
+    proven: Option<Time>,
     /// How many logins in a row followed a session that was rejected before any response had shown
     /// it to be good. Other processes are not told: they would not hear that the next session was
     /// of use.
@@ -232,7 +234,12 @@ impl RejectionBreaker {
     pub(super) fn of_both(noted: Option<Self>, own: Option<&Self>, now: Moment) -> Option<Self> {
         let mut both = own.cloned().unwrap_or_default();
         if let Some(mut noted) = noted {
-            let is_over = |noted: &mut Probation| noted.until() <= Time::of(now).0;
+            // A time that was noted is not quite the same when it is read.
+            let proven = own.and_then(|own| own.proven);
+            let proven = proven.map(|at| at.0.saturating_add(nanos(Duration::from_secs(1))));
+            let is_over = |noted: &mut Probation| {
+                noted.until() <= Time::of(now).0 || proven.is_some_and(|at| noted.since.0 <= at)
+            };
             noted.probation.take_if(is_over);
             both.learn(noted, 0, now);
         }
@@ -271,7 +278,7 @@ impl RejectionBreaker {
     /// A replay was accepted: the login that it used did help.
     pub(super) fn replay_accepted(&mut self, generation: u64) {
         if generation >= self.last {
-            self.probation = None;
+            self.proven = self.probation.take().map(|it| it.since).or(self.proven);
             self.of_no_use = 0;
         }
     }
@@ -660,5 +667,23 @@ mod tests {
                 "{own:?} {other:?}"
             );
         }
+    }
+
+    #[test]
+    fn rule_22_a_probation_that_an_accepted_replay_has_ended_is_not_noted_again() {
+        let mut own = RejectionBreaker::default();
+        login(&mut own, 1, 0.0);
+        let noted = RejectionBreaker::of_both(None, Some(&own), at(0.0)).unwrap();
+        own.replay_accepted(1);
+        let after = RejectionBreaker::of_both(Some(noted), Some(&own), at(2.0)).unwrap();
+        assert!(after.probation.is_none());
+        // That of a later login is, and one that is over is none.
+        let mut other = RejectionBreaker::default();
+        login(&mut other, 1, 3.0);
+        let after = |seconds| {
+            let noted = Some(other.clone());
+            RejectionBreaker::of_both(noted, Some(&own), at(seconds)).unwrap()
+        };
+        assert!(after(4.0).probation.is_some() && after(8.0).probation.is_none());
     }
 }

@@ -140,10 +140,12 @@ impl Login {
         let (mut held_since, mut told) = (None, false);
         loop {
             self.promise_a_step();
+            // The store may fail in this very step.
+            let is_left_alone = turn.is_left_alone();
             turn.give_last_back().await;
             self.promise_a_step();
             let (known, rejected) = self.cache().ok_or(NoSession::Unchanged)?.known();
-            let (began, is_left_alone) = (self.engine.clock.now().steady, turn.is_left_alone());
+            let began = self.engine.clock.now().steady;
             let Some((lease, found)) = turn.look(known, rejected).await else {
                 if !is_left_alone
                     && let Some(found) = turn.look_instead(began).await

@@ -51,7 +51,6 @@ mod revisions;
 mod seal;
 mod settling;
 mod sharing;
-mod slots;
 mod steps;
 #[allow(
     clippy::module_inception,
@@ -76,7 +75,6 @@ pub use record::{Kept, LeaseRecord, PermitRecord, Record};
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
 pub use seal::{Seal, Unreadable};
-pub use slots::Slots;
 pub use store::Store;
 #[cfg(any(feature = "file", feature = "redis"))]
 pub use summary::StoredSummary;

@@ -261,7 +261,7 @@ impl Sharing {
             let entry = self.store.load(&self.name).await?;
             Ok(self.found(cache, &entry))
         };
-        self.steps.take(cache, self.store.slots(), load).await
+        self.steps.take(cache, load).await
     }
 
     /// What is stored, after a step that began at a time and has failed: within what is left of
@@ -285,7 +285,7 @@ impl Sharing {
             let found = self.found(cache, &answer.entry);
             Ok((answer, found))
         };
-        self.steps.take(cache, self.store.slots(), lease).await
+        self.steps.take(cache, lease).await
     }
 
     /// Saves a session, notes or both. Returns `None` if the store is in trouble.
@@ -321,7 +321,7 @@ impl Sharing {
             };
             self.store.save(&self.name, change).await
         };
-        let saved = self.steps.take(cache, self.store.slots(), save).await?;
+        let saved = self.steps.take(cache, save).await?;
         if let Some(owner) = owner {
             self.last_lease.given_back(&owner);
         }
@@ -338,25 +338,23 @@ impl Sharing {
         };
         // Within the step, since a store may panic before it returns its future.
         let end = async { self.store.save(&self.name, change).await };
-        self.steps.take(cache, self.store.slots(), end).await
+        self.steps.take(cache, end).await
     }
 
-    /// Asks for a permit. Returns as well when the step began.
+    /// Asks for a permit.
     pub(crate) async fn permit(
         &self,
         cache: &dyn Sharer,
         ask: PermitAsk<'_>,
-    ) -> Option<(PermitAnswer, u64)> {
+    ) -> Option<PermitAnswer> {
         let permit = async { self.store.permit(&self.origin, ask).await };
-        self.steps
-            .take_timed(cache, self.store.slots(), permit)
-            .await
+        self.steps.take(cache, permit).await
     }
 
     /// The permit counts for so long from now on.
     pub(crate) async fn end_permit(&self, cache: &dyn Sharer, id: &str, counts_for: Duration) {
         let end = async { self.store.end_permit(&self.origin, id, counts_for).await };
-        self.steps.take(cache, self.store.slots(), end).await;
+        self.steps.take(cache, end).await;
     }
 
     /// Tells the store until when the login server wants no login. If that fails, a task tells it
@@ -398,10 +396,7 @@ impl Sharing {
         }
         let left = Duration::from_nanos(left);
         let hold = async { self.store.hold(&self.origin, left).await };
-        self.steps
-            .attempt(cache, self.store.slots(), hold)
-            .await
-            .is_ok()
+        self.steps.attempt(cache, hold).await.is_ok()
     }
 
     /// Waits until the entry has perhaps changed, for `most` at most and, unless the store tells of

@@ -9,7 +9,6 @@ use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
 use super::error::StoreError;
-use super::slots::Slots;
 use crate::clock::{Clock, nanos};
 use crate::event::Event;
 use crate::runtime::AtomicU64;
@@ -72,22 +71,10 @@ impl Steps {
     pub(super) async fn take<T>(
         &self,
         cache: &dyn Sharer,
-        slots: Option<&Slots>,
         step: impl Future<Output = Result<T, StoreError>>,
     ) -> Option<T> {
-        let (result, _began) = self.take_timed(cache, slots, step).await?;
-        Some(result)
-    }
-
-    /// As `take`. Returns as well when the step began, after the wait for its slot.
-    pub(super) async fn take_timed<T>(
-        &self,
-        cache: &dyn Sharer,
-        slots: Option<&Slots>,
-        step: impl Future<Output = Result<T, StoreError>>,
-    ) -> Option<(T, u64)> {
-        match self.attempt(cache, slots, step).await {
-            Ok(answer) => Some(answer),
+        match self.attempt(cache, step).await {
+            Ok(result) => Some(result),
             Err(NoAnswer::LeftAlone) => None,
             Err(NoAnswer::Failed) => {
                 let until = cache.clock().now().steady.saturating_add(nanos(TROUBLE));
@@ -113,51 +100,29 @@ impl Steps {
         }
     }
 
-    /// As `take_timed`, after which the store is not left alone if it fails.
+    /// As `take`, after which the store is not left alone if it fails.
     pub(super) async fn attempt<T>(
         &self,
         cache: &dyn Sharer,
-        slots: Option<&Slots>,
         step: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<(T, u64), NoAnswer> {
-        let clock = cache.clock();
-        if self.are_in_trouble(clock.now().steady) {
+    ) -> Result<T, NoAnswer> {
+        let now = cache.clock().now().steady;
+        if self.are_in_trouble(now) {
             return Err(NoAnswer::LeftAlone);
         }
-        let slot = match slots {
-            Some(slots) => Some(slots.take(clock).await),
-            None => None,
-        };
-        let error = if matches!(slot, Some(None)) {
-            too_slow()
-        } else {
-            let began = clock.now().steady;
-            let step = AssertUnwindSafe(step).catch_unwind();
-            let until = began.saturating_add(nanos(STEP));
-            let ended = match select(pin!(step), pin!(clock.sleep_until(until))).await {
-                Either::Left((ended, _)) => {
-                    if let Some(slot) = slot.flatten() {
-                        slot.answered();
-                    }
-                    ended
-                }
-                Either::Right(_) => Ok(Err(too_slow())),
-            };
-            match ended {
-                Ok(Ok(result)) => return Ok((result, began)),
-                Ok(Err(error)) => error,
-                Err(_panic) => StoreError::new("the store panicked"),
-            }
+        let step = AssertUnwindSafe(step).catch_unwind();
+        let until = now.saturating_add(nanos(STEP));
+        let error = match select(pin!(step), pin!(cache.clock().sleep_until(until))).await {
+            Either::Left((Ok(Ok(result)), _)) => return Ok(result),
+            Either::Left((Ok(Err(error)), _)) => error,
+            Either::Left((Err(_panic), _)) => StoreError::new("the store panicked"),
+            Either::Right(_) => StoreError::new(format!("the store did not answer in {STEP:?}")),
         };
         cache.emit(&Event::StoreFailed {
             reason: error.reason(),
         });
         Err(NoAnswer::Failed)
     }
-}
-
-fn too_slow() -> StoreError {
-    StoreError::new(format!("the store did not answer in {STEP:?}"))
 }
 
 /// Waits until the lock is free, for as long as a step takes at most.

@@ -10,7 +10,6 @@ use super::error::StoreError;
 use super::lease::{LeaseAnswer, LeaseAsk};
 use super::permit::{PermitAnswer, PermitAsk};
 use super::seal::Seal;
-use super::slots::Slots;
 
 /// Where sessions, failures and permits are shared.
 ///
@@ -143,12 +142,6 @@ use super::slots::Slots;
 pub trait Store: Send + Sync + 'static {
     /// What names and seals the entries.
     fn seal(&self) -> &dyn Seal;
-
-    /// How many steps may be under way at a time, if not all of them. Further ones wait for their
-    /// slot before their two seconds begin: a program may begin with thousands of accounts.
-    fn slots(&self) -> Option<&Slots> {
-        None
-    }
 
     /// The entry of a name. Without one, [`Entry::default`].
     async fn load(&self, name: &str) -> Result<Entry, StoreError>;

@@ -12,6 +12,7 @@ use auth_core::{
 use futures_util::FutureExt;
 use http::HeaderName;
 
+use crate::cookies::set_by;
 use crate::support::{HOUR, Renewing, SECOND, on, replay, settle, tokens};
 
 const CSRF: HeaderName = HeaderName::from_static("x-csrf");
@@ -196,6 +197,10 @@ fn given(number: u64, what: &str) -> Result<Session, LoginError> {
             .with_cookie("sid", same)?
             .with_cookie("csrf", &csrf)?
             .with_header_from_cookie(CSRF.as_str(), "csrf")?,
+        "the cookie of a header" => Session::new()
+            .with_cookie("sid", same)?
+            .with_header_from_cookie(CSRF.as_str(), "sid")?,
+        "namesakes" => set_by(&["sid=one-one-one; Path=/a", "sid=two-two-two; Path=/b"])?,
         // Each of these is another session.
         "basic" => session.with_basic("me", "right")?,
         "cookies" => session.with_cookie("sid", &sid)?,
@@ -216,6 +221,8 @@ async fn rule_19_a_session_that_the_server_gives_again_is_not_logged_out_as_supe
         ("header", 0),
         ("query", 0),
         ("cookie and a pair", 0),
+        ("the cookie of a header", 0),
+        ("namesakes", 0),
         ("basic", 1),
         ("cookies", 1),
         ("tenant", 1),

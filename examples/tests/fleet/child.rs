@@ -371,10 +371,6 @@ impl Store for Counted {
         self.inner.seal()
     }
 
-    fn slots(&self) -> Option<&auth_core::store::Slots> {
-        self.inner.slots()
-    }
-
     async fn load(&self, name: &str) -> Result<Entry, StoreError> {
         let entry = self.inner.load(name).await?;
         self.counts.looks.fetch_add(1, SeqCst);

@@ -123,10 +123,6 @@ impl Turn {
             });
             let answer = self.sharing.permit(&engine, ask).await;
             let now = engine.clock.now().steady;
-            let (answer, asked) = answer.map_or((None, asked), |(answer, at)| (Some(answer), at));
-            if let Some(permit) = &mut self.permit {
-                permit.asked = asked;
-            }
             match answer {
                 // The machine has slept meanwhile, and the permit may count no more.
                 Some(PermitAnswer::Given) if now.saturating_sub(asked) > nanos(STEP) => continue,

@@ -10,11 +10,11 @@ use async_trait::async_trait;
 use super::error::FolderError;
 use super::folder::{Folder, KEY};
 use super::steps::Steps;
-use super::thread::{MOST, Threads};
+use super::thread::Threads;
 use super::watch::Watch;
 use crate::store::summary::StoredSummary;
 use crate::store::{
-    Change, Entry, Keys, LeaseAnswer, LeaseAsk, PermitAnswer, PermitAsk, Saved, Seal, Slots, Store,
+    Change, Entry, Keys, LeaseAnswer, LeaseAsk, PermitAnswer, PermitAsk, Saved, Seal, Store,
     StoreError,
 };
 
@@ -64,6 +64,11 @@ use crate::store::{
 /// # Blocking
 /// Each step has a thread that no runtime waits for, since a file system may hang, and one more
 /// looks for changes. The constructors block their thread, so they are for the start of a program.
+///
+/// Of the steps of one store 64 are under way at a time. Further ones wait, within the two seconds
+/// that a step may take. So a program with a thousand accounts does best to begin them, and to end
+/// them, some hundreds at a time: to those that wait for longer the folder is in trouble, and what
+/// can't be saved is logged in again by the next start.
 #[derive(Clone)]
 pub struct FileStore(Arc<Shared>);
 
@@ -71,7 +76,6 @@ struct Shared {
     keys: Keys,
     steps: Arc<Steps>,
     threads: Threads,
-    slots: Slots,
     watch: Watch,
 }
 
@@ -106,7 +110,6 @@ impl FileStore {
             watch: Watch::new(Arc::clone(&steps)),
             steps,
             threads: Threads::new(),
-            slots: Slots::new(MOST),
         }))
     }
 
@@ -192,10 +195,6 @@ impl FileStore {
 impl Store for FileStore {
     fn seal(&self) -> &dyn Seal {
         &self.0.keys
-    }
-
-    fn slots(&self) -> Option<&Slots> {
-        Some(&self.0.slots)
     }
 
     async fn load(&self, name: &str) -> Result<Entry, StoreError> {

@@ -16,7 +16,8 @@ use crate::store::StoreError;
 pub(super) struct Threads(Arc<Semaphore>);
 
 /// How many steps may be under way. It bounds the threads that a file system that hangs collects.
-pub(super) const MOST: usize = 64;
+/// Others wait for their turn: a program may begin with hundreds of accounts.
+const MOST: usize = 64;
 
 impl Threads {
     pub(super) fn new() -> Self {
@@ -28,7 +29,7 @@ impl Threads {
         &self,
         step: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        // It is never closed. Where no step hangs, it is free: caches wait for their slots before.
+        // It is never closed. The cache bounds the wait.
         let permit = Arc::clone(&self.0).acquire_owned().await.ok();
         let (sender, outcome) = oneshot::channel();
         let run = move || {

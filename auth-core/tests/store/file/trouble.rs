@@ -1,4 +1,4 @@
-//! A folder that can be read and not written, as on a disk that is full, and one that is busy.
+//! A folder that can be read and not written, as on a disk that is full.
 
 #![cfg(unix)]
 
@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_core::store::FileStore;
 use auth_core::{
-    Credentials, Event, Identity, Lifetime, LoginError, Origin, Provider, Quota, Secret,
-    SecretSource, Session,
+    Credentials, Identity, Lifetime, LoginError, Origin, Provider, Quota, Secret, SecretSource,
+    Session,
 };
 
 use super::folder::TestFolder;
@@ -103,34 +103,4 @@ async fn rule_20_a_session_that_can_be_read_is_used_though_its_lock_is_held() {
     starts(&folder, "right", &logins, 2).await;
     drop(held);
     assert_eq!(logins.load(SeqCst), 1, "three starts, one login");
-}
-
-#[tokio::test]
-async fn rule_24_a_healthy_folder_is_not_in_trouble_since_a_program_has_many_accounts() {
-    let (folder, logins) = (TestFolder::new(), Arc::<AtomicU32>::default());
-    let failures = Arc::new(AtomicU32::new(0));
-    for _ in 0..2 {
-        let store = FileStore::open(folder.path()).unwrap();
-        let all: Vec<_> = (0..1_500)
-            .map(|number| {
-                let failures = Arc::clone(&failures);
-                Credentials::builder(account(number, "right", &logins))
-                    .store(store.clone())
-                    .observer(move |_: &Identity, event: &Event| {
-                        if matches!(event, Event::StoreFailed { .. }) {
-                            failures.fetch_add(1, SeqCst);
-                        }
-                    })
-                    .build()
-            })
-            .collect();
-        for got in futures_util::future::join_all(all.iter().map(Credentials::get)).await {
-            got.unwrap();
-        }
-        for closed in futures_util::future::join_all(all.iter().map(Credentials::close)).await {
-            closed.unwrap();
-        }
-    }
-    assert_eq!(failures.load(SeqCst), 0, "the folder is healthy");
-    assert_eq!(logins.load(SeqCst), 1_500, "the second run finds all");
 }
