@@ -142,10 +142,10 @@
 //! from is not what the response asked for, unless cookies are all that the session carries, or the
 //! repair sets it to the same. A repair that fails, or whose replay asks again, starts a cooldown,
 //! in which values are heard and no request is sent again for one: 5 s, and twice as long as the
-//! last time, up to 5 min, until one helps. With a session that was obtained since, one is tried
-//! all the same, unless the server's `Retry-After` forbids that. So does the second of two in a row
-//! that were refused while a response rolled another value. After a failure it is no shorter than
-//! the server's `Retry-After`, of an hour at most. If the request can't be sent once more, the
+//! last time, up to 5 min, until one helps. So does the second of two in a row that were refused
+//! while a response rolled another value. After a failure it is no shorter than the server's
+//! `Retry-After`, of an hour at most. With a session that was obtained since, one repair is tried
+//! all the same, unless that `Retry-After` forbids it. If the request can't be sent once more, the
 //! provider fetches the part for the next one, once in 30 s at most.
 //!
 //! A login may declare a part that is *missing* until it is fetched. A request that would carry it
@@ -394,7 +394,7 @@
 //! Dropping the last handle stops renewals and leaks no task; it never logs out. With a store, a
 //! login or a refresh that was sent ends first, within its time-out, if that is an hour at most:
 //! what it brings is saved there, and what its failure forbids, since those that share it wait for
-//! that. No login follows it. A save that has begun ends as well. `close().await` does, for all
+//! that. No login follows it. A save that has begun ends as well. `close().await` logs out, for all
 //! clones, or changes nothing outside any runtime: waiters get `Closed`, a login in flight is
 //! logged out when it ends. A further call, or one after a call that was dropped, waits for the
 //! same end and returns the same. With a store, `close` leaves the session there, and that of a

@@ -160,7 +160,7 @@ pub trait Provider: Send + Sync + 'static {
     /// # Cancel safety
     /// The future is dropped if the login takes longer than [its
     /// time-out](crate::CredentialsBuilder::login_timeout), or with the last handle, unless that
-    /// has a [store](crate::store).
+    /// has a [store](crate::store) and the time-out is an hour at most.
     async fn login(&self, secret: &Secret) -> Result<Session, LoginError>;
 
     /// Whether sessions are renewed ahead of their expiry. By default they are. It is asked once,

@@ -102,7 +102,7 @@ impl Shared {
             }
         }
         self.engine.emit(&Event::Closed);
-        // Another thread may have closed it meanwhile, which is over by now.
+        // There is one, unless it was closed before.
         let runtime = runtime.ok_or(Error::NoRuntime)?;
         // A task of its own continues if the caller drops its future. It holds the cache, so that a
         // login under way can deliver its session to be logged out.

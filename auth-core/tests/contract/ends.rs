@@ -201,6 +201,7 @@ fn given(number: u64, what: &str) -> Result<Session, LoginError> {
             .with_cookie("sid", same)?
             .with_header_from_cookie(CSRF.as_str(), "sid")?,
         "namesakes" => set_by(&["sid=one-one-one; Path=/a", "sid=two-two-two; Path=/b"])?,
+        "a short header" => Session::new().with_header(header, "short".parse().unwrap()),
         // Each of these is another session.
         "basic" => session.with_basic("me", "right")?,
         "cookies" => session.with_cookie("sid", &sid)?,
@@ -223,6 +224,7 @@ async fn rule_19_a_session_that_the_server_gives_again_is_not_logged_out_as_supe
         ("cookie and a pair", 0),
         ("the cookie of a header", 0),
         ("namesakes", 0),
+        ("a short header", 0),
         ("basic", 1),
         ("cookies", 1),
         ("tenant", 1),

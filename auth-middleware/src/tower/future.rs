@@ -326,11 +326,13 @@ where
                         // This drops the future that responded, which may hold the body that is to
                         // be sent again.
                         state.set(Stage::Ended);
-                        let Some(again) = again::<S, R, B>(spare, &before, conclusion) else {
-                            let response = response.map(AuthBody::untouched);
-                            return Poll::Ready(Ok(rejected(response)));
-                        };
-                        get_newer::<S, R, B, ResB>(again, before, conclusion)
+                        match not_handed_on::<S, R, B, ResB>(spare, before, conclusion) {
+                            Some(next) => next,
+                            None => {
+                                let response = response.map(AuthBody::untouched);
+                                return Poll::Ready(Ok(rejected(response)));
+                            }
+                        }
                     }
                 }
                 StageProj::Judging {
@@ -454,6 +456,23 @@ fn again<S, R: ReplayMode<B>, B>(
         attempt.begin_repair();
     }
     again
+}
+
+/// What follows a response that is not handed on, unless its request can't be sent once more.
+#[cold]
+#[inline(never)]
+fn not_handed_on<S, R, B, ResB>(
+    spare: Option<R::Spare<S>>,
+    before: Attempt,
+    because: Conclusion,
+) -> Option<StageOf<S, R, B, ResB>>
+where
+    R: ReplayMode<B>,
+    S: Service<Request<R::Body>> + Clone,
+    ResB: Body<Data = Bytes>,
+{
+    let again = again::<S, R, B>(spare, &before, because)?;
+    Some(get_newer::<S, R, B, ResB>(again, before, because))
 }
 
 fn get_newer<S, R, B, ResB>(
