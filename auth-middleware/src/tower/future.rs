@@ -326,13 +326,12 @@ where
                         // This drops the future that responded, which may hold the body that is to
                         // be sent again.
                         state.set(Stage::Ended);
-                        match not_handed_on::<S, R, B, ResB>(spare, before, conclusion) {
-                            Some(next) => next,
-                            None => {
-                                let response = response.map(AuthBody::untouched);
-                                return Poll::Ready(Ok(rejected(response)));
-                            }
-                        }
+                        let next = not_handed_on::<S, R, B, ResB>(spare, before, conclusion);
+                        let Some(next) = next else {
+                            let response = response.map(AuthBody::untouched);
+                            return Poll::Ready(Ok(rejected(response)));
+                        };
+                        next
                     }
                 }
                 StageProj::Judging {
