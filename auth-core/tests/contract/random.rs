@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_core::clock::{Clock, ManualClock};
 use auth_core::{
-    Ask, Attempt, Conclusion, Credential, Credentials, CredentialsBuilder, Event, Identity,
+    Ask, Attempt, Conclusion, Credential, Credentials, CredentialsBuilder, Error, Event, Identity,
     Lifetime, LoginError, LoginErrorKind, Moment, Provider, Quota, Refresh, Secret, SecretSource,
     Session, Status,
 };
@@ -373,6 +373,7 @@ impl Model {
         let renewed = ask == Ask::new().fail_fast().renewed();
         let before = self.attempts();
         let served = self.credentials.peek();
+        let (began, lasts) = (self.now(), self.credentials.status().expires_in);
         let get = self.credentials.get_with(ask);
         match self.late.until_ready(get).await {
             Ok(credential) => {
@@ -401,8 +402,13 @@ impl Model {
                     let now = self.server.lock();
                     (now.mood, now.trip, now.refresh_failed)
                 };
+                // A login follows a renewal that has failed if the session is over meanwhile.
+                let is_over =
+                    lasts.is_some_and(|lasts| !lasts.is_zero() && lasts <= self.now().since(began));
+                let is_quota_spent = matches!(error, Error::QuotaSpent { .. });
                 if self.attempts() > before {
                     let expected = match mood {
+                        _ if renewed && is_over && is_quota_spent => true,
                         _ if trip.answered >= Some(TIMEOUT) => error.is_unavailable(),
                         Mood::Good => panic!("the login succeeds: {error}"),
                         Mood::CantRefresh | Mood::Revokes => {
@@ -604,4 +610,26 @@ proptest! {
             }
         });
     }
+}
+
+/// Found in random order: its session ends while it is renewed by force, and the login that follows
+/// the failed renewal finds the quota spent.
+#[tokio::test]
+async fn a_login_that_follows_a_failed_renewal_may_find_the_quota_spent() {
+    let too_late = Trip::of(Duration::ZERO, TIMEOUT + Duration::from_millis(1));
+    let mut model = Model::new();
+    for operation in [
+        Operation::Get,
+        Operation::Pass(HOUR - 84 * SECOND),
+        Operation::Stalls(too_late),
+        Operation::Get,
+        Operation::Vanish,
+        Operation::Vanish,
+        Operation::Pass(19 * SECOND),
+        Operation::Renew,
+    ] {
+        model.run(&operation).await;
+    }
+    let turned_away = model.credentials.get_with(Ask::new().fail_fast()).await;
+    assert!(matches!(turned_away, Err(Error::QuotaSpent { .. })));
 }
