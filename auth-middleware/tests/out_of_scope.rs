@@ -11,7 +11,7 @@ use auth_middleware::{AuthContext, AuthLayer, AuthMiddleware, Redirects};
 use bytes::Bytes;
 use common::{Api, Log, ORIGIN, Script, get, response};
 use follow::moved;
-use http::{HeaderValue, Request};
+use http::{Extensions, HeaderValue, Request};
 use http_body_util::Full;
 use reqwest::Client;
 use reqwest_middleware::ClientWithMiddleware;
@@ -100,6 +100,12 @@ async fn rule_16_a_tower_request_that_misses_the_scope_warns_once_and_is_counted
     }
 }
 
+fn in_extensions(context: AuthContext) -> Extensions {
+    let mut extensions = Extensions::new();
+    extensions.insert(context);
+    extensions
+}
+
 /// A storage host is another matter.
 #[tokio::test]
 async fn rule_16_a_redirect_to_another_name_of_a_host_in_scope_warns_and_is_counted() {
@@ -108,6 +114,7 @@ async fn rule_16_a_redirect_to_another_name_of_a_host_in_scope_warns_and_is_coun
         Api::new(move |seen| match seen.uri.path() {
             "/near" => moved(302, near.clone()),
             "/far" => moved(302, far.clone()),
+            "/here" => moved(302, HeaderValue::from_static("/there")),
             _ => response(200, ""),
         })
     };
@@ -118,19 +125,26 @@ async fn rule_16_a_redirect_to_another_name_of_a_host_in_scope_warns_and_is_coun
     );
     let (credentials, _) = Script::at(ORIGIN).build();
     let follows = AuthLayer::new(credentials.clone()).follow_redirects(Redirects::new());
-    for path in ["/near", "/far", "/near"] {
+    let send = async |path, context: Option<AuthContext>| {
         let api = api.clone();
         let service = follows.layer(service_fn(move |request| api.clone().handle(request)));
-        let request = get(&format!("{ORIGIN}{path}"));
+        let mut request = get(&format!("{ORIGIN}{path}"));
+        request
+            .extensions_mut()
+            .extend(context.map(in_extensions).unwrap_or_default());
         service.oneshot(request).await.unwrap();
+    };
+    for path in ["/near", "/far", "/here"] {
+        send(path, None).await;
     }
-    let skipping = api.clone();
-    let service = follows.layer(service_fn(move |request| skipping.clone().handle(request)));
-    let mut skips = get(&format!("{ORIGIN}/near"));
-    skips.extensions_mut().insert(AuthContext::skip());
-    service.oneshot(skips).await.unwrap();
+    send(
+        "/near",
+        Some(AuthContext::new().identity(credentials.clone())),
+    )
+    .await;
+    send("/near", Some(AuthContext::skip())).await;
     assert_eq!(credentials.status().out_of_scope, 2);
-    assert_eq!(api.count(), 8);
+    assert_eq!(api.count(), 10);
     let [line] = log.lines().try_into().unwrap();
     assert_warns(&line, &["api.example.com:8443", "the port is another one"]);
 

@@ -466,6 +466,15 @@ mod tests {
     }
 
     #[test]
+    fn what_was_not_sent_is_told_from_what_was_not_answered() {
+        let told = |failed| not_answered(failed).to_string();
+        let not_sent = LoginError::unavailable("connection refused").not_sent();
+        assert!(told(not_sent).contains("can't be sent"));
+        let unanswered = LoginError::unavailable("connection reset");
+        assert!(told(unanswered).contains("was not answered"));
+    }
+
+    #[test]
     fn a_provider_says_of_its_sessions_what_its_login_says() {
         for says in [true, false] {
             let account = Account::new("acme", "https://acme.example", "ada", "pw").unwrap();

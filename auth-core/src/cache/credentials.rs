@@ -470,11 +470,10 @@ impl Credentials {
         Arc::strong_count(&self.shared) == 1 && self.shared.read(|state| state.flight().is_none())
     }
 
-    /// It leaves its pool, and `is_returned` to a caller or dropped. Returns what the next handle
-    /// of the identity has to know, or may have to know later.
-    pub(crate) fn leave(&self, is_returned: bool) -> Option<Arc<Memory>> {
-        let has_others = is_returned || Arc::strong_count(&self.shared) > 1;
-        self.shared.leave(has_others)
+    /// It leaves its pool, which may have been the last to use it. Returns what the next handle of
+    /// the identity has to know, or may have to know later.
+    pub(crate) fn leave(&self, is_used: bool) -> Option<Arc<Memory>> {
+        self.shared.leave(is_used)
     }
 
     /// Takes over what was remembered. The secret of this handle is `fixed`, or may change.

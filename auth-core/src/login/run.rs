@@ -411,9 +411,9 @@ impl Login {
         if self.is_for_others() {
             return false;
         }
-        let may_follow = self.flight().begin_anew();
+        // If it was the last that held the cache, the flight is stopped by that.
         self.guard.sent_for = None;
-        may_follow && self.cache().is_some()
+        self.flight().begin_anew()
     }
 
     /// Whether the last handle is gone, and what was sent goes on for those that share the store.

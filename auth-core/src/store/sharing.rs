@@ -494,6 +494,21 @@ mod tests {
     use crate::testing::Scripted;
 
     #[test]
+    fn rule_22_what_may_have_been_noted_after_a_login_is_not_taken_back() {
+        let by = |at| LoggedIn {
+            secret: "tag".into(),
+            at,
+        };
+        let found = Found {
+            noted_at: Some(5),
+            ..Found::default()
+        };
+        assert!(found.without_refusal(by(6)).is_some());
+        assert!(found.without_refusal(by(5)).is_none());
+        assert!(Found::default().without_refusal(by(6)).is_none());
+    }
+
+    #[test]
     fn rule_20_processes_that_were_forked_have_no_lease_and_no_permit_in_common() {
         let keys = [RandomState::new(), RandomState::new()];
         let [one, same, other] = [7, 7, 8].map(|process| text_of(&keys, process));

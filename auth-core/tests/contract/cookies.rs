@@ -661,6 +661,14 @@ async fn rule_15_an_answer_without_a_path_means_the_cookie_that_its_request_carr
     assert_eq!((browser.logins.count(), browser.rolled()), (1, 1));
 }
 
+#[tokio::test]
+async fn rule_15_an_answer_without_a_path_means_the_cookie_of_its_name_among_several() {
+    let browser = named(&["first=0; Path=/api/v3", "sid=0; Path=/api"]);
+    browser.send(at("/api/v3/me/x"), 200, &["sid=1"]).await;
+    assert_eq!(browser.cookies(at("/api/v3/y")).await, "first=0; sid=1");
+    assert_eq!(browser.cookies(at("/api/x")).await, "sid=1");
+}
+
 /// The server does not know the session then, and what it sets may be an anonymous one.
 #[tokio::test]
 async fn rule_7_the_answer_to_a_request_that_carried_nothing_replaces_no_cookie_of_the_session() {

@@ -740,6 +740,47 @@ fn rule_12_what_a_store_tells_of_the_server_makes_no_refusal_of_another_secret_f
 }
 
 #[test]
+fn rule_12_what_another_handle_has_found_out_forbids_its_own_secret_until_that_is_over() {
+    let learns = |secret, now| {
+        let mut state = CacheState::default();
+        let refused = fails(LoginError::refused("status 401"), "first");
+        let forbids = state.learn(refused, attempted(secret), now);
+        (forbids, state.secret_is_held(now))
+    };
+    assert_eq!(learns("first", at(1)), (true, true));
+    assert_eq!(learns("first", at(900)), (false, false));
+    assert_eq!(learns("second", at(1)), (false, false));
+}
+
+#[test]
+fn rule_12_a_refusal_that_a_superseded_flight_finds_out_late_holds_the_next_one_back() {
+    let mut state = CacheState::default();
+    let late = state.begin();
+    state.abandon(late);
+    state.begin();
+    assert!(!state.holds_back(attempted("secret"), at(1)));
+    let refused = failed(LoginError::refused("x"), Some(attempted("secret")));
+    settle(&mut state, late, Err(NoSession::Failed(refused)), at(1));
+    assert!(state.holds_back(attempted("secret"), at(1)));
+    assert!(!state.holds_back(attempted("secret"), at(901)));
+}
+
+#[test]
+fn rule_6_a_session_that_can_be_refreshed_is_kept_fresh_though_its_password_is_refused() {
+    let mut state = CacheState::new(Some(Refresh::with_session()));
+    log_in(&mut state, HOUR, at(0));
+    let due = state.next_renewal(at(1));
+    assert!(due.is_some());
+    let id = state.begin();
+    let refused = Failed {
+        of: Attempted::Renewal,
+        ..failed(LoginError::refused("x"), Some(attempted("secret")))
+    };
+    settle(&mut state, id, Err(NoSession::Failed(refused)), at(1));
+    assert_eq!(state.next_renewal(at(2)), due);
+}
+
+#[test]
 fn rule_22_a_login_ends_the_failures_of_its_secret_and_what_others_say_of_the_server() {
     let mut notes = Notes::default();
     assert!(notes.is_empty());

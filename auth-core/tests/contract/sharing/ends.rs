@@ -356,3 +356,24 @@ async fn rule_19_a_logout_is_no_failure_where_another_process_has_rolled_a_csrf_
         "perhaps the second one is what counts"
     );
 }
+
+#[tokio::test]
+async fn rule_19_a_logout_that_fails_is_a_failure_where_nothing_was_logged_out_before_it() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|number| Ok(session(number, Lifetime::of(HOUR))?.with_cookie("csrf", "one")?));
+    let store = Faulty::new(&fleet.store);
+    store.0.is_silent.store(true, SeqCst);
+    let one = fleet.start_with(server.program("right"), store);
+    let other = fleet.start(server.program("right"));
+    let first = one.get().await.unwrap();
+    let current = other.get().await.unwrap();
+    server.answers(|_| Err(LoginError::refused("status 401")));
+    Attempt::new(&one, &first).rejected();
+    settle().await;
+    assert!(one.fresh().is_none());
+    Attempt::new(&other, &current).cookies_set(&crate::support::set_cookie("csrf=two; Path=/"));
+    settle().await;
+    server.0.logouts.lock().push("token-1".into());
+    assert!(one.log_out().await.is_err());
+    assert_eq!(*server.0.logouts.lock(), ["token-1", "token-1"]);
+}

@@ -486,6 +486,37 @@ async fn rule_22_a_refusal_is_noted_by_a_login_whose_lease_was_not_answered() {
     }
 }
 
+#[tokio::test]
+async fn rule_22_a_login_whose_lease_was_not_answered_ends_what_is_noted_of_its_secret() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    server.answers(|_| Err(LoginError::refused("status 401")));
+    let noted = fleet.start(server.program("right"));
+    assert!(refused(&noted.get().await.unwrap_err()));
+    server.answers(|number| session(number, Lifetime::of(HOUR)));
+    let store = Faulty::new(&fleet.store);
+    store.0.lease_hangs.store(true, SeqCst);
+    let load = Arc::new(Semaphore::new(0));
+    *store.0.load_gate.lock() = Some(Arc::clone(&load));
+    let gate = Arc::new(Semaphore::new(0));
+    *server.0.gate.lock() = Some(Arc::clone(&gate));
+    let process = fleet.start_with(server.program("right"), store.clone());
+    let got = tokio::spawn(async move { process.get().await.map(drop) });
+    fleet.advance(3 * SECOND).await;
+    store.0.lease_hangs.store(false, SeqCst);
+    *store.0.load_gate.lock() = None;
+    load.add_permits(9);
+    fleet.advance(10 * SECOND).await;
+    gate.add_permits(1);
+    got.await.unwrap().unwrap();
+    assert_eq!(server.logins(), 2);
+    *server.0.gate.lock() = None;
+    fleet.advance(SECOND).await;
+    let cold = fleet.start(server.program("right"));
+    cold.get().await.unwrap();
+    cold.renew().await.unwrap();
+    assert_eq!(server.logins(), 3, "the secret is a good one");
+}
+
 /// As after a failover of the store: the session is there, and a mark of its token may have been.
 #[tokio::test]
 async fn rule_22_a_token_whose_mark_the_store_may_have_lost_is_not_sent() {

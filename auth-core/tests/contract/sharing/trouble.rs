@@ -30,6 +30,23 @@ async fn rule_24_without_its_store_a_process_logs_in_by_itself_with_a_fifth_of_t
 }
 
 #[tokio::test]
+async fn rule_24_no_login_waits_for_a_store_that_has_just_failed() {
+    let (server, mut fleet) = (Server::new(), Fleet::new());
+    let store = Faulty::new(&fleet.store);
+    store.0.hangs.store(true, SeqCst);
+    let process = fleet.start_with(server.program("right"), store);
+    for wait in [3 * SECOND, Duration::ZERO] {
+        let renewing = process.clone();
+        let renewed = tokio::spawn(async move { renewing.renew().await });
+        fleet.advance(wait).await;
+        settle().await;
+        assert!(renewed.is_finished(), "{wait:?}");
+        renewed.await.unwrap().unwrap();
+    }
+    assert_eq!(server.logins(), 2);
+}
+
+#[tokio::test]
 async fn rule_24_without_its_store_a_login_that_has_timed_out_counts_until_it_can_arrive_no_more() {
     let clock = ManualClock::new();
     let store = Faulty::new(&MemoryStore::on(clock.clock()));

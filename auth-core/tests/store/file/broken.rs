@@ -280,6 +280,26 @@ async fn an_entry_of_a_later_version_is_left_alone_until_a_session_is_saved() {
 }
 
 #[tokio::test]
+async fn what_is_noted_beside_an_entry_of_a_later_version_is_of_that_entry() {
+    let (folder, store, _) = with_session().await;
+    log_in(&store, "b", b"s1").await;
+    for (name, text) in [("a", b"n1"), ("b", b"n2")] {
+        let file = format!("{name}.entry");
+        edit(&folder, &file, |entry| *entry = json!({"format": 2}));
+        let version = take_lease(&store, name, "owner").await;
+        let notes = Change {
+            session: SessionChange::Keep,
+            ..save(version, "owner", text)
+        };
+        store.save(name, notes).await.unwrap();
+    }
+    for (name, text) in [("a", b"n1"), ("b", b"n2")] {
+        let notes = store.load(name).await.unwrap().notes;
+        assert_eq!(notes.unwrap().sealed, text, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn what_cant_be_read_stays_where_only_a_lease_is_given_back() {
     let (folder, store, _) = with_session().await;
     for unreadable in [json!("damaged"), json!({"format": 2})] {
