@@ -172,6 +172,16 @@ mod tests {
     }
 
     #[test]
+    fn rule_8_a_repair_is_refused_again_unless_one_has_brought_what_was_asked_for() {
+        let mut breaker = RepairBreaker::default();
+        assert!(!breaker.refused_again() && breaker.refused_again());
+        breaker.brought();
+        assert!(!breaker.refused_again());
+        breaker.futile(1, at(0));
+        assert!(!breaker.refused_again() && breaker.refused_again());
+    }
+
+    #[test]
     fn rule_8_a_later_session_is_tried_once_in_the_cooldown_of_an_earlier_one() {
         let mut breaker = RepairBreaker::default();
         let failed = Arc::new(LoginError::malformed("status 403"));
