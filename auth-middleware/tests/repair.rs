@@ -45,6 +45,15 @@ impl Site {
         format!("c-{}", self.csrf.load(SeqCst))
     }
 
+    /// Of an account of its own, and so with a quota of its own.
+    fn credentials(self: &Arc<Self>, url: &str) -> Credentials {
+        Credentials::new(Csrf {
+            identity: Identity::new("csrf", Origin::parse(url).unwrap(), "me"),
+            secret: "correct horse".into(),
+            site: Arc::clone(self),
+        })
+    }
+
     fn api(self: &Arc<Self>) -> Api {
         let site = Arc::clone(self);
         Api::new(move |seen| {
@@ -158,13 +167,7 @@ impl Test {
         });
         let api = site.api();
         let url = api.serve().await;
-        // An account of its own, and so a quota of its own.
-        let identity = Identity::new("csrf", Origin::parse(&url).unwrap(), "me");
-        let credentials = Credentials::new(Csrf {
-            identity,
-            secret: "correct horse".into(),
-            site: Arc::clone(&site),
-        });
+        let credentials = site.credentials(&url);
         Self {
             site,
             api,
@@ -300,6 +303,23 @@ async fn rule_8_a_repair_that_fails_is_an_error_for_those_who_wait_and_starts_a_
         assert_eq!(test.counts(), (1, 1));
         assert_eq!(test.post(tower, 1).await, [409]);
         assert_eq!(test.counts(), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn rule_8_a_rejection_that_is_doubted_asks_for_no_repair() {
+    for tower in BOTH {
+        let mut test = Test::new(false).await;
+        test.api = Api::new(|_| response(401, ""));
+        test.url = test.api.serve().await;
+        test.credentials = test.site.credentials(&test.url);
+        for _ in 0..3 {
+            assert_eq!(test.post(tower, 1).await, [401]);
+        }
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(test.counts(), (2, 0));
     }
 }
 

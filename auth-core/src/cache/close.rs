@@ -135,7 +135,6 @@ impl Shared {
                 source: Arc::new(source),
                 retry_after: None,
             });
-            shared.control.lock().unlink_if_ended();
             sender.send_replace(Some(result));
         });
         end_of(ended).await

@@ -81,3 +81,30 @@ impl Renewed for Shared {
         }
     }
 }
+
+#[cfg(all(test, not(feature = "shuttle")))]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+mod tests {
+    use crate::Credentials;
+    use crate::clock::{ManualClock, nanos};
+    use crate::lifetime::Lifetime;
+    use crate::testing::Scripted;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn rule_6_the_timer_of_a_session_rings_within_its_life() {
+        let hour = Duration::from_secs(3_600);
+        let clock = ManualClock::new().clock();
+        let provider = Scripted::tokens(Lifetime::of(hour));
+        let credentials = Credentials::builder(provider).clock(clock.clone());
+        let credentials = credentials.keep_fresh().build();
+        let rings_by = |at| {
+            let keep = credentials.shared().keep_fresh.as_ref();
+            keep.unwrap().rings_by(at)
+        };
+        assert!(!rings_by(u64::MAX), "there is no session yet");
+        credentials.get().await.unwrap();
+        let now = clock.now().steady;
+        assert!(!rings_by(now) && rings_by(now + nanos(hour)));
+    }
+}

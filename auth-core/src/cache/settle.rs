@@ -271,7 +271,6 @@ impl Keep for Shared {
                 });
             }
             control.state.abandon(flight.id);
-            control.unlink_if_ended();
             control
                 .flight
                 .take_if(|under_way| under_way.id == flight.id)

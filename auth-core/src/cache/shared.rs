@@ -62,19 +62,9 @@ pub(super) struct Control {
     /// ends with the first login that succeeds, since what is said of the password after that is
     /// older.
     pub(super) link: Option<Link>,
-    /// Whether it was in a pool and has left it, which hands on what others find out.
-    has_left: bool,
 }
 
 impl Control {
-    /// A closed handle that has left its pool, and whose last login has ended, finds out nothing
-    /// more.
-    pub(super) fn unlink_if_ended(&mut self) {
-        if self.has_left && self.state.is_closed() && self.state.flight().is_none() {
-            self.link = None;
-        }
-    }
-
     /// A login with this secret is about to be sent. Returns whether another handle has found out
     /// what forbids it.
     pub(super) fn learns_not_to_send(&mut self, secret: AttemptedSecret, now: Moment) -> bool {
@@ -213,14 +203,11 @@ impl Shared {
     pub(super) fn leave(&self, is_used: bool) -> Option<Arc<Memory>> {
         let now = self.engine.clock.now();
         let mut control = self.control.lock();
-        control.has_left = true;
         let state = &control.state;
         let may_fail = state.flight().is_some() || (is_used && !state.is_closed());
         if let Some(link) = &control.link {
             let memory = link.memory();
-            let handed_on = (may_fail || memory.matters(now)).then(|| Arc::clone(memory));
-            control.unlink_if_ended();
-            return handed_on;
+            return (may_fail || memory.matters(now)).then(|| Arc::clone(memory));
         }
         let failure = state.failure().filter(|failure| failure.matters(now));
         if !may_fail && failure.is_none() {

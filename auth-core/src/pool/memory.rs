@@ -101,3 +101,18 @@ impl LinkTurn<'_> {
         *self.seen = self.last.told;
     }
 }
+
+#[cfg(all(test, not(feature = "shuttle")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_12_a_link_is_shared_while_another_handle_has_one_to_the_same_memory() {
+        let memory = Memory::of(None);
+        let (one, _) = Link::new(Arc::clone(&memory));
+        let (other, _) = Link::new(memory);
+        assert!(one.is_shared() && other.is_shared());
+        drop(one);
+        assert!(!other.is_shared());
+    }
+}

@@ -482,24 +482,6 @@ mod tests {
         assert_eq!(table.left.len(), 0);
     }
 
-    #[tokio::test]
-    async fn rule_12_an_identity_whose_handle_was_removed_and_closed_leaves_nothing_behind() {
-        for closes_first in [true, false] {
-            let clock = ManualClock::new();
-            let (mut table, mut handles) = full(&clock, 1);
-            let handle = handles.pop().unwrap();
-            if closes_first {
-                handle.close().await.unwrap();
-            }
-            drop(table.remove(&identity(0), &mut 0));
-            table.sweep(clock.clock().now());
-            assert_eq!(table.left.len(), usize::from(!closes_first));
-            handle.close().await.unwrap();
-            table.sweep(clock.clock().now());
-            assert_eq!(table.left.len(), 0, "{closes_first}");
-        }
-    }
-
     #[test]
     fn rule_12_an_identity_whose_refusal_has_room_after_a_sweep_is_forgotten() {
         let clock = ManualClock::new();

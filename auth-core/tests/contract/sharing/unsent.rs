@@ -171,6 +171,7 @@ async fn rule_11_a_retry_after_holds_a_refresh_that_counts_and_whose_token_is_be
     settle().await;
     assert_eq!((refreshes.load(SeqCst), logins.count()), (1, 1));
     assert_eq!(got.await.unwrap().unwrap(), "token-7");
+    assert_eq!(store.0.takes.load(SeqCst), 2, "it is still the same flight");
 }
 
 /// A session with a token that can be used once, and the first answer to its refresh.
