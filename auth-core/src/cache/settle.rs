@@ -177,8 +177,7 @@ impl Keep for Shared {
                     ..
                 }
             );
-            // The login of a closed handle was its last.
-            if logged_in || control.state.is_closed() {
+            if logged_in {
                 control.link = None;
             }
             if let (Settled::LoggedIn { .. }, Some(sharing)) = (&settled, sharing) {

@@ -584,6 +584,32 @@ async fn rule_12_a_refusal_is_remembered_though_the_next_handle_was_closed_meanw
 }
 
 #[tokio::test]
+async fn rule_12_a_refusal_is_remembered_though_the_login_of_a_closed_handle_has_failed_otherwise()
+{
+    let (clock, gate, other_gate) = (ManualClock::new(), Gate::shut(), Gate::shut());
+    let pool = pool(&clock, 10);
+    let first = pool.add(refusing("wrong", &gate)).unwrap();
+    begin(&first).await;
+    pool.remove(first.identity());
+    let outage = Scripted::new(|_| Err(LoginError::unavailable("status 503")));
+    let outage = outage.with_identity(identity("me")).with_secret("wrong");
+    let second = pool.add(outage.gated(&other_gate)).unwrap();
+    begin(&second).await;
+    let ended = Leaving::Closed.leave(&pool, &second).await;
+    other_gate.let_through(1);
+    ended.await.unwrap();
+    gate.let_through(9);
+    settle().await;
+    // The wait after an outage is over.
+    clock.advance(6 * SECOND);
+    let next = refusing("wrong", &gate);
+    let logins = next.logins();
+    let third = pool.add(next).unwrap();
+    assert!(third.get().await.unwrap_err().is_login_refused());
+    assert_eq!(logins.count(), 0);
+}
+
+#[tokio::test]
 async fn rule_12_a_refusal_is_remembered_that_comes_after_its_identity_was_added_again() {
     for leaving in [Leaving::Removed, Leaving::Closed] {
         for source in ["wrong".into(), SecretSource::custom(Vault("wrong"))] {
