@@ -102,7 +102,7 @@ impl Shared {
             }
         }
         self.engine.emit(&Event::Closed);
-        // There is one, unless it was closed before.
+        // There is one: without it only a closed cache comes here, and that has returned.
         let runtime = runtime.ok_or(Error::NoRuntime)?;
         // A task of its own continues if the caller drops its future. It holds the cache, so that a
         // login under way can deliver its session to be logged out.

@@ -85,11 +85,11 @@ impl Renewed for Shared {
 #[cfg(all(test, not(feature = "shuttle")))]
 #[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 mod tests {
+    use super::*;
     use crate::Credentials;
-    use crate::clock::{ManualClock, nanos};
+    use crate::clock::ManualClock;
     use crate::lifetime::Lifetime;
     use crate::testing::Scripted;
-    use std::time::Duration;
 
     #[tokio::test]
     async fn rule_6_the_timer_of_a_session_rings_within_its_life() {

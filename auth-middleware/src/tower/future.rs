@@ -349,14 +349,15 @@ where
                         view = view.with_body(whole);
                     }
                     let conclusion = sent.conclude(&view);
-                    let Some(again) = again::<S, R, B>(spare, &sent, conclusion) else {
-                        let response = Response::from_parts(head, AuthBody::judged(body));
-                        return Poll::Ready(Ok(match conclusion {
-                            Conclusion::HandOn => kept_back(response, &sent),
-                            _ => rejected(response),
-                        }));
+                    let response = Response::from_parts(head, AuthBody::judged(body));
+                    if conclusion == Conclusion::HandOn {
+                        return Poll::Ready(Ok(kept_back(response, &sent)));
+                    }
+                    let next = not_handed_on::<S, R, B, ResB>(spare, sent, conclusion);
+                    let Some(next) = next else {
+                        return Poll::Ready(Ok(rejected(response)));
                     };
-                    get_newer::<S, R, B, ResB>(again, sent, conclusion)
+                    next
                 }
                 StageProj::Getting { getting, ask, work } => {
                     let got = ready!(getting.as_mut().poll(cx));
@@ -442,22 +443,8 @@ fn hand_on<B: Body<Data = Bytes>>(
 
 const ENDED: &str = "a future is not polled after its end";
 
-/// The request of another attempt, if it can be sent once more. If it can't, the next request is to
-/// have what it lacked.
-fn again<S, R: ReplayMode<B>, B>(
-    spare: Option<R::Spare<S>>,
-    attempt: &Attempt,
-    because: Conclusion,
-) -> Option<Again<S, R::Body>> {
-    let is_sent_again = matches!(because, Conclusion::Replay | Conclusion::Repair);
-    let again = spare.filter(|_| is_sent_again).and_then(R::again);
-    if again.is_none() && because == Conclusion::Repair {
-        attempt.begin_repair();
-    }
-    again
-}
-
-/// What follows a response that is not handed on, unless its request can't be sent once more.
+/// What follows a response that is not handed on, unless its request can't be sent once more. Then
+/// the next request is to have what it lacked.
 #[cold]
 #[inline(never)]
 fn not_handed_on<S, R, B, ResB>(
@@ -470,8 +457,12 @@ where
     S: Service<Request<R::Body>> + Clone,
     ResB: Body<Data = Bytes>,
 {
-    let again = again::<S, R, B>(spare, &before, because)?;
-    Some(get_newer::<S, R, B, ResB>(again, before, because))
+    let is_sent_again = matches!(because, Conclusion::Replay | Conclusion::Repair);
+    let again = spare.filter(|_| is_sent_again).and_then(R::again);
+    if again.is_none() && because == Conclusion::Repair {
+        before.begin_repair();
+    }
+    Some(get_newer::<S, R, B, ResB>(again?, before, because))
 }
 
 fn get_newer<S, R, B, ResB>(
