@@ -407,16 +407,16 @@
 //!
 //! A superseded session is logged out only by choice, after a grace, in bounded number, whether it
 //! was renewed, has expired or was rejected; and never where a logout ends all sessions of the
-//! account, or where the server may have given the same session again: one with the same token, and
-//! the same of the cookies that it can't do without. A header or a query pair of 16 bytes that is
-//! the same will do where it has neither. A logout that would carry a missing part is sent after a
-//! repair, and one whose answer asks for a repair is sent again after it, once: see
-//! `auth-providers`. What the answer to a logout means is the provider's to say. It knows why the
-//! session is logged out, and whether it was over before: an answer that rejects such a session is
-//! no failure, and the provider's judge, where it wants the request, is told which one was
-//! answered. Nor is a 2xx whose body breaks off, is too long or can't be decoded, unless the
-//! provider looks into the body for what says that the logout has failed. A session that is in a
-//! store, or was, is never logged out because it was superseded.
+//! account, or where the server may have given the same session again: one that is the same in all
+//! that it carries and keeps, or one with the same token, and the same of the cookies that it can't
+//! do without. A header or a query pair of 16 bytes that is the same will do where it has neither.
+//! A logout that would carry a missing part is sent after a repair, and one whose answer asks for a
+//! repair is sent again after it, once: see `auth-providers`. What the answer to a logout means is
+//! the provider's to say. It knows why the session is logged out, and whether it was over before:
+//! an answer that rejects such a session is no failure, and the provider's judge, where it wants
+//! the request, is told which one was answered. Nor is a 2xx whose body breaks off, is too long or
+//! can't be decoded, unless the provider looks into the body for what says that the logout has
+//! failed. A session that is in a store, or was, is never logged out because it was superseded.
 //!
 //! # Sharing
 //!

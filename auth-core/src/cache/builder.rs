@@ -203,9 +203,10 @@ impl CredentialsBuilder {
     ///
     /// It has no effect where a logout ends [all sessions of the
     /// account](crate::LogoutScope::Account), or where the server gives the same session again: one
-    /// with the same `Authorization`, but HTTP Basic, and the same cookies that it needs; or, where
-    /// it has neither, with the same value of a header or a query pair, of 16 bytes or more. So
-    /// leave a constant header, such as the key of a program, to the client.
+    /// that is the same in all that it carries and keeps; one with the same `Authorization`, but
+    /// HTTP Basic, and the same cookies that it needs; or, where it has neither, with the same
+    /// value of a header or a query pair, of 16 bytes or more. So leave a constant header, such as
+    /// the key of a program, to the client.
     ///
     /// ```
     /// use std::time::Duration;

@@ -92,7 +92,7 @@ mod tests {
     use crate::testing::Scripted;
 
     #[tokio::test]
-    async fn rule_6_the_timer_of_a_session_rings_within_its_life() {
+    async fn the_timer_of_a_session_says_whether_it_rings_by_then() {
         let hour = Duration::from_secs(3_600);
         let clock = ManualClock::new().clock();
         let provider = Scripted::tokens(Lifetime::of(hour));

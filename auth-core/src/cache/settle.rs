@@ -153,6 +153,13 @@ impl Keep for Shared {
         let sent = flight.attempt().map(|(_, secret)| secret);
         let end = self.end(took);
         let attempted = matches!(outcome, Err(NoSession::Failed(..)));
+        let by_password = matches!(
+            outcome,
+            Ok(Obtained::Fetched {
+                by: Means::Password,
+                ..
+            })
+        );
         let outcome = outcome.map(|obtained| match obtained {
             Obtained::Fetched { session, by } => Obtained::Fetched {
                 session: session.on(&self.engine.clock),
@@ -170,14 +177,8 @@ impl Keep for Shared {
             let settled = control.in_turn(sent, end.at, |state| {
                 state.settle(id, outcome, &end, policy)
             });
-            let logged_in = matches!(
-                &settled,
-                Settled::LoggedIn {
-                    by: Means::Password,
-                    ..
-                }
-            );
-            if logged_in {
+            // A closed handle has found out, too, that the password is right.
+            if by_password && !matches!(settled, Settled::Discarded(_)) {
                 control.link = None;
             }
             if let (Settled::LoggedIn { .. }, Some(sharing)) = (&settled, sharing) {

@@ -417,14 +417,11 @@ impl Attachment {
             && self.cookies.is_same_value(&other.cookies)
     }
 
-    /// Whether both may be one session at the server, which has given it again. All that they put
-    /// on a request is the same; or of the tokens and the cookies by which both are known, some are
-    /// the same and none differs. Where they have none of these, a header or a query pair of 16
-    /// bytes is the same: another one, such as a csrf value, may differ.
+    /// Whether both may be one session at the server, which has given it again. Of the tokens and
+    /// the cookies by which both are known, some are the same and none differs. Where they have
+    /// none of these, a header or a query pair of 16 bytes is the same: another one, such as a csrf
+    /// value, may differ.
     pub(super) fn may_be_one_session(&self, other: &Self) -> bool {
-        if self.is_same_value(other) {
-            return true;
-        }
         let mut same = None;
         for (name, _) in self.session_values() {
             let of_name = |value: &(&str, &[u8])| value.0 == name;

@@ -671,9 +671,10 @@ impl Credential {
         self.attachment.is_same_value(&other.attachment)
     }
 
-    /// Whether both may be one session at the server, which has given it again.
+    /// Whether both may be one session at the server, which has given it again: nothing tells them
+    /// apart, or none of what a server knows a session by.
     pub(crate) fn may_be_one_session(&self, other: &Self) -> bool {
-        self.attachment.may_be_one_session(&other.attachment)
+        self.is_same_revision(other) || self.attachment.may_be_one_session(&other.attachment)
     }
 
     /// Whether both are one revision: they put the same on a request and keep the same.

@@ -36,6 +36,9 @@ impl CacheState {
                 if !self.closed {
                     // The one that is served is still the last one.
                     self.generation = last;
+                } else if by == Means::Password {
+                    // The next handle is not told of what came before.
+                    self.failure = None;
                 }
                 self.discard(distinct.then_some(credential))
             }

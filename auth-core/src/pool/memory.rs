@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rule_12_a_link_is_shared_while_another_handle_has_one_to_the_same_memory() {
+    fn a_link_is_shared_while_another_handle_has_one_to_the_same_memory() {
         let memory = Memory::of(None);
         let (one, _) = Link::new(Arc::clone(&memory));
         let (other, _) = Link::new(memory);

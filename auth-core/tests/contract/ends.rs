@@ -202,7 +202,11 @@ fn given(number: u64, what: &str) -> Result<Session, LoginError> {
             .with_header_from_cookie(CSRF.as_str(), "sid")?,
         "namesakes" => set_by(&["sid=one-one-one; Path=/a", "sid=two-two-two; Path=/b"])?,
         "a short header" => Session::new().with_header(header, "short".parse().unwrap()),
+        "basic alone" => Session::new().with_basic("me", "right")?,
         // Each of these is another session.
+        "a kept id" => Session::new()
+            .with_header(header, "short".parse().unwrap())
+            .with_kept("id", &sid)?,
         "basic" => session.with_basic("me", "right")?,
         "cookies" => session.with_cookie("sid", &sid)?,
         "tenant" => session
@@ -225,6 +229,8 @@ async fn rule_19_a_session_that_the_server_gives_again_is_not_logged_out_as_supe
         ("the cookie of a header", 0),
         ("namesakes", 0),
         ("a short header", 0),
+        ("basic alone", 0),
+        ("a kept id", 1),
         ("basic", 1),
         ("cookies", 1),
         ("tenant", 1),

@@ -610,6 +610,34 @@ async fn rule_12_a_refusal_is_remembered_though_the_login_of_a_closed_handle_has
 }
 
 #[tokio::test]
+async fn rule_12_no_refusal_holds_a_secret_with_which_a_closed_handle_has_logged_in() {
+    for is_refused_before in [false, true] {
+        let (clock, gate, other_gate) = (ManualClock::new(), Gate::shut(), Gate::shut());
+        let pool = pool(&clock, 10);
+        let first = pool.add(refusing("secret", &gate)).unwrap();
+        begin(&first).await;
+        pool.remove(first.identity());
+        let right = account("me").with_secret("secret").gated(&other_gate);
+        let second = pool.add(right).unwrap();
+        begin(&second).await;
+        let ended = Leaving::Closed.leave(&pool, &second).await;
+        let refuse = async || {
+            gate.let_through(1);
+            settle().await;
+        };
+        if is_refused_before {
+            refuse().await;
+        }
+        other_gate.let_through(1);
+        ended.await.unwrap();
+        refuse().await;
+        let next = account("me").with_secret("secret");
+        let third = pool.add(next).unwrap();
+        assert!(third.get().await.is_ok(), "{is_refused_before}");
+    }
+}
+
+#[tokio::test]
 async fn rule_12_a_refusal_is_remembered_that_comes_after_its_identity_was_added_again() {
     for leaving in [Leaving::Removed, Leaving::Closed] {
         for source in ["wrong".into(), SecretSource::custom(Vault("wrong"))] {
